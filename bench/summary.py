@@ -1,0 +1,98 @@
+"""Samples → figures: medians with their spread, the better variant of each peer, ratios to sealift."""
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bench.measure import Sample
+from bench.peers import Peer
+from bench.scenarios import Scenario, Unit
+from bench.session import Run
+
+BASELINE = "sealift"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A median and the range around it."""
+
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One peer in one scenario, by the better of its variants. `speed` is in the scenario's unit."""
+
+    peer: str
+    variant: str
+    runs: int
+    speed: Figure
+    wall_s: Figure
+    cpu_s: Figure
+    cpu_per_gb: Figure
+    cpu_per_object_ms: Figure
+    peak_rss: Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came out of one scenario."""
+
+    scenario: Scenario
+    total_bytes: int
+    objects: int
+    runs: Sequence[Run]
+    rows: Sequence[Row]
+    cannot: dict[str, str]
+
+    def row(self, peer: str) -> Row | None:
+        return next((row for row in self.rows if row.peer == peer), None)
+
+
+def summarise(
+    scenario: Scenario, total_bytes: int, objects: int, runs: Sequence[Run], chosen: Sequence[Peer]
+) -> Outcome:
+    """Reduce the runs of a scenario to one row for each peer."""
+    rows = []
+    for peer in chosen:
+        own = [run for run in runs if run.peer is peer]
+        if own:
+            best = min(own, key=lambda run: statistics.median(sample.wall_s for sample in run.samples))
+            rows.append(_row(best, scenario.unit, total_bytes, objects))
+    reasons = {peer.name: reason for peer in chosen if (reason := peer.cannot(scenario)) is not None}
+    return Outcome(scenario, total_bytes, objects, runs, rows, reasons)
+
+
+def throughput_ratio(row: Row, to: Row) -> float:
+    """How many times as fast as `to`; above 1 is faster, whatever the unit."""
+    return to.wall_s.median / row.wall_s.median
+
+
+def cpu_ratio(row: Row, to: Row) -> float:
+    """How many times the CPU time of `to`; below 1 is cheaper."""
+    return row.cpu_s.median / to.cpu_s.median
+
+
+def _row(run: Run, unit: Unit, total_bytes: int, objects: int) -> Row:
+    def figure(value: Callable[[Sample], float]) -> Figure:
+        found = [value(sample) for sample in run.samples]
+        return Figure(statistics.median(found), min(found), max(found))
+
+    speeds: dict[Unit, Callable[[Sample], float]] = {
+        Unit.MEGABYTES: lambda sample: total_bytes / 1e6 / sample.wall_s,
+        Unit.OBJECTS: lambda sample: objects / sample.wall_s,
+        Unit.MILLISECONDS: lambda sample: sample.wall_s * 1e3,
+    }
+    return Row(
+        peer=run.peer.name,
+        variant=run.variant,
+        runs=len(run.samples),
+        speed=figure(speeds[unit]),
+        wall_s=figure(lambda sample: sample.wall_s),
+        cpu_s=figure(lambda sample: sample.cpu_s),
+        cpu_per_gb=figure(lambda sample: sample.cpu_s / (total_bytes / 1e9)),
+        cpu_per_object_ms=figure(lambda sample: sample.cpu_s * 1e3 / objects),
+        peak_rss=figure(lambda sample: sample.peak_rss),
+    )

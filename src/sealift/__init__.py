@@ -1,0 +1,107 @@
+"""sealift moves model artifacts between object stores, hubs and disks.
+
+    from sealift import Storage, AsyncStorage
+
+    path = Storage.download("s3://ml-models/iris/")                   # in a sync load()
+    path = await AsyncStorage().download("s3://ml-models/iris/")      # in an event loop
+
+Importing this package loads neither a service's SDK nor asyncio; both come with the first call.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from .config import AzureConfig, GCSConfig, HFConfig, HTTPConfig, PVCConfig, S3Config, StorageConfig
+from .errors import (
+    AccessDenied,
+    ClosedError,
+    InferenceError,
+    IntegrityError,
+    InvalidConfig,
+    InvalidInput,
+    InvalidURI,
+    LocalIOError,
+    ModelMissingError,
+    ModelNotFound,
+    ObjectChanged,
+    ServiceError,
+    StorageError,
+    TransportError,
+    UnsafeKey,
+    UnsupportedOperation,
+)
+from .sync import Storage, StorageOperations
+from .types import Event, Limits, OnEvent
+from .uri import (
+    AZURE_URI_FORMAT,
+    GCS_URI_FORMAT,
+    HF_URI_FORMAT,
+    HTTP_URI_FORMAT,
+    LOCAL_URI_FORMAT,
+    PVC_URI_FORMAT,
+    S3_URI_FORMAT,
+    SUPPORTED_PROTOCOLS,
+)
+
+if TYPE_CHECKING:
+    from .client import AsyncStorage
+
+__all__ = [
+    "AZURE_URI_FORMAT",
+    "GCS_URI_FORMAT",
+    "HF_URI_FORMAT",
+    "HTTP_URI_FORMAT",
+    "LOCAL_URI_FORMAT",
+    "PVC_URI_FORMAT",
+    "S3_URI_FORMAT",
+    "SUPPORTED_PROTOCOLS",
+    "AccessDenied",
+    "AsyncStorage",
+    "AzureConfig",
+    "ClosedError",
+    "Event",
+    "GCSConfig",
+    "HFConfig",
+    "HTTPConfig",
+    "InferenceError",
+    "IntegrityError",
+    "InvalidConfig",
+    "InvalidInput",
+    "InvalidURI",
+    "Limits",
+    "LocalIOError",
+    "LocalPath",
+    "ModelMissingError",
+    "ModelNotFound",
+    "ObjectChanged",
+    "ObjectList",
+    "OnEvent",
+    "PVCConfig",
+    "S3Config",
+    "ServiceError",
+    "Storage",
+    "StorageConfig",
+    "StorageError",
+    "StorageMetadata",
+    "StorageOperations",
+    "StorageURI",
+    "TransportError",
+    "UnsafeKey",
+    "UnsupportedOperation",
+]
+
+StorageURI = str
+LocalPath = str
+StorageMetadata = dict[str, Any]
+ObjectList = list[str]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "AsyncStorage":
+        from .client import AsyncStorage  # noqa: PLC0415 - asyncio and all that, 0.1 s
+
+        return AsyncStorage
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

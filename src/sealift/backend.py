@@ -1,0 +1,129 @@
+"""What a storage must offer, so that the engine can move objects from it and to it. Read this page first.
+
+A backend is made by its module's `open(location, config, resources)`; `sealift.backends` names the modules. It talks to
+one bucket, container, repository or directory, and its keys are relative to that. It does not retry: its errors are
+`StorageError`s that say whether they are `retryable`, and the engine's one retry loop acts on that.
+
+    stat ─▶ ObjectInfo ─▶ read_range (any part, any order, many at once)   ─▶ put            (one part)
+    list ─▶ ObjectInfo ─▶ open_read  (once, in order: no length, no ranges) ─▶ open_upload ─▶ write_part … complete
+"""
+
+from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from .types import Capabilities, Head, ObjectInfo, Part, Receipt
+from .uri import Location
+
+__all__ = ["Backend", "Reader", "Upload"]
+
+
+class Reader(Protocol):
+    """A body that can be read once, in order."""
+
+    async def readinto(self, view: memoryview) -> int:
+        """Fill some of `view` and return how many bytes; 0 at the end of the body."""
+
+
+class Upload(Protocol):
+    """An object on its way: nobody sees it before `complete`."""
+
+    @property
+    def token(self) -> str:
+        """Reopens this upload in another process; "" where that cannot be done."""
+
+    @property
+    def landed(self) -> Mapping[int, Receipt]:
+        """What a resumed upload already has, by the part's index."""
+
+    async def write_part(self, part: Part, data: memoryview) -> Receipt:
+        """Store one part; it replaces an earlier one of the same index.
+
+        Args:
+            part: Index and start of the data within the object.
+            data: Its bytes, `part.size` of them.
+        """
+
+    async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
+        """Publish the object under its key, at once and as a whole. May be called again after an unclear end.
+
+        Args:
+            receipts: Of all parts, in their order.
+        """
+
+    async def abort(self) -> None:
+        """Remove what was stored. May be called at any time and more than once."""
+
+
+class Backend(Protocol):
+    """One bucket, container, repository or directory."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+
+    @property
+    def location(self) -> Location:
+        """Its root, with an empty key."""
+
+    @property
+    def service(self) -> Hashable:
+        """Equal for two backends between which the service itself can `copy`."""
+
+    async def stat(self, key: str) -> ObjectInfo:
+        """What is known of an object, with its version and checksums.
+
+        Raises:
+            ModelMissingError: There is none of this name.
+            AccessDenied: Not allowed, or (where the service does not tell them apart) there is none.
+        """
+
+    def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
+        """All objects whose key begins with `prefix`, while the pages arrive; an order is not promised.
+
+        Each carries enough to read it. Where the service tells no version in a listing, it is None.
+        """
+
+    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
+        """Fill `into` with the bytes of this version from `start` on, wholly, or raise.
+
+        A read of the whole object is asked for without a range, so that the service can answer with its checksum.
+
+        Raises:
+            ObjectChanged: The object is no longer of this version.
+            TransportError: The reply was not what was asked for: another range, too short, too long.
+        """
+
+    def open_read(self, obj: ObjectInfo) -> AbstractAsyncContextManager[Reader]:
+        """Read the object once, in order: for one without a length, without ranges or without a version."""
+
+    async def put(self, key: str, data: memoryview) -> ObjectInfo:
+        """Store an object in one request; it replaces one of the same key at once and as a whole."""
+
+    async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> Upload:
+        """Begin an upload in parts.
+
+        Args:
+            key: Under which the object is published in the end.
+            size: Bytes it will have; None: not known yet.
+            resume: The token of an earlier upload to go on with.
+        """
+
+    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
+        """Let the service copy an object of another root of its own (`service` is equal).
+
+        Args:
+            src: The other root.
+            obj: What to copy from it, in this version.
+            key: Under which it is published here.
+        """
+
+    async def delete(self, key: str) -> None:
+        """Remove an object.
+
+        Raises:
+            ModelMissingError: There is none of this name.
+        """
+
+    async def aclose(self) -> None:
+        """Release what belongs to this backend alone; the instance's `resources` stay."""

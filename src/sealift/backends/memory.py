@@ -1,0 +1,126 @@
+"""Objects in a dict: for tests, and for a service that wants to try its code without a store."""
+
+import uuid
+from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from .. import checksum
+from ..backend import Reader
+from ..errors import ModelMissingError, ObjectChanged
+from ..types import Capabilities, Head, ObjectInfo, Part, Receipt
+from ..uri import Location
+
+__all__ = ["MemoryBackend"]
+
+
+class MemoryBackend:
+    """A bucket in memory.
+
+    Args:
+        name: Of the bucket, for messages.
+        objects: Its first content.
+
+    Example:
+        >>> backend = MemoryBackend("models", {"iris/weights.bin": b"..."})
+    """
+
+    def __init__(self, name: str = "memory", objects: Mapping[str, bytes] | None = None) -> None:
+        self.capabilities = Capabilities(server_copy=True, checksums=("crc64nvme",))
+        self.location = Location("memory", name)
+        self.service: Hashable = ("memory", id(self))
+        self._objects: dict[str, tuple[ObjectInfo, bytes]] = {}
+        for key, data in (objects or {}).items():
+            self.store(key, data)
+
+    def store(self, key: str, data: bytes) -> ObjectInfo:
+        """Put an object there at once, without a loop."""
+        version = f'"{uuid.uuid4().hex}"'
+        told = {"crc64nvme": checksum.digest("crc64nvme", data)}
+        info = ObjectInfo(key, len(data), version, datetime.now(UTC), version, checksums=told)
+        self._objects[key] = (info, data)
+        return info
+
+    def content(self, key: str) -> bytes:
+        """The bytes of an object.
+
+        Raises:
+            ModelMissingError: There is none of this name.
+        """
+        return self._find(key)[1]
+
+    def _find(self, key: str) -> tuple[ObjectInfo, bytes]:
+        try:
+            return self._objects[key]
+        except KeyError:
+            raise ModelMissingError(key, cause=f"there is no object {key!r}") from None
+
+    def _pinned(self, obj: ObjectInfo) -> bytes:
+        info, data = self._find(obj.key)
+        if obj.version is not None and info.version != obj.version:
+            raise ObjectChanged(f"the object {obj.key!r} was replaced while it was read")
+        return data
+
+    async def stat(self, key: str) -> ObjectInfo:
+        return self._find(key)[0]
+
+    async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
+        for key in sorted(self._objects):
+            if key.startswith(prefix):
+                yield self._objects[key][0]
+
+    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
+        data = self._pinned(obj)
+        into[:] = memoryview(data)[start : start + len(into)]
+        return Head(obj.version, len(data), obj.checksums if len(into) == len(data) else {})
+
+    @asynccontextmanager
+    async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
+        yield _MemoryReader(self._pinned(obj))
+
+    async def put(self, key: str, data: memoryview) -> ObjectInfo:
+        return self.store(key, bytes(data))
+
+    async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> "_MemoryUpload":  # noqa: ARG002 - the contract's
+        return _MemoryUpload(self, key)
+
+    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:  # noqa: ARG002 - the contract's
+        return self.store(key, self._pinned(obj))
+
+    async def delete(self, key: str) -> None:
+        self._find(key)
+        del self._objects[key]
+
+    async def aclose(self) -> None:
+        """Nothing to release: the objects live as long as the backend."""
+
+
+class _MemoryReader:
+    def __init__(self, data: bytes) -> None:
+        self._rest = memoryview(data)
+
+    async def readinto(self, view: memoryview) -> int:
+        size = min(len(view), len(self._rest))
+        view[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
+
+
+class _MemoryUpload:
+    token = ""
+
+    def __init__(self, backend: MemoryBackend, key: str) -> None:
+        self._backend = backend
+        self._key = key
+        self._parts: dict[int, bytes] = {}
+        self.landed: Mapping[int, Receipt] = {}
+
+    async def write_part(self, part: Part, data: memoryview) -> Receipt:
+        self._parts[part.index] = bytes(data)
+        return Receipt(part)
+
+    async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
+        return self._backend.store(self._key, b"".join(self._parts[receipt.part.index] for receipt in receipts))
+
+    async def abort(self) -> None:
+        self._parts.clear()

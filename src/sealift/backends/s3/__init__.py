@@ -1,0 +1,24 @@
+"""Amazon S3 and what speaks its protocol.
+
+aiobotocore says who asks and where (`identity`); requests are signed here (`signature`) and moved by the wire, small ones
+too; `replies` reads what comes back.
+"""
+
+from ...config import S3Config, StorageConfig
+from ...errors import InvalidConfig
+from ...resources import Resources
+from ...uri import Location
+from .backend import S3Backend
+from .identity import resolve
+
+__all__ = ["S3Backend", "open"]
+
+
+async def open(location: Location, config: StorageConfig | None, resources: Resources) -> S3Backend:  # noqa: A001 - the contract's
+    """The bucket of a location."""
+    if config is None:
+        config = S3Config.from_env(resources.environ)
+    if not isinstance(config, S3Config):
+        raise InvalidConfig(f"{type(config).__name__} is not for s3://", hint="pass an S3Config")
+    identity = await resolve(location.root, config, resources)
+    return S3Backend(location.at(""), config, identity, resources)

@@ -1,0 +1,191 @@
+"""Who asks, and where: credentials, endpoint and region of a bucket.
+
+The SDK decides: its chain of credentials, its endpoint rules (regions, partitions, access points, accelerate, dotted
+buckets). Only where it has nothing to decide, with a key pair and an endpoint given and no configuration file that could
+say more, it is not even imported: that saves half a second, most of what a cold start takes.
+"""
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from ...config import S3Config
+from ...errors import AccessDenied, InvalidConfig, StorageError, UnsupportedOperation
+from ...resources import Resources
+from ...wire import TLS, Origin
+from .signature import Credentials, quote_key
+
+__all__ = ["Identity", "resolve"]
+
+_DEFAULT_REGION = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How the requests for one bucket are addressed and signed.
+
+    Attributes:
+        origin: The server.
+        path: What stands before a key in the path: "" or "/bucket".
+        region: Part of the signature.
+        service: Part of the signature.
+        credentials: Asked before each request, so that rotated ones are taken; None: requests are not signed.
+        tls: Whom to trust.
+        fixed_region: Whether a redirect to another region only changes the signature, not the address.
+    """
+
+    origin: Origin
+    path: str
+    region: str
+    service: str
+    credentials: Callable[[], Awaitable[Credentials]] | None
+    tls: TLS
+    fixed_region: bool
+
+    async def at_region(self, region: str, bucket: str, config: S3Config, resources: Resources) -> "Identity":
+        """The same for the region that the service has named."""
+        if self.fixed_region:
+            return replace(self, region=region)
+        return await resolve(bucket, replace(config, region=region), resources)
+
+
+async def resolve(bucket: str, config: S3Config, resources: Resources) -> Identity:
+    """Find out how to ask for a bucket.
+
+    Args:
+        bucket: Its name, or an access point's ARN.
+        config: What the caller gave.
+        resources: Of the instance; they keep the SDK's clients.
+
+    Raises:
+        AccessDenied: No credentials were found.
+        InvalidConfig: The SDK does not accept the configuration.
+    """
+    tls = TLS(verify=config.verify is not False, ca_file=config.verify if isinstance(config.verify, str) else None)
+    return _without_sdk(bucket, config, resources.environ, tls) or await _from_sdk(bucket, config, resources, tls)
+
+
+def _without_sdk(bucket: str, config: S3Config, environ: Mapping[str, str], tls: TLS) -> Identity | None:
+    credentials = _given_credentials(config, environ)
+    endpoint = config.endpoint_url or environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    undecided = (
+        not endpoint
+        or bucket.startswith("arn:")
+        or (credentials is None and not config.anonymous)
+        or "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS" in environ
+        or config.profile is not None
+        or os.path.exists(os.path.expanduser(environ.get("AWS_CONFIG_FILE") or "~/.aws/config"))
+    )
+    if undecided or endpoint is None:
+        return None
+    url = urlsplit(endpoint)
+    origin, path = Origin.of(endpoint), url.path.rstrip("/")
+    if config.addressing_style == "virtual":
+        origin = replace(origin, host=f"{bucket}.{origin.host}")
+    else:
+        path = f"{path}/{quote_key(bucket)}"
+    return Identity(
+        origin,
+        path,
+        config.region or _DEFAULT_REGION,
+        "s3",
+        None if credentials is None else _constant(credentials),
+        tls,
+        fixed_region=True,
+    )
+
+
+def _given_credentials(config: S3Config, environ: Mapping[str, str]) -> Credentials | None:
+    if config.anonymous:
+        return None
+    if config.access_key_id is not None and config.secret_access_key is not None:
+        return Credentials(config.access_key_id, config.secret_access_key, config.session_token)
+    access, secret = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
+    if not access or not secret:
+        return None
+    return Credentials(access, secret, environ.get("AWS_SESSION_TOKEN") or None)
+
+
+def _constant(credentials: Credentials) -> Callable[[], Awaitable[Credentials]]:
+    async def given() -> Credentials:  # noqa: RUF029 - others have to ask their SDK
+        return credentials
+
+    return given
+
+
+async def _from_sdk(bucket: str, config: S3Config, resources: Resources, tls: TLS) -> Identity:
+    session, sdk_config = await resources.disk.run(lambda: _load_sdk(config))
+    session_credentials = None if config.anonymous else await session.get_credentials()
+    if session_credentials is None and not config.anonymous:
+        raise AccessDenied(
+            "no credentials for S3 were found",
+            hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, pass S3Config(…), or S3Config(anonymous=True)",
+        )
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded by now
+
+    async def open_client() -> Any:  # noqa: RUF029 - the contract's
+        return session.create_client(
+            "s3",
+            region_name=config.region,
+            endpoint_url=config.endpoint_url,
+            use_ssl=config.use_ssl,
+            verify=config.verify,
+            config=sdk_config,
+        )
+
+    try:
+        client = await resources.client(("s3", config), open_client)
+        template = await client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
+    except (BotoCoreError, ClientError, ValueError) as error:
+        raise InvalidConfig(f"the SDK refuses this configuration: {error}") from None
+    return _from_template(template, session_credentials, tls)
+
+
+def _load_sdk(config: S3Config) -> tuple[Any, Any]:
+    """Blocking: import the SDK, read its files, and warm its loader."""
+    from aiobotocore.config import AioConfig  # noqa: PLC0415 - 0.4 s
+    from aiobotocore.session import AioSession  # noqa: PLC0415
+    from botocore import UNSIGNED  # noqa: PLC0415
+
+    session = AioSession(profile=config.profile)
+    if config.access_key_id is not None and config.secret_access_key is not None:
+        session.set_credentials(config.access_key_id, config.secret_access_key, config.session_token)
+    loader = session.get_component("data_loader")
+    loader.load_service_model("s3", "service-2")
+    loader.load_service_model("s3", "endpoint-rule-set-1")
+    for data in ("partitions", "endpoints", "sdk-default-configuration"):
+        loader.load_data(data)
+    style = {} if config.addressing_style == "auto" else {"addressing_style": config.addressing_style}
+    sdk_config = AioConfig(
+        signature_version=UNSIGNED if config.anonymous else "s3v4",
+        s3=style,
+        retries={"mode": "standard", "total_max_attempts": 1},
+    )
+    return session, sdk_config
+
+
+def _from_template(template: str, session_credentials: Any, tls: TLS) -> Identity:
+    """Read off a presigned URL for the key "k" what the SDK's rules have decided."""
+    url = urlsplit(template)
+    query = parse_qs(url.query)
+    region, service = _DEFAULT_REGION, "s3"
+    credentials = None
+    if session_credentials is not None:
+        if query.get("X-Amz-Algorithm") != ["AWS4-HMAC-SHA256"] or "X-Amz-S3session-Token" in query:
+            raise UnsupportedOperation("buckets of this kind (multi-region access points, directory buckets)")
+        region, service = query["X-Amz-Credential"][0].split("/")[2:4]
+
+        async def credentials() -> Credentials:
+            try:
+                frozen = await session_credentials.get_frozen_credentials()
+            except StorageError:
+                raise
+            except Exception as error:
+                raise AccessDenied(f"the credentials could not be renewed: {type(error).__name__}") from None
+            return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+    return Identity(
+        Origin.of(template), url.path.removesuffix("/k"), region, service, credentials, tls, fixed_region=False
+    )

@@ -1,0 +1,156 @@
+"""What S3 says: replies and error bodies → values and errors of ours.
+
+Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html, API_ListObjectsV2.html and ErrorResponses.html
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import unquote_plus
+from xml.etree import ElementTree as ET
+
+from ...errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceError, StorageError
+from ...types import ObjectInfo
+from ...wire import Response
+
+__all__ = ["checksums", "error", "object_info", "page", "region_told"]
+
+CHECKSUMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
+
+# Codes that a moment later may not come again, beside 429 and 5xx.
+_TRANSIENT = {
+    "InternalError", "OperationAborted", "RequestTimeout", "RequestTimeoutException", "ServiceUnavailable", "SlowDown",
+    "Throttling", "ThrottlingException", "RequestThrottled", "TooManyRequests", "RequestLimitExceeded",
+}  # fmt: skip
+
+_DENIED = {
+    "SignatureDoesNotMatch": "the secret access key does not belong to the access key",
+    "InvalidAccessKeyId": "the access key does not exist",
+    "ExpiredToken": "the session token has expired",
+    "InvalidToken": "the session token is not valid",
+    "RequestTimeTooSkewed": "this machine's clock is wrong",
+}
+
+
+def quoted(tag: str | None) -> str | None:
+    """An entity tag with its quotes, which some services leave out."""
+    return tag if not tag or tag.endswith('"') else f'"{tag}"'
+
+
+def checksums(header: Callable[[str], str | None]) -> dict[str, str]:
+    """The whole-object checksums in a reply; those of single parts ("…-3") compare with nothing and are left out."""
+    if header("x-amz-checksum-type") == "COMPOSITE":
+        return {}
+    found = {}
+    for name in CHECKSUMS:
+        text = header(f"x-amz-checksum-{name}")
+        if text and "-" not in text:
+            try:
+                found[name] = base64.b64decode(text, validate=True).hex()
+            except binascii.Error:
+                continue  # not a checksum; the bytes are verified by the others, or said to be verified by size only
+    return found
+
+
+def object_info(key: str, reply: Response) -> ObjectInfo:
+    """What the reply to a HEAD tells of an object."""
+    length, modified = reply.header("content-length"), reply.header("last-modified")
+    tag = quoted(reply.header("etag"))
+    return ObjectInfo(
+        key=key,
+        size=int(length) if length is not None and length.isdigit() else None,
+        version=tag,
+        modified=parsedate_to_datetime(modified) if modified else None,
+        etag=tag,
+        content_type=reply.header("content-type"),
+        checksums=checksums(reply.header),
+        metadata={
+            name.decode("latin-1").removeprefix("x-amz-meta-"): value.decode("latin-1")
+            for name, value in reply.headers
+            if name.startswith(b"x-amz-meta-")
+        },
+    )
+
+
+def page(body: bytes) -> tuple[list[ObjectInfo], str | None]:
+    """One page of a listing, and the token of the next; None: it was the last.
+
+    botocore's parser takes ten times as long: 2 s of CPU for 20,000 keys.
+    """
+    try:
+        root = ET.fromstring(body)  # noqa: S314 - expat bounds entity expansion since 2.4.1
+    except ET.ParseError as problem:
+        raise ServiceError(f"the listing is not XML: {problem}", retryable=True) from None
+    space = root.tag[: root.tag.index("}") + 1] if root.tag.startswith("{") else ""
+    url_encoded = root.findtext(f"{space}EncodingType") == "url"
+    found = list(_contents(root, space, unquote_plus if url_encoded else str))
+    truncated = root.findtext(f"{space}IsTruncated") == "true"
+    token = root.findtext(f"{space}NextContinuationToken")
+    if truncated and not token:
+        raise ServiceError("the listing says that it goes on, but not where")
+    return found, token if truncated else None
+
+
+def _contents(root: ET.Element, space: str, decode: Callable[[str], str]) -> Iterator[ObjectInfo]:
+    key_tag, size_tag, etag_tag, time_tag = (f"{space}{name}" for name in ("Key", "Size", "ETag", "LastModified"))
+    for entry in root.iter(f"{space}Contents"):
+        told = {child.tag: child.text or "" for child in entry}
+        tag = quoted(told.get(etag_tag)) or None
+        modified = told.get(time_tag)
+        yield ObjectInfo(
+            decode(told[key_tag]),
+            int(told[size_tag]),
+            tag,
+            datetime.fromisoformat(modified).astimezone(UTC) if modified else None,
+            tag,
+        )
+
+
+def region_told(reply: Response) -> str | None:
+    """The region that the service says the bucket is in, where the request went to another."""
+    if reply.status not in {301, 307, 400, 403}:
+        return None
+    return reply.header("x-amz-bucket-region") or _fields(reply).get("Region")
+
+
+def _fields(reply: Response) -> dict[str, str]:
+    try:
+        root = ET.fromstring(reply.body)  # noqa: S314 - as above
+    except ET.ParseError:
+        return {}
+    return {child.tag.rpartition("}")[2]: child.text or "" for child in root}
+
+
+def error(reply: Response, *, bucket: str, key: str | None) -> StorageError:
+    """The failure that a reply tells of.
+
+    Args:
+        reply: Its status is not the one of success.
+        bucket: That was asked.
+        key: The object that was asked for; None: the bucket as a whole.
+    """
+    told = _fields(reply)
+    code, text, status = told.get("Code") or None, told.get("Message") or "", reply.status
+    what = f"the object {key!r}" if key is not None else f"the bucket {bucket!r}"
+    if code == "NoSuchBucket":
+        hint = "check the bucket's name, and the endpoint"
+        return ModelMissingError(bucket, cause=f"there is no bucket {bucket!r}", hint=hint, status=status, code=code)
+    if status == 404 and (key is not None or code == "NoSuchKey"):
+        return ModelMissingError(key or bucket, cause=f"there is no object {key!r}", status=status, code=code)
+    if status in {401, 403} or code in _DENIED:
+        cause = _DENIED.get(code or "", f"no permission for {what}")
+        hint = "check the credentials" if code in _DENIED else "check the credentials and the bucket's policy"
+        return AccessDenied(cause, hint=hint, status=status, code=code)
+    if status in {412, 416}:
+        return ObjectChanged(f"{what} was replaced while it was read", status=status, code=code)
+    retryable = status in {408, 429} or status >= 500 or code in _TRANSIENT
+    wait = reply.header("retry-after")
+    return ServiceError(
+        f"the service answered {status}" + (f" {code}" if code else "") + (f": {text}" if text else ""),
+        status=status,
+        code=code,
+        retryable=retryable,
+        retry_after=float(wait) if wait and wait.isdigit() else None,
+    )

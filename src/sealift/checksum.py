@@ -1,0 +1,80 @@
+"""Checksums of bytes in memory, and of an object from those of its parts. Digests are lower-case hex.
+
+The cyclic ones combine: parts that arrive in any order verify the whole object without a second read. awscrt computes
+them at memory speed; it is loaded when the first checksum is needed.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+__all__ = ["COMBINABLE", "best", "combine", "digest"]
+
+_WIDTH = {"crc32": 4, "crc32c": 4, "crc64nvme": 8}
+COMBINABLE = frozenset(_WIDTH)
+_PREFERENCE = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1", "md5")
+
+
+def best(checksums: Mapping[str, str], *, combinable: bool) -> str | None:
+    """The algorithm to verify by, out of those that a service told.
+
+    Args:
+        checksums: Algorithm → digest of the whole object.
+        combinable: Whether it must be computable from the parts' checksums.
+
+    Example:
+        >>> best({"md5": "…", "crc32c": "…"}, combinable=True)
+        'crc32c'
+    """
+    for algorithm in _PREFERENCE:
+        if algorithm in checksums and (algorithm in COMBINABLE or not combinable):
+            return algorithm
+    return None
+
+
+def digest(algorithm: str, data: memoryview | bytes) -> str:
+    """The checksum of some bytes.
+
+    Args:
+        algorithm: crc32, crc32c, crc64nvme, sha256, sha1 or md5.
+        data: Any length.
+
+    Example:
+        >>> digest("crc32c", b"123456789")
+        'e3069283'
+    """
+    if algorithm not in COMBINABLE:
+        return hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
+    from awscrt import checksums  # noqa: PLC0415 - 40 ms
+
+    function = {"crc32": checksums.crc32, "crc32c": checksums.crc32c, "crc64nvme": checksums.crc64nvme}[algorithm]
+    return _hex(algorithm, function(data))
+
+
+def combine(algorithm: str, parts: Iterable[tuple[str, int]]) -> str:
+    """The checksum of a whole from those of its parts.
+
+    Args:
+        algorithm: One of `COMBINABLE`.
+        parts: Digest and length in bytes of each part, in their order.
+
+    Example:
+        >>> combine("crc32c", [(digest("crc32c", b"1234"), 4), (digest("crc32c", b"56789"), 5)])
+        'e3069283'
+    """
+    from awscrt import checksums  # noqa: PLC0415 - 40 ms
+
+    function = {
+        "crc32": checksums.combine_crc32,
+        "crc32c": checksums.combine_crc32c,
+        "crc64nvme": checksums.combine_crc64nvme,
+    }[algorithm]
+    whole = 0
+    for part, length in parts:
+        whole = function(whole, int(part, 16), length)
+    return _hex(algorithm, whole)
+
+
+def _hex(algorithm: str, number: int) -> str:
+    return number.to_bytes(_WIDTH[algorithm], "big").hex()
+
+

@@ -1,0 +1,1 @@
+"""What `sealift demo` starts: servers on loopback to try transfers against."""

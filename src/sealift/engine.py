@@ -1,0 +1,320 @@
+"""Moves objects from one backend to another: any → any.
+
+    feeder: transfers, while the listing goes on ─▶ bounded queue ─▶ workers: memory ▸ read ▸ check ▸ write
+
+Each job has a task group of its own. An object of one part is read and `put`; a larger one is cut into parts that land in
+an upload in any order, and is published when its last part has landed and the whole is verified; one that cannot be read
+in ranges is read once, in order; and between two places of one service the service copies by itself. On failure or
+cancellation the group unwinds and open uploads are aborted; other jobs do not notice.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+
+from . import checksum, plan
+from .backend import Backend, Reader, Upload
+from .errors import IntegrityError, StorageError, TransportError
+from .resources import Resources
+from .types import Event, EventKind, ObjectInfo, OnEvent, Part, Receipt
+
+__all__ = ["Job", "Transfer"]
+
+# How long the cleanup after a failure may take, in seconds.
+_ABORT_DEADLINE = 10.0
+_NOTHING = memoryview(b"")
+
+T = TypeVar("T")
+Work = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One object to move.
+
+    Attributes:
+        obj: What to read.
+        key: Under which the destination publishes it.
+        listed: Whether only a listing has told of it, which may know less than a stat.
+    """
+
+    obj: ObjectInfo
+    key: str
+    listed: bool = False
+
+
+@dataclass(slots=True)
+class _Assembly:
+    """An object whose parts arrive in any order."""
+
+    transfer: Transfer
+    parts: list[Part]
+    algorithm: str | None
+    receipts: dict[int, Receipt] = field(default_factory=dict)
+    digests: dict[int, str] = field(default_factory=dict)
+    upload: Upload | None = None
+    opening: anyio.Lock = field(default_factory=anyio.Lock)
+
+
+class Job:
+    """One call's transfers.
+
+    Args:
+        source: Where objects are read.
+        destination: Where they are written.
+        resources: Of the instance that both belong to.
+        on_event: Told of progress, on the loop's thread; it must not block.
+
+    Example:
+        >>> async def copy_all(source: Backend, destination: Backend, resources: Resources) -> None:
+        ...     async def transfers():
+        ...         async for obj in source.list("models/"):
+        ...             yield Transfer(obj, obj.key, listed=True)
+        ...     await Job(source, destination, resources).run(transfers())
+    """
+
+    def __init__(
+        self, source: Backend, destination: Backend, resources: Resources, on_event: OnEvent | None = None
+    ) -> None:
+        self._source = source
+        self._destination = destination
+        self._resources = resources
+        self._on_event = on_event
+        self._copies = destination.capabilities.server_copy and source.service == destination.service
+        self._most_workers = resources.limits.connections
+        self._workers = 0
+        self._idle = 0
+        self._queue: asyncio.Queue[Work | None] = asyncio.Queue(2 * self._most_workers)
+        self._open: dict[int, Upload] = {}
+
+    async def run(self, transfers: AsyncGenerator[Transfer]) -> None:
+        """Move them all, or raise the first failure.
+
+        Args:
+            transfers: Taken from while earlier ones are under way.
+
+        Raises:
+            StorageError: What failed first; later failures are its notes. Objects that were published before stay.
+        """
+        try:
+            async with anyio.create_task_group() as group:
+                await self._feed(transfers, group)
+        except BaseExceptionGroup as failures:
+            raise _first(failures) from None
+        finally:
+            if self._open:
+                with anyio.move_on_after(_ABORT_DEADLINE, shield=True):
+                    for upload in list(self._open.values()):
+                        await upload.abort()
+
+    async def _feed(self, transfers: AsyncGenerator[Transfer], group: TaskGroup) -> None:
+        async with aclosing(transfers):
+            async for transfer in transfers:
+                self._emit("listed", transfer, transfer.obj.size or 0)
+                for work in await self._cut(transfer):
+                    if self._idle <= self._queue.qsize() and self._workers < self._most_workers:
+                        self._workers += 1
+                        group.start_soon(self._work)
+                    await self._queue.put(work)
+        for _ in range(self._workers):
+            await self._queue.put(None)
+
+    async def _work(self) -> None:
+        while True:
+            self._idle += 1
+            work = await self._queue.get()
+            self._idle -= 1
+            if work is None:
+                return
+            await work()
+
+    async def _cut(self, transfer: Transfer) -> Iterable[Work]:
+        """The pieces of work that an object is made of."""
+        if self._copies:
+            return [partial(self._copy, transfer)]
+        transfer, length = await self._sized(transfer)
+        obj = transfer.obj
+        if length is None or obj.size is None:
+            return [partial(self._move_stream, transfer)]
+        if obj.size <= length:
+            return [partial(self._move_whole, transfer)]
+        pieces = list(plan.parts(obj.size, length))
+        assembly = _Assembly(transfer, pieces, checksum.best(obj.checksums, combinable=True))
+        return (partial(self._move_part, assembly, part) for part in pieces)
+
+    async def _sized(self, transfer: Transfer) -> tuple[Transfer, int | None]:
+        """The transfer, with all that is needed to cut it, and the length of its parts; None: it is read in order."""
+        obj, length = transfer.obj, self._part_size(transfer.obj)
+        in_parts = length is not None and obj.size is not None and obj.size > length
+        told_less = obj.version is None or (in_parts and self._source.capabilities.checksums and not obj.checksums)
+        if transfer.listed and told_less:
+            obj = await self._retry(transfer, lambda: self._source.stat(obj.key))
+            length = self._part_size(obj)
+            transfer = Transfer(obj, transfer.key)
+        if not obj.ranged or (obj.version is None and length is not None and (obj.size or 0) > length):
+            length = None
+        return transfer, length
+
+    def _part_size(self, obj: ObjectInfo) -> int | None:
+        if obj.size is None:
+            return None
+        resources = self._resources
+        return plan.part_size(obj.size, self._destination.capabilities, resources.limits, resources.memory.limit)
+
+    async def _move_whole(self, transfer: Transfer) -> None:
+        obj = transfer.obj
+        if not obj.size:
+            await self._retry(transfer, lambda: self._destination.put(transfer.key, _NOTHING))
+            self._emit("object", transfer, verified="size-only")
+            return
+        memory = self._resources.memory
+        buffer = await memory.borrow(obj.size, self)
+        try:
+            verified = await self._retry(transfer, lambda: self._read_whole(obj, buffer))
+            await self._retry(transfer, lambda: self._destination.put(transfer.key, buffer))
+        finally:
+            memory.give_back(buffer)
+        self._emit("progress", transfer, obj.size)
+        self._emit("object", transfer, obj.size, verified)
+
+    async def _read_whole(self, obj: ObjectInfo, buffer: memoryview) -> str:
+        head = await self._source.read_range(obj, 0, buffer)
+        told = {**obj.checksums, **head.checksums}
+        algorithm = checksum.best(told, combinable=False)
+        if algorithm is None:
+            return "size-only"
+        if checksum.digest(algorithm, buffer) != told[algorithm]:
+            # The bytes may have been damaged on the way: another attempt may bring the right ones.
+            raise IntegrityError(f"the bytes of {obj.key!r} do not have its {algorithm} checksum", retryable=True)
+        return algorithm
+
+    async def _move_part(self, assembly: _Assembly, part: Part) -> None:
+        transfer = assembly.transfer
+        upload = await self._upload_of(assembly)
+        memory = self._resources.memory
+        buffer = await memory.borrow(part.size, self)
+        try:
+            await self._retry(transfer, lambda: self._source.read_range(transfer.obj, part.start, buffer))
+            if assembly.algorithm is not None:
+                assembly.digests[part.index] = checksum.digest(assembly.algorithm, buffer)
+            receipt = await self._retry(transfer, lambda: upload.write_part(part, buffer))
+        finally:
+            memory.give_back(buffer)
+        assembly.receipts[part.index] = receipt
+        self._emit("progress", transfer, part.size)
+        if len(assembly.receipts) == len(assembly.parts):
+            await self._publish(assembly, upload)
+
+    async def _upload_of(self, assembly: _Assembly) -> Upload:
+        if assembly.upload is None:
+            async with assembly.opening:
+                if assembly.upload is None:
+                    assembly.upload = await self._open_upload(assembly.transfer)
+        return assembly.upload
+
+    async def _open_upload(self, transfer: Transfer) -> Upload:
+        destination, size = self._destination, transfer.obj.size
+        upload = await self._retry(transfer, lambda: destination.open_upload(transfer.key, size))
+        self._open[id(upload)] = upload
+        return upload
+
+    async def _publish(self, assembly: _Assembly, upload: Upload) -> None:
+        transfer, algorithm = assembly.transfer, assembly.algorithm
+        if algorithm is not None:
+            whole = checksum.combine(algorithm, [(assembly.digests[part.index], part.size) for part in assembly.parts])
+            if whole != transfer.obj.checksums[algorithm]:
+                raise IntegrityError(f"the bytes of {transfer.obj.key!r} do not have its {algorithm} checksum")
+        receipts = [assembly.receipts[part.index] for part in assembly.parts]
+        await self._complete(transfer, upload, receipts)
+        self._emit("object", transfer, transfer.obj.size or 0, algorithm or "size-only")
+
+    async def _complete(self, transfer: Transfer, upload: Upload, receipts: list[Receipt]) -> None:
+        await self._retry(transfer, lambda: upload.complete(receipts))
+        del self._open[id(upload)]
+
+    async def _move_stream(self, transfer: Transfer) -> None:
+        size = await self._retry(transfer, lambda: self._stream(transfer))
+        self._emit("object", transfer, size, "size-only")
+
+    async def _stream(self, transfer: Transfer) -> int:
+        """Read an object once, in order, and write it; returns its size in bytes."""
+        memory, obj = self._resources.memory, transfer.obj
+        length = self._part_size(obj) or plan.DEFAULT_PART
+        buffer = await memory.borrow(min(length, memory.limit), self)
+        upload: Upload | None = None
+        receipts: list[Receipt] = []
+        done = 0
+        try:
+            async with self._source.open_read(obj) as reader:
+                while count := await _fill(reader, buffer):
+                    if upload is None and count < len(buffer):
+                        break
+                    upload = upload or await self._open_upload(transfer)
+                    receipts.append(await upload.write_part(Part(len(receipts), done, count), buffer[:count]))
+                    done += count
+                    self._emit("progress", transfer, count)
+            if obj.size not in {None, done + count}:
+                raise TransportError(f"{done + count} bytes came instead of {obj.size}", retryable=True)
+            if upload is None:
+                await self._destination.put(transfer.key, buffer[:count])
+                self._emit("progress", transfer, count)
+            else:
+                await self._complete(transfer, upload, receipts)
+        except StorageError:
+            if upload is not None:  # the next attempt starts from the beginning
+                del self._open[id(upload)]
+                await upload.abort()
+            raise
+        finally:
+            memory.give_back(buffer)
+        return done + count
+
+    async def _copy(self, transfer: Transfer) -> None:
+        source, destination = self._source.location, self._destination
+        obj = transfer.obj
+        await self._retry(transfer, lambda: destination.copy(source, obj, transfer.key))
+        self._emit("progress", transfer, obj.size or 0)
+        self._emit("object", transfer, obj.size or 0, "size-only")
+
+    async def _retry(self, transfer: Transfer, function: Callable[[], Awaitable[T]]) -> T:
+        def told(error: StorageError, delay: float) -> None:
+            if self._on_event is not None:
+                self._on_event(Event("retry", transfer.obj.key, error=error, delay=delay))
+
+        return await self._resources.retry(function, on_retry=told)
+
+    def _emit(self, kind: EventKind, transfer: Transfer, size: int = 0, verified: str | None = None) -> None:
+        if self._on_event is not None:
+            self._on_event(Event(kind, transfer.obj.key, size, verified))
+
+
+async def _fill(reader: Reader, buffer: memoryview) -> int:
+    done = 0
+    while done < len(buffer):
+        count = await reader.readinto(buffer[done:])
+        if count == 0:
+            break
+        done += count
+    return done
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The failure that ended the job, with the others as notes."""
+    flat: list[BaseException] = []
+    pending: list[BaseException] = [failures]
+    while pending:
+        error = pending.pop(0)
+        if isinstance(error, BaseExceptionGroup):
+            pending[:0] = error.exceptions
+        else:
+            flat.append(error)
+    first, *others = sorted(flat, key=lambda error: isinstance(error, StorageError), reverse=True)
+    for other in others[:5]:
+        first.add_note(f"also: {other}")
+    return first

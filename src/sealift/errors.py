@@ -1,0 +1,211 @@
+"""What can go wrong, as one tree.
+
+    StorageError (RuntimeError)         every failure of a transfer or of a storage call
+    ├── InvalidURI (InvalidInput)       the text is not a storage URI
+    ├── InvalidConfig (InvalidInput)    a configuration, limit or argument cannot be used
+    ├── ModelMissingError (FileNotFoundError)   no such object, prefix, bucket or file
+    ├── AccessDenied (PermissionError)  the credentials are wrong, absent or not allowed to do this
+    ├── UnsupportedOperation            this kind of storage cannot do this
+    ├── ObjectChanged                   the object was replaced while it was being read
+    ├── IntegrityError                  the bytes that arrived are not the bytes that were stored
+    ├── UnsafeKey                       a key would leave the target directory or collide in it
+    ├── LocalIOError                    the local disk refused: full, read-only, not a directory …
+    ├── TransportError                  no connection, a broken one, or a stalled one
+    ├── ServiceError                    the service answered with a failure
+    └── ClosedError                     used after close, from another event loop, or while the interpreter exits
+
+    InvalidInput (ValueError)           also raised for invalid inference input by model servers
+    ModelNotFound, InferenceError       names of the KServe API; sealift itself does not raise them
+
+A backend raises an error that says what happened; whoever knows the URI adds it with `about`. `retryable` is the
+backend's verdict; the one retry loop (`sealift.retry`) acts on it.
+"""
+
+from typing import Self
+
+__all__ = [
+    "AccessDenied",
+    "ClosedError",
+    "InferenceError",
+    "IntegrityError",
+    "InvalidConfig",
+    "InvalidInput",
+    "InvalidURI",
+    "LocalIOError",
+    "ModelMissingError",
+    "ModelNotFound",
+    "ObjectChanged",
+    "ServiceError",
+    "StorageError",
+    "TransportError",
+    "UnsafeKey",
+    "UnsupportedOperation",
+]
+
+
+class StorageError(RuntimeError):
+    """A transfer or a storage call failed.
+
+    Args:
+        cause: What happened, in a clause that can stand after a colon. Never holds a secret.
+        hint: What the caller can do about it.
+        operation: The verb that failed: "download", "list", "stat" …
+        uri: The storage URI, without a query or credentials.
+        status: The HTTP status of the reply that told of the failure.
+        code: The service's own name for the failure, such as "NoSuchKey".
+        retryable: Whether the same request may succeed a moment later.
+        retry_after: Seconds that the service asked to wait before that.
+
+    Example:
+        >>> str(StorageError("the bucket does not exist", operation="download", uri="s3://b/k", hint="check its name"))
+        'download s3://b/k: the bucket does not exist (check its name)'
+    """
+
+    def __init__(
+        self,
+        cause: str,
+        *,
+        hint: str | None = None,
+        operation: str | None = None,
+        uri: str | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        retryable: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.hint = hint
+        self.operation = operation
+        self.uri = uri
+        self.status = status
+        self.code = code
+        self.retryable = retryable
+        self.retry_after = retry_after
+
+    def about(self, operation: str, uri: str) -> Self:
+        """Fill in what failed and where, unless an inner layer already said it, and return this error."""
+        self.operation = self.operation or operation
+        self.uri = self.uri or uri
+        return self
+
+    def __str__(self) -> str:
+        subject = " ".join(part for part in (self.operation, self.uri) if part)
+        text = f"{subject}: {self.cause}" if subject else self.cause
+        return f"{text} ({self.hint})" if self.hint else text
+
+
+class InvalidInput(ValueError):
+    """An argument that cannot be used.
+
+    Args:
+        reason: Why.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class InvalidURI(StorageError, InvalidInput):
+    """A text that is not a storage URI; the message says what is wrong with it."""
+
+    def __init__(self, cause: str, *, hint: str | None = None, uri: str | None = None) -> None:
+        super().__init__(cause, hint=hint, uri=uri)
+        self.reason = cause
+
+
+class InvalidConfig(StorageError, InvalidInput):
+    """A configuration, limit or argument that cannot be used."""
+
+    def __init__(self, cause: str, *, hint: str | None = None) -> None:
+        super().__init__(cause, hint=hint)
+        self.reason = cause
+
+
+class ModelMissingError(StorageError, FileNotFoundError):
+    """No such object, prefix, bucket or file.
+
+    Args:
+        path: The missing thing; with `cause`, only the text of the error is taken from that.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        cause: str | None = None,
+        hint: str | None = None,
+        uri: str | None = None,
+        status: int | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(cause or f"{path} does not exist", hint=hint, uri=uri, status=status, code=code)
+        self.path = path
+
+
+class AccessDenied(StorageError, PermissionError):
+    """The credentials are wrong, absent, expired, or not allowed to do this."""
+
+
+class UnsupportedOperation(StorageError):
+    """This kind of storage cannot do this."""
+
+
+class ObjectChanged(StorageError):
+    """The object was replaced while it was being read; nothing of the mixture was kept."""
+
+
+class IntegrityError(StorageError):
+    """The bytes that arrived are not the bytes that the service says it stored."""
+
+
+class UnsafeKey(StorageError):
+    """A key would leave the target directory, cannot be a file name, or lands on the path of another key."""
+
+
+class LocalIOError(StorageError):
+    """The local disk refused: full, read-only, not a directory, no permission …"""
+
+
+class TransportError(StorageError):
+    """No connection, a broken one, a stalled one, or a reply that is not HTTP."""
+
+
+class ServiceError(StorageError):
+    """The service answered with a failure that no narrower class names."""
+
+
+class ClosedError(StorageError):
+    """Used after it was closed, from another event loop, or while the interpreter exits."""
+
+
+class ModelNotFound(Exception):
+    """A model that a server was asked for does not exist.
+
+    Args:
+        model_name: The model's name.
+    """
+
+    def __init__(self, model_name: str | None = None) -> None:
+        super().__init__(f"Model with name {model_name} does not exist." if model_name else "Model does not exist.")
+        self.model_name = model_name
+
+
+class InferenceError(RuntimeError):
+    """An inference failed.
+
+    Args:
+        reason: Why.
+        status: The error's status code.
+        debug_details: More, for a developer.
+    """
+
+    def __init__(self, reason: str, status: str | None = None, debug_details: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+        self.debug_details = debug_details
+
+    def __str__(self) -> str:
+        return self.reason if self.status is None else f"{self.reason} (status {self.status})"

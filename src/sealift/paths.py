@@ -1,0 +1,81 @@
+"""Object keys → paths below a directory: which are safe, and whether two of them get in each other's way. Pure."""
+
+from .errors import UnsafeKey
+
+__all__ = ["STATE_DIRECTORY", "Tree", "is_directory_marker", "relative"]
+
+# Temporary files live in one directory of this name beside their target; no object may use it.
+STATE_DIRECTORY = ".sealift"
+# Linux refuses longer names: https://man7.org/linux/man-pages/man3/limits.h.0p.html (NAME_MAX, PATH_MAX)
+_NAME_MAX = 255
+
+
+def is_directory_marker(key: str, size: int | None) -> bool:
+    """Whether an object only says that a directory exists: no bytes, and a name that ends in "/"."""
+    return key.endswith("/") and not size
+
+
+def relative(key: str, prefix: str = "") -> str:
+    """The path that a key gets below the directory which stands for `prefix`.
+
+    Args:
+        key: An object's key; it begins with `prefix`.
+        prefix: "" or a key's beginning up to and with a "/".
+
+    Returns:
+        A relative path; empty segments are dropped ("a//b" → "a/b").
+
+    Raises:
+        UnsafeKey: It would leave the directory, or is not a file's name.
+
+    Example:
+        >>> relative("models/iris//weights.bin", "models/")
+        'iris/weights.bin'
+    """
+    segments = [segment for segment in key[len(prefix) :].split("/") if segment]
+    if key.endswith("/") or not segments:
+        raise UnsafeKey(f"the key {key!r} cannot be a file's name", hint="download it by itself, to a file")
+    for segment in segments:
+        if segment in {".", ".."}:
+            raise UnsafeKey(f"the key {key!r} would leave the target directory")
+        if segment == STATE_DIRECTORY:
+            raise UnsafeKey(f"the key {key!r} uses {STATE_DIRECTORY}, where sealift keeps temporary files")
+        if "\0" in segment or "\\" in segment:
+            raise UnsafeKey(f"the key {key!r} has a character that a file's name cannot have")
+        if len(segment.encode(errors="surrogateescape")) > _NAME_MAX:
+            raise UnsafeKey(f"the key {key!r} has a segment of more than {_NAME_MAX} bytes")
+    return "/".join(segments)
+
+
+class Tree:
+    """The paths that one job writes below a directory: refuses a second key for a path that is taken.
+
+    Example:
+        >>> tree = Tree()
+        >>> tree.add("a/b", key="a/b")
+        >>> tree.add("a", key="a")
+        Traceback (most recent call last):
+        sealift.errors.UnsafeKey: the keys 'a' and 'a/b' cannot both be files: one is the other's directory
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[str, str] = {}
+        self._directories: dict[str, str] = {}
+
+    def add(self, path: str, key: str) -> None:
+        """Take a path for a key.
+
+        Raises:
+            UnsafeKey: The path is another key's file or directory, or lies below another key's file.
+        """
+        if (other := self._files.get(path)) is not None:
+            raise UnsafeKey(f"the keys {other!r} and {key!r} land on the same path")
+        self._files[path] = key
+        if (other := self._directories.get(path)) is not None:
+            raise UnsafeKey(f"the keys {key!r} and {other!r} cannot both be files: one is the other's directory")
+        directory = path.rpartition("/")[0]
+        while directory and directory not in self._directories:
+            self._directories[directory] = key
+            if (other := self._files.get(directory)) is not None:
+                raise UnsafeKey(f"the keys {other!r} and {key!r} cannot both be files: one is the other's directory")
+            directory = directory.rpartition("/")[0]

@@ -1,0 +1,73 @@
+"""How an object is cut into parts: pure arithmetic."""
+
+from collections.abc import Iterator
+
+from .errors import InvalidConfig
+from .types import Capabilities, GiB, KiB, Limits, MiB, Part
+
+__all__ = ["DEFAULT_PART", "part_size", "parts"]
+
+DEFAULT_PART = 8 * MiB
+_ALIGNMENT = 64 * KiB
+# Parts in flight that the memory budget should hold, so that a small budget still reads in parallel.
+_IN_FLIGHT = 8
+
+
+def part_size(size: int, capabilities: Capabilities, limits: Limits, memory: int) -> int:
+    """The length of an object's parts; its last one may be shorter.
+
+    Args:
+        size: Of the object, in bytes.
+        capabilities: Of the backend that receives the parts.
+        limits: `part_size` there is taken as it is.
+        memory: The instance's budget for bodies in flight, in bytes.
+
+    Returns:
+        Bytes. The smallest multiple of 64 KiB, from 8 MiB (less with a small budget), that needs no more parts than
+        the backend allows.
+
+    Raises:
+        InvalidConfig: The object cannot be moved within these limits; the text names limits that would do.
+
+    Example:
+        >>> part_size(5 * 1024 * GiB, Capabilities(min_part=5 * MiB), Limits(), memory=GiB) // MiB
+        524
+    """
+    if limits.part_size is not None:
+        length = limits.part_size
+        if -(-size // length) > capabilities.max_parts:
+            needed = _round_up(-(-size // capabilities.max_parts))
+            raise InvalidConfig(
+                f"an object of {size} bytes has more than {capabilities.max_parts} parts of {length} bytes",
+                hint=f"Limits(part_size={needed}) or None",
+            )
+    else:
+        preferred = min(DEFAULT_PART, max(memory // _IN_FLIGHT, 1))
+        length = max(preferred, capabilities.min_part, _round_up(-(-size // capabilities.max_parts)))
+    if length > capabilities.max_part:
+        raise InvalidConfig(f"an object of {size} bytes is larger than this storage takes")
+    if min(length, size) > memory:
+        raise InvalidConfig(
+            f"a part of {min(length, size)} bytes is larger than the memory budget of {memory} bytes",
+            hint=f"Limits(memory={_round_up(min(length, size), GiB if length > GiB // 2 else MiB)}) or more",
+        )
+    return length
+
+
+def parts(size: int, length: int) -> Iterator[Part]:
+    """Cut an object.
+
+    Args:
+        size: Of the object, in bytes; at least 1.
+        length: Of a part, in bytes.
+
+    Example:
+        >>> [part.start for part in parts(20, 8)]
+        [0, 8, 16]
+    """
+    for index, start in enumerate(range(0, size, length)):
+        yield Part(index, start, min(length, size - start))
+
+
+def _round_up(number: int, step: int = _ALIGNMENT) -> int:
+    return -(-number // step) * step

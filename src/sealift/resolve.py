@@ -1,0 +1,76 @@
+"""Does a URI name an object, a prefix, or nothing?"""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from .backend import Backend
+from .errors import AccessDenied, ModelMissingError, StorageError
+from .retry import Retry
+from .types import ObjectInfo
+
+__all__ = ["Prefix", "resolve"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """Many objects.
+
+    Attributes:
+        key: What their keys begin with: "" or something that ends in "/".
+        objects: All of them, while the listing arrives; to be closed.
+    """
+
+    key: str
+    objects: AsyncGenerator[ObjectInfo]
+
+
+async def resolve(source: Backend, key: str, retry: Retry) -> ObjectInfo | Prefix:
+    """Find what is there; an object wins over a prefix of the same name.
+
+    Args:
+        source: Where to look.
+        key: Of the object, or of the prefix with or without its "/".
+        retry: The retry loop.
+
+    Raises:
+        ModelMissingError: Neither.
+        AccessDenied: It may not be read, or it may not be known whether it is there.
+    """
+    failure: StorageError | None = None
+    if key and not key.endswith("/"):
+        try:
+            return await retry(lambda: source.stat(key))
+        except (ModelMissingError, AccessDenied) as error:
+            failure = error
+    prefix = key if not key or key.endswith("/") else f"{key}/"
+    objects = source.list(prefix)
+    try:
+        first = await anext(objects, None)
+        if first is not None:
+            return Prefix(prefix, _chain(first, objects))
+        if isinstance(failure, AccessDenied) and await _exists(source, key):
+            raise failure
+    except AccessDenied as error:
+        if isinstance(failure, ModelMissingError):
+            cause = f"there is no object {key!r}, and no permission to list {prefix!r}"
+            raise ModelMissingError(key, cause=cause, hint="check the key, or the credentials") from None
+        raise failure or error from None
+    raise ModelMissingError(key, cause=f"there is no object {key!r}" if failure else f"there is nothing under {prefix!r}")
+
+
+async def _exists(source: Backend, key: str) -> bool:
+    """Whether a listing shows the object: a HEAD that was refused (403) may also stand for a missing one."""
+    objects = source.list(key)
+    try:
+        return any([obj.key == key async for obj in objects])
+    finally:
+        await objects.aclose()
+
+
+async def _chain(first: ObjectInfo, rest: AsyncGenerator[ObjectInfo]) -> AsyncGenerator[ObjectInfo]:
+    try:
+        yield first
+        async for obj in rest:
+            yield obj
+    finally:
+        await rest.aclose()

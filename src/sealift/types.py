@@ -1,0 +1,165 @@
+"""The values that travel through sealift: frozen, slotted, without behaviour that does I/O."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from .errors import InvalidConfig
+
+__all__ = ["KiB", "MiB", "GiB", "Capabilities", "Event", "EventKind", "Head", "Limits", "ObjectInfo", "OnEvent", "Part", "Receipt"]
+
+KiB = 1 << 10
+MiB = 1 << 20
+GiB = 1 << 30
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One version of one object, as a listing or a stat tells of it.
+
+    Attributes:
+        key: The object's name within its bucket, container, repository or root directory, verbatim.
+        size: Bytes; None where the service does not say before it sends them.
+        version: What pins a read to these bytes: a quoted ETag, a generation, a commit. None: nothing does.
+        modified: When this version was written.
+        etag: The entity tag, quoted as in HTTP, where there is one.
+        content_type: The media type stored with the object.
+        checksums: Algorithm → digest as lower-case hex, of the whole object only.
+        metadata: What the user stored beside it.
+        ranged: Whether any range of it can be asked for.
+    """
+
+    key: str
+    size: int | None
+    version: str | None = None
+    modified: datetime | None = None
+    etag: str | None = None
+    content_type: str | None = None
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    ranged: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A range of an object: the `index`-th (from 0), `size` bytes from `start`."""
+
+    index: int
+    start: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an upload gives for a part that it has taken.
+
+    Attributes:
+        part: Which part.
+        token: What the service wants to hear again when the upload is completed, such as the part's ETag.
+        checksums: Algorithm → digest of the part as lower-case hex.
+    """
+
+    part: Part
+    token: str = ""
+    checksums: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the reply to a read said of the object.
+
+    Attributes:
+        version: As in `ObjectInfo`, where the reply names it.
+        size: Of the whole object, in bytes, where the reply names it.
+        checksums: Of the whole object, as in `ObjectInfo`.
+    """
+
+    version: str | None = None
+    size: int | None = None
+    checksums: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a backend can do; the plan and the engine go by this and know no service by name.
+
+    Attributes:
+        min_part: The smallest part but the last of a multi-part upload, in bytes.
+        max_part: The largest part, in bytes.
+        max_parts: How many parts one upload may have.
+        parallel_parts: Whether the parts of one upload may arrive at once and in any order.
+        server_copy: Whether the service copies between two of its own objects by itself.
+        writable: Whether objects can be written and deleted.
+        checksums: Whole-object checksums that the service may tell, the best first.
+    """
+
+    min_part: int = 1
+    max_part: int = 5 * GiB
+    max_parts: int = 10_000
+    parallel_parts: bool = True
+    server_copy: bool = False
+    writable: bool = True
+    checksums: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of the machine one instance may use.
+
+    Args:
+        memory: Bytes of bodies in flight, over all running calls. None: 128 MiB, or a quarter of the control group's
+            memory limit where that is less. A single part never needs more; a 5 TiB object needs parts of 525 MiB.
+        connections: Open connections, over all hosts.
+        per_host: Open connections to one host and port.
+        part_size: Bytes of a part. None: chosen from the object's size and the backend's limits.
+        attempts: How often one request is sent at most, the first time included.
+        idle_timeout: Seconds without a byte after which a connection counts as stalled; also the limit for connecting.
+        min_throughput: Bytes per second, averaged over `idle_timeout`, below which a connection counts as stalled.
+
+    Raises:
+        InvalidConfig: A value is not positive.
+    """
+
+    memory: int | None = None
+    connections: int = 64
+    per_host: int = 32
+    part_size: int | None = None
+    attempts: int = 5
+    idle_timeout: float = 30.0
+    min_throughput: int = 1024
+
+    def __post_init__(self) -> None:
+        for name in ("memory", "connections", "per_host", "part_size", "attempts", "idle_timeout"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise InvalidConfig(f"Limits({name}={value!r}) is not positive")
+        if self.min_throughput < 0:
+            raise InvalidConfig(f"Limits(min_throughput={self.min_throughput!r}) is negative")
+
+
+EventKind = Literal["listed", "progress", "object", "retry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Progress of one call, told to its `on_event`.
+
+    Attributes:
+        kind: "listed" (an object was found), "progress" (bytes have been stored), "object" (an object is complete and
+            verified), "retry" (a request failed and will be sent again).
+        key: The object's key.
+        size: Bytes: of the object for "listed" and "object" (0 where unknown), newly stored ones for "progress".
+        verified: For "object": the checksum that was compared, or "size-only".
+        error: For "retry": what failed.
+        delay: For "retry": seconds until the next attempt.
+    """
+
+    kind: EventKind
+    key: str
+    size: int = 0
+    verified: str | None = None
+    error: BaseException | None = field(default=None, compare=False)
+    delay: float = 0.0
+
+
+OnEvent = Callable[[Event], None]

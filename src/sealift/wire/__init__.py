@@ -1,0 +1,8 @@
+"""HTTP/1.1 for moving bodies: `Wire.fetch` receives in place, `Wire.stream` reads as it comes, `Wire.send` uploads."""
+
+from .message import TLS, Origin, Request, Response
+from .ranges import check_range
+from .stream import StreamedResponse
+from .wire import Wire
+
+__all__ = ["TLS", "Origin", "Request", "Response", "StreamedResponse", "Wire", "check_range"]

@@ -1,0 +1,135 @@
+"""Opening a connection: resolve, connect to one address after the other, put TLS on it."""
+
+import asyncio
+import os
+import socket
+import ssl
+from functools import partial
+
+from ..errors import ClosedError, TransportError
+from ..types import KiB, Limits
+from .connection import Connection
+from .message import TLS, Origin
+from .resolve import Resolver, RunBlocking
+from .tls import context, handshake_error
+from .watchdog import Watchdog
+
+__all__ = ["Dialer"]
+
+
+class Dialer:
+    """Opens connections, each within `Limits.idle_timeout`.
+
+    Args:
+        limits: Its `idle_timeout`.
+        run_blocking: Where names are resolved and certificate files read.
+        watchdog: What the new connections report to.
+    """
+
+    def __init__(self, limits: Limits, run_blocking: RunBlocking, watchdog: Watchdog) -> None:
+        self.scratch = memoryview(bytearray(64 * KiB))
+        self._timeout = limits.idle_timeout
+        self._run_blocking = run_blocking
+        self._watchdog = watchdog
+        self._resolver = Resolver(run_blocking)
+        self._contexts: dict[TLS, ssl.SSLContext] = {}
+        self._building = asyncio.Lock()
+        self._deadlines: set[asyncio.Timeout] = set()
+        self._closed = False
+
+    async def dial(self, origin: Origin, tls: TLS) -> Connection:
+        """A new connection.
+
+        Raises:
+            TransportError: The name does not resolve, nobody answers, or the certificate is not trusted.
+            ClosedError: Closed meanwhile.
+        """
+        doing = "connecting to"
+        deadline = asyncio.timeout(self._timeout)
+        self._deadlines.add(deadline)
+        try:
+            async with deadline:
+                trusted = await self.context(tls) if origin.scheme == "https" else None
+                sock = await self._connect(origin)
+                connection = Connection(origin, tls, sock, self.scratch, self._watchdog)
+                try:
+                    loop = asyncio.get_running_loop()
+                    transport, _ = await loop.create_connection(lambda: connection, sock=sock)
+                except BaseException:
+                    sock.close()
+                    raise
+                if trusted is not None:
+                    doing = "the TLS handshake with"
+                    await self._secure(connection, transport, trusted)
+                return connection
+        except TimeoutError:
+            if self._closed:
+                raise ClosedError("closed while connecting") from None
+            raise TransportError(
+                f"{doing} {origin.address} took longer than {self._timeout:g} s", retryable=True
+            ) from None
+        finally:
+            self._deadlines.discard(deadline)
+
+    def close(self) -> None:
+        """Break off what is being opened."""
+        self._closed = True
+        for deadline in self._deadlines:
+            deadline.reschedule(-1)
+
+    async def context(self, tls: TLS) -> ssl.SSLContext:
+        """The context for these settings, built once and in a thread: it reads the system's certificates."""
+        async with self._building:
+            if tls not in self._contexts:
+                self._contexts[tls] = await self._run_blocking(partial(context, tls))
+            return self._contexts[tls]
+
+    async def _connect(self, origin: Origin) -> socket.socket:
+        loop = asyncio.get_running_loop()
+        addresses = await self._resolver.addresses(origin)
+        reason = "no address"
+        for address in addresses:
+            try:
+                sock = socket.socket(address.family, socket.SOCK_STREAM)
+            except OSError as error:
+                reason = _words(error)
+                continue
+            try:
+                sock.setblocking(False)
+                async with asyncio.timeout(self._timeout / len(addresses)):
+                    await loop.sock_connect(sock, address.sockaddr)
+                return sock
+            except OSError as error:  # TimeoutError is one
+                sock.close()
+                reason = _words(error)
+                self._resolver.refused(origin, address)
+            except BaseException:
+                sock.close()
+                raise
+        raise TransportError(f"cannot connect to {origin.address}: {reason}", retryable=True)
+
+    async def _secure(self, connection: Connection, transport: asyncio.Transport, trusted: ssl.SSLContext) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            secured = await loop.start_tls(
+                transport,
+                connection,
+                trusted,
+                server_hostname=connection.origin.host,
+                ssl_handshake_timeout=self._timeout,
+            )
+        except OSError as error:  # ssl.SSLError is one, and so is what an early end of the connection raises
+            transport.abort()
+            raise handshake_error(error, connection.origin) from None
+        except BaseException:
+            transport.abort()
+            raise
+        if secured is None:
+            raise handshake_error(ConnectionResetError(), connection.origin)
+        connection.secured(secured)
+
+
+def _words(error: OSError) -> str:
+    if isinstance(error, TimeoutError) or error.errno is None:
+        return "no answer"
+    return os.strerror(error.errno).lower()

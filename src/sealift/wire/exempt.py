@@ -1,0 +1,45 @@
+"""Which proxy a request goes through."""
+
+from ipaddress import ip_address, ip_network
+
+from ..config import Proxies
+from .message import Origin
+
+__all__ = ["proxy_for"]
+
+
+def proxy_for(origin: Origin, proxies: Proxies) -> str | None:
+    """The URL of the proxy for this origin; None: it is reached directly.
+
+    Example:
+        >>> proxy_for(Origin.of("https://s3.corp"), Proxies(https="http://proxy:3128", exempt=("corp",))) is None
+        True
+    """
+    proxy = proxies.https if origin.scheme == "https" else proxies.http
+    if proxy is None or any(_matches(origin, entry.strip().lower()) for entry in proxies.exempt):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _matches(origin: Origin, entry: str) -> bool:
+    """Whether a NO_PROXY entry means this origin: *, an address, a CIDR range, a name, each but CIDR with a port."""
+    if entry == "*":
+        return True
+    if "/" in entry:
+        try:
+            return ip_address(origin.host) in ip_network(entry, strict=False)
+        except ValueError:
+            return False
+    host, port = entry, ""
+    if entry.startswith("["):
+        host, _, port = entry[1:].partition("]")
+        port = port.removeprefix(":")
+    elif entry.count(":") == 1:
+        host, _, port = entry.partition(":")
+    if port and port != str(origin.port):
+        return False
+    try:
+        return ip_address(origin.host) == ip_address(host)
+    except ValueError:
+        name = host.removeprefix("*").strip(".")
+        return bool(name) and (origin.host.rstrip(".").lower() == name or origin.host.lower().endswith(f".{name}"))

@@ -1,0 +1,261 @@
+"""How a reply is read: heads by h11, bodies in place where that is possible, else framed by h11."""
+
+import asyncio
+
+import h11
+
+from ..errors import TransportError
+from ..types import KiB, MiB
+from .head import LARGEST_HEAD
+from .message import Headers, Origin, Response
+
+__all__ = ["InPlace", "Reply", "Small", "check_body"]
+
+LARGEST_ERROR = 64 * KiB
+LARGEST_SMALL = MiB
+
+
+class Reply:
+    """One reply, fed by its connection with what arrives; a subclass says where the body goes.
+
+    Everything here runs synchronously inside the loop's callbacks, so that bytes are in place before any task wakes up.
+
+    Attributes:
+        answer: The reply, when the subclass regards it as answered.
+        framing: Knows what the reply's bytes mean, and whether the connection may be used again.
+        untouched: No byte has come yet.
+        wanting: Whether somebody waits for the next byte, so that its absence would be a stall.
+        moving: Whether a body is being received, so that its throughput counts.
+        refused: The server has answered with a failure; there is no point in sending it the rest of a body.
+        doubtful: The connection must not be used again, whatever the framing says.
+    """
+
+    wanting = True
+
+    def __init__(
+        self, framing: h11.Connection, scratch: memoryview, origin: Origin, answer: asyncio.Future[Response]
+    ) -> None:
+        self.framing = framing
+        self.answer = answer
+        self.untouched = True
+        self.moving = False
+        self.refused = False
+        self.doubtful = False
+        self.response: Response | None = None
+        self._scratch = scratch
+        self._origin = origin
+        self._head_size = 0
+
+    def take(self, count: int) -> memoryview | None:
+        """`count` bytes have been written to the view that was last returned, at first to the scratch.
+
+        Returns:
+            Where the next bytes shall be written, never empty; None: the reply is complete.
+
+        Raises:
+            TransportError: This is no reply that can be used.
+        """
+        self.untouched = False
+        try:
+            self.framing.receive_data(self._scratch[:count])  # type: ignore[arg-type]  # takes any bytes-like
+            if self.response is None and not self._read_head(count):
+                return self._scratch
+            return self._scratch if self._read_body() else None
+        except h11.RemoteProtocolError:
+            raise self.broken("sent something that is not HTTP/1.1") from None
+
+    def ended(self) -> None:
+        """No more bytes will come.
+
+        Raises:
+            TransportError: The reply is not complete.
+        """
+        try:
+            self.framing.receive_data(b"")
+            if self.response is not None and not self._read_body():
+                return
+        except h11.RemoteProtocolError:
+            pass
+        raise self.broken("closed the connection in the middle of a reply")
+
+    def complete(self) -> None:
+        """The whole reply is here and the buffer is no longer written to."""
+        if not self.answer.done():
+            assert self.response is not None  # noqa: S101  # for mypy: a reply is complete after its head
+            self.answer.set_result(self.response)
+
+    def fail(self, error: Exception) -> None:
+        """The rest will never come."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def broken(self, what: str) -> TransportError:
+        return TransportError(f"{self._origin.address} {what}", retryable=True)
+
+    def _read_head(self, count: int) -> bool:
+        """Whether the final head is here; informational ones are skipped."""
+        self._head_size += count
+        while True:
+            event = self.framing.next_event()
+            if type(event) is h11.Response:
+                break
+            # h11 bounds one head, this bounds a series of informational ones.
+            if self._head_size > LARGEST_HEAD + len(self._scratch):
+                raise self.broken("sent a head without an end")
+            if event is h11.NEED_DATA:
+                return False
+            if type(event) is not h11.InformationalResponse:
+                raise self.broken("sent no reply")
+        headers = list(event.headers)
+        self.response = Response(event.status_code, headers)
+        self.refused = event.status_code >= 300
+        names = {name for name, _ in headers}
+        # https://www.rfc-editor.org/rfc/rfc9112#section-6.3-2.3: both at once smells of smuggling.
+        self.doubtful = b"transfer-encoding" in names and b"content-length" in names
+        self._opened(self.response)
+        return True
+
+    def _read_body(self) -> bool:
+        """Hand on what is here of the body; whether more is to come."""
+        while True:
+            event = self.framing.next_event()
+            if type(event) is h11.Data:
+                self._data(event.data)
+            elif event is h11.NEED_DATA:
+                return True
+            elif type(event) is h11.EndOfMessage:
+                self.doubtful = self.doubtful or bool(self.framing.trailing_data[0])
+                return False
+            else:
+                raise self.broken("sent something that is not HTTP/1.1")
+
+    def _opened(self, response: Response) -> None:
+        """The head is here."""
+
+    def _data(self, data: bytes) -> None:
+        """A piece of the body, in order."""
+        raise NotImplementedError
+
+
+class Small(Reply):
+    """A reply whose body is small, or else is an error."""
+
+    def __init__(
+        self, framing: h11.Connection, scratch: memoryview, origin: Origin, answer: asyncio.Future[Response]
+    ) -> None:
+        super().__init__(framing, scratch, origin, answer)
+        self._body = bytearray()
+
+    def _data(self, data: bytes) -> None:
+        self._body += data
+        if len(self._body) > LARGEST_SMALL:
+            raise TransportError(f"{self._origin.address} sent a reply of more than {LARGEST_SMALL} bytes")
+
+    def complete(self) -> None:
+        if self.response is not None:
+            self.response.body = bytes(self._body)
+        super().complete()
+
+
+class InPlace(Reply):
+    """A body of known length, which the kernel writes to where it is wanted.
+
+    Only what comes in one packet with the head is copied, and what has to be unchunked.
+    """
+
+    def __init__(
+        self,
+        framing: h11.Connection,
+        scratch: memoryview,
+        origin: Origin,
+        answer: asyncio.Future[Response],
+        into: memoryview,
+    ) -> None:
+        super().__init__(framing, scratch, origin, answer)
+        self._into = into
+        self._filled = 0
+        self._in_place = False
+        self._error: bytearray | None = None
+
+    def take(self, count: int) -> memoryview | None:
+        if not self._in_place:
+            return None if super().take(count) is None else self._next()
+        self._filled += count
+        return self._next() if self._filled < len(self._into) else None
+
+    def ended(self) -> None:
+        if self._in_place:
+            raise self.broken(f"closed the connection after {self._filled} of {len(self._into)} bytes")
+        super().ended()
+
+    def complete(self) -> None:
+        if self._error is not None and self.response is not None:
+            self.response.body = bytes(self._error)
+        super().complete()
+
+    def _next(self) -> memoryview:
+        return self._into[self._filled :] if self._in_place else self._scratch
+
+    def _opened(self, response: Response) -> None:
+        self.moving = True
+        if response.status not in {200, 206}:
+            self._error = bytearray()
+        else:
+            self._in_place = check_body(response, len(self._into), self._origin)
+
+    def _read_body(self) -> bool:
+        if self._in_place:
+            rest, _ = self.framing.trailing_data
+            room = len(self._into)
+            self.doubtful = self.doubtful or len(rest) > room
+            self._filled = min(len(rest), room)
+            self._into[: self._filled] = rest[:room]
+            return self._filled < room
+        more = super()._read_body()
+        if self._error is None:
+            if not more and self._filled < len(self._into):
+                raise self.broken(f"sent {self._filled} bytes where {len(self._into)} were asked for")
+        elif more and len(self._error) == LARGEST_ERROR:
+            self.doubtful = True
+            return False
+        return more
+
+    def _data(self, data: bytes) -> None:
+        if self._error is not None:
+            self._error += data[: LARGEST_ERROR - len(self._error)]
+            return
+        end = self._filled + len(data)
+        if end > len(self._into):
+            raise self.broken(f"sent more than the {len(self._into)} bytes that were asked for")
+        self._into[self._filled : end] = data
+        self._filled = end
+
+
+def check_body(response: Response, length: int, origin: Origin) -> bool:
+    """Whether a 200 or 206 says that its body is exactly these bytes, before any of them is read.
+
+    Returns:
+        True: the body follows as it is. False: it comes without a length (chunked, or up to the connection's end), so
+        that it has to be counted.
+
+    Raises:
+        TransportError: It has another length, or is encoded. Retryable.
+    """
+    told: Headers = []
+    for header in response.headers:
+        name, value = header
+        if name == b"content-encoding" and value.lower() != b"identity":
+            raise TransportError(
+                f"{origin.address} sent an encoded body where the stored bytes were asked for",
+                hint="ask with Accept-Encoding: identity",
+                retryable=True,
+            )
+        if name in {b"content-length", b"transfer-encoding"}:
+            told.append(header)
+    if len(told) != 1 or told[0][0] != b"content-length":
+        return False
+    if int(told[0][1]) != length:
+        raise TransportError(
+            f"{origin.address} sent {int(told[0][1])} bytes where {length} were asked for", retryable=True
+        )
+    return True

@@ -1,0 +1,105 @@
+"""Names to addresses: in a thread, remembered for a minute, and spread over."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from ipaddress import ip_address
+from itertools import chain, zip_longest
+from typing import Any, Protocol, TypeVar
+
+from ..errors import TransportError
+from .message import Origin
+
+__all__ = ["Address", "Resolver", "RunBlocking"]
+
+T = TypeVar("T")
+
+_REMEMBERED = 60.0
+"""Seconds."""
+
+
+class RunBlocking(Protocol):
+    """Runs a function in a thread and gives its result."""
+
+    def __call__(self, fn: Callable[[], T], /) -> Awaitable[T]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What a socket connects to: its family, and the address as the socket module has it."""
+
+    family: socket.AddressFamily
+    sockaddr: tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class _Entry:
+    addresses: list[Address] = field(default_factory=list)
+    expires: float = 0.0
+    turn: int = 0
+    resolving: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Resolver:
+    """Gives a name's addresses in the order to try them, beginning with another one each time.
+
+    Args:
+        run_blocking: Where `getaddrinfo` runs.
+    """
+
+    def __init__(self, run_blocking: RunBlocking) -> None:
+        self._run_blocking = run_blocking
+        self._entries: dict[tuple[str, int], _Entry] = {}
+
+    async def addresses(self, origin: Origin) -> list[Address]:
+        """All addresses of the origin's host.
+
+        Raises:
+            TransportError: The name does not resolve; retryable only where the resolver says that this may pass.
+        """
+        if origin.is_address and "%" not in origin.host:
+            family = socket.AF_INET if ip_address(origin.host).version == 4 else socket.AF_INET6
+            return [Address(family, (origin.host, origin.port))]
+        entry = self._entries.setdefault((origin.host, origin.port), _Entry())
+        if entry.expires <= time.monotonic():
+            async with entry.resolving:
+                if entry.expires <= time.monotonic():
+                    entry.addresses = await self._resolve(origin)
+                    entry.expires = time.monotonic() + _REMEMBERED
+        entry.turn += 1
+        first = entry.turn % len(entry.addresses)
+        return entry.addresses[first:] + entry.addresses[:first]
+
+    def refused(self, origin: Origin, address: Address) -> None:
+        """Forget an address that could not be connected to, while there are others."""
+        entry = self._entries.get((origin.host, origin.port))
+        if entry is not None and len(entry.addresses) > 1 and address in entry.addresses:
+            entry.addresses.remove(address)
+
+    async def _resolve(self, origin: Origin) -> list[Address]:
+        try:
+            found = await self._run_blocking(
+                partial(socket.getaddrinfo, origin.host, origin.port, type=socket.SOCK_STREAM)
+            )
+        except (socket.gaierror, UnicodeError) as error:
+            again = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+            raise TransportError(
+                f"the name {origin.host} does not resolve",
+                hint="the resolver is not available now" if again else "check the endpoint's name",
+                retryable=again,
+            ) from None
+        except OSError as error:
+            raise TransportError(
+                f"the name {origin.host} cannot be looked up: {error.strerror}", retryable=True
+            ) from None
+        families: dict[int, list[Address]] = {}
+        for family, _, _, _, sockaddr in found:
+            address = Address(family, sockaddr)
+            if address not in families.setdefault(family, []):
+                families[family].append(address)
+        # https://www.rfc-editor.org/rfc/rfc8305#section-4: families take turns, the resolver's first one begins.
+        mixed = chain.from_iterable(zip_longest(*families.values()))
+        return [address for address in mixed if address is not None]

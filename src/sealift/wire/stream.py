@@ -1,0 +1,142 @@
+"""Bodies without a known length: read once, in order, as fast as the reader asks."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import h11
+
+from ..errors import InvalidConfig
+from ..types import KiB
+from .message import Headers, Origin, Response
+from .reply import Reply
+
+__all__ = ["Streamed", "StreamedResponse"]
+
+_HIGH_WATER = 256 * KiB
+"""Bytes waiting for the reader above which the socket is not read."""
+
+
+class Pausable(Protocol):
+    """What is read from."""
+
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+
+class Streamed(Reply):
+    """Answered by its head; the body waits here, within a bound, until it is asked for.
+
+    Attributes:
+        finished: The whole body is here.
+    """
+
+    def __init__(
+        self,
+        framing: h11.Connection,
+        scratch: memoryview,
+        origin: Origin,
+        answer: asyncio.Future[Response],
+        socket: Pausable,
+    ) -> None:
+        super().__init__(framing, scratch, origin, answer)
+        self.finished = False
+        self._socket = socket
+        self._pieces: deque[memoryview] = deque()
+        self._size = 0
+        self._paused = False
+        self._asked: asyncio.Future[None] | None = None
+        self._error: Exception | None = None
+
+    @property
+    def wanting(self) -> bool:  # type: ignore[override]  # here it changes
+        return not self.answer.done() or self._asked is not None
+
+    async def readinto(self, view: memoryview) -> int:
+        if not view.nbytes:
+            raise InvalidConfig("a body cannot be read into an empty buffer")
+        while not self._pieces:
+            if self._error is not None:
+                raise self._error
+            if self.finished:
+                return 0
+            self._asked = asyncio.get_running_loop().create_future()
+            try:
+                await self._asked
+            finally:
+                self._asked = None
+        view = view.cast("B")
+        filled = 0
+        while self._pieces and filled < len(view):
+            piece = self._pieces.popleft()
+            count = min(len(piece), len(view) - filled)
+            view[filled : filled + count] = piece[:count]
+            filled += count
+            if count < len(piece):
+                self._pieces.appendleft(piece[count:])
+        self._size -= filled
+        if self._paused and self._size <= _HIGH_WATER // 2:
+            self._resume()
+        return filled
+
+    def complete(self) -> None:
+        self.finished = True
+        if self._paused:
+            self._resume()  # for the connection's next user
+        super().complete()
+        self._notify()
+
+    def fail(self, error: Exception) -> None:
+        self._error = error
+        super().fail(error)
+        self._notify()
+
+    def _opened(self, response: Response) -> None:
+        self.moving = True
+        self.answer.set_result(response)
+
+    def _data(self, data: bytes) -> None:
+        self._pieces.append(memoryview(data))
+        self._size += len(data)
+        self._notify()
+        if self._size >= _HIGH_WATER and not self._paused:
+            self._paused = True
+            self._socket.pause_reading()
+
+    def _resume(self) -> None:
+        self._paused = False
+        self._socket.resume_reading()
+
+    def _notify(self) -> None:
+        if self._asked is not None and not self._asked.done():
+            self._asked.set_result(None)
+
+
+class StreamedResponse:
+    """A reply whose body is read piece by piece.
+
+    Attributes:
+        status: The status code.
+        headers: Names in lower case.
+    """
+
+    def __init__(self, response: Response, readinto: Callable[[memoryview], Awaitable[int]]) -> None:
+        self.status = response.status
+        self.headers: Headers = response.headers
+        self.header = response.header
+        self._readinto = readinto
+
+    async def readinto(self, view: memoryview) -> int:
+        """Fill as much of the view as there is.
+
+        Returns:
+            How many bytes were written; 0 at the end of the body.
+
+        Raises:
+            TransportError: The body broke off or stalled.
+        """
+        return await self._readinto(view)
+
+    def __repr__(self) -> str:
+        return f"StreamedResponse({self.status})"

@@ -1,0 +1,1 @@
+"""Real services on loopback, each started when a test first asks for it; see `fixtures`."""

@@ -1,0 +1,70 @@
+"""pytest fixtures: each service starts when a test first asks for it and ends with the session.
+
+Import them in `conftest.py`: ``from tests.services.fixtures import *``. A service that cannot start is an error of the
+tests that asked for it, never a skip.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from tests.services import moto as moto_server
+from tests.services import rclone as rclone_server
+from tests.services import seaweedfs as seaweedfs_server
+from tests.services.s3 import MakeBucket, S3Service, client, new_bucket
+
+from sealift.demo.seaweedfs import ServerError
+
+__all__ = ["make_bucket", "moto", "rclone_s3", "seaweedfs"]
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Service]:
+    """SeaweedFS: real signatures, identities, multipart, ranges, checksums."""
+    with _running(seaweedfs_server.start, tmp_path_factory.mktemp("seaweedfs")) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Service]:
+    """moto: AWS semantics, versions, STS on the same endpoint. It accepts any keys."""
+    with _running(moto_server.start, tmp_path_factory.mktemp("moto")) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def rclone_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Service]:
+    """`rclone serve s3`: fast; proves nothing about versions and checksums. Buckets are folders in its directory."""
+    with _running(rclone_server.start, tmp_path_factory.mktemp("rclone")) as service:
+        yield service
+
+
+@pytest.fixture
+def make_bucket(request: pytest.FixtureRequest) -> Iterator[MakeBucket]:
+    """``make_bucket(service)`` gives the name of a new empty bucket, removed after the test where that is cheap."""
+    made: list[tuple[S3Service, str]] = []
+
+    def make(service: S3Service) -> str:
+        made.append((service, new_bucket(service, request.node.name)))
+        return made[-1][1]
+
+    yield make
+    for service, bucket in made:
+        if service.directory is not None:
+            shutil.rmtree(service.directory / bucket, ignore_errors=True)
+        elif service.name == "seaweedfs":  # it removes a bucket with what is in it
+            with contextlib.suppress(client(service).exceptions.ClientError):
+                client(service).delete_bucket(Bucket=bucket)
+
+
+@contextlib.contextmanager
+def _running(start: Callable[[Path], AbstractContextManager[S3Service]], directory: Path) -> Iterator[S3Service]:
+    with contextlib.ExitStack() as stack:
+        try:
+            service = stack.enter_context(start(directory))
+        except ServerError as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
+        yield service
