@@ -3,6 +3,7 @@
 import argparse
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ _HERE = Path(__file__).parent
 
 def main() -> int:
     arguments = _arguments()
+    # An interrupted session ends its servers and removes its data like one that came to its end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     scenarios = [one for one in SCENARIOS if one.letter in arguments.scenarios]
     if arguments.quick:
         scenarios = [one.smoke() for one in scenarios]
@@ -41,7 +44,8 @@ def main() -> int:
         print(f"{error}\n{' '.join(getattr(error, '__notes__', ()))}".strip(), file=sys.stderr)
         return 1
 
-    judged = targets.check({outcome.scenario.letter: outcome for outcome in outcomes}, cost)
+    # A smoke run is no measurement, and is not held against any target.
+    judged = [] if arguments.quick else targets.check({one.scenario.letter: one for one in outcomes}, cost)
     print(f"\n{report.tables(outcomes)}\n{report.target_list(judged) if judged else ''}")
     results: Path | None = arguments.results
     if results is None and len(scenarios) == len(SCENARIOS) and len(chosen) == len(PEERS) and not arguments.quick:

@@ -24,7 +24,7 @@ class Sample:
     peak_rss: int  # bytes
 
 
-def run(command: Sequence[str], environ: Mapping[str, str], cwd: Path, timeout_s: float = 600.0) -> Sample:
+def run(command: Sequence[str], environ: Mapping[str, str], cwd: Path, timeout_s: float = 300.0) -> Sample:
     """Run `command` to its end with exactly `environ`, and measure it.
 
     Args:

@@ -58,8 +58,8 @@ def markdown(context: Context, outcomes: Sequence[Outcome], targets: Sequence[Ta
 
 _MADE = """
 Made by `{command}`: one warm-up whose bytes are all verified, then {repeat} counted runs of each, taking turns. A
-variant that is clearly behind its peer's other one, or so slow that its warm-up counts, has fewer; `runs` says how many.
-Servers and clients share the machine.
+variant that is clearly behind its peer's other one, or so slow that its warm-up counts, has fewer: see `runs`. Servers
+and clients share the machine.
 """
 
 _FIGURES = """

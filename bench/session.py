@@ -1,7 +1,6 @@
 """A benchmark session: data, servers, and the rounds in which all peers take their turns."""
 
 import contextlib
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -122,10 +121,9 @@ class Session:
         """
         shutil.rmtree(self._target, ignore_errors=True)
         self._target.mkdir()
-        os.sync()
         filler, block = self._target / "filler", bytes(16 * MiB)
         with filler.open("wb", buffering=0) as out:
-            for _ in range(0, size + size // 8, len(block)):
+            for _ in range(0, size, len(block)):
                 out.write(block)
         filler.unlink()
 

@@ -1,6 +1,7 @@
 """An interpreter that is ready to download from S3 and does not: the memory to compare peak memory with."""
 
 import aiobotocore.session
+
 import sealift
 import sealift.backends.s3
 

@@ -40,6 +40,9 @@ def stream(store: S3Store, key: str, target: Path) -> None:
 
 def ranges(store: S3Store, key: str, target: Path) -> None:
     size = obstore.head(store, key)["size"]
+    if size <= PART:
+        stream(store, key, target)
+        return
     descriptor = os.open(target, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o666)
     os.ftruncate(descriptor, size)
 

@@ -21,11 +21,12 @@ T = TypeVar("T")
 
 
 class _Job(Generic[T]):
-    __slots__ = ("ended", "error", "function", "future", "result")
+    __slots__ = ("ended", "error", "function", "future", "result", "returned")
 
     def __init__(self, function: Callable[[], T], future: asyncio.Future[T]) -> None:
         self.function = function
         self.future = future
+        self.returned = False  # told by the thread; the loop may not know yet
         self.ended: asyncio.Future[None] | None = None  # made only for a caller that was cancelled meanwhile
         self.error: BaseException | None = None
         self.result: T | None = None
@@ -73,7 +74,8 @@ class Disk:
             if self._closed:
                 raise ClosedError("the storage is closed")
             self._todo.append(job)
-            if self._idle:
+            # An idle thread counts until it has woken up, so one of them may already be meant for an earlier job.
+            if self._idle >= len(self._todo):
                 self._ready.notify()
             elif self._threads < self._limit:
                 self._start_thread()
@@ -90,7 +92,7 @@ class Disk:
             if job in self._todo:
                 self._todo.remove(job)
                 return
-            if job not in self._done and job.function is not None:
+            if not job.returned:
                 job.ended = asyncio.get_running_loop().create_future()
         if job.ended is None:
             return
@@ -127,6 +129,7 @@ class Disk:
             except BaseException as error:  # noqa: BLE001 - it is raised again in the caller
                 job.error = error
             with self._ready:
+                job.returned = True
                 wake = not self._done
                 self._done.append(job)
                 if wake and self._loop is not None and not self._loop.is_closed():

@@ -66,6 +66,8 @@ async def download(
     """
     if not dest:
         raise InvalidConfig("the destination is an empty path", hint='"." is the current directory')
+    if "\0" in dest:
+        raise InvalidConfig(f"the destination {dest!r} holds a NUL character")
     found = await resolve(source, location.key, resources.retry)
     if isinstance(found, Prefix):
         async with aclosing(found.objects):
@@ -103,7 +105,7 @@ async def _directory(
     try:
         await Job(source, target, resources, on_event).run(tree.transfers())
         tree.check()
-        await resources.disk.run(lambda: _finish(root, tree.directories, final))
+        await target.run(lambda: _finish(root, tree.directories, final))
     except BaseException:
         if root != final:
             with anyio.CancelScope(shield=True):

@@ -10,7 +10,7 @@ cancellation the group unwinds and open uploads are aborted; other jobs do not n
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -111,7 +111,8 @@ class Job:
             if self._open:
                 with anyio.move_on_after(_ABORT_DEADLINE, shield=True):
                     for upload in list(self._open.values()):
-                        await upload.abort()
+                        with suppress(StorageError):  # the failure that led here is the one to tell
+                            await upload.abort()
 
     async def _feed(self, transfers: AsyncGenerator[Transfer], group: TaskGroup) -> None:
         async with aclosing(transfers):
@@ -239,11 +240,19 @@ class Job:
         del self._open[id(upload)]
 
     async def _move_stream(self, transfer: Transfer) -> None:
-        size = await self._retry(transfer, lambda: self._stream(transfer))
+        upload, receipts, size = await self._retry(transfer, lambda: self._stream(transfer))
+        if upload is not None:
+            await self._complete(transfer, upload, receipts)
         self._emit("object", transfer, size, "size-only")
 
-    async def _stream(self, transfer: Transfer) -> int:
-        """Read an object once, in order, and write it; returns its size in bytes."""
+    async def _stream(self, transfer: Transfer) -> tuple[Upload | None, list[Receipt], int]:
+        """Read an object once, in order, and write it.
+
+        It is tried again as a whole, so nothing in it is tried again by itself.
+
+        Returns:
+            The upload to complete, None where one request did; its receipts; the object's size in bytes.
+        """
         memory, obj = self._resources.memory, transfer.obj
         length = self._part_size(obj) or plan.DEFAULT_PART
         buffer = await memory.borrow(min(length, memory.limit), self)
@@ -255,7 +264,9 @@ class Job:
                 while count := await _fill(reader, buffer):
                     if upload is None and count < len(buffer):
                         break
-                    upload = upload or await self._open_upload(transfer)
+                    if upload is None:
+                        upload = await self._destination.open_upload(transfer.key, obj.size)
+                        self._open[id(upload)] = upload
                     receipts.append(await upload.write_part(Part(len(receipts), done, count), buffer[:count]))
                     done += count
                     self._emit("progress", transfer, count)
@@ -264,16 +275,15 @@ class Job:
             if upload is None:
                 await self._destination.put(transfer.key, buffer[:count])
                 self._emit("progress", transfer, count)
-            else:
-                await self._complete(transfer, upload, receipts)
         except StorageError:
             if upload is not None:  # the next attempt starts from the beginning
-                del self._open[id(upload)]
-                await upload.abort()
+                with suppress(StorageError):
+                    await upload.abort()
+                    del self._open[id(upload)]
             raise
         finally:
             memory.give_back(buffer)
-        return done + count
+        return upload, receipts, done + count
 
     async def _copy(self, transfer: Transfer) -> None:
         source, destination = self._source.location, self._destination

@@ -21,7 +21,8 @@ A backend raises an error that says what happened; whoever knows the URI adds it
 backend's verdict; the one retry loop (`sealift.retry`) acts on it.
 """
 
-from typing import Self
+from functools import partial
+from typing import Any, Self
 
 __all__ = [
     "AccessDenied",
@@ -84,7 +85,12 @@ class StorageError(RuntimeError):
         self.retry_after = retry_after
 
     def about(self, operation: str, uri: str) -> Self:
-        """Fill in what failed and where, unless an inner layer already said it, and return this error."""
+        """Fill in what failed and where, unless an inner layer already said it, and return this error.
+
+        Args:
+            operation: The verb that failed.
+            uri: The storage URI, without a query or credentials.
+        """
         self.operation = self.operation or operation
         self.uri = self.uri or uri
         return self
@@ -143,6 +149,10 @@ class ModelMissingError(StorageError, FileNotFoundError):
         super().__init__(cause or f"{path} does not exist", hint=hint, uri=uri, status=status, code=code)
         self.path = path
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is pickled with its args, and those hold the cause, not the path.
+        return partial(type(self), self.path, cause=self.cause), (), vars(self)
+
 
 class AccessDenied(StorageError, PermissionError):
     """The credentials are wrong, absent, expired, or not allowed to do this."""
@@ -188,8 +198,11 @@ class ModelNotFound(Exception):
     """
 
     def __init__(self, model_name: str | None = None) -> None:
-        super().__init__(f"Model with name {model_name} does not exist." if model_name else "Model does not exist.")
+        super().__init__(model_name)
         self.model_name = model_name
+
+    def __str__(self) -> str:
+        return f"Model with name {self.model_name} does not exist." if self.model_name else "Model does not exist."
 
 
 class InferenceError(RuntimeError):

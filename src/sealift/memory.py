@@ -110,7 +110,7 @@ class Memory:
                 future.set_result(self._lend(size))
 
     def _lend(self, size: int) -> memoryview:
-        buffer = self._take_idle(size) if size >= _REUSE_FROM else bytearray(size)
+        buffer = self._take_idle(size)
         self._lent += len(buffer)
         view = memoryview(buffer)[:size]
         self._capacity[id(view)] = buffer
@@ -119,7 +119,7 @@ class Memory:
     def _take_idle(self, size: int) -> bytearray:
         """The smallest idle buffer that fits without wasting budget, or a new one in place of idle ones."""
         fitting = [buffer for buffer in self._idle if size <= len(buffer) <= min(2 * size, self.limit - self._lent)]
-        if fitting:
+        if fitting and size >= _REUSE_FROM:
             best = min(fitting, key=len)
             self._idle = [buffer for buffer in self._idle if buffer is not best]
             return best
@@ -128,23 +128,27 @@ class Memory:
         return bytearray(size)
 
 
-def default_budget() -> int:
+def default_budget(membership: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")) -> int:
     """128 MiB, or a quarter of the control group's memory limit where that is less.
 
     Reads the limits of this process's control group and of all above it, in version 2 (`memory.max`,
     https://docs.kernel.org/admin-guide/cgroup-v2.html) and version 1 (`memory.limit_in_bytes`).
+
+    Args:
+        membership: The file that names the process's control groups.
+        mounted: Where the control groups are mounted.
     """
     limits = [_DEFAULT * 4]
     try:
-        memberships = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+        memberships = membership.read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
         memberships = []
     for line in memberships:
         _, controllers, path = line.split(":", 2)
         if not controllers:
-            root, name = Path("/sys/fs/cgroup"), "memory.max"
+            root, name = mounted, "memory.max"
         elif "memory" in controllers.split(","):
-            root, name = Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"
+            root, name = mounted / "memory", "memory.limit_in_bytes"
         else:
             continue
         group = root / path.lstrip("/")

@@ -40,9 +40,13 @@ def relative(key: str, prefix: str = "") -> str:
             raise UnsafeKey(f"the key {key!r} would leave the target directory")
         if segment == STATE_DIRECTORY:
             raise UnsafeKey(f"the key {key!r} uses {STATE_DIRECTORY}, where sealift keeps temporary files")
-        if "\0" in segment or "\\" in segment:
+        try:
+            length = len(segment.encode(errors="surrogateescape"))
+        except UnicodeEncodeError:  # half of a surrogate pair
+            length = 0
+        if not length or "\0" in segment or "\\" in segment:
             raise UnsafeKey(f"the key {key!r} has a character that a file's name cannot have")
-        if len(segment.encode(errors="surrogateescape")) > _NAME_MAX:
+        if length > _NAME_MAX:
             raise UnsafeKey(f"the key {key!r} has a segment of more than {_NAME_MAX} bytes")
     return "/".join(segments)
 

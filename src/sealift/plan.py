@@ -33,19 +33,25 @@ def part_size(size: int, capabilities: Capabilities, limits: Limits, memory: int
         >>> part_size(5 * 1024 * GiB, Capabilities(min_part=5 * MiB), Limits(), memory=GiB) // MiB
         524
     """
-    if limits.part_size is not None:
+    shortest, longest = capabilities.min_part, capabilities.max_part
+    needed = -(-size // capabilities.max_parts)
+    if needed > longest:
+        raise InvalidConfig(f"an object of {size} bytes is larger than this storage takes")
+    if limits.part_size is None:
+        preferred = min(DEFAULT_PART, max(memory // _IN_FLIGHT, 1), longest)
+        length = max(preferred, shortest, min(_round_up(needed), longest))
+    else:
         length = limits.part_size
-        if -(-size // length) > capabilities.max_parts:
-            needed = _round_up(-(-size // capabilities.max_parts))
+        if length < needed:
             raise InvalidConfig(
                 f"an object of {size} bytes has more than {capabilities.max_parts} parts of {length} bytes",
-                hint=f"Limits(part_size={needed}) or None",
+                hint=f"Limits(part_size={max(min(_round_up(needed), longest), shortest)}) or None",
             )
-    else:
-        preferred = min(DEFAULT_PART, max(memory // _IN_FLIGHT, 1))
-        length = max(preferred, capabilities.min_part, _round_up(-(-size // capabilities.max_parts)))
-    if length > capabilities.max_part:
-        raise InvalidConfig(f"an object of {size} bytes is larger than this storage takes")
+        if min(length, size) > longest or (length < size and length < shortest):
+            raise InvalidConfig(
+                f"a part of {min(length, size)} bytes, where this storage takes {shortest} to {longest}",
+                hint=f"Limits(part_size={min(max(length, shortest), longest)}) or None",
+            )
     if min(length, size) > memory:
         raise InvalidConfig(
             f"a part of {min(length, size)} bytes is larger than the memory budget of {memory} bytes",

@@ -12,8 +12,8 @@ from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .config import wants_uvloop
 from .errors import ClosedError
+from .loop import loop_factory
 
 if TYPE_CHECKING:
     import asyncio
@@ -145,7 +145,7 @@ class _Session(Generic[R]):
         try:
             import asyncio  # noqa: PLC0415 - 50 ms that `import sealift` does not cost
 
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            with asyncio.Runner(loop_factory=loop_factory(os.environ)) as runner:
                 runner.run(self._serve())
         except BaseException as failure:  # noqa: BLE001 - raised again in the calling threads
             self._failure = failure
@@ -197,14 +197,3 @@ class _Session(Generic[R]):
         if self._loop is not None and self._stop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
-
-
-def _loop_factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":
-    if wants_uvloop(os.environ):
-        try:
-            import uvloop  # noqa: PLC0415 - an extra
-        except ImportError:
-            return None
-        factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-        return factory
-    return None

@@ -55,6 +55,8 @@ async def resolve(source: Backend, key: str, retry: Retry) -> ObjectInfo | Prefi
             cause = f"there is no object {key!r}, and no permission to list {prefix!r}"
             raise ModelMissingError(key, cause=cause, hint="check the key, or the credentials") from None
         raise failure or error from None
+    if isinstance(failure, ModelMissingError):
+        raise failure
     raise ModelMissingError(key, cause=f"there is no object {key!r}" if failure else f"there is nothing under {prefix!r}")
 
 

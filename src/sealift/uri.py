@@ -55,6 +55,8 @@ SUPPORTED_PROTOCOLS = {
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _ALIASES = {"az": "azure", "gcs": "gs"}
+_VERBATIM = {"s3", "gs", "azure", "pvc", "hf", *_ALIASES}
+_SAFE = "/~+@:,="
 # https://learn.microsoft.com/azure/storage/common/storage-account-overview#storage-account-endpoints
 _AZURE_HOST = re.compile(
     r"([a-z0-9]{3,24})(?:-secondary)?\.(?:z[0-9]{1,2}\.blob\.storage\.azure\.net"
@@ -63,6 +65,7 @@ _AZURE_HOST = re.compile(
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; compatible services allow more
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _S3_ARN = re.compile(r"(arn:[^/]+:s3[^/]*:[^/]*:accesspoint[/:][^/]+)(?:/(.*))?", re.DOTALL)
+_CONTAINER = re.compile(r"\$?[a-z0-9][a-z0-9-]{1,62}|\$(root|logs|web)")
 _CLAIM = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _HF_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _HF_REVISION = re.compile(r"(refs/(?:pr|convert)/[^/]+|[^/]+)(?:/(.*))?", re.DOTALL)
@@ -103,7 +106,7 @@ class Location:
         """The URI, without its query."""
         match self.scheme:
             case "file":
-                return "file:///" + quote(self.key, safe="/~+@:,=", errors="surrogateescape")
+                return "file:///" + quote(self.key, safe=_SAFE, errors="surrogateescape")
             case "http" | "https":
                 return f"{self.root}/{self.key}"
             case "hf":
@@ -111,7 +114,7 @@ class Location:
                 revision = f":{self.revision}" if self.revision else ""
                 return f"hf://{kind}{self.root}{revision}" + (f"/{self.key}" if self.key else "")
             case "azure" if self.account:
-                return f"https://{self.account}/{self.root}/{self.key}"
+                return f"https://{self.account}/{self.root}/{quote(self.key, safe=_SAFE)}"
         return f"{self.scheme}://{self.root}/{self.key}"
 
 
@@ -136,7 +139,7 @@ def parse(text: str) -> Location:
     if not text:
         raise InvalidURI("the storage URI is empty", hint="for example s3://bucket/path")
     if "\0" in text:
-        raise InvalidURI("a storage URI cannot hold a NUL character", uri=repr(text))
+        raise InvalidURI("a storage URI cannot hold a NUL character", uri=repr(_shown(text)))
     matched = _SCHEME.fullmatch(text)
     if matched is None:
         return _path(text)
@@ -148,7 +151,7 @@ def parse(text: str) -> Location:
         case "gs":
             return _rooted(scheme, "bucket", _BUCKET, text, rest)
         case "azure":
-            return _rooted(scheme, "container", re.compile(r"\$?[a-z0-9][a-z0-9-]{1,62}|\$(root|logs|web)"), text, rest)
+            return _rooted(scheme, "container", _CONTAINER, text, rest)
         case "pvc":
             return _rooted(scheme, "claim", _CLAIM, text, rest)
         case "hf":
@@ -163,10 +166,16 @@ def parse(text: str) -> Location:
 
 def _shown(text: str) -> str:
     """A bad URI as it may be shown: without what could be a password or a signature."""
-    head, _, tail = text.partition("://")
-    if "@" in tail.partition("/")[0]:
-        tail = tail.partition("@")[2]
-    return f"{head}://{tail}".partition("?")[0] if head.lower() not in {"s3", "gs", "pvc", "azure", "hf"} else text
+    scheme, separator, rest = text.partition("://")
+    if separator and _holds_credentials(rest):
+        return f"{scheme}://…"
+    return text if not separator or scheme.lower() in _VERBATIM else text.partition("?")[0]
+
+
+def _holds_credentials(rest: str) -> bool:
+    """Whether user:password@ stands in it; a password may hold a "/", "?", "#" or "@" that should have been encoded."""
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    return "@" in authority or (":" in authority and "@" in rest)
 
 
 def _s3(text: str, rest: str) -> Location:
@@ -180,6 +189,9 @@ def _rooted(scheme: str, noun: str, pattern: re.Pattern[str], text: str, rest: s
     if not root:
         raise InvalidURI(f"the {noun}'s name is missing", hint=f"{scheme}://{noun}/path", uri=text)
     if not pattern.fullmatch(root):
+        if _holds_credentials(rest):
+            hint = "give them in a configuration, such as S3Config"
+            raise InvalidURI("credentials do not belong in a URI", hint=hint, uri=_shown(text))
         raise InvalidURI(f"{root!r} is not the name of a {noun}", hint=f"{scheme}://{noun}/path", uri=text)
     return Location(scheme, root, key)
 
@@ -200,8 +212,10 @@ def _hub(text: str, rest: str) -> Location:
     else:
         names, revision = rest.split("/", 2), None
         key = names.pop() if len(names) > 2 else ""
-    if len(names) == 2 and not names[1]:
+    if len(names) == 2 and not names[1] and not key:
         names.pop()
+    if "@" in names[0] or (len(names) == 1 and _holds_credentials(rest)):
+        raise InvalidURI("credentials do not belong in a URI", hint="HFConfig(token=…)", uri=_shown(text))
     if not all(_HF_SEGMENT.fullmatch(name) and ".." not in name for name in names):
         raise InvalidURI(f"{'/'.join(names)!r} is not the name of a repository", hint=form, uri=text)
     return Location("hf", "/".join(names), key, revision=revision, kind=kind)
@@ -210,7 +224,8 @@ def _hub(text: str, rest: str) -> Location:
 def _file(text: str, rest: str) -> Location:
     host, slash, path = rest.partition("/")
     if host not in {"", "localhost"}:
-        raise InvalidURI(f"a file URI names no host, but this one names {host!r}", hint=f"file:///{rest}", uri=text)
+        named = "…" if _holds_credentials(rest) else repr(host)
+        raise InvalidURI(f"a file URI names no host, but this one names {named}", hint="file:///path", uri=_shown(text))
     if not slash:
         raise InvalidURI("the path is missing", hint="file:///path", uri=text)
     for part in ("?", "#"):
@@ -235,17 +250,22 @@ def _url(text: str) -> Location:
     try:
         url = urlsplit(text)
         host, port = url.hostname, url.port
-    except ValueError as error:
-        raise InvalidURI(f"not a URL: {error}", uri=_shown(text)) from None
+    except ValueError:  # its text may hold a password
+        raise InvalidURI("this is not a URL: its host or port cannot be read", uri=_shown(text)) from None
     if not host:
         raise InvalidURI("the host is missing", hint=HTTP_URI_FORMAT, uri=_shown(text))
     if "@" in url.netloc:
         hint = "give them as HTTPConfig(headers={'Authorization': …})"
         raise InvalidURI("credentials do not belong in a URL", hint=hint, uri=_shown(text))
     if azure := _AZURE_HOST.fullmatch(host):
-        container, _, key = unquote(url.path.removeprefix("/")).partition("/")
-        if not container:
-            raise InvalidURI("the container's name is missing", hint=f"https://{host}/container/path", uri=_shown(text))
+        form = f"https://{host}/container/path"
+        try:
+            container, key = (unquote(part, errors="strict") for part in url.path[1:].partition("/")[::2])
+        except UnicodeDecodeError:
+            raise InvalidURI("the names of blobs are percent-encoded UTF-8", hint=form, uri=_shown(text)) from None
+        if not _CONTAINER.fullmatch(container):
+            cause = f"{container!r} is not the name of a container" if container else "the container's name is missing"
+            raise InvalidURI(cause, hint=form, uri=_shown(text))
         return Location("azure", container, key, account=azure[0], query=url.query)
     scheme = url.scheme.lower()
     shown_host = f"[{host}]" if ":" in host else host

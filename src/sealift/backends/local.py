@@ -5,6 +5,7 @@ All blocking work runs on the instance's disk threads.
 """
 
 import errno
+import itertools
 import os
 import secrets
 import shutil
@@ -55,6 +56,8 @@ class LocalBackend:
         self._disk = disk
         self._state = state or os.path.join(root, STATE_DIRECTORY)
         self._made: set[str] = set()
+        self._token = secrets.token_hex(8)
+        self._count = itertools.count()
 
     def path(self, key: str) -> str:
         """Where a key's file is.
@@ -81,7 +84,10 @@ class LocalBackend:
         while pending:
             directory = pending.pop()
             path = self.path(directory)
-            files, directories = await self._run(lambda: _scan(path, seen), reading=path)  # noqa: B023 - awaited here
+            try:
+                files, directories = await self._run(lambda: _scan(path, seen), reading=path)  # noqa: B023 - awaited here
+            except ModelMissingError:  # never there, or removed meanwhile: no objects, as in a bucket
+                continue
             for name, status in files:
                 if directory != base or name.startswith(start):
                     yield _info(f"{directory}/{name}" if directory else name, status)
@@ -173,11 +179,12 @@ class LocalBackend:
 
     def create_temporary(self) -> tuple[str, int]:
         """Blocking: a new file in the dot directory, and its descriptor."""
-        path = os.path.join(self._state, f"{secrets.token_hex(8)}.part")
+        path = f"{self._state}/{self._token}-{next(self._count)}.part"
         for _ in range(8):
-            os.makedirs(self._state, exist_ok=True)
-            with suppress(FileNotFoundError):  # another process ended and removed the empty directory just now
+            try:
                 return path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+            except FileNotFoundError:  # not there yet, or another process has removed it when it was empty
+                os.makedirs(self._state, exist_ok=True)
         raise LocalIOError(f"the directory {self._state} vanishes again and again")
 
     async def run(self, function: Callable[[], T]) -> T:
@@ -198,6 +205,7 @@ class _LocalUpload:
         self._path = backend.path(key)
         self._temporary: str | None = None
         self._descriptor = -1
+        self._writing = anyio.Lock()
 
     def create(self) -> None:
         self._backend.make_directory(os.path.dirname(self._path))
@@ -235,11 +243,12 @@ class _LocalUpload:
     def publish(self) -> os.stat_result:
         if self._temporary is None:  # called again: it went well before
             return os.stat(self._path)
+        status = os.fstat(self._descriptor)
         os.close(self._descriptor)
         self._descriptor = -1
         os.replace(self._temporary, self._path)
         self._temporary = None
-        return os.stat(self._path)
+        return status
 
     def remove(self) -> None:
         if self._descriptor >= 0:
@@ -251,7 +260,9 @@ class _LocalUpload:
             self._temporary = None
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
-        await self._backend.run(lambda: self.write(part.start, data))
+        # One at a time: the kernel lets only one writer into a file, and the others burn CPU while they wait for it.
+        async with self._writing:
+            await self._backend.run(lambda: self.write(part.start, data))
         return Receipt(part)
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:  # noqa: ARG002 - the contract's

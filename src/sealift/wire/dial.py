@@ -44,12 +44,14 @@ class Dialer:
             TransportError: The name does not resolve, nobody answers, or the certificate is not trusted.
             ClosedError: Closed meanwhile.
         """
+        trusted = await self.context(tls) if origin.scheme == "https" else None
+        if self._closed:
+            raise ClosedError("closed while connecting")
         doing = "connecting to"
         deadline = asyncio.timeout(self._timeout)
         self._deadlines.add(deadline)
         try:
             async with deadline:
-                trusted = await self.context(tls) if origin.scheme == "https" else None
                 sock = await self._connect(origin)
                 connection = Connection(origin, tls, sock, self.scratch, self._watchdog)
                 try:

@@ -221,31 +221,37 @@ class Proxied:
             raise self._explain(error, origin) from None
 
     def _explain(self, error: Exception, origin: Origin) -> Exception:
-        where = f"{origin.address} through the proxy"
+        where, limit = f"{origin.address} through the proxy", f"{self._limits.idle_timeout:g} s"
         if self._closed:
             return ClosedError("the connections of this instance have been closed")
-        if isinstance(error, httpx.ConnectTimeout):
-            return TransportError(
-                f"connecting to {where} took longer than {self._limits.idle_timeout:g} s", retryable=True
-            )
-        if isinstance(error, httpx.TimeoutException):
-            return TransportError(f"{where} stalled: no byte for {self._limits.idle_timeout:g} s", retryable=True)
         if isinstance(error, httpx.ProxyError):
-            status = int(str(error)[:3]) if str(error)[:3].isdigit() else None
-            return TransportError(
-                f"the proxy refused to connect to {origin.address}" + (f": {status}" if status else ""),
-                hint="check the credentials in the proxy's URL" if status == 407 else None,
-                status=status,
-                retryable=status is not None and status >= 500,
-            )
+            return _refusal(error, origin)
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, ssl.SSLError):
                 return handshake_error(cause, origin)
             cause = cause.__cause__ or cause.__context__
-        if isinstance(error, httpx.ConnectError):
-            return TransportError(f"cannot connect to {where}", retryable=True)
-        return TransportError(f"the connection to {where} was lost", retryable=True)
+        if isinstance(error, httpx.ConnectTimeout):
+            what = f"connecting to {where} took longer than {limit}"
+        elif isinstance(error, httpx.TimeoutException):
+            what = f"{where} stalled: no byte for {limit}"
+        elif isinstance(error, httpx.ConnectError):
+            what = f"cannot connect to {where}"
+        else:
+            what = f"the connection to {where} was lost"
+        return TransportError(what, retryable=True)
+
+
+def _refusal(error: httpx.ProxyError, origin: Origin) -> TransportError:
+    """The answer to CONNECT: httpx gives it as "407 Proxy Authentication Required"."""
+    digits = str(error)[:3]
+    status = int(digits) if digits.isdigit() else None
+    return TransportError(
+        f"the proxy refused to connect to {origin.address}" + (f": {status}" if status else ""),
+        hint="check the credentials in the proxy's URL" if status == 407 else None,
+        status=status,
+        retryable=status is not None and status >= 500,
+    )
 
 
 @contextmanager

@@ -31,17 +31,17 @@ class Reply:
     """
 
     wanting = True
+    untouched = True
+    moving = False
+    refused = False
+    doubtful = False
+    response: Response | None = None
 
     def __init__(
         self, framing: h11.Connection, scratch: memoryview, origin: Origin, answer: asyncio.Future[Response]
     ) -> None:
         self.framing = framing
         self.answer = answer
-        self.untouched = True
-        self.moving = False
-        self.refused = False
-        self.doubtful = False
-        self.response: Response | None = None
         self._scratch = scratch
         self._origin = origin
         self._head_size = 0

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 from ...backend import Reader, Upload
 from ...config import S3Config
-from ...errors import ObjectChanged, ServiceError, UnsupportedOperation
+from ...errors import ObjectChanged, UnsupportedOperation
 from ...resources import Resources
-from ...types import Capabilities, Head, MiB, ObjectInfo
+from ...types import Capabilities, Head, KiB, MiB, ObjectInfo
 from ...uri import Location
 from ...wire import Request, Response, check_range
 from . import replies
@@ -17,6 +17,9 @@ from .identity import Identity
 from .signature import quote_key, quote_query, sign
 
 __all__ = ["S3Backend"]
+
+# Bytes of an error's body that are looked at.
+_ERROR_BODY = 16 * KiB
 
 
 class S3Backend:
@@ -144,9 +147,14 @@ class S3Backend:
 
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
-        async with self._resources.wire.stream(await self._request("GET", obj.key)) as reply:
+        request = await self._request("GET", obj.key, [("accept-encoding", "identity")])
+        async with self._resources.wire.stream(request) as reply:
             if reply.status != 200:
-                raise ServiceError(f"the service answered {reply.status}", status=reply.status)
+                told = memoryview(bytearray(_ERROR_BODY))
+                count = await reply.readinto(told)
+                raise self._error(Response(reply.status, reply.headers, bytes(told[:count])), obj.key)
+            if obj.version is not None and replies.quoted(reply.header("etag")) != obj.version:
+                raise ObjectChanged(f"the object {obj.key!r} was replaced before it was read")
             yield reply
 
     async def put(self, key: str, data: memoryview) -> ObjectInfo:

@@ -64,10 +64,13 @@ async def resolve(bucket: str, config: S3Config, resources: Resources) -> Identi
         InvalidConfig: The SDK does not accept the configuration.
     """
     tls = TLS(verify=config.verify is not False, ca_file=config.verify if isinstance(config.verify, str) else None)
-    return _without_sdk(bucket, config, resources.environ, tls) or await _from_sdk(bucket, config, resources, tls)
+    # In a thread: it looks for a file.
+    given = await resources.disk.run(lambda: _without_sdk(bucket, config, resources.environ, tls))
+    return given or await _from_sdk(bucket, config, resources, tls)
 
 
 def _without_sdk(bucket: str, config: S3Config, environ: Mapping[str, str], tls: TLS) -> Identity | None:
+    """Blocking: see the module's docstring; None: the SDK has to decide."""
     credentials = _given_credentials(config, environ)
     endpoint = config.endpoint_url or environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
     undecided = (

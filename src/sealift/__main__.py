@@ -1,0 +1,5 @@
+"""`python -m sealift`: the command line."""
+
+from .cli import main
+
+main()

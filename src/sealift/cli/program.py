@@ -1,0 +1,64 @@
+"""The frame around all commands: signals and exceptions become exit codes."""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from .exits import FAILURE, Interrupted, code_of, message_of
+from .options import Settings
+
+__all__ = ["Program"]
+
+
+class Program(click.Group):
+    """A group of commands whose failures are one line on stderr and an exit code of `sealift.cli.exits`."""
+
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
+        """Run the command line and exit."""
+        settings = Settings()
+        extra |= {"standalone_mode": False, "obj": settings}
+        with _sigterm_like_sigint() as signals:
+            try:
+                code = super().main(*args, **extra)
+            except BrokenPipeError:  # as in `sealift ls … | head`: nobody is there to be told
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                code = FAILURE
+            except Exception as error:  # noqa: BLE001 - a command's user gets no traceback, unless he asks
+                if settings.verbose:
+                    click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+                click.echo(f"error: {message_of(error)}", err=True)
+                code = code_of(error, signals)
+        sys.exit(code)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # click would print an empty line, and "Aborted!"
+            raise Interrupted from None
+
+
+@contextmanager
+def _sigterm_like_sigint() -> Iterator[list[int]]:
+    """Take SIGTERM, which an orchestrator sends, as Ctrl-C, so that there is one way out; gives the signals that came."""
+    came: list[int] = []
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        on_interrupt = signal.getsignal(signal.SIGINT)
+        if not callable(on_interrupt):  # SIGINT is ignored, as in a background job of a script
+            raise KeyboardInterrupt
+        on_interrupt(number, frame)
+
+    before = signal.signal(signal.SIGTERM, pass_on)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGTERM, before)

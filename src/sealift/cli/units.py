@@ -1,0 +1,38 @@
+"""Bytes as people write and read them."""
+
+import re
+
+__all__ = ["count", "parse_size", "size"]
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?))?b?", re.IGNORECASE)
+_PREFIXES = "kmgt"
+
+
+def parse_size(text: str) -> int:
+    """Read a number of bytes: "64MiB", "1.5 GB", "512M" (a million each), "4096".
+
+    Raises:
+        ValueError: It is not one.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is not a number of bytes, such as 64MiB")
+    number, prefix, binary = found.groups()
+    power = _PREFIXES.index(prefix.lower()) + 1 if prefix else 0
+    return round(float(number) * (1024 if binary else 1000) ** power)
+
+
+def size(amount: float) -> str:
+    """A number of bytes, such as "120.3 MB" (a million bytes each)."""
+    if amount < 1000:
+        return f"{amount:.0f} B"
+    for unit in ("kB", "MB", "GB"):
+        amount /= 1000
+        if amount < 999.95:
+            return f"{amount:.1f} {unit}"
+    return f"{amount / 1000:.1f} TB"
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things, such as "1 object" or "2,000 objects"."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,30 @@
+"""An environment without accounts, and what may block a loop here."""
+
+import os
+from pathlib import Path
+
+import pytest
+from blockbuster import BlockBuster
+
+_READ = {"S3_VERIFY_SSL", "S3_ENDPOINT", "S3_USE_HTTPS", "S3_USER_VIRTUAL_BUCKET", "awsAnonymousCredential"}
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """No variable and no file of the machine's user tells of accounts, endpoints or proxies. Returns the new home."""
+    for name in list(os.environ):
+        if name.startswith("AWS_") or name in _READ or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return home
+
+
+@pytest.fixture(autouse=True)
+def what_may_block(no_blocking_calls: BlockBuster) -> None:
+    """What looks like blocking but waits for nothing, or is the exception that the SDKs get."""
+    # The kernel answers these from memory.
+    no_blocking_calls.functions["io.TextIOWrapper.read"].can_block_in("sealift/memory.py", {"default_budget", "_limit_of"})
+    no_blocking_calls.functions["os.path.abspath"].deactivate()
+    no_blocking_calls.functions["os.getcwd"].deactivate()

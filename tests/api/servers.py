@@ -1,0 +1,242 @@
+"""A fake S3 that does what no real one does on request: stall, name another region, record what it was asked.
+
+It runs in a thread of its own, so that tests without a loop, and other processes, can use it too.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import re
+import ssl
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from types import TracebackType
+from typing import Self
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+from sealift import S3Config
+
+HOST = "127.0.0.1"
+SECRET = "the-secret-of-the-fake"  # it checks no signature, but no error may show this
+_SCOPE = re.compile(r"Credential=[^/]+/\d{8}/([^/]+)/s3/aws4_request")
+_GONE = (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, TimeoutError)
+
+
+def pattern(size: int) -> bytes:
+    """Bytes in which no two near positions look alike."""
+    unit = bytes(range(251))
+    return (unit * (size // len(unit) + 1))[:size]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request, as it came."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+
+    @property
+    def host(self) -> str:
+        """Whom it is for; of a request to a proxy, the origin."""
+        return urlsplit(self.target).netloc or self.headers["host"]
+
+    @property
+    def path(self) -> str:
+        """Percent-encoded, as sent."""
+        return urlsplit(self.target).path
+
+    @property
+    def region(self) -> str | None:
+        """Which its signature is for."""
+        found = _SCOPE.search(self.headers.get("authorization", ""))
+        return found[1] if found else None
+
+
+@dataclass(slots=True)
+class _Reply:
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    length: int | None = None  # of the body that a HEAD does not send
+    stall_at: int | None = None
+
+
+class FakeS3:
+    """One bucket for each first segment of a path, or label of a host.
+
+    Args:
+        objects: Bucket → key → bytes.
+        stall: Key → offset: of the bytes from there on none is sent before `release`.
+        region: The one where its buckets are; requests signed for another get status `moved`. None: any.
+        moved: 301, as S3 answers to a wrong endpoint, or 400, as it answers to a wrong signature's region.
+        tls: Its certificate.
+
+    Attributes:
+        asked: All requests, in their order.
+        stalled: Set when a reply has come to where it stalls.
+    """
+
+    def __init__(
+        self,
+        objects: Mapping[str, Mapping[str, bytes]],
+        *,
+        stall: Mapping[str, int] | None = None,
+        region: str | None = None,
+        moved: int = 301,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.objects = objects
+        self.asked: list[Asked] = []
+        self.stalled = threading.Event()
+        self._stall = stall or {}
+        self._region = region
+        self._moved = moved
+        self._tls = tls
+        self._loop = asyncio.new_event_loop()
+        self._go = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._thread = threading.Thread(target=self._run, name="fake-s3")
+        self._started = threading.Event()
+        self._stop = asyncio.Event()
+        self.port = 0
+
+    @property
+    def endpoint(self) -> str:
+        return f"{'https' if self._tls else 'http'}://{HOST}:{self.port}"
+
+    @property
+    def config(self) -> S3Config:
+        return S3Config("AKIAFAKE", SECRET, endpoint_url=self.endpoint)
+
+    def release(self) -> None:
+        """Let all stalled replies go on."""
+        self._loop.call_soon_threadsafe(self._go.set)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._started.wait()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        with contextlib.closing(self._loop):
+            self._loop.run_until_complete(self._listen())
+
+    async def _listen(self) -> None:
+        server = await asyncio.start_server(self._serve, HOST, 0, ssl=self._tls)
+        self.port = server.sockets[0].getsockname()[1]
+        self._started.set()
+        await self._stop.wait()
+        server.close()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                first, *lines = head.decode("latin-1").split("\r\n")
+                method, target, _ = first.split(" ")
+                fields = (line.partition(":") for line in lines if line)
+                asked = Asked(method, target, {name.lower(): value.strip() for name, _, value in fields})
+                self.asked.append(asked)
+                await self._send(writer, reader, method, self._answer(asked))
+        except (*_GONE, asyncio.CancelledError):
+            pass
+        finally:
+            self._tasks.discard(task)
+            writer.transport.abort()
+
+    async def _send(
+        self, writer: asyncio.StreamWriter, reader: asyncio.StreamReader, method: str, reply: _Reply
+    ) -> None:
+        length = len(reply.body) if reply.length is None else reply.length
+        headers = {"Content-Length": str(length), "Date": formatdate(usegmt=True), **reply.headers}
+        head = [f"HTTP/1.1 {reply.status} Status", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+        writer.write("\r\n".join(head).encode("latin-1"))
+        if method != "HEAD":
+            now = reply.body if reply.stall_at is None else reply.body[: reply.stall_at]
+            writer.write(now)
+            if len(now) < len(reply.body):
+                await writer.drain()
+                self.stalled.set()
+                gone, going = asyncio.ensure_future(reader.read(1)), asyncio.ensure_future(self._go.wait())
+                await asyncio.wait([gone, going], return_when=asyncio.FIRST_COMPLETED)
+                for waiting in (gone, going):
+                    waiting.cancel()
+                await asyncio.gather(gone, going, return_exceptions=True)
+                if not self._go.is_set():
+                    raise ConnectionResetError
+                writer.write(reply.body[len(now) :])
+        await writer.drain()
+
+    def _answer(self, asked: Asked) -> _Reply:
+        if self._region is not None and asked.region not in {None, self._region}:
+            return self._elsewhere()
+        host = asked.host.partition(":")[0]
+        path = asked.path.removeprefix("/")
+        if host in {HOST, "localhost"}:
+            bucket, _, encoded = path.partition("/")
+        else:
+            bucket, encoded = host.partition(".")[0], path
+        query = {name: values[0] for name, values in parse_qs(urlsplit(asked.target).query).items()}
+        found = self.objects.get(bucket)
+        if found is None:
+            return _failure(404, "NoSuchBucket")
+        if not encoded:
+            return _listing(found, query)
+        key = unquote(encoded)
+        data = found.get(key)
+        return _failure(404, "NoSuchKey") if data is None else self._object(key, data, asked)
+
+    def _elsewhere(self) -> _Reply:
+        code = "PermanentRedirect" if self._moved == 301 else "AuthorizationHeaderMalformed"
+        reply = _failure(self._moved, code, f"<Region>{self._region}</Region>" if self._moved == 400 else "")
+        reply.headers["x-amz-bucket-region"] = str(self._region)
+        return reply
+
+    def _object(self, key: str, data: bytes, asked: Asked) -> _Reply:
+        tag = f'"{hashlib.md5(data).hexdigest()}"'
+        headers = {"ETag": tag, "Last-Modified": "Tue, 01 Sep 2020 10:20:30 GMT", "Accept-Ranges": "bytes"}
+        if asked.headers.get("if-match", tag) != tag:
+            return _failure(412, "PreconditionFailed")
+        start, end, status = 0, len(data), 200
+        if asked.headers.get("range"):
+            first, last = asked.headers["range"].removeprefix("bytes=").split("-")
+            start, end, status = int(first), min(int(last) + 1, len(data)), 206
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(data)}"
+        stall_at = None if key not in self._stall else max(self._stall[key] - start, 0)
+        return _Reply(status, data[start:end], headers, stall_at=stall_at)
+
+
+def _failure(status: int, code: str, more: str = "") -> _Reply:
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>so it is</Message>{more}</Error>"
+    return _Reply(status, body.encode(), {"Content-Type": "application/xml"})
+
+
+def _listing(found: Mapping[str, bytes], query: Mapping[str, str]) -> _Reply:
+    prefix = query.get("prefix", "")
+    contents = "".join(
+        f"<Contents><Key>{escape(quote(key, safe='/'))}</Key><LastModified>2020-09-01T10:20:30.000Z</LastModified>"
+        f"<ETag>&quot;{hashlib.md5(data).hexdigest()}&quot;</ETag><Size>{len(data)}</Size></Contents>"
+        for key, data in sorted(found.items())
+        if key.startswith(prefix)
+    )
+    body = (
+        "<?xml version='1.0' encoding='UTF-8'?><ListBucketResult xmlns='http://s3.amazonaws.com/doc/2006-03-01/'>"
+        f"<EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>"
+    )
+    return _Reply(200, body.encode(), {"Content-Type": "application/xml"})

@@ -1,0 +1,57 @@
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from tests.services.s3 import MakeBucket, S3Service, put_objects
+
+from sealift.cli import main
+
+from .program import clean_environ, environ_for
+from .stalling import StallingS3
+
+Invoke = Callable[..., Result]
+
+OBJECTS = {
+    "llama/config.json": b'{"layers": 2}',
+    "llama/tokenizer/vocab.json": b"[]",
+    "llama/model-1.bin": os.urandom(300_000),
+    "llama/model-2.bin": os.urandom(200_000),
+    "llama-2/config.json": b"{}",
+    "iris.joblib": b"0123456789",
+}
+
+
+@pytest.fixture
+def environ(seaweedfs: S3Service) -> dict[str, str]:
+    """The environment of a user whose credentials are right."""
+    return environ_for(seaweedfs)
+
+
+@pytest.fixture
+def bucket(seaweedfs: S3Service, make_bucket: MakeBucket) -> str:
+    """A bucket that holds `OBJECTS`."""
+    name = make_bucket(seaweedfs)
+    put_objects(seaweedfs, name, OBJECTS, checksum="CRC64NVME")
+    return name
+
+
+@pytest.fixture
+def invoke(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], tmp_path: Path) -> Invoke:
+    """Run the command line in this process and in an empty directory, as a user whose credentials are right."""
+    for name in os.environ.keys() - clean_environ().keys():
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, **variables: str) -> Result:
+        return CliRunner().invoke(main, arguments, env=environ | variables)
+
+    return run
+
+
+@pytest.fixture
+def stalling() -> Iterator[StallingS3]:
+    """An S3 service whose replies begin, and do not end before the test."""
+    with StallingS3() as server:
+        yield server

@@ -1,0 +1,57 @@
+"""`python -m sealift` as a program of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from tests.services.s3 import Keys, S3Service
+
+TIMEOUT = 60
+
+
+def clean_environ() -> dict[str, str]:
+    """This process's environment without what would lead a storage elsewhere."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "S3_")) and not name.lower().endswith("_proxy")
+    }
+
+
+def environ_for(service: S3Service, keys: Keys | None = None) -> dict[str, str]:
+    """The variables that an S3 user sets."""
+    chosen = keys or service.keys
+    return {
+        "AWS_ENDPOINT_URL": service.endpoint,
+        "AWS_ACCESS_KEY_ID": chosen.access_key,
+        "AWS_SECRET_ACCESS_KEY": chosen.secret_key,
+        "AWS_CONFIG_FILE": "/nonexistent",
+        "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+    }
+
+
+def start(*arguments: object, environ: Mapping[str, str] | None = None, **options: Any) -> "subprocess.Popen[str]":
+    """Start it; its stdout and stderr are pipes unless told otherwise."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "sealift", *map(str, arguments)],
+        env=clean_environ() | {"PYTHONWARNINGS": "error"} | dict(environ or {}),
+        text=True,
+        stdin=subprocess.DEVNULL,
+        # A test run in the background of a script ignores SIGINT, and so would its children.
+        preexec_fn=_mind_interrupts,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
+    )
+
+
+def run(*arguments: object, environ: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run it to its end."""
+    with start(*arguments, environ=environ) as process:
+        stdout, stderr = process.communicate(timeout=TIMEOUT)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def _mind_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,0 +1,65 @@
+"""An S3 service that holds its replies back, so that a test can act while a transfer is under way."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+from .program import TIMEOUT
+
+SIZE = 64 << 20
+
+
+class StallingS3:
+    """One bucket in which every key is an object of `SIZE` bytes.
+
+    Attributes:
+        asked: Set when the body of an object was asked for; the reply has begun by then.
+    """
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self._released = threading.Event()
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_HEAD(self) -> None:
+                self._head(200, SIZE)
+
+            def do_GET(self) -> None:
+                start, end = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
+                self._head(206, end - start + 1, f"bytes {start}-{end}/{SIZE}")
+                self.wfile.write(bytes(1000))
+                service.asked.set()
+                service._released.wait(TIMEOUT)
+                self.close_connection = True
+
+            def _head(self, status: int, length: int, content_range: str | None = None) -> None:
+                self.send_response(status)
+                self.send_header("Content-Length", str(length))
+                self.send_header("ETag", '"0123456789abcdef"')
+                if content_range:
+                    self.send_header("Content-Range", content_range)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What the command line needs to reach it."""
+        return ("--no-sign-request", "--endpoint-url", f"http://127.0.0.1:{self._server.server_port}")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._released.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

@@ -1,0 +1,97 @@
+import os
+from pathlib import Path
+
+import pytest
+from tests.services.s3 import Keys, S3Service
+
+import sealift
+from sealift.cli import exits
+
+from .conftest import Invoke
+from .program import environ_for, run, start
+
+NOWHERE = ("--no-sign-request", "--endpoint-url", "http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["ls", "s3://"], exits.USAGE, "the bucket's name is missing"),
+        (["ls", "ftp://host/x"], exits.USAGE, "unknown scheme ftp://"),
+        (["cp", "s3://BUCKET/iris.joblib"], exits.USAGE, "missing argument 'DEST' (see"),
+        (["cp", "s3://BUCKET/iris.joblib", "s3://BUCKET/copy"], exits.USAGE, "DEST is a local path"),
+        (["cp", "iris.joblib", ".", "--region", "eu-west-1"], exits.USAGE, "are for s3://"),
+        (["cp", "--memory", "much", "s3://BUCKET/iris.joblib", "."], exits.USAGE, "'much' is not a number of bytes"),
+        (["cp", "--connections", "0", "s3://BUCKET/iris.joblib", "."], exits.USAGE, "'--connections'"),
+        (["copy", "s3://BUCKET/iris.joblib", "."], exits.USAGE, "no such command 'copy'"),
+        (["ls", "--colour", "s3://BUCKET/"], exits.USAGE, "no such option"),
+        (["cp", "s3://BUCKET/missing", "."], exits.NOT_FOUND, "there is no object 'missing'"),
+        (["cp", "s3://BUCKET/llama/", ".", "--include", "*.onnx"], exits.NOT_FOUND, "none of 4 objects"),
+        (["ls", "s3://no-such-bucket-here/"], exits.NOT_FOUND, "bucket"),
+        (["stat", "missing"], exits.NOT_FOUND, "does not exist"),
+        (["stat", *NOWHERE, "s3://BUCKET/iris.joblib"], exits.FAILURE, "connection refused"),
+        (["ls", "gs://BUCKET/"], exits.FAILURE, "cannot be read yet"),
+    ],
+)
+def test_a_failure_is_a_line_and_a_code(
+    invoke: Invoke, bucket: str, arguments: list[str], code: int, says: str, tmp_path: Path
+) -> None:
+    result = invoke(*(argument.replace("BUCKET", bucket) for argument in arguments))
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert says in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_access_denied(seaweedfs: S3Service, bucket: str, tmp_path: Path) -> None:
+    wrong = Keys(seaweedfs.access_key, "a-secret-that-is-wrong")
+    done = run("cp", f"s3://{bucket}/iris.joblib", tmp_path, environ=environ_for(seaweedfs, wrong))
+    assert (done.returncode, done.stdout) == (exits.ACCESS_DENIED, "")
+    assert done.stderr.startswith("error: download s3://")
+    assert done.stderr.count("\n") == 1
+    assert wrong.secret_key not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_verbose_shows_where_a_failure_came_from(seaweedfs: S3Service, bucket: str) -> None:
+    wrong = Keys(seaweedfs.access_key, "a-secret-that-is-wrong")
+    done = run("-v", "stat", f"s3://{bucket}/iris.joblib", environ=environ_for(seaweedfs, wrong))
+    assert done.returncode == exits.ACCESS_DENIED
+    assert done.stderr.startswith("Traceback")
+    assert done.stderr.splitlines()[-1].startswith("error: stat s3://")
+    assert wrong.secret_key not in done.stderr
+
+
+def test_an_unexpected_failure_has_no_traceback_either(
+    invoke: Invoke, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise TypeError("oh no")
+
+    monkeypatch.setattr(sealift.AsyncStorage, "list_objects", broken)
+    result = invoke("ls", f"s3://{bucket}/")
+    assert result.exit_code == exits.FAILURE
+    assert result.stderr == "error: unexpected TypeError: oh no (--verbose shows where; please report it)\n"
+
+
+def test_a_message_cannot_drive_the_terminal(invoke: Invoke) -> None:
+    result = invoke("stat", "missing\n\x1b[31mred\u202e")
+    assert result.exit_code == exits.NOT_FOUND
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.rstrip("\n").isprintable()
+
+
+def test_a_wrong_variable_is_a_usage_error(invoke: Invoke, bucket: str) -> None:
+    result = invoke("ls", f"s3://{bucket}/", SEALIFT_LOOP="trio")
+    assert result.exit_code == exits.USAGE
+    assert "SEALIFT_LOOP" in result.stderr
+
+
+def test_a_reader_that_goes_away_is_no_news(environ: dict[str, str], bucket: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with start("ls", f"s3://{bucket}/", environ=environ, stdout=writing) as process:
+        os.close(writing)
+        _, stderr = process.communicate()
+    assert (process.returncode, stderr) == (exits.FAILURE, "")

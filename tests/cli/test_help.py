@@ -1,0 +1,47 @@
+import pytest
+from click.testing import CliRunner, Result
+
+from sealift.cli import exits, main
+
+from .program import run
+
+
+def help_of(*command: str) -> Result:
+    return CliRunner().invoke(main, [*command, "--help"])
+
+
+@pytest.mark.parametrize("command", main.commands)
+def test_each_command_has_examples(command: str) -> None:
+    result = help_of(command)
+    assert result.exit_code == exits.OK
+    assert f"\n    sealift {command} " in result.stdout.partition("Examples:")[2]
+
+
+def test_exit_codes_are_documented() -> None:
+    documented = help_of().stdout.partition("Exit codes:\n")[2].splitlines()
+    assert [tuple(line.split(maxsplit=1)) for line in documented] == [(str(code), says) for code, says in exits.EXIT_CODES.items()]
+
+
+def test_commands_are_told_in_a_line_each() -> None:
+    assert "..." not in help_of().stdout
+
+
+def test_version() -> None:
+    result = CliRunner().invoke(main, ["--version"])
+    assert result.exit_code == exits.OK
+    assert result.stdout.startswith("sealift ")
+
+
+def test_no_command_is_a_usage_error() -> None:
+    result = CliRunner().invoke(main, [])
+    assert (result.exit_code, result.stdout) == (exits.USAGE, "")
+    assert "Examples:" in result.stderr
+
+
+def test_as_a_program_without_loading_a_storage() -> None:
+    code = "import sys, sealift.cli; print(*{'aiobotocore', 'botocore', 'sklearn', 'sealift.client'} & {*sys.modules})"
+    assert run("--help").stdout.startswith("Usage: ")
+    import subprocess
+    import sys
+
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "\n"

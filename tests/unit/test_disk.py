@@ -1,0 +1,248 @@
+"""The threads for blocking work: results, cancellation that leaves nothing running, and an end."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from sealift.disk import Disk
+from sealift.errors import ClosedError
+
+pytestmark = pytest.mark.anyio
+
+PATIENCE = 10.0  # seconds until a test that hangs fails
+
+
+def threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("sealift-disk")]
+
+
+@pytest.fixture
+def disk() -> Iterator[Disk]:
+    disk = Disk(threads=2)
+    yield disk
+    disk.close()
+    for thread in threads():
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+class Work:
+    """A function that begins, waits for permission and ends; all of it can be watched."""
+
+    def __init__(self, result: object = None) -> None:
+        self.begun = threading.Event()
+        self.go_on = threading.Event()
+        self.ended = threading.Event()
+        self._result = result
+
+    def __call__(self) -> object:
+        self.begun.set()
+        assert self.go_on.wait(PATIENCE)
+        self.ended.set()
+        return self._result
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop and the threads run until something holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.001)
+
+
+async def test_results_and_exceptions(disk: Disk) -> None:
+    assert await disk.run(lambda: 42) == 42
+    with pytest.raises(ZeroDivisionError):
+        await disk.run(lambda: 1 // 0)
+    assert await disk.run(threading.current_thread) is not threading.current_thread()
+
+
+async def test_all_of_many_come_back_in_their_places(disk: Disk) -> None:
+    results = await asyncio.gather(*(disk.run(lambda number=number: number) for number in range(500)))
+    assert results == list(range(500))
+    assert len(threads()) <= 2
+
+
+async def test_no_more_threads_than_allowed_and_none_before_they_are_needed(disk: Disk) -> None:
+    assert not threads()
+    works = [Work(number) for number in range(5)]
+    running = [asyncio.ensure_future(disk.run(work)) for work in works]
+    await until(lambda: works[0].begun.is_set() and works[1].begun.is_set())
+    assert len(threads()) == 2
+    assert not any(work.begun.is_set() for work in works[2:])
+    for work in works:
+        work.go_on.set()
+    assert await asyncio.gather(*running) == list(range(5))
+
+
+async def test_work_that_arrives_together_runs_together(disk: Disk) -> None:
+    await disk.run(lambda: None)
+    await until(lambda: disk._idle == 1)
+    barrier = threading.Barrier(2, timeout=PATIENCE)  # passes only if both run at once
+    await asyncio.gather(disk.run(barrier.wait), disk.run(barrier.wait))
+
+
+async def test_results_come_in_batches(disk: Disk) -> None:
+    drained: list[int] = []
+    drain = disk._drain
+
+    def counted() -> None:
+        drained.append(len(disk._done))
+        drain()
+
+    disk._drain = counted  # type: ignore[method-assign]
+    jobs = [asyncio.ensure_future(disk.run(lambda: None)) for _ in range(20)]
+    await asyncio.sleep(0)
+    deadline = time.monotonic() + PATIENCE
+    while len(disk._done) < 20 and time.monotonic() < deadline:
+        time.sleep(0.001)  # the loop is busy
+    await asyncio.gather(*jobs)
+    assert drained == [20]
+
+
+async def test_cancelled_before_it_begins_it_never_runs(disk: Disk) -> None:
+    first, second, third = Work(), Work(), Work()
+    running = [asyncio.ensure_future(disk.run(work)) for work in (first, second)]
+    waiting = asyncio.ensure_future(disk.run(third))
+    await until(lambda: first.begun.is_set() and second.begun.is_set())
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    for work in (first, second):
+        work.go_on.set()
+    await asyncio.gather(*running)
+    await disk.run(lambda: None)
+    assert not third.begun.is_set()
+
+
+async def test_cancelled_while_it_runs_it_returns_only_when_the_function_has_ended(disk: Disk) -> None:
+    work = Work()
+    running = asyncio.ensure_future(disk.run(work))
+    await until(work.begun.is_set)
+    running.cancel()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not running.done()
+    running.cancel()  # once more: it still has to wait
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not running.done()
+    work.go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert work.ended.is_set()
+
+
+async def test_a_buffer_is_not_touched_after_the_cancelled_call_has_returned(disk: Disk) -> None:
+    buffer = bytearray(4)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def fill() -> None:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        buffer[:] = b"late"
+
+    running = asyncio.ensure_future(disk.run(fill))
+    await until(begun.is_set)
+    running.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert buffer == b"late"  # it came before the return, so that the buffer can be used again now
+    buffer[:] = b"next"
+    await disk.run(lambda: None)
+    assert buffer == b"next"
+
+
+async def wait_for_the_thread(disk: Disk) -> None:
+    """Block the loop until the thread has ended a job, which the loop then does not know yet."""
+    deadline = time.monotonic() + PATIENCE
+    while not disk._done:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+async def test_cancelled_when_the_result_is_there_but_not_yet_told(disk: Disk) -> None:
+    running = asyncio.ensure_future(disk.run(lambda: 1))
+    await asyncio.sleep(0)
+    await wait_for_the_thread(disk)
+    running.cancel()
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+
+async def test_cancelled_when_the_result_is_told_but_not_yet_taken(disk: Disk) -> None:
+    running = asyncio.ensure_future(disk.run(lambda: 1))
+    await asyncio.sleep(0)
+    await wait_for_the_thread(disk)
+    disk._drain()
+    running.cancel()
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+
+async def test_cancelled_and_told_before_the_caller_goes_on(disk: Disk) -> None:
+    running = asyncio.ensure_future(disk.run(lambda: 1))
+    await asyncio.sleep(0)
+    await wait_for_the_thread(disk)
+    running.cancel()
+    disk._drain()
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+
+async def test_an_exception_of_a_cancelled_function_is_dropped(disk: Disk) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def fail() -> None:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        raise OSError("too late")
+
+    running = asyncio.ensure_future(disk.run(fail))
+    await until(begun.is_set)
+    running.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_after_close_nothing_runs_and_the_threads_end() -> None:
+    disk = Disk(threads=3)
+    work = Work("done")
+    running = asyncio.ensure_future(disk.run(work))
+    await until(work.begun.is_set)
+    started = threads()
+    disk.close()
+    with pytest.raises(ClosedError, match="closed"):
+        await disk.run(lambda: None)
+    work.go_on.set()
+    assert await running == "done"  # what was under way is finished
+    for thread in started:
+        thread.join(PATIENCE)
+    assert not threads()
+    disk.close()
+
+
+async def test_idle_threads_end_with_close_too() -> None:
+    disk = Disk(threads=2)
+    await asyncio.gather(disk.run(lambda: None), disk.run(lambda: None))
+    started = threads()
+    assert started
+    disk.close()
+    for thread in started:
+        thread.join(PATIENCE)
+    assert not threads()
+
+
+async def test_the_threads_do_not_hold_up_the_interpreters_exit(disk: Disk) -> None:
+    await disk.run(lambda: None)
+    assert all(thread.daemon for thread in threads())

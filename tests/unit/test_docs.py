@@ -1,0 +1,87 @@
+"""Everything that `sealift` exports is documented, parameter by parameter, and the examples are true."""
+
+import doctest
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+import sealift
+from sealift.errors import StorageError
+
+# Modules whose examples need neither a network nor an event loop.
+EXAMPLES = ["errors", "uri", "paths", "plan", "checksum", "config", "types", "wire.message", "wire.ranges"]
+
+
+def classes() -> Iterator[type]:
+    for name in sealift.__all__:
+        value = getattr(sealift, name)
+        if inspect.isclass(value) and value.__module__.startswith("sealift."):
+            yield value
+
+
+def methods() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """The public functions and methods, with their names, and those in the bases of ours too."""
+    for kind in classes():
+        for name in dir(kind):
+            raw = inspect.getattr_static(kind, name)
+            function = raw.__func__ if isinstance(raw, staticmethod | classmethod) else raw
+            ours = inspect.isfunction(function) and function.__module__.startswith("sealift.")
+            if ours and not name.startswith("_"):
+                yield f"{kind.__name__}.{name}", function
+    for name in sealift.__all__:
+        value = getattr(sealift, name)
+        if inspect.isfunction(value):
+            yield name, value
+
+
+def documented(*texts: str | None) -> set[str]:
+    """The names that docstrings list under "Args:" or "Attributes:"."""
+    names: set[str] = set()
+    for text in texts:
+        for section in re.findall(r"^(?:Args|Attributes):\n((?:^(?: +.*)?\n?)+)", inspect.cleandoc(text or ""), re.MULTILINE):
+            names |= set(re.findall(r"^    (\w+): ", section, re.MULTILINE))
+    return names
+
+
+def parameters(function: Callable[..., Any]) -> set[str]:
+    return set(inspect.signature(function).parameters) - {"self", "cls"}
+
+
+def test_there_is_something_to_look_at() -> None:
+    names = [name for name, _ in methods()]
+    assert {"Storage.download", "AsyncStorage.download", "StorageOperations.list_objects", "S3Config.from_env"} <= {*names}
+    assert {"Storage", "S3Config", "Limits", "StorageError"} <= {kind.__name__ for kind in classes()}
+
+
+@pytest.mark.parametrize("kind", list(classes()), ids=lambda kind: kind.__name__)
+def test_a_class_names_its_parameters(kind: type) -> None:
+    assert kind.__doc__
+    assert not kind.__doc__.startswith(f"{kind.__name__}("), "the docstring that a dataclass writes itself"
+    # What an error takes beside its cause is told by the base of them all.
+    bases = [base for base in kind.__mro__ if issubclass(base, StorageError)] if issubclass(kind, StorageError) else []
+    missing = parameters(kind) - documented(kind.__doc__, *(base.__doc__ for base in bases))
+    if issubclass(kind, Exception) and parameters(kind) == {"args", "kwargs"}:
+        return
+    assert not missing
+
+
+@pytest.mark.parametrize(("name", "function"), list(methods()), ids=lambda value: value if isinstance(value, str) else "")
+def test_a_function_names_its_parameters(name: str, function: Callable[..., Any]) -> None:
+    assert function.__doc__, f"{name} has no docstring"
+    assert not parameters(function) - documented(function.__doc__)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_examples_are_true(name: str) -> None:
+    module = import_module(f"sealift.{name}")
+    result = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
+    assert result.failed == 0
+
+
+def test_there_are_examples() -> None:
+    found = doctest.DocTestFinder()
+    assert sum(len(test.examples) for name in EXAMPLES for test in found.find(import_module(f"sealift.{name}"))) > 10

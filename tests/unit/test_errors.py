@@ -1,0 +1,130 @@
+"""The error tree: as drawn, picklable, and with messages that can stand alone."""
+
+import pickle
+import re
+from typing import Any
+
+import pytest
+
+from sealift import errors
+from sealift.errors import (
+    AccessDenied,
+    InferenceError,
+    InvalidConfig,
+    InvalidInput,
+    InvalidURI,
+    ModelMissingError,
+    ModelNotFound,
+    ServiceError,
+    StorageError,
+)
+
+CLASSES: dict[str, type[Exception]] = {name: getattr(errors, name) for name in errors.__all__}
+OF_STORAGE = sorted(name for name, kind in CLASSES.items() if issubclass(kind, StorageError))
+
+
+def drawn() -> dict[str, str]:
+    """Class → its base in brackets, "" where none is given, of the branches in the module's drawing."""
+    lines = re.findall(r"^    [├└]── (\w+)(?: \((\w+)\))?  ", errors.__doc__ or "", re.MULTILINE)
+    return dict(lines)
+
+
+def test_every_class_is_drawn_and_every_drawn_class_exists() -> None:
+    branches = set(drawn())
+    assert branches == set(OF_STORAGE) - {"StorageError"}
+    roots = set(re.findall(r"\b[A-Z]\w+\b", re.sub(r"[├└]── .*", "", errors.__doc__ or ""))) & set(CLASSES)
+    assert branches | roots == set(CLASSES)
+
+
+@pytest.mark.parametrize(("name", "base"), drawn().items())
+def test_the_bases_are_as_drawn(name: str, base: str) -> None:
+    kind = CLASSES[name]
+    assert kind.__bases__[0] is StorageError
+    assert [other.__name__ for other in kind.__bases__[1:]] == ([base] if base else [])
+
+
+def test_the_roots_are_as_drawn() -> None:
+    assert StorageError.__bases__ == (RuntimeError,)
+    assert InvalidInput.__bases__ == (ValueError,)
+
+
+@pytest.mark.parametrize("name", OF_STORAGE)
+def test_who_catches_runtime_errors_catches_every_failure(name: str) -> None:
+    with pytest.raises(RuntimeError, match="something"):
+        raise CLASSES[name]("something")
+
+
+def test_a_missing_model_is_a_missing_file() -> None:
+    with pytest.raises(FileNotFoundError):
+        raise ModelMissingError("iris/model.joblib")
+    with pytest.raises(PermissionError):
+        raise AccessDenied("no")
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({}, "it broke"),
+        ({"hint": "mend it"}, "it broke (mend it)"),
+        ({"operation": "list"}, "list: it broke"),
+        ({"uri": "s3://b/k"}, "s3://b/k: it broke"),
+        ({"operation": "list", "uri": "s3://b/k"}, "list s3://b/k: it broke"),
+        ({"operation": "list", "uri": "s3://b/k", "hint": "mend it"}, "list s3://b/k: it broke (mend it)"),
+        ({"status": 503, "code": "SlowDown", "retryable": True, "retry_after": 3.0}, "it broke"),
+    ],
+)
+def test_the_message(fields: dict[str, Any], text: str) -> None:
+    assert str(StorageError("it broke", **fields)) == text
+
+
+def test_about_fills_in_what_is_not_known_yet() -> None:
+    error = ServiceError("it broke")
+    assert error.about("download", "s3://b/k") is error
+    error.about("copy", "s3://other/k")
+    assert str(error) == "download s3://b/k: it broke"
+
+
+def test_the_missing_thing_is_named() -> None:
+    error = ModelMissingError("iris/model.joblib")
+    assert (error.path, str(error)) == ("iris/model.joblib", "iris/model.joblib does not exist")
+    error = ModelMissingError("iris", cause="there is no object 'iris'", hint="check the key")
+    assert (error.path, str(error)) == ("iris", "there is no object 'iris' (check the key)")
+
+
+def test_the_reason_of_invalid_input() -> None:
+    for error in (InvalidInput("it is odd"), InvalidURI("it is odd", uri="x"), InvalidConfig("it is odd", hint="even")):
+        assert error.reason == "it is odd"
+        assert "it is odd" in str(error)
+
+
+def test_the_names_of_the_kserve_api() -> None:
+    assert str(ModelNotFound("iris")) == "Model with name iris does not exist."
+    assert str(ModelNotFound()) == "Model does not exist."
+    error = InferenceError("no", "500", "more")
+    assert (error.reason, error.status, error.debug_details, str(error)) == ("no", "500", "more", "no (status 500)")
+
+
+FULL = {
+    "StorageError": {
+        "hint": "h", "operation": "o", "uri": "u", "status": 503, "code": "c", "retryable": True, "retry_after": 2.5,
+    },
+    "ModelMissingError": {"cause": "gone", "hint": "h", "uri": "u", "status": 404, "code": "NoSuchKey"},
+    "InvalidURI": {"hint": "h", "uri": "u"},
+    "InvalidConfig": {"hint": "h"},
+    "InferenceError": {"status": "500", "debug_details": "d"},
+    "InvalidInput": {},
+    "ModelNotFound": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("full", [False, True])
+def test_a_pickled_error_comes_back(name: str, full: bool) -> None:
+    fields: dict[str, Any] = FULL.get(name, FULL["StorageError"]) if full else {}
+    error = CLASSES[name]("what happened", **fields)
+    error.add_note("a note")
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert str(copy) == str(error)
+    assert vars(copy) == vars(error)
+    assert copy.args == error.args

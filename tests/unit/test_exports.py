@@ -1,0 +1,94 @@
+"""The public names, and what importing them costs."""
+
+import importlib
+import json
+import os
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import sealift
+
+# The names of the API document that belong here, and the verbs of its classes.
+DOCUMENTED = {
+    "AZURE_URI_FORMAT", "AzureConfig", "GCSConfig", "GCS_URI_FORMAT", "HF_URI_FORMAT", "HTTP_URI_FORMAT",
+    "InferenceError", "InvalidInput", "LOCAL_URI_FORMAT", "LocalPath", "ModelMissingError", "ModelNotFound", "ObjectList",
+    "PVC_URI_FORMAT", "S3Config", "S3_URI_FORMAT", "SUPPORTED_PROTOCOLS", "Storage", "StorageConfig", "StorageError",
+    "StorageMetadata", "StorageOperations", "StorageURI",
+}  # fmt: skip
+VERBS = {
+    "Storage": {"download", "is_local", "get_storage_spec"},
+    "StorageOperations": {"list_objects", "get_object_metadata"},
+    "AsyncStorage": {"download", "list_objects", "get_object_metadata", "is_local", "get_storage_spec"},
+}
+# What `import sealift` must not load: SDKs, and what costs more than the whole package.
+HEAVY = [
+    "aiobotocore", "aiofiles", "aiohttp", "anyio", "asyncio", "awscrt", "azure", "boto3", "botocore", "click",
+    "concurrent.futures", "gcloud", "h11", "httpx", "requests", "ssl", "uvloop", "xml.etree",
+]  # fmt: skip
+
+
+def test_all_names_exist_and_are_listed_once() -> None:
+    assert len(set(sealift.__all__)) == len(sealift.__all__)
+    for name in sealift.__all__:
+        assert getattr(sealift, name) is not None
+    assert dir(sealift) == sorted(sealift.__all__)
+
+
+def test_the_names_of_the_api_document_are_there() -> None:
+    assert set(sealift.__all__) >= DOCUMENTED
+    for name, verbs in VERBS.items():
+        assert all(callable(getattr(getattr(sealift, name), verb)) for verb in verbs)
+
+
+def test_every_public_name_of_the_package_is_listed() -> None:
+    public = {name for name in vars(sealift) if not name.startswith("_")}
+    modules = {module.name for module in pkgutil.iter_modules(sealift.__path__)}
+    assert public - modules - {"TYPE_CHECKING", "Any"} <= set(sealift.__all__)
+
+
+def test_every_error_is_exported() -> None:
+    from sealift import errors
+
+    assert set(errors.__all__) <= set(sealift.__all__)
+    assert all(getattr(sealift, name) is getattr(errors, name) for name in errors.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Unknown'"):
+        _ = sealift.Unknown
+
+
+def modules_of_ours() -> list[str]:
+    found = pkgutil.walk_packages(sealift.__path__, "sealift.")
+    return [module.name for module in found if not module.name.startswith(("sealift.demo", "sealift.__main__"))]
+
+
+@pytest.mark.parametrize("name", modules_of_ours())
+def test_what_a_module_exports_exists(name: str) -> None:
+    module = importlib.import_module(name)
+    assert all(hasattr(module, exported) for exported in getattr(module, "__all__", []))
+
+
+def loaded_by(statement: str) -> set[str]:
+    program = f"import json, sys; before = set(sys.modules); {statement}; print(json.dumps([*set(sys.modules) - before]))"
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": path}, capture_output=True, check=True
+    )
+    return set(json.loads(done.stdout))
+
+
+def test_importing_loads_neither_an_sdk_nor_asyncio() -> None:
+    loaded = loaded_by("import sealift; sealift.Storage; sealift.S3Config(); sealift.Storage.is_local('s3://b/k')")
+    assert "sealift.sync" in loaded
+    assert not {name for name in loaded if any(name == heavy or name.startswith(f"{heavy}.") for heavy in HEAVY)}
+
+
+def test_the_async_api_loads_no_sdk() -> None:
+    loaded = loaded_by("from sealift import AsyncStorage; AsyncStorage()")
+    assert {"asyncio", "sealift.client"} <= loaded
+    sdks = ("aiobotocore", "botocore", "awscrt", "azure", "gcloud", "aiohttp", "httpx")
+    assert not {name for name in loaded if name.partition(".")[0] in sdks}

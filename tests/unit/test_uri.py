@@ -1,0 +1,306 @@
+"""The grammar of storage URIs."""
+
+import os
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sealift import uri
+from sealift.errors import InvalidInput, InvalidURI
+from sealift.uri import SUPPORTED_PROTOCOLS, Location, get_storage_spec, is_local, parse
+
+FORMATS = {name: value for name, value in vars(uri).items() if name.endswith("_URI_FORMAT")}
+BLOB = "https://account.blob.core.windows.net"
+ARN = "arn:aws:s3:us-west-2:123456789012:accesspoint/models"
+# Keys that a URI decoder would damage.
+VERBATIM = [
+    "a?b", "a?versionId=3", "a#b", "a%20b", "a%2Fb", "100%", "a+b", "with space", " leading", "trailing ", "ünï/コ.bin",
+    "\N{GRINNING FACE}", "e\u0301", "a//b", "/leading", "//twice", "a/", "a/./b", "a/../b", "..", "~user", "back\\slash",
+    "a:b", "user:word@host/x", "new\nline", "s3://other/key",
+]  # fmt: skip
+
+
+def location(scheme: str, root: str, key: str = "", **more: Any) -> Location:
+    return Location(scheme, root, key, **more)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "parsed"),
+    [
+        ("S3_URI_FORMAT", "s3://bucket-name/path/to/model/", location("s3", "bucket-name", "path/to/model/")),
+        ("GCS_URI_FORMAT", "gs://bucket-name/path/to/model/", location("gs", "bucket-name", "path/to/model/")),
+        (
+            "AZURE_URI_FORMAT",
+            "azure://container-name/path/to/model/",
+            location("azure", "container-name", "path/to/model/"),
+        ),
+        ("PVC_URI_FORMAT", "pvc://pvc-name/path/to/model/", location("pvc", "pvc-name", "path/to/model/")),
+        ("LOCAL_URI_FORMAT", "file:///path/to/model/", location("file", "/", "path/to/model/")),
+        ("HTTP_URI_FORMAT", "https://example.com/model.tar.gz", location("https", "https://example.com", "model.tar.gz")),
+        ("HF_URI_FORMAT", "hf://username/model-name", location("hf", "username/model-name")),
+    ],
+)
+def test_the_formats_of_the_api_document(name: str, text: str, parsed: Location) -> None:
+    assert FORMATS[name] == text
+    assert parse(text) == parsed
+    assert str(parsed) == text if parsed.scheme != "hf" else str(parsed).startswith(text)
+
+
+def test_every_scheme_is_supported_and_every_supported_one_parses() -> None:
+    assert list(SUPPORTED_PROTOCOLS) == ["s3", "gs", "azure", "pvc", "file", "http", "https", "hf"]
+    for scheme in SUPPORTED_PROTOCOLS:
+        text = "file:///some/path" if scheme == "file" else f"{scheme}://some-name/some-path"
+        assert parse(text).scheme == scheme
+        assert parse(text.replace(scheme, scheme.upper(), 1)) == parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "parsed"),
+    [
+        ("s3://b", location("s3", "b")),
+        ("s3://b/", location("s3", "b")),
+        ("s3://Under_score.dots/k", location("s3", "Under_score.dots", "k")),
+        (f"s3://{ARN}/iris/model.bin", location("s3", ARN, "iris/model.bin")),
+        (f"s3://{ARN}", location("s3", ARN)),
+        ("gcs://b/k", location("gs", "b", "k")),
+        ("az://c0ntainer/k", location("azure", "c0ntainer", "k")),
+        ("azure://$web/k", location("azure", "$web", "k")),
+        (f"{BLOB}/box/a/b.bin", location("azure", "box", "a/b.bin", account="account.blob.core.windows.net")),
+        (f"{BLOB}/box/a%20b%2Bc%3F", location("azure", "box", "a b+c?", account="account.blob.core.windows.net")),
+        (f"{BLOB}/box", location("azure", "box", account="account.blob.core.windows.net")),
+        (
+            "https://account.blob.core.chinacloudapi.cn/box/k?sig=s",
+            location("azure", "box", "k", account="account.blob.core.chinacloudapi.cn", query="sig=s"),
+        ),
+        (
+            "https://account.z22.blob.storage.azure.net/box/k",
+            location("azure", "box", "k", account="account.z22.blob.storage.azure.net"),
+        ),
+        ("pvc://claim", location("pvc", "claim")),
+        ("hf://owner/name/config.json", location("hf", "owner/name", "config.json")),
+        ("hf://owner/name/", location("hf", "owner/name")),
+        ("hf://owner/name:main", location("hf", "owner/name", revision="main")),
+        ("hf://owner/name:v1.0/onnx/model.onnx", location("hf", "owner/name", "onnx/model.onnx", revision="v1.0")),
+        ("hf://owner/name:refs/pr/3/a/b", location("hf", "owner/name", "a/b", revision="refs/pr/3")),
+        ("hf://owner/name/a:b", location("hf", "owner/name", "a:b")),
+        ("hf://datasets/owner/name/data.csv", location("hf", "owner/name", "data.csv", kind="datasets")),
+        ("hf://spaces/owner/name", location("hf", "owner/name", kind="spaces")),
+        ("hf://models/owner/name", location("hf", "owner/name")),
+        ("hf://gpt2", location("hf", "gpt2")),
+        ("hf://gpt2:main/config.json", location("hf", "gpt2", "config.json", revision="main")),
+        ("http://host:8080/a/b?x=1&y=%20", location("http", "http://host:8080", "a/b", query="x=1&y=%20")),
+        ("http://host/a%20b//c/../d", location("http", "http://host", "a%20b//c/../d")),
+        ("http://[::1]:80/x", location("http", "http://[::1]:80", "x")),
+        ("https://EXAMPLE.com", location("https", "https://example.com")),
+        ("file:///a%20b/c%23", location("file", "/", "a b/c#")),
+        ("file://localhost/a", location("file", "/", "a")),
+        ("file:///a+b", location("file", "/", "a+b")),
+        ("file:///%FF", location("file", "/", "\udcff")),
+        ("/a/./b/../c", location("file", "/", "a/c")),
+        ("/a/b/", location("file", "/", "a/b/")),
+        ("/a?b#c%20", location("file", "/", "a?b#c%20")),
+        ("/", location("file", "/")),
+    ],
+)
+def test_forms(text: str, parsed: Location) -> None:
+    assert parse(text) == parsed
+
+
+def test_paths_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    here = str(tmp_path).lstrip("/")
+    assert parse("model.bin").key == f"{here}/model.bin"
+    assert parse("./models/").key == f"{here}/models/"
+    assert parse("../x").key == os.path.dirname(here) + "/x"
+    assert parse("~/model").key == f"{here}/home/model"
+    assert parse("C:model").key == f"{here}/C:model"
+
+
+@pytest.mark.parametrize("key", VERBATIM)
+@pytest.mark.parametrize("scheme", ["s3", "gs", "azure", "pvc", "hf"])
+def test_keys_are_verbatim(scheme: str, key: str) -> None:
+    root = "owner/name" if scheme == "hf" else "root"
+    assert parse(f"{scheme}://{root}/{key}") == Location(scheme, root, key)
+    assert str(Location(scheme, root, key)) == f"{scheme}://{root}/{key}"
+
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
+NAMES = st.from_regex(r"[a-z0-9][a-z0-9-]{1,20}[a-z0-9]", fullmatch=True)
+REPOSITORIES = st.tuples(NAMES, NAMES).map("/".join)
+
+
+@st.composite
+def verbatim(draw: st.DrawFn) -> Location:
+    scheme = draw(st.sampled_from(["s3", "gs", "azure", "pvc", "hf"]))
+    if scheme != "hf":
+        return Location(scheme, draw(NAMES), draw(TEXT))
+    revision = draw(st.none() | NAMES | NAMES.map("refs/pr/{}".format))
+    return Location("hf", draw(REPOSITORIES), draw(TEXT), revision=revision, kind=draw(st.sampled_from(["models", "datasets", "spaces"])))
+
+
+@given(verbatim())
+def test_a_location_is_what_its_text_says(place: Location) -> None:
+    assert parse(str(place)) == place
+
+
+@given(st.lists(TEXT.filter(lambda text: text not in {"", ".", ".."}).map(lambda text: text.replace("/", "")), max_size=4), st.booleans())
+def test_a_path_is_what_its_uri_says(segments: list[str], directory: bool) -> None:
+    path = "/" + "/".join(segment for segment in segments if segment not in {"", ".", ".."})
+    place = parse(f"{path}/" if directory else path)
+    assert str(place).startswith("file:///")
+    assert str(place).isascii()
+    assert parse(str(place)) == place
+    assert get_storage_spec(str(place))["path"].rstrip("/") == path.rstrip("/")
+
+
+@given(TEXT)
+def test_a_blob_is_what_its_url_says(key: str) -> None:
+    place = Location("azure", "container", key, account="account.blob.core.windows.net")
+    assert parse(str(place)) == place
+
+
+@given(st.text(max_size=30) | st.text(alphabet="s3hftp:/@?#.%a[]\0 ", max_size=30))
+def test_any_text_is_a_location_or_an_invalid_uri(text: str) -> None:
+    try:
+        place = parse(text)
+    except InvalidURI as error:
+        assert str(error)
+    else:
+        assert place.scheme in SUPPORTED_PROTOCOLS
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("s3://b/k?x", {"type": "s3", "bucket": "b", "path": "k?x"}),
+        ("gs://b/k/", {"type": "gs", "bucket": "b", "path": "k/"}),
+        ("azure://box/k", {"type": "azure", "container": "box", "path": "k"}),
+        (f"{BLOB}/box/k", {"type": "azure", "container": "box", "account": "account", "path": "k"}),
+        ("pvc://claim/k", {"type": "pvc", "pvc_name": "claim", "path": "k"}),
+        ("file:///a%20b", {"type": "file", "path": "/a b"}),
+        ("/a/b/", {"type": "file", "path": "/a/b/"}),
+        ("http://host/a?b", {"type": "http", "host": "host", "port": 80, "path": "a"}),
+        ("https://host:8443/a", {"type": "https", "host": "host", "port": 8443, "path": "a"}),
+        ("https://host/a", {"type": "https", "host": "host", "port": 443, "path": "a"}),
+        ("hf://o/n", {"type": "hf", "repo_id": "o/n", "repo_type": "model", "revision": None, "path": ""}),
+        (
+            "hf://datasets/o/n:v1/f",
+            {"type": "hf", "repo_id": "o/n", "repo_type": "dataset", "revision": "v1", "path": "f"},
+        ),
+    ],
+)
+def test_storage_spec(text: str, spec: dict[str, Any]) -> None:
+    assert get_storage_spec(text) == spec
+
+
+@pytest.mark.parametrize(
+    ("text", "local"),
+    [
+        ("/a", True), ("a", True), ("file:///a", True), ("pvc://claim/a", True), ("s3://b/k", False), ("gs://b/k", False),
+        ("azure://box/k", False), ("http://h/k", False), ("https://h/k", False), ("hf://o/n", False),
+    ],
+)  # fmt: skip
+def test_is_local(text: str, local: bool) -> None:
+    assert is_local(text) is local
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "the storage URI is empty"),
+        (None, "a storage URI is a str, not NoneType"),
+        (b"s3://b/k", "a storage URI is a str, not bytes"),
+        ("s3://b/a\0b", "cannot hold a NUL"),
+        ("ftp://host/x", "unknown scheme ftp://"),
+        ("s3://", "the bucket's name is missing"),
+        ("s3:///key", "the bucket's name is missing"),
+        ("s3://bad bucket/key", "'bad bucket' is not the name of a bucket"),
+        ("s3://b?x/key", "'b?x' is not the name of a bucket"),
+        ("gs:///key", "the bucket's name is missing"),
+        ("azure:///key", "the container's name is missing"),
+        ("azure://Upper/key", "'Upper' is not the name of a container"),
+        (f"{BLOB}/", "the container's name is missing"),
+        (f"{BLOB}/con%2Ftainer/k", "'con/tainer' is not the name of a container"),
+        (f"{BLOB}/box/%FF", "percent-encoded UTF-8"),
+        ("pvc:///x", "the claim's name is missing"),
+        ("pvc://Claim/x", "'Claim' is not the name of a claim"),
+        ("hf://", "is not the name of a repository"),
+        ("hf://owner/na me", "'owner/na me' is not the name of a repository"),
+        ("hf://owner/..", "'owner/..' is not the name of a repository"),
+        ("hf://owner/name@main", "'owner/name@main' is not the name of a repository"),
+        ("hf://gpt2//config.json", "'gpt2/' is not the name of a repository"),
+        ("hf://owner/name:", "the revision behind the colon is empty"),
+        ("hf://owner/name:/x", "the revision behind the colon is empty"),
+        ("file://host/x", "a file URI names no host, but this one names 'host'"),
+        ("file://localhost", "the path is missing"),
+        ("file:///a?b", "a file URI has no query"),
+        ("file:///a#b", "a file URI has no fragment"),
+        ("file:///a%00", "cannot hold a NUL"),
+        ("http://", "the host is missing"),
+        ("https:///x", "the host is missing"),
+        ("http://host/a b", "a URL cannot hold ' '"),
+        ("http://host/a\nb", "a URL cannot hold"),
+        ("http://host:port/", "its host or port cannot be read"),
+        ("http://host:99999/", "its host or port cannot be read"),
+        ("http://[::1/x", "its host or port cannot be read"),
+        ("https://user:word@host/x", "credentials do not belong in a URL"),
+        ("s3://access:word@bucket/key", "credentials do not belong in a URI"),
+        ("hf://user:word@owner/name", "credentials do not belong in a URI"),
+    ],
+)
+def test_a_bad_uri_says_what_is_wrong(text: Any, reason: str) -> None:
+    with pytest.raises(InvalidURI) as caught:
+        parse(text)
+    assert reason in str(caught.value)
+    assert isinstance(caught.value, InvalidInput)
+    for function in (is_local, get_storage_spec):
+        with pytest.raises(InvalidURI):
+            function(text)
+
+
+SECRET = "Pa55word"
+SECRETIVE = [
+    f"https://host/model.bin?sig={SECRET}",
+    f"{BLOB}/box/k?sv=2024&sig={SECRET}",
+    f"http://host:port/x?sig={SECRET}",
+    f"http://host/a b?sig={SECRET}&mail=a@b",
+    f"http://host:80/a b?mail=a@b&sig={SECRET}",
+    f"ftp://host/x?sig={SECRET}",
+    f"{BLOB}/?sig={SECRET}",
+    f"https://host/x?a\0&sig={SECRET}",
+    *(
+        f"{scheme}://{user}@host/x{tail}"
+        for scheme in ("http", "https", "ftp", "s3", "gs", "azure", "pvc", "file", "hf", "S3", "az")
+        for user in (f"user:{SECRET}", f"user:a@{SECRET}", f"user:a/{SECRET}", f"user:a/b@{SECRET}", f"{SECRET}")
+        for tail in ("", " y", "?a=b", "\0")
+    ),
+    f"http://user:a?{SECRET}@host/",
+    f"http://user:a#{SECRET}@host/",
+    f"http://user:{SECRET}\u2100@host/",
+    f"http://user:{SECRET}@[host/",
+]
+
+
+@pytest.mark.parametrize("text", SECRETIVE)
+def test_no_secret_is_shown(text: str) -> None:
+    try:
+        place = parse(text)
+    except InvalidURI as error:
+        shown = [str(error), repr(error), str(error.uri), str(error.hint)]
+        assert error.__cause__ is None
+        assert error.__suppress_context__ or error.__context__ is None
+    else:
+        shown = [str(place), repr(place)]
+        assert SECRET in place.query
+    assert not any(SECRET in text for text in shown)
+
+
+def test_the_pieces_of_a_location() -> None:
+    place = parse("s3://b/iris/model.bin")
+    assert place.at("other") == Location("s3", "b", "other")
+    assert place.name == "model.bin"
+    assert parse("s3://b/iris/").name == "iris"
+    assert parse("s3://b").name == ""

@@ -1,0 +1,64 @@
+"""A small forward proxy: absolute-form requests and CONNECT tunnels, with or without credentials."""
+
+import asyncio
+import base64
+import contextlib
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+from .servers import GONE, Head, Peer, Server, serve
+
+
+class Forwarding:
+    """What passed through it is in `seen`."""
+
+    def __init__(self, credentials: str | None = None) -> None:
+        self.seen: list[Head] = []
+        self._expected = credentials and "Basic " + base64.b64encode(credentials.encode()).decode()
+
+    async def __call__(self, peer: Peer) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            upstream: asyncio.StreamWriter | None = None
+            while True:
+                head = await peer.request()
+                self.seen.append(head)
+                if self._expected and head.headers.get("proxy-authorization") != self._expected:
+                    await peer.reply(status="407 Proxy Authentication Required")
+                    continue
+                if head.method == "CONNECT":
+                    await peer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+                url = urlsplit(f"//{head.target}" if head.method == "CONNECT" else head.target)
+                if upstream is None:
+                    upstream = await stack.enter_async_context(_joined(peer, url.hostname or "", url.port or 80))
+                if head.method == "CONNECT":
+                    await _pump(peer.reader, upstream)
+                    return
+                target = head.target.partition(url.netloc)[2]
+                lines = [f"{name}: {value}" for name, value in head.headers.items() if name]
+                upstream.write("\r\n".join([f"{head.method} {target} HTTP/1.1", *lines, "", ""]).encode())
+                upstream.write(await peer.reader.readexactly(int(head.headers.get("content-length", 0))))
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Server]:
+        async with serve(self) as server:
+            yield server
+
+
+@contextlib.asynccontextmanager
+async def _joined(peer: Peer, host: str, port: int) -> AsyncIterator[asyncio.StreamWriter]:
+    """A connection whose bytes go to the client."""
+    reader, writer = await asyncio.open_connection(host, port)
+    back = asyncio.ensure_future(_pump(reader, peer.writer))
+    try:
+        yield writer
+    finally:
+        writer.transport.abort()
+        await asyncio.wait([back])
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(*GONE):
+        while data := await source.read(1 << 16):
+            sink.write(data)
+            await sink.drain()
+    sink.close()

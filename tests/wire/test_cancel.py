@@ -1,0 +1,209 @@
+"""Cancelled at each stage: nothing is written to the buffer afterwards, and nothing is left behind."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from sealift.errors import ClosedError
+from sealift.wire import TLS, Origin, Request
+
+from .servers import Peer, Server, pattern, serve, server_tls, until, wire_with
+
+pytestmark = pytest.mark.anyio
+
+BODY = pattern(1_000_000)
+
+
+def get(server: Server, tls: TLS | None = None) -> Request:
+    return Request("GET", server.origin, "/", (), tls or TLS())
+
+
+async def cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+@pytest.mark.parametrize("stage", ["before the head", "in the head", "in the body", "in a chunk"])
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+async def test_bytes_that_come_later_never_reach_the_buffer(
+    stage: str, secure: bool, authority: Any, ca_file: str
+) -> None:
+    framing = (
+        b"Transfer-Encoding: chunked\r\n\r\nf4240\r\n" if stage == "in a chunk" else b"Content-Length: 1000000\r\n\r\n"
+    )
+    reply = b"HTTP/1.1 200 OK\r\n" + framing + BODY
+    first = {"before the head": 0, "in the head": 20}.get(stage, 500_000)
+    cancelled, sent = asyncio.Event(), asyncio.Event()
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(reply[:first])
+        sent.set()
+        await cancelled.wait()
+        await peer.write(reply[first:])
+        await peer.until_gone()
+
+    tls = server_tls(authority) if secure else None
+    async with serve(handler, tls=tls) as server, wire_with() as wire:
+        memory = bytearray(len(BODY))
+        task = asyncio.ensure_future(wire.fetch(get(server, TLS(ca_file=ca_file)), memoryview(memory)))
+        await sent.wait()
+        if first > 100:
+            await until(lambda: memory[400_000])
+        await cancel(task)
+        memory[:] = bytes(len(BODY))  # somebody else has it now
+        cancelled.set()
+        await until(lambda: not server.open)
+        assert memory == bytes(len(BODY))
+
+
+async def test_in_the_same_turn_as_the_last_byte() -> None:
+    async def handler(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            await peer.reply(b"ok")
+
+    async with serve(handler) as server, wire_with() as wire:
+        await wire.send(get(server))
+        connection = next(iter(wire._pool._connections))
+        task = asyncio.ensure_future(wire.send(get(server)))
+        finish = connection._finish
+
+        def finish_and_cancel(reply: Any) -> None:
+            finish(reply)
+            task.cancel()
+
+        connection._finish = finish_and_cancel  # type: ignore[method-assign]
+        await asyncio.wait([task])
+        assert task.cancelled()
+        assert (await wire.send(get(server))).body == b"ok"
+
+
+async def test_while_resolving() -> None:
+    asked, never = asyncio.Event(), asyncio.Event()
+
+    async def run_blocking(fn: Callable[[], Any]) -> Any:
+        asked.set()
+        await never.wait()
+
+    async with wire_with(run_blocking=run_blocking, connections=1) as wire:
+        request = Request("GET", Origin.of("http://name.invalid"), "/")
+        for _ in range(2):
+            task = asyncio.ensure_future(wire.send(request))
+            await asked.wait()
+            await cancel(task)
+            asked.clear()
+
+
+async def test_during_the_tls_handshake() -> None:
+    async def handler(peer: Peer) -> None:
+        hello.set()
+        await peer.until_gone()
+
+    async with serve(handler) as server, wire_with(connections=1) as wire:
+        for _ in range(2):
+            hello = asyncio.Event()
+            task = asyncio.ensure_future(
+                wire.send(Request("GET", Origin("https", "127.0.0.1", server.origin.port), "/"))
+            )
+            await hello.wait()
+            await cancel(task)
+        await until(lambda: not server.open)
+
+
+async def test_while_the_server_does_not_take_the_body() -> None:
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        asked.set()
+        await asyncio.Event().wait()
+
+    async with serve(handler) as server, wire_with(connections=1) as wire:
+        for _ in range(2):
+            asked = asyncio.Event()
+            task = asyncio.ensure_future(wire.send(Request("PUT", server.origin, "/"), memoryview(bytearray(64 << 20))))
+            await asked.wait()
+            await cancel(task)
+
+
+async def test_a_reader_of_a_stream() -> None:
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n1")
+        await peer.until_gone()
+
+    async with serve(handler) as server, wire_with(connections=1) as wire:
+
+        async def read() -> None:
+            async with wire.stream(get(server)) as response:
+                while await response.readinto(memoryview(bytearray(10))):
+                    reading.set()
+
+        for _ in range(2):
+            reading = asyncio.Event()
+            task = asyncio.ensure_future(read())
+            await reading.wait()
+            await cancel(task)
+
+
+async def test_closing_ends_what_runs_and_waits_until_all_is_closed() -> None:
+    async def handler(peer: Peer) -> None:
+        if (await peer.request()).target == "/idle":
+            await peer.reply(b"ok")
+        else:
+            asked.set()
+        await peer.until_gone()
+
+    asked = asyncio.Event()
+    async with serve(handler) as server, wire_with(per_host=2) as wire:
+        # one idle, one busy with a fetch, one waiting for its turn, one streaming
+        fetch = wire.fetch(get(server), memoryview(bytearray(10)))
+        waiting = [asyncio.ensure_future(call) for call in (fetch, wire.send(get(server)), wire.send(get(server)))]
+        await asked.wait()
+        await wire.aclose()
+        for result in await asyncio.gather(*waiting, return_exceptions=True):
+            assert isinstance(result, ClosedError)
+        await until(lambda: not server.open)
+        with pytest.raises(ClosedError):
+            await wire.fetch(get(server), memoryview(bytearray(10)))
+        with pytest.raises(ClosedError):
+            await wire.send(get(server))
+        with pytest.raises(ClosedError):
+            async with wire.stream(get(server)):
+                pass
+        await wire.aclose()
+
+
+async def test_closing_breaks_off_what_is_being_opened() -> None:
+    async def run_blocking(fn: Callable[[], Any]) -> Any:
+        if isinstance(fn, partial) and fn.func is socket.getaddrinfo:
+            asked.set()
+            await asyncio.Event().wait()
+        return await asyncio.to_thread(fn)
+
+    asked = asyncio.Event()
+    async with wire_with(run_blocking=run_blocking) as wire:
+        task = asyncio.ensure_future(wire.send(Request("GET", Origin.of("http://name.invalid"), "/")))
+        await asked.wait()
+        await wire.aclose()
+        with pytest.raises(ClosedError):
+            await task
+
+
+async def test_closing_during_a_handshake() -> None:
+    async def handler(peer: Peer) -> None:
+        hello.set()
+        await peer.until_gone()
+
+    hello = asyncio.Event()
+    async with serve(handler) as server, wire_with() as wire:
+        task = asyncio.ensure_future(wire.send(Request("GET", Origin("https", "127.0.0.1", server.origin.port), "/")))
+        await hello.wait()
+        await wire.aclose()
+        with pytest.raises(ClosedError):
+            await task
+        await until(lambda: not server.open)

@@ -1,0 +1,226 @@
+import asyncio
+
+import pytest
+
+from sealift.errors import InvalidConfig, TransportError
+from sealift.wire import Request
+
+from .servers import Handler, Peer, Server, pattern, serve, wire_with
+
+pytestmark = pytest.mark.anyio
+
+BODY = pattern(300_000)
+
+
+def answering(*pieces: bytes) -> Handler:
+    """Every request on a connection is answered with these bytes, sent one after the other."""
+
+    async def handler(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            for piece in pieces:
+                await peer.write(piece)
+                await asyncio.sleep(0.002)
+
+    return handler
+
+
+def get(server: Server, target: str = "/bucket/key", **headers: str) -> Request:
+    return Request("GET", server.origin, target, list(headers.items()))
+
+
+@pytest.mark.parametrize("status", ["200 OK", "206 Partial Content"])
+async def test_a_body_is_received_in_place_and_its_neighbours_are_not_touched(status: str) -> None:
+    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(BODY)}\r\nX-A: b\r\n\r\n".encode()
+    async with serve(answering(head + BODY[:10], BODY[10:70_000], BODY[70_000:])) as server, wire_with() as wire:
+        memory = bytearray(b"\xee") * (len(BODY) + 2000)
+        for _ in range(3):
+            response = await wire.fetch(get(server), memoryview(memory)[1000:-1000])
+            assert response.status == int(status[:3])
+            assert response.header("X-a") == "b"
+            assert response.body == b""
+            assert memory == b"\xee" * 1000 + BODY + b"\xee" * 1000
+        assert len(server.peers) == 1
+
+
+async def test_other_kinds_of_memory_are_filled_too() -> None:
+    from array import array
+
+    async with (
+        serve(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n\1\0\0\0\2\0\0\0")) as server,
+        wire_with() as wire,
+    ):
+        numbers = array("i", [0, 0])
+        await wire.fetch(get(server), memoryview(numbers))
+        assert list(numbers) == [1, 2]
+
+
+async def test_what_is_sent_is_what_was_asked() -> None:
+    seen = []
+
+    async def handler(peer: Peer) -> None:
+        while True:
+            seen.append(await peer.reader.readuntil(b"\r\n\r\n"))
+            await peer.reply(b"x")
+
+    async with serve(handler) as server, wire_with() as wire:
+        await wire.fetch(get(server, "//a/../b%2f?q=%20#&x", Range="bytes=0-0"), memoryview(bytearray(1)))
+        await wire.fetch(get(server, Host="other"), memoryview(bytearray(1)))
+    lines = seen[0].decode().split("\r\n")
+    assert lines == ["GET //a/../b%2f?q=%20#&x HTTP/1.1", f"Host: {server.origin.netloc}", "Range: bytes=0-0", "", ""]
+    assert seen[1].count(b"ost:") == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "what"),
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789", "sent 9 bytes", id="short"),
+        pytest.param(b"HTTP/1.1 206 OK\r\nContent-Length: 11\r\n\r\n12345678901", "sent 11 bytes", id="long"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "sent 0 bytes", id="empty"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nContent-Encoding: gzip\r\n\r\n1234567890", "encoded", id="gzip"
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n123456789\r\n0\r\n\r\n",
+            "9 bytes",
+            id="short-chunked",
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n12345678901\r\n0\r\n\r\n",
+            "more than the 10",
+            id="long-chunked",
+        ),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "not HTTP", id="bad-chunk"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n1234567890", "not HTTP", id="coded-transfer"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nContent-Length: 11\r\n\r\n", "not HTTP", id="two-lengths"
+        ),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "not HTTP", id="negative"),
+        pytest.param(b"SSH-2.0-OpenSSH\r\n\r\n", "not HTTP", id="ssh"),
+        pytest.param(b"\x15\x03\x01\x00\x02\x02\x16\r\n\r\n", "not HTTP", id="tls-alert"),
+        pytest.param(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", "not HTTP", id="switching"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, "not HTTP", id="endless-head"),
+        pytest.param(b"HTTP/1.1 103 Hint\r\n\r\n" * 20_000, "without an end", id="endless-informational"),
+    ],
+)
+async def test_a_reply_that_is_not_what_was_asked_is_an_error_and_its_connection_is_dropped(
+    reply: bytes, what: str
+) -> None:
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(reply)
+        await peer.until_gone()
+
+    async with serve(handler) as server, wire_with() as wire:
+        for attempt in range(2):
+            with pytest.raises(TransportError, match=what) as caught:
+                await wire.fetch(get(server), memoryview(bytearray(10)))
+            assert caught.value.retryable
+            assert f"127.0.0.1:{server.origin.port}" in str(caught.value)
+            assert len(server.peers) == attempt + 1
+
+
+@pytest.mark.parametrize("cut", [0, 5, 40, 45])
+async def test_a_reply_that_breaks_off_is_an_error(cut: int) -> None:
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1234567890"
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(reply[:cut])
+
+    async with serve(handler) as server, wire_with() as wire:
+        with pytest.raises(TransportError, match=r"closed|was lost|was reset") as caught:
+            await wire.fetch(get(server), memoryview(bytearray(10)))
+        assert caught.value.retryable
+
+
+async def test_chunks_are_received_on_the_same_connection() -> None:
+    chunks = b"".join(b"%x;ext=1\r\n%b\r\n" % (len(c), c) for c in (BODY[:1], BODY[1:200_000], BODY[200_000:]))
+    reply = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\nX-Trailer: 1\r\n\r\n"
+    async with serve(answering(reply[:30], reply[30:900], reply[900:])) as server, wire_with() as wire:
+        for _ in range(2):
+            body = bytearray(len(BODY))
+            await wire.fetch(get(server), memoryview(body))
+            assert body == BODY
+        assert len(server.peers) == 1
+
+
+async def test_informational_replies_are_skipped() -> None:
+    reply = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    for pieces in ([reply], [reply[:25], reply[25:90], reply[90:]]):
+        async with serve(answering(*pieces)) as server, wire_with() as wire:
+            body = bytearray(2)
+            assert (await wire.fetch(get(server), memoryview(body))).status == 200
+            assert body == b"ok"
+
+
+async def test_an_error_body_is_returned_up_to_a_bound() -> None:
+    async def handler(peer: Peer) -> None:
+        while True:
+            size = int((await peer.request()).target[1:])
+            await peer.reply(b"e" * size, status="503 Slow Down")
+
+    async with serve(handler) as server, wire_with() as wire:
+        into = bytearray(10)
+        response = await wire.fetch(get(server, "/10"), memoryview(into))
+        assert (response.status, response.body) == (503, b"e" * 10)
+        response = await wire.fetch(get(server, "/65536"), memoryview(into))
+        assert len(response.body) == 65536
+        assert len(server.peers) == 1
+        response = await wire.fetch(get(server, "/1000000"), memoryview(into))
+        assert len(response.body) == 65536
+        await wire.fetch(get(server, "/1"), memoryview(into))
+        assert len(server.peers) == 2
+        assert into == bytes(10)
+
+
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 200 OK\r\nConnection: close", b"HTTP/1.0 200 OK"], ids=["connection-close", "http-1.0"]
+)
+async def test_a_connection_that_the_server_gives_up_is_not_used_again(head: bytes) -> None:
+    async with serve(answering(head + b"\r\nContent-Length: 2\r\n\r\nok")) as server, wire_with() as wire:
+        for number in range(1, 4):
+            await wire.fetch(get(server), memoryview(bytearray(2)))
+            assert len(server.peers) == number
+
+
+async def test_a_body_up_to_the_end_of_the_connection_must_have_the_length() -> None:
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(b"HTTP/1.0 200 OK\r\n\r\n12345")
+
+    async with serve(handler) as server, wire_with() as wire:
+        body = bytearray(5)
+        await wire.fetch(get(server), memoryview(body))
+        assert body == b"12345"
+        for wrong in (4, 6):
+            with pytest.raises(TransportError):
+                await wire.fetch(get(server), memoryview(bytearray(wrong)))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 30\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    ],
+    ids=["after-length", "after-chunks", "both-framings"],
+)
+async def test_bytes_that_nobody_asked_for_are_never_the_next_reply(reply: bytes) -> None:
+    async with serve(answering(reply)) as server, wire_with() as wire:
+        for number in range(1, 4):
+            body = bytearray(2)
+            await wire.fetch(get(server), memoryview(body))
+            assert body == b"ok"
+            assert len(server.peers) == number
+
+
+@pytest.mark.parametrize(
+    "into", [b"abc", bytearray(), memoryview(bytearray(8))[::2]], ids=["readonly", "empty", "strided"]
+)
+async def test_memory_that_cannot_be_filled_is_refused(into: bytes) -> None:
+    async with serve(answering()) as server, wire_with() as wire:
+        with pytest.raises(InvalidConfig, match="memory"):
+            await wire.fetch(get(server), memoryview(into))
+        assert not server.peers

@@ -1,0 +1,130 @@
+from collections.abc import Sequence
+
+import pytest
+
+from sealift.errors import InvalidConfig, TransportError
+from sealift.wire import Origin, Request, Response, check_range
+
+from .servers import Peer, serve, wire_with
+
+
+@pytest.mark.parametrize(
+    ("url", "origin", "netloc"),
+    [
+        ("http://Host", Origin("http", "host", 80), "host"),
+        ("https://host/a?b#c", Origin("https", "host", 443), "host"),
+        ("https://user:pass@host:80", Origin("https", "host", 80), "host:80"),
+        ("HTTP://127.0.0.1:9000/", Origin("http", "127.0.0.1", 9000), "127.0.0.1:9000"),
+        ("http://[::1]/", Origin("http", "::1", 80), "[::1]"),
+        ("https://[FD00::1]:8443", Origin("https", "fd00::1", 8443), "[fd00::1]:8443"),
+        ("https://bücher.example", Origin("https", "xn--bcher-kva.example", 443), "xn--bcher-kva.example"),
+    ],
+)
+def test_origins(url: str, origin: Origin, netloc: str) -> None:
+    assert Origin.of(url) == origin
+    assert origin.netloc == netloc
+
+
+@pytest.mark.parametrize(
+    "url", ["", "host", "ftp://host", "http://", "http:///k", "http://h:x", "http://h:99999", "http://[::1"]
+)
+def test_what_is_no_origin(url: str) -> None:
+    with pytest.raises(InvalidConfig):
+        Origin.of(url)
+
+
+def test_nothing_that_may_be_secret_is_shown() -> None:
+    request = Request("GET", Origin.of("https://host:444"), "/k?X-Amz-Signature=SECRET", [("Authorization", "SECRET")])
+    assert repr(request) == "Request(GET https://host:444/k)"
+    response = Response(302, [(b"location", b"https://x/?SECRET")], b"SECRET")
+    assert repr(response) == "Response(302, headers=[location], body=6 bytes)"
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "headers"),
+    [
+        ("GET", "/a b", ()),
+        ("GET", "/SECRET\r\nX: y", ()),
+        ("GET", "/SECRET\0", ()),
+        ("GET", "/SECRET\u00fc", ()),
+        ("GET", "", ()),
+        ("GET", "http://elsewhere/SECRET", ()),
+        ("GET /SECRET", "/", ()),
+        ("GET\r\nX: SECRET", "/", ()),
+        ("GET", "/", [("X", "SECRET\r\nY: z")]),
+        ("GET", "/", [("X", "SECRET\n")]),
+        ("GET", "/", [("X", "SECRET\0")]),
+        ("GET", "/", [("X", "SECRET\u00fc")]),
+        ("GET", "/", [("X: SECRET\r\nY", "z")]),
+        ("GET", "/", [("", "SECRET")]),
+        ("GET", "/", [("Content-Length", "SECRET")]),
+        ("GET", "/", [("Host", "SECRET\r\n")]),
+        ("GET", "/", [("Host", "a"), ("host", "SECRET")]),
+    ],
+)
+@pytest.mark.anyio
+async def test_a_request_that_could_smuggle_another_is_refused_without_showing_it(
+    method: str, target: str, headers: Sequence[tuple[str, str]]
+) -> None:
+    async def handler(peer: Peer) -> None:
+        raise AssertionError
+
+    async with serve(handler) as server, wire_with() as wire:
+        request = Request(method, server.origin, target, headers)
+        for call in (wire.send(request), wire.fetch(request, memoryview(bytearray(1)))):
+            with pytest.raises(InvalidConfig) as caught:
+                await call
+            assert "SECRET" not in str(caught.value)
+            assert caught.value.__cause__ is None
+            assert caught.value.__context__ is None
+        with pytest.raises(InvalidConfig):
+            async with wire.stream(request):
+                pass
+
+
+def reply(status: int, **headers: str) -> Response:
+    return Response(status, [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()])
+
+
+@pytest.mark.parametrize(
+    ("response", "start", "total"),
+    [
+        (reply(206, content_range="bytes 5-9/100"), 5, 100),
+        (reply(206, content_range="Bytes 5-9/10"), 5, 10),
+        (reply(206, content_range="bytes 5-9/*"), 5, None),
+        (reply(200, content_range="bytes 5-9/100", content_length="5"), 5, 100),
+        (reply(200, content_length="5"), 0, 5),
+        (reply(200, transfer_encoding="chunked"), 0, 5),
+    ],
+)
+def test_the_right_range(response: Response, start: int, total: int | None) -> None:
+    assert check_range(response, start, 5) == total
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        reply(206),
+        reply(206, content_range="bytes 4-8/100"),
+        reply(206, content_range="bytes 5-10/100"),
+        reply(206, content_range="bytes 5-9/9"),
+        reply(206, content_range="bytes 5-9"),
+        reply(206, content_range="bytes */100"),
+        reply(206, content_range="items 5-9/100"),
+        reply(206, content_range="bytes 5-9/100, bytes 5-9/100"),
+        reply(206, content_type="multipart/byteranges"),
+        reply(200),
+        reply(200, content_length="5"),
+        reply(200, content_range="bytes 0-4/100"),
+        reply(204, content_range="bytes 5-9/100"),
+    ],
+)
+def test_the_wrong_range(response: Response) -> None:
+    with pytest.raises(TransportError, match="bytes 5-9 were asked for") as caught:
+        check_range(response, 5, 5)
+    assert caught.value.retryable
+
+
+def test_a_whole_object_of_another_length() -> None:
+    with pytest.raises(TransportError):
+        check_range(reply(200, content_length="6"), 0, 5)

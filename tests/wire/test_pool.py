@@ -1,0 +1,181 @@
+import asyncio
+
+import pytest
+
+from sealift.errors import TransportError
+from sealift.wire import TLS, Request
+
+from .servers import Peer, Server, serve, until, wire_with
+
+pytestmark = pytest.mark.anyio
+
+
+class Gate:
+    """A server's handler that answers only when it is opened, and remembers the order of requests."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.open = asyncio.Event()
+        self.turns = asyncio.Semaphore(0)
+
+    async def __call__(self, peer: Peer) -> None:
+        while True:
+            self.asked.append((await peer.request()).target)
+            if not self.open.is_set():
+                await self.turns.acquire()
+            await peer.reply(b"ok")
+
+    def let_all(self) -> None:
+        self.open.set()
+        for _ in range(100):
+            self.turns.release()
+
+
+def ask(server: Server, target: str = "/", tls: TLS | None = None) -> Request:
+    return Request("GET", server.origin, target, (), tls or TLS())
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("limits", [{"connections": 2}, {"per_host": 2}], ids=["overall", "per-host"])
+async def test_connections_are_bounded(limits: dict[str, int]) -> None:
+    gate = Gate()
+    async with serve(gate) as server, wire_with(**limits) as wire:
+        calls = [asyncio.ensure_future(wire.send(ask(server))) for _ in range(9)]
+        await until(lambda: len(gate.asked) == 2)
+        await settle()
+        assert len(gate.asked) == 2
+        gate.let_all()
+        await asyncio.gather(*calls)
+        assert server.most_open == len(server.peers) == 2
+
+
+async def test_requests_are_served_in_the_order_they_came() -> None:
+    gate = Gate()
+    async with serve(gate) as server, wire_with(connections=1) as wire:
+        calls = []
+        for number in range(6):
+            calls.append(asyncio.ensure_future(wire.send(ask(server, f"/{number}"))))
+            await asyncio.sleep(0)
+        for number in range(6):
+            await until(lambda number=number: len(gate.asked) == number + 1)
+            gate.turns.release()
+        await asyncio.gather(*calls)
+        assert gate.asked == [f"/{number}" for number in range(6)]
+
+
+async def test_the_connection_used_last_is_used_next() -> None:
+    gate = Gate()
+    async with serve(gate) as server, wire_with() as wire:
+        calls = [asyncio.ensure_future(wire.send(ask(server))) for _ in range(3)]
+        await until(lambda: len(gate.asked) == 3)
+        gate.let_all()
+        await asyncio.gather(*calls)
+        for _ in range(5):
+            await wire.send(ask(server))
+        assert sorted(peer.requests for peer in server.peers) == [1, 1, 6]
+
+
+async def test_an_idle_connection_makes_room_for_another_origin() -> None:
+    first, second = Gate(), Gate()
+    first.let_all()
+    second.let_all()
+    async with serve(first) as one, serve(second) as other, wire_with(connections=1) as wire:
+        for _ in range(3):
+            await wire.send(ask(one))
+            await wire.send(ask(other))
+        await until(lambda: one.open + other.open == 1)
+        assert len(one.peers) == len(other.peers) == 3
+
+
+async def test_a_waiter_for_another_origin_gets_its_turn() -> None:
+    """All slots are one origin's, whose requests keep coming; the older request of the other is not passed over."""
+    busy, quiet = Gate(), Gate()
+    quiet.let_all()
+    async with serve(busy) as one, serve(quiet) as other, wire_with(connections=1) as wire:
+        calls = [asyncio.ensure_future(wire.send(ask(one, "/1")))]
+        await until(lambda: busy.asked)
+        calls.append(asyncio.ensure_future(wire.send(ask(other, "/2"))))
+        await asyncio.sleep(0)
+        calls.append(asyncio.ensure_future(wire.send(ask(one, "/3"))))
+        await asyncio.sleep(0)
+        busy.turns.release()
+        await until(lambda: len(busy.asked) == 2)
+        assert quiet.asked == ["/2"]
+        busy.let_all()
+        await asyncio.gather(*calls)
+
+
+async def test_one_origin_at_its_bound_does_not_hold_up_another() -> None:
+    stuck, quick = Gate(), Gate()
+    quick.let_all()
+    async with serve(stuck) as one, serve(quick) as other, wire_with(per_host=1, connections=2) as wire:
+        calls = [asyncio.ensure_future(wire.send(ask(one))) for _ in range(3)]
+        await until(lambda: stuck.asked)
+        assert (await wire.send(ask(other))).body == b"ok"
+        stuck.let_all()
+        await asyncio.gather(*calls)
+
+
+async def test_settings_of_trust_are_not_mixed() -> None:
+    gate = Gate()
+    gate.let_all()
+    async with serve(gate) as server, wire_with(per_host=1) as wire:
+        for number in range(1, 4):
+            await wire.send(ask(server, tls=TLS(ca_file=str(number))))
+            assert len(server.peers) == number
+        await wire.send(ask(server, tls=TLS(ca_file="3")))
+        assert len(server.peers) == 3
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["granted-and-cancelled", "cancelled"])
+async def test_a_cancelled_waiter_loses_no_slot(together: bool) -> None:
+    gate = Gate()
+    async with serve(gate) as server, wire_with(connections=1) as wire:
+        holding = asyncio.ensure_future(wire.send(ask(server, "/holds")))
+        await until(lambda: gate.asked)
+        waiting = [asyncio.ensure_future(wire.send(ask(server, f"/{number}"))) for number in range(3)]
+        await asyncio.sleep(0)
+        if together:
+            # Its grant comes with the end of the other call, in whose callback it is cancelled before it can run.
+            holding.add_done_callback(lambda _: waiting[0].cancel())
+        else:
+            waiting[0].cancel()
+        gate.let_all()
+        await asyncio.wait([holding, *waiting])
+        assert waiting[0].cancelled()
+        assert [task.result().body for task in waiting[1:]] == [b"ok", b"ok"]
+        assert (await wire.send(ask(server))).body == b"ok"
+
+
+async def test_a_failure_to_connect_frees_its_slot() -> None:
+    async with serve(Gate()) as server:
+        pass
+    async with wire_with(connections=1) as wire:
+        for result in await asyncio.gather(*(wire.send(ask(server)) for _ in range(5)), return_exceptions=True):
+            assert isinstance(result, TransportError)
+            assert "connection refused" in str(result)
+            assert result.retryable
+
+
+async def test_many_calls_over_few_connections_with_some_cancelled() -> None:
+    gate = Gate()
+    gate.let_all()
+    async with serve(gate) as server, serve(gate) as other, wire_with(connections=3, per_host=2) as wire:
+        calls = [
+            asyncio.ensure_future(wire.send(ask((server, other)[number % 2], f"/{number}"))) for number in range(200)
+        ]
+        for number, call in enumerate(calls):
+            if number % 7 == 0:
+                await asyncio.sleep(0)
+                call.cancel()
+        await asyncio.wait(calls)
+        assert all(
+            call.result().body == b"ok" for number, call in enumerate(calls) if number % 7 and not call.cancelled()
+        )
+        assert sum(call.cancelled() for call in calls) <= 29
+        await asyncio.gather(*(wire.send(ask(server)) for _ in range(10)))
+        assert max(server.most_open, other.most_open) <= 3

@@ -1,0 +1,125 @@
+"""Who makes no progress is given up; the limits here are tiny, and nothing depends on how exactly they are kept."""
+
+import asyncio
+
+import pytest
+
+from sealift.errors import TransportError
+from sealift.wire import Origin, Request
+
+from .servers import Peer, Server, serve, wire_with
+
+pytestmark = pytest.mark.anyio
+
+
+def get(server: Server, method: str = "GET") -> Request:
+    return Request(method, server.origin, "/?X-Amz-Signature=secret")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        b"HTTP/1.1 20",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\n12345",
+    ],
+)
+@pytest.mark.parametrize("call", ["fetch", "stream", "send"])
+async def test_a_silent_server(reply: bytes, call: str) -> None:
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(reply)
+        await peer.until_gone()
+
+    async with serve(handler) as server, wire_with(idle_timeout=0.1) as wire:
+        body = memoryview(bytearray(10))
+        with pytest.raises(TransportError, match=r"stalled: no byte for 0\.1 s") as caught:
+            if call == "fetch":
+                await wire.fetch(get(server), body)
+            elif call == "send":
+                await wire.send(get(server))
+            else:
+                async with wire.stream(get(server)) as response:
+                    while await response.readinto(body):
+                        pass
+        assert caught.value.retryable
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("call", ["fetch", "stream"])
+async def test_a_trickle(call: str) -> None:
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        while True:
+            await peer.write(b"x")
+            await asyncio.sleep(0.01)
+
+    async with serve(handler) as server, wire_with(idle_timeout=0.2, min_throughput=100_000) as wire:
+        body = memoryview(bytearray(1_000_000))
+        with pytest.raises(TransportError, match="stalled: less than 100000 bytes/s"):
+            if call == "fetch":
+                await wire.fetch(get(server), body)
+            else:
+                async with wire.stream(get(server)) as response:
+                    while await response.readinto(body):
+                        pass
+
+
+async def test_slow_is_not_stalled() -> None:
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n")
+        for _ in range(40):
+            await peer.write(b"x")
+            await asyncio.sleep(0.02)
+
+    async with serve(handler) as server, wire_with(idle_timeout=0.4, min_throughput=1) as wire:
+        await wire.fetch(get(server), memoryview(bytearray(40)))
+
+
+async def test_a_small_reply_may_come_as_slowly_as_it_likes() -> None:
+    """S3 sends a blank now and then while it completes an upload."""
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n")
+        for _ in range(30):
+            await peer.write(b" ")
+            await asyncio.sleep(0.02)
+
+    async with serve(handler) as server, wire_with(idle_timeout=0.3, min_throughput=1_000_000) as wire:
+        assert (await wire.send(get(server))).body == b" " * 30
+
+
+async def test_a_server_that_takes_no_body() -> None:
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await asyncio.Event().wait()
+
+    async with serve(handler) as server, wire_with(idle_timeout=0.2) as wire:
+        with pytest.raises(TransportError, match="stalled"):
+            await wire.send(get(server, "PUT"), memoryview(bytearray(64 << 20)))
+
+
+async def test_a_server_that_does_not_shake_hands() -> None:
+    async def handler(peer: Peer) -> None:
+        await peer.until_gone()
+
+    async with serve(handler) as server, wire_with(idle_timeout=0.3) as wire:
+        with pytest.raises(TransportError, match="TLS handshake") as caught:
+            await wire.send(Request("GET", Origin("https", "127.0.0.1", server.origin.port), "/"))
+        assert caught.value.retryable
+
+
+async def test_the_timer_ends_with_the_last_exchange() -> None:
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.reply(b"ok", "Connection: close")
+
+    async with serve(handler) as server, wire_with(idle_timeout=0.04) as wire:
+        await wire.send(get(server))
+        assert wire._watchdog._timer is not None
+        await asyncio.sleep(0.1)
+        assert wire._watchdog._timer is None
