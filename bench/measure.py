@@ -20,8 +20,13 @@ class Sample:
     """What one run of one command cost."""
 
     wall_s: float
-    cpu_s: float
+    user_s: float
+    system_s: float
     peak_rss: int  # bytes
+
+    @property
+    def cpu_s(self) -> float:
+        return self.user_s + self.system_s
 
 
 def run(command: Sequence[str], environ: Mapping[str, str], cwd: Path, timeout_s: float = 300.0) -> Sample:

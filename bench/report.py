@@ -98,7 +98,7 @@ def _document(outcome: Outcome) -> dict[str, object]:
             "variant": run.variant,
             # Program and options; where they are installed and where the data lay says nothing.
             "command": [Path(word).name if word.startswith("/") else word for word in run.command],
-            "warm_up_s": run.warm_up_s,
+            "warm_up": asdict(run.warm_up) if run.warm_up else None,
             "samples": [asdict(sample) for sample in run.samples],
         }
         for run in outcome.runs

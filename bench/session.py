@@ -11,8 +11,9 @@ from bench.peers import Job, Peer, Programs
 from bench.scenarios import MiB, Origin, Scenario
 from bench.servers import Server
 
-# Where a warm-up takes longer than this it counts, as the only run: so far off, a start that is cold changes nothing.
-SLOW_S = 25.0
+# A warm-up that takes longer than this, and this many times as long as the fastest one, counts and is the only run:
+# so far off, a cold start changes nothing, and the rest of a session would be spent on it.
+SLOW_S, SLOW_TIMES = 20.0, 4.0
 # The slower of a peer's two variants drops out after the first counted round when it is behind by this factor twice.
 BEHIND = 1.2
 
@@ -24,7 +25,7 @@ class Run:
     peer: Peer
     variant: str
     command: Sequence[str]
-    warm_up_s: float = 0.0
+    warm_up: measure.Sample | None = None
     samples: list[measure.Sample] = field(default_factory=list)
 
 
@@ -84,11 +85,11 @@ class Session:
             for run in active[first:] + active[:first]:
                 sample = self._once(scenario, job, run, verify=turn == 0)
                 if turn == 0:
-                    run.warm_up_s = sample.wall_s
-                if turn > 0 or sample.wall_s > SLOW_S:
+                    run.warm_up = sample
+                else:
                     run.samples.append(sample)
             if turn == 0:
-                active = [run for run in active if not run.samples]
+                active = _without_slow(active)
             elif turn == 1:
                 active = [run for run in active if not _behind(run, active)]
         return runs
@@ -128,9 +129,20 @@ class Session:
         filler.unlink()
 
 
+def _without_slow(runs: list[Run]) -> list[Run]:
+    warm_ups = [run.warm_up for run in runs if run.warm_up is not None]
+    limit = max(SLOW_S, SLOW_TIMES * min(warm_up.wall_s for warm_up in warm_ups))
+    for run in runs:
+        if run.warm_up is not None and run.warm_up.wall_s > limit:
+            run.samples.append(run.warm_up)
+    return [run for run in runs if not run.samples]
+
+
 def _behind(run: Run, active: Sequence[Run]) -> bool:
+    def walls(one: Run) -> list[float]:
+        return [sample.wall_s for sample in (one.warm_up, *one.samples) if sample is not None]
+
     others = [other for other in active if other.peer is run.peer and other is not run]
     return any(
-        run.warm_up_s > BEHIND * other.warm_up_s and run.samples[0].wall_s > BEHIND * other.samples[0].wall_s
-        for other in others
+        all(ours > BEHIND * theirs for ours, theirs in zip(walls(run), walls(other), strict=True)) for other in others
     )

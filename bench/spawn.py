@@ -25,7 +25,8 @@ def main() -> None:
     sample = {
         "exit_code": os.waitstatus_to_exitcode(status),
         "wall_s": wall,
-        "cpu_s": usage.ru_utime + usage.ru_stime,
+        "user_s": usage.ru_utime,
+        "system_s": usage.ru_stime,
         "peak_rss": usage.ru_maxrss * unit,
     }
     os.write(report, json.dumps(sample).encode())

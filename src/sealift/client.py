@@ -12,6 +12,7 @@ import anyio
 
 from .backend import Backend
 from .backends import open_backend
+from .backends.local import LocalBackend
 from .config import StorageConfig
 from .download import Patterns, download
 from .errors import ClosedError, StorageError
@@ -90,6 +91,7 @@ class AsyncStorage:
                 with anyio.CancelScope(shield=True):
                     await self._leave()
         except StorageError as error:
+            error.__context__ = None  # `from None` only hides it, and it may quote a secret, as a file's parser does
             raise error.about(operation, str(location) if location else "") from error.__cause__
 
     async def download(
@@ -136,7 +138,8 @@ class AsyncStorage:
                 if isinstance(found, Prefix):
                     await found.objects.aclose()
                 return f"/{location.key.rstrip('/')}"
-            directory = await resources.disk.run(lambda: tempfile.mkdtemp(prefix="sealift-"))
+            root = LocalBackend("/", resources.disk)
+            directory = await root.run(lambda: tempfile.mkdtemp(prefix="sealift-"))
             try:
                 return await download(resources, source, location, directory, patterns, on_event)
             except BaseException:

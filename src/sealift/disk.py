@@ -2,13 +2,14 @@
 
 Neither the loop's default executor (it resolves names for everybody, and refuses work once the interpreter exits) nor
 anyio's limiter (web frameworks share it). Results go back in batches: however many jobs end while the loop is busy, it is
-woken once.
+woken once. What the loop and the threads share are a queue and a deque, which need no lock of ours.
 """
 
 import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -21,12 +22,12 @@ T = TypeVar("T")
 
 
 class _Job(Generic[T]):
-    __slots__ = ("ended", "error", "function", "future", "result", "returned")
+    __slots__ = ("drained", "ended", "error", "future", "result", "ticket")
 
     def __init__(self, function: Callable[[], T], future: asyncio.Future[T]) -> None:
-        self.function = function
+        self.ticket = [function]  # whoever pops it, a thread or the cancelled caller, decides whether it runs
         self.future = future
-        self.returned = False  # told by the thread; the loop may not know yet
+        self.drained = False
         self.ended: asyncio.Future[None] | None = None  # made only for a caller that was cancelled meanwhile
         self.error: BaseException | None = None
         self.result: T | None = None
@@ -51,10 +52,10 @@ class Disk:
     def __init__(self, threads: int = 4) -> None:
         self._limit = threads
         self._threads = 0
-        self._idle = 0
-        self._ready = threading.Condition()
-        self._todo: deque[_Job[Any]] = deque()
+        self._pending = 0  # jobs that were given to the threads and have not come back
+        self._todo: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         self._done: deque[_Job[Any]] = deque()
+        self._woken = False  # the loop will drain
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -64,38 +65,34 @@ class Disk:
         A cancelled call ends when the function cannot touch anything any more: at once if it had not begun, else when
         it is done. What it returned is lost then, so a function that opens a file must leave it where it can be found.
 
+        Args:
+            function: Without arguments.
+
         Raises:
             ClosedError: After `close`.
         """
+        if self._closed:
+            raise ClosedError("the storage is closed")
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
+        if self._threads <= self._pending and self._threads < self._limit:
+            self._start_thread()
         job: _Job[T] = _Job(function, self._loop.create_future())
-        with self._ready:
-            if self._closed:
-                raise ClosedError("the storage is closed")
-            self._todo.append(job)
-            # An idle thread counts until it has woken up, so one of them may already be meant for an earlier job.
-            if self._idle >= len(self._todo):
-                self._ready.notify()
-            elif self._threads < self._limit:
-                self._start_thread()
+        self._pending += 1
+        self._todo.put(job)
         try:
             result: T = await job.future
         except asyncio.CancelledError:
-            await self._settle(job)
+            if not _pop(job):
+                await self._ended(job)
             raise
         return result
 
-    async def _settle(self, job: _Job[Any]) -> None:
-        """Take a cancelled job back, or wait for its end."""
-        with self._ready:
-            if job in self._todo:
-                self._todo.remove(job)
-                return
-            if not job.returned:
-                job.ended = asyncio.get_running_loop().create_future()
-        if job.ended is None:
+    async def _ended(self, job: _Job[Any]) -> None:
+        """Wait until the function of a cancelled job has returned."""
+        if job.drained or job in self._done:
             return
+        job.ended = asyncio.get_running_loop().create_future()
         with anyio.CancelScope(shield=True):
             while not job.ended.done():
                 try:
@@ -109,41 +106,33 @@ class Disk:
             thread.start()
         except RuntimeError as error:  # the interpreter is exiting, or there are too many threads
             if not self._threads:
-                self._todo.pop()
                 raise ClosedError(f"no thread can be started: {error}") from None
         else:
             self._threads += 1
 
     def _work(self) -> None:
-        while True:
-            with self._ready:
-                while not self._todo:
-                    if self._closed:
-                        return
-                    self._idle += 1
-                    self._ready.wait()
-                    self._idle -= 1
-                job = self._todo.popleft()
-            try:
-                job.result = job.function()
-            except BaseException as error:  # noqa: BLE001 - it is raised again in the caller
-                job.error = error
-            with self._ready:
-                job.returned = True
-                wake = not self._done
-                self._done.append(job)
-                if wake and self._loop is not None and not self._loop.is_closed():
-                    self._loop.call_soon_threadsafe(self._drain)
-            del job  # a buffer must not live on in an idle thread
+        while (job := self._todo.get()) is not None:
+            if function := _pop(job):
+                try:
+                    job.result = function()
+                except BaseException as error:  # noqa: BLE001 - it is raised again in the caller
+                    job.error = error
+            self._done.append(job)
+            if not self._woken and self._loop is not None and not self._loop.is_closed():
+                self._woken = True
+                self._loop.call_soon_threadsafe(self._drain)
+            del job, function  # a buffer must not live on in an idle thread
 
     def _drain(self) -> None:
-        with self._ready:
-            done, self._done = self._done, deque()
-        for job in done:
+        self._woken = False  # before the first look: what is appended after the last one wakes the loop again
+        while self._done:
+            job = self._done.popleft()
+            self._pending -= 1
+            job.drained = True
             if job.ended is not None:
                 job.ended.set_result(None)
             elif job.future.done():
-                continue  # cancelled between the function's end and now
+                continue  # cancelled before it began, or between the function's end and now
             elif job.error is not None:
                 job.future.set_exception(job.error)
             else:
@@ -151,6 +140,15 @@ class Disk:
 
     def close(self) -> None:
         """End the threads when they have done what is queued; does not wait."""
-        with self._ready:
+        if not self._closed:
             self._closed = True
-            self._ready.notify_all()
+            for _ in range(self._threads):
+                self._todo.put(None)
+
+
+def _pop(job: _Job[T]) -> Callable[[], T] | None:
+    """Take the function out of a job; None: somebody else has."""
+    try:
+        return job.ticket.pop()
+    except IndexError:
+        return None

@@ -54,7 +54,8 @@ async def resolve(source: Backend, key: str, retry: Retry) -> ObjectInfo | Prefi
         if isinstance(failure, ModelMissingError):
             cause = f"there is no object {key!r}, and no permission to list {prefix!r}"
             raise ModelMissingError(key, cause=cause, hint="check the key, or the credentials") from None
-        raise failure or error from None
+        # The reply to a HEAD has no body: only the listing's says more than "no".
+        raise error if failure is None or (error.code and error.code != "AccessDenied") else failure from None
     if isinstance(failure, ModelMissingError):
         raise failure
     raise ModelMissingError(key, cause=f"there is no object {key!r}" if failure else f"there is nothing under {prefix!r}")

@@ -28,3 +28,7 @@ def what_may_block(no_blocking_calls: BlockBuster) -> None:
     no_blocking_calls.functions["io.TextIOWrapper.read"].can_block_in("sealift/memory.py", {"default_budget", "_limit_of"})
     no_blocking_calls.functions["os.path.abspath"].deactivate()
     no_blocking_calls.functions["os.getcwd"].deactivate()
+    for function in no_blocking_calls.functions.values():
+        function.can_block_in("botocore/loaders.py", {"load_data", "load_data_with_path", "load_service_model"})
+        function.can_block_in("botocore/configloader.py", {"raw_config_parse"})
+        function.can_block_in("botocore/utils.py", {"__call__"})  # of FileWebIdentityTokenLoader

@@ -9,7 +9,7 @@ import hashlib
 import re
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from types import TracebackType
@@ -57,11 +57,10 @@ class Asked:
 
 
 @dataclass(slots=True)
-class _Reply:
+class Reply:
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
-    length: int | None = None  # of the body that a HEAD does not send
     stall_at: int | None = None
 
 
@@ -74,6 +73,7 @@ class FakeS3:
         region: The one where its buckets are; requests signed for another get status `moved`. None: any.
         moved: 301, as S3 answers to a wrong endpoint, or 400, as it answers to a wrong signature's region.
         tls: Its certificate.
+        instead: May answer a request itself; None from it: as usual.
 
     Attributes:
         asked: All requests, in their order.
@@ -88,6 +88,7 @@ class FakeS3:
         region: str | None = None,
         moved: int = 301,
         tls: ssl.SSLContext | None = None,
+        instead: Callable[[Asked], Reply | None] = lambda asked: None,
     ) -> None:
         self.objects = objects
         self.asked: list[Asked] = []
@@ -96,6 +97,7 @@ class FakeS3:
         self._region = region
         self._moved = moved
         self._tls = tls
+        self._instead = instead
         self._loop = asyncio.new_event_loop()
         self._go = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -153,7 +155,7 @@ class FakeS3:
                 fields = (line.partition(":") for line in lines if line)
                 asked = Asked(method, target, {name.lower(): value.strip() for name, _, value in fields})
                 self.asked.append(asked)
-                await self._send(writer, reader, method, self._answer(asked))
+                await self._send(writer, reader, method, self._instead(asked) or self._answer(asked))
         except (*_GONE, asyncio.CancelledError):
             pass
         finally:
@@ -161,10 +163,9 @@ class FakeS3:
             writer.transport.abort()
 
     async def _send(
-        self, writer: asyncio.StreamWriter, reader: asyncio.StreamReader, method: str, reply: _Reply
+        self, writer: asyncio.StreamWriter, reader: asyncio.StreamReader, method: str, reply: Reply
     ) -> None:
-        length = len(reply.body) if reply.length is None else reply.length
-        headers = {"Content-Length": str(length), "Date": formatdate(usegmt=True), **reply.headers}
+        headers = {"Content-Length": str(len(reply.body)), "Date": formatdate(usegmt=True), **reply.headers}
         head = [f"HTTP/1.1 {reply.status} Status", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
         writer.write("\r\n".join(head).encode("latin-1"))
         if method != "HEAD":
@@ -183,9 +184,9 @@ class FakeS3:
                 writer.write(reply.body[len(now) :])
         await writer.drain()
 
-    def _answer(self, asked: Asked) -> _Reply:
+    def _answer(self, asked: Asked) -> Reply:
         if self._region is not None and asked.region not in {None, self._region}:
-            return self._elsewhere()
+            return elsewhere(self._region, self._moved)
         host = asked.host.partition(":")[0]
         path = asked.path.removeprefix("/")
         if host in {HOST, "localhost"}:
@@ -195,39 +196,42 @@ class FakeS3:
         query = {name: values[0] for name, values in parse_qs(urlsplit(asked.target).query).items()}
         found = self.objects.get(bucket)
         if found is None:
-            return _failure(404, "NoSuchBucket")
+            return failure(404, "NoSuchBucket")
         if not encoded:
             return _listing(found, query)
         key = unquote(encoded)
         data = found.get(key)
-        return _failure(404, "NoSuchKey") if data is None else self._object(key, data, asked)
+        return failure(404, "NoSuchKey") if data is None else self._object(key, data, asked)
 
-    def _elsewhere(self) -> _Reply:
-        code = "PermanentRedirect" if self._moved == 301 else "AuthorizationHeaderMalformed"
-        reply = _failure(self._moved, code, f"<Region>{self._region}</Region>" if self._moved == 400 else "")
-        reply.headers["x-amz-bucket-region"] = str(self._region)
-        return reply
-
-    def _object(self, key: str, data: bytes, asked: Asked) -> _Reply:
+    def _object(self, key: str, data: bytes, asked: Asked) -> Reply:
         tag = f'"{hashlib.md5(data).hexdigest()}"'
         headers = {"ETag": tag, "Last-Modified": "Tue, 01 Sep 2020 10:20:30 GMT", "Accept-Ranges": "bytes"}
         if asked.headers.get("if-match", tag) != tag:
-            return _failure(412, "PreconditionFailed")
+            return failure(412, "PreconditionFailed")
         start, end, status = 0, len(data), 200
         if asked.headers.get("range"):
             first, last = asked.headers["range"].removeprefix("bytes=").split("-")
             start, end, status = int(first), min(int(last) + 1, len(data)), 206
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(data)}"
         stall_at = None if key not in self._stall else max(self._stall[key] - start, 0)
-        return _Reply(status, data[start:end], headers, stall_at=stall_at)
+        return Reply(status, data[start:end], headers, stall_at=stall_at)
 
 
-def _failure(status: int, code: str, more: str = "") -> _Reply:
+def failure(status: int, code: str, more: str = "") -> Reply:
+    """As S3 tells of one; the reply to a HEAD has the status only."""
     body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>so it is</Message>{more}</Error>"
-    return _Reply(status, body.encode(), {"Content-Type": "application/xml"})
+    return Reply(status, body.encode(), {"Content-Type": "application/xml"})
 
 
-def _listing(found: Mapping[str, bytes], query: Mapping[str, str]) -> _Reply:
+def elsewhere(region: str, status: int) -> Reply:
+    """The bucket is in this region."""
+    code = "PermanentRedirect" if status == 301 else "AuthorizationHeaderMalformed"
+    reply = failure(status, code, f"<Region>{region}</Region>" if status == 400 else "")
+    reply.headers["x-amz-bucket-region"] = region
+    return reply
+
+
+def _listing(found: Mapping[str, bytes], query: Mapping[str, str]) -> Reply:
     prefix = query.get("prefix", "")
     contents = "".join(
         f"<Contents><Key>{escape(quote(key, safe='/'))}</Key><LastModified>2020-09-01T10:20:30.000Z</LastModified>"
@@ -239,4 +243,4 @@ def _listing(found: Mapping[str, bytes], query: Mapping[str, str]) -> _Reply:
         "<?xml version='1.0' encoding='UTF-8'?><ListBucketResult xmlns='http://s3.amazonaws.com/doc/2006-03-01/'>"
         f"<EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>"
     )
-    return _Reply(200, body.encode(), {"Content-Type": "application/xml"})
+    return Reply(200, body.encode(), {"Content-Type": "application/xml"})

@@ -3,10 +3,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from blockbuster import BlockBuster
 from click.testing import CliRunner, Result
-from tests.services.s3 import MakeBucket, S3Service, put_objects
 
 from sealift.cli import main
+from tests.services.s3 import MakeBucket, S3Service, put_objects
 
 from .program import clean_environ, environ_for
 from .stalling import StallingS3
@@ -21,6 +22,16 @@ OBJECTS = {
     "llama-2/config.json": b"{}",
     "iris.joblib": b"0123456789",
 }
+
+
+@pytest.fixture(autouse=True)
+def what_may_block(no_blocking_calls: BlockBuster) -> None:
+    """What looks like blocking, but is answered by the kernel from memory."""
+    no_blocking_calls.functions["io.TextIOWrapper.read"].can_block_in(
+        "sealift/memory.py", {"default_budget", "_limit_of"}
+    )
+    for name in ("os.path.abspath", "os.getcwd"):
+        no_blocking_calls.functions[name].deactivate()
 
 
 @pytest.fixture

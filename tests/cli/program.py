@@ -41,7 +41,7 @@ def start(*arguments: object, environ: Mapping[str, str] | None = None, **option
         text=True,
         stdin=subprocess.DEVNULL,
         # A test run in the background of a script ignores SIGINT, and so would its children.
-        preexec_fn=_mind_interrupts,
+        preexec_fn=_mind_interrupts,  # noqa: PLW1509 - it takes no lock
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
     )
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from tests.services.s3 import ODD_KEYS, PUBLIC_BUCKET, MakeBucket, S3Service, put_objects
 
 from .conftest import OBJECTS, Invoke
@@ -9,7 +10,9 @@ from .program import run
 
 def files(directory: Path) -> dict[str, bytes]:
     """What is there, hidden files too."""
-    return {path.relative_to(directory).as_posix(): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(directory).as_posix(): path.read_bytes() for path in directory.rglob("*") if path.is_file()
+    }
 
 
 def below(prefix: str) -> dict[str, bytes]:

@@ -4,8 +4,8 @@ import re
 import signal
 import socket
 import stat
+import subprocess
 from pathlib import Path
-from subprocess import Popen
 
 import pytest
 from click.testing import CliRunner
@@ -23,7 +23,7 @@ def place(tmp_path: Path) -> Path:
     return directory
 
 
-def read_until(process: "Popen[str]", text: str) -> str:
+def read_until(process: subprocess.Popen[str], text: str) -> str:
     """Its stdout up to the line that holds a text."""
     assert process.stdout is not None
     read = ""
@@ -53,9 +53,7 @@ def test_it_moves_verifies_and_leaves_nothing(place: Path) -> None:
     assert_gone(done.stdout, place)
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, exits.INTERRUPTED), (signal.SIGTERM, exits.TERMINATED)]
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, exits.INTERRUPTED), (signal.SIGTERM, exits.TERMINATED)])
 def test_an_interrupt_ends_it_and_its_server(place: Path, number: signal.Signals, code: int) -> None:
     with start("demo", environ={"TMPDIR": str(place)}) as process:
         told = read_until(process, "SeaweedFS")
@@ -71,7 +69,7 @@ def test_kept_it_serves_until_an_interrupt(place: Path) -> None:
         told = read_until(process, "sealift cp s3://demo/weights/ weights")
         script = Path(told.partition("  . ")[2].splitlines()[0])
         assert stat.S_IMODE(script.stat().st_mode) == 0o600
-        variables = dict(line.removeprefix("export ").split("=", 1) for line in script.read_text().splitlines())
+        variables = dict(re.findall(r"^export (\w+)=(.+)$", script.read_text(), re.MULTILINE))
         assert all(value not in told for name, value in variables.items() if name != "AWS_ENDPOINT_URL")
 
         listed = run("ls", "s3://demo/", environ=variables)

@@ -2,10 +2,10 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.services.s3 import Keys, S3Service
 
 import sealift
 from sealift.cli import exits
+from tests.services.s3 import Keys, S3Service
 
 from .conftest import Invoke
 from .program import environ_for, run, start

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 from click.testing import CliRunner, Result
 
@@ -19,11 +22,13 @@ def test_each_command_has_examples(command: str) -> None:
 
 def test_exit_codes_are_documented() -> None:
     documented = help_of().stdout.partition("Exit codes:\n")[2].splitlines()
-    assert [tuple(line.split(maxsplit=1)) for line in documented] == [(str(code), says) for code, says in exits.EXIT_CODES.items()]
+    assert [tuple(line.split(maxsplit=1)) for line in documented] == [
+        (str(code), says) for code, says in exits.EXIT_CODES.items()
+    ]
 
 
 def test_commands_are_told_in_a_line_each() -> None:
-    assert "..." not in help_of().stdout
+    assert "..." not in help_of().stdout.partition("Commands:")[2]
 
 
 def test_version() -> None:
@@ -38,10 +43,8 @@ def test_no_command_is_a_usage_error() -> None:
     assert "Examples:" in result.stderr
 
 
-def test_as_a_program_without_loading_a_storage() -> None:
-    code = "import sys, sealift.cli; print(*{'aiobotocore', 'botocore', 'sklearn', 'sealift.client'} & {*sys.modules})"
+def test_help_loads_no_storage() -> None:
+    code = "import sys, sealift.cli; print({'aiobotocore', 'botocore', 'sklearn', 'sealift.client'} & {*sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert loaded == "set()\n"
     assert run("--help").stdout.startswith("Usage: ")
-    import subprocess
-    import sys
-
-    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "\n"

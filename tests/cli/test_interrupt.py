@@ -10,9 +10,7 @@ from .stalling import StallingS3
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, exits.INTERRUPTED), (signal.SIGTERM, exits.TERMINATED)]
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, exits.INTERRUPTED), (signal.SIGTERM, exits.TERMINATED)])
 def test_a_signal_ends_a_transfer_cleanly(
     stalling: StallingS3, tmp_path: Path, loop: str, number: signal.Signals, code: int
 ) -> None:

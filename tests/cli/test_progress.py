@@ -98,7 +98,14 @@ def read_to_end(terminal: int) -> str:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("4096", 4096), ("64MiB", 64 << 20), ("64mi", 64 << 20), ("1.5 GB", 1_500_000_000), ("512k", 512_000), ("1T", 10**12)],
+    [
+        ("4096", 4096),
+        ("64MiB", 64 << 20),
+        ("64mi", 64 << 20),
+        ("1.5 GB", 1_500_000_000),
+        ("512k", 512_000),
+        ("1T", 10**12),
+    ],
 )
 def test_sizes_are_read(text: str, number: int) -> None:
     assert parse_size(text) == number

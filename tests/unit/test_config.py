@@ -34,7 +34,9 @@ def test_secrets_are_never_shown(config: Any) -> None:
     assert SECRET not in str(config)
 
 
-@pytest.mark.parametrize("config", [*SECRETIVE, GCSConfig(), PVCConfig({"claim": "/mnt"})], ids=lambda config: type(config).__name__)
+@pytest.mark.parametrize(
+    "config", [*SECRETIVE, GCSConfig(), PVCConfig({"claim": "/mnt"})], ids=lambda config: type(config).__name__
+)
 def test_configurations_are_values(config: Any) -> None:
     name = next(iter(config.__slots__))
     with pytest.raises((FrozenInstanceError, TypeError)):

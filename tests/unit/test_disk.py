@@ -80,7 +80,7 @@ async def test_no_more_threads_than_allowed_and_none_before_they_are_needed(disk
 
 async def test_work_that_arrives_together_runs_together(disk: Disk) -> None:
     await disk.run(lambda: None)
-    await until(lambda: disk._idle == 1)
+    await until(lambda: disk._pending == 0)
     barrier = threading.Barrier(2, timeout=PATIENCE)  # passes only if both run at once
     await asyncio.gather(disk.run(barrier.wait), disk.run(barrier.wait))
 

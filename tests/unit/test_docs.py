@@ -42,7 +42,9 @@ def documented(*texts: str | None) -> set[str]:
     """The names that docstrings list under "Args:" or "Attributes:"."""
     names: set[str] = set()
     for text in texts:
-        for section in re.findall(r"^(?:Args|Attributes):\n((?:^(?: +.*)?\n?)+)", inspect.cleandoc(text or ""), re.MULTILINE):
+        for section in re.findall(
+            r"^(?:Args|Attributes):\n((?:^(?: +.*)?\n?)+)", inspect.cleandoc(text or ""), re.MULTILINE
+        ):
             names |= set(re.findall(r"^    (\w+): ", section, re.MULTILINE))
     return names
 
@@ -53,7 +55,9 @@ def parameters(function: Callable[..., Any]) -> set[str]:
 
 def test_there_is_something_to_look_at() -> None:
     names = [name for name, _ in methods()]
-    assert {"Storage.download", "AsyncStorage.download", "StorageOperations.list_objects", "S3Config.from_env"} <= {*names}
+    assert {"Storage.download", "AsyncStorage.download", "StorageOperations.list_objects", "S3Config.from_env"} <= {
+        *names
+    }
     assert {"Storage", "S3Config", "Limits", "StorageError"} <= {kind.__name__ for kind in classes()}
 
 
@@ -69,7 +73,9 @@ def test_a_class_names_its_parameters(kind: type) -> None:
     assert not missing
 
 
-@pytest.mark.parametrize(("name", "function"), list(methods()), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("name", "function"), list(methods()), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_a_function_names_its_parameters(name: str, function: Callable[..., Any]) -> None:
     assert function.__doc__, f"{name} has no docstring"
     assert not parameters(function) - documented(function.__doc__)

@@ -73,7 +73,9 @@ def test_what_a_module_exports_exists(name: str) -> None:
 
 
 def loaded_by(statement: str) -> set[str]:
-    program = f"import json, sys; before = set(sys.modules); {statement}; print(json.dumps([*set(sys.modules) - before]))"
+    program = (
+        f"import json, sys; before = set(sys.modules); {statement}; print(json.dumps([*set(sys.modules) - before]))"
+    )
     path = os.pathsep.join(sys.path)
     done = subprocess.run(
         [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": path}, capture_output=True, check=True

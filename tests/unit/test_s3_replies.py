@@ -110,7 +110,10 @@ def test_errors_with_a_namespace() -> None:
     [
         (response(301, x_amz_bucket_region="eu-west-1"), "eu-west-1"),
         (response(307, x_amz_bucket_region="eu-west-1"), "eu-west-1"),
-        (response(400, b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>"), "eu-west-1"),
+        (
+            response(400, b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>"),
+            "eu-west-1",
+        ),
         (response(403, x_amz_bucket_region="eu-west-1"), "eu-west-1"),
         (response(400, b"<Error><Code>InvalidRequest</Code></Error>"), None),
         (response(200, x_amz_bucket_region="eu-west-1"), None),
@@ -210,7 +213,11 @@ def encoded(digest: str) -> str:
         ({"x_amz_checksum_crc32": encoded("cbf43926") + "-3"}, {}),
         ({"x_amz_checksum_crc32": "not base64!"}, {}),
         (
-            {"etag": '"abc-2"', "x_amz_checksum_crc64nvme": encoded("ae8b14860a799888"), "x_amz_checksum_type": "FULL_OBJECT"},
+            {
+                "etag": '"abc-2"',
+                "x_amz_checksum_crc64nvme": encoded("ae8b14860a799888"),
+                "x_amz_checksum_type": "FULL_OBJECT",
+            },
             {"crc64nvme": "ae8b14860a799888"},
         ),
         ({"etag": '"abc-2"', "x_amz_checksum_sha256": encoded("00" * 32)}, {}),

@@ -38,7 +38,11 @@ def location(scheme: str, root: str, key: str = "", **more: Any) -> Location:
         ),
         ("PVC_URI_FORMAT", "pvc://pvc-name/path/to/model/", location("pvc", "pvc-name", "path/to/model/")),
         ("LOCAL_URI_FORMAT", "file:///path/to/model/", location("file", "/", "path/to/model/")),
-        ("HTTP_URI_FORMAT", "https://example.com/model.tar.gz", location("https", "https://example.com", "model.tar.gz")),
+        (
+            "HTTP_URI_FORMAT",
+            "https://example.com/model.tar.gz",
+            location("https", "https://example.com", "model.tar.gz"),
+        ),
         ("HF_URI_FORMAT", "hf://username/model-name", location("hf", "username/model-name")),
     ],
 )
@@ -138,7 +142,13 @@ def verbatim(draw: st.DrawFn) -> Location:
     if scheme != "hf":
         return Location(scheme, draw(NAMES), draw(TEXT))
     revision = draw(st.none() | NAMES | NAMES.map("refs/pr/{}".format))
-    return Location("hf", draw(REPOSITORIES), draw(TEXT), revision=revision, kind=draw(st.sampled_from(["models", "datasets", "spaces"])))
+    return Location(
+        "hf",
+        draw(REPOSITORIES),
+        draw(TEXT),
+        revision=revision,
+        kind=draw(st.sampled_from(["models", "datasets", "spaces"])),
+    )
 
 
 @given(verbatim())
@@ -146,7 +156,10 @@ def test_a_location_is_what_its_text_says(place: Location) -> None:
     assert parse(str(place)) == place
 
 
-@given(st.lists(TEXT.filter(lambda text: text not in {"", ".", ".."}).map(lambda text: text.replace("/", "")), max_size=4), st.booleans())
+@given(
+    st.lists(TEXT.filter(lambda text: text not in {"", ".", ".."}).map(lambda text: text.replace("/", "")), max_size=4),
+    st.booleans(),
+)
 def test_a_path_is_what_its_uri_says(segments: list[str], directory: bool) -> None:
     path = "/" + "/".join(segment for segment in segments if segment not in {"", ".", ".."})
     place = parse(f"{path}/" if directory else path)

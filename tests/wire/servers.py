@@ -13,7 +13,7 @@ import trustme
 
 from sealift.config import Proxies
 from sealift.types import Limits
-from sealift.wire import Origin, Wire
+from sealift.wire import Origin, Request, Wire
 
 GONE = (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, TimeoutError)
 
@@ -137,6 +137,18 @@ async def wire_with(
         yield wire
     finally:
         await wire.aclose()
+
+
+async def receive(wire: Wire, call: str, request: Request, into: memoryview) -> None:
+    """Receive a body by the call of this name."""
+    if call == "fetch":
+        await wire.fetch(request, into)
+    elif call == "send":
+        await wire.send(request)
+    else:
+        async with wire.stream(request) as response:
+            while await response.readinto(into):
+                pass
 
 
 def server_tls(authority: trustme.CA, *names: str) -> ssl.SSLContext:

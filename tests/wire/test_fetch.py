@@ -224,3 +224,9 @@ async def test_memory_that_cannot_be_filled_is_refused(into: bytes) -> None:
         with pytest.raises(InvalidConfig, match="memory"):
             await wire.fetch(get(server), memoryview(into))
         assert not server.peers
+
+
+async def test_head_has_no_body_to_fetch() -> None:
+    async with serve(answering()) as server, wire_with() as wire:
+        with pytest.raises(InvalidConfig, match="HEAD"):
+            await wire.fetch(Request("HEAD", server.origin, "/"), memoryview(bytearray(1)))

@@ -39,9 +39,6 @@ class Transport(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.aborted
 
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
     def get_write_buffer_size(self) -> int:
         return 0
 

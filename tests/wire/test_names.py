@@ -59,13 +59,15 @@ async def test_an_address_that_refuses_is_skipped_and_not_tried_again() -> None:
 async def test_all_addresses_refuse() -> None:
     async with serve(handler) as server:
         pass
-    async with wire_with(run_blocking=Names("127.0.0.2", "127.0.0.1")) as wire:
-        for _ in range(3):
+    names = Names("127.0.0.2", "127.0.0.1")
+    async with wire_with(run_blocking=names) as wire:
+        for number in (1, 2, 3):
             with pytest.raises(
                 TransportError, match=r"cannot connect to models.example:\d+: connection refused"
             ) as caught:
                 await wire.send(named(server.origin.port))
             assert caught.value.retryable
+            assert len(names.asked) == number  # the service may have moved
 
 
 @pytest.mark.parametrize(

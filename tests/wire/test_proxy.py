@@ -10,7 +10,7 @@ from sealift.wire import TLS, Origin, Request, check_range
 from sealift.wire.exempt import proxy_for
 
 from .forwarding import Forwarding
-from .servers import Peer, pattern, serve, server_tls, wire_with
+from .servers import Peer, pattern, receive, serve, server_tls, wire_with
 
 pytestmark = pytest.mark.anyio
 
@@ -154,13 +154,7 @@ async def test_what_goes_wrong_is_told_in_our_words(secure: bool, authority: Any
             for call in ("fetch", "send", "stream"):
                 request = Request("GET", server.origin, "/silent?SECRET", (), TLS(verify=False))
                 with pytest.raises(TransportError, match="stalled: no byte for") as caught:
-                    if call == "fetch":
-                        await wire.fetch(request, memoryview(bytearray(1)))
-                    elif call == "send":
-                        await wire.send(request)
-                    else:
-                        async with wire.stream(request):
-                            pass
+                    await receive(wire, call, request, memoryview(bytearray(1)))
                 assert caught.value.retryable
                 assert "SECRET" not in str(caught.value)
         if secure:

@@ -7,7 +7,7 @@ import pytest
 from sealift.errors import TransportError
 from sealift.wire import Origin, Request
 
-from .servers import Peer, Server, serve, wire_with
+from .servers import Peer, Server, receive, serve, wire_with
 
 pytestmark = pytest.mark.anyio
 
@@ -35,14 +35,7 @@ async def test_a_silent_server(reply: bytes, call: str) -> None:
     async with serve(handler) as server, wire_with(idle_timeout=0.1) as wire:
         body = memoryview(bytearray(10))
         with pytest.raises(TransportError, match=r"stalled: no byte for 0\.1 s") as caught:
-            if call == "fetch":
-                await wire.fetch(get(server), body)
-            elif call == "send":
-                await wire.send(get(server))
-            else:
-                async with wire.stream(get(server)) as response:
-                    while await response.readinto(body):
-                        pass
+            await receive(wire, call, get(server), body)
         assert caught.value.retryable
         assert "secret" not in str(caught.value)
 
@@ -59,12 +52,7 @@ async def test_a_trickle(call: str) -> None:
     async with serve(handler) as server, wire_with(idle_timeout=0.2, min_throughput=100_000) as wire:
         body = memoryview(bytearray(1_000_000))
         with pytest.raises(TransportError, match="stalled: less than 100000 bytes/s"):
-            if call == "fetch":
-                await wire.fetch(get(server), body)
-            else:
-                async with wire.stream(get(server)) as response:
-                    while await response.readinto(body):
-                        pass
+            await receive(wire, call, get(server), body)
 
 
 async def test_slow_is_not_stalled() -> None:

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from sealift.errors import InvalidConfig, TransportError
+from sealift.errors import ClosedError, InvalidConfig, TransportError
 from sealift.wire import Request, Response, StreamedResponse
 
 from .servers import Peer, Server, pattern, serve, until, wire_with
@@ -135,6 +135,22 @@ async def test_a_paused_connection_reads_again_for_its_next_exchange() -> None:
             assert isinstance(response_after, Response)
             assert response_after.body == body
         assert len(server.peers) == 1
+
+
+async def test_a_body_that_was_left_cannot_be_read() -> None:
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+        await peer.until_gone()
+
+    async with serve(handler) as server, wire_with() as wire:
+        async with wire.stream(get(server)) as response:
+            reading = asyncio.ensure_future(response.readinto(memoryview(bytearray(10))))
+            await asyncio.sleep(0)
+        with pytest.raises(ClosedError):
+            await reading
+        with pytest.raises(ClosedError):
+            await response.readinto(memoryview(bytearray(10)))
 
 
 async def test_reading_into_nothing_is_refused() -> None:

@@ -48,11 +48,11 @@ def code_of(error: Exception, signals: list[int]) -> int:
 
     Args:
         error: What ended the command.
-        signals: The signals that came, the first one first.
+        signals: The SIGTERMs that came.
     """
     match error:
         case Interrupted() | click.Abort():
-            return 128 + signals[0] if signals else INTERRUPTED
+            return TERMINATED if signals else INTERRUPTED
         case InvalidInput() | click.UsageError():
             return USAGE
         case ModelMissingError():

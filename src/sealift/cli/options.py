@@ -88,7 +88,11 @@ _OPTIONS = (
     _option("--endpoint-url", metavar="URL", help="Another S3 service than Amazon's, such as http://127.0.0.1:9000."),
     _option("--region", metavar="NAME", help="The bucket's region."),
     _option("--no-sign-request", is_flag=True, help="Send no credentials: for public buckets."),
-    _option("--memory", type=byte_size, metavar="SIZE", help="Bytes in flight at most, such as 64MiB.  [default: 128MiB]"),
-    _option("--connections", type=click.IntRange(min=1), metavar="N", help="Connections at most.  [default: 32 per host]"),
+    _option(
+        "--memory", type=byte_size, metavar="SIZE", help="Bytes in flight at most, such as 64MiB.  [default: 128MiB]"
+    ),
+    _option(
+        "--connections", type=click.IntRange(min=1), metavar="N", help="Connections at most.  [default: 32 per host]"
+    ),
     _option("-v", "--verbose", is_flag=True, help="Tell of each object and retry; show where an error came from."),
 )

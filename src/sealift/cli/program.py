@@ -47,7 +47,7 @@ class Program(click.Group):
 
 @contextmanager
 def _sigterm_like_sigint() -> Iterator[list[int]]:
-    """Take SIGTERM, which an orchestrator sends, as Ctrl-C, so that there is one way out; gives the signals that came."""
+    """Take SIGTERM, which an orchestrator sends, as Ctrl-C: one way out. Gives the SIGTERMs that came."""
     came: list[int] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:

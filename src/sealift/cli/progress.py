@@ -87,16 +87,16 @@ class Bar:
         share = tally.done / tally.total if tally.total else 0.0
         filled = int(share * _BAR_WIDTH)
         text = f"[{'#' * filled}{' ' * (_BAR_WIDTH - filled)}] {share:4.0%}  {tally.describe(rate)}"
-        click.echo(_ERASE + text[: _columns() - 1], err=True, nl=False)
+        click.echo(_ERASE + text[: _columns() - 1], err=True, nl=False, color=True)
 
     def say(self, line: str) -> None:
         """Print a line above it."""
-        click.echo(_ERASE + line, err=True)
+        click.echo(_ERASE + line, err=True, color=True)
         self.show()
 
     def close(self) -> None:
         """Erase it."""
-        click.echo(_ERASE, err=True, nl=False)
+        click.echo(_ERASE, err=True, nl=False, color=True)
 
 
 class Lines:

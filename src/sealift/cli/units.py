@@ -19,7 +19,8 @@ def parse_size(text: str) -> int:
         raise ValueError(f"{text!r} is not a number of bytes, such as 64MiB")
     number, prefix, binary = found.groups()
     power = _PREFIXES.index(prefix.lower()) + 1 if prefix else 0
-    return round(float(number) * (1024 if binary else 1000) ** power)
+    unit: int = (1024 if binary else 1000) ** power
+    return round(float(number) * unit)
 
 
 def size(amount: float) -> str:

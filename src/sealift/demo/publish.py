@@ -1,6 +1,7 @@
-"""Puts a directory into a new bucket. sealift cannot write to S3 yet: this is plain aiobotocore."""
+"""Puts files into a new bucket. sealift cannot write to S3 yet: this is plain aiobotocore."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,8 @@ _PART = 16 << 20
 _CHECKSUM = "CRC64NVME"
 
 
-async def publish(directory: Path, bucket: str, config: S3Config) -> int:
-    """Make the bucket and put every file of the directory there, under its relative path; one part at a time.
-
-    Returns:
-        How many bytes there were.
-    """
+async def publish(files: Mapping[str, Path], bucket: str, config: S3Config) -> None:
+    """Make the bucket and put every file there, under its key; one part at a time."""
     session = AioSession()
     async with session.create_client(
         "s3",
@@ -32,10 +29,8 @@ async def publish(directory: Path, bucket: str, config: S3Config) -> int:
         config=AioConfig(s3={"addressing_style": "path"}),
     ) as client:
         await client.create_bucket(Bucket=bucket)
-        files = sorted(path for path in directory.rglob("*") if path.is_file())
-        for path in files:
-            await _put(client, path, {"Bucket": bucket, "Key": path.relative_to(directory).as_posix()})
-        return sum(path.stat().st_size for path in files)
+        for key, path in files.items():
+            await _put(client, path, {"Bucket": bucket, "Key": key})
 
 
 async def _put(client: Any, path: Path, target: dict[str, str]) -> None:
@@ -44,10 +39,9 @@ async def _put(client: Any, path: Path, target: dict[str, str]) -> None:
         if len(part) < _PART:
             await client.put_object(**target, Body=part, ChecksumAlgorithm=_CHECKSUM)
             return
-        begun = await client.create_multipart_upload(
-            **target, ChecksumAlgorithm=_CHECKSUM, ChecksumType="FULL_OBJECT"
-        )
-        upload, parts = {**target, "UploadId": begun["UploadId"]}, []
+        begun = await client.create_multipart_upload(**target, ChecksumAlgorithm=_CHECKSUM, ChecksumType="FULL_OBJECT")
+        upload = {**target, "UploadId": begun["UploadId"]}
+        parts: list[dict[str, Any]] = []
         while part:
             number = len(parts) + 1
             reply = await client.upload_part(**upload, PartNumber=number, Body=part, ChecksumAlgorithm=_CHECKSUM)

@@ -24,9 +24,7 @@ if sys.platform == "linux":
 __all__ = ["Connection", "StaleError"]
 
 _SLICE = 1024 * KiB
-"""Bytes of a body handed to the transport at once."""
-_HIGH_WATER = 512 * KiB
-"""Bytes in the transport above which no further slice is handed to it."""
+"""Bytes of a body handed to the transport at once; the next slice waits until nearly all of this one has left it."""
 
 
 class StaleError(TransportError):
@@ -133,7 +131,7 @@ class Connection(asyncio.BufferedProtocol):
         reply = self._reply
         if reply is not None:
             self._detach()
-            reply.answer.cancel()
+            reply.drop()
         self._wake()
         if not self.closed:
             self.closed = True
@@ -213,7 +211,6 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = self._lowest = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
-        self._transport.set_write_buffer_limits(high=_HIGH_WATER)
 
     def secured(self, transport: asyncio.Transport) -> None:
         """TLS has been put upon the transport."""

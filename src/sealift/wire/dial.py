@@ -108,6 +108,7 @@ class Dialer:
             except BaseException:
                 sock.close()
                 raise
+        self._resolver.forget(origin)
         raise TransportError(f"cannot connect to {origin.address}: {reason}", retryable=True)
 
     async def _secure(self, connection: Connection, transport: asyncio.Transport, trusted: ssl.SSLContext) -> None:

@@ -133,7 +133,7 @@ class Response:
         https://www.rfc-editor.org/rfc/rfc9110#section-5.3
         """
         wanted = name.lower().encode("latin-1")
-        values = [value.decode("latin-1") for name, value in self.headers if name == wanted]
+        values = [value.decode("latin-1") for given, value in self.headers if given == wanted]
         return ", ".join(values) if values else None
 
     def __repr__(self) -> str:

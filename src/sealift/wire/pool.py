@@ -100,6 +100,7 @@ class Pool:
             for waiter in host.waiting:
                 if not waiter.granted.done():
                     waiter.granted.set_exception(_closed())
+                    waiter.granted.exception()  # if its task is cancelled now, nobody else asks for it
         for connection in list(self._connections):
             connection.fail(_closed())
         while self._open:
@@ -163,13 +164,11 @@ class Pool:
         """Open a connection in the slot that has been taken for it."""
         try:
             connection = await self._dial(origin, tls)
-            if self._closed or connection.closed:
+            if self._closed:
                 connection.abort()
-                raise (
-                    _closed()
-                    if self._closed
-                    else TransportError(f"{origin.address} closed the connection", retryable=True)
-                )
+                raise _closed()
+            if connection.closed:
+                raise TransportError(f"{origin.address} closed the connection at once", retryable=True)
         except BaseException:
             self._freed(host)
             raise

@@ -175,10 +175,10 @@ class Proxied:
     async def _transport(self, origin: Origin, tls: TLS) -> httpx.AsyncHTTPTransport:
         url = proxy_for(origin, self._proxies) or ""
         trusted = await self._context(tls)
-        proxy_trusted = await self._context(TLS())
+        proxy_trusted = await self._context(TLS()) if url.startswith("https://") else None
         if (transport := self._transports.get((url, tls))) is None:
             try:
-                proxy = httpx.Proxy(url, ssl_context=proxy_trusted if url.startswith("https://") else None)
+                proxy = httpx.Proxy(url, ssl_context=proxy_trusted)
             except (ValueError, httpx.InvalidURL):
                 proxy = None
             if proxy is None or proxy.url.scheme not in {"http", "https"} or not proxy.url.host:
@@ -226,7 +226,7 @@ class Proxied:
             return ClosedError("the connections of this instance have been closed")
         if isinstance(error, httpx.ProxyError):
             return _refusal(error, origin)
-        cause: BaseException | None = error
+        cause: BaseException | None = error if isinstance(error, httpx.ConnectError) else None
         while cause is not None:
             if isinstance(cause, ssl.SSLError):
                 return handshake_error(cause, origin)

@@ -76,7 +76,7 @@ class Reply:
                 return
         except h11.RemoteProtocolError:
             pass
-        raise self.broken("closed the connection in the middle of a reply")
+        raise self.broken(f"closed the connection {'without' if self.untouched else 'in the middle of'} a reply")
 
     def complete(self) -> None:
         """The whole reply is here and the buffer is no longer written to."""
@@ -88,6 +88,10 @@ class Reply:
         """The rest will never come."""
         if not self.answer.done():
             self.answer.set_exception(error)
+
+    def drop(self) -> None:
+        """Nobody waits for the answer any more."""
+        self.answer.cancel()
 
     def broken(self, what: str) -> TransportError:
         return TransportError(f"{self._origin.address} {what}", retryable=True)

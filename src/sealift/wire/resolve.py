@@ -74,10 +74,14 @@ class Resolver:
         return entry.addresses[first:] + entry.addresses[:first]
 
     def refused(self, origin: Origin, address: Address) -> None:
-        """Forget an address that could not be connected to, while there are others."""
+        """Leave out an address that could not be connected to, while there are others."""
         entry = self._entries.get((origin.host, origin.port))
         if entry is not None and len(entry.addresses) > 1 and address in entry.addresses:
             entry.addresses.remove(address)
+
+    def forget(self, origin: Origin) -> None:
+        """Resolve the name anew next time: none of its addresses could be connected to."""
+        self._entries.pop((origin.host, origin.port), None)
 
     async def _resolve(self, origin: Origin) -> list[Address]:
         try:

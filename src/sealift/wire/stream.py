@@ -7,7 +7,7 @@ from typing import Protocol
 
 import h11
 
-from ..errors import InvalidConfig
+from ..errors import ClosedError, InvalidConfig
 from ..types import KiB
 from .message import Headers, Origin, Response
 from .reply import Reply
@@ -90,6 +90,11 @@ class Streamed(Reply):
     def fail(self, error: Exception) -> None:
         self._error = error
         super().fail(error)
+        self._notify()
+
+    def drop(self) -> None:
+        self._error = ClosedError("the body was left before its end")
+        super().drop()
         self._notify()
 
     def _opened(self, response: Response) -> None:

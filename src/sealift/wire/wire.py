@@ -55,7 +55,7 @@ class Wire:
         self._any_proxy = proxies.http is not None or proxies.https is not None
         self._proxied: Proxied | None = None
         self._closed = False
-        self._watchdog = Watchdog(limits, self._sweep)
+        self._watchdog = Watchdog(limits, lambda: self._pool.sweep())
         self._dialer = Dialer(limits, run_blocking, self._watchdog)
         self._pool = Pool(limits, self._dialer.dial)
 
@@ -79,6 +79,8 @@ class Wire:
         """
         if into.readonly or not into.nbytes or not into.c_contiguous:
             raise InvalidConfig("a body needs writable, contiguous memory of at least one byte")
+        if request.method == "HEAD":
+            raise InvalidConfig("a reply to HEAD has no body that could be fetched")
         into = into.cast("B")
         if self._any_proxy and (proxied := await self._through_proxy(request)) is not None:
             return await proxied.fetch(request, into)
@@ -196,6 +198,3 @@ class Wire:
             # Another call may have come first meanwhile.
             self._proxied = self._proxied or module.Proxied(self._limits, self._proxies, self._dialer.context)
         return self._proxied
-
-    def _sweep(self) -> bool:
-        return self._pool.sweep()

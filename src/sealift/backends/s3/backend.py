@@ -63,22 +63,22 @@ class S3Backend:
             )
         return Request(method, identity.origin, target, sent, identity.tls)
 
-    async def _moved(self, reply: Response) -> bool:
-        """Whether the service has named another region for the bucket; the request is then sent there once more."""
+    async def _moved(self, reply: Response, asked: Identity) -> bool:
+        """Whether the service names another region than the one asked; the request is then sent there once more."""
         region = replies.region_told(reply)
-        if region is None or region == self._identity.region:
+        if region is None or region == asked.region:
             return False
-        self._identity = await self._identity.at_region(
-            region, self.location.root, self._config, self._resources
-        )
+        if region != self._identity.region:  # unless another request has found out meanwhile
+            self._identity = await asked.at_region(region, self.location.root, self._config, self._resources)
         return True
 
     async def _ask(
         self, method: str, key: str | None, headers: Sequence[tuple[str, str]] = (), query: str = ""
     ) -> Response:
         """Send a request whose reply is small, to the region where the bucket is."""
+        asked = self._identity
         reply = await self._resources.wire.send(await self._request(method, key, headers, query))
-        if await self._moved(reply):
+        if await self._moved(reply, asked):
             reply = await self._resources.wire.send(await self._request(method, key, headers, query))
         return reply
 
@@ -131,9 +131,9 @@ class S3Backend:
         # Services compare weak tags as unequal: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1
         if obj.version is not None and obj.version.startswith('"'):
             headers.append(("if-match", obj.version))
-        wire = self._resources.wire
+        wire, asked = self._resources.wire, self._identity
         reply = await wire.fetch(await self._request("GET", obj.key, headers), into)
-        if await self._moved(reply):
+        if await self._moved(reply, asked):
             reply = await wire.fetch(await self._request("GET", obj.key, headers), into)
         if reply.status not in {200, 206}:
             raise self._error(reply, obj.key)

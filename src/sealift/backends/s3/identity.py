@@ -63,7 +63,8 @@ async def resolve(bucket: str, config: S3Config, resources: Resources) -> Identi
         AccessDenied: No credentials were found.
         InvalidConfig: The SDK does not accept the configuration.
     """
-    tls = TLS(verify=config.verify is not False, ca_file=config.verify if isinstance(config.verify, str) else None)
+    verify = resources.environ.get("AWS_CA_BUNDLE") or True if config.verify is True else config.verify
+    tls = TLS(verify=verify is not False, ca_file=verify if isinstance(verify, str) else None)
     # In a thread: it looks for a file.
     given = await resources.disk.run(lambda: _without_sdk(bucket, config, resources.environ, tls))
     return given or await _from_sdk(bucket, config, resources, tls)
@@ -120,12 +121,6 @@ def _constant(credentials: Credentials) -> Callable[[], Awaitable[Credentials]]:
 
 async def _from_sdk(bucket: str, config: S3Config, resources: Resources, tls: TLS) -> Identity:
     session, sdk_config = await resources.disk.run(lambda: _load_sdk(config))
-    session_credentials = None if config.anonymous else await session.get_credentials()
-    if session_credentials is None and not config.anonymous:
-        raise AccessDenied(
-            "no credentials for S3 were found",
-            hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, pass S3Config(…), or S3Config(anonymous=True)",
-        )
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded by now
 
     async def open_client() -> Any:  # noqa: RUF029 - the contract's
@@ -139,11 +134,26 @@ async def _from_sdk(bucket: str, config: S3Config, resources: Resources, tls: TL
         )
 
     try:
+        session_credentials = None if config.anonymous else await session.get_credentials()
+        if session_credentials is None and not config.anonymous:
+            raise AccessDenied(
+                "no credentials for S3 were found",
+                hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, pass S3Config(…), or S3Config(anonymous=True)",
+            )
         client = await resources.client(("s3", config), open_client)
         template = await client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
     except (BotoCoreError, ClientError, ValueError) as error:
-        raise InvalidConfig(f"the SDK refuses this configuration: {error}") from None
+        raise _refused(error) from None
     return _from_template(template, session_credentials, tls)
+
+
+def _refused(error: Exception) -> InvalidConfig:
+    return InvalidConfig(f"the SDK refuses this configuration: {error}")
+
+
+def _regional(context: dict[str, Any], **_: object) -> None:
+    """Presigned URLs go to Amazon's global endpoint, which for hours does not know where a new bucket is."""
+    context["use_global_endpoint"] = False
 
 
 def _load_sdk(config: S3Config) -> tuple[Any, Any]:
@@ -151,11 +161,16 @@ def _load_sdk(config: S3Config) -> tuple[Any, Any]:
     from aiobotocore.config import AioConfig  # noqa: PLC0415 - 0.4 s
     from aiobotocore.session import AioSession  # noqa: PLC0415
     from botocore import UNSIGNED  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
     session = AioSession(profile=config.profile)
     if config.access_key_id is not None and config.secret_access_key is not None:
         session.set_credentials(config.access_key_id, config.secret_access_key, config.session_token)
-    loader = session.get_component("data_loader")
+    try:
+        loader = session.get_component("data_loader")
+    except BotoCoreError as error:  # reads the configuration file, for the profile
+        raise _refused(error) from None
+    session.get_component("event_emitter").register_first("before-endpoint-resolution.s3", _regional)
     loader.load_service_model("s3", "service-2")
     loader.load_service_model("s3", "endpoint-rule-set-1")
     for data in ("partitions", "endpoints", "sdk-default-configuration"):

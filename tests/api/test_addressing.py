@@ -1,0 +1,149 @@
+"""Where requests go: path and virtual style, Amazon's own hosts, buckets of another region."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.api.helpers import files_in
+from tests.api.servers import HOST, SECRET, Asked, FakeS3, Reply, elsewhere, pattern
+
+from sealift import AsyncStorage, Limits, S3Config, ServiceError
+from sealift.types import MiB
+
+pytestmark = pytest.mark.anyio
+
+OBJECTS = {"models": {"a/x y": b"x", "a/z": b"z", "large": pattern(6 * MiB)}}
+
+
+@pytest.fixture
+def s3_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names below s3.test are this machine's."""
+    getaddrinfo = socket.getaddrinfo
+
+    def resolve(host: Any, *args: Any, **kwargs: Any) -> Any:
+        return getaddrinfo(HOST if str(host).endswith("s3.test") else host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+
+async def test_path_style_is_the_custom_endpoints(tmp_path: Path) -> None:
+    with FakeS3(OBJECTS) as server:
+        await AsyncStorage().download("s3://models/a/x y", tmp_path / "x", server.config)
+        await AsyncStorage().download("s3://models/a/", tmp_path / "a", server.config)
+    assert files_in(tmp_path) == {"x": b"x", "a/x y": b"x", "a/z": b"z"}
+    assert {asked.path for asked in server.asked} == {"/models/a/x%20y", "/models/a/z", "/models/"}
+    assert {asked.host for asked in server.asked} == {f"{HOST}:{server.port}"}
+
+
+@pytest.mark.parametrize("given", ["config", "environment"])
+@pytest.mark.usefixtures("s3_test")
+async def test_virtual_style(tmp_path: Path, given: str) -> None:
+    with FakeS3(OBJECTS) as server:
+        endpoint = f"http://s3.test:{server.port}"
+        config, environ = None, {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": SECRET}
+        if given == "config":
+            config = S3Config("A", SECRET, endpoint_url=endpoint, addressing_style="virtual")
+        else:
+            environ |= {"AWS_ENDPOINT_URL": endpoint, "S3_USER_VIRTUAL_BUCKET": "1"}
+        storage = AsyncStorage(environ=environ)
+        await storage.download("s3://models/a/x y", tmp_path / "x", config)
+        await storage.download("s3://models/a", tmp_path / "a", config)
+    assert files_in(tmp_path) == {"x": b"x", "a/x y": b"x", "a/z": b"z"}
+    assert {asked.path for asked in server.asked} == {"/a/x%20y", "/a", "/a/z", "/"}
+    assert {asked.host for asked in server.asked} == {f"models.s3.test:{server.port}"}
+
+
+@pytest.mark.usefixtures("s3_test")
+async def test_the_configuration_file_may_say_virtual(
+    tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FakeS3(OBJECTS) as server:
+        file = bare_environment / "config"
+        file.write_text(
+            f"[default]\nendpoint_url = http://s3.test:{server.port}\ns3 =\n  addressing_style = virtual\n"
+        )
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(file))
+        await AsyncStorage().download("s3://models/a/z", tmp_path / "z", S3Config("A", SECRET))
+    assert files_in(tmp_path) == {"z": b"z"}
+    assert {(asked.host, asked.path) for asked in server.asked} == {(f"models.s3.test:{server.port}", "/a/z")}
+
+
+async def test_an_endpoint_may_have_a_path(tmp_path: Path) -> None:
+    with FakeS3({"gateway": {"s3/models/z": b"z"}}) as server:
+        config = S3Config("A", SECRET, endpoint_url=f"{server.endpoint}/gateway/s3/")
+        await AsyncStorage().download("s3://models/z", tmp_path / "z", config)
+    assert files_in(tmp_path) == {"z": b"z"}
+    assert {asked.path for asked in server.asked} == {"/gateway/s3/models/z"}
+
+
+@pytest.mark.parametrize(
+    ("region", "bucket", "host", "path"),
+    [
+        ("eu-west-1", "models", "models.s3.eu-west-1.amazonaws.com", "/z"),
+        ("us-east-1", "models", "models.s3.amazonaws.com", "/z"),
+        ("cn-north-1", "models", "models.s3.cn-north-1.amazonaws.com.cn", "/z"),
+        ("eu-west-1", "dotted.models", "s3.eu-west-1.amazonaws.com", "/dotted.models/z"),
+    ],
+)
+async def test_amazon_s_hosts(tmp_path: Path, region: str, bucket: str, host: str, path: str) -> None:
+    """A proxy sees them, so that nothing leaves this machine."""
+    with FakeS3({"models": {"z": b"z"}, "s3": {"dotted.models/z": b"z"}}) as server:
+        config = S3Config("A", SECRET, region=region, use_ssl=False)
+        storage = AsyncStorage(environ={"HTTP_PROXY": server.endpoint})
+        await storage.download(f"s3://{bucket}/z", tmp_path / "z", config)
+    assert files_in(tmp_path) == {"z": b"z"}
+    assert {(asked.host, asked.path, asked.region) for asked in server.asked} == {(host, path, region)}
+
+
+@pytest.mark.parametrize("moved", [301, 400])
+async def test_a_bucket_of_another_region(tmp_path: Path, moved: int) -> None:
+    """Behind one endpoint: only the signature changes; HEAD and listing find out."""
+    with FakeS3(OBJECTS, region="eu-west-1", moved=moved) as server:
+        async with AsyncStorage(Limits(part_size=MiB)) as storage:
+            await storage.download("s3://models/large", tmp_path / "large", server.config)
+            assert [asked.region for asked in server.asked[:2]] == ["us-east-1", "eu-west-1"]
+            assert {asked.region for asked in server.asked[1:]} == {"eu-west-1"}
+            server.asked.clear()
+            await storage.download("s3://models/a/", tmp_path / "a", server.config)
+            assert [asked.region for asked in server.asked] == ["us-east-1"] + 3 * ["eu-west-1"]
+            assert sorted(await storage.list_objects("s3://models/a/", server.config)) == ["x y", "z"]
+            assert (await storage.get_object_metadata("s3://models/a/z", server.config))["size"] == 1
+    assert files_in(tmp_path) == {"large": OBJECTS["models"]["large"], "a/x y": b"x", "a/z": b"z"}
+
+
+@pytest.mark.parametrize("moved", [301, 400])
+async def test_a_read_may_be_the_first_to_find_out(tmp_path: Path, moved: int) -> None:
+    """All parts that are on their way then, too."""
+
+    def only_reads(asked: Asked) -> Reply | None:
+        return elsewhere("eu-west-1", moved) if asked.method == "GET" and asked.region != "eu-west-1" else None
+
+    with FakeS3(OBJECTS, instead=only_reads) as server:
+        storage = AsyncStorage(Limits(part_size=256 * 1024))
+        await storage.download("s3://models/large", tmp_path / "large", server.config)
+    assert files_in(tmp_path) == {"large": OBJECTS["models"]["large"]}
+    assert {asked.region for asked in server.asked} == {"us-east-1", "eu-west-1"}
+
+
+async def test_amazon_s_redirect_changes_the_host(tmp_path: Path) -> None:
+    with FakeS3(OBJECTS, region="eu-west-1") as server:
+        storage = AsyncStorage(environ={"HTTP_PROXY": server.endpoint})
+        config = S3Config("A", SECRET, region="us-west-2", use_ssl=False)
+        await storage.download("s3://models/a/z", tmp_path / "z", config)
+    assert files_in(tmp_path) == {"z": b"z"}
+    assert [(asked.method, asked.host, asked.region) for asked in server.asked] == [
+        ("HEAD", "models.s3.us-west-2.amazonaws.com", "us-west-2"),
+        ("HEAD", "models.s3.eu-west-1.amazonaws.com", "eu-west-1"),
+        ("GET", "models.s3.eu-west-1.amazonaws.com", "eu-west-1"),
+    ]
+
+
+async def test_a_bucket_that_is_nowhere(tmp_path: Path) -> None:
+    """Each region names another: it is an error, not a chase."""
+    with FakeS3(OBJECTS, instead=lambda asked: elsewhere(f"{asked.region}-x", 301)) as server:
+        with pytest.raises(ServiceError, match="301") as caught:
+            await AsyncStorage().download("s3://models/a/", tmp_path / "a", server.config)
+        assert [asked.region for asked in server.asked] == ["us-east-1", "us-east-1-x"]
+    assert "s3://models/a/" in str(caught.value)
+    assert files_in(tmp_path) == {}

@@ -1,0 +1,269 @@
+"""Who asks: every way to sign in that the S3 backend knows."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.api.helpers import config_of, shows
+from tests.api.servers import SECRET, Asked, FakeS3
+from tests.services.s3 import PUBLIC_BUCKET, MakeBucket, S3Service, put_objects
+
+from sealift import AccessDenied, AsyncStorage, InvalidConfig, S3Config, StorageError
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeS3]:
+    with FakeS3({"models": {"m": b"fake"}}) as server:
+        yield server
+
+
+@pytest.fixture
+def uri(seaweedfs: S3Service, make_bucket: MakeBucket) -> str:
+    bucket = make_bucket(seaweedfs)
+    put_objects(seaweedfs, bucket, {"m": b"real"})
+    return f"s3://{bucket}/m"
+
+
+async def fetch(storage: AsyncStorage, uri: str, dest: Path, config: S3Config | None = None) -> bytes:
+    return Path(await storage.download(uri, dest / "m", config)).read_bytes()
+
+
+def access_key(asked: Asked) -> str | None:
+    found = re.search(r"Credential=([^/]+)/", asked.headers.get("authorization", ""))
+    return found[1] if found else None
+
+
+def files(
+    home: Path, monkeypatch: pytest.MonkeyPatch, *, credentials: str | None = None, config: str | None = None
+) -> None:
+    """Write the SDK's shared files, away from their usual place, and point its variables at them."""
+    for variable, text in (("AWS_SHARED_CREDENTIALS_FILE", credentials), ("AWS_CONFIG_FILE", config)):
+        if text is not None:
+            (home / variable).write_text(text)
+            monkeypatch.setenv(variable, str(home / variable))
+
+
+async def test_a_key_pair(seaweedfs: S3Service, uri: str, tmp_path: Path) -> None:
+    assert await fetch(AsyncStorage(environ={}), uri, tmp_path, config_of(seaweedfs)) == b"real"
+    assert seaweedfs.read_only is not None
+    assert await fetch(AsyncStorage(environ={}), uri, tmp_path, config_of(seaweedfs, seaweedfs.read_only)) == b"real"
+
+
+async def test_a_session_token_goes_along(fake: FakeS3, tmp_path: Path) -> None:
+    config = S3Config("ASIATEMP", SECRET, endpoint_url=fake.endpoint, session_token="a/session+token==")
+    assert await fetch(AsyncStorage(), "s3://models/m", tmp_path, config) == b"fake"
+    assert {asked.method for asked in fake.asked} == {"HEAD", "GET"}
+    for asked in fake.asked:
+        assert asked.headers["x-amz-security-token"] == "a/session+token=="
+        assert "x-amz-security-token" in asked.headers["authorization"]
+        assert access_key(asked) == "ASIATEMP"
+
+
+@pytest.mark.parametrize(
+    "endpoint", [{"AWS_ENDPOINT_URL": "{}"}, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_S3": "{}"}]
+)
+async def test_the_environment(seaweedfs: S3Service, uri: str, tmp_path: Path, endpoint: dict[str, str]) -> None:
+    environ = {name: value.format(seaweedfs.endpoint) for name, value in endpoint.items()}
+    environ |= {"AWS_ACCESS_KEY_ID": seaweedfs.access_key, "AWS_SECRET_ACCESS_KEY": seaweedfs.secret_key}
+    assert await fetch(AsyncStorage(environ=environ), uri, tmp_path) == b"real"
+
+
+async def test_this_process_s_environment(
+    seaweedfs: S3Service, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = AsyncStorage()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", seaweedfs.endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", seaweedfs.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", seaweedfs.secret_key)
+    assert await fetch(storage, uri, tmp_path) == b"real"
+
+
+async def test_a_session_token_and_a_region_in_the_environment(fake: FakeS3, tmp_path: Path) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "ASIATEMP", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_ENDPOINT_URL": fake.endpoint}
+    regions = [({}, "us-east-1"), ({"AWS_DEFAULT_REGION": "a-1"}, "a-1"), ({"AWS_REGION": "b-2"}, "b-2")]
+    for environ, region in regions:
+        fake.asked.clear()
+        environ = {**keys, **environ, "AWS_SESSION_TOKEN": "the token"}
+        assert await fetch(AsyncStorage(environ=environ), "s3://models/m", tmp_path) == b"fake"
+        assert {asked.region for asked in fake.asked} == {region}
+        assert {asked.headers["x-amz-security-token"] for asked in fake.asked} == {"the token"}
+
+
+async def test_the_environment_of_a_kserve_pod(seaweedfs: S3Service, uri: str, tmp_path: Path) -> None:
+    environ = {
+        "AWS_ACCESS_KEY_ID": seaweedfs.access_key,
+        "AWS_SECRET_ACCESS_KEY": seaweedfs.secret_key,
+        "S3_ENDPOINT": seaweedfs.endpoint.removeprefix("http://"),
+        "S3_USE_HTTPS": "0",
+        "S3_VERIFY_SSL": "0",
+    }
+    assert await fetch(AsyncStorage(environ=environ), uri, tmp_path) == b"real"
+
+
+async def test_no_half_of_a_pair_from_elsewhere(seaweedfs: S3Service, uri: str, tmp_path: Path) -> None:
+    """The pair of the configuration is taken, not mixed with the environment's token."""
+    environ = {"AWS_ACCESS_KEY_ID": "other", "AWS_SECRET_ACCESS_KEY": "other", "AWS_SESSION_TOKEN": "of the other"}
+    assert await fetch(AsyncStorage(environ=environ), uri, tmp_path, config_of(seaweedfs)) == b"real"
+
+
+@pytest.mark.parametrize("given", ["config", "AWS_ANONYMOUS_CREDENTIAL", "awsAnonymousCredential"])
+async def test_anonymous(seaweedfs: S3Service, uri: str, tmp_path: Path, given: str) -> None:
+    put_objects(seaweedfs, PUBLIC_BUCKET, {"anonymous/m": b"public"})
+    environ = {"AWS_ENDPOINT_URL": seaweedfs.endpoint}
+    config = S3Config(anonymous=True) if given == "config" else None
+    async with AsyncStorage(environ=environ if config else {**environ, given: "true"}) as storage:
+        assert await fetch(storage, f"s3://{PUBLIC_BUCKET}/anonymous/m", tmp_path, config) == b"public"
+        assert await storage.list_objects(f"s3://{PUBLIC_BUCKET}/anonymous", config) == ["m"]
+        with pytest.raises(AccessDenied):
+            await fetch(storage, uri, tmp_path, config)
+
+
+async def test_unset_variables_as_a_key_pair_fall_to_the_environment(
+    seaweedfs: S3Service, uri: str, tmp_path: Path
+) -> None:
+    config = S3Config(None, None, endpoint_url=seaweedfs.endpoint)
+    environ = {"AWS_ACCESS_KEY_ID": seaweedfs.access_key, "AWS_SECRET_ACCESS_KEY": seaweedfs.secret_key}
+    assert await fetch(AsyncStorage(environ=environ), uri, tmp_path, config) == b"real"
+
+
+async def test_unset_variables_as_a_key_pair_fall_to_the_chain(
+    seaweedfs: S3Service, uri: str, tmp_path: Path, bare_environment: Path
+) -> None:
+    """The shared file at its usual place."""
+    (bare_environment / ".aws").mkdir()
+    (bare_environment / ".aws" / "credentials").write_text(
+        f"[default]\naws_access_key_id = {seaweedfs.access_key}\naws_secret_access_key = {seaweedfs.secret_key}\n"
+    )
+    config = S3Config(None, None, endpoint_url=seaweedfs.endpoint)
+    assert await fetch(AsyncStorage(), uri, tmp_path, config) == b"real"
+
+
+@pytest.mark.parametrize("chosen", ["config", "AWS_PROFILE"])
+async def test_a_profile_of_the_shared_file(
+    seaweedfs: S3Service,
+    uri: str,
+    tmp_path: Path,
+    bare_environment: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    chosen: str,
+) -> None:
+    lab = f"[lab]\naws_access_key_id = {seaweedfs.access_key}\naws_secret_access_key = {seaweedfs.secret_key}\n"
+    other = "[default]\naws_access_key_id = AKIAOTHER\naws_secret_access_key = other\n"
+    files(bare_environment, monkeypatch, credentials=other + lab)
+    if chosen == "AWS_PROFILE":
+        monkeypatch.setenv("AWS_PROFILE", "lab")
+    config = S3Config(endpoint_url=seaweedfs.endpoint, profile="lab" if chosen == "config" else None)
+    async with AsyncStorage() as storage:
+        assert await fetch(storage, uri, tmp_path, config) == b"real"
+        assert await storage.list_objects(uri, config) == ["m"]
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["endpoint_url = {}", "services = local\n[services local]\ns3 =\n  endpoint_url = {}"]
+)
+async def test_an_endpoint_in_the_configuration_file(
+    seaweedfs: S3Service,
+    uri: str,
+    tmp_path: Path,
+    bare_environment: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    endpoint: str,
+) -> None:
+    files(bare_environment, monkeypatch, config=f"[default]\nregion = eu-x-1\n{endpoint.format(seaweedfs.endpoint)}\n")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", seaweedfs.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", seaweedfs.secret_key)
+    assert await fetch(AsyncStorage(), uri, tmp_path) == b"real"
+    assert await fetch(AsyncStorage(), uri, tmp_path, S3Config(seaweedfs.access_key, seaweedfs.secret_key)) == b"real"
+
+
+async def test_the_region_of_the_configuration_file(
+    fake: FakeS3, tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"[default]\nregion = eu-x-1\nendpoint_url = {fake.endpoint}\n"
+    files(bare_environment, monkeypatch, config=text)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAFAKE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    assert await fetch(AsyncStorage(), "s3://models/m", tmp_path) == b"fake"
+    assert {asked.region for asked in fake.asked} == {"eu-x-1"}
+
+
+async def test_an_assumed_role(
+    moto: S3Service, fake: FakeS3, tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """STS is asked for temporary credentials, and S3 sees those."""
+    files(
+        bare_environment,
+        monkeypatch,
+        credentials="[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = base-secret\n",
+        config="[profile role]\nrole_arn = arn:aws:iam::123456789012:role/reader\nsource_profile = base\n"
+        "region = us-east-1\n",
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", moto.endpoint)
+    config = S3Config(endpoint_url=fake.endpoint, profile="role")
+    assert await fetch(AsyncStorage(), "s3://models/m", tmp_path, config) == b"fake"
+    assert len(fake.asked) == 2
+    for asked in fake.asked:
+        assert str(access_key(asked)).startswith("ASIA")
+        assert asked.headers["x-amz-security-token"]
+
+
+async def test_a_web_identity(
+    moto: S3Service, fake: FakeS3, tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a Kubernetes service account signs in."""
+    (bare_environment / "token").write_text("a.web.token")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(bare_environment / "token"))
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/pod")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", moto.endpoint)
+    config = S3Config(endpoint_url=fake.endpoint)
+    assert await fetch(AsyncStorage(), "s3://models/m", tmp_path, config) == b"fake"
+    assert {str(access_key(asked))[:4] for asked in fake.asked} == {"ASIA"}
+
+
+async def test_a_role_that_cannot_be_assumed(
+    fake: FakeS3, tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files(
+        bare_environment,
+        monkeypatch,
+        credentials="[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = base-secret\n",
+        config="[profile role]\nrole_arn = arn:aws:iam::123456789012:role/reader\nsource_profile = base\n",
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", fake.endpoint)  # which is no STS
+    config = S3Config(endpoint_url=fake.endpoint, profile="role")
+    with pytest.raises(StorageError) as caught:
+        await fetch(AsyncStorage(), "s3://models/m", tmp_path, config)
+    assert isinstance(caught.value, AccessDenied | InvalidConfig)
+    assert "download s3://models/m: " in str(caught.value)
+    assert shows(caught.value, "base-secret") == []
+
+
+@pytest.mark.parametrize("config", [None, S3Config(), S3Config(endpoint_url="http://127.0.0.1:1")])
+async def test_no_credentials(tmp_path: Path, config: S3Config | None) -> None:
+    with pytest.raises(AccessDenied) as caught:
+        await fetch(AsyncStorage(), "s3://models/m", tmp_path, config)
+    text = str(caught.value)
+    assert text.startswith("download s3://models/m: no credentials for S3 were found (")
+    assert "AWS_ACCESS_KEY_ID" in text
+    assert "S3Config(anonymous=True)" in text
+
+
+async def test_an_unknown_profile(
+    fake: FakeS3, tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files(bare_environment, monkeypatch, credentials="[a]\naws_access_key_id = A\naws_secret_access_key = the-secret\n")
+    with pytest.raises(InvalidConfig, match="nobody") as caught:
+        await fetch(AsyncStorage(), "s3://models/m", tmp_path, S3Config(endpoint_url=fake.endpoint, profile="nobody"))
+    assert shows(caught.value, "the-secret") == []
+
+
+async def test_a_broken_configuration_file(
+    fake: FakeS3, tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files(bare_environment, monkeypatch, config="aws_secret_access_key = the-secret\n")
+    with pytest.raises(InvalidConfig, match="AWS_CONFIG_FILE") as caught:
+        await fetch(AsyncStorage(), "s3://models/m", tmp_path, S3Config(endpoint_url=fake.endpoint))
+    assert shows(caught.value, "the-secret") == []

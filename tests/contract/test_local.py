@@ -1,0 +1,206 @@
+"""The contract, for files; and what only files have."""
+
+import errno
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from tests.contract.suite import DATA, MANY, SIZE, Place, WritingContract, keys, read
+from tests.services.s3 import ODD_KEYS
+
+from sealift.backends.local import LocalBackend
+from sealift.disk import Disk
+from sealift.errors import AccessDenied, LocalIOError, ModelMissingError, ObjectChanged, UnsafeKey
+from sealift.types import Part
+
+
+@pytest.fixture
+def disk() -> Iterator[Disk]:
+    disk = Disk()
+    yield disk
+    disk.close()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def place(root: Path, disk: Disk) -> Place:
+    def put(objects: Mapping[str, bytes], checksum: str | None = None) -> None:
+        for key, data in objects.items():
+            path = root / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = root / "fresh"
+            fresh.write_bytes(data)
+            fresh.replace(path)
+
+    return Place(LocalBackend(str(root), disk), put, lambda key: os.unlink(root / key))
+
+
+class TestLocal(WritingContract):
+    odd_keys = (*ODD_KEYS, "back\\slash", "new\nline")
+
+    @pytest.fixture(autouse=True)
+    def only_files_stay(self, place: Place, root: Path) -> Iterator[None]:
+        """No test leaves a temporary file."""
+        yield
+        state = root / ".sealift"
+        assert not state.exists() or not list(state.iterdir())
+
+    @pytest.fixture
+    def place(self, place: Place) -> Place:
+        return place
+
+    @pytest.fixture
+    def crowded(self, place: Place) -> Place:
+        place.put({f"many/{number:05}": b"x" for number in range(MANY)})
+        return place
+
+    async def test_listing_by_a_string(self, place: Place) -> None:
+        # Unlike in a bucket, no name is a file and a directory at once.
+        stored = {"foo-2/a", "foo/a", "foo/b/c", "foo/b/d/e", "fo", "bar.bin", "bar/foo/a"}
+        place.put(dict.fromkeys(stored, b"x"))
+        for prefix in ("", "f", "foo", "foo/", "foo/b", "foo/b/", "foo/b/d/e", "foo-", "bar", "bar/f"):
+            assert await keys(place.backend, prefix) == {key for key in stored if key.startswith(prefix)}, prefix
+
+
+@pytest.mark.anyio
+class TestFiles:
+    async def test_the_dot_directory_goes_with_the_backend(self, place: Place, root: Path) -> None:
+        await place.backend.put("k", memoryview(b"x"))
+        upload = await place.backend.open_upload("other", 10)
+        await place.backend.aclose()
+        assert (root / ".sealift").is_dir()  # the upload is still there
+        await upload.abort()
+        await place.backend.aclose()
+        assert sorted(path.name for path in root.iterdir()) == ["k"]
+
+    async def test_the_dot_directory_is_not_listed(self, place: Place) -> None:
+        await place.backend.open_upload("k", 10)
+        assert await keys(place.backend, "") == set()
+
+    @pytest.mark.parametrize("key", ["/etc/passwd", "../up", "a/../../up"])
+    async def test_keys_stay_below_the_root(self, place: Place, key: str) -> None:
+        for call in (
+            lambda: place.backend.stat(key),
+            lambda: place.backend.put(key, memoryview(b"")),
+            lambda: place.backend.open_upload(key, 1),
+            lambda: place.backend.delete(key),
+            lambda: keys(place.backend, key),
+        ):
+            with pytest.raises(UnsafeKey, match="would leave"):
+                await call()
+
+    async def test_links_are_followed_but_not_in_circles(self, place: Place, root: Path) -> None:
+        place.put({"a/model.bin": b"x"})
+        (root / "a" / "circle").symlink_to(root)
+        (root / "link.bin").symlink_to(root / "a" / "model.bin")
+        (root / "dangling").symlink_to(root / "nowhere")
+        assert await keys(place.backend, "") == {"a/model.bin", "link.bin"}
+
+    async def test_what_is_no_file(self, place: Place, root: Path) -> None:
+        root.mkdir()
+        os.mkfifo(root / "pipe")
+        with pytest.raises(LocalIOError, match="not a regular file"):
+            await place.backend.stat("pipe")
+        assert await keys(place.backend, "") == set()
+
+    async def test_a_file_in_the_way(self, place: Place, root: Path) -> None:
+        place.put({"a": b"x"})
+        with pytest.raises(LocalIOError, match=r"File exists|Not a directory"):
+            await place.backend.put("a/b", memoryview(b"x"))
+        assert (root / "a").read_bytes() == b"x"
+
+    async def test_a_directory_in_the_way(self, place: Place, root: Path) -> None:
+        place.put({"a/b": b"x"})
+        with pytest.raises(LocalIOError, match="Is a directory"):
+            await place.backend.put("a", memoryview(b"x"))
+        assert await keys(place.backend, "") == {"a/b"}
+        await place.backend.aclose()
+        assert not (root / ".sealift").exists()
+
+    async def test_a_full_disk_is_known_before_the_first_byte(self, place: Place) -> None:
+        with pytest.raises(LocalIOError, match=r"needs \d+ bytes, but its disk has only \d+ bytes free"):
+            await place.backend.open_upload("k", 1 << 60)
+        await place.backend.aclose()
+
+    async def test_a_full_disk_while_writing(self, place: Place, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(*_: object) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "pwrite", full)
+        with pytest.raises(LocalIOError, match=r"No space left on device.*free some space"):
+            await place.backend.put("k", memoryview(b"x"))
+        assert await keys(place.backend, "") == set()
+        assert not list((root / ".sealift").iterdir())
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+    async def test_a_file_that_may_not_be_read(self, place: Place, root: Path) -> None:
+        place.put({"k": b"x"})
+        obj = await place.backend.stat("k")
+        (root / "k").chmod(0)
+        with pytest.raises(AccessDenied, match="no permission to read"):
+            await read(place.backend, obj)
+
+    async def test_short_writes_go_on(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+        pwrite = os.pwrite
+        monkeypatch.setattr(os, "pwrite", lambda fd, data, start: pwrite(fd, data[:70_000], start))
+        await place.backend.put("k", memoryview(DATA))
+        assert await read(place.backend, await place.backend.stat("k")) == DATA
+
+    async def test_a_file_that_becomes_shorter(self, place: Place, root: Path) -> None:
+        place.put({"k": DATA})
+        obj = await place.backend.stat("k")
+        os.truncate(root / "k", 10)
+        with pytest.raises(ObjectChanged):
+            await read(place.backend, obj)
+
+    @pytest.mark.parametrize("error", [errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP])
+    async def test_copying_where_the_kernel_cannot(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch, error: int
+    ) -> None:
+        def refuse(*_: object) -> int:
+            raise OSError(error, os.strerror(error))
+
+        monkeypatch.setattr(os, "copy_file_range", refuse, raising=False)
+        place.put({"k": DATA})
+        await place.backend.copy(place.backend.location, await place.backend.stat("k"), "copy")
+        assert await read(place.backend, await place.backend.stat("copy")) == DATA
+
+    async def test_copying_in_steps(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("sealift.backends.local._COPY_STEP", 100_000)
+        place.put({"k": DATA})
+        stored = await place.backend.copy(place.backend.location, await place.backend.stat("k"), "copy")
+        assert stored.size == SIZE
+        assert await read(place.backend, await place.backend.stat("copy")) == DATA
+
+    async def test_copying_from_another_root(self, place: Place, tmp_path: Path, disk: Disk) -> None:
+        place.put({"a/k": DATA})
+        other = LocalBackend(str(tmp_path / "other"), disk)
+        assert other.service == place.backend.service
+        await other.copy(place.backend.location, await place.backend.stat("a/k"), "b")
+        assert (tmp_path / "other" / "b").read_bytes() == DATA
+
+    async def test_a_large_upload_has_its_size_from_the_start(self, place: Place, root: Path) -> None:
+        upload = await place.backend.open_upload("k", 3 << 20)
+        (part,) = (root / ".sealift").iterdir()
+        assert part.stat().st_size == 3 << 20
+        await upload.write_part(Part(0, 0, 4), memoryview(b"part"))
+        await upload.abort()
+        assert not list((root / ".sealift").iterdir())
+
+    async def test_files_have_the_mode_that_the_umask_says(self, place: Place, root: Path) -> None:
+        umask = os.umask(0o027)
+        try:
+            await place.backend.put("k", memoryview(b"x"))
+        finally:
+            os.umask(umask)
+        assert (root / "k").stat().st_mode & 0o777 == 0o640
+
+    async def test_a_missing_file_is_named_by_its_path(self, place: Place, root: Path) -> None:
+        with pytest.raises(ModelMissingError, match="does not exist") as caught:
+            await place.backend.stat("a/missing")
+        assert str(root / "a/missing") in str(caught.value)

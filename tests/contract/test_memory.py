@@ -1,0 +1,28 @@
+"""The contract, for objects in memory."""
+
+from collections.abc import Mapping
+
+import pytest
+from tests.contract.suite import MANY, Place, WritingContract
+from tests.services.s3 import ODD_KEYS, PATHLIKE_KEYS
+
+from sealift.backends.memory import MemoryBackend
+
+
+class TestMemory(WritingContract):
+    odd_keys = (*ODD_KEYS, *PATHLIKE_KEYS)
+
+    @pytest.fixture
+    def place(self) -> Place:
+        backend = MemoryBackend()
+
+        def put(objects: Mapping[str, bytes], checksum: str | None = None) -> None:
+            for key, data in objects.items():
+                backend.store(key, data)
+
+        return Place(backend, put, backend._objects.pop, checksum="crc64nvme")
+
+    @pytest.fixture
+    def crowded(self, place: Place) -> Place:
+        place.put({f"many/{number:05}": b"x" for number in range(MANY)})
+        return place
