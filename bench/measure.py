@@ -29,7 +29,7 @@ class Sample:
         return self.user_s + self.system_s
 
 
-def run(command: Sequence[str], environ: Mapping[str, str], cwd: Path, timeout_s: float = 300.0) -> Sample:
+def run(command: Sequence[str], environ: Mapping[str, str], cwd: Path, timeout_s: float = 900.0) -> Sample:
     """Run `command` to its end with exactly `environ`, and measure it.
 
     Args:

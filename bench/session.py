@@ -131,7 +131,7 @@ class Session:
 
 def _without_slow(runs: list[Run]) -> list[Run]:
     warm_ups = [run.warm_up for run in runs if run.warm_up is not None]
-    limit = max(SLOW_S, SLOW_TIMES * min(warm_up.wall_s for warm_up in warm_ups))
+    limit = max(SLOW_S, SLOW_TIMES * min((warm_up.wall_s for warm_up in warm_ups), default=0.0))
     for run in runs:
         if run.warm_up is not None and run.warm_up.wall_s > limit:
             run.samples.append(run.warm_up)

@@ -20,4 +20,8 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
 def no_blocking_calls() -> Iterator[BlockBuster]:
     """A blocking call inside an event loop is an error."""
     with blockbuster_ctx("sealift") as watch:
+        # The kernel answers these from memory.
+        watch.functions["os.path.abspath"].deactivate()
+        watch.functions["os.getcwd"].deactivate()
+        watch.functions["io.TextIOWrapper.read"].can_block_in("sealift/memory.py", {"default_budget", "_limit_of"})
         yield watch

@@ -1,8 +1,8 @@
 """Our own few daemon threads for blocking work: files, and name resolution.
 
 Neither the loop's default executor (it resolves names for everybody, and refuses work once the interpreter exits) nor
-anyio's limiter (web frameworks share it). Results go back in batches: however many jobs end while the loop is busy, it is
-woken once. What the loop and the threads share are a queue and a deque, which need no lock of ours.
+anyio's limiter (web frameworks share it). Results go back in batches: however many jobs end while the loop is busy, it
+is woken once. What the loop and the threads share are a queue and a deque, which need no lock of ours.
 """
 
 import asyncio

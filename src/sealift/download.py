@@ -17,7 +17,7 @@ from .engine import Job, Transfer
 from .errors import InvalidConfig, LocalIOError, ModelMissingError
 from .resolve import Prefix, resolve
 from .resources import Resources
-from .types import ObjectInfo, OnEvent
+from .types import OnEvent
 from .uri import Location
 
 __all__ = ["Patterns", "download"]
@@ -76,7 +76,7 @@ async def download(
         raise ModelMissingError(location.key, cause=f"the patterns do not let {location.name!r} through")
     into = dest.endswith("/") or await resources.disk.run(lambda: os.path.isdir(dest))
     path = os.path.join(dest, paths.relative(location.name)) if into else dest
-    directory, name = os.path.split(os.path.abspath(path))
+    directory, name = os.path.split(os.path.abspath(path))  # noqa: ASYNC240 - needs no disk
     target = LocalBackend(directory, resources.disk)
     try:
         await Job(source, target, resources, on_event).run(_one(Transfer(found, name)))
@@ -93,7 +93,7 @@ async def _one(transfer: Transfer) -> AsyncGenerator[Transfer]:
 async def _directory(
     resources: Resources, source: Backend, prefix: Prefix, dest: str, patterns: Patterns, on_event: OnEvent | None
 ) -> str:
-    final = os.path.abspath(dest)
+    final = os.path.abspath(dest)  # noqa: ASYNC240 - needs no disk
     kind = await resources.disk.run(lambda: "directory" if os.path.isdir(final) else os.path.lexists(final))
     if kind is True:
         raise LocalIOError(f"{dest} is a file, but {prefix.key!r} names many objects", hint="choose a directory")

@@ -2,9 +2,9 @@
 
     feeder: transfers, while the listing goes on ─▶ bounded queue ─▶ workers: memory ▸ read ▸ check ▸ write
 
-Each job has a task group of its own. An object of one part is read and `put`; a larger one is cut into parts that land in
-an upload in any order, and is published when its last part has landed and the whole is verified; one that cannot be read
-in ranges is read once, in order; and between two places of one service the service copies by itself. On failure or
+Each job has a task group of its own. An object of one part is read and `put`; a larger one is cut into parts that land
+in an upload in any order, and is published when its last part has landed and the whole is verified; one that cannot be
+read in ranges is read once, in order; and between two places of one service the service copies by itself. On failure or
 cancellation the group unwinds and open uploads are aborted; other jobs do not notice.
 """
 

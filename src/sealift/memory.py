@@ -1,7 +1,7 @@
 """The byte budget of one instance: no body is in memory that was not borrowed here.
 
-Jobs take turns. The job whose turn it is gets the next memory that becomes free, however large its wish, and goes to the
-end of the row; so a small model is not stuck behind a large one, and a large part is not starved by small ones.
+Jobs take turns. The job whose turn it is gets the next memory that becomes free, however large its wish, and goes to
+the end of the row; so a small model is not stuck behind a large one, and a large part is not starved by small ones.
 """
 
 import asyncio

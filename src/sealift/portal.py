@@ -1,7 +1,7 @@
 """One daemon thread with an event loop, for callers that have none.
 
-`concurrent.futures` refuses work once the interpreter exits, and anyio's blocking portal hangs there if it is never left;
-a thread of our own does neither.
+`concurrent.futures` refuses work once the interpreter exits, and anyio's blocking portal hangs there if it is never
+left; a thread of our own does neither.
 """
 
 import atexit
@@ -175,8 +175,9 @@ class _Session(Generic[R]):
         self._loop.call_soon_threadsafe(self._start, call)
 
     def _start(self, call: _Call[R, T]) -> None:
-        assert self._loop is not None
-        call.task = self._loop.create_task(call.function(self._resource), context=call.context)
+        import asyncio  # noqa: PLC0415
+
+        call.task = asyncio.get_running_loop().create_task(call.function(self._resource), context=call.context)
         call.task.add_done_callback(call.end)
         call.task.add_done_callback(lambda _: self._running.discard(call))
 

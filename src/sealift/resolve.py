@@ -58,7 +58,8 @@ async def resolve(source: Backend, key: str, retry: Retry) -> ObjectInfo | Prefi
         raise error if failure is None or (error.code and error.code != "AccessDenied") else failure from None
     if isinstance(failure, ModelMissingError):
         raise failure
-    raise ModelMissingError(key, cause=f"there is no object {key!r}" if failure else f"there is nothing under {prefix!r}")
+    cause = f"there is no object {key!r}" if failure else f"there is nothing under {prefix!r}"
+    raise ModelMissingError(key, cause=cause)
 
 
 async def _exists(source: Backend, key: str) -> bool:

@@ -50,9 +50,9 @@ class Storage:
 
         Args:
             uri: Storage URI of an object or a prefix, or a local path. An object wins over a prefix of the same name.
-            dest: For an object the file, or, if it ends in "/" or is a directory, the directory that receives
-                the file. For a prefix the directory that receives the keys relative to the prefix. None: a new temporary
-                directory; a local URI is returned as it is.
+            dest: For an object the file, or, if it ends in "/" or is a directory, the directory that receives the
+                file. For a prefix the directory that receives the keys relative to the prefix. None: a new
+                temporary directory; a local URI is returned as it is.
             config: How to sign in. None: what the environment says.
             allow_patterns: Only objects whose path relative to the prefix (for an object: whose name) matches one of
                 these, as in `fnmatch`.
@@ -115,9 +115,9 @@ class StorageOperations:
             config: How to sign in. None: what the environment says.
 
         Returns:
-            `uri`, `type` ("object" or "prefix"), `size` in bytes, `modified_time` (an aware datetime), `etag`, `version`,
-            `content_type`, `checksums` (algorithm → hex digest) and `metadata` (the user's own). What is not known is
-            None; of a prefix only its `uri` and `type` are.
+            `uri`, `type` ("object" or "prefix"), `size` in bytes, `modified_time` (an aware datetime), `etag`,
+            `version`, `content_type`, `checksums` (algorithm → hex digest) and `metadata` (the user's own). What is
+            not known is None; of a prefix only its `uri` and `type` are.
 
         Raises:
             ModelMissingError: There is nothing there.

@@ -7,7 +7,7 @@ from typing import Literal
 
 from .errors import InvalidConfig
 
-__all__ = ["KiB", "MiB", "GiB", "Capabilities", "Event", "EventKind", "Head", "Limits", "ObjectInfo", "OnEvent", "Part", "Receipt"]
+__all__ = ["Capabilities", "Event", "EventKind", "GiB", "Head", "KiB", "Limits", "MiB", "ObjectInfo", "OnEvent", "Part", "Receipt"]
 
 KiB = 1 << 10
 MiB = 1 << 20

@@ -23,11 +23,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
 
 @pytest.fixture(autouse=True)
 def what_may_block(no_blocking_calls: BlockBuster) -> None:
-    """What looks like blocking but waits for nothing, or is the exception that the SDKs get."""
-    # The kernel answers these from memory.
-    no_blocking_calls.functions["io.TextIOWrapper.read"].can_block_in("sealift/memory.py", {"default_budget", "_limit_of"})
-    no_blocking_calls.functions["os.path.abspath"].deactivate()
-    no_blocking_calls.functions["os.getcwd"].deactivate()
+    """The exception that the SDKs get: they read files where they are called."""
     for function in no_blocking_calls.functions.values():
         function.can_block_in("botocore/loaders.py", {"load_data", "load_data_with_path", "load_service_model"})
         function.can_block_in("botocore/configloader.py", {"raw_config_parse"})

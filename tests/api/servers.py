@@ -90,7 +90,7 @@ class FakeS3:
         tls: ssl.SSLContext | None = None,
         instead: Callable[[Asked], Reply | None] = lambda asked: None,
     ) -> None:
-        self.objects = objects
+        self.objects = dict(objects)
         self.asked: list[Asked] = []
         self.stalled = threading.Event()
         self._stall = stall or {}
@@ -100,6 +100,7 @@ class FakeS3:
         self._instead = instead
         self._loop = asyncio.new_event_loop()
         self._go = asyncio.Event()
+        self._gone = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="fake-s3")
         self._started = threading.Event()
@@ -117,6 +118,14 @@ class FakeS3:
     def release(self) -> None:
         """Let all stalled replies go on."""
         self._loop.call_soon_threadsafe(self._go.set)
+
+    def replace(self, bucket: str, key: str, data: bytes) -> None:
+        """Another version of an object."""
+        self.objects[bucket] = {**self.objects[bucket], key: data}
+
+    def drop(self) -> None:
+        """Close the connections whose replies are stalled."""
+        self._loop.call_soon_threadsafe(self._gone.set)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -174,11 +183,11 @@ class FakeS3:
             if len(now) < len(reply.body):
                 await writer.drain()
                 self.stalled.set()
-                gone, going = asyncio.ensure_future(reader.read(1)), asyncio.ensure_future(self._go.wait())
-                await asyncio.wait([gone, going], return_when=asyncio.FIRST_COMPLETED)
-                for waiting in (gone, going):
-                    waiting.cancel()
-                await asyncio.gather(gone, going, return_exceptions=True)
+                ends = [asyncio.ensure_future(end) for end in (reader.read(1), self._go.wait(), self._gone.wait())]
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                for end in ends:
+                    end.cancel()
+                await asyncio.gather(*ends, return_exceptions=True)
                 if not self._go.is_set():
                     raise ConnectionResetError
                 writer.write(reply.body[len(now) :])

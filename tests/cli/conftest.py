@@ -3,7 +3,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from blockbuster import BlockBuster
 from click.testing import CliRunner, Result
 
 from sealift.cli import main
@@ -22,16 +21,6 @@ OBJECTS = {
     "llama-2/config.json": b"{}",
     "iris.joblib": b"0123456789",
 }
-
-
-@pytest.fixture(autouse=True)
-def what_may_block(no_blocking_calls: BlockBuster) -> None:
-    """What looks like blocking, but is answered by the kernel from memory."""
-    no_blocking_calls.functions["io.TextIOWrapper.read"].can_block_in(
-        "sealift/memory.py", {"default_budget", "_limit_of"}
-    )
-    for name in ("os.path.abspath", "os.getcwd"):
-        no_blocking_calls.functions[name].deactivate()
 
 
 @pytest.fixture

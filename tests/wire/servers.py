@@ -133,6 +133,8 @@ async def wire_with(
     **limits: float,
 ) -> AsyncIterator[Wire]:
     wire = Wire(Limits(**limits), run_blocking=run_blocking, proxies=proxies or Proxies())  # type: ignore[arg-type]
+    # A tiny idle_timeout is for exchanges; a busy machine may take longer than that to connect.
+    wire._dialer._timeout = Limits().idle_timeout
     try:
         yield wire
     finally:

@@ -10,6 +10,7 @@ from .servers import Handler, Peer, Server, pattern, serve, wire_with
 pytestmark = pytest.mark.anyio
 
 BODY = pattern(300_000)
+CHUNKED_OK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
 
 
 def answering(*pieces: bytes) -> Handler:
@@ -146,7 +147,8 @@ async def test_chunks_are_received_on_the_same_connection() -> None:
 
 
 async def test_informational_replies_are_skipped() -> None:
-    reply = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    hints = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+    reply = hints + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     for pieces in ([reply], [reply[:25], reply[25:90], reply[90:]]):
         async with serve(answering(*pieces)) as server, wire_with() as wire:
             body = bytearray(2)
@@ -202,7 +204,7 @@ async def test_a_body_up_to_the_end_of_the_connection_must_have_the_length() -> 
     "reply",
     [
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno",
+        CHUNKED_OK + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 30\r\n\r\n2\r\nok\r\n0\r\n\r\n",
     ],
     ids=["after-length", "after-chunks", "both-framings"],

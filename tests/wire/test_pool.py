@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -131,24 +132,51 @@ async def test_settings_of_trust_are_not_mixed() -> None:
         assert len(server.peers) == 3
 
 
-@pytest.mark.parametrize("together", [True, False], ids=["granted-and-cancelled", "cancelled"])
-async def test_a_cancelled_waiter_loses_no_slot(together: bool) -> None:
+async def test_a_cancelled_waiter_loses_no_slot() -> None:
     gate = Gate()
     async with serve(gate) as server, wire_with(connections=1) as wire:
         holding = asyncio.ensure_future(wire.send(ask(server, "/holds")))
         await until(lambda: gate.asked)
         waiting = [asyncio.ensure_future(wire.send(ask(server, f"/{number}"))) for number in range(3)]
         await asyncio.sleep(0)
-        if together:
-            # Its grant comes with the end of the other call, in whose callback it is cancelled before it can run.
-            holding.add_done_callback(lambda _: waiting[0].cancel())
-        else:
-            waiting[0].cancel()
+        waiting[0].cancel()
+        await asyncio.wait(waiting[:1])
+        assert wire._pool._waiters == 2
         gate.let_all()
         await asyncio.wait([holding, *waiting])
-        assert waiting[0].cancelled()
         assert [task.result().body for task in waiting[1:]] == [b"ok", b"ok"]
-        assert (await wire.send(ask(server))).body == b"ok"
+        assert gate.asked == ["/holds", "/1", "/2"]
+
+
+@pytest.mark.parametrize("granted", ["a connection", "room for one"])
+async def test_what_a_waiter_was_granted_when_it_was_cancelled_goes_to_the_next(
+    granted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def handler(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            await may_reply.wait()
+            await peer.reply(b"ok", *(["Connection: close"] if granted == "room for one" else []))
+
+    may_reply = asyncio.Event()
+    async with serve(handler) as server, wire_with(connections=1) as wire:
+        holding = asyncio.ensure_future(wire.send(ask(server)))
+        await until(lambda: server.peers)
+        waiting = [asyncio.ensure_future(wire.send(ask(server))) for _ in range(3)]
+        await asyncio.sleep(0)
+        grant = wire._pool._grant
+
+        def grant_and_cancel(host: Any) -> bool:
+            if grant(host):
+                waiting[0].cancel()
+                return True
+            return False
+
+        monkeypatch.setattr(wire._pool, "_grant", grant_and_cancel)
+        may_reply.set()
+        await asyncio.wait([holding, *waiting])
+        assert waiting[0].cancelled()
+        assert [task.result().body for task in (holding, *waiting[1:])] == [b"ok"] * 3
 
 
 async def test_a_failure_to_connect_frees_its_slot() -> None:

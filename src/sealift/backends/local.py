@@ -34,7 +34,7 @@ T = TypeVar("T")
 _COPY_STEP = 256 * MiB
 
 
-async def open(location: Location, config: StorageConfig | None, resources: Resources) -> "LocalBackend":  # noqa: A001, ARG001, RUF029 - the contract's
+async def open(location: Location, config: StorageConfig | None, resources: Resources) -> "LocalBackend":  # noqa: A001, ARG001 - the contract's
     """The whole file system; keys are absolute paths without the leading "/"."""
     return LocalBackend(location.root, resources.disk)
 
@@ -135,7 +135,7 @@ class LocalBackend:
 
         return _info(key, await self._run(write))
 
-    async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> "_LocalUpload":  # noqa: ARG002 - the contract's
+    async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> "_LocalUpload":
         upload = _LocalUpload(self, key, size)
         try:
             await self._run(upload.create)
@@ -265,7 +265,7 @@ class _LocalUpload:
             await self._backend.run(lambda: self.write(part.start, data))
         return Receipt(part)
 
-    async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:  # noqa: ARG002 - the contract's
+    async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
         return _info(self._key, await self._backend.run(self.publish))
 
     async def abort(self) -> None:

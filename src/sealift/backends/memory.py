@@ -81,10 +81,10 @@ class MemoryBackend:
     async def put(self, key: str, data: memoryview) -> ObjectInfo:
         return self.store(key, bytes(data))
 
-    async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> "_MemoryUpload":  # noqa: ARG002 - the contract's
+    async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> "_MemoryUpload":
         return _MemoryUpload(self, key)
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:  # noqa: ARG002 - the contract's
+    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
         return self.store(key, self._pinned(obj))
 
     async def delete(self, key: str) -> None:

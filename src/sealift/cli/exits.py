@@ -39,7 +39,7 @@ EXIT_CODES = {
 }
 
 
-class Interrupted(Exception):  # noqa: N818 - it is no error
+class Interrupted(Exception):
     """A signal ended the command."""
 
 

@@ -109,7 +109,8 @@ class Dialer:
                 sock.close()
                 raise
         self._resolver.forget(origin)
-        raise TransportError(f"cannot connect to {origin.address}: {reason}", retryable=True)
+        hint = "check the endpoint, and whether the service is up and can be reached from here"
+        raise TransportError(f"cannot connect to {origin.address}: {reason}", hint=hint, retryable=True)
 
     async def _secure(self, connection: Connection, transport: asyncio.Transport, trusted: ssl.SSLContext) -> None:
         loop = asyncio.get_running_loop()

@@ -55,7 +55,7 @@ class Wire:
         self._any_proxy = proxies.http is not None or proxies.https is not None
         self._proxied: Proxied | None = None
         self._closed = False
-        self._watchdog = Watchdog(limits, lambda: self._pool.sweep())
+        self._watchdog = Watchdog(limits, self._sweep)
         self._dialer = Dialer(limits, run_blocking, self._watchdog)
         self._pool = Pool(limits, self._dialer.dial)
 
@@ -198,3 +198,6 @@ class Wire:
             # Another call may have come first meanwhile.
             self._proxied = self._proxied or module.Proxied(self._limits, self._proxies, self._dialer.context)
         return self._proxied
+
+    def _sweep(self) -> bool:
+        return self._pool.sweep()

@@ -1,7 +1,7 @@
 """Amazon S3 and what speaks its protocol.
 
-aiobotocore says who asks and where (`identity`); requests are signed here (`signature`) and moved by the wire, small ones
-too; `replies` reads what comes back.
+aiobotocore says who asks and where (`identity`); requests are signed here (`signature`) and moved by the wire, small
+ones too; `replies` reads what comes back.
 """
 
 from ...config import S3Config, StorageConfig

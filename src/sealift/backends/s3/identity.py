@@ -1,8 +1,8 @@
 """Who asks, and where: credentials, endpoint and region of a bucket.
 
 The SDK decides: its chain of credentials, its endpoint rules (regions, partitions, access points, accelerate, dotted
-buckets). Only where it has nothing to decide, with a key pair and an endpoint given and no configuration file that could
-say more, it is not even imported: that saves half a second, most of what a cold start takes.
+buckets). Only where it has nothing to decide, with a key pair and an endpoint given and no configuration file that
+could say more, it is not even imported: importing it takes longer than the rest of a cold start.
 """
 
 import os
@@ -113,7 +113,7 @@ def _given_credentials(config: S3Config, environ: Mapping[str, str]) -> Credenti
 
 
 def _constant(credentials: Credentials) -> Callable[[], Awaitable[Credentials]]:
-    async def given() -> Credentials:  # noqa: RUF029 - others have to ask their SDK
+    async def given() -> Credentials:
         return credentials
 
     return given
@@ -123,7 +123,7 @@ async def _from_sdk(bucket: str, config: S3Config, resources: Resources, tls: TL
     session, sdk_config = await resources.disk.run(lambda: _load_sdk(config))
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded by now
 
-    async def open_client() -> Any:  # noqa: RUF029 - the contract's
+    async def open_client() -> Any:
         return session.create_client(
             "s3",
             region_name=config.region,
@@ -200,7 +200,7 @@ def _from_template(template: str, session_credentials: Any, tls: TLS) -> Identit
                 frozen = await session_credentials.get_frozen_credentials()
             except StorageError:
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - each of the SDK's providers has errors of its own
                 raise AccessDenied(f"the credentials could not be renewed: {type(error).__name__}") from None
             return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 

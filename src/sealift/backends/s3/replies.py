@@ -1,6 +1,7 @@
 """What S3 says: replies and error bodies → values and errors of ours.
 
-Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html, API_ListObjectsV2.html and ErrorResponses.html
+Sources, under https://docs.aws.amazon.com/AmazonS3/latest/API/: API_HeadObject.html, API_ListObjectsV2.html,
+ErrorResponses.html
 """
 
 import base64

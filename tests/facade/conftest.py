@@ -1,0 +1,54 @@
+"""A server for programs of their own, both loops, and what may block here."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from blockbuster import BlockBuster
+from tests.api.conftest import bare_environment, what_may_block
+from tests.api.servers import FakeS3, pattern
+
+from sealift.types import MiB
+
+__all__ = ["bare_environment", "what_may_block"]
+
+OBJECTS = {
+    "small": b"small",
+    "other": b"other",
+    "large": pattern(20 * MiB + 3),
+    "stalled": pattern(1000),
+    "p/0": b"zero",
+    "p/1": b"one",
+    "q/0": b"zero",
+    "q/large": pattern(20 * MiB),
+    **{f"n/{number}": pattern(number * 1000 + number) for number in range(32)},
+}
+
+
+@pytest.fixture
+def server() -> Iterator[FakeS3]:
+    """Of `large` and `q/large` the first 12 MiB come, of `stalled` 10 bytes, and the rest when it is released."""
+    stall = {"large": 12 * MiB, "q/large": 12 * MiB, "stalled": 10}
+    with FakeS3({"b": OBJECTS}, stall=stall) as running:
+        yield running
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """An empty directory."""
+    directory = tmp_path / "here"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def loop(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Variables that choose the facade's loop."""
+    return {"SEALIFT_LOOP": request.param}
+
+
+@pytest.fixture(autouse=True)
+def the_facade_may_block(no_blocking_calls: BlockBuster) -> None:
+    """It is for callers who may wait, even where that stops a loop of theirs."""
+    for function in no_blocking_calls.functions.values():
+        function.can_block_in("sealift/portal.py", {"call", "_close"})
