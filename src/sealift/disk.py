@@ -22,9 +22,10 @@ T = TypeVar("T")
 
 
 class _Job(Generic[T]):
-    __slots__ = ("drained", "ended", "error", "future", "result", "ticket")
+    __slots__ = ("drained", "ended", "error", "future", "lane", "result", "ticket")
 
-    def __init__(self, function: Callable[[], T], future: asyncio.Future[T]) -> None:
+    def __init__(self, function: Callable[[], T], future: asyncio.Future[T], lane: "_Lane") -> None:
+        self.lane = lane
         self.ticket = [function]  # whoever pops it, a thread or the cancelled caller, decides whether it runs
         self.future = future
         self.drained = False
@@ -33,12 +34,24 @@ class _Job(Generic[T]):
         self.result: T | None = None
 
 
+class _Lane:
+    """Threads with a queue in common; counted on the loop's side only."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.threads = 0
+        self.pending = 0  # jobs that were given to the threads and have not come back
+        self.todo: SimpleQueue[_Job[Any] | None] = SimpleQueue()
+
+
 class Disk:
     """Runs blocking functions beside one event loop.
 
+    Short work has one thread of its own, all other work several: short functions spend much of their time with the
+    interpreter's lock, and two threads of them, beside the loop's, would spend more on passing it around.
+
     Args:
-        threads: How many at once, started as they are needed. Large writes do not hold the interpreter's lock; small
-            files mostly do, so few threads are best.
+        threads: How many functions that are not short run at once. Threads start as they are needed.
 
     Example:
         >>> async def size(path: str) -> int:
@@ -50,16 +63,14 @@ class Disk:
     """
 
     def __init__(self, threads: int = 4) -> None:
-        self._limit = threads
-        self._threads = 0
-        self._pending = 0  # jobs that were given to the threads and have not come back
-        self._todo: SimpleQueue[_Job[Any] | None] = SimpleQueue()
+        self._long = _Lane(threads)
+        self._short = _Lane(1)
         self._done: deque[_Job[Any]] = deque()
         self._woken = False  # the loop will drain
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def run(self, function: Callable[[], T]) -> T:
+    async def run(self, function: Callable[[], T], *, short: bool = False) -> T:
         """Run a function in a thread and return what it returns.
 
         A cancelled call ends when the function cannot touch anything any more: at once if it had not begun, else when
@@ -67,6 +78,7 @@ class Disk:
 
         Args:
             function: Without arguments.
+            short: It takes well under a millisecond, such as writing a small file.
 
         Raises:
             ClosedError: After `close`.
@@ -75,11 +87,12 @@ class Disk:
             raise ClosedError("the storage is closed")
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-        if self._threads <= self._pending and self._threads < self._limit:
-            self._start_thread()
-        job: _Job[T] = _Job(function, self._loop.create_future())
-        self._pending += 1
-        self._todo.put(job)
+        lane = self._short if short else self._long
+        if lane.threads <= lane.pending and lane.threads < lane.limit:
+            self._start_thread(lane)
+        job: _Job[T] = _Job(function, self._loop.create_future(), lane)
+        lane.pending += 1
+        lane.todo.put(job)
         try:
             result: T = await job.future
         except asyncio.CancelledError:
@@ -100,18 +113,18 @@ class Disk:
                 except asyncio.CancelledError:
                     continue  # cancelled once more; the caller raises the first one when the function is done
 
-    def _start_thread(self) -> None:
-        thread = threading.Thread(target=self._work, name=f"sealift-disk-{self._threads}", daemon=True)
+    def _start_thread(self, lane: "_Lane") -> None:
+        thread = threading.Thread(target=self._work, args=(lane,), name="sealift-disk", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:  # the interpreter is exiting, or there are too many threads
-            if not self._threads:
+            if not lane.threads:
                 raise ClosedError(f"no thread can be started: {error}") from None
         else:
-            self._threads += 1
+            lane.threads += 1
 
-    def _work(self) -> None:
-        while (job := self._todo.get()) is not None:
+    def _work(self, lane: "_Lane") -> None:
+        while (job := lane.todo.get()) is not None:
             if function := _pop(job):
                 try:
                     job.result = function()
@@ -127,7 +140,7 @@ class Disk:
         self._woken = False  # before the first look: what is appended after the last one wakes the loop again
         while self._done:
             job = self._done.popleft()
-            self._pending -= 1
+            job.lane.pending -= 1
             job.drained = True
             if job.ended is not None:
                 job.ended.set_result(None)
@@ -142,8 +155,9 @@ class Disk:
         """End the threads when they have done what is queued; does not wait."""
         if not self._closed:
             self._closed = True
-            for _ in range(self._threads):
-                self._todo.put(None)
+            for lane in (self._long, self._short):
+                for _ in range(lane.threads):
+                    lane.todo.put(None)
 
 
 def _pop(job: _Job[T]) -> Callable[[], T] | None:

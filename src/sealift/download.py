@@ -100,12 +100,12 @@ async def _directory(
     state = os.path.join(final if kind else os.path.dirname(final), paths.STATE_DIRECTORY)
     # What does not exist yet appears as a whole, since users test with os.path.exists.
     root = final if kind else os.path.join(state, f"{secrets.token_hex(8)}.tree")
-    target = LocalBackend(root, resources.disk, state=state)
+    target = LocalBackend(root, resources.disk, state=state, staged=root != final)
     tree = _Files(prefix, patterns)
     try:
         await Job(source, target, resources, on_event).run(tree.transfers())
         tree.check()
-        await target.run(lambda: _finish(root, tree.directories, final))
+        await target.run(lambda: _finish(target, tree.directories, final))
     except BaseException:
         if root != final:
             with anyio.CancelScope(shield=True):
@@ -150,10 +150,11 @@ class _Files:
             raise ModelMissingError(self._prefix.key, cause=cause)
 
 
-def _finish(root: str, directories: Iterable[str], final: str) -> None:
+def _finish(target: LocalBackend, directories: Iterable[str], final: str) -> None:
     """Blocking: make the empty directories, and give a new tree its name."""
-    for directory in ("", *directories):
-        os.makedirs(os.path.join(root, directory), exist_ok=True)
+    root = target.root
+    for directory in (root, *(os.path.join(root, directory) for directory in directories)):
+        target.make_directory(directory)
     if root == final:
         return
     try:

@@ -36,11 +36,16 @@ class Portal(Generic[R]):
 
     def __init__(self, open_resource: Callable[[], AbstractAsyncContextManager[R]]) -> None:
         self._open_resource = open_resource
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._session: _Session[R] | None = None
         self._exiting = False
         self._left_behind: list[object] = []
-        os.register_at_fork(after_in_child=self._start_afresh)
+        # Not while a thread is being started: a child could never import what that thread is importing then.
+        os.register_at_fork(
+            before=lambda: self._lock.acquire(),  # the lock of that moment
+            after_in_parent=lambda: self._lock.release(),
+            after_in_child=self._start_afresh,
+        )
 
     def call(self, function: Callable[[R], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine there and wait for its result.
@@ -77,12 +82,12 @@ class Portal(Generic[R]):
             session.close()
 
     def _start_afresh(self) -> None:
-        """In a forked child, where the thread is gone and the lock may be held by nobody who could release it.
+        """In a forked child, where the thread is gone.
 
         The parent's objects are kept, untouched: a finalizer could close what the parent still uses.
         """
         self._left_behind += [self._lock, self._session]
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._session = None
 
 

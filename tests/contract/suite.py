@@ -1,7 +1,8 @@
 """What every backend promises, as one suite.
 
-A backend passes by a class of a few lines: it derives from `ReadingContract`, or from `WritingContract` where the backend
-can write, and gives the fixture `place`. Each test runs on both event loops.
+A backend passes by a class of a few lines: it derives from `ReadingContract`, or from `WritingContract` where the
+backend can write, and gives the fixture `place`, and `crowded` with `MANY` objects under "many/". Each test runs on
+both event loops.
 """
 
 import random

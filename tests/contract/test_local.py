@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from tests.contract.suite import DATA, MANY, SIZE, Place, WritingContract, keys, read
-from tests.services.s3 import ODD_KEYS
 
 from sealift.backends.local import LocalBackend
 from sealift.disk import Disk
 from sealift.errors import AccessDenied, LocalIOError, ModelMissingError, ObjectChanged, UnsafeKey
 from sealift.types import Part
+from tests.contract.suite import DATA, MANY, SIZE, Place, WritingContract, keys, read
+from tests.services.s3 import ODD_KEYS
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def place(root: Path, disk: Disk) -> Place:
             fresh.write_bytes(data)
             fresh.replace(path)
 
-    return Place(LocalBackend(str(root), disk), put, lambda key: os.unlink(root / key))
+    return Place(LocalBackend(str(root), disk), put, lambda key: (root / key).unlink())
 
 
 class TestLocal(WritingContract):

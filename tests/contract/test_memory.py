@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 import pytest
-from tests.contract.suite import MANY, Place, WritingContract
-from tests.services.s3 import ODD_KEYS, PATHLIKE_KEYS
 
 from sealift.backends.memory import MemoryBackend
+from tests.contract.suite import MANY, Place, WritingContract
+from tests.services.s3 import ODD_KEYS, PATHLIKE_KEYS
 
 
 class TestMemory(WritingContract):

@@ -1,12 +1,20 @@
 """The contract's reading half, for S3: against SeaweedFS, and against moto for keys that are no paths."""
 
 import functools
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+
+from sealift import S3Config
+from sealift.backends import open_backend
+from sealift.backends.s3 import S3Backend
+from sealift.errors import AccessDenied, ModelMissingError, TransportError
+from sealift.resources import Resources
+from sealift.types import Limits
+from sealift.uri import Location
 from tests.contract.suite import MANY, Place, ReadingContract, keys, read
 from tests.services.s3 import (
     ODD_KEYS,
@@ -18,14 +26,6 @@ from tests.services.s3 import (
     new_bucket,
     put_objects,
 )
-
-from sealift import S3Config
-from sealift.backends import open_backend
-from sealift.backends.s3 import S3Backend
-from sealift.errors import AccessDenied, ModelMissingError, TransportError
-from sealift.resources import Resources
-from sealift.types import Limits
-from sealift.uri import Location
 
 # No file of this machine may say how to sign in.
 ENVIRON = {"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}
@@ -97,14 +97,14 @@ class TestMoto(S3Contract):
 @pytest.mark.anyio
 class TestS3:
     @pytest.fixture
-    def bucket(self, seaweedfs: S3Service, make_bucket: MakeBucket) -> Iterator[str]:
+    def bucket(self, seaweedfs: S3Service, make_bucket: MakeBucket) -> str:
         bucket = make_bucket(seaweedfs)
         put_objects(seaweedfs, bucket, {"model.bin": b"0123456789"})
-        yield bucket
+        return bucket
 
     async def test_a_missing_bucket(self, seaweedfs: S3Service) -> None:
         async with opened("no-such-bucket", config(seaweedfs)) as backend:
-            with pytest.raises(ModelMissingError, match="there is no bucket 'no-such-bucket'"):
+            with pytest.raises(ModelMissingError, match="there is no bucket"):
                 await keys(backend, "")
             with pytest.raises(ModelMissingError):
                 await backend.stat("model.bin")
@@ -125,7 +125,7 @@ class TestS3:
         async with opened(bucket, keyed) as backend:
             with pytest.raises(AccessDenied, match="no permission for the bucket"):
                 await keys(backend, "")
-            with pytest.raises(AccessDenied, match="no permission for the object 'model.bin'"):
+            with pytest.raises(AccessDenied, match="no permission for the object"):
                 await backend.stat("model.bin")
         async with opened(ONE_BUCKET, keyed) as backend:
             assert await keys(backend, "no-such-prefix/") == set()

@@ -1,6 +1,6 @@
 """Backends for the engine's tests: in memory, and watched, held, slowed, broken or poorer than others on demand."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -150,8 +150,8 @@ class Gate:
 class Faults:
     """Fails the next calls of a verb, one error each; to be used as `Watched.before`."""
 
-    def __init__(self, **errors: list[StorageError]) -> None:
-        self._errors = errors
+    def __init__(self, **errors: Iterable[StorageError]) -> None:
+        self._errors = {verb: list(several) for verb, several in errors.items()}
 
     async def __call__(self, verb: str, key: str) -> None:
         if self._errors.get(verb):

@@ -2,13 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import anyio
 import pytest
-from tests.engine.backends import Damaging, Faults, Gate, Watched, transient
-from tests.engine.machine import PART, data, machine, settle, transfers, until
 
 from sealift.backends.local import LocalBackend
 from sealift.engine import Job, Transfer
@@ -21,7 +19,9 @@ from sealift.errors import (
     StorageError,
     TransportError,
 )
-from sealift.types import Event
+from sealift.types import Event, ObjectInfo
+from tests.engine.backends import Damaging, Faults, Gate, Watched, transient
+from tests.engine.machine import PART, data, machine, settle, transfers, until
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +45,7 @@ async def test_transient_failures_are_tried_again(verb: str, body: bytes) -> Non
     if verb == "copy":
         destination = source
     failures: list[StorageError] = [transient("first"), transient("second")]
-    source.before = destination.before = Faults(**{verb: list(failures)})
+    source.before = destination.before = Faults(**{verb: failures})
     events: list[Event] = []
 
     async def listing() -> AsyncGenerator[Transfer]:
@@ -64,9 +64,9 @@ async def test_transient_failures_are_tried_again(verb: str, body: bytes) -> Non
 
 async def test_a_stat_is_tried_again_too() -> None:
     class Terse(Watched):
-        async def list(self, prefix: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
             async for obj in super().list(prefix):
-                yield type(obj)(obj.key, obj.size)
+                yield ObjectInfo(obj.key, obj.size)
 
     source, destination = Terse({"k": SMALL}), Watched()
     source.before = Faults(stat=[transient()])
@@ -155,16 +155,15 @@ async def test_an_abort_that_fails_hides_nothing_and_stops_no_other() -> None:
     source, destination, gate = Watched({"a": LARGE, "b": LARGE}), Watched(), Gate("read")
     source.before = gate
     destination.before = Faults(write=[ServiceError("the disk is full")], abort=[ServiceError("cannot abort")])
-    async with machine() as resources:
-        async with anyio.create_task_group() as group:
-            group.start_soon(_open_when, gate, lambda: len(destination.uploads) == 2)
-            with pytest.raises(ServiceError, match="the disk is full"):
-                await Job(source, destination, resources).run(transfers(source))
+    async with machine() as resources, anyio.create_task_group() as group:
+        group.start_soon(_open_when, gate, lambda: len(destination.uploads) == 2)
+        with pytest.raises(ServiceError, match="the disk is full"):
+            await Job(source, destination, resources).run(transfers(source))
     assert sorted(upload.state for upload in destination.uploads) == ["aborted", "open"]
     assert destination.contents() == {}
 
 
-async def _open_when(gate: Gate, condition) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+async def _open_when(gate: Gate, condition: Callable[[], bool]) -> None:
     await until(condition)
     gate.open()
 

@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.engine.backends import Faults, Gate, Streaming, Watched, transient
-from tests.engine.machine import PART, data, machine, settle, transfers, until
 
 from sealift.engine import Job, Transfer
 from sealift.errors import InvalidConfig, ObjectChanged, TransportError
 from sealift.types import Event, ObjectInfo
+from tests.engine.backends import Faults, Gate, Streaming, Watched, transient
+from tests.engine.machine import PART, data, machine, settle, transfers, until
 
 pytestmark = pytest.mark.anyio
 
@@ -159,7 +160,7 @@ async def test_a_listing_that_fails_ends_the_job_and_keeps_what_has_arrived() ->
     ],
 )
 async def test_an_object_is_asked_for_only_where_the_listing_tells_too_little(
-    size: int, lacks: dict[str, object], checksums: tuple[str, ...], stats: int
+    size: int, lacks: dict[str, Any], checksums: tuple[str, ...], stats: int
 ) -> None:
     class Terse(Watched):
         async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
@@ -177,7 +178,7 @@ async def test_an_object_is_asked_for_only_where_the_listing_tells_too_little(
 
 @pytest.mark.parametrize("lacks", [{"size": None}, {"ranged": False}, {"size": None, "ranged": False, "version": None}])
 @pytest.mark.parametrize("piece", [700, 10_000])
-async def test_streams(lacks: dict[str, object], piece: int) -> None:
+async def test_streams(lacks: dict[str, Any], piece: int) -> None:
     source, destination = Streaming(OBJECTS, piece=piece, **lacks), Watched()
     async with machine(memory=3 * PART) as resources:
         await Job(source, destination, resources).run(transfers(source))

@@ -1,6 +1,8 @@
 """Programs of their own: for what can only be seen from outside a process."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -93,7 +95,7 @@ class Script:
 
     def interrupt(self) -> None:
         """What Ctrl-C does."""
-        self._process.send_signal(2)
+        self._process.send_signal(signal.SIGINT)
 
     def tell(self, text: str = "go") -> None:
         """Send it a line."""
@@ -106,17 +108,21 @@ class Script:
         try:
             out, complaints = self._process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self._kill()
             out, complaints = self._process.communicate()
             raise AssertionError(f"it hangs after {out!r}, {complaints!r}") from None
         return self._process.returncode, out.splitlines(), complaints
+
+    def _kill(self) -> None:
+        """It and its children."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
+        self._kill()
         self._process.communicate()
 
 

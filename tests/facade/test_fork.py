@@ -99,6 +99,7 @@ def test_again_and_again_among_busy_threads(server: FakeS3, here: Path, loop: di
             while not done.is_set():
                 get(f"n/{number}", f"busy {number}")
         threads = [threading.Thread(target=busy, args=(number,)) for number in range(4)]
+        get("small", "first")
         for thread in threads: thread.start()
         say([reap(in_child(lambda: get(f"n/{number}", f"child {number}"))) for number in range(10, 16)])
         done.set()
@@ -106,9 +107,32 @@ def test_again_and_again_among_busy_threads(server: FakeS3, here: Path, loop: di
     """
     assert run(program, here, server, environ=loop) == (0, [str([0] * 6)], "")
     assert files_in(here) == {
+        "first": b"small",
         **{f"busy {number}": OBJECTS[f"n/{number}"] for number in range(4)},
         **{f"child {number}": OBJECTS[f"n/{number}"] for number in range(10, 16)},
     }
+
+
+def test_while_the_engine_starts(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
+    """Another thread is importing what the child needs, too; the fork comes when it has."""
+    program = CHILD + """
+        import sealift.backends.s3
+        importing, forking = threading.Event(), threading.Event()
+        class Slow:
+            def find_spec(self, name, path, target=None):
+                if name == "sealift.client":
+                    importing.set()
+                    forking.wait()
+        sys.meta_path.insert(0, Slow())
+        os.register_at_fork(before=forking.set)
+        thread = threading.Thread(target=lambda: get("small", "parent"))
+        thread.start()
+        importing.wait()
+        say(reap(in_child(lambda: get("other", "child"))))
+        thread.join()
+    """
+    assert run(program, here, server, environ=loop) == (0, ["0"], "")
+    assert files_in(here) == {"parent": b"small", "child": b"other"}
 
 
 def test_a_grandchild(server: FakeS3, here: Path, loop: dict[str, str]) -> None:

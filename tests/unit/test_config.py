@@ -154,7 +154,7 @@ def test_the_choice_of_a_loop() -> None:
 @pytest.mark.parametrize("value", [0, -1])
 def test_limits_are_positive(name: str, value: int) -> None:
     with pytest.raises(InvalidConfig, match=rf"Limits\({name}={value}\) is not positive"):
-        Limits(**{name: value})  # type: ignore[arg-type]
+        Limits(**{name: value})
 
 
 def test_no_minimum_throughput_is_allowed_and_a_negative_one_is_not() -> None:

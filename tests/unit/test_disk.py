@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -61,7 +62,7 @@ async def test_results_and_exceptions(disk: Disk) -> None:
 
 
 async def test_all_of_many_come_back_in_their_places(disk: Disk) -> None:
-    results = await asyncio.gather(*(disk.run(lambda number=number: number) for number in range(500)))
+    results = await asyncio.gather(*(disk.run(partial(int, number)) for number in range(500)))
     assert results == list(range(500))
     assert len(threads()) <= 2
 
@@ -80,7 +81,7 @@ async def test_no_more_threads_than_allowed_and_none_before_they_are_needed(disk
 
 async def test_work_that_arrives_together_runs_together(disk: Disk) -> None:
     await disk.run(lambda: None)
-    await until(lambda: disk._pending == 0)
+    await until(lambda: disk._long.pending == 0)
     barrier = threading.Barrier(2, timeout=PATIENCE)  # passes only if both run at once
     await asyncio.gather(disk.run(barrier.wait), disk.run(barrier.wait))
 

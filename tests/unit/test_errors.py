@@ -104,7 +104,7 @@ def test_the_names_of_the_kserve_api() -> None:
     assert (error.reason, error.status, error.debug_details, str(error)) == ("no", "500", "more", "no (status 500)")
 
 
-FULL = {
+FULL: dict[str, dict[str, Any]] = {
     "StorageError": {
         "hint": "h", "operation": "o", "uri": "u", "status": 503, "code": "c", "retryable": True, "retry_after": 2.5,
     },

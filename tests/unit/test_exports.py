@@ -14,9 +14,9 @@ import sealift
 # The names of the API document that belong here, and the verbs of its classes.
 DOCUMENTED = {
     "AZURE_URI_FORMAT", "AzureConfig", "GCSConfig", "GCS_URI_FORMAT", "HF_URI_FORMAT", "HTTP_URI_FORMAT",
-    "InferenceError", "InvalidInput", "LOCAL_URI_FORMAT", "LocalPath", "ModelMissingError", "ModelNotFound", "ObjectList",
-    "PVC_URI_FORMAT", "S3Config", "S3_URI_FORMAT", "SUPPORTED_PROTOCOLS", "Storage", "StorageConfig", "StorageError",
-    "StorageMetadata", "StorageOperations", "StorageURI",
+    "InferenceError", "InvalidInput", "LOCAL_URI_FORMAT", "LocalPath", "ModelMissingError", "ModelNotFound",
+    "ObjectList", "PVC_URI_FORMAT", "S3Config", "S3_URI_FORMAT", "SUPPORTED_PROTOCOLS", "Storage", "StorageConfig",
+    "StorageError", "StorageMetadata", "StorageOperations", "StorageURI",
 }  # fmt: skip
 VERBS = {
     "Storage": {"download", "is_local", "get_storage_spec"},

@@ -224,8 +224,8 @@ def encoded(digest: str) -> str:
         ({"x_amz_checksum_new": "AAAA"}, {}),
     ],
 )
-def test_checksums_of_whole_objects(headers: dict[str, str], found: dict[str, str]) -> None:
-    assert replies.checksums(response(200, **headers).header) == found
+def test_checksums_of_whole_objects(headers: dict[str, Any], found: dict[str, str]) -> None:
+    assert replies.checksums(response(200, **headers)) == found
 
 
 def test_the_head_of_an_object() -> None:

@@ -39,7 +39,7 @@ def botocores(
     signer = auth.S3SigV4Auth(
         BotocoreCredentials(credentials.access_key, credentials.secret_key, credentials.token), "s3", region
     )
-    with mock.patch.object(auth, "get_current_datetime", lambda *_, **__: now.replace(tzinfo=None)):
+    with mock.patch.object(auth, "get_current_datetime", return_value=now.replace(tzinfo=None)):
         signer.add_auth(request)
     return {name.lower(): value for name, value in request.headers.items()}
 
@@ -87,11 +87,12 @@ def test_the_example_of_the_documentation() -> None:
         service="s3",
         now=datetime(2013, 5, 24, tzinfo=UTC),
     )
-    assert headers[-1] == (
-        "authorization",
+    name, value = headers[-1]
+    assert name == "authorization"
+    assert value == (
         "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, "
         "SignedHeaders=host;range;x-amz-content-sha256;x-amz-date, "
-        "Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41",
+        "Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
     )
 
 

@@ -1,6 +1,7 @@
 """The grammar of storage URIs."""
 
-import os
+import contextlib
+import traceback
 from typing import Any
 
 import pytest
@@ -17,8 +18,8 @@ ARN = "arn:aws:s3:us-west-2:123456789012:accesspoint/models"
 # Keys that a URI decoder would damage.
 VERBATIM = [
     "a?b", "a?versionId=3", "a#b", "a%20b", "a%2Fb", "100%", "a+b", "with space", " leading", "trailing ", "ünï/コ.bin",
-    "\N{GRINNING FACE}", "e\u0301", "a//b", "/leading", "//twice", "a/", "a/./b", "a/../b", "..", "~user", "back\\slash",
-    "a:b", "user:word@host/x", "new\nline", "s3://other/key",
+    "\N{GRINNING FACE}", "e\u0301", "a//b", "/leading", "//twice", "a/", "a/./b", "a/../b", "..", "~user",
+    "back\\slash", "a:b", "user:word@host/x", "new\nline", "s3://other/key",
 ]  # fmt: skip
 
 
@@ -118,7 +119,7 @@ def test_paths_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -
     here = str(tmp_path).lstrip("/")
     assert parse("model.bin").key == f"{here}/model.bin"
     assert parse("./models/").key == f"{here}/models/"
-    assert parse("../x").key == os.path.dirname(here) + "/x"
+    assert parse("../x").key == f"{str(tmp_path.parent).lstrip('/')}/x"
     assert parse("~/model").key == f"{here}/home/model"
     assert parse("C:model").key == f"{here}/C:model"
 
@@ -177,12 +178,8 @@ def test_a_blob_is_what_its_url_says(key: str) -> None:
 
 @given(st.text(max_size=30) | st.text(alphabet="s3hftp:/@?#.%a[]\0 ", max_size=30))
 def test_any_text_is_a_location_or_an_invalid_uri(text: str) -> None:
-    try:
-        place = parse(text)
-    except InvalidURI as error:
-        assert str(error)
-    else:
-        assert place.scheme in SUPPORTED_PROTOCOLS
+    with contextlib.suppress(InvalidURI):
+        assert parse(text).scheme in SUPPORTED_PROTOCOLS
 
 
 @pytest.mark.parametrize(
@@ -212,8 +209,9 @@ def test_storage_spec(text: str, spec: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("text", "local"),
     [
-        ("/a", True), ("a", True), ("file:///a", True), ("pvc://claim/a", True), ("s3://b/k", False), ("gs://b/k", False),
-        ("azure://box/k", False), ("http://h/k", False), ("https://h/k", False), ("hf://o/n", False),
+        ("/a", True), ("a", True), ("file:///a", True), ("pvc://claim/a", True), ("s3://b/k", False),
+        ("gs://b/k", False), ("azure://box/k", False), ("http://h/k", False), ("https://h/k", False),
+        ("hf://o/n", False),
     ],
 )  # fmt: skip
 def test_is_local(text: str, local: bool) -> None:
@@ -302,13 +300,10 @@ def test_no_secret_is_shown(text: str) -> None:
     try:
         place = parse(text)
     except InvalidURI as error:
-        shown = [str(error), repr(error), str(error.uri), str(error.hint)]
-        assert error.__cause__ is None
-        assert error.__suppress_context__ or error.__context__ is None
+        shown = "".join(traceback.format_exception(error)) + f"{error!r} {error.uri} {error.hint} {error.__cause__}"
     else:
-        shown = [str(place), repr(place)]
-        assert SECRET in place.query
-    assert not any(SECRET in text for text in shown)
+        shown = f"{place} {place!r}"
+    assert SECRET not in shown
 
 
 def test_the_pieces_of_a_location() -> None:

@@ -32,6 +32,9 @@ T = TypeVar("T")
 
 # A copy inside the kernel cannot be interrupted: this much of it at once, so that a cancelled call ends soon.
 _COPY_STEP = 256 * MiB
+# Writing fewer bytes is short work: it mostly waits for the interpreter's lock, not for the disk.
+_LONG = MiB
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
 async def open(location: Location, config: StorageConfig | None, resources: Resources) -> "LocalBackend":  # noqa: A001, ARG001 - the contract's
@@ -46,15 +49,17 @@ class LocalBackend:
         root: The directory; it need not exist yet.
         disk: Threads for the blocking work.
         state: Directory for temporary files, on the same file system. None: `.sealift` in `root`.
+        staged: Nobody looks at `root` before the caller publishes it as a whole: a file may be written in its place.
     """
 
-    def __init__(self, root: str, disk: Disk, *, state: str | None = None) -> None:
+    def __init__(self, root: str, disk: Disk, *, state: str | None = None, staged: bool = False) -> None:
         self.capabilities = Capabilities(server_copy=True, max_part=1 << 62, max_parts=100_000)
         self.root = root
         self.location = Location("file", "/", root.strip("/"))
         self.service: Hashable = "file"
         self._disk = disk
         self._state = state or os.path.join(root, STATE_DIRECTORY)
+        self._staged = staged
         self._made: set[str] = set()
         self._token = secrets.token_hex(8)
         self._count = itertools.count()
@@ -69,9 +74,9 @@ class LocalBackend:
             raise UnsafeKey(f"the key {key!r} would leave {self.root}")
         return os.path.join(self.root, key)
 
-    async def _run(self, function: Callable[[], T], *, reading: str | None = None) -> T:
+    async def _run(self, function: Callable[[], T], *, reading: str | None = None, short: bool = False) -> T:
         with _as_storage_error(reading):
-            return await self._disk.run(function)
+            return await self._disk.run(function, short=short)
 
     async def stat(self, key: str) -> ObjectInfo:
         path = self.path(key)
@@ -126,14 +131,14 @@ class LocalBackend:
 
         def write() -> os.stat_result:
             try:
-                upload.create()
+                upload.create(temporary=not self._staged)
                 upload.write(0, data)
                 return upload.publish()
             except BaseException:
                 upload.remove()
                 raise
 
-        return _info(key, await self._run(write))
+        return _info(key, await self._run(write, short=len(data) < _LONG))
 
     async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> "_LocalUpload":
         upload = _LocalUpload(self, key, size)
@@ -174,7 +179,7 @@ class LocalBackend:
     def make_directory(self, path: str) -> None:
         """Blocking: make a directory and its parents, once."""
         if path not in self._made:
-            os.makedirs(path, exist_ok=True)
+            _make_directories(path)
             self._made.add(path)
 
     def create_temporary(self) -> tuple[str, int]:
@@ -182,9 +187,9 @@ class LocalBackend:
         path = f"{self._state}/{self._token}-{next(self._count)}.part"
         for _ in range(8):
             try:
-                return path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+                return path, os.open(path, _CREATE, 0o666)
             except FileNotFoundError:  # not there yet, or another process has removed it when it was empty
-                os.makedirs(self._state, exist_ok=True)
+                _make_directories(self._state)
         raise LocalIOError(f"the directory {self._state} vanishes again and again")
 
     async def run(self, function: Callable[[], T]) -> T:
@@ -207,9 +212,12 @@ class _LocalUpload:
         self._descriptor = -1
         self._writing = anyio.Lock()
 
-    def create(self) -> None:
+    def create(self, *, temporary: bool = True) -> None:
         self._backend.make_directory(os.path.dirname(self._path))
-        self._temporary, self._descriptor = self._backend.create_temporary()
+        if temporary:
+            self._temporary, self._descriptor = self._backend.create_temporary()
+        else:
+            self._temporary, self._descriptor = self._path, os.open(self._path, _CREATE, 0o666)
         if self._size is not None and self._size >= MiB:
             # posix_fallocate would write every block where the file system lacks it, so ask for room and set the size.
             room = os.fstatvfs(self._descriptor)
@@ -246,7 +254,8 @@ class _LocalUpload:
         status = os.fstat(self._descriptor)
         os.close(self._descriptor)
         self._descriptor = -1
-        os.replace(self._temporary, self._path)
+        if self._temporary != self._path:
+            os.replace(self._temporary, self._path)
         self._temporary = None
         return status
 
@@ -284,6 +293,14 @@ class _LocalReader:
             await self._backend.read_range(self._obj, self._position, view[:count])
             self._position += count
         return count
+
+
+def _make_directories(path: str) -> None:
+    """`os.makedirs`, while others remove an empty dot directory between any two of its steps."""
+    for _ in range(8):
+        with suppress(FileExistsError, FileNotFoundError):
+            return os.makedirs(path, exist_ok=True)
+    return os.makedirs(path, exist_ok=True)
 
 
 def _stat_file(path: str) -> os.stat_result:

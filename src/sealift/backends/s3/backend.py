@@ -143,7 +143,7 @@ class S3Backend:
         size = check_range(reply, start, len(into))
         if obj.size is not None and size is not None and size != obj.size:
             raise ObjectChanged(f"the object {obj.key!r} has another size than before")
-        return Head(version, size, replies.checksums(reply.header) if whole else {})
+        return Head(version, size, replies.checksums(reply) if whole else {})
 
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:

@@ -40,19 +40,23 @@ def quoted(tag: str | None) -> str | None:
     return tag if not tag or tag.endswith('"') else f'"{tag}"'
 
 
-def checksums(header: Callable[[str], str | None]) -> dict[str, str]:
+def checksums(reply: Response) -> dict[str, str]:
     """The whole-object checksums in a reply.
 
     Composite ones ("…-3", checksums of checksums) compare with nothing and are left out; and since some services tell
     them as if they were not, those of a multipart object count only where the service says what they are.
     """
-    multipart = "-" in (header("etag") or "")
-    if header("x-amz-checksum-type") != "FULL_OBJECT" if multipart else header("x-amz-checksum-type") == "COMPOSITE":
+    told = {
+        name.removeprefix(b"x-amz-checksum-").decode("latin-1"): value.decode("latin-1")
+        for name, value in reply.headers
+        if name.startswith(b"x-amz-checksum-")
+    }
+    kind = told.pop("type", None)
+    if not told or kind == "COMPOSITE" or (kind != "FULL_OBJECT" and "-" in (reply.header("etag") or "")):
         return {}
     found = {}
-    for name in CHECKSUMS:
-        text = header(f"x-amz-checksum-{name}")
-        if text and "-" not in text:
+    for name, text in told.items():
+        if name in CHECKSUMS and "-" not in text:
             try:
                 found[name] = base64.b64decode(text, validate=True).hex()
             except binascii.Error:
@@ -71,7 +75,7 @@ def object_info(key: str, reply: Response) -> ObjectInfo:
         modified=parsedate_to_datetime(modified) if modified else None,
         etag=tag,
         content_type=reply.header("content-type"),
-        checksums=checksums(reply.header),
+        checksums=checksums(reply),
         metadata={
             name.decode("latin-1").removeprefix("x-amz-meta-"): value.decode("latin-1")
             for name, value in reply.headers

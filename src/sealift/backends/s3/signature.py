@@ -76,17 +76,18 @@ def sign(
     request = f"{method}\n{path}\n{query}\n{lines}\n{names}\n{payload}"
     scope = f"{moment[:8]}/{region}/{service}/aws4_request"
     text = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-    key = _signing_key(credentials.secret_key, moment[:8], region, service)
-    signature = hmac.digest(key, text.encode(), "sha256").hex()
+    # A copy of a keyed HMAC: hmac.digest would let go of the interpreter's lock, and the disk threads would take it.
+    mac = _signing_key(credentials.secret_key, moment[:8], region, service).copy()
+    mac.update(text.encode())
     authorization = (
-        f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
+        f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, SignedHeaders={names}, Signature={mac.hexdigest()}"
     )
     return [*signed, ("authorization", authorization)]
 
 
 @lru_cache(maxsize=64)
-def _signing_key(secret: str, day: str, region: str, service: str) -> bytes:
+def _signing_key(secret: str, day: str, region: str, service: str) -> hmac.HMAC:
     key = f"AWS4{secret}".encode()
     for step in (day, region, service, "aws4_request"):
         key = hmac.digest(key, step.encode(), "sha256")
-    return key
+    return hmac.new(key, digestmod="sha256")
