@@ -146,6 +146,8 @@ class Disk:
                 job.ended.set_result(None)
             elif job.future.done():
                 continue  # cancelled before it began, or between the function's end and now
+            elif isinstance(job.error, StopIteration):  # no future takes one
+                job.future.set_exception(RuntimeError(f"a function of the disk threads raised {job.error!r}"))
             elif job.error is not None:
                 job.future.set_exception(job.error)
             else:

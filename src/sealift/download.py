@@ -162,8 +162,8 @@ def _finish(target: LocalBackend, directories: Iterable[str], final: str) -> Non
     except OSError:
         # Somebody else, perhaps another download of the same, made it meanwhile: bring the files in one by one.
         for directory, _, names in os.walk(root):
-            target = os.path.join(final, os.path.relpath(directory, root))
-            os.makedirs(target, exist_ok=True)
+            there = os.path.join(final, os.path.relpath(directory, root))
+            os.makedirs(there, exist_ok=True)
             for name in names:
-                os.replace(os.path.join(directory, name), os.path.join(target, name))
+                os.replace(os.path.join(directory, name), os.path.join(there, name))
         shutil.rmtree(root)

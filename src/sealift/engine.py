@@ -277,6 +277,7 @@ class Job:
                 self._emit("progress", transfer, count)
         except StorageError:
             if upload is not None:  # the next attempt starts from the beginning
+                self._emit("progress", transfer, -done)
                 with suppress(StorageError):
                     await upload.abort()
                     del self._open[id(upload)]

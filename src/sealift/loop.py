@@ -20,7 +20,7 @@ def loop_factory(environ: Mapping[str, str]) -> "Callable[[], asyncio.AbstractEv
     if wants_uvloop(environ):
         try:
             import uvloop  # noqa: PLC0415 - an extra
-        except ImportError:
+        except (ImportError, RuntimeError):  # the latter once the main thread has ended: it cannot be loaded any more
             return None
         factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
         return factory

@@ -118,7 +118,9 @@ class Memory:
 
     def _take_idle(self, size: int) -> bytearray:
         """The smallest idle buffer that fits without wasting budget, or a new one in place of idle ones."""
-        fitting = [buffer for buffer in self._idle if size <= len(buffer) <= min(2 * size, self.limit - self._lent)]
+        room = min(2 * size, self.limit - self._lent)
+        # The last one that came back first: it may still be in the processor's cache.
+        fitting = [buffer for buffer in reversed(self._idle) if size <= len(buffer) <= room]
         if fitting and size >= _REUSE_FROM:
             best = min(fitting, key=len)
             self._idle = [buffer for buffer in self._idle if buffer is not best]

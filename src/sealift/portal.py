@@ -36,16 +36,11 @@ class Portal(Generic[R]):
 
     def __init__(self, open_resource: Callable[[], AbstractAsyncContextManager[R]]) -> None:
         self._open_resource = open_resource
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._session: _Session[R] | None = None
         self._exiting = False
         self._left_behind: list[object] = []
-        # Not while a thread is being started: a child could never import what that thread is importing then.
-        os.register_at_fork(
-            before=lambda: self._lock.acquire(),  # the lock of that moment
-            after_in_parent=lambda: self._lock.release(),
-            after_in_child=self._start_afresh,
-        )
+        os.register_at_fork(after_in_child=self._start_afresh)
 
     def call(self, function: Callable[[R], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine there and wait for its result.
@@ -82,12 +77,12 @@ class Portal(Generic[R]):
             session.close()
 
     def _start_afresh(self) -> None:
-        """In a forked child, where the thread is gone.
+        """In a forked child, where the thread is gone and the lock may be held by nobody who could release it.
 
         The parent's objects are kept, untouched: a finalizer could close what the parent still uses.
         """
         self._left_behind += [self._lock, self._session]
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._session = None
 
 
@@ -136,6 +131,8 @@ class _Session(Generic[R]):
         self._stop: asyncio.Event | None = None
         self._resource: R
         self._running: set[_Call[R, Any]] = set()
+        self._drained = threading.Event()
+        self._abandoned = False
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="sealift", daemon=True)
         try:
@@ -157,6 +154,7 @@ class _Session(Generic[R]):
         finally:
             self._loop = None
             self._ready.set()
+            self._drained.set()
             for call in list(self._running):
                 call.fail(ClosedError(f"the engine's thread has ended: {self._failure!r}"))
 
@@ -171,6 +169,7 @@ class _Session(Generic[R]):
             running = [call.task for call in self._running if call.task is not None]
             if running:
                 await asyncio.wait(running)
+            self._drained.set()
 
     def begin(self, call: _Call[R, T]) -> None:
         """Start a call; from another thread."""
@@ -188,10 +187,16 @@ class _Session(Generic[R]):
 
     def cancel(self, call: _Call[R, T]) -> None:
         """Cancel a call unless it has ended, and wait for its end; from another thread."""
-        if call.ended.is_set() or self._loop is None:
+        loop = self._loop
+        if call.ended.is_set() or loop is None:
             return
-        self._loop.call_soon_threadsafe(self._cancel, call)
-        call.ended.wait()
+        try:
+            loop.call_soon_threadsafe(self._cancel, call)
+            call.ended.wait()
+        except BaseException:  # one more interrupt: its cleanup hangs, and then the interpreter's exit must not
+            self._abandoned = True
+            loop.call_soon_threadsafe(self._running.discard, call)
+            raise
 
     @staticmethod
     def _cancel(call: _Call[R, T]) -> None:
@@ -202,4 +207,6 @@ class _Session(Generic[R]):
         """End the thread after the running calls; from another thread."""
         if self._loop is not None and self._stop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
+        self._drained.wait()
+        if not self._abandoned:
+            self._thread.join()

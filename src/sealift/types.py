@@ -148,7 +148,8 @@ class Event:
         kind: "listed" (an object was found), "progress" (bytes have been stored), "object" (an object is complete and
             verified), "retry" (a request failed and will be sent again).
         key: The object's key.
-        size: Bytes: of the object for "listed" and "object" (0 where unknown), newly stored ones for "progress".
+        size: Bytes: of the object for "listed" and "object" (0 where unknown), newly stored ones for "progress"
+            (less than 0 where a body that can only be read in order is begun again).
         verified: For "object": the checksum that was compared, or "size-only".
         error: For "retry": what failed.
         delay: For "retry": seconds until the next attempt.

@@ -5,9 +5,8 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.services.s3 import Keys, S3Service
-
 from sealift import S3Config
+from tests.services.s3 import Keys, S3Service
 
 
 def config_of(service: S3Service, keys: Keys | None = None) -> S3Config:

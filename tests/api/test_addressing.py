@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api.helpers import files_in
-from tests.api.servers import HOST, SECRET, Asked, FakeS3, Reply, elsewhere, pattern
 
 from sealift import AsyncStorage, Limits, S3Config, ServiceError
 from sealift.types import MiB
+from tests.api.helpers import files_in
+from tests.api.servers import HOST, SECRET, Asked, FakeS3, Reply, elsewhere, pattern
 
 pytestmark = pytest.mark.anyio
 
@@ -60,9 +60,7 @@ async def test_the_configuration_file_may_say_virtual(
 ) -> None:
     with FakeS3(OBJECTS) as server:
         file = bare_environment / "config"
-        file.write_text(
-            f"[default]\nendpoint_url = http://s3.test:{server.port}\ns3 =\n  addressing_style = virtual\n"
-        )
+        file.write_text(f"[default]\nendpoint_url = http://s3.test:{server.port}\ns3 =\n  addressing_style = virtual\n")
         monkeypatch.setenv("AWS_CONFIG_FILE", str(file))
         await AsyncStorage().download("s3://models/a/z", tmp_path / "z", S3Config("A", SECRET))
     assert files_in(tmp_path) == {"z": b"z"}

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from sealift import AccessDenied, AsyncStorage, InvalidConfig, S3Config, StorageError
 from tests.api.helpers import config_of, shows
 from tests.api.servers import SECRET, Asked, FakeS3
 from tests.services.s3 import PUBLIC_BUCKET, MakeBucket, S3Service, put_objects
-
-from sealift import AccessDenied, AsyncStorage, InvalidConfig, S3Config, StorageError
 
 pytestmark = pytest.mark.anyio
 
@@ -84,9 +84,9 @@ async def test_this_process_s_environment(
 async def test_a_session_token_and_a_region_in_the_environment(fake: FakeS3, tmp_path: Path) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "ASIATEMP", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_ENDPOINT_URL": fake.endpoint}
     regions = [({}, "us-east-1"), ({"AWS_DEFAULT_REGION": "a-1"}, "a-1"), ({"AWS_REGION": "b-2"}, "b-2")]
-    for environ, region in regions:
+    for more, region in regions:
         fake.asked.clear()
-        environ = {**keys, **environ, "AWS_SESSION_TOKEN": "the token"}
+        environ = {**keys, **more, "AWS_SESSION_TOKEN": "the token"}
         assert await fetch(AsyncStorage(environ=environ), "s3://models/m", tmp_path) == b"fake"
         assert {asked.region for asked in fake.asked} == {region}
         assert {asked.headers["x-amz-security-token"] for asked in fake.asked} == {"the token"}

@@ -5,13 +5,13 @@ import tempfile
 from pathlib import Path, PurePath
 
 import pytest
-from tests.api.helpers import all_in, config_of, files_in
-from tests.api.servers import pattern
-from tests.services.s3 import MakeBucket, S3Service, new_bucket, put_objects
 
 from sealift import AsyncStorage, Event, Limits, LocalIOError, ModelMissingError, S3Config
 from sealift.errors import InvalidConfig
 from sealift.types import MiB
+from tests.api.helpers import all_in, config_of, files_in
+from tests.api.servers import pattern
+from tests.services.s3 import MakeBucket, S3Service, new_bucket, put_objects
 
 pytestmark = pytest.mark.anyio
 
@@ -121,9 +121,7 @@ async def test_a_failure_leaves_no_temporary_directory(
 @pytest.mark.parametrize("service", SERVICES, indirect=True)
 async def test_an_empty_object_is_a_file(bucket: str, config: S3Config, tmp_path: Path) -> None:
     events: list[Event] = []
-    await AsyncStorage().download(
-        f"s3://{bucket}/models/foo/empty", tmp_path / "empty", config, on_event=events.append
-    )
+    await AsyncStorage().download(f"s3://{bucket}/models/foo/empty", tmp_path / "empty", config, on_event=events.append)
     assert files_in(tmp_path) == {"empty": b""}
     assert [(event.kind, event.size) for event in events] == [("listed", 0), ("object", 0)]
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from blockbuster import BlockBuster
-from tests.api.helpers import all_in, config_of, files_in
-from tests.api.servers import FakeS3, pattern
-from tests.services.s3 import MakeBucket, S3Service, new_bucket, put_objects
 
 from sealift import AsyncStorage, Event, Limits, LocalIOError, ModelMissingError, S3Config, StorageError
 from sealift.types import MiB
+from tests.api.helpers import all_in, config_of, files_in
+from tests.api.servers import FakeS3, pattern
+from tests.services.s3 import MakeBucket, S3Service, new_bucket, put_objects
 
 pytestmark = pytest.mark.anyio
 
@@ -52,9 +52,7 @@ def config(service: S3Service) -> S3Config:
 @pytest.mark.parametrize("service", SERVICES, indirect=True)
 @pytest.mark.parametrize("slash", ["", "/"])
 @pytest.mark.parametrize("dest_slash", ["", "/"])
-async def test_into_a_new_directory(
-    bucket: str, config: S3Config, tmp_path: Path, slash: str, dest_slash: str
-) -> None:
+async def test_into_a_new_directory(bucket: str, config: S3Config, tmp_path: Path, slash: str, dest_slash: str) -> None:
     dest = f"{tmp_path}/some/where/foo{dest_slash}"
     path = await AsyncStorage().download(f"s3://{bucket}/models/foo{slash}", dest, config)
     assert path == dest
@@ -93,9 +91,7 @@ async def test_a_whole_bucket(bucket: str, config: S3Config, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("service", SERVICES, indirect=True)
-async def test_nothing_there(
-    service: S3Service, make_bucket: MakeBucket, config: S3Config, tmp_path: Path
-) -> None:
+async def test_nothing_there(service: S3Service, make_bucket: MakeBucket, config: S3Config, tmp_path: Path) -> None:
     bucket = make_bucket(service)
     async with AsyncStorage() as storage:
         for key in ("", "/", "/models/none", "/models/none/"):
@@ -157,7 +153,9 @@ async def test_patterns(
         f"s3://{bucket}/models/foo", dest, config, allow_patterns=allow, ignore_patterns=ignore
     )
     if expected is None:
-        with pytest.raises(ModelMissingError, match=rf"patterns let none of {len(TREE)} objects under 'models/foo/' through"):
+        with pytest.raises(
+            ModelMissingError, match=rf"patterns let none of {len(TREE)} objects under 'models/foo/' through"
+        ):
             await call
         assert all_in(tmp_path) == set()
     else:
@@ -263,9 +261,7 @@ async def test_many_small_objects(rclone_s3: S3Service, make_bucket: MakeBucket,
     assert len([event for event in events if event.kind == "object"]) == 1500
 
 
-async def test_large_and_small_objects_together(
-    seaweedfs: S3Service, make_bucket: MakeBucket, tmp_path: Path
-) -> None:
+async def test_large_and_small_objects_together(seaweedfs: S3Service, make_bucket: MakeBucket, tmp_path: Path) -> None:
     bucket = make_bucket(seaweedfs)
     objects = {"large": pattern(9 * MiB), "empty": b"", **{f"s/{number}": b"%d" % number for number in range(30)}}
     put_objects(seaweedfs, bucket, {f"m/{path}": data for path, data in objects.items()})

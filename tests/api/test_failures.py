@@ -11,9 +11,6 @@ from typing import Any
 
 import pytest
 import trustme
-from tests.api.helpers import all_in, config_of, files_in, shows
-from tests.api.servers import HOST, SECRET, Asked, FakeS3, Reply, failure, pattern
-from tests.services.s3 import Keys, S3Service, new_bucket, put_objects
 
 from sealift import (
     AccessDenied,
@@ -33,6 +30,9 @@ from sealift import (
 )
 from sealift.demo.seaweedfs import free_ports
 from sealift.types import MiB
+from tests.api.helpers import all_in, config_of, files_in, shows
+from tests.api.servers import HOST, SECRET, Asked, FakeS3, Reply, failure, pattern
+from tests.services.s3 import Keys, S3Service, new_bucket, put_objects
 
 pytestmark = pytest.mark.anyio
 
@@ -128,7 +128,9 @@ def refusing(methods: dict[str, int]) -> Any:
 
     def instead(asked: Asked) -> Reply | None:
         kind = "LIST" if "list-type=2" in asked.target else asked.method
-        return failure(methods[kind], "AccessDenied" if methods[kind] == 403 else "NoSuchKey") if kind in methods else None
+        return (
+            failure(methods[kind], "AccessDenied" if methods[kind] == 403 else "NoSuchKey") if kind in methods else None
+        )
 
     return instead
 
@@ -338,6 +340,7 @@ async def test_what_the_system_says_is_passed_on(
     seaweedfs: S3Service, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, key: str
 ) -> None:
     """Beside the real ones in `test_disk_trouble`: the message has the system's words, and the file's path."""
+
     def refuse(*args: Any) -> int:
         raise OSError(number, os.strerror(number))
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from tests.api.helpers import all_in, config_of, files_in
-from tests.services.s3 import ODD_KEYS, PATHLIKE_KEYS, MakeBucket, S3Service, new_bucket, put_objects
 
 from sealift import AsyncStorage, S3Config, UnsafeKey
+from tests.api.helpers import all_in, config_of, files_in
+from tests.services.s3 import ODD_KEYS, PATHLIKE_KEYS, MakeBucket, S3Service, new_bucket, put_objects
 
 pytestmark = pytest.mark.anyio
 
@@ -120,7 +120,7 @@ async def test_keys_that_collide_are_refused(
     moto: S3Service, make_bucket: MakeBucket, tmp_path: Path, keys: tuple[str, str]
 ) -> None:
     bucket = make_bucket(moto)
-    put_objects(moto, bucket, {key: b"x" for key in keys})
+    put_objects(moto, bucket, dict.fromkeys(keys, b"x"))
     with pytest.raises(UnsafeKey) as caught:
         await AsyncStorage().download(f"s3://{bucket}/p", tmp_path / "dest", config_of(moto))
     assert repr(keys[0]) in str(caught.value)

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.api.helpers import all_in, config_of, files_in, open_files
-from tests.api.servers import FakeS3, pattern
-from tests.services.s3 import MakeBucket, S3Service, put_objects
 
 from sealift import AsyncStorage, ClosedError, Event, Limits, ModelMissingError
 from sealift.types import MiB
+from tests.api.helpers import all_in, config_of, files_in, open_files
+from tests.api.servers import FakeS3, pattern
+from tests.services.s3 import MakeBucket, S3Service, put_objects
 
 pytestmark = pytest.mark.anyio
 
@@ -146,9 +146,7 @@ async def test_another_loop(tmp_path: Path) -> None:
         error = await asyncio.to_thread(elsewhere)
         await storage.download("s3://b/m", tmp_path / "o", server.config)
     assert isinstance(error, ClosedError)
-    assert str(error) == (
-        "download s3://b/m: this AsyncStorage belongs to another event loop (make one for each loop)"
-    )
+    assert str(error) == ("download s3://b/m: this AsyncStorage belongs to another event loop (make one for each loop)")
     assert files_in(tmp_path) == {"m": b"m", "o": b"m"}
 
 

@@ -5,11 +5,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from tests.api.helpers import all_in, files_in
-from tests.api.servers import pattern
 
 from sealift import AsyncStorage, LocalIOError, ModelMissingError, S3Config, Storage, StorageOperations
 from sealift.types import MiB
+from tests.api.helpers import all_in, files_in
+from tests.api.servers import pattern
 
 pytestmark = pytest.mark.anyio
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from awscrt import checksums
-from tests.api.helpers import config_of
-from tests.services.s3 import MakeBucket, S3Service, client, new_bucket, put_objects
 
 from sealift import AsyncStorage, ModelMissingError, S3Config, StorageOperations
+from tests.api.helpers import config_of
+from tests.services.s3 import MakeBucket, S3Service, client, new_bucket, put_objects
 
 pytestmark = pytest.mark.anyio
 

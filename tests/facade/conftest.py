@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from blockbuster import BlockBuster
-from tests.api.conftest import bare_environment, what_may_block
-from tests.api.servers import FakeS3, pattern
 
 from sealift.types import MiB
+from tests.api.conftest import bare_environment, what_may_block
+from tests.api.servers import FakeS3, pattern
 
 __all__ = ["bare_environment", "what_may_block"]
 

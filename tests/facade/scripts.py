@@ -57,7 +57,11 @@ class Script:
         environ: Mapping[str, str] | None = None,
         command: Sequence[str] = (),
     ) -> None:
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TMPDIR", "SEALIFT_LOOP") if name in os.environ}
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "LANG", "LC_ALL", "TMPDIR", "SEALIFT_LOOP")
+            if name in os.environ
+        }
         self._process = subprocess.Popen(
             [*command, sys.executable, "-W", "always::ResourceWarning", "-c", PREAMBLE + textwrap.dedent(program)],
             stdin=subprocess.PIPE,

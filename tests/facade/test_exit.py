@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from tests.api.helpers import all_in, files_in
 from tests.api.servers import FakeS3
 from tests.facade.conftest import OBJECTS
@@ -20,7 +21,9 @@ WATCH = """
 
 @pytest.mark.parametrize("daemon", [False, True])
 def test_a_running_call_finishes(server: FakeS3, here: Path, loop: dict[str, str], daemon: bool) -> None:
-    program = WATCH + f"""
+    program = (
+        WATCH
+        + f"""
         def told(event):
             if event.kind == "listed":
                 say("under way")
@@ -30,6 +33,7 @@ def test_a_running_call_finishes(server: FakeS3, here: Path, loop: dict[str, str
         sys.stdin.readline()
         threading.Thread(target=watch, daemon=True).start()
     """
+    )
     with Script(program, here, server, environ=loop) as script:
         script.until("under way")
         assert server.stalled.wait(30)
@@ -42,9 +46,7 @@ def test_a_running_call_finishes(server: FakeS3, here: Path, loop: dict[str, str
     assert all_in(here) == {"stalled"}
 
 
-def test_a_thread_that_begins_after_the_main_one_has_ended(
-    server: FakeS3, here: Path, loop: dict[str, str]
-) -> None:
+def test_a_thread_that_begins_after_the_main_one_has_ended(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
     program = """
         def late():
             threading.main_thread().join()
@@ -57,9 +59,7 @@ def test_a_thread_that_begins_after_the_main_one_has_ended(
 
 
 @pytest.mark.parametrize("registered", ["before the first call", "after the first call", "without a first call"])
-def test_a_call_from_an_exit_handler(
-    server: FakeS3, here: Path, loop: dict[str, str], registered: str
-) -> None:
+def test_a_call_from_an_exit_handler(server: FakeS3, here: Path, loop: dict[str, str], registered: str) -> None:
     """Refused, whichever side of sealift's own handler it runs on."""
     program = f"""
         import atexit, time
@@ -130,7 +130,9 @@ def test_the_status_is_the_program_s(
 
 
 def test_a_call_that_fails_while_the_program_ends(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
-    program = WATCH + """
+    program = (
+        WATCH
+        + """
         def told(event):
             if event.kind == "listed":
                 say("under way")
@@ -143,6 +145,7 @@ def test_a_call_that_fails_while_the_program_ends(server: FakeS3, here: Path, lo
         sys.stdin.readline()
         threading.Thread(target=watch, daemon=True).start()
     """
+    )
     with Script(program, here, server, environ=loop) as script:
         script.until("under way")
         assert server.stalled.wait(30)

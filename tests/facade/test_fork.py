@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from tests.api.helpers import files_in
 from tests.api.servers import FakeS3
 from tests.facade.conftest import OBJECTS
@@ -30,13 +31,16 @@ CHILD = """
 
 
 def test_a_parent_that_has_used_it(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
-    program = CHILD + """
+    program = (
+        CHILD
+        + """
         get("small", "before")
         pid = in_child(lambda: (get("other", "in child"), get("p", "prefix in child")))
         get("other", "beside")
         say(reap(pid))
         get("small", "after")
     """
+    )
     assert run(program, here, server, environ=loop) == (0, ["0"], "")
     assert files_in(here) == {
         "before": b"small",
@@ -49,17 +53,22 @@ def test_a_parent_that_has_used_it(server: FakeS3, here: Path, loop: dict[str, s
 
 
 def test_a_parent_that_has_not(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
-    program = CHILD + """
+    program = (
+        CHILD
+        + """
         say(reap(in_child(lambda: get("small", "child"))))
         get("other", "parent")
     """
+    )
     assert run(program, here, server, environ=loop) == (0, ["0"], "")
     assert files_in(here) == {"child": b"small", "parent": b"other"}
 
 
 def test_while_a_download_is_under_way(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
     """In another thread of the parent; the child does not disturb it, and has none of it."""
-    program = CHILD + """
+    program = (
+        CHILD
+        + """
         started = threading.Event()
         def told(event):
             if event.kind == "listed":
@@ -75,6 +84,7 @@ def test_while_a_download_is_under_way(server: FakeS3, here: Path, loop: dict[st
         thread.join()
         get("small", "after")
     """
+    )
     with Script(program, here, server, environ=loop) as script:
         script.until("under way")
         assert server.stalled.wait(30)
@@ -93,7 +103,9 @@ def test_while_a_download_is_under_way(server: FakeS3, here: Path, loop: dict[st
 
 def test_again_and_again_among_busy_threads(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
     """Whatever lock another thread holds at that moment."""
-    program = CHILD + """
+    program = (
+        CHILD
+        + """
         done = threading.Event()
         def busy(number):
             while not done.is_set():
@@ -105,6 +117,7 @@ def test_again_and_again_among_busy_threads(server: FakeS3, here: Path, loop: di
         done.set()
         for thread in threads: thread.join()
     """
+    )
     assert run(program, here, server, environ=loop) == (0, [str([0] * 6)], "")
     assert files_in(here) == {
         "first": b"small",
@@ -113,30 +126,10 @@ def test_again_and_again_among_busy_threads(server: FakeS3, here: Path, loop: di
     }
 
 
-def test_while_the_engine_starts(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
-    """Another thread is importing what the child needs, too; the fork comes when it has."""
-    program = CHILD + """
-        import sealift.backends.s3
-        importing, forking = threading.Event(), threading.Event()
-        class Slow:
-            def find_spec(self, name, path, target=None):
-                if name == "sealift.client":
-                    importing.set()
-                    forking.wait()
-        sys.meta_path.insert(0, Slow())
-        os.register_at_fork(before=forking.set)
-        thread = threading.Thread(target=lambda: get("small", "parent"))
-        thread.start()
-        importing.wait()
-        say(reap(in_child(lambda: get("other", "child"))))
-        thread.join()
-    """
-    assert run(program, here, server, environ=loop) == (0, ["0"], "")
-    assert files_in(here) == {"parent": b"small", "child": b"other"}
-
-
 def test_a_grandchild(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
-    program = CHILD + """
+    program = (
+        CHILD
+        + """
         def child():
             get("n/1", "child")
             if reap(in_child(lambda: get("n/2", "grandchild"))):
@@ -146,6 +139,7 @@ def test_a_grandchild(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
         say(reap(in_child(child)))
         get("n/4", "parent after")
     """
+    )
     assert run(program, here, server, environ=loop) == (0, ["0"], "")
     assert files_in(here) == {
         name: OBJECTS[f"n/{number}"]

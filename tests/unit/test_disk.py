@@ -247,3 +247,8 @@ async def test_idle_threads_end_with_close_too() -> None:
 async def test_the_threads_do_not_hold_up_the_interpreters_exit(disk: Disk) -> None:
     await disk.run(lambda: None)
     assert all(thread.daemon for thread in threads())
+
+
+async def test_stop_iteration_reaches_the_caller_as_an_error(disk: Disk) -> None:
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await disk.run(lambda: next(iter(())))

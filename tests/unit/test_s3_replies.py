@@ -1,7 +1,8 @@
 """What S3 answers, and what is made of it."""
 
 import base64
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote_plus
 from xml.sax.saxutils import escape
@@ -256,3 +257,16 @@ def test_the_head_of_an_object() -> None:
 )
 def test_tags_are_kept_quoted(tag: str | None, quoted: str | None) -> None:
     assert replies.quoted(tag) == quoted
+
+
+def test_retry_after_may_be_a_date() -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    error = replies.error(response(503, **{"retry-after": later}), bucket="b", key="k")
+    assert error.retry_after is not None
+    assert 0 < error.retry_after <= 60
+    assert replies.error(response(503, **{"retry-after": "soon"}), bucket="b", key="k").retry_after is None
+
+
+def test_a_listing_with_half_an_entry_is_an_error() -> None:
+    with pytest.raises(ServiceError, match="without a key or a size"):
+        replies.page(b"<ListBucketResult><Contents><Key>k</Key></Contents></ListBucketResult>")

@@ -230,10 +230,14 @@ class _LocalUpload:
             os.ftruncate(self._descriptor, self._size)
 
     def write(self, start: int, data: memoryview) -> None:
-        while data:
-            count = os.pwrite(self._descriptor, data, start)
-            start += count
-            data = data[count:]
+        try:
+            while data:
+                count = os.pwrite(self._descriptor, data, start)
+                start += count
+                data = data[count:]
+        except OSError as error:
+            error.filename = self._path  # the system knows the descriptor only
+            raise
 
     def copy_from(self, source: str, obj: ObjectInfo, start: int) -> int:
         """Copy the next step of a file, inside the kernel where it can; returns how many bytes."""
@@ -242,6 +246,9 @@ class _LocalUpload:
             _check_version(obj, os.fstat(descriptor))
             count = _copy_range(descriptor, self._descriptor, start, _COPY_STEP)
             _check_version(obj, os.fstat(descriptor))
+        except OSError as error:
+            error.filename = f"{source} → {self._path}"
+            raise
         finally:
             os.close(descriptor)
         if count == 0:

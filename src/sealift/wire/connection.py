@@ -1,15 +1,14 @@
 """One connection: carries one exchange at a time, and trusts nothing that nobody asked for."""
 
-import array
 import asyncio
 import socket
-import sys
 from typing import TYPE_CHECKING, cast
 
 import h11
 
 from ..errors import TransportError
 from ..types import KiB
+from .kernel import arrivals, unacknowledged
 from .message import TLS, Origin, Response
 from .reply import Reply
 from .watchdog import Watchdog
@@ -17,13 +16,9 @@ from .watchdog import Watchdog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-if sys.platform == "linux":
-    import fcntl
-    import termios
-
 __all__ = ["Connection", "StaleError"]
 
-_SLICE = 1024 * KiB
+_SLICE = 256 * KiB
 """Bytes of a body handed to the transport at once; the next slice waits until nearly all of this one has left it."""
 
 
@@ -109,8 +104,13 @@ class Connection(asyncio.BufferedProtocol):
         Neither its end, which would cost the next request a round trip, nor a byte, which would be taken for its reply.
         Under TLS bytes may rightly wait (session tickets) and are the transport's to judge.
         """
+        secure = self._lowest is not self._transport
+        seen = arrivals(self._sock)
+        if seen is not None:
+            established, count = seen
+            return established and (secure or count == self._received)
         try:
-            return bool(self._sock.recv(1, socket.MSG_PEEK)) and self._lowest is not self._transport
+            return bool(self._sock.recv(1, socket.MSG_PEEK)) and secure
         except (BlockingIOError, InterruptedError):
             return True
         except OSError:
@@ -199,7 +199,7 @@ class Connection(asyncio.BufferedProtocol):
 
     @property
     def moved(self) -> int:
-        return self._received + self._sent - self._unsent() - _unacknowledged(self._sock)
+        return self._received + self._sent - self._unsent() - unacknowledged(self._sock)
 
     def _unsent(self) -> int:
         if self._transport is None or self._lowest is None:
@@ -264,18 +264,3 @@ class Connection(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         self._writing_paused = False
         self._wake()
-
-
-def _unacknowledged(sock: socket.socket) -> int:
-    """Bytes that the kernel holds until the peer has acknowledged them; where it does not say, 0.
-
-    On a slow uplink they take longer than `Limits.idle_timeout` to leave the machine, and that is progress.
-    """
-    if sys.platform != "linux" or sock.fileno() < 0:
-        return 0
-    size = array.array("i", [0])
-    try:
-        fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, size)  # SIOCOUTQ of tcp(7)
-    except OSError:
-        return 0
-    return size[0]

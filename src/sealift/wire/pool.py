@@ -15,10 +15,6 @@ __all__ = ["Pool"]
 _KEPT_IDLE = 20.0
 """Seconds. Servers close earlier or later; this is below what most of them allow."""
 
-_FRESH = 1.0
-"""Seconds. One that was busy just now is not asked whether it is quiet: that system call lets go of the interpreter's
-lock, and would cost a small object more than its signature."""
-
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
@@ -118,8 +114,7 @@ class Pool:
             if connection.tls != tls:
                 continue
             del host.idle[index]
-            fresh = asyncio.get_running_loop().time() - connection.idle_since < _FRESH
-            if not connection.closed and (fresh or connection.is_quiet()):
+            if not connection.closed and connection.is_quiet():
                 return connection
             connection.abort()
         return None

@@ -12,7 +12,7 @@ from .message import Headers, Origin, Response
 __all__ = ["InPlace", "Reply", "Small", "check_body"]
 
 LARGEST_ERROR = 64 * KiB
-LARGEST_SMALL = MiB
+LARGEST_SMALL = 8 * MiB  # a page of 1,000 keys, each of 1,024 encoded bytes, has 3 to 4 MiB
 
 
 class Reply:

@@ -109,7 +109,7 @@ class Wire:
             The reply with its whole body. A server may answer before it has all of the body; that ends the sending.
 
         Raises:
-            TransportError: As in `fetch`, and for a reply of more than 1 MiB.
+            TransportError: As in `fetch`, and for a reply of more than 8 MiB.
             InvalidConfig: The request cannot be sent.
             ClosedError: The wire is closed.
         """

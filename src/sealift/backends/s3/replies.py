@@ -107,6 +107,8 @@ def _contents(root: ET.Element, space: str, decode: Callable[[str], str]) -> Ite
     key_tag, size_tag, etag_tag, time_tag = (f"{space}{name}" for name in ("Key", "Size", "ETag", "LastModified"))
     for entry in root.iter(f"{space}Contents"):
         told = {child.tag: child.text or "" for child in entry}
+        if key_tag not in told or not told.get(size_tag, "").isdigit():
+            raise ServiceError("the listing has an entry without a key or a size")
         tag = quoted(told.get(etag_tag)) or None
         modified = told.get(time_tag)
         yield ObjectInfo(
@@ -133,6 +135,18 @@ def _fields(reply: Response) -> dict[str, str]:
     return {child.tag.rpartition("}")[2]: child.text or "" for child in root}
 
 
+def _seconds(wait: str | None) -> float | None:
+    """A Retry-After, given in seconds or as a date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3."""
+    if not wait:
+        return None
+    if wait.isdigit():
+        return float(wait)
+    try:
+        return max(0.0, (parsedate_to_datetime(wait) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):  # neither, or a date without a zone
+        return None
+
+
 def error(reply: Response, *, bucket: str, key: str | None) -> StorageError:
     """The failure that a reply tells of.
 
@@ -156,11 +170,10 @@ def error(reply: Response, *, bucket: str, key: str | None) -> StorageError:
     if status in {412, 416}:
         return ObjectChanged(f"{what} was replaced while it was read", status=status, code=code)
     retryable = status in {408, 429} or status >= 500 or code in _TRANSIENT
-    wait = reply.header("retry-after")
     return ServiceError(
         f"the service answered {status}" + (f" {code}" if code else "") + (f": {text}" if text else ""),
         status=status,
         code=code,
         retryable=retryable,
-        retry_after=float(wait) if wait and wait.isdigit() else None,
+        retry_after=_seconds(reply.header("retry-after")),
     )
