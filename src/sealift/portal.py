@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Portal"]
 
+_LOOK_UP = 1.0  # seconds
+
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -111,8 +113,13 @@ class _Call(Generic[R, T]):
         self._error = error
         self.ended.set()
 
+    def wait(self) -> None:
+        """Until it has ended. An interrupt in the moment before a thread falls asleep does not wake it, so it looks up."""
+        while not self.ended.wait(_LOOK_UP):
+            pass
+
     def result(self) -> T:
-        self.ended.wait()
+        self.wait()
         if self._error is not None:
             try:
                 raise self._error
@@ -192,7 +199,7 @@ class _Session(Generic[R]):
             return
         try:
             loop.call_soon_threadsafe(self._cancel, call)
-            call.ended.wait()
+            call.wait()
         except BaseException:  # one more interrupt: its cleanup hangs, and then the interpreter's exit must not
             self._abandoned = True
             loop.call_soon_threadsafe(self._running.discard, call)

@@ -16,6 +16,9 @@ from tests.api.servers import FakeS3
 # Half a minute is for a busy machine; what hangs, hangs for ever.
 PATIENCE = 30.0
 
+# What is left open is told; that a fork with threads may be dangerous is what these tests are about.
+WARNINGS = ("-W", "always::ResourceWarning", "-W", "ignore::DeprecationWarning")
+
 PREAMBLE = """\
 import os, sys, threading
 from pathlib import Path
@@ -63,7 +66,7 @@ class Script:
             if name in os.environ
         }
         self._process = subprocess.Popen(
-            [*command, sys.executable, "-W", "always::ResourceWarning", "-c", PREAMBLE + textwrap.dedent(program)],
+            [*command, sys.executable, *WARNINGS, "-c", PREAMBLE + textwrap.dedent(program)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -13,6 +13,9 @@ USAGE = Path(__file__).with_name("usage.py")
 
 def mypy(file: Path, cache: Path) -> subprocess.CompletedProcess[str]:
     """As a user's project has it checked: strictly, and without this project's settings."""
+    found = Path(sealift.__file__).parents[1]
+    # mypy finds installed packages by itself, and refuses to be told where they are.
+    environ = {**os.environ} if found.name == "site-packages" else {**os.environ, "MYPYPATH": str(found)}
     return subprocess.run(
         [
             sys.executable,
@@ -25,7 +28,7 @@ def mypy(file: Path, cache: Path) -> subprocess.CompletedProcess[str]:
             str(file),
         ],
         cwd=cache,
-        env={**os.environ, "MYPYPATH": str(Path(sealift.__file__).parents[1])},
+        env=environ,
         capture_output=True,
         text=True,
         check=False,
