@@ -76,5 +76,3 @@ def combine(algorithm: str, parts: Iterable[tuple[str, int]]) -> str:
 
 def _hex(algorithm: str, number: int) -> str:
     return number.to_bytes(_WIDTH[algorithm], "big").hex()
-
-

@@ -10,7 +10,17 @@ from typing import Literal, Self
 
 from .errors import InvalidConfig
 
-__all__ = ["AzureConfig", "GCSConfig", "HFConfig", "HTTPConfig", "PVCConfig", "Proxies", "S3Config", "StorageConfig", "wants_uvloop"]
+__all__ = [
+    "AzureConfig",
+    "GCSConfig",
+    "HFConfig",
+    "HTTPConfig",
+    "PVCConfig",
+    "Proxies",
+    "S3Config",
+    "StorageConfig",
+    "wants_uvloop",
+]
 
 AddressingStyle = Literal["auto", "path", "virtual"]
 
@@ -75,7 +85,9 @@ class S3Config:
         if self.addressing_style not in {"auto", "path", "virtual"}:
             raise InvalidConfig(f"S3Config(addressing_style={self.addressing_style!r})", hint="auto, path or virtual")
         if self.endpoint_url is not None and not self.endpoint_url.startswith(("http://", "https://")):
-            raise InvalidConfig(f"S3Config(endpoint_url={self.endpoint_url!r})", hint="begin it with http:// or https://")
+            raise InvalidConfig(
+                f"S3Config(endpoint_url={self.endpoint_url!r})", hint="begin it with http:// or https://"
+            )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:

@@ -7,11 +7,25 @@ from typing import Literal
 
 from .errors import InvalidConfig
 
-__all__ = ["Capabilities", "Event", "EventKind", "GiB", "Head", "KiB", "Limits", "MiB", "ObjectInfo", "OnEvent", "Part", "Receipt"]
+__all__ = [
+    "Capabilities",
+    "Event",
+    "EventKind",
+    "GiB",
+    "Head",
+    "KiB",
+    "Limits",
+    "MiB",
+    "ObjectInfo",
+    "OnEvent",
+    "Part",
+    "Receipt",
+]
 
 KiB = 1 << 10
 MiB = 1 << 20
 GiB = 1 << 30
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:

@@ -1,14 +1,14 @@
 """Text → `Location`: one grammar for all schemes, without I/O.
 
-    s3://bucket/key                     verbatim: no percent-decoding, `?` and `#` belong to the key
-    gs://bucket/key                     verbatim
-    azure://container/key, az://…       verbatim; the account comes from the configuration
-    https://ACCOUNT.blob.core.windows.net/container/key      Azure too (and its sovereign clouds)
-    pvc://claim/path                    verbatim
-    hf://[datasets/|spaces/]owner/name[:revision][/path]     verbatim; `hf://name` for repositories without an owner
-    http://host[:port]/path?query       a URL; the path and the query go to the server as they stand
-    file:///path                        a URL: percent-encoded
-    /path, ./path, path                 a path of this machine
+s3://bucket/key                     verbatim: no percent-decoding, `?` and `#` belong to the key
+gs://bucket/key                     verbatim
+azure://container/key, az://…       verbatim; the account comes from the configuration
+https://ACCOUNT.blob.core.windows.net/container/key      Azure too (and its sovereign clouds)
+pvc://claim/path                    verbatim
+hf://[datasets/|spaces/]owner/name[:revision][/path]     verbatim; `hf://name` for repositories without an owner
+http://host[:port]/path?query       a URL; the path and the query go to the server as they stand
+file:///path                        a URL: percent-encoded
+/path, ./path, path                 a path of this machine
 """
 
 import os.path

@@ -11,12 +11,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+
+from sealift.demo.seaweedfs import ServerError
 from tests.services import moto as moto_server
 from tests.services import rclone as rclone_server
 from tests.services import seaweedfs as seaweedfs_server
 from tests.services.s3 import MakeBucket, S3Service, client, new_bucket
-
-from sealift.demo.seaweedfs import ServerError
 
 __all__ = ["make_bucket", "moto", "rclone_s3", "seaweedfs"]
 

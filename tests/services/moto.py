@@ -17,10 +17,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from sealift.demo.seaweedfs import HOST
 from tests.services.process import serve
 from tests.services.s3 import S3Service
-
-from sealift.demo.seaweedfs import HOST
 
 
 @contextlib.contextmanager

@@ -20,10 +20,9 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
+from sealift.demo.seaweedfs import HOST, ServerError
 from tests.services.process import serve
 from tests.services.s3 import S3Service
-
-from sealift.demo.seaweedfs import HOST, ServerError
 
 
 @contextlib.contextmanager

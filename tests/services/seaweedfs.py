@@ -26,9 +26,8 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.services.s3 import ONE_BUCKET, PUBLIC_BUCKET, Keys, S3Service, client
-
 from sealift.demo.seaweedfs import Identity, SeaweedFS
+from tests.services.s3 import ONE_BUCKET, PUBLIC_BUCKET, Keys, S3Service, client
 
 
 @contextlib.contextmanager

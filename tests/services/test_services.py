@@ -5,6 +5,7 @@ import base64
 import pytest
 from awscrt import checksums
 from botocore.exceptions import ClientError
+
 from tests.services.s3 import (
     ODD_KEYS,
     ONE_BUCKET,
