@@ -114,7 +114,7 @@ class _Call(Generic[R, T]):
         self.ended.set()
 
     def wait(self) -> None:
-        """Until it has ended. An interrupt in the moment before a thread falls asleep does not wake it, so it looks up."""
+        """Until it has ended. An interrupt just before a thread falls asleep does not wake it, so it looks up."""
         while not self.ended.wait(_LOOK_UP):
             pass
 

@@ -174,7 +174,7 @@ class TestFiles:
         assert await read(place.backend, await place.backend.stat("copy")) == DATA
 
     async def test_copying_in_steps(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("sealift.backends.local._COPY_STEP", 100_000)
+        monkeypatch.setattr("sealift.backends.local.upload._COPY_STEP", 100_000)
         place.put({"k": DATA})
         stored = await place.backend.copy(place.backend.location, await place.backend.stat("k"), "copy")
         assert stored.size == SIZE

@@ -5,9 +5,9 @@ What version 5.2.5 was seen to do, where it matters to a client:
 - It accepts any key and any secret, expired URLs too; without a signature a private object is 403, a listing is not.
 - Every key is kept as it is, `//`, leading `/` and `..` too; only a newline is refused (404).
 - If-Match: the right tag passes, another or a weak one is 412; so is `*`, unlike in AWS.
-- Checksums are kept as sent and never checked: a wrong one is stored. With `x-amz-checksum-mode: ENABLED` they come in a
-  whole GET and in HEAD, not in a ranged GET. In HEAD, those of a multipart object lack the type unless the upload named
-  it, and composite ones their `-N`: they look like checksums of the whole. The composite CRC32C is one of CRC32s.
+- Checksums are kept as sent and never checked: a wrong one is stored. With `x-amz-checksum-mode: ENABLED` they come in
+  a whole GET and in HEAD, not in a ranged GET. In HEAD, those of a multipart object lack the type unless the upload
+  named it, and composite ones their `-N`: they look like checksums of the whole. The composite CRC32C is one of CRC32s.
 - GetObjectAttributes has checksums, but no parts. An unknown upload id is a 500. Completing twice answers 200.
 - A reply ends its connection: there is no keep-alive.
 """

@@ -2,8 +2,8 @@
 
 What version 1.75.2 was seen to do, where it matters to a client:
 
-- Signatures are checked (SignatureDoesNotMatch, InvalidAccessKeyId); no signature is 400 UnsupportedAlgorithm. An expired
-  URL is 400 AccessDenied.
+- Signatures are checked (SignatureDoesNotMatch, InvalidAccessKeyId); no signature is 400 UnsupportedAlgorithm. An
+  expired URL is 400 AccessDenied.
 - A range is answered with 200 and a Content-Range. If-Match is ignored, on reads and writes.
 - ETags are MD5s of the object. CompleteMultipartUpload answers another one, `…-N`; listings give them without quotes.
 - Checksums of plain objects are echoed, also without the mode and in ranges (there: of the whole object), and never

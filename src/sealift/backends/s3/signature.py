@@ -79,8 +79,8 @@ def sign(
     # A copy of a keyed HMAC: hmac.digest would let go of the interpreter's lock, and the disk threads would take it.
     mac = _signing_key(credentials.secret_key, moment[:8], region, service).copy()
     mac.update(text.encode())
-    authorization = f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, SignedHeaders={names}, Signature={mac.hexdigest()}"
-    return [*signed, ("authorization", authorization)]
+    fields = (f"Credential={credentials.access_key}/{scope}", f"SignedHeaders={names}", f"Signature={mac.hexdigest()}")
+    return [*signed, ("authorization", f"AWS4-HMAC-SHA256 {', '.join(fields)}")]
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,195 @@
+"""A directory as a backend."""
+
+import itertools
+import os
+import secrets
+from collections.abc import AsyncGenerator, Callable, Hashable
+from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
+
+import anyio
+
+from ...backend import Reader
+from ...disk import Disk
+from ...errors import LocalIOError, ModelMissingError, ObjectChanged, UnsafeKey
+from ...paths import STATE_DIRECTORY
+from ...types import Capabilities, Head, MiB, ObjectInfo
+from ...uri import Location
+from .files import as_storage_error, check_version, info, make_directories, scan, stat_file
+from .upload import CREATE, LocalUpload
+
+__all__ = ["LocalBackend"]
+
+T = TypeVar("T")
+
+# Writing fewer bytes is short work: it mostly waits for the interpreter's lock, not for the disk.
+_LONG = MiB
+
+
+class LocalBackend:
+    """The files below a directory.
+
+    Args:
+        root: The directory; it need not exist yet.
+        disk: Threads for the blocking work.
+        state: Directory for temporary files, on the same file system. None: `.sealift` in `root`.
+        staged: Nobody looks at `root` before the caller publishes it as a whole: a file may be written in its place.
+    """
+
+    def __init__(self, root: str, disk: Disk, *, state: str | None = None, staged: bool = False) -> None:
+        self.capabilities = Capabilities(server_copy=True, max_part=1 << 62, max_parts=100_000)
+        self.root = root
+        self.location = Location("file", "/", root.strip("/"))
+        self.service: Hashable = "file"
+        self._disk = disk
+        self._state = state or os.path.join(root, STATE_DIRECTORY)
+        self._staged = staged
+        self._made: set[str] = set()
+        self._token = secrets.token_hex(8)
+        self._count = itertools.count()
+
+    def path(self, key: str) -> str:
+        """Where a key's file is.
+
+        Raises:
+            UnsafeKey: The key would leave the root.
+        """
+        if key.startswith("/") or ".." in key.split("/"):
+            raise UnsafeKey(f"the key {key!r} would leave {self.root}")
+        return os.path.join(self.root, key)
+
+    async def _run(self, function: Callable[[], T], *, reading: str | None = None, short: bool = False) -> T:
+        with as_storage_error(reading):
+            return await self._disk.run(function, short=short)
+
+    async def stat(self, key: str) -> ObjectInfo:
+        path = self.path(key)
+        return info(key, await self._run(lambda: stat_file(path), reading=path))
+
+    async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
+        base, _, start = prefix.rpartition("/")
+        pending = [base]
+        seen: set[tuple[int, int]] = set()
+        while pending:
+            directory = pending.pop()
+            path = self.path(directory)
+            try:
+                files, directories = await self._run(lambda: scan(path, seen), reading=path)  # noqa: B023 - awaited here
+            except ModelMissingError:  # never there, or removed meanwhile: no objects, as in a bucket
+                continue
+            for name, status in files:
+                if directory != base or name.startswith(start):
+                    yield info(f"{directory}/{name}" if directory else name, status)
+            pending += [
+                f"{directory}/{name}" if directory else name
+                for name in directories
+                if directory != base or name.startswith(start)
+            ]
+
+    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
+        path = self.path(obj.key)
+
+        def read() -> None:
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                check_version(obj, os.fstat(descriptor))
+                done = 0
+                while done < len(into):
+                    count = os.preadv(descriptor, [into[done:]], start + done)
+                    if count == 0:
+                        raise ObjectChanged(f"{path} became shorter while it was read")
+                    done += count
+                check_version(obj, os.fstat(descriptor))
+            finally:
+                os.close(descriptor)
+
+        await self._run(read, reading=path)
+        return Head(obj.version, obj.size)
+
+    @asynccontextmanager
+    async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
+        yield _LocalReader(self, obj)
+
+    async def put(self, key: str, data: memoryview) -> ObjectInfo:
+        upload = LocalUpload(self, key, len(data))
+
+        def write() -> os.stat_result:
+            try:
+                upload.create(temporary=not self._staged)
+                upload.write(0, data)
+                return upload.publish()
+            except BaseException:
+                upload.remove()
+                raise
+
+        return info(key, await self._run(write, short=len(data) < _LONG))
+
+    async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> "LocalUpload":
+        upload = LocalUpload(self, key, size)
+        try:
+            await self._run(upload.create)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await upload.abort()
+            raise
+        return upload
+
+    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
+        source = os.path.join(f"/{src.key}", obj.key)
+        upload = await self.open_upload(key, None)
+        try:
+            done = 0
+            while done < (obj.size or 0):
+                done += await self._run(lambda: upload.copy_from(source, obj, done), reading=source)  # noqa: B023
+            return await upload.complete(())
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await upload.abort()
+            raise
+
+    async def delete(self, key: str) -> None:
+        path = self.path(key)
+        await self._run(lambda: os.unlink(path), reading=path)
+
+    async def aclose(self) -> None:
+        """Remove the dot directory unless somebody else still uses it."""
+
+        def remove() -> None:
+            with suppress(OSError):  # it is not empty, or was never made
+                os.rmdir(self._state)
+
+        await self._disk.run(remove)
+
+    def make_directory(self, path: str) -> None:
+        """Blocking: make a directory and its parents, once."""
+        if path not in self._made:
+            make_directories(path)
+            self._made.add(path)
+
+    def create_temporary(self) -> tuple[str, int]:
+        """Blocking: a new file in the dot directory, and its descriptor."""
+        path = f"{self._state}/{self._token}-{next(self._count)}.part"
+        for _ in range(8):
+            try:
+                return path, os.open(path, CREATE, 0o666)
+            except FileNotFoundError:  # not there yet, or another process has removed it when it was empty
+                make_directories(self._state)
+        raise LocalIOError(f"the directory {self._state} vanishes again and again")
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """Run blocking work of an upload; an OSError becomes a StorageError."""
+        return await self._run(function)
+
+
+class _LocalReader:
+    def __init__(self, backend: LocalBackend, obj: ObjectInfo) -> None:
+        self._backend = backend
+        self._obj = obj
+        self._position = 0
+
+    async def readinto(self, view: memoryview) -> int:
+        count = min(len(view), (self._obj.size or 0) - self._position)
+        if count:
+            await self._backend.read_range(self._obj, self._position, view[:count])
+            self._position += count
+        return count

@@ -1,0 +1,103 @@
+"""What is done to files, blocking; and what their failures are called."""
+
+import errno
+import os
+import shutil
+import stat as modes
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+
+from ...errors import AccessDenied, LocalIOError, ModelMissingError, ObjectChanged, StorageError
+from ...paths import STATE_DIRECTORY
+from ...types import MiB, ObjectInfo
+
+__all__ = ["as_storage_error", "check_version", "copy_range", "info", "make_directories", "scan", "stat_file"]
+
+
+def make_directories(path: str) -> None:
+    """`os.makedirs`, while others remove an empty dot directory between any two of its steps."""
+    for _ in range(8):
+        with suppress(FileExistsError, FileNotFoundError):
+            return os.makedirs(path, exist_ok=True)
+    return os.makedirs(path, exist_ok=True)
+
+
+def stat_file(path: str) -> os.stat_result:
+    status = os.stat(path)
+    if modes.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not modes.S_ISREG(status.st_mode):
+        raise LocalIOError(f"{path} is not a regular file")
+    return status
+
+
+def scan(path: str, seen: set[tuple[int, int]]) -> tuple[list[tuple[str, os.stat_result]], list[str]]:
+    """The files and directories in a directory; links are followed, but no directory twice."""
+    status = os.stat(path)
+    if (status.st_dev, status.st_ino) in seen:
+        return [], []
+    seen.add((status.st_dev, status.st_ino))
+    files: list[tuple[str, os.stat_result]] = []
+    directories: list[str] = []
+    with os.scandir(path) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.is_dir():
+                if entry.name != STATE_DIRECTORY:
+                    directories.append(entry.name)
+            elif entry.is_file():
+                files.append((entry.name, entry.stat()))
+    return files, directories[::-1]
+
+
+def copy_range(source: int, target: int, start: int, count: int) -> int:
+    if hasattr(os, "copy_file_range"):
+        try:
+            return os.copy_file_range(source, target, count, start, start)
+        except OSError as error:
+            # Across file systems, on old kernels, and on file systems that cannot: the way through memory.
+            if error.errno not in {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF}:
+                raise
+    os.lseek(source, start, os.SEEK_SET)
+    os.lseek(target, start, os.SEEK_SET)
+    with os.fdopen(source, "rb", closefd=False) as reader, os.fdopen(target, "wb", closefd=False) as writer:
+        shutil.copyfileobj(reader, writer, MiB)
+        writer.flush()
+        return writer.tell() - start
+
+
+def _version(status: os.stat_result) -> str:
+    return f"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"
+
+
+def check_version(obj: ObjectInfo, status: os.stat_result) -> None:
+    if obj.version is not None and _version(status) != obj.version:
+        raise ObjectChanged(f"the file {obj.key!r} was changed while it was read")
+
+
+def info(key: str, status: os.stat_result) -> ObjectInfo:
+    return ObjectInfo(key, status.st_size, _version(status), datetime.fromtimestamp(status.st_mtime, UTC))
+
+
+@contextmanager
+def as_storage_error(reading: str | None) -> Iterator[None]:
+    """Turn an OSError into the error of the tree; `reading` is the path whose absence means a missing object."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        path = error.filename2 or error.filename or reading or "the file"
+        if reading is not None and error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}:
+            kind = "is a directory" if error.errno == errno.EISDIR else "does not exist"
+            raise ModelMissingError(reading, cause=f"{reading} {kind}") from None
+        if reading is not None and isinstance(error, PermissionError):
+            raise AccessDenied(f"no permission to read {path}", hint="check its mode and owner") from None
+        hint = {
+            errno.ENOSPC: "free some space or choose another directory",
+            errno.EDQUOT: "the user's quota is used up",
+            errno.EROFS: "choose a directory that can be written",
+            errno.EACCES: f"this process runs as user {os.geteuid()}; check the directory's mode and owner",
+            errno.EMFILE: "raise the limit of open files, or lower Limits(connections=…)",
+        }.get(error.errno or 0)
+        raise LocalIOError(f"{os.strerror(error.errno or 0)}: {path}", hint=hint) from None
