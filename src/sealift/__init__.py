@@ -10,7 +10,16 @@ Importing this package loads neither a service's SDK nor asyncio; both come with
 
 from typing import TYPE_CHECKING, Any
 
-from .config import AzureConfig, GCSConfig, HFConfig, HTTPConfig, PVCConfig, S3Config, StorageConfig
+from .config import (
+    AUTHENTICATION_METHODS,
+    AzureConfig,
+    GCSConfig,
+    HFConfig,
+    HTTPConfig,
+    PVCConfig,
+    S3Config,
+    StorageConfig,
+)
 from .errors import (
     AccessDenied,
     ClosedError,
@@ -46,6 +55,7 @@ if TYPE_CHECKING:
     from .client import AsyncStorage
 
 __all__ = [
+    "AUTHENTICATION_METHODS",
     "AZURE_URI_FORMAT",
     "GCS_URI_FORMAT",
     "HF_URI_FORMAT",

@@ -11,6 +11,7 @@ from typing import Literal, Self
 from .errors import InvalidConfig
 
 __all__ = [
+    "AUTHENTICATION_METHODS",
     "AzureConfig",
     "GCSConfig",
     "HFConfig",
@@ -21,6 +22,14 @@ __all__ = [
     "StorageConfig",
     "wants_uvloop",
 ]
+
+# Names of the KServe API; what sealift has of them so far, the README says.
+AUTHENTICATION_METHODS = {
+    "s3": ["access_key", "iam_role", "instance_profile"],
+    "gs": ["service_account", "default_credentials", "workload_identity"],
+    "azure": ["account_key", "sas_token", "managed_identity"],
+    "hf": ["access_token", "login"],
+}
 
 AddressingStyle = Literal["auto", "path", "virtual"]
 

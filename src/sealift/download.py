@@ -135,10 +135,10 @@ class _Files:
                 if obj.key != prefix:
                     self.directories.append(paths.relative(obj.key.rstrip("/"), prefix))
                 continue
-            path = paths.relative(obj.key, prefix)
-            if not self._patterns.let(path):
+            if not self._patterns.let(paths.collapse(obj.key, prefix)):
                 self._refused += 1
                 continue
+            path = paths.relative(obj.key, prefix)
             tree.add(path, obj.key)
             self._found += 1
             yield Transfer(obj, path, listed=True)

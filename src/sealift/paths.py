@@ -2,7 +2,7 @@
 
 from .errors import UnsafeKey
 
-__all__ = ["STATE_DIRECTORY", "Tree", "is_directory_marker", "relative"]
+__all__ = ["STATE_DIRECTORY", "Tree", "collapse", "is_directory_marker", "relative"]
 
 # Temporary files live in one directory of this name beside their target; no object may use it.
 STATE_DIRECTORY = ".sealift"
@@ -13,6 +13,11 @@ _NAME_MAX = 255
 def is_directory_marker(key: str, size: int | None) -> bool:
     """Whether an object only says that a directory exists: no bytes, and a name that ends in "/"."""
     return key.endswith("/") and not size
+
+
+def collapse(key: str, prefix: str = "") -> str:
+    """What follows the prefix, without empty segments; it may still be no safe path."""
+    return "/".join(segment for segment in key[len(prefix) :].split("/") if segment)
 
 
 def relative(key: str, prefix: str = "") -> str:
@@ -32,8 +37,8 @@ def relative(key: str, prefix: str = "") -> str:
         >>> relative("models/iris//weights.bin", "models/")
         'iris/weights.bin'
     """
-    segments = [segment for segment in key[len(prefix) :].split("/") if segment]
-    if key.endswith("/") or not segments:
+    segments = collapse(key, prefix).split("/")
+    if key.endswith("/") or segments == [""]:
         raise UnsafeKey(f"the key {key!r} cannot be a file's name", hint="download it by itself, to a file")
     for segment in segments:
         if segment in {".", ".."}:

@@ -184,10 +184,12 @@ class FakeS3:
                 await writer.drain()
                 self.stalled.set()
                 ends = [asyncio.ensure_future(end) for end in (reader.read(1), self._go.wait(), self._gone.wait())]
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-                for end in ends:
-                    end.cancel()
-                await asyncio.gather(*ends, return_exceptions=True)
+                try:
+                    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for end in ends:
+                        end.cancel()
+                    await asyncio.gather(*ends, return_exceptions=True)
                 if not self._go.is_set():
                     raise ConnectionResetError
                 writer.write(reply.body[len(now) :])

@@ -16,8 +16,8 @@ What version 4.48 was seen to do, where it matters to a client:
 - A range of an empty object is 416. HEAD and GET with a part number take the 4 MiB chunks of its own store for the
   parts of a plain object. No `x-amz-bucket-region`. A bucket is deleted with its objects.
 - Keys are paths. `//` becomes `/` and a leading `/` goes, so that `a//b` overwrites `a/b`; a backslash becomes `/`;
-  `.` and `..` segments are refused with 400 InvalidRequest, segments above 255 bytes with KeyTooLongError. An object `a` and
-  an object `a/b` live together, but `a` and the marker `a/` do not. The body of a key that ends in `/` is lost.
+  `.` and `..` segments are refused with 400 InvalidRequest, segments above 255 bytes with KeyTooLongError. An object
+  `a` and an object `a/b` live together, but `a` and the marker `a/` do not. The body of a key that ends in `/` is lost.
 - Listings are complete at any page size, but in the order of a tree walk, not of bytes: `a/b` comes before `a b`.
 """
 

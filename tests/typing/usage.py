@@ -170,6 +170,7 @@ def names(handler: OnEvent) -> None:
     handler(Event("progress", "key", 10))
     assert_type(sealift.S3_URI_FORMAT, str)
     assert_type(sealift.SUPPORTED_PROTOCOLS, dict[str, str])
+    assert_type(sealift.AUTHENTICATION_METHODS, dict[str, list[str]])
     for text in (
         sealift.GCS_URI_FORMAT,
         sealift.AZURE_URI_FORMAT,

@@ -5,6 +5,7 @@ import pytest
 
 from sealift.errors import InvalidConfig, TransportError
 from sealift.wire import Request
+from sealift.wire.reply import LARGEST_SMALL
 
 from .servers import Peer, Server, pattern, serve, wire_with
 
@@ -99,10 +100,10 @@ async def test_replies_without_a_body(status: str) -> None:
 async def test_a_reply_that_is_too_large_is_an_error() -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
-        await peer.reply(bytes(2_000_000))
+        await peer.reply(bytes(LARGEST_SMALL + 1))
 
     async with serve(handler) as server, wire_with() as wire:
-        with pytest.raises(TransportError, match="more than 1048576 bytes"):
+        with pytest.raises(TransportError, match=f"more than {LARGEST_SMALL} bytes"):
             await wire.send(put(server, method="GET"))
 
 

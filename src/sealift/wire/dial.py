@@ -1,10 +1,12 @@
 """Opening a connection: resolve, connect to one address after the other, put TLS on it."""
 
 import asyncio
+import errno
 import os
 import socket
 import ssl
 from functools import partial
+from typing import Any
 
 from ..errors import ClosedError, TransportError
 from ..types import KiB, Limits
@@ -87,7 +89,6 @@ class Dialer:
             return self._contexts[tls]
 
     async def _connect(self, origin: Origin) -> socket.socket:
-        loop = asyncio.get_running_loop()
         addresses = await self._resolver.addresses(origin)
         reason = "no address"
         for address in addresses:
@@ -99,7 +100,7 @@ class Dialer:
             try:
                 sock.setblocking(False)
                 async with asyncio.timeout(self._timeout / len(addresses)):
-                    await loop.sock_connect(sock, address.sockaddr)
+                    await _connected(sock, address.sockaddr)
                 return sock
             except OSError as error:  # TimeoutError is one
                 sock.close()
@@ -131,6 +132,30 @@ class Dialer:
         if secured is None:
             raise handshake_error(ConnectionResetError(), connection.origin)
         connection.secured(secured)
+
+
+async def _connected(sock: socket.socket, address: Any) -> None:
+    """As `loop.sock_connect`, but for uvloop too without libuv's threads.
+
+    uvloop looks even an address up in those, and a forked child, which does not have them, would crash when it ends.
+    """
+    error = sock.connect_ex(address)
+    if error == errno.EINPROGRESS:
+        loop = asyncio.get_running_loop()
+        writable = loop.create_future()
+        loop.add_writer(sock, _wake, writable)
+        try:
+            await writable
+        finally:
+            loop.remove_writer(sock)
+        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error:
+        raise OSError(error, os.strerror(error))
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _words(error: OSError) -> str:
