@@ -12,7 +12,7 @@ import anyio
 
 from . import paths
 from .backend import Backend
-from .backends.local import LocalBackend
+from .backends.local import LocalBackend, make_directories
 from .engine import Job, Transfer
 from .errors import InvalidConfig, LocalIOError, ModelMissingError
 from .resolve import Prefix, resolve
@@ -105,7 +105,7 @@ async def _directory(
     try:
         await Job(source, target, resources, on_event).run(tree.transfers())
         tree.check()
-        await target.run(lambda: _finish(target, tree.directories, final))
+        await target.run(lambda: _finish(root, tree.directories, final))
     except BaseException:
         if root != final:
             with anyio.CancelScope(shield=True):
@@ -150,11 +150,10 @@ class _Files:
             raise ModelMissingError(self._prefix.key, cause=cause)
 
 
-def _finish(target: LocalBackend, directories: Iterable[str], final: str) -> None:
+def _finish(root: str, directories: Iterable[str], final: str) -> None:
     """Blocking: make the empty directories, and give a new tree its name."""
-    root = target.root
     for directory in (root, *(os.path.join(root, directory) for directory in directories)):
-        target.make_directory(directory)
+        make_directories(directory)
     if root == final:
         return
     try:

@@ -8,8 +8,9 @@ from ...config import StorageConfig
 from ...resources import Resources
 from ...uri import Location
 from .backend import LocalBackend
+from .files import make_directories
 
-__all__ = ["LocalBackend", "open"]
+__all__ = ["LocalBackend", "make_directories", "open"]
 
 
 async def open(location: Location, config: StorageConfig | None, resources: Resources) -> "LocalBackend":  # noqa: A001, ARG001 - the contract's

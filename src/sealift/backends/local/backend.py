@@ -1,22 +1,20 @@
 """A directory as a backend."""
 
-import itertools
 import os
-import secrets
 from collections.abc import AsyncGenerator, Callable, Hashable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import anyio
 
 from ...backend import Reader
 from ...disk import Disk
-from ...errors import LocalIOError, ModelMissingError, ObjectChanged, UnsafeKey
-from ...paths import STATE_DIRECTORY
+from ...errors import ModelMissingError, ObjectChanged
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...uri import Location
-from .files import as_storage_error, check_version, info, make_directories, scan, stat_file
-from .upload import CREATE, LocalUpload
+from .files import as_storage_error, check_version, info, scan, stat_file
+from .place import Place
+from .upload import LocalUpload
 
 __all__ = ["LocalBackend"]
 
@@ -38,33 +36,25 @@ class LocalBackend:
 
     def __init__(self, root: str, disk: Disk, *, state: str | None = None, staged: bool = False) -> None:
         self.capabilities = Capabilities(server_copy=True, max_part=1 << 62, max_parts=100_000)
-        self.root = root
         self.location = Location("file", "/", root.strip("/"))
         self.service: Hashable = "file"
         self._disk = disk
-        self._state = state or os.path.join(root, STATE_DIRECTORY)
-        self._staged = staged
-        self._made: set[str] = set()
-        self._token = secrets.token_hex(8)
-        self._count = itertools.count()
+        self._place = Place(root, state, staged=staged)
 
-    def path(self, key: str) -> str:
-        """Where a key's file is.
+    async def run(self, function: Callable[[], T], *, reading: str | None = None, short: bool = False) -> T:
+        """Run blocking work on the disk threads; an OSError becomes a StorageError.
 
-        Raises:
-            UnsafeKey: The key would leave the root.
+        Args:
+            function: The work.
+            reading: The path that it reads, whose absence is a missing object; None: it writes.
+            short: As in `Disk.run`.
         """
-        if key.startswith("/") or ".." in key.split("/"):
-            raise UnsafeKey(f"the key {key!r} would leave {self.root}")
-        return os.path.join(self.root, key)
-
-    async def _run(self, function: Callable[[], T], *, reading: str | None = None, short: bool = False) -> T:
         with as_storage_error(reading):
             return await self._disk.run(function, short=short)
 
     async def stat(self, key: str) -> ObjectInfo:
-        path = self.path(key)
-        return info(key, await self._run(lambda: stat_file(path), reading=path))
+        path = self._place.path(key)
+        return info(key, await self.run(lambda: stat_file(path), reading=path))
 
     async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
         base, _, start = prefix.rpartition("/")
@@ -72,9 +62,9 @@ class LocalBackend:
         seen: set[tuple[int, int]] = set()
         while pending:
             directory = pending.pop()
-            path = self.path(directory)
+            path = self._place.path(directory)
             try:
-                files, directories = await self._run(lambda: scan(path, seen), reading=path)  # noqa: B023 - awaited here
+                files, directories = await self.run(lambda: scan(path, seen), reading=path)  # noqa: B023 - awaited here
             except ModelMissingError:  # never there, or removed meanwhile: no objects, as in a bucket
                 continue
             for name, status in files:
@@ -87,7 +77,7 @@ class LocalBackend:
             ]
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
-        path = self.path(obj.key)
+        path = self._place.path(obj.key)
 
         def read() -> None:
             descriptor = os.open(path, os.O_RDONLY)
@@ -103,7 +93,7 @@ class LocalBackend:
             finally:
                 os.close(descriptor)
 
-        await self._run(read, reading=path)
+        await self.run(read, reading=path)
         return Head(obj.version, obj.size)
 
     @asynccontextmanager
@@ -111,23 +101,23 @@ class LocalBackend:
         yield _LocalReader(self, obj)
 
     async def put(self, key: str, data: memoryview) -> ObjectInfo:
-        upload = LocalUpload(self, key, len(data))
+        upload = LocalUpload(self._place, self.run, key, len(data))
 
         def write() -> os.stat_result:
             try:
-                upload.create(temporary=not self._staged)
+                upload.create(temporary=not self._place.staged)
                 upload.write(0, data)
                 return upload.publish()
             except BaseException:
                 upload.remove()
                 raise
 
-        return info(key, await self._run(write, short=len(data) < _LONG))
+        return info(key, await self.run(write, short=len(data) < _LONG))
 
     async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> "LocalUpload":
-        upload = LocalUpload(self, key, size)
+        upload = LocalUpload(self._place, self.run, key, size)
         try:
-            await self._run(upload.create)
+            await self.run(upload.create)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await upload.abort()
@@ -140,7 +130,7 @@ class LocalBackend:
         try:
             done = 0
             while done < (obj.size or 0):
-                done += await self._run(lambda: upload.copy_from(source, obj, done), reading=source)  # noqa: B023
+                done += await self.run(lambda: upload.copy_from(source, obj, done), reading=source)  # noqa: B023
             return await upload.complete(())
         except BaseException:
             with anyio.CancelScope(shield=True):
@@ -148,37 +138,12 @@ class LocalBackend:
             raise
 
     async def delete(self, key: str) -> None:
-        path = self.path(key)
-        await self._run(lambda: os.unlink(path), reading=path)
+        path = self._place.path(key)
+        await self.run(lambda: os.unlink(path), reading=path)
 
     async def aclose(self) -> None:
         """Remove the dot directory unless somebody else still uses it."""
-
-        def remove() -> None:
-            with suppress(OSError):  # it is not empty, or was never made
-                os.rmdir(self._state)
-
-        await self._disk.run(remove)
-
-    def make_directory(self, path: str) -> None:
-        """Blocking: make a directory and its parents, once."""
-        if path not in self._made:
-            make_directories(path)
-            self._made.add(path)
-
-    def create_temporary(self) -> tuple[str, int]:
-        """Blocking: a new file in the dot directory, and its descriptor."""
-        path = f"{self._state}/{self._token}-{next(self._count)}.part"
-        for _ in range(8):
-            try:
-                return path, os.open(path, CREATE, 0o666)
-            except FileNotFoundError:  # not there yet, or another process has removed it when it was empty
-                make_directories(self._state)
-        raise LocalIOError(f"the directory {self._state} vanishes again and again")
-
-    async def run(self, function: Callable[[], T]) -> T:
-        """Run blocking work of an upload; an OSError becomes a StorageError."""
-        return await self._run(function)
+        await self._disk.run(self._place.close)
 
 
 class _LocalReader:

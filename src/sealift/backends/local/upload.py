@@ -1,22 +1,21 @@
 """A file on its way: in the dot directory until it is whole."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar
 
 import anyio
 
 from ...errors import LocalIOError, ObjectChanged
 from ...types import KiB, MiB, ObjectInfo, Part, Receipt
 from .files import check_version, copy_range, info
+from .place import Place
 
-if TYPE_CHECKING:
-    from .backend import LocalBackend
+__all__ = ["LocalUpload", "Run"]
 
-__all__ = ["CREATE", "LocalUpload"]
+T = TypeVar("T")
 
-CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 # Bytes of one write. A larger one makes the kernel look for large contiguous pages, and on a virtual machine that gives
 # its free memory back to the host it may wait for each of them, for several times what the write itself takes.
 _PIECE = 256 * KiB
@@ -24,27 +23,30 @@ _PIECE = 256 * KiB
 _COPY_STEP = 256 * MiB
 
 
+class Run(Protocol):
+    """Runs blocking work on a disk thread; an OSError becomes a StorageError."""
+
+    async def __call__(self, function: Callable[[], T], /) -> T: ...
+
+
 class LocalUpload:
     """A file in the dot directory; its methods without `async` are blocking and run on a disk thread."""
 
     token = ""
 
-    def __init__(self, backend: "LocalBackend", key: str, size: int | None) -> None:
+    def __init__(self, place: Place, run: Run, key: str, size: int | None) -> None:
         self.landed: Mapping[int, Receipt] = {}
-        self._backend = backend
+        self._place = place
+        self._run = run
         self._key = key
         self._size = size
-        self._path = backend.path(key)
+        self._path = place.path(key)
         self._temporary: str | None = None
         self._descriptor = -1
         self._writing = anyio.Lock()
 
     def create(self, *, temporary: bool = True) -> None:
-        self._backend.make_directory(os.path.dirname(self._path))
-        if temporary:
-            self._temporary, self._descriptor = self._backend.create_temporary()
-        else:
-            self._temporary, self._descriptor = self._path, os.open(self._path, CREATE, 0o666)
+        self._temporary, self._descriptor = self._place.create(self._path, temporary=temporary)
         if self._size is not None and self._size >= MiB:
             # posix_fallocate would write every block where the file system lacks it, so ask for room and set the size.
             room = os.fstatvfs(self._descriptor)
@@ -105,11 +107,11 @@ class LocalUpload:
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
         # One at a time: the kernel lets only one writer into a file, and the others burn CPU while they wait for it.
         async with self._writing:
-            await self._backend.run(lambda: self.write(part.start, data))
+            await self._run(lambda: self.write(part.start, data))
         return Receipt(part)
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
-        return info(self._key, await self._backend.run(self.publish))
+        return info(self._key, await self._run(self.publish))
 
     async def abort(self) -> None:
-        await self._backend.run(self.remove)
+        await self._run(self.remove)
