@@ -16,8 +16,18 @@ pytestmark = pytest.mark.anyio
 PATIENCE = 10.0  # seconds until a test that hangs fails
 
 
+_others: set[threading.Thread] = set()
+
+
+@pytest.fixture(autouse=True)
+def other_threads() -> None:
+    """Those of the process's `Storage`, which another test may have used, are not looked at."""
+    _others.clear()
+    _others.update(threading.enumerate())
+
+
 def threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("sealift-disk")]
+    return [thread for thread in threading.enumerate() if thread.name == "sealift-disk" and thread not in _others]
 
 
 @pytest.fixture

@@ -117,6 +117,8 @@ def test_neighbours_are_no_collision() -> None:
     tree = Tree()
     for key in ("a/b", "a/c", "a-b", "b/a", "a/bb/c"):
         tree.add(relative(key), key)
+    with pytest.raises(UnsafeKey):  # they are all there
+        tree.add("a/bb/c", "a/bb//c")
 
 
 @pytest.mark.parametrize(

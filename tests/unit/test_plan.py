@@ -54,7 +54,7 @@ def test_what_fits_is_not_refused(size: int, can: Capabilities, memory: int) -> 
     needed = max(can.min_part, -(-size // can.max_parts))
     fits = needed <= can.max_part and needed <= memory - 64 * KiB
     if fits:
-        part_size(size, can, Limits(), memory)
+        assert part_size(size, can, Limits(), memory) >= min(needed, size)
 
 
 @given(SIZES, capabilities(), MEMORY)
