@@ -66,7 +66,10 @@ async def _exists(source: Backend, key: str) -> bool:
     """Whether a listing shows the object: a HEAD that was refused (403) may also stand for a missing one."""
     objects = source.list(key)
     try:
-        return any([obj.key == key async for obj in objects])
+        async for obj in objects:
+            if obj.key == key:
+                return True
+        return False
     finally:
         await objects.aclose()
 

@@ -93,7 +93,7 @@ async def test_work_that_arrives_together_runs_together(disk: Disk) -> None:
     await disk.run(lambda: None)
     await until(lambda: disk._long.pending == 0)
     barrier = threading.Barrier(2, timeout=PATIENCE)  # passes only if both run at once
-    await asyncio.gather(disk.run(barrier.wait), disk.run(barrier.wait))
+    assert sorted(await asyncio.gather(disk.run(barrier.wait), disk.run(barrier.wait))) == [0, 1]
 
 
 async def test_results_come_in_batches(disk: Disk) -> None:

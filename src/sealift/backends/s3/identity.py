@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ...config import S3Config
-from ...errors import AccessDenied, InvalidConfig, StorageError, UnsupportedOperation
+from ...errors import AccessDenied, InvalidConfig, UnsupportedOperation
 from ...resources import Resources
 from ...wire import TLS, Origin
 from .signature import Credentials, quote_key
@@ -198,8 +198,6 @@ def _from_template(template: str, session_credentials: Any, tls: TLS) -> Identit
         async def credentials() -> Credentials:
             try:
                 frozen = await session_credentials.get_frozen_credentials()
-            except StorageError:
-                raise
             except Exception as error:  # noqa: BLE001 - each of the SDK's providers has errors of its own
                 raise AccessDenied(f"the credentials could not be renewed: {type(error).__name__}") from None
             return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
