@@ -7,6 +7,7 @@ is woken once. What the loop and the threads share are a queue and a deque, whic
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -40,6 +41,7 @@ class _Lane:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.threads = 0
+        self.worked: dict[int, float] = {}  # processor time of each thread, in seconds
         self.pending = 0  # jobs that were given to the threads and have not come back
         self.todo: SimpleQueue[_Job[Any] | None] = SimpleQueue()
 
@@ -69,6 +71,11 @@ class Disk:
         self._woken = False  # the loop will drain
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def worked(self) -> float:
+        """Seconds of processor time that the threads have used."""
+        return sum(self._long.worked.copy().values()) + sum(self._short.worked.copy().values())
 
     async def run(self, function: Callable[[], T], *, short: bool = False) -> T:
         """Run a function in a thread and return what it returns.
@@ -130,6 +137,7 @@ class Disk:
                     job.result = function()
                 except BaseException as error:  # noqa: BLE001 - it is raised again in the caller
                     job.error = error
+            lane.worked[threading.get_ident()] = time.thread_time()
             self._done.append(job)
             if not self._woken and self._loop is not None and not self._loop.is_closed():
                 self._woken = True

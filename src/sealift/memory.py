@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .errors import InvalidConfig
 from .types import MiB
+from .window import Window
 
 __all__ = ["Memory", "default_budget"]
 
@@ -24,6 +25,7 @@ class Memory:
 
     Args:
         limit: Bytes.
+        window: How many of them are worth lending at once.
 
     Example:
         >>> async def part(memory: Memory) -> None:
@@ -34,8 +36,9 @@ class Memory:
         ...         memory.give_back(buffer)
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, window: Window | None = None) -> None:
         self.limit = limit
+        self._window = window or Window()
         self._lent = 0
         self._capacity: dict[int, bytearray] = {}  # id of a lent view → its buffer
         self._idle: list[bytearray] = []
@@ -64,7 +67,7 @@ class Memory:
                 f"{size} bytes in one piece are more than the memory budget of {self.limit} bytes",
                 hint=f"Limits(memory={size}) or more",
             )
-        if not self._waiting and self._lent + size <= self.limit:
+        if not self._waiting and self._fits(size):
             return self._lend(size)
         future: asyncio.Future[memoryview] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(job, deque()).append((size, future))
@@ -82,6 +85,7 @@ class Memory:
         buffer = self._capacity.pop(id(view))
         view.release()
         self._lent -= len(buffer)
+        self._window.moved(len(buffer), self.limit)
         if len(buffer) >= _REUSE_FROM:
             self._idle.append(buffer)
         if self._waiting:
@@ -100,7 +104,7 @@ class Memory:
         while self._waiting:
             job, wishes = next(iter(self._waiting.items()))
             size, future = wishes[0]
-            if not future.done() and self._lent + size > self.limit:
+            if not future.done() and not self._fits(size):
                 return
             wishes.popleft()
             del self._waiting[job]
@@ -109,7 +113,12 @@ class Memory:
             if not future.done():
                 future.set_result(self._lend(size))
 
+    def _fits(self, size: int) -> bool:
+        return self._lent + size <= min(self.limit, self._window.bound(size))
+
     def _lend(self, size: int) -> memoryview:
+        if not self._lent:
+            self._window.restart()
         buffer = self._take_idle(size)
         self._lent += len(buffer)
         view = memoryview(buffer)[:size]

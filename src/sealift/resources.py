@@ -1,6 +1,7 @@
 """What one instance owns and closes: the wire, disk threads, SDK clients, the budgets of memory and of retries."""
 
 import os
+import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Self
@@ -12,6 +13,7 @@ from .disk import Disk
 from .memory import Memory, default_budget
 from .retry import Retry, RetryBudget
 from .types import Limits
+from .window import Window
 from .wire import Wire
 
 __all__ = ["Resources"]
@@ -37,7 +39,8 @@ class Resources:
         self.limits = limits
         self.environ = environ
         self.disk = Disk()
-        self.memory = Memory(limits.memory or default_budget())
+        window = Window(lambda: time.thread_time() + self.disk.worked)
+        self.memory = Memory(limits.memory or default_budget(), window)
         self.retry = Retry(RetryBudget(), attempts=limits.attempts)
         self.wire = Wire(limits, run_blocking=self.disk.run, proxies=Proxies.from_env(environ))
         self._clients: dict[Hashable, Any] = {}
