@@ -39,7 +39,7 @@ from .errors import (
     UnsupportedOperation,
 )
 from .sync import Storage, StorageOperations
-from .types import Event, Limits, OnEvent
+from .types import Event, Limits, ObjectInfo, OnEvent, Synced
 from .uri import (
     AZURE_URI_FORMAT,
     GCS_URI_FORMAT,
@@ -83,6 +83,7 @@ __all__ = [
     "ModelMissingError",
     "ModelNotFound",
     "ObjectChanged",
+    "ObjectInfo",
     "ObjectList",
     "OnEvent",
     "PVCConfig",
@@ -94,6 +95,7 @@ __all__ = [
     "StorageMetadata",
     "StorageOperations",
     "StorageURI",
+    "Synced",
     "TransportError",
     "UnsafeKey",
     "UnsupportedOperation",

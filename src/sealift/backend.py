@@ -49,6 +49,9 @@ class Upload(Protocol):
 
         Args:
             receipts: Of all parts, in their order.
+
+        Returns:
+            As `Backend.put`.
         """
 
     async def abort(self) -> None:
@@ -98,7 +101,11 @@ class Backend(Protocol):
         """Read the object once, in order: for one without a length, without ranges or without a version."""
 
     async def put(self, key: str, data: memoryview) -> ObjectInfo:
-        """Store an object in one request; it replaces one of the same key at once and as a whole."""
+        """Store an object in one request; it replaces one of the same key at once and as a whole.
+
+        Returns:
+            What is known of it, its version too; `checksums` only where they were compared with these bytes.
+        """
 
     async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> Upload:
         """Begin an upload in parts.
@@ -123,6 +130,15 @@ class Backend(Protocol):
 
         Raises:
             ModelMissingError: There is none of this name.
+        """
+
+    async def delete_many(self, keys: Sequence[str], under: str) -> None:
+        """Remove objects, in as few requests as the service takes; one that is not there is none too many.
+
+        Args:
+            keys: Of any number.
+            under: What they all begin with: "" or something that ends in "/". Where there are directories, those that
+                this leaves empty go too, from that one on down.
         """
 
     async def aclose(self) -> None:

@@ -32,6 +32,7 @@ AUTHENTICATION_METHODS = {
 }
 
 AddressingStyle = Literal["auto", "path", "virtual"]
+UploadChecksum = Literal["crc64nvme", "crc32c", "crc32"]
 
 
 def _flag(environ: Mapping[str, str], *names: str) -> bool | None:
@@ -65,6 +66,8 @@ class S3Config:
         verify: False accepts any certificate (only for tests); a path names a PEM file of trusted authorities; True:
             the system's, or those of `AWS_CA_BUNDLE`.
         profile: Profile of the shared credential and configuration files.
+        checksum: Goes along with everything that is written, and the service refuses what was damaged on the way.
+            None: for services that do not know the header.
 
     Raises:
         InvalidConfig: Half of a key pair, or a key pair together with `anonymous` or `profile`.
@@ -84,6 +87,7 @@ class S3Config:
     addressing_style: AddressingStyle = "auto"
     verify: bool | str = True
     profile: str | None = None
+    checksum: UploadChecksum | None = "crc64nvme"
 
     def __post_init__(self) -> None:
         if (self.access_key_id is None) != (self.secret_access_key is None):
@@ -93,6 +97,8 @@ class S3Config:
             raise InvalidConfig("S3Config with a key pair and anonymous or profile", hint="choose one of them")
         if self.addressing_style not in {"auto", "path", "virtual"}:
             raise InvalidConfig(f"S3Config(addressing_style={self.addressing_style!r})", hint="auto, path or virtual")
+        if self.checksum not in {"crc64nvme", "crc32c", "crc32", None}:
+            raise InvalidConfig(f"S3Config(checksum={self.checksum!r})", hint="crc64nvme, crc32c, crc32 or None")
         if self.endpoint_url is not None and not self.endpoint_url.startswith(("http://", "https://")):
             raise InvalidConfig(
                 f"S3Config(endpoint_url={self.endpoint_url!r})", hint="begin it with http:// or https://"
@@ -105,7 +111,8 @@ class S3Config:
         Args:
             environ: Read are `S3_VERIFY_SSL`, `AWS_CA_BUNDLE`, `S3_USER_VIRTUAL_BUCKET`,
                 `AWS_ANONYMOUS_CREDENTIAL` / `awsAnonymousCredential`, and `S3_ENDPOINT` with `S3_USE_HTTPS`, as KServe
-                sets them. Keys, tokens, regions, profiles and `AWS_ENDPOINT_URL` are found by the SDK.
+                sets them; with `AWS_REQUEST_CHECKSUM_CALCULATION=when_required` no checksums are sent. Keys, tokens,
+                regions, profiles and `AWS_ENDPOINT_URL` are found by the SDK.
         """
         verify: bool | str = environ.get("AWS_CA_BUNDLE") or True
         if _flag(environ, "S3_VERIFY_SSL") is False:
@@ -121,6 +128,9 @@ class S3Config:
             endpoint_url=endpoint,
             verify=verify,
             anonymous=_flag(environ, "AWS_ANONYMOUS_CREDENTIAL", "awsAnonymousCredential") or False,
+            checksum=None
+            if environ.get("AWS_REQUEST_CHECKSUM_CALCULATION", "").lower() == "when_required"
+            else "crc64nvme",
             addressing_style="virtual" if _flag(environ, "S3_USER_VIRTUAL_BUCKET") else "auto",
         )
 

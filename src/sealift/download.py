@@ -5,60 +5,24 @@ import secrets
 import shutil
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import anyio
 
 from . import paths
 from .backend import Backend
 from .backends.local import LocalBackend, make_directories
-from .engine import Job, Transfer
-from .errors import InvalidConfig, LocalIOError, ModelMissingError
+from .engine import Job, Transfer, one
+from .errors import InvalidConfig, LocalIOError
 from .resolve import Prefix, resolve
 from .resources import Resources
-from .types import OnEvent
+from .selection import Options, Selection
+from .types import ObjectInfo
 from .uri import Location
 
-__all__ = ["Patterns", "download"]
+__all__ = ["download"]
 
 
-@dataclass(frozen=True, slots=True)
-class Patterns:
-    """Which paths are wanted, as in `fnmatch`: those that match an allowed pattern and no ignored one.
-
-    Args:
-        allow: None: everything.
-        ignore: None: nothing.
-    """
-
-    allow: tuple[str, ...] | None
-    ignore: tuple[str, ...]
-
-    @classmethod
-    def of(cls, allow: Iterable[str] | str | None, ignore: Iterable[str] | str | None) -> "Patterns":
-        """From what a caller gives: one pattern, several, or None."""
-
-        def several(given: Iterable[str] | str) -> tuple[str, ...]:
-            return (given,) if isinstance(given, str) else tuple(given)
-
-        return cls(None if allow is None else several(allow), several(ignore or ()))
-
-    def let(self, path: str) -> bool:
-        """Whether this path is wanted."""
-        if self.allow is not None and not any(fnmatchcase(path, pattern) for pattern in self.allow):
-            return False
-        return not any(fnmatchcase(path, pattern) for pattern in self.ignore)
-
-
-async def download(
-    resources: Resources,
-    source: Backend,
-    location: Location,
-    dest: str,
-    patterns: Patterns,
-    on_event: OnEvent | None,
-) -> str:
+async def download(resources: Resources, source: Backend, location: Location, dest: str, options: Options) -> str:
     """Bring what a location names to the disk; see `AsyncStorage.download`.
 
     Returns:
@@ -71,41 +35,36 @@ async def download(
     found = await resolve(source, location.key, resources.retry)
     if isinstance(found, Prefix):
         async with aclosing(found.objects):
-            return await _directory(resources, source, found, dest, patterns, on_event)
-    if not patterns.let(location.name):
-        raise ModelMissingError(location.key, cause=f"the patterns do not let {location.name!r} through")
+            return await _directory(resources, source, _Files(found, options), dest, options)
+    called = found.name or location.name
+    options.let_object(location.key, called)
     into = dest.endswith("/") or await resources.disk.run(lambda: os.path.isdir(dest))
-    path = os.path.join(dest, paths.relative(location.name)) if into else dest
+    path = os.path.join(dest, paths.relative(called)) if into else dest
     directory, name = os.path.split(os.path.abspath(path))  # noqa: ASYNC240 - needs no disk
     target = LocalBackend(directory, resources.disk)
+    job = Job(source, target, resources, options.on_event, dry_run=options.dry_run)
     try:
-        await Job(source, target, resources, on_event).run(_one(Transfer(found, name)))
+        await job.run(one(Transfer(found, name)))
     finally:
         with anyio.CancelScope(shield=True):
             await target.aclose()
     return path
 
 
-async def _one(transfer: Transfer) -> AsyncGenerator[Transfer]:
-    yield transfer
-
-
-async def _directory(
-    resources: Resources, source: Backend, prefix: Prefix, dest: str, patterns: Patterns, on_event: OnEvent | None
-) -> str:
+async def _directory(resources: Resources, source: Backend, files: "_Files", dest: str, options: Options) -> str:
     final = os.path.abspath(dest)  # noqa: ASYNC240 - needs no disk
     kind = await resources.disk.run(lambda: "directory" if os.path.isdir(final) else os.path.lexists(final))
     if kind is True:
-        raise LocalIOError(f"{dest} is a file, but {prefix.key!r} names many objects", hint="choose a directory")
+        raise LocalIOError(f"{dest} is a file, but {files.prefix!r} names many objects", hint="choose a directory")
     state = os.path.join(final if kind else os.path.dirname(final), paths.STATE_DIRECTORY)
     # What does not exist yet appears as a whole, since users test with os.path.exists.
     root = final if kind else os.path.join(state, f"{secrets.token_hex(8)}.tree")
     target = LocalBackend(root, resources.disk, state=state, staged=root != final)
-    tree = _Files(prefix, patterns)
     try:
-        await Job(source, target, resources, on_event).run(tree.transfers())
-        tree.check()
-        await target.run(lambda: _finish(root, tree.directories, final))
+        await Job(source, target, resources, options.on_event, dry_run=options.dry_run).run(files.transfers())
+        files.check()
+        if not options.dry_run:
+            await target.run(lambda: _finish(root, files.directories, final))
     except BaseException:
         if root != final:
             with anyio.CancelScope(shield=True):
@@ -120,34 +79,26 @@ async def _directory(
 class _Files:
     """The files below a directory that the objects of a prefix become."""
 
-    def __init__(self, prefix: Prefix, patterns: Patterns) -> None:
-        self._prefix = prefix
-        self._patterns = patterns
-        self._refused = 0
-        self._found = 0
+    def __init__(self, prefix: Prefix, options: Options) -> None:
+        self.prefix = prefix.key
         self.directories: list[str] = []
+        self._selection = Selection(prefix, options)
+        self.check = self._selection.check
 
     async def transfers(self) -> AsyncGenerator[Transfer]:
         tree = paths.Tree()
-        prefix = self._prefix.key
-        async for obj in self._prefix.objects:
-            if paths.is_directory_marker(obj.key, obj.size):
-                if obj.key != prefix:
-                    self.directories.append(paths.relative(obj.key.rstrip("/"), prefix))
-                continue
-            if not self._patterns.let(paths.collapse(obj.key, prefix)):
-                self._refused += 1
-                continue
+        prefix = self.prefix
+
+        def path_of(obj: ObjectInfo) -> str:
             path = paths.relative(obj.key, prefix)
             tree.add(path, obj.key)
-            self._found += 1
-            yield Transfer(obj, path, listed=True)
+            return path
 
-    def check(self) -> None:
-        """Raise if the patterns left nothing."""
-        if self._refused and not self._found:
-            cause = f"the patterns let none of {self._refused} objects under {self._prefix.key!r} through"
-            raise ModelMissingError(self._prefix.key, cause=cause)
+        async for obj, path in self._selection.objects(path_of):
+            if path:
+                yield Transfer(obj, path, listed=True)
+            elif obj.key != prefix:
+                self.directories.append(paths.relative(obj.key.rstrip("/"), prefix))
 
 
 def _finish(root: str, directories: Iterable[str], final: str) -> None:

@@ -10,7 +10,7 @@ cancellation the group unwinds and open uploads are aborted; other jobs do not n
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -18,13 +18,13 @@ from typing import TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
-from . import checksum, plan
+from . import checksum, paths, plan
 from .backend import Backend, Reader, Upload
 from .errors import IntegrityError, StorageError, TransportError
 from .resources import Resources
 from .types import Event, EventKind, ObjectInfo, OnEvent, Part, Receipt
 
-__all__ = ["Job", "Transfer"]
+__all__ = ["Job", "Transfer", "first_of", "one", "read_whole"]
 
 # How long the cleanup after a failure may take, in seconds.
 _ABORT_DEADLINE = 10.0
@@ -70,6 +70,7 @@ class Job:
         destination: Where they are written.
         resources: Of the instance that both belong to.
         on_event: Told of progress, on the loop's thread; it must not block.
+        dry_run: Only tell what would be moved.
 
     Example:
         >>> async def copy_all(source: Backend, destination: Backend, resources: Resources) -> None:
@@ -80,12 +81,19 @@ class Job:
     """
 
     def __init__(
-        self, source: Backend, destination: Backend, resources: Resources, on_event: OnEvent | None = None
+        self,
+        source: Backend,
+        destination: Backend,
+        resources: Resources,
+        on_event: OnEvent | None = None,
+        *,
+        dry_run: bool = False,
     ) -> None:
         self._source = source
         self._destination = destination
         self._resources = resources
         self._on_event = on_event
+        self._dry_run = dry_run
         self._copies = destination.capabilities.server_copy and source.service == destination.service
         self._most_workers = resources.limits.connections
         self._workers = 0
@@ -106,7 +114,7 @@ class Job:
             async with anyio.create_task_group() as group:
                 await self._feed(transfers, group)
         except BaseExceptionGroup as failures:
-            raise _first(failures) from None
+            raise first_of(failures) from None
         finally:
             if self._open:
                 with anyio.move_on_after(_ABORT_DEADLINE, shield=True):
@@ -118,6 +126,8 @@ class Job:
         async with aclosing(transfers):
             async for transfer in transfers:
                 self._emit("listed", transfer, transfer.obj.size or 0)
+                if self._dry_run:
+                    continue
                 for work in await self._cut(transfer):
                     if self._idle <= self._queue.qsize() and self._workers < self._most_workers:
                         self._workers += 1
@@ -137,7 +147,8 @@ class Job:
 
     async def _cut(self, transfer: Transfer) -> Iterable[Work]:
         """The pieces of work that an object is made of."""
-        if self._copies:
+        # A directory marker is written anew: SeaweedFS does not find one to copy.
+        if self._copies and not paths.is_directory_marker(transfer.obj.key, transfer.obj.size):
             return [partial(self._copy, transfer)]
         transfer, length = await self._sized(transfer)
         obj = transfer.obj
@@ -171,29 +182,18 @@ class Job:
     async def _move_whole(self, transfer: Transfer) -> None:
         obj = transfer.obj
         if not obj.size:
-            await self._retry(transfer, lambda: self._destination.put(transfer.key, _NOTHING))
-            self._emit("object", transfer, verified="size-only")
+            stored = await self._retry(transfer, lambda: self._destination.put(transfer.key, _NOTHING))
+            self._emit("object", transfer, verified=_verified(None, stored))
             return
         memory = self._resources.memory
         buffer = await memory.borrow(obj.size, self)
         try:
-            verified = await self._retry(transfer, lambda: self._read_whole(obj, buffer))
-            await self._retry(transfer, lambda: self._destination.put(transfer.key, buffer))
+            verified = await self._retry(transfer, lambda: read_whole(self._source, obj, buffer))
+            stored = await self._retry(transfer, lambda: self._destination.put(transfer.key, buffer))
         finally:
             memory.give_back(buffer)
         self._emit("progress", transfer, obj.size)
-        self._emit("object", transfer, obj.size, verified)
-
-    async def _read_whole(self, obj: ObjectInfo, buffer: memoryview) -> str:
-        head = await self._source.read_range(obj, 0, buffer)
-        told = {**obj.checksums, **head.checksums}
-        algorithm = checksum.best(told, combinable=False)
-        if algorithm is None:
-            return "size-only"
-        if checksum.digest(algorithm, buffer) != told[algorithm]:
-            # The bytes may have been damaged on the way: another attempt may bring the right ones.
-            raise IntegrityError(f"the bytes of {obj.key!r} do not have its {algorithm} checksum", retryable=True)
-        return algorithm
+        self._emit("object", transfer, obj.size, _verified(verified, stored))
 
     async def _move_part(self, assembly: _Assembly, part: Part) -> None:
         transfer = assembly.transfer
@@ -216,12 +216,19 @@ class Job:
         if assembly.upload is None:
             async with assembly.opening:
                 if assembly.upload is None:
-                    assembly.upload = await self._open_upload(assembly.transfer)
+                    transfer = assembly.transfer
+                    assembly.upload = await self._retry(transfer, lambda: self._open_upload(transfer))
         return assembly.upload
 
     async def _open_upload(self, transfer: Transfer) -> Upload:
-        destination, size = self._destination, transfer.obj.size
-        upload = await self._retry(transfer, lambda: destination.open_upload(transfer.key, size))
+        """Begin an upload that will be aborted if the job fails, also when it is cancelled in this very moment."""
+        opening = asyncio.ensure_future(self._destination.open_upload(transfer.key, transfer.obj.size))
+        try:
+            upload = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            with anyio.move_on_after(_ABORT_DEADLINE, shield=True), suppress(StorageError):
+                await (await opening).abort()
+            raise
         self._open[id(upload)] = upload
         return upload
 
@@ -232,59 +239,72 @@ class Job:
             if whole != transfer.obj.checksums[algorithm]:
                 raise IntegrityError(f"the bytes of {transfer.obj.key!r} do not have its {algorithm} checksum")
         receipts = [assembly.receipts[part.index] for part in assembly.parts]
-        await self._complete(transfer, upload, receipts)
-        self._emit("object", transfer, transfer.obj.size or 0, algorithm or "size-only")
+        stored = await self._complete(transfer, upload, receipts)
+        self._emit("object", transfer, transfer.obj.size or 0, _verified(algorithm, stored))
 
-    async def _complete(self, transfer: Transfer, upload: Upload, receipts: list[Receipt]) -> None:
-        await self._retry(transfer, lambda: upload.complete(receipts))
+    async def _complete(self, transfer: Transfer, upload: Upload, receipts: list[Receipt]) -> ObjectInfo:
+        stored = await self._retry(transfer, lambda: upload.complete(receipts))
         del self._open[id(upload)]
+        return stored
 
     async def _move_stream(self, transfer: Transfer) -> None:
-        upload, receipts, size = await self._retry(transfer, lambda: self._stream(transfer))
+        upload, receipts, size, stored = await self._retry(transfer, lambda: self._stream(transfer))
         if upload is not None:
-            await self._complete(transfer, upload, receipts)
-        self._emit("object", transfer, size, "size-only")
+            stored = await self._complete(transfer, upload, receipts)
+        self._emit("object", transfer, size, _verified(None, stored))
 
-    async def _stream(self, transfer: Transfer) -> tuple[Upload | None, list[Receipt], int]:
+    async def _stream(self, transfer: Transfer) -> tuple[Upload | None, list[Receipt], int, ObjectInfo | None]:
         """Read an object once, in order, and write it.
 
         It is tried again as a whole, so nothing in it is tried again by itself.
 
         Returns:
-            The upload to complete, None where one request did; its receipts; the object's size in bytes.
+            The upload to complete, its receipts, the object's size in bytes; where one request did instead of an
+            upload, what is stored.
         """
-        memory, obj = self._resources.memory, transfer.obj
-        length = self._part_size(obj) or plan.DEFAULT_PART
-        buffer = await memory.borrow(min(length, memory.limit), self)
+        obj = transfer.obj
         upload: Upload | None = None
+        stored: ObjectInfo | None = None
         receipts: list[Receipt] = []
         done = 0
         try:
             async with self._source.open_read(obj) as reader:
-                while count := await _fill(reader, buffer):
-                    if upload is None and count < len(buffer):
-                        break
-                    if upload is None:
-                        upload = await self._destination.open_upload(transfer.key, obj.size)
-                        self._open[id(upload)] = upload
-                    receipts.append(await upload.write_part(Part(len(receipts), done, count), buffer[:count]))
+                more = True
+                while more:
+                    async with self._stream_buffer(obj, len(receipts)) as buffer:
+                        count = await _fill(reader, buffer)
+                        more = count == len(buffer)
+                        if not more and obj.size not in {None, done + count}:
+                            raise TransportError(f"{done + count} bytes came instead of {obj.size}", retryable=True)
+                        if not more and upload is None:
+                            stored = await self._destination.put(transfer.key, buffer[:count])
+                        elif count:
+                            upload = upload or await self._open_upload(transfer)
+                            receipts.append(await upload.write_part(Part(len(receipts), done, count), buffer[:count]))
                     done += count
                     self._emit("progress", transfer, count)
-            if obj.size not in {None, done + count}:
-                raise TransportError(f"{done + count} bytes came instead of {obj.size}", retryable=True)
-            if upload is None:
-                await self._destination.put(transfer.key, buffer[:count])
-                self._emit("progress", transfer, count)
         except StorageError:
-            if upload is not None:  # the next attempt starts from the beginning
+            if done:  # the next attempt starts from the beginning
                 self._emit("progress", transfer, -done)
+            if upload is not None:
                 with suppress(StorageError):
                     await upload.abort()
                     del self._open[id(upload)]
             raise
+        return upload, receipts, done, stored
+
+    @asynccontextmanager
+    async def _stream_buffer(self, obj: ObjectInfo, index: int) -> AsyncGenerator[memoryview]:
+        memory = self._resources.memory
+        if obj.size is None:
+            length = plan.stream_part(index, self._destination.capabilities, self._resources.limits, memory.limit)
+        else:  # one byte more than the object tells its end without another read
+            length = min(self._part_size(obj) or memory.limit, obj.size + 1, memory.limit)
+        buffer = await memory.borrow(length, self)
+        try:
+            yield buffer
         finally:
             memory.give_back(buffer)
-        return upload, receipts, done + count
 
     async def _copy(self, transfer: Transfer) -> None:
         source, destination = self._source.location, self._destination
@@ -296,13 +316,48 @@ class Job:
     async def _retry(self, transfer: Transfer, function: Callable[[], Awaitable[T]]) -> T:
         def told(error: StorageError, delay: float) -> None:
             if self._on_event is not None:
-                self._on_event(Event("retry", transfer.obj.key, error=error, delay=delay))
+                self._on_event(Event("retry", transfer.obj.key, error=error, delay=delay, target=transfer.key))
 
         return await self._resources.retry(function, on_retry=told)
 
     def _emit(self, kind: EventKind, transfer: Transfer, size: int = 0, verified: str | None = None) -> None:
         if self._on_event is not None:
-            self._on_event(Event(kind, transfer.obj.key, size, verified))
+            self._on_event(Event(kind, transfer.obj.key, size, verified, target=transfer.key))
+
+
+def _verified(algorithm: str | None, stored: ObjectInfo | None) -> str:
+    """What an object was verified by: what its source told, else what its destination has compared."""
+    told = checksum.best(stored.checksums, combinable=False) if stored is not None else None
+    return algorithm or told or "size-only"
+
+
+async def one(transfer: Transfer) -> AsyncGenerator[Transfer]:
+    """The transfers of a job that has only one."""
+    yield transfer
+
+
+async def read_whole(source: Backend, obj: ObjectInfo, buffer: memoryview) -> str | None:
+    """Read an object of one part, and verify it.
+
+    Args:
+        source: Where it is.
+        obj: What to read.
+        buffer: Of the object's size.
+
+    Returns:
+        The checksum that was compared; None: the source told none.
+
+    Raises:
+        IntegrityError: The bytes are others than those that were stored.
+        StorageError: Any other failure.
+    """
+    head = await source.read_range(obj, 0, buffer)
+    told = {**obj.checksums, **head.checksums}
+    algorithm = checksum.best(told, combinable=False)
+    if algorithm is not None and checksum.digest(algorithm, buffer) != told[algorithm]:
+        # The bytes may have been damaged on the way: another attempt may bring the right ones.
+        raise IntegrityError(f"the bytes of {obj.key!r} do not have its {algorithm} checksum", retryable=True)
+    return algorithm
 
 
 async def _fill(reader: Reader, buffer: memoryview) -> int:
@@ -315,8 +370,8 @@ async def _fill(reader: Reader, buffer: memoryview) -> int:
     return done
 
 
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The failure that ended the job, with the others as notes."""
+def first_of(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The failure that ended a task group, with the others as notes."""
     flat: list[BaseException] = []
     pending: list[BaseException] = [failures]
     while pending:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from .errors import InvalidConfig
 from .types import Capabilities, GiB, KiB, Limits, MiB, Part
 
-__all__ = ["DEFAULT_PART", "part_size", "parts"]
+__all__ = ["DEFAULT_PART", "part_size", "parts", "stream_part"]
 
 DEFAULT_PART = 8 * MiB
 _ALIGNMENT = 64 * KiB
@@ -58,6 +58,41 @@ def part_size(size: int, capabilities: Capabilities, limits: Limits, memory: int
             hint=f"Limits(memory={_round_up(min(length, size), GiB if length > GiB // 2 else MiB)}) or more",
         )
     return length
+
+
+def stream_part(index: int, capabilities: Capabilities, limits: Limits, memory: int) -> int:
+    """The length of a part of an object whose size is not known yet.
+
+    Parts double after every tenth of those that the backend allows, so that an object of any size fits.
+
+    Args:
+        index: Of the part, from 0.
+        capabilities: Of the backend that receives the parts.
+        limits: `part_size` there is taken for the first ones.
+        memory: The instance's budget for bodies in flight, in bytes.
+
+    Raises:
+        InvalidConfig: The budget or `part_size` is too small, or the object too large.
+
+    Example:
+        >>> [stream_part(index, Capabilities(), Limits(), GiB) // MiB for index in (0, 999, 1000, 2500)]
+        [8, 8, 16, 32]
+    """
+    if index >= capabilities.max_parts:
+        raise InvalidConfig(f"the object has more than {capabilities.max_parts} parts", hint="Limits(part_size=…)")
+    first = part_size(0, capabilities, limits, memory)
+    if first < capabilities.min_part:
+        raise InvalidConfig(
+            f"a part of {first} bytes, where this storage takes {capabilities.min_part} to {capabilities.max_part}",
+            hint=f"Limits(part_size={capabilities.min_part}) or None",
+        )
+    if first > memory:
+        raise InvalidConfig(
+            f"a part of {first} bytes is larger than the memory budget of {memory} bytes",
+            hint=f"Limits(memory={_round_up(first, MiB)}) or more",
+        )
+    doubled = first << (index * 10 // capabilities.max_parts)
+    return max(first, min(doubled, capabilities.max_part, memory // 2))
 
 
 def parts(size: int, length: int) -> Iterator[Part]:

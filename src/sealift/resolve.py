@@ -8,7 +8,7 @@ from .errors import AccessDenied, ModelMissingError, StorageError
 from .retry import Retry
 from .types import ObjectInfo
 
-__all__ = ["Prefix", "resolve"]
+__all__ = ["Prefix", "find_object", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ async def resolve(source: Backend, key: str, retry: Retry) -> ObjectInfo | Prefi
         ModelMissingError: Neither.
         AccessDenied: It may not be read, or it may not be known whether it is there.
     """
+    if not source.capabilities.listable:
+        return await retry(lambda: source.stat(key))
     failure: StorageError | None = None
     if key and not key.endswith("/"):
         try:
@@ -60,6 +62,21 @@ async def resolve(source: Backend, key: str, retry: Retry) -> ObjectInfo | Prefi
         raise failure
     cause = f"there is no object {key!r}" if failure else f"there is nothing under {prefix!r}"
     raise ModelMissingError(key, cause=cause)
+
+
+async def find_object(source: Backend, key: str, retry: Retry) -> ObjectInfo:
+    """Find one object.
+
+    Raises:
+        ModelMissingError: There is none of this name; there may be a prefix.
+        AccessDenied: As in `resolve`.
+    """
+    found = await resolve(source, key, retry)
+    if isinstance(found, Prefix):
+        await found.objects.aclose()
+        cause = f"there is no object {key!r}, only objects below {found.key!r}" if key else "this names many objects"
+        raise ModelMissingError(key, cause=cause)
+    return found
 
 
 async def _exists(source: Backend, key: str) -> bool:

@@ -33,6 +33,7 @@ class Resources:
         wire: HTTP connections.
         memory: The budget for bodies.
         retry: The retry loop, with this instance's budget.
+        credentials: Configuration → an SDK's credentials that renew themselves.
     """
 
     def __init__(self, limits: Limits, environ: Mapping[str, str] = os.environ) -> None:
@@ -43,6 +44,7 @@ class Resources:
         self.memory = Memory(limits.memory or default_budget(), window)
         self.retry = Retry(RetryBudget(), attempts=limits.attempts)
         self.wire = Wire(limits, run_blocking=self.disk.run, proxies=Proxies.from_env(environ))
+        self.credentials: dict[Hashable, Any] = {}
         self._clients: dict[Hashable, Any] = {}
         self._opening: dict[Hashable, anyio.Lock] = {}
         self._stack = AsyncExitStack()

@@ -1,24 +1,34 @@
 """`Storage` and `StorageOperations`: the verbs of `AsyncStorage` for code without an event loop."""
 
 import os
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
+from weakref import WeakSet
 
 from .config import StorageConfig
+from .errors import ClosedError, StorageError
 from .portal import Portal
-from .types import OnEvent
+from .types import OnEvent, Synced
 from .uri import get_storage_spec, is_local
 
 if TYPE_CHECKING:
     from .client import AsyncStorage
 
-__all__ = ["Storage", "StorageOperations"]
+__all__ = ["Chunks", "Storage", "StorageOperations"]
+
+StrPath = str | os.PathLike[str]
+PatternList = Iterable[str] | str | None
 
 
-def _open() -> "AsyncStorage":
+@asynccontextmanager
+async def _open() -> AsyncGenerator["AsyncStorage"]:
     from .client import AsyncStorage  # noqa: PLC0415 - not before the first call: it loads asyncio and more
 
-    return AsyncStorage()
+    async with AsyncStorage() as storage:
+        yield storage
+        for chunks in list(_reading):
+            await chunks._finish(storage)  # noqa: SLF001 - of this module
 
 
 _portal: Portal["AsyncStorage"] = Portal(_open)
@@ -28,7 +38,8 @@ class Storage:
     """Moves model artifacts, from any thread, with or without an event loop running there.
 
     All calls of a process share one engine, its connections and its byte budget, in a thread of its own. It also works
-    after `os.fork`, in daemonic processes, and until the interpreter exits.
+    after `os.fork`, in daemonic processes, and until the interpreter exits. An interrupt (Ctrl-C) cancels a call and
+    waits for its cleanup; a second one does not wait. `on_event` is called in the engine's thread.
 
     Example:
         >>> path = Storage.download("s3://ml-models/iris/model.joblib")
@@ -37,16 +48,14 @@ class Storage:
     @staticmethod
     def download(
         uri: str,
-        dest: str | os.PathLike[str] | None = None,
+        dest: StrPath | None = None,
         config: StorageConfig | None = None,
         *,
-        allow_patterns: Iterable[str] | str | None = None,
-        ignore_patterns: Iterable[str] | str | None = None,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
         on_event: OnEvent | None = None,
     ) -> str:
         """Bring an object, or all objects under a prefix, to the local disk.
-
-        An interrupt (Ctrl-C) cancels the transfer and waits for its cleanup; a second one does not wait.
 
         Args:
             uri: Storage URI of an object or a prefix, or a local path. An object wins over a prefix of the same name.
@@ -81,8 +90,376 @@ class Storage:
             )
         )
 
+    @staticmethod
+    def upload(
+        src: StrPath,
+        uri: str,
+        config: StorageConfig | None = None,
+        *,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        on_event: OnEvent | None = None,
+    ) -> bool:
+        """Bring a local file, or all files below a directory, to a storage; see `AsyncStorage.upload`.
+
+        Args:
+            src: Path of the file or directory.
+            uri: Of the object, or, for a directory or if it ends in "/", of the prefix.
+            config: How to sign in. None: what the environment says.
+            allow_patterns: Only files whose path relative to `src` (for a file: whose name) matches one of these.
+            ignore_patterns: No files whose path matches one of these.
+            on_event: Told of progress in the engine's thread; must not block.
+
+        Returns:
+            True: all of it is there.
+
+        Raises:
+            StorageError: An upload failed. An object is replaced at once and as a whole.
+        """
+        return _portal.call(
+            lambda storage: storage.upload(
+                src,
+                uri,
+                config,
+                allow_patterns=allow_patterns,
+                ignore_patterns=ignore_patterns,
+                on_event=on_event,
+            )
+        )
+
+    @staticmethod
+    def copy(  # noqa: PLR0913 - the caller's options, each by its name
+        src: str,
+        dest: str,
+        config: StorageConfig | None = None,
+        dest_config: StorageConfig | None = None,
+        *,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        recursive: bool = True,
+        dry_run: bool = False,
+        on_event: OnEvent | None = None,
+    ) -> str:
+        """Copy an object, or all objects under a prefix, from anywhere to anywhere; see `AsyncStorage.copy`.
+
+        Args:
+            src: Storage URI or local path.
+            dest: Storage URI or local path: of the object; or, if it ends in "/", is a bucket's or a directory, of what
+                receives its name. For a prefix, of what receives the keys relative to it.
+            config: How to sign in at the source, and at a destination of the same scheme. None: what the environment
+                says.
+            dest_config: How to sign in at the destination.
+            allow_patterns: Only objects whose path relative to the prefix (for an object: whose name) matches one of
+                these.
+            ignore_patterns: No objects whose path matches one of these.
+            recursive: False refuses a prefix.
+            dry_run: Only tell `on_event` what would be copied ("listed").
+            on_event: Told of progress in the engine's thread; must not block.
+
+        Returns:
+            Where it is now: a URI, or a path on the local disk.
+
+        Raises:
+            StorageError: A copy failed. Each object appears at once and as a whole.
+        """
+        return _portal.call(
+            lambda storage: storage.copy(
+                src,
+                dest,
+                config,
+                dest_config,
+                allow_patterns=allow_patterns,
+                ignore_patterns=ignore_patterns,
+                recursive=recursive,
+                dry_run=dry_run,
+                on_event=on_event,
+            )
+        )
+
+    @staticmethod
+    def sync(  # noqa: PLR0913 - the caller's options, each by its name
+        src: str,
+        dest: str,
+        config: StorageConfig | None = None,
+        dest_config: StorageConfig | None = None,
+        *,
+        delete: bool = False,
+        checksum: bool = False,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        dry_run: bool = False,
+        on_event: OnEvent | None = None,
+    ) -> Synced:
+        """Make a prefix or directory hold what another one holds; see `AsyncStorage.sync`.
+
+        Args:
+            src: Storage URI or local path of a prefix or directory.
+            dest: The same, of what receives the relative paths.
+            config: As in `copy`.
+            dest_config: As in `copy`.
+            delete: In the end, remove what only the destination has.
+            checksum: Compare checksums where sizes are equal, whatever the times.
+            allow_patterns: Copy and remove only objects whose relative path matches one of these.
+            ignore_patterns: Neither copy nor remove objects whose path matches one of these.
+            dry_run: Only tell `on_event` what would be copied ("listed") and removed ("deleted").
+            on_event: Told of progress in the engine's thread; must not block.
+
+        Returns:
+            How many objects were copied, kept and deleted.
+
+        Raises:
+            StorageError: A copy failed, or there is nothing at the source; nothing is removed then.
+        """
+        return _portal.call(
+            lambda storage: storage.sync(
+                src,
+                dest,
+                config,
+                dest_config,
+                delete=delete,
+                checksum=checksum,
+                allow_patterns=allow_patterns,
+                ignore_patterns=ignore_patterns,
+                dry_run=dry_run,
+                on_event=on_event,
+            )
+        )
+
+    @staticmethod
+    def delete(
+        uri: str,
+        config: StorageConfig | None = None,
+        *,
+        recursive: bool = False,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        dry_run: bool = False,
+        on_event: OnEvent | None = None,
+    ) -> int:
+        """Remove an object, or all objects under a prefix; see `AsyncStorage.delete`.
+
+        Args:
+            uri: Storage URI or local path.
+            config: How to sign in. None: what the environment says.
+            recursive: Whether a prefix may be removed.
+            allow_patterns: Only objects whose path relative to the prefix matches one of these.
+            ignore_patterns: No objects whose path matches one of these.
+            dry_run: Only tell `on_event` what would be removed ("deleted").
+            on_event: Told of what is removed, in the engine's thread; must not block.
+
+        Returns:
+            How many objects were removed.
+
+        Raises:
+            StorageError: Something could not be removed; what was removed before is gone.
+        """
+        return _portal.call(
+            lambda storage: storage.delete(
+                uri,
+                config,
+                recursive=recursive,
+                allow_patterns=allow_patterns,
+                ignore_patterns=ignore_patterns,
+                dry_run=dry_run,
+                on_event=on_event,
+            )
+        )
+
+    @staticmethod
+    def read(uri: str, start: int = 0, length: int | None = None, config: StorageConfig | None = None) -> bytes:
+        """Read an object, or a range of it, into memory; see `AsyncStorage.read`.
+
+        Args:
+            uri: Its storage URI or local path.
+            start: Offset of the first byte.
+            length: Number of bytes. None: to the end.
+            config: How to sign in. None: what the environment says.
+
+        Returns:
+            The bytes; as with a slice, fewer or none where the object ends before.
+
+        Raises:
+            StorageError: It could not be read.
+        """
+        return _portal.call(lambda storage: storage.read(uri, start, length, config))
+
+    @staticmethod
+    def read_into(uri: str, buffer: Any, start: int = 0, config: StorageConfig | None = None) -> int:
+        """Read an object, or a range of it, straight into memory of the caller; see `AsyncStorage.read_into`.
+
+        Args:
+            uri: Its storage URI or local path.
+            buffer: Writable, contiguous memory: a bytearray, a numpy array, an mmap … Filled from its beginning.
+            start: Offset in the object of the first byte.
+            config: How to sign in. None: what the environment says.
+
+        Returns:
+            How many bytes were read: the buffer's size, or fewer where the object ends before.
+
+        Raises:
+            StorageError: It could not be read; the buffer's content is undefined then.
+        """
+        return _portal.call(lambda storage: storage.read_into(uri, buffer, start, config))
+
+    @staticmethod
+    def open(uri: str, start: int = 0, length: int | None = None, config: StorageConfig | None = None) -> "Chunks":
+        """Read an object in order, chunk by chunk; see `AsyncStorage.open`.
+
+        Args:
+            uri: Its storage URI or local path.
+            start: Offset of the first byte.
+            length: Number of bytes. None: to the end.
+            config: How to sign in. None: what the environment says.
+
+        Returns:
+            An iterator of chunks of some MiB. To leave before the last one, use `with`.
+
+        Raises:
+            StorageError: From the iterator: it could not be read.
+
+        Example:
+            >>> with Storage.open("s3://ml-models/weights.bin") as chunks:
+            ...     for chunk in chunks:
+            ...         digest.update(chunk)
+        """
+        return Chunks(uri, start, length, config)
+
+    @overload
+    @staticmethod
+    def download_many(
+        items: Iterable[str | tuple[str, StrPath | None]],
+        config: StorageConfig | None = None,
+        *,
+        return_exceptions: Literal[False] = False,
+        on_event: OnEvent | None = None,
+    ) -> list[str]: ...
+    @overload
+    @staticmethod
+    def download_many(
+        items: Iterable[str | tuple[str, StrPath | None]],
+        config: StorageConfig | None = None,
+        *,
+        return_exceptions: bool,
+        on_event: OnEvent | None = None,
+    ) -> list[str | StorageError]: ...
+    @staticmethod
+    def download_many(
+        items: Iterable[str | tuple[str, StrPath | None]],
+        config: StorageConfig | None = None,
+        *,
+        return_exceptions: bool = False,
+        on_event: OnEvent | None = None,
+    ) -> list[str] | list[str | StorageError]:
+        """Download many URIs at once; see `AsyncStorage.download_many`.
+
+        Args:
+            items: URIs, each alone or with its `dest`, as for `download`.
+            config: How to sign in. None: what the environment says.
+            return_exceptions: Put a failed item's StorageError in its place among the results, and go on with the
+                others. False: the first failure cancels the others and is raised.
+            on_event: Told of all progress in the engine's thread; must not block.
+
+        Returns:
+            Their paths, in the order of the items.
+        """
+        return _portal.call(
+            lambda storage: storage.download_many(items, config, return_exceptions=return_exceptions, on_event=on_event)
+        )
+
+    @overload
+    @staticmethod
+    def upload_many(
+        items: Iterable[tuple[StrPath, str]],
+        config: StorageConfig | None = None,
+        *,
+        return_exceptions: Literal[False] = False,
+        on_event: OnEvent | None = None,
+    ) -> list[bool]: ...
+    @overload
+    @staticmethod
+    def upload_many(
+        items: Iterable[tuple[StrPath, str]],
+        config: StorageConfig | None = None,
+        *,
+        return_exceptions: bool,
+        on_event: OnEvent | None = None,
+    ) -> list[bool | StorageError]: ...
+    @staticmethod
+    def upload_many(
+        items: Iterable[tuple[StrPath, str]],
+        config: StorageConfig | None = None,
+        *,
+        return_exceptions: bool = False,
+        on_event: OnEvent | None = None,
+    ) -> list[bool] | list[bool | StorageError]:
+        """Upload many files or directories at once; see `AsyncStorage.upload_many`.
+
+        Args:
+            items: Pairs of `src` and `uri`, as for `upload`.
+            config: How to sign in. None: what the environment says.
+            return_exceptions: As in `download_many`.
+            on_event: As in `download_many`.
+
+        Returns:
+            True for each, in the order of the items.
+        """
+        return _portal.call(
+            lambda storage: storage.upload_many(items, config, return_exceptions=return_exceptions, on_event=on_event)
+        )
+
     is_local = staticmethod(is_local)
     get_storage_spec = staticmethod(get_storage_spec)
+
+
+class Chunks:
+    """The chunks of an object in order: an iterator, and a context manager that may be left early."""
+
+    def __init__(self, uri: str, start: int, length: int | None, config: StorageConfig | None) -> None:
+        self._arguments = (uri, start, length, config)
+        self._storage: AsyncStorage | None = None
+        self._source: AsyncGenerator[bytes] | None = None
+        self._closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._closed:
+            raise StopIteration
+        chunk = _portal.call(self._advance)
+        if chunk is None:
+            self._closed = True
+            raise StopIteration
+        return chunk
+
+    async def _advance(self, storage: "AsyncStorage") -> bytes | None:
+        if self._source is None:
+            self._storage, self._source = storage, storage.open(*self._arguments)
+            _reading.add(self)
+        if self._storage is not storage:
+            raise ClosedError("the object was opened before this process was forked", hint="open it again")
+        return await anext(self._source, None)
+
+    def close(self) -> None:
+        """Stop reading."""
+        if not self._closed and self._source is not None:
+            _portal.call(self._finish)
+        self._closed = True
+
+    async def _finish(self, storage: "AsyncStorage") -> None:
+        if self._source is not None and self._storage is storage:
+            with suppress(RuntimeError):  # a call that was given up still waits for its next chunk
+                await self._source.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+# What may be open when the engine ends.
+_reading: WeakSet[Chunks] = WeakSet()
 
 
 class StorageOperations:
@@ -124,3 +501,42 @@ class StorageOperations:
             StorageError: Any other failure.
         """
         return _portal.call(lambda storage: storage.get_object_metadata(uri, config))
+
+    @staticmethod
+    def delete_object(uri: str, config: StorageConfig | None = None) -> bool:
+        """Remove one object; as `AsyncStorage.delete_object`.
+
+        Args:
+            uri: Its storage URI or local path.
+            config: How to sign in. None: what the environment says.
+
+        Returns:
+            Whether it was there.
+
+        Raises:
+            StorageError: It could not be removed.
+        """
+        return _portal.call(lambda storage: storage.delete_object(uri, config))
+
+    @staticmethod
+    def copy_object(
+        src_uri: str,
+        dest_uri: str,
+        config: StorageConfig | None = None,
+        dest_config: StorageConfig | None = None,
+    ) -> bool:
+        """Copy an object or a prefix; as `AsyncStorage.copy`.
+
+        Args:
+            src_uri: Storage URI or local path.
+            dest_uri: Storage URI or local path.
+            config: How to sign in at the source, and at a destination of the same scheme.
+            dest_config: How to sign in at the destination.
+
+        Returns:
+            True: it is there.
+
+        Raises:
+            StorageError: It could not be copied.
+        """
+        return _portal.call(lambda storage: storage.copy_object(src_uri, dest_uri, config, dest_config))

@@ -20,6 +20,7 @@ __all__ = [
     "OnEvent",
     "Part",
     "Receipt",
+    "Synced",
 ]
 
 KiB = 1 << 10
@@ -41,6 +42,7 @@ class ObjectInfo:
         checksums: Algorithm → digest as lower-case hex, of the whole object only.
         metadata: What the user stored beside it.
         ranged: Whether any range of it can be asked for.
+        name: What a file of it is called, where its key does not say.
     """
 
     key: str
@@ -52,6 +54,7 @@ class ObjectInfo:
     checksums: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     ranged: bool = True
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class Capabilities:
         parallel_parts: Whether the parts of one upload may arrive at once and in any order.
         server_copy: Whether the service copies between two of its own objects by itself.
         writable: Whether objects can be written and deleted.
+        listable: Whether it can tell which objects there are; else each key is an object's.
         checksums: Whole-object checksums that the service may tell, the best first.
     """
 
@@ -113,6 +117,7 @@ class Capabilities:
     parallel_parts: bool = True
     server_copy: bool = False
     writable: bool = True
+    listable: bool = True
     checksums: tuple[str, ...] = ()
 
 
@@ -151,7 +156,7 @@ class Limits:
             raise InvalidConfig(f"Limits(min_throughput={self.min_throughput!r}) is negative")
 
 
-EventKind = Literal["listed", "progress", "object", "retry"]
+EventKind = Literal["listed", "progress", "object", "retry", "deleted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +164,15 @@ class Event:
     """Progress of one call, told to its `on_event`.
 
     Attributes:
-        kind: "listed" (an object was found), "progress" (bytes have been stored), "object" (an object is complete and
-            verified), "retry" (a request failed and will be sent again).
-        key: The object's key.
+        kind: "listed" (an object is to be moved), "progress" (bytes have been stored), "object" (an object is complete
+            and verified), "retry" (a request failed and will be sent again), "deleted" (an object was removed).
+        key: The object's key where it comes from; of a deleted one, where it was.
         size: Bytes: of the object for "listed" and "object" (0 where unknown), newly stored ones for "progress"
             (less than 0 where a body that can only be read in order is begun again).
         verified: For "object": the checksum that was compared, or "size-only".
         error: For "retry": what failed.
         delay: For "retry": seconds until the next attempt.
+        target: The object's key where it goes to; "" for one that only goes.
     """
 
     kind: EventKind
@@ -175,6 +181,22 @@ class Event:
     verified: str | None = None
     error: BaseException | None = field(default=None, compare=False)
     delay: float = 0.0
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What `sync` has done.
+
+    Attributes:
+        copied: Objects that differed.
+        kept: Objects that were there already.
+        deleted: Objects that only the destination had.
+    """
+
+    copied: int
+    kept: int
+    deleted: int
 
 
 OnEvent = Callable[[Event], None]

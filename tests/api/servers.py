@@ -10,7 +10,7 @@ import re
 import ssl
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from types import TracebackType
 from typing import Self
@@ -38,6 +38,13 @@ class Asked:
     method: str
     target: str
     headers: Mapping[str, str]
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def query(self) -> dict[str, str]:
+        """Decoded; a parameter without a value is ""."""
+        found = parse_qs(urlsplit(self.target).query, keep_blank_values=True)
+        return {name: values[0] for name, values in found.items()}
 
     @property
     def host(self) -> str:
@@ -74,6 +81,7 @@ class FakeS3:
         moved: 301, as S3 answers to a wrong endpoint, or 400, as it answers to a wrong signature's region.
         tls: Its certificate.
         instead: May answer a request itself; None from it: as usual.
+        early: As `instead`, but before the body is read, which then nobody wants.
 
     Attributes:
         asked: All requests, in their order.
@@ -89,6 +97,7 @@ class FakeS3:
         moved: int = 301,
         tls: ssl.SSLContext | None = None,
         instead: Callable[[Asked], Reply | None] = lambda asked: None,
+        early: Callable[[Asked], Reply | None] = lambda asked: None,
     ) -> None:
         self.objects = dict(objects)
         self.asked: list[Asked] = []
@@ -98,6 +107,7 @@ class FakeS3:
         self._moved = moved
         self._tls = tls
         self._instead = instead
+        self._early = early
         self._loop = asyncio.new_event_loop()
         self._go = asyncio.Event()
         self._gone = asyncio.Event()
@@ -163,6 +173,14 @@ class FakeS3:
                 method, target, _ = first.split(" ")
                 fields = (line.partition(":") for line in lines if line)
                 asked = Asked(method, target, {name.lower(): value.strip() for name, _, value in fields})
+                if (reply := self._early(asked)) is not None:
+                    self.asked.append(asked)
+                    await self._send(writer, reader, method, reply)
+                    while await reader.read(1 << 16):  # a close now would reset the connection, and lose the reply
+                        pass
+                    return
+                body = await reader.readexactly(int(asked.headers.get("content-length", 0)))
+                asked = replace(asked, body=body)
                 self.asked.append(asked)
                 await self._send(writer, reader, method, self._instead(asked) or self._answer(asked))
         except (*_GONE, asyncio.CancelledError):
@@ -204,15 +222,19 @@ class FakeS3:
             bucket, _, encoded = path.partition("/")
         else:
             bucket, encoded = host.partition(".")[0], path
-        query = {name: values[0] for name, values in parse_qs(urlsplit(asked.target).query).items()}
         found = self.objects.get(bucket)
         if found is None:
             return failure(404, "NoSuchBucket")
-        if not encoded:
-            return _listing(found, query)
         key = unquote(encoded)
+        if asked.method not in {"GET", "HEAD"}:
+            return self._write(bucket, key, asked)
+        if not encoded:
+            return _listing(found, asked.query)
         data = found.get(key)
         return failure(404, "NoSuchKey") if data is None else self._object(key, data, asked)
+
+    def _write(self, bucket: str, key: str, asked: Asked) -> Reply:
+        return failure(405, "MethodNotAllowed")
 
     def _object(self, key: str, data: bytes, asked: Asked) -> Reply:
         tag = f'"{hashlib.md5(data).hexdigest()}"'

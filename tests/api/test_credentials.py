@@ -1,7 +1,9 @@
 """Who asks: every way to sign in that the S3 backend knows."""
 
+import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -221,6 +223,37 @@ async def test_a_web_identity(
     config = S3Config(endpoint_url=fake.endpoint)
     assert await fetch(AsyncStorage(), "s3://models/m", tmp_path, config) == b"fake"
     assert {str(access_key(asked))[:4] for asked in fake.asked} == {"ASIA"}
+
+
+async def test_a_role_is_assumed_once_for_all_verbs_of_an_instance(
+    fake: FakeS3, tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process in place of a token service, since it can count how often it is asked."""
+    expires = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    answer = {"Version": 1, "AccessKeyId": "ASIAONE", "SecretAccessKey": "one", "Expiration": expires}
+    (bare_environment / "answer").write_text(json.dumps(answer))
+    script = f"sh -c 'echo asked >> {bare_environment}/asked; cat {bare_environment}/answer'"
+    files(bare_environment, monkeypatch, config=f"[default]\ncredential_process = {script}\nregion = us-east-1\n")
+    config = S3Config(endpoint_url=fake.endpoint)
+    async with AsyncStorage() as storage:
+        for _ in range(3):
+            assert await fetch(storage, "s3://models/m", tmp_path, config) == b"fake"
+        assert await storage.list_objects("s3://models/", config) == ["m"]
+    assert {access_key(asked) for asked in fake.asked} == {"ASIAONE"}
+    assert (bare_environment / "asked").read_text() == "asked\n"
+
+
+async def test_keys_of_a_file_that_changes_meanwhile(
+    fake: FakeS3, tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = S3Config(endpoint_url=fake.endpoint)
+    async with AsyncStorage() as storage:
+        for name in ("AKIAFIRST", "AKIASECOND"):
+            text = f"[default]\naws_access_key_id = {name}\naws_secret_access_key = {SECRET}\n"
+            files(bare_environment, monkeypatch, credentials=text)
+            fake.asked.clear()
+            assert await fetch(storage, "s3://models/m", tmp_path, config) == b"fake"
+            assert {access_key(asked) for asked in fake.asked} == {name}
 
 
 async def test_a_role_that_cannot_be_assumed(

@@ -215,7 +215,7 @@ async def test_many_parts_arrive_verified(
     progress = [event.size for event in events if event.kind == "progress"]
     assert sum(progress) == len(data)
     assert len(progress) == (1 if whole else 7)
-    assert events[-1] == Event("object", "weights", len(data), "crc64nvme")
+    assert events[-1] == Event("object", "weights", len(data), "crc64nvme", target="weights")
 
 
 @pytest.mark.parametrize("service", SERVICES, indirect=True)
@@ -228,4 +228,4 @@ async def test_many_parts_without_a_checksum(
     storage = AsyncStorage(Limits(part_size=MiB))
     await storage.download(f"s3://{bucket}/weights", tmp_path / "weights", config, on_event=events.append)
     assert (tmp_path / "weights").read_bytes() == data
-    assert events[-1] == Event("object", "weights", len(data), "size-only")
+    assert events[-1] == Event("object", "weights", len(data), "size-only", target="weights")

@@ -11,8 +11,9 @@ from sealift.backends.local import LocalBackend
 from sealift.disk import Disk
 from sealift.errors import AccessDenied, LocalIOError, ModelMissingError, ObjectChanged, UnsafeKey
 from sealift.types import Part
-from tests.contract.suite import DATA, MANY, SIZE, Place, WritingContract, keys, read
-from tests.services.s3 import ODD_KEYS
+from tests.contract.suite import DATA, MANY, SIZE, Place, keys, read
+from tests.contract.writing import WritingContract
+from tests.services.s3 import CONTROL_KEYS, ODD_KEYS
 
 
 @pytest.fixture
@@ -42,6 +43,7 @@ def place(root: Path, disk: Disk) -> Place:
 
 class TestLocal(WritingContract):
     odd_keys = (*ODD_KEYS, "back\\slash", "new\nline")
+    control_keys = CONTROL_KEYS
 
     @pytest.fixture(autouse=True)
     def only_files_stay(self, place: Place, root: Path) -> Iterator[None]:
@@ -89,6 +91,7 @@ class TestFiles:
             lambda: place.backend.put(key, memoryview(b"")),
             lambda: place.backend.open_upload(key, 1),
             lambda: place.backend.delete(key),
+            lambda: place.backend.delete_many([key], ""),
             lambda: keys(place.backend, key),
         ):
             with pytest.raises(UnsafeKey, match="would leave"):
@@ -202,6 +205,41 @@ class TestFiles:
         finally:
             os.umask(umask)
         assert (root / "k").stat().st_mode & 0o777 == 0o640
+
+    async def test_directories_that_a_deletion_leaves_empty_go_too(self, place: Place, root: Path) -> None:
+        place.put(dict.fromkeys(("p/a/b/c", "p/a/b/d", "p/e/f/g", "p/e/h", "p-2/x"), b"x"))
+        (root / "p" / "was-empty").mkdir()
+        await place.backend.delete_many(["p/a/b/c"], "p/")
+        assert (root / "p/a/b/d").exists()
+        await place.backend.delete_many(["p/a/b/d", "p/e/f/g"], "p/")
+        assert sorted(path.name for path in (root / "p").iterdir()) == ["e", "was-empty"]
+        assert sorted(path.name for path in (root / "p/e").iterdir()) == ["h"]
+        (root / "p" / "was-empty").rmdir()
+        await place.backend.delete_many(["p/e/h"], "p/")
+        assert sorted(path.name for path in root.iterdir()) == ["p-2"]
+
+    async def test_no_directory_above_goes(self, place: Place, root: Path) -> None:
+        place.put(dict.fromkeys(("a/b/c/d", "k"), b"x"))
+        await place.backend.delete_many(["a/b/c/d"], "a/b/")
+        assert sorted(path.name for path in (root / "a").iterdir()) == []
+        await place.backend.delete_many(["k"], "")
+        assert sorted(path.name for path in root.iterdir()) == ["a"]
+        place.put({"a/k": b"x"})
+        await place.backend.delete_many(["a/k"], "")
+        assert list(root.iterdir()) == []
+
+    async def test_a_link_is_deleted_and_not_what_it_names(self, place: Place, root: Path) -> None:
+        place.put({"kept": DATA})
+        (root / "p").mkdir()
+        (root / "p" / "link").symlink_to(root / "kept")
+        await place.backend.delete_many(["p/link"], "p/")
+        assert sorted(path.name for path in root.iterdir()) == ["kept"]
+
+    async def test_a_directory_is_not_deleted_as_a_file(self, place: Place, root: Path) -> None:
+        place.put({"p/a": b"x"})
+        with pytest.raises(LocalIOError, match="Is a directory"):
+            await place.backend.delete_many(["p"], "")
+        assert (root / "p/a").exists()
 
     async def test_a_missing_file_is_named_by_its_path(self, place: Place, root: Path) -> None:
         with pytest.raises(ModelMissingError, match="does not exist") as caught:

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 import pytest
 
 from sealift.backends.memory import MemoryBackend
-from tests.contract.suite import MANY, Place, WritingContract
-from tests.services.s3 import ODD_KEYS, PATHLIKE_KEYS
+from tests.contract.suite import MANY, Place
+from tests.contract.writing import WritingContract
+from tests.services.s3 import CONTROL_KEYS, ODD_KEYS, PATHLIKE_KEYS
 
 
 class TestMemory(WritingContract):
     odd_keys = (*ODD_KEYS, *PATHLIKE_KEYS)
+    control_keys = CONTROL_KEYS
 
     @pytest.fixture
     def place(self) -> Place:

@@ -87,6 +87,7 @@ class WatchedUpload:
 
     Attributes:
         state: "open", "complete" or "aborted".
+        parts: Those that were written.
     """
 
     token = ""
@@ -94,12 +95,14 @@ class WatchedUpload:
     def __init__(self, backend: Watched, key: str, upload: Any) -> None:
         self.landed: dict[int, Receipt] = {}
         self.state = "open"
+        self.parts: list[Part] = []
         self._backend = backend
         self._key = key
         self._upload = upload
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
         await self._backend.called("write", self._key)
+        self.parts.append(part)
         receipt: Receipt = await self._upload.write_part(part, data)
         return receipt
 

@@ -21,7 +21,7 @@ from sealift.errors import (
 )
 from sealift.types import Event, ObjectInfo
 from tests.engine.backends import Damaging, Faults, Gate, Watched, transient
-from tests.engine.machine import PART, data, machine, settle, transfers, until
+from tests.engine.machine import PART, data, machine, transfers, until
 
 pytestmark = pytest.mark.anyio
 
@@ -229,62 +229,6 @@ async def test_an_object_that_vanishes_on_the_way() -> None:
         with pytest.raises(ModelMissingError):
             await Job(source, destination, resources).run(transfers(source))
     assert destination.contents() == {}
-
-
-@pytest.mark.parametrize("verb", ["read", "open", "write", "complete"])
-async def test_a_cancelled_job_leaves_nothing_and_another_does_not_notice(verb: str) -> None:
-    cancelled, other = Watched({"a": LARGE, "b": LARGE}), Watched({"c": LARGE, "d": SMALL})
-    destination, beside, gate, pause = Watched(), Watched(), Gate(verb), Gate("read")
-    cancelled.before = destination.before = gate
-    other.before = pause
-    async with machine(memory=4 * PART) as resources:
-        first = asyncio.ensure_future(Job(cancelled, destination, resources).run(transfers(cancelled)))
-        await until(lambda: bool(gate.waiting))
-        second = asyncio.ensure_future(Job(other, beside, resources).run(transfers(other)))
-        await settle()
-        first.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await first
-        assert destination.contents() == {}
-        assert all(upload.state == "aborted" for upload in destination.uploads)
-        await until(lambda: len(pause.waiting) == 4)  # all memory is the other job's now
-        pause.open()
-        await second
-    assert beside.contents() == {"c": LARGE, "d": SMALL}
-    assert [upload.state for upload in beside.uploads] == ["complete"]
-
-
-async def test_cancelled_while_it_waits_for_memory() -> None:
-    source, destination, gate = Watched({"k": LARGE}), Watched(), Gate("read")
-    source.before = gate
-    async with machine(memory=PART) as resources:
-        job = asyncio.ensure_future(Job(source, destination, resources).run(transfers(source)))
-        await until(lambda: bool(gate.waiting) and bool(resources.memory._waiting))
-        job.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await job
-        assert resources.memory.lent == 0
-
-
-async def test_cancelled_while_it_waits_for_the_listing() -> None:
-    source, destination, closed = Watched({"k": LARGE}), Watched(), False
-
-    async def endless() -> AsyncGenerator[Transfer]:
-        nonlocal closed
-        try:
-            yield Transfer(await source.stat("k"), "k")
-            await anyio.sleep_forever()
-        finally:
-            closed = True
-
-    async with machine() as resources:
-        with anyio.CancelScope() as scope:
-            async with anyio.create_task_group() as group:
-                group.start_soon(Job(source, destination, resources).run, endless())
-                await until(lambda: "k" in destination.contents())
-                scope.cancel()
-        assert closed
-    assert destination.contents() == {"k": LARGE}
 
 
 async def test_a_failed_job_leaves_another_alone() -> None:

@@ -60,6 +60,8 @@ ODD_KEYS = (
 )  # fmt: skip
 # Keys that only moto keeps: what the others do to them is told in their modules.
 PATHLIKE_KEYS = ("a//b", "/leading", "//twice", "double//end", "a/./b", "a/../b", "../up", "..", "x/..", "back\\slash")
+# Keys with characters that XML cannot carry, or that its parsers change.
+CONTROL_KEYS = ("control/\x01", "return/a\rb", "line/a\nb", "tab/a\tb", "escape/\x1b[0m", "delete/\x7f")
 
 
 @functools.cache
@@ -126,3 +128,29 @@ def _put_multipart(s3: Any, bucket: str, key: str, data: bytes, part_size: int, 
         sums = {name: value for name, value in reply.items() if re.fullmatch(r"Checksum(CRC|SHA).*", name)}
         parts.append({"PartNumber": number, "ETag": reply["ETag"], **sums})
     return s3.complete_multipart_upload(**target, UploadId=upload, MultipartUpload={"Parts": parts})
+
+
+def get_object(service: S3Service, bucket: str, key: str) -> bytes:
+    """The bytes of an object."""
+    body: bytes = client(service).get_object(Bucket=bucket, Key=key)["Body"].read()
+    return body
+
+
+def get_objects(service: S3Service, bucket: str) -> dict[str, bytes]:
+    """Key → bytes, of all objects in a bucket."""
+    pages = client(service).get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    return {key: get_object(service, bucket, key) for key in keys}
+
+
+def unfinished_uploads(service: S3Service, bucket: str) -> list[str]:
+    """Keys of the multipart uploads that were neither completed nor aborted."""
+    return [upload["Key"] for upload in client(service).list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
+
+
+def stored_checksums(service: S3Service, bucket: str, key: str) -> dict[str, str]:
+    """What the service tells of an object: algorithm → checksum in Base64; "type", where it tells that."""
+    reply = client(service).head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+    headers: dict[str, str] = reply["ResponseMetadata"]["HTTPHeaders"]
+    start = "x-amz-checksum-"
+    return {name.removeprefix(start): value for name, value in headers.items() if name.startswith(start)}

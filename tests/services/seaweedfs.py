@@ -9,12 +9,14 @@ What version 4.48 was seen to do, where it matters to a client:
   unquoted form and `*` pass, another or a weak one is 412, with and without Range.
 - A checksum is there only if the upload brought one. It is then in the GET of a whole object and in HEAD with
   `x-amz-checksum-mode: ENABLED`, not in a ranged GET and not without the mode. A multipart object has CRC64NVME as
-  FULL_OBJECT and CRC32, CRC32C, SHA256 as COMPOSITE (`…-N`); `x-amz-checksum-type` comes with multipart objects only.
+  FULL_OBJECT and CRC32, CRC32C, SHA256 as COMPOSITE (`…-N`), unless the upload began with the type FULL_OBJECT, which
+  the CRCs can have; `x-amz-checksum-type` comes with multipart objects only.
   GetObjectAttributes has the sizes of the parts, but no checksums; ListParts has none either.
 - Wrong checksums and MD5s are refused, of an object, a part and a whole multipart object: 400 BadDigest.
 - A multipart upload completed twice answers 200 both times. Parts before the last need 5 MiB (EntityTooSmall).
 - A range of an empty object is 416. HEAD and GET with a part number take the 4 MiB chunks of its own store for the
-  parts of a plain object. No `x-amz-bucket-region`. A bucket is deleted with its objects.
+  parts of a plain object. No `x-amz-bucket-region`. A bucket is deleted with its objects; who may do everything makes
+  a missing one by storing something in it.
 - Keys are paths. `//` becomes `/` and a leading `/` goes, so that `a//b` overwrites `a/b`; a backslash becomes `/`;
   `.` and `..` segments are refused with 400 InvalidRequest, segments above 255 bytes with KeyTooLongError. An object
   `a` and an object `a/b` live together, but `a` and the marker `a/` do not. The body of a key that ends in `/` is lost.

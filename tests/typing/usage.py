@@ -5,6 +5,8 @@ An ignored error is asserted, too: mypy complains about an ignore that is not ne
 
 import os
 from collections.abc import Iterable
+from contextlib import aclosing
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, assert_type
 
@@ -29,6 +31,7 @@ from sealift import (
     ModelMissingError,
     ModelNotFound,
     ObjectChanged,
+    ObjectInfo,
     ObjectList,
     OnEvent,
     PVCConfig,
@@ -40,6 +43,7 @@ from sealift import (
     StorageMetadata,
     StorageOperations,
     StorageURI,
+    Synced,
     TransportError,
     UnsafeKey,
     UnsupportedOperation,
@@ -49,7 +53,8 @@ uri: StorageURI = "s3://ml-models/iris/"
 
 
 def told(event: Event) -> None:
-    assert_type(event.kind, Literal["listed", "progress", "object", "retry"])
+    assert_type(event.kind, Literal["listed", "progress", "object", "retry", "deleted"])
+    assert_type(event.target, str)
     assert_type(event.key, str)
     assert_type(event.size, int)
     assert_type(event.verified, str | None)
@@ -101,6 +106,73 @@ async def asynchronous(limits: Limits | None, environ: dict[str, str], patterns:
     AsyncStorage("s3://")  # type: ignore[arg-type]
     Storage.is_local(storage.download(uri))  # type: ignore[arg-type]
     with AsyncStorage():  # type: ignore[attr-defined]
+        pass
+
+
+def writing() -> None:
+    assert_type(Storage.upload("model", uri), bool)
+    assert_type(Storage.upload(Path("model"), uri, S3Config(), allow_patterns="*", on_event=told), bool)
+    assert_type(Storage.copy(uri, "s3://other/", S3Config(), S3Config(), recursive=False, dry_run=True), str)
+    assert_type(Storage.sync(uri, "/mnt/models", delete=True, checksum=True, ignore_patterns=["*.tmp"]), Synced)
+    assert_type(Storage.delete(uri, recursive=True), int)
+    assert_type(StorageOperations.delete_object(uri), bool)
+    assert_type(StorageOperations.copy_object(uri, "s3://other/", None, S3Config()), bool)
+    assert_type(Storage.upload_many([("model", uri)]), list[bool])
+    assert_type(Storage.upload_many([(Path("model"), uri)], return_exceptions=True), list[bool | StorageError])
+    done = Storage.sync(uri, "/mnt/models")
+    assert_type((done.copied, done.kept, done.deleted), tuple[int, int, int])
+
+    Storage.upload(3, uri)  # type: ignore[arg-type]
+    Storage.copy(uri)  # type: ignore[call-arg]
+    Storage.sync(uri, Path("/mnt/models"))  # type: ignore[arg-type]
+    Storage.delete(uri, None, True)  # type: ignore[call-arg]
+    done.copied = 3  # type: ignore[misc]
+
+
+def reading(flag: bool) -> None:
+    assert_type(Storage.read(uri), bytes)
+    assert_type(Storage.read(uri, 10, 20, S3Config()), bytes)
+    assert_type(Storage.read_into(uri, bytearray(10), 5), int)
+    assert_type(Storage.read_into(uri, memoryview(bytearray(10)), config=S3Config()), int)
+    for chunk in Storage.open(uri, 10, length=None):
+        assert_type(chunk, bytes)
+    with Storage.open(uri) as chunks:
+        assert_type(next(chunks), bytes)
+    assert_type(Storage.download_many([uri, (uri, "/mnt"), (uri, Path("/mnt")), (uri, None)]), list[str])
+    assert_type(Storage.download_many([uri], S3Config(), return_exceptions=flag), list[str | StorageError])
+
+    Storage.read(uri, "0-10")  # type: ignore[arg-type]
+    Storage.download_many([(uri, "/mnt", 3)])  # type: ignore[list-item]
+
+
+async def asynchronously(storage: AsyncStorage, flag: bool) -> None:
+    assert_type(await storage.upload("model", uri), bool)
+    assert_type(await storage.copy(uri, "/mnt"), str)
+    assert_type(await storage.copy_object(uri, "/mnt", on_event=told), bool)
+    assert_type(await storage.sync(uri, "/mnt"), Synced)
+    assert_type(await storage.delete(uri), int)
+    assert_type(await storage.delete_object(uri), bool)
+    assert_type(await storage.read(uri), bytes)
+    assert_type(await storage.read_into(uri, bytearray(10)), int)
+    async for chunk in storage.open(uri):
+        assert_type(chunk, bytes)
+    async with aclosing(storage.open(uri, 10, 10)) as chunks:
+        assert_type(await anext(chunks), bytes)
+    async for obj in storage.objects(uri):
+        assert_type(obj, ObjectInfo)
+        assert_type(obj.size, int | None)
+        assert_type(obj.modified, datetime | None)
+    assert_type(await storage.download_many([uri]), list[str])
+    assert_type(await storage.download_many([uri], return_exceptions=False), list[str])
+    assert_type(await storage.upload_many([("model", uri)], return_exceptions=True), list[bool | StorageError])
+    assert_type(await storage.copy_many([(uri, "/mnt")]), list[str])
+    assert_type(await storage.copy_many([(uri, "/mnt")], return_exceptions=flag), list[str | StorageError])
+    assert_type(await storage.delete_many([uri], S3Config()), list[bool])
+    assert_type(await storage.read_many(iter([uri])), list[bytes])
+    assert_type(await storage.read_many([uri], return_exceptions=True), list[bytes | StorageError])
+
+    await storage.open(uri)  # type: ignore[misc]
+    for _ in storage.objects(uri):  # type: ignore[attr-defined]
         pass
 
 

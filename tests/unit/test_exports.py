@@ -18,11 +18,21 @@ DOCUMENTED = {
     "ObjectList", "PVC_URI_FORMAT", "S3Config", "S3_URI_FORMAT", "SUPPORTED_PROTOCOLS", "Storage", "StorageConfig",
     "StorageError", "StorageMetadata", "StorageOperations", "StorageURI",
 }  # fmt: skip
+ASKING = {"is_local", "get_storage_spec"}
 VERBS = {
-    "Storage": {"download", "is_local", "get_storage_spec"},
-    "StorageOperations": {"list_objects", "get_object_metadata"},
-    "AsyncStorage": {"download", "list_objects", "get_object_metadata", "is_local", "get_storage_spec"},
-}
+    "Storage": {
+        "download", "upload", "copy", "sync", "delete", "read", "read_into", "open", "download_many", "upload_many",
+        *ASKING,
+    },
+    "StorageOperations": {"list_objects", "get_object_metadata", "delete_object", "copy_object"},
+    "AsyncStorage": {
+        "download", "upload", "copy", "copy_object", "sync", "delete", "delete_object", "objects", "list_objects",
+        "get_object_metadata", "read", "read_into", "open", "download_many", "upload_many", "copy_many", "delete_many",
+        "read_many", *ASKING,
+    },
+}  # fmt: skip
+# What verbs give, and are told of.
+VALUES = {"Event", "Limits", "ObjectInfo", "OnEvent", "Synced"}
 # What `import sealift` must not load: SDKs, and what costs more than the whole package.
 HEAVY = [
     "aiobotocore", "aiofiles", "aiohttp", "anyio", "asyncio", "awscrt", "azure", "boto3", "botocore", "click",
@@ -41,6 +51,15 @@ def test_the_names_of_the_api_document_are_there() -> None:
     assert set(sealift.__all__) >= DOCUMENTED
     for name, verbs in VERBS.items():
         assert all(callable(getattr(getattr(sealift, name), verb)) for verb in verbs)
+
+
+def test_the_verbs_are_all_there_is() -> None:
+    for name, verbs in VERBS.items():
+        assert {verb for verb in dir(getattr(sealift, name)) if not verb.startswith("_")} == verbs
+
+
+def test_what_a_caller_of_a_verb_sees_can_be_named() -> None:
+    assert set(sealift.__all__) >= VALUES
 
 
 def test_every_public_name_of_the_package_is_listed() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealift.errors import InvalidConfig
-from sealift.plan import DEFAULT_PART, part_size, parts
+from sealift.plan import DEFAULT_PART, part_size, parts, stream_part
 from sealift.types import Capabilities, GiB, KiB, Limits, MiB
 
 TiB = 1024 * GiB
@@ -135,3 +135,55 @@ def test_an_object_of_one_part_may_be_smaller_than_the_smallest_part() -> None:
 def test_too_large_for_the_storage() -> None:
     with pytest.raises(InvalidConfig, match="larger than this storage takes"):
         part_size(50 * TiB, S3, Limits(memory=16 * GiB), 16 * GiB)
+
+
+@given(capabilities(), MEMORY, st.none() | st.integers(1, 8 * GiB), st.data())
+def test_a_stream_s_part_is_within_all_limits(
+    can: Capabilities, memory: int, given_size: int | None, more: st.DataObject
+) -> None:
+    index = more.draw(st.integers(0, can.max_parts - 1))
+    try:
+        length = stream_part(index, can, Limits(part_size=given_size), memory)
+    except InvalidConfig:
+        return
+    assert can.min_part <= length <= memory
+    assert length <= max(can.max_part, given_size or 0)
+    assert index == 0 or length >= stream_part(index - 1, can, Limits(part_size=given_size), memory)
+    assert given_size is None or length >= given_size
+
+
+def test_a_stream_of_unknown_size_may_become_as_large_as_s3_takes() -> None:
+    lengths = [stream_part(index, S3, Limits(), 4 * GiB) for index in range(10_000)]
+    assert lengths[0] == DEFAULT_PART
+    assert sum(lengths) >= 5 * TiB
+    assert max(lengths) == 2 * GiB
+
+
+def test_a_stream_s_parts_with_the_usual_budget() -> None:
+    lengths = [stream_part(index, S3, Limits(), BUDGET) // MiB for index in (0, 999, 1000, 2000, 3000, 9999)]
+    assert lengths == [8, 8, 16, 32, 64, 64]
+
+
+@pytest.mark.parametrize(
+    ("index", "limits", "memory", "message"),
+    [
+        (0, Limits(), MiB, "a part of 5242880 bytes is larger than the memory budget of 1048576 bytes"),
+        (0, Limits(part_size=16 * MiB), 8 * MiB, "larger than the memory budget"),
+        (0, Limits(part_size=MiB), BUDGET, "a part of 1048576 bytes, where this storage takes 5242880 to"),
+        (10_000, Limits(), BUDGET, "more than 10000 parts"),
+    ],
+)
+def test_a_stream_that_does_not_fit(index: int, limits: Limits, memory: int, message: str) -> None:
+    with pytest.raises(InvalidConfig, match=message):
+        stream_part(index, S3, limits, memory)
+
+
+def test_what_a_refusal_of_a_stream_names_does() -> None:
+    for limits, memory in ((Limits(), MiB), (Limits(part_size=MiB), BUDGET)):
+        with pytest.raises(InvalidConfig) as caught:
+            stream_part(0, S3, limits, memory)
+        named = re.search(r"Limits\((memory|part_size)=(\d+)\)", str(caught.value))
+        assert named is not None
+        number = int(named[2])
+        enough = number if named[1] == "memory" else memory
+        assert stream_part(0, S3, Limits(part_size=None if named[1] == "memory" else number), enough) >= S3.min_part

@@ -34,6 +34,7 @@ def failure(status: int, code: str = "", message: str = "", **headers: str) -> R
     [
         (404, "NoSuchBucket", ModelMissingError, False),
         (404, "NoSuchKey", ModelMissingError, False),
+        (404, "NoSuchUpload", ServiceError, False),
         (403, "AccessDenied", AccessDenied, False),
         (403, "", AccessDenied, False),
         (401, "", AccessDenied, False),
@@ -270,3 +271,62 @@ def test_retry_after_may_be_a_date() -> None:
 def test_a_listing_with_half_an_entry_is_an_error() -> None:
     with pytest.raises(ServiceError, match="without a key or a size"):
         replies.page(b"<ListBucketResult><Contents><Key>k</Key></Contents></ListBucketResult>")
+
+
+@pytest.mark.parametrize("space", ["", NAMESPACE])
+@pytest.mark.parametrize("before", ["", "<?xml version='1.0' encoding='UTF-8'?>", " \n  <?xml version='1.0'?>   \n"])
+def test_a_field_of_a_reply(space: str, before: str) -> None:
+    """Whitespace keeps a connection alive while the service is at work."""
+    body = (
+        f"{before}<CopyObjectResult{space}><LastModified>x</LastModified><ETag>&quot;a&quot;</ETag></CopyObjectResult>"
+    )
+    assert replies.field(response(200, body.encode()), "ETag") == '"a"'
+
+
+@pytest.mark.parametrize(
+    ("code", "retryable"),
+    [("InternalError", True), ("SlowDown", True), ("AccessDenied", False), ("InvalidPart", False)],
+)
+def test_a_failure_in_a_reply_of_success(code: str, retryable: bool) -> None:
+    for body in (failure(200, code, "Some text").body, b"  \n" + failure(200, code, "Some text").body):
+        with pytest.raises(ServiceError, match=f"the service answered 200 {code}: Some text") as caught:
+            replies.field(response(200, body), "ETag")
+        assert (caught.value.status, caught.value.code, caught.value.retryable) == (200, code, retryable)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"<R/>", b"<R><Other>x</Other></R>", b"<R><ETag></ETag></R>"])
+def test_a_reply_without_the_field_may_be_asked_for_again(body: bytes) -> None:
+    with pytest.raises(ServiceError, match="answered 200, but without ETag") as caught:
+        replies.field(response(200, body), "ETag")
+    assert caught.value.retryable
+
+
+def deletion(*errors: tuple[str, str], space: str = NAMESPACE) -> Response:
+    failed = "".join(
+        f"<Error><Key>{escape(key)}</Key><Code>{code}</Code><Message>No.</Message></Error>" for key, code in errors
+    )
+    return response(200, f"<DeleteResult{space}><Deleted><Key>x</Key></Deleted>{failed}</DeleteResult>".encode())
+
+
+@pytest.mark.parametrize("space", ["", NAMESPACE])
+@pytest.mark.parametrize("errors", [[], [("k", "NoSuchKey")], [("k", "NoSuchVersion"), ("l", "NoSuchKey")]])
+def test_what_is_not_there_counts_as_deleted(errors: list[tuple[str, str]], space: str) -> None:
+    assert replies.undeleted(deletion(*errors, space=space), "models") is None
+
+
+def test_what_was_not_deleted() -> None:
+    error = replies.undeleted(deletion(("gone", "NoSuchKey"), ("k", "AccessDenied"), ("l", "InternalError")), "models")
+    assert isinstance(error, AccessDenied)
+    assert "no permission to delete 'k'" in str(error)
+    assert error.__notes__ == ["and 1 other objects of 'models'"]
+    error = replies.undeleted(deletion(("a<b", "InternalError")), "models")
+    assert isinstance(error, ServiceError)
+    assert str(error) == "'a<b' was not deleted: InternalError: No."
+    assert error.retryable
+    assert not hasattr(error, "__notes__")
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"<ListBucketResult/>"])
+def test_a_deletion_that_is_answered_by_something_else_is_no_success(body: bytes) -> None:
+    assert isinstance(replies.undeleted(response(200, body), "models"), ServiceError)
+    assert isinstance(replies.undeleted(failure(200, "InternalError"), "models"), ServiceError)

@@ -1,4 +1,5 @@
 import asyncio
+import socket
 import tracemalloc
 
 import pytest
@@ -22,6 +23,13 @@ async def echo(peer: Peer) -> None:
 
 def put(server: Server, *headers: tuple[str, str], method: str = "PUT") -> Request:
     return Request(method, server.origin, "/k", headers)
+
+
+async def test_a_body_does_not_wait_for_the_acknowledgement_of_its_head() -> None:
+    async with serve(echo) as server, wire_with() as wire:
+        await wire.send(put(server), memoryview(b"body"))
+        (connection,) = wire._pool._connections
+        assert connection._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_536, 1_000_000])

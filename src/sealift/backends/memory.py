@@ -91,6 +91,10 @@ class MemoryBackend:
         self._find(key)
         del self._objects[key]
 
+    async def delete_many(self, keys: Sequence[str], under: str) -> None:
+        for key in keys:
+            self._objects.pop(key, None)
+
     async def aclose(self) -> None:
         """Nothing to release: the objects live as long as the backend."""
 

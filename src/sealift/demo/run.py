@@ -84,7 +84,7 @@ def _tell_next_commands() -> None:
         "\nNext, try",
         "  sealift demo --keep                      the same server, for sealift ls, stat and cp",
         "  sealift ls s3://YOUR-BUCKET/             with the credentials that your AWS command line uses",
-        "  sealift cp s3://YOUR-BUCKET/model/ model",
+        "  sealift cp -r s3://YOUR-BUCKET/model/ model",
         sep="\n",
         flush=True,
     )
@@ -105,7 +105,7 @@ def _wait_for_interrupt(directory: Path, config: S3Config) -> None:
         f"  . {path}",
         f"  sealift ls s3://{_BUCKET}/",
         f"  sealift stat s3://{_BUCKET}/iris.joblib",
-        f"  sealift cp s3://{_BUCKET}/weights/ weights",
+        f"  sealift cp -r s3://{_BUCKET}/weights/ weights",
         sep="\n",
         flush=True,
     )

@@ -2,7 +2,18 @@
 
 from .message import TLS, Origin, Request, Response
 from .ranges import check_range
+from .redirect import MOST_REDIRECTS, redirected
 from .stream import StreamedResponse
 from .wire import Wire
 
-__all__ = ["TLS", "Origin", "Request", "Response", "StreamedResponse", "Wire", "check_range"]
+__all__ = [
+    "MOST_REDIRECTS",
+    "TLS",
+    "Origin",
+    "Request",
+    "Response",
+    "StreamedResponse",
+    "Wire",
+    "check_range",
+    "redirected",
+]

@@ -99,6 +99,9 @@ class Dialer:
                 continue
             try:
                 sock.setblocking(False)
+                # A head and its body are two writes, of which Nagle's algorithm would hold back the second. asyncio
+                # turns it off by itself only for sockets that it has made.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 async with asyncio.timeout(self._timeout / len(addresses)):
                     await _connected(sock, address.sockaddr)
                 return sock

@@ -1,7 +1,7 @@
 """A directory as a backend."""
 
 import os
-from collections.abc import AsyncGenerator, Callable, Hashable
+from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ from ...disk import Disk
 from ...errors import ModelMissingError, ObjectChanged
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...uri import Location
-from .files import as_storage_error, check_version, info, scan, stat_file
+from .files import as_storage_error, check_version, info, remove_all, scan, stat_file
 from .place import Place
 from .upload import LocalUpload
 
@@ -20,7 +20,7 @@ __all__ = ["LocalBackend"]
 
 T = TypeVar("T")
 
-# Writing fewer bytes is short work: it mostly waits for the interpreter's lock, not for the disk.
+# Moving fewer bytes is short work: it mostly waits for the interpreter's lock, not for the disk.
 _LONG = MiB
 
 
@@ -93,7 +93,7 @@ class LocalBackend:
             finally:
                 os.close(descriptor)
 
-        await self.run(read, reading=path)
+        await self.run(read, reading=path, short=len(into) < _LONG)
         return Head(obj.version, obj.size)
 
     @asynccontextmanager
@@ -140,6 +140,11 @@ class LocalBackend:
     async def delete(self, key: str) -> None:
         path = self._place.path(key)
         await self.run(lambda: os.unlink(path), reading=path)
+
+    async def delete_many(self, keys: Sequence[str], under: str) -> None:
+        paths = [self._place.path(key) for key in keys]
+        top = self._place.path(under.rstrip("/"))
+        await self.run(lambda: remove_all(paths, top))
 
     async def aclose(self) -> None:
         """Remove the dot directory unless somebody else still uses it."""

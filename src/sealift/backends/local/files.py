@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 import stat as modes
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
@@ -12,7 +12,16 @@ from ...errors import AccessDenied, LocalIOError, ModelMissingError, ObjectChang
 from ...paths import STATE_DIRECTORY
 from ...types import MiB, ObjectInfo
 
-__all__ = ["as_storage_error", "check_version", "copy_range", "info", "make_directories", "scan", "stat_file"]
+__all__ = [
+    "as_storage_error",
+    "check_version",
+    "copy_range",
+    "info",
+    "make_directories",
+    "remove_all",
+    "scan",
+    "stat_file",
+]
 
 
 def make_directories(path: str) -> None:
@@ -48,6 +57,32 @@ def scan(path: str, seen: set[tuple[int, int]]) -> tuple[list[tuple[str, os.stat
             elif entry.is_file():
                 files.append((entry.name, entry.stat()))
     return files, directories[::-1]
+
+
+def remove_all(paths: Iterable[str], top: str) -> None:
+    """Remove files, and the directories that this leaves empty, from `top` on down."""
+    directories = set()
+    for path in paths:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.unlink(path)
+        directories.add(os.path.dirname(path))
+    for directory in sorted(directories, key=len, reverse=True):
+        _prune(directory, top)
+
+
+def _prune(directory: str, top: str) -> None:
+    while directory.startswith(top) and _remove_empty(directory) and directory != top:
+        directory = os.path.dirname(directory)
+
+
+def _remove_empty(directory: str) -> bool:
+    try:
+        os.rmdir(directory)
+    except FileNotFoundError:
+        return True
+    except OSError:  # not empty, or not ours to remove
+        return False
+    return True
 
 
 def copy_range(source: int, target: int, start: int, count: int) -> int:

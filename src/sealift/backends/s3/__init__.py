@@ -1,7 +1,7 @@
 """Amazon S3 and what speaks its protocol.
 
-aiobotocore says who asks and where (`identity`); requests are signed here (`signature`) and moved by the wire, small
-ones too; `replies` reads what comes back.
+aiobotocore says who asks and where (`identity`); requests are signed here (`signature`), sent by the wire, small ones
+too (`bucket`), and `replies` reads what comes back. `upload`, `copy` and `delete` are what takes more than one of them.
 """
 
 from ...config import S3Config, StorageConfig
@@ -9,6 +9,7 @@ from ...errors import InvalidConfig
 from ...resources import Resources
 from ...uri import Location
 from .backend import S3Backend
+from .bucket import Bucket
 from .identity import resolve
 
 __all__ = ["S3Backend", "open"]
@@ -21,4 +22,4 @@ async def open(location: Location, config: StorageConfig | None, resources: Reso
     if not isinstance(config, S3Config):
         raise InvalidConfig(f"{type(config).__name__} is not for s3://", hint="pass an S3Config")
     identity = await resolve(location.root, config, resources)
-    return S3Backend(location.at(""), config, identity, resources)
+    return S3Backend(Bucket(location.at(""), config, identity, resources))

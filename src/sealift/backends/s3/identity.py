@@ -134,17 +134,33 @@ async def _from_sdk(bucket: str, config: S3Config, resources: Resources, tls: TL
         )
 
     try:
-        session_credentials = None if config.anonymous else await session.get_credentials()
-        if session_credentials is None and not config.anonymous:
-            raise AccessDenied(
-                "no credentials for S3 were found",
-                hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, pass S3Config(…), or S3Config(anonymous=True)",
-            )
+        credentials = None if config.anonymous else await _credentials(session, config, resources)
         client = await resources.client(("s3", config), open_client)
         template = await client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
     except (BotoCoreError, ClientError, ValueError) as error:
         raise _refused(error) from None
-    return _from_template(template, session_credentials, tls)
+    return _from_template(template, credentials, tls)
+
+
+async def _credentials(session: Any, config: S3Config, resources: Resources) -> Any:
+    """The first of the chain. Those that renew themselves are kept: roles and metadata services are asked but once.
+
+    Others come from the environment and from files, which somebody may have changed since the last call.
+    """
+    from botocore.credentials import RefreshableCredentials  # noqa: PLC0415 - loaded by now
+
+    kept = resources.credentials.get(config)
+    if kept is not None:
+        return kept
+    found = await session.get_credentials()
+    if found is None:
+        raise AccessDenied(
+            "no credentials for S3 were found",
+            hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, pass S3Config(…), or S3Config(anonymous=True)",
+        )
+    if isinstance(found, RefreshableCredentials):
+        resources.credentials[config] = found
+    return found
 
 
 def _refused(error: Exception) -> InvalidConfig:

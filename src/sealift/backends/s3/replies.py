@@ -16,8 +16,9 @@ from ...errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceErr
 from ...types import ObjectInfo
 from ...wire import Response
 
-__all__ = ["checksums", "error", "object_info", "page", "region_told"]
+__all__ = ["checksums", "code", "error", "field", "object_info", "page", "quoted", "region_told", "undeleted"]
 
+NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 CHECKSUMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
 
 # Codes that a moment later may not come again, beside 429 and 5xx.
@@ -127,12 +128,64 @@ def region_told(reply: Response) -> str | None:
     return reply.header("x-amz-bucket-region") or _fields(reply).get("Region")
 
 
-def _fields(reply: Response) -> dict[str, str]:
+def _root(reply: Response) -> ET.Element | None:
     try:
-        root = ET.fromstring(reply.body)  # noqa: S314 - as above
+        # Whitespace keeps the connection alive while the service is still at work.
+        return ET.fromstring(reply.body.strip())  # noqa: S314 - as above
     except ET.ParseError:
-        return {}
-    return {child.tag.rpartition("}")[2]: child.text or "" for child in root}
+        return None
+
+
+def _children(root: ET.Element | None) -> dict[str, str]:
+    return {} if root is None else {child.tag.rpartition("}")[2]: child.text or "" for child in root}
+
+
+def _fields(reply: Response) -> dict[str, str]:
+    return _children(_root(reply))
+
+
+def code(reply: Response) -> str | None:
+    """The service's own name for a failure."""
+    return _fields(reply).get("Code") or None
+
+
+def field(reply: Response, name: str) -> str:
+    """A field of the XML in a reply of status 200.
+
+    Raises:
+        ServiceError: It is not there. A copy, and the end of a multipart upload, may fail after their status was sent:
+            https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+    """
+    root = _root(reply)
+    told = _children(root)
+    if root is not None and root.tag.rpartition("}")[2] == "Error":
+        raise _service_error(reply, told)
+    if not told.get(name):
+        raise ServiceError(f"the service answered 200, but without {name}", status=reply.status, retryable=True)
+    return told[name]
+
+
+def undeleted(reply: Response, bucket: str) -> StorageError | None:
+    """What the reply to the deletion of many says has failed."""
+    root = _root(reply)
+    if root is None or root.tag.rpartition("}")[2] != "DeleteResult":
+        return _service_error(reply, _children(root))
+    failed = [_children(entry) for entry in root if entry.tag.rpartition("}")[2] == "Error"]
+    failed = [told for told in failed if told.get("Code") not in {"NoSuchKey", "NoSuchVersion"}]
+    if not failed:
+        return None
+    first = failed[0]
+    key, why = first.get("Key"), first.get("Code")
+    if why == "AccessDenied":
+        found: StorageError = AccessDenied(
+            f"no permission to delete {key!r}", hint="check the credentials and the bucket's policy", code=why
+        )
+    else:
+        text = f"{why}: {first.get('Message', '')}"
+        found = ServiceError(f"{key!r} was not deleted: {text}", code=why, retryable=why in _TRANSIENT)
+    if len(failed) > 1:
+        found.add_note(f"and {len(failed) - 1} other objects of {bucket!r}")
+    return found
 
 
 def _seconds(wait: str | None) -> float | None:
@@ -156,12 +209,12 @@ def error(reply: Response, *, bucket: str, key: str | None) -> StorageError:
         key: The object that was asked for; None: the bucket as a whole.
     """
     told = _fields(reply)
-    code, text, status = told.get("Code") or None, told.get("Message") or "", reply.status
+    code, status = told.get("Code") or None, reply.status
     what = f"the object {key!r}" if key is not None else f"the bucket {bucket!r}"
     if code == "NoSuchBucket":
         hint = "check the bucket's name, and the endpoint"
         return ModelMissingError(bucket, cause=f"there is no bucket {bucket!r}", hint=hint, status=status, code=code)
-    if status == 404 and (key is not None or code == "NoSuchKey"):
+    if status == 404 and code != "NoSuchUpload" and (key is not None or code == "NoSuchKey"):
         return ModelMissingError(key or bucket, cause=f"there is no object {key!r}", status=status, code=code)
     if status in {401, 403} or code in _DENIED:
         cause = _DENIED.get(code or "", f"no permission for {what}")
@@ -169,11 +222,15 @@ def error(reply: Response, *, bucket: str, key: str | None) -> StorageError:
         return AccessDenied(cause, hint=hint, status=status, code=code)
     if status in {412, 416}:
         return ObjectChanged(f"{what} was replaced while it was read", status=status, code=code)
-    retryable = status in {408, 429} or status >= 500 or code in _TRANSIENT
+    return _service_error(reply, told)
+
+
+def _service_error(reply: Response, told: dict[str, str]) -> ServiceError:
+    code, text, status = told.get("Code") or None, told.get("Message") or "", reply.status
     return ServiceError(
         f"the service answered {status}" + (f" {code}" if code else "") + (f": {text}" if text else ""),
         status=status,
         code=code,
-        retryable=retryable,
+        retryable=status in {408, 429} or status >= 500 or code in _TRANSIENT,
         retry_after=_seconds(reply.header("retry-after")),
     )

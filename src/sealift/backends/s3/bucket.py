@@ -1,0 +1,151 @@
+"""Asking one bucket: signed requests, and the redirect to the bucket's own region."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from ...config import S3Config
+from ...errors import StorageError
+from ...resources import Resources
+from ...types import KiB, ObjectInfo
+from ...uri import Location
+from ...wire import Request, Response, StreamedResponse
+from . import replies
+from .identity import Identity
+from .signature import EMPTY_SHA256, UNSIGNED_PAYLOAD, quote_key, quote_query, sign
+
+__all__ = ["Bucket", "Headers"]
+
+Headers = Sequence[tuple[str, str]]
+
+# Bytes of an error's body that are looked at.
+_ERROR_BODY = 16 * KiB
+
+
+class Bucket:
+    """Sends requests about a bucket and its objects.
+
+    Args:
+        location: The bucket.
+        config: As the caller gave it, or from the environment.
+        identity: How to address and sign requests.
+        resources: Of the instance.
+    """
+
+    def __init__(self, location: Location, config: S3Config, identity: Identity, resources: Resources) -> None:
+        self.location = location
+        self.config = config
+        self.resources = resources
+        self._identity = identity
+
+    async def request(
+        self,
+        method: str,
+        key: str | None,
+        headers: Headers = (),
+        query: dict[str, str] | None = None,
+        *,
+        payload: str = EMPTY_SHA256,
+    ) -> Request:
+        """A signed request.
+
+        Args:
+            method: HTTP method.
+            key: The object's; None: about the bucket.
+            headers: Beside Host and the signature's; their names in lower case.
+            query: Parameters, in no order.
+            payload: Hash of the body, as in `sign`.
+        """
+        identity = self._identity
+        target = f"{identity.path}/{'' if key is None else quote_key(key)}" + (
+            f"?{quote_query(query)}" if query else ""
+        )
+        sent = [("host", identity.origin.netloc), *headers]
+        if identity.credentials is not None:
+            sent = sign(
+                method,
+                target,
+                sent,
+                credentials=await identity.credentials(),
+                region=identity.region,
+                service=identity.service,
+                now=datetime.now(UTC),
+                payload=payload,
+            )
+        return Request(method, identity.origin, target, sent, identity.tls)
+
+    async def ask(
+        self,
+        method: str,
+        key: str | None,
+        headers: Headers = (),
+        query: dict[str, str] | None = None,
+        *,
+        body: memoryview | None = None,
+    ) -> Response:
+        """Send a request whose reply is small, to the region where the bucket is.
+
+        Args:
+            method: HTTP method.
+            key: The object's; None: about the bucket.
+            headers: Beside Host and the signature's; their names in lower case.
+            query: Parameters, in no order.
+            body: Sent from where it is. Its hash is not signed: that would read it once more, and slower than a CRC.
+        """
+        payload = EMPTY_SHA256 if body is None else UNSIGNED_PAYLOAD
+        wire, asked = self.resources.wire, self._identity
+        reply = await wire.send(await self.request(method, key, headers, query, payload=payload), body)
+        if await self._moved(reply, asked):
+            reply = await wire.send(await self.request(method, key, headers, query, payload=payload), body)
+        return reply
+
+    async def fetch(self, key: str, headers: Headers, into: memoryview) -> Response:
+        """Receive an object, or a range of it, in place; as `Wire.fetch`."""
+        wire, asked = self.resources.wire, self._identity
+        reply = await wire.fetch(await self.request("GET", key, headers), into)
+        if await self._moved(reply, asked):
+            reply = await wire.fetch(await self.request("GET", key, headers), into)
+        return reply
+
+    @asynccontextmanager
+    async def stream(self, key: str, headers: Headers) -> AsyncGenerator[StreamedResponse]:
+        """Receive an object as it comes; as `Wire.stream`. Its status is 200.
+
+        Raises:
+            StorageError: The service refused.
+        """
+        for last in (False, True):
+            asked = self._identity
+            async with self.resources.wire.stream(await self.request("GET", key, headers)) as reply:
+                if reply.status == 200:
+                    yield reply
+                    return
+                told = memoryview(bytearray(_ERROR_BODY))
+                count = await reply.readinto(told)
+                refusal = Response(reply.status, reply.headers, bytes(told[:count]))
+            if last or not await self._moved(refusal, asked):
+                raise self.error(refusal, key)
+
+    async def stat(self, key: str) -> ObjectInfo:
+        """What a HEAD tells of an object.
+
+        Raises:
+            StorageError: There is none, or the service refused.
+        """
+        reply = await self.ask("HEAD", key, [("x-amz-checksum-mode", "ENABLED")])
+        if reply.status != 200:
+            raise self.error(reply, key)
+        return replies.object_info(key, reply)
+
+    def error(self, reply: Response, key: str | None) -> StorageError:
+        """The failure that a reply tells of."""
+        return replies.error(reply, bucket=self.location.root, key=key)
+
+    async def _moved(self, reply: Response, asked: Identity) -> bool:
+        """Whether the service names another region than the one asked; the request is then sent there once more."""
+        region = replies.region_told(reply)
+        if region is None or region == asked.region:
+            return False
+        if region != self._identity.region:  # unless another request has found out meanwhile
+            self._identity = await asked.at_region(region, self.location.root, self.config, self.resources)
+        return True

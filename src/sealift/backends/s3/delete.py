@@ -1,0 +1,45 @@
+"""Deleting many objects with one request.
+
+Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from xml.etree import ElementTree as ET
+
+from . import replies
+from .bucket import Bucket
+
+__all__ = ["delete_many"]
+
+_BATCH = 1000
+# XML 1.0 has no way to write these: https://www.w3.org/TR/xml/#charsets
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+
+
+async def delete_many(bucket: Bucket, keys: Sequence[str]) -> None:
+    """Delete objects; see `Backend.delete_many`."""
+    plain = [key for key in keys if not _NOT_IN_XML.search(key)]
+    for start in range(0, len(plain), _BATCH):
+        await _delete_batch(bucket, plain[start : start + _BATCH])
+    for key in set(keys).difference(plain):
+        reply = await bucket.ask("DELETE", key)
+        if reply.status not in {200, 204, 404}:
+            raise bucket.error(reply, key)
+
+
+async def _delete_batch(bucket: Bucket, keys: Sequence[str]) -> None:
+    root = ET.Element("Delete", xmlns=replies.NAMESPACE)
+    ET.SubElement(root, "Quiet").text = "true"
+    for key in keys:
+        ET.SubElement(ET.SubElement(root, "Object"), "Key").text = key
+    # A parser takes a bare carriage return for a line's end.
+    body = ET.tostring(root, encoding="utf-8").replace(b"\r", b"&#13;")
+    digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+    headers = [("content-type", "application/xml"), ("content-md5", digest)]
+    reply = await bucket.ask("POST", None, headers, {"delete": ""}, body=memoryview(body))
+    failure = bucket.error(reply, None) if reply.status != 200 else replies.undeleted(reply, bucket.location.root)
+    if failure is not None:
+        raise failure

@@ -1,0 +1,184 @@
+"""Writing objects: in one request, or as a multipart upload.
+
+A CRC goes with each body, so that the service refuses one that was damaged on the way; of a multipart upload, those of
+the parts combine to that of the whole object, which it compares before it publishes.
+Sources, under https://docs.aws.amazon.com/AmazonS3/latest/userguide/: mpuoverview.html, checking-object-integrity.html
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from xml.etree import ElementTree as ET
+
+from ... import checksum
+from ...errors import IntegrityError, ModelMissingError
+from ...types import ObjectInfo, Part, Receipt
+from ...wire import Response
+from . import replies
+from .bucket import Bucket, Headers
+
+__all__ = ["S3Upload", "checksum_of", "stored"]
+
+_MD5 = re.compile('"[0-9a-f]{32}"')
+_NOTHING: Mapping[int, Receipt] = {}
+# Amazon says 200; servers that are not only S3 say what HTTP has for it: https://www.rfc-editor.org/rfc/rfc9110#PUT
+_STORED = {200, 201, 204}
+
+
+def checksum_of(bucket: Bucket, data: memoryview) -> tuple[Mapping[str, str], Headers]:
+    """What to send along with a body: its digests, and the headers that tell them."""
+    algorithm = bucket.config.checksum
+    if algorithm is None:
+        return {}, []
+    digest = checksum.digest(algorithm, data)
+    return {algorithm: digest}, [_header(algorithm, digest)]
+
+
+def stored(bucket: Bucket, reply: Response, key: str, size: int, digests: Mapping[str, str]) -> ObjectInfo:
+    """What a reply to a body tells of what is stored now.
+
+    Raises:
+        IntegrityError: The service tells another checksum than that of the bytes that were sent.
+        StorageError: It refused them.
+    """
+    if reply.status not in _STORED:
+        raise bucket.error(reply, key)
+    told = replies.checksums(reply)
+    for algorithm, digest in digests.items():
+        if told.get(algorithm, digest) != digest:
+            raise IntegrityError(f"the service has stored other bytes of {key!r} than were sent", retryable=True)
+    tag = replies.quoted(reply.header("etag"))
+    return ObjectInfo(key, size, tag, etag=tag, checksums=digests)
+
+
+class S3Upload:
+    """A multipart upload.
+
+    Args:
+        bucket: Where.
+        key: Under which the object is published in the end.
+        token: The service's name for the upload.
+    """
+
+    def __init__(self, bucket: Bucket, key: str, token: str) -> None:
+        self.token = token
+        self.landed = _NOTHING
+        self._bucket = bucket
+        self._key = key
+        self._published: ObjectInfo | None = None
+
+    @classmethod
+    async def begin(cls, bucket: Bucket, key: str, headers: Headers = ()) -> "S3Upload":
+        """Begin one.
+
+        Args:
+            bucket: Where.
+            key: Of the object.
+            headers: What to store with it, such as its content type.
+        """
+        algorithm = bucket.config.checksum
+        if algorithm is not None:
+            kind = [("x-amz-checksum-algorithm", algorithm.upper()), ("x-amz-checksum-type", "FULL_OBJECT")]
+            headers = [*headers, *kind]
+        reply = await bucket.ask("POST", key, headers, {"uploads": ""})
+        if reply.status != 200:
+            raise bucket.error(reply, key)
+        return cls(bucket, key, replies.field(reply, "UploadId"))
+
+    async def write_part(self, part: Part, data: memoryview) -> Receipt:
+        digests, headers = checksum_of(self._bucket, data)
+        reply = await self._bucket.ask("PUT", self._key, headers, self._part(part), body=data)
+        info = stored(self._bucket, reply, self._key, part.size, digests)
+        return Receipt(part, info.etag or "", digests)
+
+    async def copy_part(self, part: Part, source: str, headers: Headers) -> Receipt:
+        """Let the service take a part from another object.
+
+        Args:
+            part: Which.
+            source: The other object's key, for messages.
+            headers: That name the object, its version and the range.
+        """
+        reply = await self._bucket.ask("PUT", self._key, headers, self._part(part))
+        if reply.status != 200:
+            raise self._bucket.error(reply, source)
+        return Receipt(part, replies.field(reply, "ETag"))
+
+    def _part(self, part: Part) -> dict[str, str]:
+        return {"partNumber": str(part.index + 1), "uploadId": self.token}
+
+    async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
+        if self._published is None:
+            self._published = await self._complete(receipts)
+        return self._published
+
+    async def _complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
+        key, size = self._key, sum(receipt.part.size for receipt in receipts)
+        digests = _whole(receipts)
+        headers = [_header(*each) for each in digests.items()]
+        if headers:
+            headers.append(("x-amz-checksum-type", "FULL_OBJECT"))
+        body = memoryview(_parts_xml(receipts))
+        reply = await self._bucket.ask("POST", key, headers, {"uploadId": self.token}, body=body)
+        if reply.status == 404 and replies.code(reply) == "NoSuchUpload":
+            # An earlier attempt may have ended well without its reply coming through.
+            there = await self._published_before(receipts, size, digests)
+            if there is not None:
+                return there
+        if reply.status != 200:
+            raise self._bucket.error(reply, key)
+        tag = replies.quoted(replies.field(reply, "ETag"))
+        return ObjectInfo(key, size, tag, etag=tag, checksums=digests)
+
+    async def _published_before(
+        self, receipts: Sequence[Receipt], size: int, digests: Mapping[str, str]
+    ) -> ObjectInfo | None:
+        try:
+            there = await self._bucket.stat(self._key)
+        except ModelMissingError:
+            return None
+        same = [there.checksums[name] == digest for name, digest in digests.items() if name in there.checksums]
+        if not same:
+            same = [there.etag is not None and there.etag == _multipart_etag(receipts)]
+        return there if there.size == size and all(same) else None
+
+    async def abort(self) -> None:
+        if self._published is not None:
+            return
+        reply = await self._bucket.ask("DELETE", self._key, query={"uploadId": self.token})
+        if reply.status not in {200, 204, 404}:
+            raise self._bucket.error(reply, self._key)
+
+
+def _header(algorithm: str, digest: str) -> tuple[str, str]:
+    return f"x-amz-checksum-{algorithm}", base64.b64encode(bytes.fromhex(digest)).decode()
+
+
+def _whole(receipts: Sequence[Receipt]) -> dict[str, str]:
+    """The digests of the object, from those of its parts."""
+    names = set.intersection(*(set(receipt.checksums) for receipt in receipts))
+    return {
+        name: checksum.combine(name, [(receipt.checksums[name], receipt.part.size) for receipt in receipts])
+        for name in names
+    }
+
+
+def _multipart_etag(receipts: Sequence[Receipt]) -> str | None:
+    """The ETag that unencrypted objects get: the MD5 of the parts' MD5s, and their number."""
+    if not all(_MD5.fullmatch(receipt.token) for receipt in receipts):
+        return None
+    parts = b"".join(bytes.fromhex(receipt.token.strip('"')) for receipt in receipts)
+    return f'"{hashlib.md5(parts, usedforsecurity=False).hexdigest()}-{len(receipts)}"'
+
+
+def _parts_xml(receipts: Sequence[Receipt]) -> bytes:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html."""
+    root = ET.Element("CompleteMultipartUpload", xmlns=replies.NAMESPACE)
+    for receipt in receipts:
+        entry = ET.SubElement(root, "Part")
+        ET.SubElement(entry, "PartNumber").text = str(receipt.part.index + 1)
+        ET.SubElement(entry, "ETag").text = receipt.token
+        for algorithm, digest in receipt.checksums.items():
+            ET.SubElement(entry, f"Checksum{algorithm.upper()}").text = _header(algorithm, digest)[1]
+    return ET.tostring(root)

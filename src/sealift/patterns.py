@@ -1,0 +1,39 @@
+"""Which paths below a prefix are wanted. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+__all__ = ["Patterns"]
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Those that match an allowed pattern and no ignored one, as in `fnmatch`; "*" takes "/" too.
+
+    Args:
+        allow: None: everything.
+        ignore: None: nothing.
+
+    Example:
+        >>> Patterns.of("*.json", ignore=None).let("tokenizer/vocab.json")
+        True
+    """
+
+    allow: tuple[str, ...] | None
+    ignore: tuple[str, ...]
+
+    @classmethod
+    def of(cls, allow: Iterable[str] | str | None, ignore: Iterable[str] | str | None) -> "Patterns":
+        """From what a caller gives: one pattern, several, or None."""
+
+        def several(given: Iterable[str] | str) -> tuple[str, ...]:
+            return (given,) if isinstance(given, str) else tuple(given)
+
+        return cls(None if allow is None else several(allow), several(ignore or ()))
+
+    def let(self, path: str) -> bool:
+        """Whether this path is wanted."""
+        if self.allow is not None and not any(fnmatchcase(path, pattern) for pattern in self.allow):
+            return False
+        return not any(fnmatchcase(path, pattern) for pattern in self.ignore)

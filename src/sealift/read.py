@@ -1,0 +1,154 @@
+"""Reading objects into memory: all at once into the caller's, or chunk by chunk in order."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+from functools import partial
+
+import anyio
+
+from . import checksum, plan
+from .backend import Backend
+from .engine import first_of, read_whole
+from .errors import IntegrityError, InvalidConfig, TransportError
+from .resources import Resources
+from .types import Capabilities, ObjectInfo, Part
+
+__all__ = ["chunks", "length_of", "read_into"]
+
+# Parts of one object that are asked for at once.
+_AT_ONCE = 16
+_AHEAD = 4
+# What is only read may have any number of parts.
+_ANY = Capabilities(max_part=1 << 62, max_parts=1 << 62)
+
+
+def length_of(obj: ObjectInfo, start: int, length: int | None) -> int | None:
+    """How many bytes a range has within an object, as for a slice; None: as many as will come.
+
+    Raises:
+        InvalidConfig: A number is negative.
+    """
+    if start < 0 or (length is not None and length < 0):
+        raise InvalidConfig(f"the range from {start} of length {length}", hint="neither may be negative")
+    if obj.size is None:
+        return length
+    rest = max(obj.size - start, 0)
+    return rest if length is None else min(rest, length)
+
+
+async def read_into(resources: Resources, source: Backend, obj: ObjectInfo, start: int, view: memoryview) -> None:
+    """Fill memory of the caller with a part of an object, in parallel and in place.
+
+    Args:
+        resources: Of the instance.
+        source: Where the object is.
+        obj: What to read; it tells its size and can be read in ranges.
+        start: Offset of the first byte.
+        view: Writable bytes, no more than the object has from there on.
+    """
+    if not len(view):
+        return
+    whole = start == 0 and len(view) == obj.size
+    length = resources.limits.part_size or plan.DEFAULT_PART
+    if whole and len(view) <= length:
+        await resources.retry(lambda: read_whole(source, obj, view))
+        return
+    algorithm = checksum.best(obj.checksums, combinable=True) if whole else None
+    parts = list(plan.parts(len(view), length))
+    digests = [""] * len(parts)
+    limit = anyio.Semaphore(min(_AT_ONCE, resources.limits.per_host))
+
+    async def read(part: Part) -> None:
+        into = view[part.start : part.start + part.size]
+        async with limit:
+            await resources.retry(partial(source.read_range, obj, start + part.start, into))
+        if algorithm is not None:
+            digests[part.index] = checksum.digest(algorithm, into)
+
+    try:
+        async with anyio.create_task_group() as group:
+            for part in parts:
+                group.start_soon(read, part)
+    except BaseExceptionGroup as failures:
+        raise first_of(failures) from None
+    if algorithm is not None:
+        _compare(obj, algorithm, digests, parts)
+
+
+async def chunks(
+    resources: Resources, source: Backend, obj: ObjectInfo, start: int, length: int | None
+) -> AsyncGenerator[bytes]:
+    """A part of an object in order; a few chunks are read ahead, and no more while nobody asks for them.
+
+    Budget is held only while bytes arrive, never while a caller works on a chunk: he may wait for budget himself.
+
+    Args:
+        resources: Of the instance.
+        source: Where the object is.
+        obj: What to read.
+        start: Offset of the first byte.
+        length: In bytes; None: to the end. As `length_of` gave it.
+    """
+    if not obj.ranged or obj.size is None or length is None or obj.version is None:
+        async for chunk in _in_order(resources, source, obj, start, length):
+            yield chunk
+        return
+    job = object()
+    memory = resources.memory
+    whole = length == obj.size
+    algorithm = checksum.best(obj.checksums, combinable=True) if whole else None
+    parts = list(plan.parts(length, plan.part_size(obj.size, _ANY, resources.limits, memory.limit))) if length else []
+    digests: list[str] = []
+
+    async def read(part: Part) -> bytes:
+        buffer = await memory.borrow(part.size, job)
+        try:
+            await resources.retry(lambda: source.read_range(obj, start + part.start, buffer))
+            return bytes(buffer)
+        finally:
+            memory.give_back(buffer)
+
+    ahead: deque[asyncio.Task[bytes]] = deque()
+    try:
+        for part in parts[:_AHEAD]:
+            ahead.append(asyncio.create_task(read(part)))
+        for index in range(len(parts)):
+            chunk = await ahead.popleft()
+            if index + _AHEAD < len(parts):
+                ahead.append(asyncio.create_task(read(parts[index + _AHEAD])))
+            if algorithm is not None:
+                digests.append(checksum.digest(algorithm, chunk))
+            yield chunk
+    finally:
+        for task in ahead:
+            task.cancel()
+        with anyio.CancelScope(shield=True):
+            await asyncio.gather(*ahead, return_exceptions=True)
+    if algorithm is not None and parts:
+        _compare(obj, algorithm, digests, parts)
+
+
+async def _in_order(
+    resources: Resources, source: Backend, obj: ObjectInfo, start: int, length: int | None
+) -> AsyncGenerator[bytes]:
+    """The only way to read what has no ranges: from its beginning, and once."""
+    chunk = memoryview(bytearray(min(plan.DEFAULT_PART, resources.memory.limit)))
+    position, end = 0, None if length is None else start + length
+    async with source.open_read(obj) as reader:
+        while end is None or position < end:
+            count = await reader.readinto(chunk if end is None else chunk[: end - position])
+            if count == 0:
+                break
+            skipped = min(max(start - position, 0), count)
+            position += count
+            if skipped < count:
+                yield bytes(chunk[skipped:count])
+    if end is not None and position < end and obj.size is not None:
+        raise TransportError(f"{position} bytes came instead of {obj.size}")
+
+
+def _compare(obj: ObjectInfo, algorithm: str, digests: list[str], parts: list[Part]) -> None:
+    whole = checksum.combine(algorithm, zip(digests, (part.size for part in parts), strict=True))
+    if whole != obj.checksums[algorithm]:
+        raise IntegrityError(f"the bytes of {obj.key!r} do not have its {algorithm} checksum")

@@ -1,0 +1,89 @@
+"""What of a prefix is to be moved, and how; the same for each kind of destination."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+
+from . import paths
+from .errors import InvalidConfig, ModelMissingError
+from .patterns import Patterns
+from .resolve import Prefix
+from .types import ObjectInfo, OnEvent
+
+__all__ = ["ASK_RECURSIVELY", "Options", "Selection"]
+
+# What to do about a prefix that was refused; the command line says it in its own words.
+ASK_RECURSIVELY = "ask for it recursively"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a caller of a verb wants beside its source and destination.
+
+    Attributes:
+        patterns: Which objects.
+        on_event: Told of progress.
+        recursive: Whether a prefix may be moved, or only an object.
+        dry_run: Only tell what would be moved.
+        wanted: Asked for each object and its path relative to the prefix: is it to be moved? None: yes.
+    """
+
+    patterns: Patterns
+    on_event: OnEvent | None = None
+    recursive: bool = True
+    dry_run: bool = False
+    wanted: Callable[[ObjectInfo, str], Awaitable[bool]] | None = None
+
+    def let_object(self, key: str, name: str) -> None:
+        """Check a single object.
+
+        Raises:
+            ModelMissingError: The patterns do not let it through.
+            InvalidConfig: Only the objects of a prefix can be compared with others.
+        """
+        if self.wanted is not None:
+            raise InvalidConfig(f"{key!r} is an object, not a prefix of many", hint="copy it")
+        if not self.patterns.let(name):
+            raise ModelMissingError(key, cause=f"the patterns do not let {name!r} through")
+
+
+class Selection:
+    """The objects of a prefix that are wanted.
+
+    Raises:
+        InvalidConfig: A prefix is not.
+    """
+
+    def __init__(self, prefix: Prefix, options: Options) -> None:
+        if not options.recursive:
+            raise InvalidConfig(f"{prefix.key!r} is no object but a prefix of many", hint=ASK_RECURSIVELY)
+        self.prefix = prefix
+        self._options = options
+        self._refused = 0
+        self._found = 0
+
+    async def objects(self, path_of: Callable[[ObjectInfo], str]) -> AsyncGenerator[tuple[ObjectInfo, str]]:
+        """Each with its path at the destination; a directory marker with none.
+
+        Args:
+            path_of: Gives the path, or raises if there cannot be one.
+        """
+        wanted = self._options.wanted
+        prefix = self.prefix.key
+        async for obj in self.prefix.objects:
+            marker = paths.is_directory_marker(obj.key, obj.size)
+            name = obj.key[len(prefix) :] if marker else paths.collapse(obj.key, prefix)
+            if not self._options.patterns.let(name):
+                self._refused += bool(name)  # the prefix's own marker is none of the objects below it
+                continue
+            self._found += bool(name)
+            path = "" if marker else path_of(obj)
+            if wanted is None or await wanted(obj, name if marker else path):
+                yield obj, path
+
+    def check(self) -> None:
+        """Raise if the patterns left nothing."""
+        if self._refused and not self._found:
+            key = self.prefix.key
+            raise ModelMissingError(
+                key, cause=f"the patterns let none of {self._refused} objects under {key!r} through"
+            )

@@ -1,0 +1,119 @@
+"""The lifetime of an `AsyncStorage`, and the frame of its verbs: what they hold open, and how they fail."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Self
+
+import anyio
+
+from .backend import Backend
+from .backends import open_backend
+from .config import StorageConfig
+from .errors import ClosedError, StorageError
+from .resources import Resources
+from .types import Limits
+from .uri import Location, parse
+
+__all__ = ["End", "Session"]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One end of a transfer.
+
+    Attributes:
+        resources: Of the instance.
+        backend: The bucket, container, repository or directory.
+        location: What the URI names in it.
+    """
+
+    resources: Resources
+    backend: Backend
+    location: Location
+
+
+class Session:
+    """Belongs to the loop that first uses it.
+
+    Inside `async with` its connections, threads and buffers live to the end of the block; without it, from the first
+    running verb to the last.
+
+    Args:
+        limits: How much of the machine all its calls together may use.
+        environ: Environment variables to find credentials, endpoints and proxies in; None: this process's.
+    """
+
+    def __init__(self, limits: Limits | None = None, *, environ: Mapping[str, str] | None = None) -> None:
+        self._limits = limits or Limits()
+        self._environ = os.environ if environ is None else environ
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._resources: Resources | None = None
+        self._users = 0
+
+    async def __aenter__(self) -> Self:
+        self._enter()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._leave()
+
+    def _enter(self) -> Resources:
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if self._loop is not loop:
+            raise ClosedError("this AsyncStorage belongs to another event loop", hint="make one for each loop")
+        self._resources = self._resources or Resources(self._limits, self._environ)
+        self._users += 1
+        return self._resources
+
+    async def _leave(self) -> None:
+        self._users -= 1
+        if not self._users and self._resources is not None:
+            resources, self._resources = self._resources, None
+            await resources.aclose()
+
+    @asynccontextmanager
+    async def _verb(self, operation: str, *uris: str) -> AsyncGenerator[tuple[Resources, list[Location]]]:
+        """Hold the resources for the time of one verb; its errors say which verb and which URIs failed."""
+        locations: list[Location] = []
+        try:
+            locations += map(parse, uris)
+            resources = self._enter()
+            try:
+                yield resources, locations
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._leave()
+        except StorageError as error:
+            error.__context__ = None  # `from None` only hides it, and it may quote a secret, as a file's parser does
+            raise error.about(operation, " to ".join(map(str, locations))) from error.__cause__
+
+    @asynccontextmanager
+    async def _at(self, operation: str, uri: str, config: StorageConfig | None) -> AsyncGenerator[End]:
+        """The place of a verb that has one."""
+        async with self._verb(operation, uri) as (resources, (location,)), _opened(resources, location, config) as end:
+            yield end
+
+    @asynccontextmanager
+    async def _between(
+        self, operation: str, src: str, dest: str, config: StorageConfig | None, dest_config: StorageConfig | None
+    ) -> AsyncGenerator[tuple[End, End]]:
+        """The places of a verb that has two; one configuration serves both, or the one that is no local path."""
+        async with self._verb(operation, src, dest) as (resources, (source, target)):
+            if dest_config is None and source.scheme in {target.scheme, "file"}:
+                dest_config = config
+            async with _opened(resources, source, config) as first, _opened(resources, target, dest_config) as second:
+                yield first, second
+
+
+@asynccontextmanager
+async def _opened(resources: Resources, location: Location, config: StorageConfig | None) -> AsyncGenerator[End]:
+    backend = await open_backend(location, config, resources)
+    try:
+        yield End(resources, backend, location)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await backend.aclose()

@@ -1,0 +1,525 @@
+"""The verbs of `AsyncStorage`: what a user asks for → what the engine does."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from typing import Any
+
+import anyio
+
+from . import copy as copying
+from . import delete as deleting
+from .backends.local import LocalBackend
+from .config import StorageConfig
+from .download import download
+from .errors import InvalidConfig, InvalidURI, ModelMissingError
+from .paths import is_directory_marker
+from .patterns import Patterns
+from .read import chunks, length_of, read_into
+from .resolve import Prefix, find_object, resolve
+from .selection import Options
+from .session import End, Session
+from .synchronize import synchronize
+from .types import ObjectInfo, OnEvent, Synced
+from .uri import get_storage_spec, is_local
+
+__all__ = ["PatternList", "StrPath", "Verbs"]
+
+StrPath = str | os.PathLike[str]
+PatternList = Iterable[str] | str | None
+# Anything whose memory can be written: bytearray, array, numpy array, mmap (`collections.abc.Buffer` from 3.12 on).
+WritableBuffer = Any
+
+
+class Verbs(Session):
+    """One method each; `AsyncStorage` adds those for many URIs at once."""
+
+    async def download(
+        self,
+        uri: str,
+        dest: StrPath | None = None,
+        config: StorageConfig | None = None,
+        *,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        on_event: OnEvent | None = None,
+    ) -> str:
+        """Bring an object, or all objects under a prefix, to the local disk.
+
+        Args:
+            uri: Storage URI of an object or a prefix, or a local path. An object wins over a prefix of the same name;
+                `models/foo` as a prefix means `models/foo/…`, never `models/foo-2`.
+            dest: For an object the file, or, if it ends in "/" or is a directory, the directory that receives the
+                file. For a prefix the directory that receives the keys relative to the prefix. None: a new
+                temporary directory; a local URI is returned as it is.
+            config: How to sign in. None: what the environment says.
+            allow_patterns: Only objects whose path relative to the prefix (for an object: whose name) matches one of
+                these, as in `fnmatch`.
+            ignore_patterns: No objects whose path matches one of these.
+            on_event: Told of progress on the loop's thread; must not block.
+
+        Returns:
+            The path of the file, or of the directory for a prefix.
+
+        Raises:
+            InvalidURI: `uri` is no storage URI.
+            ModelMissingError: There is nothing there, or nothing that the patterns let through.
+            AccessDenied: The credentials are wrong or not allowed to read it.
+            UnsafeKey: A key would leave `dest`.
+            StorageError: Any other failure. Files appear under their names only when they are whole and verified; a
+                directory that did not exist appears as a whole.
+        """
+        options = Options(Patterns.of(allow_patterns, ignore_patterns), on_event)
+        path, _ = await self._download(uri, dest, config, options)
+        return path
+
+    async def _download(
+        self, uri: str, dest: StrPath | None, config: StorageConfig | None, options: Options
+    ) -> tuple[str, str | None]:
+        """As `download`; returns the path, and the temporary directory if one was made for it."""
+        async with self._at("download", uri, config) as end:
+            resources, source, location = end.resources, end.backend, end.location
+            if dest is not None:
+                return await download(resources, source, location, os.fspath(dest), options), None
+            if location.scheme == "file":
+                found = await resolve(source, location.key, resources.retry)
+                if isinstance(found, Prefix):
+                    await found.objects.aclose()
+                return f"/{location.key.rstrip('/')}", None
+            root = LocalBackend("/", resources.disk)
+            directory = await root.run(lambda: tempfile.mkdtemp(prefix="sealift-"))
+            try:
+                return await download(resources, source, location, directory, options), directory
+            except BaseException:
+                with anyio.CancelScope(shield=True):
+                    await resources.disk.run(lambda: shutil.rmtree(directory, ignore_errors=True))
+                raise
+
+    async def upload(
+        self,
+        src: StrPath,
+        uri: str,
+        config: StorageConfig | None = None,
+        *,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        on_event: OnEvent | None = None,
+    ) -> bool:
+        """Bring a local file, or all files below a directory, to a storage.
+
+        Args:
+            src: Path of the file or directory. Links are followed; empty directories are left out.
+            uri: For a file the object's URI, or, if it ends in "/" or is a bucket's, the prefix that receives the
+                file's name. For a directory the prefix that receives the relative paths.
+            config: How to sign in. None: what the environment says.
+            allow_patterns: Only files whose path relative to `src` (for a file: whose name) matches one of these.
+            ignore_patterns: No files whose path matches one of these.
+            on_event: Told of progress on the loop's thread; must not block.
+
+        Returns:
+            True: all of it is there.
+
+        Raises:
+            ModelMissingError: `src` or the bucket does not exist, or there is no file in it.
+            AccessDenied: The credentials are wrong or not allowed to write there.
+            StorageError: Any other failure. An object is replaced at once and as a whole; those that were complete
+                before the failure stay.
+        """
+        options = Options(Patterns.of(allow_patterns, ignore_patterns), on_event)
+        async with self._verb("upload", os.fspath(src), uri) as (_, (source, _)):
+            if source.scheme not in {"file", "pvc"}:
+                raise InvalidConfig(f"{source} is no local path", hint="copy() moves between storages")
+        async with self._between("upload", os.fspath(src), uri, None, config) as (first, second):
+            await _move(first, second, options)
+            return True
+
+    async def copy(  # noqa: PLR0913 - the caller's options, each by its name
+        self,
+        src: str,
+        dest: str,
+        config: StorageConfig | None = None,
+        dest_config: StorageConfig | None = None,
+        *,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        recursive: bool = True,
+        dry_run: bool = False,
+        on_event: OnEvent | None = None,
+    ) -> str:
+        """Copy an object, or all objects under a prefix, from anywhere to anywhere.
+
+        Within one service, signed in to in one way, the service copies by itself; else the bytes go through memory,
+        within the budget, and never over a disk.
+
+        Args:
+            src: Storage URI or local path.
+            dest: Storage URI or local path: of the object; or, if it ends in "/", is a bucket's or a directory, of what
+                receives its name. For a prefix, of what receives the keys relative to it.
+            config: How to sign in at the source, and at a destination of the same scheme; where the source is a local
+                path, at the destination. None: what the environment says.
+            dest_config: How to sign in at the destination.
+            allow_patterns: Only objects whose path relative to the prefix (for an object: whose name) matches one of
+                these.
+            ignore_patterns: No objects whose path matches one of these.
+            recursive: False refuses a prefix.
+            dry_run: Only tell `on_event` what would be copied ("listed").
+            on_event: Told of progress on the loop's thread; must not block.
+
+        Returns:
+            Where it is now: a URI, or a path on the local disk.
+
+        Raises:
+            ModelMissingError: There is nothing there, or nothing that the patterns let through.
+            InvalidConfig: Source and destination overlap, or a prefix was refused.
+            StorageError: Any other failure. Each object appears at once and as a whole.
+        """
+        options = Options(Patterns.of(allow_patterns, ignore_patterns), on_event, recursive, dry_run)
+        async with self._between("copy", src, dest, config, dest_config) as (first, second):
+            return await _move(first, second, options)
+
+    async def copy_object(
+        self,
+        src_uri: str,
+        dest_uri: str,
+        config: StorageConfig | None = None,
+        dest_config: StorageConfig | None = None,
+        *,
+        on_event: OnEvent | None = None,
+    ) -> bool:
+        """Copy an object or a prefix; as `copy`.
+
+        Args:
+            src_uri: Storage URI or local path.
+            dest_uri: Storage URI or local path.
+            config: As in `copy`.
+            dest_config: As in `copy`.
+            on_event: As in `copy`.
+
+        Returns:
+            True: it is there.
+
+        Raises:
+            StorageError: It could not be copied.
+        """
+        await self.copy(src_uri, dest_uri, config, dest_config, on_event=on_event)
+        return True
+
+    async def sync(  # noqa: PLR0913 - the caller's options, each by its name
+        self,
+        src: str,
+        dest: str,
+        config: StorageConfig | None = None,
+        dest_config: StorageConfig | None = None,
+        *,
+        delete: bool = False,
+        checksum: bool = False,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        dry_run: bool = False,
+        on_event: OnEvent | None = None,
+    ) -> Synced:
+        """Make a prefix or directory hold what another one holds, and copy only what differs.
+
+        Two objects count as equal if their sizes are, and a checksum that both listings tell, or their entity tags; or
+        if the destination's was written at least a second after the source's.
+
+        Args:
+            src: Storage URI or local path of a prefix or directory.
+            dest: The same, of what receives the relative paths.
+            config: As in `copy`.
+            dest_config: As in `copy`.
+            delete: In the end, remove what only the destination has.
+            checksum: Compare checksums where sizes are equal, whatever the times: those that services tell, and those
+                of local files, which are read for it. What cannot be compared is copied.
+            allow_patterns: Copy and remove only objects whose relative path matches one of these.
+            ignore_patterns: Neither copy nor remove objects whose path matches one of these.
+            dry_run: Only tell `on_event` what would be copied ("listed") and removed ("deleted").
+            on_event: Told of progress on the loop's thread; must not block.
+
+        Returns:
+            How many objects were copied, kept and deleted.
+
+        Raises:
+            ModelMissingError: There is nothing at the source; nothing is removed then.
+            InvalidConfig: Source and destination overlap, or the source is a single object.
+            StorageError: Any other failure; nothing is removed then.
+        """
+        options = Options(Patterns.of(allow_patterns, ignore_patterns), on_event, dry_run=dry_run)
+        async with self._between("sync", src, dest, config, dest_config) as (first, second):
+            return await synchronize(
+                first.resources,
+                first.backend,
+                first.location,
+                second.backend,
+                second.location,
+                options,
+                delete=delete,
+                by_checksum=checksum,
+            )
+
+    async def delete(
+        self,
+        uri: str,
+        config: StorageConfig | None = None,
+        *,
+        recursive: bool = False,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        dry_run: bool = False,
+        on_event: OnEvent | None = None,
+    ) -> int:
+        """Remove an object, or all objects under a prefix.
+
+        Args:
+            uri: Storage URI or local path.
+            config: How to sign in. None: what the environment says.
+            recursive: Whether a prefix may be removed.
+            allow_patterns: Only objects whose path relative to the prefix matches one of these.
+            ignore_patterns: No objects whose path matches one of these.
+            dry_run: Only tell `on_event` what would be removed ("deleted").
+            on_event: Told of what is removed, on the loop's thread; must not block.
+
+        Returns:
+            How many objects were removed.
+
+        Raises:
+            ModelMissingError: There is nothing there.
+            InvalidConfig: It is a prefix, and `recursive` is False.
+            StorageError: Any other failure; what was removed before is gone.
+        """
+        options = Options(Patterns.of(allow_patterns, ignore_patterns), on_event, recursive, dry_run)
+        async with self._at("delete", uri, config) as end:
+            return await deleting.delete(end.resources, end.backend, end.location, options)
+
+    async def delete_object(self, uri: str, config: StorageConfig | None = None) -> bool:
+        """Remove one object.
+
+        Args:
+            uri: Its storage URI or local path.
+            config: How to sign in. None: what the environment says.
+
+        Returns:
+            Whether it was there.
+
+        Raises:
+            InvalidURI: `uri` names no object but a bucket.
+            StorageError: Any other failure.
+        """
+        async with self._at("delete", uri, config) as end:
+            if not end.location.key:
+                raise InvalidURI("this names a bucket, not an object", uri=str(end.location))
+            try:
+                await end.resources.retry(lambda: end.backend.delete(end.location.key))
+            except ModelMissingError:
+                return False
+            return True
+
+    async def objects(self, uri: str, config: StorageConfig | None = None) -> AsyncGenerator[ObjectInfo]:
+        """Tell of the objects under a prefix, as a listing tells of them, while it arrives.
+
+        Args:
+            uri: Storage URI or local path of a prefix or an object.
+            config: How to sign in. None: what the environment says.
+
+        Yields:
+            Each object, with its whole key; directory markers too.
+
+        Raises:
+            ModelMissingError: There is nothing there.
+            StorageError: Any other failure.
+
+        Example:
+            >>> async def total(storage: AsyncStorage, uri: str) -> int:
+            ...     return sum([obj.size or 0 async for obj in storage.objects(uri)])
+        """
+        async with self._at("list", uri, config) as end:
+            found = await resolve(end.backend, end.location.key, end.resources.retry)
+            if isinstance(found, ObjectInfo):
+                yield found
+                return
+            async with aclosing(found.objects) as objects:
+                async for obj in objects:
+                    yield obj
+
+    async def list_objects(self, uri: str, config: StorageConfig | None = None) -> list[str]:
+        """Name the objects under a prefix.
+
+        Args:
+            uri: Storage URI or local path.
+            config: How to sign in. None: what the environment says.
+
+        Returns:
+            Their paths relative to the URI, so that `f"{uri.rstrip('/')}/{path}"` is an object's URI; for the URI of an
+            object its name alone. Directory markers are left out.
+
+        Raises:
+            ModelMissingError: There is nothing there.
+            StorageError: Any other failure.
+        """
+        async with self._at("list", uri, config) as end:
+            found = await resolve(end.backend, end.location.key, end.resources.retry)
+            if isinstance(found, ObjectInfo):
+                return [found.name or end.location.name]
+            async with aclosing(found.objects) as objects:
+                keys = [obj.key async for obj in objects if not is_directory_marker(obj.key, obj.size)]
+            return [key[len(found.key) :] for key in keys]
+
+    async def get_object_metadata(self, uri: str, config: StorageConfig | None = None) -> dict[str, Any]:
+        """Tell what the service knows of an object.
+
+        Args:
+            uri: Storage URI or local path of an object or a prefix.
+            config: How to sign in. None: what the environment says.
+
+        Returns:
+            `uri`, `type` ("object" or "prefix"), `size` in bytes, `modified_time` (an aware datetime), `etag`,
+            `version`, `content_type`, `checksums` (algorithm → hex digest) and `metadata` (the user's own). What is
+            not known is None; of a prefix only its `uri` and `type` are.
+
+        Raises:
+            ModelMissingError: There is nothing there.
+            StorageError: Any other failure.
+        """
+        async with self._at("stat", uri, config) as end:
+            found = await resolve(end.backend, end.location.key, end.resources.retry)
+            if isinstance(found, Prefix):
+                await found.objects.aclose()
+            info = found if isinstance(found, ObjectInfo) else ObjectInfo(found.key, None)
+            return {
+                "uri": str(end.location),
+                "type": "object" if info is found else "prefix",
+                "size": info.size,
+                "modified_time": info.modified,
+                "etag": info.etag,
+                "version": info.version,
+                "content_type": info.content_type,
+                "checksums": dict(info.checksums),
+                "metadata": dict(info.metadata),
+            }
+
+    async def read(
+        self, uri: str, start: int = 0, length: int | None = None, config: StorageConfig | None = None
+    ) -> bytes:
+        """Read an object, or a range of it, into memory.
+
+        Args:
+            uri: Its storage URI or local path.
+            start: Offset of the first byte.
+            length: Number of bytes. None: to the end.
+            config: How to sign in. None: what the environment says.
+
+        Returns:
+            The bytes; as with a slice, fewer or none where the object ends before. Not counted in `Limits.memory`.
+
+        Raises:
+            ModelMissingError: There is no such object.
+            IntegrityError: The bytes of the whole object do not have its checksum.
+            StorageError: Any other failure.
+        """
+        async with self._at("read", uri, config) as end:
+            obj = await find_object(end.backend, end.location.key, end.resources.retry)
+            count = length_of(obj, start, length)
+            if count is None or not obj.ranged or obj.size is None:
+                found = chunks(end.resources, end.backend, obj, start, count)
+                return b"".join([chunk async for chunk in found])
+            body = bytearray(count)
+            await read_into(end.resources, end.backend, obj, start, memoryview(body))
+            return bytes(body)
+
+    async def read_into(
+        self, uri: str, buffer: WritableBuffer, start: int = 0, config: StorageConfig | None = None
+    ) -> int:
+        """Read an object, or a range of it, straight into memory of the caller: the kernel writes to it.
+
+        Args:
+            uri: Its storage URI or local path.
+            buffer: Writable, contiguous memory: a bytearray, a numpy array, an mmap … Filled from its beginning. After
+                a failure its content is undefined.
+            start: Offset in the object of the first byte.
+            config: How to sign in. None: what the environment says.
+
+        Returns:
+            How many bytes were read: the buffer's size, or fewer where the object ends before.
+
+        Raises:
+            InvalidConfig: `buffer` cannot be written to.
+            ModelMissingError: There is no such object.
+            IntegrityError: The bytes of the whole object do not have its checksum.
+            StorageError: Any other failure.
+
+        Example:
+            >>> async def weights(storage: AsyncStorage, uri: str) -> numpy.ndarray:
+            ...     array = numpy.empty(1 << 20, numpy.float32)
+            ...     await storage.read_into(uri, array)
+            ...     return array
+        """
+        async with self._at("read", uri, config) as end:
+            view = memoryview(buffer)
+            if view.readonly or not view.c_contiguous:
+                raise InvalidConfig("the buffer cannot be filled", hint="give writable, contiguous memory")
+            view = view.cast("B") if view.nbytes else memoryview(b"")
+            obj = await find_object(end.backend, end.location.key, end.resources.retry)
+            count = length_of(obj, start, len(view)) or 0
+            if obj.ranged and obj.size is not None:
+                await read_into(end.resources, end.backend, obj, start, view[:count])
+                return count
+            done = 0
+            async with aclosing(chunks(end.resources, end.backend, obj, start, count)) as found:
+                async for chunk in found:
+                    view[done : done + len(chunk)] = chunk
+                    done += len(chunk)
+            return done
+
+    async def open(
+        self, uri: str, start: int = 0, length: int | None = None, config: StorageConfig | None = None
+    ) -> AsyncGenerator[bytes]:
+        """Read an object in order, chunk by chunk.
+
+        A few chunks are read ahead, in parallel; while the caller works on one, no more than those arrive.
+
+        Args:
+            uri: Its storage URI or local path.
+            start: Offset of the first byte.
+            length: Number of bytes. None: to the end.
+            config: How to sign in. None: what the environment says.
+
+        Yields:
+            Chunks of some MiB. To leave before the last one, use `contextlib.aclosing`.
+
+        Raises:
+            ModelMissingError: There is no such object.
+            ObjectChanged: It was replaced between two chunks.
+            IntegrityError: After the last chunk: the bytes of the whole object do not have its checksum.
+            StorageError: Any other failure.
+
+        Example:
+            >>> async def sha256(storage: AsyncStorage, uri: str) -> str:
+            ...     digest = hashlib.sha256()
+            ...     async for chunk in storage.open(uri):
+            ...         digest.update(chunk)
+            ...     return digest.hexdigest()
+        """
+        async with self._at("read", uri, config) as end:
+            obj = await find_object(end.backend, end.location.key, end.resources.retry)
+            count = length_of(obj, start, length)
+            async with aclosing(chunks(end.resources, end.backend, obj, start, count)) as found:
+                async for chunk in found:
+                    yield chunk
+
+    is_local = staticmethod(is_local)
+    get_storage_spec = staticmethod(get_storage_spec)
+
+
+async def _move(first: End, second: End, options: Options) -> str:
+    """Copy between two ends; into files where the destination is this machine's disk."""
+    source, target = first.location, second.location
+    if target.scheme != "file":
+        return str(await copying.copy(first.resources, first.backend, source, second.backend, target, options))
+    if source.scheme == "file":
+        from_, to = copying.below(source.key), copying.below(target.key)
+        many = await first.resources.disk.run(lambda: os.path.isdir(f"/{source.key}"))
+        if to.startswith(from_) or (from_.startswith(to) and (many or from_ == f"{to}{source.name}/")):
+            raise InvalidConfig("source and destination are the same, or the one lies in the other")
+    return await download(first.resources, first.backend, source, f"/{target.key}", options)
