@@ -1,6 +1,7 @@
 """`python -m bench`: sealift and its peers, side by side in one session. README.md says how to read what comes out."""
 
 import argparse
+import itertools
 import os
 import shutil
 import signal
@@ -10,9 +11,9 @@ from pathlib import Path
 
 from bench import data, environments, machine, measure, plot, report, startup, targets
 from bench.peers import PEERS, Peer, Programs
-from bench.scenarios import SCENARIOS, Scenario
-from bench.servers import BUCKET, ServerError
-from bench.session import Session
+from bench.scenarios import SCENARIOS, Direction, Scenario
+from bench.servers import ServerError
+from bench.session import Session, source
 from bench.summary import BASELINE, Outcome, summarise
 
 _HERE = Path(__file__).parent
@@ -22,7 +23,7 @@ def main() -> int:
     arguments = _arguments()
     # An interrupted session ends its servers and removes its data like one that came to its end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
-    scenarios = [one for one in SCENARIOS if one.letter in arguments.scenarios]
+    scenarios = [one for one in SCENARIOS if {one.letter, one.letter[0]} & set(arguments.scenarios)]
     if arguments.quick:
         scenarios = [one.smoke() for one in scenarios]
     chosen = [peer for peer in PEERS if peer.name in arguments.peers]
@@ -36,7 +37,8 @@ def main() -> int:
         scratch.mkdir()
         try:
             outcomes = _run(scratch, programs, scenarios, chosen, arguments.repeat)
-            cost = startup.measure_startup(programs.sealift_python, scratch) if ours else None
+            downloads = any(one.direction is Direction.DOWNLOAD for one in scenarios)
+            cost = startup.measure_startup(programs.sealift_python, scratch) if ours and downloads else None
         finally:
             if not arguments.keep:
                 shutil.rmtree(scratch, ignore_errors=True)
@@ -44,44 +46,65 @@ def main() -> int:
         print(f"{error}\n{' '.join(getattr(error, '__notes__', ()))}".strip(), file=sys.stderr)
         return 1
 
-    # A smoke run is no measurement, and is not held against any target.
-    judged = [] if arguments.quick else targets.check({one.scenario.letter: one for one in outcomes}, cost)
-    print(f"\n{report.tables(outcomes)}\n{report.target_list(judged) if judged else ''}")
-    results: Path | None = arguments.results
-    if results is None and len(scenarios) == len(SCENARIOS) and len(chosen) == len(PEERS) and not arguments.quick:
-        results = _HERE / "results"
-    if results is not None:
-        context = report.Context(
-            command=" ".join(["python -m bench", *_told(sys.argv[1:])]),
-            repeat=arguments.repeat,
-            machine=machine.describe(),
-            versions=_versions(programs, ours=ours),
-        )
-        results.mkdir(parents=True, exist_ok=True)
-        report.write_json(results / "download.json", context, outcomes, judged, cost)
-        (results / "download.md").write_text(report.markdown(context, outcomes, judged, cost))
-        plot.draw(results / "download.svg", outcomes)
-        _say(f"wrote {results}")
+    print(f"\n{report.tables(outcomes)}")
+    for direction in Direction:
+        page = [outcome for outcome in outcomes if outcome.scenario.direction is direction]
+        # What a start costs is told with the cold start, which is a download.
+        start = cost if direction is Direction.DOWNLOAD else None
+        # A smoke run is no measurement, and is not held against any target.
+        judged = [] if arguments.quick else targets.check({one.scenario.letter: one for one in page}, start)
+        if judged:
+            print(report.target_list(judged))
+        results: Path | None = arguments.results
+        whole = len(page) == sum(one.direction is direction for one in SCENARIOS) and len(chosen) == len(PEERS)
+        if results is None and whole and not arguments.quick:
+            results = _HERE / "results"
+        if page and results is not None:
+            context = report.Context(
+                direction=direction,
+                command=" ".join(["python -m bench", *_told(sys.argv[1:])]),
+                repeat=arguments.repeat,
+                machine=machine.describe(),
+                versions=_versions(programs, ours=ours),
+            )
+            _write(results, context, page, judged, start)
     return 0
+
+
+def _write(
+    results: Path,
+    context: report.Context,
+    outcomes: Sequence[Outcome],
+    judged: Sequence[targets.Target],
+    cost: startup.Startup | None,
+) -> None:
+    results.mkdir(parents=True, exist_ok=True)
+    name = context.direction
+    report.write_json(results / f"{name}.json", context, outcomes, judged, cost)
+    (results / f"{name}.md").write_text(report.markdown(context, outcomes, judged, cost))
+    plot.draw(results / f"{name}.svg", outcomes)
+    _say(f"wrote {results / name}.md")
 
 
 def _run(
     scratch: Path, programs: Programs, scenarios: Sequence[Scenario], chosen: Sequence[Peer], repeat: int
 ) -> list[Outcome]:
-    folders = {scenario.folder: scenario.sizes for scenario in scenarios}
+    folders = {source(scratch, scenario): scenario for scenario in scenarios}
     datasets = {}
-    for folder, sizes in folders.items():
+    for folder, scenario in folders.items():
+        sizes = scenario.sizes
         _say(f"writing {len(sizes):,} objects, {sum(sizes.values()) / 1e6:,.3f} MB")
-        datasets[folder] = data.make(scratch / "objects" / BUCKET / folder, sizes)
+        datasets[scenario.folder] = data.make(folder, sizes)
     os.sync()
     outcomes = []
     session = Session(scratch, programs, datasets, _say)
-    with session.serving(scenarios):
-        for scenario in scenarios:
-            _say(f"({scenario.letter}) {scenario.title}, from {scenario.origin}")
-            dataset = datasets[scenario.folder]
-            runs = session.run(scenario, chosen, repeat)
-            outcomes.append(summarise(scenario, dataset.total, len(dataset.files), runs, chosen))
+    for service, group in itertools.groupby(scenarios, lambda scenario: scenario.service):
+        with session.serving(service) as server:
+            for scenario in group:
+                _say(scenario.heading)
+                dataset = datasets[scenario.folder]
+                runs = session.run(scenario, server, chosen, repeat)
+                outcomes.append(summarise(scenario, dataset.total, len(dataset.files), runs, chosen))
     return outcomes
 
 
@@ -123,14 +146,18 @@ def _count(text: str) -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    letters = [scenario.letter for scenario in SCENARIOS]
+    letters = sorted({name for scenario in SCENARIOS for name in (scenario.letter, scenario.letter[0])})
     listed = "; ".join(f"{scenario.letter}: {scenario.title}" for scenario in SCENARIOS)
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure sealift beside its peers.")
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"default: all. {listed}")
+    parser.add_argument(
+        "scenarios", nargs="*", metavar="SCENARIO", help=f"default: all; e: all that begin so. {listed}"
+    )
     parser.add_argument("--peers", type=_names, default=[peer.name for peer in PEERS], help="comma-separated names")
     parser.add_argument("--repeat", type=_count, default=3, help="counted runs of each after its warm-up (default: 3)")
     parser.add_argument("--quick", action="store_true", help="small sizes: does everything work?")
-    parser.add_argument("--results", type=Path, help="where to write (default: bench/results, for a full run only)")
+    parser.add_argument(
+        "--results", type=Path, help="where to write (default: bench/results, if all downloads or all uploads are run)"
+    )
     parser.add_argument("--work-dir", type=Path, default=_HERE / ".work", help="for data; not on a memory filesystem")
     parser.add_argument("--keep", action="store_true", help="leave data, targets and logs where they are")
     parser.add_argument("--sealift-python", type=Path, help="an interpreter that has sealift[uvloop]")

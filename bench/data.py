@@ -23,7 +23,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What a transfer must leave behind: files by their path relative to the target directory."""
+    """What a transfer must leave behind: files by their path relative to the target directory or prefix."""
 
     files: Mapping[str, File]
 
@@ -57,20 +57,33 @@ def _blocks(noise: bytes, number: int, size: int) -> Iterator[bytes | memoryview
         yield (stamp + view[16:length]) if length >= len(stamp) else view[:length]
 
 
-def check_sizes(target: Path, dataset: Dataset) -> None:
-    """Compare names and sizes below `target`: cheap enough to do after every run."""
-    found = {path.relative_to(target).as_posix(): path.stat().st_size for path in target.rglob("*") if path.is_file()}
-    expected = {path: file.size for path, file in dataset.files.items()}
+def sizes(directory: Path) -> dict[str, int]:
+    """The size of each file below `directory`, by relative path."""
+    files = (path for path in directory.rglob("*") if path.is_file())
+    return {path.relative_to(directory).as_posix(): path.stat().st_size for path in files}
+
+
+def digests(directory: Path) -> dict[str, str]:
+    """The SHA-256 of each file below `directory`, by relative path: reads every byte."""
+    found = {}
+    for path in sizes(directory):
+        with (directory / path).open("rb") as stream:
+            found[path] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return found
+
+
+def check_sizes(found: Mapping[str, int], dataset: Dataset) -> None:
+    """Compare names and sizes: cheap enough to do after every run."""
+    _compare(found, {path: file.size for path, file in dataset.files.items()}, "bytes")
+
+
+def check_digests(found: Mapping[str, str], dataset: Dataset) -> None:
+    """Compare names and SHA-256."""
+    _compare(found, {path: file.sha256 for path, file in dataset.files.items()}, "SHA-256")
+
+
+def _compare(found: Mapping[str, object], expected: Mapping[str, object], what: str) -> None:
     if found != expected:
         wrong = sorted(path for path in found.keys() | expected.keys() if found.get(path) != expected.get(path))
-        shown = ", ".join(f"{path} ({expected.get(path)} → {found.get(path)} bytes)" for path in wrong[:3])
+        shown = ", ".join(f"{path} ({expected.get(path)} → {found.get(path)} {what})" for path in wrong[:3])
         raise WrongBytesError(f"{len(wrong)} of {len(expected)} files differ: {shown}")
-
-
-def check_bytes(target: Path, dataset: Dataset) -> None:
-    """Read every byte below `target` and compare its SHA-256 with the source's."""
-    check_sizes(target, dataset)
-    for path, file in dataset.files.items():
-        with (target / path).open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
-                raise WrongBytesError(f"{path} has the right size and the wrong bytes")

@@ -1,10 +1,10 @@
 """Who transfers: each peer as a command line, with its defaults and with one documented tuning."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.scenarios import Origin, Scenario
+from bench.scenarios import Direction, Scenario, Service
 from bench.servers import BUCKET, Server
 
 _CLIENTS = Path(__file__).with_name("clients")
@@ -22,12 +22,11 @@ class Programs:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One download: `key` of the server's bucket to `dest`, a file for an object and a directory for a prefix."""
+    """One transfer between `key` of the bucket and `path`: a file for an object, a directory for a prefix."""
 
-    server: Server
     key: str
     is_prefix: bool
-    dest: Path
+    path: Path
 
     @property
     def uri(self) -> str:
@@ -46,17 +45,20 @@ class Peer:
     """A client to measure: its commands by the name of the variant, and why it cannot do a scenario, if so."""
 
     name: str
-    variants: Mapping[str, Command]
+    downloads: Mapping[str, Command]
+    uploads: Mapping[str, Command]
     environ: Mapping[str, str] = field(default_factory=dict)
     cannot: Callable[[Scenario], str | None] = _does_everything
 
+    def variants(self, direction: Direction) -> Mapping[str, Command]:
+        return self.downloads if direction is Direction.DOWNLOAD else self.uploads
 
-def environ(peer: Peer, job: Job, home: Path) -> dict[str, str]:
+
+def environ(peer: Peer, server: Server, home: Path) -> dict[str, str]:
     """The whole environment of a measured process.
 
     Nothing is inherited: settings like PYTHONDONTWRITEBYTECODE or a proxy would be measured instead of the peer.
     """
-    server = job.server
     found = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(home),
@@ -82,67 +84,110 @@ def environ(peer: Peer, job: Job, home: Path) -> dict[str, str]:
     return {**found, **peer.environ}
 
 
-def _script(name: str, *options: str, sealift: bool = False) -> Command:
+def _script(name: str, *options: str) -> Command:
     def command(programs: Programs, job: Job) -> list[str]:
-        python = programs.sealift_python if sealift else programs.peers_python
-        return [str(python), str(_CLIENTS / name), job.uri, str(job.dest), *options]
+        python = programs.sealift_python if name.startswith("sealift") else programs.peers_python
+        ends = [job.uri, str(job.path)] if name.endswith("_download.py") else [str(job.path), job.uri]
+        return [str(python), str(_CLIENTS / name), *ends, *options]
 
     return command
 
 
 def _kserve(programs: Programs, job: Job) -> list[str]:
     # It takes a directory also for a single object.
-    out = job.dest if job.is_prefix else job.dest.parent
+    out = job.path if job.is_prefix else job.path.parent
     return [str(programs.peers_python), str(_CLIENTS / "kserve_download.py"), job.uri, str(out)]
 
 
-def _s5cmd(*, workers: Sequence[str] = (), parts: Sequence[str] = ()) -> Command:
+def _s5cmd(direction: Direction, *, workers: Sequence[str] = (), parts: Sequence[str] = ()) -> Command:
     def command(programs: Programs, job: Job) -> list[str]:
-        source, dest = (job.uri + "*", f"{job.dest}/") if job.is_prefix else (job.uri, str(job.dest))
+        directory = f"{job.path}/" if job.is_prefix else str(job.path)
+        if direction is Direction.DOWNLOAD:
+            ends = [job.uri + "*" if job.is_prefix else job.uri, directory]
+        else:
+            ends = [directory, job.uri]
         # At its default log level it prints a line per object; nobody else does.
-        return [str(programs.s5cmd), "--log", "error", *workers, "cp", *parts, source, dest]
+        return [str(programs.s5cmd), "--log", "error", *workers, "cp", *parts, *ends]
 
     return command
 
 
-def _rclone(*options: str) -> Command:
+def _rclone(direction: Direction, *options: str) -> Command:
     def command(programs: Programs, job: Job) -> list[str]:
         verb = "copy" if job.is_prefix else "copyto"
-        return [str(programs.rclone), verb, f"bench:{BUCKET}/{job.key}", str(job.dest), *options]
+        ends = [f"bench:{BUCKET}/{job.key}", str(job.path)]
+        if direction is Direction.UPLOAD:
+            ends.reverse()
+        return [str(programs.rclone), verb, *ends, *options]
 
     return command
 
 
-def _needs_listing(scenario: Scenario) -> str | None:
-    return None if scenario.origin is Origin.RCLONE else "asks for a listing first, which this server has not"
+def _only_downloads(scenario: Scenario) -> str | None:
+    if scenario.direction is Direction.UPLOAD:
+        return "only downloads"
+    return None if scenario.service is Service.RCLONE else "asks for a listing first, which this server has not"
 
+
+_SEALIFT = Peer(
+    "sealift",
+    downloads={"default": _script("sealift_download.py")},
+    uploads={"default": _script("sealift_upload.py")},
+)
 
 PEERS = (
-    Peer("sealift", {"default": _script("sealift_download.py", sealift=True)}),
-    Peer(
-        "sealift-asyncio",
-        {"default": _script("sealift_download.py", sealift=True)},
-        environ={"SEALIFT_LOOP": "asyncio"},
-    ),
+    _SEALIFT,
+    replace(_SEALIFT, name="sealift-asyncio", environ={"SEALIFT_LOOP": "asyncio"}),
     Peer(
         "s5cmd",
-        {
-            "default": _s5cmd(),
-            "tuned": _s5cmd(workers=["--numworkers", "32"], parts=["--concurrency", "16", "--part-size", "8"]),
+        downloads={
+            "default": _s5cmd(Direction.DOWNLOAD),
+            "tuned": _s5cmd(
+                Direction.DOWNLOAD,
+                workers=["--numworkers", "32"],
+                parts=["--concurrency", "16", "--part-size", "8"],
+            ),
+        },
+        uploads={
+            "default": _s5cmd(Direction.UPLOAD),
+            "tuned": _s5cmd(
+                Direction.UPLOAD,
+                workers=["--numworkers", "32"],
+                parts=["--concurrency", "16", "--part-size", "16"],
+            ),
         },
     ),
     Peer(
         "rclone",
-        {
-            "default": _rclone(),
+        downloads={
+            "default": _rclone(Direction.DOWNLOAD),
             "tuned": _rclone(
+                Direction.DOWNLOAD,
                 *("--transfers", "32", "--checkers", "32", "--fast-list", "--use-server-modtime", "--no-check-dest"),
                 *("--multi-thread-streams", "8", "--multi-thread-cutoff", "64Mi", "--multi-thread-chunk-size", "16Mi"),
                 *("--multi-thread-write-buffer-size", "1Mi", "--ignore-checksum"),
             ),
         },
+        uploads={
+            "default": _rclone(Direction.UPLOAD),
+            # Without a HEAD after each object, and without the MD5 of a large file, which it would read twice for that.
+            "tuned": _rclone(
+                Direction.UPLOAD,
+                *("--transfers", "32", "--checkers", "32", "--no-check-dest", "--ignore-checksum"),
+                *("--s3-chunk-size", "16Mi", "--s3-upload-concurrency", "8", "--s3-disable-checksum"),
+                *("--s3-no-head", "--s3-no-check-bucket"),
+            ),
+        },
     ),
-    Peer("obstore", {"default": _script("obstore_download.py"), "tuned": _script("obstore_download.py", "--tuned")}),
-    Peer("boto3", {"default": _script("boto3_download.py"), "tuned": _script("boto3_download.py", "--tuned")}),
-    Peer("kserve-storage", {"default": _kserve}, cannot=_needs_listing),
+    Peer(
+        "obstore",
+        downloads={"default": _script("obstore_download.py"), "tuned": _script("obstore_download.py", "--tuned")},
+        uploads={"default": _script("obstore_upload.py"), "tuned": _script("obstore_upload.py", "--tuned")},
+    ),
+    Peer(
+        "boto3",
+        downloads={"default": _script("boto3_download.py"), "tuned": _script("boto3_download.py", "--tuned")},
+        uploads={"default": _script("boto3_upload.py"), "tuned": _script("boto3_upload.py", "--tuned")},
+    ),
+    Peer("kserve-storage", downloads={"default": _kserve}, uploads={}, cannot=_only_downloads),
 )

@@ -32,7 +32,7 @@ def draw(path: Path, outcomes: Sequence[Outcome]) -> None:
             axes.spines[["top", "right"]].set_visible(False)
         right.set_yticklabels([])
         faster = "less is better" if outcome.scenario.unit is Unit.MILLISECONDS else "more is better"
-        left.set_title(f"({outcome.scenario.letter}) {outcome.scenario.title}", loc="left", fontweight="bold")
+        left.set_title(outcome.scenario.heading, loc="left", fontweight="bold")
         left.set_xlabel(f"{outcome.scenario.unit}, {faster}")
         right.set_xlabel(f"CPU {'s/GB' if per_gb else 'ms/object'}, less is better")
     figure.savefig(path, metadata={"Date": None, "Creator": None})

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.scenarios import MiB, Unit
+from bench.scenarios import Direction, MiB, Unit
 from bench.startup import Startup
 from bench.summary import BASELINE, Figure, Outcome, Row, cpu_ratio, throughput_ratio
 from bench.targets import Target
@@ -13,8 +13,9 @@ from bench.targets import Target
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where and how the figures were made."""
+    """Where and how the figures of one page were made."""
 
+    direction: Direction
     command: str
     repeat: int
     machine: Mapping[str, str]
@@ -37,12 +38,12 @@ def markdown(context: Context, outcomes: Sequence[Outcome], targets: Sequence[Ta
     machine = ", ".join(f"{name} {value}" for name, value in context.machine.items())
     versions = ", ".join(f"{name} {value}" for name, value in sorted(context.versions.items()))
     parts = [
-        "# Downloads, beside the tools a user would otherwise pick",
+        f"# {context.direction.capitalize()}s, beside the tools a user would otherwise pick",
         _MADE.format(command=context.command, repeat=context.repeat),
         f"Machine: {machine}.",
         f"Versions: {versions}.",
-        "![speed and CPU time](download.svg)",
-        _FIGURES,
+        f"![speed and CPU time]({context.direction}.svg)",
+        _FIGURES.format(page=context.direction),
         tables(outcomes),
     ]
     if startup is not None:
@@ -65,7 +66,7 @@ and clients share the machine.
 _FIGURES = """
 Each figure is a median, with the range of all runs in brackets, followed by its ratio to sealift's: a ratio of speeds
 below 1 is slower than sealift, a ratio of CPU times above 1 is dearer. Each peer shows the better of its defaults and
-one tuning; `download.json` has every sample of both and the command lines. CPU time is user and system time of the
+one tuning; `{page}.json` has every sample of both and the command lines. CPU time is user and system time of the
 client and its children, from its start to its end. Peak memory is that of the largest single process.
 """
 
@@ -105,7 +106,7 @@ def _document(outcome: Outcome) -> dict[str, object]:
     ]
     return {
         "title": scenario.title,
-        "server": scenario.origin,
+        "server": scenario.service,
         "unit": scenario.unit,
         "bytes": outcome.total_bytes,
         "objects": outcome.objects,
@@ -130,7 +131,7 @@ def _table(outcome: Outcome) -> Iterator[str]:
         shown = (_shown(row.speed), speed, _shown(figure), cpu, peak, memory, str(row.runs))
         rows.append((row.peer, row.variant, *shown))
     rows += [(peer, "cannot", *[""] * 7) for peer in outcome.cannot]
-    yield f"### ({scenario.letter}) {scenario.title}, from {scenario.origin}"
+    yield f"### {scenario.heading}"
     yield ""
     yield from _aligned(rows, left=2)
     yield ""

@@ -1,4 +1,4 @@
-"""What is transferred. A scenario is data: a server, an object or a prefix, and the unit its rate is told in."""
+"""What is transferred. A scenario is data: a server, an object or a prefix, which way, and the unit of its rate."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,12 +7,21 @@ from enum import StrEnum
 KiB, MiB, GiB = 1 << 10, 1 << 20, 1 << 30
 
 
-class Origin(StrEnum):
-    """The server a scenario downloads from."""
+class Service(StrEnum):
+    """The server at the other end of a scenario."""
 
     NGINX = "nginx"
     NGINX_TLS = "nginx, TLS"
     RCLONE = "rclone serve s3"
+    NGINX_PUT = "nginx's PUT"
+    SEAWEEDFS = "SeaweedFS"
+
+
+class Direction(StrEnum):
+    """Which way the bytes go; also the name of the page that the results are on."""
+
+    DOWNLOAD = "download"
+    UPLOAD = "upload"
 
 
 class Unit(StrEnum):
@@ -25,7 +34,7 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One thing to download.
+    """One thing to transfer.
 
     `key` is an object, or a prefix where it ends in `/`. `sizes` gives the objects (bytes, by path below the folder of
     the key), `quick` the same for a smoke run.
@@ -33,15 +42,21 @@ class Scenario:
 
     letter: str
     title: str
-    origin: Origin
+    service: Service
     key: str
     unit: Unit
     sizes: Mapping[str, int]
     quick: Mapping[str, int]
+    direction: Direction = Direction.DOWNLOAD
 
     def smoke(self) -> "Scenario":
         """The same, small: whether it works, and nothing about speed."""
         return replace(self, title=f"{self.title} (smoke run, small sizes)", sizes=self.quick)
+
+    @property
+    def heading(self) -> str:
+        way = "from" if self.direction is Direction.DOWNLOAD else "to"
+        return f"({self.letter}) {self.title}, {way} {self.service}"
 
     @property
     def is_prefix(self) -> bool:
@@ -74,17 +89,21 @@ def _model(shard: int) -> dict[str, int]:
     }
 
 
+def _files(count: int) -> dict[str, int]:
+    return {f"{number:03}.bin": 8 * MiB for number in range(count)}
+
+
 _LARGE, _LARGE_QUICK = {"object.bin": 2 * GiB}, {"object.bin": 64 * MiB}
 
 SCENARIOS = (
-    Scenario("a", "one 2 GiB object", Origin.NGINX, "large/object.bin", Unit.MEGABYTES, _LARGE, _LARGE_QUICK),
+    Scenario("a", "one 2 GiB object", Service.NGINX, "large/object.bin", Unit.MEGABYTES, _LARGE, _LARGE_QUICK),
     Scenario(
-        "b", "one 2 GiB object over TLS", Origin.NGINX_TLS, "large/object.bin", Unit.MEGABYTES, _LARGE, _LARGE_QUICK
+        "b", "one 2 GiB object over TLS", Service.NGINX_TLS, "large/object.bin", Unit.MEGABYTES, _LARGE, _LARGE_QUICK
     ),
     Scenario(
         "c",
         "20,000 objects of 10 KiB",
-        Origin.RCLONE,
+        Service.RCLONE,
         "many/",
         Unit.OBJECTS,
         _small_objects(20_000),
@@ -93,7 +112,7 @@ SCENARIOS = (
     Scenario(
         "d",
         "a model: 6 shards of 256 MiB, 12 small files",
-        Origin.RCLONE,
+        Service.RCLONE,
         "model/",
         Unit.MEGABYTES,
         _model(256 * MiB),
@@ -103,10 +122,51 @@ SCENARIOS = (
     Scenario(
         "f",
         "cold start: a new process downloads 1 KiB",
-        Origin.RCLONE,
+        Service.RCLONE,
         "tiny/object.bin",
         Unit.MILLISECONDS,
         {"object.bin": KiB},
         {"object.bin": KiB},
+    ),
+    # nginx knows no multipart upload, so the same gigabyte comes as files of the length of a part.
+    Scenario(
+        "e1",
+        "128 files of 8 MiB",
+        Service.NGINX_PUT,
+        "files/",
+        Unit.MEGABYTES,
+        _files(128),
+        _files(8),
+        Direction.UPLOAD,
+    ),
+    Scenario(
+        "e2",
+        "one file of 1 GiB",
+        Service.SEAWEEDFS,
+        "gigabyte/object.bin",
+        Unit.MEGABYTES,
+        {"object.bin": GiB},
+        {"object.bin": 64 * MiB},
+        Direction.UPLOAD,
+    ),
+    Scenario(
+        "e3",
+        "2,000 files of 10 KiB",
+        Service.SEAWEEDFS,
+        "few/",
+        Unit.OBJECTS,
+        _small_objects(2_000),
+        _small_objects(200),
+        Direction.UPLOAD,
+    ),
+    Scenario(
+        "e4",
+        "2,000 files of 10 KiB",
+        Service.NGINX_PUT,
+        "few/",
+        Unit.OBJECTS,
+        _small_objects(2_000),
+        _small_objects(200),
+        Direction.UPLOAD,
     ),
 )

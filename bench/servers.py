@@ -1,4 +1,7 @@
-"""The servers that are downloaded from: nginx (plain and TLS) and `rclone serve s3`, on free ports of loopback."""
+"""The servers, on free ports of loopback.
+
+Downloads come from nginx (plain and TLS) and `rclone serve s3`; uploads go to nginx's PUT and SeaweedFS.
+"""
 
 import contextlib
 import http.client
@@ -8,6 +11,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,11 +28,9 @@ class ServerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """An S3 endpoint. `name` says what stands behind it, `can_list` whether it answers ListObjectsV2."""
+    """An S3 endpoint, and an account there."""
 
-    name: str
     endpoint: str
-    can_list: bool
     access_key: str
     secret_key: str
     ca_bundle: Path | None = None
@@ -40,29 +42,46 @@ def nginx(objects: Path, work: Path) -> Iterator[tuple[Server, Server]]:
 
     Any S3 client can GET and HEAD with path-style addressing; signatures are not looked at.
     """
-    program = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
-    if program is None:
-        raise ServerError("nginx is missing: apt-get install nginx-light")
-    state = work / "nginx"
-    state.mkdir()
+    state = Path(tempfile.mkdtemp(dir=work, prefix="nginx-"))
     ca, certificate = state / "ca.pem", state / "server.pem"
     authority = trustme.CA()
     issued = authority.issue_cert("127.0.0.1", "localhost")
     authority.cert_pem.write_to_path(ca)
     issued.private_key_and_cert_chain_pem.write_to_path(certificate)
     plain, tls = _free_ports(2)
+    servers = (
+        Server(f"http://127.0.0.1:{plain}", *_keys()),
+        Server(f"https://127.0.0.1:{tls}", *_keys(), ca_bundle=ca),
+    )
+    listening = _GET.format(objects=objects, plain=plain, tls=tls, certificate=certificate)
+    with _running_nginx(state, listening, plain):
+        yield servers
+
+
+@contextlib.contextmanager
+def nginx_put(uploads: Path, work: Path) -> Iterator[Server]:
+    """Take objects by PUT and lay them down as `uploads`/bucket/key. It knows no multipart upload.
+
+    Of a bucket it knows that there is one, and calls it empty, which before each run it is: some clients ask for that
+    first. It gives all objects the same ETag, because one of the clients refuses a reply without.
+    """
+    state = Path(tempfile.mkdtemp(dir=work, prefix="nginx-"))
+    (port,) = _free_ports(1)
+    with _running_nginx(state, _PUT.format(uploads=uploads, port=port, bucket=BUCKET), port):
+        yield Server(f"http://127.0.0.1:{port}", *_keys())
+
+
+@contextlib.contextmanager
+def _running_nginx(state: Path, listening: str, port: int) -> Iterator[None]:
+    program = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
+    if program is None:
+        raise ServerError("nginx is missing: apt-get install nginx-light")
     config = state / "nginx.conf"
     # Workers started by root would otherwise drop to an account that may not read the folder.
     user = pwd.getpwuid(os.geteuid()).pw_name
-    config.write_text(
-        _NGINX.format(user=user, state=state, objects=objects, plain=plain, tls=tls, certificate=certificate)
-    )
-    servers = (
-        Server("nginx", f"http://127.0.0.1:{plain}", False, *_keys()),
-        Server("nginx, TLS", f"https://127.0.0.1:{tls}", False, *_keys(), ca_bundle=ca),
-    )
-    with _running([program, "-c", str(config), "-p", str(state)], plain, state / "output.log"):
-        yield servers
+    config.write_text(_NGINX.format(user=user, state=state, listening=listening))
+    with _running([program, "-c", str(config), "-p", str(state)], port, state / "output.log"):
+        yield
 
 
 # One process in the foreground, so that ending it by its id ends its workers too.
@@ -84,15 +103,34 @@ http {{
     fastcgi_temp_path {state}/fastcgi;
     uwsgi_temp_path {state}/uwsgi;
     scgi_temp_path {state}/scgi;
-    server {{
+    server {{ {listening} }}
+}}
+"""
+
+_GET = """
         listen 127.0.0.1:{plain};
         listen 127.0.0.1:{tls} ssl;
         ssl_protocols TLSv1.2 TLSv1.3;
         ssl_certificate {certificate};
         ssl_certificate_key {certificate};
         root {objects};
-    }}
-}}
+"""
+
+# The buffer is what goes into a file at a time.
+_PUT = """
+        listen 127.0.0.1:{port};
+        root {uploads};
+        client_max_body_size 0;
+        client_body_buffer_size 256k;
+        location / {{
+            dav_methods PUT DELETE;
+            create_full_put_path on;
+            add_header ETag '"nginx"';
+        }}
+        location ~ ^/{bucket}/?$ {{
+            default_type application/xml;
+            return 200 '<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>';
+        }}
 """
 
 
@@ -104,10 +142,27 @@ def rclone_s3(program: Path, objects: Path, work: Path) -> Iterator[Server]:
     command = [str(program), "serve", "s3", "--config", "", "--addr", f"127.0.0.1:{port}"]
     # A directory that is read again in the middle of a run would hash every object again for its ETag.
     command += ["--dir-cache-time", "24h", "--poll-interval", "0", "--read-only", str(objects)]
-    server = Server("rclone serve s3", f"http://127.0.0.1:{port}", True, access_key, secret_key)
+    server = Server(f"http://127.0.0.1:{port}", access_key, secret_key)
     environ = {"RCLONE_AUTH_KEY": f'"{access_key},{secret_key}"', "HOME": str(work)}
     with _running(command, port, work / "rclone.log", environ):
         yield server
+
+
+@contextlib.contextmanager
+def seaweedfs(work: Path) -> Iterator[Server]:
+    """Run SeaweedFS with an account that may do everything; it has no bucket yet."""
+    try:
+        from sealift.demo import seaweedfs as demo
+    except ModuleNotFoundError:
+        raise ServerError('sealift, which starts SeaweedFS, is missing here: pip install ".[bench]"') from None
+    directory, (access_key, secret_key) = work / "seaweedfs", _keys()
+    try:
+        with demo.SeaweedFS(directory, [demo.Identity("bench", ("Admin",), access_key, secret_key)]) as server:
+            yield Server(server.endpoint, access_key, secret_key)
+    except demo.ServerError as error:
+        raise ServerError(str(error)) from None
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _keys() -> tuple[str, str]:

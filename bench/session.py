@@ -1,14 +1,14 @@
-"""A benchmark session: data, servers, and the rounds in which all peers take their turns."""
+"""A benchmark session: a server, and the rounds in which all peers take their turns with it."""
 
 import contextlib
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import data, measure, peers, servers
 from bench.peers import Job, Peer, Programs
-from bench.scenarios import MiB, Origin, Scenario
+from bench.places import Bucket, Directory, Place
+from bench.scenarios import Direction, MiB, Scenario, Service
 from bench.servers import Server
 
 # A warm-up that takes longer than this, and this many times as long as the fastest one, counts and is the only run:
@@ -16,6 +16,13 @@ from bench.servers import Server
 SLOW_S, SLOW_TIMES = 20.0, 4.0
 # The slower of a peer's two variants drops out after the first counted round when it is behind by this factor twice.
 BEHIND = 1.2
+
+
+def source(work: Path, scenario: Scenario) -> Path:
+    """The directory of a scenario's source: below a server's root, or a client's own."""
+    if scenario.direction is Direction.DOWNLOAD:
+        return work / "objects" / servers.BUCKET / scenario.folder
+    return work / "source" / scenario.folder
 
 
 @dataclass(slots=True)
@@ -36,54 +43,69 @@ class Session:
         self, work: Path, programs: Programs, datasets: dict[str, data.Dataset], say: Callable[[str], None]
     ) -> None:
         self._work, self._programs, self._datasets, self._say = work, programs, datasets, say
-        self._servers: dict[Origin, Server] = {}
+        self._objects = work / "objects"
         self._target = work / "target"
         self._home = work / "home"
         self._home.mkdir()
 
     @contextlib.contextmanager
-    def serving(self, scenarios: Sequence[Scenario]) -> Iterator[None]:
-        """Start the servers that `scenarios` need, and end them."""
-        objects = self._work / "objects"
-        origins = {scenario.origin for scenario in scenarios}
+    def serving(self, service: Service) -> Iterator[Server]:
+        """Start a server and end it: while another one is measured, it is not to take its turns on the processor."""
         with contextlib.ExitStack() as stack:
-            if origins & {Origin.NGINX, Origin.NGINX_TLS}:
-                plain, tls = stack.enter_context(servers.nginx(objects, self._work))
-                self._servers |= {Origin.NGINX: plain, Origin.NGINX_TLS: tls}
-            if Origin.RCLONE in origins:
-                server = stack.enter_context(servers.rclone_s3(self._programs.rclone, objects, self._work))
-                self._servers[Origin.RCLONE] = server
+            if service in {Service.NGINX, Service.NGINX_TLS}:
+                plain, tls = stack.enter_context(servers.nginx(self._objects, self._work))
+                yield plain if service is Service.NGINX else tls
+            elif service is Service.RCLONE:
+                server = stack.enter_context(servers.rclone_s3(self._programs.rclone, self._objects, self._work))
                 self._prime(server)
-            yield
+                yield server
+            elif service is Service.NGINX_PUT:
+                yield stack.enter_context(servers.nginx_put(self._target, self._work))
+            else:
+                server = stack.enter_context(servers.seaweedfs(self._work))
+                self._bucket(server, "").make()
+                yield server
 
     def _prime(self, server: Server) -> None:
         """Let the server hash its objects, which it does once, for their ETags: nobody's run is to pay for that."""
-        job = Job(server, "", True, self._target)
         command = [str(self._programs.rclone), "size", f"bench:{servers.BUCKET}"]
-        measure.run(command, peers.environ(peers.PEERS[0], job, self._home), self._home)
+        measure.run(command, peers.environ(peers.PEERS[0], server, self._home), self._home)
 
-    def run(self, scenario: Scenario, chosen: Sequence[Peer], repeat: int) -> list[Run]:
+    def _bucket(self, server: Server, folder: str) -> Bucket:
+        return Bucket(self._programs.rclone, peers.environ(peers.PEERS[0], server, self._home), folder)
+
+    def _ends(self, scenario: Scenario, server: Server) -> tuple[Path, Place]:
+        """The local end of the transfers, and the place where the bytes arrive."""
+        if scenario.direction is Direction.DOWNLOAD:
+            path = self._target / ("tree" if scenario.is_prefix else Path(scenario.key).name)
+            return path, Directory(path if scenario.is_prefix else self._target, self._target)
+        folder = source(self._work, scenario)
+        path = folder if scenario.is_prefix else folder / Path(scenario.key).name
+        if scenario.service is Service.SEAWEEDFS:
+            return path, self._bucket(server, scenario.folder)
+        return path, Directory(self._target / servers.BUCKET / scenario.folder, self._target)
+
+    def run(self, scenario: Scenario, server: Server, chosen: Sequence[Peer], repeat: int) -> list[Run]:
         """All variants of the peers that can do `scenario`, in turns: one verified warm-up each, then `repeat` times.
 
         Raises:
             measure.CommandError: a peer failed.
-            data.WrongBytesError: a peer ended well and left other files than the source's.
+            data.WrongBytesError: a peer ended well and left other bytes than the source's.
         """
-        server = self._servers[scenario.origin]
-        dest = self._target / ("tree" if scenario.is_prefix else Path(scenario.key).name)
-        job = Job(server, scenario.key, scenario.is_prefix, dest)
+        path, place = self._ends(scenario, server)
+        job = Job(scenario.key, scenario.is_prefix, path)
         runs = [
             Run(peer, variant, command(self._programs, job))
             for peer in chosen
             if peer.cannot(scenario) is None
-            for variant, command in peer.variants.items()
+            for variant, command in peer.variants(scenario.direction).items()
         ]
         active = runs
         for turn in range(repeat + 1):
             # Another one goes first each time, so that nobody always follows the same neighbour.
             first = turn % max(len(active), 1)
             for run in active[first:] + active[:first]:
-                sample = self._once(scenario, job, run, verify=turn == 0)
+                sample = self._once(scenario, server, place, run, verify=turn == 0)
                 if turn == 0:
                     run.warm_up = sample
                 else:
@@ -94,15 +116,13 @@ class Session:
                 active = [run for run in active if not _behind(run, active)]
         return runs
 
-    def _once(self, scenario: Scenario, job: Job, run: Run, *, verify: bool) -> measure.Sample:
+    def _once(self, scenario: Scenario, server: Server, place: Place, run: Run, *, verify: bool) -> measure.Sample:
         dataset = self._datasets[scenario.folder]
-        self._empty_target(dataset.total)
-        environ = peers.environ(run.peer, job, self._home)
+        place.empty()
+        self._touch_memory(dataset.total)
         try:
-            sample = measure.run(run.command, environ, self._home)
-            (data.check_bytes if verify else data.check_sizes)(
-                job.dest if scenario.is_prefix else self._target, dataset
-            )
+            sample = measure.run(run.command, peers.environ(run.peer, server, self._home), self._home)
+            place.check(dataset, every_byte=verify)
         except (measure.CommandError, data.WrongBytesError) as error:
             error.add_note(f"in scenario {scenario.letter}, {run.peer.name} ({run.variant})")
             raise
@@ -113,16 +133,14 @@ class Session:
         )
         return sample
 
-    def _empty_target(self, size: int) -> None:
-        """Empty the target, and leave the system as alike before each run as can be.
+    def _touch_memory(self, size: int) -> None:
+        """Leave the system as alike before each run as can be.
 
         A virtual machine may have handed its free memory back to the host, and the first to touch it again pays
         several times the price of the write itself. So a file as large as what is about to come is written and
         removed first: every run then finds memory of the same kind.
         """
-        shutil.rmtree(self._target, ignore_errors=True)
-        self._target.mkdir()
-        filler, block = self._target / "filler", bytes(16 * MiB)
+        filler, block = self._work / "filler", bytes(16 * MiB)
         with filler.open("wb", buffering=0) as out:
             for _ in range(0, size, len(block)):
                 out.write(block)

@@ -26,6 +26,9 @@ def check(outcomes: Mapping[str, Outcome], startup: Startup | None) -> list[Targ
     found += _against(outcomes, "c", BASELINE, "s5cmd", at_least=1.0)
     for peer in ("kserve-storage", "boto3"):
         found += _against(outcomes, "f", BASELINE, peer, at_least=1.0)
+    if (fastest := _fastest_peer(outcomes, "e1")) is not None:
+        found += _against(outcomes, "e1", BASELINE, fastest, at_least=1.0)
+    found += _against(outcomes, "e2", BASELINE, "s5cmd", cpu_at_most=0.7)
     if startup is not None:
         found += _startup(outcomes, startup)
     return found
@@ -37,7 +40,7 @@ def _against(
     name: str,
     other: str,
     *,
-    at_least: float,
+    at_least: float | None = None,
     cpu_at_most: float | None = None,
 ) -> Iterator[Target]:
     outcome = outcomes.get(letter)
@@ -45,13 +48,20 @@ def _against(
     if outcome is None or ours is None or theirs is None:
         return
     title = f"({letter}) {outcome.scenario.title}: {name}"
-    faster = throughput_ratio(ours, theirs)
-    yield Target(f"{title} at ≥ {at_least} times the speed of {other}", f"{faster:.2f} times", faster >= at_least)
+    if at_least is not None:
+        faster = throughput_ratio(ours, theirs)
+        yield Target(f"{title} at ≥ {at_least} times the speed of {other}", f"{faster:.2f} times", faster >= at_least)
     if cpu_at_most is not None:
         cost = cpu_ratio(ours, theirs)
         yield Target(
             f"{title} at ≤ {cpu_at_most} times the CPU time of {other}", f"{cost:.2f} times", cost <= cpu_at_most
         )
+
+
+def _fastest_peer(outcomes: Mapping[str, Outcome], letter: str) -> str | None:
+    rows = outcomes[letter].rows if letter in outcomes else ()
+    peers = [row for row in rows if not row.peer.startswith(BASELINE)]
+    return min(peers, key=lambda row: row.wall_s.median).peer if peers else None
 
 
 def _startup(outcomes: Mapping[str, Outcome], startup: Startup) -> Iterator[Target]:
