@@ -145,6 +145,14 @@ async def test_broken_out_of_without_closing(fake: FakeS3) -> None:
     assert len(gets(fake)) <= 5
 
 
+async def test_left_early_while_the_next_chunk_does_not_come() -> None:
+    with FakeS3({"b": {"m": DATA}}, stall={"m": PART + 10}) as server:
+        async with tidy() as storage:
+            async with aclosing(storage.open("s3://b/m", config=server.config)) as chunks:
+                assert await anext(chunks) == DATA[:PART]
+                await until(server.stalled.is_set)
+
+
 async def test_left_by_an_error_of_the_caller_s(fake: FakeS3) -> None:
     async with tidy() as storage:
         with pytest.raises(LookupError):

@@ -1,12 +1,12 @@
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from sealift.cli import main
-from tests.services.s3 import MakeBucket, S3Service, put_objects
+from tests.services.s3 import MakeBucket, S3Service, client, put_objects
 
 from .program import clean_environ, environ_for
 from .stalling import StallingS3
@@ -21,6 +21,32 @@ OBJECTS = {
     "llama-2/config.json": b"{}",
     "iris.joblib": b"0123456789",
 }
+
+
+def below(prefix: str) -> dict[str, bytes]:
+    """The objects under a prefix, by their relative paths."""
+    return {key.removeprefix(prefix): data for key, data in OBJECTS.items() if key.startswith(prefix)}
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    """What is there, hidden files too."""
+    return {
+        path.relative_to(directory).as_posix(): path.read_bytes() for path in directory.rglob("*") if path.is_file()
+    }
+
+
+def tree(directory: Path, content: Mapping[str, bytes]) -> None:
+    """Make files below a directory."""
+    for path, data in content.items():
+        (directory / path).parent.mkdir(parents=True, exist_ok=True)
+        (directory / path).write_bytes(data)
+
+
+def objects_in(service: S3Service, bucket: str) -> dict[str, bytes]:
+    """What a bucket holds."""
+    s3 = client(service)
+    listed = s3.list_objects_v2(Bucket=bucket).get("Contents", [])
+    return {entry["Key"]: s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read() for entry in listed}
 
 
 @pytest.fixture

@@ -33,16 +33,15 @@ def environ_for(service: S3Service, keys: Keys | None = None) -> dict[str, str]:
     }
 
 
-def start(*arguments: object, environ: Mapping[str, str] | None = None, **options: Any) -> "subprocess.Popen[str]":
+def start(*arguments: object, environ: Mapping[str, str] | None = None, **options: Any) -> "subprocess.Popen[Any]":
     """Start it; its stdout and stderr are pipes unless told otherwise."""
     return subprocess.Popen(
         [sys.executable, "-m", "sealift", *map(str, arguments)],
         env=clean_environ() | {"PYTHONWARNINGS": "error"} | dict(environ or {}),
-        text=True,
         stdin=subprocess.DEVNULL,
         # A test run in the background of a script ignores SIGINT, and so would its children.
         preexec_fn=_mind_interrupts,  # noqa: PLW1509 - it takes no lock
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
+        **{"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
     )
 
 

@@ -3,14 +3,16 @@
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
 
 from .program import TIMEOUT
 
 SIZE = 64 << 20
+ETAG = '"0123456789abcdef"'
 
 
 class StallingS3:
-    """One bucket in which every key is an object of `SIZE` bytes.
+    """One bucket in which every key is an object of `SIZE` bytes, and every prefix has one, `big.bin`.
 
     Attributes:
         asked: Set when the body of an object was asked for; the reply has begun by then.
@@ -28,6 +30,10 @@ class StallingS3:
                 self._head(200, SIZE)
 
             def do_GET(self) -> None:
+                query = parse_qs(urlsplit(self.path).query)
+                if "list-type" in query:
+                    self._list(query["prefix"][0])
+                    return
                 start, end = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
                 self._head(206, end - start + 1, f"bytes {start}-{end}/{SIZE}")
                 self.wfile.write(bytes(1000))
@@ -35,10 +41,16 @@ class StallingS3:
                 service._released.wait(TIMEOUT)
                 self.close_connection = True
 
+            def _list(self, prefix: str) -> None:
+                entry = f"<Key>{prefix}big.bin</Key><Size>{SIZE}</Size><ETag>{ETAG}</ETag>"
+                body = f"<ListBucketResult><Contents>{entry}</Contents></ListBucketResult>".encode()
+                self._head(200, len(body))
+                self.wfile.write(body)
+
             def _head(self, status: int, length: int, content_range: str | None = None) -> None:
                 self.send_response(status)
                 self.send_header("Content-Length", str(length))
-                self.send_header("ETag", '"0123456789abcdef"')
+                self.send_header("ETag", ETAG)
                 if content_range:
                     self.send_header("Content-Range", content_range)
                 self.end_headers()
@@ -53,6 +65,11 @@ class StallingS3:
     def options(self) -> tuple[str, ...]:
         """What the command line needs to reach it."""
         return ("--no-sign-request", "--endpoint-url", f"http://127.0.0.1:{self._server.server_port}")
+
+    @property
+    def source_options(self) -> tuple[str, ...]:
+        """What the command line needs to copy from it to another service."""
+        return tuple(option.replace("--", "--source-") for option in self.options)
 
     def __enter__(self) -> Self:
         self._thread.start()

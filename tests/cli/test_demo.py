@@ -66,7 +66,7 @@ def test_an_interrupt_ends_it_and_its_server(place: Path, number: signal.Signals
 
 def test_kept_it_serves_until_an_interrupt(place: Path) -> None:
     with start("demo", "--size", "1MB", "--keep", environ={"TMPDIR": str(place)}) as process:
-        told = read_until(process, "sealift cp s3://demo/weights/ weights")
+        told = read_until(process, "sealift cp -r s3://demo/weights/ weights")
         script = Path(told.partition("  . ")[2].splitlines()[0])
         assert stat.S_IMODE(script.stat().st_mode) == 0o600
         variables = dict(re.findall(r"^export (\w+)=(.+)$", script.read_text(), re.MULTILINE))

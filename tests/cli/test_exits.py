@@ -7,7 +7,7 @@ import sealift
 from sealift.cli import exits
 from tests.services.s3 import Keys, S3Service
 
-from .conftest import Invoke
+from .conftest import OBJECTS, Invoke, objects_in
 from .program import environ_for, run, start
 
 NOWHERE = ("--no-sign-request", "--endpoint-url", "http://127.0.0.1:1")
@@ -19,15 +19,27 @@ NOWHERE = ("--no-sign-request", "--endpoint-url", "http://127.0.0.1:1")
         (["ls", "s3://"], exits.USAGE, "the bucket's name is missing"),
         (["ls", "ftp://host/x"], exits.USAGE, "unknown scheme ftp://"),
         (["cp", "s3://BUCKET/iris.joblib"], exits.USAGE, "missing argument 'DEST' (see"),
-        (["cp", "s3://BUCKET/iris.joblib", "s3://BUCKET/copy"], exits.USAGE, "DEST is a local path"),
-        (["cp", "iris.joblib", ".", "--region", "eu-west-1"], exits.USAGE, "are for s3://"),
+        (["cp", "iris.joblib", ".", "--region", "eu-west-1"], exits.USAGE, "--region: for s3://, not file://"),
+        (["cp", "iris.joblib", "s3://BUCKET/", "--source-profile", "a"], exits.USAGE, "--source-profile: for s3://"),
+        (["ls", "--profile", "no-such-profile", "s3://BUCKET/"], exits.USAGE, "no-such-profile"),
         (["cp", "--memory", "much", "s3://BUCKET/iris.joblib", "."], exits.USAGE, "'much' is not a number of bytes"),
+        (["cp", "--memory", "0", "s3://BUCKET/iris.joblib", "."], exits.USAGE, "is not positive"),
         (["cp", "--connections", "0", "s3://BUCKET/iris.joblib", "."], exits.USAGE, "'--connections'"),
         (["copy", "s3://BUCKET/iris.joblib", "."], exits.USAGE, "no such command 'copy'"),
         (["ls", "--colour", "s3://BUCKET/"], exits.USAGE, "no such option"),
         (["cp", "s3://BUCKET/missing", "."], exits.NOT_FOUND, "there is no object 'missing'"),
-        (["cp", "s3://BUCKET/llama/", ".", "--include", "*.onnx"], exits.NOT_FOUND, "none of 4 objects"),
+        (["cp", "-r", "s3://BUCKET/llama/", ".", "--include", "*.onnx"], exits.NOT_FOUND, "none of 4 objects"),
         (["ls", "s3://no-such-bucket-here/"], exits.NOT_FOUND, "bucket"),
+        (["rm"], exits.USAGE, "missing argument 'URI...'"),
+        (["rm", "s3://BUCKET/missing"], exits.NOT_FOUND, "there is no object 'missing'"),
+        (["cat", "s3://BUCKET/missing"], exits.NOT_FOUND, "there is no object 'missing'"),
+        (["cat", "s3://BUCKET/llama/"], exits.NOT_FOUND, "only objects below 'llama/'"),
+        (["cp", "s3://BUCKET/iris.joblib", "s3://BUCKET/iris.joblib"], exits.USAGE, "the same object"),
+        (["cp", "s3://BUCKET/iris.joblib", "gs://BUCKET/"], exits.FAILURE, "gs://"),
+        (["sync", "missing", "s3://BUCKET/"], exits.NOT_FOUND, "missing"),
+        (["sync", "s3://BUCKET/llama", "s3://BUCKET/llama/old"], exits.USAGE, "overlap"),
+        (["sync", "s3://BUCKET/iris.joblib", "iris"], exits.USAGE, "is an object"),
+        (["completion", "tcsh"], exits.USAGE, "'tcsh' is not one of"),
         (["stat", "missing"], exits.NOT_FOUND, "does not exist"),
         (["stat", *NOWHERE, "s3://BUCKET/iris.joblib"], exits.FAILURE, "connection refused"),
         (["ls", "gs://BUCKET/"], exits.FAILURE, "cannot be read yet"),
@@ -37,7 +49,7 @@ def test_a_failure_is_a_line_and_a_code(
     invoke: Invoke, bucket: str, arguments: list[str], code: int, says: str, tmp_path: Path
 ) -> None:
     result = invoke(*(argument.replace("BUCKET", bucket) for argument in arguments))
-    assert (result.exit_code, result.stdout) == (code, "")
+    assert (result.exit_code, result.stdout) == (code, ""), result.stderr
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
     assert says in result.stderr
@@ -48,10 +60,28 @@ def test_access_denied(seaweedfs: S3Service, bucket: str, tmp_path: Path) -> Non
     wrong = Keys(seaweedfs.access_key, "a-secret-that-is-wrong")
     done = run("cp", f"s3://{bucket}/iris.joblib", tmp_path, environ=environ_for(seaweedfs, wrong))
     assert (done.returncode, done.stdout) == (exits.ACCESS_DENIED, "")
-    assert done.stderr.startswith("error: download s3://")
+    assert done.stderr.startswith("error: copy s3://")
     assert done.stderr.count("\n") == 1
     assert wrong.secret_key not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bucket_to_write_to_that_does_not_exist(invoke: Invoke, moto: S3Service, tmp_path: Path) -> None:
+    (tmp_path / "model").write_bytes(b"model")
+    result = invoke("cp", "model", "s3://no-such-bucket-here/", **environ_for(moto))
+    assert (result.exit_code, result.stdout) == (exits.NOT_FOUND, "")
+    assert "there is no bucket 'no-such-bucket-here'" in result.stderr
+
+
+def test_writing_denied(seaweedfs: S3Service, bucket: str, tmp_path: Path) -> None:
+    assert seaweedfs.read_only is not None
+    (tmp_path / "model").write_bytes(b"model")
+    environ = environ_for(seaweedfs, seaweedfs.read_only)
+    for command in (("cp", tmp_path / "model", f"s3://{bucket}/"), ("rm", f"s3://{bucket}/iris.joblib")):
+        done = run(*command, environ=environ)
+        assert (done.returncode, done.stdout) == (exits.ACCESS_DENIED, "")
+        assert done.stderr.count("\n") == 1
+    assert objects_in(seaweedfs, bucket) == OBJECTS
 
 
 def test_verbose_shows_where_a_failure_came_from(seaweedfs: S3Service, bucket: str) -> None:
@@ -69,8 +99,8 @@ def test_an_unexpected_failure_has_no_traceback_either(
     async def broken(*_: object) -> None:
         raise TypeError("oh no")
 
-    monkeypatch.setattr(sealift.AsyncStorage, "list_objects", broken)
-    result = invoke("ls", f"s3://{bucket}/")
+    monkeypatch.setattr(sealift.AsyncStorage, "get_object_metadata", broken)
+    result = invoke("stat", f"s3://{bucket}/")
     assert result.exit_code == exits.FAILURE
     assert result.stderr == "error: unexpected TypeError: oh no (--verbose shows where; please report it)\n"
 

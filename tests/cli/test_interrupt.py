@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from sealift.cli import exits
+from tests.services.s3 import MakeBucket, S3Service, client
 
 from .program import TIMEOUT, start
 from .stalling import StallingS3
@@ -21,3 +22,31 @@ def test_a_signal_ends_a_transfer_cleanly(
         stdout, stderr = process.communicate(timeout=TIMEOUT)
     assert (process.returncode, stdout, stderr) == (code, "", "error: interrupted\n")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["cp", "sync"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, exits.INTERRUPTED), (signal.SIGTERM, exits.TERMINATED)])
+def test_no_upload_is_left_behind(
+    stalling: StallingS3,
+    seaweedfs: S3Service,
+    make_bucket: MakeBucket,
+    environ: dict[str, str],
+    command: str,
+    number: signal.Signals,
+    code: int,
+) -> None:
+    bucket, s3 = make_bucket(seaweedfs), client(seaweedfs)
+
+    def uploads() -> list[str]:
+        return [upload["Key"] for upload in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
+
+    source, key = ("s3://models/big.bin", "big.bin") if command == "cp" else ("s3://models/dir/", "dir/big.bin")
+    target = f"s3://{bucket}/{key.removesuffix('/big.bin')}"
+    with start(command, *stalling.source_options, source, target, environ=environ) as process:
+        assert stalling.asked.wait(TIMEOUT)
+        assert uploads() == [key]
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=TIMEOUT)
+    assert (process.returncode, stdout, stderr) == (code, "", "error: interrupted\n")
+    assert uploads() == []
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)

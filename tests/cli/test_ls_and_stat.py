@@ -1,8 +1,9 @@
+import hashlib
 import json
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from .conftest import Invoke
+from .conftest import OBJECTS, Invoke
 
 
 def test_ls_prints_relative_paths(invoke: Invoke, bucket: str) -> None:
@@ -14,6 +15,45 @@ def test_ls_prints_relative_paths(invoke: Invoke, bucket: str) -> None:
 
 def test_ls_of_an_object(invoke: Invoke, bucket: str) -> None:
     assert invoke("ls", f"s3://{bucket}/iris.joblib").stdout == "iris.joblib\n"
+
+
+def test_ls_of_a_bucket(invoke: Invoke, bucket: str) -> None:
+    for uri in (f"s3://{bucket}", f"s3://{bucket}/"):
+        assert sorted(invoke("ls", uri).stdout.splitlines()) == sorted(OBJECTS)
+
+
+def test_ls_with_patterns(invoke: Invoke, bucket: str) -> None:
+    chosen = ("--include", "*.json", "--include", "model-*", "--exclude", "tokenizer/*", "--exclude", "*-2.bin")
+    assert sorted(invoke("ls", f"s3://{bucket}/llama", *chosen).stdout.splitlines()) == ["config.json", "model-1.bin"]
+
+
+def test_ls_in_long(invoke: Invoke, bucket: str) -> None:
+    lines = [line.split() for line in invoke("ls", "-l", f"s3://{bucket}/llama").stdout.splitlines()]
+    assert sorted((path, size) for size, _, path in lines) == [
+        ("config.json", "13"),
+        ("model-1.bin", "300000"),
+        ("model-2.bin", "200000"),
+        ("tokenizer/vocab.json", "2"),
+    ]
+    ages = [datetime.now(UTC) - datetime.fromisoformat(time) for _, time, _ in lines]
+    assert all(abs(age) < timedelta(hours=1) for age in ages)
+
+
+def test_ls_in_json(invoke: Invoke, bucket: str) -> None:
+    lines = map(json.loads, invoke("ls", "--json", f"s3://{bucket}/llama/").stdout.splitlines())
+    found = {line["path"]: line for line in lines}
+    line = found["tokenizer/vocab.json"]
+    assert line.keys() == {"key", "path", "size", "modified", "etag"}
+    assert (line["key"], line["size"]) == ("llama/tokenizer/vocab.json", 2)
+    assert line["etag"] == f'"{hashlib.md5(b"[]").hexdigest()}"'
+    assert datetime.fromisoformat(line["modified"]).tzinfo is not None
+
+
+def test_ls_of_many(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "many").mkdir()
+    for number in range(3000):
+        (tmp_path / "many" / f"{number:05}").touch()
+    assert invoke("ls", "many").stdout.splitlines() == [f"{number:05}" for number in range(3000)]
 
 
 def test_ls_of_names_that_are_not_text(invoke: Invoke, tmp_path: Path) -> None:

@@ -37,6 +37,15 @@ def test_an_object_of_unknown_size() -> None:
     assert tally.describe(0).startswith("500 B of 500 B")
 
 
+def test_removed_objects_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    tally = tally_of(Event("deleted", "a"), Event("deleted", "b"))
+    assert tally.describe(0) == "2 objects removed"
+    Bar(tally).close()
+    assert capsys.readouterr().err == f"{ERASE}2 objects removed{ERASE}"
+    tally.add(Event("listed", "c", 1))
+    assert tally.describe(0) == "0 B of 1 B, 0 B/s, 0 of 1 object, 2 removed"
+
+
 def test_plain_lines_tell_the_rate_since_the_last_one(capsys: pytest.CaptureFixture[str]) -> None:
     tally = Tally()
     lines = Lines(tally)

@@ -282,6 +282,7 @@ class Storages(RuleBasedStateMachine):
         assert not [path for path in all_in(self._here) if ".sealift" in path]
 
 
+@pytest.mark.timeout(420)  # Hypothesis takes up to 300 s to find the shortest sequence that fails
 @pytest.mark.parametrize("use_uvloop", [False, True], ids=["asyncio", "uvloop"])
 def test_storages_are_as_dicts(seaweedfs: S3Service, use_uvloop: bool) -> None:
     buckets = new_bucket(seaweedfs, "model"), new_bucket(seaweedfs, "model")

@@ -1,23 +1,40 @@
-"""The options that all storage commands share; they may stand before the command's name too."""
+"""The options that several commands share. Those of all storage commands may stand before the command's name too."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from ..config import S3Config
+from ..errors import InvalidConfig
 from ..types import Limits
-from ..uri import parse
+from ..uri import Location, parse
 from .units import parse_size
 
 if TYPE_CHECKING:
     from ..client import AsyncStorage
 
-__all__ = ["Settings", "byte_size", "storage_options"]
+__all__ = [
+    "Settings",
+    "adding_r",
+    "byte_size",
+    "dry_run_option",
+    "files_and_uris",
+    "json_option",
+    "pattern_options",
+    "recursive_option",
+    "source_options",
+    "storage_options",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# Of the options about a service: the attribute of `S3Config` that each sets.
+_S3 = {"endpoint_url": "endpoint_url", "region": "region", "profile": "profile", "no_sign_request": "anonymous"}
 
 
 @dataclass(slots=True)
@@ -26,9 +43,18 @@ class Settings:
 
     endpoint_url: str | None = None
     region: str | None = None
+    profile: str | None = None
     no_sign_request: bool = False
+    source_endpoint_url: str | None = None
+    source_region: str | None = None
+    source_profile: str | None = None
+    source_no_sign_request: bool = False
     memory: int | None = None
     connections: int | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    as_json: bool = False
+    dry_run: bool = False
     verbose: bool = False
 
     def storage(self) -> "AsyncStorage":
@@ -36,7 +62,7 @@ class Settings:
         from ..client import AsyncStorage  # noqa: PLC0415 - not for --help
 
         limits = Limits(memory=self.memory)
-        if self.connections is not None:  # one command talks to one host
+        if self.connections is not None:
             limits = dataclasses.replace(limits, connections=self.connections, per_host=self.connections)
         return AsyncStorage(limits)
 
@@ -46,18 +72,59 @@ class Settings:
         Raises:
             UsageError: An option that means nothing to this URI.
         """
-        given: dict[str, Any] = {
-            "endpoint_url": self.endpoint_url,
-            "region": self.region,
-            "anonymous": self.no_sign_request,
-        }
-        given = {name: value for name, value in given.items() if value}
-        if not given:
-            return None
-        scheme = parse(uri).scheme
-        if scheme != "s3":
-            raise click.UsageError(f"--endpoint-url, --region and --no-sign-request are for s3://, not {scheme}://")
-        return dataclasses.replace(S3Config.from_env(environ), **given)
+        given, location = self._given(""), parse(uri)
+        _refuse_unless_s3(given, "", location)
+        return _config(given, environ) if given else None
+
+    def configs(
+        self, src: Location, dest: Location, environ: Mapping[str, str]
+    ) -> tuple[S3Config | None, S3Config | None]:
+        """How to sign in at the two ends of a copy; as `config`.
+
+        Raises:
+            UsageError: An option that means nothing to these URIs.
+        """
+        both, own = self._given(""), self._given("source_")
+        _refuse_unless_s3(both, "", src, dest)
+        _refuse_unless_s3(own, "source-", src)
+        if own.get("profile"):
+            own.setdefault("anonymous", False)
+        if not both and not own:
+            return None, None
+        return (
+            _config(both | own, environ) if src.scheme == "s3" else None,
+            _config(both, environ) if dest.scheme == "s3" else None,
+        )
+
+    def _given(self, prefix: str) -> dict[str, Any]:
+        given = {attribute: getattr(self, prefix + name) for name, attribute in _S3.items()}
+        return {attribute: value for attribute, value in given.items() if value}
+
+
+def _config(given: Mapping[str, Any], environ: Mapping[str, str]) -> S3Config:
+    return dataclasses.replace(S3Config.from_env(environ), **given)
+
+
+def _refuse_unless_s3(given: Mapping[str, Any], prefix: str, *places: Location) -> None:
+    if given and all(place.scheme != "s3" for place in places):
+        names = ", ".join(
+            f"--{prefix}{name.replace('_', '-')}" for name, attribute in _S3.items() if attribute in given
+        )
+        schemes = " and ".join(dict.fromkeys(f"{place.scheme}://" for place in places))
+        raise click.UsageError(f"{names}: for s3://, not {schemes}")
+
+
+@contextmanager
+def adding_r() -> Iterator[None]:
+    """Of a prefix that was refused, tell which option lets it through."""
+    try:
+        yield
+    except InvalidConfig as error:
+        from ..selection import ASK_RECURSIVELY  # noqa: PLC0415 - loaded by now
+
+        if error.hint == ASK_RECURSIVELY:
+            error.hint = "add -r for all that is below it"
+        raise
 
 
 def byte_size(text: str | int) -> int:
@@ -68,15 +135,13 @@ def byte_size(text: str | int) -> int:
         raise click.BadParameter(str(error)) from None
 
 
-def storage_options(command: F) -> F:
-    """Add them to a command, or to the group; what they say is gathered in the context's `Settings`."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+def files_and_uris(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete paths; a URI stays as it is."""
+    return [] if "://" in incomplete else [CompletionItem(incomplete, type="file")]
 
 
 def _gather(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-    if value not in {None, False} and param.name is not None:
+    if value is not None and value is not False and value != () and param.name is not None:
         setattr(ctx.ensure_object(Settings), param.name, value)
 
 
@@ -84,9 +149,21 @@ def _option(*names: str, **attributes: Any) -> Callable[[F], F]:
     return click.option(*names, expose_value=False, callback=_gather, **attributes)
 
 
-_OPTIONS = (
+def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Add options to a command, or to the group; what they say is gathered in the context's `Settings`."""
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+storage_options = _all(
     _option("--endpoint-url", metavar="URL", help="Another S3 service than Amazon's, such as http://127.0.0.1:9000."),
     _option("--region", metavar="NAME", help="The bucket's region."),
+    _option("--profile", metavar="NAME", help="A profile of ~/.aws: credentials, and its region and endpoint."),
     _option("--no-sign-request", is_flag=True, help="Send no credentials: for public buckets."),
     _option(
         "--memory", type=byte_size, metavar="SIZE", help="Bytes in flight at most, such as 64MiB.  [default: 128MiB]"
@@ -96,3 +173,18 @@ _OPTIONS = (
     ),
     _option("-v", "--verbose", is_flag=True, help="Tell of each object and retry; show where an error came from."),
 )
+source_options = _all(
+    _option("--source-endpoint-url", metavar="URL", help="As --endpoint-url, for the source alone."),
+    _option("--source-region", metavar="NAME", help="As --region, for the source alone."),
+    _option("--source-profile", metavar="NAME", help="As --profile, for the source alone."),
+    _option("--source-no-sign-request", is_flag=True, help="As --no-sign-request, for the source alone."),
+)
+pattern_options = _all(
+    _option(
+        "--include", multiple=True, metavar="PATTERN", help="Only paths that match, such as '*.json'. May be repeated."
+    ),
+    _option("--exclude", multiple=True, metavar="PATTERN", help="No paths that match. May be repeated."),
+)
+json_option = _option("--json", "as_json", is_flag=True, help="Print JSON objects on stdout, one a line.")
+dry_run_option = _option("-n", "--dry-run", is_flag=True, help="Only print what would be done.")
+recursive_option = click.option("-r", "--recursive", is_flag=True, help="All that is below a prefix or a directory.")

@@ -1,20 +1,24 @@
 """The frame around all commands: signals and exceptions become exit codes."""
 
+import asyncio
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 
+from ..loop import loop_factory
 from .exits import FAILURE, Interrupted, code_of, message_of
 from .options import Settings
 
-__all__ = ["Program"]
+__all__ = ["Program", "run"]
+
+T = TypeVar("T")
 
 
 class Program(click.Group):
@@ -43,6 +47,12 @@ class Program(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:  # click would print an empty line, and "Aborted!"
             raise Interrupted from None
+
+
+def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine on a loop of our own. Ctrl-C cancels it and waits for its cleanup; a second one does not wait."""
+    with asyncio.Runner(loop_factory=loop_factory(os.environ)) as runner:
+        return runner.run(work())
 
 
 @contextmanager

@@ -33,6 +33,7 @@ class Tally:
         total: Bytes of the objects found so far.
         done: Bytes stored so far.
         retries: Requests sent again.
+        removed: Objects that are gone.
     """
 
     listed: int = 0
@@ -40,6 +41,7 @@ class Tally:
     total: int = 0
     done: int = 0
     retries: int = 0
+    removed: int = 0
 
     def add(self, event: Event) -> None:
         """Count one event."""
@@ -54,15 +56,19 @@ class Tally:
                 self.finished += 1
             case "retry":
                 self.retries += 1
+            case "deleted":
+                self.removed += 1
 
     def describe(self, rate: float) -> str:
         """All of it in words."""
         if not self.listed:
-            return "looking for objects"
+            return f"{count(self.removed, 'object')} removed" if self.removed else "looking for objects"
         words = [f"{size(self.done)} of {size(self.total)}", f"{size(rate)}/s"]
         words.append(f"{self.finished:,} of {count(self.listed, 'object')}")
         if self.retries:
             words.append(f"{self.retries:,} retried")
+        if self.removed:
+            words.append(f"{self.removed:,} removed")
         return ", ".join(words)
 
 
@@ -86,7 +92,9 @@ class Bar:
         rate = (tally.done - before) / max(now - since, 1e-3)
         share = tally.done / tally.total if tally.total else 0.0
         filled = int(share * _BAR_WIDTH)
-        text = f"[{'#' * filled}{' ' * (_BAR_WIDTH - filled)}] {share:4.0%}  {tally.describe(rate)}"
+        text = tally.describe(rate)
+        if tally.listed or not tally.removed:
+            text = f"[{'#' * filled}{' ' * (_BAR_WIDTH - filled)}] {share:4.0%}  {text}"
         click.echo(_ERASE + text[: _columns() - 1], err=True, nl=False, color=True)
 
     def say(self, line: str) -> None:
@@ -123,8 +131,16 @@ class Lines:
 
 
 @asynccontextmanager
-async def shown(tally: Tally) -> AsyncGenerator[Bar | Lines]:
-    """Show a tally while the block runs."""
+async def shown(tally: Tally, *, quiet: bool = False) -> AsyncGenerator[Bar | Lines]:
+    """Show a tally while the block runs.
+
+    Args:
+        tally: What to show.
+        quiet: Show only what is said, not the tally.
+    """
+    if quiet:
+        yield Lines(tally)
+        return
     display = Bar(tally) if sys.stderr.isatty() else Lines(tally)
 
     async def keep_showing() -> None:

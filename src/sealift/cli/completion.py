@@ -1,0 +1,28 @@
+"""`sealift completion`."""
+
+import click
+from click.shell_completion import get_completion_class
+
+from .exits import FAILURE
+
+__all__ = ["completion"]
+
+
+@click.command(
+    short_help="Print a script that completes commands and options in a shell.",
+    epilog="""\b
+Examples:
+  sealift completion bash > ~/.local/share/bash-completion/completions/sealift
+  eval "$(sealift completion zsh)"                                in ~/.zshrc, behind compinit
+  sealift completion fish > ~/.config/fish/completions/sealift.fish
+""",
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print a script that makes SHELL complete commands, options and paths of sealift."""
+    kind = get_completion_class(shell)
+    if kind is None:
+        ctx.exit(FAILURE)
+    script = kind(ctx.find_root().command, {}, "sealift", "_SEALIFT_COMPLETE")
+    click.echo(script.source())

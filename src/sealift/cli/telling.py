@@ -1,0 +1,126 @@
+"""What cp, sync and rm tell: lines about objects on stdout if asked for, progress and a summary on stderr."""
+
+import sys
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import click
+
+from ..types import Event, OnEvent
+from .options import Settings
+from .output import Output, as_json
+from .places import Place, Target
+from .progress import Bar, Lines, Tally, shown
+from .units import count, size
+
+__all__ = ["Telling"]
+
+
+class Telling:
+    """One command's report.
+
+    Args:
+        settings: Whether it is in JSON, a dry run, or verbose.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._tally = Tally()
+        self._output = Output()
+        self._display: Bar | Lines = Lines(self._tally)
+        self._start = time.monotonic()
+
+    @asynccontextmanager
+    async def progress(self) -> AsyncGenerator[None]:
+        """Show it while the block runs; in the end all lines have been taken."""
+        settings = self._settings
+        # Lines and a bar on one terminal would overwrite each other.
+        quiet = settings.dry_run or (settings.as_json and sys.stdout.isatty())
+        async with self._output, shown(self._tally, quiet=quiet) as self._display:
+            yield
+
+    def transfer(self, source: Place, target: Target) -> OnEvent:
+        """Take the events of a copy.
+
+        Args:
+            source: What it was asked to copy.
+            target: To where.
+        """
+
+        def on_event(event: Event) -> None:
+            self._tally.add(event)
+            if event.kind == "deleted":
+                self._removed(target.place.name(event.key))
+            elif event.kind == ("listed" if self._settings.dry_run else "object"):
+                self._copied(source.name(event.key), target.name(event), event)
+            elif event.kind == "retry" and self._settings.verbose:
+                self._display.say(f"{event.key}: again in {event.delay:.1f} s: {event.error}")
+
+        return on_event
+
+    def removal(self, place: Place) -> OnEvent:
+        """Take the events of a removal.
+
+        Args:
+            place: What it was asked to remove.
+        """
+
+        def on_event(event: Event) -> None:
+            self._tally.add(event)
+            self._removed(place.name(event.key))
+
+        return on_event
+
+    def _copied(self, source: str, target: str, event: Event) -> None:
+        settings = self._settings
+        if settings.as_json:
+            facts = {"source": source, "target": target, "size": event.size, "verified": event.verified}
+            self._output.say(as_json(action="copy", **facts, dry_run=settings.dry_run))
+        elif settings.dry_run:
+            self._output.say(f"would copy {source} to {target}")
+        if settings.verbose and not settings.dry_run:
+            self._display.say(f"{event.key}: {size(event.size)}, verified: {event.verified}")
+
+    def _removed(self, name: str) -> None:
+        settings = self._settings
+        if settings.as_json:
+            self._output.say(as_json(action="remove", target=name, dry_run=settings.dry_run))
+        elif settings.dry_run:
+            self._output.say(f"would remove {name}")
+        if settings.verbose and not settings.dry_run:
+            self._display.say(f"{name}: removed")
+
+    # Said when the loop has ended: the bar is gone then, and stdout is this thread's again.
+
+    def copied(self, *, kept: int | None = None, **facts: Any) -> None:
+        """Sum up a copy.
+
+        Args:
+            kept: Objects that a sync has left alone.
+            facts: More for the summary in JSON.
+        """
+        tally, dry = self._tally, self._settings.dry_run
+        number, amount = (tally.listed, tally.total) if dry else (tally.finished, tally.done)
+        seconds = time.monotonic() - self._start
+        text = f"{'would copy' if dry else 'copied'} {count(number, 'object')}, {size(amount)}"
+        if not dry:
+            text += f" in {seconds:.2f} s, {size(amount / seconds)}/s"
+        if kept is not None:
+            text += f"; {'would keep' if dry else 'kept'} {kept:,}, {'remove' if dry else 'removed'} {tally.removed:,}"
+            facts |= {"kept": kept, "removed": tally.removed}
+        self._sum_up(text, {"copied": number, "size": amount, **facts}, seconds)
+
+    def removed(self) -> None:
+        """Sum up a removal."""
+        seconds = time.monotonic() - self._start
+        number = count(self._tally.removed, "object")
+        text = f"would remove {number}" if self._settings.dry_run else f"removed {number} in {seconds:.2f} s"
+        self._sum_up(text, {"removed": self._tally.removed}, seconds)
+
+    def _sum_up(self, text: str, facts: dict[str, Any], seconds: float) -> None:
+        settings = self._settings
+        if settings.as_json:
+            click.echo(as_json(action="summary", **facts, seconds=round(seconds, 3), dry_run=settings.dry_run))
+        click.echo(text, err=True)
