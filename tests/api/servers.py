@@ -155,6 +155,11 @@ class FakeS3:
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()
         await self._stop.wait()
+        # A server that closes forgets the connections that it has accepted and not yet handed over.
+        for listening in server.sockets:
+            self._loop.remove_reader(listening.fileno())
+        for _ in range(10):  # those that were accepted just now get their tasks
+            await asyncio.sleep(0)
         server.close()
         tasks = list(self._tasks)
         for task in tasks:

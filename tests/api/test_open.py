@@ -5,6 +5,7 @@ import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,7 @@ async def test_broken_out_of_without_closing(fake: FakeS3) -> None:
 
 async def test_left_early_while_the_next_chunk_does_not_come() -> None:
     with FakeS3({"b": {"m": DATA}}, stall={"m": PART + 10}) as server:
-        async with tidy() as storage:
+        async with tidy(replace(SMALL, idle_timeout=600)) as storage:
             async with aclosing(storage.open("s3://b/m", config=server.config)) as chunks:
                 assert await anext(chunks) == DATA[:PART]
                 await until(server.stalled.is_set)
