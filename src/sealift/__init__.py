@@ -22,6 +22,7 @@ from .config import (
 )
 from .errors import (
     AccessDenied,
+    ArchiveError,
     ClosedError,
     InferenceError,
     IntegrityError,
@@ -65,6 +66,7 @@ __all__ = [
     "S3_URI_FORMAT",
     "SUPPORTED_PROTOCOLS",
     "AccessDenied",
+    "ArchiveError",
     "AsyncStorage",
     "AzureConfig",
     "ClosedError",

@@ -1,13 +1,16 @@
 """Checksums of bytes in memory, and of an object from those of its parts. Digests are lower-case hex.
 
 The cyclic ones combine: parts that arrive in any order verify the whole object without a second read. awscrt computes
-them at memory speed; it is loaded when the first checksum is needed.
+them at memory speed; it is loaded when the first checksum is needed. The others need the bytes in order.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager
 
-__all__ = ["COMBINABLE", "best", "combine", "digest"]
+import anyio
+
+__all__ = ["COMBINABLE", "InOrder", "Running", "best", "combine", "digest"]
 
 _WIDTH = {"crc32": 4, "crc32c": 4, "crc64nvme": 8}
 COMBINABLE = frozenset(_WIDTH)
@@ -76,3 +79,61 @@ def combine(algorithm: str, parts: Iterable[tuple[str, int]]) -> str:
 
 def _hex(algorithm: str, number: int) -> str:
     return number.to_bytes(_WIDTH[algorithm], "big").hex()
+
+
+class Running:
+    """A checksum of bytes that come piece by piece, in order.
+
+    Args:
+        algorithm: sha256, sha1 or md5.
+
+    Example:
+        >>> running = Running("md5")
+        >>> running.update(b"1234")
+        >>> running.update(b"56789")
+        >>> running.digest == digest("md5", b"123456789")
+        True
+    """
+
+    def __init__(self, algorithm: str) -> None:
+        self._hash = hashlib.new(algorithm, usedforsecurity=False)
+
+    def update(self, data: memoryview | bytes) -> None:
+        """Take in the next bytes: for sha256 about 2 GB/s, without the interpreter's lock."""
+        self._hash.update(data)
+
+    @property
+    def digest(self) -> str:
+        """Of all bytes so far."""
+        return self._hash.hexdigest()
+
+
+class InOrder(Running):
+    """A checksum that needs the bytes of an object in order, while its parts arrive in any.
+
+    A part keeps its memory until those before it have been taken in. So that they have memory before it, that is lent
+    in order too.
+    """
+
+    def __init__(self, algorithm: str) -> None:
+        super().__init__(algorithm)
+        self.lending = _Turns()
+        self.taking = _Turns()
+
+
+class _Turns:
+    """Lets the parts of an object pass one by one, in their order."""
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._waiting: dict[int, anyio.Event] = {}
+
+    @asynccontextmanager
+    async def turn(self, index: int) -> AsyncGenerator[None]:
+        """Entered when the parts before this one have left; where one fails, those behind it never do."""
+        if index != self._next:
+            await self._waiting.setdefault(index, anyio.Event()).wait()
+        yield
+        self._next = index + 1
+        if event := self._waiting.pop(self._next, None):
+            event.set()

@@ -4,6 +4,7 @@ Each class is frozen, and its secrets never show in a repr. A service's `from_en
 so that a test, or a server with several tenants, can pass its own.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Self
@@ -33,6 +34,11 @@ AUTHENTICATION_METHODS = {
 
 AddressingStyle = Literal["auto", "path", "virtual"]
 UploadChecksum = Literal["crc64nvme", "crc32c", "crc32"]
+# What a request for a part of a file cannot leave to others.
+_OWN_HEADERS = {
+    "accept-encoding", "connection", "content-length", "expect", "if-match", "if-modified-since", "if-none-match",
+    "if-range", "if-unmodified-since", "range", "te", "trailer", "transfer-encoding", "upgrade",
+}  # fmt: skip
 
 
 def _flag(environ: Mapping[str, str], *names: str) -> bool | None:
@@ -140,26 +146,81 @@ class GCSConfig:
     """Google Cloud Storage.
 
     Args:
-        service_account_key: Path of a service account's JSON file. None: application default credentials.
-        project_id: The project, where a call needs one.
+        service_account_key: Path of a service account's JSON file. None: application default credentials, which are
+            `GOOGLE_APPLICATION_CREDENTIALS` (a service account's key, or an external account's file, as workload
+            identity federation has it), gcloud's file, or the account that the metadata service knows (Compute Engine,
+            GKE with workload identity).
+        project_id: Pays for requests to buckets whose requester has to.
         anonymous: Send unsigned requests, for public buckets.
+        endpoint_url: Another address, such as an emulator's or a private endpoint's; None: Google's, or
+            `STORAGE_EMULATOR_HOST`.
+
+    Raises:
+        InvalidConfig: `anonymous` together with a key, a key's content in place of its path, or an endpoint that is no
+            URL.
+
+    Example:
+        >>> GCSConfig(anonymous=True, endpoint_url="http://127.0.0.1:4443").endpoint_url
+        'http://127.0.0.1:4443'
     """
 
     service_account_key: str | None = None
     project_id: str | None = None
     anonymous: bool = False
+    endpoint_url: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.service_account_key is not None and self.anonymous:
+            raise InvalidConfig("GCSConfig with service_account_key and anonymous", hint="choose one of them")
+        if self.service_account_key is not None and self.service_account_key.lstrip().startswith("{"):
+            raise InvalidConfig("service_account_key holds a key itself", hint="write it to a file and give its path")
+        if self.endpoint_url is not None and not self.endpoint_url.startswith(("http://", "https://")):
+            raise InvalidConfig(
+                f"GCSConfig(endpoint_url={self.endpoint_url!r})", hint="begin it with http:// or https://"
+            )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """What the environment says beside the credentials.
+
+        Args:
+            environ: Read is `STORAGE_EMULATOR_HOST`, whose emulator is asked without signing in. Credentials are looked
+                for when they are needed, as `service_account_key` says.
+        """
+        emulator = environ.get("STORAGE_EMULATOR_HOST") or None
+        if emulator and "://" not in emulator:
+            emulator = f"http://{emulator}"
+        return cls(anonymous=emulator is not None, endpoint_url=emulator)
 
 
 @dataclass(frozen=True, slots=True)
 class AzureConfig:
     """Azure Blob Storage.
 
+    Without a connection string, key, signature or `anonymous`, those of the environment are taken if they are of the
+    same account; else an identity signs in: a service principal, workload identity, managed identity, `az login`.
+
     Args:
-        account_name: The storage account. May be left out with a connection string.
+        account_name: The storage account. May be left out where the URI, the endpoint or a connection string names it.
         account_key: Its key.
         sas_token: A shared access signature, with or without the leading "?".
         connection_string: All of it in one text.
         anonymous: Send unsigned requests, for public containers.
+        endpoint_url: Where the account is reached, such as "http://127.0.0.1:10000/devstoreaccount1"; None:
+            https://ACCOUNT.blob.core.windows.net, or what the URI or the connection string says.
+        verify: As in `S3Config`, for the service and for who gives tokens.
+        tenant_id: The directory of the identity that signs in.
+        client_id: The application or the user-assigned managed identity that signs in.
+        client_secret: Of a service principal.
+        token_file: Path of the Kubernetes token that a workload identity shows.
+        authority: Who gives tokens; None: https://login.microsoftonline.com, or that of the endpoint's sovereign cloud.
+
+    Raises:
+        InvalidConfig: `anonymous` together with a secret, or an endpoint that is no URL.
+
+    Example:
+        >>> AzureConfig("models", account_key="c2VjcmV0", endpoint_url="http://127.0.0.1:10000/models").account_name
+        'models'
     """
 
     account_name: str | None = None
@@ -167,6 +228,47 @@ class AzureConfig:
     sas_token: str | None = field(default=None, repr=False)
     connection_string: str | None = field(default=None, repr=False)
     anonymous: bool = False
+    endpoint_url: str | None = None
+    verify: bool | str = True
+    tenant_id: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
+    token_file: str | None = None
+    authority: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.anonymous and (self.account_key or self.sas_token or self.connection_string or self.client_secret):
+            raise InvalidConfig("AzureConfig with anonymous and a secret", hint="choose one of them")
+        if self.endpoint_url is not None and not self.endpoint_url.startswith(("http://", "https://")):
+            raise InvalidConfig("AzureConfig(endpoint_url=…) is no URL", hint="begin it with http:// or https://")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """What the environment says, by the names that az, the SDKs and KServe use.
+
+        Args:
+            environ: Read are `AZURE_STORAGE_CONNECTION_STRING`, `AZURE_STORAGE_ACCOUNT` / `AZURE_STORAGE_ACCOUNT_NAME`,
+                `AZURE_STORAGE_KEY` / `AZURE_STORAGE_ACCESS_KEY` / `AZURE_STORAGE_ACCOUNT_KEY`,
+                `AZURE_STORAGE_SAS_TOKEN`, `AZURE_STORAGE_SERVICE_ENDPOINT`, `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and
+                `AZURE_CLIENT_SECRET` (each also with `AZ_`), `AZURE_FEDERATED_TOKEN_FILE`, `AZURE_AUTHORITY_HOST`.
+                The endpoints of managed identities are found by the SDK.
+        """
+
+        def first(*names: str) -> str | None:
+            return next((environ[name] for name in names if environ.get(name)), None)
+
+        return cls(
+            account_name=first("AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_ACCOUNT_NAME"),
+            account_key=first("AZURE_STORAGE_KEY", "AZURE_STORAGE_ACCESS_KEY", "AZURE_STORAGE_ACCOUNT_KEY"),
+            sas_token=first("AZURE_STORAGE_SAS_TOKEN"),
+            connection_string=first("AZURE_STORAGE_CONNECTION_STRING"),
+            endpoint_url=first("AZURE_STORAGE_SERVICE_ENDPOINT"),
+            tenant_id=first("AZURE_TENANT_ID", "AZ_TENANT_ID"),
+            client_id=first("AZURE_CLIENT_ID", "AZ_CLIENT_ID"),
+            client_secret=first("AZURE_CLIENT_SECRET", "AZ_CLIENT_SECRET"),
+            token_file=first("AZURE_FEDERATED_TOKEN_FILE"),
+            authority=first("AZURE_AUTHORITY_HOST"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,24 +277,91 @@ class HTTPConfig:
 
     Args:
         headers: Sent to the origin of the URI only, never across a redirect to another.
-        verify: As in `S3Config`.
+        verify: False accepts any certificate (only for tests); a path names a PEM file of trusted authorities; True:
+            the system's.
+
+    Raises:
+        InvalidConfig: A header that HTTP cannot carry, or that says which bytes are asked for.
+
+    Example:
+        >>> HTTPConfig({"Authorization": "Bearer secret"})
+        HTTPConfig(verify=True)
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     verify: bool | str = True
+
+    def __post_init__(self) -> None:
+        for name, value in self.headers.items():
+            if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+                raise InvalidConfig(f"HTTPConfig(headers=…): {name!r} is not the name of a header")
+            if name.lower() in _OWN_HEADERS:
+                raise InvalidConfig(f"HTTPConfig(headers=…) with {name!r}", hint="sealift sets this header itself")
+            # The message must not repeat the value.
+            if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?|", value):
+                raise InvalidConfig(f"the value of the header {name!r} is no text that HTTP can carry")
 
 
 @dataclass(frozen=True, slots=True)
 class HFConfig:
     """The Hugging Face Hub.
 
+    What is None is taken from the environment; see `from_env`.
+
     Args:
-        token: Access token. None: `HF_TOKEN`, or the file that `hf auth login` wrote.
-        endpoint: Another hub's address. None: `HF_ENDPOINT`, or https://huggingface.co.
+        token: Access token. None: that of `token_file`, or the environment's.
+        endpoint: Another hub's address, such as "https://hub.example.com". None: `HF_ENDPOINT`, or
+            https://huggingface.co.
+        token_file: The file that `hf auth login` wrote. One that does not exist holds no token.
+        anonymous: Send no token, whatever the environment says.
+        offline: Refuse to ask the hub at all.
+
+    Raises:
+        InvalidConfig: A token together with `anonymous`, or an endpoint that is no http or https URL.
+
+    Example:
+        >>> HFConfig(endpoint="https://hub.example.com", anonymous=True).endpoint
+        'https://hub.example.com'
     """
 
     token: str | None = field(default=None, repr=False)
     endpoint: str | None = None
+    token_file: str | None = None
+    anonymous: bool = False
+    offline: bool = False
+
+    def __post_init__(self) -> None:
+        if self.anonymous and (self.token or self.token_file):
+            raise InvalidConfig("HFConfig with a token and anonymous", hint="choose one of them")
+        if self.endpoint is not None and not self.endpoint.startswith(("http://", "https://")):
+            raise InvalidConfig(f"HFConfig(endpoint={self.endpoint!r})", hint="begin it with http:// or https://")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """What the hub's own tools read.
+
+        Args:
+            environ: Read are `HF_TOKEN`, `HF_ENDPOINT`, `HF_HUB_OFFLINE` and `HF_HUB_DISABLE_IMPLICIT_TOKEN`; the
+                token's file is `HF_TOKEN_PATH`, or `token` in `HF_HOME`, in `XDG_CACHE_HOME/huggingface` or in
+                `~/.cache/huggingface`.
+
+        Source: https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
+        """
+        home = environ.get("HOME") or ""
+        cache = environ.get("XDG_CACHE_HOME") or "~/.cache"
+        directory = environ.get("HF_HOME") or f"{cache}/huggingface"
+        file = environ.get("HF_TOKEN_PATH") or f"{directory}/token"
+        if file.startswith("~/"):
+            file = f"{home}/{file[2:]}" if home else ""
+        token = (environ.get("HF_TOKEN") or environ.get("HUGGING_FACE_HUB_TOKEN") or "").strip()
+        anonymous = _flag(environ, "HF_HUB_DISABLE_IMPLICIT_TOKEN") or False
+        return cls(
+            token=None if anonymous else token or None,
+            endpoint=environ.get("HF_ENDPOINT") or None,
+            token_file=None if anonymous else file or None,
+            anonymous=anonymous,
+            offline=_flag(environ, "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE") or False,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +369,44 @@ class PVCConfig:
     """Where Kubernetes volumes are mounted.
 
     Args:
-        mounts: Claim name → directory.
+        mounts: Claim name → directory, an absolute path. Another claim is looked for at /mnt/pvc/CLAIM, and at /mnt/pvc
+            where that is itself a mount, as in a pod of KServe.
+
+    Raises:
+        InvalidConfig: A directory is not an absolute path.
+
+    Example:
+        >>> PVCConfig.from_env({"SEALIFT_PVC_MOUNTS": "models=/mnt/models,data=/data"}).mounts
+        {'models': '/mnt/models', 'data': '/data'}
     """
 
     mounts: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        for claim, path in self.mounts.items():
+            if not path.startswith("/"):
+                raise InvalidConfig(f"the claim {claim!r} is mounted at {path!r}", hint="give an absolute path")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """Read `SEALIFT_PVC_MOUNTS`, a list such as `models=/mnt/models,data=/data`.
+
+        Args:
+            environ: The environment variables.
+
+        Raises:
+            InvalidConfig: It is not such a list.
+        """
+        mounts = {}
+        for entry in environ.get("SEALIFT_PVC_MOUNTS", "").split(","):
+            claim, equals, path = entry.strip().partition("=")
+            if not equals and claim:
+                raise InvalidConfig(
+                    f"the environment variable SEALIFT_PVC_MOUNTS holds {claim!r}", hint="write it as claim=/path"
+                )
+            if equals:
+                mounts[claim] = path
+        return cls(mounts)
 
 
 StorageConfig = S3Config | GCSConfig | AzureConfig | HTTPConfig | HFConfig | PVCConfig

@@ -42,7 +42,7 @@ async def copy(
             await job.run(_transfers(selection, base))
             selection.check()
             return target.at(base)
-    name = found.name or location.name
+    name = location.name if found.name is None else found.name
     options.let_object(location.key, name)
     key = target.key + name if not target.key or target.key.endswith("/") else target.key
     if not key or key.endswith("/"):

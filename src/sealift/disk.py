@@ -98,6 +98,7 @@ class Disk:
         if lane.threads <= lane.pending and lane.threads < lane.limit:
             self._start_thread(lane)
         job: _Job[T] = _Job(function, self._loop.create_future(), lane)
+        del function  # only the thread refers to it now
         lane.pending += 1
         lane.todo.put(job)
         try:
@@ -138,11 +139,13 @@ class Disk:
                 except BaseException as error:  # noqa: BLE001 - it is raised again in the caller
                     job.error = error
             lane.worked[threading.get_ident()] = time.thread_time()
+            # A buffer that it refers to is its owner's again when he is told, and must not live on in an idle thread.
+            function = None
             self._done.append(job)
             if not self._woken and self._loop is not None and not self._loop.is_closed():
                 self._woken = True
                 self._loop.call_soon_threadsafe(self._drain)
-            del job, function  # a buffer must not live on in an idle thread
+            del job
 
     def _drain(self) -> None:
         self._woken = False  # before the first look: what is appended after the last one wakes the loop again

@@ -3,12 +3,12 @@
 import os
 import secrets
 import shutil
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Generator, Iterable
+from contextlib import aclosing, suppress
 
 import anyio
 
-from . import paths
+from . import archive, paths
 from .backend import Backend
 from .backends.local import LocalBackend, make_directories
 from .engine import Job, Transfer, one
@@ -33,12 +33,16 @@ async def download(resources: Resources, source: Backend, location: Location, de
     if "\0" in dest:
         raise InvalidConfig(f"the destination {dest!r} holds a NUL character")
     found = await resolve(source, location.key, resources.retry)
+    if options.unpack:
+        return await _unpacked(resources, source, found, dest, options)
     if isinstance(found, Prefix):
         async with aclosing(found.objects):
             return await _directory(resources, source, _Files(found, options), dest, options)
-    called = found.name or location.name
+    called = location.name if found.name is None else found.name
     options.let_object(location.key, called)
     into = dest.endswith("/") or await resources.disk.run(lambda: os.path.isdir(dest))
+    if into and not called and found.name is not None:
+        raise InvalidConfig("the URL does not say what the file is called", hint="give the file itself as destination")
     path = os.path.join(dest, paths.relative(called)) if into else dest
     directory, name = os.path.split(os.path.abspath(path))  # noqa: ASYNC240 - needs no disk
     target = LocalBackend(directory, resources.disk)
@@ -52,13 +56,9 @@ async def download(resources: Resources, source: Backend, location: Location, de
 
 
 async def _directory(resources: Resources, source: Backend, files: "_Files", dest: str, options: Options) -> str:
-    final = os.path.abspath(dest)  # noqa: ASYNC240 - needs no disk
-    kind = await resources.disk.run(lambda: "directory" if os.path.isdir(final) else os.path.lexists(final))
-    if kind is True:
-        raise LocalIOError(f"{dest} is a file, but {files.prefix!r} names many objects", hint="choose a directory")
-    state = os.path.join(final if kind else os.path.dirname(final), paths.STATE_DIRECTORY)
+    final, there, state = await _places(resources, dest, f"{files.prefix!r} names many objects")
     # What does not exist yet appears as a whole, since users test with os.path.exists.
-    root = final if kind else os.path.join(state, f"{secrets.token_hex(8)}.tree")
+    root = final if there else os.path.join(state, f"{secrets.token_hex(8)}.tree")
     target = LocalBackend(root, resources.disk, state=state, staged=root != final)
     try:
         await Job(source, target, resources, options.on_event, dry_run=options.dry_run).run(files.transfers())
@@ -74,6 +74,49 @@ async def _directory(resources: Resources, source: Backend, files: "_Files", des
         with anyio.CancelScope(shield=True):
             await target.aclose()
     return dest
+
+
+async def _unpacked(
+    resources: Resources, source: Backend, found: ObjectInfo | Prefix, dest: str, options: Options
+) -> str:
+    """Bring an archive into the dot directory, and what is in it to the destination."""
+    if isinstance(found, Prefix):
+        await found.objects.aclose()
+        raise InvalidConfig(
+            f"{found.key!r} is no archive but a prefix of many objects", hint="name the object to unpack"
+        )
+    final, _, state = await _places(resources, dest, "an archive holds many files")
+    work = os.path.join(state, f"{secrets.token_hex(8)}.unpack")
+    packed, root = os.path.join(work, "archive"), os.path.join(work, "tree")
+    target = LocalBackend(work, resources.disk)
+    steps = archive.unpack(packed, root, options.patterns.let)
+    try:
+        await Job(source, target, resources, options.on_event).run(one(Transfer(found, "archive")))
+        while await target.run(lambda: next(steps, None)) is not None:
+            pass  # a call that is cancelled ends after a step
+        await target.run(lambda: _finish(root, (), final))
+    finally:
+        with anyio.CancelScope(shield=True):
+            await resources.disk.run(lambda: _clear(steps, work, state))
+    return dest
+
+
+async def _places(resources: Resources, dest: str, because: str) -> tuple[str, bool, str]:
+    """Where a directory is to be, whether it is there, and the dot directory: in it if it is, else beside it."""
+    final = os.path.abspath(dest)  # noqa: ASYNC240 - needs no disk
+    kind = await resources.disk.run(lambda: "directory" if os.path.isdir(final) else os.path.lexists(final))
+    if kind is True:
+        raise LocalIOError(f"{dest} is a file, but {because}", hint="choose a directory")
+    there = bool(kind)
+    return final, there, os.path.join(final if there else os.path.dirname(final), paths.STATE_DIRECTORY)
+
+
+def _clear(steps: Generator[int], work: str, state: str) -> None:
+    """Blocking: leave nothing of an archive."""
+    steps.close()
+    shutil.rmtree(work, ignore_errors=True)
+    with suppress(OSError):  # others use it, or it was never made
+        os.rmdir(state)
 
 
 class _Files:

@@ -10,7 +10,7 @@ cancellation the group unwinds and open uploads are aborted; other jobs do not n
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -51,11 +51,17 @@ class Transfer:
 
 @dataclass(slots=True)
 class _Assembly:
-    """An object whose parts arrive in any order."""
+    """An object whose parts arrive in any order.
+
+    Attributes:
+        algorithm: Of the checksum to verify it by, if there is one.
+        in_order: Computes it, where it cannot be combined from those of the parts (`digests`).
+    """
 
     transfer: Transfer
     parts: list[Part]
     algorithm: str | None
+    in_order: checksum.InOrder | None
     receipts: dict[int, Receipt] = field(default_factory=dict)
     digests: dict[int, str] = field(default_factory=dict)
     upload: Upload | None = None
@@ -157,7 +163,10 @@ class Job:
         if obj.size <= length:
             return [partial(self._move_whole, transfer)]
         pieces = list(plan.parts(obj.size, length))
-        assembly = _Assembly(transfer, pieces, checksum.best(obj.checksums, combinable=True))
+        combinable = checksum.best(obj.checksums, combinable=True)
+        algorithm = combinable or checksum.best(obj.checksums, combinable=False)
+        in_order = checksum.InOrder(algorithm) if algorithm and not combinable else None
+        assembly = _Assembly(transfer, pieces, algorithm, in_order)
         return (partial(self._move_part, assembly, part) for part in pieces)
 
     async def _sized(self, transfer: Transfer) -> tuple[Transfer, int | None]:
@@ -196,15 +205,19 @@ class Job:
         self._emit("object", transfer, obj.size, _verified(verified, stored))
 
     async def _move_part(self, assembly: _Assembly, part: Part) -> None:
-        transfer = assembly.transfer
+        transfer, in_order = assembly.transfer, assembly.in_order
         upload = await self._upload_of(assembly)
         memory = self._resources.memory
-        buffer = await memory.borrow(part.size, self)
+        async with nullcontext() if in_order is None else in_order.lending.turn(part.index):
+            buffer = await memory.borrow(part.size, self)
         try:
             await self._retry(transfer, lambda: self._source.read_range(transfer.obj, part.start, buffer))
-            if assembly.algorithm is not None:
+            if assembly.algorithm is not None and in_order is None:
                 assembly.digests[part.index] = checksum.digest(assembly.algorithm, buffer)
             receipt = await self._retry(transfer, lambda: upload.write_part(part, buffer))
+            if in_order is not None:
+                async with in_order.taking.turn(part.index):
+                    await self._resources.disk.run(lambda: in_order.update(buffer))
         finally:
             memory.give_back(buffer)
         assembly.receipts[part.index] = receipt
@@ -235,7 +248,11 @@ class Job:
     async def _publish(self, assembly: _Assembly, upload: Upload) -> None:
         transfer, algorithm = assembly.transfer, assembly.algorithm
         if algorithm is not None:
-            whole = checksum.combine(algorithm, [(assembly.digests[part.index], part.size) for part in assembly.parts])
+            if assembly.in_order is not None:
+                whole = assembly.in_order.digest
+            else:
+                digests = [(assembly.digests[part.index], part.size) for part in assembly.parts]
+                whole = checksum.combine(algorithm, digests)
             if whole != transfer.obj.checksums[algorithm]:
                 raise IntegrityError(f"the bytes of {transfer.obj.key!r} do not have its {algorithm} checksum")
         receipts = [assembly.receipts[part.index] for part in assembly.parts]

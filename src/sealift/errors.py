@@ -8,6 +8,7 @@
     ├── UnsupportedOperation            this kind of storage cannot do this
     ├── ObjectChanged                   the object was replaced while it was being read
     ├── IntegrityError                  the bytes that arrived are not the bytes that were stored
+    ├── ArchiveError                    what was to be unpacked is no archive, is damaged, or would grow without bounds
     ├── UnsafeKey                       a key would leave the target directory or collide in it
     ├── LocalIOError                    the local disk refused: full, read-only, not a directory …
     ├── TransportError                  no connection, a broken one, or a stalled one
@@ -26,6 +27,7 @@ from typing import Any, Self
 
 __all__ = [
     "AccessDenied",
+    "ArchiveError",
     "ClosedError",
     "InferenceError",
     "IntegrityError",
@@ -168,6 +170,10 @@ class ObjectChanged(StorageError):
 
 class IntegrityError(StorageError):
     """The bytes that arrived are not the bytes that the service says it stored."""
+
+
+class ArchiveError(StorageError):
+    """What was to be unpacked is no archive, is damaged or encrypted, or would grow without bounds."""
 
 
 class UnsafeKey(StorageError):

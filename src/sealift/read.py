@@ -74,6 +74,8 @@ async def read_into(resources: Resources, source: Backend, obj: ObjectInfo, star
         raise first_of(failures) from None
     if algorithm is not None:
         _compare(obj, algorithm, digests, parts)
+    elif whole and (in_order := checksum.best(obj.checksums, combinable=False)) is not None:
+        _equal(obj, in_order, await resources.disk.run(lambda: checksum.digest(in_order, view)))
 
 
 async def chunks(
@@ -98,6 +100,8 @@ async def chunks(
     memory = resources.memory
     whole = length == obj.size
     algorithm = checksum.best(obj.checksums, combinable=True) if whole else None
+    in_order = checksum.best(obj.checksums, combinable=False) if whole and algorithm is None else None
+    running = checksum.Running(in_order) if in_order is not None else None
     parts = list(plan.parts(length, plan.part_size(obj.size, _ANY, resources.limits, memory.limit))) if length else []
     digests: list[str] = []
 
@@ -119,6 +123,8 @@ async def chunks(
                 ahead.append(asyncio.create_task(read(parts[index + _AHEAD])))
             if algorithm is not None:
                 digests.append(checksum.digest(algorithm, chunk))
+            elif running is not None:
+                await resources.disk.run(partial(running.update, chunk))
             yield chunk
     finally:
         for task in ahead:
@@ -127,6 +133,8 @@ async def chunks(
             await asyncio.gather(*ahead, return_exceptions=True)
     if algorithm is not None and parts:
         _compare(obj, algorithm, digests, parts)
+    elif in_order is not None and running is not None:
+        _equal(obj, in_order, running.digest)
 
 
 async def _in_order(
@@ -149,6 +157,9 @@ async def _in_order(
 
 
 def _compare(obj: ObjectInfo, algorithm: str, digests: list[str], parts: list[Part]) -> None:
-    whole = checksum.combine(algorithm, zip(digests, (part.size for part in parts), strict=True))
+    _equal(obj, algorithm, checksum.combine(algorithm, zip(digests, (part.size for part in parts), strict=True)))
+
+
+def _equal(obj: ObjectInfo, algorithm: str, whole: str) -> None:
     if whole != obj.checksums[algorithm]:
         raise IntegrityError(f"the bytes of {obj.key!r} do not have its {algorithm} checksum")

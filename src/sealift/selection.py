@@ -24,6 +24,7 @@ class Options:
         on_event: Told of progress.
         recursive: Whether a prefix may be moved, or only an object.
         dry_run: Only tell what would be moved.
+        unpack: The object is an archive, and what is in it is wanted; the patterns are for that.
         wanted: Asked for each object and its path relative to the prefix: is it to be moved? None: yes.
     """
 
@@ -31,6 +32,7 @@ class Options:
     on_event: OnEvent | None = None
     recursive: bool = True
     dry_run: bool = False
+    unpack: bool = False
     wanted: Callable[[ObjectInfo, str], Awaitable[bool]] | None = None
 
     def let_object(self, key: str, name: str) -> None:

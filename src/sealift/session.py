@@ -11,6 +11,7 @@ import anyio
 
 from .backend import Backend
 from .backends import open_backend
+from .backends.local import LocalBackend
 from .config import StorageConfig
 from .errors import ClosedError, StorageError
 from .resources import Resources
@@ -112,6 +113,9 @@ class Session:
 @asynccontextmanager
 async def _opened(resources: Resources, location: Location, config: StorageConfig | None) -> AsyncGenerator[End]:
     backend = await open_backend(location, config, resources)
+    if isinstance(backend, LocalBackend) and location.scheme != "file":
+        # A volume is a directory of this machine: from here on its files are like all others.
+        backend, location = LocalBackend("/", resources.disk), parse(backend.path(location.key))
     try:
         yield End(resources, backend, location)
     finally:

@@ -53,6 +53,7 @@ class Storage:
         *,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
+        unpack: bool = False,
         on_event: OnEvent | None = None,
     ) -> str:
         """Bring an object, or all objects under a prefix, to the local disk.
@@ -66,16 +67,20 @@ class Storage:
             allow_patterns: Only objects whose path relative to the prefix (for an object: whose name) matches one of
                 these, as in `fnmatch`.
             ignore_patterns: No objects whose path matches one of these.
+            unpack: The object is a tar (plain, or compressed by gzip, bzip2, xz or zstd) or zip archive, and `dest` is
+                the directory that receives what is in it; the patterns are for that. Only files and directories are
+                unpacked, as many and as large as `sealift.archive` allows.
             on_event: Told of progress in the engine's thread; must not block.
 
         Returns:
-            The path of the file, or of the directory for a prefix.
+            The path of the file, or of the directory for a prefix or an archive.
 
         Raises:
             InvalidURI: `uri` is no storage URI.
             ModelMissingError: There is nothing there, or nothing that the patterns let through.
             AccessDenied: The credentials are wrong or not allowed to read it.
-            UnsafeKey: A key would leave `dest`.
+            UnsafeKey: A key, or an archive's entry, would leave `dest`.
+            ArchiveError: What is to be unpacked is no archive, is damaged, or would grow without bounds.
             StorageError: Any other failure. Files appear under their names only when they are whole and verified; a
                 directory that did not exist appears as a whole.
         """
@@ -86,6 +91,7 @@ class Storage:
                 config,
                 allow_patterns=allow_patterns,
                 ignore_patterns=ignore_patterns,
+                unpack=unpack,
                 on_event=on_event,
             )
         )

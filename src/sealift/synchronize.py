@@ -9,7 +9,7 @@ from .backend import Backend
 from .copy import below, copy
 from .delete import delete_keys
 from .download import download
-from .errors import InvalidConfig
+from .errors import InvalidConfig, UnsupportedOperation
 from .read import chunks
 from .resources import Resources
 from .selection import Options
@@ -35,6 +35,8 @@ async def synchronize(
     by_checksum: bool,
 ) -> Synced:
     """See `AsyncStorage.sync`."""
+    if not destination.capabilities.writable:
+        raise UnsupportedOperation(f"{target.scheme}:// can only be read")
     base = below(target.key)
     if target.scheme == "file" and not base:
         raise InvalidConfig("the destination is the whole file system of this machine")
@@ -114,7 +116,7 @@ async def _same_bytes(
         case []:
             algorithm: str | None = _OWN_CHECKSUM
         case [only]:
-            algorithm = checksum.best(only, combinable=True)
+            algorithm = checksum.best(only, combinable=False)
         case _:
             algorithm = _common(known[0], known[1])
     if algorithm is None:
@@ -131,7 +133,10 @@ async def _told(resources: Resources, backend: Backend, obj: ObjectInfo) -> Mapp
 
 
 async def _computed(resources: Resources, backend: Backend, obj: ObjectInfo, algorithm: str) -> str:
-    sums = [
-        (checksum.digest(algorithm, chunk), len(chunk)) async for chunk in chunks(resources, backend, obj, 0, obj.size)
-    ]
-    return checksum.combine(algorithm, sums)
+    found = chunks(resources, backend, obj, 0, obj.size)
+    if algorithm in checksum.COMBINABLE:
+        return checksum.combine(algorithm, [(checksum.digest(algorithm, chunk), len(chunk)) async for chunk in found])
+    running = checksum.Running(algorithm)
+    async for chunk in found:
+        running.update(chunk)
+    return running.digest

@@ -42,7 +42,7 @@ class ObjectInfo:
         checksums: Algorithm → digest as lower-case hex, of the whole object only.
         metadata: What the user stored beside it.
         ranged: Whether any range of it can be asked for.
-        name: What a file of it is called, where its key does not say.
+        name: What a file of it is called, where its key does not say; "" where nothing does.
     """
 
     key: str

@@ -23,7 +23,7 @@ from .selection import Options
 from .session import End, Session
 from .synchronize import synchronize
 from .types import ObjectInfo, OnEvent, Synced
-from .uri import get_storage_spec, is_local
+from .uri import get_storage_spec, is_local, parse
 
 __all__ = ["PatternList", "StrPath", "Verbs"]
 
@@ -44,6 +44,7 @@ class Verbs(Session):
         *,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
+        unpack: bool = False,
         on_event: OnEvent | None = None,
     ) -> str:
         """Bring an object, or all objects under a prefix, to the local disk.
@@ -58,20 +59,24 @@ class Verbs(Session):
             allow_patterns: Only objects whose path relative to the prefix (for an object: whose name) matches one of
                 these, as in `fnmatch`.
             ignore_patterns: No objects whose path matches one of these.
+            unpack: The object is a tar (plain, or compressed by gzip, bzip2, xz or zstd) or zip archive, and `dest` is
+                the directory that receives what is in it; the patterns are for that. Only files and directories are
+                unpacked, as many and as large as `sealift.archive` allows.
             on_event: Told of progress on the loop's thread; must not block.
 
         Returns:
-            The path of the file, or of the directory for a prefix.
+            The path of the file, or of the directory for a prefix or an archive.
 
         Raises:
             InvalidURI: `uri` is no storage URI.
             ModelMissingError: There is nothing there, or nothing that the patterns let through.
             AccessDenied: The credentials are wrong or not allowed to read it.
-            UnsafeKey: A key would leave `dest`.
+            UnsafeKey: A key, or an archive's entry, would leave `dest`.
+            ArchiveError: What is to be unpacked is no archive, is damaged, or would grow without bounds.
             StorageError: Any other failure. Files appear under their names only when they are whole and verified; a
                 directory that did not exist appears as a whole.
         """
-        options = Options(Patterns.of(allow_patterns, ignore_patterns), on_event)
+        options = Options(Patterns.of(allow_patterns, ignore_patterns), on_event, unpack=unpack)
         path, _ = await self._download(uri, dest, config, options)
         return path
 
@@ -83,18 +88,23 @@ class Verbs(Session):
             resources, source, location = end.resources, end.backend, end.location
             if dest is not None:
                 return await download(resources, source, location, os.fspath(dest), options), None
-            if location.scheme == "file":
+            if location.scheme == "file" and not options.unpack:
                 found = await resolve(source, location.key, resources.retry)
                 if isinstance(found, Prefix):
                     await found.objects.aclose()
                 return f"/{location.key.rstrip('/')}", None
             root = LocalBackend("/", resources.disk)
-            directory = await root.run(lambda: tempfile.mkdtemp(prefix="sealift-"))
+            made: list[str] = []
+
+            def make() -> None:  # a call that is cancelled meanwhile has made it too
+                made.append(tempfile.mkdtemp(prefix="sealift-"))
+
             try:
-                return await download(resources, source, location, directory, options), directory
+                await root.run(make)
+                return await download(resources, source, location, made[0], options), made[0]
             except BaseException:
                 with anyio.CancelScope(shield=True):
-                    await resources.disk.run(lambda: shutil.rmtree(directory, ignore_errors=True))
+                    await resources.disk.run(lambda: [shutil.rmtree(path, ignore_errors=True) for path in made])
                 raise
 
     async def upload(
@@ -361,7 +371,7 @@ class Verbs(Session):
         async with self._at("list", uri, config) as end:
             found = await resolve(end.backend, end.location.key, end.resources.retry)
             if isinstance(found, ObjectInfo):
-                return [found.name or end.location.name]
+                return [end.location.name if found.name is None else found.name]
             async with aclosing(found.objects) as objects:
                 keys = [obj.key async for obj in objects if not is_directory_marker(obj.key, obj.size)]
             return [key[len(found.key) :] for key in keys]
@@ -388,7 +398,7 @@ class Verbs(Session):
                 await found.objects.aclose()
             info = found if isinstance(found, ObjectInfo) else ObjectInfo(found.key, None)
             return {
-                "uri": str(end.location),
+                "uri": str(parse(uri)),
                 "type": "object" if info is found else "prefix",
                 "size": info.size,
                 "modified_time": info.modified,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from blockbuster import BlockBuster
 
+_ACCOUNTS = ("AWS_", "AZURE_", "AZ_", "CLOUDSDK_", "GCE_", "GOOGLE_", "IDENTITY_", "MSI_", "STORAGE_EMULATOR_")
 _READ = {"S3_VERIFY_SSL", "S3_ENDPOINT", "S3_USE_HTTPS", "S3_USER_VIRTUAL_BUCKET", "awsAnonymousCredential"}
 
 
@@ -13,11 +14,12 @@ _READ = {"S3_VERIFY_SSL", "S3_ENDPOINT", "S3_USE_HTTPS", "S3_USER_VIRTUAL_BUCKET
 def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """No variable and no file of the machine's user tells of accounts, endpoints or proxies. Returns the new home."""
     for name in list(os.environ):
-        if name.startswith("AWS_") or name in _READ or name.lower().endswith("_proxy"):
+        if name.startswith(_ACCOUNTS) or name in _READ or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1")  # nobody listens there
     return home
 
 

@@ -1,7 +1,9 @@
 """One object → one file."""
 
+import asyncio
 import os
 import tempfile
+import threading
 from pathlib import Path, PurePath
 
 import pytest
@@ -10,7 +12,7 @@ from sealift import AsyncStorage, Event, Limits, LocalIOError, ModelMissingError
 from sealift.errors import InvalidConfig
 from sealift.types import MiB
 from tests.api.helpers import all_in, config_of, files_in
-from tests.api.servers import pattern
+from tests.api.servers import FakeS3, pattern
 from tests.services.s3 import MakeBucket, S3Service, new_bucket, put_objects
 
 pytestmark = pytest.mark.anyio
@@ -229,3 +231,27 @@ async def test_many_parts_without_a_checksum(
     await storage.download(f"s3://{bucket}/weights", tmp_path / "weights", config, on_event=events.append)
     assert (tmp_path / "weights").read_bytes() == data
     assert events[-1] == Event("object", "weights", len(data), "size-only", target="weights")
+
+
+async def test_cancelled_while_its_temporary_directory_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    make = tempfile.mkdtemp
+
+    def slow(*args: str, **options: str) -> str:
+        begun.set()
+        assert go_on.wait(30)
+        return make(*args, dir=str(tmp_path), **options)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", slow)
+    with FakeS3({"b": {"m": b"x"}}) as server:
+        call = asyncio.ensure_future(AsyncStorage().download("s3://b/m", config=server.config))
+        while not begun.is_set():
+            await asyncio.sleep(0.001)
+        call.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    assert all_in(tmp_path) == set()

@@ -59,7 +59,9 @@ def test_an_interrupt_ends_it_and_its_server(place: Path, number: signal.Signals
         told = read_until(process, "SeaweedFS")
         process.send_signal(number)
         rest, stderr = process.communicate(timeout=TIMEOUT)
-    assert (process.returncode, stderr) == (code, "error: interrupted\n")
+    assert process.returncode == code
+    # An import that is interrupted may leave a file to the interpreter, which warns of it in development mode.
+    assert stderr.endswith("error: interrupted\n")
     assert "verified" not in rest
     assert_gone(told, place)
 

@@ -42,7 +42,7 @@ NOWHERE = ("--no-sign-request", "--endpoint-url", "http://127.0.0.1:1")
         (["completion", "tcsh"], exits.USAGE, "'tcsh' is not one of"),
         (["stat", "missing"], exits.NOT_FOUND, "does not exist"),
         (["stat", *NOWHERE, "s3://BUCKET/iris.joblib"], exits.FAILURE, "connection refused"),
-        (["ls", "gs://BUCKET/"], exits.FAILURE, "cannot be read yet"),
+        (["rm", "https://127.0.0.1:1/m"], exits.FAILURE, "https://"),
     ],
 )
 def test_a_failure_is_a_line_and_a_code(

@@ -60,7 +60,7 @@ def test_errors_reach_the_caller(seaweedfs: S3Service, bucket: str) -> None:
     with pytest.raises(InvalidURI):
         StorageOperations.list_objects("s3://")
     with pytest.raises(UnsupportedOperation):
-        StorageOperations.get_object_metadata("gs://bucket/object")
+        StorageOperations.delete_object("https://127.0.0.1:1/object")
     with pytest.raises(TypeError):
         Storage.download(f"s3://{bucket}/small", 3, config_of(seaweedfs))  # type: ignore[arg-type]
 

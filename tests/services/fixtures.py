@@ -5,20 +5,26 @@ tests that asked for it, never a skip.
 """
 
 import contextlib
+import functools
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from sealift.demo.seaweedfs import ServerError
+from tests.services import azurite as azurite_server
+from tests.services import gcs as gcs_server
 from tests.services import moto as moto_server
 from tests.services import rclone as rclone_server
 from tests.services import seaweedfs as seaweedfs_server
 from tests.services.s3 import MakeBucket, S3Service, client, new_bucket
 
-__all__ = ["make_bucket", "moto", "rclone_s3", "seaweedfs"]
+__all__ = ["azurite", "azurite_tls", "gcs", "make_bucket", "moto", "rclone_s3", "seaweedfs"]
+
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +48,28 @@ def rclone_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Service]:
         yield service
 
 
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[azurite_server.AzureService]:
+    """Azurite: Microsoft's emulator of the Blob service."""
+    with _running(azurite_server.start, tmp_path_factory.mktemp("azurite")) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def azurite_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[azurite_server.AzureService]:
+    """Azurite over TLS, where it takes tokens of identities."""
+    start = functools.partial(azurite_server.start, tls=True)
+    with _running(start, tmp_path_factory.mktemp("azurite-tls")) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gcs_server.GCSService]:
+    """fake-gcs-server: Google's JSON API, without any accounts."""
+    with _running(gcs_server.start, tmp_path_factory.mktemp("gcs")) as service:
+        yield service
+
+
 @pytest.fixture
 def make_bucket(request: pytest.FixtureRequest) -> Iterator[MakeBucket]:
     """``make_bucket(service)`` gives the name of a new empty bucket, removed after the test where that is cheap."""
@@ -61,7 +89,7 @@ def make_bucket(request: pytest.FixtureRequest) -> Iterator[MakeBucket]:
 
 
 @contextlib.contextmanager
-def _running(start: Callable[[Path], AbstractContextManager[S3Service]], directory: Path) -> Iterator[S3Service]:
+def _running(start: Callable[[Path], AbstractContextManager[T]], directory: Path) -> Iterator[T]:
     with contextlib.ExitStack() as stack:
         try:
             service = stack.enter_context(start(directory))

@@ -13,6 +13,7 @@ from typing import Any, Literal, assert_type
 import sealift
 from sealift import (
     AccessDenied,
+    ArchiveError,
     AsyncStorage,
     AzureConfig,
     ClosedError,
@@ -68,6 +69,7 @@ def sync() -> None:
     path: LocalPath = Storage.download(uri, "/mnt/models")
     assert_type(Storage.download(uri, Path("/mnt/models"), S3Config()), str)
     assert_type(Storage.download(uri, dest=PurePosixPath("x"), config=None), str)
+    assert_type(Storage.download(uri, unpack=True), str)
     Storage.download(uri, allow_patterns="*.bin", ignore_patterns=["*.txt"], on_event=told)
     Storage.download(uri, allow_patterns=(each for each in ("*.bin",)), on_event=lambda event: None)
     assert_type(StorageOperations.list_objects(uri), list[str])
@@ -228,7 +230,7 @@ def failures(error: StorageError) -> None:
     assert_type(error.retry_after, float | None)
     builtin(error, ModelMissingError("path"), AccessDenied("cause"), InvalidURI("cause"))
     all_of_one_tree(
-        InvalidURI, InvalidConfig, ModelMissingError, AccessDenied, UnsupportedOperation, ObjectChanged,
+        InvalidURI, InvalidConfig, ModelMissingError, AccessDenied, ArchiveError, UnsupportedOperation, ObjectChanged,
         IntegrityError, UnsafeKey, LocalIOError, TransportError, ServiceError, ClosedError,
     )  # fmt: skip
     all_of_one_tree(ModelNotFound, InferenceError)  # type: ignore[arg-type]

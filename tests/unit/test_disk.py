@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -262,3 +263,30 @@ async def test_the_threads_do_not_hold_up_the_interpreters_exit(disk: Disk) -> N
 async def test_stop_iteration_reaches_the_caller_as_an_error(disk: Disk) -> None:
     with pytest.raises(RuntimeError, match="StopIteration"):
         await disk.run(lambda: next(iter(())))
+
+
+async def test_a_function_is_let_go_before_its_caller_is_told(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller's memory that the function filled could not be resized or closed while the thread refers to it."""
+
+    class Function:
+        def __call__(self) -> None: ...
+
+    function: Function | None = Function()
+    assert function is not None
+    reference = weakref.ref(function)
+    loop, left = asyncio.get_running_loop(), list[object]()
+    await disk.run(lambda: None)
+
+    class Loop:
+        is_closed = loop.is_closed
+
+        def call_soon_threadsafe(self, callback: Callable[[], None]) -> None:
+            left.append(reference())
+            loop.call_soon_threadsafe(callback)
+
+    monkeypatch.setattr(disk, "_loop", Loop())
+    monkeypatch.setattr(Loop, "create_future", loop.create_future, raising=False)
+    waiting = asyncio.ensure_future(disk.run(function))
+    function = None
+    await waiting
+    assert left == [None]

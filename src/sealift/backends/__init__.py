@@ -15,8 +15,14 @@ from ..uri import Location
 __all__ = ["MODULES", "open_backend"]
 
 MODULES = {
+    "azure": "azure",
     "file": "local",
+    "http": "http",
+    "https": "http",
+    "gs": "gcs",
+    "pvc": "pvc",
     "s3": "s3",
+    "hf": "huggingface",
 }
 
 

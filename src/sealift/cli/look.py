@@ -53,7 +53,7 @@ def ls(settings: Settings, uri: str, *, is_long: bool) -> None:
     async def listing() -> None:
         async with Output() as output, aclosing(storage.objects(uri, config)) as objects:
             async for obj in objects:
-                path = place.path(obj.key) or place.location.name
+                path = place.path(obj.key) or obj.name or place.location.name
                 if not is_directory_marker(obj.key, obj.size) and patterns.let(collapse(path)):
                     await output.write_line(line(obj, path))
 

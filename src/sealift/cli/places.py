@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from ..config import PVCConfig
 from ..types import Event
 from ..uri import Location, parse
 
@@ -19,7 +20,7 @@ class Place:
 
     Attributes:
         text: The URI or path that was given; of a `file://` URI its path.
-        location: The same, parsed.
+        location: The same, parsed; of a volume, its place on this machine.
 
     Example:
         >>> Place.of("s3://ml-models/iris").name("iris/model.joblib")
@@ -35,8 +36,16 @@ class Place:
 
         Raises:
             InvalidURI: It is no storage URI.
+            ModelMissingError: It names a volume that is not mounted.
         """
         location = parse(text)
+        if location.scheme == "pvc":  # a directory of this machine, whatever the user calls it
+            from ..backends.pvc import mount_of  # noqa: PLC0415 - not for --help
+
+            mounts = PVCConfig.from_env(os.environ).mounts
+            return cls(text, parse(os.path.join(mount_of(location.root, mounts), location.key)))
+        if location.query:
+            text = str(location)  # a query may be a signature
         return cls(f"/{location.key}" if location.scheme == "file" and "://" in text else text, location)
 
     def path(self, key: str) -> str:

@@ -1,5 +1,6 @@
 """`sealift cp` and `sync`."""
 
+import dataclasses
 import os
 
 import click
@@ -36,18 +37,20 @@ Examples:
   sealift cp --no-sign-request s3://public-bucket/model.onnx .
   sealift cp --endpoint-url http://127.0.0.1:9000 --memory 64MiB s3://models/big.bin /tmp/
   sealift cp -r --source-profile onprem s3://models/llama s3://ml-models/llama
+  sealift cp --unpack https://example.com/model.tar.gz /mnt/models/model
 """,
 )
 @click.argument("src", shell_complete=files_and_uris)
 @click.argument("dest", shell_complete=files_and_uris)
 @recursive_option
+@click.option("--unpack", is_flag=True, help="SRC is a tar or zip archive: what is in it, into the directory DEST.")
 @pattern_options
 @json_option
 @dry_run_option
 @storage_options
 @source_options
 @click.pass_obj
-def cp(settings: Settings, src: str, dest: str, *, recursive: bool) -> None:
+def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool) -> None:
     """Copy an object or a file; with -r, all that is below a prefix or a directory.
 
     SRC and DEST are storage URIs or local paths. Of an object or a file: DEST is what it becomes, or, if it ends in
@@ -67,9 +70,23 @@ def cp(settings: Settings, src: str, dest: str, *, recursive: bool) -> None:
     target = Target.of(Place.of(dest), source)
     config, dest_config = settings.configs(source.location, target.place.location, os.environ)
     storage, telling = settings.storage(), Telling(settings)
+    if unpack:
+        if target.place.location.scheme != "file" or settings.dry_run:
+            raise click.UsageError("--unpack: only into a local directory, and not with --dry-run")
+        target = dataclasses.replace(target, into=False)  # DEST itself receives what is in the archive
 
     async def copy() -> str:
         async with telling.progress():
+            if unpack:
+                return await storage.download(
+                    src,
+                    f"/{target.place.location.key}",
+                    config,
+                    allow_patterns=settings.include or None,
+                    ignore_patterns=settings.exclude or None,
+                    unpack=True,
+                    on_event=telling.transfer(source, target),
+                )
             return await storage.copy(
                 src,
                 dest,

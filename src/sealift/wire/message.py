@@ -97,6 +97,7 @@ class Request:
         target: Path and query, percent-encoded already; sent exactly as it is, dot segments and doubled slashes too.
         headers: Sent as they are. Host is added where absent, and Content-Length where there is a body.
         tls: Whom to trust, for https.
+        encoded: Whether `Wire.fetch` takes a body with a Content-Encoding: it is what is stored.
 
     Example:
         >>> Request("GET", Origin.of("http://127.0.0.1:9000"), "/bucket/key?X-Amz-Signature=abc")
@@ -108,6 +109,7 @@ class Request:
     target: str
     headers: Sequence[tuple[str, str]] = ()
     tls: TLS = TLS()
+    encoded: bool = False
 
     def __repr__(self) -> str:
         return f"Request({self.method} {self.origin.scheme}://{self.origin.netloc}{self.target.partition('?')[0]})"

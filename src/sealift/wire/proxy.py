@@ -64,7 +64,7 @@ class Proxied:
         async with self._exchange(request, None) as (response, pieces):
             error = response.status not in {200, 206}
             if not error:
-                check_body(response, len(into), request.origin)
+                check_body(response, len(into), request.origin, encoded=request.encoded)
             filled = 0
             body = bytearray()
             async for piece in pieces:

@@ -1,5 +1,6 @@
 """Where a redirect leads, and what may go along there. Pure."""
 
+import string
 from collections.abc import Collection
 from dataclasses import replace
 from urllib.parse import quote, urljoin, urlsplit
@@ -7,10 +8,24 @@ from urllib.parse import quote, urljoin, urlsplit
 from ..errors import TransportError
 from .message import Origin, Request, Response
 
-__all__ = ["MOST_REDIRECTS", "redirected"]
+__all__ = ["MOST_REDIRECTS", "as_target", "redirected"]
 
 MOST_REDIRECTS = 10
 _STATUSES = {301, 302, 303, 307, 308}
+
+
+def as_target(text: str | bytes) -> str:
+    """Path and query, or a whole URL, as a request can carry it: what is ASCII stays as it is, "%" too.
+
+    Args:
+        text: A str becomes UTF-8.
+
+    Example:
+        >>> as_target("/mod\u00e8le%20a b?{x}")
+        '/mod%C3%A8le%20a%20b?{x}'
+    """
+    # Half of a surrogate pair, which no server knows, must not be a failure of another kind.
+    return quote(text.encode(errors="surrogatepass") if isinstance(text, str) else text, safe=string.punctuation)
 
 
 def redirected(request: Request, reply: Response, keep: Collection[str] = ()) -> Request | None:
@@ -38,13 +53,15 @@ def redirected(request: Request, reply: Response, keep: Collection[str] = ()) ->
         return None
     base = f"{request.origin.scheme}://{request.origin.netloc}{request.target}"
     try:
-        url = urlsplit(urljoin(base, location))
+        # Servers send spaces and letters that should be encoded; headers are read as latin-1, so that is their bytes.
+        url = urlsplit(urljoin(base, as_target(location.encode("latin-1"))))
         origin = Origin.of(url.geturl())
     except ValueError:  # an address that cannot be read; InvalidConfig is one too
         raise TransportError(f"{request.origin.address} redirects to what is no http or https URL") from None
     if (request.origin.scheme, origin.scheme) == ("https", "http"):
         raise TransportError(f"{request.origin.address} redirects from https to http")
-    # Servers send spaces and letters that have to be encoded, and what they have encoded stays as it is.
-    target = quote((url.path or "/") + (f"?{url.query}" if url.query else ""), safe="%/?:@!$&'()*+,;=~[]|")
-    headers = request.headers if origin == request.origin else [each for each in request.headers if each[0] in keep]
+    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    headers = request.headers
+    if origin != request.origin:
+        headers = [each for each in headers if each[0].lower() in keep]
     return replace(request, origin=origin, target=target, headers=headers)

@@ -174,9 +174,11 @@ class InPlace(Reply):
         origin: Origin,
         answer: asyncio.Future[Response],
         into: memoryview,
+        encoded: bool = False,
     ) -> None:
         super().__init__(framing, scratch, origin, answer)
         self._into = into
+        self._encoded = encoded
         self._filled = 0
         self._in_place = False
         self._error: bytearray | None = None
@@ -205,7 +207,7 @@ class InPlace(Reply):
         if response.status not in {200, 206}:
             self._error = bytearray()
         else:
-            self._in_place = check_body(response, len(self._into), self._origin)
+            self._in_place = check_body(response, len(self._into), self._origin, encoded=self._encoded)
 
     def _read_body(self) -> bool:
         if self._in_place:
@@ -235,7 +237,7 @@ class InPlace(Reply):
         self._filled = end
 
 
-def check_body(response: Response, length: int, origin: Origin) -> bool:
+def check_body(response: Response, length: int, origin: Origin, *, encoded: bool = False) -> bool:
     """Whether a 200 or 206 says that its body is exactly these bytes, before any of them is read.
 
     Returns:
@@ -243,12 +245,12 @@ def check_body(response: Response, length: int, origin: Origin) -> bool:
         that it has to be counted.
 
     Raises:
-        TransportError: It has another length, or is encoded. Retryable.
+        TransportError: It has another length, or is encoded where that was not asked for. Retryable.
     """
     told: Headers = []
     for header in response.headers:
         name, value = header
-        if name == b"content-encoding" and value.lower() != b"identity":
+        if name == b"content-encoding" and value.lower() != b"identity" and not encoded:
             raise TransportError(
                 f"{origin.address} sent an encoded body where the stored bytes were asked for",
                 hint="ask with Accept-Encoding: identity",

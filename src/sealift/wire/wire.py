@@ -90,7 +90,8 @@ class Wire:
             framing, head = encode(request)
             connection = await self._pool.acquire(request.origin, request.tls)
             try:
-                return await connection.exchange(InPlace(framing, scratch, request.origin, answer_of(), into), head)
+                reply = InPlace(framing, scratch, request.origin, answer_of(), into, request.encoded)
+                return await connection.exchange(reply, head)
             except StaleError:
                 if request.method == "POST":
                     raise

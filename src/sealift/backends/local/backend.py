@@ -41,6 +41,14 @@ class LocalBackend:
         self._disk = disk
         self._place = Place(root, state, staged=staged)
 
+    def path(self, key: str) -> str:
+        """Where a key's file is.
+
+        Raises:
+            UnsafeKey: The key would leave the root.
+        """
+        return self._place.path(key)
+
     async def run(self, function: Callable[[], T], *, reading: str | None = None, short: bool = False) -> T:
         """Run blocking work on the disk threads; an OSError becomes a StorageError.
 

@@ -1,0 +1,157 @@
+"""A container as a backend: each verb is a request, sent by the wire, and its reply read."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+
+from ...backend import Reader
+from ...config import AzureConfig
+from ...errors import ModelMissingError, ObjectChanged, UnsupportedOperation
+from ...types import Capabilities, Head, MiB, ObjectInfo
+from ...uri import Location
+from ...wire import check_range
+from . import replies
+from .access import Bearer
+from .container import Container
+from .copy import copy
+from .upload import AzureUpload, checksum_of, stored
+
+__all__ = ["AzureBackend"]
+
+# Objects of a page: 5,000 are allowed, but with metadata could be more than a reply may have.
+_PAGE = "1000"
+# Deletions under way.
+_AT_ONCE = 32
+
+
+class AzureBackend:
+    """One container.
+
+    Args:
+        location: Its own.
+        config: As the caller gave it.
+        container_at: How to ask the container of a location, signed in by the same configuration.
+    """
+
+    # https://learn.microsoft.com/azure/storage/blobs/scalability-targets
+    capabilities = Capabilities(max_part=4000 * MiB, max_parts=50_000, server_copy=True, checksums=("md5",))
+
+    def __init__(
+        self, location: Location, config: AzureConfig | None, container_at: Callable[[Location], Container]
+    ) -> None:
+        self.location = location.at("")
+        self._config = config
+        self._container_at = container_at
+        self._container = container_at(self.location)
+
+    @property
+    def service(self) -> Hashable:
+        # Inside an account the source is let through by the signature in its address, or by a token that is for both.
+        bearer = isinstance(self._container.access, Bearer)
+        return ("azure", self._container.account.endpoint, self._config, bearer)
+
+    async def stat(self, key: str) -> ObjectInfo:
+        return await self._container.stat(key)
+
+    async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
+        # The next page is on its way while the objects of this one are handed out.
+        coming = asyncio.ensure_future(self._page(prefix, None))
+        try:
+            while True:
+                found, marker = await coming
+                if marker is not None:
+                    coming = asyncio.ensure_future(self._page(prefix, marker))
+                for obj in found:
+                    yield obj
+                if marker is None:
+                    return
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+
+    async def _page(self, prefix: str, marker: str | None) -> tuple[Sequence[ObjectInfo], str | None]:
+        query = {"restype": "container", "comp": "list", "include": "metadata", "maxresults": _PAGE, "prefix": prefix}
+        if marker is not None:
+            query["marker"] = marker
+
+        async def ask() -> tuple[Sequence[ObjectInfo], str | None]:
+            reply = await self._container.ask("GET", None, query=query)
+            if reply.status != 200:
+                raise self._container.error(reply, None)
+            return replies.page(reply.body)
+
+        # Only the backend knows where a page begins, so it asks for the one retry loop itself.
+        return await self._container.resources.retry(ask)
+
+    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
+        whole = start == 0 and len(into) == obj.size
+        headers = [("accept-encoding", "identity")]
+        if not whole:
+            headers.append(("range", f"bytes={start}-{start + len(into) - 1}"))
+        if obj.version is not None:
+            headers.append(("if-match", obj.version))
+        reply = await self._container.fetch(obj.key, headers, into)
+        version = replies.quoted(reply.header("etag"))
+        if obj.version is not None and version != obj.version:
+            raise ObjectChanged(f"the object {obj.key!r} was replaced while it was read")
+        size = check_range(reply, start, len(into))
+        if obj.size is not None and size is not None and size != obj.size:
+            raise ObjectChanged(f"the object {obj.key!r} has another size than before")
+        # Of a range, Content-MD5 is not the whole object's.
+        return Head(version, size, replies.md5(reply.header("content-md5")) if whole else {})
+
+    @asynccontextmanager
+    async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
+        headers = [("accept-encoding", "identity")]
+        if obj.version is not None:
+            headers.append(("if-match", obj.version))
+        async with self._container.stream(obj.key, headers) as reply:
+            if obj.version is not None and replies.quoted(reply.header("etag")) != obj.version:
+                raise ObjectChanged(f"the object {obj.key!r} was replaced before it was read")
+            yield reply
+
+    async def put(self, key: str, data: memoryview) -> ObjectInfo:
+        digests, headers = checksum_of(data)
+        reply = await self._container.ask("PUT", key, [("x-ms-blob-type", "BlockBlob"), *headers], body=data)
+        return stored(self._container, reply, key, len(data), digests)
+
+    async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> AzureUpload:
+        if resume is not None:
+            raise UnsupportedOperation("an upload to azure:// cannot be resumed yet")
+        return AzureUpload(self._container, key)
+
+    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
+        return await copy(self._container, self._container_at(src), obj, key)
+
+    async def delete(self, key: str) -> None:
+        reply = await self._container.ask("DELETE", key, [("x-ms-delete-snapshots", "include")])
+        if reply.status != 202:
+            raise self._container.error(reply, key)
+
+    async def delete_many(self, keys: Sequence[str], under: str) -> None:
+        # A batch would need another permission, and count and be charged as these requests.
+        limit = anyio.Semaphore(_AT_ONCE)
+        retry = self._container.resources.retry
+
+        async def remove(key: str) -> None:
+            async with limit:
+                try:
+                    await retry(lambda: self.delete(key))
+                except ModelMissingError as error:
+                    if error.path == self.location.root and error.code in replies.NO_CONTAINER:
+                        raise
+
+        try:
+            async with anyio.create_task_group() as group:
+                for key in keys:
+                    group.start_soon(remove, key)
+        except BaseExceptionGroup as failures:
+            error: BaseException = failures
+            while isinstance(error, BaseExceptionGroup):
+                error = error.exceptions[0]
+            raise error from None
+
+    async def aclose(self) -> None:
+        """Nothing of its own to release."""

@@ -1,0 +1,204 @@
+"""What the Blob service says: replies and error bodies → values and errors of ours.
+
+Sources, under https://learn.microsoft.com/rest/api/storageservices/: get-blob-properties, list-blobs,
+blob-service-error-codes, common-rest-api-error-codes
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import unquote
+from xml.etree import ElementTree as ET
+
+from ...errors import (
+    AccessDenied,
+    IntegrityError,
+    ModelMissingError,
+    ObjectChanged,
+    ServiceError,
+    StorageError,
+    UnsupportedOperation,
+)
+from ...types import ObjectInfo
+from ...wire import Response
+
+__all__ = ["NO_CONTAINER", "code", "error", "header", "md5", "object_info", "page", "quoted"]
+
+# The metadata of a directory, in accounts that have them: it is no object.
+_DIRECTORY = "hdi_isfolder"
+
+NO_CONTAINER = {"ContainerNotFound", "ContainerBeingDeleted"}
+
+_DENIED = {
+    "AuthenticationFailed": "the key or signature is wrong, or has expired",
+    "AuthorizationFailure": "the signature is wrong or has expired, or the account's firewall keeps this machine out",
+    "AuthorizationPermissionMismatch": "the signature or the identity's role does not allow this",
+    "AuthorizationProtocolMismatch": "the signature is for https only",
+    "AuthorizationResourceTypeMismatch": "the signature is for another kind of resource",
+    "AuthorizationServiceMismatch": "the signature is for another service",
+    "AuthorizationSourceIPMismatch": "the signature is for another address than this machine's",
+    "InvalidAuthenticationInfo": "the token is not accepted",
+    "InsufficientAccountPermissions": "the account is not allowed to do this",
+    "KeyBasedAuthenticationNotPermitted": "this account takes tokens of identities only, neither keys nor signatures",
+    "NoAuthenticationInformation": "the service wants a signed request",
+    "PublicAccessNotPermitted": "this account lets nobody in without signing in",
+}
+_DAMAGED = {"Md5Mismatch", "Crc64Mismatch"}
+_CHANGED = {"ConditionNotMet", "SourceConditionNotMet", "TargetConditionNotMet", "InvalidRange"}
+
+
+def header(reply: Response, name: str) -> str:
+    """A header; "" where there is none."""
+    return reply.header(name) or ""
+
+
+def quoted(tag: str | None) -> str | None:
+    """An entity tag with its quotes, which listings leave out."""
+    return tag if not tag or tag.endswith('"') else f'"{tag}"'
+
+
+def md5(text: str | None) -> dict[str, str]:
+    """The checksum that the service has stored with an object; it does so where the object came in one request."""
+    try:
+        digest = base64.b64decode(text or "", validate=True)
+    except binascii.Error:
+        return {}  # whoever stored the object has stored something else there
+    return {"md5": digest.hex()} if len(digest) == 16 else {}
+
+
+def object_info(key: str, reply: Response) -> ObjectInfo:
+    """What the reply to a HEAD tells of an object.
+
+    Raises:
+        ModelMissingError: It is a directory.
+    """
+    length, modified = reply.header("content-length"), reply.header("last-modified")
+    tag = quoted(reply.header("etag"))
+    metadata = {
+        name.decode("latin-1").removeprefix("x-ms-meta-"): value.decode("latin-1")
+        for name, value in reply.headers
+        if name.startswith(b"x-ms-meta-")
+    }
+    if _is_directory(metadata):
+        raise ModelMissingError(key, cause=f"{key!r} is a directory, not an object")
+    return ObjectInfo(
+        key=key,
+        size=int(length) if length is not None and length.isdigit() else None,
+        version=tag,
+        modified=parsedate_to_datetime(modified) if modified else None,
+        etag=tag,
+        content_type=reply.header("content-type"),
+        checksums=md5(reply.header("content-md5")),
+        metadata=metadata,
+    )
+
+
+def _is_directory(metadata: dict[str, str]) -> bool:
+    return any(name.lower() == _DIRECTORY and value == "true" for name, value in metadata.items())
+
+
+def page(body: bytes) -> tuple[list[ObjectInfo], str | None]:
+    """One page of a listing, and the marker of the next; None: it was the last."""
+    try:
+        root = ET.fromstring(body)  # noqa: S314 - expat bounds entity expansion since 2.4.1
+    except ET.ParseError as problem:
+        raise ServiceError(f"the listing is not XML: {problem}", retryable=True) from None
+    return list(_blobs(root)), root.findtext("NextMarker") or None
+
+
+def _blobs(root: ET.Element) -> Iterator[ObjectInfo]:
+    for entry in root.iter("Blob"):
+        name = entry.find("Name")
+        told = {child.tag: child.text or "" for child in entry.iterfind("Properties/*")}
+        metadata = {child.tag: child.text or "" for child in entry.iterfind("Metadata/*")}
+        if name is None or not name.text or not told.get("Content-Length", "").isdigit():
+            raise ServiceError("the listing has an entry without a name or a length")
+        if _is_directory(metadata):
+            continue
+        tag = quoted(told.get("Etag")) or None
+        modified = told.get("Last-Modified")
+        yield ObjectInfo(
+            # Encoded is what XML cannot carry.
+            unquote(name.text) if name.get("Encoded") == "true" else name.text,
+            int(told["Content-Length"]),
+            tag,
+            parsedate_to_datetime(modified).astimezone(UTC) if modified else None,
+            tag,
+            told.get("Content-Type") or None,
+            md5(told.get("Content-MD5")),
+            metadata,
+        )
+
+
+def code(reply: Response) -> str | None:
+    """The service's own name for a failure; it is in a header too, since a reply to HEAD has no body."""
+    return reply.header("x-ms-error-code") or _fields(reply).get("Code") or None
+
+
+def error(reply: Response, *, container: str, key: str | None) -> StorageError:
+    """The failure that a reply tells of.
+
+    Args:
+        reply: Its status is not the one of success.
+        container: That was asked.
+        key: The object that was asked for; None: the container as a whole.
+    """
+    why, status = code(reply), reply.status
+    what = f"the object {key!r}" if key is not None else f"the container {container!r}"
+    if why in NO_CONTAINER:
+        hint = "check the container's name, and the account"
+        cause = f"there is no container {container!r}"
+        return ModelMissingError(container, cause=cause, hint=hint, status=status, code=why)
+    if status == 404:
+        # To who has not signed in, what is not public is not there.
+        cause = f"there is no object {key!r}" if key is not None else f"there is no public container {container!r}"
+        return ModelMissingError(key or container, cause=cause, status=status, code=why)
+    if status in {401, 403} or why in _DENIED:
+        cause = _DENIED.get(why or "", f"no permission for {what}")
+        # What the service says beside it may hold what it has signed.
+        return AccessDenied(cause, hint="check the credentials and their role", status=status, code=why)
+    if why in _CHANGED or (why is None and status in {412, 416}):
+        return ObjectChanged(f"{what} was replaced while it was read", status=status, code=why)
+    if why in _DAMAGED:
+        return IntegrityError(f"{what} was damaged on the way", status=status, code=why, retryable=True)
+    if why in {"BlobArchived", "BlobBeingRehydrated"}:
+        hint = "rehydrate it to the hot or cool tier first"
+        return UnsupportedOperation(f"{what} is archived", hint=hint, status=status, code=why)
+    return _service_error(reply, why)
+
+
+def _service_error(reply: Response, why: str | None) -> ServiceError:
+    status = reply.status
+    # Behind the first line come request id and time; a signature in it would be the one of a copy's source.
+    text = re.sub(r"(?i)\bsig=[^&\s\"'<]+", "sig=…", _fields(reply).get("Message", "").partition("\n")[0].strip())
+    return ServiceError(
+        f"the service answered {status}" + (f" {why}" if why else "") + (f": {text}" if text else ""),
+        status=status,
+        code=why,
+        retryable=status in {408, 429} or status >= 500,
+        retry_after=_seconds(reply.header("retry-after")),
+    )
+
+
+def _fields(reply: Response) -> dict[str, str]:
+    try:
+        # A byte order mark comes first.
+        root = ET.fromstring(reply.body.removeprefix(b"\xef\xbb\xbf").strip())  # noqa: S314 - as above
+    except ET.ParseError:
+        return {}
+    return {child.tag: child.text or "" for child in root}
+
+
+def _seconds(wait: str | None) -> float | None:
+    """A Retry-After, given in seconds or as a date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3."""
+    if not wait:
+        return None
+    if wait.isdigit():
+        return float(wait)
+    try:
+        return max(0.0, (parsedate_to_datetime(wait) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):  # neither, or a date without a zone
+        return None

@@ -1,0 +1,109 @@
+"""Writing objects: in one request, or as blocks that a list then puts together.
+
+A CRC goes with each body, so that the service refuses one that was damaged on the way. Sources, under
+https://learn.microsoft.com/rest/api/storageservices/: put-blob, put-block, put-block-list
+"""
+
+import base64
+import secrets
+from collections.abc import Mapping, Sequence
+
+from ... import checksum
+from ...errors import ServiceError
+from ...types import ObjectInfo, Part, Receipt
+from ...wire import Response
+from . import replies
+from .container import Container, Headers
+
+__all__ = ["AzureUpload", "checksum_of", "stored"]
+
+_NOTHING: Mapping[int, Receipt] = {}
+_CRC = "crc64nvme"
+
+
+def checksum_of(data: memoryview) -> tuple[Mapping[str, str], Headers]:
+    """What to send along with a body: its digest, and the header that tells it.
+
+    The service's CRC64 is the one of NVMe, with its bytes the other way round:
+    https://github.com/Azure/azure-sdk-for-cpp/blob/main/sdk/storage/azure-storage-common/src/crypt.cpp
+    """
+    digest = checksum.digest(_CRC, data)
+    return {_CRC: digest}, [("x-ms-content-crc64", base64.b64encode(bytes.fromhex(digest)[::-1]).decode())]
+
+
+def stored(container: Container, reply: Response, key: str, size: int, digests: Mapping[str, str]) -> ObjectInfo:
+    """What a reply tells of an object that is stored now.
+
+    Raises:
+        StorageError: The service refused it.
+    """
+    if reply.status != 201:
+        raise container.error(reply, key)
+    tag = replies.quoted(reply.header("etag"))
+    return ObjectInfo(key, size, tag, etag=tag, checksums=digests)
+
+
+class AzureUpload:
+    """Blocks of an object, which are nobody's until a list names them.
+
+    The service knows neither a beginning nor an abort of an upload: blocks that no list has named are dropped with the
+    next list for the same object, or after a week.
+
+    Args:
+        container: Where.
+        key: Under which the object is published in the end.
+    """
+
+    token = ""
+
+    def __init__(self, container: Container, key: str) -> None:
+        self.landed = _NOTHING
+        self._container = container
+        self._key = key
+        self._name = secrets.token_bytes(12)
+        self._published: ObjectInfo | None = None
+
+    def _block(self, part: Part) -> str:
+        """The id of a block: this upload's own, and of one length, as the service wants it."""
+        return base64.b64encode(self._name + part.index.to_bytes(3, "big")).decode()
+
+    async def write_part(self, part: Part, data: memoryview) -> Receipt:
+        digests, headers = checksum_of(data)
+        block = self._block(part)
+        query = {"comp": "block", "blockid": block}
+        reply = await self._container.ask("PUT", self._key, headers, query, body=data)
+        if reply.status != 201:
+            raise self._refused(reply)
+        return Receipt(part, block, digests)
+
+    async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
+        if self._published is None:
+            # "Latest" also finds the blocks that an earlier attempt, whose reply did not come through, has published.
+            entries = "".join(f"<Latest>{receipt.token}</Latest>" for receipt in receipts)
+            body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{entries}</BlockList>'.encode()
+            _, headers = checksum_of(memoryview(body))
+            reply = await self._container.ask("PUT", self._key, headers, {"comp": "blocklist"}, body=memoryview(body))
+            if reply.status != 201:
+                raise self._refused(reply)
+            size = sum(receipt.part.size for receipt in receipts)
+            parts = [(receipt.checksums[_CRC], receipt.part.size) for receipt in receipts]
+            # The service has compared each block.
+            digests = {_CRC: checksum.combine(_CRC, parts)}
+            self._published = stored(self._container, reply, self._key, size, digests)
+        return self._published
+
+    def _refused(self, reply: Response) -> Exception:
+        error, why = self._container.error(reply, self._key), replies.code(reply)
+        if why == "InvalidBlockList":
+            cause = (
+                f"another upload to {self._key!r} has ended meanwhile, and the service has dropped this one's blocks"
+            )
+            return ServiceError(cause, hint="upload it again", status=reply.status, code=why)
+        if why == "InvalidBlobOrBlock":
+            cause = f"blocks that another program has left unfinished are in the way of {self._key!r}"
+            hint = "store something under the name in one request, such as an empty object; or wait a week"
+            return ServiceError(cause, hint=hint, status=reply.status, code=why)
+        return error
+
+    async def abort(self) -> None:
+        """Nothing: what has been stored goes by itself."""

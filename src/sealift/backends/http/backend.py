@@ -1,0 +1,102 @@
+"""The files of one server as a backend: they can be read, neither listed nor written."""
+
+from collections.abc import AsyncGenerator, Hashable, Sequence
+from contextlib import asynccontextmanager
+from typing import NoReturn
+
+from ...backend import Reader, Upload
+from ...errors import ObjectChanged, TransportError, UnsupportedOperation
+from ...resources import Resources
+from ...types import Capabilities, Head, ObjectInfo
+from ...uri import Location
+from ...wire import Response, check_range
+from . import replies
+from .decode import CODINGS, Decoded
+from .site import Site
+
+__all__ = ["HTTPBackend"]
+
+
+class HTTPBackend:
+    """One server; a key is the path of a URL, percent-encoded as in the URI.
+
+    Args:
+        site: How to ask it.
+        resources: Of the instance.
+    """
+
+    capabilities = Capabilities(writable=False, listable=False)
+
+    def __init__(self, site: Site, resources: Resources) -> None:
+        self.location = site.location
+        self._site = site
+        self._resources = resources
+
+    @property
+    def service(self) -> Hashable:
+        return ("http", self.location.root)
+
+    async def stat(self, key: str) -> ObjectInfo:
+        return replies.object_info(key, await self._site.find(key))
+
+    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
+        headers = _pinned(obj)
+        # For all of it too: a file that has grown, on a server that ignores the condition, is then told from others.
+        if obj.ranged:
+            headers.append(("range", f"bytes={start}-{start + len(into) - 1}"))
+        reply = await self._site.fetch(obj.key, headers, into)
+        version = replies.version(reply)
+        if obj.version is not None and version != obj.version:
+            if version is None:
+                raise TransportError("the reply to a range does not tell the file's version")
+            raise ObjectChanged("the file was replaced while it was read")
+        size = check_range(reply, start, len(into))
+        if size is not None and size != obj.size:
+            raise ObjectChanged("the file has another size than before")
+        return Head(version, size)
+
+    @asynccontextmanager
+    async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
+        async with self._site.stream(obj.key, _pinned(obj)) as reply:
+            head = Response(reply.status, reply.headers)
+            tag, size = reply.header("etag"), replies.length(head)
+            # An encoded body has a weak tag, or should have.
+            if obj.version is not None and tag is not None and tag.removeprefix("W/") != obj.version:
+                raise ObjectChanged("the file was replaced before it was read")
+            if obj.size is not None and size is not None and size != obj.size:
+                raise ObjectChanged("the file has another size than before")
+            coding = replies.content_coding(head)
+            if coding is None:
+                yield reply
+            elif coding in CODINGS:
+                yield Decoded(reply, coding, self._resources.disk.run)
+            else:
+                raise TransportError(f"the server sent a body encoded as {coding!r}, which was not asked for")
+
+    def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
+        raise UnsupportedOperation(f"{self.location.scheme}:// cannot be listed", hint="name each file by its URL")
+
+    async def put(self, key: str, data: memoryview) -> ObjectInfo:
+        self._refuse()
+
+    async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> Upload:
+        self._refuse()
+
+    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
+        self._refuse()
+
+    async def delete(self, key: str) -> None:
+        self._refuse()
+
+    async def delete_many(self, keys: Sequence[str], under: str) -> None:
+        self._refuse()
+
+    async def aclose(self) -> None:
+        """Nothing of its own to release."""
+
+    def _refuse(self) -> NoReturn:
+        raise UnsupportedOperation(f"{self.location.scheme}:// can only be read")
+
+
+def _pinned(obj: ObjectInfo) -> list[tuple[str, str]]:
+    return [] if obj.version is None else [("if-match", obj.version)]

@@ -1,0 +1,49 @@
+"""The Hugging Face Hub, and what speaks its protocol; read only.
+
+A revision becomes a commit once, and all is read at that commit (`repository`). Large files lie in another place,
+behind signed addresses that expire (`links`); small ones come from the hub itself, in whatever way it likes (`body`).
+`replies` reads what the hub says.
+"""
+
+from ...config import HFConfig, StorageConfig
+from ...errors import AccessDenied, InvalidConfig, UnsupportedOperation
+from ...resources import Resources
+from ...uri import Location
+from .backend import HFBackend
+from .links import Links
+from .repository import Repository
+
+__all__ = ["HFBackend", "open"]
+
+_ENDPOINT = "https://huggingface.co"
+
+
+async def open(location: Location, config: StorageConfig | None, resources: Resources) -> HFBackend:  # noqa: A001 - the contract's
+    """The repository of a location."""
+    environment = HFConfig.from_env(resources.environ)
+    if config is None:
+        config = environment
+    if not isinstance(config, HFConfig):
+        raise InvalidConfig(f"{type(config).__name__} is not for hf://", hint="pass an HFConfig")
+    if config.offline or environment.offline:
+        raise UnsupportedOperation("offline mode is on: the hub may not be asked", hint="unset HF_HUB_OFFLINE")
+    chosen = config if config.anonymous or config.token or config.token_file else environment
+    token, file = chosen.token, chosen.token_file
+    if not token and file is not None:
+        token = await resources.disk.run(lambda: _token_in(file))
+    endpoint = config.endpoint or environment.endpoint or _ENDPOINT
+    repository = Repository(location.at(""), endpoint, token or None, resources)
+    return HFBackend(repository, await Links.to(repository))
+
+
+def _token_in(file: str) -> str | None:
+    """Blocking: the token that `hf auth login` left, if it did."""
+    from pathlib import Path  # noqa: PLC0415
+
+    try:
+        return Path(file).read_text(encoding="utf-8").strip() or None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError) as problem:
+        reason = getattr(problem, "strerror", None) or "it is not a text"
+        raise AccessDenied(f"the token's file {file} cannot be read: {reason}", hint="hf auth login") from None

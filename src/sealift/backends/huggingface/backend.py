@@ -1,0 +1,152 @@
+"""A repository of the hub as a backend."""
+
+from collections.abc import AsyncGenerator, Hashable, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
+from typing import NoReturn
+
+from ...backend import Reader, Upload
+from ...errors import ModelMissingError, ObjectChanged, UnsupportedOperation
+from ...types import Capabilities, Head, ObjectInfo
+from ...uri import Location
+from ...wire import MOST_REDIRECTS, Response, check_range, redirected
+from . import body, replies
+from .links import Link, Links
+from .repository import KEPT, Repository, too_many_redirects
+
+__all__ = ["HFBackend"]
+
+# What the storage answers when a signed address has expired.
+_EXPIRED = {401, 403}
+
+
+class HFBackend:
+    """One repository at one commit; what is there cannot change, so a read needs no condition.
+
+    Args:
+        repository: How to ask about it.
+        links: Where its files are.
+    """
+
+    capabilities = Capabilities(writable=False, checksums=("sha256",))
+
+    def __init__(self, repository: Repository, links: Links) -> None:
+        self.location = repository.location
+        self._repository = repository
+        self._links = links
+
+    @property
+    def service(self) -> Hashable:
+        return ("hf", self._repository.origin)
+
+    async def stat(self, key: str) -> ObjectInfo:
+        if not _is_path(key):
+            raise ModelMissingError(key, cause=f"there is no file {key!r}: this is no path in a repository")
+        commit = await self._repository.commit()
+        link = await self._links.of(key, commit.sha)
+        sums = {} if link.sha256 is None else {"sha256": link.sha256}
+        return ObjectInfo(key, link.size, commit.sha, commit.date, link.etag, link.content_type, sums)
+
+    async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
+        directory = prefix.rpartition("/")[0]
+        if directory and not _is_path(directory):
+            return
+        query: str | None = None
+        while True:
+            found, query = await self._repository.resources.retry(lambda: self._page(directory, query))  # noqa: B023
+            for obj in found:
+                if obj.key.startswith(prefix):
+                    yield obj
+            if query is None:
+                return
+
+    async def _page(self, directory: str, query: str | None) -> tuple[Sequence[ObjectInfo], str | None]:
+        repository = self._repository
+        commit = await repository.commit()
+        reply = await repository.ask(repository.tree(directory, commit.sha, query))
+        if reply.status == 404 and reply.header("x-error-code") == "EntryNotFound":
+            return [], None
+        if reply.status != 200:
+            raise repository.error(reply)
+        return replies.page(reply, commit.sha, commit.date), replies.next_page(reply)
+
+    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
+        sha = obj.version or (await self._repository.commit()).sha
+        whole = start == 0 and len(into) == obj.size
+        asked = [] if whole else [("range", f"bytes={start}-{start + len(into) - 1}")]
+        if "sha256" not in obj.checksums:
+            request = self._repository.file("GET", obj.key, sha, *asked)
+            async with self._repository.stream(request, obj.key) as streamed:
+                _same_commit(streamed.header("x-repo-commit"), sha)
+                await body.read_range(streamed, obj.size, start, into)
+            return Head(sha, obj.size)
+        link = await self._links.of(obj.key, sha)
+        reply = await self._fetch(obj, link, asked, into)
+        if reply.status in _EXPIRED:
+            link = await self._links.of(obj.key, sha, but=[link])
+            reply = await self._fetch(obj, link, asked, into)
+        if reply.status not in {200, 206}:
+            at_hub = link.request.origin == self._repository.origin
+            raise self._repository.error(reply, obj.key) if at_hub else replies.refused(reply, obj.key)
+        size = check_range(reply, start, len(into))
+        if size is not None and size != obj.size:
+            raise ObjectChanged(f"the file {obj.key!r} has {size} bytes, and not {obj.size} as the hub said before")
+        return Head(sha, size, obj.checksums if whole else {})
+
+    async def _fetch(self, obj: ObjectInfo, link: Link, asked: Sequence[tuple[str, str]], into: memoryview) -> Response:
+        """Receive a range in place from where the hub keeps the file."""
+        if link.sha256 != obj.checksums["sha256"] or link.size not in {None, obj.size}:
+            raise ObjectChanged(f"the hub has another content of {obj.key!r} than it said before")
+        request = replace(link.request, headers=[*link.request.headers, *asked])
+        at_hub = request.origin == self._repository.origin
+        async with nullcontext() if at_hub else self._links.storage:
+            for _ in range(MOST_REDIRECTS + 1):
+                reply = await self._repository.resources.wire.fetch(request, into)
+                following = redirected(request, reply, KEPT)
+                if following is None:
+                    return reply
+                request = following
+        raise too_many_redirects(request)
+
+    @asynccontextmanager
+    async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
+        sha = obj.version or (await self._repository.commit()).sha
+        async with self._repository.stream(self._repository.file("GET", obj.key, sha), obj.key) as reply:
+            _same_commit(reply.header("x-repo-commit"), sha)
+            yield body.decoded(reply)
+
+    async def put(self, key: str, data: memoryview) -> ObjectInfo:
+        _read_only()
+
+    async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> Upload:
+        _read_only()
+
+    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
+        _read_only()
+
+    async def delete(self, key: str) -> None:
+        _read_only()
+
+    async def delete_many(self, keys: Sequence[str], under: str) -> None:
+        _read_only()
+
+    async def aclose(self) -> None:
+        """Nothing of its own to release."""
+
+
+def _is_path(key: str) -> bool:
+    """Whether Git can have a file of this name. Others must not be asked for: a server would go up at a ".."."""
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return not {"", ".", ".."} & set(key.split("/"))
+
+
+def _same_commit(told: str | None, sha: str) -> None:
+    if told is not None and told != sha:
+        raise ObjectChanged(f"the hub answered for the commit {told} instead of {sha}")
+
+
+def _read_only() -> NoReturn:
+    raise UnsupportedOperation("hf:// can only be read", hint="the hub's own tools write to it: `hf upload`")

@@ -1,0 +1,139 @@
+"""Asking the hub about one repository: its commit, and requests for what is in it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote, urlsplit
+
+import anyio
+
+from ...errors import StorageError, TransportError
+from ...resources import Resources
+from ...types import KiB
+from ...uri import Location
+from ...wire import MOST_REDIRECTS, Origin, Request, Response, StreamedResponse, redirected
+from . import replies
+
+__all__ = ["KEPT", "Commit", "Repository", "too_many_redirects"]
+
+# Headers that may go along to another origin; above all, the token may not.
+KEPT = frozenset({"accept-encoding", "range", "user-agent"})
+_DEFAULT_REVISION = "main"
+# Bytes of an error's body that are looked at.
+_ERROR_BODY = 16 * KiB
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What a revision is now.
+
+    Attributes:
+        sha: Its hash.
+        date: When it was made.
+    """
+
+    sha: str
+    date: datetime | None
+
+
+class Repository:
+    """Sends requests about a repository and its files.
+
+    Args:
+        location: The repository, and the revision if one is named.
+        endpoint: The hub's address; mirrors have a path in it.
+        token: Sent to that address only.
+        resources: Of the instance.
+    """
+
+    def __init__(self, location: Location, endpoint: str, token: str | None, resources: Resources) -> None:
+        self.location = location
+        self.origin = Origin.of(endpoint)
+        self.resources = resources
+        self._base = urlsplit(endpoint).path.rstrip("/")
+        # Without it the hub answers with whatever compression it likes.
+        self._headers = [("user-agent", "sealift"), ("accept-encoding", "identity")]
+        if token:
+            self._headers.append(("authorization", f"Bearer {token}"))
+        self.signed_in = token is not None
+        self._commit: Commit | None = None
+        self._asking = anyio.Lock()
+
+    async def commit(self) -> Commit:
+        """The commit that everything is read at: asked for once."""
+        async with self._asking:
+            if self._commit is None:
+                revision = quote(self.location.revision or _DEFAULT_REVISION, safe="")
+                # Without these two, the names of all files would come along.
+                query = "expand=sha&expand=lastModified"
+                reply = await self.ask(self.request("GET", f"{self._api}/revision/{revision}?{query}"))
+                if reply.status != 200:
+                    raise self.error(reply)
+                self._commit = Commit(*replies.commit(reply))
+        return self._commit
+
+    def request(self, method: str, target: str, *headers: tuple[str, str]) -> Request:
+        """A request to the hub, signed in."""
+        return Request(method, self.origin, self._base + target, [*self._headers, *headers])
+
+    def file(self, method: str, key: str, sha: str, *headers: tuple[str, str]) -> Request:
+        """A request for a file at a commit."""
+        kind = "" if self.location.kind == "models" else f"/{self.location.kind}"
+        return self.request(method, f"{kind}/{self.location.root}/resolve/{sha}/{quote(key)}", *headers)
+
+    def tree(self, directory: str, sha: str, page: str | None) -> Request:
+        """A request for a page of what is below a directory.
+
+        Args:
+            directory: "" for all of the repository.
+            sha: The commit.
+            page: Query of the page, as the one before told it; None: the first.
+        """
+        below = f"/{quote(directory, safe='')}" if directory else ""
+        return self.request("GET", f"{self._api}/tree/{sha}{below}?{page or 'recursive=true&expand=false'}")
+
+    @property
+    def _api(self) -> str:
+        return f"/api/{self.location.kind}/{self.location.root}"
+
+    async def ask(self, request: Request) -> Response:
+        """Send a request whose reply is small, also to where the repository has moved."""
+        for _ in range(MOST_REDIRECTS + 1):
+            reply = await self.resources.wire.send(request)
+            following = redirected(request, reply, KEPT)
+            if following is None:
+                return reply
+            request = following
+        raise too_many_redirects(request)
+
+    @asynccontextmanager
+    async def stream(self, request: Request, key: str) -> AsyncGenerator[StreamedResponse]:
+        """Receive a file as it comes, wherever the hub sends us for it. Its status is 200 or 206.
+
+        Raises:
+            StorageError: The hub refused.
+        """
+        for _ in range(MOST_REDIRECTS + 1):
+            async with self.resources.wire.stream(request) as reply:
+                if reply.status in {200, 206}:
+                    yield reply
+                    return
+                told = memoryview(bytearray(_ERROR_BODY))
+                count = 0
+                while count < len(told) and (more := await reply.readinto(told[count:])):
+                    count += more
+                refusal = Response(reply.status, reply.headers, bytes(told[:count]))
+            following = redirected(request, refusal, KEPT)
+            if following is None:
+                raise self.error(refusal, key) if request.origin == self.origin else replies.refused(refusal, key)
+            request = following
+        raise too_many_redirects(request)
+
+    def error(self, reply: Response, key: str | None = None) -> StorageError:
+        """The failure that a reply of the hub tells of."""
+        return replies.error(reply, self.location, key, signed_in=self.signed_in)
+
+
+def too_many_redirects(request: Request) -> TransportError:
+    return TransportError(f"{request.origin.address} redirects more than {MOST_REDIRECTS} times")

@@ -1,0 +1,389 @@
+"""The hub through the verbs, and the real client against the fake that stands for it."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from sealift import (
+    AccessDenied,
+    AsyncStorage,
+    Event,
+    HFConfig,
+    IntegrityError,
+    InvalidConfig,
+    Limits,
+    ModelMissingError,
+    S3Config,
+    ServiceError,
+    UnsupportedOperation,
+)
+from sealift.types import MiB
+from tests.api.helpers import all_in, config_of, files_in, shows
+from tests.api.servers import pattern
+from tests.api.stores import objects_in
+from tests.services.hub import FIRST_COMMIT, GRANTED, READER, Asked, FakeHub, Reply, git_hash
+from tests.services.s3 import MakeBucket, S3Service
+
+FILES = {
+    "config.json": b'{"model_type": "iris"}',
+    "model.safetensors": pattern(3 * MiB + 5),
+    "onnx/model.onnx": pattern(50_000),
+    "onnx/notes/läs mig?.txt": b"read me",
+    "empty.txt": b"",
+    ".gitattributes": b"*.safetensors filter=lfs",
+}
+URI = "hf://owner/name"
+
+
+@pytest.fixture
+def hub() -> Iterator[FakeHub]:
+    with FakeHub(page=3) as hub:
+        hub.repo("owner/name", FILES)
+        yield hub
+
+
+_REAL_CLIENT = """
+import json, sys
+from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+api, directory = HfApi(), sys.argv[1]
+
+def name_of_failure(function, *args, **kwargs):
+    try:
+        function(*args, **kwargs)
+    except Exception as error:
+        return type(error).__name__
+
+def tree(name, **kwargs):
+    return {entry.path: [entry.size, entry.blob_id, entry.lfs and entry.lfs.sha256]
+            for entry in api.list_repo_tree(name, recursive=True, **kwargs) if hasattr(entry, "blob_id")}
+
+info = api.model_info("owner/name")
+told = {
+    "sha": info.sha,
+    "modified": info.last_modified.isoformat(),
+    "siblings": sorted(sibling.rfilename for sibling in info.siblings),
+    "expanded": api.model_info("owner/name", revision="main", expand=["sha"]).sha,
+    "tree": tree("owner/name"),
+    "below": [entry.path for entry in api.list_repo_tree("owner/name", "onnx")],
+    "request": tree("owner/name", revision="refs/pr/1"),
+    "dataset": tree("owner/data", repo_type="dataset"),
+    "one": open(hf_hub_download("owner/data", "a.bin", repo_type="dataset"), "rb").read().decode(),
+    "old": open(hf_hub_download("gpt2", "config.json"), "rb").read().decode(),
+    "failures": [
+        name_of_failure(api.model_info, "owner/none"),
+        name_of_failure(api.model_info, "owner/none", token="TOKEN"),
+        name_of_failure(api.model_info, "owner/private"),
+        name_of_failure(api.model_info, "owner/name", revision="v9"),
+        name_of_failure(hf_hub_download, "owner/name", "none.bin"),
+        name_of_failure(hf_hub_download, "owner/gated", "a.bin"),
+        name_of_failure(hf_hub_download, "owner/gated", "a.bin", token="TOKEN"),
+        name_of_failure(lambda: list(api.list_repo_tree("owner/name", "none"))),
+        name_of_failure(api.model_info, "owner/name", token="mistyped"),
+    ],
+}
+snapshot_download("owner/name", local_dir=directory)
+print(json.dumps(told))
+"""
+
+
+def test_the_real_client_is_content_with_the_fake(hub: FakeHub, tmp_path: Path) -> None:
+    repo = hub.repos["models", "owner/name"]
+    repo.commit({"config.json": b"{}"}, "refs/pr/1")
+    hub.repo("owner/data", {"a.bin": b"large", "b.csv": b"small"}, kind="datasets")
+    hub.repo("gpt2", {"config.json": b"old"})
+    hub.repo("owner/gated", {"a.bin": b"x"}, access="gated")
+    hub.repo("owner/private", {"a.bin": b"x"}, access="private")
+    limited = [Reply(429, headers={"RateLimit": '"api";r=0;t=0'})]
+    hub.instead = lambda asked: limited.pop() if limited and "/tree/" in asked.path else None
+    environ = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    script = _REAL_CLIENT.replace("TOKEN", READER)
+    ran = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "there")],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    told: dict[str, Any] = json.loads(ran.stdout)
+    large = {"model.safetensors", "onnx/model.onnx"}
+    assert told["sha"] == told["expanded"] == repo.refs["main"]
+    assert told["modified"] == FIRST_COMMIT.isoformat()
+    assert told["siblings"] == sorted(FILES)
+    assert told["tree"] == {
+        key: [len(value), git_hash(value), hashlib.sha256(value).hexdigest() if key in large else None]
+        for key, value in FILES.items()
+    }
+    assert told["below"] == ["onnx/model.onnx", "onnx/notes"]
+    assert set(told["request"]) == {"config.json"}
+    assert set(told["dataset"]) == {"a.bin", "b.csv"}
+    assert (told["one"], told["old"]) == ("large", "old")
+    assert told["failures"] == [
+        *["RepositoryNotFoundError"] * 3, "RevisionNotFoundError", "RemoteEntryNotFoundError",
+        "GatedRepoError", "GatedRepoError", "RemoteEntryNotFoundError", "HfHubHTTPError",
+    ]  # fmt: skip
+    there = {path: data for path, data in files_in(tmp_path / "there").items() if not path.startswith(".cache/")}
+    assert there == FILES
+
+
+@pytest.mark.anyio
+class TestVerbs:
+    async def test_a_repository_becomes_a_directory(self, hub: FakeHub, tmp_path: Path) -> None:
+        events: list[Event] = []
+        storage = AsyncStorage(Limits(part_size=MiB))
+        path = await storage.download(URI, tmp_path / "model", hub.config, on_event=events.append)
+        assert path == str(tmp_path / "model")
+        assert files_in(tmp_path / "model") == FILES
+        assert {event.key: event.verified for event in events if event.kind == "object"} == {
+            key: "sha256" if key.endswith((".safetensors", ".onnx")) else "size-only" for key in FILES
+        }
+
+    async def test_a_file_of_a_revision(self, hub: FakeHub, tmp_path: Path) -> None:
+        hub.repos["models", "owner/name"].commit({"config.json": b"of the request"}, "refs/pr/1")
+        storage = AsyncStorage()
+        path = await storage.download(f"{URI}:refs/pr/1/config.json", f"{tmp_path}/", hub.config)
+        assert path == f"{tmp_path}/config.json"
+        assert files_in(tmp_path) == {"config.json": b"of the request"}
+
+    async def test_a_directory_of_it(self, hub: FakeHub, tmp_path: Path) -> None:
+        await AsyncStorage().download(f"{URI}/onnx", tmp_path / "onnx", hub.config)
+        assert files_in(tmp_path / "onnx") == {"model.onnx": FILES["onnx/model.onnx"], "notes/läs mig?.txt": b"read me"}
+
+    @pytest.mark.parametrize("small", ["identity", "gzip", "deflate", "chunked", "chunked gzip", "no ranges"])
+    async def test_small_files_come_as_they_like(self, hub: FakeHub, tmp_path: Path, small: str) -> None:
+        hub.small = small
+        hub.repo("gpt2", FILES)
+        storage = AsyncStorage(Limits(part_size=MiB))
+        await storage.download(URI, tmp_path / "all", hub.config)
+        await storage.download("hf://gpt2:main/config.json", f"{tmp_path}/", hub.config)
+        assert files_in(tmp_path / "all") == FILES
+        assert files_in(tmp_path)["config.json"] == FILES["config.json"]
+        assert await storage.read("hf://gpt2:main/config.json", 1, 5, hub.config) == FILES["config.json"][1:6]
+
+    async def test_a_mirror_below_a_path(self, tmp_path: Path) -> None:
+        with FakeHub(page=2, below="/artifacts/hub") as mirror:
+            mirror.repo("owner/name", FILES)
+            await AsyncStorage().download(URI, tmp_path / "model", mirror.signed_in())
+        assert files_in(tmp_path / "model") == FILES
+        assert all(asked.headers["authorization"] for asked in mirror.requests("hub"))
+
+    async def test_patterns(self, hub: FakeHub, tmp_path: Path) -> None:
+        allowed, dest = ["*.json", "*.onnx"], tmp_path / "some"
+        await AsyncStorage().download(URI, dest, hub.config, allow_patterns=allowed, ignore_patterns="notes/*")
+        assert set(files_in(tmp_path / "some")) == {"config.json", "onnx/model.onnx"}
+
+    async def test_questions(self, hub: FakeHub) -> None:
+        storage = AsyncStorage()
+        assert sorted(await storage.list_objects(URI, hub.config)) == sorted(FILES)
+        assert await storage.list_objects(f"{URI}/config.json", hub.config) == ["config.json"]
+        told = await storage.get_object_metadata(f"{URI}/model.safetensors", hub.config)
+        digest = hashlib.sha256(FILES["model.safetensors"]).hexdigest()
+        assert (told["type"], told["size"], told["etag"]) == ("object", 3 * MiB + 5, f'"{digest}"')
+        assert told["version"] == hub.repos["models", "owner/name"].refs["main"]
+        assert told["modified_time"] == FIRST_COMMIT
+        assert told["checksums"] == {"sha256": digest}
+
+    async def test_reading_into_memory(self, hub: FakeHub) -> None:
+        uri, data = f"{URI}/model.safetensors", FILES["model.safetensors"]
+        async with AsyncStorage(Limits(part_size=MiB)) as storage:
+            assert await storage.read(uri, config=hub.config) == data
+            assert await storage.read(uri, 5, 100, hub.config) == data[5:105]
+            assert await storage.read(f"{URI}/config.json", config=hub.config) == FILES["config.json"]
+            assert b"".join([chunk async for chunk in storage.open(uri, config=hub.config)]) == data
+
+    async def test_a_copy_to_a_bucket_goes_through_memory(
+        self, hub: FakeHub, seaweedfs: S3Service, make_bucket: MakeBucket
+    ) -> None:
+        bucket = make_bucket(seaweedfs)
+        async with AsyncStorage() as storage:
+            await storage.copy(URI, f"s3://{bucket}/models/", hub.config, config_of(seaweedfs))
+        there = await anyio.to_thread.run_sync(objects_in, seaweedfs, bucket)
+        assert there == {f"models/{key}": data for key, data in FILES.items()}
+
+    async def test_what_is_there_already_is_kept(self, hub: FakeHub, tmp_path: Path) -> None:
+        storage, dest = AsyncStorage(), str(tmp_path / "model")
+        assert (await storage.sync(URI, dest, hub.config)).copied == len(FILES)
+        again = await storage.sync(URI, dest, hub.config)
+        assert (again.copied, again.kept) == (0, len(FILES))
+
+    async def test_nothing_can_be_written(self, hub: FakeHub, tmp_path: Path) -> None:
+        storage, config = AsyncStorage(), hub.config
+        with pytest.raises(UnsupportedOperation):
+            await storage.upload(__file__, f"{URI}/new", config)
+        with pytest.raises(UnsupportedOperation):
+            await storage.copy(f"{URI}/config.json", f"{URI}/new", config)
+        for verb in (storage.delete, storage.delete_object):
+            with pytest.raises(UnsupportedOperation):
+                await verb(f"{URI}/config.json", config)
+        assert {asked.method for asked in hub.asked} <= {"GET", "HEAD"}
+
+    @pytest.mark.parametrize("uri", ["hf://owner/none", f"{URI}:v9", f"{URI}/none", f"{URI}/onnx/mod", f"{URI}/../x"])
+    async def test_what_is_missing_is_named(self, hub: FakeHub, tmp_path: Path, uri: str) -> None:
+        with pytest.raises(ModelMissingError) as caught:
+            await AsyncStorage().download(uri, tmp_path / "dest", hub.config)
+        assert uri in str(caught.value)
+        assert all_in(tmp_path) == set()
+
+
+@pytest.mark.anyio
+class TestTrouble:
+    async def test_damaged_bytes_are_not_published(self, hub: FakeHub, tmp_path: Path) -> None:
+        data = FILES["model.safetensors"]
+        digest = hashlib.sha256(data).hexdigest()
+        with_an_error = bytearray(data)
+        with_an_error[2 * MiB] ^= 1
+
+        def damage(asked: Asked) -> None:
+            if asked.origin == "storage":
+                hub._blobs[digest] = bytes(with_an_error)
+
+        hub.instead = damage
+        uri = f"{URI}/model.safetensors"
+        for limits in (Limits(part_size=MiB, attempts=1), Limits(attempts=1)):
+            storage = AsyncStorage(limits)
+            with pytest.raises(IntegrityError, match="sha256"):
+                await storage.download(uri, tmp_path / "model", hub.config)
+            with pytest.raises(IntegrityError, match="sha256"):
+                await storage.read(uri, config=hub.config)
+            with pytest.raises(IntegrityError, match="sha256"):
+                _ = [chunk async for chunk in storage.open(uri, config=hub.config)]
+        assert all_in(tmp_path) == set()
+
+    async def test_addresses_that_expire_on_the_way_cost_no_attempt(self, hub: FakeHub, tmp_path: Path) -> None:
+        def expire(asked: Asked) -> None:
+            if asked.origin == "storage" and len(hub.requests("storage")) == 2:
+                hub.expire()
+
+        hub.instead = expire
+        limits = Limits(part_size=MiB, attempts=1, connections=1)
+        await AsyncStorage(limits).download(f"{URI}/model.safetensors", tmp_path / "model", hub.config)
+        assert files_in(tmp_path) == {"model": FILES["model.safetensors"]}
+        assert len([asked for asked in hub.asked if asked.resolves]) == 2
+
+    async def test_a_limit_of_requests_is_waited_for(self, hub: FakeHub, tmp_path: Path) -> None:
+        waits = [{"Retry-After": "0"}, {"RateLimit": '"api";r=0;t=0'}]
+        hub.instead = lambda asked: Reply(429, headers=waits.pop()) if waits else None
+        await AsyncStorage().download(f"{URI}/config.json", tmp_path / "config", hub.config)
+        assert files_in(tmp_path) == {"config": FILES["config.json"]}
+        assert waits == []
+
+    async def test_a_limit_that_lasts_too_long_is_an_error(self, hub: FakeHub, tmp_path: Path) -> None:
+        hub.instead = lambda asked: Reply(429, headers={"RateLimit": '"api";r=0;t=299'})
+        with pytest.raises(ServiceError, match="429") as caught:
+            await AsyncStorage().download(URI, tmp_path / "model", hub.config)
+        assert caught.value.retry_after == 299
+        assert caught.value.__notes__ == ["given up: the service asks to wait 299 s"]
+
+    async def test_a_gated_repository_and_a_missing_one_are_told_apart(self, hub: FakeHub, tmp_path: Path) -> None:
+        hub.repo("owner/gated", {"model.bin": b"x", "config.json": b"{}"}, access="gated")
+        for config in (hub.config, hub.signed_in(READER)):
+            for uri in ("hf://owner/gated", "hf://owner/gated/model.bin", "hf://owner/gated/config.json"):
+                with pytest.raises(AccessDenied, match="'owner/gated' is gated") as caught:
+                    await AsyncStorage().download(uri, tmp_path / "dest", config)
+                assert shows(caught.value, READER) == []
+            with pytest.raises(ModelMissingError, match="there is no model repository 'owner/none'"):
+                await AsyncStorage().download("hf://owner/none", tmp_path / "dest", config)
+        await AsyncStorage().download("hf://owner/gated", tmp_path / "dest", hub.signed_in())
+        assert files_in(tmp_path / "dest") == {"model.bin": b"x", "config.json": b"{}"}
+
+    async def test_no_error_shows_a_token_or_a_signature(self, hub: FakeHub, tmp_path: Path) -> None:
+        given: list[str] = []
+
+        def refuse(asked: Asked) -> Reply | None:
+            if asked.origin == "hub":
+                return None
+            given.append(asked.target.partition("Signature=")[2])
+            return Reply(403, f"expired: {asked.target}".encode())
+
+        hub.instead = refuse
+        with pytest.raises(AccessDenied) as caught:
+            await AsyncStorage().download(f"{URI}/model.safetensors", tmp_path / "model", hub.signed_in())
+        assert given
+        assert shows(caught.value, GRANTED, *given) == []
+
+
+@pytest.mark.anyio
+class TestSigningIn:
+    @pytest.fixture
+    def gated(self, hub: FakeHub) -> str:
+        hub.repo("owner/gated", {"model.bin": b"for the chosen"}, access="gated")
+        return "hf://owner/gated/model.bin"
+
+    @pytest.mark.parametrize(
+        ("environ", "file"),
+        [
+            ({"HF_TOKEN": GRANTED}, None),
+            ({"HUGGING_FACE_HUB_TOKEN": f"{GRANTED}\n"}, None),
+            ({"HF_TOKEN_PATH": "/HOME/secret/token"}, "secret/token"),
+            ({"HF_TOKEN_PATH": "~/secret"}, "secret"),
+            ({"HF_HOME": "/HOME/hf"}, "hf/token"),
+            ({"XDG_CACHE_HOME": "/HOME/xdg"}, "xdg/huggingface/token"),
+            ({}, ".cache/huggingface/token"),
+            ({"HF_TOKEN": GRANTED}, ".cache/huggingface/token"),
+        ],
+        ids=lambda value: "+".join(value) if isinstance(value, dict) else value,
+    )
+    async def test_where_the_token_is_found(
+        self, hub: FakeHub, gated: str, tmp_path: Path, environ: dict[str, str], file: str | None
+    ) -> None:
+        if file is not None:
+            path = anyio.Path(tmp_path, file)
+            await path.parent.mkdir(parents=True, exist_ok=True)
+            await path.write_text(READER if "HF_TOKEN" in environ else f"{GRANTED}\n")
+        environ = {name: value.replace("/HOME", str(tmp_path)) for name, value in environ.items()}
+        storage = AsyncStorage(environ={"HOME": str(tmp_path), "HF_ENDPOINT": hub.endpoint, **environ})
+        assert await storage.read(gated) == b"for the chosen"
+
+    async def test_what_the_caller_says_comes_first(self, hub: FakeHub, gated: str, tmp_path: Path) -> None:
+        await anyio.Path(tmp_path, "token").write_text(GRANTED)
+        storage = AsyncStorage(environ={"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": READER})
+        for config in (HFConfig(GRANTED), HFConfig(token_file=f"{tmp_path}/token")):
+            assert await storage.read(gated, config=config) == b"for the chosen"
+        storage = AsyncStorage(environ={"HF_ENDPOINT": "http://127.0.0.1:1", "HF_TOKEN": GRANTED})
+        assert await storage.read(gated, config=HFConfig(endpoint=f"{hub.endpoint}/")) == b"for the chosen"
+
+    @pytest.mark.parametrize(
+        ("environ", "config"),
+        [
+            ({"HF_TOKEN": GRANTED}, HFConfig(anonymous=True)),
+            ({"HF_TOKEN": GRANTED, "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}, None),
+            ({"HF_HOME": "/nonexistent"}, None),
+            ({"HF_TOKEN": " "}, None),
+        ],
+    )
+    async def test_without_a_token_none_is_sent(
+        self, hub: FakeHub, environ: dict[str, str], config: HFConfig | None
+    ) -> None:
+        storage = AsyncStorage(environ={"HF_ENDPOINT": hub.endpoint, **environ})
+        assert await storage.read(f"{URI}/config.json", config=config) == FILES["config.json"]
+        assert all("authorization" not in asked.headers for asked in hub.asked)
+
+    async def test_a_token_file_that_cannot_be_read(self, hub: FakeHub, tmp_path: Path) -> None:
+        storage = AsyncStorage(environ={"HF_ENDPOINT": hub.endpoint, "HF_TOKEN_PATH": str(tmp_path)})
+        with pytest.raises(AccessDenied, match=f"the token's file {tmp_path} cannot be read: Is a directory"):
+            await storage.read(f"{URI}/config.json")
+
+    @pytest.mark.parametrize("name", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
+    async def test_offline_mode(self, hub: FakeHub, name: str) -> None:
+        storage = AsyncStorage(environ={"HF_ENDPOINT": hub.endpoint, name: "1"})
+        for config in (None, hub.config):
+            with pytest.raises(UnsupportedOperation, match="offline mode is on: .*unset HF_HUB_OFFLINE"):
+                await storage.read(f"{URI}/config.json", config=config)
+        assert hub.asked == []
+
+    async def test_another_services_configuration_is_refused(self) -> None:
+        with pytest.raises(InvalidConfig, match="S3Config is not for hf://"):
+            await AsyncStorage().read(f"{URI}/config.json", config=S3Config("AKIA", "secret"))
+
+    def test_configurations_that_contradict_themselves(self) -> None:
+        with pytest.raises(InvalidConfig, match="a token and anonymous"):
+            HFConfig(GRANTED, anonymous=True)
+        with pytest.raises(InvalidConfig, match="endpoint='hub.example'"):
+            HFConfig(endpoint="hub.example")

@@ -1,0 +1,1 @@
+"""The usage examples of the API document, and the module names that they import."""

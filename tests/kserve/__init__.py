@@ -1,0 +1,1 @@
+"""With the real KServe installed; `tox -e kserve` runs with_kserve.py, which pytest does not collect by itself."""

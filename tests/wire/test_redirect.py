@@ -1,0 +1,107 @@
+"""Where a redirect leads, and what may go along there."""
+
+from dataclasses import replace
+
+import pytest
+
+from sealift.errors import TransportError
+from sealift.wire import TLS, Origin, Request, Response, redirected
+from sealift.wire.redirect import as_target
+
+SECRET = "Pa55word"
+HEADERS = [("authorization", SECRET), ("x-api-key", SECRET), ("Range", "bytes=0-9"), ("if-match", '"v1"')]
+ASKED = Request("GET", Origin.of("https://a.test"), f"/dir/file?sig={SECRET}", HEADERS, TLS(ca_file="/ca.pem"))
+
+
+def to(location: str, status: int = 302) -> Response:
+    return Response(status, [(b"server", b"test"), (b"location", location.encode())])
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_statuses_that_redirect(status: int, method: str) -> None:
+    following = redirected(replace(ASKED, method=method), to("/there", status))
+    assert following is not None
+    assert (following.method, following.target, following.origin) == (method, "/there", ASKED.origin)
+
+
+@pytest.mark.parametrize("status", [200, 206, 300, 304, 305, 404, 500])
+def test_no_other_status_does(status: int) -> None:
+    assert redirected(ASKED, to("/there", status)) is None
+
+
+def test_a_redirect_to_nowhere_is_an_answer() -> None:
+    assert redirected(ASKED, Response(302, [])) is None
+
+
+@pytest.mark.parametrize(
+    ("location", "url"),
+    [
+        ("other", "https://a.test:443/dir/other"),
+        ("../other?x=1", "https://a.test:443/other?x=1"),
+        ("/other", "https://a.test:443/other"),
+        ("?x=1", "https://a.test:443/dir/file?x=1"),
+        ("//b.test/other", "https://b.test:443/other"),
+        ("https://b.test", "https://b.test:443/"),
+        ("HTTPS://B.test:8443?x", "https://b.test:8443/?x"),
+        ("https://b.test/a/../b//c#fragment", "https://b.test:443/a/../b//c"),
+        ("https://[::1]:8443/x", "https://::1:8443/x"),
+        # What is encoded stays as it is, and so does all else that a request can carry.
+        ('/a%20b%2Fc%3f?q=%41&r={x}|y^`"<>\\', 'https://a.test:443/a%20b%2Fc%3f?q=%41&r={x}|y^`"<>\\'),
+        ("/with space?x y", "https://a.test:443/with%20space?x%20y"),
+        ("/modèle?naïve", "https://a.test:443/mod%C3%A8le?na%C3%AFve"),
+    ],
+)
+def test_where_it_leads(location: str, url: str) -> None:
+    following = redirected(ASKED, to(location))
+    assert following is not None
+    origin = following.origin
+    assert f"{origin.scheme}://{origin.host}:{origin.port}{following.target}" == url
+    assert following.tls == ASKED.tls
+
+
+@pytest.mark.parametrize("location", ["/x", "https://a.test/x", "https://A.TEST:443/x"])
+def test_all_headers_go_along_to_the_same_origin(location: str) -> None:
+    following = redirected(ASKED, to(location))
+    assert following is not None
+    assert following.headers == HEADERS
+
+
+@pytest.mark.parametrize("location", ["https://b.test/x", "https://a.test:8443/x", "https://a.a.test/x"])
+def test_only_named_headers_go_along_to_another_origin(location: str) -> None:
+    kept = redirected(ASKED, to(location), keep={"range", "if-match"})
+    none = redirected(ASKED, to(location))
+    assert kept is not None
+    assert none is not None
+    assert kept.headers == [("Range", "bytes=0-9"), ("if-match", '"v1"')]
+    assert none.headers == []
+
+
+def test_another_scheme_is_another_origin() -> None:
+    following = redirected(replace(ASKED, origin=Origin.of("http://a.test")), to("https://a.test/x"))
+    assert following is not None
+    assert (following.origin, following.headers) == (ASKED.origin, [])
+
+
+@pytest.mark.parametrize(
+    ("location", "why"),
+    [
+        ("http://a.test/x", "redirects from https to http"),
+        ("http://b.test/x", "redirects from https to http"),
+        ("ftp://b.test/x", "redirects to what is no http or https URL"),
+        ("file:///etc/passwd", "redirects to what is no http or https URL"),
+        ("s3://bucket/key", "redirects to what is no http or https URL"),
+        ("https://[::1/x", "redirects to what is no http or https URL"),
+        ("https://b.test:port/x", "redirects to what is no http or https URL"),
+    ],
+)
+def test_where_it_must_not_lead(location: str, why: str) -> None:
+    with pytest.raises(TransportError, match=f"^a.test:443 {why}") as caught:
+        redirected(ASKED, to(f"{location}?sig={SECRET}"))
+    assert not caught.value.retryable
+    assert SECRET not in str(caught.value)
+
+
+def test_a_target_that_no_server_knows() -> None:
+    assert as_target("/\ud800") == "/%ED%A0%80"
+    assert as_target("/\x7f\n") == "/%7F%0A"
