@@ -11,16 +11,18 @@ from .batch import gather
 from .config import StorageConfig
 from .errors import StorageError
 from .patterns import Patterns
+from .queries import Queries
 from .selection import Options
+from .transfers import StrPath, Transfers
 from .types import OnEvent
-from .verbs import StrPath, Verbs
+from .uri import get_storage_spec, is_local
 
 __all__ = ["AsyncStorage"]
 
 T = TypeVar("T")
 
 
-class AsyncStorage(Verbs):
+class AsyncStorage(Transfers, Queries):
     """Moves model artifacts, from within an event loop.
 
     An instance belongs to the loop that first uses it. Inside `async with` its connections, threads and buffers live to
@@ -244,3 +246,6 @@ class AsyncStorage(Verbs):
     ) -> list[T | StorageError]:
         async with self:  # connections are kept from one call to the next
             return await gather(calls, self._limits.connections, return_exceptions=return_exceptions)
+
+    is_local = staticmethod(is_local)
+    get_storage_spec = staticmethod(get_storage_spec)

@@ -10,7 +10,7 @@ import pytest
 
 from sealift import AccessDenied, AsyncStorage, InvalidConfig, S3Config, StorageError
 from tests.api.helpers import config_of, shows
-from tests.api.servers import SECRET, Asked, FakeS3
+from tests.api.servers import SECRET, Asked, FakeS3, Reply
 from tests.services.s3 import PUBLIC_BUCKET, MakeBucket, S3Service, put_objects
 
 pytestmark = pytest.mark.anyio
@@ -223,6 +223,49 @@ async def test_a_web_identity(
     config = S3Config(endpoint_url=fake.endpoint)
     assert await fetch(AsyncStorage(), "s3://models/m", tmp_path, config) == b"fake"
     assert {str(access_key(asked))[:4] for asked in fake.asked} == {"ASIA"}
+
+
+def temporary_keys(name: str) -> bytes:
+    """As the metadata services of machines and containers tell of them."""
+    expires = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+    keys = {"AccessKeyId": name, "SecretAccessKey": "one", "Token": "a-token", "Expiration": expires}
+    return json.dumps({"Code": "Success", "Type": "AWS-HMAC", **keys}).encode()
+
+
+async def test_an_instance_profile(fake: FakeS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Version 2 of the metadata service of EC2: a session's token goes with each question."""
+
+    def metadata(asked: Asked) -> Reply:
+        if (asked.method, asked.path) == ("PUT", "/latest/api/token"):
+            return Reply(200, b"a-session")
+        if asked.headers.get("x-aws-ec2-metadata-token") != "a-session":
+            return Reply(401)
+        role = asked.path.removeprefix("/latest/meta-data/iam/security-credentials/")
+        return Reply(200, temporary_keys("ASIAEC2") if role == "server" else b"server")
+
+    with FakeS3({}, instead=metadata) as service:
+        monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.endpoint)
+        config = S3Config(endpoint_url=fake.endpoint)
+        assert await fetch(AsyncStorage(), "s3://models/m", tmp_path, config) == b"fake"
+    assert {access_key(asked) for asked in fake.asked} == {"ASIAEC2"}
+    assert {asked.headers["x-amz-security-token"] for asked in fake.asked} == {"a-token"}
+
+
+async def test_the_role_of_a_container(fake: FakeS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ECS and the pod identities of EKS give it."""
+
+    def metadata(asked: Asked) -> Reply:
+        if (asked.path, asked.headers.get("authorization")) != ("/v2/credentials", "a-pod"):
+            return Reply(401)
+        return Reply(200, temporary_keys("ASIAECS"))
+
+    with FakeS3({}, instead=metadata) as service:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{service.endpoint}/v2/credentials")
+        monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "a-pod")
+        config = S3Config(endpoint_url=fake.endpoint)
+        assert await fetch(AsyncStorage(), "s3://models/m", tmp_path, config) == b"fake"
+    assert {access_key(asked) for asked in fake.asked} == {"ASIAECS"}
 
 
 async def test_a_role_is_assumed_once_for_all_verbs_of_an_instance(

@@ -233,9 +233,7 @@ async def test_many_parts_without_a_checksum(
     assert events[-1] == Event("object", "weights", len(data), "size-only", target="weights")
 
 
-async def test_cancelled_while_its_temporary_directory_is_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_cancelled_while_its_temporary_directory_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = threading.Event(), threading.Event()
     make = tempfile.mkdtemp
 

@@ -5,6 +5,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,3 +92,12 @@ def test_the_examples_are_true(name: str) -> None:
 def test_there_are_examples() -> None:
     found = doctest.DocTestFinder()
     assert sum(len(test.examples) for name in EXAMPLES for test in found.find(import_module(f"sealift.{name}"))) > 10
+
+
+def test_the_tests_that_the_table_of_storages_names_are_there() -> None:
+    root = Path(__file__).parents[2]
+    named = set(re.findall(r"`((?:api|contract)/\w+\.py)(?:::(\w+))?`", (root / "BACKENDS.md").read_text("utf-8")))
+    assert len(named) > 40
+    for path, name in named:
+        text = (root / "tests" / path).read_text("utf-8")
+        assert not name or re.search(rf"def {name}\(", text), f"{path}::{name}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import h11
 
 from ..errors import TransportError
-from ..types import KiB
+from ..types import MiB
 from .kernel import arrivals, unacknowledged
 from .message import TLS, Origin, Response
 from .reply import Reply
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "StaleError"]
 
-_SLICE = 256 * KiB
+_SLICE = MiB
 """Bytes of a body handed to the transport at once; the next slice waits until nearly all of this one has left it."""
 
 

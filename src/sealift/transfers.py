@@ -1,11 +1,10 @@
-"""The verbs of `AsyncStorage`: what a user asks for → what the engine does."""
+"""The verbs that change something: what a user asks for → what the engine does."""
 
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
-from typing import Any
+from collections.abc import Iterable
+from functools import partial
 
 import anyio
 
@@ -15,26 +14,21 @@ from .backends.local import LocalBackend
 from .config import StorageConfig
 from .download import download
 from .errors import InvalidConfig, InvalidURI, ModelMissingError
-from .paths import is_directory_marker
 from .patterns import Patterns
-from .read import chunks, length_of, read_into
-from .resolve import Prefix, find_object, resolve
+from .resolve import Prefix, resolve
 from .selection import Options
 from .session import End, Session
 from .synchronize import synchronize
-from .types import ObjectInfo, OnEvent, Synced
-from .uri import get_storage_spec, is_local, parse
+from .types import OnEvent, Synced
 
-__all__ = ["PatternList", "StrPath", "Verbs"]
+__all__ = ["PatternList", "StrPath", "Transfers"]
 
 StrPath = str | os.PathLike[str]
 PatternList = Iterable[str] | str | None
-# Anything whose memory can be written: bytearray, array, numpy array, mmap (`collections.abc.Buffer` from 3.12 on).
-WritableBuffer = Any
 
 
-class Verbs(Session):
-    """One method each; `AsyncStorage` adds those for many URIs at once."""
+class Transfers(Session):
+    """Download, upload, copy, sync and delete."""
 
     async def download(
         self,
@@ -104,7 +98,8 @@ class Verbs(Session):
                 return await download(resources, source, location, made[0], options), made[0]
             except BaseException:
                 with anyio.CancelScope(shield=True):
-                    await resources.disk.run(lambda: [shutil.rmtree(path, ignore_errors=True) for path in made])
+                    for path in made:
+                        await resources.disk.run(partial(shutil.rmtree, path, ignore_errors=True))
                 raise
 
     async def upload(
@@ -325,201 +320,6 @@ class Verbs(Session):
             except ModelMissingError:
                 return False
             return True
-
-    async def objects(self, uri: str, config: StorageConfig | None = None) -> AsyncGenerator[ObjectInfo]:
-        """Tell of the objects under a prefix, as a listing tells of them, while it arrives.
-
-        Args:
-            uri: Storage URI or local path of a prefix or an object.
-            config: How to sign in. None: what the environment says.
-
-        Yields:
-            Each object, with its whole key; directory markers too.
-
-        Raises:
-            ModelMissingError: There is nothing there.
-            StorageError: Any other failure.
-
-        Example:
-            >>> async def total(storage: AsyncStorage, uri: str) -> int:
-            ...     return sum([obj.size or 0 async for obj in storage.objects(uri)])
-        """
-        async with self._at("list", uri, config) as end:
-            found = await resolve(end.backend, end.location.key, end.resources.retry)
-            if isinstance(found, ObjectInfo):
-                yield found
-                return
-            async with aclosing(found.objects) as objects:
-                async for obj in objects:
-                    yield obj
-
-    async def list_objects(self, uri: str, config: StorageConfig | None = None) -> list[str]:
-        """Name the objects under a prefix.
-
-        Args:
-            uri: Storage URI or local path.
-            config: How to sign in. None: what the environment says.
-
-        Returns:
-            Their paths relative to the URI, so that `f"{uri.rstrip('/')}/{path}"` is an object's URI; for the URI of an
-            object its name alone. Directory markers are left out.
-
-        Raises:
-            ModelMissingError: There is nothing there.
-            StorageError: Any other failure.
-        """
-        async with self._at("list", uri, config) as end:
-            found = await resolve(end.backend, end.location.key, end.resources.retry)
-            if isinstance(found, ObjectInfo):
-                return [end.location.name if found.name is None else found.name]
-            async with aclosing(found.objects) as objects:
-                keys = [obj.key async for obj in objects if not is_directory_marker(obj.key, obj.size)]
-            return [key[len(found.key) :] for key in keys]
-
-    async def get_object_metadata(self, uri: str, config: StorageConfig | None = None) -> dict[str, Any]:
-        """Tell what the service knows of an object.
-
-        Args:
-            uri: Storage URI or local path of an object or a prefix.
-            config: How to sign in. None: what the environment says.
-
-        Returns:
-            `uri`, `type` ("object" or "prefix"), `size` in bytes, `modified_time` (an aware datetime), `etag`,
-            `version`, `content_type`, `checksums` (algorithm → hex digest) and `metadata` (the user's own). What is
-            not known is None; of a prefix only its `uri` and `type` are.
-
-        Raises:
-            ModelMissingError: There is nothing there.
-            StorageError: Any other failure.
-        """
-        async with self._at("stat", uri, config) as end:
-            found = await resolve(end.backend, end.location.key, end.resources.retry)
-            if isinstance(found, Prefix):
-                await found.objects.aclose()
-            info = found if isinstance(found, ObjectInfo) else ObjectInfo(found.key, None)
-            return {
-                "uri": str(parse(uri)),
-                "type": "object" if info is found else "prefix",
-                "size": info.size,
-                "modified_time": info.modified,
-                "etag": info.etag,
-                "version": info.version,
-                "content_type": info.content_type,
-                "checksums": dict(info.checksums),
-                "metadata": dict(info.metadata),
-            }
-
-    async def read(
-        self, uri: str, start: int = 0, length: int | None = None, config: StorageConfig | None = None
-    ) -> bytes:
-        """Read an object, or a range of it, into memory.
-
-        Args:
-            uri: Its storage URI or local path.
-            start: Offset of the first byte.
-            length: Number of bytes. None: to the end.
-            config: How to sign in. None: what the environment says.
-
-        Returns:
-            The bytes; as with a slice, fewer or none where the object ends before. Not counted in `Limits.memory`.
-
-        Raises:
-            ModelMissingError: There is no such object.
-            IntegrityError: The bytes of the whole object do not have its checksum.
-            StorageError: Any other failure.
-        """
-        async with self._at("read", uri, config) as end:
-            obj = await find_object(end.backend, end.location.key, end.resources.retry)
-            count = length_of(obj, start, length)
-            if count is None or not obj.ranged or obj.size is None:
-                found = chunks(end.resources, end.backend, obj, start, count)
-                return b"".join([chunk async for chunk in found])
-            body = bytearray(count)
-            await read_into(end.resources, end.backend, obj, start, memoryview(body))
-            return bytes(body)
-
-    async def read_into(
-        self, uri: str, buffer: WritableBuffer, start: int = 0, config: StorageConfig | None = None
-    ) -> int:
-        """Read an object, or a range of it, straight into memory of the caller: the kernel writes to it.
-
-        Args:
-            uri: Its storage URI or local path.
-            buffer: Writable, contiguous memory: a bytearray, a numpy array, an mmap … Filled from its beginning. After
-                a failure its content is undefined.
-            start: Offset in the object of the first byte.
-            config: How to sign in. None: what the environment says.
-
-        Returns:
-            How many bytes were read: the buffer's size, or fewer where the object ends before.
-
-        Raises:
-            InvalidConfig: `buffer` cannot be written to.
-            ModelMissingError: There is no such object.
-            IntegrityError: The bytes of the whole object do not have its checksum.
-            StorageError: Any other failure.
-
-        Example:
-            >>> async def weights(storage: AsyncStorage, uri: str) -> numpy.ndarray:
-            ...     array = numpy.empty(1 << 20, numpy.float32)
-            ...     await storage.read_into(uri, array)
-            ...     return array
-        """
-        async with self._at("read", uri, config) as end:
-            view = memoryview(buffer)
-            if view.readonly or not view.c_contiguous:
-                raise InvalidConfig("the buffer cannot be filled", hint="give writable, contiguous memory")
-            view = view.cast("B") if view.nbytes else memoryview(b"")
-            obj = await find_object(end.backend, end.location.key, end.resources.retry)
-            count = length_of(obj, start, len(view)) or 0
-            if obj.ranged and obj.size is not None:
-                await read_into(end.resources, end.backend, obj, start, view[:count])
-                return count
-            done = 0
-            async with aclosing(chunks(end.resources, end.backend, obj, start, count)) as found:
-                async for chunk in found:
-                    view[done : done + len(chunk)] = chunk
-                    done += len(chunk)
-            return done
-
-    async def open(
-        self, uri: str, start: int = 0, length: int | None = None, config: StorageConfig | None = None
-    ) -> AsyncGenerator[bytes]:
-        """Read an object in order, chunk by chunk.
-
-        A few chunks are read ahead, in parallel; while the caller works on one, no more than those arrive.
-
-        Args:
-            uri: Its storage URI or local path.
-            start: Offset of the first byte.
-            length: Number of bytes. None: to the end.
-            config: How to sign in. None: what the environment says.
-
-        Yields:
-            Chunks of some MiB. To leave before the last one, use `contextlib.aclosing`.
-
-        Raises:
-            ModelMissingError: There is no such object.
-            ObjectChanged: It was replaced between two chunks.
-            IntegrityError: After the last chunk: the bytes of the whole object do not have its checksum.
-            StorageError: Any other failure.
-
-        Example:
-            >>> async def sha256(storage: AsyncStorage, uri: str) -> str:
-            ...     digest = hashlib.sha256()
-            ...     async for chunk in storage.open(uri):
-            ...         digest.update(chunk)
-            ...     return digest.hexdigest()
-        """
-        async with self._at("read", uri, config) as end:
-            obj = await find_object(end.backend, end.location.key, end.resources.retry)
-            count = length_of(obj, start, length)
-            async with aclosing(chunks(end.resources, end.backend, obj, start, count)) as found:
-                async for chunk in found:
-                    yield chunk
-
-    is_local = staticmethod(is_local)
-    get_storage_spec = staticmethod(get_storage_spec)
 
 
 async def _move(first: End, second: End, options: Options) -> str:
