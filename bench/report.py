@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.scenarios import Direction, MiB, Unit
+from bench.scenarios import MiB, Page, Unit
 from bench.startup import Startup
 from bench.summary import BASELINE, Figure, Outcome, Row, cpu_ratio, throughput_ratio
 from bench.targets import Target
@@ -15,7 +15,7 @@ from bench.targets import Target
 class Context:
     """Where and how the figures of one page were made."""
 
-    direction: Direction
+    page: Page
     command: str
     repeat: int
     machine: Mapping[str, str]
@@ -38,12 +38,13 @@ def markdown(context: Context, outcomes: Sequence[Outcome], targets: Sequence[Ta
     machine = ", ".join(f"{name} {value}" for name, value in context.machine.items())
     versions = ", ".join(f"{name} {value}" for name, value in sorted(context.versions.items()))
     parts = [
-        f"# {context.direction.capitalize()}s, beside the tools a user would otherwise pick",
+        f"# {context.page.heading}, beside the tools a user would otherwise pick",
         _MADE.format(command=context.command, repeat=context.repeat),
         f"Machine: {machine}.",
         f"Versions: {versions}.",
-        f"![speed and CPU time]({context.direction}.svg)",
-        _FIGURES.format(page=context.direction),
+        f"![speed and CPU time]({context.page}.svg)",
+        _FIGURES.format(page=context.page),
+        *([_SERVERS] if context.page is Page.CLOUDS else []),
         tables(outcomes),
     ]
     if startup is not None:
@@ -68,6 +69,11 @@ Each figure is a median, with the range of all runs in brackets, followed by its
 below 1 is slower than sealift, a ratio of CPU times above 1 is dearer. Each peer shows the better of its defaults and
 one tuning; `{page}.json` has every sample of both and the command lines. CPU time is user and system time of the
 client and its children, from its start to its end. Peak memory is that of the largest single process.
+"""
+
+_SERVERS = """
+The servers are emulators, and a hub made for this: what a cloud's own servers and their distance do to a client is not
+seen here. "Server CPU" is the user and system time of the server's processes during a run; no client's figures hold it.
 """
 
 _READING = """
@@ -120,17 +126,18 @@ def _table(outcome: Outcome) -> Iterator[str]:
     scenario = outcome.scenario
     per_gb = scenario.unit is Unit.MEGABYTES
     cost = "CPU s/GB" if per_gb else "CPU ms/object"
-    rows: list[tuple[str, ...]] = [
-        ("peer", "variant", scenario.unit, "ratio", cost, "ratio", "peak MiB", "ratio", "runs")
-    ]
+    served = scenario.page is Page.CLOUDS
+    heads = ["peer", "variant", scenario.unit, "ratio", cost, "ratio", "peak MiB", "ratio", "runs"]
+    rows: list[tuple[str, ...]] = [(*heads, *(["server CPU s/GB"] if served else []))]
     base = outcome.row(BASELINE)
     for row in outcome.rows:
         speed, cpu, memory = ("", "", "") if base is None else _ratios(row, base)
         figure = row.cpu_per_gb if per_gb else row.cpu_per_object_ms
         peak = f"{row.peak_rss.median / MiB:.0f}"
         shown = (_shown(row.speed), speed, _shown(figure), cpu, peak, memory, str(row.runs))
-        rows.append((row.peer, row.variant, *shown))
-    rows += [(peer, "cannot", *[""] * 7) for peer in outcome.cannot]
+        server = [_shown(row.server_cpu_per_gb) if row.server_cpu_per_gb else ""] if served else []
+        rows.append((row.peer, row.variant, *shown, *server))
+    rows += [(peer, "cannot", *[""] * (len(rows[0]) - 2)) for peer in outcome.cannot]
     yield f"### {scenario.heading}"
     yield ""
     yield from _aligned(rows, left=2)

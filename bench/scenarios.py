@@ -15,13 +15,37 @@ class Service(StrEnum):
     RCLONE = "rclone serve s3"
     NGINX_PUT = "nginx's PUT"
     SEAWEEDFS = "SeaweedFS"
+    GCS = "fake-gcs-server"
+    AZURE = "Azurite"
+    HUB = "a hub and nginx"
+
+    @property
+    def scheme(self) -> str:
+        """Of the URIs that sealift and others read."""
+        return _SCHEMES.get(self, "s3")
+
+
+_SCHEMES = {Service.GCS: "gs", Service.AZURE: "az", Service.HUB: "hf"}
+S3_SERVICES = frozenset(Service) - frozenset(_SCHEMES)
 
 
 class Direction(StrEnum):
-    """Which way the bytes go; also the name of the page that the results are on."""
+    """Which way the bytes go."""
 
     DOWNLOAD = "download"
     UPLOAD = "upload"
+
+
+class Page(StrEnum):
+    """Where results are shown; also the name of the files."""
+
+    DOWNLOAD = "download"
+    UPLOAD = "upload"
+    CLOUDS = "clouds"
+
+    @property
+    def heading(self) -> str:
+        return "Downloads from clouds and a hub" if self is Page.CLOUDS else f"{self.capitalize()}s"
 
 
 class Unit(StrEnum):
@@ -59,6 +83,10 @@ class Scenario:
         return f"({self.letter}) {self.title}, {way} {self.service}"
 
     @property
+    def page(self) -> Page:
+        return Page(self.direction) if self.service in S3_SERVICES else Page.CLOUDS
+
+    @property
     def is_prefix(self) -> bool:
         return self.key.endswith("/")
 
@@ -93,7 +121,12 @@ def _files(count: int) -> dict[str, int]:
     return {f"{number:03}.bin": 8 * MiB for number in range(count)}
 
 
+def _shards(size: int) -> dict[str, int]:
+    return {f"model-{number:05}-of-00004.safetensors": size for number in range(1, 5)}
+
+
 _LARGE, _LARGE_QUICK = {"object.bin": 2 * GiB}, {"object.bin": 64 * MiB}
+_GIGABYTE = {"object.bin": GiB}
 
 SCENARIOS = (
     Scenario("a", "one 2 GiB object", Service.NGINX, "large/object.bin", Unit.MEGABYTES, _LARGE, _LARGE_QUICK),
@@ -168,5 +201,16 @@ SCENARIOS = (
         _small_objects(2_000),
         _small_objects(200),
         Direction.UPLOAD,
+    ),
+    Scenario("g1", "one 1 GiB object", Service.GCS, "gigabyte/object.bin", Unit.MEGABYTES, _GIGABYTE, _LARGE_QUICK),
+    Scenario("g2", "one 1 GiB object", Service.AZURE, "gigabyte/object.bin", Unit.MEGABYTES, _GIGABYTE, _LARGE_QUICK),
+    Scenario(
+        "h",
+        "a repository: 4 files of 256 MiB",
+        Service.HUB,
+        "model/",
+        Unit.MEGABYTES,
+        _shards(256 * MiB),
+        _shards(16 * MiB),
     ),
 )

@@ -1,6 +1,7 @@
 """The servers, on free ports of loopback.
 
-Downloads come from nginx (plain and TLS) and `rclone serve s3`; uploads go to nginx's PUT and SeaweedFS.
+Downloads come from nginx (plain and TLS) and `rclone serve s3`; uploads go to nginx's PUT and SeaweedFS. Those that do
+not talk S3 are in `clouds.py`.
 """
 
 import contextlib
@@ -13,8 +14,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import trustme
@@ -28,12 +29,17 @@ class ServerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """An S3 endpoint, and an account there."""
+    """An S3 endpoint, and an account there.
+
+    What is no S3 is reached by what `environ` says. `pids` are its processes, where their CPU time is told.
+    """
 
     endpoint: str
     access_key: str
     secret_key: str
     ca_bundle: Path | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)
+    pids: tuple[int, ...] = ()
 
 
 @contextlib.contextmanager
@@ -48,14 +54,14 @@ def nginx(objects: Path, work: Path) -> Iterator[tuple[Server, Server]]:
     issued = authority.issue_cert("127.0.0.1", "localhost")
     authority.cert_pem.write_to_path(ca)
     issued.private_key_and_cert_chain_pem.write_to_path(certificate)
-    plain, tls = _free_ports(2)
+    plain, tls = free_ports(2)
     servers = (
         Server(f"http://127.0.0.1:{plain}", *_keys()),
         Server(f"https://127.0.0.1:{tls}", *_keys(), ca_bundle=ca),
     )
     listening = _GET.format(objects=objects, plain=plain, tls=tls, certificate=certificate)
-    with _running_nginx(state, listening, plain):
-        yield servers
+    with _running_nginx(state, listening, plain) as pid:
+        yield replace(servers[0], pids=(pid,)), replace(servers[1], pids=(pid,))
 
 
 @contextlib.contextmanager
@@ -66,13 +72,13 @@ def nginx_put(uploads: Path, work: Path) -> Iterator[Server]:
     first. It gives all objects the same ETag, because one of the clients refuses a reply without.
     """
     state = Path(tempfile.mkdtemp(dir=work, prefix="nginx-"))
-    (port,) = _free_ports(1)
+    (port,) = free_ports(1)
     with _running_nginx(state, _PUT.format(uploads=uploads, port=port, bucket=BUCKET), port):
         yield Server(f"http://127.0.0.1:{port}", *_keys())
 
 
 @contextlib.contextmanager
-def _running_nginx(state: Path, listening: str, port: int) -> Iterator[None]:
+def _running_nginx(state: Path, listening: str, port: int) -> Iterator[int]:
     program = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
     if program is None:
         raise ServerError("nginx is missing: apt-get install nginx-light")
@@ -80,8 +86,8 @@ def _running_nginx(state: Path, listening: str, port: int) -> Iterator[None]:
     # Workers started by root would otherwise drop to an account that may not read the folder.
     user = pwd.getpwuid(os.geteuid()).pw_name
     config.write_text(_NGINX.format(user=user, state=state, listening=listening))
-    with _running([program, "-c", str(config), "-p", str(state)], port, state / "output.log"):
-        yield
+    with running([program, "-c", str(config), "-p", str(state)], port, state / "output.log") as pid:
+        yield pid
 
 
 # One process in the foreground, so that ending it by its id ends its workers too.
@@ -137,14 +143,14 @@ _PUT = """
 @contextlib.contextmanager
 def rclone_s3(program: Path, objects: Path, work: Path) -> Iterator[Server]:
     """Serve the folder `objects` (each folder in it is a bucket) with `rclone serve s3`."""
-    (port,) = _free_ports(1)
+    (port,) = free_ports(1)
     access_key, secret_key = _keys()
     command = [str(program), "serve", "s3", "--config", "", "--addr", f"127.0.0.1:{port}"]
     # A directory that is read again in the middle of a run would hash every object again for its ETag.
     command += ["--dir-cache-time", "24h", "--poll-interval", "0", "--read-only", str(objects)]
     server = Server(f"http://127.0.0.1:{port}", access_key, secret_key)
     environ = {"RCLONE_AUTH_KEY": f'"{access_key},{secret_key}"', "HOME": str(work)}
-    with _running(command, port, work / "rclone.log", environ):
+    with running(command, port, work / "rclone.log", environ):
         yield server
 
 
@@ -169,7 +175,8 @@ def _keys() -> tuple[str, str]:
     return secrets.token_hex(10), secrets.token_hex(20)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports that nothing listens at."""
     with contextlib.ExitStack() as stack:
         held = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in held:
@@ -178,14 +185,15 @@ def _free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[str], port: int, log: Path, environ: dict[str, str] | None = None) -> Iterator[None]:
+def running(command: Sequence[str], port: int, log: Path, environ: dict[str, str] | None = None) -> Iterator[int]:
+    """Run a server until the end of the block, which begins when it answers; yields its process id."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, env=environ or {}, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
     try:
         _wait_until_it_answers(process, port, log)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         try:
@@ -202,7 +210,25 @@ def _wait_until_it_answers(process: "subprocess.Popen[bytes]", port: int, log: P
             with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
                 connection.request("GET", "/")
                 connection.getresponse()
-                return  # any answer is one: both servers refuse an unsigned request for the root
+                return  # any answer is one: most servers refuse an unsigned request for the root
         except (OSError, http.client.HTTPException):
             time.sleep(0.05)
     raise ServerError(f"{process.args!r} did not come up\n{log.read_text(errors='replace')[-2000:]}")
+
+
+def cpu_seconds(pids: Sequence[int]) -> float | None:
+    """CPU time, user and system, of processes and their children so far; None where that is not told."""
+    if not pids:
+        return None
+    try:
+        return sum(map(_cpu_ticks, pids)) / os.sysconf("SC_CLK_TCK")
+    except OSError:
+        return None
+
+
+def _cpu_ticks(pid: int) -> int:
+    process = Path("/proc", str(pid))
+    # Behind the name, which may hold blanks and brackets: user and system time are the twelfth and thirteenth.
+    told = (process / "stat").read_text().rpartition(")")[2].split()
+    children = (process / "task" / str(pid) / "children").read_text().split()
+    return int(told[11]) + int(told[12]) + sum(_cpu_ticks(int(child)) for child in children)

@@ -2,13 +2,13 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench import data, measure, peers, servers
+from bench import clouds, data, measure, peers, servers
 from bench.peers import Job, Peer, Programs
 from bench.places import Bucket, Directory, Place
-from bench.scenarios import Direction, MiB, Scenario, Service
+from bench.scenarios import S3_SERVICES, Direction, MiB, Scenario, Service
 from bench.servers import Server
 
 # A warm-up that takes longer than this, and this many times as long as the fastest one, counts and is the only run:
@@ -20,7 +20,9 @@ BEHIND = 1.2
 
 def source(work: Path, scenario: Scenario) -> Path:
     """The directory of a scenario's source: below a server's root, or a client's own."""
-    if scenario.direction is Direction.DOWNLOAD:
+    if scenario.service is Service.HUB:
+        return work / "hub" / servers.BUCKET / scenario.folder
+    if scenario.direction is Direction.DOWNLOAD and scenario.service in S3_SERVICES:
         return work / "objects" / servers.BUCKET / scenario.folder
     return work / "source" / scenario.folder
 
@@ -40,7 +42,7 @@ class Session:
     """Everything that stands ready while scenarios run."""
 
     def __init__(
-        self, work: Path, programs: Programs, datasets: dict[str, data.Dataset], say: Callable[[str], None]
+        self, work: Path, programs: Programs, datasets: dict[Path, data.Dataset], say: Callable[[str], None]
     ) -> None:
         self._work, self._programs, self._datasets, self._say = work, programs, datasets, say
         self._objects = work / "objects"
@@ -49,7 +51,7 @@ class Session:
         self._home.mkdir()
 
     @contextlib.contextmanager
-    def serving(self, service: Service) -> Iterator[Server]:
+    def serving(self, service: Service, scenarios: Sequence[Scenario]) -> Iterator[Server]:
         """Start a server and end it: while another one is measured, it is not to take its turns on the processor."""
         with contextlib.ExitStack() as stack:
             if service in {Service.NGINX, Service.NGINX_TLS}:
@@ -61,6 +63,17 @@ class Session:
                 yield server
             elif service is Service.NGINX_PUT:
                 yield stack.enter_context(servers.nginx_put(self._target, self._work))
+            elif service is Service.HUB:
+                (scenario,) = scenarios
+                folder = source(self._work, scenario)
+                name, storage = f"{servers.BUCKET}/{scenario.folder}", self._work / "hub"
+                yield stack.enter_context(clouds.hub(name, storage, self._datasets[folder], self._work))
+            elif service in {Service.GCS, Service.AZURE}:
+                start = clouds.gcs if service is Service.GCS else clouds.azure
+                server = stack.enter_context(start(self._work))
+                for scenario in scenarios:
+                    self._bucket(server, scenario.folder).fill(source(self._work, scenario))
+                yield server
             else:
                 server = stack.enter_context(servers.seaweedfs(self._work))
                 self._bucket(server, "").make()
@@ -93,7 +106,7 @@ class Session:
             data.WrongBytesError: a peer ended well and left other bytes than the source's.
         """
         path, place = self._ends(scenario, server)
-        job = Job(scenario.key, scenario.is_prefix, path)
+        job = Job(scenario.key, scenario.is_prefix, path, scenario.service.scheme)
         runs = [
             Run(peer, variant, command(self._programs, job))
             for peer in chosen
@@ -117,11 +130,15 @@ class Session:
         return runs
 
     def _once(self, scenario: Scenario, server: Server, place: Place, run: Run, *, verify: bool) -> measure.Sample:
-        dataset = self._datasets[scenario.folder]
+        dataset = self._datasets[source(self._work, scenario)]
         place.empty()
         self._touch_memory(dataset.total)
         try:
+            before = servers.cpu_seconds(server.pids)
             sample = measure.run(run.command, peers.environ(run.peer, server, self._home), self._home)
+            after = servers.cpu_seconds(server.pids)
+            if before is not None and after is not None:
+                sample = replace(sample, server_cpu_s=after - before)
             place.check(dataset, every_byte=verify)
         except (measure.CommandError, data.WrongBytesError) as error:
             error.add_note(f"in scenario {scenario.letter}, {run.peer.name} ({run.variant})")

@@ -34,6 +34,7 @@ class Row:
     cpu_per_gb: Figure
     cpu_per_object_ms: Figure
     peak_rss: Figure
+    server_cpu_per_gb: Figure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +78,14 @@ def cpu_ratio(row: Row, to: Row) -> float:
 
 def _row(run: Run, unit: Unit, total_bytes: int, objects: int) -> Row:
     def figure(value: Callable[[Sample], float]) -> Figure:
-        found = [value(sample) for sample in run.samples]
-        return Figure(statistics.median(found), min(found), max(found))
+        return _figure([value(sample) for sample in run.samples])
 
     speeds: dict[Unit, Callable[[Sample], float]] = {
         Unit.MEGABYTES: lambda sample: total_bytes / 1e6 / sample.wall_s,
         Unit.OBJECTS: lambda sample: objects / sample.wall_s,
         Unit.MILLISECONDS: lambda sample: sample.wall_s * 1e3,
     }
+    served = [sample.server_cpu_s for sample in run.samples if sample.server_cpu_s is not None]
     return Row(
         peer=run.peer.name,
         variant=run.variant,
@@ -95,4 +96,9 @@ def _row(run: Run, unit: Unit, total_bytes: int, objects: int) -> Row:
         cpu_per_gb=figure(lambda sample: sample.cpu_s / (total_bytes / 1e9)),
         cpu_per_object_ms=figure(lambda sample: sample.cpu_s * 1e3 / objects),
         peak_rss=figure(lambda sample: sample.peak_rss),
+        server_cpu_per_gb=_figure([seconds / (total_bytes / 1e9) for seconds in served]) if served else None,
     )
+
+
+def _figure(found: Sequence[float]) -> Figure:
+    return Figure(statistics.median(found), min(found), max(found))
