@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from sealift import S3Config
+from tests.services.closing import close
 
 HOST = "127.0.0.1"
 SECRET = "the-secret-of-the-fake"  # it checks no signature, but no error may show this
@@ -155,17 +156,7 @@ class FakeS3:
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()
         await self._stop.wait()
-        # A server that closes forgets the connections that it has accepted and not yet handed over.
-        for listening in server.sockets:
-            self._loop.remove_reader(listening.fileno())
-        for _ in range(10):  # those that were accepted just now get their tasks
-            await asyncio.sleep(0)
-        server.close()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)
+        await close(server, self._tasks)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -35,7 +35,7 @@ NOWHERE = ("--no-sign-request", "--endpoint-url", "http://127.0.0.1:1")
         (["cat", "s3://BUCKET/missing"], exits.NOT_FOUND, "there is no object 'missing'"),
         (["cat", "s3://BUCKET/llama/"], exits.NOT_FOUND, "only objects below 'llama/'"),
         (["cp", "s3://BUCKET/iris.joblib", "s3://BUCKET/iris.joblib"], exits.USAGE, "the same object"),
-        (["cp", "s3://BUCKET/iris.joblib", "gs://BUCKET/"], exits.FAILURE, "gs://"),
+        (["cp", "s3://BUCKET/iris.joblib", "https://127.0.0.1/x"], exits.FAILURE, "https:// can only be read"),
         (["sync", "missing", "s3://BUCKET/"], exits.NOT_FOUND, "missing"),
         (["sync", "s3://BUCKET/llama", "s3://BUCKET/llama/old"], exits.USAGE, "overlap"),
         (["sync", "s3://BUCKET/iris.joblib", "iris"], exits.USAGE, "is an object"),

@@ -20,6 +20,8 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from tests.services.closing import close
+
 HOST = "127.0.0.1"
 _GONE = (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, TimeoutError)
 
@@ -118,12 +120,7 @@ class OddServer:
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()
         await self._stop.wait()
-        server.close()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)
+        await close(server, self._tasks)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
