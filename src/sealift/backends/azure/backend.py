@@ -1,6 +1,5 @@
 """A container as a backend: each verb is a request, sent by the wire, and its reply read."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 
@@ -9,6 +8,7 @@ import anyio
 from ...backend import Reader
 from ...config import AzureConfig
 from ...errors import ModelMissingError, ObjectChanged, UnsupportedOperation
+from ...pages import Page, listed
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...uri import Location
 from ...wire import check_range
@@ -55,35 +55,23 @@ class AzureBackend:
     async def stat(self, key: str) -> ObjectInfo:
         return await self._container.stat(key)
 
-    async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
-        # The next page is on its way while the objects of this one are handed out.
-        coming = asyncio.ensure_future(self._page(prefix, None))
-        try:
-            while True:
-                found, marker = await coming
-                if marker is not None:
-                    coming = asyncio.ensure_future(self._page(prefix, marker))
-                for obj in found:
-                    yield obj
-                if marker is None:
-                    return
-        finally:
-            coming.cancel()
-            await asyncio.gather(coming, return_exceptions=True)
-
-    async def _page(self, prefix: str, marker: str | None) -> tuple[Sequence[ObjectInfo], str | None]:
-        query = {"restype": "container", "comp": "list", "include": "metadata", "maxresults": _PAGE, "prefix": prefix}
-        if marker is not None:
-            query["marker"] = marker
-
-        async def ask() -> tuple[Sequence[ObjectInfo], str | None]:
+    def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
+        async def page(marker: str | None) -> Page:
+            query = {
+                "restype": "container",
+                "comp": "list",
+                "include": "metadata",
+                "maxresults": _PAGE,
+                "prefix": prefix,
+            }
+            if marker is not None:
+                query["marker"] = marker
             reply = await self._container.ask("GET", None, query=query)
             if reply.status != 200:
                 raise self._container.error(reply, None)
             return replies.page(reply.body)
 
-        # Only the backend knows where a page begins, so it asks for the one retry loop itself.
-        return await self._container.resources.retry(ask)
+        return listed(page, self._container.resources.retry)
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
         whole = start == 0 and len(into) == obj.size

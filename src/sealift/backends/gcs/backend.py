@@ -1,11 +1,11 @@
 """A bucket as a backend: each verb is a request, sent by the wire, and its reply read."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Hashable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 from ...backend import Reader
 from ...errors import ObjectChanged, StorageError, UnsupportedOperation
+from ...pages import Page, listed
 from ...types import Capabilities, Head, ObjectInfo
 from ...uri import Location
 from ...wire import Response, check_range
@@ -41,36 +41,20 @@ class GCSBackend:
         return await self._bucket.stat(key)
 
     async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
-        # The next page is on its way while the objects of this one are handed out.
-        coming = asyncio.ensure_future(self._page(prefix, None))
-        try:
-            while True:
-                found, token = await coming
-                if token is not None:
-                    coming = asyncio.ensure_future(self._page(prefix, token))
-                for obj in found:
-                    # Parts on their way to be joined are nobody's objects, unless asked for.
-                    if not obj.key.startswith(PARTS) or prefix.startswith(PARTS):
-                        yield obj
-                if token is None:
-                    return
-        finally:
-            coming.cancel()
-            await asyncio.gather(coming, return_exceptions=True)
-
-    async def _page(self, prefix: str, token: str | None) -> tuple[Sequence[ObjectInfo], str | None]:
-        query = {"prefix": prefix, "maxResults": "1000", "fields": f"nextPageToken,items({replies.FIELDS})"}
-        if token is not None:
-            query["pageToken"] = token
-
-        async def ask() -> tuple[Sequence[ObjectInfo], str | None]:
+        async def page(token: str | None) -> Page:
+            query = {"prefix": prefix, "maxResults": "1000", "fields": f"nextPageToken,items({replies.FIELDS})"}
+            if token is not None:
+                query["pageToken"] = token
             reply = await self._bucket.ask("GET", self._bucket.path(), query)
             if reply.status != 200:
                 raise self._bucket.error(reply, None)
             return replies.page(reply)
 
-        # Only the backend knows where a page begins, so it asks for the one retry loop itself.
-        return await self._bucket.resources.retry(ask)
+        async with aclosing(listed(page, self._bucket.resources.retry)) as objects:
+            async for obj in objects:
+                # Parts on their way to be joined are nobody's objects, unless asked for.
+                if not obj.key.startswith(PARTS) or prefix.startswith(PARTS):
+                    yield obj
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
         whole = start == 0 and len(into) == obj.size

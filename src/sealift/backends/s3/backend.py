@@ -1,11 +1,11 @@
 """A bucket as a backend: each verb is a signed request, sent by the wire, and its reply read."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Hashable, Sequence
 from contextlib import asynccontextmanager
 
 from ...backend import Reader
 from ...errors import ObjectChanged, UnsupportedOperation
+from ...pages import Page, listed
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...uri import Location
 from ...wire import check_range
@@ -40,35 +40,17 @@ class S3Backend:
     async def stat(self, key: str) -> ObjectInfo:
         return await self._bucket.stat(key)
 
-    async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
-        # The next page is on its way while the objects of this one are handed out.
-        coming = asyncio.ensure_future(self._page(prefix, None))
-        try:
-            while True:
-                found, token = await coming
-                if token is not None:
-                    coming = asyncio.ensure_future(self._page(prefix, token))
-                for obj in found:
-                    yield obj
-                if token is None:
-                    return
-        finally:
-            coming.cancel()
-            await asyncio.gather(coming, return_exceptions=True)
-
-    async def _page(self, prefix: str, token: str | None) -> tuple[Sequence[ObjectInfo], str | None]:
-        parameters = {"list-type": "2", "encoding-type": "url", "prefix": prefix}
-        if token is not None:
-            parameters["continuation-token"] = token
-
-        async def ask() -> tuple[Sequence[ObjectInfo], str | None]:
+    def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
+        async def page(token: str | None) -> Page:
+            parameters = {"list-type": "2", "encoding-type": "url", "prefix": prefix}
+            if token is not None:
+                parameters["continuation-token"] = token
             reply = await self._bucket.ask("GET", None, query=parameters)
             if reply.status != 200:
                 raise self._bucket.error(reply, None)
             return replies.page(reply.body)
 
-        # Only the backend knows where a page begins, so it asks for the one retry loop itself.
-        return await self._bucket.resources.retry(ask)
+        return listed(page, self._bucket.resources.retry)
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
         whole = start == 0 and len(into) == obj.size
