@@ -1,11 +1,15 @@
 """What all tests share: both event loops, and a watch on blocking calls in them."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
 from tests.services.fixtures import *  # noqa: F403 - the servers' fixtures
+
+# A shell that runs the tests in the background ignores SIGINT, and so would the processes that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LOOPS = {"asyncio": {"use_uvloop": False}, "uvloop": {"use_uvloop": True}}
 
