@@ -8,7 +8,7 @@ one bucket, container, repository or directory, and its keys are relative to tha
     list ─▶ ObjectInfo ─▶ open_read  (once, in order: no length, no ranges) ─▶ open_upload ─▶ write_part … complete
 """
 
-from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -26,15 +26,13 @@ class Reader(Protocol):
 
 
 class Upload(Protocol):
-    """An object on its way: nobody sees it before `complete`."""
+    """An object on its way: nobody sees it before `complete`.
 
-    @property
-    def token(self) -> str:
-        """Reopens this upload in another process; "" where that cannot be done."""
+    To be derived from: where an upload ends with its process, `recall` and `suspend` are as they are here.
+    """
 
-    @property
-    def landed(self) -> Mapping[int, Receipt]:
-        """What a resumed upload already has, by the part's index."""
+    token: str
+    """Reopens this upload in another process; "" where that cannot be done."""
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
         """Store one part; it replaces an earlier one of the same index.
@@ -56,6 +54,14 @@ class Upload(Protocol):
 
     async def abort(self) -> None:
         """Remove what was stored. May be called at any time and more than once."""
+
+    async def recall(self, part: Part, into: memoryview) -> bool:  # noqa: ARG002 - of those that can
+        """Fill `into` with a part that an earlier process has stored here, if there is one and it is undamaged."""
+        return False
+
+    async def suspend(self) -> None:
+        """End without completion; what a later process can `recall` stays, where that costs nothing."""
+        await self.abort()
 
 
 class Backend(Protocol):

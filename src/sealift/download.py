@@ -3,8 +3,8 @@
 import os
 import secrets
 import shutil
-from collections.abc import AsyncGenerator, Generator, Iterable
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing, asynccontextmanager
 
 import anyio
 
@@ -13,8 +13,10 @@ from .backend import Backend
 from .backends.local import LocalBackend, make_directories
 from .engine import Job, Transfer, one
 from .errors import InvalidConfig, LocalIOError
+from .journal import Journal
 from .resolve import Prefix, resolve
 from .resources import Resources
+from .resume_download import is_there, journal_of
 from .selection import Options, Selection
 from .types import ObjectInfo
 from .uri import Location
@@ -34,10 +36,10 @@ async def download(resources: Resources, source: Backend, location: Location, de
         raise InvalidConfig(f"the destination {dest!r} holds a NUL character")
     found = await resolve(source, location.key, resources.retry)
     if options.unpack:
-        return await _unpacked(resources, source, found, dest, options)
+        return await _unpacked(resources, source, location, found, dest, options)
     if isinstance(found, Prefix):
         async with aclosing(found.objects):
-            return await _directory(resources, source, _Files(found, options), dest, options)
+            return await _directory(resources, source, location, _Files(found, options), dest, options)
     called = location.name if found.name is None else found.name
     options.let_object(location.key, called)
     into = dest.endswith("/") or await resources.disk.run(lambda: os.path.isdir(dest))
@@ -45,39 +47,63 @@ async def download(resources: Resources, source: Backend, location: Location, de
         raise InvalidConfig("the URL does not say what the file is called", hint="give the file itself as destination")
     path = os.path.join(dest, paths.relative(called)) if into else dest
     directory, name = os.path.split(os.path.abspath(path))  # noqa: ASYNC240 - needs no disk
-    target = LocalBackend(directory, resources.disk)
-    job = Job(source, target, resources, options.on_event, dry_run=options.dry_run)
-    try:
-        await job.run(one(Transfer(found, name)))
-    finally:
-        with anyio.CancelScope(shield=True):
-            await target.aclose()
+    if options.dry_run:
+        await _only_told(resources, source, one(Transfer(found, name)), options)
+        return path
+    state = os.path.join(directory, paths.STATE_DIRECTORY)
+    async with journal_of(resources, state, location, directory, name, many=False) as (journal, _):
+        target = LocalBackend(directory, resources.disk, journal=journal)
+        await _bring(resources, source, target, journal, one(Transfer(found, name)), options)
     return path
 
 
-async def _directory(resources: Resources, source: Backend, files: "_Files", dest: str, options: Options) -> str:
+async def _bring(
+    resources: Resources,
+    source: Backend,
+    target: LocalBackend,
+    journal: Journal,
+    transfers: AsyncGenerator[Transfer],
+    options: Options,
+) -> None:
+    """Move what an earlier process has not finished."""
+
+    async def missing() -> AsyncGenerator[Transfer]:
+        async with aclosing(transfers):
+            async for transfer in transfers:
+                if not await is_there(resources, target, journal, transfer.obj, transfer.key, options.on_event):
+                    yield transfer
+
+    await Job(source, target, resources, options.on_event).run(missing())
+
+
+async def _only_told(
+    resources: Resources, source: Backend, transfers: AsyncGenerator[Transfer], options: Options
+) -> None:
+    await Job(source, LocalBackend("/", resources.disk), resources, options.on_event, dry_run=True).run(transfers)
+
+
+async def _directory(
+    resources: Resources, source: Backend, location: Location, files: "_Files", dest: str, options: Options
+) -> str:
     final, there, state = await _places(resources, dest, f"{files.prefix!r} names many objects")
-    # What does not exist yet appears as a whole, since users test with os.path.exists.
-    root = final if there else os.path.join(state, f"{secrets.token_hex(8)}.tree")
-    target = LocalBackend(root, resources.disk, state=state, staged=root != final)
-    try:
-        await Job(source, target, resources, options.on_event, dry_run=options.dry_run).run(files.transfers())
+    if options.dry_run:
+        await _only_told(resources, source, files.transfers(), options)
         files.check()
-        if not options.dry_run:
-            await target.run(lambda: _finish(root, files.directories, final))
-    except BaseException:
-        if root != final:
-            with anyio.CancelScope(shield=True):
-                await resources.disk.run(lambda: shutil.rmtree(root, ignore_errors=True))
-        raise
-    finally:
-        with anyio.CancelScope(shield=True):
-            await target.aclose()
+        return dest
+    # What does not exist yet appears as a whole, since users test with os.path.exists.
+    async with (
+        journal_of(resources, state, location, final, many=True) as (journal, ours),
+        _tree(resources, final if there else journal.tree, ours=there or ours) as root,
+    ):
+        target = LocalBackend(root, resources.disk, state=state, staged=not there, journal=journal)
+        await _bring(resources, source, target, journal, files.transfers(), options)
+        files.check()
+        await target.run(lambda: _finish(root, files.directories, final))
     return dest
 
 
 async def _unpacked(
-    resources: Resources, source: Backend, found: ObjectInfo | Prefix, dest: str, options: Options
+    resources: Resources, source: Backend, location: Location, found: ObjectInfo | Prefix, dest: str, options: Options
 ) -> str:
     """Bring an archive into the dot directory, and what is in it to the destination."""
     if isinstance(found, Prefix):
@@ -86,19 +112,37 @@ async def _unpacked(
             f"{found.key!r} is no archive but a prefix of many objects", hint="name the object to unpack"
         )
     final, _, state = await _places(resources, dest, "an archive holds many files")
-    work = os.path.join(state, f"{secrets.token_hex(8)}.unpack")
-    packed, root = os.path.join(work, "archive"), os.path.join(work, "tree")
-    target = LocalBackend(work, resources.disk)
-    steps = archive.unpack(packed, root, options.patterns.let)
-    try:
-        await Job(source, target, resources, options.on_event).run(one(Transfer(found, "archive")))
-        while await target.run(lambda: next(steps, None)) is not None:
-            pass  # a call that is cancelled ends after a step
+    async with (
+        journal_of(resources, state, location, final, "unpack", many=True) as (journal, ours),
+        _tree(resources, journal.tree, ours=ours) as work,
+    ):
+        target = LocalBackend(work, resources.disk, state=state, journal=journal)
+        await _bring(resources, source, target, journal, one(Transfer(found, "archive")), options)
+        root = os.path.join(work, "tree")
+        await target.run(lambda: shutil.rmtree(root, ignore_errors=True))  # of an earlier attempt
+        steps = archive.unpack(os.path.join(work, "archive"), root, options.patterns.let)
+        try:
+            while await target.run(lambda: next(steps, None)) is not None:
+                pass  # a call that is cancelled ends after a step
+        finally:
+            with anyio.CancelScope(shield=True):
+                await resources.disk.run(steps.close)
         await target.run(lambda: _finish(root, (), final))
+    return dest
+
+
+@asynccontextmanager
+async def _tree(resources: Resources, path: str, *, ours: bool) -> AsyncGenerator[str]:
+    """Where a directory grows: the path, or, if that is another process's, a directory that does not stay."""
+    if ours:
+        yield path
+        return
+    path = f"{path}-{secrets.token_hex(8)}"
+    try:
+        yield path
     finally:
         with anyio.CancelScope(shield=True):
-            await resources.disk.run(lambda: _clear(steps, work, state))
-    return dest
+            await resources.disk.run(lambda: shutil.rmtree(path, ignore_errors=True))
 
 
 async def _places(resources: Resources, dest: str, because: str) -> tuple[str, bool, str]:
@@ -109,14 +153,6 @@ async def _places(resources: Resources, dest: str, because: str) -> tuple[str, b
         raise LocalIOError(f"{dest} is a file, but {because}", hint="choose a directory")
     there = bool(kind)
     return final, there, os.path.join(final if there else os.path.dirname(final), paths.STATE_DIRECTORY)
-
-
-def _clear(steps: Generator[int], work: str, state: str) -> None:
-    """Blocking: leave nothing of an archive."""
-    steps.close()
-    shutil.rmtree(work, ignore_errors=True)
-    with suppress(OSError):  # others use it, or it was never made
-        os.rmdir(state)
 
 
 class _Files:

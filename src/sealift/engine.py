@@ -20,7 +20,7 @@ from anyio.abc import TaskGroup
 
 from . import checksum, paths, plan
 from .backend import Backend, Reader, Upload
-from .errors import IntegrityError, StorageError, TransportError
+from .errors import IntegrityError, ObjectChanged, StorageError, TransportError
 from .resources import Resources
 from .types import Event, EventKind, ObjectInfo, OnEvent, Part, Receipt
 
@@ -126,7 +126,7 @@ class Job:
                 with anyio.move_on_after(_ABORT_DEADLINE, shield=True):
                     for upload in list(self._open.values()):
                         with suppress(StorageError):  # the failure that led here is the one to tell
-                            await upload.abort()
+                            await upload.suspend()
 
     async def _feed(self, transfers: AsyncGenerator[Transfer], group: TaskGroup) -> None:
         async with aclosing(transfers):
@@ -176,6 +176,8 @@ class Job:
         told_less = obj.version is None or (in_parts and self._source.capabilities.checksums and not obj.checksums)
         if transfer.listed and told_less:
             obj = await self._retry(transfer, lambda: self._source.stat(obj.key))
+            if transfer.obj.version not in {None, obj.version}:
+                raise ObjectChanged(f"{obj.key!r} was replaced after it had been listed")
             length = self._part_size(obj)
             transfer = Transfer(obj, transfer.key)
         if not obj.ranged or (obj.version is None and length is not None and (obj.size or 0) > length):
@@ -211,17 +213,21 @@ class Job:
         async with nullcontext() if in_order is None else in_order.lending.turn(part.index):
             buffer = await memory.borrow(part.size, self)
         try:
-            await self._retry(transfer, lambda: self._source.read_range(transfer.obj, part.start, buffer))
+            recalled = await upload.recall(part, buffer)
+            if not recalled:
+                await self._retry(transfer, lambda: self._source.read_range(transfer.obj, part.start, buffer))
             if assembly.algorithm is not None and in_order is None:
                 assembly.digests[part.index] = checksum.digest(assembly.algorithm, buffer)
-            receipt = await self._retry(transfer, lambda: upload.write_part(part, buffer))
+            receipt = Receipt(part)
+            if not recalled:
+                receipt = await self._retry(transfer, lambda: upload.write_part(part, buffer))
             if in_order is not None:
                 async with in_order.taking.turn(part.index):
                     await self._resources.disk.run(lambda: in_order.update(buffer))
         finally:
             memory.give_back(buffer)
         assembly.receipts[part.index] = receipt
-        self._emit("progress", transfer, part.size)
+        self._emit("resumed" if recalled else "progress", transfer, part.size)
         if len(assembly.receipts) == len(assembly.parts):
             await self._publish(assembly, upload)
 
@@ -254,6 +260,7 @@ class Job:
                 digests = [(assembly.digests[part.index], part.size) for part in assembly.parts]
                 whole = checksum.combine(algorithm, digests)
             if whole != transfer.obj.checksums[algorithm]:
+                await upload.abort()  # nobody shall go on with these bytes
                 raise IntegrityError(f"the bytes of {transfer.obj.key!r} do not have its {algorithm} checksum")
         receipts = [assembly.receipts[part.index] for part in assembly.parts]
         stored = await self._complete(transfer, upload, receipts)

@@ -27,6 +27,11 @@ def all_in(directory: Path | str) -> set[str]:
     return {str(path.relative_to(root)) for path in root.rglob("*")}
 
 
+def visible_in(directory: Path | str) -> set[str]:
+    """As `all_in`, without what a stopped download leaves in the dot directory for the next one to go on with."""
+    return {path for path in all_in(directory) if ".sealift" not in path.split("/")}
+
+
 def texts_of(error: BaseException) -> Iterator[str]:
     """All that a program could print of an error, of what it came from, and of its attributes."""
     yield "".join(traceback.format_exception(error))

@@ -123,6 +123,11 @@ class FakeS3:
         return f"{'https' if self._tls else 'http'}://{HOST}:{self.port}"
 
     @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._tasks)
+
+    @property
     def config(self) -> S3Config:
         return S3Config("AKIAFAKE", SECRET, endpoint_url=self.endpoint)
 

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from sealift.backend import Reader
+from sealift.backend import Reader, Upload
 from sealift.backends.memory import MemoryBackend
 from sealift.errors import StorageError, TransportError
 from sealift.types import Capabilities, Head, ObjectInfo, Part, Receipt
@@ -82,7 +82,7 @@ class Watched(MemoryBackend):
         return await super().copy(src, obj, key)
 
 
-class WatchedUpload:
+class WatchedUpload(Upload):
     """An upload that remembers how it ended.
 
     Attributes:
@@ -93,7 +93,6 @@ class WatchedUpload:
     token = ""
 
     def __init__(self, backend: Watched, key: str, upload: Any) -> None:
-        self.landed: dict[int, Receipt] = {}
         self.state = "open"
         self.parts: list[Part] = []
         self._backend = backend

@@ -35,7 +35,8 @@ def content(path):
     return Path(path).read_bytes()
 
 def everything():
-    return sorted(str(path.relative_to(HERE)) for path in HERE.rglob("*"))
+    found = sorted(str(path.relative_to(HERE)) for path in HERE.rglob("*"))
+    return [path for path in found if ".sealift" not in path.split("/")]
 
 """
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from .. import checksum
-from ..backend import Reader
+from ..backend import Reader, Upload
 from ..errors import ModelMissingError, ObjectChanged
 from ..types import Capabilities, Head, ObjectInfo, Part, Receipt
 from ..uri import Location
@@ -110,14 +110,13 @@ class _MemoryReader:
         return size
 
 
-class _MemoryUpload:
+class _MemoryUpload(Upload):
     token = ""
 
     def __init__(self, backend: MemoryBackend, key: str) -> None:
         self._backend = backend
         self._key = key
         self._parts: dict[int, bytes] = {}
-        self.landed: Mapping[int, Receipt] = {}
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
         self._parts[part.index] = bytes(data)

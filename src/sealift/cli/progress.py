@@ -31,7 +31,8 @@ class Tally:
         listed: Objects found so far.
         finished: Objects that are complete.
         total: Bytes of the objects found so far.
-        done: Bytes stored so far.
+        done: Bytes that are in their place.
+        resumed: Those of them that an earlier transfer had stored.
         retries: Requests sent again.
         removed: Objects that are gone.
     """
@@ -40,6 +41,7 @@ class Tally:
     finished: int = 0
     total: int = 0
     done: int = 0
+    resumed: int = 0
     retries: int = 0
     removed: int = 0
 
@@ -52,6 +54,9 @@ class Tally:
             case "progress":
                 self.done += event.size
                 self.total = max(self.total, self.done)  # an object's size may not be known before its end
+            case "resumed":
+                self.done += event.size
+                self.resumed += event.size
             case "object":
                 self.finished += 1
             case "retry":
@@ -59,12 +64,19 @@ class Tally:
             case "deleted":
                 self.removed += 1
 
+    @property
+    def moved(self) -> int:
+        """Bytes stored so far."""
+        return self.done - self.resumed
+
     def describe(self, rate: float) -> str:
         """All of it in words."""
         if not self.listed:
             return f"{count(self.removed, 'object')} removed" if self.removed else "looking for objects"
         words = [f"{size(self.done)} of {size(self.total)}", f"{size(rate)}/s"]
         words.append(f"{self.finished:,} of {count(self.listed, 'object')}")
+        if self.resumed:
+            words.append(f"{size(self.resumed)} resumed")
         if self.retries:
             words.append(f"{self.retries:,} retried")
         if self.removed:
@@ -85,11 +97,11 @@ class Bar:
     def show(self) -> None:
         """Draw it."""
         tally, now = self._tally, time.monotonic()
-        self._samples.append((now, tally.done))
+        self._samples.append((now, tally.moved))
         while now - self._samples[0][0] > _RATE_OVER and len(self._samples) > 2:
             self._samples.popleft()
         since, before = self._samples[0]
-        rate = (tally.done - before) / max(now - since, 1e-3)
+        rate = (tally.moved - before) / max(now - since, 1e-3)
         share = tally.done / tally.total if tally.total else 0.0
         filled = int(share * _BAR_WIDTH)
         text = tally.describe(rate)
@@ -118,8 +130,8 @@ class Lines:
 
     def show(self) -> None:
         """Print where the transfer stands, and its rate since the last line."""
-        rate = (self._tally.done - self._before) / self.every
-        self._before = self._tally.done
+        rate = (self._tally.moved - self._before) / self.every
+        self._before = self._tally.moved
         self.say(self._tally.describe(rate))
 
     def say(self, line: str) -> None:

@@ -106,7 +106,9 @@ class Telling:
         seconds = time.monotonic() - self._start
         text = f"{'would copy' if dry else 'copied'} {count(number, 'object')}, {size(amount)}"
         if not dry:
-            text += f" in {seconds:.2f} s, {size(amount / seconds)}/s"
+            text += f" in {seconds:.2f} s, {size(tally.moved / seconds)}/s"
+            if tally.resumed:
+                text += f"; {size(tally.resumed)} of it were there already"
         if kept is not None:
             text += f"; {'would keep' if dry else 'kept'} {kept:,}, {'remove' if dry else 'removed'} {tally.removed:,}"
             facts |= {"kept": kept, "removed": tally.removed}

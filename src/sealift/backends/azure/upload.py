@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 
 from ... import checksum
+from ...backend import Upload
 from ...errors import ServiceError
 from ...types import ObjectInfo, Part, Receipt
 from ...wire import Response
@@ -17,7 +18,6 @@ from .container import Container, Headers
 
 __all__ = ["AzureUpload", "checksum_of", "stored"]
 
-_NOTHING: Mapping[int, Receipt] = {}
 _CRC = "crc64nvme"
 
 
@@ -43,7 +43,7 @@ def stored(container: Container, reply: Response, key: str, size: int, digests: 
     return ObjectInfo(key, size, tag, etag=tag, checksums=digests)
 
 
-class AzureUpload:
+class AzureUpload(Upload):
     """Blocks of an object, which are nobody's until a list names them.
 
     The service knows neither a beginning nor an abort of an upload: blocks that no list has named are dropped with the
@@ -57,7 +57,6 @@ class AzureUpload:
     token = ""
 
     def __init__(self, container: Container, key: str) -> None:
-        self.landed = _NOTHING
         self._container = container
         self._key = key
         self._name = secrets.token_bytes(12)

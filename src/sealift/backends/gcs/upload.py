@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 
 from ... import checksum
+from ...backend import Upload
 from ...errors import AccessDenied, IntegrityError, ServiceError
 from ...types import ObjectInfo, Part, Receipt
 from . import replies
@@ -31,7 +32,6 @@ _BYTES = "application/octet-stream"
 _MOST_SOURCES = 32
 # Seconds after which a request that was cut off has been served or dropped.
 _SETTLED = 0.5
-_NOTHING: Mapping[int, Receipt] = {}
 
 
 async def put(bucket: Bucket, key: str, data: memoryview) -> ObjectInfo:
@@ -67,7 +67,7 @@ def stored(resource: Mapping[str, Any], key: str, size: int | None, crc: str | N
     return replace(info, key=key, checksums={"crc32c": crc} if crc is not None and told is not None else {})
 
 
-class GCSUpload:
+class GCSUpload(Upload):
     """Parts that are objects of their own until they are joined.
 
     Args:
@@ -78,7 +78,6 @@ class GCSUpload:
     def __init__(self, bucket: Bucket, key: str) -> None:
         bucket.path(key)
         self.token = ""
-        self.landed = _NOTHING
         self._bucket = bucket
         self._key = key
         self._prefix = f"{PARTS}{secrets.token_hex(16)}"

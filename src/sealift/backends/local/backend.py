@@ -7,12 +7,14 @@ from typing import TypeVar
 
 import anyio
 
+from ... import checksum
 from ...backend import Reader
 from ...disk import Disk
 from ...errors import ModelMissingError, ObjectChanged
+from ...journal import Claim, Journal
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...uri import Location
-from .files import as_storage_error, check_version, info, remove_all, scan, stat_file
+from .files import as_storage_error, check_version, info, read_into, remove_all, scan, stat_file
 from .place import Place
 from .upload import LocalUpload
 
@@ -32,14 +34,23 @@ class LocalBackend:
         disk: Threads for the blocking work.
         state: Directory for temporary files, on the same file system. None: `.sealift` in `root`.
         staged: Nobody looks at `root` before the caller publishes it as a whole: a file may be written in its place.
+        journal: Where to note what has landed.
     """
 
-    def __init__(self, root: str, disk: Disk, *, state: str | None = None, staged: bool = False) -> None:
+    def __init__(
+        self,
+        root: str,
+        disk: Disk,
+        *,
+        state: str | None = None,
+        staged: bool = False,
+        journal: Journal | None = None,
+    ) -> None:
         self.capabilities = Capabilities(server_copy=True, max_part=1 << 62, max_parts=100_000)
         self.location = Location("file", "/", root.strip("/"))
         self.service: Hashable = "file"
         self._disk = disk
-        self._place = Place(root, state, staged=staged)
+        self._place = Place(root, state, staged=staged, journal=journal)
 
     def path(self, key: str) -> str:
         """Where a key's file is.
@@ -91,12 +102,8 @@ class LocalBackend:
             descriptor = os.open(path, os.O_RDONLY)
             try:
                 check_version(obj, os.fstat(descriptor))
-                done = 0
-                while done < len(into):
-                    count = os.preadv(descriptor, [into[done:]], start + done)
-                    if count == 0:
-                        raise ObjectChanged(f"{path} became shorter while it was read")
-                    done += count
+                if not read_into(descriptor, start, into):
+                    raise ObjectChanged(f"{path} became shorter while it was read")
                 check_version(obj, os.fstat(descriptor))
             finally:
                 os.close(descriptor)
@@ -108,6 +115,28 @@ class LocalBackend:
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
         yield _LocalReader(self, obj)
 
+    async def holds(self, key: str, claim: Claim, into: memoryview) -> bool:
+        """Whether the file of a key has these bytes, as its journal says.
+
+        Args:
+            key: Of the file.
+            claim: What the journal says.
+            into: As many bytes as that; what is in the file gets there.
+        """
+        path = self._place.path(key)
+
+        def read() -> bool:
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            except FileNotFoundError:
+                return False
+            try:
+                return read_into(descriptor, claim.start, into) and checksum.digest("crc32c", into) == claim.crc32c
+            finally:
+                os.close(descriptor)
+
+        return await self.run(read)
+
     async def put(self, key: str, data: memoryview) -> ObjectInfo:
         upload = LocalUpload(self._place, self.run, key, len(data))
 
@@ -115,7 +144,10 @@ class LocalBackend:
             try:
                 upload.create(temporary=not self._place.staged)
                 upload.write(0, data)
-                return upload.publish()
+                status = upload.publish()
+                if self._place.journal is not None and self._place.journal.many:
+                    upload.note(0, data)
+                return status
             except BaseException:
                 upload.remove()
                 raise

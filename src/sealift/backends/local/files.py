@@ -18,6 +18,7 @@ __all__ = [
     "copy_range",
     "info",
     "make_directories",
+    "read_into",
     "remove_all",
     "scan",
     "stat_file",
@@ -57,6 +58,17 @@ def scan(path: str, seen: set[tuple[int, int]]) -> tuple[list[tuple[str, os.stat
             elif entry.is_file():
                 files.append((entry.name, entry.stat()))
     return files, directories[::-1]
+
+
+def read_into(descriptor: int, start: int, into: memoryview) -> bool:
+    """Fill `into` with the bytes from `start` on; False: the file ends before."""
+    done = 0
+    while done < len(into):
+        count = os.preadv(descriptor, [into[done:]], start + done)
+        if count == 0:
+            return False
+        done += count
+    return True
 
 
 def remove_all(paths: Iterable[str], top: str) -> None:

@@ -1,15 +1,18 @@
 """A file on its way: in the dot directory until it is whole."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol, TypeVar
 
 import anyio
 
+from ... import checksum
+from ...backend import Upload
 from ...errors import LocalIOError, ObjectChanged
+from ...journal import Claim
 from ...types import KiB, MiB, ObjectInfo, Part, Receipt
-from .files import check_version, copy_range, info
+from .files import check_version, copy_range, info, make_directories, read_into
 from .place import Place
 
 __all__ = ["LocalUpload", "Run"]
@@ -29,13 +32,12 @@ class Run(Protocol):
     async def __call__(self, function: Callable[[], T], /) -> T: ...
 
 
-class LocalUpload:
+class LocalUpload(Upload):
     """A file in the dot directory; its methods without `async` are blocking and run on a disk thread."""
 
     token = ""
 
     def __init__(self, place: Place, run: Run, key: str, size: int | None) -> None:
-        self.landed: Mapping[int, Receipt] = {}
         self._place = place
         self._run = run
         self._key = key
@@ -46,14 +48,15 @@ class LocalUpload:
         self._writing = anyio.Lock()
 
     def create(self, *, temporary: bool = True) -> None:
-        self._temporary, self._descriptor = self._place.create(self._path, temporary=temporary)
+        self._temporary, self._descriptor = self._place.create(self._path, self._key, temporary=temporary)
         if self._size is not None and self._size >= MiB:
             # posix_fallocate would write every block where the file system lacks it, so ask for room and set the size.
             room = os.fstatvfs(self._descriptor)
             free = room.f_bavail * room.f_frsize
-            if free < self._size:
+            needed = self._size - os.fstat(self._descriptor).st_blocks * 512
+            if free < needed:
                 raise LocalIOError(
-                    f"{self._path} needs {self._size} bytes, but its disk has only {free} bytes free",
+                    f"{self._path} needs {needed} bytes, but its disk has only {free} bytes free",
                     hint="free some space or choose another directory",
                 )
             os.ftruncate(self._descriptor, self._size)
@@ -67,6 +70,19 @@ class LocalUpload:
         except OSError as error:
             error.filename = self._path  # the system knows the descriptor only
             raise
+
+    def note(self, start: int, data: memoryview) -> None:
+        """Say in the journal that these bytes have landed."""
+        if self._place.journal is not None and data:
+            crc = checksum.digest("crc32c", data)
+            self._place.journal.add(self._key, Claim(start, len(data), crc))
+
+    def read_back(self, part: Part, into: memoryview) -> bool:
+        journal = self._place.journal
+        claim = None if journal is None else journal.claim(self._key, part.start)
+        if claim is None or claim.length != part.size or not read_into(self._descriptor, part.start, into):
+            return False
+        return checksum.digest("crc32c", into) == claim.crc32c
 
     def copy_from(self, source: str, obj: ObjectInfo, start: int) -> int:
         """Copy the next step of a file, inside the kernel where it can; returns how many bytes."""
@@ -87,31 +103,71 @@ class LocalUpload:
     def publish(self) -> os.stat_result:
         if self._temporary is None:  # called again: it went well before
             return os.stat(self._path)
-        status = os.fstat(self._descriptor)
-        os.close(self._descriptor)
-        self._descriptor = -1
         if self._temporary != self._path:
-            os.replace(self._temporary, self._path)
+            self._rename(self._temporary)
         self._temporary = None
+        status = os.fstat(self._descriptor)
+        self.close()
         return status
 
-    def remove(self) -> None:
+    def _rename(self, temporary: str) -> None:
+        for _ in range(8):
+            try:
+                return os.replace(temporary, self._path)
+            except FileNotFoundError:
+                # Where locks lie, another process may have given the same partial file its name, or moved the tree.
+                make_directories(os.path.dirname(self._path))
+                if not os.path.lexists(temporary):
+                    if _is(self._path, self._descriptor):
+                        return None
+                    temporary = self._place.copy_of(self._descriptor)
+        raise LocalIOError(f"{temporary} vanishes again and again")
+
+    def close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def remove(self) -> None:
+        self.close()
         if self._temporary is not None:
             with suppress(FileNotFoundError):
                 os.unlink(self._temporary)
             self._temporary = None
+            if self._place.journal is not None:
+                self._place.journal.forget(self._key)
+
+    def leave(self) -> None:
+        if self._place.journal is None:
+            self.remove()
+        self.close()
+        self._temporary = None
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
         # One at a time: the kernel lets only one writer into a file, and the others burn CPU while they wait for it.
+        def write() -> None:
+            self.write(part.start, data)
+            self.note(part.start, data)
+
         async with self._writing:
-            await self._run(lambda: self.write(part.start, data))
+            await self._run(write)
         return Receipt(part)
+
+    async def recall(self, part: Part, into: memoryview) -> bool:
+        return self._place.journal is not None and await self._run(lambda: self.read_back(part, into))
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
         return info(self._key, await self._run(self.publish))
 
     async def abort(self) -> None:
         await self._run(self.remove)
+
+    async def suspend(self) -> None:
+        await self._run(self.leave)
+
+
+def _is(path: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree as ET
 
 from ... import checksum
+from ...backend import Upload
 from ...errors import IntegrityError, ModelMissingError
 from ...types import ObjectInfo, Part, Receipt
 from ...wire import Response
@@ -21,7 +22,6 @@ from .bucket import Bucket, Headers
 __all__ = ["S3Upload", "checksum_of", "stored"]
 
 _MD5 = re.compile('"[0-9a-f]{32}"')
-_NOTHING: Mapping[int, Receipt] = {}
 # Amazon says 200; servers that are not only S3 say what HTTP has for it: https://www.rfc-editor.org/rfc/rfc9110#PUT
 _STORED = {200, 201, 204}
 
@@ -52,7 +52,7 @@ def stored(bucket: Bucket, reply: Response, key: str, size: int, digests: Mappin
     return ObjectInfo(key, size, tag, etag=tag, checksums=digests)
 
 
-class S3Upload:
+class S3Upload(Upload):
     """A multipart upload.
 
     Args:
@@ -63,7 +63,6 @@ class S3Upload:
 
     def __init__(self, bucket: Bucket, key: str, token: str) -> None:
         self.token = token
-        self.landed = _NOTHING
         self._bucket = bucket
         self._key = key
         self._published: ObjectInfo | None = None

@@ -1,0 +1,233 @@
+"""Which bytes of which objects have landed, so that a download which was killed goes on where it was.
+
+One file per download, in the dot directory, beside the partial files that it tells of. A line is written after the
+bytes it tells of, and is only a claim: whoever goes on reads the bytes back and compares their CRC. So a torn line, a
+lost page or a file that somebody has changed costs a second fetch and nothing else.
+
+    <object> <start> <length> <CRC32C>      all in hex; a length of 0 takes back what was said of the object before
+
+Everything but `fingerprint` is blocking. A lock keeps two processes from sharing a journal; where locks lie (some
+network file systems) both write the same bytes to the same places.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+__all__ = ["Claim", "Journal", "fingerprint"]
+
+_LINE = re.compile(r"([0-9a-f]{16}) ([0-9a-f]{1,16}) ([0-9a-f]{1,16}) ([0-9a-f]{8})")
+_OWN = re.compile(r"[0-9a-f]{16}(\.journal|\.tree(-[0-9a-f]{16})?|(-[0-9a-f]{16}){2}\.part|-\d+\.part)")
+# Seconds after which what nobody goes on with is removed; as long as a bucket's lifecycle usually gives an upload.
+_KEPT = 7 * 24 * 3600.0
+
+
+def fingerprint(*facts: object) -> str:
+    """A name for what these facts tell apart.
+
+    Example:
+        >>> fingerprint("s3://bucket/key", '"etag"') == fingerprint("s3://bucket/key", '"etag2"')
+        False
+    """
+    text = "\0".join(map(str, facts))
+    return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Some bytes of an object have landed.
+
+    Attributes:
+        start: Of the first, within the object.
+        length: How many.
+        crc32c: Their checksum, in hex.
+    """
+
+    start: int
+    length: int
+    crc32c: str
+
+
+class Journal:
+    """The journal of one download, and the names of all that it keeps in the dot directory.
+
+    Args:
+        directory: The dot directory.
+        name: Of the download: a `fingerprint` of where the objects come from and go to.
+        many: Whether the download goes on after a file is whole, so that this is worth a line.
+
+    Attributes:
+        tree: Where a directory grows that appears as a whole.
+    """
+
+    def __init__(self, directory: str, name: str, *, many: bool) -> None:
+        self.tree = os.path.join(directory, f"{name}.tree")
+        self.many = many
+        self._directory = directory
+        self._name = name
+        self._path = os.path.join(directory, f"{name}.journal")
+        self._beginning = threading.Lock()
+        self._begun = False
+        self._descriptor = -1
+        self._claims: dict[str, dict[int, Claim]] = {}
+        self._objects: dict[str, str] = {}
+        self._partials: dict[str, set[str]] = {}
+
+    def begin(self) -> bool:
+        """Read what an earlier process has noted; may be called again.
+
+        Returns:
+            False: another process is at the same download, so nothing is read, noted or named here.
+
+        Raises:
+            FileNotFoundError: There is no dot directory.
+        """
+        with self._beginning:
+            if not self._begun:
+                self._descriptor = _locked(self._path)
+                self._begun = True
+                if self._descriptor >= 0:
+                    self._read()
+                    _sweep(self._directory)
+            return self._descriptor >= 0
+
+    def _read(self) -> None:
+        line = "\n"
+        with open(self._descriptor, encoding="ascii", errors="replace", newline="\n", closefd=False) as lines:
+            for line in lines:
+                if found := _LINE.fullmatch(line.removesuffix("\n")):
+                    self._note(found[1], Claim(int(found[2], 16), int(found[3], 16), found[4]))
+        if not line.endswith("\n"):  # torn: what comes next shall not be
+            os.write(self._descriptor, b"\n")
+        for entry in os.listdir(self._directory):
+            if entry.startswith(f"{self._name}-"):
+                self._partials.setdefault(entry.split("-")[1], set()).add(entry)
+
+    def _note(self, obj: str, claim: Claim) -> None:
+        if claim.length:
+            self._claims.setdefault(obj, {})[claim.start] = claim
+        else:
+            self._claims.pop(obj, None)
+
+    def expect(self, key: str, obj: str) -> None:
+        """Say which object a key's file is to hold; without it nothing is noted of it.
+
+        Args:
+            key: The file's path below the target directory.
+            obj: A `fingerprint` of the object and its version.
+        """
+        self._objects[key] = obj
+
+    def partial(self, key: str) -> str | None:
+        """Where a key's file grows, beside nothing of an older version.
+
+        Returns:
+            None: It was not said what the file is to hold, or another process is at the same download.
+        """
+        obj = self._objects.get(key)
+        if obj is None or not self.begin():
+            return None
+        path = fingerprint(key)
+        name = f"{self._name}-{path}-{obj}.part"
+        for stale in self._partials.pop(path, set()) - {name}:
+            with suppress(FileNotFoundError):
+                os.unlink(os.path.join(self._directory, stale))
+        return os.path.join(self._directory, name)
+
+    def claim(self, key: str, start: int) -> Claim | None:
+        """What is said of the bytes of a key's file from `start` on."""
+        return self._claims.get(self._objects.get(key, ""), {}).get(start)
+
+    def whole(self, key: str, size: int) -> list[Claim]:
+        """The claims that make up a key's whole file, in order; none if some are missing.
+
+        Args:
+            key: The file's path below the target directory.
+            size: Of the file, in bytes.
+        """
+        claims = self._claims.get(self._objects.get(key, ""), {})
+        found, end = [], 0
+        while end < size and (claim := claims.get(end)) is not None:
+            found.append(claim)
+            end += claim.length
+        return found if end == size else []
+
+    def add(self, key: str, claim: Claim) -> None:
+        """Note that bytes have landed; after they have been written."""
+        if (obj := self._objects.get(key)) is not None and self._descriptor >= 0:
+            self._write(obj, claim)
+
+    def forget(self, key: str) -> None:
+        """Take back what was said of a key's file."""
+        if (obj := self._objects.get(key)) in self._claims:
+            self._write(obj, Claim(0, 0, "00000000"))
+
+    def _write(self, obj: str, claim: Claim) -> None:
+        # One write, so that two processes whose locks lie do not mix their lines.
+        os.write(self._descriptor, f"{obj} {claim.start:x} {claim.length:x} {claim.crc32c}\n".encode())
+        self._note(obj, claim)
+
+    def close(self, *, keep: bool) -> None:
+        """End it.
+
+        Args:
+            keep: Leave everything for a later download that goes on with it, if there is something.
+        """
+        if self._descriptor < 0:
+            return
+        if not (keep and self._claims):
+            shutil.rmtree(self.tree, ignore_errors=True)
+            with suppress(FileNotFoundError):  # another process has removed the directory, where locks lie
+                for entry in os.listdir(self._directory):
+                    if entry.startswith(f"{self._name}-"):
+                        os.unlink(os.path.join(self._directory, entry))
+                os.unlink(self._path)  # before the lock goes: who gets that then must see that it is gone
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+
+def _locked(path: str) -> int:
+    """The descriptor of a journal that is now ours; -1: it is another process's."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return -1
+        except OSError:  # a file system without locks is like one where they lie
+            pass
+        if _is(path, descriptor):
+            return descriptor
+        os.close(descriptor)  # its last owner removed it a moment ago
+
+
+def _is(path: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _sweep(directory: str) -> None:
+    """Remove what downloads have left that nobody went on with."""
+    for entry in _old(directory):
+        with suppress(OSError):  # another process does the same
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+
+
+def _old(directory: str) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if _OWN.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < time.time() - _KEPT:
+                yield entry

@@ -1,0 +1,105 @@
+"""What a download that was killed has left, and going on with it."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+
+from . import checksum
+from .backends.local import LocalBackend, make_directories
+from .errors import AccessDenied, IntegrityError, ObjectChanged, ServiceError, TransportError
+from .journal import Journal, fingerprint
+from .resources import Resources
+from .types import Event, ObjectInfo, OnEvent
+
+__all__ = ["is_there", "journal_of"]
+
+# What may go better the next time.
+_PASSING = (
+    AccessDenied,
+    IntegrityError,
+    ObjectChanged,
+    ServiceError,
+    TransportError,
+    asyncio.CancelledError,
+)
+
+
+@asynccontextmanager
+async def journal_of(
+    resources: Resources, state: str, *download: object, many: bool
+) -> AsyncGenerator[tuple[Journal, bool]]:
+    """The journal of a download.
+
+    In the end all that the download has in the dot directory is removed, and the directory if it is empty; but if the
+    download was cancelled, or failed in a way that may pass, what has landed stays for the next one.
+
+    Args:
+        resources: Of the instance.
+        state: The dot directory.
+        download: What tells it from others: where the objects come from, and where they go.
+        many: Of a prefix, not of one object; the dot directory is made at once.
+
+    Returns:
+        The journal, and whether it is ours: another process may be at the same download.
+    """
+    journal = Journal(state, fingerprint(*download), many=many)
+    disk = LocalBackend("/", resources.disk)
+
+    def begin() -> bool:
+        if not many and not os.path.isdir(state):
+            return True
+        while True:
+            make_directories(state)
+            with suppress(FileNotFoundError):  # others have removed it again, as it was empty
+                return journal.begin()
+
+    def end(*, keep: bool) -> None:
+        journal.close(keep=keep)
+        with suppress(OSError):  # others use it, or it was never made
+            os.rmdir(state)
+
+    keep = False
+    try:
+        yield journal, await disk.run(begin)
+    except _PASSING as error:
+        keep = many or not isinstance(error, ObjectChanged)  # of another version nothing is left to fetch
+        raise
+    finally:
+        with anyio.CancelScope(shield=True):
+            await disk.run(lambda: end(keep=keep))
+
+
+async def is_there(
+    resources: Resources, target: LocalBackend, journal: Journal, obj: ObjectInfo, key: str, on_event: OnEvent | None
+) -> bool:
+    """Tell the journal what a file is to hold, and whether an earlier process has finished it.
+
+    Args:
+        resources: Of the instance.
+        target: The directory.
+        journal: Of the download.
+        obj: What the file is to hold.
+        key: The file's path below the directory.
+        on_event: Told of a file that is there, as if it had been moved.
+    """
+    if obj.version is None or not obj.size:
+        return False
+    journal.expect(key, fingerprint(obj.key, obj.version, obj.size, key))
+    claims = journal.whole(key, obj.size)
+    for claim in claims:
+        buffer = await resources.memory.borrow(claim.length, journal)
+        try:
+            if not await target.holds(key, claim, buffer):
+                return False
+        finally:
+            resources.memory.give_back(buffer)
+    if claims and on_event is not None:
+        # It had been verified before it got its name.
+        verified = checksum.best(obj.checksums, combinable=False) or "size-only"
+        on_event(Event("listed", obj.key, obj.size, target=key))
+        on_event(Event("resumed", obj.key, obj.size, target=key))
+        on_event(Event("object", obj.key, obj.size, verified, target=key))
+    return bool(claims)
