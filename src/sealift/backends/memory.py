@@ -29,6 +29,7 @@ class MemoryBackend:
         self.capabilities = Capabilities(server_copy=True, checksums=("crc64nvme",))
         self.location = Location("memory", name)
         self.service: Hashable = ("memory", id(self))
+        self.address = ""
         self._objects: dict[str, tuple[ObjectInfo, bytes]] = {}
         for key, data in (objects or {}).items():
             self.store(key, data)
@@ -117,7 +118,6 @@ class _MemoryUpload:
         self._backend = backend
         self._key = key
         self._parts: dict[int, bytes] = {}
-        self.landed: Mapping[int, Receipt] = {}
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
         self._parts[part.index] = bytes(data)
