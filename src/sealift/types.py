@@ -158,7 +158,7 @@ class Limits:
             raise InvalidConfig(f"Limits(min_throughput={self.min_throughput!r}) is negative")
 
 
-EventKind = Literal["listed", "progress", "object", "retry", "deleted"]
+EventKind = Literal["listed", "progress", "resumed", "object", "retry", "deleted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +166,9 @@ class Event:
     """Progress of one call, told to its `on_event`.
 
     Attributes:
-        kind: "listed" (an object is to be moved), "progress" (bytes have been stored), "object" (an object is complete
-            and verified), "retry" (a request failed and will be sent again), "deleted" (an object was removed).
+        kind: "listed" (an object is to be moved), "progress" (bytes have been stored), "resumed" (so many bytes of the
+            "progress" told next were stored by an earlier run), "object" (an object is complete and verified), "retry"
+            (a request failed and will be sent again), "deleted" (an object was removed).
         key: The object's key where it comes from; of a deleted one, where it was.
         size: Bytes: of the object for "listed" and "object" (0 where unknown), newly stored ones for "progress"
             (less than 0 where a body that can only be read in order is begun again).
