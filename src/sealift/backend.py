@@ -32,10 +32,12 @@ class Upload(Protocol):
     """
 
     token: str
-    """Reopens this upload in another process; "" where that cannot be done."""
+    """Reopens this upload in another process; "" where that cannot be done. It is kept in a file: no secret."""
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
         """Store one part; it replaces an earlier one of the same index.
+
+        What an earlier process has stored is not sent again, if the service tells that it has these very bytes.
 
         Args:
             part: Index and start of the data within the object.
@@ -79,6 +81,10 @@ class Backend(Protocol):
     def service(self) -> Hashable:
         """Equal for two backends between which the service itself can `copy`."""
 
+    @property
+    def address(self) -> str:
+        """Its root and the service that has it, without a secret, for another process; "": uploads are not resumed."""
+
     async def stat(self, key: str) -> ObjectInfo:
         """What is known of an object, with its version and checksums.
 
@@ -119,7 +125,10 @@ class Backend(Protocol):
         Args:
             key: Under which the object is published in the end.
             size: Bytes it will have; None: not known yet.
-            resume: The token of an earlier upload to go on with.
+            resume: The token of an earlier upload of this key to go on with.
+
+        Raises:
+            ModelMissingError: The service does not know the upload of this token any more.
         """
 
     async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:

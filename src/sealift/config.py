@@ -4,6 +4,7 @@ Each class is frozen, and its secrets never show in a repr. A service's `from_en
 so that a test, or a server with several tenants, can pass its own.
 """
 
+import os.path
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ __all__ = [
     "Proxies",
     "S3Config",
     "StorageConfig",
+    "state_directory",
     "wants_uvloop",
 ]
 
@@ -457,3 +459,20 @@ def wants_uvloop(environ: Mapping[str, str]) -> bool:
     if loop not in {"asyncio", "uvloop"}:
         raise InvalidConfig(f"the environment variable SEALIFT_LOOP is {loop!r}", hint="set it to asyncio or uvloop")
     return loop == "uvloop"
+
+
+def state_directory(environ: Mapping[str, str]) -> str | None:
+    """Where one run leaves what the next may need: `$XDG_STATE_HOME/sealift`, else `~/.local/state/sealift`.
+
+    Args:
+        environ: Read are `XDG_STATE_HOME`, which counts if it is absolute, and `HOME`.
+
+    Returns:
+        The path; None: there is no such place.
+
+    Source: https://specifications.freedesktop.org/basedir-spec/latest/
+    """
+    state, home = environ.get("XDG_STATE_HOME", ""), environ.get("HOME", "")
+    if not os.path.isabs(state):
+        state = os.path.join(home, ".local", "state") if os.path.isabs(home) else ""
+    return os.path.join(state, "sealift") if state else None

@@ -16,9 +16,10 @@ from functools import partial
 from typing import TypeVar
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from . import checksum, paths, plan
+from . import checksum, paths, plan, resume_upload
 from .backend import Backend, Reader, Upload
 from .errors import IntegrityError, ObjectChanged, StorageError, TransportError
 from .resources import Resources
@@ -227,13 +228,16 @@ class Job:
         finally:
             memory.give_back(buffer)
         assembly.receipts[part.index] = receipt
-        self._emit("resumed" if recalled else "progress", transfer, part.size)
+        if recalled or receipt.reused:
+            self._emit("resumed", transfer, part.size)
+        self._emit("progress", transfer, part.size)
         if len(assembly.receipts) == len(assembly.parts):
             await self._publish(assembly, upload)
 
     async def _upload_of(self, assembly: _Assembly) -> Upload:
         if assembly.upload is None:
             async with assembly.opening:
+                await anyio.lowlevel.checkpoint()  # where another one could not open it, this one is cancelled here
                 if assembly.upload is None:
                     transfer = assembly.transfer
                     assembly.upload = await self._retry(transfer, lambda: self._open_upload(transfer))
@@ -241,7 +245,12 @@ class Job:
 
     async def _open_upload(self, transfer: Transfer) -> Upload:
         """Begin an upload that will be aborted if the job fails, also when it is cancelled in this very moment."""
-        opening = asyncio.ensure_future(self._destination.open_upload(transfer.key, transfer.obj.size))
+        length = self._part_size(transfer.obj)
+        opening = asyncio.ensure_future(
+            resume_upload.open_upload(
+                self._source, transfer.obj, self._destination, transfer.key, length, self._resources
+            )
+        )
         try:
             upload = await asyncio.shield(opening)
         except asyncio.CancelledError:

@@ -101,5 +101,6 @@ async def is_there(
         verified = checksum.best(obj.checksums, combinable=False) or "size-only"
         on_event(Event("listed", obj.key, obj.size, target=key))
         on_event(Event("resumed", obj.key, obj.size, target=key))
+        on_event(Event("progress", obj.key, obj.size, target=key))
         on_event(Event("object", obj.key, obj.size, verified, target=key))
     return bool(claims)

@@ -74,11 +74,13 @@ class Receipt:
         part: Which part.
         token: What the service wants to hear again when the upload is completed, such as the part's ETag.
         checksums: Algorithm → digest of the part as lower-case hex.
+        reused: Whether the service had it already, from an earlier run.
     """
 
     part: Part
     token: str = ""
     checksums: Mapping[str, str] = field(default_factory=dict)
+    reused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +166,12 @@ class Event:
     """Progress of one call, told to its `on_event`.
 
     Attributes:
-        kind: "listed" (an object is to be moved), "progress" (bytes have been stored), "resumed" (bytes were
-            there already, stored by a transfer that did not come to its end), "object" (an object is complete
-            and verified), "retry" (a request failed and will be sent again), "deleted" (an object was removed).
+        kind: "listed" (an object is to be moved), "progress" (bytes have been stored), "resumed" (so many bytes of the
+            "progress" told next were stored by an earlier run), "object" (an object is complete and verified), "retry"
+            (a request failed and will be sent again), "deleted" (an object was removed).
         key: The object's key where it comes from; of a deleted one, where it was.
-        size: Bytes: of the object for "listed" and "object" (0 where unknown), newly stored ones for "progress" and
-            found ones for "resumed" (less than 0 where a body that can only be read in order is begun again).
+        size: Bytes: of the object for "listed" and "object" (0 where unknown), newly stored ones for "progress"
+            (less than 0 where a body that can only be read in order is begun again).
         verified: For "object": the checksum that was compared, or "size-only".
         error: For "retry": what failed.
         delay: For "retry": seconds until the next attempt.

@@ -27,7 +27,7 @@ from sealift import (
     archive,
 )
 from sealift.types import MiB
-from tests.api.helpers import all_in, config_of, files_in
+from tests.api.helpers import all_in, config_of, files_in, visible_in
 from tests.api.servers import pattern
 from tests.services.s3 import MakeBucket, S3Service, put_objects
 
@@ -191,7 +191,7 @@ async def test_a_prefix_is_no_archive(put: Put, config: S3Config, tmp_path: Path
     assert os.listdir(tmp_path) == []
 
 
-async def test_a_cancelled_call_leaves_nothing(
+async def test_a_cancelled_call_leaves_nothing_that_looks_whole(
     put: Put, config: S3Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Cancelled while the first file is made: it ends after the step."""
@@ -213,7 +213,10 @@ async def test_a_cancelled_call_leaves_nothing(
         group.cancel_scope.cancel()
         cancelled.set()
     assert len(made) == 1
-    assert os.listdir(tmp_path) == []
+    assert visible_in(tmp_path) == set()
+    await AsyncStorage().download(uri, tmp_path / "m", config, unpack=True)
+    assert len(files_in(tmp_path / "m")) == 20
+    assert os.listdir(tmp_path) == ["m"]
 
 
 async def test_events_tell_of_the_archive(put: Put, config: S3Config, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ API_CopyObject.html beside it.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
@@ -29,6 +29,29 @@ class WritableS3(FakeS3):
     def usual(self, asked: Asked) -> Reply:
         """The reply without `instead`."""
         return self._answer(asked)
+
+    def _answer(self, asked: Asked) -> Reply:
+        if asked.method == "GET" and "uploadId" in asked.query:
+            return self._list_parts(asked.query)
+        return super()._answer(asked)
+
+    def _list_parts(self, query: Mapping[str, str]) -> Reply:
+        """API_ListParts.html, with two parts a page."""
+        stored = self.uploads.get(query["uploadId"])
+        if stored is None:
+            return failure(404, "NoSuchUpload")
+        numbers = [number for number in sorted(stored) if number > int(query.get("part-number-marker", 0))]
+        parts = "".join(
+            f"<Part><PartNumber>{number}</PartNumber><ETag>{_tag(stored[number])}</ETag>"
+            f"<Size>{len(stored[number])}</Size></Part>"
+            for number in numbers[:2]
+        )
+        end = f"<NextPartNumberMarker>{numbers[1]}</NextPartNumberMarker>" if len(numbers) > 2 else ""
+        return Reply(
+            200,
+            f"<ListPartsResult>{end}<IsTruncated>{str(len(numbers) > 2).lower()}</IsTruncated>{parts}"
+            "</ListPartsResult>".encode(),
+        )
 
     def _write(self, bucket: str, key: str, asked: Asked) -> Reply:
         query, body = asked.query, asked.body

@@ -18,8 +18,9 @@ from sealift.errors import IntegrityError, ModelMissingError, ServiceError, Unsu
 from sealift.resources import Resources
 from sealift.types import Limits, Part, Receipt
 from sealift.uri import Location
+from tests.contract.resuming import ResumingContract
 from tests.contract.suite import MANY, Place, keys
-from tests.contract.writing import WritingContract, body
+from tests.contract.writing import body
 from tests.services.azurite import (
     OTHER_ACCOUNT,
     AzureService,
@@ -62,7 +63,7 @@ def crowded_container(service: AzureService) -> str:
     return container
 
 
-class TestAzurite(WritingContract):
+class TestAzurite(ResumingContract):
     odd_keys = (*ODD_KEYS, *(key for key in PATHLIKE_KEYS if not re.search(r"(^|/)\.\.?(/|$)|\\", key)))
     # The others break Azurite's listings; those of the service itself have them encoded.
     control_keys = tuple(key for key in CONTROL_KEYS if "\x01" not in key and "\x1b" not in key)
@@ -90,6 +91,14 @@ class TestAzurite(WritingContract):
             await uploads[0].complete(receipts[0])
         assert not caught.value.retryable
         assert await self.content(place, "k") == body(2 * self.step + 1, 1)[:size]
+
+    async def test_two_uploads_of_the_same_bytes_end_well(self, place: Place) -> None:
+        uploads = [await place.backend.open_upload("k", 2 * self.step + 1) for _ in range(2)]
+        first, second = uploads
+        early = [await self.write(second, part) for part in self.pieces[:2]]
+        await first.complete([await self.write(first, part) for part in self.pieces])
+        await second.complete([*early, await self.write(second, self.pieces[2])])
+        assert await self.content(place, "k") == body(2 * self.step + 1)
 
     async def test_completed_again_after_a_reply_was_lost(self, place: Place) -> None:
         upload = await place.backend.open_upload("k", 2 * self.step + 1)

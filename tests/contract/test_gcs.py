@@ -15,8 +15,8 @@ from sealift.errors import InvalidConfig, ModelMissingError, TransportError, Uns
 from sealift.resources import Resources
 from sealift.types import Limits, Part, Receipt
 from sealift.uri import Location
+from tests.contract.resuming import ResumingContract
 from tests.contract.suite import DATA, MANY, SIZE, Place, keys
-from tests.contract.writing import WritingContract
 from tests.services.gcs import GCSService, client, delete_object, get_object, get_objects, new_bucket, put_objects
 from tests.services.s3 import CONTROL_KEYS, ODD_KEYS, PATHLIKE_KEYS
 
@@ -53,7 +53,7 @@ def crowded_bucket(service: GCSService) -> str:
     return bucket
 
 
-class TestFakeGCS(WritingContract):
+class TestFakeGCS(ResumingContract):
     odd_keys = (*ODD_KEYS, *PATHLIKE_KEYS)
     control_keys = CONTROL_KEYS
 
@@ -200,8 +200,3 @@ class TestGCS:
             await backend.delete_many(sorted(left), ".sealift/parts/")
             await upload.abort()
             assert await keys(backend, ".sealift/parts/") == set()
-
-    async def test_nothing_can_be_resumed_yet(self, gcs: GCSService, bucket: str) -> None:
-        async with opened(bucket, gcs.environ) as backend:
-            with pytest.raises(UnsupportedOperation):
-                await backend.open_upload("whole", 1, resume="token")

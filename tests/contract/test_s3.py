@@ -15,8 +15,8 @@ from sealift.errors import AccessDenied, ModelMissingError, TransportError
 from sealift.resources import Resources
 from sealift.types import Limits, MiB
 from sealift.uri import Location
+from tests.contract.resuming import ResumingContract
 from tests.contract.suite import MANY, Place, keys, read
-from tests.contract.writing import WritingContract
 from tests.services.s3 import (
     CONTROL_KEYS,
     ODD_KEYS,
@@ -68,7 +68,7 @@ def crowded_bucket(service: S3Service) -> str:
     return bucket
 
 
-class S3Contract(WritingContract):
+class S3Contract(ResumingContract):
     @pytest.fixture
     async def place(self, service: S3Service, make_bucket: MakeBucket) -> AsyncIterator[Place]:
         async with filled(service, make_bucket(service)) as place:

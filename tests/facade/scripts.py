@@ -35,8 +35,10 @@ def content(path):
     return Path(path).read_bytes()
 
 def everything():
-    found = sorted(str(path.relative_to(HERE)) for path in HERE.rglob("*"))
-    return [path for path in found if ".sealift" not in path.split("/")]
+    return sorted(str(path.relative_to(HERE)) for path in HERE.rglob("*"))
+
+def visible():
+    return [path for path in everything() if ".sealift" not in path.split("/")]
 
 """
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.helpers import files_in, visible_in
+from tests.api.helpers import visible_in
 from tests.api.servers import FakeS3
 from tests.facade.scripts import Script
 
@@ -38,7 +38,7 @@ def test_it_ends_the_call_and_leaves_nothing(server: FakeS3, here: Path, loop: d
         try:
             {CALLS[call]}
         except KeyboardInterrupt:
-            say("interrupted", everything())
+            say("interrupted", visible())
         Storage.download("s3://b/small", HERE / "next", config)
         sys.exit(9)
     """
@@ -49,6 +49,7 @@ def test_it_ends_the_call_and_leaves_nothing(server: FakeS3, here: Path, loop: d
         script.interrupt()
         assert script.end() == (9, ["interrupted []"], "")
     assert visible_in(here) == {"next"}
+    assert (here / "next").read_bytes() == b"small"
 
 
 def test_an_existing_directory_keeps_what_is_whole(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
@@ -69,6 +70,7 @@ def test_an_existing_directory_keeps_what_is_whole(server: FakeS3, here: Path, l
         script.interrupt()
         assert script.end() == (0, ["interrupted"], "")
     assert visible_in(here) == {"dest", "dest/0"}
+    assert (here / "dest" / "0").read_bytes() == b"zero"
 
 
 def test_a_program_that_does_not_catch_it(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
@@ -166,7 +168,7 @@ def test_in_a_loop_of_the_program_s_own(server: FakeS3, here: Path, loop: dict[s
             with asyncio.Runner(loop_factory=loop_factory(os.environ)) as runner:
                 runner.run(main())
         except KeyboardInterrupt:
-            say("interrupted", everything())
+            say("interrupted", visible())
     """
     )
     with Script(program, here, server, environ=loop) as script:

@@ -54,7 +54,7 @@ uri: StorageURI = "s3://ml-models/iris/"
 
 
 def told(event: Event) -> None:
-    assert_type(event.kind, Literal["listed", "progress", "object", "retry", "deleted"])
+    assert_type(event.kind, Literal["listed", "progress", "resumed", "object", "retry", "deleted"])
     assert_type(event.target, str)
     assert_type(event.key, str)
     assert_type(event.size, int)

@@ -330,3 +330,44 @@ def test_what_was_not_deleted() -> None:
 def test_a_deletion_that_is_answered_by_something_else_is_no_success(body: bytes) -> None:
     assert isinstance(replies.undeleted(response(200, body), "models"), ServiceError)
     assert isinstance(replies.undeleted(failure(200, "InternalError"), "models"), ServiceError)
+
+
+def part_list(body: str, space: str = NAMESPACE) -> Response:
+    return response(200, f"<ListPartsResult{space}>{body}</ListPartsResult>".encode())
+
+
+@pytest.mark.parametrize("space", ["", NAMESPACE])
+def test_parts(space: str) -> None:
+    """As in API_ListParts.html; other services leave out quotes and checksums."""
+    body = (
+        "<Bucket>b</Bucket><PartNumberMarker>1</PartNumberMarker><NextPartNumberMarker>3</NextPartNumberMarker>"
+        "<IsTruncated>true</IsTruncated>"
+        '<Part><PartNumber>2</PartNumber><LastModified>2010-11-10T20:48:34.000Z</LastModified><ETag>"7778"</ETag>'
+        "<Size>10485760</Size><ChecksumCRC64NVME>AAAAAAAAAAE=</ChecksumCRC64NVME><ChecksumSHA256>?</ChecksumSHA256></Part>"
+        "<Part><PartNumber>3</PartNumber><ETag>aaaa</ETag><Size>1</Size></Part>"
+        "<Part><PartNumber>4</PartNumber><Size>1</Size></Part><Part><PartNumber>x</PartNumber></Part>"
+    )
+    found, following = replies.parts(part_list(body, space))
+    assert found == {2: (10485760, '"7778"', {"crc64nvme": "0000000000000001"}), 3: (1, '"aaaa"', {})}
+    assert following == 3
+
+
+def test_the_last_page_of_parts() -> None:
+    assert replies.parts(part_list("<IsTruncated>false</IsTruncated>")) == ({}, None)
+    assert replies.parts(part_list("<NextPartNumberMarker>0</NextPartNumberMarker>")) == ({}, None)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        response(200, b""),
+        response(200, b"<html>"),
+        response(200, b"<ListBucketResult/>"),
+        part_list("<IsTruncated>true</IsTruncated>"),
+        part_list("<IsTruncated>true</IsTruncated><NextPartNumberMarker>x</NextPartNumberMarker>"),
+    ],
+    ids=range(5),
+)
+def test_what_is_no_list_of_parts(reply: Response) -> None:
+    with pytest.raises(ServiceError):
+        replies.parts(reply)

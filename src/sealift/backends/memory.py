@@ -29,6 +29,7 @@ class MemoryBackend:
         self.capabilities = Capabilities(server_copy=True, checksums=("crc64nvme",))
         self.location = Location("memory", name)
         self.service: Hashable = ("memory", id(self))
+        self.address = ""
         self._objects: dict[str, tuple[ObjectInfo, bytes]] = {}
         for key, data in (objects or {}).items():
             self.store(key, data)

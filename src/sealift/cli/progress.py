@@ -55,7 +55,6 @@ class Tally:
                 self.done += event.size
                 self.total = max(self.total, self.done)  # an object's size may not be known before its end
             case "resumed":
-                self.done += event.size
                 self.resumed += event.size
             case "object":
                 self.finished += 1

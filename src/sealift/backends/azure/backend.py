@@ -7,7 +7,7 @@ import anyio
 
 from ...backend import Reader
 from ...config import AzureConfig
-from ...errors import ModelMissingError, ObjectChanged, UnsupportedOperation
+from ...errors import ModelMissingError, ObjectChanged
 from ...pages import Page, listed
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...uri import Location
@@ -45,6 +45,7 @@ class AzureBackend:
         self._config = config
         self._container_at = container_at
         self._container = container_at(self.location)
+        self.address = self._container.address
 
     @property
     def service(self) -> Hashable:
@@ -107,7 +108,7 @@ class AzureBackend:
 
     async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> AzureUpload:
         if resume is not None:
-            raise UnsupportedOperation("an upload to azure:// cannot be resumed yet")
+            return await AzureUpload.reopen(self._container, key, resume)
         return AzureUpload(self._container, key)
 
     async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:

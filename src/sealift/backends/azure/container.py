@@ -44,6 +44,11 @@ class Container:
         verify = account.verify
         self._tls = TLS(verify=verify is not False, ca_file=verify if isinstance(verify, str) else None)
 
+    @property
+    def address(self) -> str:
+        """The URL of the container, without what signs in."""
+        return f"{self._origin.scheme}://{self._origin.netloc}{self._path}"
+
     def _target(self, key: str | None) -> str:
         if key is None:
             return self._path

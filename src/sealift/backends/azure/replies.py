@@ -25,7 +25,7 @@ from ...errors import (
 from ...types import ObjectInfo
 from ...wire import Response
 
-__all__ = ["NO_CONTAINER", "code", "error", "header", "md5", "object_info", "page", "quoted"]
+__all__ = ["NO_CONTAINER", "blocks", "code", "error", "header", "md5", "object_info", "page", "quoted"]
 
 # The metadata of a directory, in accounts that have them: it is no object.
 _DIRECTORY = "hdi_isfolder"
@@ -131,6 +131,24 @@ def _blobs(root: ET.Element) -> Iterator[ObjectInfo]:
             md5(told.get("Content-MD5")),
             metadata,
         )
+
+
+def blocks(reply: Response) -> dict[str, int]:
+    """The blocks of an object that no list has named: their ids, and their sizes in bytes.
+
+    https://learn.microsoft.com/rest/api/storageservices/get-block-list
+    """
+    try:
+        # A byte order mark comes first.
+        root = ET.fromstring(reply.body.removeprefix(b"\xef\xbb\xbf").strip())  # noqa: S314 - as above
+    except ET.ParseError as problem:
+        raise ServiceError(f"the list of blocks is not XML: {problem}", retryable=True) from None
+    found = {}
+    for entry in root.iterfind("UncommittedBlocks/Block"):
+        name, size = entry.findtext("Name"), entry.findtext("Size", "")
+        if name and size.isdecimal():
+            found[name] = int(size)
+    return found
 
 
 def code(reply: Response) -> str | None:

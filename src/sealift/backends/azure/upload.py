@@ -5,12 +5,11 @@ https://learn.microsoft.com/rest/api/storageservices/: put-blob, put-block, put-
 """
 
 import base64
-import secrets
 from collections.abc import Mapping, Sequence
 
 from ... import checksum
 from ...backend import Upload
-from ...errors import ServiceError
+from ...errors import ModelMissingError, ServiceError
 from ...types import ObjectInfo, Part, Receipt
 from ...wire import Response
 from . import replies
@@ -19,6 +18,8 @@ from .container import Container, Headers
 __all__ = ["AzureUpload", "checksum_of", "stored"]
 
 _CRC = "crc64nvme"
+# What the ids of blocks begin with.
+_NAME = "sealift1"
 
 
 def checksum_of(data: memoryview) -> tuple[Mapping[str, str], Headers]:
@@ -46,29 +47,61 @@ def stored(container: Container, reply: Response, key: str, size: int, digests: 
 class AzureUpload(Upload):
     """Blocks of an object, which are nobody's until a list names them.
 
+    A block's id tells the part and the checksum that the service has compared, and nothing else: who finds it there
+    again need not send those bytes, and uploads of the same bytes at the same time end well, since what the first one
+    has published the second one names again.
+
     The service knows neither a beginning nor an abort of an upload: blocks that no list has named are dropped with the
     next list for the same object, or after a week.
 
     Args:
         container: Where.
         key: Under which the object is published in the end.
+        landed: Ids of blocks that are there already → bytes.
+
+    Attributes:
+        token: What the ids of blocks begin with.
     """
 
-    token = ""
+    token = _NAME
 
-    def __init__(self, container: Container, key: str) -> None:
+    def __init__(self, container: Container, key: str, landed: Mapping[str, int] | None = None) -> None:
         self._container = container
         self._key = key
-        self._name = secrets.token_bytes(12)
+        self._landed = landed or {}
         self._published: ObjectInfo | None = None
 
-    def _block(self, part: Part) -> str:
-        """The id of a block: this upload's own, and of one length, as the service wants it."""
-        return base64.b64encode(self._name + part.index.to_bytes(3, "big")).decode()
+    @classmethod
+    async def reopen(cls, container: Container, key: str, token: str) -> "AzureUpload":
+        """Go on with one that another process has begun.
+
+        Args:
+            container: Where.
+            key: Of the object.
+            token: Of the other one.
+
+        Raises:
+            ModelMissingError: It has written other ids.
+        """
+        if token != cls.token:
+            raise ModelMissingError(key, cause=f"there is no upload of {key!r} that could be continued")
+        reply = await container.ask("GET", key, query={"comp": "blocklist", "blocklisttype": "uncommitted"})
+        if reply.status == 404:  # neither an object nor blocks
+            return cls(container, key)
+        if reply.status != 200:
+            raise container.error(reply, key)
+        return cls(container, key, replies.blocks(reply))
+
+    def _block(self, part: Part, digest: str) -> str:
+        """The id of a block; all are of one length, as the service wants it."""
+        name = self.token.encode() + part.index.to_bytes(4, "big") + bytes.fromhex(digest)
+        return base64.b64encode(name).decode()
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
         digests, headers = checksum_of(data)
-        block = self._block(part)
+        block = self._block(part, digests[_CRC])
+        if self._landed.get(block) == part.size:
+            return Receipt(part, block, digests, reused=True)
         query = {"comp": "block", "blockid": block}
         reply = await self._container.ask("PUT", self._key, headers, query, body=data)
         if reply.status != 201:

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Hashable, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 from ...backend import Reader
-from ...errors import ObjectChanged, StorageError, UnsupportedOperation
+from ...errors import ObjectChanged, StorageError
 from ...pages import Page, listed
 from ...types import Capabilities, Head, ObjectInfo
 from ...uri import Location
@@ -30,6 +30,7 @@ class GCSBackend:
 
     def __init__(self, bucket: Bucket) -> None:
         self.location = bucket.location
+        self.address = bucket.address
         self._bucket = bucket
 
     @property
@@ -86,9 +87,12 @@ class GCSBackend:
         return await put(self._bucket, key, data)
 
     async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> GCSUpload:
-        if resume is not None:
-            raise UnsupportedOperation("an upload to gs:// cannot be resumed yet")
-        return GCSUpload(self._bucket, key)
+        if resume is None:
+            return GCSUpload(self._bucket, key)
+        upload = GCSUpload(self._bucket, key, resume)
+        async with aclosing(self.list(upload.prefix)) as parts:
+            upload.found([part async for part in parts])
+        return upload
 
     async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
         stored = await copy(self._bucket, src, obj, key)

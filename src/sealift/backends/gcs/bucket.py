@@ -73,6 +73,11 @@ class Bucket:
         except UnicodeEncodeError:  # a file's name need not be text
             raise UnsupportedOperation(f"the key {key!r} is not UTF-8, and gs:// has no others") from None
 
+    @property
+    def address(self) -> str:
+        """The URL of the bucket."""
+        return f"{self._origin.scheme}://{self._origin.netloc}/{quote(self.location.root, safe='')}"
+
     async def ask(
         self,
         method: str,

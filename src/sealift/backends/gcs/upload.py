@@ -7,6 +7,7 @@ Sources, under https://cloud.google.com/storage/docs/: uploading-objects, compos
 
 import base64
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ import anyio
 
 from ... import checksum
 from ...backend import Upload
-from ...errors import AccessDenied, IntegrityError, ServiceError
+from ...errors import AccessDenied, IntegrityError, ModelMissingError, ServiceError
 from ...types import ObjectInfo, Part, Receipt
 from . import replies
 from .bucket import Bucket
@@ -32,6 +33,7 @@ _BYTES = "application/octet-stream"
 _MOST_SOURCES = 32
 # Seconds after which a request that was cut off has been served or dropped.
 _SETTLED = 0.5
+_TOKEN = re.compile("[0-9a-f]{32}")
 
 
 async def put(bucket: Bucket, key: str, data: memoryview) -> ObjectInfo:
@@ -73,21 +75,49 @@ class GCSUpload(Upload):
     Args:
         bucket: Where.
         key: Under which the object is published in the end.
+        token: Of an upload that another process has begun; None: this is a new one.
+
+    Attributes:
+        token: The random part of what the keys of its parts begin with.
+
+    Raises:
+        ModelMissingError: The token is none.
     """
 
-    def __init__(self, bucket: Bucket, key: str) -> None:
+    def __init__(self, bucket: Bucket, key: str, token: str | None = None) -> None:
         bucket.path(key)
-        self.token = ""
+        self.token = secrets.token_hex(16) if token is None else token
+        if not _TOKEN.fullmatch(self.token):  # another prefix may hold what is not ours to remove
+            raise ModelMissingError(key, cause=f"there is no upload of {key!r} that could be continued")
         self._bucket = bucket
         self._key = key
-        self._prefix = f"{PARTS}{secrets.token_hex(16)}"
+        self._prefix = f"{PARTS}{self.token}"
+        self._landed: dict[str, ObjectInfo] = {}
         self._temporary: set[str] = set()
         self._unanswered: set[str] = set()
         self._published: ObjectInfo | None = None
 
+    @property
+    def prefix(self) -> str:
+        """What the keys of its parts begin with."""
+        return f"{self._prefix}/"
+
+    def found(self, objects: Sequence[ObjectInfo]) -> None:
+        """Take over what another process has stored.
+
+        Args:
+            objects: Those under `prefix`.
+        """
+        self._landed = {obj.key: obj for obj in objects}
+        self._temporary |= set(self._landed)
+
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
         crc = checksum.digest("crc32c", data)
         name = f"{self._prefix}/{part.index:05}"
+        there = self._landed.pop(name, None)
+        if there is not None and (there.size, there.checksums.get("crc32c")) == (part.size, crc):
+            self._landed[name] = there
+            return Receipt(part, there.version or "", {"crc32c": crc}, reused=True)
         self._asked_for(name)
         query = {"uploadType": "media", "name": name, "fields": replies.FIELDS}
         reply = await self._bucket.ask("POST", _upload_path(self._bucket), query, [("content-type", _BYTES)], body=data)

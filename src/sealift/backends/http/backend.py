@@ -26,6 +26,7 @@ class HTTPBackend:
     """
 
     capabilities = Capabilities(writable=False, listable=False)
+    address = ""
 
     def __init__(self, site: Site, resources: Resources) -> None:
         self.location = site.location

@@ -29,6 +29,7 @@ class HFBackend:
     """
 
     capabilities = Capabilities(writable=False, checksums=("sha256",))
+    address = ""
 
     def __init__(self, repository: Repository, links: Links) -> None:
         self.location = repository.location

@@ -49,6 +49,7 @@ class LocalBackend:
         self.capabilities = Capabilities(server_copy=True, max_part=1 << 62, max_parts=100_000)
         self.location = Location("file", "/", root.strip("/"))
         self.service: Hashable = "file"
+        self.address = ""
         self._disk = disk
         self._place = Place(root, state, staged=staged, journal=journal)
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Hashable, Sequence
 from contextlib import asynccontextmanager
 
 from ...backend import Reader
-from ...errors import ObjectChanged, UnsupportedOperation
+from ...errors import ObjectChanged
 from ...pages import Page, listed
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...uri import Location
@@ -30,6 +30,7 @@ class S3Backend:
 
     def __init__(self, bucket: Bucket) -> None:
         self.location = bucket.location
+        self.address = bucket.address
         self._bucket = bucket
 
     @property
@@ -87,7 +88,7 @@ class S3Backend:
 
     async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> S3Upload:
         if resume is not None:
-            raise UnsupportedOperation("an upload to s3:// cannot be resumed yet")
+            return await S3Upload.reopen(self._bucket, key, resume)
         return await S3Upload.begin(self._bucket, key)
 
     async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:

@@ -38,6 +38,11 @@ class Bucket:
         self.resources = resources
         self._identity = identity
 
+    @property
+    def address(self) -> str:
+        """The URL of the bucket, where its requests went first."""
+        return f"{self._identity.origin.scheme}://{self._identity.origin.netloc}{self._identity.path}"
+
     async def request(
         self,
         method: str,

@@ -6,7 +6,7 @@ ErrorResponses.html
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote_plus
@@ -16,7 +16,7 @@ from ...errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceErr
 from ...types import ObjectInfo
 from ...wire import Response
 
-__all__ = ["checksums", "code", "error", "field", "object_info", "page", "quoted", "region_told", "undeleted"]
+__all__ = ["checksums", "code", "error", "field", "object_info", "page", "parts", "quoted", "region_told", "undeleted"]
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 CHECKSUMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
@@ -55,6 +55,11 @@ def checksums(reply: Response) -> dict[str, str]:
     kind = told.pop("type", None)
     if not told or kind == "COMPOSITE" or (kind != "FULL_OBJECT" and "-" in (reply.header("etag") or "")):
         return {}
+    return _digests(told)
+
+
+def _digests(told: Mapping[str, str]) -> dict[str, str]:
+    """Those of some checksums that we know, as lower-case hex."""
     found = {}
     for name, text in told.items():
         if name in CHECKSUMS and "-" not in text:
@@ -119,6 +124,39 @@ def _contents(root: ET.Element, space: str, decode: Callable[[str], str]) -> Ite
             datetime.fromisoformat(modified).astimezone(UTC) if modified else None,
             tag,
         )
+
+
+def parts(reply: Response) -> tuple[dict[int, tuple[int, str, dict[str, str]]], int | None]:
+    """A page of the parts that an upload has, and behind which number the next one begins; None: it was the last.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
+
+    Returns:
+        Part number → size in bytes, quoted ETag, and checksums of the part as the service tells them.
+
+    Raises:
+        ServiceError: The reply holds something else.
+    """
+    root = _root(reply)
+    # Some services call it ListPartsOutput, and the SDKs do not look at it.
+    if root is None or not root.tag.rpartition("}")[2].startswith("ListParts"):
+        raise ServiceError("the reply is no list of parts", status=reply.status, retryable=True)
+    found = {}
+    for entry in root:
+        if entry.tag.rpartition("}")[2] == "Part":
+            told = _children(entry)
+            number, size, tag = told.get("PartNumber", ""), told.get("Size", ""), quoted(told.get("ETag"))
+            if number.isdecimal() and size.isdecimal() and tag:
+                named = {name.lower(): text for name, text in told.items()}
+                sums = {name: named[f"checksum{name}"] for name in CHECKSUMS if named.get(f"checksum{name}")}
+                found[int(number)] = int(size), tag, _digests(sums)
+    told = _children(root)
+    if told.get("IsTruncated") != "true":
+        return found, None
+    marker = told.get("NextPartNumberMarker", "")
+    if not marker.isdecimal():
+        raise ServiceError("the list of parts says that it goes on, but not where")
+    return found, int(marker)
 
 
 def region_told(reply: Response) -> str | None:

@@ -9,21 +9,24 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from xml.etree import ElementTree as ET
 
 from ... import checksum
 from ...backend import Upload
-from ...errors import IntegrityError, ModelMissingError
+from ...errors import IntegrityError, ModelMissingError, StorageError
 from ...types import ObjectInfo, Part, Receipt
 from ...wire import Response
 from . import replies
 from .bucket import Bucket, Headers
+from .landed import Landed, is_same, landed
 
 __all__ = ["S3Upload", "checksum_of", "stored"]
 
 _MD5 = re.compile('"[0-9a-f]{32}"')
 # Amazon says 200; servers that are not only S3 say what HTTP has for it: https://www.rfc-editor.org/rfc/rfc9110#PUT
 _STORED = {200, 201, 204}
+_NO_CHECKSUM = "none"
 
 
 def checksum_of(bucket: Bucket, data: memoryview) -> tuple[Mapping[str, str], Headers]:
@@ -58,11 +61,14 @@ class S3Upload(Upload):
     Args:
         bucket: Where.
         key: Under which the object is published in the end.
-        token: The service's name for the upload.
+        name: The service's for the upload.
+        landed: What it has already.
     """
 
-    def __init__(self, bucket: Bucket, key: str, token: str) -> None:
-        self.token = token
+    def __init__(self, bucket: Bucket, key: str, name: str, landed: Mapping[int, Landed] | None = None) -> None:
+        self.token = f"{bucket.config.checksum or _NO_CHECKSUM}:{name}"
+        self._name = name
+        self._landed = dict(landed or {})
         self._bucket = bucket
         self._key = key
         self._published: ObjectInfo | None = None
@@ -85,8 +91,39 @@ class S3Upload(Upload):
             raise bucket.error(reply, key)
         return cls(bucket, key, replies.field(reply, "UploadId"))
 
+    @classmethod
+    async def reopen(cls, bucket: Bucket, key: str, token: str) -> "S3Upload":
+        """Go on with one that another process has begun.
+
+        Args:
+            bucket: Where.
+            key: Of the object.
+            token: Of the other one.
+
+        Raises:
+            ModelMissingError: There is none of this name any more, or its parts carry other checksums than ours would.
+        """
+        algorithm, _, name = token.partition(":")
+        if not name:
+            raise ModelMissingError(key, cause=f"there is no upload of {key!r} that could be continued")
+        upload = cls(bucket, key, name)
+        try:
+            if upload.token != token:
+                raise ModelMissingError(key, cause=f"the upload of {key!r} was begun with the checksum {algorithm}")
+            upload._landed = await landed(bucket, key, name)
+        except StorageError as error:
+            if not error.retryable:  # nobody will come back to it
+                with suppress(StorageError):
+                    await upload.abort()
+            raise
+        return upload
+
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
         digests, headers = checksum_of(self._bucket, data)
+        there = self._landed.get(part.index)
+        if there is not None and await is_same(there, data, digests, self._bucket.resources.disk):
+            return Receipt(part, there.etag, digests, reused=True)
+        self._landed.pop(part.index, None)
         reply = await self._bucket.ask("PUT", self._key, headers, self._part(part), body=data)
         info = stored(self._bucket, reply, self._key, part.size, digests)
         return Receipt(part, info.etag or "", digests)
@@ -105,7 +142,7 @@ class S3Upload(Upload):
         return Receipt(part, replies.field(reply, "ETag"))
 
     def _part(self, part: Part) -> dict[str, str]:
-        return {"partNumber": str(part.index + 1), "uploadId": self.token}
+        return {"partNumber": str(part.index + 1), "uploadId": self._name}
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
         if self._published is None:
@@ -119,7 +156,7 @@ class S3Upload(Upload):
         if headers:
             headers.append(("x-amz-checksum-type", "FULL_OBJECT"))
         body = memoryview(_parts_xml(receipts))
-        reply = await self._bucket.ask("POST", key, headers, {"uploadId": self.token}, body=body)
+        reply = await self._bucket.ask("POST", key, headers, {"uploadId": self._name}, body=body)
         if reply.status == 404 and replies.code(reply) == "NoSuchUpload":
             # An earlier attempt may have ended well without its reply coming through.
             there = await self._published_before(receipts, size, digests)
@@ -145,7 +182,7 @@ class S3Upload(Upload):
     async def abort(self) -> None:
         if self._published is not None:
             return
-        reply = await self._bucket.ask("DELETE", self._key, query={"uploadId": self.token})
+        reply = await self._bucket.ask("DELETE", self._key, query={"uploadId": self._name})
         if reply.status not in {200, 204, 404}:
             raise self._bucket.error(reply, self._key)
 

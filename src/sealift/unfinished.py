@@ -1,0 +1,181 @@
+"""Uploads that have begun and not ended: what the next run needs to go on with them, one small file for each.
+
+A file is locked as long as somebody is at its upload, and the system unlocks those of a process that was killed. It is
+replaced as a whole, together with its lock, so that nobody reads half of one. Everything here is blocking, for a disk
+thread. Where a file system only pretends to lock, two runs may share an upload: what they send is compared with what is
+there, so it is still the right object that appears, or the error of the one that came second.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["Begun", "Claim", "claim"]
+
+# Seconds after which nobody comes back. Services are commonly told to drop what is older by themselves:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpu-abort-incomplete-mpu-lifecycle-config.html
+_KEPT = 7 * 24 * 3600
+_LONGEST = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An upload that has begun.
+
+    Attributes:
+        source: Path of the file.
+        destination: URI of the object.
+        address: Of the destination's root, which tells its service too.
+        version: Of the file.
+        size: Of the file, in bytes.
+        part_size: Of its parts, in bytes.
+        token: Reopens it.
+    """
+
+    source: str
+    destination: str
+    address: str
+    version: str
+    size: int
+    part_size: int
+    token: str = ""
+
+
+class Claim:
+    """The right to one upload's record, until `remove` or `release`.
+
+    Attributes:
+        begun: What an earlier run has left; None: nothing.
+    """
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        self._path = path
+        self._descriptor = descriptor
+        self.begun = _parsed(os.pread(descriptor, _LONGEST, 0))
+
+    def write(self, begun: Begun) -> None:
+        """Replace the record.
+
+        Raises:
+            OSError: It could not be written; the earlier one is still there.
+        """
+        temporary = f"{self._path}.{secrets.token_hex(4)}"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # before anybody can find it
+            os.write(descriptor, json.dumps(asdict(begun)).encode())
+            os.replace(temporary, self._path)
+        except BaseException:
+            os.close(descriptor)
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+        _unlock(self._descriptor)
+        self._descriptor, self.begun = descriptor, begun
+
+    def remove(self) -> None:
+        """The upload has ended: there is nothing to go on with."""
+        if self._descriptor >= 0:
+            with suppress(OSError):
+                os.unlink(self._path)
+            self._unlock()
+
+    def release(self) -> None:
+        """Leave it to others: what is recorded stays."""
+        if self.begun is None:
+            self.remove()
+        elif self._descriptor >= 0:
+            self._unlock()
+
+    def _unlock(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        _unlock(descriptor)
+
+
+def claim(directory: str, source: str, destination: str, address: str) -> Claim | None:
+    """Look for the record of an upload.
+
+    Args:
+        directory: Of all records; made if it is not there.
+        source: As in `Begun`.
+        destination: As in `Begun`.
+        address: As in `Begun`.
+
+    Returns:
+        None: somebody else is at this upload.
+
+    Raises:
+        OSError: The directory cannot be used, or others can write to it.
+    """
+    _prepare(directory)
+    name = hashlib.sha256(json.dumps([source, destination, address]).encode()).hexdigest()[:32]
+    path = os.path.join(directory, f"{name}.json")
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(descriptor, path):
+                _drop_old(directory)
+                return Claim(path, descriptor)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # it was replaced or removed in between
+
+
+def _prepare(directory: str) -> None:
+    for each in (os.path.dirname(directory), directory):
+        os.makedirs(each, 0o700, exist_ok=True)
+        status = os.stat(each)
+        if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            raise PermissionError(f"others can write to {each}")
+
+
+def _drop_old(directory: str) -> None:
+    """Remove what nobody has come back for, and what a killed process has not even written to its end."""
+    before = time.time() - _KEPT
+    with os.scandir(directory) as entries:
+        old = [entry.path for entry in entries if entry.stat(follow_symlinks=False).st_mtime < before]
+    for path in old:
+        with suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_at(descriptor, path):
+                    os.unlink(path)
+            finally:
+                os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _unlock(descriptor: int) -> None:
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing it would not, while a forked child has it too
+    os.close(descriptor)
+
+
+def _parsed(text: bytes) -> Begun | None:
+    try:
+        told: Any = json.loads(text)
+        begun = Begun(**told)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    texts = (begun.source, begun.destination, begun.address, begun.version, begun.token)
+    numbers = (begun.size, begun.part_size)
+    right = all(isinstance(each, str) for each in texts) and all(isinstance(each, int) for each in numbers)
+    return begun if right else None
