@@ -8,7 +8,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
@@ -179,7 +179,7 @@ def _service_error(reply: Response, why: str | None) -> ServiceError:
         status=status,
         code=why,
         retryable=status in {408, 429} or status >= 500,
-        retry_after=_seconds(reply.header("retry-after")),
+        retry_after=reply.retry_after,
     )
 
 
@@ -190,15 +190,3 @@ def _fields(reply: Response) -> dict[str, str]:
     except ET.ParseError:
         return {}
     return {child.tag: child.text or "" for child in root}
-
-
-def _seconds(wait: str | None) -> float | None:
-    """A Retry-After, given in seconds or as a date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3."""
-    if not wait:
-        return None
-    if wait.isdigit():
-        return float(wait)
-    try:
-        return max(0.0, (parsedate_to_datetime(wait) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):  # neither, or a date without a zone
-        return None

@@ -188,18 +188,6 @@ def undeleted(reply: Response, bucket: str) -> StorageError | None:
     return found
 
 
-def _seconds(wait: str | None) -> float | None:
-    """A Retry-After, given in seconds or as a date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3."""
-    if not wait:
-        return None
-    if wait.isdigit():
-        return float(wait)
-    try:
-        return max(0.0, (parsedate_to_datetime(wait) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):  # neither, or a date without a zone
-        return None
-
-
 def error(reply: Response, *, bucket: str, key: str | None) -> StorageError:
     """The failure that a reply tells of.
 
@@ -232,5 +220,5 @@ def _service_error(reply: Response, told: dict[str, str]) -> ServiceError:
         status=status,
         code=code,
         retryable=status in {408, 429} or status >= 500 or code in _TRANSIENT,
-        retry_after=_seconds(reply.header("retry-after")),
+        retry_after=reply.retry_after,
     )
