@@ -1,5 +1,7 @@
 """Azure by the verbs of the API: against Azurite, and a fake for what Azurite does not do on request."""
 
+import base64
+import gzip
 import hashlib
 import random
 from datetime import UTC, datetime
@@ -7,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.storage.blob import BlobBlock
+from azure.storage.blob import BlobBlock, ContentSettings
 
 from sealift import (
     AccessDenied,
@@ -113,6 +115,17 @@ async def test_copies_inside_an_account_and_out_of_it(azurite: AzureService, con
     assert get_objects(azurite, far, OTHER_ACCOUNT) == expected
     assert await storage.copy_object(f"azure://{container}/model/config.json", f"azure://{near}/one", config)
     assert get_object(azurite, near, "one") == b"{}"
+
+async def test_an_object_that_is_stored_encoded_arrives_as_stored(azurite: AzureService, tmp_path: Path) -> None:
+    container, stored = new_container(azurite), gzip.compress(LARGE, mtime=0)
+    told = ContentSettings(content_encoding="gzip")
+    container_client(azurite, container).upload_blob("m.json", stored, content_settings=told)
+    uri, config = f"azure://{container}/m.json", azurite.config()
+    for limits in (Limits(), SMALL_PARTS):
+        await AsyncStorage(limits).download(uri, str(tmp_path / "m.json"), config)
+        assert (tmp_path / "m.json").read_bytes() == stored
+    assert await AsyncStorage().read(uri, config=config) == stored
+
 
 
 async def test_synchronizing_and_deleting(azurite: AzureService, container: str, tmp_path: Path) -> None:
