@@ -229,6 +229,26 @@ def test_checksums_of_whole_objects(headers: dict[str, Any], found: dict[str, st
     assert replies.checksums(response(200, **headers)) == found
 
 
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ("", {}),
+        ("<ChecksumCRC64NVME>{crc}</ChecksumCRC64NVME>", {}),  # of what, it does not say
+        ("<ChecksumCRC64NVME>{crc}</ChecksumCRC64NVME><ChecksumType>COMPOSITE</ChecksumType>", {}),
+        (
+            "<ChecksumCRC64NVME>{crc}</ChecksumCRC64NVME><ChecksumType>FULL_OBJECT</ChecksumType>",
+            {"crc64nvme": "ae8b14860a799888"},
+        ),
+        ("<ChecksumCRC64NVME>no!</ChecksumCRC64NVME><ChecksumType>FULL_OBJECT</ChecksumType>", {}),
+        ("<ChecksumCRC64NVME>{crc}-2</ChecksumCRC64NVME><ChecksumType>FULL_OBJECT</ChecksumType>", {}),
+    ],
+)
+def test_checksums_at_the_end_of_an_upload(told: str, found: dict[str, str]) -> None:
+    told = told.format(crc=encoded("ae8b14860a799888"))
+    body = f"<CompleteMultipartUploadResult{NAMESPACE}><ETag>x</ETag>{told}</CompleteMultipartUploadResult>"
+    assert replies.completed(response(200, body.encode())) == found
+
+
 def test_the_head_of_an_object() -> None:
     obj = replies.object_info(
         "iris",

@@ -25,7 +25,7 @@ from ...errors import (
 from ...types import ObjectInfo
 from ...wire import Response
 
-__all__ = ["NO_CONTAINER", "code", "error", "header", "md5", "object_info", "page", "quoted"]
+__all__ = ["NO_CONTAINER", "code", "crc64nvme", "error", "header", "md5", "object_info", "page", "quoted"]
 
 # The metadata of a directory, in accounts that have them: it is no object.
 _DIRECTORY = "hdi_isfolder"
@@ -67,6 +67,19 @@ def md5(text: str | None) -> dict[str, str]:
     except binascii.Error:
         return {}  # whoever stored the object has stored something else there
     return {"md5": digest.hex()} if len(digest) == 16 else {}
+
+
+def crc64nvme(text: str | None) -> str | None:
+    """The checksum of what a request brought, as the service has computed it; None: it does not say.
+
+    Its CRC64 is the one of NVMe, with its bytes the other way round:
+    https://github.com/Azure/azure-sdk-for-cpp/blob/main/sdk/storage/azure-storage-common/src/crypt.cpp
+    """
+    try:
+        digest = base64.b64decode(text or "", validate=True)
+    except binascii.Error:
+        return None
+    return digest[::-1].hex() if len(digest) == 8 else None
 
 
 def object_info(key: str, reply: Response) -> ObjectInfo:

@@ -6,7 +6,7 @@ ErrorResponses.html
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote_plus
@@ -16,7 +16,18 @@ from ...errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceErr
 from ...types import ObjectInfo
 from ...wire import Response
 
-__all__ = ["checksums", "code", "error", "field", "object_info", "page", "quoted", "region_told", "undeleted"]
+__all__ = [
+    "checksums",
+    "code",
+    "completed",
+    "error",
+    "field",
+    "object_info",
+    "page",
+    "quoted",
+    "region_told",
+    "undeleted",
+]
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 CHECKSUMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
@@ -55,9 +66,24 @@ def checksums(reply: Response) -> dict[str, str]:
     kind = told.pop("type", None)
     if not told or kind == "COMPOSITE" or (kind != "FULL_OBJECT" and "-" in (reply.header("etag") or "")):
         return {}
+    return _digests(told)
+
+
+def completed(reply: Response) -> dict[str, str]:
+    """The whole object's checksums in the reply to the end of a multipart upload, where it says that they are such.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+    """
+    told = _fields(reply)
+    if told.get("ChecksumType") != "FULL_OBJECT":
+        return {}
+    return _digests({name: told.get(f"Checksum{name.upper()}", "") for name in CHECKSUMS})
+
+
+def _digests(told: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for name, text in told.items():
-        if name in CHECKSUMS and "-" not in text:
+        if name in CHECKSUMS and text and "-" not in text:
             try:
                 found[name] = base64.b64decode(text, validate=True).hex()
             except binascii.Error:
