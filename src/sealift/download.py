@@ -16,6 +16,7 @@ from .errors import InvalidConfig, LocalIOError
 from .resolve import Prefix, resolve
 from .resources import Resources
 from .selection import Options, Selection
+from .space import within_space
 from .types import ObjectInfo
 from .uri import Location
 
@@ -60,8 +61,12 @@ async def _directory(resources: Resources, source: Backend, files: "_Files", des
     # What does not exist yet appears as a whole, since users test with os.path.exists.
     root = final if there else os.path.join(state, f"{secrets.token_hex(8)}.tree")
     target = LocalBackend(root, resources.disk, state=state, staged=root != final)
+    transfers = files.transfers()
+    # Between two local directories the file system may copy without taking room.
+    if not options.dry_run and source.service != target.service:
+        transfers = within_space(transfers, final, state, target.run)
     try:
-        await Job(source, target, resources, options.on_event, dry_run=options.dry_run).run(files.transfers())
+        await Job(source, target, resources, options.on_event, dry_run=options.dry_run).run(transfers)
         files.check()
         if not options.dry_run:
             await target.run(lambda: _finish(root, files.directories, final))
