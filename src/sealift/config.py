@@ -26,7 +26,7 @@ __all__ = [
     "wants_uvloop",
 ]
 
-# Names of the KServe API; what sealift has of them so far, the README says.
+# Names of the KServe API; BACKENDS.md tells how to use each.
 AUTHENTICATION_METHODS = {
     "s3": ["access_key", "iam_role", "instance_profile"],
     "gs": ["service_account", "default_credentials", "workload_identity"],

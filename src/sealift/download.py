@@ -18,6 +18,7 @@ from .resolve import Prefix, resolve
 from .resources import Resources
 from .resume_download import is_there, journal_of
 from .selection import Options, Selection
+from .space import within_space
 from .types import ObjectInfo
 from .uri import Location
 
@@ -96,7 +97,10 @@ async def _directory(
         _tree(resources, final if there else journal.tree, ours=there or ours) as root,
     ):
         target = LocalBackend(root, resources.disk, state=state, staged=not there, journal=journal)
-        await _bring(resources, source, target, journal, files.transfers(), options)
+        transfers = files.transfers()
+        if source.service != target.service:  # two local directories may share their blocks
+            transfers = within_space(transfers, final, state, target.run)
+        await _bring(resources, source, target, journal, transfers, options)
         files.check()
         await target.run(lambda: _finish(root, files.directories, final))
     return dest

@@ -74,12 +74,14 @@ class Receipt:
         part: Which part.
         token: What the service wants to hear again when the upload is completed, such as the part's ETag.
         checksums: Algorithm → digest of the part as lower-case hex.
+        compared: Whether the service has told these checksums too: it has not just ignored them.
         reused: Whether the service had it already, from an earlier run.
     """
 
     part: Part
     token: str = ""
     checksums: Mapping[str, str] = field(default_factory=dict)
+    compared: bool = False
     reused: bool = False
 
 

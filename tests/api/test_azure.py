@@ -1,19 +1,24 @@
 """Azure by the verbs of the API: against Azurite, and a fake for what Azurite does not do on request."""
 
+import base64
+import gzip
 import hashlib
 import random
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.storage.blob import BlobBlock
+from azure.storage.blob import BlobBlock, ContentSettings
 
 from sealift import (
     AccessDenied,
     AsyncStorage,
     AzureConfig,
     Event,
+    IntegrityError,
     InvalidConfig,
     Limits,
     ModelMissingError,
@@ -21,6 +26,7 @@ from sealift import (
     Storage,
     StorageError,
     TransportError,
+    checksum,
 )
 from tests.api.helpers import files_in, shows
 from tests.api.servers import Asked, FakeS3, Reply
@@ -78,8 +84,15 @@ async def test_what_the_sdk_wrote_in_blocks_is_downloaded(azurite: AzureService,
         assert Path(path).read_bytes() == LARGE * 2
 
 
-@pytest.mark.parametrize("limits", [Limits(), SMALL_PARTS], ids=["in one request", "in blocks"])
-async def test_what_is_uploaded_the_sdk_reads(azurite: AzureService, tmp_path: Path, limits: Limits) -> None:
+@pytest.mark.parametrize(
+    ("limits", "verified"),
+    [(Limits(), "size-only"), (SMALL_PARTS, "crc64nvme")],
+    ids=["in one request", "in blocks"],
+)
+async def test_what_is_uploaded_the_sdk_reads(
+    azurite: AzureService, tmp_path: Path, limits: Limits, verified: str
+) -> None:
+    """Of what comes in one request, Azurite does not tell the checksum that the service itself does."""
     container = new_container(azurite)
     for name, data in MODEL.items():
         (tmp_path / "model" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +101,7 @@ async def test_what_is_uploaded_the_sdk_reads(azurite: AzureService, tmp_path: P
     uri = f"azure://{container}/up"
     assert await AsyncStorage(limits).upload(str(tmp_path / "model"), uri, azurite.config(), on_event=events.append)
     assert get_objects(azurite, container) == {f"up/{name}": data for name, data in MODEL.items()}
-    assert {event.verified for event in events if event.kind == "object" and event.size} == {"crc64nvme"}
+    assert {event.verified for event in events if event.target == "up/weights/a.bin"} == {None, verified}
 
 
 async def test_a_checksum_that_the_service_has_is_compared(
@@ -101,6 +114,17 @@ async def test_a_checksum_that_the_service_has_is_compared(
     told = await AsyncStorage().get_object_metadata(uri, azurite.config())
     assert told["checksums"] == {"md5": hashlib.md5(LARGE).hexdigest()}
     assert told["modified_time"] <= datetime.now(UTC)
+
+
+async def test_an_object_that_is_stored_encoded_arrives_as_stored(azurite: AzureService, tmp_path: Path) -> None:
+    container, stored = new_container(azurite), gzip.compress(LARGE, mtime=0)
+    told = ContentSettings(content_encoding="gzip")
+    container_client(azurite, container).upload_blob("m.json", stored, content_settings=told)
+    uri, config = f"azure://{container}/m.json", azurite.config()
+    for limits in (Limits(), SMALL_PARTS):
+        await AsyncStorage(limits).download(uri, str(tmp_path / "m.json"), config)
+        assert (tmp_path / "m.json").read_bytes() == stored
+    assert await AsyncStorage().read(uri, config=config) == stored
 
 
 async def test_copies_inside_an_account_and_out_of_it(azurite: AzureService, container: str) -> None:
@@ -270,6 +294,37 @@ def copying(status: str, name: str = "one", **more: str) -> dict[str, Any]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits long for a copy."""
     monkeypatch.setattr("sealift.backends.azure.copy._FIRST_WAIT", 0.001)
+
+
+def crc64(data: bytes) -> str:
+    """As the service tells it: its bytes the other way round."""
+    return base64.b64encode(bytes.fromhex(checksum.digest("crc64nvme", data))[::-1]).decode()
+
+
+@pytest.mark.parametrize("limits", [Limits(), SMALL_PARTS], ids=["in one request", "in blocks"])
+@pytest.mark.parametrize("says", ["the same", "nothing", "no checksum", "another", "another once"])
+async def test_compared_is_what_the_service_tells_again(tmp_path: Path, limits: Limits, says: str) -> None:
+    replies: list[Reply] = []
+
+    def instead(asked: Asked) -> Reply:
+        replies.append(told(201, ETag='"0x1"'))
+        if says.startswith("another") and (len(replies) == 1 or says == "another"):
+            replies[-1].headers["x-ms-content-crc64"] = crc64(b"other bytes")
+        elif says in {"the same", "another once"}:
+            replies[-1].headers["x-ms-content-crc64"] = crc64(asked.body)
+        elif says == "no checksum":
+            replies[-1].headers["x-ms-content-crc64"] = "????"
+        return replies[-1]
+
+    (tmp_path / "k").write_bytes(LARGE)
+    events: list[Event] = []
+    with FakeS3({}, instead=instead) as server:
+        config = AzureConfig("models", endpoint_url=f"{server.endpoint}/models", sas_token="sv=1&sig=the-signature")
+        storage = AsyncStorage(replace(limits, attempts=2))
+        with pytest.raises(IntegrityError, match="has stored other bytes") if says == "another" else nullcontext():
+            await storage.upload(tmp_path / "k", "azure://box/k", config, on_event=events.append)
+    if says != "another":
+        assert events[-1].verified == ("crc64nvme" if says in {"the same", "another once"} else "size-only")
 
 
 @pytest.mark.usefixtures("quick")

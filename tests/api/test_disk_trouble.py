@@ -135,9 +135,35 @@ def test_many_objects(server: FakeS3, here: Path, small_disk: SmallDisk) -> None
     )
     told = run(program, here, server, small_disk.command)
     assert [kind for kind, _ in told] == ["LocalIOError"] * 2
-    for _, text in told:
-        assert text.startswith(f"download s3://b/p: {small_disk.words}: {here}/disk/")
-        assert small_disk.hint is None or f"({small_disk.hint})" in text
+    for (_, text), name in zip(told, ("new", "old"), strict=True):
+        if small_disk.hint:  # told before a byte has come
+            assert text.startswith(f"download s3://b/p: {here}/disk/{name} needs ")
+            assert " bytes or more, but its disk has only " in text
+            assert f"({small_disk.hint})" in text
+        else:
+            assert text.startswith(f"download s3://b/p: {small_disk.words}: {here}/disk/")
+    if small_disk.hint:
+        assert not any(asked.path.startswith("/b/p/") for asked in server.asked)
+
+
+def test_objects_that_replace_others(server: FakeS3, here: Path, small_disk: SmallDisk) -> None:
+    """One by one they need no more room than there is, although all together they would."""
+    program = (
+        REPORT
+        + """
+        import asyncio
+        from sealift import AsyncStorage, Limits
+        (HERE / "disk" / "p").mkdir()
+        for number in range(9):
+            (HERE / "disk" / "p" / str(number)).write_bytes(bytes(600 << 10))
+        storage = AsyncStorage(Limits(connections=1))
+        report(lambda: asyncio.run(storage.download("s3://b/p", HERE / "disk" / "p", config)))
+        say(len({path.read_bytes() for path in (HERE / "disk" / "p").iterdir()}))
+    """
+    )
+    command = [] if small_disk is LIMITED else small_disk.command
+    told = run(program, here, server, command, disk=f"size={9 * 600 + 650}k")
+    assert told == [["1"]]
 
 
 def test_the_temporary_directory(server: FakeS3, here: Path, small_disk: SmallDisk) -> None:

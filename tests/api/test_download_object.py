@@ -1,6 +1,7 @@
 """One object → one file."""
 
 import asyncio
+import gzip
 import os
 import tempfile
 import threading
@@ -13,7 +14,7 @@ from sealift.errors import InvalidConfig
 from sealift.types import MiB
 from tests.api.helpers import all_in, config_of, files_in
 from tests.api.servers import FakeS3, pattern
-from tests.services.s3 import MakeBucket, S3Service, new_bucket, put_objects
+from tests.services.s3 import MakeBucket, S3Service, client, new_bucket, put_objects
 
 pytestmark = pytest.mark.anyio
 
@@ -231,6 +232,21 @@ async def test_many_parts_without_a_checksum(
     await storage.download(f"s3://{bucket}/weights", tmp_path / "weights", config, on_event=events.append)
     assert (tmp_path / "weights").read_bytes() == data
     assert events[-1] == Event("object", "weights", len(data), "size-only", target="weights")
+
+
+@pytest.mark.parametrize("service", ["seaweedfs", "moto"], indirect=True)
+async def test_an_object_that_is_stored_encoded_arrives_as_stored(
+    service: S3Service, make_bucket: MakeBucket, config: S3Config, tmp_path: Path
+) -> None:
+    """Its Content-Encoding comes with each reply, and says nothing about the reply."""
+    bucket, stored = make_bucket(service), gzip.compress(pattern(MiB), mtime=0)
+    client(service).put_object(Bucket=bucket, Key="m.json", Body=stored, ContentEncoding="gzip")
+    uri = f"s3://{bucket}/m.json"
+    for limits in (Limits(), Limits(part_size=1000)):
+        await AsyncStorage(limits).download(uri, tmp_path / "m.json", config)
+        assert (tmp_path / "m.json").read_bytes() == stored
+    assert await AsyncStorage().read(uri, config=config) == stored
+    assert b"".join([bytes(piece) async for piece in AsyncStorage().open(uri, config=config)]) == stored
 
 
 async def test_cancelled_while_its_temporary_directory_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,7 +71,8 @@ async def test_a_file(service: S3Service, make_bucket: MakeBucket, tmp_path: Pat
     assert sum(event.size for event in events if event.kind == "progress") == size
     assert [events[0].kind, events[-1].kind] == ["listed", "object"]
     assert {event.target for event in events} == {"models/iris.bin"}
-    assert events[-1].verified == "crc64nvme"
+    # The others take a checksum and say nothing of it: rclone ignores it, and moto stores wrong ones too.
+    assert events[-1].verified == ("crc64nvme" if service.name == "seaweedfs" else "size-only")
 
 
 async def test_a_file_replaces_an_object(service: S3Service, make_bucket: MakeBucket, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What goes wrong with an upload: told clearly, and tried again where that may help."""
 
+import base64
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from sealift import AccessDenied, AsyncStorage, Event, Limits, ModelMissingError
 from sealift import checksum as checksums
 from sealift.config import UploadChecksum
-from sealift.errors import ServiceError, StorageError, TransportError
+from sealift.errors import IntegrityError, ServiceError, StorageError, TransportError
 from sealift.types import MiB
 from tests.api.helpers import config_of, shows
 from tests.api.servers import SECRET, Asked, FakeS3, Reply, failure, pattern
@@ -238,6 +239,71 @@ async def test_bytes_that_were_damaged_on_the_way_are_refused(
         await AsyncStorage(TIGHT).upload(tmp_path / "k", f"s3://{bucket}/k", config)
     assert get_objects(seaweedfs, bucket) == {"k": b"old"}
     assert unfinished_uploads(seaweedfs, bucket) == []
+
+
+def told(algorithm: str, data: bytes) -> str:
+    return base64.b64encode(bytes.fromhex(checksums.digest(algorithm, data))).decode()
+
+
+@pytest.mark.parametrize("body", [SMALL, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize(
+    ("says", "verified"), [("the same", "crc64nvme"), ("nothing", "size-only"), ("another's", "size-only")]
+)
+async def test_compared_is_what_the_service_tells_again(tmp_path: Path, body: bytes, says: str, verified: str) -> None:
+    """In the reply to an object, or to the end of an upload, where those to its parts say nothing."""
+    headers = {} if says == "nothing" else {"x-amz-checksum-type": "FULL_OBJECT"}
+    name = "crc64nvme" if says == "the same" else "crc32"
+    xml = f"<Checksum{name.upper()}>{told(name, body)}</Checksum{name.upper()}><ChecksumType>FULL_OBJECT</ChecksumType>"
+
+    def instead(asked: Asked) -> Reply | None:
+        if asked.method not in {"PUT", "POST"} or "uploads" in asked.query:
+            return None
+        reply = server.usual(asked)
+        reply.headers = {"ETag": reply.headers.get("ETag", "")}
+        if is_complete(asked):
+            extra = "" if says == "nothing" else xml
+            return Reply(200, reply.body.replace(b"</ETag>", f"</ETag>{extra}".encode()))
+        if body is SMALL and says != "nothing":
+            reply.headers |= {**headers, f"x-amz-checksum-{name}": told(name, body)}
+        return reply
+
+    (tmp_path / "k").write_bytes(body)
+    events: list[Event] = []
+    with WritableS3(instead=instead) as server:
+        await AsyncStorage(TIGHT).upload(tmp_path / "k", "s3://b/k", server.config, on_event=events.append)
+        assert server.objects["b"] == {"k": body}
+    assert events[-1].verified == verified
+
+
+async def test_parts_that_were_all_compared(large: Path) -> None:
+    """Then so was the whole, whatever the service says at the end."""
+    events: list[Event] = []
+    with WritableS3() as server:
+        await AsyncStorage(TIGHT).upload(large, "s3://b/k", server.config, on_event=events.append)
+    assert events[-1].verified == "crc64nvme"
+
+
+@pytest.mark.parametrize("body", [SMALL, LARGE], ids=["small", "large"])
+async def test_another_checksum_than_that_of_what_was_sent(tmp_path: Path, body: bytes) -> None:
+    other = told("crc64nvme", b"other bytes")
+
+    def instead(asked: Asked) -> Reply | None:
+        if is_complete(asked):
+            extra = f"<ChecksumCRC64NVME>{other}</ChecksumCRC64NVME><ChecksumType>FULL_OBJECT</ChecksumType></R>"
+            reply = server.usual(asked)
+            return Reply(200, reply.body.replace(b"</R>", extra.encode()))
+        if asked.method == "PUT" and body is SMALL:
+            return Reply(200, headers={"ETag": '"x"', "x-amz-checksum-crc64nvme": other})
+        return None
+
+    (tmp_path / "k").write_bytes(body)
+    with WritableS3(instead=instead) as server:
+        error = await refused(tmp_path / "k", server)
+        assert isinstance(error, IntegrityError)
+        # Other bytes of one request may be the right ones the next time; a whole object is there already.
+        assert sum(asked.method == "PUT" for asked in server.asked) == (2 if body is SMALL else 7)
+        assert sum(map(is_complete, server.asked)) == (body is LARGE)
+    assert "the service has stored other bytes of 'k' than were sent" in str(error)
 
 
 async def test_parts_that_are_not_the_whole_are_refused(

@@ -1,5 +1,6 @@
 """The contract, for Google Cloud Storage: against fake-gcs-server."""
 
+import base64
 import functools
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,8 @@ import pytest
 from sealift import GCSConfig, checksum
 from sealift.backends import open_backend
 from sealift.backends.gcs import GCSBackend
-from sealift.errors import InvalidConfig, ModelMissingError, TransportError, UnsupportedOperation
+from sealift.backends.gcs.upload import stored
+from sealift.errors import IntegrityError, InvalidConfig, ModelMissingError, TransportError, UnsupportedOperation
 from sealift.resources import Resources
 from sealift.types import Limits, Part, Receipt
 from sealift.uri import Location
@@ -115,6 +117,17 @@ class TestGCS:
             assert backend.service == source.service
             with pytest.raises(ModelMissingError, match="there is no bucket 'no-such-bucket'"):
                 await backend.copy(source.location, obj, "model.bin")
+
+    def test_compared_is_what_the_service_tells_again(self) -> None:
+        crc = checksum.digest("crc32c", b"0123456789")
+        resource = {"name": "k", "size": "10", "generation": "1", "md5Hash": "eB5eJF1ptWaXm4bijSPyxw=="}
+        told = {"crc32c": base64.b64encode(bytes.fromhex(crc)).decode()}
+        assert stored(resource, "k", 10, crc).checksums == {}
+        assert stored(resource | told, "k", 10, crc).checksums == {"crc32c": crc}
+        assert stored(resource | told, "k", 10, None).checksums == {}
+        for size, other in ((10, "00000000"), (9, crc)):
+            with pytest.raises(IntegrityError, match="has stored other bytes of 'k'"):
+                stored(resource | told, "k", size, other)
 
     async def test_a_copy_from_another_bucket(self, gcs: GCSService, bucket: str) -> None:
         other = new_bucket(gcs)

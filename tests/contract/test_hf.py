@@ -356,8 +356,8 @@ class TestFailures:
                 {"RateLimit": '"resolvers";r=0;t=55', "RateLimit-Policy": '"fixed window";"resolvers";q=3000;w=300'},
                 55.0,
             ),
-            ({"Retry-After": "Mon, 01 Jan 2024 00:00:00 GMT"}, 0.0),
             ({"Retry-After": "soon"}, None),
+            ({"Retry-After": "soon", "RateLimit": '"resolvers";r=0;t=55'}, 55.0),
             ({"RateLimit": '"resolvers";r=17;t=280'}, None),  # not why
             ({}, None),
         ],

@@ -96,8 +96,18 @@ def test_there_are_examples() -> None:
 
 def test_the_tests_that_the_table_of_storages_names_are_there() -> None:
     root = Path(__file__).parents[2]
-    named = set(re.findall(r"`((?:api|contract)/\w+\.py)(?:::(\w+))?`", (root / "BACKENDS.md").read_text("utf-8")))
+    named = set(re.findall(r"`((?:api|cli|contract)/\w+\.py)(?:::(\w+))?`", (root / "BACKENDS.md").read_text("utf-8")))
     assert len(named) > 40
     for path, name in named:
         text = (root / "tests" / path).read_text("utf-8")
         assert not name or re.search(rf"def {name}\(", text), f"{path}::{name}"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "method"),
+    [(scheme, each) for scheme, methods in sealift.AUTHENTICATION_METHODS.items() for each in methods],
+)
+def test_each_authentication_method_has_a_test(scheme: str, method: str) -> None:
+    table = (Path(__file__).parents[2] / "BACKENDS.md").read_text("utf-8")
+    (row,) = re.findall(rf"^\| {scheme} `{method}` .*$", table, re.MULTILINE)
+    assert re.search(r"`api/\w+\.py::test_\w+`", row)

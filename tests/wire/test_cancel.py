@@ -22,6 +22,12 @@ def get(server: Server, tls: TLS | None = None) -> Request:
     return Request("GET", server.origin, "/", (), tls or TLS())
 
 
+async def echo(peer: Peer) -> None:
+    """Answers with what was asked for."""
+    while True:
+        await peer.reply((await peer.request()).target.encode())
+
+
 async def cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.wait([task])
@@ -91,13 +97,14 @@ async def test_while_resolving() -> None:
         asked.set()
         await never.wait()
 
-    async with wire_with(run_blocking=run_blocking, connections=1) as wire:
+    async with serve(echo) as server, wire_with(run_blocking=run_blocking, connections=1) as wire:
         request = Request("GET", Origin.of("http://name.invalid"), "/")
         for _ in range(2):
             task = asyncio.ensure_future(wire.send(request))
             await asked.wait()
             await cancel(task)
             asked.clear()
+        assert (await wire.send(get(server))).body == b"/"  # on the only connection there may be
 
 
 async def test_during_the_tls_handshake() -> None:
@@ -105,7 +112,7 @@ async def test_during_the_tls_handshake() -> None:
         hello.set()
         await peer.until_gone()
 
-    async with serve(handler) as server, wire_with(connections=1) as wire:
+    async with serve(handler) as server, serve(echo) as other, wire_with(connections=1) as wire:
         for _ in range(2):
             hello = asyncio.Event()
             task = asyncio.ensure_future(
@@ -114,6 +121,7 @@ async def test_during_the_tls_handshake() -> None:
             await hello.wait()
             await cancel(task)
         await until(lambda: not server.open)
+        assert (await wire.send(get(other))).body == b"/"
 
 
 async def test_while_the_server_does_not_take_the_body() -> None:
@@ -122,12 +130,13 @@ async def test_while_the_server_does_not_take_the_body() -> None:
         asked.set()
         await asyncio.Event().wait()
 
-    async with serve(handler) as server, wire_with(connections=1) as wire:
+    async with serve(handler) as server, serve(echo) as other, wire_with(connections=1) as wire:
         for _ in range(2):
             asked = asyncio.Event()
             task = asyncio.ensure_future(wire.send(Request("PUT", server.origin, "/"), memoryview(bytearray(64 << 20))))
             await asked.wait()
             await cancel(task)
+        assert (await wire.send(get(other))).body == b"/"
 
 
 async def test_a_reader_of_a_stream() -> None:
@@ -136,7 +145,7 @@ async def test_a_reader_of_a_stream() -> None:
         await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n1")
         await peer.until_gone()
 
-    async with serve(handler) as server, wire_with(connections=1) as wire:
+    async with serve(handler) as server, serve(echo) as other, wire_with(connections=1) as wire:
 
         async def read() -> None:
             async with wire.stream(get(server)) as response:
@@ -148,6 +157,7 @@ async def test_a_reader_of_a_stream() -> None:
             task = asyncio.ensure_future(read())
             await reading.wait()
             await cancel(task)
+        assert (await wire.send(get(other))).body == b"/"
 
 
 async def test_closing_ends_what_runs_and_waits_until_all_is_closed() -> None:

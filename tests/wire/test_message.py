@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -38,6 +39,41 @@ def test_nothing_that_may_be_secret_is_shown() -> None:
     assert repr(request) == "Request(GET https://host:444/k)"
     response = Response(302, [(b"location", b"https://x/?SECRET")], b"SECRET")
     assert repr(response) == "Response(302, headers=[location], body=6 bytes)"
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("7", 7.0),
+        (" 0 ", 0.0),
+        ("Tue, 01 Sep 2020 10:20:30 GMT", 0.0),
+        ("Tue, 01 Sep 2020 10:20:30", 0.0),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", 0.0),
+        ("Sun Nov  6 08:49:37 1994", 0.0),
+        ("", None),
+        ("soon", None),
+        ("-1", None),
+        ("1.5", None),
+        ("5, 5", None),
+        ("\u00b2", None),  # a digit, but none of ASCII's
+        ("Tue, 01 Sep 99999999999999999999 10:20:30 GMT", None),
+        ("Tue, 01 Sep 2020 10:20:30 +9999", None),
+    ],
+)
+def test_what_a_retry_after_asks_for(told: str, seconds: float | None) -> None:
+    assert Response(503, [(b"retry-after", told.encode("latin-1"))]).retry_after == seconds
+
+
+@pytest.mark.parametrize("zone", [" GMT", " +0000", ""])
+def test_a_retry_after_that_is_a_date_to_come(zone: str) -> None:
+    until = datetime.now(UTC) + timedelta(minutes=5)
+    wait = Response(503, [(b"retry-after", f"{until:%a, %d %b %Y %H:%M:%S}{zone}".encode())]).retry_after
+    assert wait is not None
+    assert 0 < wait <= 300
+
+
+def test_a_reply_that_asks_for_no_wait() -> None:
+    assert Response(503, []).retry_after is None
 
 
 @pytest.mark.parametrize(

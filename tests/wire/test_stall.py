@@ -64,7 +64,9 @@ async def test_slow_is_not_stalled() -> None:
             await asyncio.sleep(0.02)
 
     async with serve(handler) as server, wire_with(idle_timeout=0.4, min_throughput=1) as wire:
-        await wire.fetch(get(server), memoryview(bytearray(40)))
+        body = bytearray(40)
+        await wire.fetch(get(server), memoryview(body))
+        assert body == b"x" * 40
 
 
 async def test_a_small_reply_may_come_as_slowly_as_it_likes() -> None:
@@ -109,5 +111,5 @@ async def test_the_timer_ends_with_the_last_exchange() -> None:
 
     async with serve(handler) as server, wire_with() as wire:
         wire._watchdog._interval = 0.01
-        await wire.send(get(server))
+        assert (await wire.send(get(server))).body == b"ok"
         await until(lambda: wire._watchdog._timer is None)

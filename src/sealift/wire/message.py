@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -137,6 +138,25 @@ class Response:
         wanted = name.lower().encode("latin-1")
         values = [value.decode("latin-1") for given, value in self.headers if given == wanted]
         return ", ".join(values) if values else None
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the server asks to wait, never less than 0; None: it says none, or nothing that can be read.
+
+        It says so in seconds or by a date: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after.
+        """
+        told = (self.header("retry-after") or "").strip()
+        if told.isascii() and told.isdigit():
+            return float(told)
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - a date is rare
+
+        try:
+            until = parsedate_to_datetime(told)
+        except (ValueError, OverflowError):
+            return None
+        if until.tzinfo is None:
+            until = until.replace(tzinfo=UTC)
+        return max(0.0, (until - datetime.now(UTC)).total_seconds())
 
     def __repr__(self) -> str:
         names = ", ".join(name.decode("latin-1") for name, _ in self.headers)

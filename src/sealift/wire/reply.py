@@ -245,7 +245,8 @@ def check_body(response: Response, length: int, origin: Origin, *, encoded: bool
         that it has to be counted.
 
     Raises:
-        TransportError: It has another length, or is encoded where that was not asked for. Retryable.
+        TransportError: It has another length, which may be right the next time; or it is encoded, where
+            `Accept-Encoding: identity` has been asked for: a server that does not heed this will not do so later.
     """
     told: Headers = []
     for header in response.headers:
@@ -253,8 +254,7 @@ def check_body(response: Response, length: int, origin: Origin, *, encoded: bool
         if name == b"content-encoding" and value.lower() != b"identity" and not encoded:
             raise TransportError(
                 f"{origin.address} sent an encoded body where the stored bytes were asked for",
-                hint="ask with Accept-Encoding: identity",
-                retryable=True,
+                hint="have it, or the proxy in front of it, send this without Content-Encoding",
             )
         if name in {b"content-length", b"transfer-encoding"}:
             told.append(header)

@@ -16,7 +16,7 @@ from . import replies
 from .access import Bearer
 from .container import Container
 from .copy import copy
-from .upload import AzureUpload, checksum_of, stored
+from .upload import AzureUpload, checksum_of, compared, stored
 
 __all__ = ["AzureBackend"]
 
@@ -104,7 +104,9 @@ class AzureBackend:
     async def put(self, key: str, data: memoryview) -> ObjectInfo:
         digests, headers = checksum_of(data)
         reply = await self._container.ask("PUT", key, [("x-ms-blob-type", "BlockBlob"), *headers], body=data)
-        return stored(self._container, reply, key, len(data), digests)
+        if reply.status != 201:
+            raise self._container.error(reply, key)
+        return stored(reply, key, len(data), compared(reply, key, digests))
 
     async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> AzureUpload:
         if resume is not None:

@@ -81,7 +81,8 @@ class Container:
             fields.append(passed.query)
         target = self._target(key) + (f"?{'&'.join(fields)}" if fields else "")
         sent = [("host", self._origin.netloc), ("x-ms-version", _VERSION), *headers, *passed.headers]
-        return Request(method, self._origin, target, sent, self._tls)
+        # A Content-Encoding is what the object was stored with, and its bytes come as they were stored.
+        return Request(method, self._origin, target, sent, self._tls, encoded=True)
 
     async def ask(
         self,

@@ -8,7 +8,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
@@ -25,7 +25,7 @@ from ...errors import (
 from ...types import ObjectInfo
 from ...wire import Response
 
-__all__ = ["NO_CONTAINER", "blocks", "code", "error", "header", "md5", "object_info", "page", "quoted"]
+__all__ = ["NO_CONTAINER", "blocks", "code", "crc64nvme", "error", "header", "md5", "object_info", "page", "quoted"]
 
 # The metadata of a directory, in accounts that have them: it is no object.
 _DIRECTORY = "hdi_isfolder"
@@ -67,6 +67,19 @@ def md5(text: str | None) -> dict[str, str]:
     except binascii.Error:
         return {}  # whoever stored the object has stored something else there
     return {"md5": digest.hex()} if len(digest) == 16 else {}
+
+
+def crc64nvme(text: str | None) -> str | None:
+    """The checksum of what a request brought, as the service has computed it; None: it does not say.
+
+    Its CRC64 is the one of NVMe, with its bytes the other way round:
+    https://github.com/Azure/azure-sdk-for-cpp/blob/main/sdk/storage/azure-storage-common/src/crypt.cpp
+    """
+    try:
+        digest = base64.b64decode(text or "", validate=True)
+    except binascii.Error:
+        return None
+    return digest[::-1].hex() if len(digest) == 8 else None
 
 
 def object_info(key: str, reply: Response) -> ObjectInfo:
@@ -197,7 +210,7 @@ def _service_error(reply: Response, why: str | None) -> ServiceError:
         status=status,
         code=why,
         retryable=status in {408, 429} or status >= 500,
-        retry_after=_seconds(reply.header("retry-after")),
+        retry_after=reply.retry_after,
     )
 
 
@@ -208,15 +221,3 @@ def _fields(reply: Response) -> dict[str, str]:
     except ET.ParseError:
         return {}
     return {child.tag: child.text or "" for child in root}
-
-
-def _seconds(wait: str | None) -> float | None:
-    """A Retry-After, given in seconds or as a date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3."""
-    if not wait:
-        return None
-    if wait.isdigit():
-        return float(wait)
-    try:
-        return max(0.0, (parsedate_to_datetime(wait) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):  # neither, or a date without a zone
-        return None

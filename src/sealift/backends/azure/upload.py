@@ -1,6 +1,7 @@
 """Writing objects: in one request, or as blocks that a list then puts together.
 
-A CRC goes with each body, so that the service refuses one that was damaged on the way. Sources, under
+A CRC goes with each body, so that the service refuses one that was damaged on the way; compared is what its reply tells
+again. Sources, under
 https://learn.microsoft.com/rest/api/storageservices/: put-blob, put-block, put-block-list
 """
 
@@ -9,13 +10,13 @@ from collections.abc import Mapping, Sequence
 
 from ... import checksum
 from ...backend import Upload
-from ...errors import ModelMissingError, ServiceError
+from ...errors import IntegrityError, ModelMissingError, ServiceError
 from ...types import ObjectInfo, Part, Receipt
 from ...wire import Response
 from . import replies
 from .container import Container, Headers
 
-__all__ = ["AzureUpload", "checksum_of", "stored"]
+__all__ = ["AzureUpload", "checksum_of", "compared", "stored"]
 
 _CRC = "crc64nvme"
 # What the ids of blocks begin with.
@@ -25,21 +26,33 @@ _NAME = "sealift1"
 def checksum_of(data: memoryview) -> tuple[Mapping[str, str], Headers]:
     """What to send along with a body: its digest, and the header that tells it.
 
-    The service's CRC64 is the one of NVMe, with its bytes the other way round:
-    https://github.com/Azure/azure-sdk-for-cpp/blob/main/sdk/storage/azure-storage-common/src/crypt.cpp
+    See `replies.crc64nvme`.
     """
     digest = checksum.digest(_CRC, data)
     return {_CRC: digest}, [("x-ms-content-crc64", base64.b64encode(bytes.fromhex(digest)[::-1]).decode())]
 
 
-def stored(container: Container, reply: Response, key: str, size: int, digests: Mapping[str, str]) -> ObjectInfo:
-    """What a reply tells of an object that is stored now.
+def compared(reply: Response, key: str, digests: Mapping[str, str]) -> Mapping[str, str]:
+    """Of the digests of a body that was sent, those that the reply tells too.
 
     Raises:
-        StorageError: The service refused it.
+        IntegrityError: It tells another one.
     """
-    if reply.status != 201:
-        raise container.error(reply, key)
+    told = replies.crc64nvme(reply.header("x-ms-content-crc64"))
+    if told not in {None, digests[_CRC]}:
+        raise IntegrityError(f"the service has stored other bytes of {key!r} than were sent", retryable=True)
+    return {} if told is None else digests
+
+
+def stored(reply: Response, key: str, size: int, digests: Mapping[str, str]) -> ObjectInfo:
+    """What a reply tells of an object that is stored now.
+
+    Args:
+        reply: Of success.
+        key: The object's.
+        size: In bytes.
+        digests: Those of its checksums that were compared.
+    """
     tag = replies.quoted(reply.header("etag"))
     return ObjectInfo(key, size, tag, etag=tag, checksums=digests)
 
@@ -106,7 +119,7 @@ class AzureUpload(Upload):
         reply = await self._container.ask("PUT", self._key, headers, query, body=data)
         if reply.status != 201:
             raise self._refused(reply)
-        return Receipt(part, block, digests)
+        return Receipt(part, block, digests, compared=bool(compared(reply, self._key, digests)))
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
         if self._published is None:
@@ -118,10 +131,11 @@ class AzureUpload(Upload):
             if reply.status != 201:
                 raise self._refused(reply)
             size = sum(receipt.part.size for receipt in receipts)
-            parts = [(receipt.checksums[_CRC], receipt.part.size) for receipt in receipts]
-            # The service has compared each block.
-            digests = {_CRC: checksum.combine(_CRC, parts)}
-            self._published = stored(self._container, reply, self._key, size, digests)
+            digests = {}
+            if all(receipt.compared for receipt in receipts):
+                parts = [(receipt.checksums[_CRC], receipt.part.size) for receipt in receipts]
+                digests[_CRC] = checksum.combine(_CRC, parts)
+            self._published = stored(reply, self._key, size, digests)
         return self._published
 
     def _refused(self, reply: Response) -> Exception:

@@ -8,14 +8,13 @@ import binascii
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ...errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceError, StorageError
 from ...types import ObjectInfo
 from ...wire import Response
 
-__all__ = ["CHECKSUMS", "FIELDS", "body", "error", "failure", "hashes", "object_info", "page", "retry_after"]
+__all__ = ["CHECKSUMS", "FIELDS", "body", "error", "failure", "hashes", "object_info", "page"]
 
 CHECKSUMS = ("crc32c", "md5")
 FIELDS = "name,size,generation,timeCreated,etag,contentType,crc32c,md5Hash"
@@ -121,21 +120,8 @@ def error(reply: Response, *, bucket: str, key: str | None, anonymous: bool) -> 
         status=status,
         code=code,
         retryable=status in {408, 429} or status >= 500 or code in _TRANSIENT,
-        retry_after=retry_after(reply),
+        retry_after=reply.retry_after,
     )
-
-
-def retry_after(reply: Response) -> float | None:
-    """A Retry-After, given in seconds or as a date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3."""
-    wait = reply.header("retry-after")
-    if not wait:
-        return None
-    if wait.isdigit():
-        return float(wait)
-    try:
-        return max(0.0, (parsedate_to_datetime(wait) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):  # neither, or a date without a zone
-        return None
 
 
 def _json(reply: Response) -> Any:

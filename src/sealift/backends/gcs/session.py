@@ -73,6 +73,5 @@ def _refusal(origin: Origin, reply: Response) -> StorageError:
     code, message = replies.failure(reply)
     cause = ": ".join(part for part in (f"{origin.host} gives no token", str(reply.status), code, message) if part)
     if reply.status >= 500 or reply.status in {408, 429}:
-        wait = replies.retry_after(reply)
-        return ServiceError(cause, status=reply.status, code=code, retryable=True, retry_after=wait)
+        return ServiceError(cause, status=reply.status, code=code, retryable=True, retry_after=reply.retry_after)
     return AccessDenied(cause, hint="check the credentials' file", status=reply.status, code=code)

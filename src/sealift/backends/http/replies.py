@@ -81,7 +81,7 @@ def error(reply: Response, key: str, *, hint: str) -> StorageError:
         f"the server answered {status}",
         status=status,
         retryable=status in {408, 425, 429} or (status >= 500 and status not in _NEVER),
-        retry_after=_seconds(reply.header("retry-after")),
+        retry_after=reply.retry_after,
     )
 
 
@@ -91,11 +91,3 @@ def _time(text: str | None) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-
-
-def _seconds(wait: str | None) -> float | None:
-    """A Retry-After, given in seconds or as a date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3."""
-    if wait is not None and wait.isascii() and wait.isdigit():
-        return float(wait)
-    until = _time(wait)
-    return None if until is None else max(0.0, (until - datetime.now(UTC)).total_seconds())

@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -188,15 +187,9 @@ def _with(cause: str, text: str) -> str:
 def _retry_after(reply: Response) -> float | None:
     """Seconds to wait: Retry-After, or the time to the end of the window that RateLimit tells of.
 
-    https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3, https://huggingface.co/docs/hub/rate-limits
+    https://huggingface.co/docs/hub/rate-limits
     """
-    wait = reply.header("retry-after")
-    if wait and wait.isdigit():
-        return float(wait)
-    if wait:
-        try:
-            return max(0.0, (parsedate_to_datetime(wait) - datetime.now(UTC)).total_seconds())
-        except (TypeError, ValueError):  # no date, or one without a zone
-            return None
+    if reply.retry_after is not None:
+        return reply.retry_after
     reset = _RESET.search(reply.header("ratelimit") or "") if reply.status == 429 else None
     return float(reset[1]) if reset else None

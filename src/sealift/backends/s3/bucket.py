@@ -77,7 +77,8 @@ class Bucket:
                 now=datetime.now(UTC),
                 payload=payload,
             )
-        return Request(method, identity.origin, target, sent, identity.tls)
+        # A Content-Encoding is what the object was stored with, and its bytes come as they were stored.
+        return Request(method, identity.origin, target, sent, identity.tls, encoded=True)
 
     async def ask(
         self,

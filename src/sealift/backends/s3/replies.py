@@ -16,7 +16,19 @@ from ...errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceErr
 from ...types import ObjectInfo
 from ...wire import Response
 
-__all__ = ["checksums", "code", "error", "field", "object_info", "page", "parts", "quoted", "region_told", "undeleted"]
+__all__ = [
+    "checksums",
+    "code",
+    "completed",
+    "error",
+    "field",
+    "object_info",
+    "page",
+    "parts",
+    "quoted",
+    "region_told",
+    "undeleted",
+]
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 CHECKSUMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
@@ -58,11 +70,22 @@ def checksums(reply: Response) -> dict[str, str]:
     return _digests(told)
 
 
+def completed(reply: Response) -> dict[str, str]:
+    """The whole object's checksums in the reply to the end of a multipart upload, where it says that they are such.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+    """
+    told = _fields(reply)
+    if told.get("ChecksumType") != "FULL_OBJECT":
+        return {}
+    return _digests({name: told.get(f"Checksum{name.upper()}", "") for name in CHECKSUMS})
+
+
 def _digests(told: Mapping[str, str]) -> dict[str, str]:
     """Those of some checksums that we know, as lower-case hex."""
     found = {}
     for name, text in told.items():
-        if name in CHECKSUMS and "-" not in text:
+        if name in CHECKSUMS and text and "-" not in text:
             try:
                 found[name] = base64.b64decode(text, validate=True).hex()
             except binascii.Error:
@@ -226,18 +249,6 @@ def undeleted(reply: Response, bucket: str) -> StorageError | None:
     return found
 
 
-def _seconds(wait: str | None) -> float | None:
-    """A Retry-After, given in seconds or as a date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3."""
-    if not wait:
-        return None
-    if wait.isdigit():
-        return float(wait)
-    try:
-        return max(0.0, (parsedate_to_datetime(wait) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):  # neither, or a date without a zone
-        return None
-
-
 def error(reply: Response, *, bucket: str, key: str | None) -> StorageError:
     """The failure that a reply tells of.
 
@@ -270,5 +281,5 @@ def _service_error(reply: Response, told: dict[str, str]) -> ServiceError:
         status=status,
         code=code,
         retryable=status in {408, 429} or status >= 500 or code in _TRANSIENT,
-        retry_after=_seconds(reply.header("retry-after")),
+        retry_after=reply.retry_after,
     )

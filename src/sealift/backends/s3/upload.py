@@ -1,7 +1,8 @@
 """Writing objects: in one request, or as a multipart upload.
 
 A CRC goes with each body, so that the service refuses one that was damaged on the way; of a multipart upload, those of
-the parts combine to that of the whole object, which it compares before it publishes.
+the parts combine to that of the whole object, which it compares before it publishes. There are services that ignore
+them: compared is what a reply tells again.
 Sources, under https://docs.aws.amazon.com/AmazonS3/latest/userguide/: mpuoverview.html, checking-object-integrity.html
 """
 
@@ -10,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 from ... import checksum
@@ -39,7 +41,7 @@ def checksum_of(bucket: Bucket, data: memoryview) -> tuple[Mapping[str, str], He
 
 
 def stored(bucket: Bucket, reply: Response, key: str, size: int, digests: Mapping[str, str]) -> ObjectInfo:
-    """What a reply to a body tells of what is stored now.
+    """What a reply to a body tells of what is stored now; of its checksums those that were sent.
 
     Raises:
         IntegrityError: The service tells another checksum than that of the bytes that were sent.
@@ -47,12 +49,17 @@ def stored(bucket: Bucket, reply: Response, key: str, size: int, digests: Mappin
     """
     if reply.status not in _STORED:
         raise bucket.error(reply, key)
-    told = replies.checksums(reply)
-    for algorithm, digest in digests.items():
-        if told.get(algorithm, digest) != digest:
-            raise IntegrityError(f"the service has stored other bytes of {key!r} than were sent", retryable=True)
+    compared = _compared(key, digests, replies.checksums(reply), retryable=True)
     tag = replies.quoted(reply.header("etag"))
-    return ObjectInfo(key, size, tag, etag=tag, checksums=digests)
+    return ObjectInfo(key, size, tag, etag=tag, checksums=compared)
+
+
+def _compared(key: str, sent: Mapping[str, str], told: Mapping[str, str], *, retryable: bool) -> dict[str, str]:
+    """The checksums that were sent and are told too."""
+    both = {algorithm: digest for algorithm, digest in sent.items() if algorithm in told}
+    if any(told[algorithm] != digest for algorithm, digest in both.items()):
+        raise IntegrityError(f"the service has stored other bytes of {key!r} than were sent", retryable=retryable)
+    return both
 
 
 class S3Upload(Upload):
@@ -122,11 +129,11 @@ class S3Upload(Upload):
         digests, headers = checksum_of(self._bucket, data)
         there = self._landed.get(part.index)
         if there is not None and await is_same(there, data, digests, self._bucket.resources.disk):
-            return Receipt(part, there.etag, digests, reused=True)
+            return Receipt(part, there.etag, digests, compared=bool(digests) and there.checksums == digests, reused=True)
         self._landed.pop(part.index, None)
         reply = await self._bucket.ask("PUT", self._key, headers, self._part(part), body=data)
         info = stored(self._bucket, reply, self._key, part.size, digests)
-        return Receipt(part, info.etag or "", digests)
+        return Receipt(part, info.etag or "", digests, compared=info.checksums == digests)
 
     async def copy_part(self, part: Part, source: str, headers: Headers) -> Receipt:
         """Let the service take a part from another object.
@@ -165,7 +172,10 @@ class S3Upload(Upload):
         if reply.status != 200:
             raise self._bucket.error(reply, key)
         tag = replies.quoted(replies.field(reply, "ETag"))
-        return ObjectInfo(key, size, tag, etag=tag, checksums=digests)
+        compared = _compared(key, digests, replies.completed(reply), retryable=False)
+        if not compared and all(receipt.compared for receipt in receipts):
+            compared = digests
+        return ObjectInfo(key, size, tag, etag=tag, checksums=compared)
 
     async def _published_before(
         self, receipts: Sequence[Receipt], size: int, digests: Mapping[str, str]
@@ -174,10 +184,11 @@ class S3Upload(Upload):
             there = await self._bucket.stat(self._key)
         except ModelMissingError:
             return None
-        same = [there.checksums[name] == digest for name, digest in digests.items() if name in there.checksums]
+        told = {name: there.checksums[name] for name in digests if name in there.checksums}
+        same = [digests[name] == digest for name, digest in told.items()]
         if not same:
             same = [there.etag is not None and there.etag == _multipart_etag(receipts)]
-        return there if there.size == size and all(same) else None
+        return replace(there, checksums=told) if there.size == size and all(same) else None
 
     async def abort(self) -> None:
         if self._published is not None:
