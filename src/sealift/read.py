@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -13,6 +14,7 @@ from .engine import first_of, read_whole
 from .errors import IntegrityError, InvalidConfig, TransportError
 from .resources import Resources
 from .types import Capabilities, ObjectInfo, Part
+from .verification import told_of
 
 __all__ = ["chunks", "length_of", "read_into"]
 
@@ -52,8 +54,10 @@ async def read_into(resources: Resources, source: Backend, obj: ObjectInfo, star
     whole = start == 0 and len(view) == obj.size
     length = resources.limits.part_size or plan.DEFAULT_PART
     if whole and len(view) <= length:
-        await resources.retry(lambda: read_whole(source, obj, view))
+        await resources.retry(lambda: read_whole(resources, source, obj, view))
         return
+    if whole:
+        obj = replace(obj, checksums=await resources.retry(lambda: told_of(source, obj)))
     algorithm = checksum.best(obj.checksums, combinable=True) if whole else None
     parts = list(plan.parts(len(view), length))
     digests = [""] * len(parts)
@@ -98,11 +102,13 @@ async def chunks(
         return
     job = object()
     memory = resources.memory
-    whole = length == obj.size
+    size, whole = obj.size, length == obj.size
+    if whole:
+        obj = replace(obj, checksums=await resources.retry(lambda: told_of(source, obj)))
     algorithm = checksum.best(obj.checksums, combinable=True) if whole else None
     in_order = checksum.best(obj.checksums, combinable=False) if whole and algorithm is None else None
     running = checksum.Running(in_order) if in_order is not None else None
-    parts = list(plan.parts(length, plan.part_size(obj.size, _ANY, resources.limits, memory.limit))) if length else []
+    parts = list(plan.parts(length, plan.part_size(size, _ANY, resources.limits, memory.limit))) if length else []
     digests: list[str] = []
 
     async def read(part: Part) -> bytes:
