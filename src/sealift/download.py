@@ -10,7 +10,7 @@ import anyio
 
 from . import archive, paths
 from .backend import Backend
-from .backends.local import LocalBackend, make_directories
+from .backends.local import LocalBackend, existing, make_directories, sync_directories, sync_tree
 from .engine import Job, Transfer, one
 from .errors import InvalidConfig, LocalIOError
 from .resolve import Prefix, resolve
@@ -45,8 +45,8 @@ async def download(resources: Resources, source: Backend, location: Location, de
         raise InvalidConfig("the URL does not say what the file is called", hint="give the file itself as destination")
     path = os.path.join(dest, paths.relative(called)) if into else dest
     directory, name = os.path.split(os.path.abspath(path))  # noqa: ASYNC240 - needs no disk
-    target = LocalBackend(directory, resources.disk)
-    job = Job(source, target, resources, options.on_event, dry_run=options.dry_run)
+    target = LocalBackend(directory, resources.disk, durability=options.durability)
+    job = Job(source, target, resources, options.on_event, dry_run=options.dry_run, verify=options.verify)
     try:
         await job.run(one(Transfer(found, name)))
     finally:
@@ -59,12 +59,14 @@ async def _directory(resources: Resources, source: Backend, files: "_Files", des
     final, there, state = await _places(resources, dest, f"{files.prefix!r} names many objects")
     # What does not exist yet appears as a whole, since users test with os.path.exists.
     root = final if there else os.path.join(state, f"{secrets.token_hex(8)}.tree")
-    target = LocalBackend(root, resources.disk, state=state, staged=root != final)
+    target = LocalBackend(root, resources.disk, state=state, staged=root != final, durability=options.durability)
+    anchor = await _anchor(resources, final, options)
+    job = Job(source, target, resources, options.on_event, dry_run=options.dry_run, verify=options.verify)
     try:
-        await Job(source, target, resources, options.on_event, dry_run=options.dry_run).run(files.transfers())
+        await job.run(files.transfers())
         files.check()
         if not options.dry_run:
-            await target.run(lambda: _finish(root, files.directories, final))
+            await target.run(lambda: _finish(root, files.directories, final, anchor))
     except BaseException:
         if root != final:
             with anyio.CancelScope(shield=True):
@@ -90,11 +92,15 @@ async def _unpacked(
     packed, root = os.path.join(work, "archive"), os.path.join(work, "tree")
     target = LocalBackend(work, resources.disk)
     steps = archive.unpack(packed, root, options.patterns.let)
+    anchor = await _anchor(resources, final, options)
+    job = Job(source, target, resources, options.on_event, verify=options.verify)
     try:
-        await Job(source, target, resources, options.on_event).run(one(Transfer(found, "archive")))
+        await job.run(one(Transfer(found, "archive")))
         while await target.run(lambda: next(steps, None)) is not None:
             pass  # a call that is cancelled ends after a step
-        await target.run(lambda: _finish(root, (), final))
+        if anchor is not None:
+            await target.run(lambda: sync_tree(root, files=True))
+        await target.run(lambda: _finish(root, (), final, anchor))
     finally:
         with anyio.CancelScope(shield=True):
             await resources.disk.run(lambda: _clear(steps, work, state))
@@ -109,6 +115,11 @@ async def _places(resources: Resources, dest: str, because: str) -> tuple[str, b
         raise LocalIOError(f"{dest} is a file, but {because}", hint="choose a directory")
     there = bool(kind)
     return final, there, os.path.join(final if there else os.path.dirname(final), paths.STATE_DIRECTORY)
+
+
+async def _anchor(resources: Resources, final: str, options: Options) -> str | None:
+    """The directory that is there already, and in which those for `final` are made; None: nobody asks for fsync."""
+    return None if options.durability == "rename" else await resources.disk.run(lambda: existing(final))
 
 
 def _clear(steps: Generator[int], work: str, state: str) -> None:
@@ -144,12 +155,23 @@ class _Files:
                 self.directories.append(paths.relative(obj.key.rstrip("/"), prefix))
 
 
-def _finish(root: str, directories: Iterable[str], final: str) -> None:
-    """Blocking: make the empty directories, and give a new tree its name."""
+def _finish(root: str, directories: Iterable[str], final: str, anchor: str | None) -> None:
+    """Blocking: make the empty directories, and give a new tree its name; with an anchor, see to it that both last."""
     for directory in (root, *(os.path.join(root, directory) for directory in directories)):
         make_directories(directory)
-    if root == final:
-        return
+    if root != final:
+        if anchor is not None:
+            sync_tree(root, files=False)
+        if not _published(root, final) and anchor is not None:
+            sync_tree(final, files=False)
+    if anchor is not None:
+        for directory in directories:
+            sync_directories(os.path.join(final, directory), final)
+        sync_directories(final, anchor)
+
+
+def _published(root: str, final: str) -> bool:
+    """Whether a tree could be renamed; else it is brought in file by file."""
     try:
         os.rename(root, final)
     except OSError:
@@ -160,3 +182,5 @@ def _finish(root: str, directories: Iterable[str], final: str) -> None:
             for name in names:
                 os.replace(os.path.join(directory, name), os.path.join(there, name))
         shutil.rmtree(root)
+        return False
+    return True

@@ -230,7 +230,9 @@ async def test_many_parts_without_a_checksum(
     storage = AsyncStorage(Limits(part_size=MiB))
     await storage.download(f"s3://{bucket}/weights", tmp_path / "weights", config, on_event=events.append)
     assert (tmp_path / "weights").read_bytes() == data
-    assert events[-1] == Event("object", "weights", len(data), "size-only", target="weights")
+    # rclone forgets the parts, and its entity tag is the MD5 of the whole.
+    verified = "md5" if service.directory is not None else "size-only"
+    assert events[-1] == Event("object", "weights", len(data), verified, target="weights")
 
 
 async def test_cancelled_while_its_temporary_directory_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

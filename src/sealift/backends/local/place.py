@@ -3,11 +3,12 @@
 import itertools
 import os
 import secrets
+import threading
 from contextlib import suppress
 
 from ...errors import LocalIOError, UnsafeKey
 from ...paths import STATE_DIRECTORY
-from .files import make_directories
+from .files import existing, make_directories, sync_directory
 
 __all__ = ["Place"]
 
@@ -21,11 +22,17 @@ class Place:
         root: The directory; it need not exist yet.
         state: Directory for temporary files, on the same file system. None: `.sealift` in `root`.
         staged: Nobody looks at `root` before the caller publishes it as a whole: a file may be written in its place.
+        durable: A file is told of when it, and the directories that lead to it, are on the disk; where `staged`, the
+            directories are the caller's care.
     """
 
-    def __init__(self, root: str, state: str | None, *, staged: bool) -> None:
+    def __init__(self, root: str, state: str | None, *, staged: bool, durable: bool = False) -> None:
         self.root = root
         self.staged = staged
+        self.durable = durable
+        self._anchor: str | None = None
+        self._looking = threading.Lock()
+        self._durable: set[str] = set()
         self._state = state or os.path.join(root, STATE_DIRECTORY)
         self._made: set[str] = set()
         self._token = secrets.token_hex(8)
@@ -44,6 +51,9 @@ class Place:
     def create(self, path: str, *, temporary: bool) -> tuple[str, int]:
         """A new file, at the path or in the dot directory: where it is, and its descriptor."""
         directory = os.path.dirname(path)
+        if self.durable:
+            with self._looking:
+                self._anchor = self._anchor or existing(self.root)
         if directory not in self._made:
             make_directories(directory)
             self._made.add(directory)
@@ -56,6 +66,17 @@ class Place:
             except FileNotFoundError:  # not there yet, or another process has removed it when it was empty
                 make_directories(self._state)
         raise LocalIOError(f"the directory {self._state} vanishes again and again")
+
+    def settle(self, path: str) -> None:
+        """Wait until the names of a file, and of the directories that were made for it, are on the disk."""
+        directory = os.path.dirname(path)
+        sync_directory(directory)
+        new = []
+        while directory not in self._durable and directory not in {self._anchor, os.path.dirname(directory)}:
+            new.append(directory)
+            directory = os.path.dirname(directory)
+            sync_directory(directory)
+        self._durable.update(new)  # only now: another thread's file may rely on it
 
     def close(self) -> None:
         """Remove the dot directory unless somebody else still uses it."""

@@ -9,7 +9,7 @@ import anyio
 
 from ...errors import LocalIOError, ObjectChanged
 from ...types import KiB, MiB, ObjectInfo, Part, Receipt
-from .files import check_version, copy_range, info
+from .files import check_version, copy_range, info, sync_file
 from .place import Place
 
 __all__ = ["LocalUpload", "Run"]
@@ -85,14 +85,20 @@ class LocalUpload:
         return count
 
     def publish(self) -> os.stat_result:
+        durable, staged = self._place.durable, self._place.staged
         if self._temporary is None:  # called again: it went well before
-            return os.stat(self._path)
-        status = os.fstat(self._descriptor)
-        os.close(self._descriptor)
-        self._descriptor = -1
-        if self._temporary != self._path:
-            os.replace(self._temporary, self._path)
-        self._temporary = None
+            status = os.stat(self._path)
+        else:
+            status = os.fstat(self._descriptor)
+            if durable:
+                sync_file(self._descriptor, self._path)
+            os.close(self._descriptor)
+            self._descriptor = -1
+            if self._temporary != self._path:
+                os.replace(self._temporary, self._path)
+            self._temporary = None
+        if durable and not staged:
+            self._place.settle(self._path)
         return status
 
     def remove(self) -> None:
