@@ -11,10 +11,10 @@ import anyio
 from . import checksum, plan
 from .backend import Backend
 from .engine import first_of, read_whole
-from .errors import IntegrityError, InvalidConfig, TransportError
+from .errors import InvalidConfig, TransportError
 from .resources import Resources
 from .types import Capabilities, ObjectInfo, Part
-from .verification import told_of
+from .verification import check, told_of
 
 __all__ = ["chunks", "length_of", "read_into"]
 
@@ -79,7 +79,7 @@ async def read_into(resources: Resources, source: Backend, obj: ObjectInfo, star
     if algorithm is not None:
         _compare(obj, algorithm, digests, parts)
     elif whole and (in_order := checksum.best(obj.checksums, combinable=False)) is not None:
-        _equal(obj, in_order, await resources.disk.run(lambda: checksum.digest(in_order, view)))
+        check(obj, obj.checksums, in_order, await resources.disk.run(lambda: checksum.digest(in_order, view)))
 
 
 async def chunks(
@@ -140,7 +140,7 @@ async def chunks(
     if algorithm is not None and parts:
         _compare(obj, algorithm, digests, parts)
     elif in_order is not None and running is not None:
-        _equal(obj, in_order, running.digest)
+        check(obj, obj.checksums, in_order, running.digest)
 
 
 async def _in_order(
@@ -163,9 +163,9 @@ async def _in_order(
 
 
 def _compare(obj: ObjectInfo, algorithm: str, digests: list[str], parts: list[Part]) -> None:
-    _equal(obj, algorithm, checksum.combine(algorithm, zip(digests, (part.size for part in parts), strict=True)))
-
-
-def _equal(obj: ObjectInfo, algorithm: str, whole: str) -> None:
-    if whole != obj.checksums[algorithm]:
-        raise IntegrityError(f"the bytes of {obj.key!r} do not have its {algorithm} checksum")
+    check(
+        obj,
+        obj.checksums,
+        algorithm,
+        checksum.combine(algorithm, zip(digests, (part.size for part in parts), strict=True)),
+    )

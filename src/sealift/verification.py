@@ -100,7 +100,7 @@ def check(obj: ObjectInfo, told: Mapping[str, str], algorithm: str, digest: str,
     if digest != told[algorithm]:
         raise IntegrityError(
             f"the bytes of {obj.key!r} do not have its {algorithm} checksum",
-            hint="verify=False moves an object as it comes, whatever its checksum",
+            hint="download and copy with verify=False take it as it comes",
             retryable=retryable,
         )
 
