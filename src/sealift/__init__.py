@@ -24,6 +24,7 @@ from .errors import (
     AccessDenied,
     ArchiveError,
     ClosedError,
+    DeadlineExceeded,
     InferenceError,
     IntegrityError,
     InvalidConfig,
@@ -40,7 +41,7 @@ from .errors import (
     UnsupportedOperation,
 )
 from .sync import Storage, StorageOperations
-from .types import Event, Limits, ObjectInfo, OnEvent, Synced
+from .types import Durability, Event, Limits, ObjectInfo, OnEvent, Synced, Verify
 from .uri import (
     AZURE_URI_FORMAT,
     GCS_URI_FORMAT,
@@ -70,6 +71,8 @@ __all__ = [
     "AsyncStorage",
     "AzureConfig",
     "ClosedError",
+    "DeadlineExceeded",
+    "Durability",
     "Event",
     "GCSConfig",
     "HFConfig",
@@ -101,6 +104,7 @@ __all__ = [
     "TransportError",
     "UnsafeKey",
     "UnsupportedOperation",
+    "Verify",
 ]
 
 StorageURI = str

@@ -8,7 +8,7 @@ one bucket, container, repository or directory, and its keys are relative to tha
     list ─▶ ObjectInfo ─▶ open_read  (once, in order: no length, no ranges) ─▶ open_upload ─▶ write_part … complete
 """
 
-from collections.abc import AsyncGenerator, Hashable, Sequence
+from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -109,6 +109,13 @@ class Backend(Protocol):
             TransportError: The reply was not what was asked for: another range, too short, too long.
         """
 
+    async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
+        """The whole-object checksums of a `composite` object, which cost a request of their own.
+
+        Returns:
+            As in `ObjectInfo`; none where the service does not tell enough, or not to who asks.
+        """
+
     def open_read(self, obj: ObjectInfo) -> AbstractAsyncContextManager[Reader]:
         """Read the object once, in order: for one without a length, without ranges or without a version."""
 
@@ -138,6 +145,9 @@ class Backend(Protocol):
             src: The other root.
             obj: What to copy from it, in this version.
             key: Under which it is published here.
+
+        Returns:
+            What is known of it; of its `checksums` those that the service told without being asked for them.
         """
 
     async def delete(self, key: str) -> None:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-__all__ = ["COMBINABLE", "InOrder", "Running", "best", "combine", "digest"]
+__all__ = ["COMBINABLE", "InOrder", "Running", "best", "combine", "common", "digest"]
 
 _WIDTH = {"crc32": 4, "crc32c": 4, "crc64nvme": 8}
 COMBINABLE = frozenset(_WIDTH)
@@ -34,6 +34,16 @@ def best(checksums: Mapping[str, str], *, combinable: bool) -> str | None:
     return None
 
 
+def common(first: Mapping[str, str], second: Mapping[str, str]) -> str | None:
+    """The best algorithm of which both have a digest.
+
+    Example:
+        >>> common({"md5": "…", "crc32c": "…"}, {"md5": "…"})
+        'md5'
+    """
+    return best({name: first[name] for name in first if name in second}, combinable=False)
+
+
 def digest(algorithm: str, data: memoryview | bytes) -> str:
     """The checksum of some bytes.
 
@@ -47,10 +57,7 @@ def digest(algorithm: str, data: memoryview | bytes) -> str:
     """
     if algorithm not in COMBINABLE:
         return hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
-    from awscrt import checksums  # noqa: PLC0415 - 40 ms
-
-    function = {"crc32": checksums.crc32, "crc32c": checksums.crc32c, "crc64nvme": checksums.crc64nvme}[algorithm]
-    return _hex(algorithm, function(data))
+    return _hex(algorithm, _crc(algorithm, data))
 
 
 def combine(algorithm: str, parts: Iterable[tuple[str, int]]) -> str:
@@ -77,6 +84,14 @@ def combine(algorithm: str, parts: Iterable[tuple[str, int]]) -> str:
     return _hex(algorithm, whole)
 
 
+def _crc(algorithm: str, data: memoryview | bytes, before: int = 0) -> int:
+    from awscrt import checksums  # noqa: PLC0415 - 40 ms
+
+    function = {"crc32": checksums.crc32, "crc32c": checksums.crc32c, "crc64nvme": checksums.crc64nvme}[algorithm]
+    found: int = function(data, before)
+    return found
+
+
 def _hex(algorithm: str, number: int) -> str:
     return number.to_bytes(_WIDTH[algorithm], "big").hex()
 
@@ -85,7 +100,7 @@ class Running:
     """A checksum of bytes that come piece by piece, in order.
 
     Args:
-        algorithm: sha256, sha1 or md5.
+        algorithm: As in `digest`.
 
     Example:
         >>> running = Running("md5")
@@ -96,16 +111,21 @@ class Running:
     """
 
     def __init__(self, algorithm: str) -> None:
-        self._hash = hashlib.new(algorithm, usedforsecurity=False)
+        self._algorithm = algorithm
+        self._hash = None if algorithm in COMBINABLE else hashlib.new(algorithm, usedforsecurity=False)
+        self._crc = 0
 
     def update(self, data: memoryview | bytes) -> None:
         """Take in the next bytes: for sha256 about 2 GB/s, without the interpreter's lock."""
-        self._hash.update(data)
+        if self._hash is None:
+            self._crc = _crc(self._algorithm, data, self._crc)
+        else:
+            self._hash.update(data)
 
     @property
     def digest(self) -> str:
         """Of all bytes so far."""
-        return self._hash.hexdigest()
+        return _hex(self._algorithm, self._crc) if self._hash is None else self._hash.hexdigest()
 
 
 class InOrder(Running):

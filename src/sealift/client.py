@@ -13,8 +13,9 @@ from .errors import StorageError
 from .patterns import Patterns
 from .queries import Queries
 from .selection import Options
+from .session import Deadline
 from .transfers import StrPath, Transfers
-from .types import OnEvent
+from .types import Durability, OnEvent, Verify
 from .uri import get_storage_spec, is_local
 
 __all__ = ["AsyncStorage"]
@@ -48,6 +49,9 @@ class AsyncStorage(Transfers, Queries):
         config: StorageConfig | None = None,
         *,
         return_exceptions: Literal[False] = False,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> list[str]: ...
     @overload
@@ -57,6 +61,9 @@ class AsyncStorage(Transfers, Queries):
         config: StorageConfig | None = None,
         *,
         return_exceptions: bool,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> list[str | StorageError]: ...
     async def download_many(
@@ -65,6 +72,9 @@ class AsyncStorage(Transfers, Queries):
         config: StorageConfig | None = None,
         *,
         return_exceptions: bool = False,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> list[str] | list[str | StorageError]:
         """Download many URIs.
@@ -74,6 +84,10 @@ class AsyncStorage(Transfers, Queries):
             config: How to sign in. None: what the environment says.
             return_exceptions: Put a failed item's StorageError in its place among the results, and go on with the
                 others. False: the first failure cancels the others and is raised.
+            verify: As in `download`.
+            timeout: Seconds that all of them together may take; those that are not done then have failed. None: any
+                time.
+            durability: As in `download`.
             on_event: Told of all progress on the loop's thread; must not block.
 
         Returns:
@@ -83,11 +97,12 @@ class AsyncStorage(Transfers, Queries):
             >>> paths = await storage.download_many([("s3://m/a/", "/mnt/a"), ("s3://m/b/", "/mnt/b")])
         """
         pairs = ((item, None) if isinstance(item, str) else item for item in items)
-        options = Options(Patterns.of(None, None), on_event)
+        options = Options(Patterns.of(None, None), on_event, verify=verify, durability=durability)
+        deadline = Deadline(timeout)
         made: list[str] = []
 
         async def download(uri: str, dest: StrPath | None) -> str:
-            path, temporary = await self._download(uri, dest, config, options)
+            path, temporary = await self._download(uri, dest, config, options, deadline)
             if temporary is not None:
                 made.append(temporary)
             return path
@@ -108,6 +123,8 @@ class AsyncStorage(Transfers, Queries):
         config: StorageConfig | None = None,
         *,
         return_exceptions: Literal[False] = False,
+        verify: Verify = True,
+        timeout: float | None = None,
         on_event: OnEvent | None = None,
     ) -> list[bool]: ...
     @overload
@@ -117,6 +134,8 @@ class AsyncStorage(Transfers, Queries):
         config: StorageConfig | None = None,
         *,
         return_exceptions: bool,
+        verify: Verify = True,
+        timeout: float | None = None,
         on_event: OnEvent | None = None,
     ) -> list[bool | StorageError]: ...
     async def upload_many(
@@ -125,6 +144,8 @@ class AsyncStorage(Transfers, Queries):
         config: StorageConfig | None = None,
         *,
         return_exceptions: bool = False,
+        verify: Verify = True,
+        timeout: float | None = None,
         on_event: OnEvent | None = None,
     ) -> list[bool] | list[bool | StorageError]:
         """Upload many files or directories.
@@ -133,12 +154,16 @@ class AsyncStorage(Transfers, Queries):
             items: Pairs of `src` and `uri`, as for `upload`.
             config: How to sign in. None: what the environment says.
             return_exceptions: As in `download_many`.
+            verify: As in `upload`.
+            timeout: As in `download_many`.
             on_event: As in `download_many`.
 
         Returns:
             True for each, in the order of the items.
         """
-        calls = (partial(self.upload, src, uri, config, on_event=on_event) for src, uri in items)
+        options = Options(Patterns.of(None, None), on_event, verify=verify)
+        deadline = Deadline(timeout)
+        calls = (partial(self._upload, src, uri, config, options, deadline) for src, uri in items)
         return await self._many(calls, return_exceptions=return_exceptions)
 
     @overload
@@ -149,6 +174,9 @@ class AsyncStorage(Transfers, Queries):
         dest_config: StorageConfig | None = None,
         *,
         return_exceptions: Literal[False] = False,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> list[str]: ...
     @overload
@@ -159,6 +187,9 @@ class AsyncStorage(Transfers, Queries):
         dest_config: StorageConfig | None = None,
         *,
         return_exceptions: bool,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> list[str | StorageError]: ...
     async def copy_many(
@@ -168,6 +199,9 @@ class AsyncStorage(Transfers, Queries):
         dest_config: StorageConfig | None = None,
         *,
         return_exceptions: bool = False,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> list[str] | list[str | StorageError]:
         """Copy many objects or prefixes.
@@ -177,24 +211,44 @@ class AsyncStorage(Transfers, Queries):
             config: As in `copy`.
             dest_config: As in `copy`.
             return_exceptions: As in `download_many`.
+            verify: As in `copy`.
+            timeout: As in `download_many`.
+            durability: As in `copy`.
             on_event: As in `download_many`.
 
         Returns:
             Where each is now, in the order of the items.
         """
-        calls = (partial(self.copy, src, dest, config, dest_config, on_event=on_event) for src, dest in items)
+        options = Options(Patterns.of(None, None), on_event, verify=verify, durability=durability)
+        deadline = Deadline(timeout)
+        calls = (partial(self._copy, src, dest, config, dest_config, options, deadline) for src, dest in items)
         return await self._many(calls, return_exceptions=return_exceptions)
 
     @overload
     async def delete_many(
-        self, uris: Iterable[str], config: StorageConfig | None = None, *, return_exceptions: Literal[False] = False
+        self,
+        uris: Iterable[str],
+        config: StorageConfig | None = None,
+        *,
+        return_exceptions: Literal[False] = False,
+        timeout: float | None = None,
     ) -> list[bool]: ...
     @overload
     async def delete_many(
-        self, uris: Iterable[str], config: StorageConfig | None = None, *, return_exceptions: bool
+        self,
+        uris: Iterable[str],
+        config: StorageConfig | None = None,
+        *,
+        return_exceptions: bool,
+        timeout: float | None = None,
     ) -> list[bool | StorageError]: ...
     async def delete_many(
-        self, uris: Iterable[str], config: StorageConfig | None = None, *, return_exceptions: bool = False
+        self,
+        uris: Iterable[str],
+        config: StorageConfig | None = None,
+        *,
+        return_exceptions: bool = False,
+        timeout: float | None = None,
     ) -> list[bool] | list[bool | StorageError]:
         """Remove many objects.
 
@@ -202,23 +256,40 @@ class AsyncStorage(Transfers, Queries):
             uris: As for `delete_object`.
             config: How to sign in. None: what the environment says.
             return_exceptions: As in `download_many`.
+            timeout: As in `download_many`.
 
         Returns:
             Whether each was there, in their order.
         """
-        calls = (partial(self.delete_object, uri, config) for uri in uris)
+        deadline = Deadline(timeout)
+        calls = (partial(self._delete_object, uri, config, deadline) for uri in uris)
         return await self._many(calls, return_exceptions=return_exceptions)
 
     @overload
     async def read_many(
-        self, uris: Iterable[str], config: StorageConfig | None = None, *, return_exceptions: Literal[False] = False
+        self,
+        uris: Iterable[str],
+        config: StorageConfig | None = None,
+        *,
+        return_exceptions: Literal[False] = False,
+        timeout: float | None = None,
     ) -> list[bytes]: ...
     @overload
     async def read_many(
-        self, uris: Iterable[str], config: StorageConfig | None = None, *, return_exceptions: bool
+        self,
+        uris: Iterable[str],
+        config: StorageConfig | None = None,
+        *,
+        return_exceptions: bool,
+        timeout: float | None = None,
     ) -> list[bytes | StorageError]: ...
     async def read_many(
-        self, uris: Iterable[str], config: StorageConfig | None = None, *, return_exceptions: bool = False
+        self,
+        uris: Iterable[str],
+        config: StorageConfig | None = None,
+        *,
+        return_exceptions: bool = False,
+        timeout: float | None = None,
     ) -> list[bytes] | list[bytes | StorageError]:
         """Read many objects into memory.
 
@@ -226,11 +297,13 @@ class AsyncStorage(Transfers, Queries):
             uris: As for `read`.
             config: How to sign in. None: what the environment says.
             return_exceptions: As in `download_many`.
+            timeout: As in `download_many`.
 
         Returns:
             Their bytes, in their order.
         """
-        calls = (partial(self.read, uri, config=config) for uri in uris)
+        deadline = Deadline(timeout)
+        calls = (partial(self._read, uri, 0, None, config, deadline) for uri in uris)
         return await self._many(calls, return_exceptions=return_exceptions)
 
     async def _remove(self, directories: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ import anyio
 
 from . import archive, paths
 from .backend import Backend
-from .backends.local import LocalBackend, make_directories
+from .backends.local import LocalBackend, existing, make_directories, sync_directories, sync_tree
 from .engine import Job, Transfer, one
 from .errors import InvalidConfig, LocalIOError
 from .journal import Journal
@@ -52,8 +52,8 @@ async def download(resources: Resources, source: Backend, location: Location, de
         await _only_told(resources, source, one(Transfer(found, name)), options)
         return path
     state = os.path.join(directory, paths.STATE_DIRECTORY)
-    async with journal_of(resources, state, location, directory, name, many=False) as (journal, _):
-        target = LocalBackend(directory, resources.disk, journal=journal)
+    async with journal_of(resources, state, location, directory, name, options.verify, many=False) as (journal, _):
+        target = LocalBackend(directory, resources.disk, journal=journal, durability=options.durability)
         await _bring(resources, source, target, journal, one(Transfer(found, name)), options)
     return path
 
@@ -74,7 +74,7 @@ async def _bring(
                 if not await is_there(resources, target, journal, transfer.obj, transfer.key, options.on_event):
                     yield transfer
 
-    await Job(source, target, resources, options.on_event).run(missing())
+    await Job(source, target, resources, options.on_event, verify=options.verify).run(missing())
 
 
 async def _only_told(
@@ -91,18 +91,21 @@ async def _directory(
         await _only_told(resources, source, files.transfers(), options)
         files.check()
         return dest
+    anchor = await _anchor(resources, final, options)
     # What does not exist yet appears as a whole, since users test with os.path.exists.
     async with (
-        journal_of(resources, state, location, final, many=True) as (journal, ours),
+        journal_of(resources, state, location, final, options.verify, many=True) as (journal, ours),
         _tree(resources, final if there else journal.tree, ours=there or ours) as root,
     ):
-        target = LocalBackend(root, resources.disk, state=state, staged=not there, journal=journal)
+        target = LocalBackend(
+            root, resources.disk, state=state, staged=not there, journal=journal, durability=options.durability
+        )
         transfers = files.transfers()
         if source.service != target.service:  # two local directories may share their blocks
             transfers = within_space(transfers, final, state, target.run)
         await _bring(resources, source, target, journal, transfers, options)
         files.check()
-        await target.run(lambda: _finish(root, files.directories, final))
+        await target.run(lambda: _finish(root, files.directories, final, anchor))
     return dest
 
 
@@ -116,8 +119,9 @@ async def _unpacked(
             f"{found.key!r} is no archive but a prefix of many objects", hint="name the object to unpack"
         )
     final, _, state = await _places(resources, dest, "an archive holds many files")
+    anchor = await _anchor(resources, final, options)
     async with (
-        journal_of(resources, state, location, final, "unpack", many=True) as (journal, ours),
+        journal_of(resources, state, location, final, options.verify, "unpack", many=True) as (journal, ours),
         _tree(resources, journal.tree, ours=ours) as work,
     ):
         target = LocalBackend(work, resources.disk, state=state, journal=journal)
@@ -131,7 +135,9 @@ async def _unpacked(
         finally:
             with anyio.CancelScope(shield=True):
                 await resources.disk.run(steps.close)
-        await target.run(lambda: _finish(root, (), final))
+        if anchor is not None:
+            await target.run(lambda: sync_tree(root, files=True))
+        await target.run(lambda: _finish(root, (), final, anchor))
     return dest
 
 
@@ -159,6 +165,11 @@ async def _places(resources: Resources, dest: str, because: str) -> tuple[str, b
     return final, there, os.path.join(final if there else os.path.dirname(final), paths.STATE_DIRECTORY)
 
 
+async def _anchor(resources: Resources, final: str, options: Options) -> str | None:
+    """The directory that is there already, and in which those for `final` are made; None: nobody asks for fsync."""
+    return None if options.durability == "rename" else await resources.disk.run(lambda: existing(final))
+
+
 class _Files:
     """The files below a directory that the objects of a prefix become."""
 
@@ -184,12 +195,23 @@ class _Files:
                 self.directories.append(paths.relative(obj.key.rstrip("/"), prefix))
 
 
-def _finish(root: str, directories: Iterable[str], final: str) -> None:
-    """Blocking: make the empty directories, and give a new tree its name."""
+def _finish(root: str, directories: Iterable[str], final: str, anchor: str | None) -> None:
+    """Blocking: make the empty directories, and give a new tree its name; with an anchor, see to it that both last."""
     for directory in (root, *(os.path.join(root, directory) for directory in directories)):
         make_directories(directory)
-    if root == final:
-        return
+    if root != final:
+        if anchor is not None:
+            sync_tree(root, files=False)
+        if not _published(root, final) and anchor is not None:
+            sync_tree(final, files=False)
+    if anchor is not None:
+        for directory in directories:
+            sync_directories(os.path.join(final, directory), final)
+        sync_directories(final, anchor)
+
+
+def _published(root: str, final: str) -> bool:
+    """Whether a tree could be renamed; else it is brought in file by file."""
     try:
         os.rename(root, final)
     except OSError:
@@ -200,3 +222,5 @@ def _finish(root: str, directories: Iterable[str], final: str) -> None:
             for name in names:
                 os.replace(os.path.join(directory, name), os.path.join(there, name))
         shutil.rmtree(root)
+        return False
+    return True

@@ -11,7 +11,7 @@ cancellation the group unwinds and open uploads are aborted; other jobs do not n
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -23,7 +23,8 @@ from . import checksum, paths, plan, resume_upload
 from .backend import Backend, Reader, Upload
 from .errors import IntegrityError, ObjectChanged, StorageError, TransportError
 from .resources import Resources
-from .types import Event, EventKind, ObjectInfo, OnEvent, Part, Receipt
+from .types import Event, EventKind, ObjectInfo, OnEvent, Part, Receipt, Verify
+from .verification import Verification, check, digest_of, told_of, unverified
 
 __all__ = ["Job", "Transfer", "first_of", "one", "read_whole"]
 
@@ -78,6 +79,7 @@ class Job:
         resources: Of the instance that both belong to.
         on_event: Told of progress, on the loop's thread; it must not block.
         dry_run: Only tell what would be moved.
+        verify: Whether bytes are compared with checksums.
 
     Example:
         >>> async def copy_all(source: Backend, destination: Backend, resources: Resources) -> None:
@@ -95,12 +97,14 @@ class Job:
         on_event: OnEvent | None = None,
         *,
         dry_run: bool = False,
+        verify: Verify = True,
     ) -> None:
         self._source = source
         self._destination = destination
         self._resources = resources
         self._on_event = on_event
         self._dry_run = dry_run
+        self._verification = Verification(verify, destination)
         self._copies = destination.capabilities.server_copy and source.service == destination.service
         self._most_workers = resources.limits.connections
         self._workers = 0
@@ -159,14 +163,13 @@ class Job:
             return [partial(self._copy, transfer)]
         transfer, length = await self._sized(transfer)
         obj = transfer.obj
-        if length is None or obj.size is None:
-            return [partial(self._move_stream, transfer)]
-        if obj.size <= length:
+        if length is not None and obj.size is not None and obj.size <= length:
             return [partial(self._move_whole, transfer)]
+        algorithm = self._verification.algorithm(obj)
+        if length is None or obj.size is None:
+            return [partial(self._move_stream, transfer, algorithm)]
         pieces = list(plan.parts(obj.size, length))
-        combinable = checksum.best(obj.checksums, combinable=True)
-        algorithm = combinable or checksum.best(obj.checksums, combinable=False)
-        in_order = checksum.InOrder(algorithm) if algorithm and not combinable else None
+        in_order = checksum.InOrder(algorithm) if algorithm and algorithm not in checksum.COMBINABLE else None
         assembly = _Assembly(transfer, pieces, algorithm, in_order)
         return (partial(self._move_part, assembly, part) for part in pieces)
 
@@ -174,12 +177,17 @@ class Job:
         """The transfer, with all that is needed to cut it, and the length of its parts; None: it is read in order."""
         obj, length = transfer.obj, self._part_size(transfer.obj)
         in_parts = length is not None and obj.size is not None and obj.size > length
-        told_less = obj.version is None or (in_parts and self._source.capabilities.checksums and not obj.checksums)
+        compared = in_parts and self._verification.wanted
+        told_less = obj.version is None or (compared and self._source.capabilities.checksums and not obj.checksums)
         if transfer.listed and told_less:
             obj = await self._retry(transfer, lambda: self._source.stat(obj.key))
             if transfer.obj.version not in {None, obj.version}:
                 raise ObjectChanged(f"{obj.key!r} was replaced after it had been listed")
             length = self._part_size(obj)
+            transfer = Transfer(obj, transfer.key)
+        if compared and obj.composite:
+            sums = await self._retry(transfer, lambda: told_of(self._source, obj))
+            obj = replace(obj, checksums=sums)
             transfer = Transfer(obj, transfer.key)
         if not obj.ranged or (obj.version is None and length is not None and (obj.size or 0) > length):
             length = None
@@ -195,17 +203,21 @@ class Job:
         obj = transfer.obj
         if not obj.size:
             stored = await self._retry(transfer, lambda: self._destination.put(transfer.key, _NOTHING))
-            self._emit("object", transfer, verified=_verified(None, stored))
+            self._emit("object", transfer, verified=self._verification.outcome(obj, None, stored))
             return
         memory = self._resources.memory
         buffer = await memory.borrow(obj.size, self)
         try:
-            verified = await self._retry(transfer, lambda: read_whole(self._source, obj, buffer))
+            verify = self._verification.wanted
+            verified = await self._retry(
+                transfer, lambda: read_whole(self._resources, self._source, obj, buffer, verify=verify)
+            )
+            self._verification.before_writing(obj, verified)
             stored = await self._retry(transfer, lambda: self._destination.put(transfer.key, buffer))
         finally:
             memory.give_back(buffer)
         self._emit("progress", transfer, obj.size)
-        self._emit("object", transfer, obj.size, _verified(verified, stored))
+        self._emit("object", transfer, obj.size, self._verification.outcome(obj, verified, stored))
 
     async def _move_part(self, assembly: _Assembly, part: Part) -> None:
         transfer, in_order = assembly.transfer, assembly.in_order
@@ -268,25 +280,34 @@ class Job:
             else:
                 digests = [(assembly.digests[part.index], part.size) for part in assembly.parts]
                 whole = checksum.combine(algorithm, digests)
-            if whole != transfer.obj.checksums[algorithm]:
+            try:
+                check(transfer.obj, transfer.obj.checksums, algorithm, whole)
+            except IntegrityError:
                 await upload.abort()  # nobody shall go on with these bytes
-                raise IntegrityError(f"the bytes of {transfer.obj.key!r} do not have its {algorithm} checksum")
+                raise
         receipts = [assembly.receipts[part.index] for part in assembly.parts]
-        stored = await self._complete(transfer, upload, receipts)
-        self._emit("object", transfer, transfer.obj.size or 0, _verified(algorithm, stored))
+        stored = await self._complete(transfer, upload, receipts, algorithm)
+        verified = self._verification.outcome(transfer.obj, algorithm, stored)
+        self._emit("object", transfer, transfer.obj.size or 0, verified)
 
-    async def _complete(self, transfer: Transfer, upload: Upload, receipts: list[Receipt]) -> ObjectInfo:
+    async def _complete(
+        self, transfer: Transfer, upload: Upload, receipts: list[Receipt], algorithm: str | None
+    ) -> ObjectInfo:
+        self._verification.before_publishing(transfer.obj, algorithm, receipts)
         stored = await self._retry(transfer, lambda: upload.complete(receipts))
         del self._open[id(upload)]
         return stored
 
-    async def _move_stream(self, transfer: Transfer) -> None:
-        upload, receipts, size, stored = await self._retry(transfer, lambda: self._stream(transfer))
+    async def _move_stream(self, transfer: Transfer, algorithm: str | None) -> None:
+        upload, receipts, size, stored = await self._retry(transfer, lambda: self._stream(transfer, algorithm))
         if upload is not None:
-            stored = await self._complete(transfer, upload, receipts)
-        self._emit("object", transfer, size, _verified(None, stored))
+            stored = await self._complete(transfer, upload, receipts, algorithm)
+        found = replace(transfer.obj, size=size)
+        self._emit("object", transfer, size, self._verification.outcome(found, algorithm, stored))
 
-    async def _stream(self, transfer: Transfer) -> tuple[Upload | None, list[Receipt], int, ObjectInfo | None]:
+    async def _stream(
+        self, transfer: Transfer, algorithm: str | None
+    ) -> tuple[Upload | None, list[Receipt], int, ObjectInfo | None]:
         """Read an object once, in order, and write it.
 
         It is tried again as a whole, so nothing in it is tried again by itself.
@@ -296,6 +317,7 @@ class Job:
             upload, what is stored.
         """
         obj = transfer.obj
+        running = checksum.Running(algorithm) if algorithm is not None else None
         upload: Upload | None = None
         stored: ObjectInfo | None = None
         receipts: list[Receipt] = []
@@ -309,6 +331,10 @@ class Job:
                         more = count == len(buffer)
                         if not more and obj.size not in {None, done + count}:
                             raise TransportError(f"{done + count} bytes came instead of {obj.size}", retryable=True)
+                        if running is not None:
+                            await self._resources.disk.run(partial(running.update, buffer[:count]))
+                            if not more and algorithm is not None:
+                                check(obj, obj.checksums, algorithm, running.digest, retryable=True)
                         if not more and upload is None:
                             stored = await self._destination.put(transfer.key, buffer[:count])
                         elif count:
@@ -342,9 +368,28 @@ class Job:
     async def _copy(self, transfer: Transfer) -> None:
         source, destination = self._source.location, self._destination
         obj = transfer.obj
-        await self._retry(transfer, lambda: destination.copy(source, obj, transfer.key))
+        required = self._verification.required and obj.size != 0
+        if required:
+            obj = await self._with_checksums(transfer, self._source, obj, listed=transfer.listed)
+            if not obj.checksums:
+                raise unverified(f"there is no checksum to verify {obj.key!r} by")
+        stored = await self._retry(transfer, lambda: destination.copy(source, obj, transfer.key))
+        verified = self._verification.of_copy(obj, stored)
+        if verified is None and required:
+            stored = await self._with_checksums(transfer, destination, replace(stored, checksums={}), listed=True)
+            verified = self._verification.of_copy(obj, stored)
+            if verified is None:
+                raise unverified(f"{obj.key!r} is copied, but the two have no checksum in common")
         self._emit("progress", transfer, obj.size or 0)
-        self._emit("object", transfer, obj.size or 0, "size-only")
+        self._emit("object", transfer, obj.size or 0, verified or "size-only")
+
+    async def _with_checksums(
+        self, transfer: Transfer, backend: Backend, obj: ObjectInfo, *, listed: bool
+    ) -> ObjectInfo:
+        """An object with all that its service can tell of it, in requests more."""
+        if listed and not obj.checksums:
+            obj = await self._retry(transfer, lambda: backend.stat(obj.key))
+        return replace(obj, checksums=await self._retry(transfer, lambda: told_of(backend, obj)))
 
     async def _retry(self, transfer: Transfer, function: Callable[[], Awaitable[T]]) -> T:
         def told(error: StorageError, delay: float) -> None:
@@ -358,38 +403,39 @@ class Job:
             self._on_event(Event(kind, transfer.obj.key, size, verified, target=transfer.key))
 
 
-def _verified(algorithm: str | None, stored: ObjectInfo | None) -> str:
-    """What an object was verified by: what its source told, else what its destination has compared."""
-    told = checksum.best(stored.checksums, combinable=False) if stored is not None else None
-    return algorithm or told or "size-only"
-
-
 async def one(transfer: Transfer) -> AsyncGenerator[Transfer]:
     """The transfers of a job that has only one."""
     yield transfer
 
 
-async def read_whole(source: Backend, obj: ObjectInfo, buffer: memoryview) -> str | None:
+async def read_whole(
+    resources: Resources, source: Backend, obj: ObjectInfo, buffer: memoryview, *, verify: bool = True
+) -> str | None:
     """Read an object of one part, and verify it.
 
     Args:
+        resources: Of the instance.
         source: Where it is.
         obj: What to read.
         buffer: Of the object's size.
+        verify: Whether to compare it with a checksum.
 
     Returns:
-        The checksum that was compared; None: the source told none.
+        The checksum that was compared; None: the source told none, or none is wanted.
 
     Raises:
         IntegrityError: The bytes are others than those that were stored.
         StorageError: Any other failure.
     """
     head = await source.read_range(obj, 0, buffer)
+    if not verify:
+        return None
     told = {**obj.checksums, **head.checksums}
+    if not told:
+        told = {**await told_of(source, replace(obj, composite=obj.composite or head.composite))}
     algorithm = checksum.best(told, combinable=False)
-    if algorithm is not None and checksum.digest(algorithm, buffer) != told[algorithm]:
-        # The bytes may have been damaged on the way: another attempt may bring the right ones.
-        raise IntegrityError(f"the bytes of {obj.key!r} do not have its {algorithm} checksum", retryable=True)
+    if algorithm is not None:
+        check(obj, told, algorithm, await digest_of(resources.disk, algorithm, buffer), retryable=True)
     return algorithm
 
 

@@ -12,6 +12,7 @@
     ├── UnsafeKey                       a key would leave the target directory or collide in it
     ├── LocalIOError                    the local disk refused: full, read-only, not a directory …
     ├── TransportError                  no connection, a broken one, or a stalled one
+    ├── DeadlineExceeded (TimeoutError)  the call took longer than its `timeout`
     ├── ServiceError                    the service answered with a failure
     └── ClosedError                     used after close, from another event loop, or while the interpreter exits
 
@@ -29,6 +30,7 @@ __all__ = [
     "AccessDenied",
     "ArchiveError",
     "ClosedError",
+    "DeadlineExceeded",
     "InferenceError",
     "IntegrityError",
     "InvalidConfig",
@@ -186,6 +188,10 @@ class LocalIOError(StorageError):
 
 class TransportError(StorageError):
     """No connection, a broken one, a stalled one, or a reply that is not HTTP."""
+
+
+class DeadlineExceeded(StorageError, TimeoutError):
+    """The call took longer than its `timeout`; it was cancelled, and has left nothing behind."""
 
 
 class ServiceError(StorageError):

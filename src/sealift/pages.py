@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
+import anyio
+
 from .retry import Retry
 from .types import ObjectInfo
 
@@ -36,4 +38,5 @@ async def listed(ask: Callable[[str | None], Awaitable[Page]], retry: Retry) -> 
                 return
     finally:
         coming.cancel()
-        await asyncio.gather(coming, return_exceptions=True)
+        with anyio.CancelScope(shield=True):
+            await asyncio.gather(coming, return_exceptions=True)

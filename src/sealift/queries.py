@@ -5,11 +5,11 @@ from contextlib import aclosing
 from typing import Any
 
 from .config import StorageConfig
-from .errors import InvalidConfig
+from .errors import DeadlineExceeded, InvalidConfig
 from .paths import is_directory_marker
 from .read import chunks, length_of, read_into
 from .resolve import Prefix, find_object, resolve
-from .session import Session
+from .session import Deadline, Session
 from .types import ObjectInfo
 from .uri import parse
 
@@ -22,24 +22,42 @@ WritableBuffer = Any
 class Queries(Session):
     """List, stat, read and open."""
 
-    async def objects(self, uri: str, config: StorageConfig | None = None) -> AsyncGenerator[ObjectInfo]:
+    async def objects(
+        self, uri: str, config: StorageConfig | None = None, *, timeout: float | None = None
+    ) -> AsyncGenerator[ObjectInfo]:
         """Tell of the objects under a prefix, as a listing tells of them, while it arrives.
 
         Args:
             uri: Storage URI or local path of a prefix or an object.
             config: How to sign in. None: what the environment says.
+            timeout: Seconds until the last object has been told of, the time included that the caller takes for each;
+                but it is never interrupted at its own work. None: any time.
 
         Yields:
             Each object, with its whole key; directory markers too.
 
         Raises:
             ModelMissingError: There is nothing there.
+            DeadlineExceeded: The time is over.
             StorageError: Any other failure.
 
         Example:
             >>> async def total(storage: AsyncStorage, uri: str) -> int:
             ...     return sum([obj.size or 0 async for obj in storage.objects(uri)])
         """
+        deadline = Deadline(timeout)
+        async with aclosing(self._objects(uri, config)) as objects:
+            while True:
+                try:
+                    with deadline.held():  # never around a yield: what a caller does meanwhile is not ours to cancel
+                        obj = await anext(objects, None)
+                except DeadlineExceeded as error:
+                    raise error.about("list", str(parse(uri))) from None
+                if obj is None:
+                    return
+                yield obj
+
+    async def _objects(self, uri: str, config: StorageConfig | None) -> AsyncGenerator[ObjectInfo]:
         async with self._at("list", uri, config) as end:
             found = await resolve(end.backend, end.location.key, end.resources.retry)
             if isinstance(found, ObjectInfo):
@@ -49,12 +67,15 @@ class Queries(Session):
                 async for obj in objects:
                     yield obj
 
-    async def list_objects(self, uri: str, config: StorageConfig | None = None) -> list[str]:
+    async def list_objects(
+        self, uri: str, config: StorageConfig | None = None, *, timeout: float | None = None
+    ) -> list[str]:
         """Name the objects under a prefix.
 
         Args:
             uri: Storage URI or local path.
             config: How to sign in. None: what the environment says.
+            timeout: Seconds that the whole call may take. None: any time.
 
         Returns:
             Their paths relative to the URI, so that `f"{uri.rstrip('/')}/{path}"` is an object's URI; for the URI of an
@@ -62,9 +83,10 @@ class Queries(Session):
 
         Raises:
             ModelMissingError: There is nothing there.
+            DeadlineExceeded: The time is over.
             StorageError: Any other failure.
         """
-        async with self._at("list", uri, config) as end:
+        async with self._at("list", uri, config, Deadline(timeout)) as end:
             found = await resolve(end.backend, end.location.key, end.resources.retry)
             if isinstance(found, ObjectInfo):
                 return [end.location.name if found.name is None else found.name]
@@ -72,12 +94,15 @@ class Queries(Session):
                 keys = [obj.key async for obj in objects if not is_directory_marker(obj.key, obj.size)]
             return [key[len(found.key) :] for key in keys]
 
-    async def get_object_metadata(self, uri: str, config: StorageConfig | None = None) -> dict[str, Any]:
+    async def get_object_metadata(
+        self, uri: str, config: StorageConfig | None = None, *, timeout: float | None = None
+    ) -> dict[str, Any]:
         """Tell what the service knows of an object.
 
         Args:
             uri: Storage URI or local path of an object or a prefix.
             config: How to sign in. None: what the environment says.
+            timeout: Seconds that the whole call may take. None: any time.
 
         Returns:
             `uri`, `type` ("object" or "prefix"), `size` in bytes, `modified_time` (an aware datetime), `etag`,
@@ -86,9 +111,10 @@ class Queries(Session):
 
         Raises:
             ModelMissingError: There is nothing there.
+            DeadlineExceeded: The time is over.
             StorageError: Any other failure.
         """
-        async with self._at("stat", uri, config) as end:
+        async with self._at("stat", uri, config, Deadline(timeout)) as end:
             found = await resolve(end.backend, end.location.key, end.resources.retry)
             if isinstance(found, Prefix):
                 await found.objects.aclose()
@@ -106,7 +132,13 @@ class Queries(Session):
             }
 
     async def read(
-        self, uri: str, start: int = 0, length: int | None = None, config: StorageConfig | None = None
+        self,
+        uri: str,
+        start: int = 0,
+        length: int | None = None,
+        config: StorageConfig | None = None,
+        *,
+        timeout: float | None = None,
     ) -> bytes:
         """Read an object, or a range of it, into memory.
 
@@ -115,6 +147,7 @@ class Queries(Session):
             start: Offset of the first byte.
             length: Number of bytes. None: to the end.
             config: How to sign in. None: what the environment says.
+            timeout: Seconds that the whole call may take. None: any time.
 
         Returns:
             The bytes; as with a slice, fewer or none where the object ends before. Not counted in `Limits.memory`.
@@ -122,9 +155,15 @@ class Queries(Session):
         Raises:
             ModelMissingError: There is no such object.
             IntegrityError: The bytes of the whole object do not have its checksum.
+            DeadlineExceeded: The time is over.
             StorageError: Any other failure.
         """
-        async with self._at("read", uri, config) as end:
+        return await self._read(uri, start, length, config, Deadline(timeout))
+
+    async def _read(
+        self, uri: str, start: int, length: int | None, config: StorageConfig | None, deadline: Deadline
+    ) -> bytes:
+        async with self._at("read", uri, config, deadline) as end:
             obj = await find_object(end.backend, end.location.key, end.resources.retry)
             count = length_of(obj, start, length)
             if count is None or not obj.ranged or obj.size is None:
@@ -135,7 +174,13 @@ class Queries(Session):
             return bytes(body)
 
     async def read_into(
-        self, uri: str, buffer: WritableBuffer, start: int = 0, config: StorageConfig | None = None
+        self,
+        uri: str,
+        buffer: WritableBuffer,
+        start: int = 0,
+        config: StorageConfig | None = None,
+        *,
+        timeout: float | None = None,
     ) -> int:
         """Read an object, or a range of it, straight into memory of the caller: the kernel writes to it.
 
@@ -145,6 +190,7 @@ class Queries(Session):
                 a failure its content is undefined.
             start: Offset in the object of the first byte.
             config: How to sign in. None: what the environment says.
+            timeout: Seconds that the whole call may take. None: any time.
 
         Returns:
             How many bytes were read: the buffer's size, or fewer where the object ends before.
@@ -153,6 +199,7 @@ class Queries(Session):
             InvalidConfig: `buffer` cannot be written to.
             ModelMissingError: There is no such object.
             IntegrityError: The bytes of the whole object do not have its checksum.
+            DeadlineExceeded: The time is over.
             StorageError: Any other failure.
 
         Example:
@@ -161,7 +208,7 @@ class Queries(Session):
             ...     await storage.read_into(uri, array)
             ...     return array
         """
-        async with self._at("read", uri, config) as end:
+        async with self._at("read", uri, config, Deadline(timeout)) as end:
             view = memoryview(buffer)
             if view.readonly or not view.c_contiguous:
                 raise InvalidConfig("the buffer cannot be filled", hint="give writable, contiguous memory")

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -10,9 +11,10 @@ import anyio
 from . import checksum, plan
 from .backend import Backend
 from .engine import first_of, read_whole
-from .errors import IntegrityError, InvalidConfig, TransportError
+from .errors import InvalidConfig, TransportError
 from .resources import Resources
 from .types import Capabilities, ObjectInfo, Part
+from .verification import check, told_of
 
 __all__ = ["chunks", "length_of", "read_into"]
 
@@ -52,8 +54,10 @@ async def read_into(resources: Resources, source: Backend, obj: ObjectInfo, star
     whole = start == 0 and len(view) == obj.size
     length = resources.limits.part_size or plan.DEFAULT_PART
     if whole and len(view) <= length:
-        await resources.retry(lambda: read_whole(source, obj, view))
+        await resources.retry(lambda: read_whole(resources, source, obj, view))
         return
+    if whole:
+        obj = replace(obj, checksums=await resources.retry(lambda: told_of(source, obj)))
     algorithm = checksum.best(obj.checksums, combinable=True) if whole else None
     parts = list(plan.parts(len(view), length))
     digests = [""] * len(parts)
@@ -75,7 +79,7 @@ async def read_into(resources: Resources, source: Backend, obj: ObjectInfo, star
     if algorithm is not None:
         _compare(obj, algorithm, digests, parts)
     elif whole and (in_order := checksum.best(obj.checksums, combinable=False)) is not None:
-        _equal(obj, in_order, await resources.disk.run(lambda: checksum.digest(in_order, view)))
+        check(obj, obj.checksums, in_order, await resources.disk.run(lambda: checksum.digest(in_order, view)))
 
 
 async def chunks(
@@ -98,11 +102,13 @@ async def chunks(
         return
     job = object()
     memory = resources.memory
-    whole = length == obj.size
+    size, whole = obj.size, length == obj.size
+    if whole:
+        obj = replace(obj, checksums=await resources.retry(lambda: told_of(source, obj)))
     algorithm = checksum.best(obj.checksums, combinable=True) if whole else None
     in_order = checksum.best(obj.checksums, combinable=False) if whole and algorithm is None else None
     running = checksum.Running(in_order) if in_order is not None else None
-    parts = list(plan.parts(length, plan.part_size(obj.size, _ANY, resources.limits, memory.limit))) if length else []
+    parts = list(plan.parts(length, plan.part_size(size, _ANY, resources.limits, memory.limit))) if length else []
     digests: list[str] = []
 
     async def read(part: Part) -> bytes:
@@ -134,7 +140,7 @@ async def chunks(
     if algorithm is not None and parts:
         _compare(obj, algorithm, digests, parts)
     elif in_order is not None and running is not None:
-        _equal(obj, in_order, running.digest)
+        check(obj, obj.checksums, in_order, running.digest)
 
 
 async def _in_order(
@@ -157,9 +163,9 @@ async def _in_order(
 
 
 def _compare(obj: ObjectInfo, algorithm: str, digests: list[str], parts: list[Part]) -> None:
-    _equal(obj, algorithm, checksum.combine(algorithm, zip(digests, (part.size for part in parts), strict=True)))
-
-
-def _equal(obj: ObjectInfo, algorithm: str, whole: str) -> None:
-    if whole != obj.checksums[algorithm]:
-        raise IntegrityError(f"the bytes of {obj.key!r} do not have its {algorithm} checksum")
+    check(
+        obj,
+        obj.checksums,
+        algorithm,
+        checksum.combine(algorithm, zip(digests, (part.size for part in parts), strict=True)),
+    )

@@ -39,7 +39,7 @@ async def journal_of(
     Args:
         resources: Of the instance.
         state: The dot directory.
-        download: What tells it from others: where the objects come from, and where they go.
+        download: What tells it from others: where the objects come from, where they go, and how they are verified.
         many: Of a prefix, not of one object; the dot directory is made at once.
 
     Returns:
@@ -97,7 +97,7 @@ async def is_there(
         finally:
             resources.memory.give_back(buffer)
     if claims and on_event is not None:
-        # It had been verified before it got its name.
+        # It had been verified before it got its name; by what, only a listing that tells checksums says.
         verified = checksum.best(obj.checksums, combinable=False) or "size-only"
         on_event(Event("listed", obj.key, obj.size, target=key))
         on_event(Event("resumed", obj.key, obj.size, target=key))

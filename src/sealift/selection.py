@@ -7,7 +7,7 @@ from . import paths
 from .errors import InvalidConfig, ModelMissingError
 from .patterns import Patterns
 from .resolve import Prefix
-from .types import ObjectInfo, OnEvent
+from .types import Durability, ObjectInfo, OnEvent, Verify
 
 __all__ = ["ASK_RECURSIVELY", "Options", "Selection"]
 
@@ -26,6 +26,8 @@ class Options:
         dry_run: Only tell what would be moved.
         unpack: The object is an archive, and what is in it is wanted; the patterns are for that.
         wanted: Asked for each object and its path relative to the prefix: is it to be moved? None: yes.
+        verify: Whether bytes are compared with checksums.
+        durability: What files on the local disk survive once they are told of.
     """
 
     patterns: Patterns
@@ -34,6 +36,14 @@ class Options:
     dry_run: bool = False
     unpack: bool = False
     wanted: Callable[[ObjectInfo, str], Awaitable[bool]] | None = None
+    verify: Verify = True
+    durability: Durability = "rename"
+
+    def __post_init__(self) -> None:
+        if self.verify not in {True, False, "require"}:
+            raise InvalidConfig(f"verify={self.verify!r} is none of True, False and 'require'")
+        if self.durability not in {"rename", "fsync"}:
+            raise InvalidConfig(f"durability={self.durability!r} is neither 'rename' nor 'fsync'")
 
     def let_object(self, key: str, name: str) -> None:
         """Check a single object.

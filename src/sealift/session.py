@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,12 +13,12 @@ from .backend import Backend
 from .backends import open_backend
 from .backends.local import LocalBackend
 from .config import StorageConfig
-from .errors import ClosedError, StorageError
+from .errors import ClosedError, DeadlineExceeded, InvalidConfig, StorageError
 from .resources import Resources
 from .types import Limits
 from .uri import Location, parse
 
-__all__ = ["End", "Session"]
+__all__ = ["Deadline", "End", "Session"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,35 @@ class End:
     resources: Resources
     backend: Backend
     location: Location
+
+
+class Deadline:
+    """The end of the time that one call may take, though it be made of several.
+
+    Args:
+        timeout: Seconds from now on; None: any time.
+    """
+
+    def __init__(self, timeout: float | None) -> None:
+        if timeout is not None and not timeout >= 0:
+            raise InvalidConfig(f"timeout={timeout!r} is no time in seconds")
+        self._timeout = timeout
+        self._end = None if timeout is None else anyio.current_time() + timeout
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Cancel the block when the time is over.
+
+        Raises:
+            DeadlineExceeded: Then; whatever was cancelled has cleaned up.
+        """
+        if self._end is None:
+            yield
+            return
+        with anyio.CancelScope(deadline=self._end) as scope:
+            yield
+        if scope.cancelled_caught:
+            raise DeadlineExceeded(f"not done after {self._timeout:g} s", hint="allow it more time, or try again later")
 
 
 class Session:
@@ -77,14 +106,17 @@ class Session:
             await resources.aclose()
 
     @asynccontextmanager
-    async def _verb(self, operation: str, *uris: str) -> AsyncGenerator[tuple[Resources, list[Location]]]:
+    async def _verb(
+        self, operation: str, *uris: str, deadline: Deadline | None = None
+    ) -> AsyncGenerator[tuple[Resources, list[Location]]]:
         """Hold the resources for the time of one verb; its errors say which verb and which URIs failed."""
         locations: list[Location] = []
         try:
             locations += map(parse, uris)
             resources = self._enter()
             try:
-                yield resources, locations
+                with nullcontext() if deadline is None else deadline.held():
+                    yield resources, locations
             finally:
                 with anyio.CancelScope(shield=True):
                     await self._leave()
@@ -93,17 +125,28 @@ class Session:
             raise error.about(operation, " to ".join(map(str, locations))) from error.__cause__
 
     @asynccontextmanager
-    async def _at(self, operation: str, uri: str, config: StorageConfig | None) -> AsyncGenerator[End]:
+    async def _at(
+        self, operation: str, uri: str, config: StorageConfig | None, deadline: Deadline | None = None
+    ) -> AsyncGenerator[End]:
         """The place of a verb that has one."""
-        async with self._verb(operation, uri) as (resources, (location,)), _opened(resources, location, config) as end:
+        async with (
+            self._verb(operation, uri, deadline=deadline) as (resources, (location,)),
+            _opened(resources, location, config) as end,
+        ):
             yield end
 
     @asynccontextmanager
     async def _between(
-        self, operation: str, src: str, dest: str, config: StorageConfig | None, dest_config: StorageConfig | None
+        self,
+        operation: str,
+        src: str,
+        dest: str,
+        config: StorageConfig | None,
+        dest_config: StorageConfig | None,
+        deadline: Deadline,
     ) -> AsyncGenerator[tuple[End, End]]:
         """The places of a verb that has two; one configuration serves both, or the one that is no local path."""
-        async with self._verb(operation, src, dest) as (resources, (source, target)):
+        async with self._verb(operation, src, dest, deadline=deadline) as (resources, (source, target)):
             if dest_config is None and source.scheme in {target.scheme, "file"}:
                 dest_config = config
             async with _opened(resources, source, config) as first, _opened(resources, target, dest_config) as second:

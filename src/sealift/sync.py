@@ -9,7 +9,7 @@ from weakref import WeakSet
 from .config import StorageConfig
 from .errors import ClosedError, StorageError
 from .portal import Portal
-from .types import OnEvent, Synced
+from .types import Durability, OnEvent, Synced, Verify
 from .uri import get_storage_spec, is_local
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Storage:
     """
 
     @staticmethod
-    def download(
+    def download(  # noqa: PLR0913 - the caller's options, each by its name
         uri: str,
         dest: StrPath | None = None,
         config: StorageConfig | None = None,
@@ -54,6 +54,9 @@ class Storage:
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         unpack: bool = False,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> str:
         """Bring an object, or all objects under a prefix, to the local disk.
@@ -70,6 +73,11 @@ class Storage:
             unpack: The object is a tar (plain, or compressed by gzip, bzip2, xz or zstd) or zip archive, and `dest` is
                 the directory that receives what is in it; the patterns are for that. Only files and directories are
                 unpacked, as many and as large as `sealift.archive` allows.
+            verify: True: compare the bytes with a checksum wherever one side tells one. "require": an object of which
+                neither does is an IntegrityError. False: compare sizes only, and ask for no checksum.
+            timeout: Seconds that the whole call may take. None: any time.
+            durability: What files on the local disk survive once this returns. "rename": the end of this process.
+                "fsync": also that of the machine; see `AsyncStorage.download`.
             on_event: Told of progress in the engine's thread; must not block.
 
         Returns:
@@ -92,6 +100,9 @@ class Storage:
                 allow_patterns=allow_patterns,
                 ignore_patterns=ignore_patterns,
                 unpack=unpack,
+                verify=verify,
+                timeout=timeout,
+                durability=durability,
                 on_event=on_event,
             )
         )
@@ -104,6 +115,8 @@ class Storage:
         *,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
+        verify: Verify = True,
+        timeout: float | None = None,
         on_event: OnEvent | None = None,
     ) -> bool:
         """Bring a local file, or all files below a directory, to a storage; see `AsyncStorage.upload`.
@@ -114,6 +127,9 @@ class Storage:
             config: How to sign in. None: what the environment says.
             allow_patterns: Only files whose path relative to `src` (for a file: whose name) matches one of these.
             ignore_patterns: No files whose path matches one of these.
+            verify: True: say by which checksum the service has compared the bytes. "require": one that has not is an
+                IntegrityError. False: do not look.
+            timeout: Seconds that the whole call may take. None: any time.
             on_event: Told of progress in the engine's thread; must not block.
 
         Returns:
@@ -129,6 +145,8 @@ class Storage:
                 config,
                 allow_patterns=allow_patterns,
                 ignore_patterns=ignore_patterns,
+                verify=verify,
+                timeout=timeout,
                 on_event=on_event,
             )
         )
@@ -144,6 +162,9 @@ class Storage:
         ignore_patterns: PatternList = None,
         recursive: bool = True,
         dry_run: bool = False,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> str:
         """Copy an object, or all objects under a prefix, from anywhere to anywhere; see `AsyncStorage.copy`.
@@ -160,6 +181,11 @@ class Storage:
             ignore_patterns: No objects whose path matches one of these.
             recursive: False refuses a prefix.
             dry_run: Only tell `on_event` what would be copied ("listed").
+            verify: True: compare the bytes with a checksum wherever one side tells one. "require": an object of which
+                neither does is an IntegrityError. False: compare sizes only, and ask for no checksum.
+            timeout: Seconds that the whole call may take. None: any time.
+            durability: What files on the local disk survive once this returns. "rename": the end of this process.
+                "fsync": also that of the machine; see `AsyncStorage.download`.
             on_event: Told of progress in the engine's thread; must not block.
 
         Returns:
@@ -178,6 +204,9 @@ class Storage:
                 ignore_patterns=ignore_patterns,
                 recursive=recursive,
                 dry_run=dry_run,
+                verify=verify,
+                timeout=timeout,
+                durability=durability,
                 on_event=on_event,
             )
         )
@@ -194,6 +223,9 @@ class Storage:
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         dry_run: bool = False,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> Synced:
         """Make a prefix or directory hold what another one holds; see `AsyncStorage.sync`.
@@ -208,6 +240,9 @@ class Storage:
             allow_patterns: Copy and remove only objects whose relative path matches one of these.
             ignore_patterns: Neither copy nor remove objects whose path matches one of these.
             dry_run: Only tell `on_event` what would be copied ("listed") and removed ("deleted").
+            verify: As in `copy`, of what is copied.
+            timeout: Seconds that the whole call may take. None: any time.
+            durability: As in `copy`; of what is removed nothing is promised.
             on_event: Told of progress in the engine's thread; must not block.
 
         Returns:
@@ -227,6 +262,9 @@ class Storage:
                 allow_patterns=allow_patterns,
                 ignore_patterns=ignore_patterns,
                 dry_run=dry_run,
+                verify=verify,
+                timeout=timeout,
+                durability=durability,
                 on_event=on_event,
             )
         )
@@ -240,6 +278,7 @@ class Storage:
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         dry_run: bool = False,
+        timeout: float | None = None,
         on_event: OnEvent | None = None,
     ) -> int:
         """Remove an object, or all objects under a prefix; see `AsyncStorage.delete`.
@@ -251,6 +290,7 @@ class Storage:
             allow_patterns: Only objects whose path relative to the prefix matches one of these.
             ignore_patterns: No objects whose path matches one of these.
             dry_run: Only tell `on_event` what would be removed ("deleted").
+            timeout: Seconds that the whole call may take. None: any time.
             on_event: Told of what is removed, in the engine's thread; must not block.
 
         Returns:
@@ -267,12 +307,20 @@ class Storage:
                 allow_patterns=allow_patterns,
                 ignore_patterns=ignore_patterns,
                 dry_run=dry_run,
+                timeout=timeout,
                 on_event=on_event,
             )
         )
 
     @staticmethod
-    def read(uri: str, start: int = 0, length: int | None = None, config: StorageConfig | None = None) -> bytes:
+    def read(
+        uri: str,
+        start: int = 0,
+        length: int | None = None,
+        config: StorageConfig | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> bytes:
         """Read an object, or a range of it, into memory; see `AsyncStorage.read`.
 
         Args:
@@ -280,6 +328,7 @@ class Storage:
             start: Offset of the first byte.
             length: Number of bytes. None: to the end.
             config: How to sign in. None: what the environment says.
+            timeout: Seconds that the whole call may take. None: any time.
 
         Returns:
             The bytes; as with a slice, fewer or none where the object ends before.
@@ -287,10 +336,12 @@ class Storage:
         Raises:
             StorageError: It could not be read.
         """
-        return _portal.call(lambda storage: storage.read(uri, start, length, config))
+        return _portal.call(lambda storage: storage.read(uri, start, length, config, timeout=timeout))
 
     @staticmethod
-    def read_into(uri: str, buffer: Any, start: int = 0, config: StorageConfig | None = None) -> int:
+    def read_into(
+        uri: str, buffer: Any, start: int = 0, config: StorageConfig | None = None, *, timeout: float | None = None
+    ) -> int:
         """Read an object, or a range of it, straight into memory of the caller; see `AsyncStorage.read_into`.
 
         Args:
@@ -298,6 +349,7 @@ class Storage:
             buffer: Writable, contiguous memory: a bytearray, a numpy array, an mmap … Filled from its beginning.
             start: Offset in the object of the first byte.
             config: How to sign in. None: what the environment says.
+            timeout: Seconds that the whole call may take. None: any time.
 
         Returns:
             How many bytes were read: the buffer's size, or fewer where the object ends before.
@@ -305,7 +357,7 @@ class Storage:
         Raises:
             StorageError: It could not be read; the buffer's content is undefined then.
         """
-        return _portal.call(lambda storage: storage.read_into(uri, buffer, start, config))
+        return _portal.call(lambda storage: storage.read_into(uri, buffer, start, config, timeout=timeout))
 
     @staticmethod
     def open(uri: str, start: int = 0, length: int | None = None, config: StorageConfig | None = None) -> "Chunks":
@@ -337,6 +389,9 @@ class Storage:
         config: StorageConfig | None = None,
         *,
         return_exceptions: Literal[False] = False,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> list[str]: ...
     @overload
@@ -346,6 +401,9 @@ class Storage:
         config: StorageConfig | None = None,
         *,
         return_exceptions: bool,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> list[str | StorageError]: ...
     @staticmethod
@@ -354,6 +412,9 @@ class Storage:
         config: StorageConfig | None = None,
         *,
         return_exceptions: bool = False,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> list[str] | list[str | StorageError]:
         """Download many URIs at once; see `AsyncStorage.download_many`.
@@ -363,13 +424,25 @@ class Storage:
             config: How to sign in. None: what the environment says.
             return_exceptions: Put a failed item's StorageError in its place among the results, and go on with the
                 others. False: the first failure cancels the others and is raised.
+            verify: As in `download`.
+            timeout: Seconds that all of them together may take; those that are not done then have failed. None: any
+                time.
+            durability: As in `download`.
             on_event: Told of all progress in the engine's thread; must not block.
 
         Returns:
             Their paths, in the order of the items.
         """
         return _portal.call(
-            lambda storage: storage.download_many(items, config, return_exceptions=return_exceptions, on_event=on_event)
+            lambda storage: storage.download_many(
+                items,
+                config,
+                return_exceptions=return_exceptions,
+                verify=verify,
+                timeout=timeout,
+                durability=durability,
+                on_event=on_event,
+            )
         )
 
     @overload
@@ -379,6 +452,8 @@ class Storage:
         config: StorageConfig | None = None,
         *,
         return_exceptions: Literal[False] = False,
+        verify: Verify = True,
+        timeout: float | None = None,
         on_event: OnEvent | None = None,
     ) -> list[bool]: ...
     @overload
@@ -388,6 +463,8 @@ class Storage:
         config: StorageConfig | None = None,
         *,
         return_exceptions: bool,
+        verify: Verify = True,
+        timeout: float | None = None,
         on_event: OnEvent | None = None,
     ) -> list[bool | StorageError]: ...
     @staticmethod
@@ -396,6 +473,8 @@ class Storage:
         config: StorageConfig | None = None,
         *,
         return_exceptions: bool = False,
+        verify: Verify = True,
+        timeout: float | None = None,
         on_event: OnEvent | None = None,
     ) -> list[bool] | list[bool | StorageError]:
         """Upload many files or directories at once; see `AsyncStorage.upload_many`.
@@ -404,13 +483,17 @@ class Storage:
             items: Pairs of `src` and `uri`, as for `upload`.
             config: How to sign in. None: what the environment says.
             return_exceptions: As in `download_many`.
+            verify: As in `upload`.
+            timeout: As in `download_many`.
             on_event: As in `download_many`.
 
         Returns:
             True for each, in the order of the items.
         """
         return _portal.call(
-            lambda storage: storage.upload_many(items, config, return_exceptions=return_exceptions, on_event=on_event)
+            lambda storage: storage.upload_many(
+                items, config, return_exceptions=return_exceptions, verify=verify, timeout=timeout, on_event=on_event
+            )
         )
 
     is_local = staticmethod(is_local)
@@ -472,12 +555,13 @@ class StorageOperations:
     """Single steps on a storage, for code without an event loop."""
 
     @staticmethod
-    def list_objects(uri: str, config: StorageConfig | None = None) -> list[str]:
+    def list_objects(uri: str, config: StorageConfig | None = None, *, timeout: float | None = None) -> list[str]:
         """Name the objects under a prefix.
 
         Args:
             uri: Storage URI or local path.
             config: How to sign in. None: what the environment says.
+            timeout: Seconds that the whole call may take. None: any time.
 
         Returns:
             Their paths relative to the URI, so that `f"{uri.rstrip('/')}/{path}"` is an object's URI; for the URI of an
@@ -487,15 +571,18 @@ class StorageOperations:
             ModelMissingError: There is nothing there.
             StorageError: Any other failure.
         """
-        return _portal.call(lambda storage: storage.list_objects(uri, config))
+        return _portal.call(lambda storage: storage.list_objects(uri, config, timeout=timeout))
 
     @staticmethod
-    def get_object_metadata(uri: str, config: StorageConfig | None = None) -> dict[str, Any]:
+    def get_object_metadata(
+        uri: str, config: StorageConfig | None = None, *, timeout: float | None = None
+    ) -> dict[str, Any]:
         """Tell what the service knows of an object.
 
         Args:
             uri: Storage URI or local path of an object or a prefix.
             config: How to sign in. None: what the environment says.
+            timeout: Seconds that the whole call may take. None: any time.
 
         Returns:
             `uri`, `type` ("object" or "prefix"), `size` in bytes, `modified_time` (an aware datetime), `etag`,
@@ -506,15 +593,16 @@ class StorageOperations:
             ModelMissingError: There is nothing there.
             StorageError: Any other failure.
         """
-        return _portal.call(lambda storage: storage.get_object_metadata(uri, config))
+        return _portal.call(lambda storage: storage.get_object_metadata(uri, config, timeout=timeout))
 
     @staticmethod
-    def delete_object(uri: str, config: StorageConfig | None = None) -> bool:
+    def delete_object(uri: str, config: StorageConfig | None = None, *, timeout: float | None = None) -> bool:
         """Remove one object; as `AsyncStorage.delete_object`.
 
         Args:
             uri: Its storage URI or local path.
             config: How to sign in. None: what the environment says.
+            timeout: Seconds that the whole call may take. None: any time.
 
         Returns:
             Whether it was there.
@@ -522,7 +610,7 @@ class StorageOperations:
         Raises:
             StorageError: It could not be removed.
         """
-        return _portal.call(lambda storage: storage.delete_object(uri, config))
+        return _portal.call(lambda storage: storage.delete_object(uri, config, timeout=timeout))
 
     @staticmethod
     def copy_object(
@@ -530,6 +618,10 @@ class StorageOperations:
         dest_uri: str,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
+        *,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
     ) -> bool:
         """Copy an object or a prefix; as `AsyncStorage.copy`.
 
@@ -538,6 +630,9 @@ class StorageOperations:
             dest_uri: Storage URI or local path.
             config: How to sign in at the source, and at a destination of the same scheme.
             dest_config: How to sign in at the destination.
+            verify: As in `Storage.copy`.
+            timeout: As in `Storage.copy`.
+            durability: As in `Storage.copy`.
 
         Returns:
             True: it is there.
@@ -545,4 +640,8 @@ class StorageOperations:
         Raises:
             StorageError: It could not be copied.
         """
-        return _portal.call(lambda storage: storage.copy_object(src_uri, dest_uri, config, dest_config))
+        return _portal.call(
+            lambda storage: storage.copy_object(
+                src_uri, dest_uri, config, dest_config, verify=verify, timeout=timeout, durability=durability
+            )
+        )

@@ -15,6 +15,7 @@ from .resources import Resources
 from .selection import Options
 from .types import ObjectInfo, Synced
 from .uri import Location
+from .verification import told_of
 
 __all__ = ["differs", "synchronize"]
 
@@ -91,16 +92,12 @@ def differs(new: ObjectInfo, old: ObjectInfo) -> bool:
     """
     if new.size != old.size:
         return True
-    told = _common(new.checksums, old.checksums)
+    told = checksum.common(new.checksums, old.checksums)
     if told is not None:
         return new.checksums[told] != old.checksums[told]
     if new.etag is not None and new.etag == old.etag:
         return False
     return new.modified is None or old.modified is None or old.modified - new.modified < _CLOCK
-
-
-def _common(first: Mapping[str, str], second: Mapping[str, str]) -> str | None:
-    return checksum.best({name: first[name] for name in first if name in second}, combinable=False)
 
 
 async def _same_bytes(
@@ -118,7 +115,7 @@ async def _same_bytes(
         case [only]:
             algorithm = checksum.best(only, combinable=False)
         case _:
-            algorithm = _common(known[0], known[1])
+            algorithm = checksum.common(known[0], known[1])
     if algorithm is None:
         return False
     digests = [
@@ -129,7 +126,10 @@ async def _same_bytes(
 
 
 async def _told(resources: Resources, backend: Backend, obj: ObjectInfo) -> Mapping[str, str]:
-    return obj.checksums or (await resources.retry(lambda: backend.stat(obj.key))).checksums
+    if obj.checksums:
+        return obj.checksums
+    found = await resources.retry(lambda: backend.stat(obj.key))
+    return await resources.retry(lambda: told_of(backend, found))
 
 
 async def _computed(resources: Resources, backend: Backend, obj: ObjectInfo, algorithm: str) -> str:

@@ -17,9 +17,9 @@ from .errors import InvalidConfig, InvalidURI, ModelMissingError
 from .patterns import Patterns
 from .resolve import Prefix, resolve
 from .selection import Options
-from .session import End, Session
+from .session import Deadline, End, Session
 from .synchronize import synchronize
-from .types import OnEvent, Synced
+from .types import Durability, OnEvent, Synced, Verify
 
 __all__ = ["PatternList", "StrPath", "Transfers"]
 
@@ -30,7 +30,7 @@ PatternList = Iterable[str] | str | None
 class Transfers(Session):
     """Download, upload, copy, sync and delete."""
 
-    async def download(
+    async def download(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         uri: str,
         dest: StrPath | None = None,
@@ -39,6 +39,9 @@ class Transfers(Session):
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         unpack: bool = False,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> str:
         """Bring an object, or all objects under a prefix, to the local disk.
@@ -56,6 +59,12 @@ class Transfers(Session):
             unpack: The object is a tar (plain, or compressed by gzip, bzip2, xz or zstd) or zip archive, and `dest` is
                 the directory that receives what is in it; the patterns are for that. Only files and directories are
                 unpacked, as many and as large as `sealift.archive` allows.
+            verify: True: compare the bytes with a checksum wherever one side tells one. "require": an object of which
+                neither does is an IntegrityError. False: compare sizes only, and ask for no checksum.
+            timeout: Seconds that the whole call may take. None: any time.
+            durability: What files survive once this returns. "rename": the end of this process. "fsync": also that of
+                the machine, as by a power failure: each is on the disk before its rename, and after it are the
+                directories that lead to it.
             on_event: Told of progress on the loop's thread; must not block.
 
         Returns:
@@ -67,18 +76,21 @@ class Transfers(Session):
             AccessDenied: The credentials are wrong or not allowed to read it.
             UnsafeKey: A key, or an archive's entry, would leave `dest`.
             ArchiveError: What is to be unpacked is no archive, is damaged, or would grow without bounds.
+            IntegrityError: The bytes are not those that were stored, or nothing tells.
+            DeadlineExceeded: The time is over; nothing of what was under way is left.
             StorageError: Any other failure. Files appear under their names only when they are whole and verified; a
                 directory that did not exist appears as a whole.
         """
-        options = Options(Patterns.of(allow_patterns, ignore_patterns), on_event, unpack=unpack)
-        path, _ = await self._download(uri, dest, config, options)
+        patterns = Patterns.of(allow_patterns, ignore_patterns)
+        options = Options(patterns, on_event, unpack=unpack, verify=verify, durability=durability)
+        path, _ = await self._download(uri, dest, config, options, Deadline(timeout))
         return path
 
     async def _download(
-        self, uri: str, dest: StrPath | None, config: StorageConfig | None, options: Options
+        self, uri: str, dest: StrPath | None, config: StorageConfig | None, options: Options, deadline: Deadline
     ) -> tuple[str, str | None]:
         """As `download`; returns the path, and the temporary directory if one was made for it."""
-        async with self._at("download", uri, config) as end:
+        async with self._at("download", uri, config, deadline) as end:
             resources, source, location = end.resources, end.backend, end.location
             if dest is not None:
                 return await download(resources, source, location, os.fspath(dest), options), None
@@ -110,6 +122,8 @@ class Transfers(Session):
         *,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
+        verify: Verify = True,
+        timeout: float | None = None,
         on_event: OnEvent | None = None,
     ) -> bool:
         """Bring a local file, or all files below a directory, to a storage.
@@ -121,6 +135,9 @@ class Transfers(Session):
             config: How to sign in. None: what the environment says.
             allow_patterns: Only files whose path relative to `src` (for a file: whose name) matches one of these.
             ignore_patterns: No files whose path matches one of these.
+            verify: True: say by which checksum the service has compared the bytes. "require": one that has not is an
+                IntegrityError. False: do not look.
+            timeout: Seconds that the whole call may take. None: any time.
             on_event: Told of progress on the loop's thread; must not block.
 
         Returns:
@@ -129,14 +146,20 @@ class Transfers(Session):
         Raises:
             ModelMissingError: `src` or the bucket does not exist, or there is no file in it.
             AccessDenied: The credentials are wrong or not allowed to write there.
+            DeadlineExceeded: The time is over; what was under way was aborted.
             StorageError: Any other failure. An object is replaced at once and as a whole; those that were complete
                 before the failure stay.
         """
-        options = Options(Patterns.of(allow_patterns, ignore_patterns), on_event)
+        options = Options(Patterns.of(allow_patterns, ignore_patterns), on_event, verify=verify)
+        return await self._upload(src, uri, config, options, Deadline(timeout))
+
+    async def _upload(
+        self, src: StrPath, uri: str, config: StorageConfig | None, options: Options, deadline: Deadline
+    ) -> bool:
         async with self._verb("upload", os.fspath(src), uri) as (_, (source, _)):
             if source.scheme not in {"file", "pvc"}:
                 raise InvalidConfig(f"{source} is no local path", hint="copy() moves between storages")
-        async with self._between("upload", os.fspath(src), uri, None, config) as (first, second):
+        async with self._between("upload", os.fspath(src), uri, None, config, deadline) as (first, second):
             await _move(first, second, options)
             return True
 
@@ -151,6 +174,9 @@ class Transfers(Session):
         ignore_patterns: PatternList = None,
         recursive: bool = True,
         dry_run: bool = False,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> str:
         """Copy an object, or all objects under a prefix, from anywhere to anywhere.
@@ -170,6 +196,10 @@ class Transfers(Session):
             ignore_patterns: No objects whose path matches one of these.
             recursive: False refuses a prefix.
             dry_run: Only tell `on_event` what would be copied ("listed").
+            verify: True: compare the bytes with a checksum wherever one side tells one. "require": an object of which
+                neither does is an IntegrityError. False: compare sizes only, and ask for no checksum.
+            timeout: Seconds that the whole call may take. None: any time.
+            durability: As in `download`, of files on the local disk.
             on_event: Told of progress on the loop's thread; must not block.
 
         Returns:
@@ -178,10 +208,24 @@ class Transfers(Session):
         Raises:
             ModelMissingError: There is nothing there, or nothing that the patterns let through.
             InvalidConfig: Source and destination overlap, or a prefix was refused.
+            IntegrityError: The bytes are not those that were stored, or nothing tells.
+            DeadlineExceeded: The time is over; nothing of what was under way is left.
             StorageError: Any other failure. Each object appears at once and as a whole.
         """
-        options = Options(Patterns.of(allow_patterns, ignore_patterns), on_event, recursive, dry_run)
-        async with self._between("copy", src, dest, config, dest_config) as (first, second):
+        patterns = Patterns.of(allow_patterns, ignore_patterns)
+        options = Options(patterns, on_event, recursive, dry_run, verify=verify, durability=durability)
+        return await self._copy(src, dest, config, dest_config, options, Deadline(timeout))
+
+    async def _copy(
+        self,
+        src: str,
+        dest: str,
+        config: StorageConfig | None,
+        dest_config: StorageConfig | None,
+        options: Options,
+        deadline: Deadline,
+    ) -> str:
+        async with self._between("copy", src, dest, config, dest_config, deadline) as (first, second):
             return await _move(first, second, options)
 
     async def copy_object(
@@ -191,6 +235,9 @@ class Transfers(Session):
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
         *,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> bool:
         """Copy an object or a prefix; as `copy`.
@@ -200,6 +247,9 @@ class Transfers(Session):
             dest_uri: Storage URI or local path.
             config: As in `copy`.
             dest_config: As in `copy`.
+            verify: As in `copy`.
+            timeout: As in `copy`.
+            durability: As in `copy`.
             on_event: As in `copy`.
 
         Returns:
@@ -208,7 +258,16 @@ class Transfers(Session):
         Raises:
             StorageError: It could not be copied.
         """
-        await self.copy(src_uri, dest_uri, config, dest_config, on_event=on_event)
+        await self.copy(
+            src_uri,
+            dest_uri,
+            config,
+            dest_config,
+            verify=verify,
+            timeout=timeout,
+            durability=durability,
+            on_event=on_event,
+        )
         return True
 
     async def sync(  # noqa: PLR0913 - the caller's options, each by its name
@@ -223,6 +282,9 @@ class Transfers(Session):
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         dry_run: bool = False,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> Synced:
         """Make a prefix or directory hold what another one holds, and copy only what differs.
@@ -241,6 +303,9 @@ class Transfers(Session):
             allow_patterns: Copy and remove only objects whose relative path matches one of these.
             ignore_patterns: Neither copy nor remove objects whose path matches one of these.
             dry_run: Only tell `on_event` what would be copied ("listed") and removed ("deleted").
+            verify: As in `copy`, of what is copied.
+            timeout: Seconds that the whole call may take. None: any time.
+            durability: As in `copy`; of what is removed nothing is promised.
             on_event: Told of progress on the loop's thread; must not block.
 
         Returns:
@@ -249,10 +314,12 @@ class Transfers(Session):
         Raises:
             ModelMissingError: There is nothing at the source; nothing is removed then.
             InvalidConfig: Source and destination overlap, or the source is a single object.
+            DeadlineExceeded: The time is over; what was copied before stays.
             StorageError: Any other failure; nothing is removed then.
         """
-        options = Options(Patterns.of(allow_patterns, ignore_patterns), on_event, dry_run=dry_run)
-        async with self._between("sync", src, dest, config, dest_config) as (first, second):
+        patterns = Patterns.of(allow_patterns, ignore_patterns)
+        options = Options(patterns, on_event, dry_run=dry_run, verify=verify, durability=durability)
+        async with self._between("sync", src, dest, config, dest_config, Deadline(timeout)) as (first, second):
             return await synchronize(
                 first.resources,
                 first.backend,
@@ -273,6 +340,7 @@ class Transfers(Session):
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         dry_run: bool = False,
+        timeout: float | None = None,
         on_event: OnEvent | None = None,
     ) -> int:
         """Remove an object, or all objects under a prefix.
@@ -284,6 +352,7 @@ class Transfers(Session):
             allow_patterns: Only objects whose path relative to the prefix matches one of these.
             ignore_patterns: No objects whose path matches one of these.
             dry_run: Only tell `on_event` what would be removed ("deleted").
+            timeout: Seconds that the whole call may take. None: any time.
             on_event: Told of what is removed, on the loop's thread; must not block.
 
         Returns:
@@ -292,27 +361,35 @@ class Transfers(Session):
         Raises:
             ModelMissingError: There is nothing there.
             InvalidConfig: It is a prefix, and `recursive` is False.
+            DeadlineExceeded: The time is over.
             StorageError: Any other failure; what was removed before is gone.
         """
         options = Options(Patterns.of(allow_patterns, ignore_patterns), on_event, recursive, dry_run)
-        async with self._at("delete", uri, config) as end:
+        async with self._at("delete", uri, config, Deadline(timeout)) as end:
             return await deleting.delete(end.resources, end.backend, end.location, options)
 
-    async def delete_object(self, uri: str, config: StorageConfig | None = None) -> bool:
+    async def delete_object(
+        self, uri: str, config: StorageConfig | None = None, *, timeout: float | None = None
+    ) -> bool:
         """Remove one object.
 
         Args:
             uri: Its storage URI or local path.
             config: How to sign in. None: what the environment says.
+            timeout: Seconds that the whole call may take. None: any time.
 
         Returns:
             Whether it was there.
 
         Raises:
             InvalidURI: `uri` names no object but a bucket.
+            DeadlineExceeded: The time is over.
             StorageError: Any other failure.
         """
-        async with self._at("delete", uri, config) as end:
+        return await self._delete_object(uri, config, Deadline(timeout))
+
+    async def _delete_object(self, uri: str, config: StorageConfig | None, deadline: Deadline) -> bool:
+        async with self._at("delete", uri, config, deadline) as end:
             if not end.location.key:
                 raise InvalidURI("this names a bucket, not an object", uri=str(end.location))
             try:

@@ -9,6 +9,7 @@ from .errors import InvalidConfig
 
 __all__ = [
     "Capabilities",
+    "Durability",
     "Event",
     "EventKind",
     "GiB",
@@ -21,11 +22,17 @@ __all__ = [
     "Part",
     "Receipt",
     "Synced",
+    "Verify",
 ]
 
 KiB = 1 << 10
 MiB = 1 << 20
 GiB = 1 << 30
+
+# Whether bytes are compared with a checksum: True wherever there is one, "require": or the object is refused.
+Verify = bool | Literal["require"]
+# What a file on the local disk survives when it is told of: "rename" the end of a process, "fsync" that of the machine.
+Durability = Literal["rename", "fsync"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,7 @@ class ObjectInfo:
         metadata: What the user stored beside it.
         ranged: Whether any range of it can be asked for.
         name: What a file of it is called, where its key does not say; "" where nothing does.
+        composite: Whether the service has checksums of its parts, from which `Backend.checksums` makes one.
     """
 
     key: str
@@ -55,6 +63,7 @@ class ObjectInfo:
     metadata: Mapping[str, str] = field(default_factory=dict)
     ranged: bool = True
     name: str | None = None
+    composite: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +102,13 @@ class Head:
         version: As in `ObjectInfo`, where the reply names it.
         size: Of the whole object, in bytes, where the reply names it.
         checksums: Of the whole object, as in `ObjectInfo`.
+        composite: As in `ObjectInfo`.
     """
 
     version: str | None = None
     size: int | None = None
     checksums: Mapping[str, str] = field(default_factory=dict)
+    composite: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +124,7 @@ class Capabilities:
         writable: Whether objects can be written and deleted.
         listable: Whether it can tell which objects there are; else each key is an object's.
         checksums: Whole-object checksums that the service may tell, the best first.
+        compares: Whether it may compare what it is given with a checksum that goes along.
     """
 
     min_part: int = 1
@@ -123,6 +135,7 @@ class Capabilities:
     writable: bool = True
     listable: bool = True
     checksums: tuple[str, ...] = ()
+    compares: bool = False
 
 
 @dataclass(frozen=True, slots=True)

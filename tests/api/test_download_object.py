@@ -231,7 +231,9 @@ async def test_many_parts_without_a_checksum(
     storage = AsyncStorage(Limits(part_size=MiB))
     await storage.download(f"s3://{bucket}/weights", tmp_path / "weights", config, on_event=events.append)
     assert (tmp_path / "weights").read_bytes() == data
-    assert events[-1] == Event("object", "weights", len(data), "size-only", target="weights")
+    # rclone forgets the parts, and its entity tag is the MD5 of the whole.
+    verified = "md5" if service.directory is not None else "size-only"
+    assert events[-1] == Event("object", "weights", len(data), verified, target="weights")
 
 
 @pytest.mark.parametrize("service", ["seaweedfs", "moto"], indirect=True)

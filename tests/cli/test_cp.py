@@ -8,6 +8,7 @@ from tests.services.s3 import ODD_KEYS, PUBLIC_BUCKET, MakeBucket, S3Service, pu
 
 from .conftest import OBJECTS, Invoke, below, files, objects_in, tree
 from .program import run
+from .stalling import StallingS3
 
 
 def test_an_object_to_a_file(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
@@ -203,3 +204,36 @@ def test_as_a_program(environ: dict[str, str], bucket: str, tmp_path: Path, loop
     assert (done.returncode, done.stdout) == (0, f"{tmp_path}/llama\n")
     assert done.stderr.startswith("copied 4 objects, 500.0 kB in ")
     assert files(tmp_path / "llama") == below("llama/")
+
+
+@pytest.mark.parametrize(("choice", "verified"), [("yes", "crc64nvme"), ("require", "crc64nvme"), ("no", "size-only")])
+def test_verification(invoke: Invoke, bucket: str, choice: str, verified: str) -> None:
+    result = invoke("cp", "--json", "--verify", choice, f"s3://{bucket}/iris.joblib", "model")
+    assert json.loads(result.stdout.splitlines()[0])["verified"] == verified
+    result = invoke("cp", "-v", "--verify", choice, f"s3://{bucket}/iris.joblib", "model")
+    assert f"verified: {verified}" in result.stderr
+
+
+def test_what_cannot_be_verified_is_refused_where_it_must_be(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(b"model")
+    result = invoke("cp", "--verify", "require", "m", "n")
+    assert result.exit_code == exits.FAILURE
+    assert "IntegrityError" not in result.stderr
+    assert "there is no checksum to verify" in result.stderr
+    assert set(files(tmp_path)) == {"m"}
+    assert invoke("cp", "m", "n").exit_code == 0
+
+
+def test_files_that_survive_a_power_failure(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
+    result = invoke("cp", "-r", "--fsync", f"s3://{bucket}/llama", "model")
+    assert result.exit_code == 0
+    assert files(tmp_path / "model") == below("llama/")
+
+
+def test_a_time_that_is_over(stalling: StallingS3, tmp_path: Path) -> None:
+    for command in ("cp", "sync"):
+        source = "s3://models/big.bin" if command == "cp" else "s3://models/p/"
+        done = run(command, *stalling.options, "--timeout", "0.2", source, tmp_path / "new")
+        assert (done.returncode, done.stdout) == (exits.FAILURE, "")
+        assert "not done after 0.2 s (allow it more time" in done.stderr
+    assert files(tmp_path) == {}

@@ -17,6 +17,8 @@ from sealift import (
     AsyncStorage,
     AzureConfig,
     ClosedError,
+    DeadlineExceeded,
+    Durability,
     Event,
     GCSConfig,
     HFConfig,
@@ -48,6 +50,7 @@ from sealift import (
     TransportError,
     UnsafeKey,
     UnsupportedOperation,
+    Verify,
 )
 
 uri: StorageURI = "s3://ml-models/iris/"
@@ -121,10 +124,17 @@ def writing() -> None:
     assert_type(StorageOperations.copy_object(uri, "s3://other/", None, S3Config()), bool)
     assert_type(Storage.upload_many([("model", uri)]), list[bool])
     assert_type(Storage.upload_many([(Path("model"), uri)], return_exceptions=True), list[bool | StorageError])
+    assert_type(Storage.copy(uri, "/mnt", verify="require", timeout=60, durability="fsync"), str)
+    assert_type(Storage.upload("model", uri, verify=False, timeout=0.5), bool)
     done = Storage.sync(uri, "/mnt/models")
     assert_type((done.copied, done.kept, done.deleted), tuple[int, int, int])
 
+    verify: Verify = "require"
+    durability: Durability = "fsync"
+    assert_type(Storage.download(uri, verify=verify, durability=durability), str)
     Storage.upload(3, uri)  # type: ignore[arg-type]
+    Storage.upload("model", uri, verify="required")  # type: ignore[arg-type]
+    Storage.download(uri, durability="sync")  # type: ignore[arg-type]
     Storage.copy(uri)  # type: ignore[call-arg]
     Storage.sync(uri, Path("/mnt/models"))  # type: ignore[arg-type]
     Storage.delete(uri, None, True)  # type: ignore[call-arg]
@@ -231,7 +241,7 @@ def failures(error: StorageError) -> None:
     builtin(error, ModelMissingError("path"), AccessDenied("cause"), InvalidURI("cause"))
     all_of_one_tree(
         InvalidURI, InvalidConfig, ModelMissingError, AccessDenied, ArchiveError, UnsupportedOperation, ObjectChanged,
-        IntegrityError, UnsafeKey, LocalIOError, TransportError, ServiceError, ClosedError,
+        IntegrityError, UnsafeKey, LocalIOError, TransportError, ServiceError, ClosedError, DeadlineExceeded,
     )  # fmt: skip
     all_of_one_tree(ModelNotFound, InferenceError)  # type: ignore[arg-type]
     assert_type(ModelMissingError("path").path, str)

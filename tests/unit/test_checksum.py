@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealift.checksum import COMBINABLE, best, combine, digest
+from sealift.checksum import COMBINABLE, Running, best, combine, common, digest
 
 CHECK = b"123456789"
 
@@ -60,3 +60,17 @@ def test_the_best_one_to_verify_by() -> None:
     assert best({"md5": "1", "sha256": "2"}, combinable=True) is None
     assert best({"xxhash": "1"}, combinable=False) is None
     assert best({}, combinable=False) is None
+
+
+@pytest.mark.parametrize("algorithm", ["crc32", "crc32c", "crc64nvme", "md5", "sha1", "sha256"])
+@given(st.lists(st.binary(max_size=400), max_size=8))
+def test_pieces_in_order_have_the_checksum_of_the_whole(algorithm: str, pieces: list[bytes]) -> None:
+    running = Running(algorithm)
+    for piece in pieces:
+        running.update(memoryview(piece))
+    assert running.digest == digest(algorithm, b"".join(pieces))
+
+
+def test_what_two_have_in_common() -> None:
+    assert common({"md5": "0", "crc32c": "1", "sha256": "2"}, {"sha256": "2", "crc32c": "1"}) == "crc32c"
+    assert common({"md5": "0"}, {"crc32c": "1"}) is None

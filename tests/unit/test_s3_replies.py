@@ -382,3 +382,66 @@ def test_the_last_page_of_parts() -> None:
 def test_what_is_no_list_of_parts(reply: Response) -> None:
     with pytest.raises(ServiceError):
         replies.parts(reply)
+
+
+MD5 = "0123456789abcdef0123456789abcdef"
+CRC64 = {"x_amz_checksum_crc64nvme": "rosUhgp5mIg="}
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ({"etag": f'"{MD5}"'}, {"md5": MD5}),
+        ({"etag": MD5}, {"md5": MD5}),
+        ({"etag": f'"{MD5}"', "x_amz_server_side_encryption": "AES256"}, {"md5": MD5}),
+        ({"etag": f'"{MD5}"', "x_amz_server_side_encryption": "aws:kms"}, {}),
+        ({"etag": f'"{MD5}"', "x_amz_server_side_encryption_aws_kms_key_id": "arn:…"}, {}),
+        ({"etag": f'"{MD5}"', "x_amz_server_side_encryption_customer_algorithm": "AES256"}, {}),
+        ({"etag": f'"{MD5}"', **CRC64}, {"crc64nvme": "ae8b14860a799888"}),
+        ({"etag": f'"{MD5}-1"'}, {}),
+        ({"etag": f'W/"{MD5}"'}, {}),
+        ({"etag": f'"{MD5.upper()}"'}, {}),
+        ({"etag": '"63b-5f1"'}, {}),
+        ({}, {}),
+    ],
+)
+def test_a_tag_that_is_a_checksum(headers: dict[str, str], found: dict[str, str]) -> None:
+    sent = {name: value.replace("…", "kms") for name, value in headers.items()}
+    assert replies.whole(response(200, **sent)) == found
+    assert replies.object_info("k", response(200, **sent)).checksums == found
+
+
+@pytest.mark.parametrize(
+    ("headers", "answer"),
+    [
+        ({"x_amz_checksum_crc32": "y/Q5Jg==-2", "x_amz_checksum_type": "COMPOSITE"}, True),
+        ({"x_amz_checksum_crc32": "y/Q5Jg==", "x_amz_checksum_type": "COMPOSITE"}, True),
+        ({"x_amz_checksum_sha256": "y/Q5Jg==-2", "x_amz_checksum_type": "COMPOSITE"}, False),
+        ({"x_amz_checksum_crc32": "y/Q5Jg==", "x_amz_checksum_type": "FULL_OBJECT"}, False),
+        ({"x_amz_checksum_crc32": "y/Q5Jg==-2"}, False),
+        ({}, False),
+    ],
+)
+def test_crcs_of_parts(headers: dict[str, str], answer: bool) -> None:
+    assert replies.composite(response(200, **headers)) is answer
+    assert replies.object_info("k", response(200, **headers)).composite is answer
+
+
+@pytest.mark.parametrize(
+    ("fields", "headers", "found"),
+    [
+        (f"<ETag>&quot;{MD5}&quot;</ETag>", {}, {"md5": MD5}),
+        (f"<ETag>&quot;{MD5}&quot;</ETag>", {"x_amz_server_side_encryption": "aws:kms"}, {}),
+        ("<ETag>a</ETag><ChecksumCRC32>y/Q5Jg==</ChecksumCRC32>", {}, {"crc32": "cbf43926"}),
+        (
+            "<ETag>a</ETag><ChecksumCRC32>y/Q5Jg==</ChecksumCRC32><ChecksumType>FULL_OBJECT</ChecksumType>",
+            {},
+            {"crc32": "cbf43926"},
+        ),
+        ("<ETag>a</ETag><ChecksumCRC32>y/Q5Jg==</ChecksumCRC32><ChecksumType>COMPOSITE</ChecksumType>", {}, {}),
+        ("<ETag>a-2</ETag><ChecksumCRC32>y/Q5Jg==</ChecksumCRC32>", {}, {}),
+    ],
+)
+def test_what_a_copy_tells(fields: str, headers: dict[str, str], found: dict[str, str]) -> None:
+    body = f"<CopyObjectResult{NAMESPACE}>{fields}</CopyObjectResult>".encode()
+    assert replies.copied(response(200, body, **headers)) == found

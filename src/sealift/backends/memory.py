@@ -26,7 +26,7 @@ class MemoryBackend:
     """
 
     def __init__(self, name: str = "memory", objects: Mapping[str, bytes] | None = None) -> None:
-        self.capabilities = Capabilities(server_copy=True, checksums=("crc64nvme",))
+        self.capabilities = Capabilities(server_copy=True, checksums=("crc64nvme",), compares=True)
         self.location = Location("memory", name)
         self.service: Hashable = ("memory", id(self))
         self.address = ""
@@ -75,6 +75,9 @@ class MemoryBackend:
         into[:] = memoryview(data)[start : start + len(into)]
         return Head(obj.version, len(data), obj.checksums if len(into) == len(data) else {})
 
+    async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
+        return {}  # nothing is composite
+
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
         yield _MemoryReader(self._pinned(obj))
@@ -121,7 +124,7 @@ class _MemoryUpload(Upload):
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
         self._parts[part.index] = bytes(data)
-        return Receipt(part)
+        return Receipt(part, checksums={"crc64nvme": checksum.digest("crc64nvme", data)})
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
         return self._backend.store(self._key, b"".join(self._parts[receipt.part.index] for receipt in receipts))

@@ -10,7 +10,7 @@ import click
 from ..paths import collapse, is_directory_marker
 from ..patterns import Patterns
 from ..types import ObjectInfo
-from .options import Settings, byte_size, files_and_uris, json_option, pattern_options, storage_options
+from .options import Settings, byte_size, files_and_uris, json_option, pattern_options, storage_options, timeout_option
 from .output import Output, as_json
 from .places import Place
 from .program import run
@@ -32,6 +32,7 @@ Examples:
 @click.argument("uri", shell_complete=files_and_uris)
 @click.option("-l", "--long", "is_long", is_flag=True, help="With size in bytes and time (UTC).")
 @pattern_options
+@timeout_option
 @json_option
 @storage_options
 @click.pass_obj
@@ -51,7 +52,7 @@ def ls(settings: Settings, uri: str, *, is_long: bool) -> None:
         return _long(obj, path) if is_long else path
 
     async def listing() -> None:
-        async with Output() as output, aclosing(storage.objects(uri, config)) as objects:
+        async with Output() as output, aclosing(storage.objects(uri, config, timeout=settings.timeout)) as objects:
             async for obj in objects:
                 path = place.path(obj.key) or obj.name or place.location.name
                 if not is_directory_marker(obj.key, obj.size) and patterns.let(collapse(path)):
@@ -76,12 +77,13 @@ Examples:
 )
 @click.argument("uri", shell_complete=files_and_uris)
 @click.option("--json", "wants_json", is_flag=True, help="Print one JSON object; what is not known is null.")
+@timeout_option
 @storage_options
 @click.pass_obj
 def stat(settings: Settings, uri: str, *, wants_json: bool) -> None:
     """Tell what is known of an object: size, time, ETag, checksums …; of a prefix, that it is one."""
     storage, config = settings.storage(), settings.config(uri, os.environ)
-    found = run(lambda: storage.get_object_metadata(uri, config))
+    found = run(lambda: storage.get_object_metadata(uri, config, timeout=settings.timeout))
     if wants_json:
         click.echo(as_json(**found))
         return

@@ -4,14 +4,14 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from ..config import S3Config
 from ..errors import InvalidConfig
-from ..types import Limits
+from ..types import Durability, Limits, Verify
 from ..uri import Location, parse
 from .units import parse_size
 
@@ -22,6 +22,7 @@ __all__ = [
     "Settings",
     "adding_r",
     "byte_size",
+    "copy_options",
     "dry_run_option",
     "files_and_uris",
     "json_option",
@@ -29,12 +30,22 @@ __all__ = [
     "recursive_option",
     "source_options",
     "storage_options",
+    "timeout_option",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Of the options about a service: the attribute of `S3Config` that each sets.
 _S3 = {"endpoint_url": "endpoint_url", "region": "region", "profile": "profile", "no_sign_request": "anonymous"}
+
+
+_VERIFY: dict[str, Verify] = {"yes": True, "require": "require", "no": False}
+
+
+class _Moving(TypedDict):
+    verify: Verify
+    timeout: float | None
+    durability: Durability
 
 
 @dataclass(slots=True)
@@ -56,6 +67,15 @@ class Settings:
     as_json: bool = False
     dry_run: bool = False
     verbose: bool = False
+    timeout: float | None = None
+    verify: str = "yes"
+    fsync: bool = False
+
+    @property
+    def moving(self) -> "_Moving":
+        """What the verbs that copy take of these."""
+        verify = _VERIFY[self.verify]
+        return {"verify": verify, "timeout": self.timeout, "durability": "fsync" if self.fsync else "rename"}
 
     def storage(self) -> "AsyncStorage":
         """The storage to ask, within the limits that were given."""
@@ -184,6 +204,18 @@ pattern_options = _all(
         "--include", multiple=True, metavar="PATTERN", help="Only paths that match, such as '*.json'. May be repeated."
     ),
     _option("--exclude", multiple=True, metavar="PATTERN", help="No paths that match. May be repeated."),
+)
+timeout_option = _option(
+    "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up when it takes longer."
+)
+copy_options = _all(
+    _option(
+        "--verify",
+        type=click.Choice(list(_VERIFY)),
+        help="Compare checksums: wherever there are any, refuse what has none, or not at all.  [default: yes]",
+    ),
+    _option("--fsync", is_flag=True, help="Have local files on the disk, for the case of a power failure."),
+    timeout_option,
 )
 json_option = _option("--json", "as_json", is_flag=True, help="Print JSON objects on stdout, one a line.")
 dry_run_option = _option("-n", "--dry-run", is_flag=True, help="Only print what would be done.")

@@ -1,6 +1,7 @@
 """`sealift rm`."""
 
 import os
+import time
 
 import click
 
@@ -13,6 +14,7 @@ from .options import (
     pattern_options,
     recursive_option,
     storage_options,
+    timeout_option,
 )
 from .places import Place
 from .program import run
@@ -34,6 +36,7 @@ Examples:
 @recursive_option
 @pattern_options
 @json_option
+@timeout_option
 @dry_run_option
 @storage_options
 @click.pass_obj
@@ -49,6 +52,7 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool) -> None:
     storage, telling = settings.storage(), Telling(settings)
 
     async def remove() -> None:
+        end = None if settings.timeout is None else time.monotonic() + settings.timeout
         async with telling.progress(), storage:
             for uri, place, config in places:
                 await storage.delete(
@@ -58,6 +62,7 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool) -> None:
                     allow_patterns=settings.include or None,
                     ignore_patterns=settings.exclude or None,
                     dry_run=settings.dry_run,
+                    timeout=None if end is None else max(0.0, end - time.monotonic()),
                     on_event=telling.removal(place),
                 )
 

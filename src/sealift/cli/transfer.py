@@ -8,6 +8,7 @@ import click
 from .options import (
     Settings,
     adding_r,
+    copy_options,
     dry_run_option,
     files_and_uris,
     json_option,
@@ -37,6 +38,7 @@ Examples:
   sealift cp --no-sign-request s3://public-bucket/model.onnx .
   sealift cp --endpoint-url http://127.0.0.1:9000 --memory 64MiB s3://models/big.bin /tmp/
   sealift cp -r --source-profile onprem s3://models/llama s3://ml-models/llama
+  sealift cp -r --verify require --fsync --timeout 600 s3://ml-models/llama /mnt/models/llama
   sealift cp --unpack https://example.com/model.tar.gz /mnt/models/model
 """,
 )
@@ -45,6 +47,7 @@ Examples:
 @recursive_option
 @click.option("--unpack", is_flag=True, help="SRC is a tar or zip archive: what is in it, into the directory DEST.")
 @pattern_options
+@copy_options
 @json_option
 @dry_run_option
 @storage_options
@@ -85,6 +88,7 @@ def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool
                     allow_patterns=settings.include or None,
                     ignore_patterns=settings.exclude or None,
                     unpack=True,
+                    **settings.moving,
                     on_event=telling.transfer(source, target),
                 )
             return await storage.copy(
@@ -96,6 +100,7 @@ def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool
                 ignore_patterns=settings.exclude or None,
                 recursive=recursive,
                 dry_run=settings.dry_run,
+                **settings.moving,
                 on_event=telling.transfer(source, target),
             )
 
@@ -122,6 +127,7 @@ Examples:
 @click.option("--delete", is_flag=True, help="In the end, remove what only DEST has.")
 @click.option("--checksum", is_flag=True, help="Compare checksums where sizes are equal; local files are read for it.")
 @pattern_options
+@copy_options
 @json_option
 @dry_run_option
 @storage_options
@@ -157,6 +163,7 @@ def sync(settings: Settings, src: str, dest: str, *, delete: bool, checksum: boo
                 allow_patterns=settings.include or None,
                 ignore_patterns=settings.exclude or None,
                 dry_run=settings.dry_run,
+                **settings.moving,
                 on_event=telling.transfer(source, target),
             )
             return done.kept

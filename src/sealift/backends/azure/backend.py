@@ -1,6 +1,6 @@
 """A container as a backend: each verb is a request, sent by the wire, and its reply read."""
 
-from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -36,7 +36,9 @@ class AzureBackend:
     """
 
     # https://learn.microsoft.com/azure/storage/blobs/scalability-targets
-    capabilities = Capabilities(max_part=4000 * MiB, max_parts=50_000, server_copy=True, checksums=("md5",))
+    capabilities = Capabilities(
+        max_part=4000 * MiB, max_parts=50_000, server_copy=True, checksums=("md5",), compares=True
+    )
 
     def __init__(
         self, location: Location, config: AzureConfig | None, container_at: Callable[[Location], Container]
@@ -90,6 +92,9 @@ class AzureBackend:
             raise ObjectChanged(f"the object {obj.key!r} has another size than before")
         # Of a range, Content-MD5 is not the whole object's.
         return Head(version, size, replies.md5(reply.header("content-md5")) if whole else {})
+
+    async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
+        return {}  # nothing is composite
 
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:

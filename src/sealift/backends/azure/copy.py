@@ -41,7 +41,7 @@ async def copy(container: Container, source: Container, obj: ObjectInfo, key: st
             await container.ask("PUT", key, [("x-ms-copy-action", "abort")], abort)
         raise
     tag = replies.quoted(reply.header("etag"))
-    return ObjectInfo(key, obj.size, tag, etag=tag)
+    return ObjectInfo(key, obj.size, tag, etag=tag, checksums=replies.md5(reply.header("content-md5")))
 
 
 async def _done(container: Container, reply: Response, key: str, name: str) -> Response:

@@ -1,6 +1,6 @@
 """A bucket as a backend: each verb is a request, sent by the wire, and its reply read."""
 
-from collections.abc import AsyncGenerator, Hashable, Sequence
+from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 from ...backend import Reader
@@ -26,7 +26,7 @@ class GCSBackend:
     """
 
     # https://cloud.google.com/storage/quotas#objects
-    capabilities = Capabilities(server_copy=True, checksums=replies.CHECKSUMS)
+    capabilities = Capabilities(server_copy=True, checksums=replies.CHECKSUMS, compares=True)
 
     def __init__(self, bucket: Bucket) -> None:
         self.location = bucket.location
@@ -70,6 +70,9 @@ class GCSBackend:
         if obj.size is not None and size is not None and size != obj.size:
             raise ObjectChanged(f"the object {obj.key!r} has another size than before")
         return Head(version, size, replies.hashes(reply) if whole else {})
+
+    async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
+        return {}  # nothing is composite
 
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:

@@ -24,11 +24,11 @@ class Session:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
 
-    async def post(self, url: str, *, data: str, headers: Mapping[str, str], timeout: float) -> "_Told":  # noqa: ASYNC109 - the SDK's signature
+    async def post(self, url: str, *, data: str, headers: Mapping[str, str], timeout: float) -> "_Told":
         sent = {"content-type": "application/json"} | {name.lower(): value for name, value in headers.items()}
         return await self._ask("POST", url, sent, memoryview(data.encode()))
 
-    async def get(self, url: str, *, headers: Mapping[str, str], timeout: float) -> "_Told":  # noqa: ASYNC109 - the SDK's signature
+    async def get(self, url: str, *, headers: Mapping[str, str], timeout: float) -> "_Told":
         if url.startswith("file:"):
             return _Told(await self._resources.disk.run(lambda: _read(url.removeprefix("file:"))))
         return await self._ask("GET", url, {name.lower(): value for name, value in headers.items()}, None)

@@ -1,6 +1,6 @@
 """The files of one server as a backend: they can be read, neither listed nor written."""
 
-from collections.abc import AsyncGenerator, Hashable, Sequence
+from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import NoReturn
 
@@ -55,6 +55,9 @@ class HTTPBackend:
         if size is not None and size != obj.size:
             raise ObjectChanged("the file has another size than before")
         return Head(version, size)
+
+    async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
+        return {}  # nothing is composite
 
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:

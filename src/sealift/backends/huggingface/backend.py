@@ -1,6 +1,6 @@
 """A repository of the hub as a backend."""
 
-from collections.abc import AsyncGenerator, Hashable, Sequence
+from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import NoReturn
@@ -108,6 +108,9 @@ class HFBackend:
                     return reply
                 request = following
         raise too_many_redirects(request)
+
+    async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
+        return {}  # nothing is composite
 
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:

@@ -8,9 +8,9 @@ from ...config import StorageConfig
 from ...resources import Resources
 from ...uri import Location
 from .backend import LocalBackend
-from .files import make_directories
+from .files import existing, make_directories, sync_directories, sync_tree
 
-__all__ = ["LocalBackend", "make_directories", "open"]
+__all__ = ["LocalBackend", "existing", "make_directories", "open", "sync_directories", "sync_tree"]
 
 
 async def open(location: Location, config: StorageConfig | None, resources: Resources) -> "LocalBackend":  # noqa: A001, ARG001 - the contract's

@@ -1,7 +1,7 @@
 """A directory as a backend."""
 
 import os
-from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ from ...backend import Reader
 from ...disk import Disk
 from ...errors import ModelMissingError, ObjectChanged
 from ...journal import Claim, Journal
-from ...types import Capabilities, Head, MiB, ObjectInfo
+from ...types import Capabilities, Durability, Head, MiB, ObjectInfo
 from ...uri import Location
 from .files import as_storage_error, check_version, info, read_into, remove_all, scan, stat_file
 from .place import Place
@@ -35,6 +35,7 @@ class LocalBackend:
         state: Directory for temporary files, on the same file system. None: `.sealift` in `root`.
         staged: Nobody looks at `root` before the caller publishes it as a whole: a file may be written in its place.
         journal: Where to note what has landed.
+        durability: "fsync": what is written is on the disk when it is told of, but the directories where `staged`.
     """
 
     def __init__(
@@ -45,13 +46,14 @@ class LocalBackend:
         state: str | None = None,
         staged: bool = False,
         journal: Journal | None = None,
+        durability: Durability = "rename",
     ) -> None:
         self.capabilities = Capabilities(server_copy=True, max_part=1 << 62, max_parts=100_000)
         self.location = Location("file", "/", root.strip("/"))
         self.service: Hashable = "file"
         self.address = ""
         self._disk = disk
-        self._place = Place(root, state, staged=staged, journal=journal)
+        self._place = Place(root, state, staged=staged, journal=journal, durable=durability == "fsync")
 
     def path(self, key: str) -> str:
         """Where a key's file is.
@@ -112,6 +114,9 @@ class LocalBackend:
         await self.run(read, reading=path, short=len(into) < _LONG)
         return Head(obj.version, obj.size)
 
+    async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
+        return {}  # nothing is composite
+
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
         yield _LocalReader(self, obj)
@@ -153,7 +158,7 @@ class LocalBackend:
                 upload.remove()
                 raise
 
-        return info(key, await self.run(write, short=len(data) < _LONG))
+        return info(key, await self.run(write, short=len(data) < _LONG and not self._place.durable))
 
     async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> "LocalUpload":
         upload = LocalUpload(self._place, self.run, key, size)

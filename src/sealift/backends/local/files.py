@@ -16,12 +16,17 @@ __all__ = [
     "as_storage_error",
     "check_version",
     "copy_range",
+    "existing",
     "info",
     "make_directories",
     "read_into",
     "remove_all",
     "scan",
     "stat_file",
+    "sync_directories",
+    "sync_directory",
+    "sync_file",
+    "sync_tree",
 ]
 
 
@@ -31,6 +36,55 @@ def make_directories(path: str) -> None:
         with suppress(FileExistsError, FileNotFoundError):
             return os.makedirs(path, exist_ok=True)
     return os.makedirs(path, exist_ok=True)
+
+
+def existing(path: str) -> str:
+    """The path, or the directory above it that is nearest and there."""
+    while not os.path.isdir(path) and path != os.path.dirname(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def sync_file(descriptor: int, path: str) -> None:
+    """Wait until what is in a file is on the disk."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        error.filename = path  # the system knows the descriptor only
+        raise
+
+
+def sync_directory(path: str) -> None:
+    """Wait until it is on the disk what a directory has in it, by name."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        sync_file(descriptor, path)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system whose directories know no such thing
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def sync_directories(path: str, top: str) -> None:
+    """As `sync_directory`, of one and those above it, up to `top`."""
+    sync_directory(path)
+    while path not in {top, os.path.dirname(path)}:
+        path = os.path.dirname(path)
+        sync_directory(path)
+
+
+def sync_tree(root: str, *, files: bool) -> None:
+    """As `sync_directory`, of a directory and all below it, the deepest first; and of the files in them."""
+    for directory, _, names in os.walk(root, topdown=False):
+        for name in names if files else ():
+            path = os.path.join(directory, name)
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                sync_file(descriptor, path)
+            finally:
+                os.close(descriptor)
+        sync_directory(directory)
 
 
 def stat_file(path: str) -> os.stat_result:

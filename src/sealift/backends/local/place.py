@@ -4,12 +4,13 @@ import itertools
 import os
 import secrets
 import stat
+import threading
 from contextlib import suppress
 
 from ...errors import LocalIOError, UnsafeKey
 from ...journal import Journal
 from ...paths import STATE_DIRECTORY
-from .files import copy_range, make_directories
+from .files import copy_range, existing, make_directories, sync_directory, sync_file
 
 __all__ = ["Place"]
 
@@ -25,12 +26,20 @@ class Place:
         state: Directory for temporary files, on the same file system. None: `.sealift` in `root`.
         staged: Nobody looks at `root` before the caller publishes it as a whole: a file may be written in its place.
         journal: Of the download that the files belong to, which a later process may go on with.
+        durable: A file is told of when it, and the directories that lead to it, are on the disk; where `staged`, the
+            directories are the caller's care.
     """
 
-    def __init__(self, root: str, state: str | None, *, staged: bool, journal: Journal | None) -> None:
+    def __init__(
+        self, root: str, state: str | None, *, staged: bool, journal: Journal | None = None, durable: bool = False
+    ) -> None:
         self.root = root
         self.staged = staged
         self.journal = journal
+        self.durable = durable
+        self._anchor: str | None = None
+        self._looking = threading.Lock()
+        self._durable: set[str] = set()
         self._state = state or os.path.join(root, STATE_DIRECTORY)
         self._made: set[str] = set()
         self._token = secrets.token_hex(8)
@@ -48,6 +57,9 @@ class Place:
 
     def create(self, path: str, key: str, *, temporary: bool) -> tuple[str, int]:
         """A file to be filled, at the path or in the dot directory: where it is, and its descriptor."""
+        if self.durable:
+            with self._looking:
+                self._anchor = self._anchor or existing(self.root)
         self._make(os.path.dirname(path))
         if not temporary:
             return path, self._new(path)
@@ -69,6 +81,8 @@ class Place:
             done = 0
             while count := copy_range(descriptor, copy, done, os.fstat(descriptor).st_size - done):
                 done += count
+            if self.durable:
+                sync_file(copy, path)
         finally:
             os.close(copy)
         return path
@@ -104,6 +118,17 @@ class Place:
                 return descriptor
             os.close(descriptor)  # planted: what is written to it would land elsewhere
         return self._new(partial)
+
+    def settle(self, path: str) -> None:
+        """Wait until the names of a file, and of the directories that were made for it, are on the disk."""
+        directory = os.path.dirname(path)
+        sync_directory(directory)
+        new = []
+        while directory not in self._durable and directory not in {self._anchor, os.path.dirname(directory)}:
+            new.append(directory)
+            directory = os.path.dirname(directory)
+            sync_directory(directory)
+        self._durable.update(new)  # only now: another thread's file may rely on it
 
     def close(self) -> None:
         """Remove the dot directory unless somebody else still uses it."""

@@ -12,7 +12,7 @@ from ...backend import Upload
 from ...errors import LocalIOError, ObjectChanged
 from ...journal import Claim
 from ...types import KiB, MiB, ObjectInfo, Part, Receipt
-from .files import check_version, copy_range, info, make_directories, read_into
+from .files import check_version, copy_range, info, make_directories, read_into, sync_file
 from .place import Place
 
 __all__ = ["LocalUpload", "Run"]
@@ -101,13 +101,19 @@ class LocalUpload(Upload):
         return count
 
     def publish(self) -> os.stat_result:
+        durable, staged = self._place.durable, self._place.staged
         if self._temporary is None:  # called again: it went well before
-            return os.stat(self._path)
-        if self._temporary != self._path:
-            self._rename(self._temporary)
-        self._temporary = None
-        status = os.fstat(self._descriptor)
-        self.close()
+            status = os.stat(self._path)
+        else:
+            if durable:
+                sync_file(self._descriptor, self._path)
+            if self._temporary != self._path:
+                self._rename(self._temporary)
+            self._temporary = None
+            status = os.fstat(self._descriptor)
+            self.close()
+        if durable and not staged:
+            self._place.settle(self._path)
         return status
 
     def _rename(self, temporary: str) -> None:

@@ -1,6 +1,6 @@
 """A bucket as a backend: each verb is a signed request, sent by the wire, and its reply read."""
 
-from collections.abc import AsyncGenerator, Hashable, Sequence
+from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from ...backend import Reader
@@ -10,6 +10,7 @@ from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...uri import Location
 from ...wire import check_range
 from . import replies
+from .attributes import combined
 from .bucket import Bucket
 from .copy import copy
 from .delete import delete_many
@@ -25,10 +26,14 @@ class S3Backend:
         bucket: How to ask it.
     """
 
-    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-    capabilities = Capabilities(min_part=5 * MiB, server_copy=True, checksums=replies.CHECKSUMS)
-
     def __init__(self, bucket: Bucket) -> None:
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+        self.capabilities = Capabilities(
+            min_part=5 * MiB,
+            server_copy=True,
+            checksums=(*replies.CHECKSUMS, "md5"),
+            compares=bucket.config.checksum is not None,
+        )
         self.location = bucket.location
         self.address = bucket.address
         self._bucket = bucket
@@ -72,7 +77,10 @@ class S3Backend:
         size = check_range(reply, start, len(into))
         if obj.size is not None and size is not None and size != obj.size:
             raise ObjectChanged(f"the object {obj.key!r} has another size than before")
-        return Head(version, size, replies.checksums(reply) if whole else {})
+        return Head(version, size, replies.whole(reply), replies.composite(reply)) if whole else Head(version, size)
+
+    async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
+        return await combined(self._bucket, obj)
 
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:

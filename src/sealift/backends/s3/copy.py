@@ -37,7 +37,7 @@ async def copy(bucket: Bucket, src: Location, obj: ObjectInfo, key: str) -> Obje
     if reply.status != 200:
         raise bucket.error(reply, obj.key)
     tag = replies.quoted(replies.field(reply, "ETag"))
-    return ObjectInfo(key, obj.size, tag, etag=tag)
+    return ObjectInfo(key, obj.size, tag, etag=tag, checksums=replies.copied(reply))
 
 
 def _source(src: Location, obj: ObjectInfo) -> list[tuple[str, str]]:

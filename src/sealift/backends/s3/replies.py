@@ -6,12 +6,14 @@ ErrorResponses.html
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 
+from ...checksum import COMBINABLE
 from ...errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceError, StorageError
 from ...types import ObjectInfo
 from ...wire import Response
@@ -20,6 +22,8 @@ __all__ = [
     "checksums",
     "code",
     "completed",
+    "composite",
+    "copied",
     "error",
     "field",
     "object_info",
@@ -28,10 +32,13 @@ __all__ = [
     "quoted",
     "region_told",
     "undeleted",
+    "whole",
 ]
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 CHECKSUMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
+
+_MD5 = re.compile('"?[0-9a-f]{32}"?')
 
 # Codes that a moment later may not come again, beside 429 and 5xx.
 _TRANSIENT = {
@@ -93,6 +100,36 @@ def _digests(told: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def whole(reply: Response) -> dict[str, str]:
+    """The checksums in the reply to a HEAD, or to a GET of the whole object: where it tells none, its tag may be one.
+
+    That is the MD5 of an object that was stored in one request, unless it is encrypted by a key of somebody's:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+    """
+    tag = reply.header("etag") or ""
+    by_key = reply.header("x-amz-server-side-encryption") not in {None, "AES256"} or any(
+        name.startswith(b"x-amz-server-side-encryption-") for name, _ in reply.headers
+    )
+    return checksums(reply) or ({"md5": tag.strip('"')} if _MD5.fullmatch(tag) and not by_key else {})
+
+
+def composite(reply: Response) -> bool:
+    """Whether the service has CRCs of an object's parts, and none of the whole."""
+    told = (name.removeprefix(b"x-amz-checksum-").decode("latin-1") for name, _ in reply.headers)
+    return reply.header("x-amz-checksum-type") == "COMPOSITE" and not COMBINABLE.isdisjoint(told)
+
+
+def copied(reply: Response) -> dict[str, str]:
+    """The whole-object checksums that the reply to a copy tells."""
+    told = _fields(reply)
+    headers = [
+        (f"x-amz-{name.lower().replace('checksum', 'checksum-')}".encode(), text.encode("latin-1", "replace"))
+        for name, text in told.items()
+        if name.startswith("Checksum")
+    ]
+    return whole(Response(reply.status, [*reply.headers, *headers, (b"etag", told.get("ETag", "").encode())]))
+
+
 def object_info(key: str, reply: Response) -> ObjectInfo:
     """What the reply to a HEAD tells of an object."""
     length, modified = reply.header("content-length"), reply.header("last-modified")
@@ -104,12 +141,13 @@ def object_info(key: str, reply: Response) -> ObjectInfo:
         modified=parsedate_to_datetime(modified) if modified else None,
         etag=tag,
         content_type=reply.header("content-type"),
-        checksums=checksums(reply),
+        checksums=whole(reply),
         metadata={
             name.decode("latin-1").removeprefix("x-amz-meta-"): value.decode("latin-1")
             for name, value in reply.headers
             if name.startswith(b"x-amz-meta-")
         },
+        composite=composite(reply),
     )
 
 

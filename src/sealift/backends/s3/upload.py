@@ -129,7 +129,8 @@ class S3Upload(Upload):
         digests, headers = checksum_of(self._bucket, data)
         there = self._landed.get(part.index)
         if there is not None and await is_same(there, data, digests, self._bucket.resources.disk):
-            return Receipt(part, there.etag, digests, compared=bool(digests) and there.checksums == digests, reused=True)
+            told = bool(digests) and there.checksums == digests
+            return Receipt(part, there.etag, digests, compared=told, reused=True)
         self._landed.pop(part.index, None)
         reply = await self._bucket.ask("PUT", self._key, headers, self._part(part), body=data)
         info = stored(self._bucket, reply, self._key, part.size, digests)
