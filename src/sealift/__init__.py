@@ -40,7 +40,7 @@ from .errors import (
     UnsupportedOperation,
 )
 from .sync import Storage, StorageOperations
-from .types import Event, Limits, ObjectInfo, OnEvent, Synced
+from .types import Event, Limits, ObjectInfo, OnEvent, Synced, Unpack
 from .uri import (
     AZURE_URI_FORMAT,
     GCS_URI_FORMAT,
@@ -99,6 +99,7 @@ __all__ = [
     "StorageURI",
     "Synced",
     "TransportError",
+    "Unpack",
     "UnsafeKey",
     "UnsupportedOperation",
 ]

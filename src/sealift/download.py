@@ -10,13 +10,13 @@ import anyio
 
 from . import archive, paths
 from .backend import Backend
-from .backends.local import LocalBackend, make_directories
+from .backends.local import LocalBackend, open_below, refuse_link
 from .engine import Job, Transfer, one
 from .errors import InvalidConfig, LocalIOError
 from .resolve import Prefix, resolve
 from .resources import Resources
 from .selection import Options, Selection
-from .types import ObjectInfo
+from .types import ObjectInfo, Unpack
 from .uri import Location
 
 __all__ = ["download"]
@@ -33,8 +33,8 @@ async def download(resources: Resources, source: Backend, location: Location, de
     if "\0" in dest:
         raise InvalidConfig(f"the destination {dest!r} holds a NUL character")
     found = await resolve(source, location.key, resources.retry)
-    if options.unpack:
-        return await _unpacked(resources, source, found, dest, options)
+    if options.unpack is not None:
+        return await _unpacked(resources, source, found, dest, options, options.unpack)
     if isinstance(found, Prefix):
         async with aclosing(found.objects):
             return await _directory(resources, source, _Files(found, options), dest, options)
@@ -77,7 +77,7 @@ async def _directory(resources: Resources, source: Backend, files: "_Files", des
 
 
 async def _unpacked(
-    resources: Resources, source: Backend, found: ObjectInfo | Prefix, dest: str, options: Options
+    resources: Resources, source: Backend, found: ObjectInfo | Prefix, dest: str, options: Options, bounds: Unpack
 ) -> str:
     """Bring an archive into the dot directory, and what is in it to the destination."""
     if isinstance(found, Prefix):
@@ -89,7 +89,7 @@ async def _unpacked(
     work = os.path.join(state, f"{secrets.token_hex(8)}.unpack")
     packed, root = os.path.join(work, "archive"), os.path.join(work, "tree")
     target = LocalBackend(work, resources.disk)
-    steps = archive.unpack(packed, root, options.patterns.let)
+    steps = archive.unpack(packed, root, options.patterns.let, bounds)
     try:
         await Job(source, target, resources, options.on_event).run(one(Transfer(found, "archive")))
         while await target.run(lambda: next(steps, None)) is not None:
@@ -108,7 +108,9 @@ async def _places(resources: Resources, dest: str, because: str) -> tuple[str, b
     if kind is True:
         raise LocalIOError(f"{dest} is a file, but {because}", hint="choose a directory")
     there = bool(kind)
-    return final, there, os.path.join(final if there else os.path.dirname(final), paths.STATE_DIRECTORY)
+    state = os.path.join(final if there else os.path.dirname(final), paths.STATE_DIRECTORY)
+    await resources.disk.run(lambda: refuse_link(state))
+    return final, there, state
 
 
 def _clear(steps: Generator[int], work: str, state: str) -> None:
@@ -146,17 +148,22 @@ class _Files:
 
 def _finish(root: str, directories: Iterable[str], final: str) -> None:
     """Blocking: make the empty directories, and give a new tree its name."""
-    for directory in (root, *(os.path.join(root, directory) for directory in directories)):
-        make_directories(directory)
+    for directory in ("", *directories):
+        os.close(open_below(root, directory, directory))
     if root == final:
         return
     try:
         os.rename(root, final)
     except OSError:
         # Somebody else, perhaps another download of the same, made it meanwhile: bring the files in one by one.
-        for directory, _, names in os.walk(root):
-            there = os.path.join(final, os.path.relpath(directory, root))
-            os.makedirs(there, exist_ok=True)
-            for name in names:
-                os.replace(os.path.join(directory, name), os.path.join(there, name))
+        tree = [(os.path.relpath(directory, root), names) for directory, _, names in os.walk(root)]
+        for directory, _ in tree:  # before the first file: all of its directories are where they should be
+            os.close(open_below(final, directory, directory))
+        for directory, names in tree:
+            there = open_below(final, directory, directory)
+            try:
+                for name in names:
+                    os.replace(os.path.join(root, directory, name), name, dst_dir_fd=there)
+            finally:
+                os.close(there)
         shutil.rmtree(root)

@@ -9,7 +9,7 @@ from weakref import WeakSet
 from .config import StorageConfig
 from .errors import ClosedError, StorageError
 from .portal import Portal
-from .types import OnEvent, Synced
+from .types import OnEvent, Synced, Unpack
 from .uri import get_storage_spec, is_local
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Storage:
         *,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
-        unpack: bool = False,
+        unpack: bool | Unpack = False,
         on_event: OnEvent | None = None,
     ) -> str:
         """Bring an object, or all objects under a prefix, to the local disk.
@@ -69,7 +69,7 @@ class Storage:
             ignore_patterns: No objects whose path matches one of these.
             unpack: The object is a tar (plain, or compressed by gzip, bzip2, xz or zstd) or zip archive, and `dest` is
                 the directory that receives what is in it; the patterns are for that. Only files and directories are
-                unpacked, as many and as large as `sealift.archive` allows.
+                unpacked, within the bounds of `Unpack`; True: of its defaults.
             on_event: Told of progress in the engine's thread; must not block.
 
         Returns:

@@ -19,7 +19,7 @@ from .resolve import Prefix, resolve
 from .selection import Options
 from .session import End, Session
 from .synchronize import synchronize
-from .types import OnEvent, Synced
+from .types import OnEvent, Synced, Unpack
 
 __all__ = ["PatternList", "StrPath", "Transfers"]
 
@@ -38,7 +38,7 @@ class Transfers(Session):
         *,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
-        unpack: bool = False,
+        unpack: bool | Unpack = False,
         on_event: OnEvent | None = None,
     ) -> str:
         """Bring an object, or all objects under a prefix, to the local disk.
@@ -55,7 +55,7 @@ class Transfers(Session):
             ignore_patterns: No objects whose path matches one of these.
             unpack: The object is a tar (plain, or compressed by gzip, bzip2, xz or zstd) or zip archive, and `dest` is
                 the directory that receives what is in it; the patterns are for that. Only files and directories are
-                unpacked, as many and as large as `sealift.archive` allows.
+                unpacked, within the bounds of `Unpack`; True: of its defaults.
             on_event: Told of progress on the loop's thread; must not block.
 
         Returns:
@@ -70,7 +70,8 @@ class Transfers(Session):
             StorageError: Any other failure. Files appear under their names only when they are whole and verified; a
                 directory that did not exist appears as a whole.
         """
-        options = Options(Patterns.of(allow_patterns, ignore_patterns), on_event, unpack=unpack)
+        bounds = unpack if isinstance(unpack, Unpack) else Unpack() if unpack else None
+        options = Options(Patterns.of(allow_patterns, ignore_patterns), on_event, unpack=bounds)
         path, _ = await self._download(uri, dest, config, options)
         return path
 
@@ -82,7 +83,7 @@ class Transfers(Session):
             resources, source, location = end.resources, end.backend, end.location
             if dest is not None:
                 return await download(resources, source, location, os.fspath(dest), options), None
-            if location.scheme == "file" and not options.unpack:
+            if location.scheme == "file" and options.unpack is None:
                 found = await resolve(source, location.key, resources.retry)
                 if isinstance(found, Prefix):
                     await found.objects.aclose()

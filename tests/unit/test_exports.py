@@ -32,7 +32,7 @@ VERBS = {
     },
 }  # fmt: skip
 # What verbs give, and are told of.
-VALUES = {"Event", "Limits", "ObjectInfo", "OnEvent", "Synced"}
+VALUES = {"Event", "Limits", "ObjectInfo", "OnEvent", "Synced", "Unpack"}
 # What `import sealift` must not load: SDKs, and what costs more than the whole package.
 HEAVY = [
     "aiobotocore", "aiofiles", "aiohttp", "anyio", "asyncio", "awscrt", "azure", "boto3", "botocore", "click",

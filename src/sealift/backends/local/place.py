@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from ...errors import LocalIOError, UnsafeKey
 from ...paths import STATE_DIRECTORY
-from .files import make_directories
+from .inside import Inside, open_below, open_own
 
 __all__ = ["Place"]
 
@@ -26,6 +26,7 @@ class Place:
     def __init__(self, root: str, state: str | None, *, staged: bool) -> None:
         self.root = root
         self.staged = staged
+        self.inside = Inside(root)
         self._state = state or os.path.join(root, STATE_DIRECTORY)
         self._made: set[str] = set()
         self._token = secrets.token_hex(8)
@@ -41,20 +42,25 @@ class Place:
             raise UnsafeKey(f"the key {key!r} would leave {self.root}")
         return os.path.join(self.root, key)
 
-    def create(self, path: str, *, temporary: bool) -> tuple[str, int]:
-        """A new file, at the path or in the dot directory: where it is, and its descriptor."""
-        directory = os.path.dirname(path)
-        if directory not in self._made:
-            make_directories(directory)
-            self._made.add(directory)
+    def create(self, key: str, *, temporary: bool) -> tuple[str, int]:
+        """A new file, in its place or in the dot directory: where it is, and its descriptor."""
         if not temporary:
-            return path, os.open(path, _CREATE, 0o666)
-        path = f"{self._state}/{self._token}-{next(self._count)}.part"
+            return self.path(key), self.inside.create(key)
+        directory = os.path.dirname(key)
+        if directory not in self._made:
+            os.close(open_below(self.root, directory, key))
+            self._made.add(directory)
+        name = f"{self._token}-{next(self._count)}.part"
         for _ in range(8):
+            state = -1
             try:
-                return path, os.open(path, _CREATE, 0o666)
-            except FileNotFoundError:  # not there yet, or another process has removed it when it was empty
-                make_directories(self._state)
+                state = open_own(self._state)
+                return f"{self._state}/{name}", os.open(name, _CREATE, 0o666, dir_fd=state)
+            except FileNotFoundError:  # another process has removed it when it was empty
+                continue
+            finally:
+                if state >= 0:
+                    os.close(state)
         raise LocalIOError(f"the directory {self._state} vanishes again and again")
 
     def close(self) -> None:

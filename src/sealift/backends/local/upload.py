@@ -46,7 +46,7 @@ class LocalUpload:
         self._writing = anyio.Lock()
 
     def create(self, *, temporary: bool = True) -> None:
-        self._temporary, self._descriptor = self._place.create(self._path, temporary=temporary)
+        self._temporary, self._descriptor = self._place.create(self._key, temporary=temporary)
         if self._size is not None and self._size >= MiB:
             # posix_fallocate would write every block where the file system lacks it, so ask for room and set the size.
             room = os.fstatvfs(self._descriptor)
@@ -91,7 +91,7 @@ class LocalUpload:
         os.close(self._descriptor)
         self._descriptor = -1
         if self._temporary != self._path:
-            os.replace(self._temporary, self._path)
+            self._place.inside.rename(self._temporary, status, self._key)
         self._temporary = None
         return status
 
