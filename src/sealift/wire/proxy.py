@@ -17,9 +17,11 @@ import httpx
 from ..config import Proxies
 from ..errors import ClosedError, InvalidConfig, TransportError
 from ..types import KiB, Limits
+from .dial import must_not_lead
 from .exempt import proxy_for
 from .head import encode
 from .message import TLS, Origin, Request, Response
+from .reach import barred
 from .reply import LARGEST_ERROR, LARGEST_SMALL, check_body
 from .stream import StreamedResponse
 from .tls import handshake_error
@@ -148,6 +150,9 @@ class Proxied:
 
     def _prepare(self, request: Request, body: memoryview | None) -> httpx.Request:
         encode(request, None if body is None else len(body))  # refuses what must not be sent
+        # The proxy resolves names, so only addresses that are written as such are known here.
+        if (what := barred(request.origin.host, request.tls.reach)) is not None:
+            raise must_not_lead(request.origin, what)
         origin, target = request.origin, request.target.encode("ascii")
         try:
             url = httpx.URL(scheme=origin.scheme, host=origin.host, port=origin.port, raw_path=target)

@@ -48,7 +48,7 @@ def length(reply: Response) -> int | None:
     if (
         told is None
         or not told.isascii()
-        or not told.isdigit()
+        or not told.isdecimal()
         or content_coding(reply)
         or reply.header("transfer-encoding")
     ):
@@ -95,7 +95,7 @@ def _time(text: str | None) -> datetime | None:
 
 def _seconds(wait: str | None) -> float | None:
     """A Retry-After, given in seconds or as a date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3."""
-    if wait is not None and wait.isascii() and wait.isdigit():
+    if wait is not None and wait.isascii() and wait.isdecimal():
         return float(wait)
     until = _time(wait)
     return None if until is None else max(0.0, (until - datetime.now(UTC)).total_seconds())

@@ -6,6 +6,7 @@ ErrorResponses.html
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -19,6 +20,8 @@ from ...wire import Response
 __all__ = ["checksums", "code", "error", "field", "object_info", "page", "quoted", "region_told", "undeleted"]
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+# It becomes a part of a host's name, and of the signature.
+_REGION = re.compile(r"[A-Za-z0-9-]{1,63}")
 CHECKSUMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
 
 # Codes that a moment later may not come again, beside 429 and 5xx.
@@ -67,13 +70,13 @@ def checksums(reply: Response) -> dict[str, str]:
 
 def object_info(key: str, reply: Response) -> ObjectInfo:
     """What the reply to a HEAD tells of an object."""
-    length, modified = reply.header("content-length"), reply.header("last-modified")
+    length = reply.header("content-length")
     tag = quoted(reply.header("etag"))
     return ObjectInfo(
         key=key,
-        size=int(length) if length is not None and length.isdigit() else None,
+        size=int(length) if length is not None and length.isdecimal() else None,
         version=tag,
-        modified=parsedate_to_datetime(modified) if modified else None,
+        modified=_time(reply.header("last-modified")),
         etag=tag,
         content_type=reply.header("content-type"),
         checksums=checksums(reply),
@@ -83,6 +86,14 @@ def object_info(key: str, reply: Response) -> ObjectInfo:
             if name.startswith(b"x-amz-meta-")
         },
     )
+
+
+def _time(text: str | None) -> datetime | None:
+    """A Last-Modified; None where there is none that can be read."""
+    try:
+        return parsedate_to_datetime(text) if text else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def page(body: bytes) -> tuple[list[ObjectInfo], str | None]:
@@ -96,7 +107,10 @@ def page(body: bytes) -> tuple[list[ObjectInfo], str | None]:
         raise ServiceError(f"the listing is not XML: {problem}", retryable=True) from None
     space = root.tag[: root.tag.index("}") + 1] if root.tag.startswith("{") else ""
     url_encoded = root.findtext(f"{space}EncodingType") == "url"
-    found = list(_contents(root, space, unquote_plus if url_encoded else str))
+    try:
+        found = list(_contents(root, space, unquote_plus if url_encoded else str))
+    except (ValueError, OverflowError):
+        raise ServiceError("the listing has an entry whose size or time cannot be read") from None
     truncated = root.findtext(f"{space}IsTruncated") == "true"
     token = root.findtext(f"{space}NextContinuationToken")
     if truncated and not token:
@@ -108,7 +122,7 @@ def _contents(root: ET.Element, space: str, decode: Callable[[str], str]) -> Ite
     key_tag, size_tag, etag_tag, time_tag = (f"{space}{name}" for name in ("Key", "Size", "ETag", "LastModified"))
     for entry in root.iter(f"{space}Contents"):
         told = {child.tag: child.text or "" for child in entry}
-        if key_tag not in told or not told.get(size_tag, "").isdigit():
+        if key_tag not in told or not told.get(size_tag, "").isdecimal():
             raise ServiceError("the listing has an entry without a key or a size")
         tag = quoted(told.get(etag_tag)) or None
         modified = told.get(time_tag)
@@ -125,7 +139,8 @@ def region_told(reply: Response) -> str | None:
     """The region that the service says the bucket is in, where the request went to another."""
     if reply.status not in {301, 307, 400, 403}:
         return None
-    return reply.header("x-amz-bucket-region") or _fields(reply).get("Region")
+    told = reply.header("x-amz-bucket-region") or _fields(reply).get("Region")
+    return told if told is not None and _REGION.fullmatch(told) else None
 
 
 def _root(reply: Response) -> ET.Element | None:
@@ -192,7 +207,7 @@ def _seconds(wait: str | None) -> float | None:
     """A Retry-After, given in seconds or as a date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3."""
     if not wait:
         return None
-    if wait.isdigit():
+    if wait.isdecimal():
         return float(wait)
     try:
         return max(0.0, (parsedate_to_datetime(wait) - datetime.now(UTC)).total_seconds())
