@@ -8,12 +8,16 @@ same file is the file system's to say (letters' case, Unicode's forms, links), s
 import errno
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
 
 from ...errors import LocalIOError, UnsafeKey
 from .files import make_directories
 
 __all__ = ["Inside", "open_below", "open_own", "refuse_link"]
+
+T = TypeVar("T")
 
 # O_PATH, where there is one, needs no permission to read the directory.
 _STEP = os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY)
@@ -116,25 +120,22 @@ class Inside:
         self._root = root
         self._keys: dict[int, str] = {}
         self._lock = threading.Lock()  # nobody publishes between a look at a name and its rename
+        # The directory of the last file, which the next one's mostly is too: its path, and a descriptor.
+        self._last = ("", -1)
 
     def create(self, key: str) -> int:
         """A new file in its place: its descriptor."""
-        directory, _, name = key.rpartition("/")
-        there = open_below(self._root, directory, key)
-        try:
-            with self._lock:
-                try:
-                    descriptor = os.open(name, _NEW_FILE, 0o666, dir_fd=there)
-                except FileExistsError:
-                    self._check(name, there, key)
-                    raise
-                self._keys[_identity(os.fstat(descriptor))] = key
-                return descriptor
-        except OSError as error:
-            error.filename = os.path.join(self._root, key)
-            raise
-        finally:
-            os.close(there)
+
+        def create(there: int, name: str) -> int:
+            try:
+                descriptor = os.open(name, _NEW_FILE, 0o666, dir_fd=there)
+            except FileExistsError:
+                self._check(name, there, key)
+                raise
+            self._keys[_identity(os.fstat(descriptor))] = key
+            return descriptor
+
+        return self._at(key, create)
 
     def rename(self, temporary: str, status: os.stat_result, key: str) -> None:
         """Give a file its place; one that was there before this job is replaced.
@@ -147,18 +148,40 @@ class Inside:
         Raises:
             UnsafeKey: The place is that of another key, or below a link that leads out of the root.
         """
+
+        def rename(there: int, name: str) -> None:
+            self._check(name, there, key)
+            os.replace(temporary, name, dst_dir_fd=there)
+            self._keys[_identity(status)] = key
+
+        self._at(key, rename)
+
+    def close(self) -> None:
+        """Close what was kept open."""
+        with self._lock:
+            self._forget()
+
+    def _at(self, key: str, act: Callable[[int, str], T]) -> T:
+        """Do something in the directory of a key, which is told to it with the file's name."""
         directory, _, name = key.rpartition("/")
-        there = open_below(self._root, directory, key)
         try:
             with self._lock:
-                self._check(name, there, key)
-                os.replace(temporary, name, dst_dir_fd=there)
-                self._keys[_identity(status)] = key
+                last, descriptor = self._last
+                if descriptor >= 0 and last == directory:
+                    with suppress(FileNotFoundError):  # somebody has removed it meanwhile
+                        return act(descriptor, name)
+                self._forget()
+                self._last = (directory, open_below(self._root, directory, key))
+                return act(self._last[1], name)
         except OSError as error:
-            error.filename2 = os.path.join(self._root, key)
+            if name in {error.filename, error.filename2}:  # a call that knows the name only
+                error.filename, error.filename2 = os.path.join(self._root, key), None
             raise
-        finally:
-            os.close(there)
+
+    def _forget(self) -> None:
+        if self._last[1] >= 0:
+            os.close(self._last[1])
+        self._last = ("", -1)
 
     def _check(self, name: str, directory: int, key: str) -> None:
         try:

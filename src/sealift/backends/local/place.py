@@ -65,5 +65,6 @@ class Place:
 
     def close(self) -> None:
         """Remove the dot directory unless somebody else still uses it."""
+        self.inside.close()
         with suppress(OSError):  # it is not empty, or was never made
             os.rmdir(self._state)
