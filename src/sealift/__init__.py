@@ -41,7 +41,7 @@ from .errors import (
     UnsupportedOperation,
 )
 from .sync import Storage, StorageOperations
-from .types import Durability, Event, Limits, ObjectInfo, OnEvent, Synced, Verify
+from .types import Durability, Event, Limits, ObjectInfo, OnEvent, Synced, Unpack, Verify
 from .uri import (
     AZURE_URI_FORMAT,
     GCS_URI_FORMAT,
@@ -102,6 +102,7 @@ __all__ = [
     "StorageURI",
     "Synced",
     "TransportError",
+    "Unpack",
     "UnsafeKey",
     "UnsupportedOperation",
     "Verify",

@@ -2,7 +2,7 @@
 
 The standard library only parses here, and files are written by us: `tarfile`'s own extraction has had ways out of the
 target until 2026 (CVE-2025-4517 and others), and a machine may run an old patch release. What leads out of the target,
-links and devices is refused, and so is an archive that would grow beyond `MAX_ENTRIES`, `MAX_BYTES` or `MAX_RATIO`.
+links and devices is refused, and so is an archive that would grow beyond the bounds of its `Unpack`.
 """
 
 import os
@@ -12,23 +12,17 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import IO
 
 from .decompress import Readable, decompressed
 from .errors import ArchiveError, ModelMissingError, StorageError, UnsafeKey, UnsupportedOperation
 from .paths import Tree, relative
-from .types import MiB
+from .types import MiB, Unpack
 
-__all__ = ["MAX_BYTES", "MAX_ENTRIES", "MAX_RATIO", "unpack"]
+__all__ = ["unpack"]
 
-# Files and directories in one archive.
-MAX_ENTRIES = 100_000
-# Bytes of them all: 1 TiB.
-MAX_BYTES = 1 << 40
-# How many times as large as the archive they may be; weights reach 2, sparse ones some tens, a bomb a thousand.
-MAX_RATIO = 200
 # An archive of any size may have this much in it, whatever the ratio.
 _ALWAYS = 64 * MiB
 
@@ -37,8 +31,11 @@ _PIECE = MiB
 # A step ends after so many bytes, or so many entries.
 _STEP = 32 * MiB
 _STEP_ENTRIES = 256
-# The directory of a zip of `MAX_ENTRIES` takes about as much; it is read as a whole.
+# The directory of a zip is read as a whole: what 100,000 entries take, or so much for each of more.
 _MAX_DIRECTORY = 16 * MiB
+_MAX_RECORD = 160
+# Bytes of an entry before its name and body: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3.7
+_LOCAL_HEADER = 30
 
 _ZIP_MAGIC = {b"PK\x03\x04", b"PK\x05\x06"}
 _TAR_KINDS = {
@@ -49,36 +46,44 @@ _TAR_KINDS = {
     tarfile.FIFOTYPE: "a pipe",
 }
 _ZIP_KINDS = {stat.S_IFLNK: "a symbolic link", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+_RAISE = "if it may have as many: unpack=Unpack(…)"
 # What the parsers raise of bytes that make no sense, in one Python or another.
 _NONSENSE = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, LookupError, OverflowError,
+    RecursionError,
 )  # fmt: skip
 
 
-def unpack(archive: str, target: str, let: Callable[[str], bool] = lambda _: True) -> Generator[int]:
+def unpack(
+    archive: str,
+    target: str,
+    let: Callable[[str], bool] = lambda _: True,
+    bounds: Unpack = Unpack(),  # noqa: B008 - a value
+) -> Generator[int]:
     """Write what is in an archive below a new directory, a step at each `next`.
 
     Args:
         archive: Path of the file; its first bytes say what it is, not its name.
         target: Path of the directory, which does not exist yet. After a failure it holds some of the files.
         let: Whether a path relative to the archive's top is wanted; those of directories end in "/".
+        bounds: How much may come out of it.
 
     Yields:
         How many bytes have been unpacked so far.
 
     Raises:
-        ArchiveError: It is none, is damaged or encrypted, or breaks `MAX_ENTRIES`, `MAX_BYTES` or `MAX_RATIO`.
+        ArchiveError: It is none, is damaged or encrypted, or breaks the bounds.
         UnsafeKey: An entry would leave the target, is a link or a device, or lands on another one's path.
         UnsupportedOperation: Its compression cannot be read here.
         ModelMissingError: `let` refused all there is.
         OSError: The disk refused.
     """
     with open(archive, "rb") as file:
-        bounds = _Bounds(os.fstat(file.fileno()).st_size)
+        counted = _Bounds(bounds, os.fstat(file.fileno()).st_size)
         magic = file.read(4)
         file.seek(0)
         try:
-            with closing((_zip if magic in _ZIP_MAGIC else _tar)(file, bounds)) as entries:
+            with closing((_zip if magic in _ZIP_MAGIC else _tar)(file, counted)) as entries:
                 yield from _write(entries, target, let)
         except StorageError:
             raise
@@ -97,9 +102,15 @@ class _Entry:
 
 
 class _Bounds:
-    """Counts what comes out of an archive of some size in bytes."""
+    """Counts what comes out of an archive.
 
-    def __init__(self, packed: int) -> None:
+    Args:
+        most: How much may.
+        packed: The archive's own size in bytes.
+    """
+
+    def __init__(self, most: Unpack, packed: int) -> None:
+        self.most = most
         self._packed = packed
         self._entries = 0
         self._bytes = 0
@@ -107,8 +118,8 @@ class _Bounds:
     def expect(self, size: int) -> None:
         """One more entry, up to which the archive says that it has so many more bytes."""
         self._entries += 1
-        if self._entries > MAX_ENTRIES:
-            raise ArchiveError(f"the archive has more than {MAX_ENTRIES:,} entries")
+        if self._entries > self.most.entries:
+            raise ArchiveError(f"the archive has more than {self.most.entries:,} entries", hint=_RAISE)
         self._check(self._bytes + size)
 
     def take(self, count: int) -> None:
@@ -116,10 +127,12 @@ class _Bounds:
         self._check(self._bytes)
 
     def _check(self, total: int) -> None:
-        if total > MAX_BYTES:
-            raise ArchiveError(f"the archive has more than {MAX_BYTES:,} bytes in it")
-        if total > max(_ALWAYS, self._packed * MAX_RATIO):
-            raise ArchiveError(f"the archive of {self._packed:,} bytes has more than {MAX_RATIO} times as many in it")
+        if total > self.most.size:
+            raise ArchiveError(f"the archive has more than {self.most.size:,} bytes in it", hint=_RAISE)
+        if total > max(_ALWAYS, self._packed * self.most.ratio):
+            ratio = f"{self.most.ratio:g}"
+            cause = f"the archive of {self._packed:,} bytes has more than {ratio} times as many in it"
+            raise ArchiveError(cause, hint=_RAISE)
 
 
 def _write(entries: Iterator[_Entry | None], target: str, let: Callable[[str], bool]) -> Generator[int]:
@@ -137,11 +150,15 @@ def _write(entries: Iterator[_Entry | None], target: str, let: Callable[[str], b
         place = os.path.join(target, path)
         if entry.body is None:
             if wanted:
-                os.makedirs(place, exist_ok=True)
+                with _in_the_way(entry.name):
+                    os.makedirs(place, exist_ok=True)
             continue
+        file: IO[bytes] | None = None
         if wanted:
             _take(tree, path)
-        with _create(place) if wanted else nullcontext() as file:
+            with _in_the_way(entry.name):
+                file = _create(place)
+        with file or nullcontext():
             for piece in entry.body:
                 if file is not None:
                     file.write(piece)
@@ -182,6 +199,15 @@ def _create(path: str) -> IO[bytes]:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666), "wb")
 
 
+@contextmanager
+def _in_the_way(name: str) -> Iterator[None]:
+    """What is there already in a new directory is another entry, whose name means the same to the file system."""
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError, IsADirectoryError):
+        raise UnsafeKey(f"the archive's entry {name!r} lands on the path of another one") from None
+
+
 def _refused(name: str, kind: str) -> UnsafeKey:
     return UnsafeKey(f"the archive's entry {name!r} is {kind}", hint="only files and directories are unpacked")
 
@@ -190,17 +216,32 @@ def _refused(name: str, kind: str) -> UnsafeKey:
 
 
 def _zip(file: IO[bytes], bounds: _Bounds) -> Generator[_Entry | None]:
-    with zipfile.ZipFile(_Measured(file)) as archive:
+    with zipfile.ZipFile(_Measured(file, max(_MAX_DIRECTORY, _MAX_RECORD * bounds.most.entries))) as archive:
         total = 0
         for info in archive.infolist():  # what they say; what is read is counted too
             total += info.file_size
             bounds.expect(total)
+        _check_places(archive)
         for info in archive.infolist():
+            if "\0" in info.orig_filename:  # where `zipfile` ends the name
+                raise UnsafeKey(f"the archive's entry {info.orig_filename!r} has a character that a name cannot have")
             mode = stat.S_IFMT(info.external_attr >> 16)
             if mode not in {0, stat.S_IFREG, stat.S_IFDIR}:
                 raise _refused(info.filename, _ZIP_KINDS.get(mode, "no file"))
             directory = info.is_dir() or mode == stat.S_IFDIR
             yield _Entry(info.filename, None if directory else _zip_body(archive, info, bounds))
+
+
+def _check_places(archive: zipfile.ZipFile) -> None:
+    """Refuse bodies that overlap: of so few bytes come as many files as one likes (https://www.bamsoftware.com/hacks/zipbomb/).
+
+    `zipfile` does so from the patch releases of 2024 on.
+    """
+    end = archive.start_dir
+    for info in sorted(archive.infolist(), key=lambda info: info.header_offset, reverse=True):
+        if info.header_offset + _LOCAL_HEADER + info.compress_size > end:
+            raise ArchiveError(f"the archive is damaged: its entry {info.filename!r} overlaps another one")
+        end = info.header_offset
 
 
 def _zip_body(archive: zipfile.ZipFile, info: zipfile.ZipInfo, bounds: _Bounds) -> Iterator[bytes]:
@@ -219,14 +260,15 @@ def _zip_body(archive: zipfile.ZipFile, info: zipfile.ZipInfo, bounds: _Bounds) 
 class _Measured:
     """A file of which nobody reads very much at once, as `zipfile` does with a directory of any size."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], most: int) -> None:
         self._file = file
+        self._most = most
         self.seek = file.seek
         self.tell = file.tell
         self.seekable = file.seekable
 
     def read(self, size: int = -1) -> bytes:
-        if size > _MAX_DIRECTORY:
+        if size > self._most:
             raise ArchiveError(f"the archive has a directory of {size:,} bytes")
         return self._file.read(size)
 

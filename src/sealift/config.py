@@ -8,7 +8,7 @@ import os.path
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from .errors import InvalidConfig
 
@@ -41,6 +41,29 @@ _OWN_HEADERS = {
     "accept-encoding", "connection", "content-length", "expect", "if-match", "if-modified-since", "if-none-match",
     "if-range", "if-unmodified-since", "range", "te", "trailer", "transfer-encoding", "upgrade",
 }  # fmt: skip
+
+
+# One in a header or an address would be another header, or another request.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _check_texts(config: Any) -> None:
+    """Refuse what cannot be sent, and endpoints that hold a secret, which would be shown."""
+    kind = type(config).__name__
+    for name in config.__slots__:
+        value = getattr(config, name)
+        if isinstance(value, str) and _CONTROL.search(value):
+            raise InvalidConfig(f"{kind}({name}=…) holds a control character", hint="is there a line break at its end?")
+    endpoint: str | None = getattr(config, "endpoint_url", None) or getattr(config, "endpoint", None)
+    if endpoint is None:
+        return
+    name = "endpoint" if hasattr(config, "endpoint") else "endpoint_url"
+    if any(mark in endpoint for mark in "@?#"):
+        raise InvalidConfig(
+            f"{kind}({name}=…) holds more than an address", hint="write it as https://host or https://host:port/path"
+        )
+    if not endpoint.startswith(("http://", "https://")):
+        raise InvalidConfig(f"{kind}({name}={endpoint!r}) is no URL", hint="begin it with http:// or https://")
 
 
 def _flag(environ: Mapping[str, str], *names: str) -> bool | None:
@@ -98,6 +121,7 @@ class S3Config:
     checksum: UploadChecksum | None = "crc64nvme"
 
     def __post_init__(self) -> None:
+        _check_texts(self)
         if (self.access_key_id is None) != (self.secret_access_key is None):
             missing = "access_key_id" if self.access_key_id is None else "secret_access_key"
             raise InvalidConfig(f"S3Config without {missing}", hint="give both halves of the key pair, or neither")
@@ -107,10 +131,6 @@ class S3Config:
             raise InvalidConfig(f"S3Config(addressing_style={self.addressing_style!r})", hint="auto, path or virtual")
         if self.checksum not in {"crc64nvme", "crc32c", "crc32", None}:
             raise InvalidConfig(f"S3Config(checksum={self.checksum!r})", hint="crc64nvme, crc32c, crc32 or None")
-        if self.endpoint_url is not None and not self.endpoint_url.startswith(("http://", "https://")):
-            raise InvalidConfig(
-                f"S3Config(endpoint_url={self.endpoint_url!r})", hint="begin it with http:// or https://"
-            )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -176,10 +196,7 @@ class GCSConfig:
             raise InvalidConfig("GCSConfig with service_account_key and anonymous", hint="choose one of them")
         if self.service_account_key is not None and self.service_account_key.lstrip().startswith("{"):
             raise InvalidConfig("service_account_key holds a key itself", hint="write it to a file and give its path")
-        if self.endpoint_url is not None and not self.endpoint_url.startswith(("http://", "https://")):
-            raise InvalidConfig(
-                f"GCSConfig(endpoint_url={self.endpoint_url!r})", hint="begin it with http:// or https://"
-            )
+        _check_texts(self)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -241,8 +258,7 @@ class AzureConfig:
     def __post_init__(self) -> None:
         if self.anonymous and (self.account_key or self.sas_token or self.connection_string or self.client_secret):
             raise InvalidConfig("AzureConfig with anonymous and a secret", hint="choose one of them")
-        if self.endpoint_url is not None and not self.endpoint_url.startswith(("http://", "https://")):
-            raise InvalidConfig("AzureConfig(endpoint_url=…) is no URL", hint="begin it with http:// or https://")
+        _check_texts(self)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -257,7 +273,8 @@ class AzureConfig:
         """
 
         def first(*names: str) -> str | None:
-            return next((environ[name] for name in names if environ.get(name)), None)
+            # What a file held as a whole, as with Kubernetes' secrets, may end in a line break.
+            return next((environ[name].strip() for name in names if environ.get(name, "").strip()), None)
 
         return cls(
             account_name=first("AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_ACCOUNT_NAME"),
@@ -281,19 +298,26 @@ class HTTPConfig:
         headers: Sent to the origin of the URI only, never across a redirect to another.
         verify: False accepts any certificate (only for tests); a path names a PEM file of trusted authorities; True:
             the system's.
+        allow_downgrade: Follow redirects from https to http.
+        allow_local_redirects: Follow redirects to any address. Otherwise none leads to a link-local address or to a
+            cloud's metadata service, and none from elsewhere to this machine: a server could have it ask itself. What
+            a name resolves to counts; behind a proxy, which resolves names itself, only what is written.
 
     Raises:
         InvalidConfig: A header that HTTP cannot carry, or that says which bytes are asked for.
 
     Example:
         >>> HTTPConfig({"Authorization": "Bearer secret"})
-        HTTPConfig(verify=True)
+        HTTPConfig(verify=True, allow_downgrade=False, allow_local_redirects=False)
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     verify: bool | str = True
+    allow_downgrade: bool = False
+    allow_local_redirects: bool = False
 
     def __post_init__(self) -> None:
+        _check_texts(self)
         for name, value in self.headers.items():
             if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
                 raise InvalidConfig(f"HTTPConfig(headers=…): {name!r} is not the name of a header")
@@ -335,8 +359,7 @@ class HFConfig:
     def __post_init__(self) -> None:
         if self.anonymous and (self.token or self.token_file):
             raise InvalidConfig("HFConfig with a token and anonymous", hint="choose one of them")
-        if self.endpoint is not None and not self.endpoint.startswith(("http://", "https://")):
-            raise InvalidConfig(f"HFConfig(endpoint={self.endpoint!r})", hint="begin it with http:// or https://")
+        _check_texts(self)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:

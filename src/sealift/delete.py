@@ -1,21 +1,21 @@
 """Removing objects: one, or all below a prefix."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import aclosing
 
 import anyio
 
 from .backend import Backend
 from .engine import first_of
-from .errors import InvalidConfig, UnsupportedOperation
+from .errors import InvalidConfig, UnsafeKey, UnsupportedOperation
 from .resolve import Prefix, resolve
 from .resources import Resources
 from .selection import Options, Selection
 from .types import Event, ObjectInfo
 from .uri import Location
 
-__all__ = ["delete", "delete_keys"]
+__all__ = ["delete", "delete_keys", "refuse_links"]
 
 # Objects of one step: what S3 takes in a request.
 _BATCH = 1000
@@ -100,10 +100,29 @@ def _without_links(keys: Iterable[str], under: str) -> list[str]:
 
     Where one lies behind a link to a directory, that is the link: what it leads to is not below the prefix.
     """
+    return list(dict.fromkeys(link or key for key, link in _links_above(keys, under)))
+
+
+def refuse_links(keys: Iterable[str], under: str) -> None:
+    """Blocking: raise if one of these files lies behind a link: it may be outside, or the file of another key.
+
+    Args:
+        keys: All begin with `under`.
+        under: "" or what ends in "/".
+
+    Raises:
+        UnsafeKey: One does.
+    """
+    for key, link in _links_above(keys, under):
+        if link is not None:
+            raise UnsafeKey(f"/{key} would be removed, but lies behind the link /{link}", hint="remove the link")
+
+
+def _links_above(keys: Iterable[str], under: str) -> Iterator[tuple[str, str | None]]:
+    """Each key with the outermost link on the way to it, below the prefix."""
     links: dict[str, str | None] = {}
 
     def link_above(directory: str) -> str | None:
-        """The outermost link on the way to a directory."""
         if len(directory) < len(under):
             return None
         if directory not in links:
@@ -111,7 +130,8 @@ def _without_links(keys: Iterable[str], under: str) -> list[str]:
             links[directory] = above or (directory if os.path.islink(f"/{directory}") else None)
         return links[directory]
 
-    return list(dict.fromkeys(link_above(os.path.dirname(key)) or key for key in keys))
+    for key in keys:
+        yield key, link_above(os.path.dirname(key))
 
 
 def _tell(options: Options, keys: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ import anyio
 
 from . import archive, paths
 from .backend import Backend
-from .backends.local import LocalBackend, existing, make_directories, sync_directories, sync_tree
+from .backends.local import LocalBackend, existing, open_below, refuse_link, sync_directories, sync_tree
 from .engine import Job, Transfer, one
 from .errors import InvalidConfig, LocalIOError
 from .journal import Journal
@@ -19,7 +19,7 @@ from .resources import Resources
 from .resume_download import is_there, journal_of
 from .selection import Options, Selection
 from .space import within_space
-from .types import ObjectInfo
+from .types import ObjectInfo, Unpack
 from .uri import Location
 
 __all__ = ["download"]
@@ -36,8 +36,8 @@ async def download(resources: Resources, source: Backend, location: Location, de
     if "\0" in dest:
         raise InvalidConfig(f"the destination {dest!r} holds a NUL character")
     found = await resolve(source, location.key, resources.retry)
-    if options.unpack:
-        return await _unpacked(resources, source, location, found, dest, options)
+    if options.unpack is not None:
+        return await _unpacked(resources, source, location, found, dest, options, options.unpack)
     if isinstance(found, Prefix):
         async with aclosing(found.objects):
             return await _directory(resources, source, location, _Files(found, options), dest, options)
@@ -110,7 +110,13 @@ async def _directory(
 
 
 async def _unpacked(
-    resources: Resources, source: Backend, location: Location, found: ObjectInfo | Prefix, dest: str, options: Options
+    resources: Resources,
+    source: Backend,
+    location: Location,
+    found: ObjectInfo | Prefix,
+    dest: str,
+    options: Options,
+    bounds: Unpack,
 ) -> str:
     """Bring an archive into the dot directory, and what is in it to the destination."""
     if isinstance(found, Prefix):
@@ -128,7 +134,7 @@ async def _unpacked(
         await _bring(resources, source, target, journal, one(Transfer(found, "archive")), options)
         root = os.path.join(work, "tree")
         await target.run(lambda: shutil.rmtree(root, ignore_errors=True))  # of an earlier attempt
-        steps = archive.unpack(os.path.join(work, "archive"), root, options.patterns.let)
+        steps = archive.unpack(os.path.join(work, "archive"), root, options.patterns.let, bounds)
         try:
             while await target.run(lambda: next(steps, None)) is not None:
                 pass  # a call that is cancelled ends after a step
@@ -162,7 +168,9 @@ async def _places(resources: Resources, dest: str, because: str) -> tuple[str, b
     if kind is True:
         raise LocalIOError(f"{dest} is a file, but {because}", hint="choose a directory")
     there = bool(kind)
-    return final, there, os.path.join(final if there else os.path.dirname(final), paths.STATE_DIRECTORY)
+    state = os.path.join(final if there else os.path.dirname(final), paths.STATE_DIRECTORY)
+    await resources.disk.run(lambda: refuse_link(state))
+    return final, there, state
 
 
 async def _anchor(resources: Resources, final: str, options: Options) -> str | None:
@@ -197,8 +205,8 @@ class _Files:
 
 def _finish(root: str, directories: Iterable[str], final: str, anchor: str | None) -> None:
     """Blocking: make the empty directories, and give a new tree its name; with an anchor, see to it that both last."""
-    for directory in (root, *(os.path.join(root, directory) for directory in directories)):
-        make_directories(directory)
+    for directory in ("", *directories):
+        os.close(open_below(root, directory, directory))
     if root != final:
         if anchor is not None:
             sync_tree(root, files=False)
@@ -216,11 +224,16 @@ def _published(root: str, final: str) -> bool:
         os.rename(root, final)
     except OSError:
         # Somebody else, perhaps another download of the same, made it meanwhile: bring the files in one by one.
-        for directory, _, names in os.walk(root):
-            there = os.path.join(final, os.path.relpath(directory, root))
-            os.makedirs(there, exist_ok=True)
-            for name in names:
-                os.replace(os.path.join(directory, name), os.path.join(there, name))
+        tree = [(os.path.relpath(directory, root), names) for directory, _, names in os.walk(root)]
+        for directory, _ in tree:  # before the first file: all of its directories are where they should be
+            os.close(open_below(final, directory, directory))
+        for directory, names in tree:
+            there = open_below(final, directory, directory)
+            try:
+                for name in names:
+                    os.replace(os.path.join(root, directory, name), name, dst_dir_fd=there)
+            finally:
+                os.close(there)
         shutil.rmtree(root)
         return False
     return True

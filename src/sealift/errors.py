@@ -48,6 +48,9 @@ __all__ = [
 ]
 
 
+_ESCAPED = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+
+
 class StorageError(RuntimeError):
     """A transfer or a storage call failed.
 
@@ -102,7 +105,8 @@ class StorageError(RuntimeError):
     def __str__(self) -> str:
         subject = " ".join(part for part in (self.operation, self.uri) if part)
         text = f"{subject}: {self.cause}" if subject else self.cause
-        return f"{text} ({self.hint})" if self.hint else text
+        # A key, or what a service says, could otherwise forge a line of a log, or speak to a terminal.
+        return (f"{text} ({self.hint})" if self.hint else text).translate(_ESCAPED)
 
 
 class InvalidInput(ValueError):

@@ -1,5 +1,7 @@
 """Object keys → paths below a directory: which are safe, and whether two of them get in each other's way. Pure."""
 
+import re
+
 from .errors import UnsafeKey
 
 __all__ = ["STATE_DIRECTORY", "Tree", "collapse", "is_directory_marker", "relative"]
@@ -8,6 +10,11 @@ __all__ = ["STATE_DIRECTORY", "Tree", "collapse", "is_directory_marker", "relati
 STATE_DIRECTORY = ".sealift"
 # Linux refuses longer names: https://man7.org/linux/man-pages/man3/limits.h.0p.html (NAME_MAX, PATH_MAX)
 _NAME_MAX = 255
+# Absolute on Windows: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+_DRIVE = re.compile(r"[A-Za-z]:")
+# What that page reserves, as it spells it. On Linux and macOS these are names like others, and no more than such a name
+# by itself is refused: "aux.py" and the directory "aux" are what honest repositories have.
+_DEVICE = re.compile(r"CON|PRN|AUX|NUL|(COM|LPT)[0-9]")
 
 
 def is_directory_marker(key: str, size: int | None) -> bool:
@@ -40,11 +47,15 @@ def relative(key: str, prefix: str = "") -> str:
     segments = collapse(key, prefix).split("/")
     if key.endswith("/") or segments == [""]:
         raise UnsafeKey(f"the key {key!r} cannot be a file's name", hint="download it by itself, to a file")
+    if _DRIVE.fullmatch(segments[0]):
+        raise UnsafeKey(f"the key {key!r} begins with a drive's letter")
     for segment in segments:
         if segment in {".", ".."}:
             raise UnsafeKey(f"the key {key!r} would leave the target directory")
         if segment == STATE_DIRECTORY:
             raise UnsafeKey(f"the key {key!r} uses {STATE_DIRECTORY}, where sealift keeps temporary files")
+        if _DEVICE.fullmatch(segment):
+            raise UnsafeKey(f"the key {key!r} has the name of a device of Windows")
         try:
             length = len(segment.encode(errors="surrogateescape"))
         except UnicodeEncodeError:  # half of a surrogate pair

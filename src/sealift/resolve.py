@@ -49,7 +49,9 @@ async def resolve(source: Backend, key: str, retry: Retry) -> ObjectInfo | Prefi
     try:
         first = await anext(objects, None)
         if first is not None:
-            return Prefix(prefix, _chain(first, objects))
+            chained = _chain(first, objects)
+            await anext(chained)
+            return Prefix(prefix, chained)
         if isinstance(failure, AccessDenied) and await _exists(source, key):
             raise failure
     except AccessDenied as error:
@@ -93,6 +95,7 @@ async def _exists(source: Backend, key: str) -> bool:
 
 async def _chain(first: ObjectInfo, rest: AsyncGenerator[ObjectInfo]) -> AsyncGenerator[ObjectInfo]:
     try:
+        yield first  # to `resolve`: closing a generator that has not begun would not close what it chains
         yield first
         async for obj in rest:
             yield obj

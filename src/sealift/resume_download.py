@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 import anyio
 
 from . import checksum
-from .backends.local import LocalBackend, make_directories
+from .backends.local import LocalBackend, open_own
 from .errors import AccessDenied, IntegrityError, ObjectChanged, ServiceError, TransportError
 from .journal import Journal, fingerprint
 from .resources import Resources
@@ -49,10 +49,10 @@ async def journal_of(
     disk = LocalBackend("/", resources.disk)
 
     def begin() -> bool:
-        if not many and not os.path.isdir(state):
+        if not many and not os.path.lexists(state):
             return True
         while True:
-            make_directories(state)
+            os.close(open_own(state))
             with suppress(FileNotFoundError):  # others have removed it again, as it was empty
                 return journal.begin()
 

@@ -7,7 +7,7 @@ from . import paths
 from .errors import InvalidConfig, ModelMissingError
 from .patterns import Patterns
 from .resolve import Prefix
-from .types import Durability, ObjectInfo, OnEvent, Verify
+from .types import Durability, ObjectInfo, OnEvent, Unpack, Verify
 
 __all__ = ["ASK_RECURSIVELY", "Options", "Selection"]
 
@@ -24,7 +24,8 @@ class Options:
         on_event: Told of progress.
         recursive: Whether a prefix may be moved, or only an object.
         dry_run: Only tell what would be moved.
-        unpack: The object is an archive, and what is in it is wanted; the patterns are for that.
+        unpack: The object is an archive, and what is in it is wanted, within these bounds; the patterns are for that.
+            None: the object itself is wanted.
         wanted: Asked for each object and its path relative to the prefix: is it to be moved? None: yes.
         verify: Whether bytes are compared with checksums.
         durability: What files on the local disk survive once they are told of.
@@ -34,7 +35,7 @@ class Options:
     on_event: OnEvent | None = None
     recursive: bool = True
     dry_run: bool = False
-    unpack: bool = False
+    unpack: Unpack | None = None
     wanted: Callable[[ObjectInfo, str], Awaitable[bool]] | None = None
     verify: Verify = True
     durability: Durability = "rename"

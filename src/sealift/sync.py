@@ -9,7 +9,7 @@ from weakref import WeakSet
 from .config import StorageConfig
 from .errors import ClosedError, StorageError
 from .portal import Portal
-from .types import Durability, OnEvent, Synced, Verify
+from .types import Durability, OnEvent, Synced, Unpack, Verify
 from .uri import get_storage_spec, is_local
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Storage:
         *,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
-        unpack: bool = False,
+        unpack: bool | Unpack = False,
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -72,7 +72,7 @@ class Storage:
             ignore_patterns: No objects whose path matches one of these.
             unpack: The object is a tar (plain, or compressed by gzip, bzip2, xz or zstd) or zip archive, and `dest` is
                 the directory that receives what is in it; the patterns are for that. Only files and directories are
-                unpacked, as many and as large as `sealift.archive` allows.
+                unpacked, within the bounds of `Unpack`; True: of its defaults.
             verify: True: compare the bytes with a checksum wherever one side tells one. "require": an object of which
                 neither does is an IntegrityError. False: compare sizes only, and ask for no checksum.
             timeout: Seconds that the whole call may take. None: any time.

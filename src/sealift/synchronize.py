@@ -7,7 +7,7 @@ from datetime import timedelta
 from . import checksum, paths
 from .backend import Backend
 from .copy import below, copy
-from .delete import delete_keys
+from .delete import delete_keys, refuse_links
 from .download import download
 from .errors import InvalidConfig, UnsupportedOperation
 from .read import chunks
@@ -75,7 +75,10 @@ async def synchronize(
         await copy(resources, source, location, destination, target, chosen)
     let = options.patterns.let
     extras = [path for path in there if path not in seen and let(paths.collapse(path))] if delete else []
-    await delete_keys(resources, destination, [base + path for path in extras], base, options)
+    gone = [base + path for path in extras]
+    if target.scheme == "file":
+        await resources.disk.run(lambda: refuse_links(gone, base))
+    await delete_keys(resources, destination, gone, base, options)
     return Synced(copied, len(seen) - copied, len(extras))
 
 

@@ -19,7 +19,7 @@ from .resolve import Prefix, resolve
 from .selection import Options
 from .session import Deadline, End, Session
 from .synchronize import synchronize
-from .types import Durability, OnEvent, Synced, Verify
+from .types import Durability, OnEvent, Synced, Unpack, Verify
 
 __all__ = ["PatternList", "StrPath", "Transfers"]
 
@@ -38,7 +38,7 @@ class Transfers(Session):
         *,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
-        unpack: bool = False,
+        unpack: bool | Unpack = False,
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -58,7 +58,7 @@ class Transfers(Session):
             ignore_patterns: No objects whose path matches one of these.
             unpack: The object is a tar (plain, or compressed by gzip, bzip2, xz or zstd) or zip archive, and `dest` is
                 the directory that receives what is in it; the patterns are for that. Only files and directories are
-                unpacked, as many and as large as `sealift.archive` allows.
+                unpacked, within the bounds of `Unpack`; True: of its defaults.
             verify: True: compare the bytes with a checksum wherever one side tells one. "require": an object of which
                 neither does is an IntegrityError. False: compare sizes only, and ask for no checksum.
             timeout: Seconds that the whole call may take. None: any time.
@@ -81,8 +81,9 @@ class Transfers(Session):
             StorageError: Any other failure. Files appear under their names only when they are whole and verified; a
                 directory that did not exist appears as a whole.
         """
+        bounds = unpack if isinstance(unpack, Unpack) else Unpack() if unpack else None
         patterns = Patterns.of(allow_patterns, ignore_patterns)
-        options = Options(patterns, on_event, unpack=unpack, verify=verify, durability=durability)
+        options = Options(patterns, on_event, unpack=bounds, verify=verify, durability=durability)
         path, _ = await self._download(uri, dest, config, options, Deadline(timeout))
         return path
 
@@ -94,7 +95,7 @@ class Transfers(Session):
             resources, source, location = end.resources, end.backend, end.location
             if dest is not None:
                 return await download(resources, source, location, os.fspath(dest), options), None
-            if location.scheme == "file" and not options.unpack:
+            if location.scheme == "file" and options.unpack is None:
                 found = await resolve(source, location.key, resources.retry)
                 if isinstance(found, Prefix):
                     await found.objects.aclose()

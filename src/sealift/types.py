@@ -22,6 +22,7 @@ __all__ = [
     "Part",
     "Receipt",
     "Synced",
+    "Unpack",
     "Verify",
 ]
 
@@ -171,6 +172,31 @@ class Limits:
                 raise InvalidConfig(f"Limits({name}={value!r}) is not positive")
         if self.min_throughput < 0:
             raise InvalidConfig(f"Limits(min_throughput={self.min_throughput!r}) is negative")
+
+
+@dataclass(frozen=True, slots=True)
+class Unpack:
+    """How much may come out of an archive: more is refused as a bomb.
+
+    Args:
+        entries: Files and directories.
+        size: Bytes of all files.
+        ratio: How many times as large as the archive they may be; weights reach 2, sparse ones some tens, a bomb a
+            thousand. Up to 64 MiB no ratio is too large.
+
+    Raises:
+        InvalidConfig: A value is not positive.
+    """
+
+    entries: int = 100_000
+    size: int = 1 << 40
+    ratio: float = 200
+
+    def __post_init__(self) -> None:
+        for name in ("entries", "size", "ratio"):
+            value = getattr(self, name)
+            if not value > 0:
+                raise InvalidConfig(f"Unpack({name}={value!r}) is not positive")
 
 
 EventKind = Literal["listed", "progress", "resumed", "object", "retry", "deleted"]

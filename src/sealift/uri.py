@@ -180,6 +180,8 @@ def _holds_credentials(rest: str) -> bool:
 
 def _s3(text: str, rest: str) -> Location:
     if arn := _S3_ARN.fullmatch(rest):
+        if not re.fullmatch(r"[\x21-\x7e]+", arn[1]):
+            raise InvalidURI("an ARN holds no spaces and control characters", uri=repr(text))
         return Location("s3", arn[1], arn[2] or "")
     return _rooted("s3", "bucket", _BUCKET, text, rest)
 
@@ -208,6 +210,8 @@ def _hub(text: str, rest: str) -> Location:
         found = _HF_REVISION.fullmatch(tail)
         if found is None:
             raise InvalidURI("the revision behind the colon is empty", hint=form, uri=text)
+        if re.search(r"[\x00-\x20\x7f]", found[1]):  # https://git-scm.com/docs/git-check-ref-format
+            raise InvalidURI("a revision holds no spaces and control characters", hint=form, uri=repr(text))
         names, revision, key = head.split("/"), found[1], found[2] or ""
     else:
         names, revision = rest.split("/", 2), None

@@ -48,6 +48,7 @@ from sealift import (
     StorageURI,
     Synced,
     TransportError,
+    Unpack,
     UnsafeKey,
     UnsupportedOperation,
     Verify,
@@ -73,6 +74,8 @@ def sync() -> None:
     assert_type(Storage.download(uri, Path("/mnt/models"), S3Config()), str)
     assert_type(Storage.download(uri, dest=PurePosixPath("x"), config=None), str)
     assert_type(Storage.download(uri, unpack=True), str)
+    assert_type(Storage.download(uri, unpack=Unpack(entries=10, size=1 << 30, ratio=2.5)), str)
+    Storage.download(uri, unpack=3)  # type: ignore[arg-type]
     Storage.download(uri, allow_patterns="*.bin", ignore_patterns=["*.txt"], on_event=told)
     Storage.download(uri, allow_patterns=(each for each in ("*.bin",)), on_event=lambda event: None)
     assert_type(StorageOperations.list_objects(uri), list[str])

@@ -14,7 +14,9 @@ import sealift
 from sealift.errors import StorageError
 
 # Modules whose examples need neither a network nor an event loop.
-EXAMPLES = ["errors", "uri", "paths", "plan", "checksum", "config", "types", "wire.message", "wire.ranges"]
+EXAMPLES = [
+    "errors", "uri", "paths", "plan", "checksum", "config", "types", "wire.message", "wire.ranges", "wire.reach",
+]  # fmt: skip
 
 
 def classes() -> Iterator[type]:

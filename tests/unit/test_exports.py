@@ -32,7 +32,7 @@ VERBS = {
     },
 }  # fmt: skip
 # What verbs give, and are told of.
-VALUES = {"Durability", "Event", "Limits", "ObjectInfo", "OnEvent", "Synced", "Verify"}
+VALUES = {"Durability", "Event", "Limits", "ObjectInfo", "OnEvent", "Synced", "Unpack", "Verify"}
 # What `import sealift` must not load: SDKs, and what costs more than the whole package.
 HEAVY = [
     "aiobotocore", "aiofiles", "aiohttp", "anyio", "asyncio", "awscrt", "azure", "boto3", "botocore", "click",

@@ -26,6 +26,11 @@ KEYS = st.text(max_size=40) | st.lists(SEGMENTS | st.text(max_size=5), max_size=
         ("models/...", "models/", "..."),
         ("models/a?b#c%20", "models/", "a?b#c%20"),
         ("e\u0301/コ", "", "e\u0301/コ"),
+        # Devices and drives of Windows, but for what cannot be meant otherwise.
+        ("aux.py", "", "aux.py"),
+        ("aux/con/nul", "", "aux/con/nul"),
+        ("a:b|c", "", "a:b|c"),
+        ("a/C:/x", "", "a/C:/x"),
     ],
 )
 def test_the_path_of_a_key(key: str, prefix: str, path: str) -> None:
@@ -48,6 +53,11 @@ def test_the_path_of_a_key(key: str, prefix: str, path: str) -> None:
         ("a\0b", "a character that"),
         ("a\\b", "a character that"),
         ("a\ud800", "a character that"),
+        ("C:", "a drive's letter"),
+        ("c:/windows", "a drive's letter"),
+        ("//C:/x", "a drive's letter"),
+        ("NUL", "a device of Windows"),
+        ("a/COM1/b", "a device of Windows"),
         ("a/" + "x" * 256, "more than 255 bytes"),
         ("ü" * 128, "more than 255 bytes"),
     ],

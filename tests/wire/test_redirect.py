@@ -57,7 +57,7 @@ def test_where_it_leads(location: str, url: str) -> None:
     assert following is not None
     origin = following.origin
     assert f"{origin.scheme}://{origin.host}:{origin.port}{following.target}" == url
-    assert following.tls == ASKED.tls
+    assert following.tls == replace(ASKED.tls, reach="any" if origin == ASKED.origin else "public")
 
 
 @pytest.mark.parametrize("location", ["/x", "https://a.test/x", "https://A.TEST:443/x"])
@@ -100,6 +100,42 @@ def test_where_it_must_not_lead(location: str, why: str) -> None:
         redirected(ASKED, to(f"{location}?sig={SECRET}"))
     assert not caught.value.retryable
     assert SECRET not in str(caught.value)
+
+
+def test_from_https_to_http_where_that_is_allowed() -> None:
+    following = redirected(ASKED, to("http://b.test/x"), downgrade=True)
+    assert following is not None
+    assert (following.origin, following.headers) == (Origin.of("http://b.test"), [])
+
+
+@pytest.mark.parametrize(
+    ("hosts", "reach"),
+    [
+        (("a.test", "b.test"), "public"),
+        (("a.test", "a.test"), "any"),
+        (("127.0.0.1", "b.test"), "local"),
+        (("10.1.2.3", "b.test"), "local"),
+        (("[fd12::1]", "b.test"), "local"),
+        (("localhost", "b.test"), "local"),
+        (("models.localhost", "b.test"), "local"),
+        (("localhost.test", "b.test"), "public"),
+        (("93.184.215.14", "b.test"), "public"),
+        (("127.0.0.1", "b.test", "c.test"), "public"),
+        (("a.test", "127.0.0.1", "b.test"), "public"),  # once narrower, it does not become wider
+        (("[::ffff:127.0.0.1]", "b.test"), "local"),
+    ],
+)
+def test_a_redirect_reaches_no_more_than_who_has_sent_it(hosts: tuple[str, ...], reach: str) -> None:
+    request = Request("GET", Origin.of(f"http://{hosts[0]}"), "/")
+    anywhere = request
+    for host in hosts[1:]:
+        reply = to(f"http://{host}/x")
+        following, further = redirected(request, reply), redirected(anywhere, reply, anywhere=True)
+        assert following is not None
+        assert further is not None
+        request, anywhere = following, further
+    assert request.tls.reach == reach
+    assert anywhere.tls.reach == "any"
 
 
 def test_a_target_that_no_server_knows() -> None:

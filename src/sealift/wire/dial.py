@@ -5,18 +5,20 @@ import errno
 import os
 import socket
 import ssl
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ..errors import ClosedError, TransportError
 from ..types import KiB, Limits
 from .connection import Connection
-from .message import TLS, Origin
+from .message import TLS, Origin, Reach
+from .reach import barred
 from .resolve import Resolver, RunBlocking
 from .tls import context, handshake_error
 from .watchdog import Watchdog
 
-__all__ = ["Dialer"]
+__all__ = ["Dialer", "must_not_lead"]
 
 
 class Dialer:
@@ -43,7 +45,8 @@ class Dialer:
         """A new connection.
 
         Raises:
-            TransportError: The name does not resolve, nobody answers, or the certificate is not trusted.
+            TransportError: The name does not resolve, nobody answers, the certificate is not trusted, or a redirect
+                has led to an address that it must not lead to.
             ClosedError: Closed meanwhile.
         """
         trusted = await self.context(tls) if origin.scheme == "https" else None
@@ -54,7 +57,7 @@ class Dialer:
         self._deadlines.add(deadline)
         try:
             async with deadline:
-                sock = await self._connect(origin)
+                sock = await self._connect(origin, tls.reach)
                 connection = Connection(origin, tls, sock, self.scratch, self._watchdog)
                 try:
                     loop = asyncio.get_running_loop()
@@ -84,12 +87,16 @@ class Dialer:
     async def context(self, tls: TLS) -> ssl.SSLContext:
         """The context for these settings, built once and in a thread: it reads the system's certificates."""
         async with self._building:
+            tls = replace(tls, reach="any")  # all the same to a handshake
             if tls not in self._contexts:
                 self._contexts[tls] = await self._run_blocking(partial(context, tls))
             return self._contexts[tls]
 
-    async def _connect(self, origin: Origin) -> socket.socket:
-        addresses = await self._resolver.addresses(origin)
+    async def _connect(self, origin: Origin, reach: Reach) -> socket.socket:
+        found = await self._resolver.addresses(origin)
+        addresses = found if reach == "any" else [each for each in found if not barred(each.sockaddr[0], reach)]
+        if found and not addresses:
+            raise must_not_lead(origin, barred(found[0].sockaddr[0], reach))
         reason = "no address"
         for address in addresses:
             try:
@@ -154,6 +161,12 @@ async def _connected(sock: socket.socket, address: Any) -> None:
         error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if error:
         raise OSError(error, os.strerror(error))
+
+
+def must_not_lead(origin: Origin, what: str | None) -> TransportError:
+    """The failure of a redirect to an address that `barred` says is one of these."""
+    hint = "a server elsewhere must not make this machine ask there; name that address itself if it is meant"
+    return TransportError(f"a redirect leads to {origin.address}, {what}", hint=hint)
 
 
 def _wake(future: asyncio.Future[None]) -> None:

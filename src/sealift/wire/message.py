@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from typing import Literal
 from urllib.parse import urlsplit
 
 from ..errors import InvalidConfig
 
-__all__ = ["TLS", "Headers", "Origin", "Request", "Response"]
+__all__ = ["TLS", "Headers", "Origin", "Reach", "Request", "Response"]
 
 Headers = list[tuple[bytes, bytes]]
+# "any": the caller has named the origin; "local": a server of this machine or a private network has led there;
+# "public": another server has. See `reach`.
+Reach = Literal["any", "local", "public"]
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -82,10 +86,12 @@ class TLS:
     Args:
         verify: False accepts any certificate and any name in it. Only for tests.
         ca_file: PEM file of the authorities to trust instead of the system's.
+        reach: Which addresses may be connected to, with TLS or without.
     """
 
     verify: bool = True
     ca_file: str | None = None
+    reach: Reach = "any"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

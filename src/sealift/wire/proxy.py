@@ -5,21 +5,22 @@ no body and logs no URL. None of its types or errors is seen outside of this mod
 """
 
 import asyncio
-import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from contextvars import ContextVar
 from urllib.parse import unquote
 
 import httpx
 
 from ..config import Proxies
 from ..errors import ClosedError, InvalidConfig, TransportError
+from ..quiet import quieten, silence
 from ..types import KiB, Limits
+from .dial import must_not_lead
 from .exempt import proxy_for
 from .head import encode
 from .message import TLS, Origin, Request, Response
+from .reach import barred
 from .reply import LARGEST_ERROR, LARGEST_SMALL, check_body
 from .stream import StreamedResponse
 from .tls import handshake_error
@@ -28,17 +29,8 @@ __all__ = ["Proxied"]
 
 _SLICE = 256 * KiB
 
-_unlogged: ContextVar[bool] = ContextVar("sealift_unlogged", default=False)
-
-
-def _not_ours(record: logging.LogRecord) -> bool:  # noqa: ARG001  # logging's signature
-    return not _unlogged.get()
-
-
-# httpcore prints the headers of replies, and a Location may hold a signed URL. Its records are dropped while it works
-# for sealift, and only then.
-for _name in ("connection", "http11", "proxy"):
-    logging.getLogger(f"httpcore.{_name}").addFilter(_not_ours)
+# httpcore prints the headers of replies, and a Location may hold a signed URL.
+quieten("httpcore.connection", "httpcore.http11", "httpcore.proxy")
 
 
 class Proxied:
@@ -123,7 +115,7 @@ class Proxied:
     async def aclose(self) -> None:
         """Close all connections."""
         self._closed = True
-        with _silence():
+        with silence():
             for transport in self._transports.values():
                 await transport.aclose()
 
@@ -137,17 +129,20 @@ class Proxied:
         per_host = self._per_host.setdefault(origin, asyncio.Semaphore(self._limits.per_host))
         async with per_host, self._slots:
             transport = await self._transport(origin, request.tls)
-            with self._translated(origin), _silence():
+            with self._translated(origin), silence():
                 answer = await transport.handle_async_request(prepared)
             try:
                 headers = [(name.lower(), value) for name, value in answer.headers.raw]
                 yield Response(answer.status_code, headers), self._pieces(answer, origin)
             finally:
-                with self._translated(origin), _silence():
+                with self._translated(origin), silence():
                     await answer.aclose()
 
     def _prepare(self, request: Request, body: memoryview | None) -> httpx.Request:
         encode(request, None if body is None else len(body))  # refuses what must not be sent
+        # The proxy resolves names, so only addresses that are written as such are known here.
+        if (what := barred(request.origin.host, request.tls.reach)) is not None:
+            raise must_not_lead(request.origin, what)
         origin, target = request.origin, request.target.encode("ascii")
         try:
             url = httpx.URL(scheme=origin.scheme, host=origin.host, port=origin.port, raw_path=target)
@@ -200,7 +195,7 @@ class Proxied:
         waited, received = 0.0, 0
         while True:
             asked = now()
-            with self._translated(origin), _silence():
+            with self._translated(origin), silence():
                 piece = await anext(source, None)
             if piece is None:
                 return
@@ -252,15 +247,6 @@ def _refusal(error: httpx.ProxyError, origin: Origin) -> TransportError:
         status=status,
         retryable=status is not None and status >= 500,
     )
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    token = _unlogged.set(True)
-    try:
-        yield
-    finally:
-        _unlogged.reset(token)
 
 
 async def _slices(body: memoryview) -> AsyncIterator[bytes]:

@@ -7,6 +7,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from ..errors import TransportError
 from .message import Origin, Request, Response
+from .reach import reach_from
 
 __all__ = ["MOST_REDIRECTS", "as_target", "redirected"]
 
@@ -28,7 +29,14 @@ def as_target(text: str | bytes) -> str:
     return quote(text.encode(errors="surrogatepass") if isinstance(text, str) else text, safe=string.punctuation)
 
 
-def redirected(request: Request, reply: Response, keep: Collection[str] = ()) -> Request | None:
+def redirected(
+    request: Request,
+    reply: Response,
+    keep: Collection[str] = (),
+    *,
+    downgrade: bool = False,
+    anywhere: bool = False,
+) -> Request | None:
     """The request that follows a redirect: https://www.rfc-editor.org/rfc/rfc9110#section-15.4.
 
     Args:
@@ -36,12 +44,14 @@ def redirected(request: Request, reply: Response, keep: Collection[str] = ()) ->
         reply: The answer.
         keep: Names of headers, in lower case, that may be sent to another origin than the request's. All others could
             be secrets.
+        downgrade: Whether it may lead from https to http.
+        anywhere: Whether it may lead to any address; else the next request's `TLS.reach` is narrower.
 
     Returns:
         The next request; None: this is no redirect.
 
     Raises:
-        TransportError: It leads nowhere, or from https to http.
+        TransportError: It leads nowhere, or from https to http where it must not.
 
     Example:
         >>> asked = Request("GET", Origin.of("https://a"), "/x", [("authorization", "…"), ("range", "bytes=0-1")])
@@ -58,10 +68,11 @@ def redirected(request: Request, reply: Response, keep: Collection[str] = ()) ->
         origin = Origin.of(url.geturl())
     except ValueError:  # an address that cannot be read; InvalidConfig is one too
         raise TransportError(f"{request.origin.address} redirects to what is no http or https URL") from None
-    if (request.origin.scheme, origin.scheme) == ("https", "http"):
+    if (request.origin.scheme, origin.scheme) == ("https", "http") and not downgrade:
         raise TransportError(f"{request.origin.address} redirects from https to http")
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    headers = request.headers
+    headers, tls = request.headers, request.tls
     if origin != request.origin:
         headers = [each for each in headers if each[0].lower() in keep]
-    return replace(request, origin=origin, target=target, headers=headers)
+        tls = tls if anywhere else replace(tls, reach=reach_from(request.origin, tls.reach))
+    return replace(request, origin=origin, target=target, headers=headers, tls=tls)

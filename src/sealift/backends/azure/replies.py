@@ -8,7 +8,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
@@ -88,7 +88,7 @@ def object_info(key: str, reply: Response) -> ObjectInfo:
     Raises:
         ModelMissingError: It is a directory.
     """
-    length, modified = reply.header("content-length"), reply.header("last-modified")
+    length = reply.header("content-length")
     tag = quoted(reply.header("etag"))
     metadata = {
         name.decode("latin-1").removeprefix("x-ms-meta-"): value.decode("latin-1")
@@ -99,14 +99,22 @@ def object_info(key: str, reply: Response) -> ObjectInfo:
         raise ModelMissingError(key, cause=f"{key!r} is a directory, not an object")
     return ObjectInfo(
         key=key,
-        size=int(length) if length is not None and length.isdigit() else None,
+        size=int(length) if length is not None and length.isdecimal() else None,
         version=tag,
-        modified=parsedate_to_datetime(modified) if modified else None,
+        modified=_time(reply.header("last-modified")),
         etag=tag,
         content_type=reply.header("content-type"),
         checksums=md5(reply.header("content-md5")),
         metadata=metadata,
     )
+
+
+def _time(text: str | None) -> datetime | None:
+    """A Last-Modified; None where there is none that can be read."""
+    try:
+        return parsedate_to_datetime(text) if text else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _is_directory(metadata: dict[str, str]) -> bool:
@@ -119,7 +127,11 @@ def page(body: bytes) -> tuple[list[ObjectInfo], str | None]:
         root = ET.fromstring(body)  # noqa: S314 - expat bounds entity expansion since 2.4.1
     except ET.ParseError as problem:
         raise ServiceError(f"the listing is not XML: {problem}", retryable=True) from None
-    return list(_blobs(root)), root.findtext("NextMarker") or None
+    try:
+        found = list(_blobs(root))
+    except (ValueError, OverflowError):
+        raise ServiceError("the listing has an entry whose length or time cannot be read") from None
+    return found, root.findtext("NextMarker") or None
 
 
 def _blobs(root: ET.Element) -> Iterator[ObjectInfo]:
@@ -127,7 +139,7 @@ def _blobs(root: ET.Element) -> Iterator[ObjectInfo]:
         name = entry.find("Name")
         told = {child.tag: child.text or "" for child in entry.iterfind("Properties/*")}
         metadata = {child.tag: child.text or "" for child in entry.iterfind("Metadata/*")}
-        if name is None or not name.text or not told.get("Content-Length", "").isdigit():
+        if name is None or not name.text or not told.get("Content-Length", "").isdecimal():
             raise ServiceError("the listing has an entry without a name or a length")
         if _is_directory(metadata):
             continue

@@ -41,8 +41,15 @@ def object_info(resource: Mapping[str, Any]) -> ObjectInfo:
     """What an object's resource tells.
 
     Raises:
-        ServiceError: It lacks the name or the size.
+        ServiceError: It lacks the name or the size, or is none.
     """
+    try:
+        return _object_info(resource)
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        raise ServiceError("the service tells of an object what cannot be read") from None
+
+
+def _object_info(resource: Mapping[str, Any]) -> ObjectInfo:
     name, size, tag = resource.get("name"), resource.get("size"), resource.get("etag")
     if not isinstance(name, str) or not str(size).isdecimal():
         raise ServiceError("the service tells of an object without a name or a size")
@@ -127,7 +134,7 @@ def error(reply: Response, *, bucket: str, key: str | None, anonymous: bool) -> 
 def _json(reply: Response) -> Any:
     try:
         return json.loads(reply.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -54,7 +54,7 @@ class _Told:
 
     async def json(self) -> dict[str, Any]:
         told = None
-        with suppress(ValueError):  # the error would hold the body
+        with suppress(ValueError, RecursionError):  # the error would hold the body
             told = json.loads(self._body)
         if not isinstance(told, dict):
             raise AccessDenied("a token was asked for, and the reply is not JSON", hint="check the credentials' file")

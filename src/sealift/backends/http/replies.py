@@ -48,7 +48,7 @@ def length(reply: Response) -> int | None:
     if (
         told is None
         or not told.isascii()
-        or not told.isdigit()
+        or not told.isdecimal()
         or content_coding(reply)
         or reply.header("transfer-encoding")
     ):

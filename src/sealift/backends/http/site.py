@@ -56,7 +56,7 @@ class Site:
         Raises:
             StorageError: There is none, or the server refused.
         """
-        walk = _Walk(self._first(key))
+        walk = self._walk(self._first(key))
         while True:
             reply = await self._wire.send(_as("HEAD", walk.request))
             if not walk.follow(reply):
@@ -78,7 +78,7 @@ class Site:
         """
         for last in (False, True):
             place = self._places.get(key) or self._first(key)
-            walk = _Walk(place)
+            walk = self._walk(place)
             while True:
                 reply = await self._wire.fetch(_as("GET", walk.request, headers), into)
                 if not walk.follow(reply):
@@ -100,7 +100,7 @@ class Site:
         """
         for last in (False, True):
             place = self._places.get(key) or self._first(key)
-            walk = _Walk(place)
+            walk = self._walk(place)
             async with self._open(walk, headers) as reply:
                 if reply.status == 200:
                     yield reply
@@ -116,6 +116,9 @@ class Site:
                 if not walk.follow(Response(reply.status, reply.headers)):
                     yield reply
                     return
+
+    def _walk(self, start: Request) -> "_Walk":
+        return _Walk(start, self._config)
 
     def _first(self, key: str) -> Request:
         """The request for the URI itself."""
@@ -160,8 +163,9 @@ class _Walk:
         request: The one to send next; that was sent last, when there is no other.
     """
 
-    def __init__(self, start: Request) -> None:
+    def __init__(self, start: Request, config: HTTPConfig) -> None:
         self.request = start
+        self._config = config
         self._seen = {(start.origin, start.target)}
 
     def follow(self, reply: Response) -> bool:
@@ -170,7 +174,10 @@ class _Walk:
         Raises:
             TransportError: There are too many, or they lead in a circle, or where they must not.
         """
-        following = redirected(self.request, reply)
+        config = self._config
+        following = redirected(
+            self.request, reply, downgrade=config.allow_downgrade, anywhere=config.allow_local_redirects
+        )
         if following is None:
             return False
         where = (following.origin, following.target)

@@ -118,4 +118,4 @@ def _size(reply: Response, following: Request | None) -> int | None:
     told = reply.header("x-linked-size")
     if told is None and following is None and reply.header("content-encoding") in {None, "identity"}:
         told = reply.header("content-length")
-    return int(told) if told is not None and told.isdigit() else None
+    return int(told) if told is not None and told.isdecimal() else None

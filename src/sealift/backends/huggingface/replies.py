@@ -28,7 +28,7 @@ _SIGN_IN = "HFConfig(token=…), HF_TOKEN, or `hf auth login`"
 def _json(reply: Response) -> Any:
     try:
         return json.loads(reply.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ServiceError("the hub's reply is not JSON", hint="check HF_ENDPOINT", status=reply.status) from None
 
 
@@ -39,7 +39,10 @@ def commit(reply: Response) -> tuple[str, datetime | None]:
     if not isinstance(sha, str) or not re.fullmatch(r"[0-9a-f]{40,64}", sha):
         raise ServiceError("the hub does not tell the revision's commit", hint="check HF_ENDPOINT")
     date = told.get("lastModified")
-    return sha, datetime.fromisoformat(date).astimezone(UTC) if date else None
+    try:
+        return sha, datetime.fromisoformat(date).astimezone(UTC) if date else None
+    except (TypeError, ValueError, OverflowError):
+        return sha, None
 
 
 def page(reply: Response, sha: str, date: datetime | None) -> list[ObjectInfo]:
@@ -53,16 +56,19 @@ def page(reply: Response, sha: str, date: datetime | None) -> list[ObjectInfo]:
     entries = _json(reply)
     try:
         return [_file(entry, sha, date) for entry in entries if entry["type"] == "file"]
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, ValueError):
         raise ServiceError("the listing has an entry without a path or a size") from None
 
 
 def _file(entry: Mapping[str, Any], sha: str, date: datetime | None) -> ObjectInfo:
     stored = entry.get("lfs") or {}  # Git's large file storage
     digest = sha256_of(stored.get("oid"))
+    path, size = entry["path"], int(stored.get("size", entry["size"]))
+    if not isinstance(path, str) or size < 0:
+        raise TypeError
     return ObjectInfo(
-        entry["path"],
-        int(stored.get("size", entry["size"])),
+        path,
+        size,
         sha,
         date,
         f'"{digest or entry["oid"]}"',
@@ -96,7 +102,7 @@ def _text(reply: Response) -> str:
     if told is None:
         try:
             body = json.loads(reply.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return ""
         told = body.get("error") if isinstance(body, dict) else None
     return told[:_LONGEST_TEXT] if isinstance(told, str) else ""

@@ -1,16 +1,26 @@
 """Files below a directory of this machine, as objects.
 
 A file appears under its name only when it is whole: it is written in the dot directory beside its place and renamed
-(`upload`). All blocking work (`files`) runs on the instance's disk threads.
+(`upload`), below the root and nowhere else (`inside`). All blocking work (`files`) runs on the instance's disk threads.
 """
 
 from ...config import StorageConfig
 from ...resources import Resources
 from ...uri import Location
 from .backend import LocalBackend
-from .files import existing, make_directories, sync_directories, sync_tree
+from .files import existing, sync_directories, sync_tree
+from .inside import open_below, open_own, refuse_link
 
-__all__ = ["LocalBackend", "existing", "make_directories", "open", "sync_directories", "sync_tree"]
+__all__ = [
+    "LocalBackend",
+    "existing",
+    "open",
+    "open_below",
+    "open_own",
+    "refuse_link",
+    "sync_directories",
+    "sync_tree",
+]
 
 
 async def open(location: Location, config: StorageConfig | None, resources: Resources) -> "LocalBackend":  # noqa: A001, ARG001 - the contract's

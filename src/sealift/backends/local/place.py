@@ -10,12 +10,15 @@ from contextlib import suppress
 from ...errors import LocalIOError, UnsafeKey
 from ...journal import Journal
 from ...paths import STATE_DIRECTORY
-from .files import copy_range, existing, make_directories, sync_directory, sync_file
+from .files import copy_range, existing, sync_directory, sync_file
+from .inside import Inside, open_below, open_own
 
 __all__ = ["Place"]
 
 _OPEN = os.O_RDWR | os.O_NOFOLLOW
 _CREATE = _OPEN | os.O_CREAT | os.O_EXCL
+# To find a dot directory that other processes remove whenever it is empty.
+_ATTEMPTS = 8
 
 
 class Place:
@@ -35,6 +38,7 @@ class Place:
     ) -> None:
         self.root = root
         self.staged = staged
+        self.inside = Inside(root)
         self.journal = journal
         self.durable = durable
         self._anchor: str | None = None
@@ -55,23 +59,26 @@ class Place:
             raise UnsafeKey(f"the key {key!r} would leave {self.root}")
         return os.path.join(self.root, key)
 
-    def create(self, path: str, key: str, *, temporary: bool) -> tuple[str, int]:
-        """A file to be filled, at the path or in the dot directory: where it is, and its descriptor."""
+    def create(self, key: str, *, temporary: bool) -> tuple[str, int]:
+        """A file to be filled, in its place or in the dot directory: where it is, and its descriptor."""
         if self.durable:
             with self._looking:
                 self._anchor = self._anchor or existing(self.root)
-        self._make(os.path.dirname(path))
         if not temporary:
-            return path, self._new(path)
-        partial = self._partial(key)
-        return self._another() if partial is None else (partial, self._reopened(partial))
+            return self.path(key), self.inside.create(key)
+        directory = os.path.dirname(key)
+        if directory not in self._made:
+            os.close(open_below(self.root, directory, key))
+            self._made.add(directory)
+        name = self._partial(key)
+        return self._another() if name is None else (os.path.join(self._state, name), self._reopened(name))
 
     def _partial(self, key: str) -> str | None:
-        for _ in range(8):
+        for _ in range(_ATTEMPTS):
             try:
                 return None if self.journal is None else self.journal.partial(key)
             except FileNotFoundError:  # as in `_new`
-                make_directories(self._state)
+                os.close(open_own(self._state))
         raise self._vanishes()
 
     def copy_of(self, descriptor: int) -> str:
@@ -88,36 +95,38 @@ class Place:
         return path
 
     def _another(self) -> tuple[str, int]:
-        path = f"{self._state}/{self._token}-{next(self._count)}.part"
-        return path, self._new(path)
+        name = f"{self._token}-{next(self._count)}.part"
+        return os.path.join(self._state, name), self._new(name)
 
-    def _make(self, directory: str) -> None:
-        if directory not in self._made:
-            make_directories(directory)
-            self._made.add(directory)
-
-    def _new(self, path: str) -> int:
-        for _ in range(8):
+    def _new(self, name: str) -> int:
+        for _ in range(_ATTEMPTS):
             try:
-                return os.open(path, _CREATE, 0o666)
-            except FileNotFoundError:  # another process has removed the directory, or it is not there yet
-                make_directories(os.path.dirname(path))
-            except FileExistsError:  # what a killed process has left, in a tree that nobody else writes to
-                os.unlink(path)
+                return self._open(name, _CREATE)
+            except FileNotFoundError:  # another process has removed the directory when it was empty
+                continue
+            except FileExistsError:  # planted
+                os.unlink(os.path.join(self._state, name))
         raise self._vanishes()
 
-    def _vanishes(self) -> LocalIOError:
-        return LocalIOError(f"directories below {self.root} vanish again and again")
-
-    def _reopened(self, partial: str) -> int:
+    def _reopened(self, name: str) -> int:
         """A partial file that may be there; never truncated, as another process may be at it where locks lie."""
         with suppress(FileNotFoundError):
-            descriptor = os.open(partial, _OPEN)
+            descriptor = self._open(name, _OPEN)
             status = os.fstat(descriptor)
             if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid():
                 return descriptor
             os.close(descriptor)  # planted: what is written to it would land elsewhere
-        return self._new(partial)
+        return self._new(name)
+
+    def _open(self, name: str, flags: int) -> int:
+        state = open_own(self._state)
+        try:
+            return os.open(name, flags, 0o666, dir_fd=state)
+        finally:
+            os.close(state)
+
+    def _vanishes(self) -> LocalIOError:
+        return LocalIOError(f"the directory {self._state} vanishes again and again")
 
     def settle(self, path: str) -> None:
         """Wait until the names of a file, and of the directories that were made for it, are on the disk."""
@@ -132,5 +141,6 @@ class Place:
 
     def close(self) -> None:
         """Remove the dot directory unless somebody else still uses it."""
+        self.inside.close()
         with suppress(OSError):  # it is not empty, or was never made
             os.rmdir(self._state)

@@ -12,7 +12,7 @@ from ...backend import Upload
 from ...errors import LocalIOError, ObjectChanged
 from ...journal import Claim
 from ...types import KiB, MiB, ObjectInfo, Part, Receipt
-from .files import check_version, copy_range, info, make_directories, read_into, sync_file
+from .files import check_version, copy_range, info, read_into, sync_file
 from .place import Place
 
 __all__ = ["LocalUpload", "Run"]
@@ -48,7 +48,7 @@ class LocalUpload(Upload):
         self._writing = anyio.Lock()
 
     def create(self, *, temporary: bool = True) -> None:
-        self._temporary, self._descriptor = self._place.create(self._path, self._key, temporary=temporary)
+        self._temporary, self._descriptor = self._place.create(self._key, temporary=temporary)
         if self._size is not None and self._size >= MiB:
             # posix_fallocate would write every block where the file system lacks it, so ask for room and set the size.
             room = os.fstatvfs(self._descriptor)
@@ -119,13 +119,12 @@ class LocalUpload(Upload):
     def _rename(self, temporary: str) -> None:
         for _ in range(8):
             try:
-                return os.replace(temporary, self._path)
+                return self._place.inside.rename(temporary, os.fstat(self._descriptor), self._key)
             except FileNotFoundError:
                 # Where locks lie, another process may have given the same partial file its name, or moved the tree.
-                make_directories(os.path.dirname(self._path))
+                if _is(self._path, self._descriptor):
+                    return None
                 if not os.path.lexists(temporary):
-                    if _is(self._path, self._descriptor):
-                        return None
                     temporary = self._place.copy_of(self._descriptor)
         raise LocalIOError(f"{temporary} vanishes again and again")
 

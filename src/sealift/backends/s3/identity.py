@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from ...config import S3Config
 from ...errors import AccessDenied, InvalidConfig, UnsupportedOperation
+from ...quiet import quieten, silence
 from ...resources import Resources
 from ...wire import TLS, Origin
 from .signature import Credentials, quote_key
@@ -20,6 +21,8 @@ from .signature import Credentials, quote_key
 __all__ = ["Identity", "resolve"]
 
 _DEFAULT_REGION = "us-east-1"
+# What is asked of token services, and their replies; what is signed.
+quieten("botocore.auth", "botocore.endpoint", "botocore.hooks", "botocore.parsers", "botocore.utils")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +137,10 @@ async def _from_sdk(bucket: str, config: S3Config, resources: Resources, tls: TL
         )
 
     try:
-        credentials = None if config.anonymous else await _credentials(session, config, resources)
-        client = await resources.client(("s3", config), open_client)
-        template = await client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
+        with silence():
+            credentials = None if config.anonymous else await _credentials(session, config, resources)
+            client = await resources.client(("s3", config), open_client)
+            template = await client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
     except (BotoCoreError, ClientError, ValueError) as error:
         raise _refused(error) from None
     return _from_template(template, credentials, tls)
@@ -213,7 +217,8 @@ def _from_template(template: str, session_credentials: Any, tls: TLS) -> Identit
 
         async def credentials() -> Credentials:
             try:
-                frozen = await session_credentials.get_frozen_credentials()
+                with silence():
+                    frozen = await session_credentials.get_frozen_credentials()
             except Exception as error:  # noqa: BLE001 - each of the SDK's providers has errors of its own
                 raise AccessDenied(f"the credentials could not be renewed: {type(error).__name__}") from None
             return Credentials(frozen.access_key, frozen.secret_key, frozen.token)

@@ -36,6 +36,8 @@ __all__ = [
 ]
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+# It becomes a part of a host's name, and of the signature.
+_REGION = re.compile(r"[A-Za-z0-9-]{1,63}")
 CHECKSUMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
 
 _MD5 = re.compile('"?[0-9a-f]{32}"?')
@@ -132,13 +134,13 @@ def copied(reply: Response) -> dict[str, str]:
 
 def object_info(key: str, reply: Response) -> ObjectInfo:
     """What the reply to a HEAD tells of an object."""
-    length, modified = reply.header("content-length"), reply.header("last-modified")
+    length = reply.header("content-length")
     tag = quoted(reply.header("etag"))
     return ObjectInfo(
         key=key,
-        size=int(length) if length is not None and length.isdigit() else None,
+        size=int(length) if length is not None and length.isdecimal() else None,
         version=tag,
-        modified=parsedate_to_datetime(modified) if modified else None,
+        modified=_time(reply.header("last-modified")),
         etag=tag,
         content_type=reply.header("content-type"),
         checksums=whole(reply),
@@ -149,6 +151,14 @@ def object_info(key: str, reply: Response) -> ObjectInfo:
         },
         composite=composite(reply),
     )
+
+
+def _time(text: str | None) -> datetime | None:
+    """A Last-Modified; None where there is none that can be read."""
+    try:
+        return parsedate_to_datetime(text) if text else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def page(body: bytes) -> tuple[list[ObjectInfo], str | None]:
@@ -162,7 +172,10 @@ def page(body: bytes) -> tuple[list[ObjectInfo], str | None]:
         raise ServiceError(f"the listing is not XML: {problem}", retryable=True) from None
     space = root.tag[: root.tag.index("}") + 1] if root.tag.startswith("{") else ""
     url_encoded = root.findtext(f"{space}EncodingType") == "url"
-    found = list(_contents(root, space, unquote_plus if url_encoded else str))
+    try:
+        found = list(_contents(root, space, unquote_plus if url_encoded else str))
+    except (ValueError, OverflowError):
+        raise ServiceError("the listing has an entry whose size or time cannot be read") from None
     truncated = root.findtext(f"{space}IsTruncated") == "true"
     token = root.findtext(f"{space}NextContinuationToken")
     if truncated and not token:
@@ -174,7 +187,7 @@ def _contents(root: ET.Element, space: str, decode: Callable[[str], str]) -> Ite
     key_tag, size_tag, etag_tag, time_tag = (f"{space}{name}" for name in ("Key", "Size", "ETag", "LastModified"))
     for entry in root.iter(f"{space}Contents"):
         told = {child.tag: child.text or "" for child in entry}
-        if key_tag not in told or not told.get(size_tag, "").isdigit():
+        if key_tag not in told or not told.get(size_tag, "").isdecimal():
             raise ServiceError("the listing has an entry without a key or a size")
         tag = quoted(told.get(etag_tag)) or None
         modified = told.get(time_tag)
@@ -224,7 +237,8 @@ def region_told(reply: Response) -> str | None:
     """The region that the service says the bucket is in, where the request went to another."""
     if reply.status not in {301, 307, 400, 403}:
         return None
-    return reply.header("x-amz-bucket-region") or _fields(reply).get("Region")
+    told = reply.header("x-amz-bucket-region") or _fields(reply).get("Region")
+    return told if told is not None and _REGION.fullmatch(told) else None
 
 
 def _root(reply: Response) -> ET.Element | None:

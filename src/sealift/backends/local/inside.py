@@ -1,0 +1,200 @@
+"""No file lands outside of its root, nor on another key's file; blocking.
+
+A directory below a root is opened one step after the other, each in the one before and never through a link, and files
+are renamed into what was opened: a link that somebody puts on the way meanwhile changes nothing. Which names mean the
+same file is the file system's to say (letters' case, Unicode's forms, links), so files are told apart by their inodes.
+"""
+
+import errno
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from ...errors import LocalIOError, UnsafeKey
+from .files import make_directories
+
+__all__ = ["Inside", "open_below", "open_own", "refuse_link"]
+
+T = TypeVar("T")
+
+# O_PATH, where there is one, needs no permission to read the directory.
+_STEP = os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY)
+_NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+# Links on one way, and directories that others remove meanwhile.
+_ATTEMPTS = 32
+
+
+def open_below(root: str, directory: str, key: str) -> int:
+    """A descriptor of a directory below a root, for the `dir_fd` of other calls; what is missing is made.
+
+    Args:
+        root: It may itself be a link.
+        directory: Relative; "" for the root. A link in it is followed where it stays below the root.
+        key: That this is for.
+
+    Raises:
+        UnsafeKey: A link leads out of the root.
+    """
+    steps = [step for step in directory.split("/") if step]
+    for _ in range(_ATTEMPTS):
+        descriptor, done = _root(root), 0
+        try:
+            for done, step in enumerate(steps, 1):  # noqa: B007 - an error says how far it came
+                inner = _step(step, descriptor)
+                os.close(descriptor)
+                descriptor = inner
+        except OSError as error:
+            os.close(descriptor)
+            there = os.path.join(root, *steps[:done])
+            error.filename = there
+            if error.errno == errno.ENOENT:  # somebody has removed it meanwhile
+                continue
+            if not os.path.islink(there):
+                raise
+            steps = [*_target(root, there, key), *steps[done:]]
+        else:
+            return descriptor
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.path.join(root, directory))
+
+
+def _root(root: str) -> int:
+    try:
+        return os.open(root, _STEP & ~os.O_NOFOLLOW)
+    except FileNotFoundError:
+        make_directories(root)
+        return os.open(root, _STEP & ~os.O_NOFOLLOW)
+
+
+def _step(name: str, directory: int) -> int:
+    try:
+        return os.open(name, _STEP, dir_fd=directory)
+    except FileNotFoundError:
+        with suppress(FileExistsError):
+            os.mkdir(name, dir_fd=directory)
+        return os.open(name, _STEP, dir_fd=directory)
+
+
+def _target(root: str, link: str, key: str) -> list[str]:
+    """The steps from the root to where a link leads."""
+    top, real = os.path.realpath(root).rstrip("/"), os.path.realpath(link)
+    if not f"{real}/".startswith(f"{top}/"):
+        raise UnsafeKey(
+            f"the key {key!r} would leave {root}: {link} is a link to {real}",
+            hint="remove the link, or choose another directory",
+        )
+    return [step for step in real[len(top) :].split("/") if step]
+
+
+def open_own(state: str) -> int:
+    """A descriptor of a dot directory, which is made if it is not there.
+
+    Raises:
+        LocalIOError: A link is in its place.
+    """
+    try:
+        return os.open(state, _STEP)
+    except FileNotFoundError:
+        make_directories(state)
+    except OSError:
+        refuse_link(state)
+        raise
+    return os.open(state, _STEP)
+
+
+def refuse_link(state: str) -> None:
+    """Raise if there is a link in place of a dot directory: it would say where temporary files go."""
+    if os.path.islink(state):
+        raise LocalIOError(f"{state} is a link to {os.path.realpath(state)}", hint="remove it")
+
+
+class Inside:
+    """The files that one job makes below a root.
+
+    Args:
+        root: The directory; it need not exist yet.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._keys: dict[int, str] = {}
+        self._lock = threading.Lock()  # nobody publishes between a look at a name and its rename
+        # The directory of the last file, which the next one's mostly is too: its path, and a descriptor.
+        self._last = ("", -1)
+
+    def create(self, key: str) -> int:
+        """A new file in its place: its descriptor."""
+
+        def create(there: int, name: str) -> int:
+            try:
+                descriptor = os.open(name, _NEW_FILE, 0o666, dir_fd=there)
+            except FileExistsError:
+                self._check(name, there, key)
+                os.unlink(name, dir_fd=there)  # what a killed process has left
+                descriptor = os.open(name, _NEW_FILE, 0o666, dir_fd=there)
+            self._keys[_identity(os.fstat(descriptor))] = key
+            return descriptor
+
+        return self._at(key, create)
+
+    def rename(self, temporary: str, status: os.stat_result, key: str) -> None:
+        """Give a file its place; one that was there before this job is replaced.
+
+        Args:
+            temporary: Its path so far.
+            status: Its own.
+            key: Under which it is published.
+
+        Raises:
+            UnsafeKey: The place is that of another key, or below a link that leads out of the root.
+        """
+
+        def rename(there: int, name: str) -> None:
+            self._check(name, there, key)
+            os.replace(temporary, name, dst_dir_fd=there)
+            self._keys[_identity(status)] = key
+
+        self._at(key, rename)
+
+    def close(self) -> None:
+        """Close what was kept open."""
+        with self._lock:
+            self._forget()
+
+    def _at(self, key: str, act: Callable[[int, str], T]) -> T:
+        """Do something in the directory of a key, which is told to it with the file's name."""
+        directory, _, name = key.rpartition("/")
+        try:
+            with self._lock:
+                last, descriptor = self._last
+                if descriptor >= 0 and last == directory:
+                    with suppress(FileNotFoundError):  # somebody has removed it meanwhile
+                        return act(descriptor, name)
+                self._forget()
+                self._last = (directory, open_below(self._root, directory, key))
+                return act(self._last[1], name)
+        except OSError as error:
+            if name in {error.filename, error.filename2}:  # a call that knows the name only
+                error.filename, error.filename2 = os.path.join(self._root, key), None
+            raise
+
+    def _forget(self) -> None:
+        if self._last[1] >= 0:
+            os.close(self._last[1])
+        self._last = ("", -1)
+
+    def _check(self, name: str, directory: int, key: str) -> None:
+        try:
+            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError:
+            return
+        other = self._keys.get(_identity(status), key)
+        if other != key:
+            raise UnsafeKey(
+                f"the keys {other!r} and {key!r} land on the same file: in {self._root} their names are one"
+            )
+
+
+def _identity(status: os.stat_result) -> int:
+    return status.st_dev << 64 | status.st_ino

@@ -1,0 +1,83 @@
+"""Which addresses a redirect may lead to. Pure.
+
+A server that says where to ask next could have this machine ask its own services, or its cloud's metadata service,
+which gives credentials to who asks from there: https://owasp.org/www-community/attacks/Server_Side_Request_Forgery
+What a name resolves to is looked at when it is connected to (`Dialer`), so that it cannot be another address by then.
+"""
+
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from .message import Origin, Reach
+
+__all__ = ["barred", "reach_from"]
+
+_LINK_LOCAL = "an address of link-local or metadata services"
+_LOOPBACK = "an address of this machine"
+# Link-local is where most clouds have it; beside them https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/
+# instancedata-data-retrieval.html and eks/latest/userguide/pod-id-how-it-works.html (fd00:ec2::),
+# https://cloud.google.com/compute/docs/metadata/querying-metadata (fd20:ce::),
+# https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16,
+# https://www.alibabacloud.com/help/en/ecs/user-guide/view-instance-metadata and Oracle's older one.
+_METADATA = [
+    ip_network(text)
+    for text in (
+        "169.254.0.0/16", "fe80::/10", "fd00:ec2::/32", "fd20:ce::/32", "168.63.129.16/32", "100.100.100.200/32",
+        "192.0.0.192/32",
+    )
+]  # fmt: skip
+# A connection to an unspecified address is one to this machine.
+_OWN = [ip_network(text) for text in ("127.0.0.0/8", "::1/128", "0.0.0.0/8", "::/128")]
+# https://www.rfc-editor.org/rfc/rfc6052#section-2.1
+_NAT64 = ip_network("64:ff9b::/96")
+
+
+def reach_from(origin: Origin, reach: Reach) -> Reach:
+    """What a redirect may reach.
+
+    Args:
+        origin: Which redirects.
+        reach: What that one's request could.
+    """
+    return "public" if reach == "public" or not _near(origin.host) else "local"
+
+
+def barred(host: str, reach: Reach) -> str | None:
+    """What is wrong with an address; None: it may be connected to, or the text is a name yet to be resolved.
+
+    Example:
+        >>> barred("::ffff:169.254.169.254", "local")
+        'an address of link-local or metadata services'
+        >>> barred("127.0.0.1", "local"), barred("127.0.0.1", "public")
+        (None, 'an address of this machine')
+    """
+    if reach == "any":
+        return None
+    try:
+        address = _meant(ip_address(host))
+    except ValueError:
+        return _LOOPBACK if reach == "public" and _is_localhost(host) else None
+    if any(address in network for network in _METADATA):
+        return _LINK_LOCAL
+    return _LOOPBACK if reach == "public" and any(address in network for network in _OWN) else None
+
+
+def _near(host: str) -> bool:
+    """Whether a host is, by its text, of this machine or a private network."""
+    try:
+        return _meant(ip_address(host)).is_private
+    except ValueError:
+        return _is_localhost(host)
+
+
+def _is_localhost(name: str) -> bool:
+    """https://www.rfc-editor.org/rfc/rfc6761#section-6.3"""
+    return f".{name.rstrip('.').lower()}".endswith(".localhost")
+
+
+def _meant(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """The IPv4 address in an IPv6 one, where there is one."""
+    if isinstance(address, IPv4Address):
+        return address
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address

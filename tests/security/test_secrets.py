@@ -1,0 +1,306 @@
+"""No secret is in a log, an error, an event, a file that stays, an argument or a variable of a child, or an output.
+
+A round of all verbs, good and bad, at each service, with everything that it leaves behind looked through.
+"""
+
+import asyncio
+import base64
+import gc
+import logging
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote
+
+import anyio
+import pytest
+
+from sealift import (
+    AsyncStorage,
+    Event,
+    HFConfig,
+    HTTPConfig,
+    Limits,
+    S3Config,
+    StorageError,
+)
+from sealift.types import MiB
+from tests.api.helpers import config_of, texts_of
+from tests.api.servers import pattern
+from tests.cli.program import environ_for, run
+from tests.security.listening import Heard, listening
+from tests.services.azurite import ACCOUNT, AzureService, new_container, signature
+from tests.services.google import Google
+from tests.services.http_server import OddServer, Reply, good
+from tests.services.hub import GRANTED, FakeHub
+from tests.services.s3 import S3Service, new_bucket
+
+pytestmark = pytest.mark.anyio
+
+LARGE = pattern(12 * MiB + 7)
+CANARY = f"canary-{secrets.token_hex(12)}"
+WRONG_KEY = base64.b64encode(f"wrong-{CANARY}-".encode() * 2).decode()
+
+
+# --- the places
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a round is made.
+
+    Attributes:
+        uri: Of a prefix; of a file where there are none.
+        config: Signs in.
+        wrong: Does not, with secrets too.
+        secrets: All that must not be seen.
+        writable: Whether anything can be written there.
+        later: Secrets that come up on the way.
+    """
+
+    uri: str
+    config: Any
+    wrong: Any
+    secrets: list[str]
+    writable: bool
+    later: Callable[[], Sequence[str]] = tuple
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def s3(seaweedfs: S3Service) -> Place:
+    bucket = new_bucket(seaweedfs, "secrets")
+    wrong = S3Config(seaweedfs.access_key, CANARY, endpoint_url=seaweedfs.endpoint, session_token=f"token-{CANARY}")
+    return Place(f"s3://{bucket}/p/", config_of(seaweedfs), wrong, [seaweedfs.secret_key, CANARY], writable=True)
+
+
+@pytest.fixture
+def s3_by_the_sdk(seaweedfs: S3Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Place:
+    """A profile of the shared files: aiobotocore finds the keys."""
+    bucket = new_bucket(seaweedfs, "secrets")
+    for name, secret in {"good": seaweedfs.secret_key, "wrong": CANARY}.items():
+        with (tmp_path / "credentials").open("a") as file:
+            file.write(f"[{name}]\naws_access_key_id={seaweedfs.access_key}\naws_secret_access_key={secret}\n")
+            file.write(f"aws_session_token=token-{CANARY}\n" if name == "wrong" else "")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    good, wrong = (S3Config(profile=name, endpoint_url=seaweedfs.endpoint) for name in ("good", "wrong"))
+    return Place(f"s3://{bucket}/p/", good, wrong, [seaweedfs.secret_key, CANARY], writable=True)
+
+
+@pytest.fixture
+def azure(azurite: AzureService) -> Place:
+    container, key = new_container(azurite), azurite.keys[ACCOUNT]
+    wrong = azurite.config(account_key=WRONG_KEY)
+    return Place(f"azure://{container}/p/", azurite.config(), wrong, [key, WRONG_KEY], writable=True)
+
+
+@pytest.fixture
+def azure_signature(azurite: AzureService) -> Place:
+    container = new_container(azurite)
+    query = signature(azurite, container, "rwdlc")
+    (signed,) = parse_qs(query)["sig"]
+    config = azurite.config(sas_token=query)
+    wrong = azurite.config(sas_token=query.replace(quote(signed, safe=""), WRONG_KEY.replace("=", "%3D")))
+    return Place(f"azure://{container}/p/", config, wrong, [signed, WRONG_KEY], writable=True)
+
+
+@pytest.fixture
+def gs(stack: ExitStack, tmp_path: Path) -> Place:
+    google = stack.enter_context(Google({"p/small": b"small", "p/large": LARGE}))
+    other = stack.enter_context(Google())
+    good = google.service_account(tmp_path / "keys" / "good.json")
+    wrong = google.service_account(tmp_path / "keys" / "wrong.json", private_key=other.private_key())
+    lines = [line for key in (google.private_key(), other.private_key()) for line in key.splitlines()[1:3]]
+    configs = (google.config(service_account_key=path) for path in (good, wrong))
+    return Place("gs://models/p/", *configs, lines, writable=False, later=lambda: google.issued)
+
+
+@pytest.fixture
+def hf(stack: ExitStack) -> Place:
+    hub = stack.enter_context(FakeHub())
+    hub.repo("owner/name", {"p/small.json": b"{}", "p/large.bin": LARGE}, access="gated")
+    signed = lambda: [asked.target.partition("Signature=")[2] for asked in hub.requests("storage")]  # noqa: E731
+    wrong = HFConfig(f"hf_{CANARY}", hub.endpoint)
+    return Place("hf://owner/name/p/", hub.signed_in(), wrong, [GRANTED, CANARY], writable=False, later=signed)
+
+
+@pytest.fixture
+def http(stack: ExitStack) -> Place:
+    """A server that wants a header, and redirects to a signed address."""
+    cdn = stack.enter_context(
+        OddServer(lambda asked: good(asked, LARGE) if CANARY in asked.target else Reply(403, asked.target.encode()))
+    )
+    to = {"Location": f"{cdn.url}/large?X-Amz-Signature={CANARY}"}
+    hub = stack.enter_context(
+        OddServer(
+            lambda asked: (
+                Reply(302, b"", to)
+                if CANARY in asked.headers.get("x-api-key", "")
+                else Reply(401, repr(asked.headers).encode())
+            )
+        )
+    )
+    wrong = HTTPConfig({"X-Api-Key": f"wrong-{WRONG_KEY}"})
+    uri = f"{hub.url}/large?sig={CANARY}"
+    return Place(uri, HTTPConfig({"X-Api-Key": CANARY}), wrong, [CANARY, WRONG_KEY], writable=False)
+
+
+@pytest.fixture(params=["s3", "s3_by_the_sdk", "azure", "azure_signature", "gs", "hf", "http"])
+def place(request: pytest.FixtureRequest) -> Place:
+    chosen: Place = request.getfixturevalue(request.param)
+    return chosen
+
+
+# --- the round
+
+
+async def attempt(heard: Heard, call: Any) -> None:
+    try:
+        heard.add("result", await call)
+    except StorageError as error:
+        heard.add("error", *texts_of(error))
+        logging.getLogger("a.program").exception("it failed")
+
+
+async def make_round(place: Place, model: Path, dest: Path, heard: Heard) -> None:
+    uri, config = place.uri, place.config
+    one = uri if uri.startswith("http") else f"{uri}{'large.bin' if uri.startswith('hf') else 'large'}"
+
+    def told(event: Event) -> None:
+        heard.add("event", event, str(event.error))
+
+    heard.add("config", place.config, str(place.config), place.wrong)
+    async with AsyncStorage(Limits(part_size=5 * MiB, attempts=2), environ=dict(os.environ)) as storage:
+        heard.add("storage", storage)
+        if place.writable:
+            await attempt(heard, storage.upload(model, uri, config, on_event=told))
+        for chosen in (config, place.wrong):
+            await attempt(heard, storage.list_objects(uri, chosen))
+            await attempt(heard, storage.get_object_metadata(one, chosen))
+            await attempt(heard, storage.download(one, dest / "one", chosen, on_event=told))
+            await attempt(heard, storage.download(uri, dest / "all", chosen, on_event=told))
+            await attempt(heard, storage.read(one, 5, 10, config=chosen))
+            await attempt(heard, storage.read(f"{one}-none", config=chosen))
+            await attempt(heard, storage.download(one, dest / "all" / "small" / "no", chosen))
+            await attempt(heard, storage.download_many([one, f"{one}-none"], chosen, return_exceptions=True))
+            await attempt(heard, storage.copy_object(one, f"{uri}copy", chosen))
+            await attempt(heard, storage.sync(str(model), uri, dest_config=chosen, on_event=told))
+            await attempt(heard, storage.upload(model / "large", f"{uri}again", chosen, on_event=told))
+            await attempt(heard, storage.delete(f"{uri}again", chosen))
+        await cut_short(storage.download(one, dest / "cut", config, on_event=told), heard, dest)
+        if place.writable:
+            await cut_short(storage.upload(model / "large", f"{uri}cut", config, on_event=told), heard, dest)
+        await attempt(heard, storage.delete(uri, config, recursive=True, on_event=told))
+
+
+async def cut_short(call: Any, heard: Heard, dest: Path) -> None:
+    """Cancel it on its way, and look at the files that are there in between."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(attempt, heard, call)
+        for _ in range(20):
+            await anyio.sleep(0)
+        keep(heard, dest)
+        group.cancel_scope.cancel()
+
+
+def keep(heard: Heard, *directories: Path) -> None:
+    """Take down the names and the contents of all small files: state, not bodies."""
+    for directory in directories:
+        for path in directory.rglob("*"):
+            heard.add("file name", str(path))
+            if path.is_file() and path.stat().st_size < MiB:
+                heard.add(f"file {path}", path.read_bytes().decode("latin-1"))
+
+
+async def test_a_round_shows_no_secret(
+    place: Place, bare_environment: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model, dest, state = tmp_path / "model", tmp_path / "dest", tmp_path / "state"
+    for path in (model, dest, state):
+        path.mkdir()
+    (model / "small").write_bytes(b"small")
+    (model / "large").write_bytes(LARGE)
+    monkeypatch.setenv("XDG_STATE_HOME", str(state))
+    environ = dict(os.environ)
+    loop = asyncio.get_running_loop()
+    with listening() as heard:
+        loop.set_debug(True)
+        loop.slow_callback_duration = 0.0  # each callback is logged, with its arguments
+        try:
+            await make_round(place, model, dest, heard)
+        finally:
+            loop.set_debug(False)
+        keep(heard, dest, state, bare_environment)
+    gc.collect()
+    assert dict(os.environ) == environ
+    kinds = {where.partition(" ")[0] for where, _ in heard.texts}
+    assert {"log", "error", "event", "result"} <= kinds, "the round heard nothing"
+    known = [*place.secrets, *place.later()]
+    assert len(known) > 1
+    assert heard.shown(known) == []
+
+
+@pytest.mark.parametrize("form", [["-v"], ["-v", "--json"]], ids=" ".join)
+def test_the_command_line_shows_no_secret(seaweedfs: S3Service, tmp_path: Path, form: list[str]) -> None:
+    bucket = new_bucket(seaweedfs, "secrets")
+    (tmp_path / "model").write_bytes(b"model")
+    good = environ_for(seaweedfs)
+    bad = good | {"AWS_SECRET_ACCESS_KEY": CANARY, "AWS_SESSION_TOKEN": f"token-{CANARY}"}
+    quiet = [option for option in form if option != "--json"]
+    heard = Heard()
+    for environ in (good, bad):
+        for arguments in (
+            ["cp", *form, tmp_path / "model", f"s3://{bucket}/a"],
+            ["cp", *form, f"s3://{bucket}/a", tmp_path / "copy"],
+            ["cp", *form, f"s3://{bucket}/none", tmp_path / "none"],
+            ["ls", *form, f"s3://{bucket}/"],
+            ["stat", *form, f"s3://{bucket}/a"],
+            ["cat", *quiet, f"s3://{bucket}/a"],
+            ["sync", *form, tmp_path, f"s3://{bucket}/all"],
+            ["rm", *form, f"s3://{bucket}/a"],
+        ):
+            done = run(*arguments, environ=environ | {"PYTHONASYNCIODEBUG": "1"})
+            heard.add(" ".join(map(str, arguments)), done.stdout, done.stderr)
+    assert any("AccessDenied" in text or "permission" in text or "secret" in text for _, text in heard.texts)
+    assert heard.shown([seaweedfs.secret_key, CANARY]) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ"),
+    [
+        (["ls", "hf://owner/name"], {"HF_TOKEN": CANARY}),
+        (["ls", "azure://container/"], {"AZURE_STORAGE_ACCOUNT": "models", "AZURE_STORAGE_KEY": WRONG_KEY}),
+        (["ls", "azure://container/"], {"AZURE_STORAGE_ACCOUNT": "models", "AZURE_STORAGE_SAS_TOKEN": f"sig={CANARY}"}),
+        (["ls", "azure://container/"], {"AZURE_STORAGE_CONNECTION_STRING": f"AccountKey={CANARY}"}),
+        (["ls", "gs://bucket/"], {"GOOGLE_APPLICATION_CREDENTIALS": "KEYFILE"}),
+        (["cat", f"http://127.0.0.1:1/m?sig={CANARY}"], {}),
+        (["cat", f"http://user:{CANARY}@127.0.0.1:1/m"], {}),
+        (["cat", f"s3://user:{CANARY}@bucket/m"], {}),
+        (["cat", "http://127.0.0.1:9/m"], {"HTTP_PROXY": f"http://user:{CANARY}@127.0.0.1:1"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else None,
+)
+def test_a_failing_command_shows_no_secret(tmp_path: Path, arguments: list[str], environ: dict[str, str]) -> None:
+    """Nobody is there to be asked."""
+    (tmp_path / "key.json").write_text(f'{{"type": "service_account", "private_key": "{CANARY}"}}')
+    told = {name: str(tmp_path / "key.json") if value == "KEYFILE" else value for name, value in environ.items()}
+    nowhere = {
+        "HF_ENDPOINT": "http://127.0.0.1:1",
+        "AZURE_STORAGE_SERVICE_ENDPOINT": "http://127.0.0.1:1/models",
+        "STORAGE_EMULATOR_HOST": "" if "gs://bucket/" in arguments else "http://127.0.0.1:1",
+        "GCE_METADATA_HOST": "127.0.0.1:1",
+    }
+    done = run("-v", *arguments, environ=nowhere | told)
+    assert done.returncode
+    heard = Heard()
+    heard.add("output", done.stdout, done.stderr)
+    assert heard.shown([CANARY, WRONG_KEY]) == []
