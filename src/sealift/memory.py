@@ -60,7 +60,7 @@ class Memory:
             A view of exactly that length. Its content is undefined.
 
         Raises:
-            InvalidConfig: It is larger than the whole budget.
+            InvalidConfig: It is larger than the whole budget, or than what the system gives this process.
         """
         if size > self.limit:
             raise InvalidConfig(
@@ -111,7 +111,10 @@ class Memory:
             if wishes:
                 self._waiting[job] = wishes  # to the end of the row
             if not future.done():
-                future.set_result(self._lend(size))
+                try:
+                    future.set_result(self._lend(size))
+                except InvalidConfig as error:  # not of who gives back
+                    future.set_exception(error)
 
     def _fits(self, size: int) -> bool:
         return self._lent + size <= min(self.limit, self._window.bound(size))
@@ -136,7 +139,11 @@ class Memory:
             return best
         while self._idle and self._lent + size + sum(map(len, self._idle)) > self.limit:
             self._idle.pop(0)
-        return bytearray(size)
+        try:
+            return bytearray(size)
+        except MemoryError:
+            hint = f"Limits(memory=…) of less than {self.limit}"
+            raise InvalidConfig(f"the system gives this process no {size} bytes more", hint=hint) from None
 
 
 def default_budget(membership: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")) -> int:

@@ -230,6 +230,24 @@ def test_any_sequence_keeps_the_limit_and_serves_everyone(seed: int, steps: int,
     run(play)
 
 
+NO_MACHINE_HAS = 1 << 60
+
+
+async def test_memory_that_the_system_does_not_give_is_an_error_of_who_asks_for_it() -> None:
+    memory = Memory(NO_MACHINE_HAS)
+    with pytest.raises(InvalidConfig, match=rf"no {NO_MACHINE_HAS} bytes more .*Limits\(memory=…\) of less"):
+        await memory.borrow(NO_MACHINE_HAS, "a")
+    first = await memory.borrow(1, "a")
+    tasks = [asyncio.ensure_future(memory.borrow(size, job)) for size, job in ((NO_MACHINE_HAS, "b"), (2, "c"))]
+    await settle()
+    assert not any(task.done() for task in tasks)
+    memory.give_back(first)  # not an error of this one, who has what it wanted
+    with pytest.raises(InvalidConfig):
+        await tasks[0]
+    memory.give_back(await tasks[1])  # who came behind it goes on
+    assert (memory.lent, memory._waiting, memory._capacity) == (0, {}, {})
+
+
 class Cgroups:
     """A directory that looks like /sys/fs/cgroup, and a file that looks like /proc/self/cgroup."""
 

@@ -1,0 +1,133 @@
+"""Downloads within a limit of memory, and says what of the machine it has taken: run by test_bounds.py.
+
+`python child.py MEMORY ENDPOINT DIRECTORY SCENARIO LIMITS`: bytes of data that this process may have; limits as JSON.
+"""
+
+import asyncio
+import gc
+import json
+import os
+import resource
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+# Before anything large is imported: it holds for all of it.
+_MEMORY = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
+
+from sealift import AsyncStorage, Limits, S3Config, Storage  # noqa: E402
+from sealift.memory import default_budget  # noqa: E402
+
+_EVERY = 0.002  # seconds between two looks
+
+
+def status(name: str) -> int:
+    """A number of bytes that the kernel tells of this process."""
+    for line in Path("/proc/self/status").read_text("ascii").splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) << 10
+    raise LookupError(name)
+
+
+class Looking:
+    """Looks again and again at how many descriptors and threads there are."""
+
+    def __init__(self) -> None:
+        self.descriptors = self.threads = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def _look(self) -> None:
+        while not self._stop.wait(_EVERY):
+            self.descriptors = max(self.descriptors, len(os.listdir("/proc/self/fd")))
+            self.threads = max(self.threads, len(os.listdir("/proc/self/task")))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def one_instance(uri: str, dest: str, config: S3Config, limits: Limits) -> None:
+    """An instance of its own, with these limits."""
+
+    async def download() -> None:
+        async with AsyncStorage(limits) as storage:
+            await storage.download(uri, dest, config)
+
+    asyncio.run(download())
+
+
+def huge(directory: str, config: S3Config, limits: Limits) -> None:
+    one_instance("s3://b/huge", f"{directory}/huge", config, limits)
+
+
+def large(directory: str, config: S3Config, limits: Limits) -> None:
+    one_instance("s3://b/eight/0", f"{directory}/large", config, limits)
+
+
+def small(directory: str, config: S3Config, limits: Limits) -> None:
+    one_instance("s3://b/small/", f"{directory}/small", config, limits)
+
+
+def eight(directory: str, config: S3Config, limits: Limits) -> None:
+    """Eight callers of the facade, each in a thread of its own, with the limits that the facade has."""
+    failures: list[BaseException] = []
+
+    def call(number: int) -> None:
+        try:
+            Storage.download(f"s3://b/eight/{number}", f"{directory}/{number}", config)
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+SCENARIOS: dict[str, Callable[[str, S3Config, Limits], None]] = {
+    "huge": huge,
+    "large": large,
+    "small": small,
+    "eight": eight,
+}
+
+
+def main(endpoint: str, directory: str, scenario: str, limits: Limits) -> None:
+    config = S3Config("AKIA", "secret", endpoint_url=endpoint)
+    # What is imported when it is first used, and the facade's own thread, are here before anything is counted.
+    Storage.download("s3://b/small/00000", f"{directory}/first", config)
+    one_instance("s3://b/small/00000", f"{directory}/first", config, limits)
+    gc.collect()
+    idle = {"descriptors": len(os.listdir("/proc/self/fd")), "threads": len(os.listdir("/proc/self/task")) + 1}
+    resident = status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5", "ascii")  # forgets the peak: man 5 proc_pid_clear_refs
+    began = time.monotonic()
+    with Looking() as looking:
+        SCENARIOS[scenario](directory, config, limits)
+    told = {
+        "budget": limits.memory or default_budget(),
+        "resident": status("VmHWM") - resident,
+        "data": status("VmData"),
+        "idle": idle,
+        "descriptors": looking.descriptors,
+        "threads": looking.threads,
+        "seconds": time.monotonic() - began,
+    }
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[2:5], Limits(**json.loads(sys.argv[5])))

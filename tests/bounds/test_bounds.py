@@ -1,0 +1,111 @@
+"""What a process takes of the machine stays within `Limits`: memory, descriptors, threads, connections.
+
+Each download is a process of its own, with a limit of memory that it would run against, to a file system that is no
+memory itself. RLIMIT_DATA counts what a process has asked for to write to, its threads' stacks too.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from sealift.types import MiB
+from tests.bounds.server import HOST, HUGE, LARGE, SMALL, SMALL_SIZE
+from tests.cli.program import clean_environ
+
+HERE = Path(__file__).parent
+# What is imported takes 80 MiB, bodies 128 MiB, and each thread has 8 MiB of stack, of which it uses little.
+MEMORY = 400 * MiB
+# Resident beside bodies: connections, names of files, what a thread takes while it works.
+ELSE = 16 * MiB
+# Seconds, for a disk that is slow or busy: nothing here is about time.
+PATIENCE = 280
+pytestmark = pytest.mark.timeout(PATIENCE + 20)
+# Threads for blocking work: four, and one for what is short.
+THREADS = 5
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    environ = {**clean_environ(), "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+    command = [sys.executable, str(HERE / "server.py")]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield f"http://{HOST}:{int(process.stdout.readline())}"
+        finally:
+            process.terminate()
+
+
+def kind_of(path: Path) -> str:
+    """The file system's, that a directory is on."""
+    mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    under = [(point, kind) for point, kind in mounts if path.is_relative_to(point)]
+    return max(under, key=lambda mount: len(mount[0]))[1]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Path]:
+    """On a disk: what is written to a tmpfs stays in memory."""
+    candidates = [tmp_path, Path("/var/tmp"), HERE]
+    place = next(path for path in candidates if kind_of(path.resolve()) not in {"tmpfs", "ramfs"})
+    made = Path(tempfile.mkdtemp(dir=place, prefix="sealift-bounds-"))
+    yield made
+    shutil.rmtree(made)
+
+
+def run(endpoint: str, directory: Path, scenario: str, **limits: int) -> dict[str, Any]:
+    environ = {**clean_environ(), "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+    with contextlib.closing(urlopen(f"{endpoint}/counted")) as before:
+        before.read()
+    done = subprocess.run(
+        [sys.executable, HERE / "child.py", str(MEMORY), endpoint, directory, scenario, json.dumps(limits)],
+        env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with contextlib.closing(urlopen(f"{endpoint}/counted")) as after:
+        told: dict[str, Any] = json.loads(done.stdout) | json.loads(after.read())
+    print(scenario, limits, told)
+    return told
+
+
+def check(told: dict[str, Any], *, connections: int, callers: int = 0) -> None:
+    assert 0 < told["resident"] <= told["budget"] + ELSE
+    assert 0 < told["connections"] <= connections
+    # A socket for each, and a file for each large object and for what a thread is about.
+    files = 2 * max(callers, 1) + THREADS
+    assert told["descriptors"] <= told["idle"]["descriptors"] + connections + files
+    assert told["threads"] <= told["idle"]["threads"] + THREADS + callers
+
+
+def test_a_huge_object(endpoint: str, directory: Path) -> None:
+    check(run(endpoint, directory, "huge"), connections=32)
+    assert (directory / "huge").stat().st_size == HUGE
+
+
+@pytest.mark.parametrize(
+    ("limits", "connections"), [({"memory": 32 * MiB, "connections": 4}, 4), ({"memory": 64 * MiB, "per_host": 2}, 2)]
+)
+def test_other_limits(endpoint: str, directory: Path, limits: dict[str, int], connections: int) -> None:
+    check(run(endpoint, directory, "large", **limits), connections=connections)
+    assert (directory / "large").stat().st_size == LARGE
+
+
+def test_many_small_objects(endpoint: str, directory: Path) -> None:
+    check(run(endpoint, directory, "small"), connections=32)
+    assert sum(path.stat().st_size for path in (directory / "small").iterdir()) == SMALL * SMALL_SIZE
+
+
+def test_eight_callers_at_once(endpoint: str, directory: Path) -> None:
+    """They have one budget."""
+    check(run(endpoint, directory, "eight"), connections=32, callers=8)
+    assert [(directory / str(number)).stat().st_size for number in range(8)] == [LARGE] * 8
