@@ -33,12 +33,13 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     found = Calls()
 
     def watched(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(source: Any, *arguments: Any) -> Any:
+        def call(source: Any, *target: Any, dst_dir_fd: int | None = None) -> Any:
             if name == "fsync":
                 found.append((name, os.readlink(f"/proc/self/fd/{source}")))
                 return function(source)
-            result = function(source, *arguments)
-            found.append(("rename", os.fspath(source), *arguments))
+            result = function(source, *target, dst_dir_fd=dst_dir_fd)
+            directory = "" if dst_dir_fd is None else os.readlink(f"/proc/self/fd/{dst_dir_fd}")
+            found.append(("rename", os.fspath(source), os.path.join(directory, *target)))
             return result
 
         return call

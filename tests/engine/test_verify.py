@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sealift import checksum
+from sealift.backend import Upload
 from sealift.backends.memory import MemoryBackend
 from sealift.engine import Job
 from sealift.errors import IntegrityError
@@ -63,13 +64,11 @@ class Silent(Watched):
         return _Unanswered(await super().open_upload(key, size))
 
 
-class _Unanswered:
+class _Unanswered(Upload):
     token = ""
 
     def __init__(self, upload: Any) -> None:
         self._upload = upload
-        self.landed: dict[int, Receipt] = {}
-        self.abort = upload.abort
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
         return replace(await self._upload.write_part(part, data), checksums={})
@@ -77,6 +76,9 @@ class _Unanswered:
     async def complete(self, receipts: Any) -> ObjectInfo:
         found: ObjectInfo = await self._upload.complete(receipts)
         return replace(found, checksums={})
+
+    async def abort(self) -> None:
+        await self._upload.abort()
 
 
 async def moved(source: MemoryBackend, destination: MemoryBackend, verify: Verify) -> dict[str, str | None]:

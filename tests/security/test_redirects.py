@@ -95,7 +95,7 @@ async def test_no_redirect_leads_to_a_metadata_service(
 async def test_no_redirect_from_elsewhere_leads_to_this_machine(
     serve: Serve, names: dict[str, list[str]], host: str
 ) -> None:
-    names["elsewhere.test"] = ["127.0.0.1"]
+    names["elsewhere.test"] = names["localhost."] = ["127.0.0.1"]
     inner = serve(file)
     hub = serve(to(f"http://{host}:{inner.port}/secret"))
     with pytest.raises(TransportError, match="a redirect leads to .*, an address of this machine"):
