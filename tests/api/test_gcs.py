@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -390,6 +391,20 @@ async def test_a_part_that_was_damaged_on_the_way_is_sent_again(large: Path) -> 
         await AsyncStorage(PARTS).upload(large, "gs://models/large", google.config(anonymous=True))
         assert google.objects == {"large": LARGE}
     assert not first
+
+
+async def test_an_object_whose_name_was_damaged_on_the_way_is_stored_again(tmp_path: Path) -> None:
+    """The name is in the body, which no checksum goes along with."""
+    (tmp_path / "model").write_bytes(b"m")
+
+    class Misheard(Writable):
+        def _stored(self, asked: Asked) -> Reply:
+            first = not self.objects
+            return super()._stored(replace(asked, body=asked.body.replace(b'"model"', b'"modem"')) if first else asked)
+
+    with Misheard() as google:
+        await AsyncStorage(PARTS).upload(tmp_path / "model", "gs://models/model", google.config(anonymous=True))
+        assert google.objects == {"modem": b"m", "model": b"m"}
 
 
 async def test_an_object_that_is_joined_wrongly_does_not_stay(large: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sealift import AccessDenied, AsyncStorage, Event, Limits, ModelMissingError
+from sealift import AccessDenied, AsyncStorage, Event, IntegrityError, Limits, ModelMissingError
 from sealift import checksum as checksums
 from sealift.config import UploadChecksum
 from sealift.errors import IntegrityError, ServiceError, StorageError, TransportError
@@ -235,7 +235,7 @@ async def test_bytes_that_were_damaged_on_the_way_are_refused(
     (tmp_path / "k").write_bytes(body)
     monkeypatch.setattr(checksums, "digest", lambda algorithm, data: digest(algorithm, b"x" + bytes(data)))
     config = replace(config_of(seaweedfs), checksum=algorithm)
-    with pytest.raises(ServiceError, match="BadDigest"):
+    with pytest.raises(IntegrityError, match="BadDigest"):
         await AsyncStorage(TIGHT).upload(tmp_path / "k", f"s3://{bucket}/k", config)
     assert get_objects(seaweedfs, bucket) == {"k": b"old"}
     assert unfinished_uploads(seaweedfs, bucket) == []
@@ -311,7 +311,7 @@ async def test_parts_that_are_not_the_whole_are_refused(
 ) -> None:
     bucket, combine = make_bucket(seaweedfs), checksums.combine
     monkeypatch.setattr(checksums, "combine", lambda algorithm, parts: combine(algorithm, list(parts)[:-1]))
-    with pytest.raises(ServiceError, match="BadDigest"):
+    with pytest.raises(IntegrityError, match="BadDigest"):
         await AsyncStorage(TIGHT).upload(large, f"s3://{bucket}/k", config_of(seaweedfs))
     assert get_objects(seaweedfs, bucket) == {}
     assert unfinished_uploads(seaweedfs, bucket) == []

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealift.backends.s3 import replies
-from sealift.errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceError, StorageError
+from sealift.errors import AccessDenied, IntegrityError, ModelMissingError, ObjectChanged, ServiceError, StorageError
 from sealift.wire import Response
 
 NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
@@ -46,6 +46,8 @@ def failure(status: int, code: str = "", message: str = "", **headers: str) -> R
         (416, "InvalidRange", ObjectChanged, False),
         (400, "InvalidRequest", ServiceError, False),
         (400, "RequestTimeout", ServiceError, True),
+        (400, "BadDigest", IntegrityError, True),
+        (400, "XAmzContentChecksumMismatch", IntegrityError, True),
         (301, "PermanentRedirect", ServiceError, False),
         (405, "MethodNotAllowed", ServiceError, False),
         (408, "", ServiceError, True),

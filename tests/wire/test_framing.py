@@ -79,6 +79,10 @@ def exchange(data: bytes, cuts: list[int], length: int | None, *, scratch: int =
                 connection.eof_received()
             connection.connection_lost(None)
             watchdog.close()
+            for buffer in (connection.get_buffer(-1), connection.get_buffer(1)):  # what comes now is nobody's
+                before = bytes(memory)
+                buffer[:] = b"\xaa" * len(buffer)
+                assert memory == before
             result = (await asyncio.gather(task, return_exceptions=True))[0]
         assert memory[:16] == GUARD
         assert memory[-16:] == GUARD

@@ -53,7 +53,10 @@ async def put(bucket: Bucket, key: str, data: memoryview) -> ObjectInfo:
     reply = await bucket.ask("POST", _upload_path(bucket), query, headers, body=memoryview(whole))
     if reply.status != 200:
         raise bucket.error(reply, None if reply.status == 404 else key)
-    return stored(replies.body(reply), key, len(data), crc)
+    resource = replies.body(reply)
+    if resource.get("name") != key:  # which no checksum covers
+        raise IntegrityError(f"the service has stored {key!r} under another name", retryable=True)
+    return stored(resource, key, len(data), crc)
 
 
 def stored(resource: Mapping[str, Any], key: str, size: int | None, crc: str | None) -> ObjectInfo:

@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 
 from ...checksum import COMBINABLE
-from ...errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceError, StorageError
+from ...errors import AccessDenied, IntegrityError, ModelMissingError, ObjectChanged, ServiceError, StorageError
 from ...types import ObjectInfo
 from ...wire import Response
 
@@ -47,6 +47,9 @@ _TRANSIENT = {
     "InternalError", "OperationAborted", "RequestTimeout", "RequestTimeoutException", "ServiceUnavailable", "SlowDown",
     "Throttling", "ThrottlingException", "RequestThrottled", "TooManyRequests", "RequestLimitExceeded",
 }  # fmt: skip
+
+# What the service compares with the checksum that goes along with a body.
+_DAMAGED = {"BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"}
 
 _DENIED = {
     "SignatureDoesNotMatch": "the secret access key does not belong to the access key",
@@ -321,6 +324,8 @@ def error(reply: Response, *, bucket: str, key: str | None) -> StorageError:
         cause = _DENIED.get(code or "", f"no permission for {what}")
         hint = "check the credentials" if code in _DENIED else "check the credentials and the bucket's policy"
         return AccessDenied(cause, hint=hint, status=status, code=code)
+    if code in _DAMAGED:
+        return IntegrityError(f"{what} was damaged on the way ({code})", status=status, code=code, retryable=True)
     if status in {412, 416}:
         return ObjectChanged(f"{what} was replaced while it was read", status=status, code=code)
     return _service_error(reply, told)

@@ -1,0 +1,256 @@
+"""Good replies with something wrong in them: the body that they say, or an error; and never much time or memory."""
+
+import asyncio
+import itertools
+import socket
+import tracemalloc
+from collections.abc import Callable, Iterator
+
+import h11
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sealift.errors import TransportError
+from sealift.types import KiB, Limits, MiB
+from sealift.wire import TLS, Request, Response
+from sealift.wire.connection import Connection
+from sealift.wire.head import encode
+from sealift.wire.reply import InPlace, Reply, Small
+from sealift.wire.stream import Streamed
+from sealift.wire.watchdog import Watchdog
+
+from .test_framing import ORIGIN, Transport, chunked, exchange, head
+
+BODY = b"hello world"
+REPLIES = [
+    head("Server: x", f"Content-Length: {len(BODY)}", 'ETag: "e"') + BODY,
+    head("Transfer-Encoding: chunked") + chunked([BODY[:5], BODY[5:]]),
+    head("Transfer-Encoding: chunked") + b"5;a=b\r\nhello\r\n006 \r\n world\r\n0;c\r\nX-Trailer: 1\r\n\r\n",
+    head(status="100 Continue") + head("Link: x", status="103 Early Hints") + head("Content-Length: 11") + BODY,
+    b"HTTP/1.0 200 OK\r\nServer: x\r\n\r\n" + BODY,
+    head("Content-Length: 11", "Connection: close", status="503 Slow Down") + BODY,
+    head("Transfer-Encoding: chunked", status="404 Not Found") + chunked([BODY]),
+    head("Location: /there", "Content-Length: 0", status="302 Found"),
+]
+# What a head or a chunk is made of, where it may mean something else.
+TOKENS = [
+    b"\r\n", b"\n", b"\r", b"\r\n\r\n", b"\n\n", b" ", b"\t", b":", b";", b",", b"0", b"1", b"-", b"+", b"0x", b"_",
+    b"\0", b"\xff", b"\xc2\xb2", b"99999999999999999999", b"HTTP/1.1 ", b"HTTP/1.1 206 OK\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"0\r\n\r\n", b"b\r\n", b"B", b"Content-Length: 11\r\n", b"Content-Length: 12\r\n", b"Content-Length: 11, 11\r\n",
+    b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: gzip, chunked\r\n", b"Transfer-Encoding: identity\r\n",
+    b"Connection: close\r\n", b"Content-Encoding: gzip\r\n", b" folded\r\n",
+]  # fmt: skip
+
+places = st.integers(0, 200)
+counts = st.integers(1, 30)
+cuts = st.lists(st.integers(1, 300), max_size=12)
+scratches = st.integers(1, 300)
+
+
+def inserted(data: bytes, at: int, new: bytes) -> bytes:
+    return data[:at] + new + data[at:]
+
+
+def flipped(data: bytes, at: int, bit: int) -> bytes:
+    return data[:at] + bytes(byte ^ (1 << bit) for byte in data[at : at + 1]) + data[at + 1 :]
+
+
+mutations: st.SearchStrategy[Callable[[bytes], bytes]] = st.one_of(
+    st.builds(lambda at, token: lambda data: inserted(data, at, token), places, st.sampled_from(TOKENS)),
+    st.builds(lambda at, new: lambda data: data[:at] + new + data[at + len(new) :], places, st.sampled_from(TOKENS)),
+    st.builds(lambda at, new: lambda data: inserted(data, at, new), places, st.binary(min_size=1, max_size=20)),
+    st.builds(lambda at, count: lambda data: data[:at] + data[at + count :], places, counts),
+    st.builds(lambda at, count, to: lambda data: inserted(data, to, data[at : at + count]), places, counts, places),
+    st.builds(lambda at, bit: lambda data: flipped(data, at, bit), places, st.integers(0, 7)),
+)  # fmt: skip
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    data = draw(st.sampled_from(REPLIES))
+    for mutation in draw(st.lists(mutations, min_size=1, max_size=4)):
+        data = mutation(data)
+    return data
+
+
+def as_h11_reads_it(data: bytes) -> tuple[int | None, bytes, bool]:
+    """The reply read by h11 alone and in one piece: status, body, and whether that is all of it."""
+    framing, _ = encode(Request("GET", ORIGIN, "/k"))
+    status, body = None, b""
+    try:
+        framing.receive_data(data)
+        framing.receive_data(b"")
+        while True:
+            event = framing.next_event()
+            if isinstance(event, h11.Response):
+                status = event.status_code
+            elif isinstance(event, h11.Data):
+                body += event.data
+            elif isinstance(event, h11.EndOfMessage):
+                return status, body, True
+            elif not isinstance(event, h11.InformationalResponse):
+                return status, body, False
+    except h11.RemoteProtocolError:
+        return status, body, False
+
+
+@settings(max_examples=600, deadline=None)
+@given(data=mutated(), cuts=cuts, scratch=scratches)
+def test_a_body_that_is_fetched_is_the_one_that_the_reply_says(data: bytes, cuts: list[int], scratch: int) -> None:
+    result, got, connection = exchange(data, cuts, len(BODY), scratch=scratch)
+    if isinstance(result, BaseException):
+        assert isinstance(result, TransportError)
+        assert connection.closed
+        return
+    fetched = result.status in {200, 206}
+    assert as_h11_reads_it(data) == (result.status, got if fetched else result.body, True)
+    assert fetched or got == bytes(len(BODY))
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=mutated(), cuts=cuts, scratch=scratches)
+def test_a_small_reply_is_the_one_that_was_sent(data: bytes, cuts: list[int], scratch: int) -> None:
+    result, _, connection = exchange(data, cuts, None, scratch=scratch)
+    if isinstance(result, BaseException):
+        assert isinstance(result, TransportError)
+        assert connection.closed
+        return
+    assert as_h11_reads_it(data) == (result.status, result.body, True)
+
+
+def read_in_order(data: bytes, cuts: list[int], steps: list[int]) -> tuple[int | None, bytes, BaseException | None]:
+    """Status, what a reader gets, and the error that it ends with."""
+
+    async def run() -> tuple[int | None, bytes, BaseException | None]:
+        with socket.socket() as sock:
+            watchdog = Watchdog(Limits(), lambda: False)
+            connection = Connection(ORIGIN, TLS(), sock, memoryview(bytearray(300)), watchdog)
+            connection.connection_made(Transport())
+            framing, sent = encode(Request("GET", ORIGIN, "/k"))
+            answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+            reply = Streamed(framing, connection.get_buffer(-1), ORIGIN, answer, connection)
+            task = asyncio.ensure_future(connection.exchange(reply, sent))
+            await asyncio.sleep(0)
+            feed(connection, data, cuts)
+            connection.connection_lost(None)
+            watchdog.close()
+            got = b""
+            try:
+                status = (await task).status
+            except TransportError as error:
+                return None, b"", error
+            try:
+                for step in itertools.cycle(steps):
+                    memory = bytearray(b"\xee" * (step + 8))
+                    count = await reply.readinto(memoryview(memory)[4:-4])
+                    assert memory[:4] + memory[4 + count :] == b"\xee" * (step + 8 - count)
+                    got += memory[4 : 4 + count]
+                    if not count:
+                        return status, got, None
+            except TransportError as error:
+                return status, got, error
+            raise AssertionError
+
+    return asyncio.run(run())
+
+
+def feed(connection: Connection, data: bytes, cuts: list[int]) -> None:
+    """Bytes and then the end, as a loop would hand them over, until the connection has had enough."""
+    bounds = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
+    for start, end in itertools.pairwise(bounds):
+        piece = data[start:end]
+        while piece and not connection.closed:
+            buffer = memoryview(connection.get_buffer(-1))
+            count = min(len(buffer), len(piece))
+            buffer[:count] = piece[:count]
+            connection.buffer_updated(count)
+            piece = piece[count:]
+    if not connection.closed:
+        connection.eof_received()
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=mutated(), cuts=cuts, steps=st.lists(st.integers(1, 40), min_size=1, max_size=4))
+def test_a_body_read_in_order_is_the_one_that_was_sent_or_breaks_off(
+    data: bytes, cuts: list[int], steps: list[int]
+) -> None:
+    status, got, error = read_in_order(data, cuts, steps)
+    there, body, whole = as_h11_reads_it(data)
+    if error is None:
+        assert (status, got, True) == (there, body, whole)
+    else:
+        assert body.startswith(got)
+        assert not whole or status is None
+
+
+CHUNK = b"3e8\r\n%b\r\n" % bytes(1000)
+ENDLESS: dict[str, Callable[[], Iterator[bytes]]] = {
+    "a reason": lambda: itertools.chain([b"HTTP/1.1 200 "], itertools.repeat(b"O" * 1000)),
+    "a header": lambda: itertools.chain([b"HTTP/1.1 200 OK\r\nX: "], itertools.repeat(b"x" * 1000)),
+    "headers": lambda: itertools.chain([b"HTTP/1.1 200 OK\r\n"], itertools.repeat(b"X-A: y\r\n" * 100)),
+    "folded lines": lambda: itertools.chain([b"HTTP/1.1 200 OK\r\nX: y\r\n"], itertools.repeat(b" z\r\n" * 100)),
+    "hints": lambda: itertools.repeat(b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    "line ends": lambda: itertools.repeat(b"\r\n" * 100),
+    "a chunk's length": lambda: itertools.chain([head("Transfer-Encoding: chunked")], itertools.repeat(b"0" * 1000)),
+    "a chunk's extension": lambda: itertools.chain(
+        [head("Transfer-Encoding: chunked"), b"5;"], itertools.repeat(b"x" * 1000)
+    ),
+    "trailers": lambda: itertools.chain(
+        [head("Transfer-Encoding: chunked"), b"b\r\nhello world\r\n0\r\n"], itertools.repeat(b"X-A: y\r\n" * 100)
+    ),
+    "a body": lambda: itertools.chain([head("Transfer-Encoding: chunked")], itertools.repeat(CHUNK)),
+    "a body of a length": lambda: itertools.chain(
+        [head("Content-Length: 999999999999999999")], itertools.repeat(bytes(1000))
+    ),
+    "a body without one": lambda: itertools.chain([b"HTTP/1.0 200 OK\r\n\r\n"], itertools.repeat(bytes(1000))),
+    "an error": lambda: itertools.chain(
+        [head("Content-Length: 999999999999999999", status="500 No")], itertools.repeat(bytes(1000))
+    ),
+    "an error in chunks": lambda: itertools.chain(
+        [head("Transfer-Encoding: chunked", status="500 No")], itertools.repeat(CHUNK)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+@pytest.mark.parametrize("call", ["fetch", "send"])
+def test_what_has_no_end_is_ended(what: str, call: str) -> None:
+    """A server that never stops is left after a bounded number of bytes, of which few are kept."""
+    most = 9 * MiB if call == "send" else 256 * KiB
+
+    async def run() -> int:
+        with socket.socket() as sock:
+            watchdog = Watchdog(Limits(), lambda: False)
+            scratch = memoryview(bytearray(64 * KiB))
+            connection = Connection(ORIGIN, TLS(), sock, scratch, watchdog)
+            connection.connection_made(Transport())
+            framing, sent = encode(Request("GET", ORIGIN, "/k"))
+            answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+            reply: Reply = Small(framing, scratch, ORIGIN, answer)
+            if call == "fetch":
+                reply = InPlace(framing, scratch, ORIGIN, answer, memoryview(bytearray(len(BODY))))
+            task = asyncio.ensure_future(connection.exchange(reply, sent))
+            await asyncio.sleep(0)
+            fed = 0
+            for piece in ENDLESS[what]():
+                buffer = memoryview(connection.get_buffer(-1))
+                count = min(len(buffer), len(piece))
+                buffer[:count] = piece[:count]
+                connection.buffer_updated(count)
+                fed += count
+                if connection.closed or not connection.wanting:
+                    break
+                assert fed < most
+            watchdog.close()
+            (result,) = await asyncio.gather(task, return_exceptions=True)
+            assert isinstance(result, TransportError) or (result.status == 500 and not connection.reusable)
+            return fed
+
+    tracemalloc.start()
+    try:
+        asyncio.run(run())
+        assert tracemalloc.get_traced_memory()[1] < (3 if call == "send" else 1) * most + MiB
+    finally:
+        tracemalloc.stop()
