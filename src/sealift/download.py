@@ -74,7 +74,11 @@ async def _bring(
                 if not await is_there(resources, target, journal, transfer.obj, transfer.key, options.on_event):
                     yield transfer
 
-    await Job(source, target, resources, options.on_event, verify=options.verify).run(missing())
+    try:
+        await Job(source, target, resources, options.on_event, verify=options.verify).run(missing())
+    finally:
+        with anyio.CancelScope(shield=True):
+            await target.aclose()
 
 
 async def _only_told(
