@@ -74,7 +74,7 @@ OWN = [
     "[::]",
     "[::ffff:127.0.0.1]",
     "localhost",
-    "LOCALHOST.",
+    "LOCALHOST",
 ]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore import UNSIGNED
 from botocore.config import Config
+from botocore.handlers import add_expect_header
 from botocore.session import Session
 
 
@@ -68,7 +69,7 @@ CONTROL_KEYS = ("control/\x01", "return/a\rb", "line/a\nb", "tab/a\tb", "escape/
 def client(service: S3Service, keys: Keys | None = None, *, anonymous: bool = False) -> Any:
     """A botocore client that asks once, goes straight to the service, and sends no checksum unless told to."""
     chosen = keys or service.keys
-    return Session().create_client(
+    made = Session().create_client(
         "s3",
         region_name=service.region,
         endpoint_url=service.endpoint,
@@ -83,6 +84,9 @@ def client(service: S3Service, keys: Keys | None = None, *, anonymous: bool = Fa
             response_checksum_validation="when_required",
         ),
     )
+    # Version 1.43.46 and older ones wait to be told to send an empty body, which SeaweedFS does not do.
+    made.meta.events.unregister("before-call.s3", add_expect_header)
+    return made
 
 
 def new_bucket(service: S3Service, label: str = "") -> str:
