@@ -1,0 +1,99 @@
+"""One transfer with one fault in it, and one call of a verb."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import uvloop
+
+from sealift import AsyncStorage, Event, Limits
+from sealift.config import StorageConfig
+
+from .harm import Direction, Kind
+from .kinds import KINDS
+
+__all__ = ["Case", "Run", "Violation", "call"]
+
+
+# Seconds; far above what a case takes on a busy machine. What hangs, hangs for ever.
+PATIENCE = 60.0
+
+
+class Violation(AssertionError):
+    """Something came of a fault that must not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A fault, where it strikes, and the seed that decides everything else.
+
+    Example:
+        >>> str(Case("flip", "s3", "download", 7))
+        's3-download-flip-7'
+    """
+
+    fault: str
+    place: str
+    direction: Direction
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.place}-{self.direction}-{self.fault}-{self.seed}"
+
+    @property
+    def kind(self) -> Kind:
+        return KINDS[self.fault]
+
+    @property
+    def uses_uvloop(self) -> bool:
+        return self.seed % 2 == 1
+
+
+@dataclass(slots=True)
+class Run:
+    """One call of a verb.
+
+    Attributes:
+        verified: Key → what `Event.verified` says of it.
+    """
+
+    error: BaseException | None = None
+    verified: dict[str, str | None] = field(default_factory=dict)
+    delays: list[float] = field(default_factory=list)
+
+    def told(self, event: Event) -> None:
+        if event.kind == "object":
+            self.verified[event.target] = event.verified
+        elif event.kind == "retry":
+            self.delays.append(event.delay)
+
+
+def call(
+    case: Case,
+    limits: Limits,
+    source: str,
+    target: str,
+    config: StorageConfig | None,
+    environ: Mapping[str, str],
+) -> Run:
+    """The verb of a case, to its end.
+
+    Raises:
+        Violation: It hangs.
+    """
+    run = Run()
+
+    async def move() -> None:
+        storage = AsyncStorage(limits, environ=environ)
+        verb = storage.upload if case.direction == "upload" else storage.download
+        async with asyncio.timeout(PATIENCE):
+            await verb(source, target, config, on_event=run.told)
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop if case.uses_uvloop else None) as runner:
+            runner.run(move())
+    except TimeoutError as error:
+        raise Violation("it hangs") from error
+    except Exception as error:
+        run.error = error
+    return run

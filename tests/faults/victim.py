@@ -1,0 +1,18 @@
+"""Moves one thing, for a test that kills it: `python -m tests.faults.victim VERB FROM TO PART IN_FLIGHT`.
+
+How to sign in, and where, its environment says.
+"""
+
+import asyncio
+import sys
+
+from sealift import AsyncStorage, Limits
+
+
+async def main(verb: str, source: str, target: str, part: int, in_flight: int) -> None:
+    storage = AsyncStorage(Limits(part_size=part, memory=part * in_flight))
+    await (storage.download if verb == "download" else storage.upload)(source, target)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:4], *map(int, sys.argv[4:])))  # type: ignore[arg-type]
