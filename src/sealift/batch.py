@@ -5,8 +5,7 @@ from typing import TypeVar
 
 import anyio
 
-from .engine import first_of
-from .errors import StorageError
+from .errors import StorageError, first_of
 
 __all__ = ["gather"]
 

@@ -4,11 +4,12 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from .backend import Backend
-from .engine import Job, Transfer, one
+from .engine import Job
 from .errors import InvalidConfig, UnsafeKey, UnsupportedOperation
 from .resolve import Prefix, resolve
 from .resources import Resources
 from .selection import Options, Selection
+from .transfer import Transfer, one
 from .types import ObjectInfo
 from .uri import Location
 

@@ -7,8 +7,7 @@ from contextlib import aclosing
 import anyio
 
 from .backend import Backend
-from .engine import first_of
-from .errors import InvalidConfig, UnsafeKey, UnsupportedOperation
+from .errors import InvalidConfig, UnsafeKey, UnsupportedOperation, first_of
 from .resolve import Prefix, resolve
 from .resources import Resources
 from .selection import Options, Selection

@@ -11,7 +11,7 @@ import anyio
 from . import archive, paths
 from .backend import Backend
 from .backends.local import LocalBackend, existing, open_below, refuse_link, sync_directories, sync_tree
-from .engine import Job, Transfer, one
+from .engine import Job
 from .errors import InvalidConfig, LocalIOError
 from .journal import Journal
 from .resolve import Prefix, resolve
@@ -19,6 +19,7 @@ from .resources import Resources
 from .resume_download import is_there, journal_of
 from .selection import Options, Selection
 from .space import within_space
+from .transfer import Transfer, one
 from .types import ObjectInfo, Unpack
 from .uri import Location
 

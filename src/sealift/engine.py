@@ -11,7 +11,7 @@ cancellation the group unwinds and open uploads are aborted; other jobs do not n
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -21,12 +21,13 @@ from anyio.abc import TaskGroup
 
 from . import checksum, paths, plan, resume_upload
 from .backend import Backend, Reader, Upload
-from .errors import IntegrityError, ObjectChanged, StorageError, TransportError
+from .errors import IntegrityError, ObjectChanged, StorageError, TransportError, first_of
 from .resources import Resources
+from .transfer import Assembly, Transfer
 from .types import Event, EventKind, ObjectInfo, OnEvent, Part, Receipt, Verify
-from .verification import Verification, check, digest_of, told_of, unverified
+from .verification import Verification, check, read_whole, told_of, unverified
 
-__all__ = ["Job", "Transfer", "first_of", "one", "read_whole"]
+__all__ = ["Job"]
 
 # How long the cleanup after a failure may take, in seconds.
 _ABORT_DEADLINE = 10.0
@@ -34,40 +35,6 @@ _NOTHING = memoryview(b"")
 
 T = TypeVar("T")
 Work = Callable[[], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """One object to move.
-
-    Attributes:
-        obj: What to read.
-        key: Under which the destination publishes it.
-        listed: Whether only a listing has told of it, which may know less than a stat.
-    """
-
-    obj: ObjectInfo
-    key: str
-    listed: bool = False
-
-
-@dataclass(slots=True)
-class _Assembly:
-    """An object whose parts arrive in any order.
-
-    Attributes:
-        algorithm: Of the checksum to verify it by, if there is one.
-        in_order: Computes it, where it cannot be combined from those of the parts (`digests`).
-    """
-
-    transfer: Transfer
-    parts: list[Part]
-    algorithm: str | None
-    in_order: checksum.InOrder | None
-    receipts: dict[int, Receipt] = field(default_factory=dict)
-    digests: dict[int, str] = field(default_factory=dict)
-    upload: Upload | None = None
-    opening: anyio.Lock = field(default_factory=anyio.Lock)
 
 
 class Job:
@@ -170,7 +137,7 @@ class Job:
             return [partial(self._move_stream, transfer, algorithm)]
         pieces = list(plan.parts(obj.size, length))
         in_order = checksum.InOrder(algorithm) if algorithm and algorithm not in checksum.COMBINABLE else None
-        assembly = _Assembly(transfer, pieces, algorithm, in_order)
+        assembly = Assembly(transfer, pieces, algorithm, in_order)
         return (partial(self._move_part, assembly, part) for part in pieces)
 
     async def _sized(self, transfer: Transfer) -> tuple[Transfer, int | None]:
@@ -210,7 +177,7 @@ class Job:
         try:
             verify = self._verification.wanted
             verified = await self._retry(
-                transfer, lambda: read_whole(self._resources, self._source, obj, buffer, verify=verify)
+                transfer, lambda: read_whole(self._resources.disk, self._source, obj, buffer, verify=verify)
             )
             self._verification.before_writing(obj, verified)
             stored = await self._retry(transfer, lambda: self._destination.put(transfer.key, buffer))
@@ -219,7 +186,7 @@ class Job:
         self._emit("progress", transfer, obj.size)
         self._emit("object", transfer, obj.size, self._verification.outcome(obj, verified, stored))
 
-    async def _move_part(self, assembly: _Assembly, part: Part) -> None:
+    async def _move_part(self, assembly: Assembly, part: Part) -> None:
         transfer, in_order = assembly.transfer, assembly.in_order
         upload = await self._upload_of(assembly)
         memory = self._resources.memory
@@ -246,7 +213,7 @@ class Job:
         if len(assembly.receipts) == len(assembly.parts):
             await self._publish(assembly, upload)
 
-    async def _upload_of(self, assembly: _Assembly) -> Upload:
+    async def _upload_of(self, assembly: Assembly) -> Upload:
         if assembly.upload is None:
             async with assembly.opening:
                 await anyio.lowlevel.checkpoint()  # where another one could not open it, this one is cancelled here
@@ -267,21 +234,16 @@ class Job:
             upload = await asyncio.shield(opening)
         except asyncio.CancelledError:
             with anyio.move_on_after(_ABORT_DEADLINE, shield=True), suppress(StorageError):
-                await (await opening).abort()
+                await (await opening).suspend()
             raise
         self._open[id(upload)] = upload
         return upload
 
-    async def _publish(self, assembly: _Assembly, upload: Upload) -> None:
+    async def _publish(self, assembly: Assembly, upload: Upload) -> None:
         transfer, algorithm = assembly.transfer, assembly.algorithm
         if algorithm is not None:
-            if assembly.in_order is not None:
-                whole = assembly.in_order.digest
-            else:
-                digests = [(assembly.digests[part.index], part.size) for part in assembly.parts]
-                whole = checksum.combine(algorithm, digests)
             try:
-                check(transfer.obj, transfer.obj.checksums, algorithm, whole)
+                check(transfer.obj, transfer.obj.checksums, algorithm, assembly.digest)
             except IntegrityError:
                 await upload.abort()  # nobody shall go on with these bytes
                 raise
@@ -403,42 +365,6 @@ class Job:
             self._on_event(Event(kind, transfer.obj.key, size, verified, target=transfer.key))
 
 
-async def one(transfer: Transfer) -> AsyncGenerator[Transfer]:
-    """The transfers of a job that has only one."""
-    yield transfer
-
-
-async def read_whole(
-    resources: Resources, source: Backend, obj: ObjectInfo, buffer: memoryview, *, verify: bool = True
-) -> str | None:
-    """Read an object of one part, and verify it.
-
-    Args:
-        resources: Of the instance.
-        source: Where it is.
-        obj: What to read.
-        buffer: Of the object's size.
-        verify: Whether to compare it with a checksum.
-
-    Returns:
-        The checksum that was compared; None: the source told none, or none is wanted.
-
-    Raises:
-        IntegrityError: The bytes are others than those that were stored.
-        StorageError: Any other failure.
-    """
-    head = await source.read_range(obj, 0, buffer)
-    if not verify:
-        return None
-    told = {**obj.checksums, **head.checksums}
-    if not told:
-        told = {**await told_of(source, replace(obj, composite=obj.composite or head.composite))}
-    algorithm = checksum.best(told, combinable=False)
-    if algorithm is not None:
-        check(obj, told, algorithm, await digest_of(resources.disk, algorithm, buffer), retryable=True)
-    return algorithm
-
-
 async def _fill(reader: Reader, buffer: memoryview) -> int:
     done = 0
     while done < len(buffer):
@@ -447,19 +373,3 @@ async def _fill(reader: Reader, buffer: memoryview) -> int:
             break
         done += count
     return done
-
-
-def first_of(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The failure that ended a task group, with the others as notes."""
-    flat: list[BaseException] = []
-    pending: list[BaseException] = [failures]
-    while pending:
-        error = pending.pop(0)
-        if isinstance(error, BaseExceptionGroup):
-            pending[:0] = error.exceptions
-        else:
-            flat.append(error)
-    first, *others = sorted(flat, key=lambda error: isinstance(error, StorageError), reverse=True)
-    for other in others[:5]:
-        first.add_note(f"also: {other}")
-    return first

@@ -238,3 +238,19 @@ class InferenceError(RuntimeError):
 
     def __str__(self) -> str:
         return self.reason if self.status is None else f"{self.reason} (status {self.status})"
+
+
+def first_of(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The failure that ended a task group, with the others as notes."""
+    flat: list[BaseException] = []
+    pending: list[BaseException] = [failures]
+    while pending:
+        error = pending.pop(0)
+        if isinstance(error, BaseExceptionGroup):
+            pending[:0] = error.exceptions
+        else:
+            flat.append(error)
+    first, *others = sorted(flat, key=lambda error: isinstance(error, StorageError), reverse=True)
+    for other in others[:5]:
+        first.add_note(f"also: {other}")
+    return first

@@ -10,11 +10,10 @@ import anyio
 
 from . import checksum, plan
 from .backend import Backend
-from .engine import first_of, read_whole
-from .errors import InvalidConfig, TransportError
+from .errors import InvalidConfig, TransportError, first_of
 from .resources import Resources
 from .types import Capabilities, ObjectInfo, Part
-from .verification import check, told_of
+from .verification import check, read_whole, told_of
 
 __all__ = ["chunks", "length_of", "read_into"]
 
@@ -54,7 +53,7 @@ async def read_into(resources: Resources, source: Backend, obj: ObjectInfo, star
     whole = start == 0 and len(view) == obj.size
     length = resources.limits.part_size or plan.DEFAULT_PART
     if whole and len(view) <= length:
-        await resources.retry(lambda: read_whole(resources, source, obj, view))
+        await resources.retry(lambda: read_whole(resources.disk, source, obj, view))
         return
     if whole:
         obj = replace(obj, checksums=await resources.retry(lambda: told_of(source, obj)))

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing, suppress
 
-from .engine import Transfer
 from .errors import LocalIOError
+from .transfer import Transfer
 
 __all__ = ["within_space"]
 

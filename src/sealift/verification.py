@@ -5,6 +5,7 @@ an object that neither vouches for, before it is published wherever that can be 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from . import checksum
 from .backend import Backend
@@ -12,7 +13,7 @@ from .disk import Disk
 from .errors import IntegrityError
 from .types import KiB, ObjectInfo, Receipt, Verify
 
-__all__ = ["Verification", "check", "digest_of", "told_of", "unverified"]
+__all__ = ["Verification", "check", "digest_of", "read_whole", "told_of", "unverified"]
 
 _UNCHECKED = "size-only"
 # A hash needs 0.3 ms for as many bytes; of more it would hold the loop up.
@@ -115,6 +116,37 @@ async def digest_of(disk: Disk, algorithm: str, data: memoryview) -> str:
 async def told_of(source: Backend, obj: ObjectInfo) -> Mapping[str, str]:
     """The checksums of an object, where only those of its parts were told by a request more."""
     return obj.checksums if obj.checksums or not obj.composite else await source.checksums(obj)
+
+
+async def read_whole(
+    disk: Disk, source: Backend, obj: ObjectInfo, buffer: memoryview, *, verify: bool = True
+) -> str | None:
+    """Read an object of one part, and verify it.
+
+    Args:
+        disk: Computes checksums that take long.
+        source: Where it is.
+        obj: What to read.
+        buffer: Of the object's size.
+        verify: Whether to compare it with a checksum.
+
+    Returns:
+        The checksum that was compared; None: the source told none, or none is wanted.
+
+    Raises:
+        IntegrityError: The bytes are others than those that were stored.
+        StorageError: Any other failure.
+    """
+    head = await source.read_range(obj, 0, buffer)
+    if not verify:
+        return None
+    told = {**obj.checksums, **head.checksums}
+    if not told:
+        told = {**await told_of(source, replace(obj, composite=obj.composite or head.composite))}
+    algorithm = checksum.best(told, combinable=False)
+    if algorithm is not None:
+        check(obj, told, algorithm, await digest_of(disk, algorithm, buffer), retryable=True)
+    return algorithm
 
 
 def unverified(cause: str) -> IntegrityError:

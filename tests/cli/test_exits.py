@@ -96,7 +96,7 @@ def test_verbose_shows_where_a_failure_came_from(seaweedfs: S3Service, bucket: s
 def test_an_unexpected_failure_has_no_traceback_either(
     invoke: Invoke, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(*_: object) -> None:
+    async def broken(*_: object, **__: object) -> None:
         raise TypeError("oh no")
 
     monkeypatch.setattr(sealift.AsyncStorage, "get_object_metadata", broken)

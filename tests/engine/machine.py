@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sealift.backend import Backend
-from sealift.engine import Transfer
 from sealift.resources import Resources
 from sealift.retry import Retry, RetryBudget
+from sealift.transfer import Transfer
 from sealift.types import Limits
 
 PART = 1000

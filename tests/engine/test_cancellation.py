@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator
 import anyio
 import pytest
 
-from sealift.engine import Job, Transfer
+from sealift.engine import Job
 from sealift.errors import ServiceError
+from sealift.transfer import Transfer
 from tests.engine.backends import Gate, Streaming, Watched
 from tests.engine.machine import PART, data, machine, settle, transfers, until
 

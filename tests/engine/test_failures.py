@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from sealift.backends.local import LocalBackend
-from sealift.engine import Job, Transfer
+from sealift.engine import Job
 from sealift.errors import (
     AccessDenied,
     IntegrityError,
@@ -19,6 +19,7 @@ from sealift.errors import (
     StorageError,
     TransportError,
 )
+from sealift.transfer import Transfer
 from sealift.types import Event, ObjectInfo
 from tests.engine.backends import Damaging, Faults, Gate, Watched, transient
 from tests.engine.machine import PART, data, machine, transfers, until

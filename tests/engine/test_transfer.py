@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sealift.engine import Job, Transfer
+from sealift.engine import Job
 from sealift.errors import InvalidConfig, ObjectChanged, TransportError
+from sealift.transfer import Transfer
 from sealift.types import Event, ObjectInfo
 from tests.engine.backends import Faults, Gate, Streaming, Watched, transient
 from tests.engine.machine import PART, data, machine, settle, transfers, until

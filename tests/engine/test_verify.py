@@ -184,7 +184,7 @@ async def test_a_bit_that_flips_on_the_way(key: str, verify: Verify) -> None:
 
 
 async def copied(place: Untold, verify: Verify) -> str | None:
-    from sealift.engine import Transfer
+    from sealift.transfer import Transfer
 
     async def listing() -> AsyncGenerator[Transfer]:
         async for obj in place.list("k"):

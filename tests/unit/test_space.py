@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from sealift.engine import Transfer
 from sealift.errors import LocalIOError
 from sealift.space import within_space
+from sealift.transfer import Transfer
 from sealift.types import ObjectInfo
 
 pytestmark = pytest.mark.anyio
