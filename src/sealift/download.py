@@ -53,7 +53,10 @@ async def download(resources: Resources, source: Backend, location: Location, de
         await _only_told(resources, source, one(Transfer(found, name)), options)
         return path
     state = os.path.join(directory, paths.STATE_DIRECTORY)
-    async with journal_of(resources, state, location, directory, name, options.verify, many=False) as (journal, _):
+    async with journal_of(resources, state, source.address, location, directory, name, options.verify, many=False) as (
+        journal,
+        _,
+    ):
         target = LocalBackend(directory, resources.disk, journal=journal, durability=options.durability)
         await _bring(resources, source, target, journal, one(Transfer(found, name)), options)
     return path
@@ -99,7 +102,7 @@ async def _directory(
     anchor = await _anchor(resources, final, options)
     # What does not exist yet appears as a whole, since users test with os.path.exists.
     async with (
-        journal_of(resources, state, location, final, options.verify, many=True) as (journal, ours),
+        journal_of(resources, state, source.address, location, final, options.verify, many=True) as (journal, ours),
         _tree(resources, final if there else journal.tree, ours=there or ours) as root,
     ):
         target = LocalBackend(
@@ -132,7 +135,10 @@ async def _unpacked(
     final, _, state = await _places(resources, dest, "an archive holds many files")
     anchor = await _anchor(resources, final, options)
     async with (
-        journal_of(resources, state, location, final, options.verify, "unpack", many=True) as (journal, ours),
+        journal_of(resources, state, source.address, location, final, options.verify, "unpack", many=True) as (
+            journal,
+            ours,
+        ),
         _tree(resources, journal.tree, ours=ours) as work,
     ):
         target = LocalBackend(work, resources.disk, state=state, journal=journal)
