@@ -55,6 +55,34 @@ async def test_a_trickle(call: str) -> None:
             await receive(wire, call, get(server), body)
 
 
+@pytest.mark.parametrize("call", ["fetch", "stream", "send"])
+async def test_a_head_that_trickles(call: str) -> None:
+    """Nothing else would end it for weeks."""
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(b"HTTP/1.1 200 OK\r\nX: ")
+        while True:
+            await peer.write(b"x")
+            await asyncio.sleep(0.01)
+
+    async with serve(handler) as server, wire_with(idle_timeout=0.2, min_throughput=100_000) as wire:
+        with pytest.raises(TransportError, match="stalled: less than 100000 bytes/s"):
+            await receive(wire, call, get(server), memoryview(bytearray(10)))
+
+
+async def test_a_server_may_say_now_and_then_that_it_is_still_at_work() -> None:
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        for _ in range(30):
+            await peer.write(b"HTTP/1.1 102 Processing\r\n\r\n")
+            await asyncio.sleep(0.02)
+        await peer.reply(b"ok")
+
+    async with serve(handler) as server, wire_with(idle_timeout=0.3, min_throughput=1_000_000) as wire:
+        assert (await wire.send(get(server))).body == b"ok"
+
+
 async def test_slow_is_not_stalled() -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()

@@ -25,7 +25,7 @@ class Reply:
         framing: Knows what the reply's bytes mean, and whether the connection may be used again.
         untouched: No byte has come yet.
         wanting: Whether somebody waits for the next byte, so that its absence would be a stall.
-        moving: Whether a body is being received, so that its throughput counts.
+        moving: Whether a head or a body is being received, so that its throughput counts.
         refused: The server has answered with a failure; there is no point in sending it the rest of a body.
         doubtful: The connection must not be used again, whatever the framing says.
     """
@@ -107,9 +107,11 @@ class Reply:
             if self._head_size > LARGEST_HEAD + len(self._scratch):
                 raise self.broken("sent a head without an end")
             if event is h11.NEED_DATA:
+                self.moving = bool(self.framing.trailing_data[0])  # a head that has begun comes on
                 return False
             if type(event) is not h11.InformationalResponse:
                 raise self.broken("sent no reply")
+        self.moving = False
         headers = list(event.headers)
         self.response = Response(event.status_code, headers)
         self.refused = event.status_code >= 300
