@@ -98,7 +98,7 @@ class Job:
                 with anyio.move_on_after(_ABORT_DEADLINE, shield=True):
                     for upload in list(self._open.values()):
                         with suppress(StorageError):  # the failure that led here is the one to tell
-                            await upload.suspend()
+                            await self._resources.retry(upload.suspend)
 
     async def _feed(self, transfers: AsyncGenerator[Transfer], group: TaskGroup) -> None:
         async with aclosing(transfers):

@@ -164,6 +164,15 @@ async def test_an_abort_that_fails_hides_nothing_and_stops_no_other() -> None:
     assert destination.contents() == {}
 
 
+async def test_an_abort_is_tried_again() -> None:
+    source, destination = Watched({"k": LARGE}), Watched()
+    destination.before = Faults(write=[AccessDenied("revoked")], abort=[transient(), transient()])
+    async with machine() as resources:
+        with pytest.raises(AccessDenied, match="revoked"):
+            await Job(source, destination, resources).run(transfers(source))
+    assert [upload.state for upload in destination.uploads] == ["aborted"]
+
+
 async def _open_when(gate: Gate, condition: Callable[[], bool]) -> None:
     await until(condition)
     gate.open()
