@@ -16,15 +16,16 @@ import anyio
 import pytest
 
 from sealift import AsyncStorage, Event, Limits, LocalIOError, ObjectChanged, StorageError
-from sealift.types import MiB
+from sealift.types import KiB, MiB
 from tests.api.helpers import all_in, files_in
 from tests.api.servers import Asked, FakeS3, Reply, failure, pattern
 
 pytestmark = pytest.mark.anyio
 
-PART = MiB
+PART = 256 * KiB
 LARGE, OTHER = pattern(10 * PART), bytes(reversed(pattern(10 * PART)))
-LIMITS = Limits(part_size=PART, per_host=4, attempts=1)
+HUGE = pattern(40 * MiB)  # five parts of the usual size
+LIMITS = Limits(part_size=PART, attempts=1)
 
 
 def fetched(server: FakeS3, since: int = 0) -> list[tuple[str, int]]:
@@ -92,7 +93,7 @@ async def test_a_killed_process_is_gone_on_with(tmp_path: Path) -> None:
                 print(flush=True)
         Storage.download("s3://b/m", sys.argv[2], config, on_event=told)
     """
-    with FakeS3({"b": {"m": LARGE * 4}}, stall={"m": 24 * PART}) as server:
+    with FakeS3({"b": {"m": HUGE}}, stall={"m": 24 * MiB}) as server:
         child = subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(script), server.endpoint, tmp_path / "m"], stdout=subprocess.PIPE
         )
@@ -105,8 +106,8 @@ async def test_a_killed_process_is_gone_on_with(tmp_path: Path) -> None:
             await asyncio.sleep(0.005)
         assert not (tmp_path / "m").exists()
         missing, _ = await again(server, "s3://b/m", tmp_path / "m", limits=Limits())
-    assert sorted(missing) == [("m", 24 * PART), ("m", 32 * PART)]
-    assert files_in(tmp_path) == {"m": LARGE * 4}
+    assert sorted(missing) == [("m", 24 * MiB), ("m", 32 * MiB)]
+    assert files_in(tmp_path) == {"m": HUGE}
     assert all_in(tmp_path) == {"m"}
 
 
