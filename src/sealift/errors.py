@@ -195,7 +195,7 @@ class TransportError(StorageError):
 
 
 class DeadlineExceeded(StorageError, TimeoutError):
-    """The call took longer than its `timeout`; it was cancelled, and has left nothing behind."""
+    """The call took longer than its `timeout`; it was cancelled, and what it had not finished has no final name."""
 
 
 class ServiceError(StorageError):

@@ -137,6 +137,12 @@ def kept_connections(done: SimpleNamespace) -> None:
     assert done.blobs == [done.objects["iris/model.joblib"], done.objects["a.onnx"]]
 
 
+@example("Storage.download(uri, dest, verify=")
+def careful(done: SimpleNamespace) -> None:
+    assert done.told == [done.dest] * 3
+    assert Path(done.dest).read_bytes() == done.objects["iris/model.joblib"]
+
+
 @example('config = S3Config("AKIA…"')
 def signing_in(done: SimpleNamespace) -> None:
     assert isinstance(done.config, S3Config)
@@ -155,6 +161,9 @@ SUPPLIED: dict[str, Callable[[S3Service, S3Service], dict[str, Any]]] = {
     COPIES: lambda aws, minio: {"aws": config_of(aws), "minio": config_of(minio)},
     "config = json.loads": lambda *services: {
         "array": bytearray(1000), "digest": hashlib.sha256(), "storage": AsyncStorage(),
+    },
+    "Storage.download(uri, dest, verify=": lambda *services: {
+        "uri": "s3://ml-models/iris/model.joblib", "dest": os.path.abspath("careful/model.joblib"),
     },
     "async with AsyncStorage(Limits": lambda *services: {
         "uris": ["s3://ml-models/iris/model.joblib", "s3://ml-models/a.onnx"]
