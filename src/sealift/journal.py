@@ -1,8 +1,8 @@
 """Which bytes of which objects have landed, so that a download which was killed goes on where it was.
 
 One file per download, in the dot directory, beside the partial files that it tells of. A line is written after the
-bytes it tells of, and is only a claim: whoever goes on reads the bytes back and compares their CRC. So a torn line, a
-lost page or a file that somebody has changed costs a second fetch and nothing else.
+bytes it tells of (those of small files a few at once), and is only a claim: whoever goes on reads the bytes back and
+compares their CRC. So a torn line, a lost page or a file that somebody has changed costs a second fetch and nothing else.
 
     <object> <start> <length> <CRC32C>      all in hex; a length of 0 takes back what was said of the object before
 
@@ -21,10 +21,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from .types import KiB
+
 __all__ = ["Claim", "Journal", "fingerprint"]
 
 _LINE = re.compile(r"([0-9a-f]{16}) ([0-9a-f]{1,16}) ([0-9a-f]{1,16}) ([0-9a-f]{8})")
 _OWN = re.compile(r"[0-9a-f]{16}(\.journal|\.tree(-[0-9a-f]{16})?|(-[0-9a-f]{16}){2}\.part|-\d+\.part)")
+# Bytes of small files that no line may tell of yet: a write for each costs as much as all else that is done for it.
+_UNTOLD = 256 * KiB
 # Seconds after which what nobody goes on with is removed; as long as a bucket's lifecycle usually gives an upload.
 _KEPT = 7 * 24 * 3600.0
 
@@ -79,6 +83,9 @@ class Journal:
         self._claims: dict[str, dict[int, Claim]] = {}
         self._objects: dict[str, str] = {}
         self._partials: dict[str, set[str]] = {}
+        self._writing = threading.Lock()
+        self._lines: list[str] = []
+        self._untold = 0
 
     def begin(self) -> bool:
         """Read what an earlier process has noted; may be called again.
@@ -170,9 +177,17 @@ class Journal:
             self._write(obj, Claim(0, 0, "00000000"))
 
     def _write(self, obj: str, claim: Claim) -> None:
-        # One write, so that two processes whose locks lie do not mix their lines.
-        os.write(self._descriptor, f"{obj} {claim.start:x} {claim.length:x} {claim.crc32c}\n".encode())
+        with self._writing:
+            self._lines.append(f"{obj} {claim.start:x} {claim.length:x} {claim.crc32c}\n")
+            self._untold += claim.length or _UNTOLD
+            if self._untold >= _UNTOLD:
+                self._flush()
         self._note(obj, claim)
+
+    def _flush(self) -> None:
+        # One write, so that two processes whose locks lie do not mix their lines.
+        os.write(self._descriptor, "".join(self._lines).encode())
+        self._lines, self._untold = [], 0
 
     def close(self, *, keep: bool) -> None:
         """End it.
@@ -182,7 +197,9 @@ class Journal:
         """
         if self._descriptor < 0:
             return
-        if not (keep and self._claims):
+        if keep and self._claims:
+            self._flush()
+        else:
             shutil.rmtree(self.tree, ignore_errors=True)
             with suppress(FileNotFoundError):  # another process has removed the directory, where locks lie
                 for entry in os.listdir(self._directory):

@@ -26,6 +26,7 @@ def killed(directory: Path, *claims: Claim) -> Path:
     one = journal(directory)
     for claim in claims:
         one.add("model.bin", claim)
+    one._flush()
     os.close(one._descriptor)
     return directory / f"{NAME}.journal"
 
@@ -73,10 +74,25 @@ def test_a_damaged_journal_claims_nothing_new(tmp_path_factory: pytest.TempPathF
     again = journal(directory)
     assert {again.claim("model.bin", start) for start in (0, 8)} <= {None, FIRST, SECOND}
     again.add("model.bin", FIRST)  # on a line of its own, whatever was before
+    again._flush()
     os.close(again._descriptor)
     third = journal(directory)
     assert third.claim("model.bin", 0) == FIRST
     third.close(keep=False)
+
+
+def test_lines_of_small_files_are_written_together(tmp_path: Path) -> None:
+    one = journal(tmp_path)
+    for start in range(31):
+        one.add("model.bin", Claim(start * 8192, 8192, "0000abcd"))
+    assert (tmp_path / f"{NAME}.journal").read_bytes() == b""
+    one.add("model.bin", Claim(31 * 8192, 8192, "0000abcd"))
+    assert (tmp_path / f"{NAME}.journal").read_bytes().count(b"\n") == 32
+    one.add("model.bin", Claim(1 << 20, 1 << 20, "0000abcd"))
+    assert (tmp_path / f"{NAME}.journal").read_bytes().count(b"\n") == 33
+    one.add("model.bin", FIRST)
+    one.close(keep=True)
+    assert (tmp_path / f"{NAME}.journal").read_bytes().count(b"\n") == 34
 
 
 def test_a_second_one_is_not_ours(tmp_path: Path) -> None:

@@ -119,6 +119,7 @@ class Inside:
     def __init__(self, root: str) -> None:
         self._root = root
         self._keys: dict[int, str] = {}
+        self._growing: dict[str, int] = {}  # the descriptors of files that are in their place already
         self._lock = threading.Lock()  # nobody publishes between a look at a name and its rename
         # The directory of the last file, which the next one's mostly is too: its path, and a descriptor.
         self._last = ("", -1)
@@ -133,7 +134,7 @@ class Inside:
                 self._check(name, there, key)
                 os.unlink(name, dir_fd=there)  # what a killed process has left
                 descriptor = os.open(name, _NEW_FILE, 0o666, dir_fd=there)
-            self._keys[_identity(os.fstat(descriptor))] = key
+            self._growing[key] = descriptor
             return descriptor
 
         return self._at(key, create)
@@ -156,6 +157,13 @@ class Inside:
             self._keys[_identity(status)] = key
 
         self._at(key, rename)
+
+    def ended(self, key: str, status: os.stat_result | None) -> None:
+        """A file that was created in its place is whole, or is to be removed (no status); to be said before it is closed."""
+        with self._lock:
+            self._growing.pop(key, None)
+            if status is not None:
+                self._keys[_identity(status)] = key
 
     def close(self) -> None:
         """Close what was kept open."""
@@ -189,7 +197,10 @@ class Inside:
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
         except FileNotFoundError:
             return
-        other = self._keys.get(_identity(status), key)
+        identity = _identity(status)
+        # Asked for only here: a system call for each file costs more than all else that is done for it.
+        growing = (each for each, file in self._growing.items() if _identity(os.fstat(file)) == identity)
+        other = self._keys.get(identity) or next(growing, key)
         if other != key:
             raise UnsafeKey(
                 f"the keys {other!r} and {key!r} land on the same file: in {self._root} their names are one"

@@ -109,8 +109,10 @@ class LocalUpload(Upload):
                 sync_file(self._descriptor, self._path)
             if self._temporary != self._path:
                 self._rename(self._temporary)
-            self._temporary = None
             status = os.fstat(self._descriptor)
+            if self._temporary == self._path:
+                self._place.inside.ended(self._key, status)
+            self._temporary = None
             self.close()
         if durable and not staged:
             self._place.settle(self._path)
@@ -134,6 +136,7 @@ class LocalUpload(Upload):
             self._descriptor = -1
 
     def remove(self) -> None:
+        self._place.inside.ended(self._key, None)
         self.close()
         if self._temporary is not None:
             with suppress(FileNotFoundError):
