@@ -2,7 +2,7 @@
 
 One file per download, in the dot directory, beside the partial files that it tells of. A line is written after the
 bytes it tells of (those of small files a few at once), and is only a claim: whoever goes on reads the bytes back and
-compares their CRC. So a torn line, a lost page or a file that somebody has changed costs a second fetch and nothing else.
+compares their CRC. So a torn line, a lost page or a file that somebody has changed costs a second fetch, no more.
 
     <object> <start> <length> <CRC32C>      all in hex; a length of 0 takes back what was said of the object before
 

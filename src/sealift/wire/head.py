@@ -1,4 +1,11 @@
-"""Requests' heads, written by h11; a request that could smuggle another one is refused here."""
+"""Requests' heads; a request that could smuggle another one is refused here.
+
+A head is written in one go and looked at as a whole: h11 would look at each header by itself, which took a fifth of the
+time that a small object took. What h11 needs to know to frame the body and the reply, it is told.
+"""
+
+import re
+from functools import lru_cache
 
 import h11
 
@@ -9,6 +16,11 @@ from .message import Request
 __all__ = ["LARGEST_HEAD", "encode"]
 
 LARGEST_HEAD = 64 * KiB
+
+# https://www.rfc-editor.org/rfc/rfc9110#section-5.5 and #section-5.6.2, without what is not ASCII.
+_NAME = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_VALUE = r"(?:[!-~](?:[ -~\t]*[!-~])?)?"
+_HEAD = re.compile(rf"{_NAME} /[!-~]* HTTP/1\.1\r\n(?:{_NAME}: {_VALUE}\r\n)+\r\n")
 
 
 def encode(request: Request, length: int | None = None) -> tuple[h11.Connection, bytes]:
@@ -30,16 +42,25 @@ def encode(request: Request, length: int | None = None) -> tuple[h11.Connection,
         raise InvalidConfig("the headers of a request contradict the length of its body")
     if "content-length" not in given and (length is not None or request.method in {"POST", "PUT"}):
         headers.append(("Content-Length", str(length or 0)))
-    framing = h11.Connection(h11.CLIENT, max_incomplete_event_size=LARGEST_HEAD)
-    try:
-        head = framing.send(h11.Request(method=request.method, target=request.target, headers=headers))
-        if not length:
-            framing.send(h11.EndOfMessage())
-    except (h11.LocalProtocolError, UnicodeError):
-        head = None  # what h11 says repeats the value, which may be secret
-    if head is None or not request.target.startswith("/"):
+    fields = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    head = f"{request.method} {request.target} HTTP/1.1\r\n{fields}\r\n"
+    # As many lines as there should be, so that no value is two of them; and none of those twice that bound a message.
+    lines, names = len(headers) + 2, [name.lower() for name, _ in headers]
+    whole = head.count("\r") == head.count("\n") == lines and _HEAD.fullmatch(head)
+    if not whole or names.count("host") != 1 or names.count("content-length") > 1:
         raise InvalidConfig(
             f"a request to {request.origin.address} has a method, target or header that HTTP cannot carry",
             hint="percent-encode the target; header values must be ASCII without line breaks",
         )
-    return framing, head
+    framing = h11.Connection(h11.CLIENT, max_incomplete_event_size=LARGEST_HEAD)
+    framing.send(_outline(request.method, length or 0, given.get("connection", "")))
+    if not length:
+        framing.send(h11.EndOfMessage())
+    return framing, head.encode("ascii")
+
+
+@lru_cache(maxsize=256)
+def _outline(method: str, length: int, connection: str) -> h11.Request:
+    """What of a request decides where its body and its reply end."""
+    headers = [("Host", "host"), ("Content-Length", str(length)), ("Connection", connection)]
+    return h11.Request(method=method, target="/", headers=[header for header in headers if header[1]])

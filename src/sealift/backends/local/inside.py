@@ -159,7 +159,7 @@ class Inside:
         self._at(key, rename)
 
     def ended(self, key: str, status: os.stat_result | None) -> None:
-        """A file that was created in its place is whole, or is to be removed (no status); to be said before it is closed."""
+        """What was created in its place is whole, or is to be removed (no status); to be said before it is closed."""
         with self._lock:
             self._growing.pop(key, None)
             if status is not None:
