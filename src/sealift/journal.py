@@ -4,7 +4,7 @@ One file per download, in the dot directory, beside the partial files that it te
 bytes it tells of (those of small files a few at once), and is only a claim: whoever goes on reads the bytes back and
 compares their CRC. So a torn line, a lost page or a file that somebody has changed costs a second fetch, no more.
 
-    <object> <start> <length> <CRC32C>      all in hex; a length of 0 takes back what was said of the object before
+    <object> <start> <length> <CRC>      all in hex; a length of 0 takes back what was said of the object before
 
 Everything but `fingerprint` is blocking. A lock keeps two processes from sharing a journal; where locks lie (some
 network file systems) both write the same bytes to the same places.
@@ -51,12 +51,12 @@ class Claim:
     Attributes:
         start: Of the first, within the object.
         length: How many.
-        crc32c: Their checksum, in hex.
+        crc: Their checksum, in hex.
     """
 
     start: int
     length: int
-    crc32c: str
+    crc: str
 
 
 class Journal:
@@ -178,7 +178,7 @@ class Journal:
 
     def _write(self, obj: str, claim: Claim) -> None:
         with self._writing:
-            self._lines.append(f"{obj} {claim.start:x} {claim.length:x} {claim.crc32c}\n")
+            self._lines.append(f"{obj} {claim.start:x} {claim.length:x} {claim.crc}\n")
             self._untold += claim.length or _UNTOLD
             if self._untold >= _UNTOLD:
                 self._flush()

@@ -7,14 +7,13 @@ from typing import TypeVar
 
 import anyio
 
-from ... import checksum
 from ...backend import Reader
 from ...disk import Disk
 from ...errors import ModelMissingError, ObjectChanged
 from ...journal import Claim, Journal
 from ...types import Capabilities, Durability, Head, MiB, ObjectInfo
 from ...uri import Location
-from .files import as_storage_error, check_version, info, read_into, remove_all, scan, stat_file
+from .files import as_storage_error, check_version, crc, info, read_into, remove_all, scan, stat_file
 from .place import Place
 from .upload import LocalUpload
 
@@ -137,7 +136,7 @@ class LocalBackend:
             except FileNotFoundError:
                 return False
             try:
-                return read_into(descriptor, claim.start, into) and checksum.digest("crc32c", into) == claim.crc32c
+                return read_into(descriptor, claim.start, into) and crc(into) == claim.crc
             finally:
                 os.close(descriptor)
 

@@ -4,18 +4,21 @@ import errno
 import os
 import shutil
 import stat as modes
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
+from ... import checksum
 from ...errors import AccessDenied, LocalIOError, ModelMissingError, ObjectChanged, StorageError
 from ...paths import STATE_DIRECTORY
-from ...types import MiB, ObjectInfo
+from ...types import KiB, MiB, ObjectInfo
 
 __all__ = [
     "as_storage_error",
     "check_version",
     "copy_range",
+    "crc",
     "existing",
     "info",
     "make_directories",
@@ -28,6 +31,11 @@ __all__ = [
     "sync_file",
     "sync_tree",
 ]
+
+
+_LITTLE = 64 * KiB
+# Up to so many bytes zlib keeps the interpreter's lock; to get it back costs more than to compute this.
+_KEEPING = 5 * KiB
 
 
 def make_directories(path: str) -> None:
@@ -123,6 +131,16 @@ def read_into(descriptor: int, start: int, into: memoryview) -> bool:
             return False
         done += count
     return True
+
+
+def crc(data: memoryview) -> str:
+    """The checksum that a journal's claims are compared by: CRC32C; of little CRC32, which is faster there."""
+    if len(data) > _LITTLE:
+        return checksum.digest("crc32c", data)
+    value = 0
+    for start in range(0, len(data), _KEEPING):
+        value = zlib.crc32(data[start : start + _KEEPING], value)
+    return f"{value:08x}"
 
 
 def remove_all(paths: Iterable[str], top: str) -> None:

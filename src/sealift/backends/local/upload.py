@@ -7,12 +7,11 @@ from typing import Protocol, TypeVar
 
 import anyio
 
-from ... import checksum
 from ...backend import Upload
 from ...errors import LocalIOError, ObjectChanged
 from ...journal import Claim
 from ...types import KiB, MiB, ObjectInfo, Part, Receipt
-from .files import check_version, copy_range, info, read_into, sync_file
+from .files import check_version, copy_range, crc, info, read_into, sync_file
 from .place import Place
 
 __all__ = ["LocalUpload", "Run"]
@@ -74,15 +73,14 @@ class LocalUpload(Upload):
     def note(self, start: int, data: memoryview) -> None:
         """Say in the journal that these bytes have landed."""
         if self._place.journal is not None and data:
-            crc = checksum.digest("crc32c", data)
-            self._place.journal.add(self._key, Claim(start, len(data), crc))
+            self._place.journal.add(self._key, Claim(start, len(data), crc(data)))
 
     def read_back(self, part: Part, into: memoryview) -> bool:
         journal = self._place.journal
         claim = None if journal is None else journal.claim(self._key, part.start)
         if claim is None or claim.length != part.size or not read_into(self._descriptor, part.start, into):
             return False
-        return checksum.digest("crc32c", into) == claim.crc32c
+        return crc(into) == claim.crc
 
     def copy_from(self, source: str, obj: ObjectInfo, start: int) -> int:
         """Copy the next step of a file, inside the kernel where it can; returns how many bytes."""

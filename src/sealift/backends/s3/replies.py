@@ -111,11 +111,10 @@ def whole(reply: Response) -> dict[str, str]:
     That is the MD5 of an object that was stored in one request, unless it is encrypted by a key of somebody's:
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
     """
-    tag = reply.header("etag") or ""
-    by_key = reply.header("x-amz-server-side-encryption") not in {None, "AES256"} or any(
-        name.startswith(b"x-amz-server-side-encryption-") for name, _ in reply.headers
-    )
-    return checksums(reply) or ({"md5": tag.strip('"')} if _MD5.fullmatch(tag) and not by_key else {})
+    if (told := checksums(reply)) or not _MD5.fullmatch(tag := reply.header("etag") or ""):
+        return told
+    encrypted = {header for header in reply.headers if header[0].startswith(b"x-amz-server-side-encryption")}
+    return {"md5": tag.strip('"')} if encrypted <= {(b"x-amz-server-side-encryption", b"AES256")} else {}
 
 
 def composite(reply: Response) -> bool:
