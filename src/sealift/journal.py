@@ -80,7 +80,8 @@ class Journal:
         self._beginning = threading.Lock()
         self._begun = False
         self._descriptor = -1
-        self._claims: dict[str, dict[int, Claim]] = {}
+        self._claims: dict[str, dict[int, Claim]] = {}  # of earlier processes
+        self._noted: set[str] = set()  # objects of which this one has said something
         self._objects: dict[str, str] = {}
         self._partials: dict[str, set[str]] = {}
         self._writing = threading.Lock()
@@ -169,11 +170,15 @@ class Journal:
     def add(self, key: str, claim: Claim) -> None:
         """Note that bytes have landed; after they have been written."""
         if (obj := self._objects.get(key)) is not None and self._descriptor >= 0:
+            self._noted.add(obj)
             self._write(obj, claim)
 
     def forget(self, key: str) -> None:
         """Take back what was said of a key's file."""
-        if (obj := self._objects.get(key)) in self._claims:
+        obj = self._objects.get(key, "")
+        if obj in self._claims or obj in self._noted:
+            self._claims.pop(obj, None)
+            self._noted.discard(obj)
             self._write(obj, Claim(0, 0, "00000000"))
 
     def _write(self, obj: str, claim: Claim) -> None:
@@ -182,7 +187,6 @@ class Journal:
             self._untold += claim.length or _UNTOLD
             if self._untold >= _UNTOLD:
                 self._flush()
-        self._note(obj, claim)
 
     def _flush(self) -> None:
         # One write, so that two processes whose locks lie do not mix their lines.
@@ -197,7 +201,7 @@ class Journal:
         """
         if self._descriptor < 0:
             return
-        if keep and self._claims:
+        if keep and (self._claims or self._noted):
             self._flush()
         else:
             shutil.rmtree(self.tree, ignore_errors=True)
