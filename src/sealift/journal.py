@@ -10,7 +10,6 @@ Everything but `fingerprint` is blocking. A lock keeps two processes from sharin
 network file systems) both write the same bytes to the same places.
 """
 
-import fcntl
 import hashlib
 import os
 import re
@@ -21,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from . import locks
 from .types import KiB
 
 __all__ = ["Claim", "Journal", "fingerprint"]
@@ -99,7 +99,8 @@ class Journal:
         """
         with self._beginning:
             if not self._begun:
-                self._descriptor = _locked(self._path)
+                with suppress(BlockingIOError):
+                    self._descriptor = locks.acquire(self._path, required=False)
                 self._begun = True
                 if self._descriptor >= 0:
                     self._read()
@@ -111,18 +112,16 @@ class Journal:
         with open(self._descriptor, encoding="ascii", errors="replace", newline="\n", closefd=False) as lines:
             for line in lines:
                 if found := _LINE.fullmatch(line.removesuffix("\n")):
-                    self._note(found[1], Claim(int(found[2], 16), int(found[3], 16), found[4]))
+                    claim = Claim(int(found[2], 16), int(found[3], 16), found[4])
+                    if claim.length:
+                        self._claims.setdefault(found[1], {})[claim.start] = claim
+                    else:
+                        self._claims.pop(found[1], None)
         if not line.endswith("\n"):  # torn: what comes next shall not be
             os.write(self._descriptor, b"\n")
         for entry in os.listdir(self._directory):
             if entry.startswith(f"{self._name}-"):
                 self._partials.setdefault(entry.split("-")[1], set()).add(entry)
-
-    def _note(self, obj: str, claim: Claim) -> None:
-        if claim.length:
-            self._claims.setdefault(obj, {})[claim.start] = claim
-        else:
-            self._claims.pop(obj, None)
 
     def expect(self, key: str, obj: str) -> None:
         """Say which object a key's file is to hold; without it nothing is noted of it.
@@ -210,31 +209,8 @@ class Journal:
                     if entry.startswith(f"{self._name}-"):
                         os.unlink(os.path.join(self._directory, entry))
                 os.unlink(self._path)  # before the lock goes: who gets that then must see that it is gone
-        os.close(self._descriptor)
+        locks.release(self._descriptor)
         self._descriptor = -1
-
-
-def _locked(path: str) -> int:
-    """The descriptor of a journal that is now ours; -1: it is another process's."""
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return -1
-        except OSError:  # a file system without locks is like one where they lie
-            pass
-        if _is(path, descriptor):
-            return descriptor
-        os.close(descriptor)  # its last owner removed it a moment ago
-
-
-def _is(path: str, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
 
 
 def _sweep(directory: str) -> None:

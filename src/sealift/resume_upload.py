@@ -22,7 +22,7 @@ from .disk import Disk
 from .errors import StorageError
 from .resources import Resources
 from .types import ObjectInfo, Part, Receipt
-from .unfinished import Begun, Claim
+from .unfinished import Begun, Record
 
 __all__ = ["open_upload"]
 
@@ -66,8 +66,8 @@ async def open_upload(
     return _Recorded(upload, claim, resources.disk)
 
 
-async def _claimed(directory: str, now: Begun, disk: Disk) -> Claim | None:
-    claims: list[Claim | None] = []
+async def _claimed(directory: str, now: Begun, disk: Disk) -> Record | None:
+    claims: list[Record | None] = []
     try:
         await disk.run(lambda: claims.append(unfinished.claim(directory, now.source, now.destination, now.address)))
     except OSError as error:
@@ -82,7 +82,7 @@ async def _claimed(directory: str, now: Begun, disk: Disk) -> Claim | None:
     return claims[0]
 
 
-async def _release(claim: Claim, disk: Disk) -> None:
+async def _release(claim: Record, disk: Disk) -> None:
     with anyio.CancelScope(shield=True):
         await disk.run(claim.release, short=True)
 
@@ -105,7 +105,7 @@ async def _reopened(destination: Backend, key: str, before: Begun | None, now: B
     return None
 
 
-async def _record(claim: Claim, begun: Begun, disk: Disk) -> None:
+async def _record(claim: Record, begun: Begun, disk: Disk) -> None:
     try:
         await disk.run(lambda: claim.write(begun), short=True)
     except OSError as error:
@@ -115,7 +115,7 @@ async def _record(claim: Claim, begun: Begun, disk: Disk) -> None:
 class _Recorded(Upload):
     """An upload whose record goes when it ends."""
 
-    def __init__(self, upload: Upload, claim: Claim, disk: Disk) -> None:
+    def __init__(self, upload: Upload, claim: Record, disk: Disk) -> None:
         self.token = upload.token
         self._upload = upload
         self._claim = claim

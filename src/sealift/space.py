@@ -1,11 +1,11 @@
 """Whether a disk has room for what a listing has told of so far."""
 
 import os
-import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing, suppress
 
+from .backends.local import existing, free_space, taken_space
 from .errors import LocalIOError
 from .transfer import Transfer
 
@@ -13,7 +13,6 @@ __all__ = ["within_space"]
 
 # Of so many objects the sizes are added up before the first is moved: less than a page of any service's listing.
 _AHEAD = 256
-_BLOCK = 512  # what `st_blocks` counts, whatever the file system's own blocks are
 
 
 async def within_space(
@@ -32,7 +31,7 @@ async def within_space(
     Raises:
         LocalIOError: There is not enough.
     """
-    needed, room = 0, await run(lambda: _free(directory) + _held(state))
+    needed, room = 0, await run(lambda: free_space(existing(directory)) + _held(state))
     ahead: deque[Transfer] = deque()
     ahead_of_all = True
     unseen: list[str] = []  # what may replace a file, whose size matters only when the room gets scarce
@@ -56,20 +55,13 @@ async def within_space(
             yield ahead.popleft()
 
 
-def _free(directory: str) -> int:
-    while not os.path.lexists(directory):
-        directory = os.path.dirname(directory)
-    room = os.statvfs(directory)
-    return room.f_bavail * room.f_frsize if room.f_blocks else sys.maxsize  # some file systems do not tell
-
-
 def _held(state: str) -> int:
     """Bytes that files in the dot directory take; some have a size already, and most of their blocks not yet."""
     held = 0
     for directory, _, names in os.walk(state):
         for name in names:
             with suppress(OSError):  # somebody else's, and gone
-                held += os.lstat(os.path.join(directory, name)).st_blocks * _BLOCK
+                held += taken_space(os.lstat(os.path.join(directory, name)))
     return held
 
 
@@ -79,5 +71,5 @@ def _replaced(directory: str, keys: Iterable[str]) -> int:
     for key in keys:
         with suppress(OSError):  # there is none
             status = os.lstat(os.path.join(directory, key))
-            freed += max(status.st_size, status.st_blocks * _BLOCK) if status.st_nlink == 1 else 0
+            freed += max(status.st_size, taken_space(status)) if status.st_nlink == 1 else 0
     return freed

@@ -6,7 +6,6 @@ thread. Where a file system only pretends to lock, two runs may share an upload:
 there, so it is still the right object that appears, or the error of the one that came second.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -16,7 +15,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["Begun", "Claim", "claim"]
+from . import locks
+
+__all__ = ["Begun", "Record", "claim"]
 
 # Seconds after which nobody comes back. Services are commonly told to drop what is older by themselves:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpu-abort-incomplete-mpu-lifecycle-config.html
@@ -47,8 +48,8 @@ class Begun:
     token: str = ""
 
 
-class Claim:
-    """The right to one upload's record, until `remove` or `release`.
+class Record:
+    """What is noted of one upload, and the right to change it until `remove` or `release`.
 
     Attributes:
         begun: What an earlier run has left; None: nothing.
@@ -68,7 +69,7 @@ class Claim:
         temporary = f"{self._path}.{secrets.token_hex(4)}"
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # before anybody can find it
+            locks.take(descriptor)  # before anybody can find it
             os.write(descriptor, json.dumps(asdict(begun)).encode())
             os.replace(temporary, self._path)
         except BaseException:
@@ -76,7 +77,7 @@ class Claim:
             with suppress(OSError):
                 os.unlink(temporary)
             raise
-        _unlock(self._descriptor)
+        locks.release(self._descriptor)
         self._descriptor, self.begun = descriptor, begun
 
     def remove(self) -> None:
@@ -95,10 +96,10 @@ class Claim:
 
     def _unlock(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
-        _unlock(descriptor)
+        locks.release(descriptor)
 
 
-def claim(directory: str, source: str, destination: str, address: str) -> Claim | None:
+def claim(directory: str, source: str, destination: str, address: str) -> Record | None:
     """Look for the record of an upload.
 
     Args:
@@ -116,20 +117,16 @@ def claim(directory: str, source: str, destination: str, address: str) -> Claim 
     _prepare(directory)
     name = hashlib.sha256(json.dumps([source, destination, address]).encode()).hexdigest()[:32]
     path = os.path.join(directory, f"{name}.json")
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(descriptor, path):
-                _drop_old(directory)
-                return Claim(path, descriptor)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)  # it was replaced or removed in between
+    try:
+        descriptor = locks.acquire(path)
+    except BlockingIOError:
+        return None
+    try:
+        _drop_old(directory)
+        return Record(path, descriptor)
+    except BaseException:
+        locks.release(descriptor)
+        raise
 
 
 def _prepare(directory: str) -> None:
@@ -149,24 +146,11 @@ def _drop_old(directory: str) -> None:
         with suppress(OSError):
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if _is_at(descriptor, path):
+                locks.take(descriptor)
+                if locks.is_at(descriptor, path):
                     os.unlink(path)
             finally:
                 os.close(descriptor)
-
-
-def _is_at(descriptor: int, path: str) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
-    except FileNotFoundError:
-        return False
-
-
-def _unlock(descriptor: int) -> None:
-    with suppress(OSError):
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing it would not, while a forked child has it too
-    os.close(descriptor)
 
 
 def _parsed(text: bytes) -> Begun | None:

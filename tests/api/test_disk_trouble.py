@@ -166,6 +166,20 @@ def test_objects_that_replace_others(server: FakeS3, here: Path, small_disk: Sma
     assert told == [["1"]]
 
 
+def test_a_disk_without_a_size(server: FakeS3, here: Path, namespaces: bool) -> None:
+    """Some file systems have none to tell, as a tmpfs without a limit; all is tried there."""
+    prelude = "" if namespaces else "os.statvfs = lambda place: os.statvfs_result((4096, 4096) + (0,) * 8)"
+    program = f"""
+        {prelude}
+        assert os.statvfs(HERE / "disk").f_blocks == 0
+        Storage.download("s3://b/large", HERE / "disk" / "large", config)
+        Storage.download("s3://b/p", HERE / "disk", config)
+        say(str(len(everything())))
+    """
+    told = run(program, here, server, _MOUNTED if namespaces else [], disk="size=0")
+    assert told == [["12"]]  # the directory and its files
+
+
 def test_the_temporary_directory(server: FakeS3, here: Path, small_disk: SmallDisk) -> None:
     program = (
         REPORT

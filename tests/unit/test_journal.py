@@ -1,5 +1,6 @@
 """What a journal says of a download that did not come to its end."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -138,3 +139,28 @@ def test_leftovers_of_a_week_ago_go(tmp_path: Path) -> None:
     one = journal(tmp_path)
     assert set(os.listdir(tmp_path)) == {"notes.txt", f"{NAME}-7.part", f"{NAME}.journal"}
     one.close(keep=False)
+
+
+def test_a_child_that_was_forked_meanwhile_does_not_keep_it(tmp_path: Path) -> None:
+    one = journal(tmp_path)
+    one.add("model.bin", FIRST)
+    inherited = os.dup(one._descriptor)  # as a fork does: one open file, one lock
+    one.close(keep=True)
+    try:
+        again = journal(tmp_path)
+    finally:
+        os.close(inherited)
+    assert again.claim("model.bin", 0) == FIRST
+    again.close(keep=False)
+
+
+def test_a_file_system_without_locks_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lockless(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", lockless)
+    killed(tmp_path, FIRST)
+    again = journal(tmp_path)
+    assert again.claim("model.bin", 0) == FIRST
+    again.close(keep=False)
+    assert os.listdir(tmp_path) == []

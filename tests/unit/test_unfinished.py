@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sealift import config
-from sealift.unfinished import Begun, Claim, claim
+from sealift.unfinished import Begun, Record, claim
 
 BEGUN = Begun("/models/a.bin", "s3://b/a.bin", "https://s3.example.com/b", "v1", 10, 5, "token")
 
@@ -20,7 +20,7 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "state" / "sealift" / "uploads"
 
 
-def claimed(directory: Path, begun: Begun = BEGUN) -> Claim:
+def claimed(directory: Path, begun: Begun = BEGUN) -> Record:
     found = claim(str(directory), begun.source, begun.destination, begun.address)
     assert found is not None
     return found

@@ -228,8 +228,8 @@ def _require_room(directory: Path) -> None:
     disk = shutil.disk_usage(directory)
     if disk.free * RESERVE < disk.total:
         raise ServerError(
-            f"SeaweedFS writes only while a hundredth of the disk is free: {directory} has {disk.free >> 20} MiB left of "
-            f"{disk.total >> 20} MiB; make room, or name a directory of another disk (TMPDIR)"
+            f"SeaweedFS writes only while a hundredth of the disk is free: {directory} has {disk.free >> 20} MiB left "
+            f"of {disk.total >> 20} MiB; make room, or name a directory of another disk (TMPDIR)"
         )
 
 

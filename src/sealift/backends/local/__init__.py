@@ -8,18 +8,20 @@ from ...config import StorageConfig
 from ...resources import Resources
 from ...uri import Location
 from .backend import LocalBackend
-from .files import existing, sync_directories, sync_tree
+from .files import existing, free_space, sync_directories, sync_tree, taken_space
 from .inside import open_below, open_own, refuse_link
 
 __all__ = [
     "LocalBackend",
     "existing",
+    "free_space",
     "open",
     "open_below",
     "open_own",
     "refuse_link",
     "sync_directories",
     "sync_tree",
+    "taken_space",
 ]
 
 

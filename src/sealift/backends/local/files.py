@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import stat as modes
+import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ __all__ = [
     "copy_range",
     "crc",
     "existing",
+    "free_space",
     "info",
     "make_directories",
     "read_into",
@@ -30,6 +32,7 @@ __all__ = [
     "sync_directory",
     "sync_file",
     "sync_tree",
+    "taken_space",
 ]
 
 
@@ -51,6 +54,17 @@ def existing(path: str) -> str:
     while not os.path.isdir(path) and path != os.path.dirname(path):
         path = os.path.dirname(path)
     return path
+
+
+def free_space(place: str | int) -> int:
+    """Bytes that may still be written to the disk of a path or descriptor."""
+    room = os.statvfs(place)
+    return room.f_bavail * room.f_frsize if room.f_blocks else sys.maxsize  # some file systems do not tell
+
+
+def taken_space(status: os.stat_result) -> int:
+    """Bytes of the disk that a file takes."""
+    return status.st_blocks * 512  # whatever the file system's own blocks are
 
 
 def sync_file(descriptor: int, path: str) -> None:

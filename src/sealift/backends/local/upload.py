@@ -10,8 +10,9 @@ import anyio
 from ...backend import Upload
 from ...errors import LocalIOError, ObjectChanged
 from ...journal import Claim
+from ...locks import is_at
 from ...types import KiB, MiB, ObjectInfo, Part, Receipt
-from .files import check_version, copy_range, crc, info, read_into, sync_file
+from .files import check_version, copy_range, crc, free_space, info, read_into, sync_file, taken_space
 from .place import Place
 
 __all__ = ["LocalUpload", "Run"]
@@ -50,9 +51,8 @@ class LocalUpload(Upload):
         self._temporary, self._descriptor = self._place.create(self._key, temporary=temporary)
         if self._size is not None and self._size >= MiB:
             # posix_fallocate would write every block where the file system lacks it, so ask for room and set the size.
-            room = os.fstatvfs(self._descriptor)
-            free = room.f_bavail * room.f_frsize
-            needed = self._size - os.fstat(self._descriptor).st_blocks * 512
+            free = free_space(self._descriptor)
+            needed = self._size - taken_space(os.fstat(self._descriptor))
             if free < needed:
                 raise LocalIOError(
                     f"{self._path} needs {needed} bytes, but its disk has only {free} bytes free",
@@ -122,7 +122,7 @@ class LocalUpload(Upload):
                 return self._place.inside.rename(temporary, os.fstat(self._descriptor), self._key)
             except FileNotFoundError:
                 # Where locks lie, another process may have given the same partial file its name, or moved the tree.
-                if _is(self._path, self._descriptor):
+                if is_at(self._descriptor, self._path):
                     return None
                 if not os.path.lexists(temporary):
                     temporary = self._place.copy_of(self._descriptor)
@@ -170,10 +170,3 @@ class LocalUpload(Upload):
 
     async def suspend(self) -> None:
         await self._run(self.leave)
-
-
-def _is(path: str, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
