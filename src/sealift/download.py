@@ -53,10 +53,9 @@ async def download(resources: Resources, source: Backend, location: Location, de
         await _only_told(resources, source, one(Transfer(found, name)), options)
         return path
     state = os.path.join(directory, paths.STATE_DIRECTORY)
-    async with journal_of(resources, state, source.address, location, directory, name, options.verify, many=False) as (
-        journal,
-        _,
-    ):
+    async with journal_of(
+        resources, state, source.address, location, directory, name, options.verify, many=False
+    ) as journal:
         target = LocalBackend(directory, resources.disk, journal=journal, durability=options.durability)
         await _bring(resources, source, target, journal, one(Transfer(found, name)), options)
     return path
@@ -102,8 +101,8 @@ async def _directory(
     anchor = await _anchor(resources, final, options)
     # What does not exist yet appears as a whole, since users test with os.path.exists.
     async with (
-        journal_of(resources, state, source.address, location, final, options.verify, many=True) as (journal, ours),
-        _tree(resources, final if there else journal.tree, ours=there or ours) as root,
+        journal_of(resources, state, source.address, location, final, options.verify, many=True) as journal,
+        _tree(resources, final if there else journal.tree, ours=there or not journal.taken) as root,
     ):
         target = LocalBackend(
             root, resources.disk, state=state, staged=not there, journal=journal, durability=options.durability
@@ -135,11 +134,8 @@ async def _unpacked(
     final, _, state = await _places(resources, dest, "an archive holds many files")
     anchor = await _anchor(resources, final, options)
     async with (
-        journal_of(resources, state, source.address, location, final, options.verify, "unpack", many=True) as (
-            journal,
-            ours,
-        ),
-        _tree(resources, journal.tree, ours=ours) as work,
+        journal_of(resources, state, source.address, location, final, options.verify, "unpack", many=True) as journal,
+        _tree(resources, journal.tree, ours=not journal.taken) as work,
     ):
         target = LocalBackend(work, resources.disk, state=state, journal=journal)
         await _bring(resources, source, target, journal, one(Transfer(found, "archive")), options)

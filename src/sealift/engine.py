@@ -151,14 +151,12 @@ class Job:
             if transfer.obj.version not in {None, obj.version}:
                 raise ObjectChanged(f"{obj.key!r} was replaced after it had been listed")
             length = self._part_size(obj)
-            transfer = Transfer(obj, transfer.key)
         if compared and obj.composite:
             sums = await self._retry(transfer, lambda: told_of(self._source, obj))
             obj = replace(obj, checksums=sums)
-            transfer = Transfer(obj, transfer.key)
         if not obj.ranged or (obj.version is None and length is not None and (obj.size or 0) > length):
             length = None
-        return transfer, length
+        return Transfer(obj, transfer.key), length
 
     def _part_size(self, obj: ObjectInfo) -> int | None:
         if obj.size is None:
@@ -245,7 +243,8 @@ class Job:
             try:
                 check(transfer.obj, transfer.obj.checksums, algorithm, assembly.digest)
             except IntegrityError:
-                await upload.abort()  # nobody shall go on with these bytes
+                with suppress(StorageError):  # what is wrong is that the bytes are
+                    await self._resources.retry(upload.abort)  # nobody shall go on with them
                 raise
         receipts = [assembly.receipts[part.index] for part in assembly.parts]
         stored = await self._complete(transfer, upload, receipts, algorithm)

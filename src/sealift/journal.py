@@ -69,10 +69,12 @@ class Journal:
 
     Attributes:
         tree: Where a directory grows that appears as a whole.
+        taken: Whether it has turned out, in `begin`, that another process is at the same download.
     """
 
     def __init__(self, directory: str, name: str, *, many: bool) -> None:
         self.tree = os.path.join(directory, f"{name}.tree")
+        self.taken = False
         self.many = many
         self._directory = directory
         self._name = name
@@ -92,20 +94,22 @@ class Journal:
         """Read what an earlier process has noted; may be called again.
 
         Returns:
-            False: another process is at the same download, so nothing is read, noted or named here.
+            Whether it is ours. If it is `taken`, nothing is read, noted or named here.
 
         Raises:
             FileNotFoundError: There is no dot directory.
         """
         with self._beginning:
             if not self._begun:
-                with suppress(BlockingIOError):
+                try:
                     self._descriptor = locks.acquire(self._path, required=False)
+                except BlockingIOError:
+                    self.taken = True
                 self._begun = True
-                if self._descriptor >= 0:
+                if not self.taken:
                     self._read()
                     _sweep(self._directory)
-            return self._descriptor >= 0
+            return not self.taken
 
     def _read(self) -> None:
         line = "\n"

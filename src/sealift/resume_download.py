@@ -28,9 +28,7 @@ _PASSING = (
 
 
 @asynccontextmanager
-async def journal_of(
-    resources: Resources, state: str, *download: object, many: bool
-) -> AsyncGenerator[tuple[Journal, bool]]:
+async def journal_of(resources: Resources, state: str, *download: object, many: bool) -> AsyncGenerator[Journal]:
     """The journal of a download.
 
     In the end all that the download has in the dot directory is removed, and the directory if it is empty; but if the
@@ -43,18 +41,17 @@ async def journal_of(
         many: Of a prefix, not of one object; the dot directory is made at once.
 
     Returns:
-        The journal, and whether it is ours: another process may be at the same download.
+        The journal, which may be another process's, at the same download: see `Journal.taken`.
     """
     journal = Journal(state, fingerprint(*download), many=many)
     disk = LocalBackend("/", resources.disk)
 
-    def begin() -> bool:
-        if not many and not os.path.lexists(state):
-            return True
-        while True:
+    def begin() -> None:
+        while many or os.path.lexists(state):
             os.close(open_own(state))
             with suppress(FileNotFoundError):  # others have removed it again, as it was empty
-                return journal.begin()
+                journal.begin()
+                break
 
     def end(*, keep: bool) -> None:
         journal.close(keep=keep)
@@ -63,7 +60,8 @@ async def journal_of(
 
     keep = False
     try:
-        yield journal, await disk.run(begin)
+        await disk.run(begin)
+        yield journal
     except _PASSING as error:
         keep = many or not isinstance(error, ObjectChanged)  # of another version nothing is left to fetch
         raise

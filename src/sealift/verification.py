@@ -41,7 +41,7 @@ class Verification:
         """
         if not self.wanted:
             return None
-        found = checksum.best(obj.checksums, combinable=True) or checksum.best(obj.checksums, combinable=False)
+        found = checksum.best(obj.checksums, combinable=False)
         self.before_writing(obj, found)
         return found
 

@@ -10,10 +10,10 @@ from sealift import checksum
 from sealift.backend import Upload
 from sealift.backends.memory import MemoryBackend
 from sealift.engine import Job
-from sealift.errors import IntegrityError
+from sealift.errors import IntegrityError, ServiceError
 from sealift.types import Event, Head, ObjectInfo, Part, Receipt, Verify
 from sealift.uri import Location
-from tests.engine.backends import Damaging, Streaming, Watched
+from tests.engine.backends import Damaging, Faults, Streaming, Watched
 from tests.engine.machine import PART, data, machine, transfers
 
 pytestmark = pytest.mark.anyio
@@ -172,6 +172,15 @@ async def test_a_stream_of_other_bytes_is_not_published(size: int) -> None:
     assert destination.contents() == {}
     assert {upload.state for upload in destination.uploads} <= {"aborted"}
     assert await moved(source, destination, verify=False) == {"k": "size-only"}
+
+
+async def test_other_bytes_are_told_of_where_they_cannot_even_be_dropped() -> None:
+    source, destination = Untold({"large": SIZES["large"]}, "list", "stat", wrong=True), Watched()
+    destination.before = Faults(abort=[ServiceError("cannot abort")] * 2)
+    with pytest.raises(IntegrityError, match="'large' do not have its crc64nvme checksum"):
+        await moved(source, destination, verify=True)
+    assert destination.contents() == {}
+    assert [upload.state for upload in destination.uploads] == ["open"]
 
 
 @pytest.mark.parametrize("verify", [True, "require"])
