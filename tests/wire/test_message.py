@@ -164,3 +164,15 @@ def test_the_wrong_range(response: Response) -> None:
 def test_a_whole_object_of_another_length() -> None:
     with pytest.raises(TransportError):
         check_range(reply(200, content_length="6"), 0, 5)
+
+
+@pytest.mark.parametrize("zone", ["GMT", "-0000", ""])  # servers forget theirs, and it is always this one
+def test_a_date_has_a_zone(zone: str) -> None:
+    reply = Response(200, [(b"last-modified", f"Tue, 01 Sep 2020 10:20:30 {zone}".rstrip().encode())])
+    assert reply.time("Last-Modified") == datetime(2020, 9, 1, 10, 20, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("told", [b"", b"soon", b"Tue, 41 Sep 2020 10:20:30 GMT"])
+def test_a_date_that_cannot_be_read(told: bytes) -> None:
+    assert Response(200, [(b"last-modified", told)]).time("last-modified") is None
+    assert Response(200, []).time("last-modified") is None

@@ -154,15 +154,21 @@ class Response:
         told = (self.header("retry-after") or "").strip()
         if told.isascii() and told.isdigit():
             return float(told)
-        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - a date is rare
+        until = self.time("retry-after")
+        return None if until is None else max(0.0, (until - datetime.now(UTC)).total_seconds())
+
+    def time(self, name: str) -> datetime | None:
+        """The date in a header; None: there is none that can be read.
+
+        https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7
+        """
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - most replies are asked for no date
 
         try:
-            until = parsedate_to_datetime(told)
+            date = parsedate_to_datetime(self.header(name) or "")
         except (ValueError, OverflowError):
             return None
-        if until.tzinfo is None:
-            until = until.replace(tzinfo=UTC)
-        return max(0.0, (until - datetime.now(UTC)).total_seconds())
+        return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
 
     def __repr__(self) -> str:
         names = ", ".join(name.decode("latin-1") for name, _ in self.headers)

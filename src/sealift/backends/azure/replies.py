@@ -8,7 +8,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
@@ -101,20 +101,12 @@ def object_info(key: str, reply: Response) -> ObjectInfo:
         key=key,
         size=int(length) if length is not None and length.isdecimal() else None,
         version=tag,
-        modified=_time(reply.header("last-modified")),
+        modified=reply.time("last-modified"),
         etag=tag,
         content_type=reply.header("content-type"),
         checksums=md5(reply.header("content-md5")),
         metadata=metadata,
     )
-
-
-def _time(text: str | None) -> datetime | None:
-    """A Last-Modified; None where there is none that can be read."""
-    try:
-        return parsedate_to_datetime(text) if text else None
-    except (ValueError, OverflowError):
-        return None
 
 
 def _is_directory(metadata: dict[str, str]) -> bool:

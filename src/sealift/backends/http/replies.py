@@ -1,8 +1,6 @@
 """What an HTTP server says: replies → values and errors of ours. https://www.rfc-editor.org/rfc/rfc9110"""
 
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from ...errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceError, StorageError
 from ...types import ObjectInfo
@@ -28,7 +26,7 @@ def object_info(key: str, reply: Response) -> ObjectInfo:
         key,
         size,
         tag,
-        _time(reply.header("last-modified")),
+        reply.time("last-modified"),
         reply.header("etag"),
         reply.header("content-type"),
         ranged="bytes" in offered and tag is not None and size is not None,
@@ -83,11 +81,3 @@ def error(reply: Response, key: str, *, hint: str) -> StorageError:
         retryable=status in {408, 425, 429} or (status >= 500 and status not in _NEVER),
         retry_after=reply.retry_after,
     )
-
-
-def _time(text: str | None) -> datetime | None:
-    try:
-        time = parsedate_to_datetime(text or "")
-    except (ValueError, OverflowError):
-        return None
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

@@ -9,7 +9,6 @@ import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 
@@ -142,7 +141,7 @@ def object_info(key: str, reply: Response) -> ObjectInfo:
         key=key,
         size=int(length) if length is not None and length.isdecimal() else None,
         version=tag,
-        modified=_time(reply.header("last-modified")),
+        modified=reply.time("last-modified"),
         etag=tag,
         content_type=reply.header("content-type"),
         checksums=whole(reply),
@@ -153,14 +152,6 @@ def object_info(key: str, reply: Response) -> ObjectInfo:
         },
         composite=composite(reply),
     )
-
-
-def _time(text: str | None) -> datetime | None:
-    """A Last-Modified; None where there is none that can be read."""
-    try:
-        return parsedate_to_datetime(text) if text else None
-    except (ValueError, OverflowError):
-        return None
 
 
 def page(body: bytes) -> tuple[list[ObjectInfo], str | None]:
