@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sealift import AccessDenied, AsyncStorage, InvalidConfig, S3Config, StorageError
+from sealift import AccessDenied, AsyncStorage, InvalidConfig, S3Config, ServiceError, StorageError
+from sealift.types import MiB
 from tests.api.helpers import config_of, shows
-from tests.api.servers import SECRET, Asked, FakeS3, Reply
+from tests.api.servers import SECRET, Asked, FakeS3, Reply, pattern
 from tests.services.s3 import PUBLIC_BUCKET, MakeBucket, S3Service, put_objects
 
 pytestmark = pytest.mark.anyio
@@ -297,6 +298,53 @@ async def test_keys_of_a_file_that_changes_meanwhile(
             fake.asked.clear()
             assert await fetch(storage, "s3://models/m", tmp_path, config) == b"fake"
             assert {access_key(asked) for asked in fake.asked} == {name}
+
+
+def temporary(name: str) -> str:
+    """A credentials file as tools write it that hand out temporary keys."""
+    pair = f"aws_access_key_id = {name}\naws_secret_access_key = {SECRET}\n"
+    return f"[default]\n{pair}aws_session_token = of {name}\n"
+
+
+@pytest.mark.parametrize("good", [0, 1, 2, 3])
+@pytest.mark.parametrize("ended", ["ExpiredToken", "InvalidAccessKeyId"])
+async def test_keys_of_a_file_that_end_in_the_middle_of_a_call(
+    tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch, ended: str, good: int
+) -> None:
+    """After `good` requests; by then somebody has written others. The reply to a HEAD does not say why."""
+
+    def instead(asked: Asked) -> Reply | None:
+        if len(fake.asked) <= good or access_key(asked) != "ASIAFIRST":
+            return None
+        files(bare_environment, monkeypatch, credentials=temporary("ASIASECOND"))
+        refusal = f"<Error><Code>{ended}</Code></Error>".encode()
+        return Reply(400, b"" if asked.method == "HEAD" else refusal)
+
+    files(bare_environment, monkeypatch, credentials=temporary("ASIAFIRST"))
+    objects = {"p/large": pattern(20 * MiB), "p/small": b"small"}
+    with FakeS3({"models": objects}, instead=instead) as fake:
+        async with AsyncStorage() as storage:
+            config = S3Config(endpoint_url=fake.endpoint)
+            there = Path(await storage.download("s3://models/p", tmp_path / "p", config))
+        assert {f"p/{path.name}": path.read_bytes() for path in there.iterdir()} == objects
+        assert {access_key(asked) for asked in fake.asked[good + 1 :]} >= {"ASIASECOND"}
+
+
+@pytest.mark.parametrize("ended", ["ExpiredToken", "InvalidAccessKeyId"])
+async def test_keys_that_end_and_that_nobody_has_renewed(
+    tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch, ended: str
+) -> None:
+    def instead(asked: Asked) -> Reply | None:
+        return Reply(400, f"<Error><Code>{ended}</Code></Error>".encode())
+
+    files(bare_environment, monkeypatch, credentials=temporary("ASIAFIRST"))
+    with FakeS3({"models": {"m": b"m"}}, instead=instead) as fake:
+        with pytest.raises(ServiceError, match="has the session token expired"):
+            await AsyncStorage().get_object_metadata("s3://models/m", S3Config(endpoint_url=fake.endpoint))
+        assert len(fake.asked) == 1
+        with pytest.raises(AccessDenied, match="the session token has expired|the access key does not exist"):
+            await AsyncStorage().list_objects("s3://models/p/", S3Config(endpoint_url=fake.endpoint))
+        assert len(fake.asked) == 2
 
 
 async def test_a_role_that_cannot_be_assumed(

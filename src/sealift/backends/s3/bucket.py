@@ -1,7 +1,8 @@
-"""Asking one bucket: signed requests, and the redirect to the bucket's own region."""
+"""Asking one bucket: signed requests, the redirect to the bucket's own region, and credentials that end meanwhile."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from ...config import S3Config
@@ -11,7 +12,7 @@ from ...types import KiB, ObjectInfo
 from ...uri import Location
 from ...wire import Request, Response, StreamedResponse
 from . import replies
-from .identity import Identity
+from .identity import Identity, resolve
 from .signature import EMPTY_SHA256, UNSIGNED_PAYLOAD, quote_key, quote_query, sign
 
 __all__ = ["Bucket", "Headers"]
@@ -101,7 +102,7 @@ class Bucket:
         payload = EMPTY_SHA256 if body is None else UNSIGNED_PAYLOAD
         wire, asked = self.resources.wire, self._identity
         reply = await wire.send(await self.request(method, key, headers, query, payload=payload), body)
-        if await self._moved(reply, asked):
+        if await self._outdated(reply, asked):
             reply = await wire.send(await self.request(method, key, headers, query, payload=payload), body)
         return reply
 
@@ -109,7 +110,7 @@ class Bucket:
         """Receive an object, or a range of it, in place; as `Wire.fetch`."""
         wire, asked = self.resources.wire, self._identity
         reply = await wire.fetch(await self.request("GET", key, headers), into)
-        if await self._moved(reply, asked):
+        if await self._outdated(reply, asked):
             reply = await wire.fetch(await self.request("GET", key, headers), into)
         return reply
 
@@ -129,7 +130,7 @@ class Bucket:
                 told = memoryview(bytearray(_ERROR_BODY))
                 count = await reply.readinto(told)
                 refusal = Response(reply.status, reply.headers, bytes(told[:count]))
-            if last or not await self._moved(refusal, asked):
+            if last or not await self._outdated(refusal, asked):
                 raise self.error(refusal, key)
 
     async def stat(self, key: str) -> ObjectInfo:
@@ -147,11 +148,20 @@ class Bucket:
         """The failure that a reply tells of."""
         return replies.error(reply, bucket=self.location.root, key=key)
 
-    async def _moved(self, reply: Response, asked: Identity) -> bool:
-        """Whether the service names another region than the one asked; the request is then sent there once more."""
+    async def _outdated(self, reply: Response, asked: Identity) -> bool:
+        """Whether to send a request once more: to the region that the service names, or with the next credentials."""
         region = replies.region_told(reply)
-        if region is None or region == asked.region:
-            return False
-        if region != self._identity.region:  # unless another request has found out meanwhile
-            self._identity = await asked.at_region(region, self.location.root, self.config, self.resources)
-        return True
+        if region is not None and region != asked.region:
+            if region != self._identity.region:  # unless another request has found out meanwhile
+                self._identity = await asked.at_region(region, self.location.root, self.config, self.resources)
+            return True
+        return replies.credentials_ended(reply) and await self._renewed(asked)
+
+    async def _renewed(self, asked: Identity) -> bool:
+        """Whether somebody has put other credentials in the place of those that are not taken any more."""
+        if self._identity is asked and asked.credentials is not None:
+            found = await resolve(self.location.root, replace(self.config, region=asked.region), self.resources)
+            if found.credentials is None or await found.credentials() == await asked.credentials():
+                return False
+            self._identity = found
+        return self._identity is not asked

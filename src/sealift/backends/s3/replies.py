@@ -50,6 +50,9 @@ _TRANSIENT = {
 # What the service compares with the checksum that goes along with a body.
 _DAMAGED = {"BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"}
 
+# That of credentials which were good before: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+_ENDED = {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "TokenRefreshRequired"}
+
 _DENIED = {
     "SignatureDoesNotMatch": "the secret access key does not belong to the access key",
     "InvalidAccessKeyId": "the access key does not exist",
@@ -234,6 +237,11 @@ def region_told(reply: Response) -> str | None:
     return told if told is not None and _REGION.fullmatch(told) else None
 
 
+def credentials_ended(reply: Response) -> bool:
+    """Whether the service no longer takes the credentials that were shown; to a HEAD it cannot say so but by 400."""
+    return reply.status in {400, 401, 403} and (code(reply) in _ENDED or (reply.status == 400 and not reply.body))
+
+
 def _root(reply: Response) -> ET.Element | None:
     try:
         # Whitespace keeps the connection alive while the service is still at work.
@@ -325,6 +333,9 @@ def _service_error(reply: Response, told: dict[str, str]) -> ServiceError:
     code, text, status = told.get("Code") or None, told.get("Message") or "", reply.status
     return ServiceError(
         f"the service answered {status}" + (f" {code}" if code else "") + (f": {text}" if text else ""),
+        hint="to a HEAD S3 cannot say why; has the session token expired?"
+        if status == 400 and not reply.body
+        else None,
         status=status,
         code=code,
         retryable=status in {408, 429} or status >= 500 or code in _TRANSIENT,
