@@ -191,7 +191,9 @@ async def make_round(place: Place, model: Path, dest: Path, heard: Heard) -> Non
             await attempt(heard, storage.read(one, 5, 10, config=chosen))
             await attempt(heard, storage.read(f"{one}-none", config=chosen))
             await attempt(heard, storage.download(one, dest / "all" / "small" / "no", chosen))
-            await attempt(heard, storage.download_many([one, f"{one}-none"], chosen, return_exceptions=True))
+            await attempt(
+                heard, storage.download_many([(one, dest / "many"), f"{one}-none"], chosen, return_exceptions=True)
+            )
             await attempt(heard, storage.copy_object(one, f"{uri}copy", chosen))
             await attempt(heard, storage.sync(str(model), uri, dest_config=chosen, on_event=told))
             await attempt(heard, storage.upload(model / "large", f"{uri}again", chosen, on_event=told))

@@ -88,19 +88,20 @@ def _target(root: str, link: str, key: str) -> list[str]:
 
 
 def open_own(state: str) -> int:
-    """A descriptor of a dot directory, which is made if it is not there.
+    """A descriptor of a dot directory, which is made if it is not there, also while others remove it as it is empty.
 
     Raises:
-        LocalIOError: A link is in its place.
+        LocalIOError: A link is in its place, or it does not stay.
     """
-    try:
-        return os.open(state, _STEP)
-    except FileNotFoundError:
-        make_directories(state)
-    except OSError:
-        refuse_link(state)
-        raise
-    return os.open(state, _STEP)
+    for _ in range(_ATTEMPTS):
+        try:
+            return os.open(state, _STEP)
+        except FileNotFoundError:
+            make_directories(state)
+        except OSError:
+            refuse_link(state)
+            raise
+    raise LocalIOError(f"the directory {state} vanishes again and again")
 
 
 def refuse_link(state: str) -> None:
