@@ -145,19 +145,19 @@ class LocalBackend:
     async def put(self, key: str, data: memoryview) -> ObjectInfo:
         upload = LocalUpload(self._place, self.run, key, len(data))
 
-        def write() -> os.stat_result:
+        def write() -> ObjectInfo:
             try:
                 upload.create(temporary=not self._place.staged)
                 upload.write(0, data)
-                status = upload.publish()
+                published = upload.publish()
                 if self._place.journal is not None and self._place.journal.many:
                     upload.note(0, data)
-                return status
+                return published
             except BaseException:
                 upload.remove()
                 raise
 
-        return info(key, await self.run(write, short=len(data) < _LONG and not self._place.durable))
+        return await self.run(write, short=len(data) < _LONG and not self._place.durable)
 
     async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> "LocalUpload":
         upload = LocalUpload(self._place, self.run, key, size)

@@ -121,6 +121,7 @@ class Inside:
         self._root = root
         self._keys: dict[int, str] = {}
         self._growing: dict[str, int] = {}  # the descriptors of files that are in their place already
+        self._grown: list[str] = []  # keys of those that are whole; looked at when it matters whose a name is
         self._lock = threading.Lock()  # nobody publishes between a look at a name and its rename
         # The directory of the last file, which the next one's mostly is too: its path, and a descriptor.
         self._last = ("", -1)
@@ -159,12 +160,12 @@ class Inside:
 
         self._at(key, rename)
 
-    def ended(self, key: str, status: os.stat_result | None) -> None:
-        """What was created in its place is whole, or is to be removed (no status); to be said before it is closed."""
+    def ended(self, key: str, *, whole: bool) -> None:
+        """What was created in its place is whole, or is to be removed; to be said before it is closed."""
         with self._lock:
             self._growing.pop(key, None)
-            if status is not None:
-                self._keys[_identity(status)] = key
+            if whole:
+                self._grown.append(key)
 
     def close(self) -> None:
         """Close what was kept open."""
@@ -200,6 +201,10 @@ class Inside:
             return
         identity = _identity(status)
         # Asked for only here: a system call for each file costs more than all else that is done for it.
+        for grown in self._grown:
+            with suppress(FileNotFoundError, NotADirectoryError):  # somebody has removed it
+                self._keys[_identity(os.lstat(os.path.join(self._root, grown)))] = grown
+        self._grown.clear()
         growing = (each for each, file in self._growing.items() if _identity(os.fstat(file)) == identity)
         other = self._keys.get(identity) or next(growing, key)
         if other != key:

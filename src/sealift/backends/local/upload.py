@@ -98,23 +98,26 @@ class LocalUpload(Upload):
             raise ObjectChanged(f"{source} became shorter while it was copied")
         return count
 
-    def publish(self) -> os.stat_result:
-        durable, staged = self._place.durable, self._place.staged
-        if self._temporary is None:  # called again: it went well before
-            status = os.stat(self._path)
-        else:
-            if durable:
-                sync_file(self._descriptor, self._path)
-            if self._temporary != self._path:
-                self._rename(self._temporary)
-            status = os.fstat(self._descriptor)
-            if self._temporary == self._path:
-                self._place.inside.ended(self._key, status)
-            self._temporary = None
-            self.close()
-        if durable and not staged:
+    def publish(self) -> ObjectInfo:
+        # Called again, it has its name from before.
+        published = info(self._key, os.stat(self._path)) if self._temporary is None else self._named(self._temporary)
+        if self._place.durable and not self._place.staged:
             self._place.settle(self._path)
-        return status
+        return published
+
+    def _named(self, temporary: str) -> ObjectInfo:
+        """Give the file its name; of one that grew in its place only the size is told, as a system call is dear."""
+        if self._place.durable:
+            sync_file(self._descriptor, self._path)
+        if temporary == self._path:
+            self._place.inside.ended(self._key, whole=True)
+            published = ObjectInfo(self._key, self._size)
+        else:
+            self._rename(temporary)
+            published = info(self._key, os.fstat(self._descriptor))
+        self._temporary = None
+        self.close()
+        return published
 
     def _rename(self, temporary: str) -> None:
         for _ in range(8):
@@ -134,7 +137,7 @@ class LocalUpload(Upload):
             self._descriptor = -1
 
     def remove(self) -> None:
-        self._place.inside.ended(self._key, None)
+        self._place.inside.ended(self._key, whole=False)
         self.close()
         if self._temporary is not None:
             with suppress(FileNotFoundError):
@@ -163,7 +166,7 @@ class LocalUpload(Upload):
         return self._place.journal is not None and await self._run(lambda: self.read_back(part, into))
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
-        return info(self._key, await self._run(self.publish))
+        return await self._run(self.publish)
 
     async def abort(self) -> None:
         await self._run(self.remove)
