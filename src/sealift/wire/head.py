@@ -1,7 +1,8 @@
-"""Requests' heads; a request that could smuggle another one is refused here.
+"""Heads; a request that could smuggle another one is refused here.
 
-A head is written in one go and looked at as a whole: h11 would look at each header by itself, which took a fifth of the
-time that a small object took. What h11 needs to know to frame the body and the reply, it is told.
+A request's head is written in one go and looked at as a whole, and so is an ordinary reply's: h11 looks at each header
+by itself, which takes longer than all else that is done for a small object. What h11 needs to know of a request to frame
+its body and the reply, it is told; any reply that is not ordinary is its own to read.
 """
 
 import re
@@ -11,9 +12,9 @@ import h11
 
 from ..errors import InvalidConfig
 from ..types import KiB
-from .message import Request
+from .message import Request, Response
 
-__all__ = ["LARGEST_HEAD", "encode"]
+__all__ = ["LARGEST_HEAD", "encode", "ordinary"]
 
 LARGEST_HEAD = 64 * KiB
 
@@ -21,6 +22,44 @@ LARGEST_HEAD = 64 * KiB
 _NAME = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _VALUE = r"(?:[!-~](?:[ -~\t]*[!-~])?)?"
 _HEAD = re.compile(rf"{_NAME} /[!-~]* HTTP/1\.1\r\n(?:{_NAME}: {_VALUE}\r\n)+\r\n")
+
+# Narrower than https://www.rfc-editor.org/rfc/rfc9112#section-4 and #section-5: no folded lines, nothing but ASCII. A
+# colon ends a name and a line break ends a value, so there is but one way to read it.
+_FIELDS = re.compile(rb"HTTP/1\.1 (200|206) [ -~]*\r\n((?:%b:[ -~\t]*\r\n)+)\r\n" % _NAME.encode())
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+# What decides, beside one length, where a body ends, or whether another reply may follow on the connection.
+_DECISIVE = {b"transfer-encoding", b"connection", b"upgrade"}
+
+
+def ordinary(data: memoryview) -> tuple[Response, int] | None:
+    r"""The head of a reply that has a body of a plain length, after which the connection may be used again.
+
+    Args:
+        data: What has arrived; it begins with the head.
+
+    Returns:
+        The reply, and the bytes that its head takes; None: it is not all here, or it is for h11 to read.
+
+    Example:
+        >>> ordinary(memoryview(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))[1]
+        38
+        >>> ordinary(memoryview(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"))
+    """
+    found = _FIELDS.match(data[:LARGEST_HEAD])
+    if found is None:
+        return None
+    headers, lengths = [], 0
+    for line in bytes(found[2]).split(b"\r\n")[:-1]:
+        name, _, value = line.partition(b":")
+        name, value = name.lower(), value.strip(b" \t")
+        if name in _DECISIVE:
+            return None
+        if name == b"content-length":
+            lengths += 1
+            if not _LENGTH.fullmatch(value):
+                return None
+        headers.append((name, value))
+    return (Response(int(found[1]), headers), found.end()) if lengths == 1 else None
 
 
 def encode(request: Request, length: int | None = None) -> tuple[h11.Connection, bytes]:

@@ -6,7 +6,7 @@ import h11
 
 from ..errors import TransportError
 from ..types import KiB, MiB
-from .head import LARGEST_HEAD
+from .head import LARGEST_HEAD, ordinary
 from .message import Headers, Origin, Response
 
 __all__ = ["InPlace", "Reply", "Small", "check_body"]
@@ -186,10 +186,17 @@ class InPlace(Reply):
         self._error: bytearray | None = None
 
     def take(self, count: int) -> memoryview | None:
-        if not self._in_place:
-            return None if super().take(count) is None else self._next()
-        self._filled += count
-        return self._next() if self._filled < len(self._into) else None
+        if self.untouched and (found := ordinary(self._scratch[:count])) is not None:
+            self.untouched = False
+            self.response, size = found
+            self._opened(self.response)
+            more = self._begin(self._scratch[size:count])
+        elif self._in_place:
+            self._filled += count
+            more = self._filled < len(self._into)
+        else:
+            more = super().take(count) is not None
+        return self._next() if more else None
 
     def ended(self) -> None:
         if self._in_place:
@@ -213,12 +220,7 @@ class InPlace(Reply):
 
     def _read_body(self) -> bool:
         if self._in_place:
-            rest, _ = self.framing.trailing_data
-            room = len(self._into)
-            self.doubtful = self.doubtful or len(rest) > room
-            self._filled = min(len(rest), room)
-            self._into[: self._filled] = rest[:room]
-            return self._filled < room
+            return self._begin(self.framing.trailing_data[0])
         more = super()._read_body()
         if self._error is None:
             if not more and self._filled < len(self._into):
@@ -227,6 +229,14 @@ class InPlace(Reply):
             self.doubtful = True
             return False
         return more
+
+    def _begin(self, data: bytes | memoryview) -> bool:
+        """The beginning of the body came with the head; whether more is to come."""
+        room = len(self._into)
+        self.doubtful = self.doubtful or len(data) > room
+        self._filled = min(len(data), room)
+        self._into[: self._filled] = data[:room]
+        return self._filled < room
 
     def _data(self, data: bytes) -> None:
         if self._error is not None:

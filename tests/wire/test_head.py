@@ -1,0 +1,91 @@
+"""Replies' heads that are read without h11: nothing in them that it would read in another way."""
+
+import time
+
+import h11
+import pytest
+from hypothesis import given, settings
+
+from sealift.types import KiB
+from sealift.wire import Request
+from sealift.wire.head import LARGEST_HEAD, encode, ordinary
+
+from .test_framing import ORIGIN, head
+from .test_mutations import mutated
+
+BODY = b"hello"
+LENGTH = f"Content-Length: {len(BODY)}"
+
+
+def test_an_ordinary_head() -> None:
+    fields = ('ETag: "e"', "X-Empty:", "x-spaces: \t a b\t ", "VIA: 1.1 a", "Via: 1.1 b", LENGTH)
+    found = ordinary(memoryview(head(*fields, status="206 Partial Content") + BODY))
+    assert found is not None
+    reply, size = found
+    assert (reply.status, size) == (206, len(head(*fields, status="206 Partial Content")))
+    assert reply.headers == [
+        (b"etag", b'"e"'), (b"x-empty", b""), (b"x-spaces", b"a b"), (b"via", b"1.1 a"), (b"via", b"1.1 b"),
+        (b"content-length", b"5"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        head(LENGTH)[:-1],
+        head("Server: x"),
+        head(LENGTH, LENGTH),
+        head("Content-Length: 5, 5"),
+        head("Content-Length: +5"),
+        head("Content-Length: 0x5"),
+        head("Content-Length: 9999999999999999999"),
+        head(LENGTH, "Transfer-Encoding: chunked"),
+        head(LENGTH, "Connection: close"),
+        head(LENGTH, "connection: keep-alive"),
+        head(LENGTH, "Upgrade: h2c"),
+        head(LENGTH, status="204 No Content"),
+        head(LENGTH, status="404 Not Found"),
+        head(status="100 Continue") + head(LENGTH),
+        head(LENGTH).replace(b"HTTP/1.1", b"HTTP/1.0"),
+        head(LENGTH, "X: a\r\n folded"),
+        head(LENGTH, "X : a"),
+        head(LENGTH, "X: a\nY: b"),
+        head(LENGTH, "X: a\rb"),
+        head(LENGTH, "X: a\0b"),
+        head(LENGTH, "X: \xe4"),
+        head(LENGTH, ": a"),
+        head(LENGTH, f"X: {'a' * LARGEST_HEAD}"),
+        b"\r\n" + head(LENGTH),
+    ],
+)
+def test_what_h11_is_to_read(data: bytes) -> None:
+    assert ordinary(memoryview(data + BODY)) is None
+
+
+@settings(max_examples=500)
+@given(data=mutated())
+def test_what_is_ordinary_is_what_h11_reads(data: bytes) -> None:
+    found = ordinary(memoryview(data))
+    if found is None:
+        return
+    reply, size = found
+    framing, _ = encode(Request("GET", ORIGIN, "/k"))
+    framing.receive_data(data[:size])
+    event = framing.next_event()
+    assert isinstance(event, h11.Response)
+    assert (event.status_code, list(event.headers)) == (reply.status, reply.headers)
+    assert framing.trailing_data[0] == b""
+    if length := int(reply.header("content-length") or ""):
+        framing.receive_data(b"x" * min(length, KiB))
+        assert isinstance(framing.next_event(), h11.Data)
+    if length <= KiB:
+        assert isinstance(framing.next_event(), h11.EndOfMessage)
+        assert framing.our_state is framing.their_state is h11.DONE
+
+
+def test_no_head_takes_long() -> None:
+    """Processor time, and hundreds of times what it takes."""
+    begun = time.thread_time()
+    for filling in (b"\t" * LARGEST_HEAD, b"a" * LARGEST_HEAD, b"a:" * LARGEST_HEAD, b"a:\r\n" * LARGEST_HEAD):
+        assert ordinary(memoryview(b"HTTP/1.1 200 OK\r\nX:" + filling + b"\0")) is None
+    assert time.thread_time() - begun < 1
