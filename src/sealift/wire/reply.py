@@ -1,4 +1,4 @@
-"""How a reply is read: heads by h11, bodies in place where that is possible, else framed by h11."""
+"""How a reply is read: an ordinary head in one go, a body in place where that is possible; all else by h11."""
 
 import asyncio
 
