@@ -109,7 +109,7 @@ class Journal:
                 if not self.taken:
                     self._read()
                     _sweep(self._directory)
-            return not self.taken
+            return self._descriptor >= 0
 
     def _read(self) -> None:
         line = "\n"

@@ -1,15 +1,22 @@
 """Who asks: every way to sign in that the S3 backend knows."""
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sealift import AccessDenied, AsyncStorage, InvalidConfig, S3Config, ServiceError, StorageError
-from sealift.types import MiB
+from sealift.backends.s3.bucket import Bucket
+from sealift.backends.s3.identity import Identity, resolve
+from sealift.resources import Resources
+from sealift.types import Limits, MiB
+from sealift.uri import Location
+from sealift.wire import Response
 from tests.api.helpers import config_of, shows
 from tests.api.servers import SECRET, Asked, FakeS3, Reply, pattern
 from tests.services.s3 import PUBLIC_BUCKET, MakeBucket, S3Service, put_objects
@@ -328,6 +335,51 @@ async def test_keys_of_a_file_that_end_in_the_middle_of_a_call(
             there = Path(await storage.download("s3://models/p", tmp_path / "p", config))
         assert {f"p/{path.name}": path.read_bytes() for path in there.iterdir()} == objects
         assert {access_key(asked) for asked in fake.asked[good + 1 :]} >= {"ASIASECOND"}
+
+
+EXPIRED = Response(400, [], b"<Error><Code>ExpiredToken</Code></Error>")
+
+
+async def test_requests_that_are_refused_together_look_once(
+    bare_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And go on where they were, whatever else the SDK would make of the region by which they are signed."""
+    config, resources = S3Config(region="fips-us-east-1"), Resources(Limits(), {})
+    looks: list[str] = []
+
+    async def look(root: str, *more: Any) -> Identity:
+        looks.append(root)
+        return await resolve(root, *more)
+
+    monkeypatch.setattr("sealift.backends.s3.bucket.resolve", look)
+    files(bare_environment, monkeypatch, credentials=temporary("ASIAFIRST"))
+    asked = await resolve("models", config, resources)
+    bucket = Bucket(Location("s3", "models", ""), config, asked, resources)
+    address = bucket.address
+    assert "fips" in address
+    files(bare_environment, monkeypatch, credentials=temporary("ASIASECOND"))
+    assert await asyncio.gather(*(bucket._outdated(EXPIRED, asked) for _ in range(20))) == [True] * 20
+    assert (looks, bucket.address) == (["models"], address)
+    signed = dict((await bucket.request("GET", "m")).headers)
+    assert (signed["x-amz-security-token"], "/us-east-1/s3/" in signed["authorization"]) == ("of ASIASECOND", True)
+    await resources.aclose()
+
+
+@pytest.mark.parametrize("half", ["", "[default]\naws_access_key_id = AKIA\n", "[default"])
+async def test_a_file_of_which_only_half_is_written(
+    tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch, half: str
+) -> None:
+    """What the service has said is told, not what is wrong with the file for a moment."""
+
+    def instead(asked: Asked) -> Reply | None:
+        files(bare_environment, monkeypatch, credentials=half)
+        return Reply(400, EXPIRED.body)
+
+    files(bare_environment, monkeypatch, credentials=temporary("ASIAFIRST"))
+    with FakeS3({"models": {"m": b"m"}}, instead=instead) as fake:
+        with pytest.raises(AccessDenied, match="the session token has expired"):
+            await AsyncStorage().list_objects("s3://models/p/", S3Config(endpoint_url=fake.endpoint))
+        assert len(fake.asked) == 1
 
 
 @pytest.mark.parametrize("ended", ["ExpiredToken", "InvalidAccessKeyId"])

@@ -202,7 +202,7 @@ class Inside:
         identity = _identity(status)
         # Asked for only here: a system call for each file costs more than all else that is done for it.
         for grown in self._grown:
-            with suppress(FileNotFoundError, NotADirectoryError):  # somebody has removed it
+            with suppress(OSError):  # somebody has removed it, or what leads to it
                 self._keys[_identity(os.lstat(os.path.join(self._root, grown)))] = grown
         self._grown.clear()
         growing = (each for each, file in self._growing.items() if _identity(os.fstat(file)) == identity)

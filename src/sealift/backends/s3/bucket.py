@@ -1,9 +1,12 @@
 """Asking one bucket: signed requests, the redirect to the bucket's own region, and credentials that end meanwhile."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+
+import anyio
 
 from ...config import S3Config
 from ...errors import StorageError
@@ -21,6 +24,8 @@ Headers = Sequence[tuple[str, str]]
 
 # Bytes of an error's body that are looked at.
 _ERROR_BODY = 16 * KiB
+# Seconds after a look for newer credentials that found none.
+_LOOK_AGAIN = 1.0
 
 
 class Bucket:
@@ -38,6 +43,8 @@ class Bucket:
         self.config = config
         self.resources = resources
         self._identity = identity
+        self._changing = anyio.Lock()
+        self._look_again = 0.0
 
     @property
     def address(self) -> str:
@@ -128,7 +135,9 @@ class Bucket:
                     yield reply
                     return
                 told = memoryview(bytearray(_ERROR_BODY))
-                count = await reply.readinto(told)
+                count = 0
+                while count < len(told) and (more := await reply.readinto(told[count:])):
+                    count += more
                 refusal = Response(reply.status, reply.headers, bytes(told[:count]))
             if last or not await self._outdated(refusal, asked):
                 raise self.error(refusal, key)
@@ -151,17 +160,29 @@ class Bucket:
     async def _outdated(self, reply: Response, asked: Identity) -> bool:
         """Whether to send a request once more: to the region that the service names, or with the next credentials."""
         region = replies.region_told(reply)
-        if region is not None and region != asked.region:
-            if region != self._identity.region:  # unless another request has found out meanwhile
-                self._identity = await asked.at_region(region, self.location.root, self.config, self.resources)
-            return True
-        return replies.credentials_ended(reply) and await self._renewed(asked)
+        moved = region is not None and region != asked.region
+        ended = replies.credentials_ended(reply)
+        if not moved and not ended:
+            return False
+        async with self._changing:  # other requests of this moment get the same answer
+            if region is not None and region not in {asked.region, self._identity.region}:
+                self._identity = await self._identity.at_region(region, self.location.root, self.config, self.resources)
+            elif ended and self._identity is asked:
+                self._identity = await self._renewed(asked)
+            return self._identity is not asked
 
-    async def _renewed(self, asked: Identity) -> bool:
-        """Whether somebody has put other credentials in the place of those that are not taken any more."""
-        if self._identity is asked and asked.credentials is not None:
-            found = await resolve(self.location.root, replace(self.config, region=asked.region), self.resources)
+    async def _renewed(self, asked: Identity) -> Identity:
+        """With the credentials that have taken the place of those that the service does not take any more, if any."""
+        if asked.credentials is None or self.config.access_key_id is not None:
+            return asked
+        now = asyncio.get_running_loop().time()
+        if now < self._look_again:  # to look costs a parse of the SDK's files
+            return asked
+        self._look_again = now + _LOOK_AGAIN
+        try:
+            found = await resolve(self.location.root, self.config, self.resources)
             if found.credentials is None or await found.credentials() == await asked.credentials():
-                return False
-            self._identity = found
-        return self._identity is not asked
+                return asked
+        except StorageError:  # half of a file that is being written; what the service has said is the thing to tell
+            return asked
+        return replace(asked, credentials=found.credentials)
