@@ -94,6 +94,8 @@ async def is_there(
                 return False
         finally:
             resources.memory.give_back(buffer)
+    if claims:
+        await target.keep(key)
     if claims and on_event is not None:
         # It had been verified before it got its name; by what, only a listing that tells checksums says.
         verified = checksum.best(obj.checksums, combinable=False) or "size-only"

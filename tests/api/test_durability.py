@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from sealift import AsyncStorage, InvalidConfig, Limits, Storage
+from sealift import AsyncStorage, InvalidConfig, Limits, ServiceError, Storage
 from sealift.types import MiB
 from tests.api.helpers import files_in
-from tests.api.servers import FakeS3, pattern
+from tests.api.servers import Asked, FakeS3, Reply, pattern
 
 pytestmark = pytest.mark.anyio
 
@@ -130,6 +130,31 @@ async def test_a_directory_that_somebody_else_made_meanwhile(
     assert {str(target), str(target / "deep"), str(target / "deep/er"), str(tmp_path)} <= {
         call[1] for call in calls[last:] if call[0] == "fsync"
     }
+
+
+@pytest.mark.parametrize("there", [False, True])
+async def test_what_an_earlier_call_has_finished_without_it(tmp_path: Path, calls: Calls, there: bool) -> None:
+    target = tmp_path / "new" / "p"
+    if there:
+        target.mkdir(parents=True)
+
+    def busy(asked: Asked) -> Reply | None:
+        return Reply(503) if failing and asked.path == "/b/p/small" and asked.method == "GET" else None
+
+    with FakeS3({"b": OBJECTS}, instead=busy) as server:
+        storage, failing = AsyncStorage(Limits(part_size=MiB, attempts=1, connections=1)), True
+        with pytest.raises(ServiceError):
+            await storage.download("s3://b/p", target, server.config)
+        calls.clear()
+        server.asked.clear()
+        failing = False
+        await storage.download("s3://b/p", target, server.config, durability="fsync")
+        assert not [asked for asked in server.asked if asked.method == "GET" and asked.path == "/b/p/deep/er/large"]
+    assert (target / "deep/er/large").read_bytes() == LARGE
+    if there:
+        assert {str(target / name) for name in ("deep/er/large", "deep/er", "deep", "")} <= {*calls.synced()}
+    else:
+        check(calls, {str(target.parent)}, {str(target / "deep/er/large"), str(target / "small")})
 
 
 async def test_an_archive(tmp_path: Path, calls: Calls) -> None:

@@ -61,9 +61,7 @@ class Place:
 
     def create(self, key: str, *, temporary: bool) -> tuple[str, int]:
         """A file to be filled, in its place or in the dot directory: where it is, and its descriptor."""
-        if self.durable:
-            with self._looking:
-                self._anchor = self._anchor or existing(self.root)
+        self._look()
         if not temporary:
             return self.path(key), self.inside.create(key)
         directory = os.path.dirname(key)
@@ -127,6 +125,24 @@ class Place:
 
     def _vanishes(self) -> LocalIOError:
         return LocalIOError(f"the directory {self._state} vanishes again and again")
+
+    def _look(self) -> None:
+        """Before anything is made: which of the directories is there."""
+        if self.durable:
+            with self._looking:
+                self._anchor = self._anchor or existing(self.root)
+
+    def keep(self, key: str) -> None:
+        """Wait until a file that an earlier process has finished is on the disk, if that is asked for."""
+        if self.durable:
+            self._look()
+            descriptor = os.open(self.path(key), os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                sync_file(descriptor, self.path(key))
+            finally:
+                os.close(descriptor)
+            if not self.staged:
+                self.settle(self.path(key))
 
     def settle(self, path: str) -> None:
         """Wait until the names of a file, and of the directories that were made for it, are on the disk."""
