@@ -1,8 +1,8 @@
 """Heads; a request that could smuggle another one is refused here.
 
-A request's head is written in one go and looked at as a whole, and so is an ordinary reply's: h11 looks at each header
-by itself, which is felt where objects are small. What h11 needs to know of a request to frame its body and the reply,
-it is told; any reply that is not ordinary is its own to read.
+A request's head is written in one go and looked at as a whole, and so is an ordinary reply's whose body goes in place:
+h11 looks at each header by itself, which is felt where objects are small. What h11 needs to know of a request to frame
+its body and the reply, it is told; all other replies are its own to read.
 """
 
 import re

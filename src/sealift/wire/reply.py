@@ -22,7 +22,8 @@ class Reply:
 
     Attributes:
         answer: The reply, when the subclass regards it as answered.
-        framing: Knows what the reply's bytes mean, and whether the connection may be used again.
+        framing: Knows what the reply's bytes mean where its head is not read in one go, and whether the connection may
+            be used again.
         untouched: No byte has come yet.
         wanting: Whether somebody waits for the next byte, so that its absence would be a stall.
         moving: Whether a head or a body is being received, so that its throughput counts.
