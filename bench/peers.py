@@ -149,6 +149,13 @@ _SEALIFT = Peer(
 PEERS = (
     _SEALIFT,
     replace(_SEALIFT, name="sealift-asyncio", environ={"SEALIFT_LOOP": "asyncio"}),
+    # Beside the default it shows what it costs to compare checksums, where a server tells any: nginx does not.
+    Peer(
+        "sealift-unverified",
+        downloads={"default": _script("sealift_download.py", "--unverified")},
+        uploads={},
+        services={Service.RCLONE},
+    ),
     Peer(
         "s5cmd",
         downloads={

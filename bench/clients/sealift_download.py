@@ -1,7 +1,7 @@
-"""Download with sealift, as a program would that only wants its model: `sealift_download.py URI DEST`."""
+"""Download with sealift, as a program does that only wants its model: `sealift_download.py URI DEST [--unverified]`."""
 
 import sys
 
 from sealift import Storage
 
-Storage.download(sys.argv[1], sys.argv[2])
+Storage.download(sys.argv[1], sys.argv[2], verify="--unverified" not in sys.argv)
