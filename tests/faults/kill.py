@@ -230,13 +230,13 @@ def _killed(cargo: Cargo, moments: list[Moment], *, replaced: bool) -> Story:
             kills += 1
             finished = cargo.finished()
             cargo.check_left()
-            again += min(killer.moved - begun, cargo.cost)
+            whole = sum(len(cargo.files[path]) for path in finished) if cargo.direction == "upload" else 0
+            # What is whole there is sent again; but no more has been in vain than has moved.
+            again = min(killer.moved, again + min(killer.moved - begun, cargo.cost) + whole)
             begun = killer.moved
             if replaced and kills == 1:
                 again, finished = killer.moved, frozenset()
                 cargo.renew()
-            elif cargo.direction == "upload":  # what is whole is sent again
-                again += sum(len(cargo.files[path]) for path in finished)
     if trouble := next((trouble for proxy in behind.proxies for trouble in proxy.troubles), None):
         raise trouble
     for violation in killer.wrong:
