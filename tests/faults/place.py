@@ -55,6 +55,7 @@ class Place:
         checked: The checksum that it tells of objects in parts; None: it tells none.
         compares: Whether it refuses what is not what it was told in front.
         leftovers: What of unfinished uploads is there.
+        clean_up: Removes what of unfinished uploads is there, as BACKENDS.md tells a service to do with what is old.
         unheard: Whether a request, where its reply does not come or refuses, leaves something that nobody knows of: it
             begins an upload, or it would have removed one.
         own_host: As in `Proxy`.
@@ -78,6 +79,7 @@ class Place:
     checked: str | None = None
     compares: bool = False
     leftovers: Callable[[], set[str]] = set
+    clean_up: Callable[[], object] = lambda: None
     unheard: Callable[[Asked], bool] = lambda asked: asked.method == "DELETE"
     own_host: bool = False
     environ: Callable[[Doors], Mapping[str, str]] = lambda doors: {}
