@@ -191,6 +191,12 @@ class Journal:
             if self._untold >= _UNTOLD:
                 self._flush()
 
+    def tell(self) -> None:
+        """Write what has been noted and not been told of yet."""
+        with self._writing:
+            if self._lines and self._descriptor >= 0:
+                self._flush()
+
     def _flush(self) -> None:
         # One write, so that two processes whose locks lie do not mix their lines.
         os.write(self._descriptor, "".join(self._lines).encode())

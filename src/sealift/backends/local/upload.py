@@ -166,7 +166,12 @@ class LocalUpload(Upload):
         return self._place.journal is not None and await self._run(lambda: self.read_back(part, into))
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
-        return await self._run(self.publish)
+        def publish() -> ObjectInfo:
+            if self._place.journal is not None:
+                self._place.journal.tell()  # of a last part that is short: without it, nobody takes the file for whole
+            return self.publish()
+
+        return await self._run(publish)
 
     async def abort(self) -> None:
         await self._run(self.remove)
