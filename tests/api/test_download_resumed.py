@@ -67,6 +67,26 @@ async def again(server: FakeS3, uri: str, dest: Path, **options: Any) -> tuple[l
     return fetched(server, before), seen
 
 
+async def test_a_large_file_is_noted_to_its_end_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a last part that is too small for a line of its own: a kill in this moment costs nothing then."""
+    dest, told, replace = tmp_path / "p", list[str](), os.replace
+    dest.mkdir()
+
+    def watched(source: str, target: str, **options: Any) -> None:
+        (journal,) = (dest / ".sealift").glob("*.journal")
+        told.append(journal.read_text())
+        replace(source, target, **options)
+
+    monkeypatch.setattr(os, "replace", watched)
+    size = 2 * PART + 5
+    with FakeS3({"b": {"p/m": pattern(size)}}) as server:
+        await AsyncStorage(Limits(part_size=PART, connections=1)).download("s3://b/p", dest, server.config)
+    (lines,) = told
+    assert sum(int(line.split()[2], 16) for line in lines.splitlines()) == size
+
+
 def parts_from(start: int, key: str = "m") -> list[tuple[str, int]]:
     return [(key, position * PART) for position in range(start, 10)]
 
