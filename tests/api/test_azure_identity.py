@@ -107,7 +107,7 @@ async def test_a_token_that_ends_is_renewed(
         assert len(giver.given) > 1
 
 
-@pytest.mark.parametrize("status", [404, 410, 429, 500, 503])
+@pytest.mark.parametrize("status", [404, 408, 410, 429, 500, 503])
 async def test_a_metadata_service_that_is_busy_is_asked_again(
     container: str, config: AzureConfig, monkeypatch: pytest.MonkeyPatch, status: int, tmp_path: Path
 ) -> None:
@@ -195,7 +195,7 @@ async def test_a_wrong_secret(container: str, config: AzureConfig, authority: tr
     assert shows(caught.value, "not-the-client-secret") == []
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [408, 429, 503])
 async def test_a_token_endpoint_that_is_busy_is_asked_again(
     container: str, config: AzureConfig, authority: trustme.CA, status: int
 ) -> None:
