@@ -29,6 +29,8 @@ from tests.api.helpers import all_in, config_of
 from tests.contract.suite import keys, read, stream
 from tests.services.s3 import S3Service, new_bucket
 
+pytestmark = pytest.mark.timeout(420)  # Hypothesis takes up to 300 s to find the shortest sequence that fails
+
 T = TypeVar("T")
 Open = Callable[[Resources, Path], Awaitable[Backend]]
 
