@@ -384,9 +384,10 @@ async def test_failures(reply: Reply, kind: type[StorageError], message: str) ->
     assert shows(caught.value, "the-signature") == []
 
 
-async def test_what_is_busy_is_asked_again(tmp_path: Path) -> None:
-    busy = told(503, "ServerBusy", Retry_After="0")
-    fake = Fake(head=[busy, there()], get=[told(500, "OperationTimedOut"), _body(b"real")])
+@pytest.mark.parametrize("busy", [told(408), told(429), told(500, "OperationTimedOut"), told(503, "ServerBusy")])
+async def test_what_is_busy_is_asked_again(tmp_path: Path, busy: Reply) -> None:
+    again = replace(busy, headers={**busy.headers, "Retry-After": "0"})
+    fake = Fake(head=[again, there()], get=[busy, _body(b"real")])
     with fake.server:
         await AsyncStorage().download("azure://box/k", str(tmp_path / "k"), fake.config)
     assert (tmp_path / "k").read_bytes() == b"real"

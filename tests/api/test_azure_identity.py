@@ -8,9 +8,10 @@ import trustme
 from blockbuster import BlockBuster
 
 from sealift import AccessDenied, AsyncStorage, AzureConfig, InvalidConfig, Limits, TransportError
+from sealift.types import MiB
 from tests.api.entra import TokenGiver, answer, app_service, entra, imds, token
 from tests.api.helpers import shows
-from tests.api.servers import Reply
+from tests.api.servers import Asked, Reply, pattern
 from tests.services.azurite import AzureService, get_object, new_container, put_objects
 from tests.wire.servers import server_tls
 
@@ -107,7 +108,36 @@ async def test_a_token_that_ends_is_renewed(
         assert len(giver.given) > 1
 
 
-@pytest.mark.parametrize("status", [404, 410, 429, 500, 503])
+@pytest.mark.parametrize("verb", ["download", "upload"])
+async def test_tokens_that_end_in_the_middle_of_a_transfer(
+    azurite_tls: AzureService,
+    container: str,
+    config: AzureConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    verb: str,
+) -> None:
+    """The first three say that they have; parts that want the next one at once ask for it once."""
+    data = pattern(20 * MiB)
+    (tmp_path / "here").write_bytes(data)
+
+    def give(asked: Asked, fresh: str, seconds: int) -> Reply:
+        return imds(asked, fresh, -10 if len(giver.given) < 3 else seconds)
+
+    with TokenGiver(give) as giver:
+        monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", giver.endpoint)
+        async with AsyncStorage(Limits(part_size=5 * MiB, attempts=1)) as storage:
+            if verb == "download":
+                put_objects(azurite_tls, container, {"large": data})
+                await storage.download(f"azure://{container}/large", tmp_path / "there", config)
+            else:
+                await storage.upload(tmp_path / "here", f"azure://{container}/there", config)
+        assert len(giver.given) == 4
+    there = tmp_path / "there"
+    assert (there.read_bytes() if verb == "download" else get_object(azurite_tls, container, "there")) == data
+
+
+@pytest.mark.parametrize("status", [404, 408, 410, 429, 500, 503])
 async def test_a_metadata_service_that_is_busy_is_asked_again(
     container: str, config: AzureConfig, monkeypatch: pytest.MonkeyPatch, status: int, tmp_path: Path
 ) -> None:
@@ -195,7 +225,7 @@ async def test_a_wrong_secret(container: str, config: AzureConfig, authority: tr
     assert shows(caught.value, "not-the-client-secret") == []
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [408, 429, 503])
 async def test_a_token_endpoint_that_is_busy_is_asked_again(
     container: str, config: AzureConfig, authority: trustme.CA, status: int
 ) -> None:

@@ -19,6 +19,7 @@ from sealift.uri import Location
 from sealift.wire import Response
 from tests.api.helpers import config_of, shows
 from tests.api.servers import SECRET, Asked, FakeS3, Reply, pattern
+from tests.api.writable import WritableS3
 from tests.services.s3 import PUBLIC_BUCKET, MakeBucket, S3Service, put_objects
 
 pytestmark = pytest.mark.anyio
@@ -233,9 +234,9 @@ async def test_a_web_identity(
     assert {str(access_key(asked))[:4] for asked in fake.asked} == {"ASIA"}
 
 
-def temporary_keys(name: str) -> bytes:
+def temporary_keys(name: str, seconds: int = 3600) -> bytes:
     """As the metadata services of machines and containers tell of them."""
-    expires = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+    expires = f"{datetime.now(UTC) + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
     keys = {"AccessKeyId": name, "SecretAccessKey": "one", "Token": "a-token", "Expiration": expires}
     return json.dumps({"Code": "Success", "Type": "AWS-HMAC", **keys}).encode()
 
@@ -274,6 +275,61 @@ async def test_the_role_of_a_container(fake: FakeS3, tmp_path: Path, monkeypatch
         config = S3Config(endpoint_url=fake.endpoint)
         assert await fetch(AsyncStorage(), "s3://models/m", tmp_path, config) == b"fake"
     assert {access_key(asked) for asked in fake.asked} == {"ASIAECS"}
+
+
+async def move(verb: str, server: WritableS3, config: S3Config, here: Path) -> None:
+    """A transfer of four parts, none of which is tried again."""
+    data = pattern(20 * MiB)
+    async with AsyncStorage(Limits(part_size=5 * MiB, attempts=1)) as storage:
+        if verb == "download":
+            server.replace("b", "large", data)
+            there = Path(await storage.download("s3://b/large", here / "there", config))
+            assert there.read_bytes() == data
+        else:
+            (here / "here").write_bytes(data)
+            await storage.upload(here / "here", "s3://b/there", config)
+            assert server.objects["b"]["there"] == data
+            assert not server.uploads
+
+
+@pytest.mark.parametrize("verb", ["download", "upload"])
+async def test_a_container_s_keys_that_end_in_the_middle_of_a_transfer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """Until three requests have come, each pair is about to end: the next request is signed with another one."""
+    given: list[str] = []
+
+    def metadata(asked: Asked) -> Reply:
+        given.append(f"ASIA{len(given)}")
+        return Reply(200, temporary_keys(given[-1], 60 if len(server.asked) < 3 else 3600))
+
+    with WritableS3() as server, FakeS3({}, instead=metadata) as service:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{service.endpoint}/v2/credentials")
+        await move(verb, server, S3Config(endpoint_url=server.endpoint), tmp_path)
+        used = [str(access_key(asked)) for asked in server.asked]
+    assert len(set(used)) >= 3
+    assert set(used) <= set(given)
+    assert used[0] != given[-1]
+
+
+@pytest.mark.parametrize("verb", ["download", "upload"])
+async def test_a_role_that_is_assumed_again_in_the_middle_of_a_transfer(
+    moto: S3Service, tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """Its keys are for a quarter of an hour, which is when the SDK begins to look for others."""
+    files(
+        bare_environment,
+        monkeypatch,
+        credentials="[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = base-secret\n",
+        config="[profile role]\nrole_arn = arn:aws:iam::123456789012:role/reader\nsource_profile = base\n"
+        "duration_seconds = 900\nregion = us-east-1\n",
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", moto.endpoint)
+    with WritableS3() as server:
+        await move(verb, server, S3Config(endpoint_url=server.endpoint, profile="role"), tmp_path)
+        used = [(access_key(asked), asked.headers["x-amz-security-token"]) for asked in server.asked]
+    assert {str(name)[:4] for name, _ in used} == {"ASIA"}
+    assert len(set(used)) >= 2
 
 
 async def test_a_role_is_assumed_once_for_all_verbs_of_an_instance(

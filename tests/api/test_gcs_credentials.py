@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 import anyio
 import jwt
@@ -15,9 +15,11 @@ from google.auth.transport.requests import Request
 from google.oauth2 import credentials as user
 from google.oauth2 import service_account
 
-from sealift import AccessDenied, AsyncStorage, GCSConfig, InvalidConfig, StorageError
+from sealift import AccessDenied, AsyncStorage, GCSConfig, InvalidConfig, Limits, StorageError
+from sealift.types import MiB
 from tests.api.helpers import shows
-from tests.api.servers import Asked, FakeS3, Reply
+from tests.api.servers import Asked, FakeS3, Reply, pattern
+from tests.api.test_gcs import Writable
 from tests.services.google import (
     ACCOUNT,
     CLIENT_SECRET,
@@ -201,6 +203,46 @@ async def test_a_token_that_is_not_taken_any_more_is_replaced(
         fake.revoked.update(fake.issued)
         assert await storage.read("gs://models/m", config=config) == b"fake"
     assert len(fake.issued) == 2
+
+
+class Revoking(Writable):
+    """One that takes the first token for so many requests, and no longer."""
+
+    def __init__(self, good: int) -> None:
+        super().__init__()
+        self._good = good
+
+    def _answer(self, asked: Asked) -> Reply:
+        if "/storage/v1/" not in unquote(asked.path):
+            return super()._answer(asked)
+        if len(self.of_bucket()) > self._good:
+            self.revoked.add(self.issued[0])
+        token = asked.headers.get("authorization", "").removeprefix("Bearer ")
+        if token not in self.issued or token in self.revoked:
+            return refusal(401, "authError", "Invalid Credentials")
+        return super()._answer(asked)
+
+
+@pytest.mark.parametrize("good", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("verb", ["download", "upload"])
+async def test_a_token_that_ends_in_the_middle_of_a_transfer(
+    nowhere: dict[str, str], tmp_path: Path, verb: str, good: int
+) -> None:
+    """All parts that are refused at once get one new token, and it costs them no attempt."""
+    data = pattern(20 * MiB)
+    (tmp_path / "here").write_bytes(data)
+    with Revoking(good) as google:
+        google.objects["m"] = data
+        config = google.config(service_account_key=google.service_account(tmp_path / "key.json"))
+        async with AsyncStorage(Limits(part_size=5 * MiB, attempts=1), environ=nowhere) as storage:
+            if verb == "download":
+                await storage.download("gs://models/m", tmp_path / "there", config)
+            else:
+                await storage.upload(tmp_path / "here", "gs://models/there", config)
+        assert len(google.issued) == 2
+        assert set(google.objects) == {"m"} | ({"there"} if verb == "upload" else set())
+        found = google.objects["there"] if verb == "upload" else (tmp_path / "there").read_bytes()
+    assert found == data
 
 
 async def test_a_token_near_its_end_is_replaced(nowhere: dict[str, str]) -> None:

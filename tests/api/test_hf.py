@@ -274,6 +274,23 @@ class TestTrouble:
         assert files_in(tmp_path) == {"config": FILES["config.json"]}
         assert waits == []
 
+    @pytest.mark.parametrize("status", [408, 429, 500, 503])
+    async def test_what_fails_for_a_moment_is_asked_again(self, hub: FakeHub, tmp_path: Path, status: int) -> None:
+        """Of the hub and of where its files are, each request once."""
+        failed: set[tuple[str, str, str]] = set()
+
+        def instead(asked: Asked) -> Reply | None:
+            request = asked.origin, asked.method, asked.path
+            if request in failed:
+                return None
+            failed.add(request)
+            return Reply(status, headers={"Retry-After": "0"})
+
+        hub.instead = instead
+        await AsyncStorage(Limits(attempts=5)).download(URI, tmp_path / "model", hub.config)
+        assert files_in(tmp_path / "model") == FILES
+        assert {origin for origin, _, _ in failed} == {"hub", "storage"}
+
     async def test_a_limit_that_lasts_too_long_is_an_error(self, hub: FakeHub, tmp_path: Path) -> None:
         hub.instead = lambda asked: Reply(429, headers={"RateLimit": '"api";r=0;t=299'})
         with pytest.raises(ServiceError, match="429") as caught:

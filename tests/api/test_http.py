@@ -630,7 +630,7 @@ async def test_headers_that_the_redirect_s_target_does_not_get(serve: Serve) -> 
         await storage().read(f"{hub.url}/m", config=HTTPConfig({"Authorization": SECRET}))
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 async def test_busy_servers_are_asked_again_when_they_say(serve: Serve, tmp_path: Path, status: int) -> None:
     busy = [Reply(status, headers={"Retry-After": "0"}), Reply(status), Reply(status)]
     server = serve(lambda asked: busy.pop() if busy and asked.method == "GET" else file(asked))

@@ -182,13 +182,14 @@ async def test_an_object_that_is_replaced_meanwhile(part_size: int) -> None:
             await AsyncStorage(limits(part_size=part_size)).read("s3://b/m", config=server.config)
 
 
-async def test_a_request_that_fails_is_sent_again() -> None:
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+async def test_a_request_that_fails_is_sent_again(status: int) -> None:
     failed: list[str] = []
 
     def instead(asked: Asked) -> Reply | None:
         if asked.method == "GET" and asked.headers["range"] not in failed:
             failed.append(asked.headers["range"])
-            return Reply(503, b"", {"Retry-After": "0"})
+            return Reply(status, b"", {"Retry-After": "0"})
         return None
 
     with FakeS3({"b": {"m": DATA}}, instead=instead) as server:

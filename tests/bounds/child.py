@@ -1,4 +1,4 @@
-"""Downloads within a limit of memory, and says what of the machine it has taken: run by test_bounds.py.
+"""Moves objects within a limit of memory, and says what of the machine it has taken: run by test_bounds.py.
 
 `python child.py MEMORY ENDPOINT DIRECTORY SCENARIO LIMITS`: bytes of data that this process may have; limits as JSON.
 """
@@ -69,6 +69,20 @@ def huge(directory: str, config: S3Config, limits: Limits) -> None:
     one_instance("s3://b/huge", f"{directory}/huge", config, limits)
 
 
+def send(path: str, uri: str, config: S3Config, limits: Limits) -> None:
+    """As `one_instance`, the other way."""
+
+    async def upload() -> None:
+        async with AsyncStorage(limits) as storage:
+            await storage.upload(path, uri, config)
+
+    asyncio.run(upload())
+
+
+def upload(directory: str, config: S3Config, limits: Limits) -> None:
+    send(f"{directory}/huge", "s3://b/uploaded", config, limits)
+
+
 def large(directory: str, config: S3Config, limits: Limits) -> None:
     one_instance("s3://b/eight/0", f"{directory}/large", config, limits)
 
@@ -99,6 +113,7 @@ def eight(directory: str, config: S3Config, limits: Limits) -> None:
 
 SCENARIOS: dict[str, Callable[[str, S3Config, Limits], None]] = {
     "huge": huge,
+    "upload": upload,
     "large": large,
     "small": small,
     "eight": eight,
@@ -110,6 +125,7 @@ def main(endpoint: str, directory: str, scenario: str, limits: Limits) -> None:
     # What is imported when it is first used, and the facade's own thread, are here before anything is counted.
     Storage.download("s3://b/small/00000", f"{directory}/first", config)
     one_instance("s3://b/small/00000", f"{directory}/first", config, limits)
+    send(f"{directory}/first", "s3://b/first", config, limits)
     gc.collect()
     idle = {"descriptors": len(os.listdir("/proc/self/fd")), "threads": len(os.listdir("/proc/self/task")) + 1}
     resident = status("VmRSS")

@@ -1,7 +1,8 @@
 """An S3 service whose objects are made up while they are sent: `python server.py` prints its port, then serves.
 
-In the bucket b are `huge`, which 32 bits do not count, `eight/0` to `eight/7`, and `small/00000` to `small/19999`. A
-thread a connection; `/counted` tells how many there were at once, and forgets it.
+In the bucket b are `huge`, which 32 bits do not count, `eight/0` to `eight/7`, and `small/00000` to `small/19999`. Of
+what is uploaded in parts only sizes and checksums are kept. A thread a connection; `/counted` tells how many there were
+at once, and what was uploaded, and forgets it.
 """
 
 import base64
@@ -11,7 +12,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from sealift import checksum
 
@@ -22,6 +23,7 @@ SMALL, SMALL_SIZE = 20_000, 10 << 10
 # What all objects repeat. Its length is no power of two, so that a part in another's place has other bytes.
 UNIT = memoryview(random.Random(0).randbytes((1 << 20) + 7))
 _PAGE = 1000
+_CHECKSUM = "x-amz-checksum-crc64nvme"
 
 
 def main() -> None:
@@ -36,6 +38,8 @@ class Service:
         self._checksums = {length: _checksum(length) for length in {*sizes.values()}}
         self._lock = threading.Lock()
         self._open = self._most = 0
+        self._parts: dict[int, tuple[str, int]] = {}
+        self._uploaded: dict[str, tuple[str, int]] = {}
 
     def run(self) -> None:
         with socket.create_server((HOST, 0), backlog=1024) as listening:
@@ -50,44 +54,49 @@ class Service:
             self._open += 1
             self._most = max(self._most, self._open)
         try:
-            with connection:
-                received = b""
-                while True:
-                    while b"\r\n\r\n" not in received:
-                        more = connection.recv(1 << 16)
-                        if not more:
-                            return
-                        received += more
-                    head, _, received = received.partition(b"\r\n\r\n")
-                    self._answer(connection, head.decode("latin-1"))
+            with connection, connection.makefile("rb", 1 << 16) as received:
+                room = bytearray()
+                while lines := list(iter(received.readline, b"\r\n")) if received.peek(1) else []:
+                    head = b"".join(lines).decode("latin-1")
+                    length = int(_header(head, "content-length") or 0)
+                    if length > len(room):
+                        room = bytearray(length)
+                    body = memoryview(room)[:length]
+                    if received.readinto(body) != length:
+                        return
+                    self._answer(connection, head, body)
         except ConnectionError:
             pass
         finally:
             with self._lock:
                 self._open -= 1
 
-    def _answer(self, connection: socket.socket, head: str) -> None:
+    def _answer(self, connection: socket.socket, head: str, body: memoryview) -> None:
         method, target, _ = head.partition("\r\n")[0].split(" ")
         url = urlsplit(target)
         if url.path == "/counted":
             with self._lock:
-                told, self._most = {"connections": self._most - 1}, self._open - 1  # without the one that asks
+                # Without the one that asks.
+                told = {"connections": self._most - 1, "uploaded": self._uploaded}
+                self._most, self._uploaded = self._open - 1, {}
             return _send(connection, 200, json.dumps(told).encode())
         key = url.path.removeprefix("/b").removeprefix("/")
         if not key:
             return _send(connection, 200, self._page({name: each[0] for name, each in parse_qs(url.query).items()}))
+        if method in {"POST", "PUT"}:
+            status, answer = self._take(key, head, dict(parse_qsl(url.query, keep_blank_values=True)), body)
+            return _send(connection, status, answer, 'ETag: "p"')
         size = self._sizes.get(key)
         if size is None:
             return _send(connection, 404, b"<Error><Code>NoSuchKey</Code></Error>")
         headers = [f'ETag: "{size}"', "Accept-Ranges: bytes"]
         start, end, status = 0, size, 200
-        found = re.search(r"^range: bytes=(\d+)-(\d+)", head, re.MULTILINE | re.IGNORECASE)
+        found = re.fullmatch(r"bytes=(\d+)-(\d+)", _header(head, "range") or "")
         if found:
             start, end, status = int(found[1]), int(found[2]) + 1, 206
             headers.append(f"Content-Range: bytes {start}-{end - 1}/{size}")
         else:
-            told = base64.b64encode(bytes.fromhex(self._checksums[size])).decode()
-            headers += [f"x-amz-checksum-crc64nvme: {told}", "x-amz-checksum-type: FULL_OBJECT"]
+            headers += [f"{_CHECKSUM}: {_told(self._checksums[size])}", "x-amz-checksum-type: FULL_OBJECT"]
         lines = [f"HTTP/1.1 {status} OK", f"Content-Length: {end - start}", *headers, "", ""]
         answer = "\r\n".join(lines).encode()
         if method == "HEAD":
@@ -98,6 +107,22 @@ class Service:
         for piece in _content(start, end):
             connection.sendall(piece)
         return None
+
+    def _take(self, key: str, head: str, query: dict[str, str], body: memoryview) -> tuple[int, bytes]:
+        """Of uploads in parts one at a time; checksums are compared."""
+        if "uploads" in query:
+            self._parts = {}
+            return 200, b"<R><UploadId>one</UploadId></R>"
+        if "uploadId" in query and "partNumber" not in query:
+            parts = [part for _, part in sorted(self._parts.items())]
+            digest, size = checksum.combine("crc64nvme", parts), sum(size for _, size in parts)
+            self._uploaded[key] = (digest, size)
+        else:
+            digest, size = checksum.digest("crc64nvme", body), len(body)
+            self._parts[int(query.get("partNumber", 0))] = (digest, size)
+        if _header(head, _CHECKSUM) != _told(digest):
+            return 400, b"<Error><Code>BadDigest</Code></Error>"
+        return 200, b'<R><ETag>"whole"</ETag></R>'
 
     def _page(self, query: dict[str, str]) -> bytes:
         start = int(query.get("continuation-token", "0"))
@@ -114,8 +139,18 @@ class Service:
         return f"<ListBucketResult>{truncated}{entries}</ListBucketResult>".encode()
 
 
-def _send(connection: socket.socket, status: int, body: bytes) -> None:
-    connection.sendall(f"HTTP/1.1 {status} OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+def _send(connection: socket.socket, status: int, body: bytes, *headers: str) -> None:
+    lines = [f"HTTP/1.1 {status} OK", f"Content-Length: {len(body)}", *headers, "", ""]
+    connection.sendall("\r\n".join(lines).encode() + body)
+
+
+def _header(head: str, name: str) -> str | None:
+    found = re.search(rf"^{name}: *(.*?)\r$", head, re.MULTILINE | re.IGNORECASE)
+    return found[1] if found else None
+
+
+def _told(digest: str) -> str:
+    return base64.b64encode(bytes.fromhex(digest)).decode()
 
 
 def _content(start: int, end: int) -> Iterator[memoryview]:

@@ -5,6 +5,7 @@ import copy
 import gzip
 import io
 import lzma
+import stat
 import tarfile
 import tempfile
 import zipfile
@@ -62,6 +63,13 @@ def edited(change: Callable[[zipfile.ZipFile], object]) -> bytes:
         archive.writestr("second", b"evil")
         change(archive)
     return body.getvalue()
+
+
+def special(kind: int) -> bytes:
+    """A zip with something that is no file, as Unix systems say it."""
+    info = zipfile.ZipInfo("second")
+    info.external_attr = (kind | 0o666) << 16
+    return zipped([FIRST, (info, b"")])
 
 
 def quoted() -> bytes:
@@ -129,6 +137,15 @@ ATTACKS: dict[str, bytes] = {
     "backslash": zipped([FIRST, ("..\\evil", b"evil")]),
     "directory above": zipped([FIRST, ("../evil/", b"")]),
     "our own directory": zipped([FIRST, (".sealift/evil", b"evil")]),
+    # Zips with what is no file, here or on Windows.
+    "pipe in a zip": special(stat.S_IFIFO),
+    "device in a zip": special(stat.S_IFCHR),
+    "disk in a zip": special(stat.S_IFBLK),
+    "socket in a zip": special(stat.S_IFSOCK),
+    "device of Windows": zipped([FIRST, ("NUL", b"evil")]),
+    "device of Windows below": zipped([FIRST, ("a/COM1", b"evil")]),
+    "device of Windows as a directory": zipped([FIRST, ("PRN/evil", b"evil")]),
+    "device of Windows in a tar": tar([FIRST, ("CON", b"evil")]),
 }
 
 
@@ -140,6 +157,14 @@ def test_an_attack_is_refused_and_leaves_nothing(tmp_path: Path, name: str) -> N
         with pytest.raises((UnsafeKey, ArchiveError)):
             Storage.download(str(tmp_path / "archive"), tmp_path / dest, unpack=True)
     assert all_in(tmp_path) == {"archive", "old"}
+
+
+@pytest.mark.parametrize("pack", [tar, zipped], ids=["tar", "zip"])
+def test_names_that_only_look_like_devices_are_files(tmp_path: Path, pack: Callable[..., bytes]) -> None:
+    files = {"aux.py": b"a", "con/nul": b"b", "COM1.txt": b"c", "NULL": b"d"}
+    (tmp_path / "archive").write_bytes(pack(files.items()))
+    Storage.download(str(tmp_path / "archive"), tmp_path / "new", unpack=True)
+    assert files_in(tmp_path / "new") == files
 
 
 def test_what_the_directory_of_a_zip_does_not_say_does_not_count(tmp_path: Path) -> None:

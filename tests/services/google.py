@@ -220,8 +220,15 @@ class Google:
         if key not in self.objects:
             return refusal(404, "notFound", f"No such object: models/{key}")
         if asked.query.get("alt") == "media":
-            return Reply(200, self.objects[key], {"X-Goog-Generation": self.resource(key)["generation"]})
+            return self._media(key, asked.headers.get("range"))
         return reply(self.resource(key))
+
+    def _media(self, key: str, wanted: str | None) -> Reply:
+        data, told = self.objects[key], {"X-Goog-Generation": self.resource(key)["generation"]}
+        if wanted is None:
+            return Reply(200, data, told)
+        first, last = map(int, wanted.removeprefix("bytes=").split("-"))
+        return Reply(206, data[first : last + 1], told | {"Content-Range": f"bytes {first}-{last}/{len(data)}"})
 
 
 def reply(told: object, status: int = 200) -> Reply:

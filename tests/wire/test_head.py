@@ -62,7 +62,7 @@ def test_what_h11_is_to_read(data: bytes) -> None:
     assert ordinary(memoryview(data + BODY)) is None
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(data=mutated())
 def test_what_is_ordinary_is_what_h11_reads(data: bytes) -> None:
     found = ordinary(memoryview(data))

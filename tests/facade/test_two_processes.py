@@ -1,0 +1,85 @@
+"""Two processes that download to one place at once: both end well, and what is there is whole."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.api.helpers import all_in, files_in
+from tests.api.servers import FakeS3
+from tests.facade.conftest import OBJECTS
+from tests.facade.scripts import Script
+
+LARGE = OBJECTS["large"]
+DIRECTORY = {"0": OBJECTS["q/0"], "large": OBJECTS["q/large"]}
+
+# Says when some bytes have landed; the end of them comes when the server is released.
+PROGRAM = """
+        landed = []
+        def told(event):
+            if event.kind == "progress" and not landed:
+                landed.append(event)
+                say("under way")
+        say(Storage.download(os.environ["URI"], HERE / "dest", config, on_event=told))
+"""
+
+
+@pytest.fixture
+def together(server: FakeS3, here: Path, loop: dict[str, str]) -> Iterator["Together"]:
+    with ExitStack() as stack:
+        yield Together(stack, server, here, loop)
+
+
+class Together:
+    """Two processes for one call, each of which has begun before the other one can end."""
+
+    def __init__(self, stack: ExitStack, server: FakeS3, here: Path, loop: dict[str, str]) -> None:
+        self._stack = stack
+        self._server = server
+        self._here = here
+        self._environ = loop
+
+    def begin(self, uri: str) -> list[Script]:
+        environ = {**self._environ, "URI": uri}
+        scripts = [self._stack.enter_context(Script(PROGRAM, self._here, self._server, environ=environ)) for _ in "ab"]
+        for script in scripts:
+            script.until("under way")
+        assert self._server.stalled.wait(30)
+        return scripts
+
+    def end_well(self, uri: str) -> None:
+        scripts = self.begin(uri)
+        self._server.release()
+        for script in scripts:
+            assert script.end() == (0, [str(self._here / "dest")], "")
+
+
+def test_one_large_object(together: Together, here: Path) -> None:
+    together.end_well("s3://b/large")
+    assert files_in(here) == {"dest": LARGE}
+    assert all_in(here) == {"dest"}
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new", "old"])
+def test_a_prefix(together: Together, here: Path, there: bool) -> None:
+    if there:
+        (here / "dest").mkdir()
+        (here / "dest" / "mine").write_bytes(b"mine")
+    together.end_well("s3://b/q")
+    assert files_in(here / "dest") == DIRECTORY | ({"mine": b"mine"} if there else {})
+    assert all_in(here) == {"dest", *(f"dest/{name}" for name in os.listdir(here / "dest"))}
+
+
+@pytest.mark.parametrize("killed", [0, 1], ids=["the first", "the second"])
+@pytest.mark.parametrize("uri", ["s3://b/large", "s3://b/q"])
+def test_one_is_stopped(together: Together, here: Path, uri: str, killed: int) -> None:
+    """By Ctrl-C, in the middle; the other one does not notice."""
+    scripts = together.begin(uri)
+    scripts[killed].interrupt()
+    assert scripts[killed].end()[0] != 0
+    together._server.release()
+    assert scripts[1 - killed].end() == (0, [str(here / "dest")], "")
+    found = files_in(here / "dest") if uri == "s3://b/q" else (here / "dest").read_bytes()
+    assert found == (DIRECTORY if uri == "s3://b/q" else LARGE)
