@@ -152,10 +152,10 @@ class LocalBackend:
         def write() -> ObjectInfo:
             try:
                 upload.create(temporary=not self._place.staged)
-                upload.write(0, data)
+                claim = upload.write(0, data)
                 published = upload.publish()
                 if self._place.journal is not None and self._place.journal.many:
-                    upload.note(0, data)
+                    upload.note(claim)
                 return published
             except BaseException:
                 upload.remove()

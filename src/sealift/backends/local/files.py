@@ -20,6 +20,7 @@ __all__ = [
     "check_version",
     "copy_range",
     "crc",
+    "crc_of",
     "existing",
     "free_space",
     "info",
@@ -147,14 +148,31 @@ def read_into(descriptor: int, start: int, into: memoryview) -> bool:
     return True
 
 
+class _Little:
+    """A CRC32, computed with the interpreter's lock, which for so few bytes is faster."""
+
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, data: memoryview) -> None:
+        for start in range(0, len(data), _KEEPING):
+            self._value = zlib.crc32(data[start : start + _KEEPING], self._value)
+
+    @property
+    def digest(self) -> str:
+        return f"{self._value:08x}"
+
+
+def crc_of(length: int) -> "_Little | checksum.Running":
+    """The checksum that a journal's claims are compared by, of so many bytes: CRC32C; of little CRC32."""
+    return checksum.Running("crc32c") if length > _LITTLE else _Little()
+
+
 def crc(data: memoryview) -> str:
-    """The checksum that a journal's claims are compared by: CRC32C; of little CRC32, which is faster there."""
-    if len(data) > _LITTLE:
-        return checksum.digest("crc32c", data)
-    value = 0
-    for start in range(0, len(data), _KEEPING):
-        value = zlib.crc32(data[start : start + _KEEPING], value)
-    return f"{value:08x}"
+    """As `crc_of`, of bytes that are there."""
+    running = crc_of(len(data))
+    running.update(data)
+    return running.digest
 
 
 def remove_all(paths: Iterable[str], top: str) -> None:

@@ -12,7 +12,7 @@ from ...errors import LocalIOError, ObjectChanged
 from ...journal import Claim
 from ...locks import is_at
 from ...types import KiB, MiB, ObjectInfo, Part, Receipt
-from .files import check_version, copy_range, crc, free_space, info, read_into, sync_file, taken_space
+from .files import check_version, copy_range, crc, crc_of, free_space, info, read_into, sync_file, taken_space
 from .place import Place
 
 __all__ = ["LocalUpload", "Run"]
@@ -60,27 +60,28 @@ class LocalUpload(Upload):
                 )
             os.ftruncate(self._descriptor, self._size)
 
-    def write(self, start: int, data: memoryview) -> None:
+    def write(self, start: int, data: memoryview) -> Claim | None:
+        """Write some bytes; returns what to `note` of them, if there is a journal."""
+        running = None if self._place.journal is None else crc_of(len(data))
+        done = 0
         try:
-            while data:
-                count = os.pwrite(self._descriptor, data[:_PIECE], start)
-                start += count
-                data = data[count:]
+            while done < len(data):
+                count = os.pwrite(self._descriptor, data[done : done + _PIECE], start + done)
+                if running is not None:  # while these bytes are in the processor's cache
+                    running.update(data[done : done + count])
+                done += count
         except OSError as error:
             error.filename = self._path  # the system knows the descriptor only
             raise
+        return None if running is None or not data else Claim(start, len(data), running.digest)
 
-    def note(self, start: int, data: memoryview) -> None:
-        """Say in the journal that these bytes have landed."""
-        if self._place.journal is not None and data:
-            self._place.journal.add(self._key, Claim(start, len(data), crc(data)))
+    def note(self, claim: Claim | None) -> None:
+        """Say in the journal that some bytes have landed."""
+        if self._place.journal is not None and claim is not None:
+            self._place.journal.add(self._key, claim)
 
-    def read_back(self, part: Part, into: memoryview) -> bool:
-        journal = self._place.journal
-        claim = None if journal is None else journal.claim(self._key, part.start)
-        if claim is None or claim.length != part.size or not read_into(self._descriptor, part.start, into):
-            return False
-        return crc(into) == claim.crc
+    def read_back(self, part: Part, claim: Claim, into: memoryview) -> bool:
+        return read_into(self._descriptor, part.start, into) and crc(into) == claim.crc
 
     def copy_from(self, source: str, obj: ObjectInfo, start: int) -> int:
         """Copy the next step of a file, inside the kernel where it can; returns how many bytes."""
@@ -155,15 +156,17 @@ class LocalUpload(Upload):
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
         # One at a time: the kernel lets only one writer into a file, and the others burn CPU while they wait for it.
         def write() -> None:
-            self.write(part.start, data)
-            self.note(part.start, data)
+            self.note(self.write(part.start, data))
 
         async with self._writing:
             await self._run(write)
         return Receipt(part)
 
     async def recall(self, part: Part, into: memoryview) -> bool:
-        return self._place.journal is not None and await self._run(lambda: self.read_back(part, into))
+        claim = None if self._place.journal is None else self._place.journal.claim(self._key, part.start)
+        if claim is None or claim.length != part.size:  # found without a thread, as it mostly is so
+            return False
+        return await self._run(lambda: self.read_back(part, claim, into))
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
         def publish() -> ObjectInfo:
