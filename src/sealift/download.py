@@ -225,6 +225,14 @@ def _finish(root: str, directories: Iterable[str], final: str, anchor: str | Non
         sync_directories(final, anchor)
 
 
+def _brought(path: str, name: str, there: int) -> None:
+    """Rename a file into a directory, unless another process that takes the tree for its own has done so."""
+    try:
+        os.replace(path, name, dst_dir_fd=there)
+    except FileNotFoundError:
+        os.stat(name, dir_fd=there, follow_symlinks=False)
+
+
 def _published(root: str, final: str) -> bool:
     """Whether a tree could be renamed; else it is brought in file by file."""
     try:
@@ -238,9 +246,9 @@ def _published(root: str, final: str) -> bool:
             there = open_below(final, directory, directory)
             try:
                 for name in names:
-                    os.replace(os.path.join(root, directory, name), name, dst_dir_fd=there)
+                    _brought(os.path.join(root, directory, name), name, there)
             finally:
                 os.close(there)
-        shutil.rmtree(root)
+        shutil.rmtree(root, ignore_errors=True)  # where locks lie, another process may be at it, too
         return False
     return True

@@ -67,6 +67,35 @@ async def again(server: FakeS3, uri: str, dest: Path, **options: Any) -> tuple[l
     return fetched(server, before), seen
 
 
+@pytest.mark.parametrize("brought", ["tree", "file"])
+async def test_a_tree_that_another_process_brings_to_its_place_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, brought: str
+) -> None:
+    """Where locks lie, two take one tree for theirs."""
+    dest, rename, replace = tmp_path / "p", os.rename, os.replace
+
+    def renamed(source: str, target: str) -> None:
+        if target != str(dest):
+            return rename(source, target)
+        if brought == "tree":
+            rename(source, target)
+        else:
+            (dest / "deep").mkdir(parents=True)
+        return rename(source, target)  # too late
+
+    def replaced(source: str, target: str, **options: Any) -> None:
+        if ".tree/" in source:
+            replace(source, target, **options)
+        replace(source, target, **options)  # too late, of what is in the tree
+
+    monkeypatch.setattr(os, "rename", renamed)
+    monkeypatch.setattr(os, "replace", replaced)
+    with FakeS3({"b": {"p/a": b"a", "p/deep/b": LARGE}}) as server:
+        await AsyncStorage(LIMITS).download("s3://b/p", dest, server.config)
+    assert files_in(dest) == {"a": b"a", "deep/b": LARGE}
+    assert all_in(tmp_path) == {"p", "p/a", "p/deep", "p/deep/b"}
+
+
 async def test_a_large_file_is_noted_to_its_end_before_it_gets_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
