@@ -16,7 +16,6 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -225,16 +224,11 @@ class Journal:
 
 def _sweep(directory: str) -> None:
     """Remove what downloads have left that nobody went on with."""
-    for entry in _old(directory):
-        with suppress(OSError):  # another process does the same
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
-            else:
-                os.unlink(entry.path)
-
-
-def _old(directory: str) -> Iterator[os.DirEntry[str]]:
     with os.scandir(directory) as entries:
         for entry in entries:
-            if _OWN.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < time.time() - _KEPT:
-                yield entry
+            with suppress(OSError):  # another process does the same
+                if _OWN.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < time.time() - _KEPT:
+                    if entry.is_dir(follow_symlinks=False):
+                        shutil.rmtree(entry.path)
+                    else:
+                        os.unlink(entry.path)

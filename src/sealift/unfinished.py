@@ -139,18 +139,21 @@ def _prepare(directory: str) -> None:
 
 def _drop_old(directory: str) -> None:
     """Remove what nobody has come back for, and what a killed process has not even written to its end."""
-    before = time.time() - _KEPT
     with os.scandir(directory) as entries:
-        old = [entry.path for entry in entries if entry.stat(follow_symlinks=False).st_mtime < before]
-    for path in old:
-        with suppress(OSError):
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-            try:
-                locks.take(descriptor)
-                if locks.is_at(descriptor, path):
-                    os.unlink(path)
-            finally:
-                os.close(descriptor)
+        for entry in entries:
+            with suppress(OSError):  # somebody is at it, or it is gone
+                if entry.stat(follow_symlinks=False).st_mtime < time.time() - _KEPT:
+                    _drop(entry.path)
+
+
+def _drop(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        locks.take(descriptor)
+        if locks.is_at(descriptor, path):
+            os.unlink(path)
+    finally:
+        os.close(descriptor)
 
 
 def _parsed(text: bytes) -> Begun | None:

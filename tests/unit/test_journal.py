@@ -2,6 +2,8 @@
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -163,4 +165,20 @@ def test_a_file_system_without_locks_will_do(tmp_path: Path, monkeypatch: pytest
     again = journal(tmp_path)
     assert again.claim("model.bin", 0) == FIRST
     again.close(keep=False)
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_goes_while_old_leftovers_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = os.scandir
+
+    @contextmanager
+    def late(path: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+        (tmp_path / f"{'0' * 16}.journal").touch()
+        with look(path) as entries:
+            found = list(entries)
+        (tmp_path / f"{'0' * 16}.journal").unlink()
+        yield iter(found)
+
+    monkeypatch.setattr(os, "scandir", late)
+    journal(tmp_path).close(keep=False)
     assert os.listdir(tmp_path) == []

@@ -4,6 +4,8 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -185,3 +187,20 @@ def test_names_that_are_no_text(directory: Path) -> None:
 )
 def test_where_they_are(environ: dict[str, str], found: str | None) -> None:
     assert config.state_directory(environ) == found
+
+
+def test_a_record_that_goes_while_old_ones_are_looked_for(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many uploads of one process end and begin at once."""
+    claimed(directory).release()
+    look = os.scandir
+
+    @contextmanager
+    def late(path: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+        (directory / "another.json").touch()
+        with look(path) as entries:
+            found = list(entries)
+        (directory / "another.json").unlink()
+        yield iter(found)
+
+    monkeypatch.setattr(os, "scandir", late)
+    claimed(directory).release()
