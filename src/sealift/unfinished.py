@@ -9,7 +9,6 @@ there, so it is still the right object that appears, or the error of the one tha
 import hashlib
 import json
 import os
-import secrets
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -66,8 +65,8 @@ class Record:
         Raises:
             OSError: It could not be written; the earlier one is still there.
         """
-        temporary = f"{self._path}.{secrets.token_hex(4)}"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        temporary = _next(self._path)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         try:
             locks.take(descriptor)  # before anybody can find it
             os.write(descriptor, json.dumps(asdict(begun)).encode())
@@ -83,8 +82,9 @@ class Record:
     def remove(self) -> None:
         """The upload has ended: there is nothing to go on with."""
         if self._descriptor >= 0:
-            with suppress(OSError):
-                os.unlink(self._path)
+            for path in (_next(self._path), self._path):  # of the first, who was killed while he wrote has left one
+                with suppress(OSError):
+                    os.unlink(path)
             self._unlock()
 
     def release(self) -> None:
@@ -127,6 +127,11 @@ def claim(directory: str, source: str, destination: str, address: str) -> Record
     except BaseException:
         locks.release(descriptor)
         raise
+
+
+def _next(path: str) -> str:
+    """Where a record is written that takes the place of one; by who has locked that."""
+    return f"{path}.new"
 
 
 def _prepare(directory: str) -> None:

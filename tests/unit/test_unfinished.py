@@ -189,6 +189,26 @@ def test_where_they_are(environ: dict[str, str], found: str | None) -> None:
     assert config.state_directory(environ) == found
 
 
+def test_what_was_left_of_a_write_goes_with_the_record(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = claimed(directory)
+    first.write(BEGUN)
+
+    def killed(*paths: str) -> None:
+        first.release()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", killed)
+        patch.setattr(os, "unlink", lambda path: None)
+        with pytest.raises(KeyboardInterrupt):
+            first.write(replace(BEGUN, token="another"))
+    assert len(os.listdir(directory)) == 2
+    second = claimed(directory)
+    assert second.begun == BEGUN
+    second.remove()
+    assert os.listdir(directory) == []
+
+
 def test_a_record_that_goes_while_old_ones_are_looked_for(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many uploads of one process end and begin at once."""
     claimed(directory).release()
