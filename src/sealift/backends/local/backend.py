@@ -148,14 +148,15 @@ class LocalBackend:
 
     async def put(self, key: str, data: memoryview) -> ObjectInfo:
         upload = LocalUpload(self._place, self.run, key, len(data))
+        journal = self._place.journal
+        noted = journal is not None and journal.many  # of a single object nothing is left to go on with
 
         def write() -> ObjectInfo:
             try:
                 upload.create(temporary=not self._place.staged)
-                claim = upload.write(0, data)
+                claim = upload.write(0, data, noted=noted)
                 published = upload.publish()
-                if self._place.journal is not None and self._place.journal.many:
-                    upload.note(claim)
+                upload.note(claim)
                 return published
             except BaseException:
                 upload.remove()

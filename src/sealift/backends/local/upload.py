@@ -60,9 +60,9 @@ class LocalUpload(Upload):
                 )
             os.ftruncate(self._descriptor, self._size)
 
-    def write(self, start: int, data: memoryview) -> Claim | None:
-        """Write some bytes; returns what to `note` of them, if there is a journal."""
-        running = None if self._place.journal is None else crc_of(len(data))
+    def write(self, start: int, data: memoryview, *, noted: bool = True) -> Claim | None:
+        """Write some bytes; returns what to `note` of them, if that is wanted and there is a journal."""
+        running = crc_of(len(data)) if noted and self._place.journal is not None else None
         done = 0
         try:
             while done < len(data):
