@@ -2,8 +2,6 @@
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealift.journal import Claim, Journal, fingerprint
+from tests.unit.meanwhile import gone_when_looked_at
 
 FIRST, SECOND = Claim(0, 8, "0000abcd"), Claim(8, 4, "12345678")
 NAME = fingerprint("a download")
@@ -169,16 +168,6 @@ def test_a_file_system_without_locks_will_do(tmp_path: Path, monkeypatch: pytest
 
 
 def test_what_goes_while_old_leftovers_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    look = os.scandir
-
-    @contextmanager
-    def late(path: str) -> Iterator[Iterator[os.DirEntry[str]]]:
-        (tmp_path / f"{'0' * 16}.journal").touch()
-        with look(path) as entries:
-            found = list(entries)
-        (tmp_path / f"{'0' * 16}.journal").unlink()
-        yield iter(found)
-
-    monkeypatch.setattr(os, "scandir", late)
+    gone_when_looked_at(monkeypatch, tmp_path / f"{'0' * 16}.journal")
     journal(tmp_path).close(keep=False)
     assert os.listdir(tmp_path) == []

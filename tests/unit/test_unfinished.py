@@ -4,8 +4,6 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 
 from sealift import config
 from sealift.unfinished import Begun, Record, claim
+from tests.unit.meanwhile import gone_when_looked_at
 
 BEGUN = Begun("/models/a.bin", "s3://b/a.bin", "https://s3.example.com/b", "v1", 10, 5, "token")
 
@@ -60,6 +59,7 @@ def test_one_at_a_time(directory: Path) -> None:
 def test_other_uploads_are_others(directory: Path, other: dict[str, str]) -> None:
     first = claimed(directory)
     second = claimed(directory, replace(BEGUN, **other))
+    assert len(os.listdir(directory)) == 2
     second.release()
     first.release()
 
@@ -212,15 +212,7 @@ def test_what_was_left_of_a_write_goes_with_the_record(directory: Path, monkeypa
 def test_a_record_that_goes_while_old_ones_are_looked_for(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many uploads of one process end and begin at once."""
     claimed(directory).release()
-    look = os.scandir
-
-    @contextmanager
-    def late(path: str) -> Iterator[Iterator[os.DirEntry[str]]]:
-        (directory / "another.json").touch()
-        with look(path) as entries:
-            found = list(entries)
-        (directory / "another.json").unlink()
-        yield iter(found)
-
-    monkeypatch.setattr(os, "scandir", late)
-    claimed(directory).release()
+    gone_when_looked_at(monkeypatch, directory / "another.json")
+    record = claimed(directory)
+    assert is_taken(directory)
+    record.release()
