@@ -14,6 +14,7 @@ from ...locks import is_at
 from ...types import KiB, MiB, ObjectInfo, Part, Receipt
 from .files import check_version, copy_range, crc, crc_of, free_space, info, read_into, sync_file, taken_space
 from .place import Place
+from .reserve import reserve
 
 __all__ = ["LocalUpload", "Run"]
 
@@ -64,6 +65,8 @@ class LocalUpload(Upload):
         """Write some bytes; returns what to `note` of them, if that is wanted and there is a journal."""
         running = crc_of(len(data)) if noted and self._place.journal is not None else None
         done = 0
+        if len(data) > _PIECE:
+            reserve(self._descriptor, start, len(data))
         try:
             while done < len(data):
                 count = os.pwrite(self._descriptor, data[done : done + _PIECE], start + done)
