@@ -1,15 +1,16 @@
 """Checksums of bytes in memory, and of an object from those of its parts. Digests are lower-case hex.
 
 The cyclic ones combine: parts that arrive in any order verify the whole object without a second read. awscrt computes
-them at memory speed; it is loaded when the first checksum is needed. The others need the bytes in order.
+them at memory speed; it is loaded when the first checksum is needed. The others need the bytes in order; they are
+hashes of the whole, and those that `composite` names.
 """
 
-import hashlib
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 import anyio
 
+from .composite import hash_of
 from .types import KiB
 
 __all__ = ["COMBINABLE", "InOrder", "Running", "best", "combine", "common", "digest"]
@@ -37,7 +38,7 @@ def best(checksums: Mapping[str, str], *, combinable: bool) -> str | None:
     for algorithm in _PREFERENCE:
         if algorithm in checksums and (algorithm in COMBINABLE or not combinable):
             return algorithm
-    return None
+    return next((algorithm for algorithm in checksums if "/" in algorithm), None) if not combinable else None
 
 
 def common(first: Mapping[str, str], second: Mapping[str, str]) -> str | None:
@@ -54,7 +55,7 @@ def digest(algorithm: str, data: memoryview | bytes) -> str:
     """The checksum of some bytes.
 
     Args:
-        algorithm: crc32, crc32c, crc64nvme, sha256, sha1 or md5.
+        algorithm: crc32, crc32c, crc64nvme, sha256, sha1, md5, or as `composite.name` tells it.
         data: Any length.
 
     Example:
@@ -62,7 +63,7 @@ def digest(algorithm: str, data: memoryview | bytes) -> str:
         'e3069283'
     """
     if algorithm not in COMBINABLE:
-        running = hashlib.new(algorithm, usedforsecurity=False)
+        running = hash_of(algorithm)
         step = _KEEPING if len(data) <= _SMALL else len(data)
         for start in range(0, len(data), step):
             running.update(data[start : start + step])
@@ -122,7 +123,7 @@ class Running:
 
     def __init__(self, algorithm: str) -> None:
         self._algorithm = algorithm
-        self._hash = None if algorithm in COMBINABLE else hashlib.new(algorithm, usedforsecurity=False)
+        self._hash = None if algorithm in COMBINABLE else hash_of(algorithm)
         self._crc = 0
 
     def update(self, data: memoryview | bytes) -> None:

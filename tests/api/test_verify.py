@@ -203,7 +203,7 @@ async def test_an_upload_without_a_checksum_is_refused_where_one_is_required(tmp
 
 
 class OfParts(FakeS3):
-    """An object of parts, of which the service has CRCs; no real service here tells them all.
+    """An object of parts, of which the service has checksums; no real service here tells them all.
 
     As told in https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html; the SDK reads its replies.
     """
@@ -291,9 +291,9 @@ def test_the_sdk_reads_the_same_of_parts() -> None:
     assert (asked["x-amz-part-number-marker"], asked["x-amz-object-attributes"]) == ("2", ",".join(attributes))
 
 
-@pytest.mark.parametrize("algorithm", ["crc32", "crc32c", "crc64nvme"])
+@pytest.mark.parametrize("algorithm", ["crc32", "crc32c", "crc64nvme", "sha256", "sha1"])
 @pytest.mark.parametrize("limits", [Limits(), PARTS])
-async def test_the_crcs_of_parts_verify_the_whole(tmp_path: Path, algorithm: str, limits: Limits) -> None:
+async def test_the_checksums_of_parts_verify_the_whole(tmp_path: Path, algorithm: str, limits: Limits) -> None:
     events: list[Event] = []
     with OfParts(algorithm) as server:
         path = await AsyncStorage(limits).download(
@@ -301,17 +301,19 @@ async def test_the_crcs_of_parts_verify_the_whole(tmp_path: Path, algorithm: str
         )
         assert len(server.attributes_asked) == 3
         assert Path(path).read_bytes() == DATA
-        assert verified(events) == {"k": algorithm}
+        # The CRCs make one of the whole; hashes are told with the length of the parts.
+        assert verified(events) == {"k": algorithm if algorithm.startswith("crc") else f"{algorithm}/1500000"}
         assert await AsyncStorage(limits).read("s3://b/k", config=server.config) == DATA
 
 
+@pytest.mark.parametrize(("algorithm", "told"), [("crc32", "crc32"), ("sha256", "sha256/1500000")])
 @pytest.mark.parametrize("limits", [Limits(attempts=1), PARTS])
-async def test_other_bytes_than_those_of_the_parts(tmp_path: Path, limits: Limits) -> None:
-    with OfParts() as server:
+async def test_other_bytes_than_those_of_the_parts(tmp_path: Path, limits: Limits, algorithm: str, told: str) -> None:
+    with OfParts(algorithm) as server:
         server.damaged = True
-        with pytest.raises(IntegrityError, match="'k' do not have its crc32 checksum"):
+        with pytest.raises(IntegrityError, match=f"'k' do not have its {told} checksum"):
             await AsyncStorage(limits).download("s3://b/k", tmp_path / "k", server.config)
-        with pytest.raises(IntegrityError, match="'k' do not have its crc32 checksum"):
+        with pytest.raises(IntegrityError, match=f"'k' do not have its {told} checksum"):
             await AsyncStorage(limits).read("s3://b/k", config=server.config)
         asked = len(server.attributes_asked)
         await AsyncStorage(limits).download("s3://b/k", tmp_path / "n", server.config, verify=False)
@@ -330,19 +332,12 @@ async def test_who_may_not_ask_for_parts_gets_them_by_size(tmp_path: Path, refus
     assert (tmp_path / "k").read_bytes() == DATA
 
 
-async def test_parts_that_are_not_all_told_of_verify_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("algorithm", ["crc32", "sha256"])
+async def test_parts_that_are_not_all_told_of_verify_nothing(tmp_path: Path, algorithm: str) -> None:
     events: list[Event] = []
-    with OfParts() as server:
+    with OfParts(algorithm) as server:
         server.lost = True
         await AsyncStorage(PARTS).download("s3://b/k", tmp_path / "k", server.config, on_event=events.append)
-    assert verified(events) == {"k": "size-only"}
-
-
-async def test_hashes_of_parts_do_not_combine(tmp_path: Path) -> None:
-    events: list[Event] = []
-    with OfParts("sha256") as server:
-        await AsyncStorage(PARTS).download("s3://b/k", tmp_path / "k", server.config, on_event=events.append)
-        assert server.attributes_asked == []
     assert verified(events) == {"k": "size-only"}
 
 

@@ -418,13 +418,14 @@ def test_a_tag_that_is_a_checksum(headers: dict[str, str], found: dict[str, str]
     [
         ({"x_amz_checksum_crc32": "y/Q5Jg==-2", "x_amz_checksum_type": "COMPOSITE"}, True),
         ({"x_amz_checksum_crc32": "y/Q5Jg==", "x_amz_checksum_type": "COMPOSITE"}, True),
-        ({"x_amz_checksum_sha256": "y/Q5Jg==-2", "x_amz_checksum_type": "COMPOSITE"}, False),
+        ({"x_amz_checksum_sha256": "y/Q5Jg==-2", "x_amz_checksum_type": "COMPOSITE"}, True),
+        ({"x_amz_checksum_sha3": "y/Q5Jg==-2", "x_amz_checksum_type": "COMPOSITE"}, False),
         ({"x_amz_checksum_crc32": "y/Q5Jg==", "x_amz_checksum_type": "FULL_OBJECT"}, False),
         ({"x_amz_checksum_crc32": "y/Q5Jg==-2"}, False),
         ({}, False),
     ],
 )
-def test_crcs_of_parts(headers: dict[str, str], answer: bool) -> None:
+def test_checksums_of_parts(headers: dict[str, str], answer: bool) -> None:
     assert replies.composite(response(200, **headers)) is answer
     assert replies.object_info("k", response(200, **headers)).composite is answer
 

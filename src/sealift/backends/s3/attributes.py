@@ -1,6 +1,6 @@
 """The checksum of a multipart object of which the service has only those of its parts.
 
-CRCs combine to that of the whole. Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
+CRCs combine to that of the whole; a hash is one over the hashes of parts that end where the object's did. Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
 """
 
 import base64
@@ -8,7 +8,7 @@ import binascii
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
-from ... import checksum
+from ... import checksum, composite
 from ...errors import ObjectChanged
 from ...types import ObjectInfo
 from ...wire import Response
@@ -17,8 +17,6 @@ from .bucket import Bucket
 
 __all__ = ["combined"]
 
-# Best first; what is not a CRC does not combine.
-_ALGORITHMS = {"crc64nvme": "ChecksumCRC64NVME", "crc32c": "ChecksumCRC32C", "crc32": "ChecksumCRC32"}
 _MOST_PARTS = "1000"
 # A reader may lack the permission, and a service the request; then there is nothing to compare with.
 _REFUSED = {400, 401, 403, 404, 405, 501}
@@ -28,7 +26,7 @@ async def combined(bucket: Bucket, obj: ObjectInfo) -> Mapping[str, str]:
     """See `Backend.checksums`: one request for each 1,000 parts."""
     parts: list[dict[str, str]] = []
     marker: str | None = None
-    composite: dict[str, str] = {}
+    of_parts: dict[str, str] = {}
     while True:
         headers = [
             ("x-amz-object-attributes", "ETag,Checksum,ObjectParts,ObjectSize"),
@@ -46,28 +44,33 @@ async def combined(bucket: Bucket, obj: ObjectInfo) -> Mapping[str, str]:
             return {}
         if obj.etag is not None and replies.quoted(root.findtext("ETag")) != obj.etag:
             raise ObjectChanged(f"the object {obj.key!r} was replaced before it was read")
-        composite = {child.tag: child.text or "" for child in root.iterfind("Checksum/*")}
+        of_parts = {child.tag: child.text or "" for child in root.iterfind("Checksum/*")}
         parts += [{child.tag: child.text or "" for child in part} for part in root.iterfind("ObjectParts/Part")]
         following = root.findtext("ObjectParts/NextPartNumberMarker")
         if root.findtext("ObjectParts/IsTruncated") != "true" or following in {None, marker}:
-            return _whole(obj, parts, composite)
+            return _whole(obj, parts, of_parts)
         marker = following
 
 
-def _whole(obj: ObjectInfo, parts: list[dict[str, str]], composite: Mapping[str, str]) -> Mapping[str, str]:
+def _whole(obj: ObjectInfo, parts: list[dict[str, str]], of_parts: Mapping[str, str]) -> Mapping[str, str]:
     """The object's checksum, from those of its parts; only if all of it is told of, and agrees."""
-    for algorithm, name in _ALGORITHMS.items():
+    for algorithm in replies.CHECKSUMS:
+        tag = f"Checksum{algorithm.upper()}"
         try:
-            found = [(base64.b64decode(part[name], validate=True), int(part["Size"])) for part in parts]
-            told = base64.b64decode(composite[name].partition("-")[0], validate=True)
+            found = [(base64.b64decode(part[tag], validate=True), int(part["Size"])) for part in parts]
+            told = base64.b64decode(of_parts[tag].partition("-")[0], validate=True).hex()
         except (KeyError, ValueError, binascii.Error):
             continue
-        # What the service calls the object's checksum is that of its parts' checksums.
-        of_parts = checksum.digest(algorithm, b"".join(digest for digest, _ in found))
         numbers = [part.get("PartNumber", "") for part in parts]
         in_order = numbers == sorted(numbers, key=lambda number: int(number) if number.isdigit() else 0)
-        if in_order and sum(size for _, size in found) == obj.size and of_parts == told.hex():
+        sizes = [size for _, size in found]
+        # What the service calls the object's checksum is that of its parts' checksums.
+        agreed = checksum.digest(algorithm, b"".join(digest for digest, _ in found)) == told
+        if not (in_order and agreed and sum(sizes) == obj.size and min(sizes, default=0) > 0):
+            continue
+        if algorithm in checksum.COMBINABLE:
             return {algorithm: checksum.combine(algorithm, [(digest.hex(), size) for digest, size in found])}
+        return {composite.name(algorithm, sizes): told}
     return {}
 
 

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 
-from ...checksum import COMBINABLE
 from ...errors import AccessDenied, IntegrityError, ModelMissingError, ObjectChanged, ServiceError, StorageError
 from ...types import ObjectInfo
 from ...wire import Response
@@ -120,9 +119,9 @@ def whole(reply: Response) -> dict[str, str]:
 
 
 def composite(reply: Response) -> bool:
-    """Whether the service has CRCs of an object's parts, and none of the whole."""
+    """Whether the service has checksums of an object's parts, and none of the whole."""
     told = (name.removeprefix(b"x-amz-checksum-").decode("latin-1") for name, _ in reply.headers)
-    return reply.header("x-amz-checksum-type") == "COMPOSITE" and not COMBINABLE.isdisjoint(told)
+    return reply.header("x-amz-checksum-type") == "COMPOSITE" and any(name in CHECKSUMS for name in told)
 
 
 def copied(reply: Response) -> dict[str, str]:
