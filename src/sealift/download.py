@@ -8,7 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 
 import anyio
 
-from . import archive, paths
+from . import paths
 from .backend import Backend
 from .backends.local import LocalBackend, existing, open_below, refuse_link, sync_directories, sync_tree
 from .engine import Job
@@ -126,6 +126,8 @@ async def _unpacked(
     bounds: Unpack,
 ) -> str:
     """Bring an archive into the dot directory, and what is in it to the destination."""
+    from . import archive  # noqa: PLC0415 - 4 ms, which most downloads need not wait for
+
     if isinstance(found, Prefix):
         await found.objects.aclose()
         raise InvalidConfig(

@@ -47,8 +47,8 @@ class ObjectInfo:
         modified: When this version was written.
         etag: The entity tag, quoted as in HTTP, where there is one.
         content_type: The media type stored with the object.
-        checksums: Algorithm → digest as lower-case hex, of the whole object only; "sha256/8388608" is one over the hashes
-            of its parts of that many bytes.
+        checksums: Algorithm → digest as lower-case hex, of the whole object only; "sha256/8388608" is one over those of
+            its parts of so many bytes.
         metadata: What the user stored beside it.
         ranged: Whether any range of it can be asked for.
         name: What a file of it is called, where its key does not say; "" where nothing does.

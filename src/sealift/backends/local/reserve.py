@@ -3,9 +3,12 @@
 A write that finds none finds each of them by itself, under the file's lock: on ext4 a third of what writing costs.
 """
 
-import ctypes
 import sys
 from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ctypes
 
 __all__ = ["reserve"]
 
@@ -31,6 +34,8 @@ def _fallocate() -> "ctypes._NamedFuncPointer | None":
     """https://man7.org/linux/man-pages/man2/fallocate.2.html, where its offsets are known to have 64 bits."""
     if sys.platform != "linux" or sys.maxsize < 1 << 32:
         return None
+    import ctypes  # noqa: PLC0415 - 2 ms, which small files need not wait for
+
     function = ctypes.CDLL(None).fallocate
     function.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
     return function
