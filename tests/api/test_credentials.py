@@ -57,6 +57,18 @@ def files(
             monkeypatch.setenv(variable, str(home / variable))
 
 
+def role(home: Path, monkeypatch: pytest.MonkeyPatch, sts: str, more: str = "") -> None:
+    """A profile whose role is assumed, with the keys of another one."""
+    files(
+        home,
+        monkeypatch,
+        credentials="[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = base-secret\n",
+        config="[profile role]\nrole_arn = arn:aws:iam::123456789012:role/reader\nsource_profile = base\n"
+        f"region = us-east-1\n{more}",
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts)
+
+
 async def test_a_key_pair(seaweedfs: S3Service, uri: str, tmp_path: Path) -> None:
     assert await fetch(AsyncStorage(environ={}), uri, tmp_path, config_of(seaweedfs)) == b"real"
     assert seaweedfs.read_only is not None
@@ -205,14 +217,7 @@ async def test_an_assumed_role(
     moto: S3Service, fake: FakeS3, tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """STS is asked for temporary credentials, and S3 sees those."""
-    files(
-        bare_environment,
-        monkeypatch,
-        credentials="[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = base-secret\n",
-        config="[profile role]\nrole_arn = arn:aws:iam::123456789012:role/reader\nsource_profile = base\n"
-        "region = us-east-1\n",
-    )
-    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", moto.endpoint)
+    role(bare_environment, monkeypatch, moto.endpoint)
     config = S3Config(endpoint_url=fake.endpoint, profile="role")
     assert await fetch(AsyncStorage(), "s3://models/m", tmp_path, config) == b"fake"
     assert len(fake.asked) == 2
@@ -317,14 +322,7 @@ async def test_a_role_that_is_assumed_again_in_the_middle_of_a_transfer(
     moto: S3Service, tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
     """Its keys are for a quarter of an hour, which is when the SDK begins to look for others."""
-    files(
-        bare_environment,
-        monkeypatch,
-        credentials="[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = base-secret\n",
-        config="[profile role]\nrole_arn = arn:aws:iam::123456789012:role/reader\nsource_profile = base\n"
-        "duration_seconds = 900\nregion = us-east-1\n",
-    )
-    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", moto.endpoint)
+    role(bare_environment, monkeypatch, moto.endpoint, "duration_seconds = 900\n")
     with WritableS3() as server:
         await move(verb, server, S3Config(endpoint_url=server.endpoint, profile="role"), tmp_path)
         used = [(access_key(asked), asked.headers["x-amz-security-token"]) for asked in server.asked]
@@ -458,13 +456,7 @@ async def test_keys_that_end_and_that_nobody_has_renewed(
 async def test_a_role_that_cannot_be_assumed(
     fake: FakeS3, tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files(
-        bare_environment,
-        monkeypatch,
-        credentials="[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = base-secret\n",
-        config="[profile role]\nrole_arn = arn:aws:iam::123456789012:role/reader\nsource_profile = base\n",
-    )
-    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", fake.endpoint)  # which is no STS
+    role(bare_environment, monkeypatch, fake.endpoint)  # which is no STS
     config = S3Config(endpoint_url=fake.endpoint, profile="role")
     with pytest.raises(StorageError) as caught:
         await fetch(AsyncStorage(), "s3://models/m", tmp_path, config)
