@@ -232,6 +232,7 @@ async def test_a_round_shows_no_secret(
     (model / "small").write_bytes(b"small")
     (model / "large").write_bytes(LARGE)
     monkeypatch.setenv("XDG_STATE_HOME", str(state))
+    monkeypatch.setattr("tempfile.tempdir", str(dest))  # for a download that names no destination
     environ = dict(os.environ)
     loop = asyncio.get_running_loop()
     with listening() as heard:
