@@ -119,7 +119,7 @@ http {{
 _GET = """
         listen 127.0.0.1:{plain};
         listen 127.0.0.1:{tls} ssl;
-        ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_protocols TLSv1.3;
         ssl_prefer_server_ciphers on;
         ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384;
         ssl_certificate {certificate};

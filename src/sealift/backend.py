@@ -113,7 +113,8 @@ class Backend(Protocol):
         """The whole-object checksums of a `composite` object, which cost a request of their own.
 
         Returns:
-            As in `ObjectInfo`; none where the service does not tell enough, or not to who asks.
+            As in `ObjectInfo`, hashes of parts' hashes too, by the names of `composite`; none where the service does
+            not tell enough, or not to who asks.
         """
 
     def open_read(self, obj: ObjectInfo) -> AbstractAsyncContextManager[Reader]:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from .composite import hash_of
+from .composite import hash_of, is_one
 from .types import KiB
 
 __all__ = ["COMBINABLE", "InOrder", "Running", "best", "combine", "common", "digest"]
@@ -38,7 +38,7 @@ def best(checksums: Mapping[str, str], *, combinable: bool) -> str | None:
     for algorithm in _PREFERENCE:
         if algorithm in checksums and (algorithm in COMBINABLE or not combinable):
             return algorithm
-    return next((algorithm for algorithm in checksums if "/" in algorithm), None) if not combinable else None
+    return None if combinable else next(filter(is_one, checksums), None)
 
 
 def common(first: Mapping[str, str], second: Mapping[str, str]) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, repeat
 from typing import Protocol
 
-__all__ = ["Hash", "hash_of", "name"]
+__all__ = ["Hash", "hash_of", "is_one", "name"]
 
 
 class Hash(Protocol):
@@ -40,6 +40,16 @@ def name(algorithm: str, sizes: Sequence[int]) -> str:
     return f"{algorithm}/{','.join([*told, str(last)])}"
 
 
+def is_one(algorithm: str) -> bool:
+    """Whether this is the name of an algorithm of this kind.
+
+    Example:
+        >>> is_one("sha256/8388608"), is_one("sha256")
+        (True, False)
+    """
+    return "/" in algorithm
+
+
 def hash_of(algorithm: str) -> Hash:
     """A hash, of a whole or of its parts' hashes. It compares bytes, and keeps no secret.
 
@@ -54,7 +64,7 @@ def hash_of(algorithm: str) -> Hash:
         ... ).hexdigest()
         True
     """
-    return _HashOfHashes(algorithm) if "/" in algorithm else _plain(algorithm)
+    return _HashOfHashes(algorithm) if is_one(algorithm) else _plain(algorithm)
 
 
 class _HashOfHashes:

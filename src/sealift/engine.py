@@ -19,7 +19,7 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from . import checksum, paths, plan, resume_upload
+from . import checksum, composite, paths, plan, resume_upload
 from .backend import Backend, Reader, Upload
 from .errors import IntegrityError, ObjectChanged, StorageError, TransportError, first_of
 from .resources import Resources
@@ -332,7 +332,8 @@ class Job:
         required = self._verification.required and obj.size != 0
         if required:
             obj = await self._with_checksums(transfer, self._source, obj, listed=transfer.listed)
-            if not obj.checksums:
+            # A copy has parts of its own, or none: hashes of the source's have no like there.
+            if all(composite.is_one(algorithm) for algorithm in obj.checksums):
                 raise unverified(f"there is no checksum to verify {obj.key!r} by")
         stored = await self._retry(transfer, lambda: destination.copy(source, obj, transfer.key))
         verified = self._verification.of_copy(obj, stored)

@@ -47,8 +47,7 @@ class ObjectInfo:
         modified: When this version was written.
         etag: The entity tag, quoted as in HTTP, where there is one.
         content_type: The media type stored with the object.
-        checksums: Algorithm → digest as lower-case hex, of the whole object only; "sha256/8388608" is one over those of
-            its parts of so many bytes.
+        checksums: Algorithm → digest as lower-case hex, of the whole object only.
         metadata: What the user stored beside it.
         ranged: Whether any range of it can be asked for.
         name: What a file of it is called, where its key does not say; "" where nothing does.
@@ -214,7 +213,8 @@ class Event:
         key: The object's key where it comes from; of a deleted one, where it was.
         size: Bytes: of the object for "listed" and "object" (0 where unknown), newly stored ones for "progress"
             (less than 0 where a body that can only be read in order is begun again).
-        verified: For "object": the checksum that was compared, or "size-only".
+        verified: For "object": the checksum that was compared ("sha256/8388608" is a SHA-256 over those of parts of so
+            many bytes), or "size-only".
         error: For "retry": what failed.
         delay: For "retry": seconds until the next attempt.
         target: The object's key where it goes to; "" for one that only goes.

@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -208,14 +210,22 @@ class OfParts(FakeS3):
     As told in https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html; the SDK reads its replies.
     """
 
-    def __init__(self, algorithm: str = "crc32", *, page: int = 2, refusal: int | None = None) -> None:
+    def __init__(
+        self,
+        algorithm: str = "crc32",
+        lengths: Sequence[int] = (1_500_000,) * 4,
+        *,
+        page: int = 2,
+        refusal: int | None = None,
+    ) -> None:
         super().__init__({"b": {"k": DATA}}, instead=self._composite)
         self.damaged = False
         self.lost = False
         self._algorithm = algorithm
         self._page = page
         self._refusal = refusal
-        self._parts = [DATA[start : start + 1_500_000] for start in range(0, len(DATA), 1_500_000)]
+        ends = [*accumulate(lengths, initial=0)]
+        self._parts = [DATA[start:end] for start, end in pairwise([*ends, len(DATA)])]
         self._tag = f'"{hashlib.md5(b"parts").hexdigest()}-{len(self._parts)}"'
 
     def _sum(self, data: bytes) -> str:
@@ -330,6 +340,24 @@ async def test_who_may_not_ask_for_parts_gets_them_by_size(tmp_path: Path, refus
         with pytest.raises(IntegrityError, match="no checksum to verify 'k' by"):
             await AsyncStorage(PARTS).download("s3://b/k", tmp_path / "n", server.config, verify="require")
     assert (tmp_path / "k").read_bytes() == DATA
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "lengths", "told"),
+    [
+        ("sha256", [1_000_000, 1_000_000, 2_000_000], "sha256/1000000*2,2000000,2291457"),
+        ("sha256", [5_000_000], "sha256/5000000"),
+        ("sha256", [len(DATA)], "size-only"),  # the last part is empty
+        ("crc32", [len(DATA)], "crc32"),
+        ("sha256", [*range(1000, 1100)], "size-only"),  # nobody wants to be told all of these lengths
+        ("crc64nvme", [*range(1000, 1100)], "crc64nvme"),
+    ],
+)
+async def test_parts_of_any_length(tmp_path: Path, algorithm: str, lengths: list[int], told: str) -> None:
+    events: list[Event] = []
+    with OfParts(algorithm, lengths, page=1000) as server:
+        await AsyncStorage(PARTS).download("s3://b/k", tmp_path / "k", server.config, on_event=events.append)
+    assert verified(events) == {"k": told}
 
 
 @pytest.mark.parametrize("algorithm", ["crc32", "sha256"])

@@ -231,3 +231,18 @@ async def test_where_one_is_required_both_ends_of_a_copy_are_asked() -> None:
     with pytest.raises(IntegrityError, match="no checksum to verify 'k' by"):
         await copied(place, verify="require")
     assert place.count("copy") == 0
+
+
+class OfParts(Untold):
+    """Tells the hash of its parts' hashes, where it is asked for it."""
+
+    async def checksums(self, obj: ObjectInfo) -> dict[str, str]:
+        return {"sha256/1": checksum.digest("sha256/1", self.content(obj.key))}
+
+
+async def test_where_one_is_required_hashes_of_parts_do_not_vouch_for_a_copy() -> None:
+    place = OfParts({"k": b"key"}, "parts")
+    with pytest.raises(IntegrityError, match="no checksum to verify 'k' by"):
+        await copied(place, verify="require")
+    assert place.count("copy") == 0
+    assert await copied(place, verify=True) == "size-only"

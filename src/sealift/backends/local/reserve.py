@@ -1,7 +1,4 @@
-"""Asking the file system for all blocks of a part at once.
-
-A write that finds none finds each of them by itself, under the file's lock: on ext4 a third of what writing costs.
-"""
+"""Asking the file system for all blocks of a part at once: else a write asks for each by itself, which costs more."""
 
 import sys
 from functools import cache
@@ -34,8 +31,11 @@ def _fallocate() -> "ctypes._NamedFuncPointer | None":
     """https://man7.org/linux/man-pages/man2/fallocate.2.html, where its offsets are known to have 64 bits."""
     if sys.platform != "linux" or sys.maxsize < 1 << 32:
         return None
-    import ctypes  # noqa: PLC0415 - 2 ms, which small files need not wait for
+    try:
+        import ctypes  # noqa: PLC0415 - 2 ms, which small files need not wait for
 
-    function = ctypes.CDLL(None).fallocate
+        function = ctypes.CDLL(None).fallocate
+    except (ImportError, OSError, AttributeError):  # built without it, linked statically, or another C library
+        return None
     function.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
     return function

@@ -51,7 +51,7 @@ class LocalUpload(Upload):
     def create(self, *, temporary: bool = True) -> None:
         self._temporary, self._descriptor = self._place.create(self._key, temporary=temporary)
         if self._size is not None and self._size >= MiB:
-            # posix_fallocate would write every block where the file system lacks it, so ask for room and set the size.
+            # Parts get their blocks as they come (`reserve`); that there is room for all is asked for at once.
             free = free_space(self._descriptor)
             needed = self._size - taken_space(os.fstat(self._descriptor))
             if free < needed:

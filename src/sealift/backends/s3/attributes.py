@@ -1,6 +1,7 @@
 """The checksum of a multipart object of which the service has only those of its parts.
 
-CRCs combine to that of the whole; a hash is one over the hashes of parts that end where the object's did. Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
+CRCs combine to that of the whole; a hash is one over the hashes of parts that end where the object's did.
+Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
 """
 
 import base64
@@ -18,6 +19,8 @@ from .bucket import Bucket
 __all__ = ["combined"]
 
 _MOST_PARTS = "1000"
+# Of an algorithm, which is told to users: parts that are made by hand may have as many lengths as there are.
+_LONGEST_NAME = 200
 # A reader may lack the permission, and a service the request; then there is nothing to compare with.
 _REFUSED = {400, 401, 403, 404, 405, 501}
 
@@ -66,11 +69,12 @@ def _whole(obj: ObjectInfo, parts: list[dict[str, str]], of_parts: Mapping[str, 
         sizes = [size for _, size in found]
         # What the service calls the object's checksum is that of its parts' checksums.
         agreed = checksum.digest(algorithm, b"".join(digest for digest, _ in found)) == told
-        if not (in_order and agreed and sum(sizes) == obj.size and min(sizes, default=0) > 0):
+        if not (found and in_order and agreed and sum(sizes) == obj.size):
             continue
         if algorithm in checksum.COMBINABLE:
             return {algorithm: checksum.combine(algorithm, [(digest.hex(), size) for digest, size in found])}
-        return {composite.name(algorithm, sizes): told}
+        if min(sizes) > 0 and len(name := composite.name(algorithm, sizes)) <= _LONGEST_NAME:
+            return {name: told}
     return {}
 
 
