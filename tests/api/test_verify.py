@@ -360,6 +360,15 @@ async def test_parts_of_any_length(tmp_path: Path, algorithm: str, lengths: list
     assert verified(events) == {"k": told}
 
 
+async def test_a_local_file_is_compared_by_the_hashes_of_parts(tmp_path: Path) -> None:
+    with OfParts("sha256") as server:
+        for there, copied in ((DATA, 0), (flipped(DATA), 1)):
+            (tmp_path / "k").write_bytes(there)
+            synced = await AsyncStorage().sync("s3://b/", str(tmp_path), server.config, checksum=True, dry_run=True)
+            assert synced.copied == copied
+        assert server.attributes_asked
+
+
 @pytest.mark.parametrize("algorithm", ["crc32", "sha256"])
 async def test_parts_that_are_not_all_told_of_verify_nothing(tmp_path: Path, algorithm: str) -> None:
     events: list[Event] = []
