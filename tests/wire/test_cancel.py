@@ -217,3 +217,22 @@ async def test_closing_during_a_handshake() -> None:
         with pytest.raises(ClosedError):
             await task
         await until(lambda: not server.open)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+async def test_at_each_step_of_opening_a_connection(secure: bool, authority: Any, ca_file: str) -> None:
+    """A descriptor is closed once: the second time its number may be another's."""
+    tls = server_tls(authority) if secure else None
+    async with serve(echo, tls=tls) as server, wire_with() as wire:
+        done = False
+        steps = 0
+        while not done:
+            task = asyncio.ensure_future(wire.send(get(server, TLS(ca_file=ca_file))))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            done = task.done()
+            if not done:
+                await cancel(task)
+                await until(lambda: not server.open)
+            steps += 1
+        assert (await task).body == b"/"

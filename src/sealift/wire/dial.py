@@ -59,12 +59,7 @@ class Dialer:
             async with deadline:
                 sock = await self._connect(origin, tls.reach)
                 connection = Connection(origin, tls, sock, self.scratch, self._watchdog)
-                try:
-                    loop = asyncio.get_running_loop()
-                    transport, _ = await loop.create_connection(lambda: connection, sock=sock)
-                except BaseException:
-                    sock.close()
-                    raise
+                transport = await _adopted(sock, connection)
                 if trusted is not None:
                     doing = "the TLS handshake with"
                     await self._secure(connection, transport, trusted)
@@ -142,6 +137,27 @@ class Dialer:
         if secured is None:
             raise handshake_error(ConnectionResetError(), connection.origin)
         connection.secured(secured)
+
+
+async def _adopted(sock: socket.socket, connection: Connection) -> asyncio.Transport:
+    """A transport for a connected socket, which is the transport's from now on.
+
+    A cancelled call leaves the loop to it: uvloop before 0.23 would close the descriptor, and the socket object again,
+    when its number may be that of a file which a disk thread has just opened.
+    """
+    loop = asyncio.get_running_loop()
+    adopting = asyncio.ensure_future(loop.create_connection(lambda: connection, sock=sock))
+    try:
+        transport, _ = await asyncio.shield(adopting)
+    except asyncio.CancelledError:
+        adopting.add_done_callback(_abandon)
+        raise
+    return transport
+
+
+def _abandon(adopting: "asyncio.Future[tuple[asyncio.Transport, Any]]") -> None:
+    if not adopting.cancelled() and adopting.exception() is None:
+        adopting.result()[0].abort()
 
 
 async def _connected(sock: socket.socket, address: Any) -> None:
