@@ -72,18 +72,17 @@ class _HashOfHashes:
         self._hash, _, lengths = algorithm.partition("/")
         self._lengths = _each(lengths)
         self._of_parts, self._part = _plain(self._hash), _plain(self._hash)
-        self._taken, self._length = 0, next(self._lengths)
+        self._left = next(self._lengths)  # bytes of this part that are still to come
 
     def update(self, data: memoryview | bytes) -> None:
         rest = memoryview(data)
         while rest:
-            if self._taken == self._length:
+            if not self._left:
                 self._of_parts.update(self._part.digest())
-                self._part = _plain(self._hash)
-                self._taken, self._length = 0, next(self._lengths)
-            piece = rest[: self._length - self._taken]
+                self._part, self._left = _plain(self._hash), next(self._lengths)
+            piece = rest[: self._left]
             self._part.update(piece)
-            self._taken += len(piece)
+            self._left -= len(piece)
             rest = rest[len(piece) :]
 
     def hexdigest(self) -> str:
