@@ -248,3 +248,5 @@ async def test_a_record_that_somebody_has_written_harms_nothing(large: Path, bar
         record.write_text(record.read_text().replace("upload-1", "../../other?x=y"))
         server.uploads.clear()
         await upload(server, large)
+        assert {asked.path for asked in server.asked} == {"/b/k"}
+    assert records(bare_environment) == []
