@@ -32,7 +32,15 @@ async def copy(
     if not destination.capabilities.writable:
         raise UnsupportedOperation(f"{target.scheme}:// can only be read")
     found = await resolve(source, location.key, resources.retry)
-    job = Job(source, destination, resources, options.on_event, dry_run=options.dry_run, verify=options.verify)
+    job = Job(
+        source,
+        destination,
+        resources,
+        options.on_event,
+        dry_run=options.dry_run,
+        verify=options.verify,
+        on_stored=options.on_stored,
+    )
     same_root = source.service == destination.service and source.location == destination.location
     if isinstance(found, Prefix):
         async with aclosing(found.objects):

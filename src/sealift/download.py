@@ -74,11 +74,12 @@ async def _bring(
     async def missing() -> AsyncGenerator[Transfer]:
         async with aclosing(transfers):
             async for transfer in transfers:
-                if not await is_there(resources, target, journal, transfer.obj, transfer.key, options.on_event):
+                if not await is_there(resources, source, target, journal, transfer, options):
                     yield transfer
 
+    job = Job(source, target, resources, options.on_event, verify=options.verify, on_stored=options.on_stored)
     try:
-        await Job(source, target, resources, options.on_event, verify=options.verify).run(missing())
+        await job.run(missing())
     finally:
         with anyio.CancelScope(shield=True):
             await target.aclose()
@@ -105,7 +106,13 @@ async def _directory(
         _tree(resources, final if there else journal.tree, ours=there or not journal.taken) as root,
     ):
         target = LocalBackend(
-            root, resources.disk, state=state, staged=not there, journal=journal, durability=options.durability
+            root,
+            resources.disk,
+            state=state,
+            staged=not there,
+            journal=journal,
+            durability=options.durability,
+            versions=options.on_stored is not None,
         )
         transfers = files.transfers()
         if source.service != target.service:  # two local directories may share their blocks

@@ -23,7 +23,7 @@ from . import checksum, composite, paths, plan, resume_upload
 from .backend import Backend, Reader, Upload
 from .errors import IntegrityError, ObjectChanged, StorageError, TransportError, first_of
 from .resources import Resources
-from .transfer import Assembly, Transfer
+from .transfer import Assembly, OnStored, Transfer
 from .types import Event, EventKind, ObjectInfo, OnEvent, Part, Receipt, Verify
 from .verification import Verification, check, read_whole, told_of, unverified
 
@@ -47,6 +47,7 @@ class Job:
         on_event: Told of progress, on the loop's thread; it must not block.
         dry_run: Only tell what would be moved.
         verify: Whether bytes are compared with checksums.
+        on_stored: Called for each object that is complete and verified.
 
     Example:
         >>> async def copy_all(source: Backend, destination: Backend, resources: Resources) -> None:
@@ -65,11 +66,13 @@ class Job:
         *,
         dry_run: bool = False,
         verify: Verify = True,
+        on_stored: OnStored | None = None,
     ) -> None:
         self._source = source
         self._destination = destination
         self._resources = resources
         self._on_event = on_event
+        self._on_stored = on_stored
         self._dry_run = dry_run
         self._verification = Verification(verify, destination)
         self._copies = destination.capabilities.server_copy and source.service == destination.service
@@ -168,7 +171,7 @@ class Job:
         obj = transfer.obj
         if not obj.size:
             stored = await self._retry(transfer, lambda: self._destination.put(transfer.key, _NOTHING))
-            self._emit("object", transfer, verified=self._verification.outcome(obj, None, stored))
+            self._finished(transfer, 0, self._verification.outcome(obj, None, stored), stored)
             return
         memory = self._resources.memory
         buffer = await memory.borrow(obj.size, self)
@@ -182,7 +185,7 @@ class Job:
         finally:
             memory.give_back(buffer)
         self._emit("progress", transfer, obj.size)
-        self._emit("object", transfer, obj.size, self._verification.outcome(obj, verified, stored))
+        self._finished(transfer, obj.size, self._verification.outcome(obj, verified, stored), stored)
 
     async def _move_part(self, assembly: Assembly, part: Part) -> None:
         transfer, in_order = assembly.transfer, assembly.in_order
@@ -249,7 +252,7 @@ class Job:
         receipts = [assembly.receipts[part.index] for part in assembly.parts]
         stored = await self._complete(transfer, upload, receipts, algorithm)
         verified = self._verification.outcome(transfer.obj, algorithm, stored)
-        self._emit("object", transfer, transfer.obj.size or 0, verified)
+        self._finished(transfer, transfer.obj.size or 0, verified, stored)
 
     async def _complete(
         self, transfer: Transfer, upload: Upload, receipts: list[Receipt], algorithm: str | None
@@ -264,7 +267,7 @@ class Job:
         if upload is not None:
             stored = await self._complete(transfer, upload, receipts, algorithm)
         found = replace(transfer.obj, size=size)
-        self._emit("object", transfer, size, self._verification.outcome(found, algorithm, stored))
+        self._finished(transfer, size, self._verification.outcome(found, algorithm, stored), stored)
 
     async def _stream(
         self, transfer: Transfer, algorithm: str | None
@@ -335,7 +338,7 @@ class Job:
             # A copy has parts of its own, or none: hashes of the source's have no like there.
             if all(composite.is_one(algorithm) for algorithm in obj.checksums):
                 raise unverified(f"there is no checksum to verify {obj.key!r} by")
-        stored = await self._retry(transfer, lambda: destination.copy(source, obj, transfer.key))
+        copied = stored = await self._retry(transfer, lambda: destination.copy(source, obj, transfer.key))
         verified = self._verification.of_copy(obj, stored)
         if verified is None and required:
             stored = await self._with_checksums(transfer, destination, replace(stored, checksums={}), listed=True)
@@ -343,7 +346,7 @@ class Job:
             if verified is None:
                 raise unverified(f"{obj.key!r} is copied, but the two have no checksum in common")
         self._emit("progress", transfer, obj.size or 0)
-        self._emit("object", transfer, obj.size or 0, verified or "size-only")
+        self._finished(transfer, obj.size or 0, verified or "size-only", copied)
 
     async def _with_checksums(
         self, transfer: Transfer, backend: Backend, obj: ObjectInfo, *, listed: bool
@@ -359,6 +362,11 @@ class Job:
                 self._on_event(Event("retry", transfer.obj.key, error=error, delay=delay, target=transfer.key))
 
         return await self._resources.retry(function, on_retry=told)
+
+    def _finished(self, transfer: Transfer, size: int, verified: str, stored: ObjectInfo | None) -> None:
+        if self._on_stored is not None and stored is not None:
+            self._on_stored(transfer.obj, transfer.key, replace(stored, size=size))
+        self._emit("object", transfer, size, verified)
 
     def _emit(self, kind: EventKind, transfer: Transfer, size: int = 0, verified: str | None = None) -> None:
         if self._on_event is not None:

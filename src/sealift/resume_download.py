@@ -8,11 +8,15 @@ from contextlib import asynccontextmanager, suppress
 import anyio
 
 from . import checksum
+from .backend import Backend
 from .backends.local import LocalBackend, open_own
-from .errors import AccessDenied, IntegrityError, ObjectChanged, ServiceError, TransportError
+from .errors import AccessDenied, IntegrityError, ModelMissingError, ObjectChanged, ServiceError, TransportError
+from .identity import content_of
 from .journal import Journal, fingerprint
 from .resources import Resources
-from .types import Event, ObjectInfo, OnEvent
+from .selection import Options
+from .transfer import Transfer
+from .types import Event
 
 __all__ = ["is_there", "journal_of"]
 
@@ -71,22 +75,38 @@ async def journal_of(resources: Resources, state: str, *download: object, many: 
 
 
 async def is_there(
-    resources: Resources, target: LocalBackend, journal: Journal, obj: ObjectInfo, key: str, on_event: OnEvent | None
+    resources: Resources,
+    source: Backend,
+    target: LocalBackend,
+    journal: Journal,
+    transfer: Transfer,
+    options: Options,
 ) -> bool:
     """Tell the journal what a file is to hold, and whether an earlier process has finished it.
 
     Args:
         resources: Of the instance.
+        source: Where the object is.
         target: The directory.
         journal: Of the download.
-        obj: What the file is to hold.
-        key: The file's path below the directory.
-        on_event: Told of a file that is there, as if it had been moved.
+        transfer: The object, and the file's path below the directory.
+        options: Told of a file that is there as if it had been moved.
     """
+    obj, key = transfer.obj, transfer.key
     if obj.version is None or not obj.size:
         return False
-    journal.expect(key, fingerprint(obj.key, obj.version, obj.size, key))
+    # A version that has the bytes of the one before goes on with what that has left: a commit of the hub gives all
+    # files a new version. What is still missing is read from the new one.
+    journal.expect(key, fingerprint(obj.key, content_of(source.location.scheme, obj), obj.size, key))
     claims = journal.whole(key, obj.size)
+    if not claims:
+        return False
+    stored = None
+    if options.on_stored is not None:
+        try:
+            stored = await target.stat(key)  # before it is read: of a file that changes meanwhile, this is outdated
+        except ModelMissingError:
+            return False
     for claim in claims:
         buffer = await resources.memory.borrow(claim.length, journal)
         try:
@@ -94,13 +114,14 @@ async def is_there(
                 return False
         finally:
             resources.memory.give_back(buffer)
-    if claims:
-        await target.keep(key)
-    if claims and on_event is not None:
+    await target.keep(key)
+    if options.on_stored is not None and stored is not None and stored.size == obj.size:
+        options.on_stored(obj, key, stored)
+    if options.on_event is not None:
         # It had been verified before it got its name; by what, only a listing that tells checksums says.
         verified = checksum.best(obj.checksums, combinable=False) or "size-only"
-        on_event(Event("listed", obj.key, obj.size, target=key))
-        on_event(Event("resumed", obj.key, obj.size, target=key))
-        on_event(Event("progress", obj.key, obj.size, target=key))
-        on_event(Event("object", obj.key, obj.size, verified, target=key))
-    return bool(claims)
+        options.on_event(Event("listed", obj.key, obj.size, target=key))
+        options.on_event(Event("resumed", obj.key, obj.size, target=key))
+        options.on_event(Event("progress", obj.key, obj.size, target=key))
+        options.on_event(Event("object", obj.key, obj.size, verified, target=key))
+    return True

@@ -7,6 +7,7 @@ from . import paths
 from .errors import InvalidConfig, ModelMissingError
 from .patterns import Patterns
 from .resolve import Prefix
+from .transfer import OnStored
 from .types import Durability, ObjectInfo, OnEvent, Unpack, Verify
 
 __all__ = ["ASK_RECURSIVELY", "Options", "Selection"]
@@ -26,6 +27,7 @@ class Options:
         dry_run: Only tell what would be moved.
         unpack: The object is an archive, and what is in it is wanted, within these bounds; the patterns are for that.
             None: the object itself is wanted.
+        on_stored: Called for each object that was moved.
         wanted: Asked for each object and its path relative to the prefix: is it to be moved? None: yes.
         verify: Whether bytes are compared with checksums.
         durability: What files on the local disk survive once they are told of.
@@ -37,6 +39,7 @@ class Options:
     dry_run: bool = False
     unpack: Unpack | None = None
     wanted: Callable[[ObjectInfo, str], Awaitable[bool]] | None = None
+    on_stored: OnStored | None = None
     verify: Verify = True
     durability: Durability = "rename"
 

@@ -220,6 +220,7 @@ class Storage:
         *,
         delete: bool = False,
         checksum: bool = False,
+        size_only: bool = False,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         dry_run: bool = False,
@@ -236,7 +237,8 @@ class Storage:
             config: As in `copy`.
             dest_config: As in `copy`.
             delete: In the end, remove what only the destination has.
-            checksum: Compare checksums where sizes are equal, whatever the times.
+            checksum: Compare checksums where sizes are equal, whatever is recorded.
+            size_only: Objects of equal size are equal.
             allow_patterns: Copy and remove only objects whose relative path matches one of these.
             ignore_patterns: Neither copy nor remove objects whose path matches one of these.
             dry_run: Only tell `on_event` what would be copied ("listed") and removed ("deleted").
@@ -259,6 +261,7 @@ class Storage:
                 dest_config,
                 delete=delete,
                 checksum=checksum,
+                size_only=size_only,
                 allow_patterns=allow_patterns,
                 ignore_patterns=ignore_patterns,
                 dry_run=dry_run,

@@ -1,27 +1,22 @@
 """Make a destination hold what a source holds, and move only what differs."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 
-from . import checksum, paths
+import anyio
+
+from . import paths
 from .backend import Backend
+from .comparison import By, Comparison
 from .copy import below, copy
 from .delete import delete_keys, refuse_links
 from .download import download
 from .errors import InvalidConfig, UnsupportedOperation
-from .read import chunks
 from .resources import Resources
 from .selection import Options
 from .types import ObjectInfo, Synced
 from .uri import Location
-from .verification import told_of
 
-__all__ = ["differs", "synchronize"]
-
-# Services tell times in whole seconds.
-_CLOCK = timedelta(seconds=1)
-_OWN_CHECKSUM = "crc64nvme"
+__all__ = ["synchronize"]
 
 
 async def synchronize(
@@ -33,7 +28,7 @@ async def synchronize(
     options: Options,
     *,
     delete: bool,
-    by_checksum: bool,
+    by: By,
 ) -> Synced:
     """See `AsyncStorage.sync`."""
     if not destination.capabilities.writable:
@@ -54,6 +49,8 @@ async def synchronize(
             there[obj.key[len(base) :]] = obj
     seen: set[str] = set()
     copied = 0
+    comparison = Comparison(resources, source, destination, by=by, dry_run=options.dry_run)
+    await comparison.prepare((below(location.key) + path, old.key) for path, old in there.items())
 
     async def wanted(obj: ObjectInfo, path: str) -> bool:
         nonlocal copied
@@ -61,18 +58,25 @@ async def synchronize(
             return path not in markers
         seen.add(path)
         old = there.get(path)
-        if by_checksum and old is not None and obj.size == old.size:
-            different = not await _same_bytes(resources, source, obj, destination, old)
-        else:
-            different = old is None or differs(obj, old)
-        copied += different
+        different = old is None or not await comparison.equal(obj, old)
+        if different:
+            copied += 1
+            await comparison.before_reading(obj)
+        await comparison.flush()
         return different
 
-    chosen = replace(options, wanted=wanted)
-    if target.scheme == "file":
-        await download(resources, source, location, f"/{target.key}", chosen)
-    else:
-        await copy(resources, source, location, destination, target, chosen)
+    def stored(obj: ObjectInfo, key: str, result: ObjectInfo) -> None:
+        comparison.copied(obj, base + key if target.scheme == "file" else key, result)
+
+    chosen = replace(options, wanted=wanted, on_stored=stored)
+    try:
+        if target.scheme == "file":
+            await download(resources, source, location, f"/{target.key}", chosen)
+        else:
+            await copy(resources, source, location, destination, target, chosen)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await comparison.flush(all_of_it=True)
     let = options.patterns.let
     extras = [path for path in there if path not in seen and let(paths.collapse(path))] if delete else []
     gone = [base + path for path in extras]
@@ -80,66 +84,3 @@ async def synchronize(
         await resources.disk.run(lambda: refuse_links(gone, base))
     await delete_keys(resources, destination, gone, base, options)
     return Synced(copied, len(seen) - copied, len(extras))
-
-
-def differs(new: ObjectInfo, old: ObjectInfo) -> bool:
-    """Whether a listing leaves doubt that two objects have the same bytes.
-
-    Args:
-        new: At the source.
-        old: At the destination.
-
-    Returns:
-        False if their sizes are equal, and also a checksum, the entity tags, or the order of their times: the
-        destination's was written, with a second's margin, after the source's.
-    """
-    if new.size != old.size:
-        return True
-    told = checksum.common(new.checksums, old.checksums)
-    if told is not None:
-        return new.checksums[told] != old.checksums[told]
-    if new.etag is not None and new.etag == old.etag:
-        return False
-    return new.modified is None or old.modified is None or old.modified - new.modified < _CLOCK
-
-
-async def _same_bytes(
-    resources: Resources, source: Backend, new: ObjectInfo, destination: Backend, old: ObjectInfo
-) -> bool:
-    """Whether the checksums of two objects are equal; a local file's is computed, a service's is asked for."""
-    ends = [(source, new), (destination, old)]
-    told: list[Mapping[str, str] | None] = [
-        None if end.location.scheme == "file" else await _told(resources, end, obj) for end, obj in ends
-    ]
-    known = [sums for sums in told if sums is not None]
-    match known:
-        case []:
-            algorithm: str | None = _OWN_CHECKSUM
-        case [only]:
-            algorithm = checksum.best(only, combinable=False)
-        case _:
-            algorithm = checksum.common(known[0], known[1])
-    if algorithm is None:
-        return False
-    digests = [
-        sums[algorithm] if sums is not None else await _computed(resources, end, obj, algorithm)
-        for sums, (end, obj) in zip(told, ends, strict=True)
-    ]
-    return digests[0] == digests[1]
-
-
-async def _told(resources: Resources, backend: Backend, obj: ObjectInfo) -> Mapping[str, str]:
-    if obj.checksums:
-        return obj.checksums
-    found = await resources.retry(lambda: backend.stat(obj.key))
-    return await resources.retry(lambda: told_of(backend, found))
-
-
-async def _computed(resources: Resources, backend: Backend, obj: ObjectInfo, algorithm: str) -> str:
-    found = chunks(resources, backend, obj, 0, obj.size)
-    if algorithm in checksum.COMBINABLE:
-        return checksum.combine(algorithm, [(checksum.digest(algorithm, chunk), len(chunk)) async for chunk in found])
-    running = checksum.Running(algorithm)
-    async for chunk in found:
-        running.update(chunk)
-    return running.digest

@@ -1,6 +1,6 @@
 """What the engine moves: an object, and one whose parts arrive in any order."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
 import anyio
@@ -9,7 +9,10 @@ from . import checksum
 from .backend import Upload
 from .types import ObjectInfo, Part, Receipt
 
-__all__ = ["Assembly", "Transfer", "one"]
+__all__ = ["Assembly", "OnStored", "Transfer", "one"]
+
+OnStored = Callable[[ObjectInfo, str, ObjectInfo], None]
+"""Called with an object as it was read, the key it was stored under, and what the destination says of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -280,6 +280,7 @@ class Transfers(Session):
         *,
         delete: bool = False,
         checksum: bool = False,
+        size_only: bool = False,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         dry_run: bool = False,
@@ -290,8 +291,10 @@ class Transfers(Session):
     ) -> Synced:
         """Make a prefix or directory hold what another one holds, and copy only what differs.
 
-        Two objects count as equal if their sizes are, and a checksum that both listings tell, or their entity tags; or
-        if the destination's was written at least a second after the source's.
+        Two objects are equal if their sizes are equal, and a checksum or a content tag in both listings says so, or an
+        earlier `sync` recorded that they have the same bytes and neither has changed since. Any other object is copied.
+        Times are never compared. The record is kept under `$XDG_STATE_HOME/sealift`; without it, only checksums and
+        tags count.
 
         Args:
             src: Storage URI or local path of a prefix or directory.
@@ -299,8 +302,9 @@ class Transfers(Session):
             config: As in `copy`.
             dest_config: As in `copy`.
             delete: In the end, remove what only the destination has.
-            checksum: Compare checksums where sizes are equal, whatever the times: those that services tell, and those
-                of local files, which are read for it. What cannot be compared is copied.
+            checksum: Compare checksums where sizes are equal, whatever is recorded: those that services report, and
+                those of local files, which are read for it. What cannot be compared is copied.
+            size_only: Objects of equal size are equal. Fast, and wrong for weights that were trained again.
             allow_patterns: Copy and remove only objects whose relative path matches one of these.
             ignore_patterns: Neither copy nor remove objects whose path matches one of these.
             dry_run: Only tell `on_event` what would be copied ("listed") and removed ("deleted").
@@ -314,12 +318,15 @@ class Transfers(Session):
 
         Raises:
             ModelMissingError: There is nothing at the source; nothing is removed then.
-            InvalidConfig: Source and destination overlap, or the source is a single object.
+            InvalidConfig: Source and destination overlap, the source is a single object, or both `checksum` and
+                `size_only` are set.
             DeadlineExceeded: The time is over; what was copied before stays.
             StorageError: Any other failure; nothing is removed then.
         """
         patterns = Patterns.of(allow_patterns, ignore_patterns)
         options = Options(patterns, on_event, dry_run=dry_run, verify=verify, durability=durability)
+        if checksum and size_only:
+            raise InvalidConfig("checksum and size_only exclude each other", hint="choose one of them")
         async with self._between("sync", src, dest, config, dest_config, Deadline(timeout)) as (first, second):
             return await synchronize(
                 first.resources,
@@ -329,7 +336,7 @@ class Transfers(Session):
                 second.location,
                 options,
                 delete=delete,
-                by_checksum=checksum,
+                by="checksum" if checksum else "size" if size_only else "record",
             )
 
     async def delete(

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from . import locks
+from . import locks, state
 
 __all__ = ["Begun", "Record", "claim"]
 
@@ -114,7 +114,7 @@ def claim(directory: str, source: str, destination: str, address: str) -> Record
     Raises:
         OSError: The directory cannot be used, or others can write to it.
     """
-    _prepare(directory)
+    state.make_private(directory)
     name = hashlib.sha256(json.dumps([source, destination, address]).encode()).hexdigest()[:32]
     path = os.path.join(directory, f"{name}.json")
     try:
@@ -132,14 +132,6 @@ def claim(directory: str, source: str, destination: str, address: str) -> Record
 def _next(path: str) -> str:
     """Where a record is written that takes the place of one; by who has locked that."""
     return f"{path}.new"
-
-
-def _prepare(directory: str) -> None:
-    for each in (os.path.dirname(directory), directory):
-        os.makedirs(each, 0o700, exist_ok=True)
-        status = os.stat(each)
-        if status.st_uid != os.geteuid() or status.st_mode & 0o022:
-            raise PermissionError(f"others can write to {each}")
 
 
 def _drop_old(directory: str) -> None:

@@ -267,6 +267,37 @@ class TestTrouble:
         assert files_in(tmp_path) == {"model": FILES["model.safetensors"]}
         assert len([asked for asked in hub.asked if asked.resolves]) == 2
 
+    @pytest.mark.parametrize("uri", [URI, f"{URI}/model.safetensors"])
+    @pytest.mark.parametrize("changed", ["README.md", "model.safetensors"])
+    async def test_a_download_resumes_at_a_later_commit(
+        self, hub: FakeHub, tmp_path: Path, uri: str, changed: str
+    ) -> None:
+        """With the parts of files that this commit has, too, and with none of those that it has changed."""
+
+        def refuse(asked: Asked) -> Reply | None:
+            return Reply(500) if len(hub.requests("storage")) > 2 and asked.origin == "storage" else None
+
+        hub.instead = refuse
+        storage = AsyncStorage(Limits(part_size=MiB, attempts=1, connections=1))
+        with pytest.raises(ServiceError):
+            await storage.download(uri, tmp_path / "model", hub.config)
+        hub.instead = lambda _: None
+        repo = hub.repos["models", "owner/name"]
+        repo.put({changed: bytes(reversed(FILES["model.safetensors"]))})
+        events: list[Event] = []
+        await storage.download(uri, tmp_path / "model", hub.config, on_event=events.append)
+        expected = repo.files()
+        found = files_in(tmp_path)
+        assert found == (
+            {f"model/{key}": data for key, data in expected.items()}
+            if uri == URI
+            else {"model": expected["model.safetensors"]}
+        )
+        resumed = {event.key for event in events if event.kind == "resumed"}
+        assert ("model.safetensors" in resumed) == (changed == "README.md")
+        if uri == URI and changed != "README.md":
+            assert {"config.json", ".gitattributes"} <= resumed
+
     async def test_a_limit_of_requests_is_waited_for(self, hub: FakeHub, tmp_path: Path) -> None:
         waits = [{"Retry-After": "0"}, {"RateLimit": '"api";r=0;t=0'}]
         hub.instead = lambda asked: Reply(429, headers=waits.pop()) if waits else None

@@ -50,9 +50,9 @@ def objects_in(service: S3Service, bucket: str) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def environ(seaweedfs: S3Service) -> dict[str, str]:
+def environ(seaweedfs: S3Service, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of a user whose credentials are right."""
-    return environ_for(seaweedfs)
+    return environ_for(seaweedfs) | {"XDG_STATE_HOME": str(tmp_path_factory.mktemp("state"))}
 
 
 @pytest.fixture

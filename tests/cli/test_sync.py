@@ -1,5 +1,4 @@
 import json
-import os
 from pathlib import Path
 
 from tests.services.s3 import MakeBucket, S3Service, put_objects
@@ -7,19 +6,11 @@ from tests.services.s3 import MakeBucket, S3Service, put_objects
 from .conftest import Invoke, below, files, objects_in, tree
 
 
-def age(directory: Path, seconds: int) -> None:
-    """Make files older; services tell times in whole seconds, so what was written just now proves little."""
-    for path in directory.rglob("*"):
-        time = path.stat().st_mtime - seconds
-        os.utime(path, (time, time))
-
-
 def test_only_what_differs_is_copied(
     invoke: Invoke, seaweedfs: S3Service, make_bucket: MakeBucket, tmp_path: Path
 ) -> None:
     bucket = make_bucket(seaweedfs)
     tree(tmp_path / "llama", below("llama/"))
-    age(tmp_path / "llama", 3600)
     first = invoke("sync", "llama", f"s3://{bucket}/llama")
     assert (first.exit_code, first.stdout) == (0, "")
     assert first.stderr.startswith("copied 4 objects, 500.0 kB in ")
@@ -34,7 +25,6 @@ def test_only_what_differs_is_copied(
 
 def test_from_a_prefix_to_a_directory(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
     assert invoke("sync", f"s3://{bucket}/llama", "here").exit_code == 0
-    age(tmp_path / "here", -3600)
     assert invoke("sync", f"s3://{bucket}/llama", "here").stderr.endswith("; kept 4, removed 0\n")
     assert files(tmp_path) == {f"here/{path}": data for path, data in below("llama/").items()}
 
@@ -43,7 +33,6 @@ def test_delete_removes_what_only_the_destination_has(invoke: Invoke, bucket: st
     tree(tmp_path / "here", {"old.bin": b"old", "old.txt": b"old"})
     kept = invoke("sync", f"s3://{bucket}/llama", "here")
     assert kept.stderr.endswith("; kept 0, removed 0\n")
-    age(tmp_path / "here", -3600)
     removed = invoke("sync", "--delete", "--exclude", "*.txt", f"s3://{bucket}/llama", "here")
     assert removed.stderr.endswith("; kept 4, removed 1\n")
     assert files(tmp_path / "here") == {**below("llama/"), "old.txt": b"old"}
@@ -59,15 +48,25 @@ def test_between_buckets(invoke: Invoke, seaweedfs: S3Service, make_bucket: Make
     }
 
 
-def test_checksum_sees_through_size_and_time(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
-    assert invoke("sync", f"s3://{bucket}/llama", "here").exit_code == 0
+def test_what_counts_as_equal(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
+    """By default only what was recorded or has an equal checksum; with options, all of one size or of one content."""
     changed = bytearray(below("llama/")["model-1.bin"])
     changed[0] ^= 1
-    tree(tmp_path / "here", {"model-1.bin": bytes(changed)})
-    age(tmp_path / "here", -3600)
-    assert invoke("sync", f"s3://{bucket}/llama", "here").stderr.endswith("; kept 4, removed 0\n")
+    there = {**below("llama/"), "model-1.bin": bytes(changed)}
+    tree(tmp_path / "here", there)
+    by_size = invoke("sync", "--size-only", f"s3://{bucket}/llama", "here")
+    assert by_size.stderr.endswith("; kept 4, removed 0\n")
+    assert files(tmp_path / "here") == there
+    assert invoke("sync", "-n", f"s3://{bucket}/llama", "here").stderr.endswith("; would keep 0, remove 0\n")
     assert invoke("sync", "--checksum", f"s3://{bucket}/llama", "here").stderr.endswith("; kept 3, removed 0\n")
     assert files(tmp_path / "here") == below("llama/")
+    assert invoke("sync", f"s3://{bucket}/llama", "here").stderr.endswith("; kept 4, removed 0\n")
+
+
+def test_two_ways_to_compare_exclude_each_other(invoke: Invoke, bucket: str) -> None:
+    result = invoke("sync", "--checksum", "--size-only", f"s3://{bucket}/llama", "here")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--checksum and --size-only exclude each other" in result.stderr
 
 
 def test_a_dry_run_tells_and_touches_nothing(invoke: Invoke, bucket: str, tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ Examples:
   sealift sync s3://ml-models/llama /mnt/models/llama
   sealift sync --delete ./llama s3://ml-models/llama
   sealift sync --delete --dry-run ./llama s3://ml-models/llama     what would change?
-  sealift sync --checksum s3://ml-models/llama /mnt/models/llama   trust no times
+  sealift sync --checksum s3://ml-models/llama /mnt/models/llama   read and compare what is there
   sealift sync --source-endpoint-url http://127.0.0.1:9000 s3://models/llama s3://ml-models/llama
 """,
 )
@@ -126,6 +126,7 @@ Examples:
 @click.argument("dest", shell_complete=files_and_uris)
 @click.option("--delete", is_flag=True, help="In the end, remove what only DEST has.")
 @click.option("--checksum", is_flag=True, help="Compare checksums where sizes are equal; local files are read for it.")
+@click.option("--size-only", is_flag=True, help="Take objects of equal size for equal, even if their bytes differ.")
 @pattern_options
 @copy_options
 @json_option
@@ -133,12 +134,16 @@ Examples:
 @storage_options
 @source_options
 @click.pass_obj
-def sync(settings: Settings, src: str, dest: str, *, delete: bool, checksum: bool) -> None:
+def sync(settings: Settings, src: str, dest: str, *, delete: bool, checksum: bool, size_only: bool) -> None:
     """Make DEST, a prefix or a directory, hold what SRC holds, and copy only what differs.
 
-    Two objects count as equal if their sizes are, and also a checksum or the ETag that both listings tell; or if the
-    one at DEST was written after the one at SRC. Objects that the patterns leave out are neither copied nor removed.
-    Nothing is removed before everything was copied, nor if something failed.
+    Two objects are equal if their sizes are equal, and a checksum or ETag in both listings says so, or an earlier sync
+    recorded that they have the same bytes and neither has changed since. Anything else is copied; times are never
+    compared. The record is kept under $XDG_STATE_HOME/sealift (~/.local/state/sealift). To adopt a copy that another
+    tool made, run once with --checksum.
+
+    Objects that the patterns leave out are neither copied nor removed. Nothing is removed before everything was copied,
+    nor if something failed.
 
     --endpoint-url, --region, --profile and --no-sign-request are for each s3:// of the two; between two services,
     the --source- options are for SRC alone, as in cp.
@@ -146,6 +151,8 @@ def sync(settings: Settings, src: str, dest: str, *, delete: bool, checksum: boo
     With --json, prints an object for each that was copied or removed, and one for all; progress and a summary go to
     stderr.
     """
+    if checksum and size_only:
+        raise click.UsageError("--checksum and --size-only exclude each other")
     source = Place.of(src)
     target = Target.of(Place.of(dest), source)
     config, dest_config = settings.configs(source.location, target.place.location, os.environ)
@@ -160,6 +167,7 @@ def sync(settings: Settings, src: str, dest: str, *, delete: bool, checksum: boo
                 dest_config,
                 delete=delete,
                 checksum=checksum,
+                size_only=size_only,
                 allow_patterns=settings.include or None,
                 ignore_patterns=settings.exclude or None,
                 dry_run=settings.dry_run,

@@ -29,7 +29,6 @@ class HFBackend:
     """
 
     capabilities = Capabilities(writable=False, checksums=("sha256",))
-    address = ""
 
     def __init__(self, repository: Repository, links: Links) -> None:
         self.location = repository.location
@@ -39,6 +38,10 @@ class HFBackend:
     @property
     def service(self) -> Hashable:
         return ("hf", self._repository.origin)
+
+    @property
+    def address(self) -> str:
+        return self._repository.address
 
     async def stat(self, key: str) -> ObjectInfo:
         if not _is_path(key):

@@ -60,6 +60,11 @@ class Repository:
         self._commit: Commit | None = None
         self._asking = anyio.Lock()
 
+    @property
+    def address(self) -> str:
+        """The URL of the repository."""
+        return f"{self.origin.scheme}://{self.origin.netloc}{self._base}/{self.location.kind}/{self.location.root}"
+
     async def commit(self) -> Commit:
         """The commit that everything is read at: asked for once."""
         async with self._asking:

@@ -35,6 +35,7 @@ class LocalBackend:
         staged: Nobody looks at `root` before the caller publishes it as a whole: a file may be written in its place.
         journal: Where to note what has landed.
         durability: "fsync": what is written is on the disk when it is told of, but the directories where `staged`.
+        versions: Report the version of each file that is written, also where `staged`.
     """
 
     def __init__(
@@ -46,13 +47,15 @@ class LocalBackend:
         staged: bool = False,
         journal: Journal | None = None,
         durability: Durability = "rename",
+        versions: bool = False,
     ) -> None:
         self.capabilities = Capabilities(server_copy=True, max_part=1 << 62, max_parts=100_000)
         self.location = Location("file", "/", root.strip("/"))
         self.service: Hashable = "file"
         self.address = ""
         self._disk = disk
-        self._place = Place(root, state, staged=staged, journal=journal, durable=durability == "fsync")
+        durable = durability == "fsync"
+        self._place = Place(root, state, staged=staged, journal=journal, durable=durable, versions=versions)
 
     def path(self, key: str) -> str:
         """Where a key's file is.

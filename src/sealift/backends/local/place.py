@@ -31,16 +31,25 @@ class Place:
         journal: Of the download that the files belong to, which a later process may go on with.
         durable: A file is told of when it, and the directories that lead to it, are on the disk; where `staged`, the
             directories are the caller's care.
+        versions: A file that was written in its place gets its version reported, too.
     """
 
     def __init__(
-        self, root: str, state: str | None, *, staged: bool, journal: Journal | None = None, durable: bool = False
+        self,
+        root: str,
+        state: str | None,
+        *,
+        staged: bool,
+        journal: Journal | None = None,
+        durable: bool = False,
+        versions: bool = False,
     ) -> None:
         self.root = root
         self.staged = staged
         self.inside = Inside(root)
         self.journal = journal
         self.durable = durable
+        self.versions = versions
         self._anchor: str | None = None
         self._looking = threading.Lock()
         self._durable: set[str] = set()

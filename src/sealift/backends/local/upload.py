@@ -110,12 +110,14 @@ class LocalUpload(Upload):
         return published
 
     def _named(self, temporary: str) -> ObjectInfo:
-        """Give the file its name; of one that grew in its place only the size is told, as a system call is dear."""
+        """Give the file its name; one that grew in its place has its version reported only if that is wanted."""
         if self._place.durable:
             sync_file(self._descriptor, self._path)
         if temporary == self._path:
             self._place.inside.ended(self._key, whole=True)
             published = ObjectInfo(self._key, self._size)
+            if self._place.versions:
+                published = info(self._key, os.fstat(self._descriptor))
         else:
             self._rename(temporary)
             published = info(self._key, os.fstat(self._descriptor))
