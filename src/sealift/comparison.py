@@ -69,6 +69,7 @@ class Comparison:
         self._copied: list[Copied] = []
         self._met: dict[str, Row] = {}
         self._unsettled: set[str] = set()
+        self._roots = {id(backend): f"{backend.address} {backend.location}" for backend in (source, destination)}
 
     async def prepare(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Look up what is recorded, for many objects at once.
@@ -77,7 +78,7 @@ class Comparison:
             pairs: A key of the source, and the key of the destination that would hold the same object.
         """
         if self._by == "record":
-            places = [(_place(self._source, key), _place(self._destination, other)) for key, other in pairs]
+            places = [(self._place(self._source, key), self._place(self._destination, other)) for key, other in pairs]
             await self._look_up([place for pair in places for place in pair])
 
     async def equal(self, new: ObjectInfo, old: ObjectInfo) -> bool:
@@ -135,6 +136,9 @@ class Comparison:
             except OSError as error:
                 self._give_up(error)
 
+    def _place(self, backend: Backend, key: str) -> str:
+        return f"{self._roots[id(backend)]} {key}"
+
     def _give_up(self, error: OSError) -> None:
         self._index = None
         _log.warning("sync cannot use its record of earlier transfers, and may copy more than it must: %s", error)
@@ -153,7 +157,7 @@ class Comparison:
 
     async def _equal_by_record(self, new: tuple[ObjectInfo, Facts], old: tuple[ObjectInfo, Facts]) -> bool:
         ends = [(self._source, *new), (self._destination, *old)]
-        await self._look_up([_place(backend, obj.key) for backend, obj, _ in ends])
+        await self._look_up([self._place(backend, obj.key) for backend, obj, _ in ends])
         first, second = [await self._known(*end) for end in ends]
         equal = same_bytes(first.facts, second.facts)
         if equal is None:
@@ -161,12 +165,12 @@ class Comparison:
         if equal:
             for row, (backend, obj, _) in zip((first, second), ends, strict=True):
                 if row.content and row.facts.marks and row.used < time.time() - _REFRESHED:
-                    self._meet(_place(backend, obj.key), row)
+                    self._meet(self._place(backend, obj.key), row)
         return equal
 
     async def _known(self, backend: Backend, obj: ObjectInfo, now: Facts) -> Row:
         """The facts of an object now, and those of its row if it still has the bytes that were recorded."""
-        row = self._rows.get(_place(backend, obj.key))
+        row = self._rows.get(self._place(backend, obj.key))
         if row is not None and row.facts.unchanged(now):
             return Row(now.with_content(row.facts), row.content, row.used)
         # Other times do not mean other bytes: `chmod`, a hard link or a restored backup change them, too.
@@ -184,7 +188,9 @@ class Comparison:
 
     def _note(self, key: str, origin: Facts, target: str, result: Facts) -> None:
         if self._index is not None and not self._dry_run:
-            self._copied.append(Copied(_place(self._source, key), origin, _place(self._destination, target), result))
+            self._copied.append(
+                Copied(self._place(self._source, key), origin, self._place(self._destination, target), result)
+            )
 
     async def _equal_by_content(self, new: ObjectInfo, old: ObjectInfo) -> bool:
         """Compare the checksums of two objects; a local file's is computed, a service's is asked for."""
@@ -231,10 +237,6 @@ class Comparison:
         async for chunk in found:
             running.update(chunk)
         return running.digest
-
-
-def _place(backend: Backend, key: str) -> str:
-    return f"{backend.address} {backend.location.at(key)}"
 
 
 def _checksum_of(facts: Facts) -> tuple[str | None, str]:
