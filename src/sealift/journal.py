@@ -213,10 +213,14 @@ class Journal:
             self._flush()
         else:
             shutil.rmtree(self.tree, ignore_errors=True)
+            entries: list[str] = []
             with suppress(FileNotFoundError):  # another process has removed the directory, where locks lie
-                for entry in os.listdir(self._directory):
-                    if entry.startswith(f"{self._name}-"):
+                entries += os.listdir(self._directory)
+            for entry in entries:
+                if entry.startswith(f"{self._name}-"):
+                    with suppress(FileNotFoundError):
                         os.unlink(os.path.join(self._directory, entry))
+            with suppress(FileNotFoundError):
                 os.unlink(self._path)  # before the lock goes: who gets that then must see that it is gone
         locks.release(self._descriptor)
         self._descriptor = -1

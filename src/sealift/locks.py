@@ -66,5 +66,5 @@ def is_at(descriptor: int, path: str) -> bool:
     """Whether a path still names the file of a descriptor, not by a link."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.lstat(path))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False

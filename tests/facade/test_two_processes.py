@@ -73,13 +73,17 @@ def test_a_prefix(together: Together, here: Path, there: bool) -> None:
 
 
 @pytest.mark.parametrize("killed", [0, 1], ids=["the first", "the second"])
+@pytest.mark.parametrize("there", [False, True], ids=["new", "old"])
 @pytest.mark.parametrize("uri", ["s3://b/large", "s3://b/q"])
-def test_one_is_stopped(together: Together, here: Path, uri: str, killed: int) -> None:
+def test_one_is_stopped(together: Together, here: Path, uri: str, there: bool, killed: int) -> None:
     """By Ctrl-C, in the middle; the other one does not notice."""
+    if there and uri == "s3://b/q":
+        (here / "dest").mkdir()
     scripts = together.begin(uri)
     scripts[killed].interrupt()
     assert scripts[killed].end()[0] != 0
     together._server.release()
     assert scripts[1 - killed].end() == (0, [str(here / "dest")], "")
+    assert not [path for path in all_in(here) if ".sealift" in path]
     found = files_in(here / "dest") if uri == "s3://b/q" else (here / "dest").read_bytes()
     assert found == (DIRECTORY if uri == "s3://b/q" else LARGE)
