@@ -4,7 +4,8 @@ import os
 import secrets
 import shutil
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
+from typing import Self
 
 import anyio
 
@@ -14,8 +15,10 @@ from .backends.local import (
     LocalBackend,
     destination,
     existing,
+    is_still_there,
     kind_of,
     open_below,
+    open_own,
     publish_tree,
     refuse_link,
     sync_directories,
@@ -118,8 +121,9 @@ async def _directory(
     # What does not exist yet appears as a whole, since users test with os.path.exists.
     async with (
         journal_of(resources, state, source.address, location, final, options.verify, many=True) as journal,
-        _tree(resources, final if there else journal.tree, ours=there or not journal.taken) as root,
+        _Tree(resources, final if there else journal.tree, final, ours=there or not journal.taken) as tree,
     ):
+        root = tree.path
         target = LocalBackend(
             root, resources.disk, state=state, staged=not there, journal=journal, durability=options.durability
         )
@@ -128,6 +132,7 @@ async def _directory(
             transfers = within_space(transfers, final, state, target.run)
         await _bring(resources, source, target, journal, transfers, options)
         files.check()
+        await target.run(tree.check)
         await target.run(lambda: _finish(root, files.directories, final, anchor))
     return dest
 
@@ -153,8 +158,9 @@ async def _unpacked(
     anchor = await _anchor(resources, final, options)
     async with (
         journal_of(resources, state, source.address, location, final, options.verify, "unpack", many=True) as journal,
-        _tree(resources, journal.tree, ours=not journal.taken) as work,
+        _Tree(resources, journal.tree, final, ours=not journal.taken) as tree,
     ):
+        work = tree.path
         target = LocalBackend(work, resources.disk, state=state, journal=journal)
         await _bring(resources, source, target, journal, one(Transfer(found, "archive")), options)
         root = os.path.join(work, "tree")
@@ -168,22 +174,57 @@ async def _unpacked(
                 await resources.disk.run(steps.close)
         if anchor is not None:
             await target.run(lambda: sync_tree(root, files=True))
+        await target.run(tree.check)
         await target.run(lambda: _finish(root, (), final, anchor))
     return dest
 
 
-@asynccontextmanager
-async def _tree(resources: Resources, path: str, *, ours: bool) -> AsyncGenerator[str]:
-    """Where a directory grows: the path, or, if that is another process's, a directory that does not stay."""
-    if ours:
-        yield path
-        return
-    path = f"{path}-{secrets.token_hex(8)}"
-    try:
-        yield path
-    finally:
+class _Tree:
+    """Where a directory grows.
+
+    Args:
+        resources: Of the instance.
+        path: Where it may grow.
+        final: Where it goes; the same: it is there already.
+        ours: False: that is another process's; it grows in a directory that does not stay.
+
+    Attributes:
+        path: Where it grows.
+    """
+
+    def __init__(self, resources: Resources, path: str, final: str, *, ours: bool) -> None:
+        self._final = final
+        self.path = path if ours else f"{path}-{secrets.token_hex(8)}"
+        self._ours = ours
+        self._disk = LocalBackend("/", resources.disk)
+        self._held = -1
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._disk.run(self._open)
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    def _open(self) -> None:
+        if self.path != self._final:
+            self._held = open_own(self.path)
+
+    def check(self) -> None:
+        """Raise if others have removed the directory meanwhile: what was made in it by then is gone. Blocking."""
+        if self._held >= 0 and not is_still_there(self._held, self.path, self._final):
+            raise LocalIOError(f"{self.path} was removed while files were written to it", hint="run it again")
+
+    async def __aexit__(self, *exc_info: object) -> None:
         with anyio.CancelScope(shield=True):
-            await resources.disk.run(lambda: shutil.rmtree(path, ignore_errors=True))
+            await self._disk.run(self._close)
+
+    def _close(self) -> None:
+        if self._held >= 0:
+            os.close(self._held)
+        if not self._ours:
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 async def _places(resources: Resources, dest: str, because: str) -> tuple[str, bool, str]:

@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import re
+import shutil
 import socket
 import stat
 import tarfile
@@ -376,3 +377,20 @@ async def test_a_directory_in_place_of_a_file_is_found_before_anything_is_read(s
             await AsyncStorage(LIMITS).download("s3://b/large", dest, server.config)
     assert not bodies_asked(server)
     assert all_in(tmp_path) == {"large"}
+
+
+@pytest.mark.parametrize("unpack", [False, True])
+async def test_a_tree_that_others_remove_meanwhile_is_not_published(tmp_path: Path, unpack: bool) -> None:
+    """A new directory is whole or not there: the files that were finished in it would be missing."""
+    dest, body = tmp_path / "dest", packed()
+    with FakeS3({"b": {"p/a": SMALL, "p/z": body, "z": body}}, stall={"p/z": 0, "z": 0}) as server:
+        uri = "s3://b/z" if unpack else "s3://b/p"
+        call = asyncio.ensure_future(AsyncStorage(LIMITS).download(uri, dest, server.config, unpack=unpack))
+        while not server.stalled.is_set() or not (unpack or [*tmp_path.rglob("a")]):
+            await asyncio.sleep(0.005)
+        (tree,) = (tmp_path / ".sealift").glob("*.tree")
+        shutil.rmtree(tree)
+        server.release()
+        with pytest.raises(LocalIOError, match=r"\.tree was removed while files were written to it"):
+            await call
+    assert all_in(tmp_path) == set()

@@ -1,15 +1,26 @@
 """Publishing a new directory tree; blocking."""
 
 import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from ...locks import is_at
 from .files import sync_file
 from .inside import open_below
 from .replace import inherit, replaceable
 
-__all__ = ["publish_tree"]
+__all__ = ["is_still_there", "publish_tree"]
+
+
+def is_still_there(held: int, root: str, final: str) -> bool:
+    """Whether a tree kept its name since it was opened; or has the final one, which another process may have given it.
+
+    Args:
+        held: A descriptor of the tree, from before its first file.
+        root: Its path.
+        final: Where it goes.
+    """
+    return is_at(held, root) or is_at(held, final)
 
 
 def publish_tree(root: str, final: str, *, durable: bool) -> bool:
@@ -40,7 +51,9 @@ def publish_tree(root: str, final: str, *, durable: bool) -> bool:
             with _opened(final, below) as there:
                 for name in names:
                     _bring_in(os.path.join(directory, name), name, there, durable=durable)
-        shutil.rmtree(root, ignore_errors=True)  # where locks lie, another process may be at it, too
+        for directory, _, _ in reversed(tree):
+            with suppress(OSError):  # where locks lie, another process may be at it, too
+                os.rmdir(directory)
         return False
     return True
 
