@@ -4,13 +4,26 @@ import os
 import secrets
 import shutil
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
+from typing import Self
 
 import anyio
 
 from . import paths
 from .backend import Backend
-from .backends.local import LocalBackend, existing, open_below, refuse_link, sync_directories, sync_tree
+from .backends.local import (
+    LocalBackend,
+    destination,
+    existing,
+    is_still_there,
+    kind_of,
+    open_below,
+    open_own,
+    publish_tree,
+    refuse_link,
+    sync_directories,
+    sync_tree,
+)
 from .engine import Job
 from .errors import InvalidConfig, LocalIOError
 from .journal import Journal
@@ -36,6 +49,10 @@ async def download(resources: Resources, source: Backend, location: Location, de
         raise InvalidConfig("the destination is an empty path", hint='"." is the current directory')
     if "\0" in dest:
         raise InvalidConfig(f"the destination {dest!r} holds a NUL character")
+    if os.path.basename(os.path.abspath(dest)) == paths.STATE_DIRECTORY:  # noqa: ASYNC240 - needs no disk
+        raise InvalidConfig(
+            f"the destination {dest!r} is where sealift keeps temporary files", hint="choose another name"
+        )
     found = await resolve(source, location.key, resources.retry)
     if options.unpack is not None:
         return await _unpacked(resources, source, location, found, dest, options, options.unpack)
@@ -48,7 +65,9 @@ async def download(resources: Resources, source: Backend, location: Location, de
     if into and not called and found.name is not None:
         raise InvalidConfig("the URL does not say what the file is called", hint="give the file itself as destination")
     path = os.path.join(dest, paths.relative(called)) if into else dest
-    directory, name = os.path.split(os.path.abspath(path))  # noqa: ASYNC240 - needs no disk
+    # Only a link that the caller has named is followed, not one that a key happens to name.
+    file = await LocalBackend("/", resources.disk).run(lambda: destination(os.path.abspath(path), follow=not into))
+    directory, name = os.path.split(file)
     if options.dry_run:
         await _only_told(resources, source, one(Transfer(found, name)), options)
         return path
@@ -103,8 +122,9 @@ async def _directory(
     # What does not exist yet appears as a whole, since users test with os.path.exists.
     async with (
         journal_of(resources, state, source.address, location, final, options.verify, many=True) as journal,
-        _tree(resources, final if there else journal.tree, ours=there or not journal.taken) as root,
+        _Tree(resources, final if there else journal.tree, final, ours=there or not journal.taken) as tree,
     ):
+        root = tree.path
         target = LocalBackend(
             root,
             resources.disk,
@@ -119,6 +139,7 @@ async def _directory(
             transfers = within_space(transfers, final, state, target.run)
         await _bring(resources, source, target, journal, transfers, options)
         files.check()
+        await target.run(tree.check)
         await target.run(lambda: _finish(root, files.directories, final, anchor))
     return dest
 
@@ -144,8 +165,9 @@ async def _unpacked(
     anchor = await _anchor(resources, final, options)
     async with (
         journal_of(resources, state, source.address, location, final, options.verify, "unpack", many=True) as journal,
-        _tree(resources, journal.tree, ours=not journal.taken) as work,
+        _Tree(resources, journal.tree, final, ours=not journal.taken) as tree,
     ):
+        work = tree.path
         target = LocalBackend(work, resources.disk, state=state, journal=journal)
         await _bring(resources, source, target, journal, one(Transfer(found, "archive")), options)
         root = os.path.join(work, "tree")
@@ -159,31 +181,65 @@ async def _unpacked(
                 await resources.disk.run(steps.close)
         if anchor is not None:
             await target.run(lambda: sync_tree(root, files=True))
+        await target.run(tree.check)
         await target.run(lambda: _finish(root, (), final, anchor))
     return dest
 
 
-@asynccontextmanager
-async def _tree(resources: Resources, path: str, *, ours: bool) -> AsyncGenerator[str]:
-    """Where a directory grows: the path, or, if that is another process's, a directory that does not stay."""
-    if ours:
-        yield path
-        return
-    path = f"{path}-{secrets.token_hex(8)}"
-    try:
-        yield path
-    finally:
+class _Tree:
+    """Where a directory grows.
+
+    Args:
+        resources: Of the instance.
+        path: Where it may grow.
+        final: Where it goes; the same: it is there already.
+        ours: False: that is another process's; it grows in a directory that does not stay.
+
+    Attributes:
+        path: Where it grows.
+    """
+
+    def __init__(self, resources: Resources, path: str, final: str, *, ours: bool) -> None:
+        self._final = final
+        self.path = path if ours else f"{path}-{secrets.token_hex(8)}"
+        self._ours = ours
+        self._disk = LocalBackend("/", resources.disk)
+        self._held = -1
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._disk.run(self._open)
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    def _open(self) -> None:
+        if self.path != self._final:
+            self._held = open_own(self.path)
+
+    def check(self) -> None:
+        """Raise if others have removed the directory meanwhile: what was made in it by then is gone. Blocking."""
+        if self._held >= 0 and not is_still_there(self._held, self.path, self._final):
+            raise LocalIOError(f"{self.path} was removed while files were written to it", hint="run it again")
+
+    async def __aexit__(self, *exc_info: object) -> None:
         with anyio.CancelScope(shield=True):
-            await resources.disk.run(lambda: shutil.rmtree(path, ignore_errors=True))
+            await self._disk.run(self._close)
+
+    def _close(self) -> None:
+        if self._held >= 0:
+            os.close(self._held)
+        if not self._ours:
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 async def _places(resources: Resources, dest: str, because: str) -> tuple[str, bool, str]:
     """Where a directory is to be, whether it is there, and the dot directory: in it if it is, else beside it."""
     final = os.path.abspath(dest)  # noqa: ASYNC240 - needs no disk
-    kind = await resources.disk.run(lambda: "directory" if os.path.isdir(final) else os.path.lexists(final))
-    if kind is True:
-        raise LocalIOError(f"{dest} is a file, but {because}", hint="choose a directory")
-    there = bool(kind)
+    there, kind = await resources.disk.run(lambda: (os.path.isdir(final), os.path.lexists(final) and kind_of(final)))
+    if kind and not there:
+        raise LocalIOError(f"{dest} is {kind}, but {because}", hint="choose a directory")
     state = os.path.join(final if there else os.path.dirname(final), paths.STATE_DIRECTORY)
     await resources.disk.run(lambda: refuse_link(state))
     return final, there, state
@@ -226,38 +282,9 @@ def _finish(root: str, directories: Iterable[str], final: str, anchor: str | Non
     if root != final:
         if anchor is not None:
             sync_tree(root, files=False)
-        if not _published(root, final) and anchor is not None:
+        if not publish_tree(root, final, durable=anchor is not None) and anchor is not None:
             sync_tree(final, files=False)
     if anchor is not None:
         for directory in directories:
             sync_directories(os.path.join(final, directory), final)
         sync_directories(final, anchor)
-
-
-def _brought(path: str, name: str, there: int) -> None:
-    """Rename a file into a directory, unless another process that takes the tree for its own has done so."""
-    try:
-        os.replace(path, name, dst_dir_fd=there)
-    except FileNotFoundError:
-        os.stat(name, dir_fd=there, follow_symlinks=False)
-
-
-def _published(root: str, final: str) -> bool:
-    """Whether a tree could be renamed; else it is brought in file by file."""
-    try:
-        os.rename(root, final)
-    except OSError:
-        # Somebody else, perhaps another download of the same, made it meanwhile: bring the files in one by one.
-        tree = [(os.path.relpath(directory, root), names) for directory, _, names in os.walk(root)]
-        for directory, _ in tree:  # before the first file: all of its directories are where they should be
-            os.close(open_below(final, directory, directory))
-        for directory, names in tree:
-            there = open_below(final, directory, directory)
-            try:
-                for name in names:
-                    _brought(os.path.join(root, directory, name), name, there)
-            finally:
-                os.close(there)
-        shutil.rmtree(root, ignore_errors=True)  # where locks lie, another process may be at it, too
-        return False
-    return True

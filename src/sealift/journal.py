@@ -13,10 +13,12 @@ network file systems) both write the same bytes to the same places.
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from . import locks
@@ -212,11 +214,15 @@ class Journal:
         if keep and (self._claims or self._noted):
             self._flush()
         else:
-            shutil.rmtree(self.tree, ignore_errors=True)
+            _discard(self.tree)
+            entries: list[str] = []
             with suppress(FileNotFoundError):  # another process has removed the directory, where locks lie
-                for entry in os.listdir(self._directory):
-                    if entry.startswith(f"{self._name}-"):
+                entries += os.listdir(self._directory)
+            for entry in entries:
+                if entry.startswith(f"{self._name}-"):
+                    with suppress(FileNotFoundError):
                         os.unlink(os.path.join(self._directory, entry))
+            with suppress(FileNotFoundError):
                 os.unlink(self._path)  # before the lock goes: who gets that then must see that it is gone
         locks.release(self._descriptor)
         self._descriptor = -1
@@ -226,9 +232,38 @@ def _sweep(directory: str) -> None:
     """Remove what downloads have left that nobody went on with."""
     with os.scandir(directory) as entries:
         for entry in entries:
-            with suppress(OSError):  # another process does the same
+            with suppress(OSError):  # another process does the same, or is at this download
                 if _OWN.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < time.time() - _KEPT:
-                    if entry.is_dir(follow_symlinks=False):
-                        shutil.rmtree(entry.path)
-                    else:
-                        os.unlink(entry.path)
+                    with _unused(os.path.join(directory, f"{entry.name[:16]}.journal")):
+                        if entry.is_dir(follow_symlinks=False):
+                            _discard(entry.path)
+                        else:
+                            os.unlink(entry.path)
+
+
+@contextmanager
+def _unused(journal: str) -> Iterator[None]:
+    """Keep others from a download, whose files may be old although it has just resumed.
+
+    Raises:
+        BlockingIOError: A process is at it.
+    """
+    try:
+        descriptor = os.open(journal, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        locks.take(descriptor, required=False)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _discard(tree: str) -> None:
+    """Remove a tree of files. It loses its name first: a process that still uses it, where locks lie, sees that."""
+    directory, name = os.path.split(tree)
+    aside = os.path.join(directory, f"{name[:16]}.tree-{secrets.token_hex(8)}")
+    with suppress(FileNotFoundError):
+        os.rename(tree, aside)
+        shutil.rmtree(aside, ignore_errors=True)

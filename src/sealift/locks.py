@@ -7,6 +7,7 @@ one looks whether it is still on the file of that name.
 import errno
 import fcntl
 import os
+import stat
 from contextlib import suppress
 
 __all__ = ["acquire", "is_at", "release", "take"]
@@ -27,7 +28,7 @@ def acquire(path: str, *, required: bool = True) -> int:
 
     Raises:
         BlockingIOError: Another process has it.
-        OSError: It cannot be opened or locked.
+        OSError: It cannot be opened or locked, or is no file of its own: a pipe, or another name of some file.
 
     Example:
         >>> import tempfile
@@ -37,6 +38,11 @@ def acquire(path: str, *, required: bool = True) -> int:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
         try:
+            status = os.fstat(descriptor)
+            if (
+                not stat.S_ISREG(status.st_mode) or status.st_nlink > 1
+            ):  # planted: what is appended would land elsewhere
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
             take(descriptor, required=required)
             if is_at(descriptor, path):
                 return descriptor
@@ -66,5 +72,5 @@ def is_at(descriptor: int, path: str) -> bool:
     """Whether a path still names the file of a descriptor, not by a link."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.lstat(path))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False

@@ -110,7 +110,7 @@ async def is_there(
     for claim in claims:
         buffer = await resources.memory.borrow(claim.length, journal)
         try:
-            if not await target.holds(key, claim, buffer):
+            if not await target.holds(key, obj.size, claim, buffer):
                 return False
         finally:
             resources.memory.give_back(buffer)

@@ -64,8 +64,8 @@ class Storage:
         Args:
             uri: Storage URI of an object or a prefix, or a local path. An object wins over a prefix of the same name.
             dest: For an object the file, or, if it ends in "/" or is a directory, the directory that receives the
-                file. For a prefix the directory that receives the keys relative to the prefix. None: a new
-                temporary directory; a local URI is returned as it is.
+                file. A symbolic link to a file is followed. For a prefix the directory that receives the keys relative
+                to the prefix. None: a new temporary directory; a local URI is returned as it is.
             config: How to sign in. None: what the environment says.
             allow_patterns: Only objects whose path relative to the prefix (for an object: whose name) matches one of
                 these, as in `fnmatch`.
@@ -88,6 +88,8 @@ class Storage:
             ModelMissingError: There is nothing there, or nothing that the patterns let through.
             AccessDenied: The credentials are wrong or not allowed to read it.
             UnsafeKey: A key, or an archive's entry, would leave `dest`.
+            LocalIOError: `dest`, or a file below it, is a pipe, a device, a socket or a link to nothing; or the disk is
+                full or cannot be written.
             ArchiveError: What is to be unpacked is no archive, is damaged, or would grow without bounds.
             StorageError: Any other failure. Files appear under their names only when they are whole and verified; a
                 directory that did not exist appears as a whole.

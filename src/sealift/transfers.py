@@ -20,6 +20,7 @@ from .selection import Options
 from .session import Deadline, End, Session
 from .synchronize import synchronize
 from .types import Durability, OnEvent, Synced, Unpack, Verify
+from .uri import Location
 
 __all__ = ["PatternList", "StrPath", "Transfers"]
 
@@ -50,8 +51,8 @@ class Transfers(Session):
             uri: Storage URI of an object or a prefix, or a local path. An object wins over a prefix of the same name;
                 `models/foo` as a prefix means `models/foo/…`, never `models/foo-2`.
             dest: For an object the file, or, if it ends in "/" or is a directory, the directory that receives the
-                file. For a prefix the directory that receives the keys relative to the prefix. None: a new
-                temporary directory; a local URI is returned as it is.
+                file. A symbolic link to a file is followed. For a prefix the directory that receives the keys relative
+                to the prefix. None: a new temporary directory; a local URI is returned as it is.
             config: How to sign in. None: what the environment says.
             allow_patterns: Only objects whose path relative to the prefix (for an object: whose name) matches one of
                 these, as in `fnmatch`.
@@ -75,6 +76,8 @@ class Transfers(Session):
             ModelMissingError: There is nothing there, or nothing that the patterns let through.
             AccessDenied: The credentials are wrong or not allowed to read it.
             UnsafeKey: A key, or an archive's entry, would leave `dest`.
+            LocalIOError: `dest`, or a file below it, is a pipe, a device, a socket or a link to nothing; or the disk is
+                full or cannot be written.
             ArchiveError: What is to be unpacked is no archive, is damaged, or would grow without bounds.
             IntegrityError: The bytes are not those that were stored, or nothing tells.
             DeadlineExceeded: The time is over; nothing of what was under way is left.
@@ -412,9 +415,16 @@ async def _move(first: End, second: End, options: Options) -> str:
     source, target = first.location, second.location
     if target.scheme != "file":
         return str(await copying.copy(first.resources, first.backend, source, second.backend, target, options))
-    if source.scheme == "file":
-        from_, to = copying.below(source.key), copying.below(target.key)
-        many = await first.resources.disk.run(lambda: os.path.isdir(f"/{source.key}"))
-        if to.startswith(from_) or (from_.startswith(to) and (many or from_ == f"{to}{source.name}/")):
-            raise InvalidConfig("source and destination are the same, or the one lies in the other")
+    if source.scheme == "file" and await first.resources.disk.run(partial(_overlap, source, target)):
+        raise InvalidConfig("source and destination are the same, or the one lies in the other")
     return await download(first.resources, first.backend, source, f"/{target.key}", options)
+
+
+def _overlap(source: Location, target: Location) -> bool:
+    """Blocking: whether two local paths are the same file, or one directory is in the other; links are followed."""
+    from_, to = os.path.realpath(f"/{source.key}"), os.path.realpath(f"/{target.key}")
+    many = os.path.isdir(from_)
+    if not many and (target.key.endswith("/") or os.path.isdir(to)):
+        to = os.path.join(to, source.name)  # a link of that name is replaced, not followed
+    from_, to = copying.below(from_), copying.below(to)
+    return to.startswith(from_) or (many and from_.startswith(to))

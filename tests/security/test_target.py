@@ -120,10 +120,12 @@ async def test_names_that_the_file_system_takes_for_one(tmp_path: Path, one: str
     backend = LocalBackend(str(tmp_path), disk, staged=staged)
     try:
         await backend.put(one, memoryview(b"first"))
+        upload = await backend.open_upload(other, len(LARGE))
         os.link(tmp_path / one, tmp_path / other)
         with pytest.raises(UnsafeKey) as caught:
             await backend.put(other, memoryview(b"second"))
-        upload = await backend.open_upload(other, len(LARGE))
+        with pytest.raises(UnsafeKey):
+            await backend.open_upload(other, len(LARGE))
         with pytest.raises(UnsafeKey):
             await upload.complete(())
         await upload.abort()

@@ -99,12 +99,12 @@ def test_there_are_examples() -> None:
 @pytest.mark.parametrize(("document", "least"), [("BACKENDS.md", 40), ("SEMANTICS.md", 40)])
 def test_the_tests_that_a_document_names_are_there(document: str, least: int) -> None:
     root = Path(__file__).parents[2]
-    named = set(re.findall(r"`(\w+/\w+\.py)(?:::(\w+))?`", (root / document).read_text("utf-8")))
+    named = set(re.findall(r"`(\w+/\w+\.py)(?:::(?:Test\w+::)?(\w+))?`", (root / document).read_text("utf-8")))
     tests = {(path, name) for path, name in named if not (root / "src" / "sealift" / path).exists()}
     assert len(tests) >= least
     for path, name in tests:
         text = (root / "tests" / path).read_text("utf-8")
-        assert not name or re.search(rf"def {name}\(", text), f"{path}::{name}"
+        assert not name or re.search(rf"def {name}\(|class {name}:", text), f"{path}::{name}"
 
 
 @pytest.mark.parametrize(

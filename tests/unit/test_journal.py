@@ -142,6 +142,40 @@ def test_leftovers_of_a_week_ago_go(tmp_path: Path) -> None:
     one.close(keep=False)
 
 
+def test_leftovers_that_somebody_has_just_resumed_do_not_go(tmp_path: Path) -> None:
+    """They are as old, but another download in the same place is not to take them away."""
+    killed(tmp_path, FIRST)
+    Path(f"{tmp_path}/{NAME}.tree").mkdir()
+    (tmp_path / f"{NAME}-{NAME}-{NAME}.part").write_bytes(b"")
+    for name in os.listdir(tmp_path):
+        os.utime(tmp_path / name, (0, 0))
+    there = set(os.listdir(tmp_path))
+    resumed = journal(tmp_path)
+    assert set(os.listdir(tmp_path)) == there
+    other = Journal(str(tmp_path), fingerprint("another"), many=True)
+    other.begin()
+    other.close(keep=False)
+    assert set(os.listdir(tmp_path)) == there
+    assert resumed.claim("model.bin", 0) == FIRST
+    resumed.close(keep=False)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["hard link", "pipe"])
+def test_one_that_was_planted(tmp_path: Path, kind: str) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    (tmp_path / "state").mkdir()
+    planted = tmp_path / "state" / f"{NAME}.journal"
+    if kind == "pipe":
+        os.mkfifo(planted)
+    else:
+        os.link(victim, planted)
+    with pytest.raises(FileExistsError, match=str(planted)):
+        journal(tmp_path / "state")
+    assert victim.read_bytes() == b"precious"
+
+
 def test_a_child_that_was_forked_meanwhile_does_not_keep_it(tmp_path: Path) -> None:
     one = journal(tmp_path)
     one.add("model.bin", FIRST)

@@ -60,7 +60,8 @@ def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool
     "/", is a bucket or an existing directory, what receives it. Of a prefix or a directory: DEST is what receives
     the objects under their paths relative to SRC; the patterns (* ? [abc], where * takes "/" too) are compared with
     those paths. An object appears under its name when it is whole and verified; a local directory that did not exist
-    appears as a whole.
+    appears as a whole. A file that is replaced keeps its permissions. If DEST is a symbolic link to a file, the link
+    stays and that file is replaced; a named pipe or a device is refused (to stream an object, use sealift cat).
 
     Within one S3 service, the service copies by itself. --endpoint-url, --region, --profile and --no-sign-request
     are for each s3:// of the two; between two services, the --source- options are for SRC alone. An endpoint that an

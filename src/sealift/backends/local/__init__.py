@@ -10,14 +10,20 @@ from ...uri import Location
 from .backend import LocalBackend
 from .files import existing, free_space, sync_directories, sync_tree, taken_space
 from .inside import open_below, open_own, refuse_link
+from .replace import destination, kind_of
+from .tree import is_still_there, publish_tree
 
 __all__ = [
     "LocalBackend",
+    "destination",
     "existing",
     "free_space",
+    "is_still_there",
+    "kind_of",
     "open",
     "open_below",
     "open_own",
+    "publish_tree",
     "refuse_link",
     "sync_directories",
     "sync_tree",

@@ -1,6 +1,7 @@
 """A directory as a backend."""
 
 import os
+import stat
 from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -13,7 +14,7 @@ from ...errors import ModelMissingError, ObjectChanged
 from ...journal import Claim, Journal
 from ...types import Capabilities, Durability, Head, MiB, ObjectInfo
 from ...uri import Location
-from .files import as_storage_error, check_version, crc, info, read_into, remove_all, scan, stat_file
+from .files import READ, as_storage_error, check_version, crc, info, read_into, remove_all, scan, stat_file
 from .place import Place
 from .upload import LocalUpload
 
@@ -104,7 +105,7 @@ class LocalBackend:
         path = self._place.path(obj.key)
 
         def read() -> None:
-            descriptor = os.open(path, os.O_RDONLY)
+            descriptor = os.open(path, READ)
             try:
                 check_version(obj, os.fstat(descriptor))
                 if not read_into(descriptor, start, into):
@@ -123,11 +124,12 @@ class LocalBackend:
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
         yield _LocalReader(self, obj)
 
-    async def holds(self, key: str, claim: Claim, into: memoryview) -> bool:
+    async def holds(self, key: str, size: int, claim: Claim, into: memoryview) -> bool:
         """Whether the file of a key has these bytes, as its journal says.
 
         Args:
             key: Of the file.
+            size: Of the file, in bytes: nothing was appended to it.
             claim: What the journal says.
             into: As many bytes as that; what is in the file gets there.
         """
@@ -135,11 +137,14 @@ class LocalBackend:
 
         def read() -> bool:
             try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+                if not stat.S_ISREG(os.lstat(path).st_mode):  # replaced meanwhile
+                    return False
+                descriptor = os.open(path, READ | os.O_NOFOLLOW)
             except FileNotFoundError:
                 return False
             try:
-                return read_into(descriptor, claim.start, into) and crc(into) == claim.crc
+                same_size = os.fstat(descriptor).st_size == size
+                return same_size and read_into(descriptor, claim.start, into) and crc(into) == claim.crc
             finally:
                 os.close(descriptor)
 

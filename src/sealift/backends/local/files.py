@@ -16,6 +16,7 @@ from ...paths import STATE_DIRECTORY
 from ...types import KiB, MiB, ObjectInfo
 
 __all__ = [
+    "READ",
     "as_storage_error",
     "check_version",
     "copy_range",
@@ -37,6 +38,8 @@ __all__ = [
 ]
 
 
+# To read a file; never waits for a writer where somebody has put a pipe in its place.
+READ = os.O_RDONLY | os.O_NONBLOCK
 _LITTLE = 64 * KiB
 # Up to so many bytes zlib keeps the interpreter's lock; to get it back costs more than to compute this.
 _KEEPING = 5 * KiB

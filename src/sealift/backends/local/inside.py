@@ -3,17 +3,23 @@
 A directory below a root is opened one step after the other, each in the one before and never through a link, and files
 are renamed into what was opened: a link that somebody puts on the way meanwhile changes nothing. Which names mean the
 same file is the file system's to say (letters' case, Unicode's forms, links), so files are told apart by their inodes.
+Other processes may write below the same root, and an inode is soon used again: what was noted of one only says which
+two names to compare.
 """
 
 import errno
 import os
+import stat
 import threading
+import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
 from ...errors import LocalIOError, UnsafeKey
-from .files import make_directories
+from ...locks import is_at
+from .files import make_directories, sync_file
+from .replace import inherit, replaceable
 
 __all__ = ["Inside", "open_below", "open_own", "refuse_link"]
 
@@ -21,6 +27,8 @@ T = TypeVar("T")
 
 # O_PATH, where there is one, needs no permission to read the directory.
 _STEP = os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY)
+# Holds a file, whatever it is, so that its inode is not used again.
+_HOLD = os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK)
 _NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 # Links on one way, and directories that others remove meanwhile.
 _ATTEMPTS = 32
@@ -119,46 +127,68 @@ class Inside:
 
     def __init__(self, root: str) -> None:
         self._root = root
-        self._keys: dict[int, str] = {}
+        self._keys: dict[int, str] = {}  # by the inodes of their files, at the time they were published
+        self._alike: dict[int, str] = {}  # by the hash of what a file system may take their names for
         self._growing: dict[str, int] = {}  # the descriptors of files that are in their place already
         self._grown: list[str] = []  # keys of those that are whole; looked at when it matters whose a name is
         self._lock = threading.Lock()  # nobody publishes between a look at a name and its rename
         # The directory of the last file, which the next one's mostly is too: its path, and a descriptor.
         self._last = ("", -1)
 
-    def create(self, key: str) -> int:
-        """A new file in its place: its descriptor."""
+    def create(self, key: str) -> int | None:
+        """Create a file in its place.
 
-        def create(there: int, name: str) -> int:
+        Returns:
+            Its descriptor. None: a file is there, such as one that a killed process has left.
+        """
+
+        def create(there: int, name: str) -> int | None:
             try:
                 descriptor = os.open(name, _NEW_FILE, 0o666, dir_fd=there)
             except FileExistsError:
                 self._check(name, there, key)
-                os.unlink(name, dir_fd=there)  # what a killed process has left
-                descriptor = os.open(name, _NEW_FILE, 0o666, dir_fd=there)
+                return None
             self._growing[key] = descriptor
             return descriptor
 
         return self._at(key, create)
 
-    def rename(self, temporary: str, status: os.stat_result, key: str) -> None:
-        """Give a file its place; one that was there before this job is replaced.
+    def replaced(self, key: str) -> os.stat_result | None:
+        """The status of what a key's file is going to replace, if anything.
+
+        Raises:
+            LocalIOError: It cannot be replaced: it is a pipe, a device or a socket.
+            UnsafeKey: As in `rename`.
+        """
+        return self._at(key, lambda there, name: self._check(name, there, key))
+
+    def rename(self, temporary: str, descriptor: int, key: str, *, durable: bool = False) -> os.stat_result:
+        """Give a file its place; one that was there before this job is replaced, and its permissions stay.
 
         Args:
             temporary: Its path so far.
-            status: Its own.
+            descriptor: Of the file.
             key: Under which it is published.
+            durable: Write permissions that were taken over to the disk before the rename.
+
+        Returns:
+            The file's status.
 
         Raises:
+            LocalIOError: There is a pipe, a device or a socket in its place.
             UnsafeKey: The place is that of another key, or below a link that leads out of the root.
         """
 
-        def rename(there: int, name: str) -> None:
-            self._check(name, there, key)
+        def rename(there: int, name: str) -> os.stat_result:
+            old = self._check(name, there, key)
+            if old is not None and inherit(descriptor, old) and durable:
+                sync_file(descriptor, temporary)
             os.replace(temporary, name, dst_dir_fd=there)
-            self._keys[_identity(status)] = key
+            status = os.fstat(descriptor)
+            self._keys[_identity(status)] = self._alike[_folded(key)] = key
+            return status
 
-        self._at(key, rename)
+        return self._at(key, rename)
 
     def ended(self, key: str, *, whole: bool) -> None:
         """What was created in its place is whole, or is to be removed; to be said before it is closed."""
@@ -194,11 +224,11 @@ class Inside:
             os.close(self._last[1])
         self._last = ("", -1)
 
-    def _check(self, name: str, directory: int, key: str) -> None:
-        try:
-            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        except FileNotFoundError:
-            return
+    def _check(self, name: str, directory: int, key: str) -> os.stat_result | None:
+        """The status of what is in a key's place; raises if that is another key's file, or cannot be replaced."""
+        status = replaceable(name, directory, os.path.join(self._root, key))
+        if status is None or stat.S_ISLNK(status.st_mode):  # no key's file is a link
+            return status
         identity = _identity(status)
         # Asked for only here: a system call for each file costs more than all else that is done for it.
         for grown in self._grown:
@@ -206,12 +236,38 @@ class Inside:
                 self._keys[_identity(os.lstat(os.path.join(self._root, grown)))] = grown
         self._grown.clear()
         growing = (each for each, file in self._growing.items() if _identity(os.fstat(file)) == identity)
-        other = self._keys.get(identity) or next(growing, key)
-        if other != key:
-            raise UnsafeKey(
-                f"the keys {other!r} and {key!r} land on the same file: in {self._root} their names are one"
-            )
+        for other in {self._keys.get(identity), next(growing, None), self._alike.get(_folded(key))} - {None, key}:
+            if self._is_one(name, directory, os.path.join(self._root, other or "")):
+                raise UnsafeKey(
+                    f"the keys {other!r} and {key!r} land on the same file: in {self._root} their names are one"
+                )
+        return status
+
+    def _is_one(self, name: str, directory: int, other: str) -> bool:
+        """Whether a name and the path of another key lead to the same file now."""
+        for _ in range(_ATTEMPTS):
+            try:
+                held = os.open(name, _HOLD, dir_fd=directory)
+            except FileNotFoundError:
+                return False
+            try:
+                if is_at(held, other):
+                    return True
+                if os.path.samestat(os.fstat(held), os.stat(name, dir_fd=directory, follow_symlinks=False)):
+                    return False
+            except FileNotFoundError:
+                return False
+            finally:
+                os.close(held)
+        return False  # replaced between the two looks, each time
 
 
 def _identity(status: os.stat_result) -> int:
     return status.st_dev << 64 | status.st_ino
+
+
+def _folded(key: str) -> int:
+    """The hash of what is the same for keys that differ only in letters' case or in Unicode's forms."""
+    if key.isascii():
+        return hash(key.lower())
+    return hash(unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", key).casefold()))

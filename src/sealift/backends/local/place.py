@@ -6,19 +6,34 @@ import secrets
 import stat
 import threading
 from contextlib import suppress
+from typing import NamedTuple
 
 from ...errors import LocalIOError, UnsafeKey
 from ...journal import Journal
 from ...paths import STATE_DIRECTORY
-from .files import copy_range, existing, sync_directory, sync_file
+from .files import READ, copy_range, existing, sync_directory, sync_file
 from .inside import Inside, open_below, open_own
 
-__all__ = ["Place"]
+__all__ = ["Growing", "Place"]
 
 _OPEN = os.O_RDWR | os.O_NOFOLLOW
 _CREATE = _OPEN | os.O_CREAT | os.O_EXCL
 # To find a dot directory that other processes remove whenever it is empty.
 _ATTEMPTS = 8
+
+
+class Growing(NamedTuple):
+    """A file to be filled.
+
+    Attributes:
+        path: Where it is now.
+        descriptor: To read and write by.
+        resumable: A later process finds it by its name, which the journal knows.
+    """
+
+    path: str
+    descriptor: int
+    resumable: bool = False
 
 
 class Place:
@@ -68,17 +83,28 @@ class Place:
             raise UnsafeKey(f"the key {key!r} would leave {self.root}")
         return os.path.join(self.root, key)
 
-    def create(self, key: str, *, temporary: bool) -> tuple[str, int]:
-        """A file to be filled, in its place or in the dot directory: where it is, and its descriptor."""
+    def create(self, key: str, *, temporary: bool, large: bool = False) -> Growing:
+        """Create the file of a key.
+
+        Args:
+            key: The key.
+            temporary: Create it in the dot directory, not in its place.
+            large: Writing it takes a while: check first whether it can be published, and let nobody read it meanwhile
+                who may not read the file that it replaces.
+        """
         self._look()
-        if not temporary:
-            return self.path(key), self.inside.create(key)
+        if not temporary and (descriptor := self.inside.create(key)) is not None:
+            return Growing(self.path(key), descriptor)
+        old = self.inside.replaced(key) if large else None
         directory = os.path.dirname(key)
         if directory not in self._made:
             os.close(open_below(self.root, directory, key))
             self._made.add(directory)
+        mode = 0o666 if old is None or not stat.S_ISREG(old.st_mode) else 0o600 | old.st_mode & 0o066
         name = self._partial(key)
-        return self._another() if name is None else (os.path.join(self._state, name), self._reopened(name))
+        if name is None:
+            return self._another(mode)
+        return Growing(os.path.join(self._state, name), self._reopened(name, mode), resumable=True)
 
     def _partial(self, key: str) -> str | None:
         for _ in range(_ATTEMPTS):
@@ -88,34 +114,37 @@ class Place:
                 os.close(open_own(self._state))
         raise self._vanishes()
 
-    def copy_of(self, descriptor: int) -> str:
+    def copy_of(self, descriptor: int) -> Growing:
         """A temporary file with the bytes of another."""
-        path, copy = self._another()
+        copy = self._another(stat.S_IMODE(os.fstat(descriptor).st_mode))
         try:
             done = 0
-            while count := copy_range(descriptor, copy, done, os.fstat(descriptor).st_size - done):
+            while count := copy_range(descriptor, copy.descriptor, done, os.fstat(descriptor).st_size - done):
                 done += count
             if self.durable:
-                sync_file(copy, path)
-        finally:
-            os.close(copy)
-        return path
+                sync_file(copy.descriptor, copy.path)
+        except BaseException:
+            os.close(copy.descriptor)
+            with suppress(FileNotFoundError):
+                os.unlink(copy.path)
+            raise
+        return copy
 
-    def _another(self) -> tuple[str, int]:
+    def _another(self, mode: int) -> Growing:
         name = f"{self._token}-{next(self._count)}.part"
-        return os.path.join(self._state, name), self._new(name)
+        return Growing(os.path.join(self._state, name), self._new(name, mode))
 
-    def _new(self, name: str) -> int:
+    def _new(self, name: str, mode: int) -> int:
         for _ in range(_ATTEMPTS):
             try:
-                return self._open(name, _CREATE)
+                return self._open(name, _CREATE, mode)
             except FileNotFoundError:  # another process has removed the directory when it was empty
                 continue
             except FileExistsError:  # planted
                 os.unlink(os.path.join(self._state, name))
         raise self._vanishes()
 
-    def _reopened(self, name: str) -> int:
+    def _reopened(self, name: str, mode: int) -> int:
         """A partial file that may be there; never truncated, as another process may be at it where locks lie."""
         with suppress(FileNotFoundError):
             descriptor = self._open(name, _OPEN)
@@ -123,12 +152,12 @@ class Place:
             if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid():
                 return descriptor
             os.close(descriptor)  # planted: what is written to it would land elsewhere
-        return self._new(name)
+        return self._new(name, mode)
 
-    def _open(self, name: str, flags: int) -> int:
+    def _open(self, name: str, flags: int, mode: int = 0o666) -> int:
         state = open_own(self._state)
         try:
-            return os.open(name, flags, 0o666, dir_fd=state)
+            return os.open(name, flags, mode, dir_fd=state)
         finally:
             os.close(state)
 
@@ -145,7 +174,7 @@ class Place:
         """Wait until a file that an earlier process has finished is on the disk, if that is asked for."""
         if self.durable:
             self._look()
-            descriptor = os.open(self.path(key), os.O_RDONLY | os.O_NOFOLLOW)
+            descriptor = os.open(self.path(key), READ | os.O_NOFOLLOW)
             try:
                 sync_file(descriptor, self.path(key))
             finally:

@@ -12,8 +12,8 @@ from ...errors import LocalIOError, ObjectChanged
 from ...journal import Claim
 from ...locks import is_at
 from ...types import KiB, MiB, ObjectInfo, Part, Receipt
-from .files import check_version, copy_range, crc, crc_of, free_space, info, read_into, sync_file, taken_space
-from .place import Place
+from .files import READ, check_version, copy_range, crc, crc_of, free_space, info, read_into, sync_file, taken_space
+from .place import Growing, Place
 from .reserve import reserve
 
 __all__ = ["LocalUpload", "Run"]
@@ -45,12 +45,14 @@ class LocalUpload(Upload):
         self._size = size
         self._path = place.path(key)
         self._temporary: str | None = None
+        self._resumable = False
         self._descriptor = -1
         self._writing = anyio.Lock()
 
     def create(self, *, temporary: bool = True) -> None:
-        self._temporary, self._descriptor = self._place.create(self._key, temporary=temporary)
-        if self._size is not None and self._size >= MiB:
+        large = self._size is None or self._size >= MiB
+        self._take(self._place.create(self._key, temporary=temporary, large=large))
+        if self._size is not None and large:
             # Parts get their blocks as they come (`reserve`); that there is room for all is asked for at once.
             free = free_space(self._descriptor)
             needed = self._size - taken_space(os.fstat(self._descriptor))
@@ -60,6 +62,10 @@ class LocalUpload(Upload):
                     hint="free some space or choose another directory",
                 )
             os.ftruncate(self._descriptor, self._size)
+
+    def _take(self, file: Growing) -> None:
+        self.close()
+        self._temporary, self._descriptor, self._resumable = file
 
     def write(self, start: int, data: memoryview, *, noted: bool = True) -> Claim | None:
         """Write some bytes; returns what to `note` of them, if that is wanted and there is a journal."""
@@ -88,7 +94,7 @@ class LocalUpload(Upload):
 
     def copy_from(self, source: str, obj: ObjectInfo, start: int) -> int:
         """Copy the next step of a file, inside the kernel where it can; returns how many bytes."""
-        descriptor = os.open(source, os.O_RDONLY)
+        descriptor = os.open(source, READ)
         try:
             check_version(obj, os.fstat(descriptor))
             count = copy_range(descriptor, self._descriptor, start, _COPY_STEP)
@@ -119,22 +125,22 @@ class LocalUpload(Upload):
             if self._place.versions:
                 published = info(self._key, os.fstat(self._descriptor))
         else:
-            self._rename(temporary)
-            published = info(self._key, os.fstat(self._descriptor))
+            published = info(self._key, self._rename(temporary))
         self._temporary = None
         self.close()
         return published
 
-    def _rename(self, temporary: str) -> None:
+    def _rename(self, temporary: str) -> os.stat_result:
         for _ in range(8):
             try:
-                return self._place.inside.rename(temporary, os.fstat(self._descriptor), self._key)
+                return self._place.inside.rename(temporary, self._descriptor, self._key, durable=self._place.durable)
             except FileNotFoundError:
                 # Where locks lie, another process may have given the same partial file its name, or moved the tree.
                 if is_at(self._descriptor, self._path):
-                    return None
+                    return os.fstat(self._descriptor)
                 if not os.path.lexists(temporary):
-                    temporary = self._place.copy_of(self._descriptor)
+                    self._take(copy := self._place.copy_of(self._descriptor))
+                    temporary = copy.path
         raise LocalIOError(f"{temporary} vanishes again and again")
 
     def close(self) -> None:
@@ -153,7 +159,7 @@ class LocalUpload(Upload):
                 self._place.journal.forget(self._key)
 
     def leave(self) -> None:
-        if self._place.journal is None:
+        if not self._resumable:
             self.remove()
         self.close()
         self._temporary = None
