@@ -335,7 +335,8 @@ class HFConfig:
     What is None is taken from the environment; see `from_env`.
 
     Args:
-        token: Access token. None: that of `token_file`, or the environment's.
+        token: Access token. None: that of `token_file`, or the environment's, which is sent to the environment's hub
+            only (`HF_ENDPOINT`, or https://huggingface.co).
         endpoint: Another hub's address, such as "https://hub.example.com". None: `HF_ENDPOINT`, or
             https://huggingface.co.
         token_file: The file that `hf auth login` wrote. One that does not exist holds no token.

@@ -14,6 +14,7 @@ from ...types import KiB
 from ...uri import Location
 from ...wire import MOST_REDIRECTS, Origin, Request, Response, StreamedResponse, redirected
 from . import replies
+from .branches import rest_of_branch
 
 __all__ = ["KEPT", "Commit", "Repository", "too_many_redirects"]
 
@@ -31,24 +32,27 @@ class Commit:
     Attributes:
         sha: Its hash.
         date: When it was made.
+        below: What all keys begin with: "" or, of a branch whose name goes on behind a slash, the rest of it and a "/".
     """
 
     sha: str
     date: datetime | None
+    below: str = ""
 
 
 class Repository:
     """Sends requests about a repository and its files.
 
     Args:
-        location: The repository, and the revision if one is named.
+        location: The repository, the revision if one is named, and the key, which may begin with the rest of it.
         endpoint: The hub's address; mirrors have a path in it.
         token: Sent to that address only.
         resources: Of the instance.
     """
 
     def __init__(self, location: Location, endpoint: str, token: str | None, resources: Resources) -> None:
-        self.location = location
+        self.location = location.at("")
+        self._named = location
         self.origin = Origin.of(endpoint)
         self.resources = resources
         self._base = urlsplit(endpoint).path.rstrip("/")
@@ -64,14 +68,34 @@ class Repository:
         """The commit that everything is read at: asked for once."""
         async with self._asking:
             if self._commit is None:
-                revision = quote(self.location.revision or _DEFAULT_REVISION, safe="")
-                # Without these two, the names of all files would come along.
-                query = "expand=sha&expand=lastModified"
-                reply = await self.ask(self.request("GET", f"{self._api}/revision/{revision}?{query}"))
-                if reply.status != 200:
-                    raise self.error(reply)
-                self._commit = Commit(*replies.commit(reply))
+                self._commit = await self._find()
         return self._commit
+
+    async def _find(self) -> Commit:
+        revision, below = self.location.revision or _DEFAULT_REVISION, ""
+        reply = await self._revision(revision)
+        if replies.is_unknown_revision(reply) and self._named.revision and self._named.key:
+            listing = await self.ask(self.request("GET", f"{self._api}/refs"))
+            # A hub that does not list them cannot say more than it has.
+            rest = rest_of_branch(self._named, replies.refs(listing)) if listing.status == 200 else None
+            if rest is not None:
+                below = f"{rest}/"
+                reply = await self._revision(f"{revision}/{rest}")
+        if reply.status != 200:
+            raise self.error(reply)
+        return Commit(*replies.commit(reply), below)
+
+    async def _revision(self, name: str) -> Response:
+        # Without these two, the names of all files would come along.
+        query = "expand=sha&expand=lastModified"
+        return await self.ask(self.request("GET", f"{self._api}/revision/{quote(name, safe='')}?{query}"))
+
+    async def path(self, key: str) -> str | None:
+        """The path in the repository of a key; None: there is none."""
+        if not self._named.revision or not self._named.key:
+            return key
+        below = (await self.commit()).below
+        return key.removeprefix(below) if key.startswith(below) else None
 
     def request(self, method: str, target: str, *headers: tuple[str, str]) -> Request:
         """A request to the hub, signed in."""
