@@ -17,7 +17,8 @@
                                                      ":" for "@" as in KServe; hf://name[:revision][/path] without owner
     http://host[:port]/path[?query]                  also https://
     file:///path                                     also file:/path; percent-encoded
-    /path, ./path, path                              a path of this machine
+    /path, ./path, path                              a path of this machine; ".." is resolved by its text, as aws and
+                                                     rclone do, not along symbolic links
 
 Keys of s3, gs, azure, pvc and hf are verbatim: nothing is decoded, "?" and "#" belong to them. The path and query of
 http and https URLs go to the server unchanged. In a revision, %2F is a slash: a branch "feature/x" is @feature%2Fx. A

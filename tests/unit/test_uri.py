@@ -295,6 +295,8 @@ def test_is_local(text: str, local: bool) -> None:
         ("ftp://host/x", "unknown scheme ftp://"),
         ("s3://", "the bucket's name is missing"),
         ("s3:///key", "the bucket's name is missing"),
+        ("s3://../other/key", "'..' is not the name of a bucket"),
+        ("gs://./key", "'.' is not the name of a bucket"),
         ("s3://bad bucket/key", "'bad bucket' is not the name of a bucket"),
         ("s3://b?x/key", "'b?x' is not the name of a bucket"),
         ("gs:///key", "the bucket's name is missing"),

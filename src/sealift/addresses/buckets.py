@@ -8,8 +8,9 @@ from .refusal import holds_credentials, shown
 
 __all__ = ["named", "parse_s3"]
 
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; compatible services allow more
-_BUCKET = r"[A-Za-z0-9._-]{1,255}"
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; compatible services allow more,
+# but a server would read dot segments as another bucket.
+_BUCKET = r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,255}"
 _CLAIM = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
 _NAMES = {"s3": ("bucket", _BUCKET), "gs": ("bucket", _BUCKET), "pvc": ("claim", _CLAIM)}
 # Access points, Object Lambda and multi-region access points, then Outposts. The resource separator is "/" or ":":
