@@ -226,7 +226,8 @@ class AzureConfig:
         connection_string: All of it in one text.
         anonymous: Send unsigned requests, for public containers.
         endpoint_url: Where the account is reached, such as "http://127.0.0.1:10000/devstoreaccount1"; None:
-            https://ACCOUNT.blob.core.windows.net, or what the URI or the connection string says.
+            https://ACCOUNT.blob.core.windows.net, or what the URI or the connection string says. Also used for URIs
+            that name the account, unless it is itself a host of Azure: the URI's host then takes precedence.
         verify: As in `S3Config`, for the service and for who gives tokens.
         tenant_id: The directory of the identity that signs in.
         client_id: The application or the user-assigned managed identity that signs in.

@@ -37,6 +37,8 @@ async def open(location: Location, config: StorageConfig | None, resources: Reso
     if not token and file is not None:
         token = await resources.disk.run(lambda: _token_in(file))
     repository = Repository(location, endpoint, token or None, resources)
+    if location.revision and location.key:
+        await resources.retry(repository.commit)  # the key may begin with the rest of a branch's name
     return HFBackend(repository, await Links.to(repository))
 
 

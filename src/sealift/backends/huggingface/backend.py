@@ -43,15 +43,13 @@ class HFBackend:
     async def stat(self, key: str) -> ObjectInfo:
         if not _is_path(key):
             raise ModelMissingError(key, cause=f"there is no file {key!r}: this is no path in a repository")
-        path = await self._path(key)
         commit = await self._repository.commit()
-        link = await self._links.of(path, commit.sha)
+        link = await self._links.of(self._path(key), commit.sha)
         sums = {} if link.sha256 is None else {"sha256": link.sha256}
         return ObjectInfo(key, link.size, commit.sha, commit.date, link.etag, link.content_type, sums)
 
     async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
-        path = await self._repository.resources.retry(lambda: self._repository.path(prefix))
-        directory = (path or "").rpartition("/")[0]
+        directory = (self._repository.path(prefix) or "").rpartition("/")[0]
         if directory and not _is_path(directory):
             return
         query: str | None = None
@@ -71,28 +69,28 @@ class HFBackend:
             return [], None
         if reply.status != 200:
             raise repository.error(reply)
-        return replies.page(reply, commit.sha, commit.date, commit.below), replies.next_page(reply)
+        return replies.page(reply, commit.sha, commit.date, repository.below), replies.next_page(reply)
 
-    async def _path(self, key: str) -> str:
-        path = await self._repository.path(key)
+    def _path(self, key: str) -> str:
+        path = self._repository.path(key)
         if not path:
             raise ModelMissingError(key, cause=f"there is no file {key!r}: this is a branch")
         return path
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
-        sha, path = obj.version or (await self._repository.commit()).sha, await self._path(obj.key)
+        sha = obj.version or (await self._repository.commit()).sha
         whole = start == 0 and len(into) == obj.size
         asked = [] if whole else [("range", f"bytes={start}-{start + len(into) - 1}")]
         if "sha256" not in obj.checksums:
-            request = self._repository.file("GET", path, sha, *asked)
+            request = self._repository.file("GET", self._path(obj.key), sha, *asked)
             async with self._repository.stream(request, obj.key) as streamed:
                 _same_commit(streamed.header("x-repo-commit"), sha)
                 await body.read_range(streamed, obj.size, start, into)
             return Head(sha, obj.size)
-        link = await self._links.of(path, sha)
+        link = await self._links.of(self._path(obj.key), sha)
         reply = await self._fetch(obj, link, asked, into)
         if reply.status in _EXPIRED:
-            link = await self._links.of(path, sha, but=[link])
+            link = await self._links.of(self._path(obj.key), sha, but=[link])
             reply = await self._fetch(obj, link, asked, into)
         if reply.status not in {200, 206}:
             at_hub = link.request.origin == self._repository.origin
@@ -122,8 +120,8 @@ class HFBackend:
 
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
-        sha, path = obj.version or (await self._repository.commit()).sha, await self._path(obj.key)
-        async with self._repository.stream(self._repository.file("GET", path, sha), obj.key) as reply:
+        sha = obj.version or (await self._repository.commit()).sha
+        async with self._repository.stream(self._repository.file("GET", self._path(obj.key), sha), obj.key) as reply:
             _same_commit(reply.header("x-repo-commit"), sha)
             yield body.decoded(reply)
 

@@ -66,7 +66,7 @@ def page(reply: Response, sha: str, date: datetime | None, below: str) -> list[O
         reply: To a request for a tree.
         sha: The commit it was asked at.
         date: When that was made: the latest that any of its files can have been written.
-        below: What their keys begin with; see `Commit`.
+        below: What their keys begin with; see `Repository`.
     """
     entries = _json(reply)
     try:

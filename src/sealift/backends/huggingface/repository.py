@@ -32,12 +32,10 @@ class Commit:
     Attributes:
         sha: Its hash.
         date: When it was made.
-        below: What all keys begin with: "" or, of a branch whose name goes on behind a slash, the rest of it and a "/".
     """
 
     sha: str
     date: datetime | None
-    below: str = ""
 
 
 class Repository:
@@ -48,10 +46,14 @@ class Repository:
         endpoint: The hub's address; mirrors have a path in it.
         token: Sent to that address only.
         resources: Of the instance.
+
+    Attributes:
+        below: What all keys begin with: "", or the rest of a branch's name and a "/". Known once the commit is.
     """
 
     def __init__(self, location: Location, endpoint: str, token: str | None, resources: Resources) -> None:
         self.location = location.at("")
+        self.below = ""
         self._named = location
         self.origin = Origin.of(endpoint)
         self.resources = resources
@@ -72,30 +74,27 @@ class Repository:
         return self._commit
 
     async def _find(self) -> Commit:
-        revision, below = self.location.revision or _DEFAULT_REVISION, ""
+        revision = self.location.revision or _DEFAULT_REVISION
         reply = await self._revision(revision)
         if replies.is_unknown_revision(reply) and self._named.revision and self._named.key:
             listing = await self.ask(self.request("GET", f"{self._api}/refs"))
             # A hub that does not list them cannot say more than it has.
             rest = rest_of_branch(self._named, replies.refs(listing)) if listing.status == 200 else None
             if rest is not None:
-                below = f"{rest}/"
+                self.below = f"{rest}/"
                 reply = await self._revision(f"{revision}/{rest}")
         if reply.status != 200:
             raise self.error(reply)
-        return Commit(*replies.commit(reply), below)
+        return Commit(*replies.commit(reply))
 
     async def _revision(self, name: str) -> Response:
         # Without these two, the names of all files would come along.
         query = "expand=sha&expand=lastModified"
         return await self.ask(self.request("GET", f"{self._api}/revision/{quote(name, safe='')}?{query}"))
 
-    async def path(self, key: str) -> str | None:
+    def path(self, key: str) -> str | None:
         """The path in the repository of a key; None: there is none."""
-        if not self._named.revision or not self._named.key:
-            return key
-        below = (await self.commit()).below
-        return key.removeprefix(below) if key.startswith(below) else None
+        return key.removeprefix(self.below) if key.startswith(self.below) else None
 
     def request(self, method: str, target: str, *headers: tuple[str, str]) -> Request:
         """A request to the hub, signed in."""
