@@ -226,7 +226,8 @@ class AzureConfig:
         connection_string: All of it in one text.
         anonymous: Send unsigned requests, for public containers.
         endpoint_url: Where the account is reached, such as "http://127.0.0.1:10000/devstoreaccount1"; None:
-            https://ACCOUNT.blob.core.windows.net, or what the URI or the connection string says.
+            https://ACCOUNT.blob.core.windows.net, or what the URI or the connection string says. Also used for URIs
+            that name the account, unless it is itself a host of Azure: the URI's host then takes precedence.
         verify: As in `S3Config`, for the service and for who gives tokens.
         tenant_id: The directory of the identity that signs in.
         client_id: The application or the user-assigned managed identity that signs in.
@@ -335,7 +336,8 @@ class HFConfig:
     What is None is taken from the environment; see `from_env`.
 
     Args:
-        token: Access token. None: that of `token_file`, or the environment's.
+        token: Access token. None: that of `token_file`, or the environment's, which is sent to the environment's hub
+            only (`HF_ENDPOINT`, or https://huggingface.co).
         endpoint: Another hub's address, such as "https://hub.example.com". None: `HF_ENDPOINT`, or
             https://huggingface.co.
         token_file: The file that `hf auth login` wrote. One that does not exist holds no token.

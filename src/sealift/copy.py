@@ -13,7 +13,7 @@ from .transfer import Transfer, one
 from .types import ObjectInfo
 from .uri import Location
 
-__all__ = ["below", "copy"]
+__all__ = ["below", "copy", "same_root"]
 
 
 async def copy(
@@ -41,11 +41,11 @@ async def copy(
         verify=options.verify,
         on_stored=options.on_stored,
     )
-    same_root = source.service == destination.service and source.location == destination.location
+    same = same_root(source, destination)
     if isinstance(found, Prefix):
         async with aclosing(found.objects):
             base = below(target.key)
-            if same_root and (base.startswith(found.key) or found.key.startswith(base)):
+            if same and (base.startswith(found.key) or found.key.startswith(base)):
                 raise InvalidConfig(f"{found.key!r} and {base!r} overlap", hint="choose a prefix beside the source")
             selection = Selection(found, options)
             await job.run(_transfers(selection, base))
@@ -56,10 +56,17 @@ async def copy(
     key = target.key + name if not target.key or target.key.endswith("/") else target.key
     if not key or key.endswith("/"):
         raise InvalidConfig("the object has no name to be stored under", hint="write it into the destination")
-    if same_root and key == found.key:
+    if same and key == found.key:
         raise InvalidConfig("source and destination are the same object")
     await job.run(one(Transfer(found, _checked(key))))
     return target.at(key)
+
+
+def same_root(source: Backend, destination: Backend) -> bool:
+    """Whether both are the same bucket, container or directory, by whatever URI and credentials they are reached."""
+    if source.address and source.address == destination.address:
+        return True
+    return source.service == destination.service and source.location == destination.location
 
 
 def below(key: str) -> str:

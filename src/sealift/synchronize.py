@@ -7,7 +7,7 @@ import anyio
 from . import paths
 from .backend import Backend
 from .comparison import By, Comparison
-from .copy import below, copy
+from .copy import below, copy, same_root
 from .delete import delete_keys, refuse_links
 from .download import download
 from .errors import InvalidConfig, UnsupportedOperation
@@ -36,7 +36,7 @@ async def synchronize(
     base = below(target.key)
     if target.scheme == "file" and not base:
         raise InvalidConfig("the destination is the whole file system of this machine")
-    if source.service == destination.service and source.location == destination.location:
+    if same_root(source, destination):
         begin = below(location.key)
         if begin.startswith(base) or base.startswith(begin):
             raise InvalidConfig(f"{begin!r} and {base!r} overlap", hint="choose a prefix beside the source")

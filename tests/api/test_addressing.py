@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sealift import AsyncStorage, Limits, S3Config, ServiceError
+from sealift import AsyncStorage, Limits, S3Config, ServiceError, UnsupportedOperation
 from sealift.types import MiB
 from tests.api.helpers import files_in
 from tests.api.servers import HOST, SECRET, Asked, FakeS3, Reply, elsewhere, pattern
@@ -92,6 +92,51 @@ async def test_amazon_s_hosts(tmp_path: Path, region: str, bucket: str, host: st
         await storage.download(f"s3://{bucket}/z", tmp_path / "z", config)
     assert files_in(tmp_path) == {"z": b"z"}
     assert {(asked.host, asked.path, asked.region) for asked in server.asked} == {(host, path, region)}
+
+
+ACCOUNT = "123456789012"
+POINTS = [
+    ("arn:aws:s3:us-west-2", "accesspoint/models", ".s3-accesspoint.us-west-2.amazonaws.com"),
+    ("arn:aws:s3:us-west-2", "accesspoint:models", ".s3-accesspoint.us-west-2.amazonaws.com"),
+    ("arn:aws-cn:s3:cn-north-1", "accesspoint/models", ".s3-accesspoint.cn-north-1.amazonaws.com.cn"),
+    ("arn:aws:s3-object-lambda:us-west-2", "accesspoint/models", ".s3-object-lambda.us-west-2.amazonaws.com"),
+    ("arn:aws:s3-outposts:us-west-2", "outpost/op-01/accesspoint/models", ".op-01.s3-outposts.us-west-2.amazonaws.com"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("service", "resource", "domain"), POINTS)
+async def test_access_points(tmp_path: Path, service: str, resource: str, domain: str) -> None:
+    """By the SDK's own rules: the region is the ARN's, whatever the configuration says."""
+    partition, name, own_region = service.split(":")[1:]
+    with FakeS3({f"models-{ACCOUNT}": {"accesspoint/z": b"z"}}) as server:
+        region = "cn-northwest-1" if partition == "aws-cn" else "eu-west-1"
+        config = S3Config("A", SECRET, region=region, use_ssl=False)
+        storage = AsyncStorage(environ={"HTTP_PROXY": server.endpoint})
+        await storage.download(f"s3://{service}:{ACCOUNT}:{resource}/accesspoint/z", tmp_path / "z", config)
+    assert files_in(tmp_path) == {"z": b"z"}
+    assert {(asked.host, asked.path) for asked in server.asked} == {(f"models-{ACCOUNT}{domain}", "/accesspoint/z")}
+    assert all(f"/{own_region}/{name}/aws4_request" in asked.headers["authorization"] for asked in server.asked)
+
+
+@pytest.mark.parametrize("alias", ["models-a1b2c3-s3alias", "models-a1b2c3--ol-s3"])
+async def test_the_alias_of_an_access_point_is_a_bucket(tmp_path: Path, alias: str) -> None:
+    with FakeS3({alias: {"z": b"z"}}) as server:
+        config = S3Config("A", SECRET, region="us-west-2", use_ssl=False)
+        storage = AsyncStorage(environ={"HTTP_PROXY": server.endpoint})
+        await storage.download(f"s3a://{alias}/z", tmp_path / "z", config)
+    assert files_in(tmp_path) == {"z": b"z"}
+    assert {(asked.host, asked.path) for asked in server.asked} == {(f"{alias}.s3.us-west-2.amazonaws.com", "/z")}
+
+
+@pytest.mark.parametrize("bucket", [f"arn:aws:s3::{ACCOUNT}:accesspoint/mfzwi23gnjvgw.mrap", "models--usw2-az1--x-s3"])
+async def test_buckets_that_are_signed_in_to_in_another_way_are_refused(tmp_path: Path, bucket: str) -> None:
+    """Before anything is sent, and by name."""
+    with FakeS3({}) as server:
+        config = S3Config("A", SECRET, region="us-west-2", use_ssl=False)
+        storage = AsyncStorage(environ={"HTTP_PROXY": server.endpoint, "HTTPS_PROXY": server.endpoint})
+        with pytest.raises(UnsupportedOperation, match="multi-region access points and directory buckets"):
+            await storage.download(f"s3://{bucket}/z", tmp_path / "z", config)
+    assert server.asked == []
 
 
 @pytest.mark.parametrize("moved", [301, 400])

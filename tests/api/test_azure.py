@@ -158,6 +158,28 @@ async def test_an_https_uri_of_an_account_that_is_reached_elsewhere(azurite: Azu
     assert await AsyncStorage(environ=environ_of(azurite)).read(signed) == b"{}"
 
 
+@pytest.mark.parametrize("signed", [False, True], ids=["by the configuration", "by a signature"])
+async def test_two_names_of_one_container_are_one_place(azurite: AzureService, container: str, signed: bool) -> None:
+    short, config = f"azure://{container}/model", azurite.config()
+    forms = [
+        f"https://{ACCOUNT}.blob.core.windows.net/{container}/model",
+        f"https://{ACCOUNT}.privatelink.blob.core.windows.net/{container}/model",
+        f"abfss://{container}@{ACCOUNT}.dfs.core.windows.net/model",
+    ]
+    query = f"?{signature(azurite, container, 'racwdl')}" if signed else ""
+    before = get_objects(azurite, container)
+    for form in forms[: 2 if signed else 3]:
+        for src, dest in ((short, f"{form}/weights{query}"), (f"{form}{query}", f"{short}/weights")):
+            for dest_config in (None, replace(config, verify=False)):
+                with pytest.raises(InvalidConfig, match="overlap"):
+                    await AsyncStorage().copy(src, dest, config, dest_config)
+                with pytest.raises(InvalidConfig, match="overlap"):
+                    await AsyncStorage().sync(src, dest, config, dest_config, delete=True)
+        with pytest.raises(InvalidConfig, match="the same object"):
+            await AsyncStorage().copy(f"{short}/config.json", f"{form}/config.json{query}", config)
+    assert get_objects(azurite, container) == before
+
+
 async def test_a_signature_in_the_uri_is_never_shown(azurite: AzureService, container: str, tmp_path: Path) -> None:
     sas = signature(azurite, container, "r")
     url = f"https://{ACCOUNT}.blob.core.windows.net/{container}"

@@ -18,6 +18,7 @@ from sealift import (
     HFConfig,
     IntegrityError,
     InvalidConfig,
+    InvalidURI,
     Limits,
     ModelMissingError,
     S3Config,
@@ -25,6 +26,7 @@ from sealift import (
     UnsupportedOperation,
 )
 from sealift.types import MiB
+from sealift.uri import parse
 from tests.api.helpers import all_in, config_of, files_in, shows
 from tests.api.servers import pattern
 from tests.api.stores import objects_in
@@ -49,9 +51,17 @@ def hub() -> Iterator[FakeHub]:
         yield hub
 
 
+# What follows hf://, as huggingface_hub takes it apart.
+PATHS = [
+    "owner/name", "owner/name/onnx/model.onnx", "models/owner/name@main/onnx", "owner/name@v1",
+    "owner/name@feature%2Fx", "owner/name@feature%2Fx/of-x", "owner/name@refs/pr/1/config.json",
+    "owner/name@refs%2Fpr%2F1/config.json",
+    "owner/name@refs/convert/parquet/of-parquet", "datasets/owner/data@main/a.bin", "owner/name/a@b.bin",
+]  # fmt: skip
+
 _REAL_CLIENT = """
 import json, sys
-from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+from huggingface_hub import HfApi, HfFileSystem, hf_hub_download, snapshot_download
 api, directory = HfApi(), sys.argv[1]
 
 def name_of_failure(function, *args, **kwargs):
@@ -65,6 +75,7 @@ def tree(name, **kwargs):
             for entry in api.list_repo_tree(name, recursive=True, **kwargs) if hasattr(entry, "blob_id")}
 
 info = api.model_info("owner/name")
+refs = api.list_repo_refs("owner/name")
 told = {
     "sha": info.sha,
     "modified": info.last_modified.isoformat(),
@@ -76,6 +87,12 @@ told = {
     "dataset": tree("owner/data", repo_type="dataset"),
     "one": open(hf_hub_download("owner/data", "a.bin", repo_type="dataset"), "rb").read().decode(),
     "old": open(hf_hub_download("gpt2", "config.json"), "rb").read().decode(),
+    "refs": {kind: sorted(ref.name for ref in getattr(refs, kind)) for kind in ("branches", "tags", "converts")},
+    "with a slash": tree("owner/name", revision="feature/x"),
+    "paths": [
+        {"revision": path.revision, "path": path.path_in_repo}
+        for path in map(HfFileSystem().resolve_path, PATHS)
+    ],
     "failures": [
         name_of_failure(api.model_info, "owner/none"),
         name_of_failure(api.model_info, "owner/none", token="TOKEN"),
@@ -96,6 +113,10 @@ print(json.dumps(told))
 def test_the_real_client_is_content_with_the_fake(hub: FakeHub, tmp_path: Path) -> None:
     repo = hub.repos["models", "owner/name"]
     repo.commit({"config.json": b"{}"}, "refs/pr/1")
+    repo.commit({"of-x": b"x"}, "feature/x")
+    repo.commit({"of-parquet": b"x"}, "refs/convert/parquet")
+    repo.commit({"of-v1": b"x"}, "v1")
+    repo.tags.add("v1")
     hub.repo("owner/data", {"a.bin": b"large", "b.csv": b"small"}, kind="datasets")
     hub.repo("gpt2", {"config.json": b"old"})
     hub.repo("owner/gated", {"a.bin": b"x"}, access="gated")
@@ -103,7 +124,7 @@ def test_the_real_client_is_content_with_the_fake(hub: FakeHub, tmp_path: Path) 
     limited = [Reply(429, headers={"RateLimit": '"api";r=0;t=0'})]
     hub.instead = lambda asked: limited.pop() if limited and "/tree/" in asked.path else None
     environ = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    script = _REAL_CLIENT.replace("TOKEN", READER)
+    script = _REAL_CLIENT.replace("TOKEN", READER).replace("PATHS", repr(PATHS))
     ran = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "there")],
         env=environ,
@@ -123,6 +144,10 @@ def test_the_real_client_is_content_with_the_fake(hub: FakeHub, tmp_path: Path) 
     }
     assert told["below"] == ["onnx/model.onnx", "onnx/notes"]
     assert set(told["request"]) == {"config.json"}
+    assert told["refs"] == {"branches": ["feature/x", "main"], "tags": ["v1"], "converts": ["parquet"]}
+    assert set(told["with a slash"]) == {"of-x"}
+    ours = [parse(f"hf://{path}") for path in PATHS]
+    assert told["paths"] == [{"revision": place.revision or "main", "path": place.key} for place in ours]
     assert set(told["dataset"]) == {"a.bin", "b.csv"}
     assert (told["one"], told["old"]) == ("large", "old")
     assert told["failures"] == [
@@ -151,6 +176,53 @@ class TestVerbs:
         path = await storage.download(f"{URI}:refs/pr/1/config.json", f"{tmp_path}/", hub.config)
         assert path == f"{tmp_path}/config.json"
         assert files_in(tmp_path) == {"config.json": b"of the request"}
+
+    @pytest.mark.parametrize("form", ["@feature%2Fx", ":feature%2Fx", "@feature/x", ":feature/x"])
+    async def test_a_branch_with_a_slash(self, hub: FakeHub, tmp_path: Path, form: str) -> None:
+        files = {"config.json": b"of x", "onnx/model.onnx": b"large of x"}
+        hub.repos["models", "owner/name"].commit(files, "feature/x")
+        storage, uri = AsyncStorage(), f"{URI}{form}"
+        await storage.download(uri, tmp_path / "all", hub.config)
+        await storage.download(f"{uri}/onnx", tmp_path / "onnx", hub.config)
+        await storage.download(f"{uri}/config.json", f"{tmp_path}/", hub.config)
+        assert files_in(tmp_path / "all") == files
+        assert files_in(tmp_path / "onnx") == {"model.onnx": b"large of x"}
+        assert files_in(tmp_path)["config.json"] == b"of x"
+        assert sorted(await storage.list_objects(uri, hub.config)) == sorted(files)
+        assert await storage.list_objects(f"{uri}/onnx/", hub.config) == ["model.onnx"]
+        assert await storage.read(f"{uri}/onnx/model.onnx", 6, 4, hub.config) == b"of x"
+        assert b"".join([chunk async for chunk in storage.open(f"{uri}/config.json", config=hub.config)]) == b"of x"
+        with pytest.raises(ModelMissingError):
+            await storage.read(f"{uri}/none", config=hub.config)
+
+    async def test_a_revision_that_exists_is_not_the_beginning_of_another(self, hub: FakeHub) -> None:
+        """As huggingface_hub reads it; the list of branches is asked for only if there is no such revision."""
+        repo = hub.repos["models", "owner/name"]
+        repo.commit({"x/config.json": b"of the tag"}, "feature")
+        repo.tags.add("feature")
+        repo.commit({"config.json": b"of the branch"}, "feature/x")
+        assert await AsyncStorage().read(f"{URI}@feature/x/config.json", config=hub.config) == b"of the tag"
+        assert await AsyncStorage().read(f"{URI}@feature%2Fx/config.json", config=hub.config) == b"of the branch"
+        assert not [asked for asked in hub.asked if asked.path.endswith("/refs")]
+
+    async def test_a_name_that_two_branches_fit_is_refused(self, hub: FakeHub) -> None:
+        repo = hub.repos["models", "owner/name"]
+        repo.commit({"y/config.json": b"of the tag"}, "feature/x")
+        repo.tags.add("feature/x")
+        repo.commit({"config.json": b"of the branch"}, "feature/x/y")
+        with pytest.raises(InvalidURI, match="feature%2Fx or feature%2Fx%2Fy"):
+            await AsyncStorage().read(f"{URI}@feature/x/y/config.json", config=hub.config)
+
+    @pytest.mark.parametrize("form", ["@none/config.json", "@feat/x", "@feature/xx/config.json", "@feature/"])
+    async def test_no_branch_of_that_name(self, hub: FakeHub, form: str) -> None:
+        hub.repos["models", "owner/name"].commit({"config.json": b"of x"}, "feature/x")
+        with pytest.raises(ModelMissingError, match="has no revision"):
+            await AsyncStorage().read(f"{URI}{form}", config=hub.config)
+
+    async def test_a_mirror_that_lists_no_branches(self, hub: FakeHub) -> None:
+        hub.instead = lambda asked: Reply(404, b"{}") if asked.path.endswith("/refs") else None
+        with pytest.raises(ModelMissingError, match="has no revision 'feature'.*%2F"):
+            await AsyncStorage().read(f"{URI}@feature/x/config.json", config=hub.config)
 
     async def test_a_directory_of_it(self, hub: FakeHub, tmp_path: Path) -> None:
         await AsyncStorage().download(f"{URI}/onnx", tmp_path / "onnx", hub.config)
@@ -394,8 +466,24 @@ class TestSigningIn:
         storage = AsyncStorage(environ={"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": READER})
         for config in (HFConfig(GRANTED), HFConfig(token_file=f"{tmp_path}/token")):
             assert await storage.read(gated, config=config) == b"for the chosen"
-        storage = AsyncStorage(environ={"HF_ENDPOINT": "http://127.0.0.1:1", "HF_TOKEN": GRANTED})
-        assert await storage.read(gated, config=HFConfig(endpoint=f"{hub.endpoint}/")) == b"for the chosen"
+        assert await storage.read(gated, config=HFConfig(GRANTED, endpoint=f"{hub.endpoint}/")) == b"for the chosen"
+
+    @pytest.mark.parametrize("environ", [{"HF_TOKEN": GRANTED}, {"HF_TOKEN_PATH": "/HOME/token"}])
+    @pytest.mark.parametrize("own", [None, "http://127.0.0.1:1", "https://127.0.0.1:PORT"])
+    async def test_the_environments_token_is_for_the_environments_hub(
+        self, hub: FakeHub, gated: str, tmp_path: Path, environ: dict[str, str], own: str | None
+    ) -> None:
+        await anyio.Path(tmp_path, "token").write_text(GRANTED)
+        environ = {name: value.replace("/HOME", str(tmp_path)) for name, value in environ.items()}
+        if own is not None:
+            environ["HF_ENDPOINT"] = own.replace("PORT", hub.endpoint.rpartition(":")[2])
+        storage = AsyncStorage(environ=environ)
+        with pytest.raises(AccessDenied, match=r"HFConfig\(token=…\)") as caught:
+            await storage.read(gated, config=HFConfig(endpoint=hub.endpoint))
+        assert all("authorization" not in asked.headers for asked in hub.asked)
+        assert GRANTED not in str(caught.value)
+        same = AsyncStorage(environ={**environ, "HF_ENDPOINT": hub.endpoint})
+        assert await same.read(gated, config=HFConfig(endpoint=f"{hub.endpoint}/")) == b"for the chosen"
 
     @pytest.mark.parametrize(
         ("environ", "config"),

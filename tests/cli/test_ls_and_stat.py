@@ -3,6 +3,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from .conftest import OBJECTS, Invoke
 
 
@@ -60,6 +62,26 @@ def test_ls_of_names_that_are_not_text(invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "caf\udce9").touch()
     assert invoke("ls", "d").stdout_bytes == b"caf\xe9\n"
+
+
+@pytest.mark.parametrize("form", ["{}", "file://{}", "file:{}", "FILE:{}"])
+def test_a_local_path_in_each_of_its_forms(invoke: Invoke, tmp_path: Path, form: str) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "m.bin").write_bytes(b"real")
+    assert invoke("ls", form.format(tmp_path / "d")).stdout == "m.bin\n"
+    copied = invoke("cp", "-v", form.format(tmp_path / "d" / "m.bin"), form.format(tmp_path / "copy.bin"))
+    assert copied.exit_code == 0
+    assert f"{tmp_path}/copy.bin" in copied.output
+    assert "file:" not in copied.output.lower()
+    assert (tmp_path / "copy.bin").read_bytes() == b"real"
+
+
+def test_a_uri_without_one_of_its_slashes_is_no_local_path(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "m.bin").write_bytes(b"real")
+    result = invoke("cp", str(tmp_path / "m.bin"), "s3:/bucket/m.bin")
+    assert result.exit_code != 0
+    assert "a slash is missing after s3: (s3://…, or ./s3:… for a local file)" in result.stderr
+    assert not (tmp_path / "s3:").exists()
 
 
 def test_stat_of_an_object(invoke: Invoke, bucket: str) -> None:

@@ -1,9 +1,10 @@
 """A fake of the Hugging Face Hub and of the storage behind it, in this process.
 
-No hub that works offline was found. This one answers what a client needs for reading: the API (info, tree with pages)
-and `resolve`, with a 302 to a second origin for what is in Git's large file storage. `tests/api/test_hf.py` verifies it
-with the real `huggingface_hub` client, which lists and downloads from it. Its details are those of huggingface.co as
-told in https://huggingface.co/docs/hub/api, https://huggingface.co/docs/hub/rate-limits and in that client's source:
+No hub that works offline was found. This one answers what a client needs for reading: the API (info, refs, tree with
+pages) and `resolve`, with a 302 to a second origin for what is in Git's large file storage. `tests/api/test_hf.py`
+verifies it with the real `huggingface_hub` client, which lists and downloads from it. Its details are those of
+huggingface.co as told in https://huggingface.co/docs/hub/api, https://huggingface.co/docs/hub/rate-limits and in that
+client's source:
 
 - A missing repository is 401 to who is not signed in, and 404 to who is. A gated one is listed to everybody.
 - Small files are a 307 to a relative address at the commit, which then has them; 200 at once where the repository has
@@ -78,12 +79,15 @@ class Repo:
 
     Attributes:
         access: "public", "gated" (only `GRANTED` may read its files), or "private" (only the tokens may see it).
+        refs: Branch, tag or special reference → hash of its commit.
+        tags: Those of `refs` that are tags.
     """
 
     name: str
     access: Literal["public", "gated", "private"] = "public"
     commits: dict[str, Commit] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
+    tags: set[str] = field(default_factory=set)
 
     def commit(self, files: Mapping[str, bytes], revision: str = "main") -> str:
         """Make these files, and no others, a revision's content; returns the commit's hash."""
@@ -99,6 +103,20 @@ class Repo:
 
     def delete(self, key: str, revision: str = "main") -> str:
         return self.commit({name: data for name, data in self.files(revision).items() if name != key}, revision)
+
+    def listed_refs(self) -> dict[str, list[dict[str, str]]]:
+        """As the API lists them; pull requests are left out, as it does unless asked for them."""
+        listed: dict[str, list[dict[str, str]]] = {"branches": [], "converts": [], "tags": []}
+        for name, sha in self.refs.items():
+            if name.startswith("refs/convert/"):
+                kind, short, ref = "converts", name.removeprefix("refs/convert/"), name
+            elif name in self.tags:
+                kind, short, ref = "tags", name, f"refs/tags/{name}"
+            else:
+                kind, short, ref = "branches", name, f"refs/heads/{name}"
+            if not name.startswith("refs/pr/"):
+                listed[kind].append({"name": short, "ref": ref, "targetCommit": sha})
+        return listed
 
     def files(self, revision: str = "main") -> Mapping[str, bytes]:
         return self.commits[self.refs[revision]].files if revision in self.refs else {}
@@ -274,7 +292,7 @@ class FakeHub:
         """The repository that a path begins with, and the rest of the path; a str: its new name."""
         if segments[0] in self.aliases:
             return self.aliases[segments[0]]
-        count = 1 if len(segments) == 1 or segments[1] in {"resolve", "revision", "tree"} else 2
+        count = 1 if len(segments) == 1 or segments[1] in {"resolve", "revision", "tree", "refs"} else 2
         return self.repos.get((kind, "/".join(segments[:count]))), segments[count:]
 
     def _api(self, asked: Asked, repo: Repo, rest: list[str]) -> Reply:
@@ -284,6 +302,8 @@ class FakeHub:
         commit = repo.commits.get(repo.refs.get(revision, revision))
         if commit is None:
             return _failure(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+        if verb == "refs":
+            return _json(repo.listed_refs())
         if verb == "tree":
             return self._tree(asked, commit, unquote("/".join(rest[2:])), query)
         if verb != "revision":

@@ -41,6 +41,8 @@ def test_the_account_of_the_configuration(uri: str) -> None:
         ("models.blob.core.chinacloudapi.cn", "models"),
         ("models.blob.core.usgovcloudapi.net", "models"),
         ("models.z12.blob.storage.azure.net", "models"),
+        ("models-ipv6.blob.core.windows.net", "models"),
+        ("models-secondary-dualstack.blob.core.windows.net", "models"),
     ],
 )
 def test_the_account_of_the_uri(host: str, name: str) -> None:
@@ -91,9 +93,95 @@ def test_secrets_of_another_account_are_not_sent(config: AzureConfig | None) -> 
         assert found.identity is not None
 
 
-def test_a_configuration_for_another_account_than_the_uris() -> None:
-    with pytest.raises(InvalidConfig, match="for the account 'other', and the URI names 'models'"):
-        account(URL, AzureConfig("other", KEY))
+# Each names a container of the account "models", in one of its ways.
+FORMS = [
+    "abfss://box@models.dfs.core.windows.net/k",
+    "wasbs://box@models.blob.core.windows.net/k",
+    "az://box@models-ipv6.blob.core.windows.net/k",
+    "https://models.dfs.core.windows.net/box/k",
+    "https://models.privatelink.blob.core.windows.net/box/k",
+    "https://models-secondary.blob.core.windows.net/box/k",
+    "https://models-secondary-dualstack.blob.core.windows.net/box/k",
+    "https://models.z12.blob.storage.azure.net/box/k",
+]
+OTHERS = [
+    {"AZURE_STORAGE_ACCOUNT": "other", "AZURE_STORAGE_KEY": KEY},
+    {"AZURE_STORAGE_ACCOUNT": "other", "AZURE_STORAGE_SAS_TOKEN": SAS},
+    {"AZURE_STORAGE_SERVICE_ENDPOINT": "https://other.privatelink.blob.core.windows.net", "AZURE_STORAGE_KEY": KEY},
+    {"AZURE_STORAGE_SERVICE_ENDPOINT": "https://other.dfs.core.windows.net", "AZURE_STORAGE_KEY": KEY},
+    {"AZURE_STORAGE_SERVICE_ENDPOINT": "https://other-ipv6.blob.core.windows.net", "AZURE_STORAGE_KEY": KEY},
+    {"AZURE_STORAGE_CONNECTION_STRING": f"BlobEndpoint=https://other.blob.core.windows.net;SharedAccessSignature={SAS}"},
+]  # fmt: skip
+SAME = [
+    {"AZURE_STORAGE_ACCOUNT": "models", "AZURE_STORAGE_KEY": KEY},
+    {"AZURE_STORAGE_KEY": KEY},
+    {"AZURE_STORAGE_SERVICE_ENDPOINT": "https://models.privatelink.blob.core.windows.net", "AZURE_STORAGE_KEY": KEY},
+    {"AZURE_STORAGE_SERVICE_ENDPOINT": "https://models.z12.blob.storage.azure.net", "AZURE_STORAGE_KEY": KEY},
+    {"AZURE_STORAGE_CONNECTION_STRING": f"AccountName=models;AccountKey={KEY};EndpointSuffix=core.windows.net"},
+]
+
+
+@pytest.mark.parametrize("uri", FORMS)
+@pytest.mark.parametrize("config", [None, AzureConfig(), AzureConfig("models")])
+def test_each_form_takes_the_credentials_of_its_own_account_only(uri: str, config: AzureConfig | None) -> None:
+    host = parse(uri).account
+    for environ in OTHERS:
+        found = account(uri, config, environ)
+        assert (found.name, found.endpoint, found.key, found.sas) == ("models", f"https://{host}", None, None)
+    for environ in SAME:
+        found = account(uri, config, environ)
+        assert (found.name, found.endpoint, found.key) == ("models", f"https://{host}", KEY)
+
+
+@pytest.mark.parametrize("uri", FORMS)
+def test_a_configuration_for_another_account_than_the_uris(uri: str) -> None:
+    for config in (
+        AzureConfig("other", KEY),
+        AzureConfig(endpoint_url="https://other.privatelink.blob.core.windows.net", sas_token=SAS),
+        AzureConfig(endpoint_url="https://other.dfs.core.windows.net", sas_token=SAS),
+    ):
+        with pytest.raises(InvalidConfig, match="for the account 'other', and the URI names 'models'"):
+            account(uri, config)
+
+
+CHINA = "https://models.blob.core.chinacloudapi.cn/box/k"
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"AZURE_STORAGE_CONNECTION_STRING": f"AccountName=models;AccountKey={KEY};EndpointSuffix=core.windows.net"},
+        {"AZURE_STORAGE_SERVICE_ENDPOINT": "https://models.blob.core.windows.net", "AZURE_STORAGE_SAS_TOKEN": SAS},
+        {"AZURE_STORAGE_SERVICE_ENDPOINT": "https://models.z12.blob.storage.azure.net", "AZURE_STORAGE_KEY": KEY},
+    ],
+)
+def test_each_cloud_has_accounts_of_its_own(environ: dict[str, str]) -> None:
+    """One of the same name in another cloud may be anybody's."""
+    for config in (None, AzureConfig(), AzureConfig("models")):
+        found = account(CHINA, config, environ)
+        assert (found.key, found.sas) == (None, None)
+        assert found.endpoint == "https://models.blob.core.chinacloudapi.cn"
+    text = environ.get("AZURE_STORAGE_CONNECTION_STRING")
+    given = (
+        AzureConfig(connection_string=text)
+        if text
+        else AzureConfig(endpoint_url=environ["AZURE_STORAGE_SERVICE_ENDPOINT"], sas_token=SAS)
+    )
+    with pytest.raises(InvalidConfig, match="'models in core.windows.net', .* 'models' in core.chinacloudapi.cn"):
+        account(CHINA, given)
+
+
+def test_credentials_that_name_no_cloud_are_for_the_uris() -> None:
+    found = account(CHINA, None, {"AZURE_STORAGE_ACCOUNT": "models", "AZURE_STORAGE_KEY": KEY})
+    assert (found.endpoint, found.key) == ("https://models.blob.core.chinacloudapi.cn", KEY)
+
+
+def test_the_uris_host_comes_before_the_configurations() -> None:
+    """Both are hosts of the account, but the replica may hold other versions."""
+    uri = "https://models-secondary.blob.core.windows.net/box/k"
+    given = AzureConfig(account_key=KEY, endpoint_url="https://models.blob.core.windows.net")
+    assert account(uri, given).endpoint == "https://models-secondary.blob.core.windows.net"
+    assert account("azure://box/k", given).endpoint == "https://models.blob.core.windows.net"
 
 
 def test_a_signature_in_the_uri_comes_first() -> None:
@@ -101,6 +189,18 @@ def test_a_signature_in_the_uri_comes_first() -> None:
         found = account(f"{URL}?{SAS}", config, {"AZURE_STORAGE_KEY": KEY})
         assert (found.key, found.sas, found.identity) == (None, SAS, None)
         assert SAS not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "beside", ["snapshot=2011-03-09T01:42:34.9360000Z", "versionid=1", "restype=container&comp=list", "Comp=metadata"]
+)
+def test_a_query_that_asks_for_something_else_beside_its_signature(beside: str) -> None:
+    for query in (f"{beside}&{SAS}", f"{SAS}&{beside}"):
+        with pytest.raises(InvalidURI, match="asks for something else than the blob") as caught:
+            account(f"{URL}?{query}")
+        assert "abc" not in str(caught.value)
+        with pytest.raises(InvalidConfig, match="asks for something else than the blob"):
+            account(config=AzureConfig("models", sas_token=query))
 
 
 @pytest.mark.parametrize("query", ["snapshot=2011-03-09T01:42:34.9360000Z", "sv=2024-11-04"])
@@ -174,6 +274,8 @@ def test_connection_strings_that_are_none(text: str) -> None:
         ("http://127.0.0.1:10000/models/", "models"),
         ("https://models.blob.core.windows.net", "models"),
         ("https://models.z1.blob.storage.azure.net", "models"),
+        ("https://models.blob.local.azurestack.external", "models"),
+        ("https://models.blob.core.windows.net:8443", "models"),
         ("https://models.privatelink.example", ""),
     ],
 )
@@ -182,6 +284,16 @@ def test_endpoints(endpoint: str, name: str) -> None:
     assert (found.name, found.endpoint) == (name, endpoint.rstrip("/"))
     named = account(config=AzureConfig("models", KEY, endpoint_url=endpoint))
     assert (named.name, named.endpoint) == ("models", endpoint.rstrip("/"))
+
+
+@pytest.mark.parametrize("host", ["models.privatelink.blob.core.windows.net", "models.dfs.core.windows.net"])
+def test_endpoints_that_serve_no_blobs_stand_for_the_one_that_does(host: str) -> None:
+    for config in (
+        AzureConfig(endpoint_url=f"https://{host}/", sas_token=SAS),
+        AzureConfig(connection_string=f"BlobEndpoint=https://{host};SharedAccessSignature={SAS}"),
+    ):
+        found = account(config=config)
+        assert (found.name, found.endpoint) == ("models", "https://models.blob.core.windows.net")
 
 
 def test_an_account_that_is_reached_elsewhere() -> None:

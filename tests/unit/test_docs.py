@@ -15,7 +15,8 @@ from sealift.errors import StorageError
 
 # Modules whose examples need neither a network nor an event loop.
 EXAMPLES = [
-    "errors", "uri", "paths", "plan", "checksum", "config", "types", "wire.message", "wire.ranges", "wire.reach",
+    "addresses.azure", "addresses.urls", "errors", "uri", "paths", "plan", "checksum", "config", "types",
+    "wire.message", "wire.ranges", "wire.reach",
 ]  # fmt: skip
 
 

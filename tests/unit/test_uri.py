@@ -1,6 +1,6 @@
 """The grammar of storage URIs."""
 
-import contextlib
+import dataclasses
 import traceback
 from typing import Any
 
@@ -15,6 +15,17 @@ from sealift.uri import SUPPORTED_PROTOCOLS, Location, get_storage_spec, is_loca
 FORMATS = {name: value for name, value in vars(uri).items() if name.endswith("_URI_FORMAT")}
 BLOB = "https://account.blob.core.windows.net"
 ARN = "arn:aws:s3:us-west-2:123456789012:accesspoint/models"
+ARNS = [
+    ARN,
+    "arn:aws:s3:us-west-2:123456789012:accesspoint:models",
+    "arn:aws-cn:s3:cn-north-1:123456789012:accesspoint/models",
+    "arn:aws-us-gov:s3:us-gov-west-1:123456789012:accesspoint/models",
+    "arn:aws:s3-object-lambda:us-west-2:123456789012:accesspoint/models",
+    "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-01ac5d28a6a232904/accesspoint/models",
+    "arn:aws:s3-outposts:us-west-2:123456789012:outpost:op-01ac5d28a6a232904:accesspoint:models",
+    "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap",
+    "arn:aws:s3::123456789012:accesspoint:mfzwi23gnjvgw.mrap",
+]
 # Keys that a URI decoder would damage.
 VERBATIM = [
     "a?b", "a?versionId=3", "a#b", "a%20b", "a%2Fb", "100%", "a+b", "with space", " leading", "trailing ", "ünï/コ.bin",
@@ -69,7 +80,17 @@ def test_every_scheme_is_supported_and_every_supported_one_parses() -> None:
         ("s3://Under_score.dots/k", location("s3", "Under_score.dots", "k")),
         (f"s3://{ARN}/iris/model.bin", location("s3", ARN, "iris/model.bin")),
         (f"s3://{ARN}", location("s3", ARN)),
+        *((f"s3a://{arn}/{key}", location("s3", arn, key)) for arn in ARNS for key in ("a/b", "", "arn:aws:s3:::b/k")),
+        ("s3://models-a1b2c3-s3alias/k", location("s3", "models-a1b2c3-s3alias", "k")),
+        ("s3://models-a1b2c3--ol-s3/k", location("s3", "models-a1b2c3--ol-s3", "k")),
+        ("s3://models--usw2-az1--x-s3/k", location("s3", "models--usw2-az1--x-s3", "k")),
+        ("s3://models-a1b2c3--op-s3/k", location("s3", "models-a1b2c3--op-s3", "k")),
         ("gcs://b/k", location("gs", "b", "k")),
+        ("s3a://b/k", location("s3", "b", "k")),
+        ("S3N://b/k", location("s3", "b", "k")),
+        ("file:/a%20b", location("file", "/", "a b")),
+        ("FILE:/a", location("file", "/", "a")),
+        ("file://LOCALHOST/a", location("file", "/", "a")),
         ("az://c0ntainer/k", location("azure", "c0ntainer", "k")),
         ("azure://$web/k", location("azure", "$web", "k")),
         (f"{BLOB}/box/a/b.bin", location("azure", "box", "a/b.bin", account="account.blob.core.windows.net")),
@@ -90,6 +111,19 @@ def test_every_scheme_is_supported_and_every_supported_one_parses() -> None:
         ("hf://owner/name:v1.0/onnx/model.onnx", location("hf", "owner/name", "onnx/model.onnx", revision="v1.0")),
         ("hf://owner/name:refs/pr/3/a/b", location("hf", "owner/name", "a/b", revision="refs/pr/3")),
         ("hf://owner/name/a:b", location("hf", "owner/name", "a:b")),
+        ("hf://owner/name/a@b", location("hf", "owner/name", "a@b")),
+        ("hf://owner/name@main", location("hf", "owner/name", revision="main")),
+        ("hf://owner/name@main/", location("hf", "owner/name", revision="main")),
+        ("hf://owner/name@v1.0/a@b/c:d", location("hf", "owner/name", "a@b/c:d", revision="v1.0")),
+        ("hf://datasets/owner/name@main/a", location("hf", "owner/name", "a", revision="main", kind="datasets")),
+        ("hf://owner/name@feature%2Fx/a%2Fb", location("hf", "owner/name", "a%2Fb", revision="feature/x")),
+        ("hf://owner/name:feature%2fx", location("hf", "owner/name", revision="feature/x")),
+        ("hf://owner/name@feature/x", location("hf", "owner/name", "x", revision="feature")),
+        ("hf://owner/name@50%25", location("hf", "owner/name", revision="50%")),
+        ("hf://owner/name@refs%2Fpr%2F1/a", location("hf", "owner/name", "a", revision="refs/pr/1")),
+        ("hf://owner/name@refs/convert/parquet/a", location("hf", "owner/name", "a", revision="refs/convert/parquet")),
+        ("hf://owner/name@a:b", location("hf", "owner/name", revision="a:b")),
+        ("hf://owner/model:0123abc", location("hf", "owner/model", revision="0123abc")),
         ("hf://datasets/owner/name/data.csv", location("hf", "owner/name", "data.csv", kind="datasets")),
         ("hf://spaces/owner/name", location("hf", "owner/name", kind="spaces")),
         ("hf://models/owner/name", location("hf", "owner/name")),
@@ -142,7 +176,10 @@ def verbatim(draw: st.DrawFn) -> Location:
     scheme = draw(st.sampled_from(["s3", "gs", "azure", "pvc", "hf"]))
     if scheme != "hf":
         return Location(scheme, draw(NAMES), draw(TEXT))
-    revision = draw(st.none() | NAMES | NAMES.map("refs/pr/{}".format))
+    slashed = st.lists(NAMES | st.sampled_from(["a%2Fb", "%", "x@y", "refs", "pr"]), min_size=1, max_size=4).map(
+        "/".join
+    )
+    revision = draw(st.none() | NAMES | NAMES.map("refs/pr/{}".format) | slashed)
     return Location(
         "hf",
         draw(REPOSITORIES),
@@ -176,10 +213,40 @@ def test_a_blob_is_what_its_url_says(key: str) -> None:
     assert parse(str(place)) == place
 
 
-@given(st.text(max_size=30) | st.text(alphabet="s3hftp:/@?#.%a[]\0 ", max_size=30))
+PIECES = st.sampled_from(
+    [
+        *(f"{scheme}://" for scheme in (*SUPPORTED_PROTOCOLS, "abfss", "wasb", "az", "gcs", "s3a", "S3", "ftp")),
+        "file:", "owner", "box", "models", "datasets", "refs", "pr", "arn:aws:s3:", "123456789012", ":accesspoint",
+        "localhost", "models.blob.core.windows.net", "models.dfs.core.windows.net", ".privatelink", "-secondary",
+        "[::1]", "xn--a", "/", ":", "@", "?", "#", "%", "%2F", "%25", "%00", "%FF", ".", "..", "~", " ", "\n", "\0",
+        "\\", "sig=", "&", "ß", "\udc80", "\u3002", "\u00e9",
+    ]
+)  # fmt: skip
+
+
+@given(st.text(max_size=30) | st.lists(PIECES | st.text(max_size=3), max_size=9).map("".join))
 def test_any_text_is_a_location_or_an_invalid_uri(text: str) -> None:
-    with contextlib.suppress(InvalidURI):
-        assert parse(text).scheme in SUPPORTED_PROTOCOLS
+    """And a location's own text names the same place, but for its query."""
+    try:
+        place = parse(text)
+    except InvalidURI as error:
+        assert str(error)
+        return
+    assert place.scheme in SUPPORTED_PROTOCOLS
+    assert parse(str(place)) == dataclasses.replace(place, query="")
+    assert get_storage_spec(text)["type"] == place.scheme
+
+
+@given(
+    st.sampled_from([*SUPPORTED_PROTOCOLS, "abfss", "az", "s3a", "hf://datasets", "ftp"]),
+    st.lists(PIECES.filter(lambda piece: not set(piece) & set("/?#")), max_size=3).map("".join),
+    st.lists(PIECES, max_size=4).map("".join),
+)
+def test_no_password_is_shown_whatever_stands_around_it(scheme: str, user: str, rest: str) -> None:
+    text = f"{scheme}{'/' if '://' in scheme else '://'}u{user}:{SECRET}@{rest}"
+    with pytest.raises(InvalidURI) as caught:
+        parse(text)
+    assert SECRET not in f"{caught.value!s} {caught.value!r} {caught.value.uri} {caught.value.hint}"
 
 
 @pytest.mark.parametrize(
@@ -228,6 +295,8 @@ def test_is_local(text: str, local: bool) -> None:
         ("ftp://host/x", "unknown scheme ftp://"),
         ("s3://", "the bucket's name is missing"),
         ("s3:///key", "the bucket's name is missing"),
+        ("s3://../other/key", "'..' is not the name of a bucket"),
+        ("gs://./key", "'.' is not the name of a bucket"),
         ("s3://bad bucket/key", "'bad bucket' is not the name of a bucket"),
         ("s3://b?x/key", "'b?x' is not the name of a bucket"),
         ("gs:///key", "the bucket's name is missing"),
@@ -241,10 +310,37 @@ def test_is_local(text: str, local: bool) -> None:
         ("hf://", "is not the name of a repository"),
         ("hf://owner/na me", "'owner/na me' is not the name of a repository"),
         ("hf://owner/..", "'owner/..' is not the name of a repository"),
-        ("hf://owner/name@main", "'owner/name@main' is not the name of a repository"),
         ("hf://gpt2//config.json", "'gpt2/' is not the name of a repository"),
-        ("hf://owner/name:", "the revision behind the colon is empty"),
-        ("hf://owner/name:/x", "the revision behind the colon is empty"),
+        ("hf://owner/name:", "the revision after the ':' is empty"),
+        ("hf://owner/name:/x", "the revision after the ':' is empty"),
+        ("hf://owner/name@/x", "the revision after the '@' is empty"),
+        ("hf://owner/name@a b", "Git has no revision of this name"),
+        ("hf://owner/name@../x", "Git has no revision of this name"),
+        ("hf://owner/name:..", "Git has no revision of this name"),
+        ("hf://owner/name@a%2F..%2Fb", "Git has no revision of this name"),
+        ("hf://owner/name@.", "Git has no revision of this name"),
+        ("hf://owner/name@refs/pr/..", "Git has no revision of this name"),
+        ("hf://owner/name@%2Fa", "Git has no revision of this name"),
+        ("hf://owner/name@%FF", "Git has no revision of this name"),
+        ("hf://owner/name@a%00", "Git has no revision of this name"),
+        ("hf://owner/name@a\udc80", "Git has no revision of this name"),
+        ("hf://gpt2@main", "credentials do not belong in a URI"),
+        ("hf://datasets/gpt2@main/x", "credentials do not belong in a URI"),
+        ("hf://buckets/owner/name", "hf://buckets/ is not a kind of repository"),
+        ("hf://kernels/owner/name", "models, datasets and spaces can be read"),
+        ("hf://dataset/owner/name", "write hf://datasets/"),
+        ("s3:/bucket/key", "a slash is missing after s3: (s3://…, or ./s3:… for a local file)"),
+        ("s3:bucket/key", "a slash is missing after s3:"),
+        ("HF:owner/name", "a slash is missing after hf:"),
+        ("abfss:/c/k", "a slash is missing after abfss:"),
+        ("https:/host/x", "a slash is missing after https:"),
+        ("file:x", "a slash is missing after file:"),
+        ("s3://arn:aws:s3:::bucket/key", "the ARN of a bucket is not part of a URI (s3://bucket/key)"),
+        ("s3://arn:aws:s3:us-west-2:123:accesspoint/name/key", "this is not the ARN of an access point"),
+        ("s3://arn:aws:s3:us-west-2:123456789012:bucket/name/key", "s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME"),
+        ("s3://arn:aws:s3:us-west-2:123456789012:accesspoint//key", "this is not the ARN of an access point"),
+        ("s3://arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-1/bucket/name/key", "not the ARN of an access"),
+        ("s3://arn:gcp:s3:us-west-2:123456789012:accesspoint/name/key", "this is not the ARN of an access point"),
         ("file://host/x", "a file URI names no host, but this one names 'host'"),
         ("file://localhost", "the path is missing"),
         ("file:///a?b", "a file URI has no query"),

@@ -46,7 +46,8 @@ class Place:
             return cls(text, parse(os.path.join(mount_of(location.root, mounts), location.key)))
         if location.query:
             text = str(location)  # a query may be a signature
-        return cls(f"/{location.key}" if location.scheme == "file" and "://" in text else text, location)
+        is_uri = location.scheme == "file" and text.lower().startswith("file:")
+        return cls(f"/{location.key}" if is_uri else text, location)
 
     def path(self, key: str) -> str:
         """The path of an object relative to this place; "" for the object that this place is."""

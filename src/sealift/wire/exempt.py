@@ -2,6 +2,7 @@
 
 from ipaddress import ip_address, ip_network
 
+from ..addresses.urls import ascii_host
 from ..config import Proxies
 from .message import Origin
 
@@ -41,5 +42,13 @@ def _matches(origin: Origin, entry: str) -> bool:
     try:
         return ip_address(origin.host) == ip_address(host)
     except ValueError:
-        name = host.removeprefix("*").strip(".")
-        return bool(name) and (origin.host.rstrip(".").lower() == name or origin.host.lower().endswith(f".{name}"))
+        return _is_within(origin.host, host)
+
+
+def _is_within(host: str, entry: str) -> bool:
+    """Whether a host is the one that an entry names, or below it. A dot at the end changes neither name."""
+    try:
+        name = ascii_host(entry.removeprefix("*").strip("."))
+    except ValueError:
+        return False
+    return bool(name) and f".{host.rstrip('.').lower()}".endswith(f".{name}")

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
+from ..addresses.urls import ascii_host
 from ..errors import InvalidConfig
 
 __all__ = ["TLS", "Headers", "Origin", "Reach", "Request", "Response"]
@@ -51,11 +52,11 @@ class Origin:
             scheme, host, port = "", None, None
         if scheme not in _PORTS or not host:
             raise InvalidConfig("this is no http or https URL", hint="write it as https://host or https://host:port")
-        if not host.isascii():
-            try:
-                host = host.encode("idna").decode("ascii")
-            except UnicodeError:
-                raise InvalidConfig(f"the host name {host!r} cannot be written in ASCII") from None
+        try:
+            host = ascii_host(host)
+        except ValueError:
+            cause = f"the host name {host!r} cannot be written in ASCII"
+            raise InvalidConfig(cause, hint="write it as xn--…") from None
         return cls(scheme, host, _PORTS[scheme] if port is None else port)
 
     @property

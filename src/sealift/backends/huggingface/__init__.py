@@ -1,14 +1,15 @@
 """The Hugging Face Hub, and what speaks its protocol; read only.
 
-A revision becomes a commit once, and all is read at that commit (`repository`). Large files lie in another place,
-behind signed addresses that expire (`links`); small ones come from the hub itself, in whatever way it likes (`body`).
-`replies` reads what the hub says.
+A revision becomes a commit once, and all is read at that commit (`repository`; `branches`: names with a slash). Large
+files lie in another place, behind signed addresses that expire (`links`); small ones come from the hub itself, in
+whatever way it likes (`body`). `replies` reads what the hub says.
 """
 
 from ...config import HFConfig, StorageConfig
 from ...errors import AccessDenied, InvalidConfig, UnsupportedOperation
 from ...resources import Resources
 from ...uri import Location
+from ...wire import Origin
 from .backend import HFBackend
 from .links import Links
 from .repository import Repository
@@ -28,11 +29,16 @@ async def open(location: Location, config: StorageConfig | None, resources: Reso
     if config.offline or environment.offline:
         raise UnsupportedOperation("offline mode is on: the hub may not be asked", hint="unset HF_HUB_OFFLINE")
     chosen = config if config.anonymous or config.token or config.token_file else environment
+    own = environment.endpoint or _ENDPOINT
+    endpoint = config.endpoint or own
     token, file = chosen.token, chosen.token_file
+    if chosen is environment and Origin.of(endpoint) != Origin.of(own):
+        token, file = None, None  # the environment's token is for the environment's hub
     if not token and file is not None:
         token = await resources.disk.run(lambda: _token_in(file))
-    endpoint = config.endpoint or environment.endpoint or _ENDPOINT
-    repository = Repository(location.at(""), endpoint, token or None, resources)
+    repository = Repository(location, endpoint, token or None, resources)
+    if location.revision and location.key:
+        await resources.retry(repository.commit)  # the key may begin with the rest of a branch's name
     return HFBackend(repository, await Links.to(repository))
 
 

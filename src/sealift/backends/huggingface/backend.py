@@ -47,12 +47,12 @@ class HFBackend:
         if not _is_path(key):
             raise ModelMissingError(key, cause=f"there is no file {key!r}: this is no path in a repository")
         commit = await self._repository.commit()
-        link = await self._links.of(key, commit.sha)
+        link = await self._links.of(self._path(key), commit.sha)
         sums = {} if link.sha256 is None else {"sha256": link.sha256}
         return ObjectInfo(key, link.size, commit.sha, commit.date, link.etag, link.content_type, sums)
 
     async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
-        directory = prefix.rpartition("/")[0]
+        directory = (self._repository.path(prefix) or "").rpartition("/")[0]
         if directory and not _is_path(directory):
             return
         query: str | None = None
@@ -72,22 +72,28 @@ class HFBackend:
             return [], None
         if reply.status != 200:
             raise repository.error(reply)
-        return replies.page(reply, commit.sha, commit.date), replies.next_page(reply)
+        return replies.page(reply, commit.sha, commit.date, repository.below), replies.next_page(reply)
+
+    def _path(self, key: str) -> str:
+        path = self._repository.path(key)
+        if not path:
+            raise ModelMissingError(key, cause=f"there is no file {key!r}: this is a branch")
+        return path
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
         sha = obj.version or (await self._repository.commit()).sha
         whole = start == 0 and len(into) == obj.size
         asked = [] if whole else [("range", f"bytes={start}-{start + len(into) - 1}")]
         if "sha256" not in obj.checksums:
-            request = self._repository.file("GET", obj.key, sha, *asked)
+            request = self._repository.file("GET", self._path(obj.key), sha, *asked)
             async with self._repository.stream(request, obj.key) as streamed:
                 _same_commit(streamed.header("x-repo-commit"), sha)
                 await body.read_range(streamed, obj.size, start, into)
             return Head(sha, obj.size)
-        link = await self._links.of(obj.key, sha)
+        link = await self._links.of(self._path(obj.key), sha)
         reply = await self._fetch(obj, link, asked, into)
         if reply.status in _EXPIRED:
-            link = await self._links.of(obj.key, sha, but=[link])
+            link = await self._links.of(self._path(obj.key), sha, but=[link])
             reply = await self._fetch(obj, link, asked, into)
         if reply.status not in {200, 206}:
             at_hub = link.request.origin == self._repository.origin
@@ -118,7 +124,7 @@ class HFBackend:
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
         sha = obj.version or (await self._repository.commit()).sha
-        async with self._repository.stream(self._repository.file("GET", obj.key, sha), obj.key) as reply:
+        async with self._repository.stream(self._repository.file("GET", self._path(obj.key), sha), obj.key) as reply:
             _same_commit(reply.header("x-repo-commit"), sha)
             yield body.decoded(reply)
 

@@ -16,13 +16,13 @@ from ...types import ObjectInfo
 from ...uri import Location
 from ...wire import Response
 
-__all__ = ["commit", "error", "next_page", "page", "refused", "sha256_of", "tag"]
+__all__ = ["commit", "error", "is_unknown_revision", "next_page", "page", "refs", "refused", "sha256_of", "tag"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next\b')
 _RESET = re.compile(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d+)")  # none remaining; seconds to the end of the window
 _LONGEST_TEXT = 200
-_SIGN_IN = "HFConfig(token=…), HF_TOKEN, or `hf auth login`"
+_SIGN_IN = "HFConfig(token=…), or, for the hub of HF_ENDPOINT, HF_TOKEN or `hf auth login`"
 
 
 def _json(reply: Response) -> Any:
@@ -45,29 +45,44 @@ def commit(reply: Response) -> tuple[str, datetime | None]:
         return sha, None
 
 
-def page(reply: Response, sha: str, date: datetime | None) -> list[ObjectInfo]:
+def is_unknown_revision(reply: Response) -> bool:
+    """Whether the hub has the repository, but not the revision."""
+    return reply.status == 404 and reply.header("x-error-code") == "RevisionNotFound"
+
+
+def refs(reply: Response) -> list[str]:
+    """The names of all branches and tags, from the reply to a request for them."""
+    told = _json(reply)
+    try:
+        return [str(entry["name"]) for kind in ("branches", "tags") for entry in told[kind]]
+    except (KeyError, TypeError):
+        raise ServiceError("the list of branches and tags cannot be read", hint="check HF_ENDPOINT") from None
+
+
+def page(reply: Response, sha: str, date: datetime | None, below: str) -> list[ObjectInfo]:
     """The files of one page of a listing.
 
     Args:
         reply: To a request for a tree.
         sha: The commit it was asked at.
         date: When that was made: the latest that any of its files can have been written.
+        below: What their keys begin with; see `Repository`.
     """
     entries = _json(reply)
     try:
-        return [_file(entry, sha, date) for entry in entries if entry["type"] == "file"]
+        return [_file(entry, sha, date, below) for entry in entries if entry["type"] == "file"]
     except (KeyError, TypeError, AttributeError, ValueError):
         raise ServiceError("the listing has an entry without a path or a size") from None
 
 
-def _file(entry: Mapping[str, Any], sha: str, date: datetime | None) -> ObjectInfo:
+def _file(entry: Mapping[str, Any], sha: str, date: datetime | None, below: str) -> ObjectInfo:
     stored = entry.get("lfs") or {}  # Git's large file storage
     digest = sha256_of(stored.get("oid"))
     path, size = entry["path"], int(stored.get("size", entry["size"]))
     if not isinstance(path, str) or size < 0:
         raise TypeError
     return ObjectInfo(
-        path,
+        below + path,
         size,
         sha,
         date,
@@ -127,7 +142,9 @@ def error(reply: Response, location: Location, key: str | None, *, signed_in: bo
             hint = f"ask for access on its page, and sign in: {_SIGN_IN}"
             return AccessDenied(f"{where} is gated", hint=hint, status=status, code=code)
         case "RevisionNotFound":
-            missing = f"{location.revision or 'main'}", f"{where} has no revision {location.revision or 'main'!r}", None
+            revision = location.revision or "main"
+            way_out = "%2F for a slash in its name, as in hf://owner/name@feature%2Fx" if location.revision else None
+            missing = revision, f"{where} has no revision {revision!r}", way_out
         case "EntryNotFound":
             missing = key or location.root, f"there is no file {key!r} in {where}", None
         case "RepoNotFound":

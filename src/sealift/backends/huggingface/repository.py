@@ -14,6 +14,7 @@ from ...types import KiB
 from ...uri import Location
 from ...wire import MOST_REDIRECTS, Origin, Request, Response, StreamedResponse, redirected
 from . import replies
+from .branches import rest_of_branch
 
 __all__ = ["KEPT", "Commit", "Repository", "too_many_redirects"]
 
@@ -41,14 +42,19 @@ class Repository:
     """Sends requests about a repository and its files.
 
     Args:
-        location: The repository, and the revision if one is named.
+        location: The repository, the revision if one is named, and the key, which may begin with the rest of it.
         endpoint: The hub's address; mirrors have a path in it.
         token: Sent to that address only.
         resources: Of the instance.
+
+    Attributes:
+        below: What all keys begin with: "", or the rest of a branch's name and a "/". Known once the commit is.
     """
 
     def __init__(self, location: Location, endpoint: str, token: str | None, resources: Resources) -> None:
-        self.location = location
+        self.location = location.at("")
+        self.below = ""
+        self._named = location
         self.origin = Origin.of(endpoint)
         self.resources = resources
         self._base = urlsplit(endpoint).path.rstrip("/")
@@ -62,21 +68,39 @@ class Repository:
 
     @property
     def address(self) -> str:
-        """The URL of the repository."""
-        return f"{self.origin.scheme}://{self.origin.netloc}{self._base}/{self.location.kind}/{self.location.root}"
+        """The URL of the repository, with the branch where keys begin with the rest of its name."""
+        url = f"{self.origin.scheme}://{self.origin.netloc}{self._base}/{self.location.kind}/{self.location.root}"
+        return f"{url}@{self.location.revision}/{self.below}" if self.below else url
 
     async def commit(self) -> Commit:
         """The commit that everything is read at: asked for once."""
         async with self._asking:
             if self._commit is None:
-                revision = quote(self.location.revision or _DEFAULT_REVISION, safe="")
-                # Without these two, the names of all files would come along.
-                query = "expand=sha&expand=lastModified"
-                reply = await self.ask(self.request("GET", f"{self._api}/revision/{revision}?{query}"))
-                if reply.status != 200:
-                    raise self.error(reply)
-                self._commit = Commit(*replies.commit(reply))
+                self._commit = await self._find()
         return self._commit
+
+    async def _find(self) -> Commit:
+        revision = self.location.revision or _DEFAULT_REVISION
+        reply = await self._revision(revision)
+        if replies.is_unknown_revision(reply) and self._named.revision and self._named.key:
+            listing = await self.ask(self.request("GET", f"{self._api}/refs"))
+            # A hub that does not list them cannot say more than it has.
+            rest = rest_of_branch(self._named, replies.refs(listing)) if listing.status == 200 else None
+            if rest is not None:
+                self.below = f"{rest}/"
+                reply = await self._revision(f"{revision}/{rest}")
+        if reply.status != 200:
+            raise self.error(reply)
+        return Commit(*replies.commit(reply))
+
+    async def _revision(self, name: str) -> Response:
+        # Without these two, the names of all files would come along.
+        query = "expand=sha&expand=lastModified"
+        return await self.ask(self.request("GET", f"{self._api}/revision/{quote(name, safe='')}?{query}"))
+
+    def path(self, key: str) -> str | None:
+        """The path in the repository of a key; None: there is none."""
+        return key.removeprefix(self.below) if key.startswith(self.below) else None
 
     def request(self, method: str, target: str, *headers: tuple[str, str]) -> Request:
         """A request to the hub, signed in."""

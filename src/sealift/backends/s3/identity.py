@@ -6,6 +6,7 @@ could say more, it is not even imported: importing it takes longer than the rest
 """
 
 import os
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -211,8 +212,12 @@ def _from_template(template: str, session_credentials: Any, tls: TLS) -> Identit
     region, service = _DEFAULT_REGION, "s3"
     credentials = None
     if session_credentials is not None:
-        if query.get("X-Amz-Algorithm") != ["AWS4-HMAC-SHA256"] or "X-Amz-S3session-Token" in query:
-            raise UnsupportedOperation("buckets of this kind (multi-region access points, directory buckets)")
+        # These take signatures of another kind, although the SDK signs for them as it was told.
+        if re.search(r"\.(s3express-|accesspoint\.s3-global\.)", url.hostname or ""):
+            raise UnsupportedOperation(
+                "multi-region access points and directory buckets are not supported",
+                hint="name a general purpose bucket, or an access point in its region",
+            )
         region, service = query["X-Amz-Credential"][0].split("/")[2:4]
 
         async def credentials() -> Credentials:

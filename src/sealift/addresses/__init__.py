@@ -1,0 +1,1 @@
+"""The URI forms of each storage, one module each. `sealift.uri` picks the module by the scheme."""

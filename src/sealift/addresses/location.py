@@ -1,0 +1,64 @@
+"""The parsed form of a storage URI."""
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Self
+from urllib.parse import quote
+
+__all__ = ["SPECIAL_REFS", "Location"]
+
+# Revisions of the hub whose "/" needs no encoding, as huggingface_hub has it.
+SPECIAL_REFS = r"refs/(?:pr|convert)/[^/]+"
+_SAFE = "/~+@:,="
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in a storage: an object, or a prefix of several.
+
+    Attributes:
+        scheme: One of `SUPPORTED_PROTOCOLS`.
+        root: The bucket, container, claim, repository ("owner/name"), or the origin of a URL; "/" for a path.
+        key: The rest, verbatim, without the separating "/"; "" for the root itself.
+        account: The host of the Azure storage account, if the URI names the account.
+        revision: A hub repository's branch, tag or commit, decoded, if the URI names one.
+        kind: A hub repository's kind: "models", "datasets" or "spaces".
+        query: A URL's query. It may be a signature, so it is never shown.
+    """
+
+    scheme: str
+    root: str
+    key: str = ""
+    account: str | None = None
+    revision: str | None = None
+    kind: str = "models"
+    query: str = field(default="", repr=False)
+
+    def at(self, key: str) -> Self:
+        """The same root with another key."""
+        return replace(self, key=key)
+
+    @property
+    def name(self) -> str:
+        """The last segment of the key: the file name of this object."""
+        return self.key.rstrip("/").rpartition("/")[2]
+
+    def __str__(self) -> str:
+        """The URI, without its query. Parsing it gives the same location, but for the query."""
+        match self.scheme:
+            case "file":
+                return "file:///" + quote(self.key, safe=_SAFE, errors="surrogateescape")
+            case "http" | "https":
+                return f"{self.root}/{self.key}"
+            case "hf":
+                kind = "" if self.kind == "models" else f"{self.kind}/"
+                revision = f":{_encoded(self.revision)}" if self.revision else ""
+                return f"hf://{kind}{self.root}{revision}" + (f"/{self.key}" if self.key else "")
+            case "azure" if self.account:
+                return f"https://{self.account}/{self.root}/{quote(self.key, safe=_SAFE)}"
+        return f"{self.scheme}://{self.root}/{self.key}"
+
+
+def _encoded(revision: str) -> str:
+    text = revision.replace("%", "%25")
+    return text if re.fullmatch(SPECIAL_REFS, text) else text.replace("/", "%2F")
