@@ -21,7 +21,17 @@ from anyio.abc import TaskGroup
 
 from . import checksum, composite, paths, plan, resume_upload
 from .backend import Backend, Reader, Upload
-from .errors import IntegrityError, ObjectChanged, StorageError, TransportError, first_of
+from .errors import (
+    AccessDenied,
+    IntegrityError,
+    ModelMissingError,
+    ObjectChanged,
+    StorageError,
+    TransportError,
+    UnsupportedOperation,
+    first_of,
+)
+from .properties import NO_PROPERTIES, Properties, dropped
 from .resources import Resources
 from .transfer import Assembly, Transfer
 from .types import Event, EventKind, ObjectInfo, OnEvent, Part, Receipt, Verify
@@ -72,6 +82,7 @@ class Job:
         self._on_event = on_event
         self._dry_run = dry_run
         self._verification = Verification(verify, destination)
+        self._describes = destination.capabilities.properties
         self._copies = destination.capabilities.server_copy and source.service == destination.service
         self._most_workers = resources.limits.connections
         self._workers = 0
@@ -146,6 +157,8 @@ class Job:
         in_parts = length is not None and obj.size is not None and obj.size > length
         compared = in_parts and self._verification.wanted
         told_less = obj.version is None or (compared and self._source.capabilities.checksums and not obj.checksums)
+        if self._describes and (in_parts or length is None or not obj.ranged):
+            told_less = told_less or obj.properties is None
         if transfer.listed and told_less:
             obj = await self._retry(transfer, lambda: self._source.stat(obj.key))
             if transfer.obj.version not in {None, obj.version}:
@@ -156,7 +169,9 @@ class Job:
             obj = replace(obj, checksums=sums)
         if not obj.ranged or (obj.version is None and length is not None and (obj.size or 0) > length):
             length = None
-        return Transfer(obj, transfer.key), length
+        if self._describes and (length is None or obj.size is None or obj.size > length):
+            obj = replace(obj, properties=await self._properties(transfer, obj.properties))
+        return replace(transfer, obj=obj), length
 
     def _part_size(self, obj: ObjectInfo) -> int | None:
         if obj.size is None:
@@ -167,22 +182,51 @@ class Job:
     async def _move_whole(self, transfer: Transfer) -> None:
         obj = transfer.obj
         if not obj.size:
-            stored = await self._retry(transfer, lambda: self._destination.put(transfer.key, _NOTHING))
-            self._emit("object", transfer, verified=self._verification.outcome(obj, None, stored))
+            await self._move_empty(transfer)
             return
         memory = self._resources.memory
         buffer = await memory.borrow(obj.size, self)
         try:
             verify = self._verification.wanted
-            verified = await self._retry(
+            verified, head = await self._retry(
                 transfer, lambda: read_whole(self._resources.disk, self._source, obj, buffer, verify=verify)
             )
             self._verification.before_writing(obj, verified)
-            stored = await self._retry(transfer, lambda: self._destination.put(transfer.key, buffer))
+            # The reply that brought the bytes tells their properties too, without a request more.
+            properties = await self._properties(transfer, head.properties or obj.properties)
+            stored = await self._retry(transfer, lambda: self._destination.put(transfer.key, buffer, properties))
         finally:
             memory.give_back(buffer)
         self._emit("progress", transfer, obj.size)
-        self._emit("object", transfer, obj.size, self._verification.outcome(obj, verified, stored))
+        self._moved(transfer, obj.size, self._verification.outcome(obj, verified, stored), properties, stored)
+
+    async def _move_empty(self, transfer: Transfer) -> None:
+        obj, properties = transfer.obj, transfer.obj.properties
+        if properties is None and self._describes:
+            properties = await self._retry(transfer, lambda: self._stat_empty(obj))
+        properties = await self._properties(transfer, properties)
+        stored = await self._retry(transfer, lambda: self._destination.put(transfer.key, _NOTHING, properties))
+        self._moved(transfer, 0, self._verification.outcome(obj, None, stored), properties, stored)
+
+    async def _stat_empty(self, obj: ObjectInfo) -> Properties | None:
+        try:
+            return (await self._source.stat(obj.key)).properties
+        except ModelMissingError:
+            if paths.is_directory_marker(obj.key, obj.size):
+                return None  # SeaweedFS lists directory markers, but does not find them
+            raise
+
+    async def _properties(self, transfer: Transfer, told: Properties | None) -> Properties:
+        """What to store beside the bytes: what the source told, and its tags if the destination takes them."""
+        if told is None or not self._describes:
+            return NO_PROPERTIES
+        if told.tags is None and self._destination.capabilities.tags:
+            try:
+                tags = await self._retry(transfer, lambda: self._source.tags(transfer.obj))
+            except (AccessDenied, UnsupportedOperation):
+                return told  # the event of the copy says that it lacks them
+            return replace(told, tags=tags)
+        return told
 
     async def _move_part(self, assembly: Assembly, part: Part) -> None:
         transfer, in_order = assembly.transfer, assembly.in_order
@@ -225,7 +269,13 @@ class Job:
         length = self._part_size(transfer.obj)
         opening = asyncio.ensure_future(
             resume_upload.open_upload(
-                self._source, transfer.obj, self._destination, transfer.key, length, self._resources
+                self._source,
+                transfer.obj,
+                self._destination,
+                transfer.key,
+                length,
+                self._resources,
+                transfer.obj.properties or NO_PROPERTIES,
             )
         )
         try:
@@ -249,7 +299,7 @@ class Job:
         receipts = [assembly.receipts[part.index] for part in assembly.parts]
         stored = await self._complete(transfer, upload, receipts, algorithm)
         verified = self._verification.outcome(transfer.obj, algorithm, stored)
-        self._emit("object", transfer, transfer.obj.size or 0, verified)
+        self._moved(transfer, transfer.obj.size or 0, verified, transfer.obj.properties, stored)
 
     async def _complete(
         self, transfer: Transfer, upload: Upload, receipts: list[Receipt], algorithm: str | None
@@ -264,7 +314,8 @@ class Job:
         if upload is not None:
             stored = await self._complete(transfer, upload, receipts, algorithm)
         found = replace(transfer.obj, size=size)
-        self._emit("object", transfer, size, self._verification.outcome(found, algorithm, stored))
+        verified = self._verification.outcome(found, algorithm, stored)
+        self._moved(transfer, size, verified, found.properties, stored)
 
     async def _stream(
         self, transfer: Transfer, algorithm: str | None
@@ -297,7 +348,8 @@ class Job:
                             if not more and algorithm is not None:
                                 check(obj, obj.checksums, algorithm, running.digest, retryable=True)
                         if not more and upload is None:
-                            stored = await self._destination.put(transfer.key, buffer[:count])
+                            properties = obj.properties or NO_PROPERTIES
+                            stored = await self._destination.put(transfer.key, buffer[:count], properties)
                         elif count:
                             upload = upload or await self._open_upload(transfer)
                             receipts.append(await upload.write_part(Part(len(receipts), done, count), buffer[:count]))
@@ -343,7 +395,7 @@ class Job:
             if verified is None:
                 raise unverified(f"{obj.key!r} is copied, but the two have no checksum in common")
         self._emit("progress", transfer, obj.size or 0)
-        self._emit("object", transfer, obj.size or 0, verified or "size-only")
+        self._moved(transfer, obj.size or 0, verified or "size-only", obj.properties, stored)
 
     async def _with_checksums(
         self, transfer: Transfer, backend: Backend, obj: ObjectInfo, *, listed: bool
@@ -360,9 +412,18 @@ class Job:
 
         return await self._resources.retry(function, on_retry=told)
 
-    def _emit(self, kind: EventKind, transfer: Transfer, size: int = 0, verified: str | None = None) -> None:
+    def _emit(self, kind: EventKind, transfer: Transfer, size: int = 0) -> None:
         if self._on_event is not None:
-            self._on_event(Event(kind, transfer.obj.key, size, verified, target=transfer.key))
+            self._on_event(Event(kind, transfer.obj.key, size, target=transfer.key))
+
+    def _moved(
+        self, transfer: Transfer, size: int, verified: str, sent: Properties | None, stored: ObjectInfo | None
+    ) -> None:
+        if self._on_event is not None:
+            kept = stored.properties if stored is not None else None
+            lost = dropped(sent, kept) if self._describes and sent is not None and kept is not None else ()
+            event = Event("object", transfer.obj.key, size, verified, target=transfer.key, dropped=lost)
+            self._on_event(event)
 
 
 async def _fill(reader: Reader, buffer: memoryview) -> int:
