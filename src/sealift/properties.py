@@ -130,8 +130,8 @@ def dropped(sent: Properties, stored: Properties) -> tuple[str, ...]:
     found = [header for header, name in HEADERS.items() if getattr(sent, name) and not getattr(stored, name)]
     metadata = {name.lower(): value for name, value in stored.metadata.items()}
     found += [f"metadata {name!r}" for name, value in sent.metadata.items() if metadata.get(name.lower()) != value]
-    if sent.tags is None or (sent.tags and not stored.tags):
-        found.append("tags")
+    if not stored.tags:
+        found += ["tags"] if sent.tags is None or sent.tags else []
     else:
-        found += [f"tag {name!r}" for name in sent.tags if name not in (stored.tags or {})]
+        found += [f"tag {name!r}" for name in sent.tags or {} if name not in stored.tags]
     return tuple(found)

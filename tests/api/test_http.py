@@ -738,7 +738,12 @@ async def test_a_stream_within_a_small_budget(serve: Serve, tmp_path: Path) -> N
 
 
 async def test_what_is_told_of_a_file(serve: Serve) -> None:
-    told = {"Content_Type": "application/x-model", "Cache_Control": "no-store", "Content_Language": "de", "Expires": "0"}
+    told = {
+        "Content_Type": "application/x-model",
+        "Cache_Control": "no-store",
+        "Content_Language": "de",
+        "Expires": "0",
+    }
     url = f"{serve(lambda asked: good(asked, DATA, **told)).url}/a/my%20model?{SIGNED}"
     async with storage() as instance:
         metadata = await instance.get_object_metadata(url)

@@ -118,9 +118,7 @@ class Telling:
         self._sum_up(text, {"copied": number, "size": amount, **facts}, seconds)
         if tally.dropped:
             names = ", ".join(f"{name} ({count(times, 'object')})" for name, times in tally.dropped.most_common())
-            click.echo(
-                f"warning: not copied, since the destination cannot store or the source not read it: {names}", err=True
-            )
+            click.echo(f"warning: not copied with the objects: {names}", err=True)
 
     def removed(self) -> None:
         """Sum up a removal."""
