@@ -51,6 +51,10 @@ class Described(ABC):
     def told(self, key: str) -> dict[str, Any]:
         """What the service has beside the bytes."""
 
+    @abstractmethod
+    def content(self, key: str) -> bytes:
+        """The stored bytes."""
+
     def expected(self, source: "Described") -> dict[str, Any]:
         """What a copy from another place has."""
         return {
@@ -89,6 +93,10 @@ class InS3(Described):
         }
         return {**fields, "metadata": head["Metadata"], "tags": {tag["Key"]: tag["Value"] for tag in tags}}
 
+    def content(self, key: str) -> bytes:
+        body: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        return body
+
 
 class InGCS(Described):
     def __init__(self, service: GCSService, bucket: str) -> None:
@@ -106,6 +114,10 @@ class InGCS(Described):
         blob = self._bucket.get_blob(key)
         fields = {name: getattr(blob, name) for name in HEADERS}
         return {**fields, "expires": None, "metadata": blob.metadata or {}, "tags": {}}
+
+    def content(self, key: str) -> bytes:
+        data: bytes = self._bucket.blob(key).download_as_bytes(raw_download=True)
+        return data
 
 
 class InAzure(Described):
@@ -126,3 +138,7 @@ class InAzure(Described):
         found = blob.get_blob_properties()
         fields = {name: getattr(found.content_settings, name) for name in HEADERS}
         return {**fields, "expires": None, "metadata": found.metadata, "tags": blob.get_blob_tags()}
+
+    def content(self, key: str) -> bytes:
+        data: bytes = self._container.download_blob(key, decompress=False).readall()
+        return data

@@ -65,8 +65,9 @@ async def test_a_copy_keeps_them(ends: Ends, storage: AsyncStorage) -> None:
         source.put(f"m/{key}", data)
     events: list[Event] = []
     await storage.copy(f"{source.uri}m", f"{target.uri}n", source.config, target.config, on_event=events.append)
-    for key in OBJECTS:
+    for key, data in OBJECTS.items():
         assert target.told(f"n/{key}") == target.expected(source), key
+        assert target.content(f"n/{key}") == data
     found = [event for event in events if event.kind == "object"]
     assert [set(event.dropped) for event in found] == [target.dropped(source)] * len(OBJECTS)
 
@@ -80,6 +81,15 @@ async def test_a_copy_of_one_object_and_a_sync_keep_them(ends: Ends, storage: As
         assert target.told(key) == target.expected(source)
     await storage.sync(f"{source.uri}m", f"{target.uri}synced", source.config, target.config)
     assert target.told("synced/small") == target.expected(source)
+
+
+@pytest.mark.parametrize("ends", ["moto to moto", "moto to gcs", "gcs to moto"], indirect=True)
+async def test_those_of_directory_markers_are_kept(ends: Ends, storage: AsyncStorage) -> None:
+    """SeaweedFS stores no properties of them."""
+    source, target = ends
+    source.put("m/directory/", b"")
+    await storage.copy(f"{source.uri}m", f"{target.uri}n", source.config, target.config)
+    assert target.told("n/directory/") == target.expected(source)
 
 
 @pytest.mark.parametrize("name", SERVICES)
