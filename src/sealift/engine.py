@@ -21,16 +21,8 @@ from anyio.abc import TaskGroup
 
 from . import checksum, composite, paths, plan, resume_upload
 from .backend import Backend, Reader, Upload
-from .errors import (
-    AccessDenied,
-    IntegrityError,
-    ModelMissingError,
-    ObjectChanged,
-    StorageError,
-    TransportError,
-    UnsupportedOperation,
-    first_of,
-)
+from .carried import carried, naming_tags, of_empty
+from .errors import IntegrityError, ObjectChanged, StorageError, TransportError, first_of
 from .properties import NO_PROPERTIES, Properties, dropped
 from .resources import Resources
 from .transfer import Assembly, Transfer
@@ -170,8 +162,8 @@ class Job:
         if not obj.ranged or (obj.version is None and length is not None and (obj.size or 0) > length):
             length = None
         if self._describes and (length is None or obj.size is None or obj.size > length):
-            obj = replace(obj, properties=await self._properties(transfer, obj.properties))
-        return replace(transfer, obj=obj), length
+            obj = replace(obj, properties=await self._carried(transfer, obj.properties))
+        return Transfer(obj, transfer.key), length
 
     def _part_size(self, obj: ObjectInfo) -> int | None:
         if obj.size is None:
@@ -193,8 +185,8 @@ class Job:
             )
             self._verification.before_writing(obj, verified)
             # The reply that brought the bytes tells their properties too, without a request more.
-            properties = await self._properties(transfer, head.properties or obj.properties)
-            stored = await self._retry(transfer, lambda: self._destination.put(transfer.key, buffer, properties))
+            properties = await self._carried(transfer, head.properties or obj.properties)
+            stored = await self._retry(transfer, lambda: self._put(transfer, buffer, properties))
         finally:
             memory.give_back(buffer)
         self._emit("progress", transfer, obj.size)
@@ -203,30 +195,20 @@ class Job:
     async def _move_empty(self, transfer: Transfer) -> None:
         obj, properties = transfer.obj, transfer.obj.properties
         if properties is None and self._describes:
-            properties = await self._retry(transfer, lambda: self._stat_empty(obj))
-        properties = await self._properties(transfer, properties)
-        stored = await self._retry(transfer, lambda: self._destination.put(transfer.key, _NOTHING, properties))
+            properties = await self._retry(transfer, lambda: of_empty(self._source, obj))
+        properties = await self._carried(transfer, properties)
+        stored = await self._retry(transfer, lambda: self._put(transfer, _NOTHING, properties))
         self._moved(transfer, 0, self._verification.outcome(obj, None, stored), properties, stored)
 
-    async def _stat_empty(self, obj: ObjectInfo) -> Properties | None:
-        try:
-            return (await self._source.stat(obj.key)).properties
-        except ModelMissingError:
-            if paths.is_directory_marker(obj.key, obj.size):
-                return None  # SeaweedFS lists directory markers, but does not find them
-            raise
-
-    async def _properties(self, transfer: Transfer, told: Properties | None) -> Properties:
-        """What to store beside the bytes: what the source told, and its tags if the destination takes them."""
+    async def _carried(self, transfer: Transfer, told: Properties | None) -> Properties:
+        """The properties to store beside the bytes, of those that the source has told."""
         if told is None or not self._describes:
             return NO_PROPERTIES
-        if told.tags is None and self._destination.capabilities.tags:
-            try:
-                tags = await self._retry(transfer, lambda: self._source.tags(transfer.obj))
-            except (AccessDenied, UnsupportedOperation):
-                return told  # the event of the copy says that it lacks them
-            return replace(told, tags=tags)
-        return told
+        return await self._retry(transfer, lambda: carried(self._source, transfer.obj, told, self._destination))
+
+    async def _put(self, transfer: Transfer, data: memoryview, properties: Properties) -> ObjectInfo:
+        with naming_tags(properties):
+            return await self._destination.put(transfer.key, data, properties)
 
     async def _move_part(self, assembly: Assembly, part: Part) -> None:
         transfer, in_order = assembly.transfer, assembly.in_order
@@ -266,7 +248,7 @@ class Job:
 
     async def _open_upload(self, transfer: Transfer) -> Upload:
         """Begin an upload that will be aborted if the job fails, also when it is cancelled in this very moment."""
-        length = self._part_size(transfer.obj)
+        length, properties = self._part_size(transfer.obj), transfer.obj.properties or NO_PROPERTIES
         opening = asyncio.ensure_future(
             resume_upload.open_upload(
                 self._source,
@@ -275,11 +257,12 @@ class Job:
                 transfer.key,
                 length,
                 self._resources,
-                transfer.obj.properties or NO_PROPERTIES,
+                properties,
             )
         )
         try:
-            upload = await asyncio.shield(opening)
+            with naming_tags(properties):
+                upload = await asyncio.shield(opening)
         except asyncio.CancelledError:
             with anyio.move_on_after(_ABORT_DEADLINE, shield=True), suppress(StorageError):
                 await (await opening).suspend()
@@ -305,7 +288,8 @@ class Job:
         self, transfer: Transfer, upload: Upload, receipts: list[Receipt], algorithm: str | None
     ) -> ObjectInfo:
         self._verification.before_publishing(transfer.obj, algorithm, receipts)
-        stored = await self._retry(transfer, lambda: upload.complete(receipts))
+        with naming_tags(transfer.obj.properties or NO_PROPERTIES):
+            stored = await self._retry(transfer, lambda: upload.complete(receipts))
         del self._open[id(upload)]
         return stored
 
@@ -349,7 +333,7 @@ class Job:
                                 check(obj, obj.checksums, algorithm, running.digest, retryable=True)
                         if not more and upload is None:
                             properties = obj.properties or NO_PROPERTIES
-                            stored = await self._destination.put(transfer.key, buffer[:count], properties)
+                            stored = await self._put(transfer, buffer[:count], properties)
                         elif count:
                             upload = upload or await self._open_upload(transfer)
                             receipts.append(await upload.write_part(Part(len(receipts), done, count), buffer[:count]))

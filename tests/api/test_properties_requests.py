@@ -114,14 +114,15 @@ async def test_tags_that_may_not_be_read_are_named(reply: Reply, data: bytes) ->
         assert target.objects["b"]["copy"] == data
 
 
-async def test_tags_that_may_not_be_written_are_an_error() -> None:
+@pytest.mark.parametrize("data", [b"bytes", b"", LARGE], ids=["small", "empty", "large"])
+async def test_tags_that_may_not_be_written_are_an_error(data: bytes) -> None:
     def refuse(asked: Asked) -> Reply | None:
         return failure(403, "AccessDenied") if "x-amz-tagging" in asked.headers else None
 
     tagging = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
-    with Described({"k": b"bytes"}) as source, WritableS3(instead=refuse) as target:
+    with Described({"k": data}) as source, WritableS3(instead=refuse) as target:
         source.tags = Reply(200, tagging)
-        with pytest.raises(AccessDenied):
+        with pytest.raises(AccessDenied, match="writing them takes s3:PutObjectTagging"):
             await copied(source, target)
         assert "copy" not in target.objects["b"]
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from urllib.parse import urlencode
 
-from ...properties import HEADERS, Properties, ascii_fields, fits_a_header, of_headers
+from ...properties import HEADERS, NO_PROPERTIES, Properties, ascii_fields, fits_a_header, of_headers
 from ...wire import Response
 
 __all__ = ["of_reply", "to_headers"]
@@ -19,6 +19,8 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 def of_reply(reply: Response) -> Properties:
     """The properties in the reply to a HEAD or a GET."""
     found = of_headers(reply.headers, metadata=_METADATA.encode(), tag_count=b"x-amz-tagging-count")
+    if not found.metadata and found.content_encoding is None:  # as of most objects
+        return found
     metadata = {name: _decoded(value) for name, value in found.metadata.items()}
     return replace(found, content_encoding=_stored_encoding(found.content_encoding), metadata=metadata)
 
@@ -36,6 +38,8 @@ def to_headers(properties: Properties, key: str) -> tuple[Properties, list[tuple
     Raises:
         UnsupportedOperation: One contains a control character.
     """
+    if properties is NO_PROPERTIES:  # as of most uploads
+        return properties, []
     fields = ascii_fields(replace(properties, content_encoding=_stored_encoding(properties.content_encoding)), key)
     headers = [(header.lower(), fields[name]) for header, name in HEADERS.items() if name in fields]
     metadata: dict[str, str] = {}
