@@ -40,6 +40,7 @@ from .errors import (
     UnsafeKey,
     UnsupportedOperation,
 )
+from .properties import Properties
 from .sync import Storage, StorageOperations
 from .types import Durability, Event, Limits, ObjectInfo, OnEvent, Synced, Unpack, Verify
 from .uri import (
@@ -92,6 +93,7 @@ __all__ = [
     "ObjectList",
     "OnEvent",
     "PVCConfig",
+    "Properties",
     "S3Config",
     "ServiceError",
     "Storage",

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from .properties import NO_PROPERTIES, Properties
 from .types import Capabilities, Head, ObjectInfo, Part, Receipt
 from .uri import Location
 
@@ -117,30 +118,51 @@ class Backend(Protocol):
             not tell enough, or not to who asks.
         """
 
+    async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
+        """Read the tags of an object, in a request of its own; {} where the service has none.
+
+        Raises:
+            AccessDenied: They may not be read.
+            UnsupportedOperation: The service cannot read them.
+        """
+
     def open_read(self, obj: ObjectInfo) -> AbstractAsyncContextManager[Reader]:
         """Read the object once, in order: for one without a length, without ranges or without a version."""
 
-    async def put(self, key: str, data: memoryview) -> ObjectInfo:
+    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         """Store an object in one request; it replaces one of the same key at once and as a whole.
 
+        Args:
+            key: Under which it is published.
+            data: Its bytes.
+            properties: To store beside them. Those that the service cannot store are left out.
+
         Returns:
-            What is known of it, its version too; `checksums` only where they were compared with these bytes.
+            What is known of it, its version too; `checksums` only where they were compared with these bytes; as
+            `properties` those that are stored.
+
+        Raises:
+            UnsupportedOperation: A property contains a control character and would be sent as a header.
         """
 
-    async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> Upload:
+    async def open_upload(
+        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+    ) -> Upload:
         """Begin an upload in parts.
 
         Args:
             key: Under which the object is published in the end.
             size: Bytes it will have; None: not known yet.
-            resume: The token of an earlier upload of this key to go on with.
+            properties: As in `put`.
+            resume: The token of an earlier upload of this key, with these properties, to resume.
 
         Raises:
+            UnsupportedOperation: As in `put`.
             ModelMissingError: The service does not know the upload of this token any more.
         """
 
     async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
-        """Let the service copy an object of another root of its own (`service` is equal).
+        """Let the service copy an object of another root of its own (`service` is equal), with its properties.
 
         Args:
             src: The other root.

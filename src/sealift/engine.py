@@ -21,7 +21,9 @@ from anyio.abc import TaskGroup
 
 from . import checksum, composite, paths, plan, resume_upload
 from .backend import Backend, Reader, Upload
+from .carried import carried, naming_tags, of_empty
 from .errors import IntegrityError, ObjectChanged, StorageError, TransportError, first_of
+from .properties import NO_PROPERTIES, Properties, dropped
 from .resources import Resources
 from .transfer import Assembly, OnStored, Transfer
 from .types import Event, EventKind, ObjectInfo, OnEvent, Part, Receipt, Verify
@@ -75,6 +77,7 @@ class Job:
         self._on_stored = on_stored
         self._dry_run = dry_run
         self._verification = Verification(verify, destination)
+        self._describes = destination.capabilities.properties
         self._copies = destination.capabilities.server_copy and source.service == destination.service
         self._most_workers = resources.limits.connections
         self._workers = 0
@@ -149,6 +152,8 @@ class Job:
         in_parts = length is not None and obj.size is not None and obj.size > length
         compared = in_parts and self._verification.wanted
         told_less = obj.version is None or (compared and self._source.capabilities.checksums and not obj.checksums)
+        if self._describes and (in_parts or length is None or not obj.ranged):
+            told_less = told_less or obj.properties is None
         if transfer.listed and told_less:
             obj = await self._retry(transfer, lambda: self._source.stat(obj.key))
             if transfer.obj.version not in {None, obj.version}:
@@ -159,6 +164,8 @@ class Job:
             obj = replace(obj, checksums=sums)
         if not obj.ranged or (obj.version is None and length is not None and (obj.size or 0) > length):
             length = None
+        if self._describes and (length is None or obj.size is None or obj.size > length):
+            obj = replace(obj, properties=await self._carried(transfer, obj.properties))
         return Transfer(obj, transfer.key), length
 
     def _part_size(self, obj: ObjectInfo) -> int | None:
@@ -170,22 +177,41 @@ class Job:
     async def _move_whole(self, transfer: Transfer) -> None:
         obj = transfer.obj
         if not obj.size:
-            stored = await self._retry(transfer, lambda: self._destination.put(transfer.key, _NOTHING))
-            self._finished(transfer, 0, self._verification.outcome(obj, None, stored), stored)
+            await self._move_empty(transfer)
             return
         memory = self._resources.memory
         buffer = await memory.borrow(obj.size, self)
         try:
             verify = self._verification.wanted
-            verified = await self._retry(
+            verified, head = await self._retry(
                 transfer, lambda: read_whole(self._resources.disk, self._source, obj, buffer, verify=verify)
             )
             self._verification.before_writing(obj, verified)
-            stored = await self._retry(transfer, lambda: self._destination.put(transfer.key, buffer))
+            # The reply that brought the bytes tells their properties too, without a request more.
+            properties = await self._carried(transfer, head.properties or obj.properties)
+            stored = await self._retry(transfer, lambda: self._put(transfer, buffer, properties))
         finally:
             memory.give_back(buffer)
         self._emit("progress", transfer, obj.size)
-        self._finished(transfer, obj.size, self._verification.outcome(obj, verified, stored), stored)
+        self._moved(transfer, obj.size, self._verification.outcome(obj, verified, stored), properties, stored)
+
+    async def _move_empty(self, transfer: Transfer) -> None:
+        obj, properties = transfer.obj, transfer.obj.properties
+        if properties is None and self._describes:
+            properties = await self._retry(transfer, lambda: of_empty(self._source, obj))
+        properties = await self._carried(transfer, properties)
+        stored = await self._retry(transfer, lambda: self._put(transfer, _NOTHING, properties))
+        self._moved(transfer, 0, self._verification.outcome(obj, None, stored), properties, stored)
+
+    async def _carried(self, transfer: Transfer, told: Properties | None) -> Properties:
+        """The properties to store beside the bytes, of those that the source has told."""
+        if told is None or not self._describes:
+            return NO_PROPERTIES
+        return await self._retry(transfer, lambda: carried(self._source, transfer.obj, told, self._destination))
+
+    async def _put(self, transfer: Transfer, data: memoryview, properties: Properties) -> ObjectInfo:
+        with naming_tags(properties):
+            return await self._destination.put(transfer.key, data, properties)
 
     async def _move_part(self, assembly: Assembly, part: Part) -> None:
         transfer, in_order = assembly.transfer, assembly.in_order
@@ -225,14 +251,21 @@ class Job:
 
     async def _open_upload(self, transfer: Transfer) -> Upload:
         """Begin an upload that will be aborted if the job fails, also when it is cancelled in this very moment."""
-        length = self._part_size(transfer.obj)
+        length, properties = self._part_size(transfer.obj), transfer.obj.properties or NO_PROPERTIES
         opening = asyncio.ensure_future(
             resume_upload.open_upload(
-                self._source, transfer.obj, self._destination, transfer.key, length, self._resources
+                self._source,
+                transfer.obj,
+                self._destination,
+                transfer.key,
+                length,
+                self._resources,
+                properties,
             )
         )
         try:
-            upload = await asyncio.shield(opening)
+            with naming_tags(properties):
+                upload = await asyncio.shield(opening)
         except asyncio.CancelledError:
             with anyio.move_on_after(_ABORT_DEADLINE, shield=True), suppress(StorageError):
                 await (await opening).suspend()
@@ -252,13 +285,14 @@ class Job:
         receipts = [assembly.receipts[part.index] for part in assembly.parts]
         stored = await self._complete(transfer, upload, receipts, algorithm)
         verified = self._verification.outcome(transfer.obj, algorithm, stored)
-        self._finished(transfer, transfer.obj.size or 0, verified, stored)
+        self._moved(transfer, transfer.obj.size or 0, verified, transfer.obj.properties, stored)
 
     async def _complete(
         self, transfer: Transfer, upload: Upload, receipts: list[Receipt], algorithm: str | None
     ) -> ObjectInfo:
         self._verification.before_publishing(transfer.obj, algorithm, receipts)
-        stored = await self._retry(transfer, lambda: upload.complete(receipts))
+        with naming_tags(transfer.obj.properties or NO_PROPERTIES):
+            stored = await self._retry(transfer, lambda: upload.complete(receipts))
         del self._open[id(upload)]
         return stored
 
@@ -267,7 +301,8 @@ class Job:
         if upload is not None:
             stored = await self._complete(transfer, upload, receipts, algorithm)
         found = replace(transfer.obj, size=size)
-        self._finished(transfer, size, self._verification.outcome(found, algorithm, stored), stored)
+        verified = self._verification.outcome(found, algorithm, stored)
+        self._moved(transfer, size, verified, found.properties, stored)
 
     async def _stream(
         self, transfer: Transfer, algorithm: str | None
@@ -300,7 +335,8 @@ class Job:
                             if not more and algorithm is not None:
                                 check(obj, obj.checksums, algorithm, running.digest, retryable=True)
                         if not more and upload is None:
-                            stored = await self._destination.put(transfer.key, buffer[:count])
+                            properties = obj.properties or NO_PROPERTIES
+                            stored = await self._put(transfer, buffer[:count], properties)
                         elif count:
                             upload = upload or await self._open_upload(transfer)
                             receipts.append(await upload.write_part(Part(len(receipts), done, count), buffer[:count]))
@@ -346,7 +382,7 @@ class Job:
             if verified is None:
                 raise unverified(f"{obj.key!r} is copied, but the two have no checksum in common")
         self._emit("progress", transfer, obj.size or 0)
-        self._finished(transfer, obj.size or 0, verified or "size-only", copied)
+        self._moved(transfer, obj.size or 0, verified or "size-only", obj.properties, copied)
 
     async def _with_checksums(
         self, transfer: Transfer, backend: Backend, obj: ObjectInfo, *, listed: bool
@@ -363,14 +399,20 @@ class Job:
 
         return await self._resources.retry(function, on_retry=told)
 
-    def _finished(self, transfer: Transfer, size: int, verified: str, stored: ObjectInfo | None) -> None:
+    def _emit(self, kind: EventKind, transfer: Transfer, size: int = 0) -> None:
+        if self._on_event is not None:
+            self._on_event(Event(kind, transfer.obj.key, size, target=transfer.key))
+
+    def _moved(
+        self, transfer: Transfer, size: int, verified: str, sent: Properties | None, stored: ObjectInfo | None
+    ) -> None:
         if self._on_stored is not None and stored is not None:
             self._on_stored(transfer.obj, transfer.key, replace(stored, size=size))
-        self._emit("object", transfer, size, verified)
-
-    def _emit(self, kind: EventKind, transfer: Transfer, size: int = 0, verified: str | None = None) -> None:
         if self._on_event is not None:
-            self._on_event(Event(kind, transfer.obj.key, size, verified, target=transfer.key))
+            kept = stored.properties if stored is not None else None
+            lost = dropped(sent, kept) if self._describes and sent is not None and kept is not None else ()
+            event = Event("object", transfer.obj.key, size, verified, target=transfer.key, dropped=lost)
+            self._on_event(event)
 
 
 async def _fill(reader: Reader, buffer: memoryview) -> int:

@@ -4,11 +4,14 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
+from .backend import Backend
 from .config import StorageConfig
-from .errors import DeadlineExceeded, InvalidConfig
+from .errors import AccessDenied, DeadlineExceeded, InvalidConfig, UnsupportedOperation
 from .paths import is_directory_marker
+from .properties import HEADERS, NO_PROPERTIES
 from .read import chunks, length_of, read_into
 from .resolve import Prefix, find_object, resolve
+from .retry import Retry
 from .session import Deadline, Session
 from .types import ObjectInfo
 from .uri import parse
@@ -106,8 +109,9 @@ class Queries(Session):
 
         Returns:
             `uri`, `type` ("object" or "prefix"), `size` in bytes, `modified_time` (an aware datetime), `etag`,
-            `version`, `content_type`, `checksums` (algorithm → hex digest) and `metadata` (the user's own). What is
-            not known is None; of a prefix only its `uri` and `type` are.
+            `version`, `content_type`, `content_encoding`, `content_language`, `content_disposition`,
+            `cache_control`, `expires`, `checksums` (algorithm → hex digest), `metadata` (user metadata) and `tags`
+            (None where they may not be read). What is not known is None; of a prefix only its `uri` and `type` are.
 
         Raises:
             ModelMissingError: There is nothing there.
@@ -119,6 +123,7 @@ class Queries(Session):
             if isinstance(found, Prefix):
                 await found.objects.aclose()
             info = found if isinstance(found, ObjectInfo) else ObjectInfo(found.key, None)
+            properties = info.properties or NO_PROPERTIES
             return {
                 "uri": str(parse(uri)),
                 "type": "object" if info is found else "prefix",
@@ -126,9 +131,10 @@ class Queries(Session):
                 "modified_time": info.modified,
                 "etag": info.etag,
                 "version": info.version,
-                "content_type": info.content_type,
+                **{name: getattr(properties, name) for name in HEADERS.values()},
                 "checksums": dict(info.checksums),
-                "metadata": dict(info.metadata),
+                "metadata": dict(properties.metadata),
+                "tags": await _tags(end.backend, info, end.resources.retry),
             }
 
     async def read(
@@ -260,3 +266,14 @@ class Queries(Session):
             async with aclosing(chunks(end.resources, end.backend, obj, start, count)) as found:
                 async for chunk in found:
                     yield chunk
+
+
+async def _tags(backend: Backend, obj: ObjectInfo, retry: Retry) -> dict[str, str] | None:
+    """The tags of an object; None: they may not be read."""
+    tags = {} if obj.properties is None else obj.properties.tags
+    if tags is None:
+        try:
+            tags = await retry(lambda: backend.tags(obj))
+        except (AccessDenied, UnsupportedOperation):
+            return None
+    return dict(tags)

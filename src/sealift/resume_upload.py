@@ -20,6 +20,7 @@ from . import config, unfinished
 from .backend import Backend, Upload
 from .disk import Disk
 from .errors import StorageError
+from .properties import NO_PROPERTIES, Properties
 from .resources import Resources
 from .types import ObjectInfo, Part, Receipt
 from .unfinished import Begun, Record
@@ -30,7 +31,13 @@ _log = logging.getLogger(__name__)
 
 
 async def open_upload(
-    source: Backend, obj: ObjectInfo, destination: Backend, key: str, part_size: int | None, resources: Resources
+    source: Backend,
+    obj: ObjectInfo,
+    destination: Backend,
+    key: str,
+    part_size: int | None,
+    resources: Resources,
+    properties: Properties,
 ) -> Upload:
     """Begin an upload, or go on with the one that an earlier run has begun.
 
@@ -41,6 +48,7 @@ async def open_upload(
         key: Under which it is published.
         part_size: Of its parts, in bytes; None: it is not cut.
         resources: Of the instance.
+        properties: To store beside the bytes. An upload that was begun with others is not resumed.
 
     Raises:
         StorageError: No upload could be begun.
@@ -48,17 +56,18 @@ async def open_upload(
     directory = config.state_directory(resources.environ)
     known = obj.size is not None and obj.version is not None and part_size is not None
     if directory is None or not known or source.service != "file" or not destination.address:
-        return await destination.open_upload(key, obj.size)
+        return await destination.open_upload(key, obj.size, properties=properties)
     path = os.path.join("/", source.location.key, obj.key)
     uri = str(destination.location.at(key))
-    now = Begun(path, uri, destination.address, obj.version or "", obj.size or 0, part_size or 0)
+    digest = "" if properties == NO_PROPERTIES else unfinished.fingerprint(properties)
+    now = Begun(path, uri, destination.address, obj.version or "", obj.size or 0, part_size or 0, digest)
     claim = await _claimed(os.path.join(directory, "uploads"), now, resources.disk)
     if claim is None:
-        return await destination.open_upload(key, obj.size)
+        return await destination.open_upload(key, obj.size, properties=properties)
     try:
-        upload = await _reopened(destination, key, claim.begun, now)
+        upload = await _reopened(destination, key, claim.begun, now, properties)
         if upload is None:
-            upload = await destination.open_upload(key, obj.size)
+            upload = await destination.open_upload(key, obj.size, properties=properties)
             await _record(claim, replace(now, token=upload.token), resources.disk)
     except BaseException:
         await _release(claim, resources.disk)
@@ -87,12 +96,14 @@ async def _release(claim: Record, disk: Disk) -> None:
         await disk.run(claim.release, short=True)
 
 
-async def _reopened(destination: Backend, key: str, before: Begun | None, now: Begun) -> Upload | None:
+async def _reopened(
+    destination: Backend, key: str, before: Begun | None, now: Begun, properties: Properties
+) -> Upload | None:
     """The upload of an earlier run; None: there is none to go on with."""
     if before is None:
         return None
     try:
-        upload = await destination.open_upload(key, before.size, resume=before.token)
+        upload = await destination.open_upload(key, before.size, properties=properties, resume=before.token)
     except StorageError as error:
         if error.retryable:  # it may be there a moment later, and hold much
             raise

@@ -591,8 +591,9 @@ class StorageOperations:
 
         Returns:
             `uri`, `type` ("object" or "prefix"), `size` in bytes, `modified_time` (an aware datetime), `etag`,
-            `version`, `content_type`, `checksums` (algorithm → hex digest) and `metadata` (the user's own). What is
-            not known is None; of a prefix only its `uri` and `type` are.
+            `version`, `content_type`, `content_encoding`, `content_language`, `content_disposition`,
+            `cache_control`, `expires`, `checksums` (algorithm → hex digest), `metadata` (user metadata) and `tags`
+            (None where they may not be read). What is not known is None; of a prefix only its `uri` and `type` are.
 
         Raises:
             ModelMissingError: There is nothing there.

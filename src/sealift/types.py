@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from .errors import InvalidConfig
+from .properties import Properties
 
 __all__ = [
     "Capabilities",
@@ -46,9 +47,8 @@ class ObjectInfo:
         version: What pins a read to these bytes: a quoted ETag, a generation, a commit. None: nothing does.
         modified: When this version was written.
         etag: The entity tag, quoted as in HTTP, where there is one.
-        content_type: The media type stored with the object.
         checksums: Algorithm → digest as lower-case hex, of the whole object only.
-        metadata: What the user stored beside it.
+        properties: What is stored beside the bytes. None: not told, as in listings of S3; a stat tells.
         ranged: Whether any range of it can be asked for.
         name: What a file of it is called, where its key does not say; "" where nothing does.
         composite: Whether the service has checksums of its parts, from which `Backend.checksums` makes one.
@@ -59,12 +59,21 @@ class ObjectInfo:
     version: str | None = None
     modified: datetime | None = None
     etag: str | None = None
-    content_type: str | None = None
     checksums: Mapping[str, str] = field(default_factory=dict)
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    properties: Properties | None = None
     ranged: bool = True
     name: str | None = None
     composite: bool = False
+
+    @property
+    def content_type(self) -> str | None:
+        """The media type stored with the object, where it is told."""
+        return None if self.properties is None else self.properties.content_type
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The user metadata stored with the object, where it is told."""
+        return {} if self.properties is None else self.properties.metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +113,14 @@ class Head:
         size: Of the whole object, in bytes, where the reply names it.
         checksums: Of the whole object, as in `ObjectInfo`.
         composite: As in `ObjectInfo`.
+        properties: As in `ObjectInfo`. None: the reply does not tell them all.
     """
 
     version: str | None = None
     size: int | None = None
     checksums: Mapping[str, str] = field(default_factory=dict)
     composite: bool = False
+    properties: Properties | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +137,8 @@ class Capabilities:
         listable: Whether it can tell which objects there are; else each key is an object's.
         checksums: Whole-object checksums that the service may tell, the best first.
         compares: Whether it may compare what it is given with a checksum that goes along.
+        properties: Whether it stores `Properties` beside the bytes.
+        tags: Whether it stores tags among them.
     """
 
     min_part: int = 1
@@ -137,6 +150,8 @@ class Capabilities:
     listable: bool = True
     checksums: tuple[str, ...] = ()
     compares: bool = False
+    properties: bool = True
+    tags: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +233,8 @@ class Event:
         error: For "retry": what failed.
         delay: For "retry": seconds until the next attempt.
         target: The object's key where it goes to; "" for one that only goes.
+        dropped: For "object": properties of the source that the copy lacks, such as "Expires", "metadata 'a-b'" or
+            "tags", because the destination cannot store them or the source's tags may not be read.
     """
 
     kind: EventKind
@@ -227,6 +244,7 @@ class Event:
     error: BaseException | None = field(default=None, compare=False)
     delay: float = 0.0
     target: str = ""
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from . import locks, state
+from .properties import Properties
 
-__all__ = ["Begun", "Record", "claim"]
+__all__ = ["Begun", "Record", "claim", "fingerprint"]
 
 # Seconds after which nobody comes back. Services are commonly told to drop what is older by themselves:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpu-abort-incomplete-mpu-lifecycle-config.html
@@ -35,6 +36,7 @@ class Begun:
         version: Of the file.
         size: Of the file, in bytes.
         part_size: Of its parts, in bytes.
+        properties: Fingerprint of what is stored beside its bytes; "" for nothing.
         token: Reopens it.
     """
 
@@ -44,6 +46,7 @@ class Begun:
     version: str
     size: int
     part_size: int
+    properties: str = ""
     token: str = ""
 
 
@@ -97,6 +100,11 @@ class Record:
     def _unlock(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
         locks.release(descriptor)
+
+
+def fingerprint(properties: Properties) -> str:
+    """Tells the properties of one upload from those of another."""
+    return hashlib.sha256(json.dumps(asdict(properties), sort_keys=True).encode()).hexdigest()
 
 
 def claim(directory: str, source: str, destination: str, address: str) -> Record | None:
@@ -159,7 +167,7 @@ def _parsed(text: bytes) -> Begun | None:
         begun = Begun(**told)
     except (TypeError, ValueError, RecursionError):
         return None
-    texts = (begun.source, begun.destination, begun.address, begun.version, begun.token)
+    texts = (begun.source, begun.destination, begun.address, begun.version, begun.properties, begun.token)
     numbers = (begun.size, begun.part_size)
     right = all(isinstance(each, str) for each in texts) and all(isinstance(each, int) for each in numbers)
     return begun if right else None

@@ -11,7 +11,7 @@ from . import checksum
 from .backend import Backend
 from .disk import Disk
 from .errors import IntegrityError
-from .types import KiB, ObjectInfo, Receipt, Verify
+from .types import Head, KiB, ObjectInfo, Receipt, Verify
 
 __all__ = ["Verification", "check", "digest_of", "read_whole", "told_of", "unverified"]
 
@@ -120,7 +120,7 @@ async def told_of(source: Backend, obj: ObjectInfo) -> Mapping[str, str]:
 
 async def read_whole(
     disk: Disk, source: Backend, obj: ObjectInfo, buffer: memoryview, *, verify: bool = True
-) -> str | None:
+) -> tuple[str | None, Head]:
     """Read an object of one part, and verify it.
 
     Args:
@@ -131,7 +131,7 @@ async def read_whole(
         verify: Whether to compare it with a checksum.
 
     Returns:
-        The checksum that was compared; None: the source told none, or none is wanted.
+        The checksum that was compared, None if the source told none or none is wanted; and the head of the reply.
 
     Raises:
         IntegrityError: The bytes are others than those that were stored.
@@ -139,14 +139,14 @@ async def read_whole(
     """
     head = await source.read_range(obj, 0, buffer)
     if not verify:
-        return None
+        return None, head
     told = {**obj.checksums, **head.checksums}
     if not told:
         told = {**await told_of(source, replace(obj, composite=obj.composite or head.composite))}
     algorithm = checksum.best(told, combinable=False)
     if algorithm is not None:
         check(obj, told, algorithm, await digest_of(disk, algorithm, buffer), retryable=True)
-    return algorithm
+    return algorithm, head
 
 
 def unverified(cause: str) -> IntegrityError:

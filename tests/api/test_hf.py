@@ -31,7 +31,7 @@ from tests.api.helpers import all_in, config_of, files_in, shows
 from tests.api.servers import pattern
 from tests.api.stores import objects_in
 from tests.services.hub import FIRST_COMMIT, GRANTED, READER, Asked, FakeHub, Reply, git_hash
-from tests.services.s3 import MakeBucket, S3Service
+from tests.services.s3 import MakeBucket, S3Service, client
 
 FILES = {
     "config.json": b'{"model_type": "iris"}',
@@ -278,6 +278,10 @@ class TestVerbs:
             await storage.copy(URI, f"s3://{bucket}/models/", hub.config, config_of(seaweedfs))
         there = await anyio.to_thread.run_sync(objects_in, seaweedfs, bucket)
         assert there == {f"models/{key}": data for key, data in FILES.items()}
+        head = await anyio.to_thread.run_sync(
+            lambda: client(seaweedfs).head_object(Bucket=bucket, Key="models/config.json")
+        )
+        assert head["ContentType"] == "text/plain"  # as the hub tells it
 
     async def test_what_is_there_already_is_kept(self, hub: FakeHub, tmp_path: Path) -> None:
         storage, dest = AsyncStorage(), str(tmp_path / "model")

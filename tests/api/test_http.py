@@ -738,7 +738,13 @@ async def test_a_stream_within_a_small_budget(serve: Serve, tmp_path: Path) -> N
 
 
 async def test_what_is_told_of_a_file(serve: Serve) -> None:
-    url = f"{serve(lambda asked: good(asked, DATA, Content_Type='application/x-model')).url}/a/my%20model?{SIGNED}"
+    told = {
+        "Content_Type": "application/x-model",
+        "Cache_Control": "no-store",
+        "Content_Language": "de",
+        "Expires": "0",
+    }
+    url = f"{serve(lambda asked: good(asked, DATA, **told)).url}/a/my%20model?{SIGNED}"
     async with storage() as instance:
         metadata = await instance.get_object_metadata(url)
         listed = await instance.list_objects(url)
@@ -750,8 +756,14 @@ async def test_what_is_told_of_a_file(serve: Serve) -> None:
         "etag": '"v1"',
         "version": '"v1"',
         "content_type": "application/x-model",
+        "content_encoding": None,
+        "content_language": "de",
+        "content_disposition": None,
+        "cache_control": "no-store",
+        "expires": None,
         "checksums": {},
         "metadata": {},
+        "tags": {},
     }
     assert listed == ["my model"]
 

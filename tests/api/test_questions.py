@@ -104,6 +104,12 @@ async def test_all_that_is_known_of_an_object(service: S3Service, make_bucket: M
         "etag": etag,
         "version": etag,
         "content_type": "application/x-model",
+        "content_encoding": None,
+        "content_language": None,
+        "content_disposition": None,
+        "cache_control": None,
+        "expires": None,
+        "tags": {},
         "checksums": {"crc64nvme": crc.to_bytes(8, "big").hex()},
     }
 
@@ -119,8 +125,14 @@ async def test_all_that_is_known_of_a_prefix(bucket: str, config: S3Config, uri:
         "etag": None,
         "version": None,
         "content_type": None,
+        "content_encoding": None,
+        "content_language": None,
+        "content_disposition": None,
+        "cache_control": None,
+        "expires": None,
         "checksums": {},
         "metadata": {},
+        "tags": {},
     }
 
 

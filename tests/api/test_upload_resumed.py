@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from sealift import AccessDenied, AsyncStorage, Event, Limits
+from sealift import AccessDenied, AsyncStorage, Event, Limits, Properties, resume_upload
+from sealift.backends import open_backend
+from sealift.backends.local import LocalBackend
 from sealift.errors import StorageError
+from sealift.resources import Resources
 from sealift.types import MiB
+from sealift.uri import Location
 from tests.api.helpers import config_of
 from tests.api.servers import SECRET, Asked, Reply, failure, pattern
 from tests.api.writable import WritableS3, is_begin
-from tests.services.s3 import MakeBucket, S3Service, get_object
+from tests.services.s3 import MakeBucket, S3Service, get_object, unfinished_uploads
 
 pytestmark = pytest.mark.anyio
 
@@ -250,3 +254,24 @@ async def test_a_record_that_somebody_has_written_harms_nothing(large: Path, bar
         await upload(server, large)
         assert {asked.path for asked in server.asked} == {"/b/k"}
     assert records(bare_environment) == []
+
+
+async def test_an_upload_with_other_properties_begins_anew(
+    seaweedfs: S3Service, make_bucket: MakeBucket, large: Path, bare_environment: Path
+) -> None:
+    """What stands beside the bytes was sent when it was begun."""
+    bucket = make_bucket(seaweedfs)
+
+    async def token(properties: Properties) -> str:
+        async with Resources(Limits(), {"HOME": str(bare_environment)}) as resources:
+            source = LocalBackend(str(large.parent), resources.disk)
+            target = await open_backend(Location("s3", bucket), config_of(seaweedfs), resources)
+            obj = await source.stat("large")
+            upload = await resume_upload.open_upload(source, obj, target, "k", PART, resources, properties)
+            upload._claim.release()  # type: ignore[attr-defined]  # as if the process had been killed
+            return upload.token
+
+    described, other = Properties("text/csv", metadata={"a": "b"}), Properties("text/csv", metadata={"a": "c"})
+    found = [await token(each) for each in (Properties(), Properties(), described, described, other)]
+    assert found[0] == found[1] != found[2] == found[3] != found[4]
+    assert len(unfinished_uploads(seaweedfs, bucket)) == 1

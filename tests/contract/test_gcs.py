@@ -5,6 +5,7 @@ import functools
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -17,6 +18,7 @@ from sealift.errors import IntegrityError, InvalidConfig, ModelMissingError, Tra
 from sealift.resources import Resources
 from sealift.types import Limits, Part, Receipt
 from sealift.uri import Location
+from tests.contract.properties import RICH, HeadersContract
 from tests.contract.resuming import ResumingContract
 from tests.contract.suite import DATA, MANY, SIZE, Place, keys
 from tests.services.gcs import GCSService, client, delete_object, get_object, get_objects, new_bucket, put_objects
@@ -55,7 +57,8 @@ def crowded_bucket(service: GCSService) -> str:
     return bucket
 
 
-class TestFakeGCS(ResumingContract):
+class TestFakeGCS(ResumingContract, HeadersContract):
+    kept = replace(RICH, expires=None, tags={})
     odd_keys = (*ODD_KEYS, *PATHLIKE_KEYS)
     control_keys = CONTROL_KEYS
 

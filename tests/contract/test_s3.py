@@ -15,6 +15,7 @@ from sealift.errors import AccessDenied, ModelMissingError, TransportError
 from sealift.resources import Resources
 from sealift.types import Limits, MiB
 from sealift.uri import Location
+from tests.contract.properties import RICH, HeadersContract
 from tests.contract.resuming import ResumingContract
 from tests.contract.suite import MANY, Place, keys, read
 from tests.services.s3 import (
@@ -68,7 +69,9 @@ def crowded_bucket(service: S3Service) -> str:
     return bucket
 
 
-class S3Contract(ResumingContract):
+class S3Contract(ResumingContract, HeadersContract):
+    kept = RICH
+
     @pytest.fixture
     async def place(self, service: S3Service, make_bucket: MakeBucket) -> AsyncIterator[Place]:
         async with filled(service, make_bucket(service)) as place:

@@ -10,6 +10,7 @@ import pytest
 from sealift.backends.s3.bucket import Headers
 from sealift.backends.s3.upload import S3Upload
 from sealift.errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceError
+from sealift.properties import Properties
 from sealift.types import MiB, ObjectInfo, Part, Receipt
 from tests.api.servers import Asked, Reply
 from tests.api.writable import WritableS3, is_begin, once
@@ -52,7 +53,13 @@ def put_described(service: S3Service, bucket: str, key: str, data: bytes) -> Non
         Key=key,
         Body=data,
         ContentType="application/x-model",
+        ContentEncoding="gzip",
+        ContentLanguage="de",
+        ContentDisposition="inline",
+        CacheControl="no-store",
+        Expires="Wed, 21 Oct 2026 07:28:00 GMT",
         Metadata={"owner": "me", "two": "words here"},
+        Tagging="team=a+b",
     )
 
 
@@ -90,8 +97,19 @@ async def test_what_is_stored_beside_the_bytes_comes_along(
         stored = await backend.copy(backend.location, obj, "copy")
         there = await backend.stat("copy")
     assert (stored.size, stored.version) == (there.size, there.version) == (size, there.etag)
-    assert there.content_type == obj.content_type == "application/x-model"
-    assert there.metadata == obj.metadata == {"owner": "me", "two": "words here"}
+    assert there.properties == obj.properties
+    assert there.properties == Properties(
+        "application/x-model",
+        "gzip",
+        "de",
+        "inline",
+        "no-store",
+        "Wed, 21 Oct 2026 07:28:00 GMT",
+        {"owner": "me", "two": "words here"},
+        None,
+    )
+    tags = client(service).get_object_tagging(Bucket=bucket, Key="copy")["TagSet"]
+    assert tags == [{"Key": "team", "Value": "a b"}]
     assert get_object(service, bucket, "copy") == LARGE[:size]
     assert unfinished_uploads(service, bucket) == []
     assert ("-" in (there.etag or "")) == (size > 5 * MiB)

@@ -11,6 +11,7 @@ import anyio.lowlevel
 from sealift.backend import Reader, Upload
 from sealift.backends.memory import MemoryBackend
 from sealift.errors import StorageError, TransportError
+from sealift.properties import NO_PROPERTIES, Properties
 from sealift.types import Capabilities, Head, ObjectInfo, Part, Receipt
 from sealift.uri import Location
 
@@ -68,13 +69,16 @@ class Watched(MemoryBackend):
         finally:
             self.reading -= 1
 
-    async def put(self, key: str, data: memoryview) -> ObjectInfo:
+    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         await self.called("put", key)
-        return await super().put(key, data)
+        return await super().put(key, data, properties)
 
-    async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> Any:
+    async def open_upload(
+        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+    ) -> Any:
         await self.called("open", key)
-        self.uploads.append(WatchedUpload(self, key, await super().open_upload(key, size)))
+        upload = await super().open_upload(key, size, properties=properties)
+        self.uploads.append(WatchedUpload(self, key, upload))
         return self.uploads[-1]
 
     async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:

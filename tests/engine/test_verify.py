@@ -11,6 +11,7 @@ from sealift.backend import Upload
 from sealift.backends.memory import MemoryBackend
 from sealift.engine import Job
 from sealift.errors import IntegrityError, ServiceError
+from sealift.properties import NO_PROPERTIES, Properties
 from sealift.types import Event, Head, ObjectInfo, Part, Receipt, Verify
 from sealift.uri import Location
 from tests.engine.backends import Damaging, Faults, Streaming, Watched
@@ -57,11 +58,13 @@ class Untold(Watched):
 class Silent(Watched):
     """Takes objects, and never tells that it has compared them."""
 
-    async def put(self, key: str, data: memoryview) -> ObjectInfo:
-        return replace(await super().put(key, data), checksums={})
+    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
+        return replace(await super().put(key, data, properties), checksums={})
 
-    async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> Any:
-        return _Unanswered(await super().open_upload(key, size))
+    async def open_upload(
+        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+    ) -> Any:
+        return _Unanswered(await super().open_upload(key, size, properties=properties))
 
 
 class _Unanswered(Upload):

@@ -37,6 +37,7 @@ from sealift import (
     ObjectInfo,
     ObjectList,
     OnEvent,
+    Properties,
     PVCConfig,
     S3Config,
     ServiceError,
@@ -175,6 +176,7 @@ async def asynchronously(storage: AsyncStorage, flag: bool) -> None:
         assert_type(await anext(chunks), bytes)
     async for obj in storage.objects(uri):
         assert_type(obj, ObjectInfo)
+        assert_type(obj.properties, Properties | None)
         assert_type(obj.size, int | None)
         assert_type(obj.modified, datetime | None)
     assert_type(await storage.download_many([uri]), list[str])

@@ -3,11 +3,13 @@
 import uuid
 from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from .. import checksum
 from ..backend import Reader, Upload
 from ..errors import ModelMissingError, ObjectChanged
+from ..properties import NO_PROPERTIES, Properties
 from ..types import Capabilities, Head, ObjectInfo, Part, Receipt
 from ..uri import Location
 
@@ -26,7 +28,7 @@ class MemoryBackend:
     """
 
     def __init__(self, name: str = "memory", objects: Mapping[str, bytes] | None = None) -> None:
-        self.capabilities = Capabilities(server_copy=True, checksums=("crc64nvme",), compares=True)
+        self.capabilities = Capabilities(server_copy=True, checksums=("crc64nvme",), compares=True, tags=True)
         self.location = Location("memory", name)
         self.service: Hashable = ("memory", id(self))
         self.address = ""
@@ -34,11 +36,12 @@ class MemoryBackend:
         for key, data in (objects or {}).items():
             self.store(key, data)
 
-    def store(self, key: str, data: bytes) -> ObjectInfo:
+    def store(self, key: str, data: bytes, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         """Put an object there at once, without a loop."""
         version = f'"{uuid.uuid4().hex}"'
         told = {"crc64nvme": checksum.digest("crc64nvme", data)}
-        info = ObjectInfo(key, len(data), version, datetime.now(UTC), version, checksums=told)
+        stored = replace(properties, tags=properties.tags or {})
+        info = ObjectInfo(key, len(data), version, datetime.now(UTC), version, told, stored)
         self._objects[key] = (info, data)
         return info
 
@@ -56,11 +59,11 @@ class MemoryBackend:
         except KeyError:
             raise ModelMissingError(key, cause=f"there is no object {key!r}") from None
 
-    def _pinned(self, obj: ObjectInfo) -> bytes:
+    def _pinned(self, obj: ObjectInfo) -> tuple[ObjectInfo, bytes]:
         info, data = self._find(obj.key)
         if obj.version is not None and info.version != obj.version:
             raise ObjectChanged(f"the object {obj.key!r} was replaced while it was read")
-        return data
+        return info, data
 
     async def stat(self, key: str) -> ObjectInfo:
         return self._find(key)[0]
@@ -71,25 +74,33 @@ class MemoryBackend:
                 yield self._objects[key][0]
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
-        data = self._pinned(obj)
+        info, data = self._pinned(obj)
         into[:] = memoryview(data)[start : start + len(into)]
-        return Head(obj.version, len(data), obj.checksums if len(into) == len(data) else {})
+        told = obj.checksums if len(into) == len(data) else {}
+        return Head(obj.version, len(data), told, properties=info.properties)
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
         return {}  # nothing is composite
 
+    async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
+        properties = self._find(obj.key)[0].properties
+        return (properties and properties.tags) or {}
+
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
-        yield _MemoryReader(self._pinned(obj))
+        yield _MemoryReader(self._pinned(obj)[1])
 
-    async def put(self, key: str, data: memoryview) -> ObjectInfo:
-        return self.store(key, bytes(data))
+    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
+        return self.store(key, bytes(data), properties)
 
-    async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> "_MemoryUpload":
-        return _MemoryUpload(self, key)
+    async def open_upload(
+        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+    ) -> "_MemoryUpload":
+        return _MemoryUpload(self, key, properties)
 
     async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
-        return self.store(key, self._pinned(obj))
+        info, data = self._pinned(obj)
+        return self.store(key, data, info.properties or NO_PROPERTIES)
 
     async def delete(self, key: str) -> None:
         self._find(key)
@@ -117,9 +128,10 @@ class _MemoryReader:
 class _MemoryUpload(Upload):
     token = ""
 
-    def __init__(self, backend: MemoryBackend, key: str) -> None:
+    def __init__(self, backend: MemoryBackend, key: str, properties: Properties) -> None:
         self._backend = backend
         self._key = key
+        self._properties = properties
         self._parts: dict[int, bytes] = {}
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
@@ -127,7 +139,8 @@ class _MemoryUpload(Upload):
         return Receipt(part, checksums={"crc64nvme": checksum.digest("crc64nvme", data)})
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
-        return self._backend.store(self._key, b"".join(self._parts[receipt.part.index] for receipt in receipts))
+        data = b"".join(self._parts[receipt.part.index] for receipt in receipts)
+        return self._backend.store(self._key, data, self._properties)
 
     async def abort(self) -> None:
         self._parts.clear()

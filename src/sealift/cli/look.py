@@ -81,7 +81,10 @@ Examples:
 @storage_options
 @click.pass_obj
 def stat(settings: Settings, uri: str, *, wants_json: bool) -> None:
-    """Tell what is known of an object: size, time, ETag, checksums …; of a prefix, that it is one."""
+    """Show what is known of an object: size, time, ETag, checksums, headers, metadata and tags.
+
+    Of a prefix, shows that it is one.
+    """
     storage, config = settings.storage(), settings.config(uri, os.environ)
     found = run(lambda: storage.get_object_metadata(uri, config, timeout=settings.timeout))
     if wants_json:
@@ -89,7 +92,7 @@ def stat(settings: Settings, uri: str, *, wants_json: bool) -> None:
         return
     for name, value in found.items():
         if value not in (None, {}):
-            click.echo(f"{name.replace('_', ' '):<14} {_readable(name, value)}")
+            click.echo(f"{name.replace('_', ' '):<19} {_readable(name, value)}")
 
 
 def _readable(name: str, value: Any) -> str:

@@ -4,10 +4,10 @@ import asyncio
 import os
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import click
 
@@ -35,6 +35,7 @@ class Tally:
         resumed: Those of them that an earlier transfer had stored.
         retries: Requests sent again.
         removed: Objects that are gone.
+        dropped: Properties that copies lack, and how many of them each.
     """
 
     listed: int = 0
@@ -44,6 +45,7 @@ class Tally:
     resumed: int = 0
     retries: int = 0
     removed: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
 
     def add(self, event: Event) -> None:
         """Count one event."""
@@ -58,6 +60,7 @@ class Tally:
                 self.resumed += event.size
             case "object":
                 self.finished += 1
+                self.dropped.update(event.dropped)
             case "retry":
                 self.retries += 1
             case "deleted":

@@ -76,12 +76,15 @@ class Telling:
     def _copied(self, source: str, target: str, event: Event) -> None:
         settings = self._settings
         if settings.as_json:
-            facts = {"source": source, "target": target, "size": event.size, "verified": event.verified}
+            facts: dict[str, Any] = {"source": source, "target": target, "size": event.size, "verified": event.verified}
+            if event.dropped:
+                facts["dropped"] = event.dropped
             self._output.say(as_json(action="copy", **facts, dry_run=settings.dry_run))
         elif settings.dry_run:
             self._output.say(f"would copy {source} to {target}")
         if settings.verbose and not settings.dry_run:
-            self._display.say(f"{event.key}: {size(event.size)}, verified: {event.verified}")
+            lacks = f", not copied: {', '.join(event.dropped)}" if event.dropped else ""
+            self._display.say(f"{event.key}: {size(event.size)}, verified: {event.verified}{lacks}")
 
     def _removed(self, name: str) -> None:
         settings = self._settings
@@ -113,6 +116,9 @@ class Telling:
             text += f"; {'would keep' if dry else 'kept'} {kept:,}, {'remove' if dry else 'removed'} {tally.removed:,}"
             facts |= {"kept": kept, "removed": tally.removed}
         self._sum_up(text, {"copied": number, "size": amount, **facts}, seconds)
+        if tally.dropped:
+            names = ", ".join(f"{name} ({count(times, 'object')})" for name, times in tally.dropped.most_common())
+            click.echo(f"warning: not copied with the objects: {names}", err=True)
 
     def removed(self) -> None:
         """Sum up a removal."""

@@ -118,7 +118,7 @@ def _sign(account: Account, container: str, expiry: datetime) -> str:
             account.name,
             container,
             account_key=account.key,
-            permission=ContainerSasPermissions(read=True, write=True, create=True, delete=True, list=True),
+            permission=ContainerSasPermissions(read=True, write=True, create=True, delete=True, list=True, tag=True),
             expiry=expiry,
             protocol="https" if account.endpoint.startswith("https://") else None,
         )

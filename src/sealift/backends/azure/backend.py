@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import anyio
 
@@ -9,6 +10,7 @@ from ...backend import Reader
 from ...config import AzureConfig
 from ...errors import ModelMissingError, ObjectChanged
 from ...pages import Page, listed
+from ...properties import NO_PROPERTIES, Properties
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...uri import Location
 from ...wire import check_range
@@ -16,6 +18,8 @@ from . import replies
 from .access import Bearer
 from .container import Container
 from .copy import copy
+from .properties import of_reply, to_headers
+from .tags import tags
 from .upload import AzureUpload, checksum_of, compared, stored
 
 __all__ = ["AzureBackend"]
@@ -37,7 +41,7 @@ class AzureBackend:
 
     # https://learn.microsoft.com/azure/storage/blobs/scalability-targets
     capabilities = Capabilities(
-        max_part=4000 * MiB, max_parts=50_000, server_copy=True, checksums=("md5",), compares=True
+        max_part=4000 * MiB, max_parts=50_000, server_copy=True, checksums=("md5",), compares=True, tags=True
     )
 
     def __init__(
@@ -91,10 +95,14 @@ class AzureBackend:
         if obj.size is not None and size is not None and size != obj.size:
             raise ObjectChanged(f"the object {obj.key!r} has another size than before")
         # Of a range, Content-MD5 is not the whole object's.
-        return Head(version, size, replies.md5(reply.header("content-md5")) if whole else {})
+        told = replies.md5(reply.header("content-md5")) if whole else {}
+        return Head(version, size, told, properties=of_reply(reply))
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
         return {}  # nothing is composite
+
+    async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
+        return await tags(self._container, obj)
 
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
@@ -106,17 +114,21 @@ class AzureBackend:
                 raise ObjectChanged(f"the object {obj.key!r} was replaced before it was read")
             yield reply
 
-    async def put(self, key: str, data: memoryview) -> ObjectInfo:
+    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         digests, headers = checksum_of(data)
-        reply = await self._container.ask("PUT", key, [("x-ms-blob-type", "BlockBlob"), *headers], body=data)
+        kept, described = to_headers(properties, key)
+        sent = [("x-ms-blob-type", "BlockBlob"), *described, *headers]
+        reply = await self._container.ask("PUT", key, sent, body=data)
         if reply.status != 201:
             raise self._container.error(reply, key)
-        return stored(reply, key, len(data), compared(reply, key, digests))
+        return replace(stored(reply, key, len(data), compared(reply, key, digests)), properties=kept)
 
-    async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> AzureUpload:
+    async def open_upload(
+        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+    ) -> AzureUpload:
         if resume is not None:
-            return await AzureUpload.reopen(self._container, key, resume)
-        return AzureUpload(self._container, key)
+            return await AzureUpload.reopen(self._container, key, resume, properties)
+        return AzureUpload(self._container, key, properties)
 
     async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
         return await copy(self._container, self._container_at(src), obj, key)

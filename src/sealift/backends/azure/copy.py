@@ -4,14 +4,18 @@ Source: https://learn.microsoft.com/rest/api/storageservices/copy-blob
 """
 
 from contextlib import suppress
+from dataclasses import replace
 
 import anyio
 
-from ...errors import ModelMissingError, ServiceError, StorageError
+from ...errors import AccessDenied, ModelMissingError, ServiceError, StorageError
+from ...properties import NO_PROPERTIES, Properties
 from ...types import ObjectInfo
 from ...wire import Response
 from . import replies
 from .container import Container
+from .properties import tag_header
+from .tags import tags
 
 __all__ = ["copy"]
 
@@ -24,7 +28,8 @@ _ABORT_DEADLINE = 10.0
 
 async def copy(container: Container, source: Container, obj: ObjectInfo, key: str) -> ObjectInfo:
     """Copy an object, in the version that is known; see `Backend.copy`."""
-    headers = [("x-ms-copy-source", await source.url(obj.key))]
+    properties = await _properties(source, obj)
+    headers = [("x-ms-copy-source", await source.url(obj.key)), *tag_header(properties.tags or {})]
     if obj.etag is not None:
         headers.append(("x-ms-source-if-match", obj.etag))
     reply = await container.ask("PUT", key, headers)
@@ -41,7 +46,19 @@ async def copy(container: Container, source: Container, obj: ObjectInfo, key: st
             await container.ask("PUT", key, [("x-ms-copy-action", "abort")], abort)
         raise
     tag = replies.quoted(reply.header("etag"))
-    return ObjectInfo(key, obj.size, tag, etag=tag, checksums=replies.md5(reply.header("content-md5")))
+    told = replies.md5(reply.header("content-md5"))
+    return ObjectInfo(key, obj.size, tag, etag=tag, checksums=told, properties=properties)
+
+
+async def _properties(source: Container, obj: ObjectInfo) -> Properties:
+    """The properties of a copy. The service copies them by itself, all but the tags; those may be refused."""
+    properties = obj.properties or (await source.stat(obj.key)).properties or NO_PROPERTIES
+    if properties.tags is not None:
+        return properties
+    try:
+        return replace(properties, tags=await tags(source, obj))
+    except AccessDenied:
+        return properties
 
 
 async def _done(container: Container, reply: Response, key: str, name: str) -> Response:

@@ -22,13 +22,12 @@ from ...errors import (
     StorageError,
     UnsupportedOperation,
 )
+from ...properties import Properties
 from ...types import ObjectInfo
 from ...wire import Response
+from .properties import DIRECTORY, of_entry, of_reply
 
 __all__ = ["NO_CONTAINER", "blocks", "code", "crc64nvme", "error", "header", "md5", "object_info", "page", "quoted"]
-
-# The metadata of a directory, in accounts that have them: it is no object.
-_DIRECTORY = "hdi_isfolder"
 
 NO_CONTAINER = {"ContainerNotFound", "ContainerBeingDeleted"}
 
@@ -90,12 +89,8 @@ def object_info(key: str, reply: Response) -> ObjectInfo:
     """
     length = reply.header("content-length")
     tag = quoted(reply.header("etag"))
-    metadata = {
-        name.decode("latin-1").removeprefix("x-ms-meta-"): value.decode("latin-1")
-        for name, value in reply.headers
-        if name.startswith(b"x-ms-meta-")
-    }
-    if _is_directory(metadata):
+    properties = of_reply(reply)
+    if _is_directory(properties):
         raise ModelMissingError(key, cause=f"{key!r} is a directory, not an object")
     return ObjectInfo(
         key=key,
@@ -103,14 +98,13 @@ def object_info(key: str, reply: Response) -> ObjectInfo:
         version=tag,
         modified=reply.time("last-modified"),
         etag=tag,
-        content_type=reply.header("content-type"),
         checksums=md5(reply.header("content-md5")),
-        metadata=metadata,
+        properties=properties,
     )
 
 
-def _is_directory(metadata: dict[str, str]) -> bool:
-    return any(name.lower() == _DIRECTORY and value == "true" for name, value in metadata.items())
+def _is_directory(properties: Properties) -> bool:
+    return properties.metadata.get(DIRECTORY) == "true"
 
 
 def page(body: bytes) -> tuple[list[ObjectInfo], str | None]:
@@ -133,7 +127,8 @@ def _blobs(root: ET.Element) -> Iterator[ObjectInfo]:
         metadata = {child.tag: child.text or "" for child in entry.iterfind("Metadata/*")}
         if name is None or not name.text or not told.get("Content-Length", "").isdecimal():
             raise ServiceError("the listing has an entry without a name or a length")
-        if _is_directory(metadata):
+        properties = of_entry(told, metadata)
+        if _is_directory(properties):
             continue
         tag = quoted(told.get("Etag")) or None
         modified = told.get("Last-Modified")
@@ -144,9 +139,8 @@ def _blobs(root: ET.Element) -> Iterator[ObjectInfo]:
             tag,
             parsedate_to_datetime(modified).astimezone(UTC) if modified else None,
             tag,
-            told.get("Content-Type") or None,
             md5(told.get("Content-MD5")),
-            metadata,
+            properties,
         )
 
 

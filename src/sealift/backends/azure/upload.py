@@ -7,14 +7,17 @@ https://learn.microsoft.com/rest/api/storageservices/: put-blob, put-block, put-
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ... import checksum
 from ...backend import Upload
 from ...errors import IntegrityError, ModelMissingError, ServiceError
+from ...properties import NO_PROPERTIES, Properties
 from ...types import ObjectInfo, Part, Receipt
 from ...wire import Response
 from . import replies
 from .container import Container, Headers
+from .properties import to_headers
 
 __all__ = ["AzureUpload", "checksum_of", "compared", "stored"]
 
@@ -70,6 +73,7 @@ class AzureUpload(Upload):
     Args:
         container: Where.
         key: Under which the object is published in the end.
+        properties: To store with it.
         landed: Ids of blocks that are there already → bytes.
 
     Attributes:
@@ -78,20 +82,30 @@ class AzureUpload(Upload):
 
     token = _NAME
 
-    def __init__(self, container: Container, key: str, landed: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        container: Container,
+        key: str,
+        properties: Properties = NO_PROPERTIES,
+        landed: Mapping[str, int] | None = None,
+    ) -> None:
         self._container = container
         self._key = key
+        self._properties, self._headers = to_headers(properties, key)
         self._landed = landed or {}
         self._published: ObjectInfo | None = None
 
     @classmethod
-    async def reopen(cls, container: Container, key: str, token: str) -> "AzureUpload":
+    async def reopen(
+        cls, container: Container, key: str, token: str, properties: Properties = NO_PROPERTIES
+    ) -> "AzureUpload":
         """Go on with one that another process has begun.
 
         Args:
             container: Where.
             key: Of the object.
             token: Of the other one.
+            properties: To store with it.
 
         Raises:
             ModelMissingError: It has written other ids.
@@ -100,10 +114,10 @@ class AzureUpload(Upload):
             raise ModelMissingError(key, cause=f"there is no upload of {key!r} that could be continued")
         reply = await container.ask("GET", key, query={"comp": "blocklist", "blocklisttype": "uncommitted"})
         if reply.status == 404:  # neither an object nor blocks
-            return cls(container, key)
+            return cls(container, key, properties)
         if reply.status != 200:
             raise container.error(reply, key)
-        return cls(container, key, replies.blocks(reply))
+        return cls(container, key, properties, replies.blocks(reply))
 
     def _block(self, part: Part, digest: str) -> str:
         """The id of a block; all are of one length, as the service wants it."""
@@ -127,7 +141,8 @@ class AzureUpload(Upload):
             entries = "".join(f"<Latest>{receipt.token}</Latest>" for receipt in receipts)
             body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{entries}</BlockList>'.encode()
             _, headers = checksum_of(memoryview(body))
-            reply = await self._container.ask("PUT", self._key, headers, {"comp": "blocklist"}, body=memoryview(body))
+            sent = [*self._headers, *headers]
+            reply = await self._container.ask("PUT", self._key, sent, {"comp": "blocklist"}, body=memoryview(body))
             if reply.status != 201:
                 raise self._refused(reply)
             size = sum(receipt.part.size for receipt in receipts)
@@ -135,7 +150,7 @@ class AzureUpload(Upload):
             if all(receipt.compared for receipt in receipts):
                 parts = [(receipt.checksums[_CRC], receipt.part.size) for receipt in receipts]
                 digests[_CRC] = checksum.combine(_CRC, parts)
-            self._published = stored(reply, self._key, size, digests)
+            self._published = replace(stored(reply, self._key, size, digests), properties=self._properties)
         return self._published
 
     def _refused(self, reply: Response) -> Exception:

@@ -6,6 +6,7 @@ from contextlib import aclosing, asynccontextmanager
 from ...backend import Reader
 from ...errors import ObjectChanged, StorageError
 from ...pages import Page, listed
+from ...properties import NO_PROPERTIES, Properties
 from ...types import Capabilities, Head, ObjectInfo
 from ...uri import Location
 from ...wire import Response, check_range
@@ -74,6 +75,9 @@ class GCSBackend:
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
         return {}  # nothing is composite
 
+    async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
+        return {}
+
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
         async with self._bucket.stream(obj.key, _pinned(obj)) as reply:
@@ -86,13 +90,15 @@ class GCSBackend:
         gone = await self._bucket.gone(obj) if reply.status == 404 else None
         return gone or self._bucket.error(reply, obj.key)
 
-    async def put(self, key: str, data: memoryview) -> ObjectInfo:
-        return await put(self._bucket, key, data)
+    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
+        return await put(self._bucket, key, data, properties)
 
-    async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> GCSUpload:
+    async def open_upload(
+        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+    ) -> GCSUpload:
         if resume is None:
-            return GCSUpload(self._bucket, key)
-        upload = GCSUpload(self._bucket, key, resume)
+            return GCSUpload(self._bucket, key, properties)
+        upload = GCSUpload(self._bucket, key, properties, resume)
         async with aclosing(self.list(upload.prefix)) as parts:
             upload.found([part async for part in parts])
         return upload

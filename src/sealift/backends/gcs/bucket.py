@@ -136,7 +136,7 @@ class Bucket:
         Raises:
             StorageError: There is none, or the service refused.
         """
-        reply = await self.ask("GET", self.path(key), {"fields": f"{replies.FIELDS},metadata"})
+        reply = await self.ask("GET", self.path(key), {"fields": replies.FIELDS})
         if reply.status != 200:
             raise self.error(reply, key)
         return replies.object_info(replies.body(reply))

@@ -13,11 +13,12 @@ from typing import Any
 from ...errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceError, StorageError
 from ...types import ObjectInfo
 from ...wire import Response
+from .properties import PROPERTIES, of_resource
 
 __all__ = ["CHECKSUMS", "FIELDS", "body", "error", "failure", "hashes", "object_info", "page"]
 
 CHECKSUMS = ("crc32c", "md5")
-FIELDS = "name,size,generation,timeCreated,etag,contentType,crc32c,md5Hash"
+FIELDS = ",".join(("name,size,generation,timeCreated,etag,crc32c,md5Hash", *PROPERTIES.values(), "metadata"))
 
 # Reasons that a moment later may not come again, beside 408, 429 and 5xx.
 _TRANSIENT = {"rateLimitExceeded", "userRateLimitExceeded", "backendError", "internalError"}
@@ -61,9 +62,8 @@ def _object_info(resource: Mapping[str, Any]) -> ObjectInfo:
         str(generation) if generation else None,
         datetime.fromisoformat(written).astimezone(UTC) if written else None,
         f'"{tag.strip(chr(34))}"' if tag else None,
-        resource.get("contentType"),
-        checksums={algorithm: digest for algorithm, digest in digests.items() if digest},
-        metadata=resource.get("metadata") or {},
+        {algorithm: digest for algorithm, digest in digests.items() if digest},
+        of_resource(resource),
     )
 
 

@@ -18,11 +18,13 @@ import anyio
 from ... import checksum
 from ...backend import Upload
 from ...errors import AccessDenied, IntegrityError, ModelMissingError, ServiceError
+from ...properties import NO_PROPERTIES, Properties
 from ...types import ObjectInfo, Part, Receipt
 from . import replies
 from .bucket import Bucket
 from .delete import delete, delete_many
 from .parallel import at_once
+from .properties import to_resource
 
 __all__ = ["PARTS", "GCSUpload", "put", "stored"]
 
@@ -36,15 +38,16 @@ _SETTLED = 0.5
 _TOKEN = re.compile("[0-9a-f]{32}")
 
 
-async def put(bucket: Bucket, key: str, data: memoryview) -> ObjectInfo:
+async def put(bucket: Bucket, key: str, data: memoryview, properties: Properties) -> ObjectInfo:
     """Store an object; see `Backend.put`."""
     crc = checksum.digest("crc32c", data)
     bucket.path(key)  # refuses a key that JSON would carry, but not as it is
-    told = {"name": key, "contentType": _BYTES, "crc32c": base64.b64encode(bytes.fromhex(crc)).decode()}
+    told = {"contentType": _BYTES} | to_resource(properties, key)
+    told |= {"name": key, "crc32c": base64.b64encode(bytes.fromhex(crc)).decode()}
     boundary = f"sealift-{secrets.token_hex(16)}"
     head = (
         f"--{boundary}\r\ncontent-type: application/json; charset=UTF-8\r\n\r\n{json.dumps(told)}\r\n"
-        f"--{boundary}\r\ncontent-type: {_BYTES}\r\n\r\n"
+        f"--{boundary}\r\ncontent-type: {told['contentType']}\r\n\r\n"  # the service refuses another one here
     )
     # One copy of the data: the service compares what it is told in front of a body, and the wire sends one piece.
     whole = b"".join((head.encode(), data, f"\r\n--{boundary}--\r\n".encode()))
@@ -78,6 +81,7 @@ class GCSUpload(Upload):
     Args:
         bucket: Where.
         key: Under which the object is published in the end.
+        properties: To store with it.
         token: Of an upload that another process has begun; None: this is a new one.
 
     Attributes:
@@ -87,8 +91,11 @@ class GCSUpload(Upload):
         ModelMissingError: The token is none.
     """
 
-    def __init__(self, bucket: Bucket, key: str, token: str | None = None) -> None:
+    def __init__(
+        self, bucket: Bucket, key: str, properties: Properties = NO_PROPERTIES, token: str | None = None
+    ) -> None:
         bucket.path(key)
+        self._resource = {"contentType": _BYTES} | to_resource(properties, key)
         self.token = secrets.token_hex(16) if token is None else token
         if not _TOKEN.fullmatch(self.token):  # another prefix may hold what is not ours to remove
             raise ModelMissingError(key, cause=f"there is no upload of {key!r} that could be continued")
@@ -166,7 +173,7 @@ class GCSUpload(Upload):
             sources = await self._reduce(sources, f"{self._prefix}/{level}-")
         size = sum(receipt.part.size for receipt in receipts)
         crc = checksum.combine("crc32c", [(receipt.checksums["crc32c"], receipt.part.size) for receipt in receipts])
-        resource = await self._compose(sources, self._key)
+        resource = await self._compose(sources, self._key, self._resource)
         try:
             return stored(resource, self._key, size, crc)
         except IntegrityError:
@@ -180,16 +187,17 @@ class GCSUpload(Upload):
 
         async def join(start: int) -> None:
             self._asked_for(names[start])
-            resource = await self._compose(sources[start : start + _MOST_SOURCES], names[start])
+            part = {"contentType": _BYTES}
+            resource = await self._compose(sources[start : start + _MOST_SOURCES], names[start], part)
             self._unanswered.discard(names[start])
             joined[start] = {"name": names[start], "generation": str(resource["generation"])}
 
         await at_once(join, starts, self._bucket.resources.retry)
         return [joined[start] for start in starts]
 
-    async def _compose(self, sources: list[dict[str, str]], key: str) -> dict[str, Any]:
+    async def _compose(self, sources: list[dict[str, str]], key: str, destination: Mapping[str, Any]) -> dict[str, Any]:
         """https://cloud.google.com/storage/docs/json_api/v1/objects/compose."""
-        told = {"sourceObjects": sources, "destination": {"contentType": _BYTES}}
+        told = {"sourceObjects": sources, "destination": destination}
         headers = [("content-type", "application/json")]
         query = {"fields": replies.FIELDS}
         path = f"{self._bucket.path(key)}/compose"

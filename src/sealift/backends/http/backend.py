@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from ...backend import Reader, Upload
 from ...errors import ObjectChanged, TransportError, UnsupportedOperation
+from ...properties import NO_PROPERTIES, Properties
 from ...resources import Resources
 from ...types import Capabilities, Head, ObjectInfo
 from ...uri import Location
@@ -59,6 +60,9 @@ class HTTPBackend:
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
         return {}  # nothing is composite
 
+    async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
+        return {}
+
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
         async with self._site.stream(obj.key, _pinned(obj)) as reply:
@@ -80,10 +84,12 @@ class HTTPBackend:
     def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
         raise UnsupportedOperation(f"{self.location.scheme}:// cannot be listed", hint="name each file by its URL")
 
-    async def put(self, key: str, data: memoryview) -> ObjectInfo:
+    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         self._refuse()
 
-    async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> Upload:
+    async def open_upload(
+        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+    ) -> Upload:
         self._refuse()
 
     async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:

@@ -1,8 +1,10 @@
 """What an HTTP server says: replies → values and errors of ours. https://www.rfc-editor.org/rfc/rfc9110"""
 
 import re
+from dataclasses import replace
 
 from ...errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceError, StorageError
+from ...properties import Properties, of_headers
 from ...types import ObjectInfo
 from ...wire import Response
 from . import names
@@ -28,10 +30,20 @@ def object_info(key: str, reply: Response) -> ObjectInfo:
         tag,
         reply.time("last-modified"),
         reply.header("etag"),
-        reply.header("content-type"),
+        properties=properties(reply),
         ranged="bytes" in offered and tag is not None and size is not None,
         name=names.of_path(key) or names.of_disposition(reply.header("content-disposition") or "") or "",
     )
+
+
+def properties(reply: Response) -> Properties:
+    """What the server sends beside the bytes.
+
+    They arrive decoded, so Content-Encoding does not describe them. An Expires that is not a date, such as "0", is
+    about this reply: https://www.rfc-editor.org/rfc/rfc9111#section-5.3
+    """
+    found = of_headers(reply.headers)
+    return replace(found, content_encoding=None, expires=found.expires if reply.time("expires") else None)
 
 
 def version(reply: Response) -> str | None:

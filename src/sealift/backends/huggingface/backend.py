@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from ...backend import Reader, Upload
 from ...errors import ModelMissingError, ObjectChanged, UnsupportedOperation
+from ...properties import NO_PROPERTIES, Properties
 from ...types import Capabilities, Head, ObjectInfo
 from ...uri import Location
 from ...wire import MOST_REDIRECTS, Response, check_range, redirected
@@ -49,7 +50,8 @@ class HFBackend:
         commit = await self._repository.commit()
         link = await self._links.of(self._path(key), commit.sha)
         sums = {} if link.sha256 is None else {"sha256": link.sha256}
-        return ObjectInfo(key, link.size, commit.sha, commit.date, link.etag, link.content_type, sums)
+        properties = Properties(content_type=link.content_type)
+        return ObjectInfo(key, link.size, commit.sha, commit.date, link.etag, sums, properties)
 
     async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
         directory = (self._repository.path(prefix) or "").rpartition("/")[0]
@@ -89,7 +91,7 @@ class HFBackend:
             async with self._repository.stream(request, obj.key) as streamed:
                 _same_commit(streamed.header("x-repo-commit"), sha)
                 await body.read_range(streamed, obj.size, start, into)
-            return Head(sha, obj.size)
+            return Head(sha, obj.size, properties=Properties(content_type=streamed.header("content-type")))
         link = await self._links.of(self._path(obj.key), sha)
         reply = await self._fetch(obj, link, asked, into)
         if reply.status in _EXPIRED:
@@ -101,7 +103,8 @@ class HFBackend:
         size = check_range(reply, start, len(into))
         if size is not None and size != obj.size:
             raise ObjectChanged(f"the file {obj.key!r} has {size} bytes, and not {obj.size} as the hub said before")
-        return Head(sha, size, obj.checksums if whole else {})
+        properties = Properties(content_type=link.content_type)
+        return Head(sha, size, obj.checksums if whole else {}, properties=properties)
 
     async def _fetch(self, obj: ObjectInfo, link: Link, asked: Sequence[tuple[str, str]], into: memoryview) -> Response:
         """Receive a range in place from where the hub keeps the file."""
@@ -121,6 +124,9 @@ class HFBackend:
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
         return {}  # nothing is composite
 
+    async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
+        return {}
+
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
         sha = obj.version or (await self._repository.commit()).sha
@@ -128,10 +134,12 @@ class HFBackend:
             _same_commit(reply.header("x-repo-commit"), sha)
             yield body.decoded(reply)
 
-    async def put(self, key: str, data: memoryview) -> ObjectInfo:
+    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         _read_only()
 
-    async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> Upload:
+    async def open_upload(
+        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+    ) -> Upload:
         _read_only()
 
     async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:

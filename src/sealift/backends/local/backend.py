@@ -12,6 +12,7 @@ from ...backend import Reader
 from ...disk import Disk
 from ...errors import ModelMissingError, ObjectChanged
 from ...journal import Claim, Journal
+from ...properties import NO_PROPERTIES, Properties
 from ...types import Capabilities, Durability, Head, MiB, ObjectInfo
 from ...uri import Location
 from .files import READ, as_storage_error, check_version, crc, info, read_into, remove_all, scan, stat_file
@@ -50,7 +51,7 @@ class LocalBackend:
         durability: Durability = "rename",
         versions: bool = False,
     ) -> None:
-        self.capabilities = Capabilities(server_copy=True, max_part=1 << 62, max_parts=100_000)
+        self.capabilities = Capabilities(server_copy=True, max_part=1 << 62, max_parts=100_000, properties=False)
         self.location = Location("file", "/", root.strip("/"))
         self.service: Hashable = "file"
         self.address = ""
@@ -120,6 +121,9 @@ class LocalBackend:
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
         return {}  # nothing is composite
 
+    async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
+        return {}
+
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
         yield _LocalReader(self, obj)
@@ -154,7 +158,7 @@ class LocalBackend:
         """Take a file that is there already for one of this job's, which shall last as `durability` says."""
         await self.run(lambda: self._place.keep(key))
 
-    async def put(self, key: str, data: memoryview) -> ObjectInfo:
+    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         upload = LocalUpload(self._place, self.run, key, len(data))
         journal = self._place.journal
         noted = journal is not None and journal.many  # of a single object nothing is left to go on with
@@ -172,7 +176,9 @@ class LocalBackend:
 
         return await self.run(write, short=len(data) < _LONG and not self._place.durable)
 
-    async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> "LocalUpload":
+    async def open_upload(
+        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+    ) -> "LocalUpload":
         upload = LocalUpload(self._place, self.run, key, size)
         try:
             await self.run(upload.create)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from ... import checksum
 from ...errors import AccessDenied, LocalIOError, ModelMissingError, ObjectChanged, StorageError
 from ...paths import STATE_DIRECTORY
+from ...properties import NO_PROPERTIES
 from ...types import KiB, MiB, ObjectInfo
 
 __all__ = [
@@ -232,7 +233,8 @@ def check_version(obj: ObjectInfo, status: os.stat_result) -> None:
 
 
 def info(key: str, status: os.stat_result) -> ObjectInfo:
-    return ObjectInfo(key, status.st_size, _version(status), datetime.fromtimestamp(status.st_mtime, UTC))
+    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+    return ObjectInfo(key, status.st_size, _version(status), modified, properties=NO_PROPERTIES)
 
 
 @contextmanager

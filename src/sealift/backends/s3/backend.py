@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from ...backend import Reader
 from ...errors import ObjectChanged
 from ...pages import Page, listed
+from ...properties import NO_PROPERTIES, Properties
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...uri import Location
 from ...wire import check_range
@@ -14,6 +16,8 @@ from .attributes import combined
 from .bucket import Bucket
 from .copy import copy
 from .delete import delete_many
+from .properties import of_reply, to_headers
+from .tags import tags
 from .upload import S3Upload, checksum_of, stored
 
 __all__ = ["S3Backend"]
@@ -33,6 +37,7 @@ class S3Backend:
             server_copy=True,
             checksums=(*replies.CHECKSUMS, "md5"),
             compares=bucket.config.checksum is not None,
+            tags=True,
         )
         self.location = bucket.location
         self.address = bucket.address
@@ -77,10 +82,16 @@ class S3Backend:
         size = check_range(reply, start, len(into))
         if obj.size is not None and size is not None and size != obj.size:
             raise ObjectChanged(f"the object {obj.key!r} has another size than before")
-        return Head(version, size, replies.whole(reply), replies.composite(reply)) if whole else Head(version, size)
+        if not whole:
+            return Head(version, size)
+        told = of_reply(reply)
+        return Head(version, size, replies.whole(reply), replies.composite(reply), told)
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
         return await combined(self._bucket, obj)
+
+    async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
+        return await tags(self._bucket, obj)
 
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
@@ -89,15 +100,18 @@ class S3Backend:
                 raise ObjectChanged(f"the object {obj.key!r} was replaced before it was read")
             yield reply
 
-    async def put(self, key: str, data: memoryview) -> ObjectInfo:
+    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         digests, headers = checksum_of(self._bucket, data)
-        reply = await self._bucket.ask("PUT", key, headers, body=data)
-        return stored(self._bucket, reply, key, len(data), digests)
+        kept, described = to_headers(properties, key)
+        reply = await self._bucket.ask("PUT", key, [*described, *headers], body=data)
+        return replace(stored(self._bucket, reply, key, len(data), digests), properties=kept)
 
-    async def open_upload(self, key: str, size: int | None, *, resume: str | None = None) -> S3Upload:
+    async def open_upload(
+        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+    ) -> S3Upload:
         if resume is not None:
-            return await S3Upload.reopen(self._bucket, key, resume)
-        return await S3Upload.begin(self._bucket, key)
+            return await S3Upload.reopen(self._bucket, key, resume, properties)
+        return await S3Upload.begin(self._bucket, key, properties)
 
     async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
         return await copy(self._bucket, src, obj, key)

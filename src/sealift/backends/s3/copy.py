@@ -5,17 +5,20 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/copy-object.html
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
 import anyio
 
 from ... import plan
-from ...errors import StorageError
+from ...errors import ObjectChanged, StorageError
+from ...properties import NO_PROPERTIES, Properties
 from ...types import GiB, MiB, ObjectInfo, Part, Receipt
 from ...uri import Location
 from . import replies
 from .bucket import Bucket, Headers
 from .identity import resolve
 from .signature import quote_key
+from .tags import tags
 from .upload import S3Upload
 
 __all__ = ["copy"]
@@ -51,7 +54,7 @@ def _source(src: Location, obj: ObjectInfo) -> list[tuple[str, str]]:
 async def _in_parts(bucket: Bucket, src: Location, obj: ObjectInfo, key: str, headers: Headers) -> ObjectInfo:
     size = obj.size or 0
     # Unlike a copy in one request, this one takes nothing but bytes along.
-    upload = await _begin(bucket, key, await _attributes(bucket, src, obj))
+    upload = await _begin(bucket, key, await _properties(bucket, src, obj))
     retry = bucket.resources.retry
     receipts: dict[int, Receipt] = {}
     limit = anyio.Semaphore(_AT_ONCE)
@@ -78,9 +81,9 @@ async def _in_parts(bucket: Bucket, src: Location, obj: ObjectInfo, key: str, he
         raise
 
 
-async def _begin(bucket: Bucket, key: str, headers: Headers) -> S3Upload:
+async def _begin(bucket: Bucket, key: str, properties: Properties) -> S3Upload:
     """Begin an upload, and abort it if the call is cancelled in this very moment."""
-    beginning = asyncio.ensure_future(S3Upload.begin(bucket, key, headers))
+    beginning = asyncio.ensure_future(S3Upload.begin(bucket, key, properties))
     try:
         return await asyncio.shield(beginning)
     except asyncio.CancelledError:
@@ -89,9 +92,12 @@ async def _begin(bucket: Bucket, key: str, headers: Headers) -> S3Upload:
         raise
 
 
-async def _attributes(bucket: Bucket, src: Location, obj: ObjectInfo) -> list[tuple[str, str]]:
-    """The headers that store what the source's object has beside its bytes."""
+async def _properties(bucket: Bucket, src: Location, obj: ObjectInfo) -> Properties:
+    """What the source's object has beside its bytes, in the version that is copied."""
     identity = await resolve(src.root, bucket.config, bucket.resources)
-    told = await Bucket(src, bucket.config, identity, bucket.resources).stat(obj.key)
-    metadata = [(f"x-amz-meta-{name}", value) for name, value in told.metadata.items()]
-    return ([("content-type", told.content_type)] if told.content_type else []) + metadata
+    source = Bucket(src, bucket.config, identity, bucket.resources)
+    found = await source.stat(obj.key)
+    if obj.etag not in {None, found.etag}:
+        raise ObjectChanged(f"the object {obj.key!r} was replaced before it was copied")
+    properties = found.properties or NO_PROPERTIES
+    return properties if properties.tags is not None else replace(properties, tags=await tags(source, obj))

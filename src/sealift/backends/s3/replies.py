@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 from ...errors import AccessDenied, IntegrityError, ModelMissingError, ObjectChanged, ServiceError, StorageError
 from ...types import ObjectInfo
 from ...wire import Response
+from .properties import of_reply
 
 __all__ = [
     "checksums",
@@ -145,13 +146,8 @@ def object_info(key: str, reply: Response) -> ObjectInfo:
         version=tag,
         modified=reply.time("last-modified"),
         etag=tag,
-        content_type=reply.header("content-type"),
         checksums=whole(reply),
-        metadata={
-            name.decode("latin-1").removeprefix("x-amz-meta-"): value.decode("latin-1")
-            for name, value in reply.headers
-            if name.startswith(b"x-amz-meta-")
-        },
+        properties=of_reply(reply),
         composite=composite(reply),
     )
 

@@ -17,11 +17,13 @@ from xml.etree import ElementTree as ET
 from ... import checksum
 from ...backend import Upload
 from ...errors import IntegrityError, ModelMissingError, StorageError
+from ...properties import NO_PROPERTIES, Properties
 from ...types import ObjectInfo, Part, Receipt
 from ...wire import Response
 from . import replies
 from .bucket import Bucket, Headers
 from .landed import Landed, is_same, landed
+from .properties import to_headers
 
 __all__ = ["S3Upload", "checksum_of", "stored"]
 
@@ -69,43 +71,54 @@ class S3Upload(Upload):
         bucket: Where.
         key: Under which the object is published in the end.
         name: The service's for the upload.
+        properties: Those that it was begun with.
         landed: What it has already.
     """
 
-    def __init__(self, bucket: Bucket, key: str, name: str, landed: Mapping[int, Landed] | None = None) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        key: str,
+        name: str,
+        properties: Properties = NO_PROPERTIES,
+        landed: Mapping[int, Landed] | None = None,
+    ) -> None:
         self.token = f"{bucket.config.checksum or _NO_CHECKSUM}:{name}"
         self._name = name
+        self._properties = properties
         self._landed = dict(landed or {})
         self._bucket = bucket
         self._key = key
         self._published: ObjectInfo | None = None
 
     @classmethod
-    async def begin(cls, bucket: Bucket, key: str, headers: Headers = ()) -> "S3Upload":
+    async def begin(cls, bucket: Bucket, key: str, properties: Properties = NO_PROPERTIES) -> "S3Upload":
         """Begin one.
 
         Args:
             bucket: Where.
             key: Of the object.
-            headers: What to store with it, such as its content type.
+            properties: To store with it.
         """
+        kept, headers = to_headers(properties, key)
         algorithm = bucket.config.checksum
         if algorithm is not None:
             kind = [("x-amz-checksum-algorithm", algorithm.upper()), ("x-amz-checksum-type", "FULL_OBJECT")]
-            headers = [*headers, *kind]
+            headers += kind
         reply = await bucket.ask("POST", key, headers, {"uploads": ""})
         if reply.status != 200:
             raise bucket.error(reply, key)
-        return cls(bucket, key, replies.field(reply, "UploadId"))
+        return cls(bucket, key, replies.field(reply, "UploadId"), kept)
 
     @classmethod
-    async def reopen(cls, bucket: Bucket, key: str, token: str) -> "S3Upload":
+    async def reopen(cls, bucket: Bucket, key: str, token: str, properties: Properties = NO_PROPERTIES) -> "S3Upload":
         """Go on with one that another process has begun.
 
         Args:
             bucket: Where.
             key: Of the object.
             token: Of the other one.
+            properties: It was begun with these.
 
         Raises:
             ModelMissingError: There is none of this name any more, or its parts carry other checksums than ours would.
@@ -113,7 +126,7 @@ class S3Upload(Upload):
         algorithm, _, name = token.partition(":")
         if not name:
             raise ModelMissingError(key, cause=f"there is no upload of {key!r} that could be continued")
-        upload = cls(bucket, key, name)
+        upload = cls(bucket, key, name, to_headers(properties, key)[0])
         try:
             if upload.token != token:
                 raise ModelMissingError(key, cause=f"the upload of {key!r} was begun with the checksum {algorithm}")
@@ -154,7 +167,7 @@ class S3Upload(Upload):
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
         if self._published is None:
-            self._published = await self._complete(receipts)
+            self._published = replace(await self._complete(receipts), properties=self._properties)
         return self._published
 
     async def _complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:

@@ -1,0 +1,26 @@
+"""The tags of an object: replies tell only how many there are, and only to those who may read them.
+
+Source: https://learn.microsoft.com/rest/api/storageservices/get-blob-tags
+"""
+
+from collections.abc import Mapping
+from xml.etree import ElementTree as ET
+
+from ...errors import ServiceError
+from ...types import ObjectInfo
+from .container import Container
+
+__all__ = ["tags"]
+
+
+async def tags(container: Container, obj: ObjectInfo) -> Mapping[str, str]:
+    """See `Backend.tags`."""
+    reply = await container.ask("GET", obj.key, query={"comp": "tags"})
+    if reply.status != 200:
+        raise container.error(reply, obj.key)
+    try:
+        # A byte order mark comes first.
+        root = ET.fromstring(reply.body.removeprefix(b"\xef\xbb\xbf").strip())  # noqa: S314 - as in `replies`
+    except ET.ParseError as problem:
+        raise ServiceError(f"the tags of {obj.key!r} are not XML: {problem}", retryable=True) from None
+    return {tag.findtext("Key", ""): tag.findtext("Value", "") for tag in root.iter("Tag")}
