@@ -6,13 +6,14 @@ from datetime import timedelta
 
 from . import checksum, paths
 from .backend import Backend
-from .copy import below, copy
-from .delete import delete_keys, refuse_links
+from .copy import copy
 from .download import download
-from .errors import InvalidConfig, UnsupportedOperation
+from .errors import InvalidConfig, Skipped, UnsupportedOperation
+from .extras import Wanted, list_destination, remove_extras
 from .read import chunks
 from .resources import Resources
 from .selection import Options
+from .skips import under
 from .types import ObjectInfo, Synced
 from .uri import Location
 from .verification import told_of
@@ -38,29 +39,24 @@ async def synchronize(
     """See `AsyncStorage.sync`."""
     if not destination.capabilities.writable:
         raise UnsupportedOperation(f"{target.scheme}:// can only be read")
-    base = below(target.key)
+    base = under(target.key)
     if target.scheme == "file" and not base:
         raise InvalidConfig("the destination is the whole file system of this machine")
     if source.service == destination.service and source.location == destination.location:
-        begin = below(location.key)
+        begin = under(location.key)
         if begin.startswith(base) or base.startswith(begin):
             raise InvalidConfig(f"{begin!r} and {base!r} overlap", hint="choose a prefix beside the source")
-    there: dict[str, ObjectInfo] = {}
-    markers: set[str] = set()
-    async for obj in destination.list(base):
-        if paths.is_directory_marker(obj.key, obj.size):
-            markers.add(obj.key[len(base) :])
-        else:
-            there[obj.key[len(base) :]] = obj
-    seen: set[str] = set()
+    there = await list_destination(destination, base, options.patterns)
+    found = Wanted()
     copied = 0
 
     async def wanted(obj: ObjectInfo, path: str) -> bool:
         nonlocal copied
         if paths.is_directory_marker(obj.key, obj.size):
-            return path not in markers
-        seen.add(path)
-        old = there.get(path)
+            found.markers.add(path)
+            return path not in there.markers
+        found.objects.add(path)
+        old = there.objects.get(path)
         if by_checksum and old is not None and obj.size == old.size:
             different = not await _same_bytes(resources, source, obj, destination, old)
         else:
@@ -68,18 +64,18 @@ async def synchronize(
         copied += different
         return different
 
-    chosen = replace(options, wanted=wanted)
+    def skip(skipped: Skipped) -> None:
+        found.unknown.add(skipped.key[len(under(location.key)) :])
+
+    chosen = replace(options, wanted=wanted, on_skip=skip)
     if target.scheme == "file":
         await download(resources, source, location, f"/{target.key}", chosen)
     else:
         await copy(resources, source, location, destination, target, chosen)
-    let = options.patterns.let
-    extras = [path for path in there if path not in seen and let(paths.collapse(path))] if delete else []
-    gone = [base + path for path in extras]
-    if target.scheme == "file":
-        await resources.disk.run(lambda: refuse_links(gone, base))
-    await delete_keys(resources, destination, gone, base, options)
-    return Synced(copied, len(seen) - copied, len(extras))
+    if not delete:
+        return Synced(copied, len(found.objects) - copied, 0)
+    deleted = await remove_extras(resources, destination, target, there, found, options)
+    return Synced(copied, len(found.objects) - copied, deleted)
 
 
 def differs(new: ObjectInfo, old: ObjectInfo) -> bool:

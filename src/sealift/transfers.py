@@ -15,9 +15,10 @@ from .config import StorageConfig
 from .download import download
 from .errors import InvalidConfig, InvalidURI, ModelMissingError
 from .patterns import Patterns
-from .resolve import Prefix, resolve
+from .resolve import LOOK, Prefix, resolve
 from .selection import Options
 from .session import Deadline, End, Session
+from .skips import under
 from .synchronize import synchronize
 from .types import Durability, OnEvent, Synced, Unpack, Verify
 
@@ -96,7 +97,7 @@ class Transfers(Session):
             if dest is not None:
                 return await download(resources, source, location, os.fspath(dest), options), None
             if location.scheme == "file" and options.unpack is None:
-                found = await resolve(source, location.key, resources.retry)
+                found = await resolve(source, location.key, resources.retry, LOOK)
                 if isinstance(found, Prefix):
                     await found.objects.aclose()
                 return f"/{location.key.rstrip('/')}", None
@@ -406,7 +407,7 @@ async def _move(first: End, second: End, options: Options) -> str:
     if target.scheme != "file":
         return str(await copying.copy(first.resources, first.backend, source, second.backend, target, options))
     if source.scheme == "file":
-        from_, to = copying.below(source.key), copying.below(target.key)
+        from_, to = under(source.key), under(target.key)
         many = await first.resources.disk.run(lambda: os.path.isdir(f"/{source.key}"))
         if to.startswith(from_) or (from_.startswith(to) and (many or from_ == f"{to}{source.name}/")):
             raise InvalidConfig("source and destination are the same, or the one lies in the other")

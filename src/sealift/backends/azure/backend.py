@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from ...backend import Reader
+from ...backend import EVERYTHING, Reader, Walk
 from ...config import AzureConfig
 from ...errors import ModelMissingError, ObjectChanged
 from ...pages import Page, listed
@@ -58,7 +58,7 @@ class AzureBackend:
     async def stat(self, key: str) -> ObjectInfo:
         return await self._container.stat(key)
 
-    def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
+    def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         async def page(marker: str | None) -> Page:
             query = {
                 "restype": "container",
@@ -121,12 +121,12 @@ class AzureBackend:
     async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
         return await copy(self._container, self._container_at(src), obj, key)
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str, *, snapshots: bool = False) -> None:
         reply = await self._container.ask("DELETE", key, [("x-ms-delete-snapshots", "include")])
         if reply.status != 202:
             raise self._container.error(reply, key)
 
-    async def delete_many(self, keys: Sequence[str], under: str) -> None:
+    async def delete_many(self, keys: Sequence[str], under: str, *, snapshots: bool = False) -> None:
         # A batch would need another permission, and count and be charged as these requests.
         limit = anyio.Semaphore(_AT_ONCE)
         retry = self._container.resources.retry

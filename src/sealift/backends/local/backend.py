@@ -1,21 +1,26 @@
 """A directory as a backend."""
 
+import errno
 import os
 from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import anyio
 
-from ...backend import Reader
+from ...backend import EVERYTHING, Reader, Walk
 from ...disk import Disk
-from ...errors import ModelMissingError, ObjectChanged
+from ...errors import IncompleteError, LocalIOError, ObjectChanged, Skipped, SkipReason
 from ...journal import Claim, Journal
 from ...types import Capabilities, Durability, Head, MiB, ObjectInfo
 from ...uri import Location
-from .files import as_storage_error, check_version, crc, info, read_into, remove_all, scan, stat_file
+from .files import as_storage_error, check_version, crc, info, read_into, stat_file
 from .place import Place
+from .remove import remove_all
 from .upload import LocalUpload
+from .walk import Ancestors, scan
 
 __all__ = ["LocalBackend"]
 
@@ -23,6 +28,7 @@ T = TypeVar("T")
 
 # Moving fewer bytes is short work: it mostly waits for the interpreter's lock, not for the disk.
 _LONG = MiB
+_MISSING = {errno.ENOENT, errno.ENOTDIR}
 
 
 class LocalBackend:
@@ -77,25 +83,43 @@ class LocalBackend:
         path = self._place.path(key)
         return info(key, await self.run(lambda: stat_file(path), reading=path))
 
-    async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
+    async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         base, _, start = prefix.rpartition("/")
-        pending = [base]
-        seen: set[tuple[int, int]] = set()
+        pending: list[tuple[str, Ancestors | None]] = [(base, None)]
+        nothing = True
         while pending:
-            directory = pending.pop()
+            directory, above = pending.pop()
             path = self._place.path(directory)
             try:
-                files, directories = await self.run(lambda: scan(path, seen), reading=path)  # noqa: B023 - awaited here
-            except ModelMissingError:  # never there, or removed meanwhile: no objects, as in a bucket
+                found = await self._disk.run(partial(scan, path, above, walk))
+            except OSError as error:
+                if above is None and error.errno in _MISSING:  # no objects, as in a bucket
+                    return
+                if above is None:
+                    with as_storage_error(path):
+                        raise
+                _skip(walk, _unread(directory, error))
                 continue
-            for name, status in files:
-                if directory != base or name.startswith(start):
-                    yield info(f"{directory}/{name}" if directory else name, status)
+            below = f"{directory}/" if directory else ""
+            begin = below + start if above is None else below
+            if found.empty and above is not None:
+                nothing = False
+                yield ObjectInfo(below, 0)
+            for name, status in found.files:
+                if (key := below + name).startswith(begin):
+                    nothing = False
+                    yield info(key, status)
+            for skipped in found.skipped:
+                if (key := below + skipped.key).startswith(begin):
+                    _skip(walk, replace(skipped, key=key))
+            inner = (below + name for name in reversed(found.directories))
             pending += [
-                f"{directory}/{name}" if directory else name
-                for name in directories
-                if directory != base or name.startswith(start)
+                (key, found.ancestors)
+                for key in inner
+                if key.startswith(begin) and (walk.enter is None or walk.enter(key))
             ]
+        if nothing and base and not start:
+            yield ObjectInfo(prefix, 0)
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
         path = self._place.path(obj.key)
@@ -187,18 +211,39 @@ class LocalBackend:
                 await upload.abort()
             raise
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str, *, snapshots: bool = False) -> None:
         path = self._place.path(key)
         await self.run(lambda: os.unlink(path), reading=path)
 
-    async def delete_many(self, keys: Sequence[str], under: str) -> None:
-        paths = [self._place.path(key) for key in keys]
+    async def delete_many(self, keys: Sequence[str], under: str, *, snapshots: bool = False) -> None:
+        for key in keys:
+            self._place.path(key)
         top = self._place.path(under.rstrip("/"))
-        await self.run(lambda: remove_all(paths, top))
+        failed = await self.run(lambda: remove_all(top, keys, under))
+        if failed:
+            raise IncompleteError("could not remove everything", failed)
 
     async def aclose(self) -> None:
         """Remove the dot directory unless somebody else still uses it."""
         await self._disk.run(self._place.close)
+
+
+def _skip(walk: Walk, skipped: Skipped) -> None:
+    if walk.skip is not None:
+        walk.skip(skipped)
+    elif skipped.reason in {"loop", "unreadable directory"}:
+        raise LocalIOError(f"/{skipped.key}: {skipped.cause}")
+
+
+def _unread(directory: str, error: OSError) -> Skipped:
+    """Why a directory below the first one is left out."""
+    reason: SkipReason = "unreadable directory"
+    cause = f"cannot read the directory: {os.strerror(error.errno or 0)}"
+    if error.errno == errno.ELOOP:
+        reason, cause = "loop", "link to a directory above it"
+    elif error.errno in _MISSING:
+        reason, cause = "vanished", "removed while it was listed"
+    return Skipped(directory, reason, cause)
 
 
 class _LocalReader:

@@ -174,7 +174,7 @@ def page(body: bytes) -> tuple[list[ObjectInfo], str | None]:
     truncated = root.findtext(f"{space}IsTruncated") == "true"
     token = root.findtext(f"{space}NextContinuationToken")
     if truncated and not token:
-        raise ServiceError("the listing says that it goes on, but not where")
+        raise ServiceError("the listing is truncated, but has no continuation token")
     return found, token if truncated else None
 
 
@@ -195,7 +195,7 @@ def _contents(root: ET.Element, space: str, decode: Callable[[str], str]) -> Ite
         )
 
 
-def parts(reply: Response) -> tuple[dict[int, tuple[int, str, dict[str, str]]], int | None]:
+def parts(reply: Response) -> tuple[dict[int, tuple[int, str, dict[str, str]]], str | None]:
     """A page of the parts that an upload has, and behind which number the next one begins; None: it was the last.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
@@ -224,8 +224,8 @@ def parts(reply: Response) -> tuple[dict[int, tuple[int, str, dict[str, str]]], 
         return found, None
     marker = told.get("NextPartNumberMarker", "")
     if not marker.isdecimal():
-        raise ServiceError("the list of parts says that it goes on, but not where")
-    return found, int(marker)
+        raise ServiceError("the list of an upload's parts is truncated, but has no marker of the next page")
+    return found, marker
 
 
 def region_told(reply: Response) -> str | None:
