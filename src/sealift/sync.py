@@ -219,6 +219,7 @@ class Storage:
         dest_config: StorageConfig | None = None,
         *,
         delete: bool = False,
+        delete_snapshots: bool = False,
         checksum: bool = False,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
@@ -236,6 +237,7 @@ class Storage:
             config: As in `copy`.
             dest_config: As in `copy`.
             delete: In the end, remove what only the destination has.
+            delete_snapshots: As in `delete`.
             checksum: Compare checksums where sizes are equal, whatever the times.
             allow_patterns: Copy and remove only objects whose relative path matches one of these.
             ignore_patterns: Neither copy nor remove objects whose path matches one of these.
@@ -258,6 +260,7 @@ class Storage:
                 config,
                 dest_config,
                 delete=delete,
+                delete_snapshots=delete_snapshots,
                 checksum=checksum,
                 allow_patterns=allow_patterns,
                 ignore_patterns=ignore_patterns,
@@ -275,6 +278,7 @@ class Storage:
         config: StorageConfig | None = None,
         *,
         recursive: bool = False,
+        delete_snapshots: bool = False,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         dry_run: bool = False,
@@ -287,6 +291,8 @@ class Storage:
             uri: Storage URI or local path.
             config: How to sign in. None: what the environment says.
             recursive: Whether a prefix may be removed.
+            delete_snapshots: Azure: remove objects together with their snapshots. False: an object that has any is an
+                error, and stays.
             allow_patterns: Only objects whose path relative to the prefix matches one of these.
             ignore_patterns: No objects whose path matches one of these.
             dry_run: Only tell `on_event` what would be removed ("deleted").
@@ -304,6 +310,7 @@ class Storage:
                 uri,
                 config,
                 recursive=recursive,
+                delete_snapshots=delete_snapshots,
                 allow_patterns=allow_patterns,
                 ignore_patterns=ignore_patterns,
                 dry_run=dry_run,
@@ -596,12 +603,15 @@ class StorageOperations:
         return _portal.call(lambda storage: storage.get_object_metadata(uri, config, timeout=timeout))
 
     @staticmethod
-    def delete_object(uri: str, config: StorageConfig | None = None, *, timeout: float | None = None) -> bool:
+    def delete_object(
+        uri: str, config: StorageConfig | None = None, *, delete_snapshots: bool = False, timeout: float | None = None
+    ) -> bool:
         """Remove one object; as `AsyncStorage.delete_object`.
 
         Args:
             uri: Its storage URI or local path.
             config: How to sign in. None: what the environment says.
+            delete_snapshots: As in `Storage.delete`.
             timeout: Seconds that the whole call may take. None: any time.
 
         Returns:
@@ -610,7 +620,9 @@ class StorageOperations:
         Raises:
             StorageError: It could not be removed.
         """
-        return _portal.call(lambda storage: storage.delete_object(uri, config, timeout=timeout))
+        return _portal.call(
+            lambda storage: storage.delete_object(uri, config, delete_snapshots=delete_snapshots, timeout=timeout)
+        )
 
     @staticmethod
     def copy_object(

@@ -74,6 +74,7 @@ class Transfers(Session):
         Raises:
             InvalidURI: `uri` is no storage URI.
             ModelMissingError: There is nothing there, or nothing that the patterns let through.
+            IncompleteError: Some files of a local directory could not be read; all others were copied.
             AccessDenied: The credentials are wrong or not allowed to read it.
             UnsafeKey: A key, or an archive's entry, would leave `dest`.
             ArchiveError: What is to be unpacked is no archive, is damaged, or would grow without bounds.
@@ -147,6 +148,7 @@ class Transfers(Session):
 
         Raises:
             ModelMissingError: `src` or the bucket does not exist, or there is no file in it.
+            IncompleteError: As in `download`.
             AccessDenied: The credentials are wrong or not allowed to write there.
             DeadlineExceeded: The time is over; what was under way was aborted.
             StorageError: Any other failure. An object is replaced at once and as a whole; those that were complete
@@ -209,6 +211,7 @@ class Transfers(Session):
 
         Raises:
             ModelMissingError: There is nothing there, or nothing that the patterns let through.
+            IncompleteError: As in `download`.
             InvalidConfig: Source and destination overlap, or a prefix was refused.
             IntegrityError: The bytes are not those that were stored, or nothing tells.
             DeadlineExceeded: The time is over; nothing of what was under way is left.
@@ -280,6 +283,7 @@ class Transfers(Session):
         dest_config: StorageConfig | None = None,
         *,
         delete: bool = False,
+        delete_snapshots: bool = False,
         checksum: bool = False,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
@@ -299,7 +303,9 @@ class Transfers(Session):
             dest: The same, of what receives the relative paths.
             config: As in `copy`.
             dest_config: As in `copy`.
-            delete: In the end, remove what only the destination has.
+            delete: In the end, remove what only the destination has; nothing if a part of the source could not be read.
+            delete_snapshots: Azure: remove objects together with their snapshots. False: an object that has any is an
+                error, and stays.
             checksum: Compare checksums where sizes are equal, whatever the times: those that services tell, and those
                 of local files, which are read for it. What cannot be compared is copied.
             allow_patterns: Copy and remove only objects whose relative path matches one of these.
@@ -314,13 +320,17 @@ class Transfers(Session):
             How many objects were copied, kept and deleted.
 
         Raises:
-            ModelMissingError: There is nothing at the source; nothing is removed then.
+            ModelMissingError: There is no such source; nothing is removed then. An empty bucket or directory is one.
+            IncompleteError: Something at the source could not be read, and nothing was removed; or something at the
+                destination could not be removed. Everything else was done.
             InvalidConfig: Source and destination overlap, or the source is a single object.
             DeadlineExceeded: The time is over; what was copied before stays.
             StorageError: Any other failure; nothing is removed then.
         """
         patterns = Patterns.of(allow_patterns, ignore_patterns)
-        options = Options(patterns, on_event, dry_run=dry_run, verify=verify, durability=durability)
+        options = Options(
+            patterns, on_event, dry_run=dry_run, verify=verify, durability=durability, snapshots=delete_snapshots
+        )
         async with self._between("sync", src, dest, config, dest_config, Deadline(timeout)) as (first, second):
             return await synchronize(
                 first.resources,
@@ -339,6 +349,7 @@ class Transfers(Session):
         config: StorageConfig | None = None,
         *,
         recursive: bool = False,
+        delete_snapshots: bool = False,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         dry_run: bool = False,
@@ -350,7 +361,9 @@ class Transfers(Session):
         Args:
             uri: Storage URI or local path.
             config: How to sign in. None: what the environment says.
-            recursive: Whether a prefix may be removed.
+            recursive: Whether a prefix may be removed. Links in a directory are removed, not followed.
+            delete_snapshots: Azure: remove objects together with their snapshots. False: an object that has any is an
+                error, and stays.
             allow_patterns: Only objects whose path relative to the prefix matches one of these.
             ignore_patterns: No objects whose path matches one of these.
             dry_run: Only tell `on_event` what would be removed ("deleted").
@@ -358,26 +371,34 @@ class Transfers(Session):
             on_event: Told of what is removed, on the loop's thread; must not block.
 
         Returns:
-            How many objects were removed.
+            How many objects were removed: 0 for an empty bucket or directory.
 
         Raises:
             ModelMissingError: There is nothing there.
+            IncompleteError: Some could not be removed; everything else is gone.
             InvalidConfig: It is a prefix, and `recursive` is False.
             DeadlineExceeded: The time is over.
             StorageError: Any other failure; what was removed before is gone.
         """
-        options = Options(Patterns.of(allow_patterns, ignore_patterns), on_event, recursive, dry_run)
+        patterns = Patterns.of(allow_patterns, ignore_patterns)
+        options = Options(patterns, on_event, recursive, dry_run, snapshots=delete_snapshots)
         async with self._at("delete", uri, config, Deadline(timeout)) as end:
             return await deleting.delete(end.resources, end.backend, end.location, options)
 
     async def delete_object(
-        self, uri: str, config: StorageConfig | None = None, *, timeout: float | None = None
+        self,
+        uri: str,
+        config: StorageConfig | None = None,
+        *,
+        delete_snapshots: bool = False,
+        timeout: float | None = None,
     ) -> bool:
         """Remove one object.
 
         Args:
             uri: Its storage URI or local path.
             config: How to sign in. None: what the environment says.
+            delete_snapshots: As in `delete`.
             timeout: Seconds that the whole call may take. None: any time.
 
         Returns:
@@ -388,14 +409,16 @@ class Transfers(Session):
             DeadlineExceeded: The time is over.
             StorageError: Any other failure.
         """
-        return await self._delete_object(uri, config, Deadline(timeout))
+        return await self._delete_object(uri, config, Deadline(timeout), delete_snapshots=delete_snapshots)
 
-    async def _delete_object(self, uri: str, config: StorageConfig | None, deadline: Deadline) -> bool:
+    async def _delete_object(
+        self, uri: str, config: StorageConfig | None, deadline: Deadline, *, delete_snapshots: bool
+    ) -> bool:
         async with self._at("delete", uri, config, deadline) as end:
             if not end.location.key:
                 raise InvalidURI("this names a bucket, not an object", uri=str(end.location))
             try:
-                await end.resources.retry(lambda: end.backend.delete(end.location.key))
+                await end.resources.retry(lambda: end.backend.delete(end.location.key, snapshots=delete_snapshots))
             except ModelMissingError:
                 return False
             return True

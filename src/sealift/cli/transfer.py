@@ -14,6 +14,7 @@ from .options import (
     json_option,
     pattern_options,
     recursive_option,
+    snapshots_option,
     source_options,
     storage_options,
 )
@@ -60,7 +61,8 @@ def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool
     "/", is a bucket or an existing directory, what receives it. Of a prefix or a directory: DEST is what receives
     the objects under their paths relative to SRC; the patterns (* ? [abc], where * takes "/" too) are compared with
     those paths. An object appears under its name when it is whole and verified; a local directory that did not exist
-    appears as a whole.
+    appears as a whole. Links are followed. A local file that cannot be read, a link that leads nowhere, a FIFO or the
+    like is named on stderr; the rest is copied, and the exit code is 1.
 
     Within one S3 service, the service copies by itself. --endpoint-url, --region, --profile and --no-sign-request
     are for each s3:// of the two; between two services, the --source- options are for SRC alone. An endpoint that an
@@ -125,6 +127,7 @@ Examples:
 @click.argument("src", shell_complete=files_and_uris)
 @click.argument("dest", shell_complete=files_and_uris)
 @click.option("--delete", is_flag=True, help="In the end, remove what only DEST has.")
+@snapshots_option
 @click.option("--checksum", is_flag=True, help="Compare checksums where sizes are equal; local files are read for it.")
 @pattern_options
 @copy_options
@@ -138,7 +141,7 @@ def sync(settings: Settings, src: str, dest: str, *, delete: bool, checksum: boo
 
     Two objects count as equal if their sizes are, and also a checksum or the ETag that both listings tell; or if the
     one at DEST was written after the one at SRC. Objects that the patterns leave out are neither copied nor removed.
-    Nothing is removed before everything was copied, nor if something failed.
+    Nothing is removed before everything was copied, nor if something failed or could not be read.
 
     --endpoint-url, --region, --profile and --no-sign-request are for each s3:// of the two; between two services,
     the --source- options are for SRC alone, as in cp.
@@ -159,6 +162,7 @@ def sync(settings: Settings, src: str, dest: str, *, delete: bool, checksum: boo
                 config,
                 dest_config,
                 delete=delete,
+                delete_snapshots=settings.delete_snapshots == "include",
                 checksum=checksum,
                 allow_patterns=settings.include or None,
                 ignore_patterns=settings.exclude or None,
