@@ -273,7 +273,7 @@ class Storage:
         )
 
     @staticmethod
-    def delete(
+    def delete(  # noqa: PLR0913 - the caller's options, each by its name
         uri: str,
         config: StorageConfig | None = None,
         *,

@@ -343,7 +343,7 @@ class Transfers(Session):
                 by_checksum=checksum,
             )
 
-    async def delete(
+    async def delete(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         uri: str,
         config: StorageConfig | None = None,

@@ -6,10 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from sealift import AccessDenied, AsyncStorage, Event, InvalidConfig, InvalidURI, ModelMissingError, S3Config
+from sealift import (
+    AccessDenied,
+    AsyncStorage,
+    Event,
+    IncompleteError,
+    InvalidConfig,
+    InvalidURI,
+    Limits,
+    ModelMissingError,
+    S3Config,
+)
+from sealift.backends.local import LocalBackend
 from sealift.backends.s3.bucket import Bucket
+from sealift.resources import Resources
 from sealift.wire import Response
 from tests.api.helpers import all_in, config_of, files_in
+from tests.api.servers import FakeS3, Reply
 from tests.api.stores import Store, directory, objects_in, prefix
 from tests.services.s3 import MakeBucket, S3Service, new_bucket, put_objects
 
@@ -268,3 +281,37 @@ async def test_delete_object(store: Store) -> None:
 async def test_delete_object_of_a_bucket(uri: str) -> None:
     with pytest.raises(InvalidURI, match="names a bucket, not an object"):
         await AsyncStorage().delete_object(uri, S3Config("AKIA", "secret", endpoint_url="http://127.0.0.1:1"))
+
+
+async def test_what_a_service_refuses_is_named(tmp_path: Path) -> None:
+    """And the rest is deleted."""
+    refused = (
+        b"<DeleteResult><Error><Key>m/b</Key><Code>AccessDenied</Code></Error>"
+        b"<Error><Key>m/c</Key><Code>MalformedXML</Code><Message>No.</Message></Error></DeleteResult>"
+    )
+    events: list[Event] = []
+    with FakeS3(
+        {"b": {f"m/{name}": b"x" for name in "abcd"}},
+        instead=lambda asked: Reply(200, refused) if asked.method == "POST" else None,
+    ) as server:
+        with pytest.raises(
+            IncompleteError, match="b: no permission to delete 'm/b'; c: 'm/c' was not deleted"
+        ) as caught:
+            await AsyncStorage().delete("s3://b/m", server.config, recursive=True, on_event=events.append)
+    assert [each.key for each in caught.value.skipped] == ["m/b", "m/c"]
+    assert {(event.kind, event.key) for event in events} == {
+        ("deleted", "m/a"), ("deleted", "m/d"), ("skipped", "m/b"), ("skipped", "m/c"),
+    }  # fmt: skip
+
+
+async def test_a_directory_that_becomes_a_link_meanwhile(tmp_path: Path) -> None:
+    """What it leads to is not removed."""
+    directory(tmp_path).put({"outside/b": b"b", "m/a": b"a"})
+    (tmp_path / "m" / "deep").symlink_to(tmp_path / "outside")
+    async with Resources(Limits(), {}) as resources:
+        backend = LocalBackend("/", resources.disk)
+        under = f"{tmp_path}/m/"[1:]
+        with pytest.raises(IncompleteError, match="behind the link deep"):
+            await backend.delete_many([f"{under}a", f"{under}deep/b"], under)
+    assert files_in(tmp_path / "outside") == {"b": b"b"}
+    assert not (tmp_path / "m" / "a").exists()
