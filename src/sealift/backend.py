@@ -31,12 +31,14 @@ class Walk:
         follow: Follow symbolic links, and leave out what is not a regular file. False: list links and special files
             themselves, as the objects to remove.
         readable: Leave out files that may not be read.
+        avoid: Path of a directory that is left out as a loop: the destination of a copy.
     """
 
     enter: Callable[[str], bool] | None = None
     skip: Callable[[Skipped], None] | None = None
     follow: bool = True
     readable: bool = False
+    avoid: str = ""
 
 
 EVERYTHING = Walk()

@@ -39,7 +39,7 @@ async def download(resources: Resources, source: Backend, location: Location, de
         raise InvalidConfig("the destination is an empty path", hint='"." is the current directory')
     if "\0" in dest:
         raise InvalidConfig(f"the destination {dest!r} holds a NUL character")
-    skips = options.skips(location.key)
+    skips = options.skips(location.key, avoid=dest)
     found = await resolve(source, location.key, resources.retry, skips.walk)
     if options.unpack is not None:
         return await _unpacked(resources, source, location, found, dest, options, options.unpack)

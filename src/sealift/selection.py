@@ -51,10 +51,12 @@ class Options:
         if self.durability not in {"rename", "fsync"}:
             raise InvalidConfig(f"durability={self.durability!r} is neither 'rename' nor 'fsync'")
 
-    def skips(self, key: str, *, follow: bool = True, destination: bool = False) -> Skips:
+    def skips(self, key: str, *, follow: bool = True, destination: bool = False, avoid: str = "") -> Skips:
         """What a call leaves out of this prefix, or leaves behind there."""
         on_skip = None if destination else self.on_skip
-        return Skips(self.patterns, key, self.on_event, on_skip=on_skip, follow=follow, destination=destination)
+        return Skips(
+            self.patterns, key, self.on_event, on_skip=on_skip, follow=follow, destination=destination, avoid=avoid
+        )
 
     def let_object(self, key: str, name: str) -> None:
         """Check a single object.

@@ -370,7 +370,7 @@ async def test_a_copy_that_does_not_end_well(end: dict[str, str], message: str) 
         (told(403, "KeyBasedAuthenticationNotPermitted"), AccessDenied, "takes tokens of identities only"),
         (told(409, "PublicAccessNotPermitted"), AccessDenied, "lets nobody in without signing in"),
         (told(409, "BlobArchived"), StorageError, "is archived (rehydrate"),
-        (told(412, "LeaseIdMissing"), ServiceError, "412 LeaseIdMissing: so it is"),
+        (told(412, "LeaseIdMissing"), ServiceError, "is leased by another client (break the lease"),
         (told(409, "Odd", "see http://x/box/k?sv=1&amp;sig=the-signature"), ServiceError, "sig=…"),
         (told(500, "InternalError"), ServiceError, "500 InternalError: so it is"),
     ],

@@ -147,6 +147,18 @@ async def test_below_a_link_that_leads_nowhere_nothing_is_removed(tmp_path: Path
     assert files_in(tmp_path / "to") == {"m/a.bin": b"a", "m/latest/w.bin": b"good"}
 
 
+async def test_a_link_that_leads_to_the_destination(tmp_path: Path) -> None:
+    """It would be copied into itself, and grow while it is listed."""
+    directory(tmp_path / "source").put(TREE)
+    (tmp_path / "to").mkdir()
+    (tmp_path / "source" / "up").symlink_to("..")
+    with pytest.raises(IncompleteError) as caught:
+        await AsyncStorage().copy(f"{tmp_path}/source", f"{tmp_path}/to")
+    skipped = {f"/{each.key}".removeprefix(f"{tmp_path}/source/"): each.reason for each in caught.value.skipped}
+    assert skipped == {"up/source": "loop", "up/to": "loop"}
+    assert files_in(tmp_path / "to") == TREE
+
+
 async def test_where_nothing_can_be_copied_no_directory_appears(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "weights").symlink_to("nowhere")

@@ -118,7 +118,7 @@ class TestFiles:
         assert found == {"a/model.bin", "b/model.bin", "link.bin"}
         reasons = {each.key: each.reason for each in skipped}
         assert reasons == {"a/circle": "loop", "b/circle": "loop", "dangling": "broken link"}
-        with pytest.raises(LocalIOError, match="a/circle: link to a directory above it"):
+        with pytest.raises(LocalIOError, match="a/circle: leads to a directory above it"):
             await keys(place.backend, "")
 
     async def test_links_are_listed_where_they_are_to_be_removed(self, place: Place, root: Path) -> None:

@@ -20,7 +20,7 @@ from .files import as_storage_error, check_version, crc, info, read_into, stat_f
 from .place import Place
 from .remove import remove_all
 from .upload import LocalUpload
-from .walk import Ancestors, scan
+from .walk import Ancestors, scan, start
 
 __all__ = ["LocalBackend"]
 
@@ -84,25 +84,26 @@ class LocalBackend:
         return info(key, await self.run(lambda: stat_file(path), reading=path))
 
     async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
-        base, _, start = prefix.rpartition("/")
-        pending: list[tuple[str, Ancestors | None]] = [(base, None)]
+        base, _, name_start = prefix.rpartition("/")
+        pending: list[tuple[str, Ancestors | None]] = [(base, await self._disk.run(lambda: start(walk)))]
+        first = True
         nothing = True
         while pending:
             directory, above = pending.pop()
             path = self._place.path(directory)
             try:
-                found = await self._disk.run(partial(scan, path, above, walk))
+                found = await self._disk.run(partial(scan, path, above, walk, first=first))
             except OSError as error:
-                if above is None and error.errno in _MISSING:  # no objects, as in a bucket
+                if first and error.errno in _MISSING:  # no objects, as in a bucket
                     return
-                if above is None:
+                if first:
                     with as_storage_error(path):
                         raise
                 _skip(walk, _unread(directory, error))
                 continue
             below = f"{directory}/" if directory else ""
-            begin = below + start if above is None else below
-            if found.empty and above is not None:
+            begin = below + name_start if first else below
+            if found.empty and not first:
                 nothing = False
                 yield ObjectInfo(below, 0)
             for name, status in found.files:
@@ -118,7 +119,8 @@ class LocalBackend:
                 for key in inner
                 if key.startswith(begin) and (walk.enter is None or walk.enter(key))
             ]
-        if nothing and base and not start:
+            first = False
+        if nothing and base and not name_start:
             yield ObjectInfo(prefix, 0)
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
@@ -240,7 +242,7 @@ def _unread(directory: str, error: OSError) -> Skipped:
     reason: SkipReason = "unreadable directory"
     cause = f"cannot read the directory: {os.strerror(error.errno or 0)}"
     if error.errno == errno.ELOOP:
-        reason, cause = "loop", "link to a directory above it"
+        reason, cause = "loop", "leads to a directory above it, or to the destination"
     elif error.errno in _MISSING:
         reason, cause = "vanished", "removed while it was listed"
     return Skipped(directory, reason, cause)

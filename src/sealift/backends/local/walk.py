@@ -10,7 +10,7 @@ from ...backend import Walk
 from ...errors import Skipped, SkipReason
 from ...paths import STATE_DIRECTORY
 
-__all__ = ["Ancestors", "Contents", "scan"]
+__all__ = ["Ancestors", "Contents", "scan", "start"]
 
 _READABLE_BY_ALL = 0o444
 _KINDS = {
@@ -63,20 +63,30 @@ class Contents:
     empty: bool = True
 
 
-def scan(path: str, above: Ancestors | None, walk: Walk) -> Contents:
+def start(walk: Walk) -> Ancestors | None:
+    """What counts as above the first directory of a walk."""
+    try:
+        status = os.stat(walk.avoid) if walk.avoid else None
+    except OSError:  # it is not there yet
+        status = None
+    return None if status is None else Ancestors((status.st_dev, status.st_ino), None)
+
+
+def scan(path: str, above: Ancestors | None, walk: Walk, *, first: bool) -> Contents:
     """List one directory.
 
     Args:
         path: The directory.
         above: The directories above it in this walk.
         walk: Which entries to leave out.
+        first: This is where the walk begins.
 
     Raises:
         OSError: It cannot be read; with ELOOP, it is a link to one of the directories above it.
     """
     status = os.stat(path)
     identity = status.st_dev, status.st_ino
-    if above is not None and identity in above:
+    if above is not None and not first and identity in above:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
     found = Contents(Ancestors(identity, above))
     with os.scandir(path) as entries:
