@@ -8,15 +8,41 @@ one bucket, container, repository or directory, and its keys are relative to tha
     list ─▶ ObjectInfo ─▶ open_read  (once, in order: no length, no ranges) ─▶ open_upload ─▶ write_part … complete
 """
 
-from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
+from .errors import Skipped
 from .properties import NO_PROPERTIES, Properties
 from .types import Capabilities, Head, ObjectInfo, Part, Receipt
 from .uri import Location
 
-__all__ = ["Backend", "Reader", "Upload"]
+__all__ = ["EVERYTHING", "Backend", "Reader", "Upload", "Walk"]
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """How a listing walks a tree of directories. Storages without directories ignore it.
+
+    Attributes:
+        enter: Whether to list what is below a directory, called with the directory's key. None: list everything.
+        skip: Called with each entry that the listing leaves out. None: an unreadable directory or a loop is an error,
+            and what is no object is left out without notice.
+        follow: Follow symbolic links, and leave out what is not a regular file. False: list links and special files
+            themselves, as the objects to remove.
+        readable: Leave out files that may not be read.
+        avoid: Path of a directory that is left out as a loop: the destination of a copy.
+    """
+
+    enter: Callable[[str], bool] | None = None
+    skip: Callable[[Skipped], None] | None = None
+    follow: bool = True
+    readable: bool = False
+    avoid: str = ""
+
+
+EVERYTHING = Walk()
 
 
 class Reader(Protocol):
@@ -94,10 +120,20 @@ class Backend(Protocol):
             AccessDenied: Not allowed, or (where the service does not tell them apart) there is none.
         """
 
-    def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
+    def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         """All objects whose key begins with `prefix`, while the pages arrive; an order is not promised.
 
-        Each carries enough to read it. Where the service tells no version in a listing, it is None.
+        Each carries enough to read it. Where the service tells no version in a listing, it is None. An empty directory
+        is listed as a directory marker: its key ends in "/" and its size is 0. So is the directory `prefix` itself if
+        there is nothing to list below it.
+
+        Args:
+            prefix: What the keys begin with.
+            walk: How to walk directories.
+
+        Raises:
+            ModelMissingError: The bucket, container or repository does not exist.
+            ServiceError: The listing does not advance, or a page of it is damaged.
         """
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
@@ -173,20 +209,29 @@ class Backend(Protocol):
             What is known of it; of its `checksums` those that the service told without being asked for them.
         """
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str, *, snapshots: bool = False) -> None:
         """Remove an object.
+
+        Args:
+            key: Of the object.
+            snapshots: Remove its snapshots too, where a service keeps them with the object. False: an object with
+                snapshots is an error.
 
         Raises:
             ModelMissingError: There is none of this name.
         """
 
-    async def delete_many(self, keys: Sequence[str], under: str) -> None:
-        """Remove objects, in as few requests as the service takes; one that is not there is none too many.
+    async def delete_many(self, keys: Sequence[str], under: str, *, snapshots: bool = False) -> None:
+        """Remove objects, in as few requests as the service takes. Missing objects are no error.
 
         Args:
             keys: Of any number.
             under: What they all begin with: "" or something that ends in "/". Where there are directories, those that
                 this leaves empty go too, from that one on down.
+            snapshots: As in `delete`.
+
+        Raises:
+            IncompleteError: Some objects could not be removed; all others are gone.
         """
 
     async def aclose(self) -> None:

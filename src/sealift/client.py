@@ -231,6 +231,7 @@ class AsyncStorage(Transfers, Queries):
         config: StorageConfig | None = None,
         *,
         return_exceptions: Literal[False] = False,
+        delete_snapshots: bool = False,
         timeout: float | None = None,
     ) -> list[bool]: ...
     @overload
@@ -240,6 +241,7 @@ class AsyncStorage(Transfers, Queries):
         config: StorageConfig | None = None,
         *,
         return_exceptions: bool,
+        delete_snapshots: bool = False,
         timeout: float | None = None,
     ) -> list[bool | StorageError]: ...
     async def delete_many(
@@ -248,6 +250,7 @@ class AsyncStorage(Transfers, Queries):
         config: StorageConfig | None = None,
         *,
         return_exceptions: bool = False,
+        delete_snapshots: bool = False,
         timeout: float | None = None,
     ) -> list[bool] | list[bool | StorageError]:
         """Remove many objects.
@@ -256,13 +259,15 @@ class AsyncStorage(Transfers, Queries):
             uris: As for `delete_object`.
             config: How to sign in. None: what the environment says.
             return_exceptions: As in `download_many`.
+            delete_snapshots: As in `delete`.
             timeout: As in `download_many`.
 
         Returns:
             Whether each was there, in their order.
         """
         deadline = Deadline(timeout)
-        calls = (partial(self._delete_object, uri, config, deadline) for uri in uris)
+        delete = partial(self._delete_object, config=config, deadline=deadline, delete_snapshots=delete_snapshots)
+        calls = (partial(delete, uri) for uri in uris)
         return await self._many(calls, return_exceptions=return_exceptions)
 
     @overload

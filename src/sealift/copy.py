@@ -5,15 +5,16 @@ from contextlib import aclosing
 
 from .backend import Backend
 from .engine import Job
-from .errors import InvalidConfig, UnsafeKey, UnsupportedOperation
+from .errors import InvalidConfig, ModelMissingError, Skipped, UnsafeKey, UnsupportedOperation
 from .resolve import Prefix, resolve
 from .resources import Resources
 from .selection import Options, Selection
+from .skips import Skips, under
 from .transfer import Transfer, one
 from .types import ObjectInfo
 from .uri import Location
 
-__all__ = ["below", "copy", "same_root"]
+__all__ = ["copy", "same_root"]
 
 
 async def copy(
@@ -31,7 +32,8 @@ async def copy(
     """
     if not destination.capabilities.writable:
         raise UnsupportedOperation(f"{target.scheme}:// can only be read")
-    found = await resolve(source, location.key, resources.retry)
+    skips = options.skips(location.key)
+    found = await resolve(source, location.key, resources.retry, skips.walk)
     job = Job(
         source,
         destination,
@@ -44,12 +46,17 @@ async def copy(
     same = same_root(source, destination)
     if isinstance(found, Prefix):
         async with aclosing(found.objects):
-            base = below(target.key)
+            base = under(target.key)
             if same and (base.startswith(found.key) or found.key.startswith(base)):
                 raise InvalidConfig(f"{found.key!r} and {base!r} overlap", hint="choose a prefix beside the source")
-            selection = Selection(found, options)
-            await job.run(_transfers(selection, base))
+            selection = Selection(found, options, skips)
+            on_disk = source.location.scheme == "file"
+            await job.run(_transfers(selection, base, skips if on_disk else None))
+            skips.check("copied everything but")
             selection.check()
+            if on_disk and not selection.found and options.wanted is None:
+                cause = f"the directory /{found.key} is empty: there is nothing to copy"
+                raise ModelMissingError(f"/{found.key}", cause=cause)
             return target.at(base)
     name = location.name if found.name is None else found.name
     options.let_object(location.key, name)
@@ -69,12 +76,14 @@ def same_root(source: Backend, destination: Backend) -> bool:
     return source.service == destination.service and source.location == destination.location
 
 
-def below(key: str) -> str:
-    """What the keys of objects begin with that are put under a key."""
-    return key if not key or key.endswith("/") else f"{key}/"
+async def _transfers(selection: Selection, base: str, skips: Skips | None) -> AsyncGenerator[Transfer]:
+    """What to move.
 
-
-async def _transfers(selection: Selection, base: str) -> AsyncGenerator[Transfer]:
+    Args:
+        selection: The objects.
+        base: What their new keys begin with.
+        skips: Where to report empty directories, which are left out. None: directory markers are copied.
+    """
     start = len(selection.prefix.key)
 
     def path_of(obj: ObjectInfo) -> str:
@@ -83,6 +92,8 @@ async def _transfers(selection: Selection, base: str) -> AsyncGenerator[Transfer
     async for obj, path in selection.objects(path_of):
         if path:
             yield Transfer(obj, _checked(base + path), listed=True)
+        elif len(obj.key) > start and skips is not None:
+            skips.note(Skipped(obj.key, "empty directory", "empty directory, which object stores do not have"))
         elif len(obj.key) > start:  # a directory marker
             yield Transfer(obj, base + obj.key[start:], listed=True)
 

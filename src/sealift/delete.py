@@ -1,16 +1,18 @@
 """Removing objects: one, or all below a prefix."""
 
 import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import aclosing
 
 import anyio
 
 from .backend import Backend
-from .errors import InvalidConfig, UnsafeKey, UnsupportedOperation, first_of
+from .errors import IncompleteError, InvalidConfig, UnsafeKey, UnsupportedOperation, first_of
 from .resolve import Prefix, resolve
 from .resources import Resources
 from .selection import Options, Selection
+from .skips import Skips
 from .types import Event, ObjectInfo
 from .uri import Location
 
@@ -29,58 +31,74 @@ async def delete(resources: Resources, backend: Backend, location: Location, opt
     """
     if not backend.capabilities.writable:
         raise UnsupportedOperation(f"{location.scheme}:// can only be read")
-    found = await resolve(backend, location.key, resources.retry)
+    on_disk = backend.location.scheme == "file"
+    skips = options.skips(location.key, follow=False)
+    found: ObjectInfo | Prefix
+    if on_disk and await resources.disk.run(lambda: _is_entry(location.key)):
+        found = ObjectInfo(location.key, None)
+    else:
+        found = await resolve(backend, location.key, resources.retry, skips.walk)
     if isinstance(found, ObjectInfo):
         options.let_object(location.key, location.name)
         if not options.dry_run:
-            await resources.retry(lambda: backend.delete(location.key))
+            await resources.retry(lambda: backend.delete(location.key, snapshots=options.snapshots))
         _tell(options, [found.key])
         return 1
     async with aclosing(found.objects):
-        if location.scheme == "file" and not found.key:
+        if on_disk and not found.key:
             raise InvalidConfig("this would remove every file of the machine")
-        return await _delete_prefix(resources, backend, found, options)
+        removed = await _delete_prefix(resources, backend, found, options, skips)
+    skips.check_removal(removed)
+    return removed
 
 
-async def _delete_prefix(resources: Resources, backend: Backend, prefix: Prefix, options: Options) -> int:
-    selection = Selection(prefix, options)
+def _is_entry(key: str) -> bool:
+    """Blocking: whether a path names a file, a link or a special file. What a link leads to is not asked."""
+    try:
+        return not key.endswith("/") and not stat.S_ISDIR(os.lstat(f"/{key}").st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+async def _delete_prefix(resources: Resources, backend: Backend, prefix: Prefix, options: Options, skips: Skips) -> int:
+    selection = Selection(prefix, options, skips)
     on_disk = backend.location.scheme == "file"
     removed = 0
     batch: list[str] = []
     limit = anyio.Semaphore(_AT_ONCE)
 
     async def step(keys: Sequence[str]) -> None:
+        nonlocal removed
         try:
-            if on_disk and not options.dry_run:
-                files = await resources.disk.run(lambda: _without_links(keys, prefix.key))
-                await resources.retry(lambda: backend.delete_many(files, prefix.key))
-                _tell(options, keys)
-            else:
-                await delete_keys(resources, backend, keys, prefix.key, options)
+            gone = await delete_keys(resources, backend, keys, prefix.key, options, skips)
+            removed += gone
         finally:
             limit.release()
 
     try:
         async with anyio.create_task_group() as group:
             async for obj, _ in selection.objects(lambda obj: obj.key):
+                if on_disk and obj.key == prefix.key:
+                    continue  # the directory itself, which goes in the end
                 batch.append(obj.key)
-                removed += 1
                 if len(batch) == _BATCH:
                     await limit.acquire()
                     group.start_soon(step, batch)
                     batch = []
-            selection.check()
+            selection.check_patterns()
             await limit.acquire()
             group.start_soon(step, batch)
     except BaseExceptionGroup as failures:
         raise first_of(failures) from None
+    if on_disk and not selection.found and not options.dry_run:
+        await backend.delete_many([prefix.key], prefix.key)
     return removed
 
 
 async def delete_keys(
-    resources: Resources, backend: Backend, keys: Sequence[str], under: str, options: Options
-) -> None:
-    """Remove objects that a listing has told of.
+    resources: Resources, backend: Backend, keys: Sequence[str], under: str, options: Options, skips: Skips
+) -> int:
+    """Remove objects that a listing has found.
 
     Args:
         resources: Of the instance.
@@ -88,18 +106,22 @@ async def delete_keys(
         keys: Which.
         under: As in `Backend.delete_many`.
         options: Of the verb.
+        skips: Where to report those that could not be removed.
+
+    Returns:
+        How many are gone.
     """
+    failed: set[str] = set()
     if keys and not options.dry_run:
-        await resources.retry(lambda: backend.delete_many(keys, under))
-    _tell(options, keys)
-
-
-def _without_links(keys: Iterable[str], under: str) -> list[str]:
-    """Blocking: what to remove so that these files are no longer there.
-
-    Where one lies behind a link to a directory, that is the link: what it leads to is not below the prefix.
-    """
-    return list(dict.fromkeys(link or key for key, link in _links_above(keys, under)))
+        try:
+            await resources.retry(lambda: backend.delete_many(keys, under, snapshots=options.snapshots))
+        except IncompleteError as error:
+            for skipped in error.skipped:
+                skips.fail(skipped)
+                failed.add(skipped.key)
+    gone = [key for key in keys if key not in failed]
+    _tell(options, gone)
+    return len(gone)
 
 
 def refuse_links(keys: Iterable[str], under: str) -> None:

@@ -31,12 +31,15 @@ from .resolve import Prefix, resolve
 from .resources import Resources
 from .resume_download import is_there, journal_of
 from .selection import Options, Selection
+from .skips import Skips
 from .space import within_space
 from .transfer import Transfer, one
 from .types import ObjectInfo, Unpack
 from .uri import Location
 
 __all__ = ["download"]
+
+_INCOMPLETE = "copied everything but"
 
 
 async def download(resources: Resources, source: Backend, location: Location, dest: str, options: Options) -> str:
@@ -53,12 +56,15 @@ async def download(resources: Resources, source: Backend, location: Location, de
         raise InvalidConfig(
             f"the destination {dest!r} is where sealift keeps temporary files", hint="choose another name"
         )
-    found = await resolve(source, location.key, resources.retry)
+    skips = options.skips(location.key, avoid=dest)
+    found = await resolve(source, location.key, resources.retry, skips.walk)
     if options.unpack is not None:
         return await _unpacked(resources, source, location, found, dest, options, options.unpack)
     if isinstance(found, Prefix):
         async with aclosing(found.objects):
-            return await _directory(resources, source, location, _Files(found, options), dest, options)
+            path = await _directory(resources, source, location, _Files(found, options, skips), dest, options)
+        skips.check(_INCOMPLETE)
+        return path
     called = location.name if found.name is None else found.name
     options.let_object(location.key, called)
     into = dest.endswith("/") or await resources.disk.run(lambda: os.path.isdir(dest))
@@ -253,11 +259,17 @@ async def _anchor(resources: Resources, final: str, options: Options) -> str | N
 class _Files:
     """The files below a directory that the objects of a prefix become."""
 
-    def __init__(self, prefix: Prefix, options: Options) -> None:
+    def __init__(self, prefix: Prefix, options: Options, skips: Skips) -> None:
         self.prefix = prefix.key
         self.directories: list[str] = []
-        self._selection = Selection(prefix, options)
-        self.check = self._selection.check
+        self._selection = Selection(prefix, options, skips)
+        self._skips = skips
+
+    def check(self) -> None:
+        """Raise if nothing could be brought."""
+        if not self._selection.found:
+            self._skips.check(_INCOMPLETE)
+        self._selection.check()
 
     async def transfers(self) -> AsyncGenerator[Transfer]:
         tree = paths.Tree()

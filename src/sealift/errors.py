@@ -10,6 +10,7 @@
     ├── IntegrityError                  the bytes that arrived are not the bytes that were stored
     ├── ArchiveError                    what was to be unpacked is no archive, is damaged, or would grow without bounds
     ├── UnsafeKey                       a key would leave the target directory or collide in it
+    ├── IncompleteError                 the call did all it could, but had to skip some files or objects
     ├── LocalIOError                    the local disk refused: full, read-only, not a directory …
     ├── TransportError                  no connection, a broken one, or a stalled one
     ├── DeadlineExceeded (TimeoutError)  the call took longer than its `timeout`
@@ -23,14 +24,17 @@ A backend raises an error that says what happened; whoever knows the URI adds it
 backend's verdict; the one retry loop (`sealift.retry`) acts on it.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 __all__ = [
     "AccessDenied",
     "ArchiveError",
     "ClosedError",
     "DeadlineExceeded",
+    "IncompleteError",
     "InferenceError",
     "IntegrityError",
     "InvalidConfig",
@@ -41,6 +45,8 @@ __all__ = [
     "ModelNotFound",
     "ObjectChanged",
     "ServiceError",
+    "SkipReason",
+    "Skipped",
     "StorageError",
     "TransportError",
     "UnsafeKey",
@@ -184,6 +190,55 @@ class ArchiveError(StorageError):
 
 class UnsafeKey(StorageError):
     """A key would leave the target directory, cannot be a file name, or lands on the path of another key."""
+
+
+SkipReason = Literal[
+    "broken link",
+    "loop",
+    "special file",
+    "unreadable file",
+    "unreadable directory",
+    "vanished",
+    "empty directory",
+    "not deleted",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file, directory or object that a call left out or left behind.
+
+    Attributes:
+        key: Its key; of a directory without a trailing "/".
+        reason: The kind of problem.
+        cause: What is wrong with it, to stand after "KEY: ".
+        error: The error that it would be by itself, where a service has reported one.
+    """
+
+    key: str
+    reason: SkipReason
+    cause: str
+    error: StorageError | None = field(default=None, compare=False)
+
+
+# How many of the skipped an error names.
+_NAMED = 3
+
+
+class IncompleteError(StorageError):
+    """The call did everything else, but had to skip some files or objects.
+
+    Args:
+        cause: What the call could not do.
+        skipped: All of them, in no particular order. The message names the first few.
+        under: The prefix of their keys that the message leaves out.
+    """
+
+    def __init__(self, cause: str, skipped: Sequence[Skipped] = (), *, under: str = "") -> None:
+        named = "; ".join(f"{each.key.removeprefix(under) or each.key}: {each.cause}" for each in skipped[:_NAMED])
+        more = f"; and {len(skipped) - _NAMED:,} more" if len(skipped) > _NAMED else ""
+        super().__init__(f"{cause}: {named}{more}" if named else cause)
+        self.skipped = tuple(skipped)
 
 
 class LocalIOError(StorageError):

@@ -1,46 +1,65 @@
 """The verbs that only read: names, facts, and bytes into memory."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Any
 
 from .backend import Backend
 from .config import StorageConfig
 from .errors import AccessDenied, DeadlineExceeded, InvalidConfig, UnsupportedOperation
-from .paths import is_directory_marker
+from .paths import collapse, is_directory_marker
+from .patterns import Patterns
 from .properties import HEADERS, NO_PROPERTIES
 from .read import chunks, length_of, read_into
-from .resolve import Prefix, find_object, resolve
+from .resolve import LOOK, Prefix, find_object, resolve
 from .retry import Retry
 from .session import Deadline, Session
-from .types import ObjectInfo
+from .skips import Skips
+from .types import ObjectInfo, OnEvent
 from .uri import parse
 
 __all__ = ["Queries"]
 
 # Anything whose memory can be written: bytearray, array, numpy array, mmap (`collections.abc.Buffer` from 3.12 on).
 WritableBuffer = Any
+PatternList = Iterable[str] | str | None
+
+_UNLISTED = "could not list everything"
 
 
 class Queries(Session):
     """List, stat, read and open."""
 
     async def objects(
-        self, uri: str, config: StorageConfig | None = None, *, timeout: float | None = None
+        self,
+        uri: str,
+        config: StorageConfig | None = None,
+        *,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        timeout: float | None = None,
+        on_event: OnEvent | None = None,
     ) -> AsyncGenerator[ObjectInfo]:
-        """Tell of the objects under a prefix, as a listing tells of them, while it arrives.
+        """List the objects under a prefix while the listing arrives.
 
         Args:
             uri: Storage URI or local path of a prefix or an object.
             config: How to sign in. None: what the environment says.
+            allow_patterns: Only objects whose path relative to the prefix (for an object: whose name) matches one of
+                these, as in `fnmatch`.
+            ignore_patterns: No objects whose path matches one of these; a local directory of which no path can match
+                is not read.
             timeout: Seconds until the last object has been told of, the time included that the caller takes for each;
                 but it is never interrupted at its own work. None: any time.
+            on_event: Called on the loop's thread with a "skipped" event for each entry of a local directory that is no
+                object: a broken link, a FIFO …; must not block.
 
         Yields:
-            Each object, with its whole key; directory markers too.
+            Each object, with its whole key; directory markers too. Nothing for an empty bucket or directory.
 
         Raises:
             ModelMissingError: There is nothing there.
+            IncompleteError: Some local directories could not be listed; all other objects have been yielded.
             DeadlineExceeded: The time is over.
             StorageError: Any other failure.
 
@@ -49,7 +68,8 @@ class Queries(Session):
             ...     return sum([obj.size or 0 async for obj in storage.objects(uri)])
         """
         deadline = Deadline(timeout)
-        async with aclosing(self._objects(uri, config)) as objects:
+        patterns = Patterns.of(allow_patterns, ignore_patterns)
+        async with aclosing(self._objects(uri, config, patterns, on_event)) as objects:
             while True:
                 try:
                     with deadline.held():  # never around a yield: what a caller does meanwhile is not ours to cancel
@@ -60,15 +80,22 @@ class Queries(Session):
                     return
                 yield obj
 
-    async def _objects(self, uri: str, config: StorageConfig | None) -> AsyncGenerator[ObjectInfo]:
+    async def _objects(
+        self, uri: str, config: StorageConfig | None, patterns: Patterns, on_event: OnEvent | None
+    ) -> AsyncGenerator[ObjectInfo]:
         async with self._at("list", uri, config) as end:
-            found = await resolve(end.backend, end.location.key, end.resources.retry)
+            skips = Skips(patterns, end.location.key, on_event, copying=False)
+            found = await resolve(end.backend, end.location.key, end.resources.retry, skips.walk)
             if isinstance(found, ObjectInfo):
-                yield found
+                if patterns.let(end.location.name if found.name is None else found.name):
+                    yield found
                 return
             async with aclosing(found.objects) as objects:
                 async for obj in objects:
-                    yield obj
+                    marker = is_directory_marker(obj.key, obj.size)
+                    if patterns.let(obj.key[len(found.key) :] if marker else collapse(obj.key, found.key)):
+                        yield obj
+            skips.check(_UNLISTED)
 
     async def list_objects(
         self, uri: str, config: StorageConfig | None = None, *, timeout: float | None = None
@@ -82,19 +109,22 @@ class Queries(Session):
 
         Returns:
             Their paths relative to the URI, so that `f"{uri.rstrip('/')}/{path}"` is an object's URI; for the URI of an
-            object its name alone. Directory markers are left out.
+            object its name alone. Directory markers are left out. An empty list for an empty bucket or directory.
 
         Raises:
             ModelMissingError: There is nothing there.
+            IncompleteError: Some local directories could not be listed.
             DeadlineExceeded: The time is over.
             StorageError: Any other failure.
         """
         async with self._at("list", uri, config, Deadline(timeout)) as end:
-            found = await resolve(end.backend, end.location.key, end.resources.retry)
+            skips = Skips(Patterns.of(None, None), end.location.key, copying=False)
+            found = await resolve(end.backend, end.location.key, end.resources.retry, skips.walk)
             if isinstance(found, ObjectInfo):
                 return [end.location.name if found.name is None else found.name]
             async with aclosing(found.objects) as objects:
                 keys = [obj.key async for obj in objects if not is_directory_marker(obj.key, obj.size)]
+            skips.check(_UNLISTED)
             return [key[len(found.key) :] for key in keys]
 
     async def get_object_metadata(
@@ -119,7 +149,7 @@ class Queries(Session):
             StorageError: Any other failure.
         """
         async with self._at("stat", uri, config, Deadline(timeout)) as end:
-            found = await resolve(end.backend, end.location.key, end.resources.retry)
+            found = await resolve(end.backend, end.location.key, end.resources.retry, LOOK)
             if isinstance(found, Prefix):
                 await found.objects.aclose()
             info = found if isinstance(found, ObjectInfo) else ObjectInfo(found.key, None)

@@ -3,12 +3,15 @@
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from .backend import Backend
+from .backend import Backend, Walk
 from .errors import AccessDenied, ModelMissingError, StorageError
 from .retry import Retry
 from .types import ObjectInfo
 
-__all__ = ["Prefix", "find_object", "resolve"]
+__all__ = ["LOOK", "Prefix", "find_object", "resolve"]
+
+# For who only looks whether something is there: what a listing leaves out does not matter.
+LOOK = Walk(skip=lambda _: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +27,16 @@ class Prefix:
     objects: AsyncGenerator[ObjectInfo]
 
 
-async def resolve(source: Backend, key: str, retry: Retry) -> ObjectInfo | Prefix:
+async def resolve(source: Backend, key: str, retry: Retry, walk: Walk) -> ObjectInfo | Prefix:
     """Find what is there; an object wins over a prefix of the same name.
+
+    An empty bucket, container or repository is an empty prefix, and so is an empty directory.
 
     Args:
         source: Where to look.
         key: Of the object, or of the prefix with or without its "/".
         retry: The retry loop.
+        walk: How to list a directory.
 
     Raises:
         ModelMissingError: Neither.
@@ -45,9 +51,11 @@ async def resolve(source: Backend, key: str, retry: Retry) -> ObjectInfo | Prefi
         except (ModelMissingError, AccessDenied) as error:
             failure = error
     prefix = key if not key or key.endswith("/") else f"{key}/"
-    objects = source.list(prefix)
+    objects = source.list(prefix, walk)
     try:
         first = await anext(objects, None)
+        if first is None and not prefix:
+            return Prefix(prefix, objects)
         if first is not None:
             chained = _chain(first, objects)
             await anext(chained)
@@ -73,7 +81,7 @@ async def find_object(source: Backend, key: str, retry: Retry) -> ObjectInfo:
         ModelMissingError: There is none of this name; there may be a prefix.
         AccessDenied: As in `resolve`.
     """
-    found = await resolve(source, key, retry)
+    found = await resolve(source, key, retry, LOOK)
     if isinstance(found, Prefix):
         await found.objects.aclose()
         cause = f"there is no object {key!r}, only objects below {found.key!r}" if key else "this names many objects"

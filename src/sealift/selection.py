@@ -7,6 +7,7 @@ from . import paths
 from .errors import InvalidConfig, ModelMissingError
 from .patterns import Patterns
 from .resolve import Prefix
+from .skips import OnSkip, Skips
 from .transfer import OnStored
 from .types import Durability, ObjectInfo, OnEvent, Unpack, Verify
 
@@ -31,6 +32,8 @@ class Options:
         wanted: Asked for each object and its path relative to the prefix: is it to be moved? None: yes.
         verify: Whether bytes are compared with checksums.
         durability: What files on the local disk survive once they are told of.
+        snapshots: Whether an object is removed together with its snapshots.
+        on_skip: Called with each entry that the listing of the source leaves out, whatever the patterns say.
     """
 
     patterns: Patterns
@@ -42,12 +45,21 @@ class Options:
     on_stored: OnStored | None = None
     verify: Verify = True
     durability: Durability = "rename"
+    snapshots: bool = False
+    on_skip: OnSkip | None = None
 
     def __post_init__(self) -> None:
         if self.verify not in {True, False, "require"}:
             raise InvalidConfig(f"verify={self.verify!r} is none of True, False and 'require'")
         if self.durability not in {"rename", "fsync"}:
             raise InvalidConfig(f"durability={self.durability!r} is neither 'rename' nor 'fsync'")
+
+    def skips(self, key: str, *, follow: bool = True, destination: bool = False, avoid: str = "") -> Skips:
+        """What a call leaves out of this prefix, or leaves behind there."""
+        on_skip = None if destination else self.on_skip
+        return Skips(
+            self.patterns, key, self.on_event, on_skip=on_skip, follow=follow, destination=destination, avoid=avoid
+        )
 
     def let_object(self, key: str, name: str) -> None:
         """Check a single object.
@@ -65,17 +77,23 @@ class Options:
 class Selection:
     """The objects of a prefix that are wanted.
 
+    Attributes:
+        prefix: Where they are.
+        found: How many there are, the marker of the prefix itself not counted.
+
     Raises:
         InvalidConfig: A prefix is not.
     """
 
-    def __init__(self, prefix: Prefix, options: Options) -> None:
+    def __init__(self, prefix: Prefix, options: Options, skips: Skips) -> None:
         if not options.recursive:
             raise InvalidConfig(f"{prefix.key!r} is no object but a prefix of many", hint=ASK_RECURSIVELY)
         self.prefix = prefix
         self._options = options
-        self._refused = 0
-        self._found = 0
+        self._skips = skips
+        self._refused = False
+        self.found = 0
+        self._empty = True
 
     async def objects(self, path_of: Callable[[ObjectInfo], str]) -> AsyncGenerator[tuple[ObjectInfo, str]]:
         """Each with its path at the destination; a directory marker with none.
@@ -86,20 +104,25 @@ class Selection:
         wanted = self._options.wanted
         prefix = self.prefix.key
         async for obj in self.prefix.objects:
+            self._empty = False
             marker = paths.is_directory_marker(obj.key, obj.size)
             name = obj.key[len(prefix) :] if marker else paths.collapse(obj.key, prefix)
             if not self._options.patterns.let(name):
-                self._refused += bool(name)  # the prefix's own marker is none of the objects below it
+                self._refused = self._refused or bool(name)  # the prefix's own marker is none of the objects below it
                 continue
-            self._found += bool(name)
+            self.found += bool(name)
             path = "" if marker else path_of(obj)
             if wanted is None or await wanted(obj, name if marker else path):
                 yield obj, path
 
     def check(self) -> None:
+        """Raise if the patterns left nothing, or if there is nothing to copy."""
+        self.check_patterns()
+        if self._empty and self._options.wanted is None:
+            raise ModelMissingError(self.prefix.key, cause="it is empty: there is nothing to copy")
+
+    def check_patterns(self) -> None:
         """Raise if the patterns left nothing."""
-        if self._refused and not self._found:
+        if not self.found and (self._refused or self._skips.pruned):
             key = self.prefix.key
-            raise ModelMissingError(
-                key, cause=f"the patterns let none of {self._refused} objects under {key!r} through"
-            )
+            raise ModelMissingError(key, cause=f"the patterns let nothing under {key!r} through")

@@ -221,6 +221,7 @@ class Storage:
         dest_config: StorageConfig | None = None,
         *,
         delete: bool = False,
+        delete_snapshots: bool = False,
         checksum: bool = False,
         size_only: bool = False,
         allow_patterns: PatternList = None,
@@ -239,6 +240,7 @@ class Storage:
             config: As in `copy`.
             dest_config: As in `copy`.
             delete: In the end, remove what only the destination has.
+            delete_snapshots: As in `delete`.
             checksum: Compare checksums where sizes are equal, whatever is recorded.
             size_only: Objects of equal size are equal.
             allow_patterns: Copy and remove only objects whose relative path matches one of these.
@@ -262,6 +264,7 @@ class Storage:
                 config,
                 dest_config,
                 delete=delete,
+                delete_snapshots=delete_snapshots,
                 checksum=checksum,
                 size_only=size_only,
                 allow_patterns=allow_patterns,
@@ -275,11 +278,12 @@ class Storage:
         )
 
     @staticmethod
-    def delete(
+    def delete(  # noqa: PLR0913 - the caller's options, each by its name
         uri: str,
         config: StorageConfig | None = None,
         *,
         recursive: bool = False,
+        delete_snapshots: bool = False,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         dry_run: bool = False,
@@ -292,6 +296,8 @@ class Storage:
             uri: Storage URI or local path.
             config: How to sign in. None: what the environment says.
             recursive: Whether a prefix may be removed.
+            delete_snapshots: Azure: remove objects together with their snapshots. False: an object that has any is an
+                error, and stays.
             allow_patterns: Only objects whose path relative to the prefix matches one of these.
             ignore_patterns: No objects whose path matches one of these.
             dry_run: Only tell `on_event` what would be removed ("deleted").
@@ -309,6 +315,7 @@ class Storage:
                 uri,
                 config,
                 recursive=recursive,
+                delete_snapshots=delete_snapshots,
                 allow_patterns=allow_patterns,
                 ignore_patterns=ignore_patterns,
                 dry_run=dry_run,
@@ -602,12 +609,15 @@ class StorageOperations:
         return _portal.call(lambda storage: storage.get_object_metadata(uri, config, timeout=timeout))
 
     @staticmethod
-    def delete_object(uri: str, config: StorageConfig | None = None, *, timeout: float | None = None) -> bool:
+    def delete_object(
+        uri: str, config: StorageConfig | None = None, *, delete_snapshots: bool = False, timeout: float | None = None
+    ) -> bool:
         """Remove one object; as `AsyncStorage.delete_object`.
 
         Args:
             uri: Its storage URI or local path.
             config: How to sign in. None: what the environment says.
+            delete_snapshots: As in `Storage.delete`.
             timeout: Seconds that the whole call may take. None: any time.
 
         Returns:
@@ -616,7 +626,9 @@ class StorageOperations:
         Raises:
             StorageError: It could not be removed.
         """
-        return _portal.call(lambda storage: storage.delete_object(uri, config, timeout=timeout))
+        return _portal.call(
+            lambda storage: storage.delete_object(uri, config, delete_snapshots=delete_snapshots, timeout=timeout)
+        )
 
     @staticmethod
     def copy_object(

@@ -7,12 +7,13 @@ import anyio
 from . import paths
 from .backend import Backend
 from .comparison import By, Comparison
-from .copy import below, copy, same_root
-from .delete import delete_keys, refuse_links
+from .copy import copy, same_root
 from .download import download
-from .errors import InvalidConfig, UnsupportedOperation
+from .errors import InvalidConfig, Skipped, UnsupportedOperation
+from .extras import Wanted, list_destination, remove_extras
 from .resources import Resources
 from .selection import Options
+from .skips import under
 from .types import ObjectInfo, Synced
 from .uri import Location
 
@@ -33,31 +34,24 @@ async def synchronize(
     """See `AsyncStorage.sync`."""
     if not destination.capabilities.writable:
         raise UnsupportedOperation(f"{target.scheme}:// can only be read")
-    base = below(target.key)
+    begin, base = under(location.key), under(target.key)
     if target.scheme == "file" and not base:
         raise InvalidConfig("the destination is the whole file system of this machine")
-    if same_root(source, destination):
-        begin = below(location.key)
-        if begin.startswith(base) or base.startswith(begin):
-            raise InvalidConfig(f"{begin!r} and {base!r} overlap", hint="choose a prefix beside the source")
-    there: dict[str, ObjectInfo] = {}
-    markers: set[str] = set()
-    async for obj in destination.list(base):
-        if paths.is_directory_marker(obj.key, obj.size):
-            markers.add(obj.key[len(base) :])
-        else:
-            there[obj.key[len(base) :]] = obj
-    seen: set[str] = set()
+    if same_root(source, destination) and (begin.startswith(base) or base.startswith(begin)):
+        raise InvalidConfig(f"{begin!r} and {base!r} overlap", hint="choose a prefix beside the source")
+    there = await list_destination(destination, base, options.patterns)
+    found = Wanted()
     copied = 0
     comparison = Comparison(resources, source, destination, by=by, dry_run=options.dry_run)
-    await comparison.prepare((below(location.key) + path, old.key) for path, old in there.items())
+    await comparison.prepare((begin + path, old.key) for path, old in there.objects.items())
 
     async def wanted(obj: ObjectInfo, path: str) -> bool:
         nonlocal copied
         if paths.is_directory_marker(obj.key, obj.size):
-            return path not in markers
-        seen.add(path)
-        old = there.get(path)
+            found.markers.add(path)
+            return path not in there.markers
+        found.objects.add(path)
+        old = there.objects.get(path)
         different = old is None or not await comparison.equal(obj, old)
         if different:
             copied += 1
@@ -68,7 +62,10 @@ async def synchronize(
     def stored(obj: ObjectInfo, key: str, result: ObjectInfo) -> None:
         comparison.copied(obj, base + key if target.scheme == "file" else key, result)
 
-    chosen = replace(options, wanted=wanted, on_stored=stored)
+    def skip(skipped: Skipped) -> None:
+        found.unknown.add(skipped.key[len(begin) :])
+
+    chosen = replace(options, wanted=wanted, on_stored=stored, on_skip=skip)
     try:
         if target.scheme == "file":
             await download(resources, source, location, f"/{target.key}", chosen)
@@ -77,10 +74,7 @@ async def synchronize(
     finally:
         with anyio.CancelScope(shield=True):
             await comparison.flush(all_of_it=True)
-    let = options.patterns.let
-    extras = [path for path in there if path not in seen and let(paths.collapse(path))] if delete else []
-    gone = [base + path for path in extras]
-    if target.scheme == "file":
-        await resources.disk.run(lambda: refuse_links(gone, base))
-    await delete_keys(resources, destination, gone, base, options)
-    return Synced(copied, len(seen) - copied, len(extras))
+    if not delete:
+        return Synced(copied, len(found.objects) - copied, 0)
+    deleted = await remove_extras(resources, destination, target, there, found, options)
+    return Synced(copied, len(found.objects) - copied, deleted)

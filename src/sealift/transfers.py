@@ -15,9 +15,10 @@ from .config import StorageConfig
 from .download import download
 from .errors import InvalidConfig, InvalidURI, ModelMissingError
 from .patterns import Patterns
-from .resolve import Prefix, resolve
+from .resolve import LOOK, Prefix, resolve
 from .selection import Options
 from .session import Deadline, End, Session
+from .skips import under
 from .synchronize import synchronize
 from .types import Durability, OnEvent, Synced, Unpack, Verify
 from .uri import Location
@@ -74,6 +75,7 @@ class Transfers(Session):
         Raises:
             InvalidURI: `uri` is no storage URI.
             ModelMissingError: There is nothing there, or nothing that the patterns let through.
+            IncompleteError: Some files of a local directory could not be read; all others were copied.
             AccessDenied: The credentials are wrong or not allowed to read it.
             UnsafeKey: A key, or an archive's entry, would leave `dest`.
             LocalIOError: `dest`, or a file below it, is a pipe, a device, a socket or a link to nothing; or the disk is
@@ -99,7 +101,7 @@ class Transfers(Session):
             if dest is not None:
                 return await download(resources, source, location, os.fspath(dest), options), None
             if location.scheme == "file" and options.unpack is None:
-                found = await resolve(source, location.key, resources.retry)
+                found = await resolve(source, location.key, resources.retry, LOOK)
                 if isinstance(found, Prefix):
                     await found.objects.aclose()
                 return f"/{location.key.rstrip('/')}", None
@@ -149,6 +151,7 @@ class Transfers(Session):
 
         Raises:
             ModelMissingError: `src` or the bucket does not exist, or there is no file in it.
+            IncompleteError: As in `download`.
             AccessDenied: The credentials are wrong or not allowed to write there.
             DeadlineExceeded: The time is over; what was under way was aborted.
             StorageError: Any other failure. An object is replaced at once and as a whole; those that were complete
@@ -211,6 +214,7 @@ class Transfers(Session):
 
         Raises:
             ModelMissingError: There is nothing there, or nothing that the patterns let through.
+            IncompleteError: As in `download`.
             InvalidConfig: Source and destination overlap, or a prefix was refused.
             IntegrityError: The bytes are not those that were stored, or nothing tells.
             DeadlineExceeded: The time is over; nothing of what was under way is left.
@@ -282,6 +286,7 @@ class Transfers(Session):
         dest_config: StorageConfig | None = None,
         *,
         delete: bool = False,
+        delete_snapshots: bool = False,
         checksum: bool = False,
         size_only: bool = False,
         allow_patterns: PatternList = None,
@@ -304,7 +309,9 @@ class Transfers(Session):
             dest: The same, of what receives the relative paths.
             config: As in `copy`.
             dest_config: As in `copy`.
-            delete: In the end, remove what only the destination has.
+            delete: In the end, remove what only the destination has; nothing if a part of the source could not be read.
+            delete_snapshots: Azure: remove objects together with their snapshots. False: an object that has any is an
+                error, and stays.
             checksum: Compare checksums where sizes are equal, whatever is recorded: those that services report, and
                 those of local files, which are read for it. What cannot be compared is copied.
             size_only: Objects of equal size are equal. Fast, and wrong for weights that were trained again.
@@ -320,14 +327,18 @@ class Transfers(Session):
             How many objects were copied, kept and deleted.
 
         Raises:
-            ModelMissingError: There is nothing at the source; nothing is removed then.
+            ModelMissingError: There is no such source; nothing is removed then. An empty bucket or directory is one.
+            IncompleteError: Something at the source could not be read, and nothing was removed; or something at the
+                destination could not be removed. Everything else was done.
             InvalidConfig: Source and destination overlap, the source is a single object, or both `checksum` and
                 `size_only` are set.
             DeadlineExceeded: The time is over; what was copied before stays.
             StorageError: Any other failure; nothing is removed then.
         """
         patterns = Patterns.of(allow_patterns, ignore_patterns)
-        options = Options(patterns, on_event, dry_run=dry_run, verify=verify, durability=durability)
+        options = Options(
+            patterns, on_event, dry_run=dry_run, verify=verify, durability=durability, snapshots=delete_snapshots
+        )
         if checksum and size_only:
             raise InvalidConfig("checksum and size_only exclude each other", hint="choose one of them")
         async with self._between("sync", src, dest, config, dest_config, Deadline(timeout)) as (first, second):
@@ -342,12 +353,13 @@ class Transfers(Session):
                 by="checksum" if checksum else "size" if size_only else "record",
             )
 
-    async def delete(
+    async def delete(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         uri: str,
         config: StorageConfig | None = None,
         *,
         recursive: bool = False,
+        delete_snapshots: bool = False,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         dry_run: bool = False,
@@ -359,7 +371,9 @@ class Transfers(Session):
         Args:
             uri: Storage URI or local path.
             config: How to sign in. None: what the environment says.
-            recursive: Whether a prefix may be removed.
+            recursive: Whether a prefix may be removed. Links in a directory are removed, not followed.
+            delete_snapshots: Azure: remove objects together with their snapshots. False: an object that has any is an
+                error, and stays.
             allow_patterns: Only objects whose path relative to the prefix matches one of these.
             ignore_patterns: No objects whose path matches one of these.
             dry_run: Only tell `on_event` what would be removed ("deleted").
@@ -367,26 +381,34 @@ class Transfers(Session):
             on_event: Told of what is removed, on the loop's thread; must not block.
 
         Returns:
-            How many objects were removed.
+            How many objects were removed: 0 for an empty bucket or directory.
 
         Raises:
             ModelMissingError: There is nothing there.
+            IncompleteError: Some could not be removed; everything else is gone.
             InvalidConfig: It is a prefix, and `recursive` is False.
             DeadlineExceeded: The time is over.
             StorageError: Any other failure; what was removed before is gone.
         """
-        options = Options(Patterns.of(allow_patterns, ignore_patterns), on_event, recursive, dry_run)
+        patterns = Patterns.of(allow_patterns, ignore_patterns)
+        options = Options(patterns, on_event, recursive, dry_run, snapshots=delete_snapshots)
         async with self._at("delete", uri, config, Deadline(timeout)) as end:
             return await deleting.delete(end.resources, end.backend, end.location, options)
 
     async def delete_object(
-        self, uri: str, config: StorageConfig | None = None, *, timeout: float | None = None
+        self,
+        uri: str,
+        config: StorageConfig | None = None,
+        *,
+        delete_snapshots: bool = False,
+        timeout: float | None = None,
     ) -> bool:
         """Remove one object.
 
         Args:
             uri: Its storage URI or local path.
             config: How to sign in. None: what the environment says.
+            delete_snapshots: As in `delete`.
             timeout: Seconds that the whole call may take. None: any time.
 
         Returns:
@@ -397,14 +419,16 @@ class Transfers(Session):
             DeadlineExceeded: The time is over.
             StorageError: Any other failure.
         """
-        return await self._delete_object(uri, config, Deadline(timeout))
+        return await self._delete_object(uri, config, Deadline(timeout), delete_snapshots=delete_snapshots)
 
-    async def _delete_object(self, uri: str, config: StorageConfig | None, deadline: Deadline) -> bool:
+    async def _delete_object(
+        self, uri: str, config: StorageConfig | None, deadline: Deadline, *, delete_snapshots: bool
+    ) -> bool:
         async with self._at("delete", uri, config, deadline) as end:
             if not end.location.key:
                 raise InvalidURI("this names a bucket, not an object", uri=str(end.location))
             try:
-                await end.resources.retry(lambda: end.backend.delete(end.location.key))
+                await end.resources.retry(lambda: end.backend.delete(end.location.key, snapshots=delete_snapshots))
             except ModelMissingError:
                 return False
             return True
@@ -426,5 +450,5 @@ def _overlap(source: Location, target: Location) -> bool:
     many = os.path.isdir(from_)
     if not many and (target.key.endswith("/") or os.path.isdir(to)):
         to = os.path.join(to, source.name)  # a link of that name is replaced, not followed
-    from_, to = copying.below(from_), copying.below(to)
+    from_, to = under(from_), under(to)
     return to.startswith(from_) or (many and from_.startswith(to))

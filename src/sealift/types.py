@@ -214,7 +214,7 @@ class Unpack:
                 raise InvalidConfig(f"Unpack({name}={value!r}) is not positive")
 
 
-EventKind = Literal["listed", "progress", "resumed", "object", "retry", "deleted"]
+EventKind = Literal["listed", "progress", "resumed", "object", "retry", "deleted", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,8 @@ class Event:
     Attributes:
         kind: "listed" (an object is to be moved), "progress" (bytes have been stored), "resumed" (so many bytes of the
             "progress" told next were stored by an earlier run), "object" (an object is complete and verified), "retry"
-            (a request failed and will be sent again), "deleted" (an object was removed).
+            (a request failed and will be sent again), "deleted" (an object was removed), "skipped" (a file, directory
+            or object is left out, or left behind by a deletion).
         key: The object's key where it comes from; of a deleted one, where it was.
         size: Bytes: of the object for "listed" and "object" (0 where unknown), newly stored ones for "progress"
             (less than 0 where a body that can only be read in order is begun again).
@@ -232,9 +233,10 @@ class Event:
             many bytes), or "size-only".
         error: For "retry": what failed.
         delay: For "retry": seconds until the next attempt.
-        target: The object's key where it goes to; "" for one that only goes.
+        target: The object's key where it goes to; "" for one that only goes, and for what is skipped at the source.
         dropped: For "object": properties of the source that the copy lacks, such as "Expires", "metadata 'a-b'" or
             "tags", because the destination cannot store them or the source's tags may not be read.
+        reason: For "skipped": why.
     """
 
     kind: EventKind
@@ -245,6 +247,7 @@ class Event:
     delay: float = 0.0
     target: str = ""
     dropped: tuple[str, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from sealift import (
     AsyncStorage,
     AzureConfig,
     Event,
+    IncompleteError,
     IntegrityError,
     InvalidConfig,
     Limits,
@@ -391,7 +392,7 @@ async def test_a_copy_that_does_not_end_well(end: dict[str, str], message: str) 
         (told(403, "KeyBasedAuthenticationNotPermitted"), AccessDenied, "takes tokens of identities only"),
         (told(409, "PublicAccessNotPermitted"), AccessDenied, "lets nobody in without signing in"),
         (told(409, "BlobArchived"), StorageError, "is archived (rehydrate"),
-        (told(412, "LeaseIdMissing"), ServiceError, "412 LeaseIdMissing: so it is"),
+        (told(412, "LeaseIdMissing"), ServiceError, "is leased by another client (break the lease"),
         (told(409, "Odd", "see http://x/box/k?sv=1&amp;sig=the-signature"), ServiceError, "sig=…"),
         (told(500, "InternalError"), ServiceError, "500 InternalError: so it is"),
     ],
@@ -444,3 +445,68 @@ async def test_an_address_where_nobody_listens() -> None:
 
 def _body(data: bytes, tag: str = '"0x1"') -> Reply:
     return Reply(200, data, {"ETag": tag})
+
+
+class TestSnapshots:
+    """They go with an object only if the caller says so."""
+
+    @pytest.fixture
+    def snapshots(self, azurite: AzureService, container: str) -> list[str]:
+        blob = container_client(azurite, container).get_blob_client("model/config.json")
+        return [str(blob.create_snapshot()["snapshot"]) for _ in range(2)]
+
+    def left(self, azurite: AzureService, container: str) -> int:
+        listed = container_client(azurite, container).list_blobs(include=["snapshots"])
+        return sum(1 for blob in listed if blob.snapshot)
+
+    async def test_an_object(self, azurite: AzureService, container: str, snapshots: list[str]) -> None:
+        storage, uri, config = AsyncStorage(), f"azure://{container}/model/config.json", azurite.config()
+        for call in (
+            storage.delete(uri, config),
+            storage.delete_object(uri, config),
+            storage.delete_many([uri], config),
+        ):
+            with pytest.raises(ServiceError, match="has snapshots, which would be deleted with it") as caught:
+                await call
+            assert all(time in str(caught.value) for time in snapshots)
+            assert "--delete-snapshots include" in str(caught.value)
+        assert (get_object(azurite, container, "model/config.json"), self.left(azurite, container)) == (b"{}", 2)
+        assert await storage.delete_many([uri], config, delete_snapshots=True) == [True]
+        assert self.left(azurite, container) == 0
+
+    async def test_a_prefix(self, azurite: AzureService, container: str, snapshots: list[str]) -> None:
+        """All others go."""
+        storage, uri, config = AsyncStorage(), f"azure://{container}/model", azurite.config()
+        events: list[Event] = []
+        with pytest.raises(IncompleteError, match="could not remove everything: config.json: .* has snapshots"):
+            await storage.delete(uri, config, recursive=True, on_event=events.append)
+        assert get_objects(azurite, container) == {"model/config.json": b"{}", "model-2/x": b"x"}
+        assert [event.key for event in events if event.kind == "skipped"] == ["model/config.json"]
+        assert sum(event.kind == "deleted" for event in events) == len(MODEL) - 1
+        with pytest.raises(ServiceError, match="has snapshots"):  # nothing else is left
+            await storage.delete(uri, config, recursive=True)
+        assert await storage.delete(uri, config, recursive=True, delete_snapshots=True) == 1
+        assert get_objects(azurite, container) == {"model-2/x": b"x"}
+
+    async def test_a_sync(self, azurite: AzureService, container: str, snapshots: list[str], tmp_path: Path) -> None:
+        (tmp_path / "new").write_bytes(b"new")
+        storage, uri, config = AsyncStorage(), f"azure://{container}/model", azurite.config()
+        with pytest.raises(IncompleteError, match="could not remove everything: config.json: "):
+            await storage.sync(str(tmp_path), uri, config, delete=True)
+        assert set(get_objects(azurite, container)) == {"model/config.json", "model/new", "model-2/x"}
+        done = await storage.sync(str(tmp_path), uri, config, delete=True, delete_snapshots=True)
+        assert done.deleted == 1
+        assert self.left(azurite, container) == 0
+
+    async def test_a_lease(self, azurite: AzureService, container: str) -> None:
+        container_client(azurite, container).get_blob_client("model/config.json").acquire_lease()
+        with pytest.raises(ServiceError, match="is leased by another client"):
+            await AsyncStorage().delete(f"azure://{container}/model/config.json", azurite.config())
+
+
+async def test_an_empty_container_is_there(azurite: AzureService) -> None:
+    uri, config = f"azure://{new_container(azurite)}/", azurite.config()
+    assert await AsyncStorage().list_objects(uri, config) == []
+    assert await AsyncStorage().delete(uri, config, recursive=True) == 0
+    with pytest.raises(ModelMissingError, match="there is no container"):
+        await AsyncStorage().list_objects("azure://no-such-container/", config)

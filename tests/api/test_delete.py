@@ -1,16 +1,28 @@
 """`delete`, `delete_object` and `delete_many`."""
 
-import os
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from sealift import AccessDenied, AsyncStorage, Event, InvalidConfig, InvalidURI, ModelMissingError, S3Config
+from sealift import (
+    AccessDenied,
+    AsyncStorage,
+    Event,
+    IncompleteError,
+    InvalidConfig,
+    InvalidURI,
+    Limits,
+    ModelMissingError,
+    S3Config,
+)
+from sealift.backends.local import LocalBackend
 from sealift.backends.s3.bucket import Bucket
+from sealift.resources import Resources
 from sealift.wire import Response
 from tests.api.helpers import all_in, config_of, files_in
+from tests.api.servers import FakeS3, Reply
 from tests.api.stores import Store, directory, objects_in, prefix
 from tests.services.s3 import MakeBucket, S3Service, new_bucket, put_objects
 
@@ -173,7 +185,7 @@ async def test_directories_that_become_empty_go(tmp_path: Path) -> None:
     storage = AsyncStorage()
     assert await storage.delete(f"{tmp_path}/m/deep", recursive=True) == 1
     assert all_in(tmp_path) == {"m", "m/a", "m/kept", "m/kept/c", "m/void"}
-    assert await storage.delete(f"{tmp_path}/m", recursive=True, ignore_patterns="a") == 1
+    assert await storage.delete(f"{tmp_path}/m", recursive=True, ignore_patterns=["a", "void/"]) == 1
     assert all_in(tmp_path) == {"m", "m/a", "m/void"}
     assert await storage.delete(f"{tmp_path}/m/a") == 1
     assert all_in(tmp_path) == {"m", "m/void"}
@@ -186,14 +198,21 @@ async def test_what_a_link_leads_to_stays(tmp_path: Path) -> None:
     (tmp_path / "m" / "dangling").symlink_to(tmp_path / "nowhere")
     assert await AsyncStorage().delete(f"{tmp_path}/m", recursive=True) == 5
     assert files_in(tmp_path / "outside") == {"a": b"a", "deep/b": b"b"}
-    assert os.listdir(tmp_path / "m") == ["dangling"]
+    assert not (tmp_path / "m").exists()
 
 
-async def test_what_lies_under_a_link_itself_goes(tmp_path: Path) -> None:
-    """Where the caller names the link, as `rm -r link/` does."""
+async def test_a_link_itself_goes(tmp_path: Path) -> None:
+    directory(tmp_path).put({"there/a": b"a"})
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    assert await AsyncStorage().delete(f"{tmp_path}/link", recursive=True) == 1
+    assert all_in(tmp_path) == {"there", "there/a"}
+
+
+async def test_what_lies_under_a_link_goes(tmp_path: Path) -> None:
+    """Where the caller names the directory behind the link, as `rm -r link/` does."""
     directory(tmp_path).put({"there/a": b"a", "there/deep/b": b"b"})
     (tmp_path / "link").symlink_to(tmp_path / "there")
-    assert await AsyncStorage().delete(f"{tmp_path}/link", recursive=True) == 2
+    assert await AsyncStorage().delete(f"{tmp_path}/link/", recursive=True) == 2
     assert files_in(tmp_path) == {}
 
 
@@ -262,3 +281,37 @@ async def test_delete_object(store: Store) -> None:
 async def test_delete_object_of_a_bucket(uri: str) -> None:
     with pytest.raises(InvalidURI, match="names a bucket, not an object"):
         await AsyncStorage().delete_object(uri, S3Config("AKIA", "secret", endpoint_url="http://127.0.0.1:1"))
+
+
+async def test_what_a_service_refuses_is_named(tmp_path: Path) -> None:
+    """And the rest is deleted."""
+    refused = (
+        b"<DeleteResult><Error><Key>m/b</Key><Code>AccessDenied</Code></Error>"
+        b"<Error><Key>m/c</Key><Code>MalformedXML</Code><Message>No.</Message></Error></DeleteResult>"
+    )
+    events: list[Event] = []
+    with FakeS3(
+        {"b": {f"m/{name}": b"x" for name in "abcd"}},
+        instead=lambda asked: Reply(200, refused) if asked.method == "POST" else None,
+    ) as server:
+        with pytest.raises(
+            IncompleteError, match="b: no permission to delete 'm/b'; c: 'm/c' was not deleted"
+        ) as caught:
+            await AsyncStorage().delete("s3://b/m", server.config, recursive=True, on_event=events.append)
+    assert [each.key for each in caught.value.skipped] == ["m/b", "m/c"]
+    assert {(event.kind, event.key) for event in events} == {
+        ("deleted", "m/a"), ("deleted", "m/d"), ("skipped", "m/b"), ("skipped", "m/c"),
+    }  # fmt: skip
+
+
+async def test_a_directory_that_becomes_a_link_meanwhile(tmp_path: Path) -> None:
+    """What it leads to is not removed."""
+    directory(tmp_path).put({"outside/b": b"b", "m/a": b"a"})
+    (tmp_path / "m" / "deep").symlink_to(tmp_path / "outside")
+    async with Resources(Limits(), {}) as resources:
+        backend = LocalBackend("/", resources.disk)
+        under = f"{tmp_path}/m/"[1:]
+        with pytest.raises(IncompleteError, match="behind the link deep"):
+            await backend.delete_many([f"{under}a", f"{under}deep/b"], under)
+    assert files_in(tmp_path / "outside") == {"b": b"b"}
+    assert not (tmp_path / "m" / "a").exists()

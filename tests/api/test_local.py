@@ -79,13 +79,15 @@ async def test_copy_onto_itself(model: Path) -> None:
     assert files_in(model) == {**TREE, **{f"below/{path}": data for path, data in TREE.items()}}
 
 
-async def test_links_are_followed_once(model: Path, tmp_path: Path) -> None:
+async def test_links_are_followed(model: Path, tmp_path: Path) -> None:
+    """Also two that lead to one directory."""
     (tmp_path / "outside").write_bytes(b"outside")
     (model / "link").symlink_to(tmp_path / "outside")
-    (model / "deep" / "loop").symlink_to(model)
-    (model / "dangling").symlink_to(model / "nowhere")
+    (model / "latest").symlink_to("deep")
+    (model / "stable").symlink_to("latest")
     await AsyncStorage().download(str(model), tmp_path / "copy")
-    assert files_in(tmp_path / "copy") == {**TREE, "link": b"outside"}
+    weights = {f"{name}/er/weights": TREE["deep/er/weights"] for name in ("latest", "stable")}
+    assert files_in(tmp_path / "copy") == {**TREE, **weights, "link": b"outside"}
     assert not (tmp_path / "copy" / "link").is_symlink()
 
 

@@ -7,10 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from sealift.backend import Walk
 from sealift.backends.local import LocalBackend
 from sealift.disk import Disk
-from sealift.errors import AccessDenied, LocalIOError, ModelMissingError, ObjectChanged, UnsafeKey
+from sealift.errors import (
+    AccessDenied,
+    IncompleteError,
+    LocalIOError,
+    ModelMissingError,
+    ObjectChanged,
+    Skipped,
+    UnsafeKey,
+)
 from sealift.types import Part
+from tests.api.helpers import all_in
 from tests.contract.suite import DATA, MANY, SIZE, Place, keys, read
 from tests.contract.writing import WritingContract
 from tests.services.s3 import CONTROL_KEYS, ODD_KEYS
@@ -100,9 +110,43 @@ class TestFiles:
     async def test_links_are_followed_but_not_in_circles(self, place: Place, root: Path) -> None:
         place.put({"a/model.bin": b"x"})
         (root / "a" / "circle").symlink_to(root)
+        (root / "b").symlink_to("a")
         (root / "link.bin").symlink_to(root / "a" / "model.bin")
         (root / "dangling").symlink_to(root / "nowhere")
-        assert await keys(place.backend, "") == {"a/model.bin", "link.bin"}
+        skipped: list[Skipped] = []
+        found = {obj.key async for obj in place.backend.list("", Walk(skip=skipped.append))}
+        assert found == {"a/model.bin", "b/model.bin", "link.bin"}
+        reasons = {each.key: each.reason for each in skipped}
+        assert reasons == {"a/circle": "loop", "b/circle": "loop", "dangling": "broken link"}
+        with pytest.raises(LocalIOError, match="a/circle: leads to a directory above it"):
+            await keys(place.backend, "")
+
+    async def test_links_are_listed_where_they_are_to_be_removed(self, place: Place, root: Path) -> None:
+        place.put({"a/model.bin": b"x", ".sealift/left.part": b"x"})
+        (root / "a" / "circle").symlink_to(root)
+        (root / "dangling").symlink_to(root / "nowhere")
+        os.mkfifo(root / "pipe")
+        (root / "void").mkdir()
+        found = {obj.key async for obj in place.backend.list("", Walk(follow=False))}
+        assert found == {"a/model.bin", "a/circle", "dangling", "pipe", "void/", ".sealift/left.part"}
+
+    async def test_a_directory_that_the_caller_does_not_enter(self, place: Place, root: Path) -> None:
+        place.put({"a/b/c": b"x", "ab/c": b"x"})
+        (root / "ab" / "loop").symlink_to("..")
+        walk = Walk(enter=lambda key: key not in {"ab", "a/b"})
+        assert [obj.key async for obj in place.backend.list("", walk)] == []
+        assert [obj.key async for obj in place.backend.list("a/", walk)] == ["a/"]
+
+    @pytest.mark.parametrize("seconds", [-1, -(1 << 40), 1 << 43])
+    async def test_times_that_cannot_be_told(self, place: Place, root: Path, seconds: int) -> None:
+        place.put({"k": DATA})
+        try:
+            os.utime(root / "k", (seconds, seconds))
+        except OverflowError:
+            pytest.skip("this system has no such times")
+        (listed,) = [obj async for obj in place.backend.list("")]
+        assert listed.modified is None or listed.modified.timestamp() == os.stat(root / "k").st_mtime
+        assert (await place.backend.stat("k")).modified == listed.modified
 
     async def test_what_is_no_file(self, place: Place, root: Path) -> None:
         root.mkdir()
@@ -237,9 +281,20 @@ class TestFiles:
 
     async def test_a_directory_is_not_deleted_as_a_file(self, place: Place, root: Path) -> None:
         place.put({"p/a": b"x"})
-        with pytest.raises(LocalIOError, match="Is a directory"):
+        with pytest.raises(IncompleteError, match="p: Is a directory"):
             await place.backend.delete_many(["p"], "")
         assert (root / "p/a").exists()
+
+    async def test_what_cannot_be_deleted_does_not_keep_the_rest(self, place: Place, root: Path) -> None:
+        place.put({"p/a": b"x", "p/d/b": b"x", "outside/c": b"x"})
+        (root / "p" / "link").symlink_to(root / "outside")
+        with pytest.raises(IncompleteError) as caught:
+            await place.backend.delete_many(["p/a", "p/d", "p/link/c", "p/a/below", "p/gone"], "p/")
+        assert {each.key: each.cause for each in caught.value.skipped} == {
+            "p/d": "Is a directory",
+            "p/link/c": "behind the link link",
+        }
+        assert all_in(root) == {"p", "p/d", "p/d/b", "p/link", "outside", "outside/c"}
 
     async def test_a_missing_file_is_named_by_its_path(self, place: Place, root: Path) -> None:
         with pytest.raises(ModelMissingError, match="does not exist") as caught:

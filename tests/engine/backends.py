@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from sealift.backend import Reader, Upload
+from sealift.backend import EVERYTHING, Reader, Upload, Walk
 from sealift.backends.memory import MemoryBackend
 from sealift.errors import StorageError, TransportError
 from sealift.properties import NO_PROPERTIES, Properties
@@ -196,8 +196,8 @@ class Streaming(Watched):
     async def stat(self, key: str) -> ObjectInfo:
         return self.poorer(await super().stat(key))
 
-    async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
-        async for obj in super().list(prefix):
+    async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        async for obj in super().list(prefix, walk):
             yield self.poorer(obj)
 
     @asynccontextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from sealift.backend import EVERYTHING, Walk
 from sealift.backends.local import LocalBackend
 from sealift.engine import Job
 from sealift.errors import (
@@ -65,8 +66,8 @@ async def test_transient_failures_are_tried_again(verb: str, body: bytes) -> Non
 
 async def test_a_stat_is_tried_again_too() -> None:
     class Terse(Watched):
-        async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
-            async for obj in super().list(prefix):
+        async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+            async for obj in super().list(prefix, walk):
                 yield ObjectInfo(obj.key, obj.size)
 
     source, destination = Terse({"k": SMALL}), Watched()

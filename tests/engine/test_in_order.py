@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from sealift.backend import EVERYTHING, Walk
 from sealift.engine import Job
 from sealift.errors import IntegrityError
 from sealift.types import Event, Head, ObjectInfo
@@ -31,8 +32,8 @@ class Hashed(Watched):
     async def stat(self, key: str) -> ObjectInfo:
         return self.told(await super().stat(key))
 
-    async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
-        async for obj in super().list(prefix):
+    async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        async for obj in super().list(prefix, walk):
             yield self.told(obj)
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:

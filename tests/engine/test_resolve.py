@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from sealift.backend import EVERYTHING, Walk
 from sealift.backends.memory import MemoryBackend
 from sealift.errors import ModelMissingError
 from sealift.resolve import Prefix, find_object, resolve
@@ -18,10 +19,10 @@ class Watched(MemoryBackend):
 
     open = 0
 
-    async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
+    async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         self.open += 1
         try:
-            async for obj in super().list(prefix):
+            async for obj in super().list(prefix, walk):
                 yield obj
         finally:
             self.open -= 1
@@ -32,7 +33,7 @@ async def test_a_listing_that_nobody_reads_is_closed() -> None:
     for key in ("p/a", "p/b"):
         await backend.put(key, memoryview(b"x"))
     retry = Retry(RetryBudget())
-    found = await resolve(backend, "p", retry)
+    found = await resolve(backend, "p", retry, Walk())
     assert isinstance(found, Prefix)
     assert backend.open == 1
     await found.objects.aclose()
@@ -40,7 +41,7 @@ async def test_a_listing_that_nobody_reads_is_closed() -> None:
     with pytest.raises(ModelMissingError, match="only objects below"):
         await find_object(backend, "p", retry)
     assert backend.open == 0
-    found = await resolve(backend, "p", retry)
+    found = await resolve(backend, "p", retry, Walk())
     assert isinstance(found, Prefix)
     assert [obj.key async for obj in found.objects] == ["p/a", "p/b"]
     assert backend.open == 0

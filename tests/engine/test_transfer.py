@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sealift.backend import EVERYTHING, Walk
 from sealift.engine import Job
 from sealift.errors import InvalidConfig, ObjectChanged, TransportError
 from sealift.transfer import Transfer
@@ -164,8 +165,8 @@ async def test_an_object_is_asked_for_only_where_the_listing_tells_too_little(
     size: int, lacks: dict[str, Any], checksums: tuple[str, ...], stats: int
 ) -> None:
     class Terse(Watched):
-        async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
-            async for obj in super().list(prefix):
+        async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+            async for obj in super().list(prefix, walk):
                 yield Streaming({}, **lacks).poorer(obj)
 
     source, destination = Terse({"k": data(size)}, checksums=checksums), Watched()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sealift import checksum
-from sealift.backend import Upload
+from sealift.backend import EVERYTHING, Upload, Walk
 from sealift.backends.memory import MemoryBackend
 from sealift.engine import Job
 from sealift.errors import IntegrityError, ServiceError
@@ -38,8 +38,8 @@ class Untold(Watched):
     async def stat(self, key: str) -> ObjectInfo:
         return self._told(await super().stat(key), "stat")
 
-    async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
-        async for obj in super().list(prefix):
+    async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        async for obj in super().list(prefix, walk):
             yield self._told(obj, "list")
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:

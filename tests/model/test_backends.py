@@ -175,7 +175,8 @@ class Objects(RuleBasedStateMachine):
         assert self.run(self._sizes()) == {key: len(data) for key, data in self._model.items()}
 
     async def _sizes(self) -> dict[str, int | None]:
-        return {obj.key: obj.size async for obj in self._backend.list("")}
+        on_disk = self._backend.location.scheme == "file"  # where directories may be left empty
+        return {obj.key: obj.size async for obj in self._backend.list("") if not (on_disk and obj.key.endswith("/"))}
 
 
 def check(opening: Open, part: int, examples: int) -> None:

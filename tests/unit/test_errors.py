@@ -16,10 +16,14 @@ from sealift.errors import (
     ModelMissingError,
     ModelNotFound,
     ServiceError,
+    Skipped,
     StorageError,
 )
 
-CLASSES: dict[str, type[Exception]] = {name: getattr(errors, name) for name in errors.__all__}
+EXPORTED = {name: getattr(errors, name) for name in errors.__all__}
+CLASSES: dict[str, type[Exception]] = {
+    name: kind for name, kind in EXPORTED.items() if isinstance(kind, type) and issubclass(kind, Exception)
+}
 OF_STORAGE = sorted(name for name, kind in CLASSES.items() if issubclass(kind, StorageError))
 
 
@@ -109,6 +113,7 @@ FULL: dict[str, dict[str, Any]] = {
         "hint": "h", "operation": "o", "uri": "u", "status": 503, "code": "c", "retryable": True, "retry_after": 2.5,
     },
     "ModelMissingError": {"cause": "gone", "hint": "h", "uri": "u", "status": 404, "code": "NoSuchKey"},
+    "IncompleteError": {"skipped": (Skipped("k", "special file", "FIFO"),), "under": "m/"},
     "InvalidURI": {"hint": "h", "uri": "u"},
     "InvalidConfig": {"hint": "h"},
     "InferenceError": {"status": "500", "debug_details": "d"},

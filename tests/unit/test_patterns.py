@@ -51,3 +51,41 @@ def test_what_is_ignored_is_never_let_through(path: str, allow: list[str], ignor
         assert Patterns.of(None, ignore).let(path)
         assert Patterns.of(allow, None).let(path)
         assert not Patterns.of(None, allow).let(path)
+
+
+@pytest.mark.parametrize(
+    ("allow", "ignore", "directory", "entered"),
+    [
+        (None, None, "a", True),
+        (None, "a", "a", True),
+        (None, "a/*", "a", False),
+        (None, "a/*", "a/b", False),
+        (None, "a/*", "ab", True),
+        (None, "*", "a", False),
+        (None, "*/tmp/*", "a/tmp", False),
+        (None, "*/tmp/*", "tmp", True),
+        (None, "a/*.json", "a", True),
+        (None, "a/?", "a", True),
+        ("*.json", None, "a", True),
+        ("a/*", None, "b", False),
+        ("a/b/*.json", None, "a", True),
+        ("a/b/*.json", None, "a/b", True),
+        ("a/b/*.json", None, "a/b/c", True),
+        ("a/b/*.json", None, "a/c", False),
+        ("a/b", None, "a", True),
+        ("a/b", None, "a/b", False),
+        (["a/*", "[bc]/x"], None, "c", True),
+    ],
+)
+def test_directories_below_which_something_may_be_wanted(
+    allow: list[str] | str | None, ignore: str | None, directory: str, entered: bool
+) -> None:
+    assert Patterns.of(allow, ignore).enter(directory) is entered
+
+
+@given(directory=st.text("ab/*?[]", min_size=1), name=st.text("ab/*?[]"), pattern=st.text("ab/*?[]!"))
+def test_no_path_that_is_wanted_is_below_a_directory_that_is_not_entered(
+    directory: str, name: str, pattern: str
+) -> None:
+    for patterns in (Patterns.of(pattern, None), Patterns.of(None, pattern)):
+        assert patterns.enter(directory) or not patterns.let(f"{directory}/{name}")

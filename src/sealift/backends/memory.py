@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from .. import checksum
-from ..backend import Reader, Upload
+from ..backend import EVERYTHING, Reader, Upload, Walk
 from ..errors import ModelMissingError, ObjectChanged
 from ..properties import NO_PROPERTIES, Properties
 from ..types import Capabilities, Head, ObjectInfo, Part, Receipt
@@ -68,7 +68,7 @@ class MemoryBackend:
     async def stat(self, key: str) -> ObjectInfo:
         return self._find(key)[0]
 
-    async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
+    async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         for key in sorted(self._objects):
             if key.startswith(prefix):
                 yield self._objects[key][0]
@@ -102,11 +102,11 @@ class MemoryBackend:
         info, data = self._pinned(obj)
         return self.store(key, data, info.properties or NO_PROPERTIES)
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str, *, snapshots: bool = False) -> None:
         self._find(key)
         del self._objects[key]
 
-    async def delete_many(self, keys: Sequence[str], under: str) -> None:
+    async def delete_many(self, keys: Sequence[str], under: str, *, snapshots: bool = False) -> None:
         for key in keys:
             self._objects.pop(key, None)
 

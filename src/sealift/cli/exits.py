@@ -18,6 +18,7 @@ __all__ = [
     "Interrupted",
     "code_of",
     "message_of",
+    "printable",
 ]
 
 OK = 0
@@ -76,6 +77,11 @@ def message_of(error: Exception) -> str:
             text = str(error)
         case _:
             text = f"unexpected {type(error).__name__}: {error} (--verbose shows where; please report it)"
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """A text without what a terminal would obey, in one line."""
     return "".join(character if character.isprintable() else _escaped(character) for character in text)
 
 

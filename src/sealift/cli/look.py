@@ -7,11 +7,10 @@ from typing import Any
 
 import click
 
-from ..paths import collapse, is_directory_marker
-from ..patterns import Patterns
-from ..types import ObjectInfo
+from ..paths import is_directory_marker
+from ..types import Event, ObjectInfo
 from .options import Settings, byte_size, files_and_uris, json_option, pattern_options, storage_options, timeout_option
-from .output import Output, as_json
+from .output import Output, as_json, skip_line
 from .places import Place
 from .program import run
 from .units import count, size
@@ -40,22 +39,33 @@ def ls(settings: Settings, uri: str, *, is_long: bool) -> None:
     """List the objects below a prefix, one path relative to URI a line; of an object its name.
 
     Lines appear while the listing arrives. With --json each is an object with key, path, size, modified and etag;
-    what is not known is null.
+    what is not known is null. What is neither a file nor a directory, such as a link that leads nowhere, is named on
+    stderr. Of an empty bucket or directory nothing is printed.
     """
     place = Place.of(uri)
     storage, config = settings.storage(), settings.config(uri, os.environ)
-    patterns = Patterns.of(settings.include or None, settings.exclude)
 
     def line(obj: ObjectInfo, path: str) -> str:
         if settings.as_json:
             return as_json(key=obj.key, path=path, size=obj.size, modified=obj.modified, etag=obj.etag)
         return _long(obj, path) if is_long else path
 
+    def skipped(event: Event) -> None:
+        click.echo(skip_line(place.name(event.key), event), err=True)
+
     async def listing() -> None:
-        async with Output() as output, aclosing(storage.objects(uri, config, timeout=settings.timeout)) as objects:
+        found = storage.objects(
+            uri,
+            config,
+            allow_patterns=settings.include or None,
+            ignore_patterns=settings.exclude or None,
+            timeout=settings.timeout,
+            on_event=skipped,
+        )
+        async with Output() as output, aclosing(found) as objects:
             async for obj in objects:
-                path = place.path(obj.key) or obj.name or place.location.name
-                if not is_directory_marker(obj.key, obj.size) and patterns.let(collapse(path)):
+                if not is_directory_marker(obj.key, obj.size):
+                    path = place.path(obj.key) or obj.name or place.location.name
                     await output.write_line(line(obj, path))
 
     run(listing)

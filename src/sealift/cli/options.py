@@ -28,6 +28,7 @@ __all__ = [
     "json_option",
     "pattern_options",
     "recursive_option",
+    "snapshots_option",
     "source_options",
     "storage_options",
     "timeout_option",
@@ -70,6 +71,7 @@ class Settings:
     timeout: float | None = None
     verify: str = "yes"
     fsync: bool = False
+    delete_snapshots: str | None = None
 
     @property
     def moving(self) -> "_Moving":
@@ -216,6 +218,11 @@ copy_options = _all(
     ),
     _option("--fsync", is_flag=True, help="Have local files on the disk, for the case of a power failure."),
     timeout_option,
+)
+snapshots_option = _option(
+    "--delete-snapshots",
+    type=click.Choice(["include"]),
+    help="Azure: remove objects together with their snapshots. Without it, an object that has any is an error.",
 )
 json_option = _option("--json", "as_json", is_flag=True, help="Print JSON objects on stdout, one a line.")
 dry_run_option = _option("-n", "--dry-run", is_flag=True, help="Only print what would be done.")

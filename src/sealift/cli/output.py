@@ -10,7 +10,10 @@ from datetime import datetime
 from queue import SimpleQueue
 from typing import Any, Self
 
-__all__ = ["Output", "as_json"]
+from ..types import Event
+from .exits import printable
+
+__all__ = ["Output", "as_json", "skip_line"]
 
 # Bytes that wait for the reader before the writer waits too.
 _ENOUGH = 1 << 20
@@ -21,6 +24,16 @@ _LAST_WORDS = 1.0
 def as_json(**facts: Any) -> str:
     """A JSON object in a line; times as in ISO 8601."""
     return json.dumps(facts, default=datetime.isoformat)
+
+
+def skip_line(name: str, event: Event) -> str:
+    """The warning about what is left out, in one line.
+
+    Args:
+        name: What the user calls it.
+        event: Says why.
+    """
+    return printable(f"skipped: {name}: {event.reason}")
 
 
 class Output:

@@ -13,6 +13,7 @@ from .options import (
     json_option,
     pattern_options,
     recursive_option,
+    snapshots_option,
     storage_options,
     timeout_option,
 )
@@ -35,6 +36,7 @@ Examples:
 @click.argument("uris", metavar="URI...", nargs=-1, required=True, shell_complete=files_and_uris)
 @recursive_option
 @pattern_options
+@snapshots_option
 @json_option
 @timeout_option
 @dry_run_option
@@ -44,7 +46,8 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool) -> None:
     """Remove objects or files; with -r, all that is below a prefix or a directory.
 
     The URIs are taken one after the other, up to the first failure. The patterns are compared with paths relative to
-    the URI, as in cp.
+    the URI, as in cp. Links are removed, not what they lead to. What cannot be removed is named on stderr; the rest is
+    removed, and the exit code is 1.
 
     With --json, prints an object for each that was removed, and one for all; a summary goes to stderr.
     """
@@ -59,6 +62,7 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool) -> None:
                     uri,
                     config,
                     recursive=recursive,
+                    delete_snapshots=settings.delete_snapshots == "include",
                     allow_patterns=settings.include or None,
                     ignore_patterns=settings.exclude or None,
                     dry_run=settings.dry_run,

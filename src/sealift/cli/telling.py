@@ -10,7 +10,7 @@ import click
 
 from ..types import Event, OnEvent
 from .options import Settings
-from .output import Output, as_json
+from .output import Output, as_json, skip_line
 from .places import Place, Target
 from .progress import Bar, Lines, Tally, shown
 from .units import count, size
@@ -53,6 +53,8 @@ class Telling:
             self._tally.add(event)
             if event.kind == "deleted":
                 self._removed(target.place.name(event.key))
+            elif event.kind == "skipped":
+                self._skipped(target.place.name(event.key) if event.target else source.name(event.key), event)
             elif event.kind == ("listed" if self._settings.dry_run else "object"):
                 self._copied(source.name(event.key), target.name(event), event)
             elif event.kind == "retry" and self._settings.verbose:
@@ -69,7 +71,10 @@ class Telling:
 
         def on_event(event: Event) -> None:
             self._tally.add(event)
-            self._removed(place.name(event.key))
+            if event.kind == "skipped":
+                self._skipped(place.name(event.key), event)
+            else:
+                self._removed(place.name(event.key))
 
         return on_event
 
@@ -94,6 +99,11 @@ class Telling:
             self._output.say(f"would remove {name}")
         if settings.verbose and not settings.dry_run:
             self._display.say(f"{name}: removed")
+
+    def _skipped(self, name: str, event: Event) -> None:
+        if self._settings.as_json:
+            self._output.say(as_json(action="skip", target=name, reason=event.reason))
+        self._display.say(skip_line(name, event))
 
     # Said when the loop has ended: the bar is gone then, and stdout is this thread's again.
 

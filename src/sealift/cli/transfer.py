@@ -14,6 +14,7 @@ from .options import (
     json_option,
     pattern_options,
     recursive_option,
+    snapshots_option,
     source_options,
     storage_options,
 )
@@ -61,7 +62,9 @@ def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool
     the objects under their paths relative to SRC; the patterns (* ? [abc], where * takes "/" too) are compared with
     those paths. An object appears under its name when it is whole and verified; a local directory that did not exist
     appears as a whole. A file that is replaced keeps its permissions. If DEST is a symbolic link to a file, the link
-    stays and that file is replaced; a named pipe or a device is refused (to stream an object, use sealift cat).
+    stays and that file is replaced; a named pipe or a device is refused (to stream an object, use sealift cat). Links
+    in SRC are followed. A local file that cannot be read, a broken link, a named pipe or the like is named on stderr;
+    the rest is copied, and the exit code is 1.
 
     Within one S3 service, the service copies by itself. --endpoint-url, --region, --profile and --no-sign-request
     are for each s3:// of the two; between two services, the --source- options are for SRC alone. An endpoint that an
@@ -126,6 +129,7 @@ Examples:
 @click.argument("src", shell_complete=files_and_uris)
 @click.argument("dest", shell_complete=files_and_uris)
 @click.option("--delete", is_flag=True, help="In the end, remove what only DEST has.")
+@snapshots_option
 @click.option("--checksum", is_flag=True, help="Compare checksums where sizes are equal; local files are read for it.")
 @click.option("--size-only", is_flag=True, help="Take objects of equal size for equal, even if their bytes differ.")
 @pattern_options
@@ -144,7 +148,7 @@ def sync(settings: Settings, src: str, dest: str, *, delete: bool, checksum: boo
     tool made, run once with --checksum.
 
     Objects that the patterns leave out are neither copied nor removed. Nothing is removed before everything was copied,
-    nor if something failed.
+    nor if something failed or could not be read.
 
     --endpoint-url, --region, --profile and --no-sign-request are for each s3:// of the two; between two services,
     the --source- options are for SRC alone, as in cp.
@@ -167,6 +171,7 @@ def sync(settings: Settings, src: str, dest: str, *, delete: bool, checksum: boo
                 config,
                 dest_config,
                 delete=delete,
+                delete_snapshots=settings.delete_snapshots == "include",
                 checksum=checksum,
                 size_only=size_only,
                 allow_patterns=settings.include or None,

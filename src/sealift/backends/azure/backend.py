@@ -4,11 +4,9 @@ from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-import anyio
-
-from ...backend import Reader
+from ...backend import EVERYTHING, Reader, Walk
 from ...config import AzureConfig
-from ...errors import ModelMissingError, ObjectChanged
+from ...errors import ObjectChanged
 from ...pages import Page, listed
 from ...properties import NO_PROPERTIES, Properties
 from ...types import Capabilities, Head, MiB, ObjectInfo
@@ -18,6 +16,7 @@ from . import replies
 from .access import Bearer
 from .container import Container
 from .copy import copy
+from .delete import delete, delete_many
 from .properties import of_reply, to_headers
 from .tags import tags
 from .upload import AzureUpload, checksum_of, compared, stored
@@ -26,8 +25,6 @@ __all__ = ["AzureBackend"]
 
 # Objects of a page: 5,000 are allowed, but with metadata could be more than a reply may have.
 _PAGE = "1000"
-# Deletions under way.
-_AT_ONCE = 32
 
 
 class AzureBackend:
@@ -62,7 +59,7 @@ class AzureBackend:
     async def stat(self, key: str) -> ObjectInfo:
         return await self._container.stat(key)
 
-    def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
+    def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         async def page(marker: str | None) -> Page:
             query = {
                 "restype": "container",
@@ -133,33 +130,11 @@ class AzureBackend:
     async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
         return await copy(self._container, self._container_at(src), obj, key)
 
-    async def delete(self, key: str) -> None:
-        reply = await self._container.ask("DELETE", key, [("x-ms-delete-snapshots", "include")])
-        if reply.status != 202:
-            raise self._container.error(reply, key)
+    async def delete(self, key: str, *, snapshots: bool = False) -> None:
+        await delete(self._container, key, snapshots=snapshots)
 
-    async def delete_many(self, keys: Sequence[str], under: str) -> None:
-        # A batch would need another permission, and count and be charged as these requests.
-        limit = anyio.Semaphore(_AT_ONCE)
-        retry = self._container.resources.retry
-
-        async def remove(key: str) -> None:
-            async with limit:
-                try:
-                    await retry(lambda: self.delete(key))
-                except ModelMissingError as error:
-                    if error.path == self.location.root and error.code in replies.NO_CONTAINER:
-                        raise
-
-        try:
-            async with anyio.create_task_group() as group:
-                for key in keys:
-                    group.start_soon(remove, key)
-        except BaseExceptionGroup as failures:
-            error: BaseException = failures
-            while isinstance(error, BaseExceptionGroup):
-                error = error.exceptions[0]
-            raise error from None
+    async def delete_many(self, keys: Sequence[str], under: str, *, snapshots: bool = False) -> None:
+        await delete_many(self._container, keys, snapshots=snapshots)
 
     async def aclose(self) -> None:
         """Nothing of its own to release."""

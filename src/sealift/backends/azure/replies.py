@@ -27,7 +27,19 @@ from ...types import ObjectInfo
 from ...wire import Response
 from .properties import DIRECTORY, of_entry, of_reply
 
-__all__ = ["NO_CONTAINER", "blocks", "code", "crc64nvme", "error", "header", "md5", "object_info", "page", "quoted"]
+__all__ = [
+    "NO_CONTAINER",
+    "blocks",
+    "code",
+    "crc64nvme",
+    "error",
+    "header",
+    "md5",
+    "object_info",
+    "page",
+    "quoted",
+    "snapshots",
+]
 
 NO_CONTAINER = {"ContainerNotFound", "ContainerBeingDeleted"}
 
@@ -44,6 +56,11 @@ _DENIED = {
     "KeyBasedAuthenticationNotPermitted": "this account takes tokens of identities only, neither keys nor signatures",
     "NoAuthenticationInformation": "the service wants a signed request",
     "PublicAccessNotPermitted": "this account lets nobody in without signing in",
+}
+_LOCKED = {
+    "LeaseIdMissing": ("is leased by another client", "break the lease, or wait until it ends"),
+    "BlobImmutableDueToPolicy": ("is protected by an immutability policy", "wait until its retention ends"),
+    "BlobImmutableDueToLegalHold": ("is under a legal hold", "clear the legal hold"),
 }
 _DAMAGED = {"Md5Mismatch", "Crc64Mismatch"}
 _CHANGED = {"ConditionNotMet", "SourceConditionNotMet", "TargetConditionNotMet", "InvalidRange"}
@@ -120,6 +137,25 @@ def page(body: bytes) -> tuple[list[ObjectInfo], str | None]:
     return found, root.findtext("NextMarker") or None
 
 
+def snapshots(body: bytes, key: str) -> list[str]:
+    """The times of an object's snapshots, in a listing that includes them."""
+    try:
+        root = ET.fromstring(body)  # noqa: S314 - as above
+    except ET.ParseError:
+        return []
+    return [
+        time
+        for entry in root.iter("Blob")
+        if (name := entry.find("Name")) is not None and _name(name) == key and (time := entry.findtext("Snapshot"))
+    ]
+
+
+def _name(element: ET.Element) -> str:
+    """Encoded is what XML cannot carry."""
+    text = element.text or ""
+    return unquote(text) if element.get("Encoded") == "true" else text
+
+
 def _blobs(root: ET.Element) -> Iterator[ObjectInfo]:
     for entry in root.iter("Blob"):
         name = entry.find("Name")
@@ -133,8 +169,7 @@ def _blobs(root: ET.Element) -> Iterator[ObjectInfo]:
         tag = quoted(told.get("Etag")) or None
         modified = told.get("Last-Modified")
         yield ObjectInfo(
-            # Encoded is what XML cannot carry.
-            unquote(name.text) if name.get("Encoded") == "true" else name.text,
+            _name(name),
             int(told["Content-Length"]),
             tag,
             parsedate_to_datetime(modified).astimezone(UTC) if modified else None,
@@ -193,6 +228,9 @@ def error(reply: Response, *, container: str, key: str | None) -> StorageError:
         return ObjectChanged(f"{what} was replaced while it was read", status=status, code=why)
     if why in _DAMAGED:
         return IntegrityError(f"{what} was damaged on the way", status=status, code=why, retryable=True)
+    if why in _LOCKED:
+        cause, way_out = _LOCKED[why]
+        return ServiceError(f"{what} {cause}", hint=way_out, status=status, code=why)
     if why in {"BlobArchived", "BlobBeingRehydrated"}:
         hint = "rehydrate it to the hot or cool tier first"
         return UnsupportedOperation(f"{what} is archived", hint=hint, status=status, code=why)

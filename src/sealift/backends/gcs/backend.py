@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 
-from ...backend import Reader
+from ...backend import EVERYTHING, Reader, Walk
 from ...errors import ObjectChanged, StorageError
 from ...pages import Page, listed
 from ...properties import NO_PROPERTIES, Properties
@@ -42,7 +42,7 @@ class GCSBackend:
     async def stat(self, key: str) -> ObjectInfo:
         return await self._bucket.stat(key)
 
-    async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
+    async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         async def page(token: str | None) -> Page:
             query = {"prefix": prefix, "maxResults": "1000", "fields": f"nextPageToken,items({replies.FIELDS})"}
             if token is not None:
@@ -110,10 +110,10 @@ class GCSBackend:
             raise gone or self._bucket.error(stored, None)
         return stored
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str, *, snapshots: bool = False) -> None:
         await delete(self._bucket, key)
 
-    async def delete_many(self, keys: Sequence[str], under: str) -> None:
+    async def delete_many(self, keys: Sequence[str], under: str, *, snapshots: bool = False) -> None:
         await delete_many(self._bucket, keys)
 
     async def aclose(self) -> None:

@@ -5,8 +5,8 @@ other: as many at once on connections of their own are as fast, and each can be 
 """
 
 from collections.abc import Sequence
-from functools import partial
 
+from ...errors import IncompleteError, Skipped, StorageError
 from .bucket import Bucket
 from .parallel import at_once
 
@@ -23,4 +23,16 @@ async def delete(bucket: Bucket, key: str, *, generation: str | None = None, mis
 
 async def delete_many(bucket: Bucket, keys: Sequence[str]) -> None:
     """Delete objects; see `Backend.delete_many`."""
-    await at_once(partial(delete, bucket, missing_ok=True), keys, bucket.resources.retry)
+    failed: list[Skipped] = []
+
+    async def remove(key: str) -> None:
+        try:
+            await delete(bucket, key, missing_ok=True)
+        except StorageError as error:
+            if error.retryable:
+                raise
+            failed.append(Skipped(key, "not deleted", error.cause, error))
+
+    await at_once(remove, keys, bucket.resources.retry)
+    if failed:
+        raise IncompleteError("could not delete everything", failed)

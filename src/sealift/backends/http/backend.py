@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import NoReturn
 
-from ...backend import Reader, Upload
+from ...backend import EVERYTHING, Reader, Upload, Walk
 from ...errors import ObjectChanged, TransportError, UnsupportedOperation
 from ...properties import NO_PROPERTIES, Properties
 from ...resources import Resources
@@ -81,7 +81,7 @@ class HTTPBackend:
             else:
                 raise TransportError(f"the server sent a body encoded as {coding!r}, which was not asked for")
 
-    def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
+    def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         raise UnsupportedOperation(f"{self.location.scheme}:// cannot be listed", hint="name each file by its URL")
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
@@ -95,10 +95,10 @@ class HTTPBackend:
     async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
         self._refuse()
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str, *, snapshots: bool = False) -> None:
         self._refuse()
 
-    async def delete_many(self, keys: Sequence[str], under: str) -> None:
+    async def delete_many(self, keys: Sequence[str], under: str, *, snapshots: bool = False) -> None:
         self._refuse()
 
     async def aclose(self) -> None:

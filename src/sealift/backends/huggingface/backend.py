@@ -1,12 +1,13 @@
 """A repository of the hub as a backend."""
 
 from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import NoReturn
 
-from ...backend import Reader, Upload
+from ...backend import EVERYTHING, Reader, Upload, Walk
 from ...errors import ModelMissingError, ObjectChanged, UnsupportedOperation
+from ...pages import Page, listed
 from ...properties import NO_PROPERTIES, Properties
 from ...types import Capabilities, Head, ObjectInfo
 from ...uri import Location
@@ -53,20 +54,17 @@ class HFBackend:
         properties = Properties(content_type=link.content_type)
         return ObjectInfo(key, link.size, commit.sha, commit.date, link.etag, sums, properties)
 
-    async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
+    async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         directory = (self._repository.path(prefix) or "").rpartition("/")[0]
         if directory and not _is_path(directory):
             return
-        query: str | None = None
-        while True:
-            found, query = await self._repository.resources.retry(lambda: self._page(directory, query))  # noqa: B023
-            for obj in found:
+        pages = listed(lambda query: self._page(directory, query), self._repository.resources.retry)
+        async with aclosing(pages) as objects:
+            async for obj in objects:
                 if obj.key.startswith(prefix):
                     yield obj
-            if query is None:
-                return
 
-    async def _page(self, directory: str, query: str | None) -> tuple[Sequence[ObjectInfo], str | None]:
+    async def _page(self, directory: str, query: str | None) -> Page:
         repository = self._repository
         commit = await repository.commit()
         reply = await repository.ask(repository.tree(directory, commit.sha, query))
@@ -145,10 +143,10 @@ class HFBackend:
     async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
         _read_only()
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str, *, snapshots: bool = False) -> None:
         _read_only()
 
-    async def delete_many(self, keys: Sequence[str], under: str) -> None:
+    async def delete_many(self, keys: Sequence[str], under: str, *, snapshots: bool = False) -> None:
         _read_only()
 
     async def aclose(self) -> None:

@@ -1,23 +1,28 @@
 """A directory as a backend."""
 
+import errno
 import os
 import stat
 from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import anyio
 
-from ...backend import Reader
+from ...backend import EVERYTHING, Reader, Walk
 from ...disk import Disk
-from ...errors import ModelMissingError, ObjectChanged
+from ...errors import IncompleteError, LocalIOError, ObjectChanged, Skipped, SkipReason
 from ...journal import Claim, Journal
 from ...properties import NO_PROPERTIES, Properties
 from ...types import Capabilities, Durability, Head, MiB, ObjectInfo
 from ...uri import Location
-from .files import READ, as_storage_error, check_version, crc, info, read_into, remove_all, scan, stat_file
+from .files import READ, as_storage_error, check_version, crc, info, read_into, stat_file
 from .place import Place
+from .remove import remove_all
 from .upload import LocalUpload
+from .walk import Ancestors, scan, start
 
 __all__ = ["LocalBackend"]
 
@@ -25,6 +30,7 @@ T = TypeVar("T")
 
 # Moving fewer bytes is short work: it mostly waits for the interpreter's lock, not for the disk.
 _LONG = MiB
+_MISSING = {errno.ENOENT, errno.ENOTDIR}
 
 
 class LocalBackend:
@@ -82,25 +88,45 @@ class LocalBackend:
         path = self._place.path(key)
         return info(key, await self.run(lambda: stat_file(path), reading=path))
 
-    async def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
-        base, _, start = prefix.rpartition("/")
-        pending = [base]
-        seen: set[tuple[int, int]] = set()
+    async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        base, _, name_start = prefix.rpartition("/")
+        pending: list[tuple[str, Ancestors | None]] = [(base, await self._disk.run(lambda: start(walk)))]
+        first = True
+        nothing = True
         while pending:
-            directory = pending.pop()
+            directory, above = pending.pop()
             path = self._place.path(directory)
             try:
-                files, directories = await self.run(lambda: scan(path, seen), reading=path)  # noqa: B023 - awaited here
-            except ModelMissingError:  # never there, or removed meanwhile: no objects, as in a bucket
+                found = await self._disk.run(partial(scan, path, above, walk, first=first))
+            except OSError as error:
+                if first and error.errno in _MISSING:  # no objects, as in a bucket
+                    return
+                if first:
+                    with as_storage_error(path):
+                        raise
+                _skip(walk, _unread(directory, error))
                 continue
-            for name, status in files:
-                if directory != base or name.startswith(start):
-                    yield info(f"{directory}/{name}" if directory else name, status)
+            below = f"{directory}/" if directory else ""
+            begin = below + name_start if first else below
+            if found.empty and not first:
+                nothing = False
+                yield ObjectInfo(below, 0)
+            for name, status in found.files:
+                if (key := below + name).startswith(begin):
+                    nothing = False
+                    yield info(key, status)
+            for skipped in found.skipped:
+                if (key := below + skipped.key).startswith(begin):
+                    _skip(walk, replace(skipped, key=key))
+            inner = (below + name for name in reversed(found.directories))
             pending += [
-                f"{directory}/{name}" if directory else name
-                for name in directories
-                if directory != base or name.startswith(start)
+                (key, found.ancestors)
+                for key in inner
+                if key.startswith(begin) and (walk.enter is None or walk.enter(key))
             ]
+            first = False
+        if nothing and base and not name_start:
+            yield ObjectInfo(prefix, 0)
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
         path = self._place.path(obj.key)
@@ -201,18 +227,39 @@ class LocalBackend:
                 await upload.abort()
             raise
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str, *, snapshots: bool = False) -> None:
         path = self._place.path(key)
         await self.run(lambda: os.unlink(path), reading=path)
 
-    async def delete_many(self, keys: Sequence[str], under: str) -> None:
-        paths = [self._place.path(key) for key in keys]
+    async def delete_many(self, keys: Sequence[str], under: str, *, snapshots: bool = False) -> None:
+        for key in keys:
+            self._place.path(key)
         top = self._place.path(under.rstrip("/"))
-        await self.run(lambda: remove_all(paths, top))
+        failed = await self.run(lambda: remove_all(top, keys, under))
+        if failed:
+            raise IncompleteError("could not remove everything", failed)
 
     async def aclose(self) -> None:
         """Remove the dot directory unless somebody else still uses it."""
         await self._disk.run(self._place.close)
+
+
+def _skip(walk: Walk, skipped: Skipped) -> None:
+    if walk.skip is not None:
+        walk.skip(skipped)
+    elif skipped.reason in {"loop", "unreadable directory"}:
+        raise LocalIOError(f"/{skipped.key}: {skipped.cause}")
+
+
+def _unread(directory: str, error: OSError) -> Skipped:
+    """Why a directory below the first one is left out."""
+    reason: SkipReason = "unreadable directory"
+    cause = f"cannot read the directory: {os.strerror(error.errno or 0)}"
+    if error.errno == errno.ELOOP:
+        reason, cause = "loop", "leads to a directory above it, or to the destination"
+    elif error.errno in _MISSING:
+        reason, cause = "vanished", "removed while it was listed"
+    return Skipped(directory, reason, cause)
 
 
 class _LocalReader:

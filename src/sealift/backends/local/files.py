@@ -6,13 +6,12 @@ import shutil
 import stat as modes
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from ... import checksum
 from ...errors import AccessDenied, LocalIOError, ModelMissingError, ObjectChanged, StorageError
-from ...paths import STATE_DIRECTORY
 from ...properties import NO_PROPERTIES
 from ...types import KiB, MiB, ObjectInfo
 
@@ -28,8 +27,6 @@ __all__ = [
     "info",
     "make_directories",
     "read_into",
-    "remove_all",
-    "scan",
     "stat_file",
     "sync_directories",
     "sync_directory",
@@ -123,24 +120,6 @@ def stat_file(path: str) -> os.stat_result:
     return status
 
 
-def scan(path: str, seen: set[tuple[int, int]]) -> tuple[list[tuple[str, os.stat_result]], list[str]]:
-    """The files and directories in a directory; links are followed, but no directory twice."""
-    status = os.stat(path)
-    if (status.st_dev, status.st_ino) in seen:
-        return [], []
-    seen.add((status.st_dev, status.st_ino))
-    files: list[tuple[str, os.stat_result]] = []
-    directories: list[str] = []
-    with os.scandir(path) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if entry.is_dir():
-                if entry.name != STATE_DIRECTORY:
-                    directories.append(entry.name)
-            elif entry.is_file():
-                files.append((entry.name, entry.stat()))
-    return files, directories[::-1]
-
-
 def read_into(descriptor: int, start: int, into: memoryview) -> bool:
     """Fill `into` with the bytes from `start` on; False: the file ends before."""
     done = 0
@@ -179,32 +158,6 @@ def crc(data: memoryview) -> str:
     return running.digest
 
 
-def remove_all(paths: Iterable[str], top: str) -> None:
-    """Remove files, and the directories that this leaves empty, from `top` on down."""
-    directories = set()
-    for path in paths:
-        with suppress(FileNotFoundError, NotADirectoryError):
-            os.unlink(path)
-        directories.add(os.path.dirname(path))
-    for directory in sorted(directories, key=len, reverse=True):
-        _prune(directory, top)
-
-
-def _prune(directory: str, top: str) -> None:
-    while directory.startswith(top) and _remove_empty(directory) and directory != top:
-        directory = os.path.dirname(directory)
-
-
-def _remove_empty(directory: str) -> bool:
-    try:
-        os.rmdir(directory)
-    except FileNotFoundError:
-        return True
-    except OSError:  # not empty, or not ours to remove
-        return False
-    return True
-
-
 def copy_range(source: int, target: int, start: int, count: int) -> int:
     if hasattr(os, "copy_file_range"):
         try:
@@ -233,7 +186,10 @@ def check_version(obj: ObjectInfo, status: os.stat_result) -> None:
 
 
 def info(key: str, status: os.stat_result) -> ObjectInfo:
-    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+    try:
+        modified = datetime.fromtimestamp(status.st_mtime, UTC)
+    except (ValueError, OverflowError, OSError):  # file systems hold years that datetime does not
+        modified = None
     return ObjectInfo(key, status.st_size, _version(status), modified, properties=NO_PROPERTIES)
 
 

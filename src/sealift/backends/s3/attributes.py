@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
 from ... import checksum, composite
-from ...errors import ObjectChanged
+from ...errors import ObjectChanged, ServiceError
+from ...pages import Tokens
 from ...types import ObjectInfo
 from ...wire import Response
 from . import replies
@@ -29,6 +30,7 @@ async def combined(bucket: Bucket, obj: ObjectInfo) -> Mapping[str, str]:
     """See `Backend.checksums`: one request for each 1,000 parts."""
     parts: list[dict[str, str]] = []
     marker: str | None = None
+    tokens = Tokens("the list of an object's parts")
     of_parts: dict[str, str] = {}
     while True:
         headers = [
@@ -49,10 +51,12 @@ async def combined(bucket: Bucket, obj: ObjectInfo) -> Mapping[str, str]:
             raise ObjectChanged(f"the object {obj.key!r} was replaced before it was read")
         of_parts = {child.tag: child.text or "" for child in root.iterfind("Checksum/*")}
         parts += [{child.tag: child.text or "" for child in part} for part in root.iterfind("ObjectParts/Part")]
-        following = root.findtext("ObjectParts/NextPartNumberMarker")
-        if root.findtext("ObjectParts/IsTruncated") != "true" or following in {None, marker}:
+        if root.findtext("ObjectParts/IsTruncated") != "true":
             return _whole(obj, parts, of_parts)
-        marker = following
+        marker = root.findtext("ObjectParts/NextPartNumberMarker")
+        if not marker:
+            raise ServiceError("the list of an object's parts is truncated, but has no marker of the next page")
+        tokens.check(marker)
 
 
 def _whole(obj: ObjectInfo, parts: list[dict[str, str]], of_parts: Mapping[str, str]) -> Mapping[str, str]:

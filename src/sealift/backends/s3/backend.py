@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from ...backend import Reader
+from ...backend import EVERYTHING, Reader, Walk
 from ...errors import ObjectChanged
 from ...pages import Page, listed
 from ...properties import NO_PROPERTIES, Properties
@@ -51,7 +51,7 @@ class S3Backend:
     async def stat(self, key: str) -> ObjectInfo:
         return await self._bucket.stat(key)
 
-    def list(self, prefix: str) -> AsyncGenerator[ObjectInfo]:
+    def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         async def page(token: str | None) -> Page:
             parameters = {"list-type": "2", "encoding-type": "url", "prefix": prefix}
             if token is not None:
@@ -116,13 +116,13 @@ class S3Backend:
     async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
         return await copy(self._bucket, src, obj, key)
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str, *, snapshots: bool = False) -> None:
         await self.stat(key)  # the service answers to a DELETE of nothing as to one of something
         reply = await self._bucket.ask("DELETE", key)
         if reply.status not in {200, 204}:
             raise self._bucket.error(reply, key)
 
-    async def delete_many(self, keys: Sequence[str], under: str) -> None:
+    async def delete_many(self, keys: Sequence[str], under: str, *, snapshots: bool = False) -> None:
         await delete_many(self._bucket, keys)
 
     async def aclose(self) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
+from ...errors import IncompleteError, Skipped
 from . import replies
 from .bucket import Bucket
 
@@ -22,15 +23,21 @@ _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 async def delete_many(bucket: Bucket, keys: Sequence[str]) -> None:
     """Delete objects; see `Backend.delete_many`."""
     plain = [key for key in keys if not _NOT_IN_XML.search(key)]
+    failed: list[Skipped] = []
     for start in range(0, len(plain), _BATCH):
-        await _delete_batch(bucket, plain[start : start + _BATCH])
+        failed += await _delete_batch(bucket, plain[start : start + _BATCH])
     for key in set(keys).difference(plain):
         reply = await bucket.ask("DELETE", key)
         if reply.status not in {200, 204, 404}:
-            raise bucket.error(reply, key)
+            error = bucket.error(reply, key)
+            if error.retryable:
+                raise error
+            failed.append(Skipped(key, "not deleted", error.cause, error))
+    if failed:
+        raise IncompleteError("could not delete everything", failed)
 
 
-async def _delete_batch(bucket: Bucket, keys: Sequence[str]) -> None:
+async def _delete_batch(bucket: Bucket, keys: Sequence[str]) -> list[Skipped]:
     root = ET.Element("Delete", xmlns=replies.NAMESPACE)
     ET.SubElement(root, "Quiet").text = "true"
     for key in keys:
@@ -40,6 +47,10 @@ async def _delete_batch(bucket: Bucket, keys: Sequence[str]) -> None:
     digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
     headers = [("content-type", "application/xml"), ("content-md5", digest)]
     reply = await bucket.ask("POST", None, headers, {"delete": ""}, body=memoryview(body))
-    failure = bucket.error(reply, None) if reply.status != 200 else replies.undeleted(reply, bucket.location.root)
-    if failure is not None:
-        raise failure
+    if reply.status != 200:
+        raise bucket.error(reply, None)
+    failed = replies.undeleted(reply)
+    for skipped in failed:
+        if skipped.error is not None and skipped.error.retryable:
+            raise skipped.error  # all of them once more: to delete what is gone is no error
+    return failed

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from ... import checksum
 from ...disk import Disk
-from ...errors import ModelMissingError, ServiceError, UnsupportedOperation
+from ...errors import ModelMissingError, UnsupportedOperation
+from ...pages import Tokens
 from . import replies
 from .bucket import Bucket
 
@@ -50,9 +51,9 @@ async def landed(bucket: Bucket, key: str, upload: str) -> dict[int, Landed]:
         StorageError: The service does not tell.
     """
     found: dict[int, Landed] = {}
-    marker: int | None = 0
-    while marker is not None:
-        query = {"uploadId": upload, "part-number-marker": str(marker)} if marker else {"uploadId": upload}
+    query = {"uploadId": upload}
+    tokens = Tokens("the list of an upload's parts")
+    while True:
         reply = await bucket.ask("GET", key, query=query)
         if reply.status == 404 and replies.code(reply) == "NoSuchUpload":
             raise ModelMissingError(key, cause=f"the upload of {key!r} has ended meanwhile", code="NoSuchUpload")
@@ -62,10 +63,10 @@ async def landed(bucket: Bucket, key: str, upload: str) -> dict[int, Landed]:
             raise bucket.error(reply, key)
         parts, following = replies.parts(reply)
         found |= {number - 1: Landed(*part) for number, part in parts.items()}
-        if following is not None and following <= marker:
-            raise ServiceError("the list of parts does not come to an end")
-        marker = following
-    return found
+        if following is None:
+            return found
+        tokens.check(following)
+        query["part-number-marker"] = following
 
 
 async def is_same(there: Landed, data: memoryview, digests: Mapping[str, str], disk: Disk) -> bool:

@@ -12,7 +12,15 @@ from datetime import UTC, datetime
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 
-from ...errors import AccessDenied, IntegrityError, ModelMissingError, ObjectChanged, ServiceError, StorageError
+from ...errors import (
+    AccessDenied,
+    IntegrityError,
+    ModelMissingError,
+    ObjectChanged,
+    ServiceError,
+    Skipped,
+    StorageError,
+)
 from ...types import ObjectInfo
 from ...wire import Response
 from .properties import of_reply
@@ -170,7 +178,7 @@ def page(body: bytes) -> tuple[list[ObjectInfo], str | None]:
     truncated = root.findtext(f"{space}IsTruncated") == "true"
     token = root.findtext(f"{space}NextContinuationToken")
     if truncated and not token:
-        raise ServiceError("the listing says that it goes on, but not where")
+        raise ServiceError("the listing is truncated, but has no continuation token")
     return found, token if truncated else None
 
 
@@ -191,7 +199,7 @@ def _contents(root: ET.Element, space: str, decode: Callable[[str], str]) -> Ite
         )
 
 
-def parts(reply: Response) -> tuple[dict[int, tuple[int, str, dict[str, str]]], int | None]:
+def parts(reply: Response) -> tuple[dict[int, tuple[int, str, dict[str, str]]], str | None]:
     """A page of the parts that an upload has, and behind which number the next one begins; None: it was the last.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
@@ -220,8 +228,8 @@ def parts(reply: Response) -> tuple[dict[int, tuple[int, str, dict[str, str]]], 
         return found, None
     marker = told.get("NextPartNumberMarker", "")
     if not marker.isdecimal():
-        raise ServiceError("the list of parts says that it goes on, but not where")
-    return found, int(marker)
+        raise ServiceError("the list of an upload's parts is truncated, but has no marker of the next page")
+    return found, marker
 
 
 def region_told(reply: Response) -> str | None:
@@ -274,27 +282,29 @@ def field(reply: Response, name: str) -> str:
     return told[name]
 
 
-def undeleted(reply: Response, bucket: str) -> StorageError | None:
-    """What the reply to the deletion of many says has failed."""
+def undeleted(reply: Response) -> list[Skipped]:
+    """What the reply to the deletion of many says was not deleted.
+
+    Raises:
+        ServiceError: It says something else.
+    """
     root = _root(reply)
     if root is None or root.tag.rpartition("}")[2] != "DeleteResult":
-        return _service_error(reply, _children(root))
+        raise _service_error(reply, _children(root))
     failed = [_children(entry) for entry in root if entry.tag.rpartition("}")[2] == "Error"]
-    failed = [told for told in failed if told.get("Code") not in {"NoSuchKey", "NoSuchVersion"}]
-    if not failed:
-        return None
-    first = failed[0]
-    key, why = first.get("Key"), first.get("Code")
+    return [_undeleted(told) for told in failed if told.get("Code") not in {"NoSuchKey", "NoSuchVersion"}]
+
+
+def _undeleted(told: Mapping[str, str]) -> Skipped:
+    key, why = told.get("Key", ""), told.get("Code")
+    error: StorageError
     if why == "AccessDenied":
-        found: StorageError = AccessDenied(
-            f"no permission to delete {key!r}", hint="check the credentials and the bucket's policy", code=why
-        )
+        hint = "check the credentials and the bucket's policy"
+        error = AccessDenied(f"no permission to delete {key!r}", hint=hint, code=why)
     else:
-        text = f"{why}: {first.get('Message', '')}"
-        found = ServiceError(f"{key!r} was not deleted: {text}", code=why, retryable=why in _TRANSIENT)
-    if len(failed) > 1:
-        found.add_note(f"and {len(failed) - 1} other objects of {bucket!r}")
-    return found
+        text = f"{why}: {told.get('Message', '')}"
+        error = ServiceError(f"{key!r} was not deleted: {text}", code=why, retryable=why in _TRANSIENT)
+    return Skipped(key, "not deleted", error.cause, error)
 
 
 def error(reply: Response, *, bucket: str, key: str | None) -> StorageError:

@@ -1,0 +1,134 @@
+"""What only the destination of a sync has: finding it, and removing it."""
+
+import os
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from . import paths
+from .backend import Backend, Walk
+from .backends.local import open_below
+from .delete import delete_keys, refuse_links
+from .errors import Skipped
+from .patterns import Patterns
+from .resources import Resources
+from .selection import Options
+from .skips import under
+from .types import ObjectInfo
+from .uri import Location
+
+__all__ = ["There", "Wanted", "list_destination", "remove_extras"]
+
+
+@dataclass(slots=True)
+class There:
+    """What the destination holds; all paths are relative to it.
+
+    Attributes:
+        objects: By their paths.
+        markers: Directory markers, each with its "/".
+        odd: What is left out of a local listing: broken links, FIFOs … and directories that cannot be read.
+    """
+
+    objects: dict[str, ObjectInfo] = field(default_factory=dict)
+    markers: set[str] = field(default_factory=set)
+    odd: list[Skipped] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Wanted:
+    """What the source holds; all paths are relative to it.
+
+    Attributes:
+        objects: Paths.
+        markers: Directory markers, each with its "/".
+        unknown: Where the source could not be listed.
+    """
+
+    objects: set[str] = field(default_factory=set)
+    markers: set[str] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)
+
+
+async def list_destination(destination: Backend, base: str, patterns: Patterns) -> There:
+    """List what a sync would replace or remove.
+
+    Args:
+        destination: Where.
+        base: What the keys begin with.
+        patterns: Directories of which they exclude everything are not read.
+    """
+    there = There()
+    walk = Walk(lambda key: patterns.enter(key[len(base) :]), there.odd.append)
+    async for obj in destination.list(base, walk):
+        if paths.is_directory_marker(obj.key, obj.size):
+            there.markers.add(obj.key[len(base) :])
+        else:
+            there.objects[obj.key[len(base) :]] = obj
+    return there
+
+
+async def remove_extras(
+    resources: Resources, destination: Backend, target: Location, there: There, wanted: Wanted, options: Options
+) -> int:
+    """Remove what only the destination has. At or below what is unknown of the source, nothing is removed.
+
+    Args:
+        resources: Of the instance.
+        destination: Where.
+        target: The prefix or directory.
+        there: What it holds.
+        wanted: What the source holds.
+        options: Of the sync.
+
+    Returns:
+        How many objects were removed.
+
+    Raises:
+        IncompleteError: Some could not be removed, or some directories not be listed. Everything else is gone.
+        UnsafeKey: One lies behind a link. Nothing was removed.
+    """
+    base, let, on_disk = under(target.key), options.patterns.let, target.scheme == "file"
+    skips = options.skips(target.key, destination=True)
+    extras = [path for path in there.objects if let(paths.collapse(path))]
+    if on_disk:
+        extras += _empty_directories(there, wanted, options.patterns)
+        for skipped in there.odd:
+            path = skipped.key[len(base) :]
+            if skipped.reason == "unreadable directory":
+                skips.fail(skipped)
+            elif skipped.reason != "vanished" and let(path):
+                extras.append(path)
+    gone = [base + path for path in extras if path not in wanted.objects and not _is_below(path, wanted.unknown)]
+    if on_disk:
+        await resources.disk.run(lambda: refuse_links(gone, base))
+    deleted = await delete_keys(resources, destination, gone, base, options, skips)
+    if on_disk and not options.dry_run:  # removing files may have removed a directory that is empty at the source too
+        await resources.disk.run(lambda: _make(f"/{target.key}", wanted.markers))
+    skips.check_removal(deleted)
+    return deleted
+
+
+def _empty_directories(there: There, wanted: Wanted, patterns: Patterns) -> list[str]:
+    """The markers of those that the source does not have."""
+    if not there.markers:
+        return []
+    needed = {directory for path in wanted.objects | wanted.markers for directory in _directories(path)}
+    return [path for path in there.markers if path and path not in needed and patterns.let(path)]
+
+
+def _directories(path: str) -> Iterator[str]:
+    """The markers of all directories on the way to a path, and of the path itself."""
+    for index, character in enumerate(path):
+        if character == "/":
+            yield path[: index + 1]
+
+
+def _is_below(path: str, places: Collection[str]) -> bool:
+    """Whether a path is one of these, or lies below one."""
+    return path.rstrip("/") in places or any(directory[:-1] in places for directory in _directories(path))
+
+
+def _make(root: str, markers: Iterable[str]) -> None:
+    """Blocking: make directories."""
+    for marker in ("", *markers):
+        os.close(open_below(root, marker.rstrip("/"), marker))
