@@ -390,4 +390,4 @@ async def test_a_signature_is_made_anew_when_half_of_its_life_is_over() -> None:
         second = await signed()
     told = [parse_qs(each.query) for each in (first, second)]
     assert [each["se"] for each in told] == [["2026-01-01T06:00:00Z"], ["2026-01-01T09:00:00Z"]]
-    assert {(each["sr"][0], each["spr"][0], each["sp"][0]) for each in told} == {("c", "https", "rcwdl")}
+    assert {(each["sr"][0], each["spr"][0], each["sp"][0]) for each in told} == {("c", "https", "rcwdlt")}
