@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
+from ... import checksum
 from . import replies
 from .bucket import Bucket
 
@@ -37,9 +38,15 @@ async def _delete_batch(bucket: Bucket, keys: Sequence[str]) -> None:
         ET.SubElement(ET.SubElement(root, "Object"), "Key").text = key
     # A parser takes a bare carriage return for a line's end.
     body = ET.tostring(root, encoding="utf-8").replace(b"\r", b"&#13;")
-    digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-    headers = [("content-type", "application/xml"), ("content-md5", digest)]
+    headers = [("content-type", "application/xml"), _checksum(bucket, body)]
     reply = await bucket.ask("POST", None, headers, {"delete": ""}, body=memoryview(body))
     failure = bucket.error(reply, None) if reply.status != 200 else replies.undeleted(reply, bucket.location.root)
     if failure is not None:
         raise failure
+
+
+def _checksum(bucket: Bucket, body: bytes) -> tuple[str, str]:
+    """The header with a checksum, which this request needs; directory buckets do not know the one for MD5."""
+    if bucket.directory:
+        return "x-amz-checksum-crc32", base64.b64encode(bytes.fromhex(checksum.digest("crc32", body))).decode()
+    return "content-md5", base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()

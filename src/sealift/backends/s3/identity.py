@@ -6,21 +6,27 @@ could say more, it is not even imported: importing it takes longer than the rest
 """
 
 import os
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from ...config import S3Config
-from ...errors import AccessDenied, InvalidConfig, UnsupportedOperation
+from ...errors import AccessDenied, InvalidConfig
 from ...quiet import quieten, silence
 from ...resources import Resources
 from ...wire import TLS, Origin
+from .rules import Scheme, endpoint, register
 from .signature import Credentials, quote_key
 
 __all__ = ["Identity", "resolve"]
 
 _DEFAULT_REGION = "us-east-1"
+# Names with endpoints of their own: directory buckets, their access points, and access points on Outposts.
+_SPECIAL = ("--x-s3", "--xa-s3", "--op-s3")
+# A name that can be part of any host, whatever the scheme.
+_LABEL = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 # What is asked of token services, and their replies; what is signed.
 quieten("botocore.auth", "botocore.endpoint", "botocore.hooks", "botocore.parsers", "botocore.utils")
 
@@ -32,7 +38,8 @@ class Identity:
     Attributes:
         origin: The server.
         path: What stands before a key in the path: "" or "/bucket".
-        region: Part of the signature.
+        scheme: How requests are signed.
+        region: Part of the signature; for "sigv4a" the set of regions, separated by commas.
         service: Part of the signature.
         credentials: Asked before each request, so that rotated ones are taken; None: requests are not signed.
         tls: Whom to trust.
@@ -41,11 +48,17 @@ class Identity:
 
     origin: Origin
     path: str
+    scheme: Scheme
     region: str
     service: str
     credentials: Callable[[], Awaitable[Credentials]] | None
     tls: TLS
     fixed_region: bool
+
+    @property
+    def directory(self) -> bool:
+        """Whether this is a directory bucket (S3 Express One Zone)."""
+        return self.service == "s3express"
 
     async def at_region(self, region: str, bucket: str, config: S3Config, resources: Resources) -> "Identity":
         """The same for the region that the service has named."""
@@ -80,6 +93,8 @@ def _without_sdk(bucket: str, config: S3Config, environ: Mapping[str, str], tls:
     undecided = (
         not endpoint
         or bucket.startswith("arn:")
+        or bucket.endswith(_SPECIAL)
+        or (config.addressing_style == "virtual" and not _virtual(bucket, endpoint))
         or (credentials is None and not config.anonymous)
         or "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS" in environ
         or config.profile is not None
@@ -96,12 +111,19 @@ def _without_sdk(bucket: str, config: S3Config, environ: Mapping[str, str], tls:
     return Identity(
         origin,
         path,
+        "none" if credentials is None else "sigv4",
         config.region or _DEFAULT_REGION,
         "s3",
         None if credentials is None else _constant(credentials),
         tls,
         fixed_region=True,
     )
+
+
+def _virtual(bucket: str, endpoint: str) -> bool:
+    """Whether a bucket's host is certain to be a label before the endpoint's."""
+    host = urlsplit(endpoint).hostname or ""
+    return _LABEL.fullmatch(bucket) is not None and not host[-1:].isdigit() and ":" not in host
 
 
 def _given_credentials(config: S3Config, environ: Mapping[str, str]) -> Credentials | None:
@@ -140,10 +162,19 @@ async def _from_sdk(bucket: str, config: S3Config, resources: Resources, tls: TL
         with silence():
             credentials = None if config.anonymous else await _credentials(session, config, resources)
             client = await resources.client(("s3", config), open_client)
-            template = await client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
+            found = await endpoint(client, bucket)
     except (BotoCoreError, ClientError, ValueError) as error:
         raise _refused(error) from None
-    return _from_template(template, credentials, tls)
+    return Identity(
+        Origin.of(found.url),
+        urlsplit(found.url).path,
+        found.scheme,
+        found.region,
+        found.service,
+        None if credentials is None else _renewing(credentials),
+        tls,
+        fixed_region=False,
+    )
 
 
 async def _credentials(session: Any, config: S3Config, resources: Resources) -> Any:
@@ -171,11 +202,6 @@ def _refused(error: Exception) -> InvalidConfig:
     return InvalidConfig(f"the SDK refuses this configuration: {error}")
 
 
-def _regional(context: dict[str, Any], **_: object) -> None:
-    """Presigned URLs go to Amazon's global endpoint, which for hours does not know where a new bucket is."""
-    context["use_global_endpoint"] = False
-
-
 def _load_sdk(config: S3Config) -> tuple[Any, Any]:
     """Blocking: import the SDK, read its files, and warm its loader."""
     from aiobotocore.config import AioConfig  # noqa: PLC0415 - 0.4 s
@@ -190,39 +216,27 @@ def _load_sdk(config: S3Config) -> tuple[Any, Any]:
         loader = session.get_component("data_loader")
     except BotoCoreError as error:  # reads the configuration file, for the profile
         raise _refused(error) from None
-    session.get_component("event_emitter").register_first("before-endpoint-resolution.s3", _regional)
+    register(session.get_component("event_emitter"))
     loader.load_service_model("s3", "service-2")
     loader.load_service_model("s3", "endpoint-rule-set-1")
     for data in ("partitions", "endpoints", "sdk-default-configuration"):
         loader.load_data(data)
     style = {} if config.addressing_style == "auto" else {"addressing_style": config.addressing_style}
     sdk_config = AioConfig(
-        signature_version=UNSIGNED if config.anonymous else "s3v4",
+        signature_version=UNSIGNED if config.anonymous else None,  # None: as the endpoint rules say
         s3=style,
         retries={"mode": "standard", "total_max_attempts": 1},
     )
     return session, sdk_config
 
 
-def _from_template(template: str, session_credentials: Any, tls: TLS) -> Identity:
-    """Read off a presigned URL for the key "k" what the SDK's rules have decided."""
-    url = urlsplit(template)
-    query = parse_qs(url.query)
-    region, service = _DEFAULT_REGION, "s3"
-    credentials = None
-    if session_credentials is not None:
-        if query.get("X-Amz-Algorithm") != ["AWS4-HMAC-SHA256"] or "X-Amz-S3session-Token" in query:
-            raise UnsupportedOperation("buckets of this kind (multi-region access points, directory buckets)")
-        region, service = query["X-Amz-Credential"][0].split("/")[2:4]
+def _renewing(session_credentials: Any) -> Callable[[], Awaitable[Credentials]]:
+    async def credentials() -> Credentials:
+        try:
+            with silence():
+                frozen = await session_credentials.get_frozen_credentials()
+        except Exception as error:  # noqa: BLE001 - each of the SDK's providers has errors of its own
+            raise AccessDenied(f"the credentials could not be renewed: {type(error).__name__}") from None
+        return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
-        async def credentials() -> Credentials:
-            try:
-                with silence():
-                    frozen = await session_credentials.get_frozen_credentials()
-            except Exception as error:  # noqa: BLE001 - each of the SDK's providers has errors of its own
-                raise AccessDenied(f"the credentials could not be renewed: {type(error).__name__}") from None
-            return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
-
-    return Identity(
-        Origin.of(template), url.path.removesuffix("/k"), region, service, credentials, tls, fixed_region=False
-    )
+    return credentials

@@ -21,11 +21,15 @@ UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An access key, its secret, and the session's token where they are temporary."""
+    """An access key, its secret, and the session's token where they are temporary.
+
+    `token_header` is the header that carries the token: sessions of directory buckets have their own.
+    """
 
     access_key: str
     secret_key: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
+    token_header: str = "x-amz-security-token"  # noqa: S105 - a name
 
 
 def quote_key(key: str) -> str:
@@ -68,7 +72,7 @@ def sign(
     moment = now.strftime("%Y%m%dT%H%M%SZ")
     signed = [*headers, ("x-amz-content-sha256", payload), ("x-amz-date", moment)]
     if credentials.token is not None:
-        signed.append(("x-amz-security-token", credentials.token))
+        signed.append((credentials.token_header, credentials.token))
     ordered = sorted(signed)
     names = ";".join(name for name, _ in ordered)
     path, _, query = target.partition("?")

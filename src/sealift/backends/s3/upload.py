@@ -144,7 +144,7 @@ class S3Upload(Upload):
             source: The other object's key, for messages.
             headers: That name the object, its version and the range.
         """
-        reply = await self._bucket.ask("PUT", self._key, headers, self._part(part))
+        reply = await self._bucket.ask("PUT", self._key, headers, self._part(part), iam=True)
         if reply.status != 200:
             raise self._bucket.error(reply, source)
         return Receipt(part, replies.field(reply, "ETag"))
