@@ -120,20 +120,24 @@ async def test_a_session_lasts_by_the_clock_of_the_service(tmp_path: Path, clock
         assert fake.created == 1
 
 
-async def test_other_credentials_get_a_session_of_their_own(fake: DirectoryS3, tmp_path: Path) -> None:
+async def test_other_credentials_get_a_session_of_their_own(
+    fake: DirectoryS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also where the environment changes under one instance."""
     fake.users["AKIASECOND"] = "another-secret"
-    environ = {
+    variables = {
         "AWS_ACCESS_KEY_ID": IAM[0],
         "AWS_SECRET_ACCESS_KEY": IAM[1],
         "AWS_SESSION_TOKEN": IAM_TOKEN,
-        "AWS_REGION": REGION,
         "AWS_ENDPOINT_URL": fake.endpoint,
     }
-    async with AsyncStorage(environ=environ) as storage:
-        await storage.download(f"s3://{BUCKET}/ab", tmp_path / "first")
-        environ |= {"AWS_ACCESS_KEY_ID": "AKIASECOND", "AWS_SECRET_ACCESS_KEY": "another-secret"}
-        await storage.download(f"s3://{BUCKET}/ab", tmp_path / "second")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    async with AsyncStorage() as storage:
+        await storage.download(f"s3://{BUCKET}/ab", tmp_path / "first", S3Config(region=REGION))
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIASECOND")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-secret")
+        await storage.download(f"s3://{BUCKET}/ab", tmp_path / "second", S3Config(region=REGION))
     assert [scope(asked.headers)[0] for asked in fake.asked if is_session(asked)] == [IAM[0], "AKIASECOND"]
 
 

@@ -128,7 +128,7 @@ class Bucket:
         wire, asked = self.resources.wire, self._identity
         request = await self.request(method, key, headers, query, payload=payload, iam=iam)
         reply = await wire.send(request, body)
-        if await self._outdated(reply, asked, request):
+        if self._session_rejected(reply, request) or await self._outdated(reply, asked):
             reply = await wire.send(await self.request(method, key, headers, query, payload=payload, iam=iam), body)
         return reply
 
@@ -137,7 +137,7 @@ class Bucket:
         wire, asked = self.resources.wire, self._identity
         request = await self.request("GET", key, headers)
         reply = await wire.fetch(request, into)
-        if await self._outdated(reply, asked, request):
+        if self._session_rejected(reply, request) or await self._outdated(reply, asked):
             reply = await wire.fetch(await self.request("GET", key, headers), into)
         return reply
 
@@ -160,7 +160,8 @@ class Bucket:
                 while count < len(told) and (more := await reply.readinto(told[count:])):
                     count += more
                 refusal = Response(reply.status, reply.headers, bytes(told[:count]))
-            if last or not await self._outdated(refusal, asked, request):
+            again = not last and (self._session_rejected(refusal, request) or await self._outdated(refusal, asked))
+            if not again:
                 raise self.error(refusal, key)
 
     async def stat(self, key: str) -> ObjectInfo:
@@ -191,12 +192,15 @@ class Bucket:
             raise express.refused(self.error(reply, None), self.location.root)
         return reply
 
-    async def _outdated(self, reply: Response, asked: Identity, request: Request) -> bool:
-        """Whether to send a request once more: to the region that the service names, or with the next credentials."""
+    def _session_rejected(self, reply: Response, request: Request) -> bool:
+        """Whether to send a request once more, with the credentials of the next session."""
         token = express.rejected(reply, request)
         if token is not None:
             self._session.discard(token)
-            return True
+        return token is not None
+
+    async def _outdated(self, reply: Response, asked: Identity) -> bool:
+        """Whether to send a request once more: to the region that the service names, or with the next credentials."""
         region = replies.region_told(reply)
         # A signature for a set of regions needs no other one.
         moved = region is not None and region != asked.region and asked.scheme != "sigv4a"

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -213,14 +214,10 @@ def _load_sdk(config: S3Config) -> tuple[Any, Any]:
     if config.access_key_id is not None and config.secret_access_key is not None:
         session.set_credentials(config.access_key_id, config.secret_access_key, config.session_token)
     try:
-        loader = session.get_component("data_loader")
+        session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
     except BotoCoreError as error:  # reads the configuration file, for the profile
         raise _refused(error) from None
     register(session.get_component("event_emitter"))
-    loader.load_service_model("s3", "service-2")
-    loader.load_service_model("s3", "endpoint-rule-set-1")
-    for data in ("partitions", "endpoints", "sdk-default-configuration"):
-        loader.load_data(data)
     style = {} if config.addressing_style == "auto" else {"addressing_style": config.addressing_style}
     sdk_config = AioConfig(
         signature_version=UNSIGNED if config.anonymous else None,  # None: as the endpoint rules say
@@ -228,6 +225,19 @@ def _load_sdk(config: S3Config) -> tuple[Any, Any]:
         retries={"mode": "standard", "total_max_attempts": 1},
     )
     return session, sdk_config
+
+
+@lru_cache(maxsize=8)
+def _loader(data_path: str | None) -> Any:
+    """The SDK's data, which takes 0.2 s to read. Blocking."""
+    from botocore.loaders import create_loader  # noqa: PLC0415 - loaded by now
+
+    loader = create_loader(data_path)
+    loader.load_service_model("s3", "service-2")
+    loader.load_service_model("s3", "endpoint-rule-set-1")
+    for data in ("partitions", "endpoints", "sdk-default-configuration"):
+        loader.load_data(data)
+    return loader
 
 
 def _renewing(session_credentials: Any) -> Callable[[], Awaitable[Credentials]]:
