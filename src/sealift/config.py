@@ -87,18 +87,21 @@ class S3Config:
         access_key_id: Access key. None, together with `secret_access_key`: the SDK's chain of credentials (environment,
             shared files, assumed roles, web identity, SSO, container and instance metadata).
         secret_access_key: Its secret.
-        region: The bucket's region. A bucket of another region is found by the service's own redirect.
-        endpoint_url: Another service's address, such as "http://127.0.0.1:9000"; None: Amazon, or `AWS_ENDPOINT_URL`.
+        region: The bucket's region. None: `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's region, the one that an
+            endpoint of Amazon names, else us-east-1. Redirects to a bucket's own region are followed.
+        endpoint_url: Another service's address, such as "http://127.0.0.1:9000"; None: `AWS_ENDPOINT_URL_S3`,
+            `AWS_ENDPOINT_URL`, the profile's endpoint, else Amazon.
         use_ssl: Whether to talk TLS where `endpoint_url` does not say.
         session_token: Third part of temporary credentials.
         anonymous: Send unsigned requests, for public buckets.
-        addressing_style: "path" (endpoint/bucket/key), "virtual" (bucket.endpoint/key), or "auto": virtual for Amazon,
-            path for other endpoints.
+        addressing_style: "path" (endpoint/bucket/key), "virtual" (bucket.endpoint/key), or "auto": the profile's, else
+            virtual for Amazon, path for other endpoints.
         verify: False accepts any certificate (only for tests); a path names a PEM file of trusted authorities; True:
-            the system's, or those of `AWS_CA_BUNDLE`.
-        profile: Profile of the shared credential and configuration files.
-        checksum: Goes along with everything that is written, and the service refuses what was damaged on the way.
-            None: for services that do not know the header.
+            those of `AWS_CA_BUNDLE`, of the profile's `ca_bundle`, else the system's.
+        profile: Profile of the shared credential and configuration files; None: that of `AWS_PROFILE`, or the default.
+        checksum: Sent with everything that is written; the service refuses what was damaged on the way. "auto":
+            crc64nvme, or none if `AWS_REQUEST_CHECKSUM_CALCULATION` or the profile says when_required. None: no
+            checksum, for services that refuse the header.
 
     Raises:
         InvalidConfig: Half of a key pair, or a key pair together with `anonymous` or `profile`.
@@ -110,7 +113,7 @@ class S3Config:
 
     access_key_id: str | None = None
     secret_access_key: str | None = field(default=None, repr=False)
-    region: str | None = "us-east-1"
+    region: str | None = None
     endpoint_url: str | None = None
     use_ssl: bool = True
     session_token: str | None = field(default=None, repr=False)
@@ -118,7 +121,7 @@ class S3Config:
     addressing_style: AddressingStyle = "auto"
     verify: bool | str = True
     profile: str | None = None
-    checksum: UploadChecksum | None = "crc64nvme"
+    checksum: UploadChecksum | Literal["auto"] | None = "auto"
 
     def __post_init__(self) -> None:
         _check_texts(self)
@@ -129,8 +132,8 @@ class S3Config:
             raise InvalidConfig("S3Config with a key pair and anonymous or profile", hint="choose one of them")
         if self.addressing_style not in {"auto", "path", "virtual"}:
             raise InvalidConfig(f"S3Config(addressing_style={self.addressing_style!r})", hint="auto, path or virtual")
-        if self.checksum not in {"crc64nvme", "crc32c", "crc32", None}:
-            raise InvalidConfig(f"S3Config(checksum={self.checksum!r})", hint="crc64nvme, crc32c, crc32 or None")
+        if self.checksum not in {"auto", "crc64nvme", "crc32c", "crc32", None}:
+            raise InvalidConfig(f"S3Config(checksum={self.checksum!r})", hint="auto, crc64nvme, crc32c, crc32 or None")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -139,8 +142,8 @@ class S3Config:
         Args:
             environ: Read are `S3_VERIFY_SSL`, `AWS_CA_BUNDLE`, `S3_USER_VIRTUAL_BUCKET`,
                 `AWS_ANONYMOUS_CREDENTIAL` / `awsAnonymousCredential`, and `S3_ENDPOINT` with `S3_USE_HTTPS`, as KServe
-                sets them; with `AWS_REQUEST_CHECKSUM_CALCULATION=when_required` no checksums are sent. Keys, tokens,
-                regions, profiles and `AWS_ENDPOINT_URL` are found by the SDK.
+                sets them, and the region. Keys, profiles, `AWS_ENDPOINT_URL` and the other variables of the SDK are
+                read by each call.
         """
         verify: bool | str = environ.get("AWS_CA_BUNDLE") or True
         if _flag(environ, "S3_VERIFY_SSL") is False:
@@ -156,9 +159,6 @@ class S3Config:
             endpoint_url=endpoint,
             verify=verify,
             anonymous=_flag(environ, "AWS_ANONYMOUS_CREDENTIAL", "awsAnonymousCredential") or False,
-            checksum=None
-            if environ.get("AWS_REQUEST_CHECKSUM_CALCULATION", "").lower() == "when_required"
-            else "crc64nvme",
             addressing_style="virtual" if _flag(environ, "S3_USER_VIRTUAL_BUCKET") else "auto",
         )
 

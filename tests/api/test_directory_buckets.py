@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sealift import AccessDenied, AsyncStorage, IntegrityError, Limits, S3Config, StorageError
+from sealift import AccessDenied, AsyncStorage, IntegrityError, Limits, S3Config, StorageError, UnsupportedOperation
 from sealift.backends import s3
 from sealift.resources import Resources
 from sealift.types import MiB
@@ -120,24 +120,20 @@ async def test_a_session_lasts_by_the_clock_of_the_service(tmp_path: Path, clock
         assert fake.created == 1
 
 
-async def test_other_credentials_get_a_session_of_their_own(
-    fake: DirectoryS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_other_credentials_get_a_session_of_their_own(fake: DirectoryS3, tmp_path: Path) -> None:
     """Also where the environment changes under one instance."""
     fake.users["AKIASECOND"] = "another-secret"
-    variables = {
+    environ = {
         "AWS_ACCESS_KEY_ID": IAM[0],
         "AWS_SECRET_ACCESS_KEY": IAM[1],
         "AWS_SESSION_TOKEN": IAM_TOKEN,
+        "AWS_REGION": REGION,
         "AWS_ENDPOINT_URL": fake.endpoint,
     }
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    async with AsyncStorage() as storage:
-        await storage.download(f"s3://{BUCKET}/ab", tmp_path / "first", S3Config(region=REGION))
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIASECOND")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-secret")
-        await storage.download(f"s3://{BUCKET}/ab", tmp_path / "second", S3Config(region=REGION))
+    async with AsyncStorage(environ=environ) as storage:
+        await storage.download(f"s3://{BUCKET}/ab", tmp_path / "first")
+        environ |= {"AWS_ACCESS_KEY_ID": "AKIASECOND", "AWS_SECRET_ACCESS_KEY": "another-secret"}
+        await storage.download(f"s3://{BUCKET}/ab", tmp_path / "second")
     assert [scope(asked.headers)[0] for asked in fake.asked if is_session(asked)] == [IAM[0], "AKIASECOND"]
 
 
@@ -198,6 +194,13 @@ async def test_errors_show_no_session(fake: DirectoryS3, tmp_path: Path) -> None
         await AsyncStorage().download(f"s3://{BUCKET}/ab", tmp_path / "ab", fake.config)
     assert fake.created > 0
     assert not shows(caught.value, *fake.secrets)
+
+
+async def test_unsigned_requests_are_not_sent(fake: DirectoryS3, tmp_path: Path) -> None:
+    config = S3Config(anonymous=True, region=REGION, endpoint_url=fake.endpoint)
+    with pytest.raises(UnsupportedOperation, match=f"accepts no unsigned requests for {BUCKET}"):
+        await AsyncStorage().download(f"s3://{BUCKET}/ab", tmp_path / "ab", config)
+    assert not fake.asked
 
 
 async def test_keys_may_be_listed_by_any_prefix(fake: DirectoryS3) -> None:

@@ -159,16 +159,15 @@ def profiles() -> str:
 
 
 @pytest.fixture
-def compared(bare_environment: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Case]], set[str]]:
+def compared(tmp_path: Path) -> Callable[[list[Case]], set[str]]:
     """Compares all cases, and returns the kinds of buckets that can be reached."""
-    (bare_environment / "config").write_text(profiles())
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(bare_environment / "config"))
+    (tmp_path / "config").write_text(profiles())
+    environ = {"AWS_CONFIG_FILE": str(tmp_path / "config")}
 
     async def compare(cases: list[Case]) -> set[str]:
         found = {}
         for profile, group in itertools.groupby(sorted(cases, key=profile_of), profile_of):
-            monkeypatch.setenv("AWS_PROFILE", profile)
-            async with Resources(Limits()) as resources:
+            async with Resources(Limits(), {**environ, "AWS_PROFILE": profile}) as resources:
                 found |= {case: (await resolved(case, resources), expected(case)) for case in group}
         assert {case: pair for case, pair in found.items() if pair[0] != pair[1]} == {}
         return {case.kind for case, (ours, _) in found.items() if ours != REFUSED}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sealift import AccessDenied, AsyncStorage, Limits, S3Config
+from sealift import AccessDenied, AsyncStorage, Limits, S3Config, UnsupportedOperation
 from sealift.types import MiB
 from tests.api.helpers import files_in, shows
 from tests.api.servers import Asked, Reply, failure, pattern
@@ -66,3 +66,11 @@ async def test_a_region_that_a_refusal_names_changes_nothing(tmp_path: Path, sta
             await AsyncStorage(environ={"HTTP_PROXY": server.endpoint}).download(f"s3://{ARN}/a/", tmp_path, CONFIG)
         assert len(server.asked) == 1
     assert not shows(caught.value, SECRET, TOKEN)
+
+
+async def test_unsigned_requests_are_not_sent(tmp_path: Path) -> None:
+    with WritableS3(ALIAS) as server:
+        storage = AsyncStorage(environ={"HTTP_PROXY": server.endpoint})
+        with pytest.raises(UnsupportedOperation, match="accepts no unsigned requests"):
+            await storage.download(f"s3://{ARN}/a/", tmp_path, S3Config(anonymous=True, use_ssl=False))
+        assert not server.asked

@@ -32,7 +32,7 @@ class S3Backend:
             min_part=5 * MiB,
             server_copy=bucket.general or bucket.directory,
             checksums=replies.CHECKSUMS if bucket.directory else (*replies.CHECKSUMS, "md5"),
-            compares=bucket.config.checksum is not None,
+            compares=bucket.checksum is not None,
         )
         self.location = bucket.location
         self.address = bucket.address

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import anyio
 
-from ...config import S3Config
+from ...config import S3Config, UploadChecksum
 from ...errors import StorageError
 from ...resources import Resources
 from ...types import KiB, ObjectInfo
@@ -26,6 +26,8 @@ Headers = Sequence[tuple[str, str]]
 _ERROR_BODY = 16 * KiB
 # Seconds after a look for newer credentials that found none.
 _LOOK_AGAIN = 1.0
+# Seconds to wait for a file of credentials that another program is writing.
+_WHILE_WRITTEN = (0.02, 0.1, 0.3)
 
 
 class Bucket:
@@ -60,6 +62,11 @@ class Bucket:
     def general(self) -> bool:
         """Whether this is a general purpose bucket, or an access point of one, in one region."""
         return self._identity.service == "s3" and self._identity.scheme != "sigv4a"
+
+    @property
+    def checksum(self) -> UploadChecksum | None:
+        """Sent with everything that is written; None: no checksum."""
+        return self._identity.checksum
 
     async def request(
         self,
@@ -222,10 +229,12 @@ class Bucket:
         if now < self._look_again:  # to look costs a parse of the SDK's files
             return asked
         self._look_again = now + _LOOK_AGAIN
-        try:
-            found = await resolve(self.location.root, self.config, self.resources)
-            if found.credentials is None or await found.credentials() == await asked.credentials():
-                return asked
-        except StorageError:  # half of a file that is being written; what the service has said is the thing to tell
-            return asked
-        return replace(asked, credentials=found.credentials)
+        for pause in _WHILE_WRITTEN:
+            try:
+                found = await resolve(self.location.root, self.config, self.resources)
+                if found.credentials is None or await found.credentials() == await asked.credentials():
+                    return asked
+                return replace(asked, credentials=found.credentials)
+            except StorageError:  # perhaps half of a file that is being written
+                await anyio.sleep(pause)
+        return asked  # the service's own error is the one to report

@@ -3,57 +3,33 @@
 The SDK evaluates its rules while it builds a request, and an event handler takes the outcome before anything is sent.
 """
 
-from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any
+from urllib.parse import urlsplit
 
 from ...errors import UnsupportedOperation
+from ...wire import Origin
+from .endpoint import Endpoint, Scheme
 
-__all__ = ["Endpoint", "Scheme", "endpoint", "register"]
+__all__ = ["endpoint_by_rules", "register"]
 
-# The names of the endpoint rules.
-Scheme = Literal["none", "sigv4", "sigv4a", "sigv4-s3express"]
-# botocore's names for them.
-_SCHEMES: dict[str | None, Scheme] = {
-    "none": "none",
-    "v4": "sigv4",
-    "s3v4": "sigv4",
-    "v4a": "sigv4a",
-    "s3v4a": "sigv4a",
-    "v4-s3express": "sigv4-s3express",
-}
+# botocore's names for the schemes.
+_SCHEMES: dict[str | None, Scheme] = {"v4": "sigv4", "v4a": "sigv4a", "v4-s3express": "sigv4-s3express"}
 _KEY = "k"
 # All that the SDK looks at in the reply of a handler that answers in the service's place.
 _REPLY = SimpleNamespace(status_code=200)
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """How one bucket is reached.
-
-    Attributes:
-        url: What stands before a key, without a trailing "/".
-        scheme: How requests are signed; "none": not at all.
-        region: Part of the signature; for "sigv4a" the set of regions, separated by commas.
-        service: Part of the signature.
-    """
-
-    url: str
-    scheme: Scheme
-    region: str
-    service: str
-
-
 def register(events: Any) -> None:
-    """Let the clients of a session answer `endpoint`; they send no GetObject then."""
+    """Let the clients of a session answer `endpoint_by_rules`; they send no GetObject then."""
     events.register("before-call.s3.GetObject", _resolved)
 
 
-async def endpoint(client: Any, bucket: str) -> Endpoint:
+async def endpoint_by_rules(client: Any, bucket: str) -> Endpoint:
     """Return the endpoint of a bucket; `client` belongs to a session that was passed to `register`.
 
     Raises:
-        UnsupportedOperation: The rules ask for a signature that sealift cannot make.
+        UnsupportedOperation: The rules ask for a signature that sealift cannot make, or for one at all.
         BotoCoreError: The rules refuse the combination of bucket and configuration.
     """
     found: Endpoint = await client.get_object(Bucket=bucket, Key=_KEY)
@@ -61,14 +37,17 @@ async def endpoint(client: Any, bucket: str) -> Endpoint:
 
 
 def _resolved(params: dict[str, Any], context: dict[str, Any], **_: object) -> tuple[SimpleNamespace, Endpoint]:
-    signing = context.get("signing", {})
-    scheme = _SCHEMES.get(context.get("auth_type"))
-    if scheme is None:
-        raise UnsupportedOperation(f"requests that are signed by {context.get('auth_type')!r}")
-    found = Endpoint(
-        params["url"].removesuffix(f"/{_KEY}"),
-        scheme,
-        signing.get("region") or context["client_region"],
-        signing.get("signing_name") or "s3",
-    )
-    return _REPLY, found
+    bucket, kind = context["input_params"]["Bucket"], context.get("auth_type")
+    signing: dict[str, str] = context.get("signing", {})
+    if kind == "none":
+        rule = context["endpoint_properties"]["authSchemes"][0]
+        if rule["name"] != "sigv4" or rule["signingName"] == "s3express":
+            raise UnsupportedOperation(
+                f"the service accepts no unsigned requests for {bucket}", hint="S3Config(anonymous=False)"
+            )
+        kind, signing = "v4", {"region": rule["signingRegion"], "signing_name": rule["signingName"]}
+    if kind not in _SCHEMES:
+        raise UnsupportedOperation(f"requests for {bucket} would have to be signed by {kind!r}")
+    url = params["url"].removesuffix(f"/{_KEY}")
+    endpoint = Endpoint(Origin.of(url), urlsplit(url).path, signing["region"], signing["signing_name"], _SCHEMES[kind])
+    return _REPLY, endpoint

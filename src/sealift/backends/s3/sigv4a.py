@@ -8,7 +8,7 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/MultiRegionAccessP
 from collections.abc import Sequence
 from datetime import datetime
 
-from .signature import EMPTY_SHA256, Credentials
+from .signature import EMPTY_SHA256, Credentials, is_signed
 
 __all__ = ["sign"]
 
@@ -29,7 +29,7 @@ def sign(
     Args:
         method: HTTP method.
         target: Path and query as sent.
-        headers: To be sent and signed, `host` among them; names in lower case.
+        headers: To send, `host` among them; names in lower case. Signed are those that S3 wants signed.
         credentials: Credentials to sign with.
         region: The regions in which the signature is valid, separated by commas; "*" means all.
         service: Name of the service in the signature's scope.
@@ -50,6 +50,7 @@ def sign(
         region=region,
         service=service,
         date=now,
+        should_sign_header=lambda name: is_signed(name.lower()),
         # S3 signs a path as it is sent: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
         use_double_uri_encode=False,
         should_normalize_uri_path=False,

@@ -33,7 +33,7 @@ _NO_CHECKSUM = "none"
 
 def checksum_of(bucket: Bucket, data: memoryview) -> tuple[Mapping[str, str], Headers]:
     """What to send along with a body: its digests, and the headers that tell them."""
-    algorithm = bucket.config.checksum
+    algorithm = bucket.checksum
     if algorithm is None:
         return {}, []
     digest = checksum.digest(algorithm, data)
@@ -73,7 +73,7 @@ class S3Upload(Upload):
     """
 
     def __init__(self, bucket: Bucket, key: str, name: str, landed: Mapping[int, Landed] | None = None) -> None:
-        self.token = f"{bucket.config.checksum or _NO_CHECKSUM}:{name}"
+        self.token = f"{bucket.checksum or _NO_CHECKSUM}:{name}"
         self._name = name
         self._landed = dict(landed or {})
         self._bucket = bucket
@@ -89,7 +89,7 @@ class S3Upload(Upload):
             key: Of the object.
             headers: What to store with it, such as its content type.
         """
-        algorithm = bucket.config.checksum
+        algorithm = bucket.checksum
         if algorithm is not None:
             kind = [("x-amz-checksum-algorithm", algorithm.upper()), ("x-amz-checksum-type", "FULL_OBJECT")]
             headers = [*headers, *kind]
