@@ -43,7 +43,8 @@ def _resolved(params: dict[str, Any], context: dict[str, Any], **_: object) -> t
         rule = context["endpoint_properties"]["authSchemes"][0]
         if rule["name"] != "sigv4" or rule["signingName"] == "s3express":
             raise UnsupportedOperation(
-                f"the service accepts no unsigned requests for {bucket}", hint="pass credentials instead of anonymous=True"
+                f"the service accepts no unsigned requests for {bucket}",
+                hint="pass credentials instead of anonymous=True",
             )
         kind, signing = "v4", {"region": rule["signingRegion"], "signing_name": rule["signingName"]}
     if kind not in _SCHEMES:
