@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ...config import S3Config, UploadChecksum
+from ...config import S3Config, UploadChecksum, expand_home
 from ...errors import InvalidConfig
 from ...wire import TLS
 
@@ -120,10 +120,7 @@ def expand(path: str, environ: Mapping[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
         return environ.get(match[1].strip("{}"), match[0])
 
-    expanded = _VARIABLE.sub(value, path)
-    if expanded == "~" or expanded.startswith("~/"):
-        home = environ.get("HOME", "")
-        expanded = f"{home}{expanded[1:]}" if home else ""
+    expanded = expand_home(_VARIABLE.sub(value, path), environ)
     if os.path.expandvars(expanded) != expanded:
         raise InvalidConfig(f"the path {path!r} contains a variable that is not set", hint="write the path in full")
     return expanded
