@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from sealift import AccessDenied, AsyncStorage, S3Config, TransportError
+from sealift import AccessDenied, AsyncStorage, InvalidConfig, S3Config, TransportError
 from tests.api.servers import SECRET, Asked, FakeS3, Reply
 from tests.api.test_credentials import access_key, temporary_keys
 from tests.wire.servers import server_tls
@@ -304,3 +304,11 @@ async def test_trusted_authorities_are_those_of_the_environment(
         for environ in ({}, {"SSL_CERT_FILE": str(tmp_path / "others")}):
             with pytest.raises(TransportError, match="is not trusted"):
                 await AsyncStorage(environ=environ).read(uri)
+
+
+async def test_an_unknown_profile_names_the_files(tenants: list[Tenant]) -> None:
+    home = tenants[0].home
+    with pytest.raises(InvalidConfig) as caught:
+        await AsyncStorage(environ={"HOME": str(home)}).read("s3://models/m", config=S3Config(profile="nobody"))
+    assert f"the profile 'nobody' is not in {home}/.aws/config or {home}/.aws/credentials" in str(caught.value)
+    assert "SDK" not in str(caught.value)
