@@ -22,6 +22,7 @@ __all__ = [
     "Proxies",
     "S3Config",
     "StorageConfig",
+    "expand_home",
     "state_directory",
     "wants_uvloop",
 ]
@@ -372,12 +373,10 @@ class HFConfig:
 
         Source: https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
         """
-        home = environ.get("HOME") or ""
         cache = environ.get("XDG_CACHE_HOME") or "~/.cache"
         directory = environ.get("HF_HOME") or f"{cache}/huggingface"
         file = environ.get("HF_TOKEN_PATH") or f"{directory}/token"
-        if file.startswith("~/"):
-            file = f"{home}/{file[2:]}" if home else ""
+        file = expand_home(file, environ)
         token = (environ.get("HF_TOKEN") or environ.get("HUGGING_FACE_HUB_TOKEN") or "").strip()
         anonymous = _flag(environ, "HF_HUB_DISABLE_IMPLICIT_TOKEN") or False
         return cls(
@@ -499,3 +498,19 @@ def state_directory(environ: Mapping[str, str]) -> str | None:
     if not os.path.isabs(state):
         state = os.path.join(home, ".local", "state") if os.path.isabs(home) else ""
     return os.path.join(state, "sealift") if state else None
+
+
+def expand_home(path: str, environ: Mapping[str, str]) -> str:
+    """Replace a `~` at the beginning of a path by the given `HOME`, whatever this process's own is.
+
+    Returns:
+        The path; "" if `HOME` is needed and not set.
+
+    Example:
+        >>> expand_home("~/.aws/config", {"HOME": "/home/me"})
+        '/home/me/.aws/config'
+    """
+    if path != "~" and not path.startswith("~/"):
+        return path
+    home = environ.get("HOME", "")
+    return f"{home}{path[1:]}" if home else ""

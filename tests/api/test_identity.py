@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import trustme
 
-from sealift import AccessDenied, AsyncStorage, S3Config
+from sealift import AccessDenied, AsyncStorage, InvalidConfig, S3Config, TransportError
 from tests.api.servers import SECRET, Asked, FakeS3, Reply
 from tests.api.test_credentials import access_key, temporary_keys
+from tests.wire.servers import server_tls
 
 pytestmark = pytest.mark.anyio
 
@@ -283,3 +285,30 @@ async def test_proxies_for_amazon_s_token_service(tenants: list[Tenant]) -> None
     environ |= {"AWS_ENDPOINT_URL_STS": tenant.server.endpoint}
     assert await AsyncStorage(environ=environ).read("s3://models/m") == b"one"
     assert len(proxy.server.asked) == 1
+
+
+async def test_trusted_authorities_are_those_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSL by itself reads `SSL_CERT_FILE` of the process."""
+    monkeypatch.setenv("NO_PROXY", "*")
+    ours, others = trustme.CA(), trustme.CA()
+    for name, authority in {"ours": ours, "others": others}.items():
+        authority.cert_pem.write_to_path(str(tmp_path / name))
+    with FakeS3({"models": {"m": b"m"}}, tls=server_tls(ours, "127.0.0.1")) as server:
+        uri = f"{server.endpoint}/models/m"
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "others"))
+        assert await AsyncStorage(environ={"SSL_CERT_FILE": str(tmp_path / "ours")}).read(uri) == b"m"
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ours"))
+        assert await AsyncStorage().read(uri) == b"m"
+        for environ in ({}, {"SSL_CERT_FILE": str(tmp_path / "others")}):
+            with pytest.raises(TransportError, match="is not trusted"):
+                await AsyncStorage(environ=environ).read(uri)
+
+
+async def test_an_unknown_profile_names_the_files(tenants: list[Tenant]) -> None:
+    home = tenants[0].home
+    with pytest.raises(InvalidConfig) as caught:
+        await AsyncStorage(environ={"HOME": str(home)}).read("s3://models/m", config=S3Config(profile="nobody"))
+    assert f"the profile 'nobody' is not in {home}/.aws/config or {home}/.aws/credentials" in str(caught.value)
+    assert "SDK" not in str(caught.value)

@@ -158,3 +158,22 @@ def test_paths_are_expanded_by_the_given_variables() -> None:
     assert expand("/a$NOWHERE", {}) == "/a$NOWHERE"
     with pytest.raises(InvalidConfig, match="is not set"):
         expand("$AWS_DATA_PATH/config", {})
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["127.0.0.1:9000", "minio", "ftp://minio", "https://key:Pa55word@minio", "http://h?q=1"]
+)
+@pytest.mark.parametrize("by", ["variable", "profile"])
+def test_an_endpoint_that_is_no_address_is_refused(tmp_path: Path, endpoint: str, by: str) -> None:
+    with pytest.raises(InvalidConfig, match="the endpoint of S3") as caught:
+        if by == "variable":
+            from_environment(S3Config(), Environ({"AWS_ENDPOINT_URL": endpoint}))
+        else:
+            of_sdk(S3Config(), profile(tmp_path, f"[default]\nendpoint_url = {endpoint}\n"))
+    assert "AWS_ENDPOINT_URL" in str(caught.value)
+    assert "Pa55word" not in str(caught.value)
+
+
+def test_a_profile_without_a_home() -> None:
+    with pytest.raises(InvalidConfig, match="'lab' is not in ~/.aws, because HOME is not set"):
+        of_sdk(S3Config(profile="lab"), {})

@@ -44,6 +44,8 @@ async def open_session(
         try:
             session = Session(environ, config.profile, config.region)
             return session, settings_of(session, config)
+        except InvalidConfig:  # a ValueError too
+            raise
         except (BotoCoreError, ValueError) as error:
             raise refused(error) from None
 

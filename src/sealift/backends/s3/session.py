@@ -59,7 +59,7 @@ class Session(AioSession):  # type: ignore[misc]
         try:
             self.get_scoped_config()
         except ProfileNotFound as error:
-            where = " or ".join(path or "a home directory (HOME is not set)" for path in shared_files(environ))
+            where = " or ".join(filter(None, shared_files(environ))) or "~/.aws, because HOME is not set"
             raise InvalidConfig(
                 f"the profile {error.kwargs['profile']!r} is not in {where}",
                 hint="check its name, AWS_PROFILE, AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE",

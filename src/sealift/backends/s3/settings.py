@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ...config import S3Config, UploadChecksum
+from ...config import S3Config, UploadChecksum, expand_home
 from ...errors import InvalidConfig
 from ...wire import TLS
 
@@ -71,6 +71,9 @@ class Settings:
         tls: Which certificates to trust.
         checksum: Sent with everything that is written; None: no checksum.
         variant: Whether another kind of Amazon's endpoints is chosen (accelerate, dual-stack, FIPS).
+
+    Raises:
+        InvalidConfig: The endpoint is no http or https URL, or holds credentials or a query.
     """
 
     region: str
@@ -79,6 +82,15 @@ class Settings:
     tls: TLS
     checksum: UploadChecksum | None
     variant: bool = False
+
+    def __post_init__(self) -> None:
+        if self.endpoint_url is None:
+            return
+        hint = "write AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3 or the profile's endpoint_url as https://host:port"
+        if any(mark in self.endpoint_url for mark in "@?#"):
+            raise InvalidConfig("the endpoint of S3 holds more than an address", hint=hint)
+        if not self.endpoint_url.startswith(("http://", "https://")):
+            raise InvalidConfig(f"the endpoint of S3, {self.endpoint_url!r}, is no URL", hint=hint)
 
 
 def from_environment(config: S3Config, environ: Mapping[str, str]) -> Settings | None:
@@ -120,10 +132,7 @@ def expand(path: str, environ: Mapping[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
         return environ.get(match[1].strip("{}"), match[0])
 
-    expanded = _VARIABLE.sub(value, path)
-    if expanded == "~" or expanded.startswith("~/"):
-        home = environ.get("HOME", "")
-        expanded = f"{home}{expanded[1:]}" if home else ""
+    expanded = expand_home(_VARIABLE.sub(value, path), environ)
     if os.path.expandvars(expanded) != expanded:
         raise InvalidConfig(f"the path {path!r} contains a variable that is not set", hint="write the path in full")
     return expanded
