@@ -22,6 +22,7 @@ __all__ = [
     "Proxies",
     "S3Config",
     "StorageConfig",
+    "expand_home",
     "state_directory",
     "wants_uvloop",
 ]
@@ -87,18 +88,21 @@ class S3Config:
         access_key_id: Access key. None, together with `secret_access_key`: the SDK's chain of credentials (environment,
             shared files, assumed roles, web identity, SSO, container and instance metadata).
         secret_access_key: Its secret.
-        region: The bucket's region. A bucket of another region is found by the service's own redirect.
-        endpoint_url: Another service's address, such as "http://127.0.0.1:9000"; None: Amazon, or `AWS_ENDPOINT_URL`.
+        region: The bucket's region. None: `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's region, the one that an
+            endpoint of Amazon names, else us-east-1. Redirects to a bucket's own region are followed.
+        endpoint_url: Another service's address, such as "http://127.0.0.1:9000"; None: `AWS_ENDPOINT_URL_S3`,
+            `AWS_ENDPOINT_URL`, the profile's endpoint, else Amazon.
         use_ssl: Whether to talk TLS where `endpoint_url` does not say.
         session_token: Third part of temporary credentials.
         anonymous: Send unsigned requests, for public buckets.
-        addressing_style: "path" (endpoint/bucket/key), "virtual" (bucket.endpoint/key), or "auto": virtual for Amazon,
-            path for other endpoints.
+        addressing_style: "path" (endpoint/bucket/key), "virtual" (bucket.endpoint/key), or "auto": the profile's, else
+            virtual for Amazon, path for other endpoints.
         verify: False accepts any certificate (only for tests); a path names a PEM file of trusted authorities; True:
-            the system's, or those of `AWS_CA_BUNDLE`.
-        profile: Profile of the shared credential and configuration files.
-        checksum: Goes along with everything that is written, and the service refuses what was damaged on the way.
-            None: for services that do not know the header.
+            those of `AWS_CA_BUNDLE`, of the profile's `ca_bundle`, else the system's.
+        profile: Profile of the shared credential and configuration files; None: that of `AWS_PROFILE`, or the default.
+        checksum: Sent with everything that is written; the service refuses what was damaged on the way. "auto":
+            crc64nvme, or none if `AWS_REQUEST_CHECKSUM_CALCULATION` or the profile says when_required. None: no
+            checksum, for services that refuse the header.
 
     Raises:
         InvalidConfig: Half of a key pair, or a key pair together with `anonymous` or `profile`.
@@ -110,7 +114,7 @@ class S3Config:
 
     access_key_id: str | None = None
     secret_access_key: str | None = field(default=None, repr=False)
-    region: str | None = "us-east-1"
+    region: str | None = None
     endpoint_url: str | None = None
     use_ssl: bool = True
     session_token: str | None = field(default=None, repr=False)
@@ -118,7 +122,7 @@ class S3Config:
     addressing_style: AddressingStyle = "auto"
     verify: bool | str = True
     profile: str | None = None
-    checksum: UploadChecksum | None = "crc64nvme"
+    checksum: UploadChecksum | Literal["auto"] | None = "auto"
 
     def __post_init__(self) -> None:
         _check_texts(self)
@@ -129,8 +133,8 @@ class S3Config:
             raise InvalidConfig("S3Config with a key pair and anonymous or profile", hint="choose one of them")
         if self.addressing_style not in {"auto", "path", "virtual"}:
             raise InvalidConfig(f"S3Config(addressing_style={self.addressing_style!r})", hint="auto, path or virtual")
-        if self.checksum not in {"crc64nvme", "crc32c", "crc32", None}:
-            raise InvalidConfig(f"S3Config(checksum={self.checksum!r})", hint="crc64nvme, crc32c, crc32 or None")
+        if self.checksum not in {"auto", "crc64nvme", "crc32c", "crc32", None}:
+            raise InvalidConfig(f"S3Config(checksum={self.checksum!r})", hint="auto, crc64nvme, crc32c, crc32 or None")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -139,8 +143,8 @@ class S3Config:
         Args:
             environ: Read are `S3_VERIFY_SSL`, `AWS_CA_BUNDLE`, `S3_USER_VIRTUAL_BUCKET`,
                 `AWS_ANONYMOUS_CREDENTIAL` / `awsAnonymousCredential`, and `S3_ENDPOINT` with `S3_USE_HTTPS`, as KServe
-                sets them; with `AWS_REQUEST_CHECKSUM_CALCULATION=when_required` no checksums are sent. Keys, tokens,
-                regions, profiles and `AWS_ENDPOINT_URL` are found by the SDK.
+                sets them, and the region. Keys, profiles, `AWS_ENDPOINT_URL` and the other variables of the SDK are
+                read by each call.
         """
         verify: bool | str = environ.get("AWS_CA_BUNDLE") or True
         if _flag(environ, "S3_VERIFY_SSL") is False:
@@ -156,9 +160,6 @@ class S3Config:
             endpoint_url=endpoint,
             verify=verify,
             anonymous=_flag(environ, "AWS_ANONYMOUS_CREDENTIAL", "awsAnonymousCredential") or False,
-            checksum=None
-            if environ.get("AWS_REQUEST_CHECKSUM_CALCULATION", "").lower() == "when_required"
-            else "crc64nvme",
             addressing_style="virtual" if _flag(environ, "S3_USER_VIRTUAL_BUCKET") else "auto",
         )
 
@@ -374,12 +375,10 @@ class HFConfig:
 
         Source: https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
         """
-        home = environ.get("HOME") or ""
         cache = environ.get("XDG_CACHE_HOME") or "~/.cache"
         directory = environ.get("HF_HOME") or f"{cache}/huggingface"
         file = environ.get("HF_TOKEN_PATH") or f"{directory}/token"
-        if file.startswith("~/"):
-            file = f"{home}/{file[2:]}" if home else ""
+        file = expand_home(file, environ)
         token = (environ.get("HF_TOKEN") or environ.get("HUGGING_FACE_HUB_TOKEN") or "").strip()
         anonymous = _flag(environ, "HF_HUB_DISABLE_IMPLICIT_TOKEN") or False
         return cls(
@@ -501,3 +500,19 @@ def state_directory(environ: Mapping[str, str]) -> str | None:
     if not os.path.isabs(state):
         state = os.path.join(home, ".local", "state") if os.path.isabs(home) else ""
     return os.path.join(state, "sealift") if state else None
+
+
+def expand_home(path: str, environ: Mapping[str, str]) -> str:
+    """Replace a `~` at the beginning of a path by the given `HOME`, whatever this process's own is.
+
+    Returns:
+        The path; "" if `HOME` is needed and not set.
+
+    Example:
+        >>> expand_home("~/.aws/config", {"HOME": "/home/me"})
+        '/home/me/.aws/config'
+    """
+    if path != "~" and not path.startswith("~/"):
+        return path
+    home = environ.get("HOME", "")
+    return f"{home}{path[1:]}" if home else ""

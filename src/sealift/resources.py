@@ -43,7 +43,7 @@ class Resources:
         window = Window(lambda: time.thread_time() + self.disk.worked)
         self.memory = Memory(limits.memory or default_budget(), window)
         self.retry = Retry(RetryBudget(), attempts=limits.attempts)
-        self.wire = Wire(limits, run_blocking=self.disk.run, proxies=Proxies.from_env(environ))
+        self.wire = Wire(limits, run_blocking=self.disk.run, proxies=Proxies.from_env(environ), environ=environ)
         self.credentials: dict[Hashable, Any] = {}
         self._clients: dict[Hashable, Any] = {}
         self._opening: dict[Hashable, anyio.Lock] = {}

@@ -29,4 +29,5 @@ def what_may_block(no_blocking_calls: BlockBuster) -> None:
     for function in no_blocking_calls.functions.values():
         function.can_block_in("botocore/loaders.py", {"load_data", "load_data_with_path", "load_service_model"})
         function.can_block_in("botocore/configloader.py", {"raw_config_parse"})
-        function.can_block_in("botocore/utils.py", {"__call__"})  # of FileWebIdentityTokenLoader
+        # The first is of FileWebIdentityTokenLoader.
+        function.can_block_in("botocore/utils.py", {"__call__", "parse_key_val_file"})

@@ -237,8 +237,12 @@ class FakeS3:
     def _write(self, bucket: str, key: str, asked: Asked) -> Reply:
         return failure(405, "MethodNotAllowed")
 
+    def tag(self, data: bytes) -> str:
+        """The ETag of an object, or of a part."""
+        return f'"{hashlib.md5(data).hexdigest()}"'
+
     def _object(self, key: str, data: bytes, asked: Asked) -> Reply:
-        tag = f'"{hashlib.md5(data).hexdigest()}"'
+        tag = self.tag(data)
         headers = {"ETag": tag, "Last-Modified": "Tue, 01 Sep 2020 10:20:30 GMT", "Accept-Ranges": "bytes"}
         if asked.headers.get("if-match", tag) != tag:
             return failure(412, "PreconditionFailed")

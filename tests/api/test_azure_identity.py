@@ -1,7 +1,9 @@
 """Identities sign in to Azure: azure-identity's own code against fakes of who gives tokens, and Azurite over TLS."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import trustme
@@ -82,7 +84,7 @@ async def test_a_managed_identity(
 
 
 async def test_a_user_assigned_managed_identity(container: str, config: AzureConfig, metadata: TokenGiver) -> None:
-    storage = AsyncStorage(environ={"AZURE_CLIENT_ID": "one-of-many"})
+    storage = AsyncStorage(environ={**os.environ, "AZURE_CLIENT_ID": "one-of-many"})
     assert await storage.read(f"azure://{container}/m", config=config) == b"real"
     assert {asked.query["client_id"] for asked in metadata.asked} == {"one-of-many"}
 
@@ -148,7 +150,7 @@ async def test_a_metadata_service_that_is_busy_is_asked_again(
 
 
 async def test_an_identity_that_is_not_assigned(container: str, config: AzureConfig, metadata: TokenGiver) -> None:
-    storage = AsyncStorage(environ={"AZURE_CLIENT_ID": "nobody"})
+    storage = AsyncStorage(environ={**os.environ, "AZURE_CLIENT_ID": "nobody"})
     with pytest.raises(AccessDenied, match="no credentials for Azure were found"):
         await storage.read(f"azure://{container}/m", config=config)
 
@@ -294,3 +296,30 @@ async def test_a_token_that_the_service_does_not_take(
 
 def _other_audience(asked: object, fresh: str, seconds: int) -> Reply:
     return answer(200, {"access_token": "not.a.token", "expires_in": "3600", "resource": "x", "token_type": "Bearer"})
+
+
+async def test_an_identity_of_this_process_is_not_another_environment_s(
+    container: str, config: AzureConfig, metadata: TokenGiver
+) -> None:
+    """The SDK would ask the endpoint that this process's variables name."""
+    with pytest.raises(AccessDenied, match="AZURE_POD_IDENTITY_AUTHORITY_HOST differ"):
+        await AsyncStorage(environ={}).read(f"azure://{container}/m", config=config)
+    assert metadata.asked == []
+
+
+async def test_a_token_service_is_not_reached_through_this_process_s_proxy(
+    container: str, config: AzureConfig, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")  # nobody listens there
+    with entra_over_tls(authority) as giver:
+        environ = {
+            "AZURE_CLIENT_ID": "client",
+            "AZURE_TENANT_ID": "tenant",
+            "AZURE_CLIENT_SECRET": "the-client-secret",
+            "AZURE_AUTHORITY_HOST": giver.endpoint,
+        }
+        assert await AsyncStorage(environ=environ).read(f"azure://{container}/m", config=config) == b"real"
+        with pytest.raises(TransportError, match="no token for Azure"):
+            environ["HTTPS_PROXY"] = "http://127.0.0.1:1"
+            environ["NO_PROXY"] = urlsplit(config.endpoint_url or "").netloc
+            await AsyncStorage(Limits(attempts=1), environ=environ).read(f"azure://{container}/m", config=config)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -398,7 +399,7 @@ async def test_requests_that_are_refused_together_look_once(
     bare_environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And go on where they were, whatever else the SDK would make of the region by which they are signed."""
-    config, resources = S3Config(region="fips-us-east-1"), Resources(Limits(), {})
+    config, resources = S3Config(region="fips-us-east-1"), Resources(Limits(), os.environ)
     looks: list[str] = []
 
     async def look(root: str, *more: Any) -> Identity:

@@ -88,9 +88,41 @@ async def test_the_file_of_gcloud(
 ) -> None:
     directory = bare_environment / ".config" / "gcloud" if home else Path(nowhere["CLOUDSDK_CONFIG"])
     fake.authorized_user(directory / "application_default_credentials.json")
-    environ = {"GCE_METADATA_HOST": "127.0.0.1:1"} if home else nowhere
+    environ = {"GCE_METADATA_HOST": "127.0.0.1:1", "HOME": str(bare_environment)} if home else nowhere
     assert await fetch(environ, fake.config(), tmp_path) == b"fake"
     assert form(fake.asked[0])["grant_type"] == "refresh_token"
+
+
+async def test_nothing_of_this_process_s_environment_is_used(
+    fake: Google, tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither its variables nor its home."""
+    fake.authorized_user(bare_environment / ".config" / "gcloud" / "application_default_credentials.json")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", fake.service_account(tmp_path / "key.json"))
+    with pytest.raises(AccessDenied, match="no credentials"):
+        await fetch({"GCE_METADATA_HOST": "127.0.0.1:1", "HOME": str(tmp_path)}, fake.config(), tmp_path)
+    assert fake.asked == []
+
+
+async def test_variables_are_read_at_each_call(fake: Google, nowhere: dict[str, str], tmp_path: Path) -> None:
+    keys = [fake.service_account(tmp_path / name) for name in ("first.json", "second.json")]
+    environ = dict(nowhere)
+    async with AsyncStorage(environ=environ) as storage:
+        for key in keys:
+            environ["GOOGLE_APPLICATION_CREDENTIALS"] = key
+            assert await storage.read("gs://models/m", config=fake.config()) == b"fake"
+    assert paths(fake).count("/token") == 2
+
+
+async def test_workload_identity_by_a_token_in_a_variable(
+    fake: Google, nowhere: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUBJECT", "of-this-process")
+    source: dict[str, object] = {"type": "environment", "environment_id": "SUBJECT"}
+    external = fake.external_account(tmp_path / "external.json", source)
+    environ = nowhere | {"GOOGLE_APPLICATION_CREDENTIALS": external, "SUBJECT": SUBJECT}
+    assert await fetch(environ, fake.config(), tmp_path) == b"fake"
+    assert form(fake.asked[0])["subject_token"] == SUBJECT
 
 
 @pytest.mark.parametrize("kind", ["text", "json"])

@@ -42,7 +42,7 @@ class WritableS3(FakeS3):
             return failure(404, "NoSuchUpload")
         numbers = [number for number in sorted(stored) if number > int(query.get("part-number-marker", 0))]
         parts = "".join(
-            f"<Part><PartNumber>{number}</PartNumber><ETag>{_tag(stored[number])}</ETag>"
+            f"<Part><PartNumber>{number}</PartNumber><ETag>{self.tag(stored[number])}</ETag>"
             f"<Size>{len(stored[number])}</Size></Part>"
             for number in numbers[:2]
         )
@@ -78,7 +78,7 @@ class WritableS3(FakeS3):
             if "x-amz-copy-source-range" in asked.headers:
                 first, last = asked.headers["x-amz-copy-source-range"].removeprefix("bytes=").split("-")
                 body = body[int(first) : int(last) + 1]
-        told = {"ETag": _tag(body), **_checksums(asked)}
+        told = {"ETag": self.tag(body), **_checksums(asked)}
         if "uploadId" in query:
             self.uploads[query["uploadId"]][int(query["partNumber"])] = body
         else:
@@ -101,10 +101,6 @@ class WritableS3(FakeS3):
         reply = super()._object(key, data, asked)
         reply.headers |= self._told.get(data, {}) if reply.status in {200, 206} else {}
         return reply
-
-
-def _tag(body: bytes) -> str:
-    return f'"{hashlib.md5(body).hexdigest()}"'
 
 
 def _checksums(asked: Asked) -> dict[str, str]:

@@ -48,7 +48,7 @@ def test_the_positions_of_the_api_document() -> None:
     config = S3Config("AKIA", "secret", "eu-west-1", "http://127.0.0.1:9000", False)
     assert (config.access_key_id, config.secret_access_key) == ("AKIA", "secret")
     assert (config.region, config.endpoint_url, config.use_ssl) == ("eu-west-1", "http://127.0.0.1:9000", False)
-    assert S3Config("AKIA", "secret").region == "us-east-1"
+    assert S3Config("AKIA", "secret").region is None
     google = GCSConfig("/key.json", "project")
     assert (google.service_account_key, google.project_id) == ("/key.json", "project")
     azure = AzureConfig("account", "key", "sas", "text")

@@ -1,5 +1,6 @@
 """HTTP/1.1 for moving bodies: `Wire.fetch` receives in place, `Wire.stream` reads as it comes, `Wire.send` uploads."""
 
+from .exempt import proxy_for
 from .message import TLS, Origin, Request, Response
 from .ranges import check_range
 from .redirect import MOST_REDIRECTS, redirected
@@ -15,5 +16,6 @@ __all__ = [
     "StreamedResponse",
     "Wire",
     "check_range",
+    "proxy_for",
     "redirected",
 ]

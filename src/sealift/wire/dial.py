@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 import ssl
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -28,13 +29,17 @@ class Dialer:
         limits: Its `idle_timeout`.
         run_blocking: Where names are resolved and certificate files read.
         watchdog: What the new connections report to.
+        environ: Environment variables, which may name the trusted authorities.
     """
 
-    def __init__(self, limits: Limits, run_blocking: RunBlocking, watchdog: Watchdog) -> None:
+    def __init__(
+        self, limits: Limits, run_blocking: RunBlocking, watchdog: Watchdog, environ: Mapping[str, str]
+    ) -> None:
         self.scratch = memoryview(bytearray(64 * KiB))
         self._timeout = limits.idle_timeout
         self._run_blocking = run_blocking
         self._watchdog = watchdog
+        self._environ = environ
         self._resolver = Resolver(run_blocking)
         self._contexts: dict[TLS, ssl.SSLContext] = {}
         self._building = asyncio.Lock()
@@ -84,7 +89,7 @@ class Dialer:
         async with self._building:
             tls = replace(tls, reach="any")  # all the same to a handshake
             if tls not in self._contexts:
-                self._contexts[tls] = await self._run_blocking(partial(context, tls))
+                self._contexts[tls] = await self._run_blocking(partial(context, tls, self._environ))
             return self._contexts[tls]
 
     async def _connect(self, origin: Origin, reach: Reach) -> socket.socket:

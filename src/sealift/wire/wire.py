@@ -1,7 +1,8 @@
 """The three calls that move bodies."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from importlib import import_module
@@ -38,6 +39,7 @@ class Wire:
         limits: Its `connections`, `per_host`, `idle_timeout` and `min_throughput`.
         run_blocking: Runs a function in a thread: for resolving names and reading certificates.
         proxies: Which origins are reached through an HTTP proxy.
+        environ: Environment variables, which may name the trusted authorities.
 
     Example:
         >>> async def first_mebibyte(wire: Wire, url: str, target: str) -> bytearray:
@@ -48,7 +50,14 @@ class Wire:
         ...     return body
     """
 
-    def __init__(self, limits: Limits, *, run_blocking: RunBlocking, proxies: Proxies = Proxies()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        run_blocking: RunBlocking,
+        proxies: Proxies = Proxies(),  # noqa: B008
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
         self._limits = limits
         self._run_blocking = run_blocking
         self._proxies = proxies
@@ -56,7 +65,7 @@ class Wire:
         self._proxied: Proxied | None = None
         self._closed = False
         self._watchdog = Watchdog(limits, self._sweep)
-        self._dialer = Dialer(limits, run_blocking, self._watchdog)
+        self._dialer = Dialer(limits, run_blocking, self._watchdog, environ)
         self._pool = Pool(limits, self._dialer.dial)
 
     async def fetch(self, request: Request, into: memoryview) -> Response:

@@ -9,7 +9,7 @@ from typing import Protocol
 from ...errors import InvalidConfig
 from ...resources import Resources
 from .account import Account
-from .token import Token
+from .token import Token, surroundings
 
 __all__ = ["Access", "Bearer", "Pass", "access_to"]
 
@@ -51,7 +51,7 @@ def access_to(account: Account, container: str, resources: Resources) -> Access:
     if account.key is None and account.identity is None:
         return Given(account.sas or "")
     signed = account.key is not None
-    kept = ("azure", account, container if signed else None)
+    kept = ("azure", account, container if signed else surroundings(resources.environ))
     if kept not in resources.credentials:
         if not signed and not account.endpoint.startswith("https://"):
             raise InvalidConfig("the tokens of an identity are sent over https only", hint="https://, a key or a SAS")

@@ -1,16 +1,20 @@
 """Tokens of identities, as azure-identity gets them: service principals, workload, managed identities, `az login`."""
 
 import asyncio
+import os
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
+from ...config import Proxies
 from ...errors import AccessDenied, InvalidConfig, StorageError, TransportError
 from ...resources import Resources
+from ...wire import Origin, proxy_for
 from .account import Account, Identity
 
-__all__ = ["Token"]
+__all__ = ["Token", "surroundings"]
 
 # Of all clouds: https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory
 _SCOPE = "https://storage.azure.com/.default"
@@ -24,6 +28,18 @@ _EARLY = 300
 # Answers that a moment later may be others; 404 and 410 are those of a metadata service that starts:
 # https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#retry-guidance
 _TRANSIENT = {404, 408, 410, 429}
+# What the SDK's managed identities, and `az`, read from this process's environment, whatever they are given.
+_MANAGED = (
+    "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT", "IMDS_ENDPOINT", "MSI_ENDPOINT",
+    "MSI_SECRET", "AZURE_POD_IDENTITY_AUTHORITY_HOST", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_TENANT_ID",
+    "AZURE_AUTHORITY_HOST",
+)  # fmt: skip
+_AZ = ("AZURE_CONFIG_DIR", "HOME", "PATH")
+
+
+def surroundings(environ: Mapping[str, str]) -> tuple[str | None, ...]:
+    """What decides whose token is given, beside the account's own settings."""
+    return tuple(environ.get(name) for name in (*_MANAGED, *_AZ))
 
 
 class Token:
@@ -55,7 +71,8 @@ class Token:
         return self._token
 
     async def _renew(self) -> None:
-        credentials = await self._resources.client(("azure", self._account), self._open)
+        key = ("azure", self._account, surroundings(self._resources.environ))
+        credentials = await self._resources.client(key, self._open)
         try:
             given = await _first(credentials)
         except StorageError as error:
@@ -68,7 +85,8 @@ class Token:
         identity, endpoint, verify = self._account.identity, self._account.endpoint, self._account.verify
         assert identity is not None  # noqa: S101 - else there is no token to ask for
         # In a thread: the SDK's import takes 0.3 s.
-        return _Credentials(await self._resources.disk.run(lambda: _credentials(identity, endpoint, verify)))
+        environ = self._resources.environ
+        return _Credentials(await self._resources.disk.run(lambda: _credentials(identity, endpoint, verify, environ)))
 
 
 class _Credentials:
@@ -87,8 +105,12 @@ class _Credentials:
         await self._stack.aclose()
 
 
-def _credentials(identity: Identity, endpoint: str, verify: bool | str) -> list[Any]:
-    """Blocking: those that are tried, in this order."""
+def _credentials(identity: Identity, endpoint: str, verify: bool | str, environ: Mapping[str, str]) -> list[Any]:
+    """Blocking: those that are tried, in this order.
+
+    Raises:
+        AccessDenied: None is left that would sign in as the given environment says, and not as this process's.
+    """
     from azure.core.pipeline.transport import AioHttpTransport  # noqa: F401, PLC0415 - loaded here, not in the loop
     from azure.identity.aio import (  # noqa: PLC0415 - 0.3 s
         AzureCliCredential,
@@ -97,24 +119,49 @@ def _credentials(identity: Identity, endpoint: str, verify: bool | str) -> list[
         WorkloadIdentityCredential,
     )
 
-    options: dict[str, Any] = {"retry_total": 0, "retry_status": 0, "connection_verify": verify}
+    trusted = environ.get("SSL_CERT_FILE") or True if verify is True else verify
+    # The last one: no proxies of this process's environment.
+    options: dict[str, Any] = {
+        "retry_total": 0, "retry_status": 0, "connection_verify": trusted, "use_env_settings": False,
+    }  # fmt: skip
     authority = identity.authority or _authority(endpoint)
+    origin = Origin.of(authority if "://" in authority else f"https://{authority}")
+    through = {"proxies": {"https": proxy} if (proxy := proxy_for(origin, Proxies.from_env(environ))) else None}
     tenant, client = identity.tenant_id, identity.client_id
     try:
         if identity.client_secret and tenant and client:
-            return [ClientSecretCredential(tenant, client, identity.client_secret, authority=authority, **options)]
+            return [
+                ClientSecretCredential(
+                    tenant, client, identity.client_secret, authority=authority, **options, **through
+                )
+            ]
         if identity.token_file and tenant and client:
             file = identity.token_file
             return [
                 WorkloadIdentityCredential(
-                    tenant_id=tenant, client_id=client, token_file_path=file, authority=authority, **options
+                    tenant_id=tenant, client_id=client, token_file_path=file, authority=authority, **options, **through
                 )
             ]
-        # A metadata service answers within a second, or there is none.
-        managed = ManagedIdentityCredential(client_id=client, connection_timeout=1, **options)
-        return [managed, AzureCliCredential(tenant_id=tenant or "")]
+        found: list[Any] = []
+        if not (foreign := _foreign(environ, _MANAGED)):
+            # A metadata service answers within a second, or there is none.
+            found.append(ManagedIdentityCredential(client_id=client, connection_timeout=1, **options))
+        if not _foreign(environ, _AZ):
+            found.append(AzureCliCredential(tenant_id=tenant or ""))
     except ValueError as error:
         raise InvalidConfig(f"the SDK refuses this identity: {error}") from None
+    if not found:
+        raise AccessDenied(
+            "no credentials for Azure were found: the SDK would look for a managed identity and az in the environment "
+            f"of this process, and not in the one that was given ({', '.join(foreign)} differ)",
+            hint="give a key, a SAS token, a service principal or a workload identity's token file",
+        )
+    return found
+
+
+def _foreign(environ: Mapping[str, str], names: tuple[str, ...]) -> list[str]:
+    """Those of some variables that are not the same in this process, where the SDK reads them."""
+    return [name for name in names if (environ.get(name) or None) != (os.environ.get(name) or None)]
 
 
 def _authority(endpoint: str) -> str:

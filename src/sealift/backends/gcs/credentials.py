@@ -16,7 +16,7 @@ from typing import Any
 
 import anyio
 
-from ...config import GCSConfig
+from ...config import GCSConfig, expand_home
 from ...errors import AccessDenied, InvalidConfig, StorageError, TransportError
 from ...resources import Resources
 from .grant import Grant
@@ -30,6 +30,11 @@ _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 _PATIENCE = 10.0
 # Seconds before its end at which a token is replaced: metadata services give the same one until about then.
 _MARGIN = 225.0
+# Variables that decide who signs in; `Metadata` reads some of them.
+_VARIABLES = (
+    "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "HOME", "NO_GCE_CHECK", "GCE_METADATA_HOST",
+    "GCE_METADATA_ROOT", "KUBERNETES_SERVICE_HOST",
+)  # fmt: skip
 
 
 class Credentials:
@@ -78,9 +83,10 @@ def find(config: GCSConfig, resources: Resources) -> Credentials | None:
     """
     if config.anonymous:
         return None
-    kept: Credentials | None = resources.credentials.get(config)
+    key = ("gs", config, tuple(resources.environ.get(name) for name in _VARIABLES))
+    kept: Credentials | None = resources.credentials.get(key)
     if kept is None:
-        kept = resources.credentials[config] = Credentials(_Source(config, resources))
+        kept = resources.credentials[key] = Credentials(_Source(config, resources))
     return kept
 
 
@@ -110,10 +116,10 @@ class _Source:
 def _file(config: GCSConfig, environ: Mapping[str, str]) -> str | None:
     """Blocking: where the credentials are; None: in no file."""
     if named := config.service_account_key or environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
-        return os.path.expanduser(named)
-    directory = environ.get("CLOUDSDK_CONFIG") or os.path.expanduser("~/.config/gcloud")
+        return expand_home(named, environ) or named
+    directory = expand_home(environ.get("CLOUDSDK_CONFIG") or "~/.config/gcloud", environ)
     path = os.path.join(directory, "application_default_credentials.json")
-    return path if os.path.exists(path) else None
+    return path if directory and os.path.exists(path) else None
 
 
 def _load(path: str) -> Any:
@@ -125,6 +131,9 @@ def _load(path: str) -> Any:
     if isinstance(source, dict) and isinstance(source.get("file"), str):
         # The SDK would read it in the loop; for the session it is one more address.
         told["credential_source"] = {**source, "type": "url", "url": f"file:{source['file']}"}
+    elif isinstance(source, dict) and source.get("type") == "environment":
+        # In the SDK it would be a variable of this process.
+        told["credential_source"] = {"type": "url", "url": f"environ:{source.get('environment_id')}"}
     from gcloud.aio.auth import Token  # noqa: PLC0415 - 0.4 s
 
     try:

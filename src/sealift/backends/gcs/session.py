@@ -31,6 +31,8 @@ class Session:
     async def get(self, url: str, *, headers: Mapping[str, str], timeout: float) -> "_Told":
         if url.startswith("file:"):
             return _Told(await self._resources.disk.run(lambda: _read(url.removeprefix("file:"))))
+        if url.startswith("environ:"):
+            return _Told(self._resources.environ.get(url.removeprefix("environ:"), "").encode())
         return await self._ask("GET", url, {name.lower(): value for name, value in headers.items()}, None)
 
     async def _ask(self, method: str, url: str, headers: Mapping[str, str], body: memoryview | None) -> "_Told":

@@ -34,10 +34,10 @@ class S3Backend:
         # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
         self.capabilities = Capabilities(
             min_part=5 * MiB,
-            server_copy=True,
-            checksums=(*replies.CHECKSUMS, "md5"),
-            compares=bucket.config.checksum is not None,
-            tags=True,
+            server_copy=bucket.general or bucket.directory,
+            checksums=replies.CHECKSUMS if bucket.directory else (*replies.CHECKSUMS, "md5"),
+            compares=bucket.checksum is not None,
+            tags=not bucket.directory,
         )
         self.location = bucket.location
         self.address = bucket.address
@@ -45,21 +45,26 @@ class S3Backend:
 
     @property
     def service(self) -> Hashable:
-        # The configuration names the endpoint and who asks; Amazon copies between its buckets and regions by itself.
-        return ("s3", self._bucket.config)
+        # The configuration names the endpoint and who asks; Amazon copies between its buckets and regions by itself,
+        # but for buckets of other kinds.
+        return ("s3", self._bucket.config, None if self._bucket.general else self.location.root)
 
     async def stat(self, key: str) -> ObjectInfo:
         return await self._bucket.stat(key)
 
     def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        # Directory buckets list directories only: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+        asked = prefix[: prefix.rfind("/") + 1] if self._bucket.directory else prefix
+
         async def page(token: str | None) -> Page:
-            parameters = {"list-type": "2", "encoding-type": "url", "prefix": prefix}
+            parameters = {"list-type": "2", "encoding-type": "url", "prefix": asked}
             if token is not None:
                 parameters["continuation-token"] = token
             reply = await self._bucket.ask("GET", None, query=parameters)
             if reply.status != 200:
                 raise self._bucket.error(reply, None)
-            return replies.page(reply.body)
+            found, following = replies.page(reply.body)
+            return ([obj for obj in found if obj.key.startswith(prefix)] if asked != prefix else found), following
 
         return listed(page, self._bucket.resources.retry)
 
@@ -84,8 +89,8 @@ class S3Backend:
             raise ObjectChanged(f"the object {obj.key!r} has another size than before")
         if not whole:
             return Head(version, size)
-        told = of_reply(reply)
-        return Head(version, size, replies.whole(reply), replies.composite(reply), told)
+        checksums = replies.whole(reply, md5_tags=not self._bucket.directory)
+        return Head(version, size, checksums, replies.composite(reply), of_reply(reply))
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
         return await combined(self._bucket, obj)

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 
 import anyio
 
-from ...config import S3Config
+from ...config import S3Config, UploadChecksum
 from ...errors import StorageError
 from ...resources import Resources
 from ...types import KiB, ObjectInfo
 from ...uri import Location
 from ...wire import Request, Response, StreamedResponse
-from . import replies
+from . import express, replies, sigv4a
 from .identity import Identity, resolve
 from .signature import EMPTY_SHA256, UNSIGNED_PAYLOAD, quote_key, quote_query, sign
 
@@ -26,6 +26,8 @@ Headers = Sequence[tuple[str, str]]
 _ERROR_BODY = 16 * KiB
 # Seconds after a look for newer credentials that found none.
 _LOOK_AGAIN = 1.0
+# Seconds to wait for a file of credentials that another program is writing.
+_WHILE_WRITTEN = (0.02, 0.1, 0.3)
 
 
 class Bucket:
@@ -51,6 +53,21 @@ class Bucket:
         """The URL of the bucket, where its requests went first."""
         return f"{self._identity.origin.scheme}://{self._identity.origin.netloc}{self._identity.path}"
 
+    @property
+    def directory(self) -> bool:
+        """Whether this is a directory bucket (S3 Express One Zone)."""
+        return self._identity.directory
+
+    @property
+    def general(self) -> bool:
+        """Whether this is a general purpose bucket, or an access point of one, in one region."""
+        return self._identity.service == "s3" and self._identity.scheme != "sigv4a"
+
+    @property
+    def checksum(self) -> UploadChecksum | None:
+        """Sent with everything that is written; None: no checksum."""
+        return self._identity.checksum
+
     async def request(
         self,
         method: str,
@@ -59,6 +76,7 @@ class Bucket:
         query: dict[str, str] | None = None,
         *,
         payload: str = EMPTY_SHA256,
+        iam: bool = False,
     ) -> Request:
         """A signed request.
 
@@ -68,6 +86,7 @@ class Bucket:
             headers: Beside Host and the signature's; their names in lower case.
             query: Parameters, in no order.
             payload: Hash of the body, as in `sign`.
+            iam: Sign with the caller's own credentials where others belong to a session (directory buckets).
         """
         identity = self._identity
         target = f"{identity.path}/{'' if key is None else quote_key(key)}" + (
@@ -75,11 +94,15 @@ class Bucket:
         )
         sent = [("host", identity.origin.netloc), *headers]
         if identity.credentials is not None:
-            sent = sign(
+            signer = sigv4a.sign if identity.scheme == "sigv4a" else sign
+            credentials = await identity.credentials()
+            if identity.scheme == "sigv4-s3express" and not iam:
+                credentials = await self._session.credentials(credentials, self._create_session)
+            sent = signer(
                 method,
                 target,
                 sent,
-                credentials=await identity.credentials(),
+                credentials=credentials,
                 region=identity.region,
                 service=identity.service,
                 now=datetime.now(UTC),
@@ -96,6 +119,7 @@ class Bucket:
         query: dict[str, str] | None = None,
         *,
         body: memoryview | None = None,
+        iam: bool = False,
     ) -> Response:
         """Send a request whose reply is small, to the region where the bucket is.
 
@@ -105,19 +129,22 @@ class Bucket:
             headers: Beside Host and the signature's; their names in lower case.
             query: Parameters, in no order.
             body: Sent from where it is. Its hash is not signed: that would read it once more, and slower than a CRC.
+            iam: As for `request`.
         """
         payload = EMPTY_SHA256 if body is None else UNSIGNED_PAYLOAD
         wire, asked = self.resources.wire, self._identity
-        reply = await wire.send(await self.request(method, key, headers, query, payload=payload), body)
-        if await self._outdated(reply, asked):
-            reply = await wire.send(await self.request(method, key, headers, query, payload=payload), body)
+        request = await self.request(method, key, headers, query, payload=payload, iam=iam)
+        reply = await wire.send(request, body)
+        if self._session_rejected(reply, request) or await self._outdated(reply, asked):
+            reply = await wire.send(await self.request(method, key, headers, query, payload=payload, iam=iam), body)
         return reply
 
     async def fetch(self, key: str, headers: Headers, into: memoryview) -> Response:
         """Receive an object, or a range of it, in place; as `Wire.fetch`."""
         wire, asked = self.resources.wire, self._identity
-        reply = await wire.fetch(await self.request("GET", key, headers), into)
-        if await self._outdated(reply, asked):
+        request = await self.request("GET", key, headers)
+        reply = await wire.fetch(request, into)
+        if self._session_rejected(reply, request) or await self._outdated(reply, asked):
             reply = await wire.fetch(await self.request("GET", key, headers), into)
         return reply
 
@@ -130,7 +157,8 @@ class Bucket:
         """
         for last in (False, True):
             asked = self._identity
-            async with self.resources.wire.stream(await self.request("GET", key, headers)) as reply:
+            request = await self.request("GET", key, headers)
+            async with self.resources.wire.stream(request) as reply:
                 if reply.status == 200:
                     yield reply
                     return
@@ -139,7 +167,8 @@ class Bucket:
                 while count < len(told) and (more := await reply.readinto(told[count:])):
                     count += more
                 refusal = Response(reply.status, reply.headers, bytes(told[:count]))
-            if last or not await self._outdated(refusal, asked):
+            again = not last and (self._session_rejected(refusal, request) or await self._outdated(refusal, asked))
+            if not again:
                 raise self.error(refusal, key)
 
     async def stat(self, key: str) -> ObjectInfo:
@@ -151,16 +180,37 @@ class Bucket:
         reply = await self.ask("HEAD", key, [("x-amz-checksum-mode", "ENABLED")])
         if reply.status != 200:
             raise self.error(reply, key)
-        return replies.object_info(key, reply)
+        return replies.object_info(key, reply, md5_tags=not self.directory)
 
     def error(self, reply: Response, key: str | None) -> StorageError:
         """The failure that a reply tells of."""
         return replies.error(reply, bucket=self.location.root, key=key)
 
+    @property
+    def _session(self) -> express.Session:
+        """The session on this directory bucket, which all calls of the instance share."""
+        key = ("s3express", self.location.root, self.config)
+        found: express.Session = self.resources.credentials.setdefault(key, express.Session())
+        return found
+
+    async def _create_session(self) -> Response:
+        reply = await self.ask("GET", None, query={"session": ""}, iam=True)
+        if reply.status != 200:
+            raise express.refused(self.error(reply, None), self.location.root)
+        return reply
+
+    def _session_rejected(self, reply: Response, request: Request) -> bool:
+        """Whether to send a request once more, with the credentials of the next session."""
+        token = express.rejected(reply, request)
+        if token is not None:
+            self._session.discard(token)
+        return token is not None
+
     async def _outdated(self, reply: Response, asked: Identity) -> bool:
         """Whether to send a request once more: to the region that the service names, or with the next credentials."""
         region = replies.region_told(reply)
-        moved = region is not None and region != asked.region
+        # A signature for a set of regions needs no other one.
+        moved = region is not None and region != asked.region and asked.scheme != "sigv4a"
         ended = replies.credentials_ended(reply)
         if not moved and not ended:
             return False
@@ -179,10 +229,12 @@ class Bucket:
         if now < self._look_again:  # to look costs a parse of the SDK's files
             return asked
         self._look_again = now + _LOOK_AGAIN
-        try:
-            found = await resolve(self.location.root, self.config, self.resources)
-            if found.credentials is None or await found.credentials() == await asked.credentials():
-                return asked
-        except StorageError:  # half of a file that is being written; what the service has said is the thing to tell
-            return asked
-        return replace(asked, credentials=found.credentials)
+        for pause in _WHILE_WRITTEN:
+            try:
+                found = await resolve(self.location.root, self.config, self.resources)
+                if found.credentials is None or await found.credentials() == await asked.credentials():
+                    return asked
+                return replace(asked, credentials=found.credentials)
+            except StorageError:  # perhaps half of a file that is being written
+                await anyio.sleep(pause)
+        return asked  # the service's own error is the one to report

@@ -36,11 +36,11 @@ async def copy(bucket: Bucket, src: Location, obj: ObjectInfo, key: str) -> Obje
     headers = _source(src, obj)
     if (obj.size or 0) > _ONE_REQUEST:
         return await _in_parts(bucket, src, obj, key, headers)
-    reply = await bucket.ask("PUT", key, headers)
+    reply = await bucket.ask("PUT", key, headers, iam=True)
     if reply.status != 200:
         raise bucket.error(reply, obj.key)
     tag = replies.quoted(replies.field(reply, "ETag"))
-    return ObjectInfo(key, obj.size, tag, etag=tag, checksums=replies.copied(reply))
+    return ObjectInfo(key, obj.size, tag, etag=tag, checksums=replies.copied(reply, md5_tags=not bucket.directory))
 
 
 def _source(src: Location, obj: ObjectInfo) -> list[tuple[str, str]]:

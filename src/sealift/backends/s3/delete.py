@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
+from ... import checksum
 from ...errors import IncompleteError, Skipped
 from . import replies
 from .bucket import Bucket
@@ -44,8 +45,7 @@ async def _delete_batch(bucket: Bucket, keys: Sequence[str]) -> list[Skipped]:
         ET.SubElement(ET.SubElement(root, "Object"), "Key").text = key
     # A parser takes a bare carriage return for a line's end.
     body = ET.tostring(root, encoding="utf-8").replace(b"\r", b"&#13;")
-    digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-    headers = [("content-type", "application/xml"), ("content-md5", digest)]
+    headers = [("content-type", "application/xml"), _checksum(bucket, body)]
     reply = await bucket.ask("POST", None, headers, {"delete": ""}, body=memoryview(body))
     if reply.status != 200:
         raise bucket.error(reply, None)
@@ -54,3 +54,10 @@ async def _delete_batch(bucket: Bucket, keys: Sequence[str]) -> list[Skipped]:
         if skipped.error is not None and skipped.error.retryable:
             raise skipped.error  # all of them once more: to delete what is gone is no error
     return failed
+
+
+def _checksum(bucket: Bucket, body: bytes) -> tuple[str, str]:
+    """The header with a checksum, which this request needs; directory buckets do not know the one for MD5."""
+    if bucket.directory:
+        return "x-amz-checksum-crc32", base64.b64encode(bytes.fromhex(checksum.digest("crc32", body))).decode()
+    return "content-md5", base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()

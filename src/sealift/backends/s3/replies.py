@@ -115,13 +115,17 @@ def _digests(told: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def whole(reply: Response) -> dict[str, str]:
+def whole(reply: Response, *, md5_tags: bool = True) -> dict[str, str]:
     """The checksums in the reply to a HEAD, or to a GET of the whole object: where it tells none, its tag may be one.
 
     That is the MD5 of an object that was stored in one request, unless it is encrypted by a key of somebody's:
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+
+    Args:
+        reply: The reply.
+        md5_tags: False: the tags of this bucket look like an MD5 but are none.
     """
-    if (told := checksums(reply)) or not _MD5.fullmatch(tag := reply.header("etag") or ""):
+    if (told := checksums(reply)) or not md5_tags or not _MD5.fullmatch(tag := reply.header("etag") or ""):
         return told
     encrypted = {header for header in reply.headers if header[0].startswith(b"x-amz-server-side-encryption")}
     return {"md5": tag.strip('"')} if encrypted <= {(b"x-amz-server-side-encryption", b"AES256")} else {}
@@ -133,7 +137,7 @@ def composite(reply: Response) -> bool:
     return reply.header("x-amz-checksum-type") == "COMPOSITE" and any(name in CHECKSUMS for name in told)
 
 
-def copied(reply: Response) -> dict[str, str]:
+def copied(reply: Response, *, md5_tags: bool = True) -> dict[str, str]:
     """The whole-object checksums that the reply to a copy tells."""
     told = _fields(reply)
     headers = [
@@ -141,11 +145,12 @@ def copied(reply: Response) -> dict[str, str]:
         for name, text in told.items()
         if name.startswith("Checksum")
     ]
-    return whole(Response(reply.status, [*reply.headers, *headers, (b"etag", told.get("ETag", "").encode())]))
+    headers.append((b"etag", told.get("ETag", "").encode()))
+    return whole(Response(reply.status, [*reply.headers, *headers]), md5_tags=md5_tags)
 
 
-def object_info(key: str, reply: Response) -> ObjectInfo:
-    """What the reply to a HEAD tells of an object."""
+def object_info(key: str, reply: Response, *, md5_tags: bool = True) -> ObjectInfo:
+    """What the reply to a HEAD tells of an object; `md5_tags` as for `whole`."""
     length = reply.header("content-length")
     tag = quoted(reply.header("etag"))
     return ObjectInfo(
@@ -154,7 +159,7 @@ def object_info(key: str, reply: Response) -> ObjectInfo:
         version=tag,
         modified=reply.time("last-modified"),
         etag=tag,
-        checksums=whole(reply),
+        checksums=whole(reply, md5_tags=md5_tags),
         properties=of_reply(reply),
         composite=composite(reply),
     )

@@ -13,19 +13,26 @@ from datetime import datetime
 from functools import lru_cache
 from urllib.parse import quote
 
-__all__ = ["EMPTY_SHA256", "UNSIGNED_PAYLOAD", "Credentials", "quote_key", "quote_query", "sign"]
+__all__ = ["EMPTY_SHA256", "UNSIGNED_PAYLOAD", "Credentials", "is_signed", "quote_key", "quote_query", "sign"]
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+# Signed beside "x-amz-*", because S3 demands it. Proxies and CDNs may rewrite any other header (Accept-Encoding, Range,
+# If-Match …), and then a signature that covers it does not match.
+_SIGNED = frozenset({"host", "content-md5", "content-type"})
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An access key, its secret, and the session's token where they are temporary."""
+    """An access key, its secret, and the session's token where they are temporary.
+
+    `token_header` is the header that carries the token: sessions of directory buckets have their own.
+    """
 
     access_key: str
     secret_key: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
+    token_header: str = "x-amz-security-token"  # noqa: S105 - a name
 
 
 def quote_key(key: str) -> str:
@@ -37,6 +44,11 @@ def quote_query(parameters: Mapping[str, str]) -> str:
     """A query in the canonical form: sorted, everything but unreserved characters encoded."""
     encoded = ((quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, value in parameters.items())
     return "&".join(f"{name}={value}" for name, value in sorted(encoded))
+
+
+def is_signed(name: str) -> bool:
+    """Whether S3 demands that a header of this name is signed."""
+    return name in _SIGNED or name.startswith("x-amz-")
 
 
 def sign(
@@ -55,7 +67,7 @@ def sign(
     Args:
         method: HTTP method.
         target: Path and query as sent; the query in the form of `quote_query`.
-        headers: To be sent and signed, with `host` among them; their names in lower case.
+        headers: To send, with `host` among them; their names in lower case. Signed are those that S3 wants signed.
         credentials: Whose signature.
         region: Where the bucket is.
         service: "s3", or the name that an access point's endpoint asks for.
@@ -66,10 +78,10 @@ def sign(
         All headers to send, in order: the given ones, and those that sign them.
     """
     moment = now.strftime("%Y%m%dT%H%M%SZ")
-    signed = [*headers, ("x-amz-content-sha256", payload), ("x-amz-date", moment)]
+    sent = [*headers, ("x-amz-content-sha256", payload), ("x-amz-date", moment)]
     if credentials.token is not None:
-        signed.append(("x-amz-security-token", credentials.token))
-    ordered = sorted(signed)
+        sent.append((credentials.token_header, credentials.token))
+    ordered = sorted((name, value) for name, value in sent if is_signed(name))
     names = ";".join(name for name, _ in ordered)
     path, _, query = target.partition("?")
     lines = "".join(f"{name}:{' '.join(value.split())}\n" for name, value in ordered)
@@ -80,7 +92,7 @@ def sign(
     mac = _signing_key(credentials.secret_key, moment[:8], region, service).copy()
     mac.update(text.encode())
     fields = (f"Credential={credentials.access_key}/{scope}", f"SignedHeaders={names}", f"Signature={mac.hexdigest()}")
-    return [*signed, ("authorization", f"AWS4-HMAC-SHA256 {', '.join(fields)}")]
+    return [*sent, ("authorization", f"AWS4-HMAC-SHA256 {', '.join(fields)}")]
 
 
 @lru_cache(maxsize=64)

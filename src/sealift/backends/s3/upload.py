@@ -35,7 +35,7 @@ _NO_CHECKSUM = "none"
 
 def checksum_of(bucket: Bucket, data: memoryview) -> tuple[Mapping[str, str], Headers]:
     """What to send along with a body: its digests, and the headers that tell them."""
-    algorithm = bucket.config.checksum
+    algorithm = bucket.checksum
     if algorithm is None:
         return {}, []
     digest = checksum.digest(algorithm, data)
@@ -83,7 +83,7 @@ class S3Upload(Upload):
         properties: Properties = NO_PROPERTIES,
         landed: Mapping[int, Landed] | None = None,
     ) -> None:
-        self.token = f"{bucket.config.checksum or _NO_CHECKSUM}:{name}"
+        self.token = f"{bucket.checksum or _NO_CHECKSUM}:{name}"
         self._name = name
         self._properties = properties
         self._landed = dict(landed or {})
@@ -101,7 +101,7 @@ class S3Upload(Upload):
             properties: To store with it.
         """
         kept, headers = to_headers(properties, key)
-        algorithm = bucket.config.checksum
+        algorithm = bucket.checksum
         if algorithm is not None:
             kind = [("x-amz-checksum-algorithm", algorithm.upper()), ("x-amz-checksum-type", "FULL_OBJECT")]
             headers += kind
@@ -157,7 +157,7 @@ class S3Upload(Upload):
             source: The other object's key, for messages.
             headers: That name the object, its version and the range.
         """
-        reply = await self._bucket.ask("PUT", self._key, headers, self._part(part))
+        reply = await self._bucket.ask("PUT", self._key, headers, self._part(part), iam=True)
         if reply.status != 200:
             raise self._bucket.error(reply, source)
         return Receipt(part, replies.field(reply, "ETag"))

@@ -1,0 +1,78 @@
+"""Whose signature requests carry: the keys that were given, or the first that the SDK's chain finds."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
+
+from ...config import S3Config
+from ...errors import AccessDenied
+from ...quiet import silence
+from ...resources import Resources
+from .sdk import fingerprint, refused
+from .signature import Credentials
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["from_chain", "given"]
+
+Ask = Callable[[], Awaitable[Credentials]]
+
+
+def given(config: S3Config, environ: Mapping[str, str]) -> Ask | None:
+    """The key pair of the configuration, or of the environment where the SDK would say nothing else; None: neither."""
+    if config.access_key_id is not None and config.secret_access_key is not None:
+        return _constant(Credentials(config.access_key_id, config.secret_access_key, config.session_token))
+    access, secret = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
+    for_the_sdk = "AWS_CREDENTIAL_EXPIRATION" in environ or "AWS_SECURITY_TOKEN" in environ
+    if not access or not secret or for_the_sdk:
+        return None
+    return _constant(Credentials(access, secret, environ.get("AWS_SESSION_TOKEN")))
+
+
+async def from_chain(session: "Session", config: S3Config, resources: Resources) -> Ask:
+    """The key pair of the configuration, or the first credentials of the SDK's chain.
+
+    Those that renew themselves are kept while the environment and the shared files stay the same: roles and metadata
+    services are asked once. Others may have changed since the last call.
+
+    Raises:
+        AccessDenied: There are none.
+        InvalidConfig: The SDK refuses a setting.
+    """
+    from botocore.credentials import RefreshableCredentials  # noqa: PLC0415 - loaded by now
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    if (own := given(config, {})) is not None:
+        return own
+    state = fingerprint(session, rotated=True)
+    kept, found = resources.credentials.get(config, (None, None))
+    if kept != state:
+        try:
+            with silence():
+                found = await session.get_credentials()
+        except (BotoCoreError, ClientError, ValueError) as error:
+            raise refused(error) from None
+        if found is None:
+            raise AccessDenied(
+                "no credentials for S3 were found",
+                hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, pass S3Config(…), or S3Config(anonymous=True)",
+            )
+        if isinstance(found, RefreshableCredentials):
+            resources.credentials[config] = state, found
+
+    async def frozen() -> Credentials:
+        try:
+            with silence():
+                keys = await found.get_frozen_credentials()
+        except Exception as error:  # noqa: BLE001 - each of the SDK's providers has errors of its own
+            raise AccessDenied(f"the credentials could not be renewed: {type(error).__name__}") from None
+        return Credentials(keys.access_key, keys.secret_key, keys.token)
+
+    return frozen
+
+
+def _constant(credentials: Credentials) -> Ask:
+    async def ask() -> Credentials:
+        return credentials
+
+    return ask
