@@ -28,7 +28,11 @@ NOWHERE = ("--no-sign-request", "--endpoint-url", "http://127.0.0.1:1")
         (["copy", "s3://BUCKET/iris.joblib", "."], exits.USAGE, "no such command 'copy'"),
         (["ls", "--colour", "s3://BUCKET/"], exits.USAGE, "no such option"),
         (["cp", "s3://BUCKET/missing", "."], exits.NOT_FOUND, "there is no object 'missing'"),
-        (["cp", "-r", "s3://BUCKET/llama/", ".", "--include", "*.onnx"], exits.NOT_FOUND, "none of 4 objects"),
+        (
+            ["cp", "-r", "s3://BUCKET/llama/", ".", "--include", "*.onnx"],
+            exits.NOT_FOUND,
+            "the patterns let nothing under 'llama/'",
+        ),
         (["ls", "s3://no-such-bucket-here/"], exits.NOT_FOUND, "bucket"),
         (["rm"], exits.USAGE, "missing argument 'URI...'"),
         (["rm", "s3://BUCKET/missing"], exits.NOT_FOUND, "there is no object 'missing'"),

@@ -23,6 +23,7 @@ from sealift import (
     GCSConfig,
     HFConfig,
     HTTPConfig,
+    IncompleteError,
     InferenceError,
     IntegrityError,
     InvalidConfig,
@@ -41,6 +42,8 @@ from sealift import (
     PVCConfig,
     S3Config,
     ServiceError,
+    Skipped,
+    SkipReason,
     Storage,
     StorageConfig,
     StorageError,
@@ -59,7 +62,8 @@ uri: StorageURI = "s3://ml-models/iris/"
 
 
 def told(event: Event) -> None:
-    assert_type(event.kind, Literal["listed", "progress", "resumed", "object", "retry", "deleted"])
+    assert_type(event.kind, Literal["listed", "progress", "resumed", "object", "retry", "deleted", "skipped"])
+    assert_type(event.reason, str)
     assert_type(event.target, str)
     assert_type(event.key, str)
     assert_type(event.size, int)
@@ -246,8 +250,13 @@ def failures(error: StorageError) -> None:
     builtin(error, ModelMissingError("path"), AccessDenied("cause"), InvalidURI("cause"))
     all_of_one_tree(
         InvalidURI, InvalidConfig, ModelMissingError, AccessDenied, ArchiveError, UnsupportedOperation, ObjectChanged,
-        IntegrityError, UnsafeKey, LocalIOError, TransportError, ServiceError, ClosedError, DeadlineExceeded,
+        IntegrityError, UnsafeKey, IncompleteError, LocalIOError, TransportError, ServiceError, ClosedError,
+        DeadlineExceeded,
     )  # fmt: skip
+    for skipped in IncompleteError("cause").skipped:
+        assert_type(skipped, Skipped)
+        reason: SkipReason = skipped.reason
+        assert_type(f"{skipped.key}: {reason}: {skipped.cause}", str)
     all_of_one_tree(ModelNotFound, InferenceError)  # type: ignore[arg-type]
     assert_type(ModelMissingError("path").path, str)
     assert_type(InvalidInput("reason").reason, str)

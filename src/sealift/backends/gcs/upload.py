@@ -17,7 +17,7 @@ import anyio
 
 from ... import checksum
 from ...backend import Upload
-from ...errors import AccessDenied, IntegrityError, ModelMissingError, ServiceError
+from ...errors import AccessDenied, IncompleteError, IntegrityError, ModelMissingError, ServiceError
 from ...properties import NO_PROPERTIES, Properties
 from ...types import ObjectInfo, Part, Receipt
 from . import replies
@@ -142,7 +142,10 @@ class GCSUpload(Upload):
             self._published = await self._join(receipts)
         try:
             await self._clear()
-        except AccessDenied as denied:
+        except IncompleteError as left:
+            denied = left.skipped[0].error
+            if not isinstance(denied, AccessDenied):
+                raise
             where = f"gs://{self._bucket.location.root}/{self._prefix}/"
             cause = f"{self._key!r} is stored, but its parts at {where} cannot be removed: {denied.cause}"
             hint = "allow storage.objects.delete, or take parts as large as the object: Limits(part_size=…)"
