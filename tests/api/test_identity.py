@@ -312,3 +312,12 @@ async def test_an_unknown_profile_names_the_files(tenants: list[Tenant]) -> None
         await AsyncStorage(environ={"HOME": str(home)}).read("s3://models/m", config=S3Config(profile="nobody"))
     assert f"the profile 'nobody' is not in {home}/.aws/config or {home}/.aws/credentials" in str(caught.value)
     assert "SDK" not in str(caught.value)
+
+
+@pytest.mark.parametrize("file", [False, True], ids=["without the SDK", "with it"])
+async def test_anonymous_requests_carry_no_keys_of_the_environment(tenants: list[Tenant], file: bool) -> None:
+    tenant = tenants[0]
+    environ = (variables_beside_a_file if file else variables)(tenant)
+    environ |= {"HOME": str(tenant.home), "AWS_ENDPOINT_URL": tenant.server.endpoint}
+    assert await AsyncStorage(environ=environ).read("s3://models/m", config=S3Config(anonymous=True)) == b"one"
+    assert {access_key(asked) for asked in tenant.server.asked} == {None}

@@ -75,10 +75,12 @@ async def resolve(bucket: str, config: S3Config, resources: Resources) -> Identi
     settings, session = await resources.disk.run(lambda: from_environment(config, environ)), None
     if settings is None:
         session, settings = await open_session(config, environ, resources)
-    credentials = None if session is not None else given(config, environ)
-    if credentials is None and not config.anonymous:
-        session = session or (await open_session(config, environ, resources))[0]
-        credentials = await from_chain(session, config, resources)
+    credentials = None
+    if not config.anonymous:
+        credentials = given(config, environ) if session is None else None
+        if credentials is None:
+            session = session or (await open_session(config, environ, resources))[0]
+            credentials = await from_chain(session, config, resources)
     endpoint = endpoint_without_sdk(bucket, settings)
     fixed = endpoint is not None
     if endpoint is None:

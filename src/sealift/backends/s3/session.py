@@ -54,8 +54,6 @@ class Session(AioSession):  # type: ignore[misc]
         super().__init__(profile=profile)
         if region is not None:
             self.set_config_variable("region", region)
-        # Of the other modes of defaults, one asks a metadata service where this machine is.
-        self.set_default_client_config(AioConfig(http_session_cls=http_session(environ), defaults_mode="legacy"))
         try:
             self.get_scoped_config()
         except ProfileNotFound as error:
@@ -80,10 +78,16 @@ class Session(AioSession):  # type: ignore[misc]
         url: str | None = self._endpoint_provider(service).provide()
         return url
 
-    def create_client(self, *args: Any, verify: bool | str | None = None, **kwargs: Any) -> Any:
+    def create_client(
+        self, *args: Any, config: AioConfig | None = None, verify: bool | str | None = None, **kwargs: Any
+    ) -> Any:
+        # Of the other modes of defaults, one asks a metadata service where this machine is.
+        own = AioConfig(defaults_mode="legacy")
+        config = own if config is None else own.merge(config)
+        config.http_session_cls = http_session(self.environ)  # older versions lose it when they merge
         if verify is None:
             verify = self.ca_bundle or True
-        return super().create_client(*args, verify=verify, **kwargs)
+        return super().create_client(*args, config=config, verify=verify, **kwargs)
 
     # From here on, what the SDK calls while a session is made, and when it first needs a component.
 
