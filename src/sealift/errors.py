@@ -70,10 +70,15 @@ class StorageError(RuntimeError):
         retryable: Whether the same request may succeed a moment later.
         retry_after: Seconds that the service asked to wait before that.
 
+    Attributes:
+        attempts: How often the request that failed is sent at most, where the service's own configuration says.
+
     Example:
         >>> str(StorageError("the bucket does not exist", operation="download", uri="s3://b/k", hint="check its name"))
         'download s3://b/k: the bucket does not exist (check its name)'
     """
+
+    attempts: int | None = None
 
     def __init__(
         self,

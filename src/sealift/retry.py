@@ -18,6 +18,7 @@ __all__ = ["Retry", "RetryBudget"]
 
 T = TypeVar("T")
 
+_ATTEMPTS = 5
 _LONGEST_ASKED = 120.0  # seconds; a service that asks for more is told of as an error
 
 
@@ -55,7 +56,7 @@ class Retry:
 
     Args:
         budget: Shared by all requests of an instance.
-        attempts: Calls of one function at most, the first included.
+        attempts: Calls of one function at most, the first included. None: what the error says, else 5.
         base: Upper bound of the first delay in seconds; it doubles with each further one.
         longest: Upper bound of any delay in seconds, but for one that the service asks for.
         sleep: Waits some seconds.
@@ -67,7 +68,7 @@ class Retry:
     """
 
     budget: RetryBudget
-    attempts: int = 5
+    attempts: int | None = None
     base: float = 0.2
     longest: float = 20.0
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
@@ -108,7 +109,7 @@ class Retry:
         """Seconds until the next attempt; None: there is none."""
         if not error.retryable:
             return None
-        if attempt >= self.attempts:
+        if attempt >= (self.attempts or error.attempts or _ATTEMPTS):
             reason = f"given up after {attempt} attempts"
         elif (error.retry_after or 0) > _LONGEST_ASKED:
             reason = f"given up: the service asks to wait {error.retry_after:.0f} s"

@@ -164,7 +164,8 @@ class Limits:
         connections: Open connections, over all hosts.
         per_host: Open connections to one host and port.
         part_size: Bytes of a part. None: chosen from the object's size and the backend's limits.
-        attempts: How often one request is sent at most, the first time included.
+        attempts: How often one request is sent at most, the first time included. None: `AWS_MAX_ATTEMPTS`, or
+            `max_attempts` of the AWS profile, for S3; else 5.
         idle_timeout: Seconds without a byte after which a connection counts as stalled; also the limit for connecting.
         min_throughput: Bytes per second, averaged over `idle_timeout`, below which a connection counts as stalled.
 
@@ -176,7 +177,7 @@ class Limits:
     connections: int = 64
     per_host: int = 32
     part_size: int | None = None
-    attempts: int = 5
+    attempts: int | None = None
     idle_timeout: float = 30.0
     min_throughput: int = 1024
 

@@ -347,3 +347,13 @@ async def test_what_the_system_says_is_passed_on(
     assert isinstance(error, LocalIOError)
     assert os.strerror(number) in str(error)
     assert (error.hint is None) == (number == errno.EIO)
+
+
+@pytest.mark.parametrize(("limits", "asked"), [({}, 2), ({"attempts": 3}, 3)])
+async def test_the_environment_says_how_often(tmp_path: Path, limits: dict[str, int], asked: int) -> None:
+    """As for the SDK; what the caller says takes precedence."""
+    with FakeS3({"b": {"m": b"m"}}, instead=lambda asked: failure(503, "SlowDown")) as server:
+        storage = AsyncStorage(Limits(**limits), environ={"AWS_MAX_ATTEMPTS": "2"})
+        with pytest.raises(ServiceError, match="SlowDown"):
+            await storage.list_objects("s3://b/m/", server.config)
+        assert len(server.asked) == asked

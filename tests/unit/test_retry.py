@@ -33,7 +33,7 @@ class Script:
         self.drawn.append((low, high))
         return low + self.luck * (high - low)
 
-    def retry(self, budget: RetryBudget | None = None, attempts: int = 5) -> Retry:
+    def retry(self, budget: RetryBudget | None = None, attempts: int | None = None) -> Retry:
         return Retry(budget or RetryBudget(), attempts=attempts, sleep=self.sleep, uniform=self.uniform)
 
 
@@ -56,6 +56,17 @@ async def test_transient_failures_are_tried_again() -> None:
     assert await script.retry()(script) == "done"
     assert script.calls == 3
     assert len(script.slept) == 2
+
+
+@pytest.mark.parametrize(("own", "of_error", "calls"), [(None, None, 5), (None, 3, 3), (2, 3, 2)])
+async def test_an_error_may_say_how_often(own: int | None, of_error: int | None, calls: int) -> None:
+    failures = [busy() for _ in range(10)]
+    for failure in failures:
+        failure.attempts = of_error
+    script = Script(list(failures))
+    with pytest.raises(ServiceError, match="busy"):
+        await script.retry(attempts=own)(script)
+    assert script.calls == calls
 
 
 async def test_attempts_are_bounded() -> None:

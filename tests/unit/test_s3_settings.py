@@ -55,12 +55,28 @@ def profile(home: Path, config: str = "", credentials: str = "") -> dict[str, st
     {"AWS_ENDPOINT_URL": "https://s3.eu-e-1.amazonaws.com"}, {"AWS_CA_BUNDLE": "/ca.pem"},
     {"REQUESTS_CA_BUNDLE": "/requests.pem"}, {"AWS_CA_BUNDLE": "/ca.pem", "REQUESTS_CA_BUNDLE": "/requests.pem"},
     {"AWS_REQUEST_CHECKSUM_CALCULATION": "when_required"}, {"AWS_REQUEST_CHECKSUM_CALCULATION": "WHEN_SUPPORTED"},
+    {"AWS_MAX_ATTEMPTS": "3"}, {"AWS_MAX_ATTEMPTS": ""},
     {"AWS_PROFILE": ""}, {"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "~/nonexistent"},
 ], ids=str)  # fmt: skip
 def test_without_files_the_sdk_says_the_same(config: S3Config, environ: dict[str, str]) -> None:
     ours = from_environment(config, Environ(environ))
     assert ours is not None
     assert ours == of_sdk(config, environ)
+
+
+def test_the_profile_s_attempts(tmp_path: Path) -> None:
+    environ = profile(tmp_path, "[default]\nmax_attempts = 7\n")
+    assert of_sdk(S3Config(), environ).attempts == 7
+    assert of_sdk(S3Config(), {**environ, "AWS_MAX_ATTEMPTS": "2"}).attempts == 2
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "²"])
+def test_attempts_that_are_no_number(tmp_path: Path, value: str) -> None:
+    with pytest.raises(InvalidConfig, match="max_attempts"):
+        from_environment(S3Config(), Environ({"AWS_MAX_ATTEMPTS": value}))
+    environ = profile(tmp_path, f"[default]\nmax_attempts = {value}\n")
+    with pytest.raises(InvalidConfig, match="max_attempts"):
+        of_sdk(S3Config(), environ)
 
 
 @pytest.mark.parametrize(

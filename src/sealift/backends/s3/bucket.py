@@ -1,8 +1,8 @@
 """Asking one bucket: signed requests, the redirect to the bucket's own region, and credentials that end meanwhile."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -133,20 +133,22 @@ class Bucket:
         """
         payload = EMPTY_SHA256 if body is None else UNSIGNED_PAYLOAD
         wire, asked = self.resources.wire, self._identity
-        request = await self.request(method, key, headers, query, payload=payload, iam=iam)
-        reply = await wire.send(request, body)
-        if self._session_rejected(reply, request) or await self._outdated(reply, asked):
-            reply = await wire.send(await self.request(method, key, headers, query, payload=payload, iam=iam), body)
-        return reply
+        with self._counting_attempts():
+            request = await self.request(method, key, headers, query, payload=payload, iam=iam)
+            reply = await wire.send(request, body)
+            if self._session_rejected(reply, request) or await self._outdated(reply, asked):
+                reply = await wire.send(await self.request(method, key, headers, query, payload=payload, iam=iam), body)
+            return reply
 
     async def fetch(self, key: str, headers: Headers, into: memoryview) -> Response:
         """Receive an object, or a range of it, in place; as `Wire.fetch`."""
         wire, asked = self.resources.wire, self._identity
-        request = await self.request("GET", key, headers)
-        reply = await wire.fetch(request, into)
-        if self._session_rejected(reply, request) or await self._outdated(reply, asked):
-            reply = await wire.fetch(await self.request("GET", key, headers), into)
-        return reply
+        with self._counting_attempts():
+            request = await self.request("GET", key, headers)
+            reply = await wire.fetch(request, into)
+            if self._session_rejected(reply, request) or await self._outdated(reply, asked):
+                reply = await wire.fetch(await self.request("GET", key, headers), into)
+            return reply
 
     @asynccontextmanager
     async def stream(self, key: str, headers: Headers) -> AsyncGenerator[StreamedResponse]:
@@ -155,21 +157,22 @@ class Bucket:
         Raises:
             StorageError: The service refused.
         """
-        for last in (False, True):
-            asked = self._identity
-            request = await self.request("GET", key, headers)
-            async with self.resources.wire.stream(request) as reply:
-                if reply.status == 200:
-                    yield reply
-                    return
-                told = memoryview(bytearray(_ERROR_BODY))
-                count = 0
-                while count < len(told) and (more := await reply.readinto(told[count:])):
-                    count += more
-                refusal = Response(reply.status, reply.headers, bytes(told[:count]))
-            again = not last and (self._session_rejected(refusal, request) or await self._outdated(refusal, asked))
-            if not again:
-                raise self.error(refusal, key)
+        with self._counting_attempts():
+            for last in (False, True):
+                asked = self._identity
+                request = await self.request("GET", key, headers)
+                async with self.resources.wire.stream(request) as reply:
+                    if reply.status == 200:
+                        yield reply
+                        return
+                    told = memoryview(bytearray(_ERROR_BODY))
+                    count = 0
+                    while count < len(told) and (more := await reply.readinto(told[count:])):
+                        count += more
+                    refusal = Response(reply.status, reply.headers, bytes(told[:count]))
+                again = not last and (self._session_rejected(refusal, request) or await self._outdated(refusal, asked))
+                if not again:
+                    raise self.error(refusal, key)
 
     async def stat(self, key: str) -> ObjectInfo:
         """What a HEAD tells of an object.
@@ -183,8 +186,24 @@ class Bucket:
         return replies.object_info(key, reply, md5_tags=not self.directory)
 
     def error(self, reply: Response, key: str | None) -> StorageError:
-        """The failure that a reply tells of."""
-        return replies.error(reply, bucket=self.location.root, key=key)
+        """The failure that a reply reports."""
+        error = replies.error(reply, bucket=self.location.root, key=key)
+        error.attempts = self._identity.attempts
+        return error
+
+    def field(self, reply: Response, name: str) -> str:
+        """A field of the XML in a reply of status 200; as `replies.field`."""
+        with self._counting_attempts():
+            return replies.field(reply, name)
+
+    @contextmanager
+    def _counting_attempts(self) -> Generator[None]:
+        """Let errors say how often a request may be sent, where the environment or the profile does."""
+        try:
+            yield
+        except StorageError as error:
+            error.attempts = self._identity.attempts
+            raise
 
     @property
     def _session(self) -> express.Session:

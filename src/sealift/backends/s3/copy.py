@@ -39,7 +39,7 @@ async def copy(bucket: Bucket, src: Location, obj: ObjectInfo, key: str) -> Obje
     reply = await bucket.ask("PUT", key, headers, iam=True)
     if reply.status != 200:
         raise bucket.error(reply, obj.key)
-    tag = replies.quoted(replies.field(reply, "ETag"))
+    tag = replies.quoted(bucket.field(reply, "ETag"))
     return ObjectInfo(key, obj.size, tag, etag=tag, checksums=replies.copied(reply, md5_tags=not bucket.directory))
 
 

@@ -33,6 +33,7 @@ class Identity:
         credentials: Called before each request, so that rotated ones are used; None: requests are not signed.
         tls: Which certificates to trust.
         checksum: Goes along with everything that is written; None: no checksum.
+        attempts: How often one request is sent at most; None: the engine's default.
         fixed_region: Whether a redirect to another region only changes the signature, not the address.
     """
 
@@ -44,6 +45,7 @@ class Identity:
     credentials: Callable[[], Awaitable[Credentials]] | None
     tls: TLS
     checksum: UploadChecksum | None
+    attempts: int | None
     fixed_region: bool
 
     @property
@@ -95,5 +97,6 @@ async def resolve(bucket: str, config: S3Config, resources: Resources) -> Identi
         credentials,
         settings.tls,
         settings.checksum,
+        settings.attempts,
         fixed_region=fixed,
     )

@@ -32,7 +32,7 @@ from ...config import Proxies, S3Config
 from ...errors import InvalidConfig
 from ...wire import Origin, proxy_for
 from .chain import resolver
-from .settings import DEFAULT_REGION, Settings, checksum_of, expand, region_in, shared_files, tls_of
+from .settings import DEFAULT_REGION, Settings, attempts_of, checksum_of, expand, region_in, shared_files, tls_of
 
 __all__ = ["Session", "settings_of"]
 
@@ -155,6 +155,9 @@ def settings_of(session: Session, config: S3Config) -> Settings:
         addressing_style=section.get("addressing_style", "auto") if style == "auto" else style,
         tls=tls_of(config, session.ca_bundle),
         checksum=checksum_of(config, session.get_config_variable("request_checksum_calculation")),
+        attempts=attempts_of(
+            session.environ.get("AWS_MAX_ATTEMPTS") or session.get_scoped_config().get("max_attempts") or None
+        ),
         variant=any(
             (
                 section.get("use_accelerate_endpoint"),

@@ -18,6 +18,7 @@ __all__ = [
     "DEFAULT_REGION",
     "Environ",
     "Settings",
+    "attempts_of",
     "checksum_of",
     "expand",
     "from_environment",
@@ -70,6 +71,7 @@ class Settings:
         addressing_style: "path", "virtual" or "auto".
         tls: Which certificates to trust.
         checksum: Sent with everything that is written; None: no checksum.
+        attempts: How often one request is sent at most; None: the engine's default.
         variant: Whether another kind of Amazon's endpoints is chosen (accelerate, dual-stack, FIPS).
 
     Raises:
@@ -81,6 +83,7 @@ class Settings:
     addressing_style: str
     tls: TLS
     checksum: UploadChecksum | None
+    attempts: int | None = None
     variant: bool = False
 
     def __post_init__(self) -> None:
@@ -108,6 +111,7 @@ def from_environment(config: S3Config, environ: Mapping[str, str]) -> Settings |
         addressing_style=config.addressing_style,
         tls=tls_of(config, expand(bundle, environ) if bundle else None),
         checksum=checksum_of(config, environ.get("AWS_REQUEST_CHECKSUM_CALCULATION")),
+        attempts=attempts_of(environ.get("AWS_MAX_ATTEMPTS") or None),
     )
 
 
@@ -161,3 +165,19 @@ def region_in(endpoint: str | None) -> str | None:
     """
     match = _AMAZON.search(urlsplit(endpoint).hostname or "") if endpoint else None
     return match[1] if match else None
+
+
+def attempts_of(value: str | None) -> int | None:
+    """How often a request is sent at most, by `AWS_MAX_ATTEMPTS` or `max_attempts` of the profile.
+
+    Raises:
+        InvalidConfig: The value is no positive number.
+
+    Source: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+    """
+    if value is None:
+        return None
+    if not value.isascii() or not value.isdigit() or int(value) == 0:
+        hint = "set it to a positive number, or unset it"
+        raise InvalidConfig(f"AWS_MAX_ATTEMPTS, or max_attempts of the profile, is {value!r}", hint=hint)
+    return int(value)

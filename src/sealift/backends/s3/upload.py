@@ -108,7 +108,7 @@ class S3Upload(Upload):
         reply = await bucket.ask("POST", key, headers, {"uploads": ""})
         if reply.status != 200:
             raise bucket.error(reply, key)
-        return cls(bucket, key, replies.field(reply, "UploadId"), kept)
+        return cls(bucket, key, bucket.field(reply, "UploadId"), kept)
 
     @classmethod
     async def reopen(cls, bucket: Bucket, key: str, token: str, properties: Properties = NO_PROPERTIES) -> "S3Upload":
@@ -160,7 +160,7 @@ class S3Upload(Upload):
         reply = await self._bucket.ask("PUT", self._key, headers, self._part(part), iam=True)
         if reply.status != 200:
             raise self._bucket.error(reply, source)
-        return Receipt(part, replies.field(reply, "ETag"))
+        return Receipt(part, self._bucket.field(reply, "ETag"))
 
     def _part(self, part: Part) -> dict[str, str]:
         return {"partNumber": str(part.index + 1), "uploadId": self._name}
@@ -185,7 +185,7 @@ class S3Upload(Upload):
                 return there
         if reply.status != 200:
             raise self._bucket.error(reply, key)
-        tag = replies.quoted(replies.field(reply, "ETag"))
+        tag = replies.quoted(self._bucket.field(reply, "ETag"))
         compared = _compared(key, digests, replies.completed(reply), retryable=False)
         if not compared and all(receipt.compared for receipt in receipts):
             compared = digests
