@@ -1,5 +1,6 @@
 """Under which keys the objects of a copy go."""
 
+import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -14,7 +15,7 @@ from .transfer import Transfer, one
 from .types import ObjectInfo
 from .uri import Location
 
-__all__ = ["copy", "same_root"]
+__all__ = ["copy", "overlap_on_disk", "same_root"]
 
 
 async def copy(
@@ -74,6 +75,16 @@ def same_root(source: Backend, destination: Backend) -> bool:
     if source.address and source.address == destination.address:
         return True
     return source.service == destination.service and source.location == destination.location
+
+
+def overlap_on_disk(source: Location, target: Location) -> bool:
+    """Blocking: whether two local paths are the same file, or one directory is in the other; links are followed."""
+    from_, to = os.path.realpath(f"/{source.key}"), os.path.realpath(f"/{target.key}")
+    many = os.path.isdir(from_)
+    if not many and (target.key.endswith("/") or os.path.isdir(to)):
+        to = os.path.join(to, source.name)  # a link of that name is replaced, not followed
+    from_, to = under(from_), under(to)
+    return to.startswith(from_) or (many and from_.startswith(to))
 
 
 async def _transfers(selection: Selection, base: str, skips: Skips | None) -> AsyncGenerator[Transfer]:

@@ -82,7 +82,7 @@ async def download(resources: Resources, source: Backend, location: Location, de
         resources, state, source.address, location, directory, name, options.verify, many=False
     ) as journal:
         target = LocalBackend(directory, resources.disk, journal=journal, durability=options.durability)
-        await _bring(resources, source, target, journal, one(Transfer(found, name)), options)
+        await _bring(resources, source, target, journal, one(Transfer(found, name)), options, [])
     return path
 
 
@@ -93,18 +93,32 @@ async def _bring(
     journal: Journal,
     transfers: AsyncGenerator[Transfer],
     options: Options,
+    kept: list[str],
 ) -> None:
-    """Move what an earlier process has not finished."""
+    """Move what an earlier process has not finished.
+
+    Args:
+        resources: Of the instance.
+        source: Where the objects are.
+        target: The directory.
+        journal: Of the download.
+        transfers: The objects.
+        options: Of the verb.
+        kept: Files that stay as they are; those that an earlier process has finished are added.
+    """
 
     async def missing() -> AsyncGenerator[Transfer]:
         async with aclosing(transfers):
             async for transfer in transfers:
-                if not await is_there(resources, source, target, journal, transfer, options):
+                if await is_there(resources, source, target, journal, transfer, options):
+                    kept.append(transfer.key)
+                else:
                     yield transfer
 
     job = Job(source, target, resources, options.on_event, verify=options.verify, on_stored=options.on_stored)
     try:
         await job.run(missing())
+        await target.check_kept(kept)
     finally:
         with anyio.CancelScope(shield=True):
             await target.aclose()
@@ -143,7 +157,7 @@ async def _directory(
         transfers = files.transfers()
         if source.service != target.service:  # two local directories may share their blocks
             transfers = within_space(transfers, final, state, target.run)
-        await _bring(resources, source, target, journal, transfers, options)
+        await _bring(resources, source, target, journal, transfers, options, files.kept)
         files.check()
         await target.run(tree.check)
         await target.run(lambda: _finish(root, files.directories, final, anchor))
@@ -175,7 +189,7 @@ async def _unpacked(
     ):
         work = tree.path
         target = LocalBackend(work, resources.disk, state=state, journal=journal)
-        await _bring(resources, source, target, journal, one(Transfer(found, "archive")), options)
+        await _bring(resources, source, target, journal, one(Transfer(found, "archive")), options, [])
         root = os.path.join(work, "tree")
         await target.run(lambda: shutil.rmtree(root, ignore_errors=True))  # of an earlier attempt
         steps = archive.unpack(os.path.join(work, "archive"), root, options.patterns.let, bounds)
@@ -264,6 +278,7 @@ class _Files:
         self.directories: list[str] = []
         self._selection = Selection(prefix, options, skips)
         self._skips = skips
+        self.kept = self._selection.kept
 
     def check(self) -> None:
         """Raise if nothing could be brought."""

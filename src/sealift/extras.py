@@ -1,7 +1,9 @@
 """What only the destination of a sync has: finding it, and removing it."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+import stat
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from . import paths
@@ -26,11 +28,13 @@ class There:
     Attributes:
         objects: By their paths.
         markers: Directory markers, each with its "/".
+        links: Links to files that are also listed under another path.
         odd: What is left out of a local listing: broken links, FIFOs … and directories that cannot be read.
     """
 
     objects: dict[str, ObjectInfo] = field(default_factory=dict)
     markers: set[str] = field(default_factory=set)
+    links: set[str] = field(default_factory=set)
     odd: list[Skipped] = field(default_factory=list)
 
 
@@ -49,10 +53,11 @@ class Wanted:
     unknown: set[str] = field(default_factory=set)
 
 
-async def list_destination(destination: Backend, base: str, patterns: Patterns) -> There:
+async def list_destination(resources: Resources, destination: Backend, base: str, patterns: Patterns) -> There:
     """List what a sync would replace or remove.
 
     Args:
+        resources: Of the instance.
         destination: Where.
         base: What the keys begin with.
         patterns: Directories of which they exclude everything are not read.
@@ -64,7 +69,18 @@ async def list_destination(destination: Backend, base: str, patterns: Patterns) 
             there.markers.add(obj.key[len(base) :])
         else:
             there.objects[obj.key[len(base) :]] = obj
+    if destination.location.scheme == "file":
+        there.links = await resources.disk.run(lambda: _links(there.objects))
     return there
+
+
+def _links(objects: Mapping[str, ObjectInfo]) -> set[str]:
+    """Blocking: links to other files of the same listing; replacing the one would change the other."""
+    paths: dict[str | None, list[str]] = {}
+    for path, obj in objects.items():
+        paths.setdefault(obj.version, []).append(path)  # which contains the inode
+    alike = [path for group in paths.values() if len(group) > 1 for path in group]
+    return {path for path in alike if os.path.islink(f"/{objects[path].key}")}
 
 
 async def remove_extras(
@@ -101,6 +117,8 @@ async def remove_extras(
     gone = [base + path for path in extras if path not in wanted.objects and not _is_below(path, wanted.unknown)]
     if on_disk:
         await resources.disk.run(lambda: refuse_links(gone, base))
+        needed = await resources.disk.run(lambda: _needed(gone, [base + path for path in wanted.objects]))
+        gone = [key for key in gone if key not in needed]
     deleted = await delete_keys(resources, destination, gone, base, options, skips)
     if on_disk and not options.dry_run:  # removing files may have removed a directory that is empty at the source too
         await resources.disk.run(lambda: _make(f"/{target.key}", wanted.markers))
@@ -126,6 +144,25 @@ def _directories(path: str) -> Iterator[str]:
 def _is_below(path: str, places: Collection[str]) -> bool:
     """Whether a path is one of these, or lies below one."""
     return path.rstrip("/") in places or any(directory[:-1] in places for directory in _directories(path))
+
+
+def _needed(gone: Iterable[str], wanted: Iterable[str]) -> set[str]:
+    """Blocking: those of some files that are also found under a key that stays, as behind a link to their directory."""
+    files: dict[tuple[int, int], list[str]] = {}
+    for key in gone:
+        with suppress(OSError):
+            status = os.lstat(f"/{key}")
+            if stat.S_ISREG(status.st_mode):
+                files.setdefault((status.st_dev, status.st_ino), []).append(key)
+    needed: set[str] = set()
+    for key in wanted if files else ():
+        with suppress(OSError):
+            status = os.lstat(f"/{key}")
+            for other in files.get((status.st_dev, status.st_ino), ()):
+                # With one name only, it is that file however its name is spelled; else it may be another hard link.
+                if status.st_nlink == 1 or os.path.realpath(f"/{key}") == os.path.realpath(f"/{other}"):
+                    needed.add(other)
+    return needed
 
 
 def _make(root: str, markers: Iterable[str]) -> None:

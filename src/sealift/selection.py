@@ -80,6 +80,7 @@ class Selection:
     Attributes:
         prefix: Where they are.
         found: How many there are, the marker of the prefix itself not counted.
+        kept: Paths of objects that the destination has already.
 
     Raises:
         InvalidConfig: A prefix is not.
@@ -93,6 +94,7 @@ class Selection:
         self._skips = skips
         self._refused = False
         self.found = 0
+        self.kept: list[str] = []
         self._empty = True
 
     async def objects(self, path_of: Callable[[ObjectInfo], str]) -> AsyncGenerator[tuple[ObjectInfo, str]]:
@@ -114,6 +116,8 @@ class Selection:
             path = "" if marker else path_of(obj)
             if wanted is None or await wanted(obj, name if marker else path):
                 yield obj, path
+            elif path:
+                self.kept.append(path)
 
     def check(self) -> None:
         """Raise if the patterns left nothing, or if there is nothing to copy."""

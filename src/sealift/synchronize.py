@@ -7,7 +7,7 @@ import anyio
 from . import paths
 from .backend import Backend
 from .comparison import By, Comparison
-from .copy import copy, same_root
+from .copy import copy, overlap_on_disk, same_root
 from .download import download
 from .errors import InvalidConfig, Skipped, UnsupportedOperation
 from .extras import Wanted, list_destination, remove_extras
@@ -39,7 +39,11 @@ async def synchronize(
         raise InvalidConfig("the destination is the whole file system of this machine")
     if same_root(source, destination) and (begin.startswith(base) or base.startswith(begin)):
         raise InvalidConfig(f"{begin!r} and {base!r} overlap", hint="choose a prefix beside the source")
-    there = await list_destination(destination, base, options.patterns)
+    if location.scheme == target.scheme == "file" and await resources.disk.run(
+        lambda: overlap_on_disk(location, target)
+    ):
+        raise InvalidConfig(f"/{begin} and /{base} overlap: a link leads from one to the other")
+    there = await list_destination(resources, destination, base, options.patterns)
     found = Wanted()
     copied = 0
     comparison = Comparison(resources, source, destination, by=by, dry_run=options.dry_run)
@@ -52,7 +56,7 @@ async def synchronize(
             return path not in there.markers
         found.objects.add(path)
         old = there.objects.get(path)
-        different = old is None or not await comparison.equal(obj, old)
+        different = old is None or path in there.links or not await comparison.equal(obj, old)
         if different:
             copied += 1
             await comparison.before_reading(obj)

@@ -18,10 +18,8 @@ from .patterns import Patterns
 from .resolve import LOOK, Prefix, resolve
 from .selection import Options
 from .session import Deadline, End, Session
-from .skips import under
 from .synchronize import synchronize
 from .types import Durability, OnEvent, Synced, Unpack, Verify
-from .uri import Location
 
 __all__ = ["PatternList", "StrPath", "Transfers"]
 
@@ -439,16 +437,6 @@ async def _move(first: End, second: End, options: Options) -> str:
     source, target = first.location, second.location
     if target.scheme != "file":
         return str(await copying.copy(first.resources, first.backend, source, second.backend, target, options))
-    if source.scheme == "file" and await first.resources.disk.run(partial(_overlap, source, target)):
+    if source.scheme == "file" and await first.resources.disk.run(partial(copying.overlap_on_disk, source, target)):
         raise InvalidConfig("source and destination are the same, or the one lies in the other")
     return await download(first.resources, first.backend, source, f"/{target.key}", options)
-
-
-def _overlap(source: Location, target: Location) -> bool:
-    """Blocking: whether two local paths are the same file, or one directory is in the other; links are followed."""
-    from_, to = os.path.realpath(f"/{source.key}"), os.path.realpath(f"/{target.key}")
-    many = os.path.isdir(from_)
-    if not many and (target.key.endswith("/") or os.path.isdir(to)):
-        to = os.path.join(to, source.name)  # a link of that name is replaced, not followed
-    from_, to = under(from_), under(to)
-    return to.startswith(from_) or (many and from_.startswith(to))

@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -183,6 +183,14 @@ class LocalBackend:
     async def keep(self, key: str) -> None:
         """Take a file that is there already for one of this job's, which shall last as `durability` says."""
         await self.run(lambda: self._place.keep(key))
+
+    async def check_kept(self, keys: Iterable[str]) -> None:
+        """Check that nothing has replaced these files, which were not to be written.
+
+        Raises:
+            UnsafeKey: A file of this job has: the file system takes their names for one.
+        """
+        await self.run(lambda: self._place.inside.check_kept(keys))
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         upload = LocalUpload(self._place, self.run, key, len(data))

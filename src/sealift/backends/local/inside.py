@@ -12,7 +12,7 @@ import os
 import stat
 import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -197,6 +197,24 @@ class Inside:
             if whole:
                 self._grown.append(key)
 
+    def check_kept(self, keys: Iterable[str]) -> None:
+        """Check files that this job has not written: none may have been replaced under another name.
+
+        Args:
+            keys: Their keys.
+
+        Raises:
+            UnsafeKey: A key of this job has landed on one of them.
+        """
+        with self._lock:
+            self._look_at_grown()
+            for key in keys if self._keys else ():
+                with suppress(OSError):  # somebody has removed it
+                    status = os.lstat(os.path.join(self._root, key))
+                    other = self._keys.get(_identity(status), key)
+                    if other != key and os.path.samestat(status, os.lstat(os.path.join(self._root, other))):
+                        raise self._collision(other, key)
+
     def close(self) -> None:
         """Close what was kept open."""
         with self._lock:
@@ -230,18 +248,22 @@ class Inside:
         if status is None or stat.S_ISLNK(status.st_mode):  # no key's file is a link
             return status
         identity = _identity(status)
-        # Asked for only here: a system call for each file costs more than all else that is done for it.
+        self._look_at_grown()
+        growing = (each for each, file in self._growing.items() if _identity(os.fstat(file)) == identity)
+        for other in {self._keys.get(identity), next(growing, None), self._alike.get(_folded(key))} - {None, key}:
+            if self._is_one(name, directory, os.path.join(self._root, other or "")):
+                raise self._collision(other or "", key)
+        return status
+
+    def _look_at_grown(self) -> None:
+        """Note which files were written in their place; called only when it matters, as each takes a system call."""
         for grown in self._grown:
             with suppress(OSError):  # somebody has removed it, or what leads to it
                 self._keys[_identity(os.lstat(os.path.join(self._root, grown)))] = grown
         self._grown.clear()
-        growing = (each for each, file in self._growing.items() if _identity(os.fstat(file)) == identity)
-        for other in {self._keys.get(identity), next(growing, None), self._alike.get(_folded(key))} - {None, key}:
-            if self._is_one(name, directory, os.path.join(self._root, other or "")):
-                raise UnsafeKey(
-                    f"the keys {other!r} and {key!r} land on the same file: in {self._root} their names are one"
-                )
-        return status
+
+    def _collision(self, one: str, other: str) -> UnsafeKey:
+        return UnsafeKey(f"the keys {one!r} and {other!r} land on the same file: in {self._root} their names are one")
 
     def _is_one(self, name: str, directory: int, other: str) -> bool:
         """Whether a name and the path of another key lead to the same file now."""
