@@ -90,12 +90,13 @@ class Tree:
         """
         if (other := self._files.get(path)) is not None:
             raise UnsafeKey(f"the keys {other!r} and {key!r} land on the same path")
-        self._files[path] = key
-        if (other := self._directories.get(path)) is not None:
-            raise UnsafeKey(f"the keys {key!r} and {other!r} cannot both be files: one is the other's directory")
+        directories = []
         directory = path.rpartition("/")[0]
         while directory and directory not in self._directories:
-            self._directories[directory] = key
-            if (other := self._files.get(directory)) is not None:
-                raise UnsafeKey(f"the keys {other!r} and {key!r} cannot both be files: one is the other's directory")
+            directories.append(directory)
             directory = directory.rpartition("/")[0]
+        for other in (self._directories.get(path), *map(self._files.get, directories)):
+            if other is not None:
+                raise UnsafeKey(f"the keys {key!r} and {other!r} cannot both be files: one is the other's directory")
+        self._files[path] = key
+        self._directories |= dict.fromkeys(directories, key)

@@ -2,7 +2,6 @@
 
 import argparse
 import functools
-import os
 import shutil
 import sys
 import tempfile
@@ -93,7 +92,7 @@ def _run(wanted: list[Case], found: Places, directory: Path) -> tuple[Outcomes, 
         work = directory / "work" / str(case)
         tally = outcomes.setdefault((case.fault, case.place, case.direction), Counter())
         try:
-            tally[Trial(case, found[case.place], work, _trust).run()] += 1
+            tally[Trial(case, found[case.place], work).run()] += 1
         except Violation as violation:
             tally["violation"] += 1
             failed.append(
@@ -105,10 +104,6 @@ def _run(wanted: list[Case], found: Places, directory: Path) -> tuple[Outcomes, 
             raise
         shutil.rmtree(work, ignore_errors=True)
     return outcomes, failed
-
-
-def _trust(ca_file: str) -> None:
-    os.environ["SSL_CERT_FILE"] = ca_file
 
 
 def _kill(kills: int, found: Places, directory: Path, seed: int) -> tuple[list[tuple[str, Story]], list[str]]:

@@ -18,9 +18,7 @@ _CASES = cases(seeds_of(_SEEDS)) if _SEEDS else sample()
 
 
 @pytest.mark.parametrize("case", _CASES, ids=str)
-def test_the_right_bytes_or_one_clear_error(
-    case: Case, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_right_bytes_or_one_clear_error(case: Case, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     place = request.getfixturevalue(f"{case.place}_place")
-    outcome = Trial(case, place, tmp_path, lambda ca_file: monkeypatch.setenv("SSL_CERT_FILE", ca_file)).run()
+    outcome = Trial(case, place, tmp_path).run()
     assert outcome in {"right bytes", "clear error"} or undetectable(case, place)

@@ -37,15 +37,12 @@ class Trial:
         case: What to try.
         place: Where.
         work: An empty directory.
-        trusting: Makes this process trust the authorities in a file, for services whose configuration has no place for
-            one.
     """
 
-    def __init__(self, case: Case, place: Place, work: Path, trusting: Callable[[str], object]) -> None:
+    def __init__(self, case: Case, place: Place, work: Path) -> None:
         self._case = case
         self._place = place
         self._work = work
-        self._trusting = trusting
         self._dice = random.Random(str(case))
         self._shape: Shape = self._dice.choice(["large", "small", "tree"] if place.listed else ["large", "small"])
         if case.kind.ranges:
@@ -193,8 +190,6 @@ class Trial:
         around = Around(self._dice, files.get("large.bin", b""), place.expired, swap_once)
         harm = Harm(case.kind, around, self._carries, first, self._dice.choice(case.kind.times))
         with place.behind(harm, handshake=case.kind.tls) as behind:
-            if behind.doors.ca_file is not None:
-                self._trusting(behind.doors.ca_file)
             yield harm, behind.doors
         for proxy in behind.proxies:
             if proxy.troubles:
@@ -214,7 +209,7 @@ class Trial:
                 asked.append(exchange.asked)
                 return False
 
-            calm = Trial(replace(case, fault="slow-tls"), place, self._work / "calm", self._trusting)
+            calm = Trial(replace(case, fault="slow-tls"), place, self._work / "calm")
             calm._shape = self._shape
             calm._before = False
             with place.behind(watch) as behind:
@@ -235,6 +230,8 @@ class Trial:
 
     def _call(self, doors: Doors, directory: Path) -> Run:
         environ = {**self._place.environ(doors), "XDG_STATE_HOME": str(self._work / "state"), "HOME": str(self._work)}
+        if doors.ca_file is not None:
+            environ["SSL_CERT_FILE"] = doors.ca_file
         name = "" if self._shape == "tree" else f"/{self._shape}.bin"
         ends = [f"{self._place.uri(doors, self._prefix)}{name}", f"{directory}{name}"]
         if self._case.direction == "upload":

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sealift import AsyncStorage, PVCConfig, StorageError, UnsafeKey
@@ -26,6 +26,8 @@ KEYS = st.lists(SEGMENTS | st.text(max_size=4), min_size=1, max_size=5).map("/".
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(KEYS, max_size=8, unique=True))
+@example(["a", "a/.", "a/b"])
+@example(["...", ".../...", ".../a"])
 def test_each_key_has_a_file_of_its_own_below_the_target(keys: list[str]) -> None:
     tree = Tree()
     accepted: dict[str, str] = {}

@@ -60,7 +60,10 @@ def _add(name: str, module: ModuleType) -> ModuleType:
 
 def _adopt(theirs: ModuleType) -> None:
     """Give a module our errors; those that it has become bases of what we raise."""
-    kinds: dict[str, type[Exception]] = {name: getattr(errors, name) for name in errors.__all__}
+    ours_all = {name: getattr(errors, name) for name in errors.__all__}
+    kinds: dict[str, type[Exception]] = {
+        name: kind for name, kind in ours_all.items() if isinstance(kind, type) and issubclass(kind, Exception)
+    }
     raised = [kind for kind in kinds.values() if issubclass(kind, errors.StorageError)]
     for name, ours in kinds.items():
         base = getattr(theirs, name, errors.StorageError)
