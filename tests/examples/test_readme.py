@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from sealift import AsyncStorage, S3Config, Synced
+from sealift import AsyncStorage, S3Config, Storage, Synced
 from tests.api.conftest import bare_environment, what_may_block
 from tests.api.helpers import config_of, files_in
 from tests.api.stores import objects_in
