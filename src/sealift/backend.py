@@ -8,7 +8,7 @@ one bucket, container, repository or directory, and its keys are relative to tha
     list ─▶ ObjectInfo ─▶ open_read  (once, in order: no length, no ranges) ─▶ open_upload ─▶ write_part … complete
 """
 
-from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -221,7 +221,9 @@ class Backend(Protocol):
             ModelMissingError: There is none of this name.
         """
 
-    async def delete_many(self, keys: Sequence[str], under: str, *, snapshots: bool = False) -> None:
+    async def delete_many(
+        self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
+    ) -> None:
         """Remove objects, in as few requests as the service takes. Missing objects are no error.
 
         Args:
@@ -229,6 +231,7 @@ class Backend(Protocol):
             under: What they all begin with: "" or something that ends in "/". Where there are directories, those that
                 this leaves empty go too, from that one on down.
             snapshots: As in `delete`.
+            keep: Directories that stay though they become empty, each with its "/".
 
         Raises:
             IncompleteError: Some objects could not be removed; all others are gone.

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import aclosing
 
 import anyio
@@ -96,7 +96,13 @@ async def _delete_prefix(resources: Resources, backend: Backend, prefix: Prefix,
 
 
 async def delete_keys(
-    resources: Resources, backend: Backend, keys: Sequence[str], under: str, options: Options, skips: Skips
+    resources: Resources,
+    backend: Backend,
+    keys: Sequence[str],
+    under: str,
+    options: Options,
+    skips: Skips,
+    keep: Collection[str] = (),
 ) -> int:
     """Remove objects that a listing has found.
 
@@ -107,6 +113,7 @@ async def delete_keys(
         under: As in `Backend.delete_many`.
         options: Of the verb.
         skips: Where to report those that could not be removed.
+        keep: As in `Backend.delete_many`.
 
     Returns:
         How many are gone.
@@ -114,7 +121,7 @@ async def delete_keys(
     failed: set[str] = set()
     if keys and not options.dry_run:
         try:
-            await resources.retry(lambda: backend.delete_many(keys, under, snapshots=options.snapshots))
+            await resources.retry(lambda: backend.delete_many(keys, under, snapshots=options.snapshots, keep=keep))
         except IncompleteError as error:
             for skipped in error.skipped:
                 skips.fail(skipped)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from . import paths
 from .backend import Backend, Walk
-from .backends.local import open_below
 from .delete import delete_keys, refuse_links
 from .errors import Skipped
 from .patterns import Patterns
@@ -119,9 +118,8 @@ async def remove_extras(
         await resources.disk.run(lambda: refuse_links(gone, base))
         needed = await resources.disk.run(lambda: _needed(gone, [base + path for path in wanted.objects]))
         gone = [key for key in gone if key not in needed]
-    deleted = await delete_keys(resources, destination, gone, base, options, skips)
-    if on_disk and not options.dry_run:  # removing files may have removed a directory that is empty at the source too
-        await resources.disk.run(lambda: _make(f"/{target.key}", wanted.markers))
+    keep = {base, *(base + marker for marker in wanted.markers)}  # they are empty at the source, too
+    deleted = await delete_keys(resources, destination, gone, base, options, skips, keep)
     skips.check_removal(deleted)
     return deleted
 
@@ -163,9 +161,3 @@ def _needed(gone: Iterable[str], wanted: Iterable[str]) -> set[str]:
                 if status.st_nlink == 1 or os.path.realpath(f"/{key}") == os.path.realpath(f"/{other}"):
                     needed.add(other)
     return needed
-
-
-def _make(root: str, markers: Iterable[str]) -> None:
-    """Blocking: make directories."""
-    for marker in ("", *markers):
-        os.close(open_below(root, marker.rstrip("/"), marker))

@@ -252,6 +252,23 @@ async def test_empty_directories_on_a_disk(tmp_path: Path) -> None:
     assert all_in(tmp_path / "copy") == {"void", "void/void"}
 
 
+async def test_directories_that_become_empty_stay_with_their_modes(tmp_path: Path) -> None:
+    """Those that the source has, and the destination itself."""
+    (tmp_path / "source" / "void").mkdir(parents=True)
+    target = tmp_path / "to"
+    directory(target).put({"void/extra": b"x", "old/deep/extra": b"x"})
+    for path in (target, target / "void"):
+        path.chmod(0o700)
+    before = [(path.stat().st_ino, path.stat().st_mode) for path in (target, target / "void")]
+    assert (await AsyncStorage().sync(f"{tmp_path}/source", str(target), delete=True)).deleted == 2
+    assert all_in(target) == {"void"}
+    assert [(path.stat().st_ino, path.stat().st_mode) for path in (target, target / "void")] == before
+    (tmp_path / "source" / "void").rmdir()
+    assert (await AsyncStorage().sync(f"{tmp_path}/source", str(target), delete=True)).deleted == 1
+    assert all_in(target) == set()
+    assert (target.stat().st_ino, target.stat().st_mode) == before[0]
+
+
 async def test_empty_directories_are_named_where_there_are_none(
     moto: S3Service, make_bucket: MakeBucket, tmp_path: Path
 ) -> None:

@@ -1,7 +1,7 @@
 """Objects in a dict: for tests, and for a service that wants to try its code without a store."""
 
 import uuid
-from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -106,7 +106,9 @@ class MemoryBackend:
         self._find(key)
         del self._objects[key]
 
-    async def delete_many(self, keys: Sequence[str], under: str, *, snapshots: bool = False) -> None:
+    async def delete_many(
+        self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
+    ) -> None:
         for key in keys:
             self._objects.pop(key, None)
 

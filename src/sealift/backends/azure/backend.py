@@ -1,6 +1,6 @@
 """A container as a backend: each verb is a request, sent by the wire, and its reply read."""
 
-from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -133,7 +133,9 @@ class AzureBackend:
     async def delete(self, key: str, *, snapshots: bool = False) -> None:
         await delete(self._container, key, snapshots=snapshots)
 
-    async def delete_many(self, keys: Sequence[str], under: str, *, snapshots: bool = False) -> None:
+    async def delete_many(
+        self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
+    ) -> None:
         await delete_many(self._container, keys, snapshots=snapshots)
 
     async def aclose(self) -> None:

@@ -1,6 +1,6 @@
 """A bucket as a backend: each verb is a request, sent by the wire, and its reply read."""
 
-from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 from ...backend import EVERYTHING, Reader, Walk
@@ -113,7 +113,9 @@ class GCSBackend:
     async def delete(self, key: str, *, snapshots: bool = False) -> None:
         await delete(self._bucket, key)
 
-    async def delete_many(self, keys: Sequence[str], under: str, *, snapshots: bool = False) -> None:
+    async def delete_many(
+        self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
+    ) -> None:
         await delete_many(self._bucket, keys)
 
     async def aclose(self) -> None:

@@ -1,6 +1,6 @@
 """The files of one server as a backend: they can be read, neither listed nor written."""
 
-from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import NoReturn
 
@@ -98,7 +98,9 @@ class HTTPBackend:
     async def delete(self, key: str, *, snapshots: bool = False) -> None:
         self._refuse()
 
-    async def delete_many(self, keys: Sequence[str], under: str, *, snapshots: bool = False) -> None:
+    async def delete_many(
+        self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
+    ) -> None:
         self._refuse()
 
     async def aclose(self) -> None:

@@ -1,6 +1,6 @@
 """A repository of the hub as a backend."""
 
-from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import NoReturn
@@ -146,7 +146,9 @@ class HFBackend:
     async def delete(self, key: str, *, snapshots: bool = False) -> None:
         _read_only()
 
-    async def delete_many(self, keys: Sequence[str], under: str, *, snapshots: bool = False) -> None:
+    async def delete_many(
+        self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
+    ) -> None:
         _read_only()
 
     async def aclose(self) -> None:

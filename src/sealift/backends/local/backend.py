@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -239,11 +239,13 @@ class LocalBackend:
         path = self._place.path(key)
         await self.run(lambda: os.unlink(path), reading=path)
 
-    async def delete_many(self, keys: Sequence[str], under: str, *, snapshots: bool = False) -> None:
+    async def delete_many(
+        self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
+    ) -> None:
         for key in keys:
             self._place.path(key)
         top = self._place.path(under.rstrip("/"))
-        failed = await self.run(lambda: remove_all(top, keys, under))
+        failed = await self.run(lambda: remove_all(top, keys, under, keep))
         if failed:
             raise IncompleteError("could not remove everything", failed)
 

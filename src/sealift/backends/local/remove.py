@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from ...errors import Skipped
@@ -14,18 +14,19 @@ __all__ = ["remove_all"]
 _STEP = os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY)
 
 
-def remove_all(top: str, keys: Sequence[str], under: str) -> list[Skipped]:
+def remove_all(top: str, keys: Sequence[str], under: str, keep: Collection[str] = ()) -> list[Skipped]:
     """Remove files, links and empty directories, then the directories that this leaves empty.
 
     Args:
         top: The directory that `under` stands for. It may itself be a link.
         keys: What to remove; a key that ends in "/" is an empty directory. Missing ones are no error.
         under: What the keys begin with: "" or something that ends in "/". "" keeps `top` itself.
+        keep: Directories that stay though they become empty, each with its "/".
 
     Returns:
         What could not be removed. Everything else is gone.
     """
-    below = _Below(top)
+    below = _Below(top, {directory[len(under) :].rstrip("/") for directory in keep})
     failed = []
     directories = set()
     try:
@@ -40,7 +41,7 @@ def remove_all(top: str, keys: Sequence[str], under: str) -> list[Skipped]:
             directories.add(directory)
         for directory in sorted(directories, key=len, reverse=True):
             below.prune(directory)
-        if "" in below.pruned and under:
+        if below.pruned and under:
             with suppress(OSError):  # it is not empty, or a link, or not ours to remove
                 os.rmdir(top)
     finally:
@@ -60,10 +61,11 @@ class _Below:
     A link that someone puts in place of a directory in the meantime leads nowhere.
     """
 
-    def __init__(self, top: str) -> None:
+    def __init__(self, top: str, kept: Collection[str]) -> None:
         self._top = top
+        self._kept = kept
         self._last: tuple[str | None, int] = (None, -1)
-        self.pruned: set[str] = set()
+        self.pruned = False
 
     def remove(self, directory: str, name: str, *, is_directory: bool = False) -> None:
         """Remove an entry of a directory; a missing one is no error."""
@@ -76,14 +78,16 @@ class _Below:
 
     def prune(self, directory: str) -> None:
         """Remove a directory if it is empty, and then those above it. The top one is only noted."""
-        while directory:
+        while directory not in self._kept:
+            if not directory:
+                self.pruned = True
+                return
             above, _, name = directory.rpartition("/")
             try:
                 self.remove(above, name, is_directory=True)
             except OSError:  # it is not empty, or not ours to remove
                 return
             directory = above
-        self.pruned.add("")
 
     def close(self) -> None:
         """Close the directory that was opened last."""

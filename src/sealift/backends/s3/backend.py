@@ -1,6 +1,6 @@
 """A bucket as a backend: each verb is a signed request, sent by the wire, and its reply read."""
 
-from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -127,7 +127,9 @@ class S3Backend:
         if reply.status not in {200, 204}:
             raise self._bucket.error(reply, key)
 
-    async def delete_many(self, keys: Sequence[str], under: str, *, snapshots: bool = False) -> None:
+    async def delete_many(
+        self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
+    ) -> None:
         await delete_many(self._bucket, keys)
 
     async def aclose(self) -> None:
