@@ -146,7 +146,8 @@ class S3Config:
                 sets them, and the region. Keys, profiles, `AWS_ENDPOINT_URL` and the other variables of the SDK are
                 read by each call.
         """
-        verify: bool | str = environ.get("AWS_CA_BUNDLE") or True
+        bundle = environ.get("AWS_CA_BUNDLE", "")
+        verify: bool | str = expand_home(bundle, environ) or bundle or True
         if _flag(environ, "S3_VERIFY_SSL") is False:
             verify = False
         https = _flag(environ, "S3_USE_HTTPS") is not False

@@ -1,5 +1,6 @@
 """What one instance owns and closes: the wire, disk threads, SDK clients, the budgets of memory and of retries."""
 
+import copy
 import os
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping
@@ -28,7 +29,7 @@ class Resources:
 
     Attributes:
         limits: As given.
-        environ: As given.
+        environ: As given; in a call, a copy of it.
         disk: Threads for blocking work.
         wire: HTTP connections.
         memory: The budget for bodies.
@@ -38,7 +39,7 @@ class Resources:
 
     def __init__(self, limits: Limits, environ: Mapping[str, str] = os.environ) -> None:
         self.limits = limits
-        self.environ = environ
+        self.environ = self._latest = environ
         self.disk = Disk()
         window = Window(lambda: time.thread_time() + self.disk.worked)
         self.memory = Memory(limits.memory or default_budget(), window)
@@ -48,6 +49,16 @@ class Resources:
         self._clients: dict[Hashable, Any] = {}
         self._opening: dict[Hashable, anyio.Lock] = {}
         self._stack = AsyncExitStack()
+
+    def for_call(self) -> Self:
+        """The same resources, with a copy of the environment variables as they are now.
+
+        A call awaits between reading one variable and the next. Without a copy, a change of the variables meanwhile
+        could pair the endpoint of one tenant with the keys of another.
+        """
+        view = copy.copy(self)
+        view.environ = dict(self._latest)
+        return view
 
     async def client(
         self, key: Hashable, open_client: Callable[[], Awaitable[AbstractAsyncContextManager[Any]]]

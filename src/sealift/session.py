@@ -116,7 +116,7 @@ class Session:
             resources = self._enter()
             try:
                 with nullcontext() if deadline is None else deadline.held():
-                    yield resources, locations
+                    yield resources.for_call(), locations
             finally:
                 with anyio.CancelScope(shield=True):
                     await self._leave()

@@ -137,6 +137,24 @@ async def test_other_credentials_get_a_session_of_their_own(fake: DirectoryS3, t
     assert [scope(asked.headers)[0] for asked in fake.asked if is_session(asked)] == [IAM[0], "AKIASECOND"]
 
 
+async def test_another_endpoint_gets_a_session_of_its_own(fake: DirectoryS3) -> None:
+    """Also with the same keys: a session's token is never shown to another service."""
+    environ = {
+        "AWS_ACCESS_KEY_ID": IAM[0],
+        "AWS_SECRET_ACCESS_KEY": IAM[1],
+        "AWS_SESSION_TOKEN": IAM_TOKEN,
+        "AWS_REGION": REGION,
+    }
+    with DirectoryS3() as other:
+        other.objects[BUCKET] = {"ab": b"other"}
+        async with AsyncStorage(environ=environ) as storage:
+            for server, content in ((fake, b"ab"), (other, b"other")):
+                environ["AWS_ENDPOINT_URL"] = server.endpoint
+                assert await storage.read(f"s3://{BUCKET}/ab") == content
+        assert is_session(other.asked[0])
+        assert other.created == fake.created == 1
+
+
 async def test_each_bucket_has_a_session_of_its_own(tmp_path: Path) -> None:
     other = "others--usw2-az1--x-s3"
     with DirectoryS3(BUCKET, other) as fake:

@@ -177,8 +177,12 @@ def test_paths_are_expanded_by_the_given_variables() -> None:
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["127.0.0.1:9000", "minio", "ftp://minio", "https://key:Pa55word@minio", "http://h?q=1"]
-)
+    "endpoint",
+    [
+        "127.0.0.1:9000", "minio", "ftp://minio", "https://key:Pa55word@minio", "http://h?q=1", "http://[::1", "https://",
+        "http://h:x", "http://h:99999",
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("by", ["variable", "profile"])
 def test_an_endpoint_that_is_no_address_is_refused(tmp_path: Path, endpoint: str, by: str) -> None:
     with pytest.raises(InvalidConfig, match="the endpoint of S3") as caught:
@@ -193,3 +197,12 @@ def test_an_endpoint_that_is_no_address_is_refused(tmp_path: Path, endpoint: str
 def test_a_profile_without_a_home() -> None:
     with pytest.raises(InvalidConfig, match="'lab' is not in ~/.aws, because HOME is not set"):
         of_sdk(S3Config(profile="lab"), {})
+
+
+def test_a_bundle_in_the_home(tmp_path: Path) -> None:
+    """Also as `from_env` reads it, for calls without a configuration."""
+    environ = {"HOME": "/home/tenant", "AWS_CA_BUNDLE": "~/ca.pem"}
+    for config in (S3Config(), S3Config.from_env(environ)):
+        found = from_environment(config, Environ(environ))
+        assert found is not None
+        assert found.tls == of_sdk(config, environ).tls == TLS(ca_file="/home/tenant/ca.pem")

@@ -37,7 +37,7 @@ async def open(location: Location, config: StorageConfig | None, resources: Reso
         raise InvalidConfig(
             f"a token would travel unencrypted to {origin.address}", hint="use https, or GCSConfig(anonymous=True)"
         )
-    credentials = find(config, resources)
+    credentials = await find(config, resources)
     if credentials is not None:  # who cannot sign in learns it here, once, and not of each request
         await resources.retry(credentials.bearer)
     return GCSBackend(Bucket(location.at(""), config, origin, credentials, resources))

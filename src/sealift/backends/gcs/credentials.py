@@ -6,12 +6,12 @@ metadata service, which is asked for a token and no more, does not need it.
 Source: https://cloud.google.com/docs/authentication/application-default-credentials
 """
 
+import hashlib
 import io
 import json
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from typing import Any
 
 import anyio
@@ -74,60 +74,73 @@ class Credentials:
             self._until = 0.0
 
 
-def find(config: GCSConfig, resources: Resources) -> Credentials | None:
-    """Who asks; None: nobody in particular.
+async def find(config: GCSConfig, resources: Resources) -> Credentials | None:
+    """The credentials to send requests with; None: requests are anonymous.
+
+    An instance keeps them, and signs in again only if the environment or the content of the credentials' file changes.
 
     Args:
         config: What the caller gave.
-        resources: Of the instance; they keep the credentials, so that it signs in but once.
+        resources: Of the instance.
+
+    Raises:
+        InvalidConfig: The credentials' file cannot be used.
     """
     if config.anonymous:
         return None
-    key = ("gs", config, tuple(resources.environ.get(name) for name in _VARIABLES))
+    environ = resources.environ
+    path, content = await resources.disk.run(lambda: _file(config, environ))
+    key = ("gs", config, tuple(environ.get(name) for name in _VARIABLES), path, _fingerprint(content, environ))
     kept: Credentials | None = resources.credentials.get(key)
     if kept is None:
-        kept = resources.credentials[key] = Credentials(_Source(config, resources))
+        ask = Metadata(resources).token if path is None else _Source(path, content, resources)
+        kept = resources.credentials[key] = Credentials(ask)
     return kept
 
 
 class _Source:
-    """Asks for tokens, once it has found out whom to ask."""
+    """Exchanges the credentials in a file for tokens."""
 
-    def __init__(self, config: GCSConfig, resources: Resources) -> None:
-        self._config = config
+    def __init__(self, path: str, content: dict[str, Any], resources: Resources) -> None:
+        self._path = path
+        self._content = content
         self._resources = resources
-        self._ask: Callable[[], Awaitable[Grant]] | None = None
+        self._token: Any = None
 
     async def __call__(self) -> Grant:
-        if self._ask is None:
-            self._ask = await self._find()
-        return await self._ask()
-
-    async def _find(self) -> Callable[[], Awaitable[Grant]]:
-        resources = self._resources
-        path = await resources.disk.run(lambda: _file(self._config, resources.environ))
-        if path is None:
-            return Metadata(resources).token
-        token = await resources.disk.run(lambda: _load(path))
-        token.session = Session(resources)
-        return partial(_exchange, token, path)
+        if self._token is None:
+            token = await self._resources.disk.run(lambda: _load(self._path, self._content))
+            token.session = Session(self._resources)
+            self._token = token
+        return await _exchange(self._token, self._path)
 
 
-def _file(config: GCSConfig, environ: Mapping[str, str]) -> str | None:
-    """Blocking: where the credentials are; None: in no file."""
+def _file(config: GCSConfig, environ: Mapping[str, str]) -> tuple[str | None, dict[str, Any]]:
+    """Blocking: the path of the credentials' file, and its content; None: there is no file."""
     if named := config.service_account_key or environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
-        return expand_home(named, environ) or named
-    directory = expand_home(environ.get("CLOUDSDK_CONFIG") or "~/.config/gcloud", environ)
-    path = os.path.join(directory, "application_default_credentials.json")
-    return path if directory and os.path.exists(path) else None
-
-
-def _load(path: str) -> Any:
-    """Blocking: read the file, and import the SDK."""
+        path = expand_home(named, environ) or named
+    else:
+        directory = expand_home(environ.get("CLOUDSDK_CONFIG") or "~/.config/gcloud", environ)
+        path = os.path.join(directory, "application_default_credentials.json")
+        if not directory or not os.path.exists(path):
+            return None, {}
     told = _read(path)
     if isinstance(told, str):
         raise InvalidConfig(f"the credentials in {path} cannot be used: {told}")
-    source = told.get("credential_source")
+    return path, told
+
+
+def _fingerprint(content: dict[str, Any], environ: Mapping[str, str]) -> str:
+    """A hash of the credentials in a file, with the value of the variable that they may refer to."""
+    source = content.get("credential_source")
+    name = source.get("environment_id") if isinstance(source, dict) else None
+    value = environ.get(name) if isinstance(name, str) else None
+    return hashlib.sha256(json.dumps([content, value], sort_keys=True).encode()).hexdigest()
+
+
+def _load(path: str, content: dict[str, Any]) -> Any:
+    """Blocking: import the SDK."""
+    told, source = dict(content), content.get("credential_source")
     if isinstance(source, dict) and isinstance(source.get("file"), str):
         # The SDK would read it in the loop; for the session it is one more address.
         told["credential_source"] = {**source, "type": "url", "url": f"file:{source['file']}"}

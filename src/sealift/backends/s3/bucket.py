@@ -16,6 +16,7 @@ from ...uri import Location
 from ...wire import Request, Response, StreamedResponse
 from . import express, replies, sigv4a
 from .identity import Identity, resolve
+from .sdk import identifying
 from .signature import EMPTY_SHA256, UNSIGNED_PAYLOAD, quote_key, quote_query, sign
 
 __all__ = ["Bucket", "Headers"]
@@ -44,7 +45,7 @@ class Bucket:
         self.location = location
         self.config = config
         self.resources = resources
-        self._identity = identity
+        self._identity = self._first = identity
         self._changing = anyio.Lock()
         self._look_again = 0.0
 
@@ -208,7 +209,8 @@ class Bucket:
     @property
     def _session(self) -> express.Session:
         """The session on this directory bucket, which all calls of the instance share."""
-        key = ("s3express", self.location.root, self.config)
+        identity = self._identity
+        key = ("s3express", self.location.root, self.config, identity.origin, identity.path, identity.region)
         found: express.Session = self.resources.credentials.setdefault(key, express.Session())
         return found
 
@@ -241,16 +243,25 @@ class Bucket:
             return self._identity is not asked
 
     async def _renewed(self, asked: Identity) -> Identity:
-        """With the credentials that have taken the place of those that the service does not take any more, if any."""
+        """With the credentials that have replaced those that the service no longer accepts, if there are any.
+
+        If the environment or the files name another endpoint, role or profile by now, their credentials belong to
+        somebody else.
+        """
         if asked.credentials is None or self.config.access_key_id is not None:
             return asked
         now = asyncio.get_running_loop().time()
         if now < self._look_again:  # to look costs a parse of the SDK's files
             return asked
         self._look_again = now + _LOOK_AGAIN
+        latest = self.resources.for_call()
+        if identifying(latest.environ) != identifying(self.resources.environ):
+            return asked
         for pause in _WHILE_WRITTEN:
             try:
-                found = await resolve(self.location.root, self.config, self.resources)
+                found = await resolve(self.location.root, self.config, latest)
+                if (found.origin, found.path) != (self._first.origin, self._first.path):
+                    return asked
                 if found.credentials is None or await found.credentials() == await asked.credentials():
                     return asked
                 return replace(asked, credentials=found.credentials)

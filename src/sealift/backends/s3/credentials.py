@@ -52,6 +52,9 @@ async def from_chain(session: "Session", config: S3Config, resources: Resources)
                 found = await session.get_credentials()
         except (BotoCoreError, ClientError, ValueError) as error:
             raise refused(error) from None
+        except Exception as error:  # noqa: BLE001 - what a provider raises for a reply of an unknown form
+            cause = f"the credentials for S3 cannot be read: {type(error).__name__}"
+            raise AccessDenied(cause, hint="check the output of credential_process and the shared files") from None
         if found is None:
             raise AccessDenied(
                 "no credentials for S3 were found",

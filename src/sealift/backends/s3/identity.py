@@ -57,11 +57,21 @@ class Identity:
         """The same for the region that the service has named."""
         if self.fixed_region:
             return replace(self, region=region)
-        return await resolve(bucket, replace(config, region=region), resources)
+        config = replace(config, region=region)
+        session, settings = await open_session(config, Environ(resources.environ), resources)
+        endpoint = await endpoint_from_sdk(bucket, session, settings, config, resources)
+        return replace(
+            self,
+            origin=endpoint.origin,
+            path=endpoint.path,
+            scheme=endpoint.scheme,
+            region=endpoint.region,
+            service=endpoint.service,
+        )
 
 
 async def resolve(bucket: str, config: S3Config, resources: Resources) -> Identity:
-    """Find out how to send requests for a bucket. The environment and the shared files are read at each call.
+    """Find out how to send requests for a bucket, from the environment and the shared files as they are now.
 
     Args:
         bucket: Its name, or an access point's ARN.

@@ -16,7 +16,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["endpoint_from_sdk", "fingerprint", "open_session", "refused"]
+__all__ = ["endpoint_from_sdk", "fingerprint", "identifying", "open_session", "refused"]
 
 # What is asked of token services, and their replies; what is signed.
 quieten("botocore.auth", "botocore.endpoint", "botocore.hooks", "botocore.parsers", "botocore.utils")
@@ -100,15 +100,22 @@ def fingerprint(session: "Session", *, rotated: bool) -> str:
         session: Whose environment and shared files.
         rotated: Whether to include the credentials themselves.
     """
-    left_out = frozenset() if rotated else _ROTATED
-    variables = {
+    if rotated:  # any variable may decide what a `credential_process` prints
+        variables, files = dict(session.environ), session.full_config
+    else:
+        variables = identifying(session.environ)
+        files = {name: value for name, value in session.get_scoped_config().items() if name.upper() not in _ROTATED}
+    return hashlib.sha256(json.dumps([variables, files], sort_keys=True, default=str).encode()).hexdigest()
+
+
+def identifying(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that decide which service and whose credentials are used, but not those that rotate."""
+    return {
         name: value
-        for name, value in session.environ.items()
-        if (name.startswith("AWS_") or name == "HOME" or name.lower().endswith("_proxy")) and name not in left_out
+        for name, value in environ.items()
+        if (name.startswith(("AWS_", "S3_")) or name == "HOME" or name.lower().endswith("_proxy"))
+        and name not in _ROTATED
     }
-    files = session.full_config if rotated else session.get_scoped_config()
-    told = {name: value for name, value in files.items() if name.upper() not in left_out}
-    return hashlib.sha256(json.dumps([variables, told], sort_keys=True, default=str).encode()).hexdigest()
 
 
 def refused(error: Exception) -> InvalidConfig:

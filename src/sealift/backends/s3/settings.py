@@ -92,8 +92,8 @@ class Settings:
         hint = "write AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3 or the profile's endpoint_url as https://host:port"
         if any(mark in self.endpoint_url for mark in "@?#"):
             raise InvalidConfig("the endpoint of S3 holds more than an address", hint=hint)
-        if not self.endpoint_url.startswith(("http://", "https://")):
-            raise InvalidConfig(f"the endpoint of S3, {self.endpoint_url!r}, is no URL", hint=hint)
+        if not self.endpoint_url.startswith(("http://", "https://")) or not _host(self.endpoint_url):
+            raise InvalidConfig(f"the endpoint of S3, {self.endpoint_url!r}, is not a URL", hint=hint)
 
 
 def from_environment(config: S3Config, environ: Mapping[str, str]) -> Settings | None:
@@ -163,7 +163,7 @@ def region_in(endpoint: str | None) -> str | None:
         >>> region_in("https://s3.eu-west-1.amazonaws.com")
         'eu-west-1'
     """
-    match = _AMAZON.search(urlsplit(endpoint).hostname or "") if endpoint else None
+    match = _AMAZON.search(_host(endpoint)) if endpoint else None
     return match[1] if match else None
 
 
@@ -181,3 +181,13 @@ def attempts_of(value: str | None) -> int | None:
         hint = "set it to a positive number, or unset it"
         raise InvalidConfig(f"AWS_MAX_ATTEMPTS, or max_attempts of the profile, is {value!r}", hint=hint)
     return int(value)
+
+
+def _host(url: str) -> str:
+    """The host that a URL names; "" if the URL has none, or cannot be parsed."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # may be out of range
+        return parts.hostname or ""
+    except ValueError:
+        return ""
