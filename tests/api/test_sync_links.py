@@ -67,11 +67,10 @@ async def test_a_copy_that_would_replace_a_file_that_is_kept(ends: tuple[Path, P
     link_to_step(to)
     assert await AsyncStorage().sync(str(source), str(to), checksum=True) == Synced(0, 2, 0)
     directory(source).put({f"{changed}/w": b"W"})
-    # The one may be replaced while the other is compared.
-    with pytest.raises((UnsafeKey, ObjectChanged), match="land on the same file|changed while it was read"):
-        await AsyncStorage().sync(str(source), str(to), checksum=True)
-    with pytest.raises(UnsafeKey, match="land on the same file"):
-        await AsyncStorage().sync(str(source), str(to), checksum=True)
+    for _ in range(2):
+        # The one may be replaced while the other is compared.
+        with pytest.raises((UnsafeKey, ObjectChanged), match="land on the same file|changed while it was read"):
+            await AsyncStorage().sync(str(source), str(to), checksum=True)
 
 
 @pytest.mark.parametrize(("changed", "link"), [("a", "b"), ("b", "a")])
