@@ -1,10 +1,11 @@
 """Whose signature requests carry: the keys that were given, or the first that the SDK's chain finds."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ...config import S3Config
-from ...errors import AccessDenied
+from ...errors import AccessDenied, InvalidConfig
 from ...quiet import silence
 from ...resources import Resources
 from .sdk import fingerprint, refused
@@ -16,17 +17,23 @@ if TYPE_CHECKING:
 __all__ = ["from_chain", "given"]
 
 Ask = Callable[[], Awaitable[Credentials]]
+# Neither headers nor signatures can contain these; lone surrogates are bytes of the environment that are not UTF-8.
+_UNUSABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def given(config: S3Config, environ: Mapping[str, str]) -> Ask | None:
-    """The key pair of the configuration, or of the environment where the SDK would say nothing else; None: neither."""
+    """The key pair of the configuration, or of the environment where the SDK would say nothing else; None: neither.
+
+    Raises:
+        InvalidConfig: A part of it is empty, or contains a control character.
+    """
     if config.access_key_id is not None and config.secret_access_key is not None:
-        return _constant(Credentials(config.access_key_id, config.secret_access_key, config.session_token))
+        return _constant(_checked(config.access_key_id, config.secret_access_key, config.session_token))
     access, secret = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
     for_the_sdk = "AWS_CREDENTIAL_EXPIRATION" in environ or "AWS_SECURITY_TOKEN" in environ
     if not access or not secret or for_the_sdk:
         return None
-    return _constant(Credentials(access, secret, environ.get("AWS_SESSION_TOKEN")))
+    return _constant(_checked(access, secret, environ.get("AWS_SESSION_TOKEN")))
 
 
 async def from_chain(session: "Session", config: S3Config, resources: Resources) -> Ask:
@@ -69,9 +76,20 @@ async def from_chain(session: "Session", config: S3Config, resources: Resources)
                 keys = await found.get_frozen_credentials()
         except Exception as error:  # noqa: BLE001 - each of the SDK's providers has errors of its own
             raise AccessDenied(f"the credentials could not be renewed: {type(error).__name__}") from None
-        return Credentials(keys.access_key, keys.secret_key, keys.token)
+        return _checked(keys.access_key, keys.secret_key, keys.token)
 
     return frozen
+
+
+def _checked(access_key: str, secret_key: str, token: str | None) -> Credentials:
+    parts = {"access key ID": access_key, "secret access key": secret_key, "session token": token or None}
+    for name, value in parts.items():
+        if value is not None and (not value or _UNUSABLE.search(value)):
+            cause = "contains a control character or a byte that is not UTF-8" if value else "is empty"
+            raise InvalidConfig(
+                f"the {name} for S3 {cause}", hint="is there a line break at its end?" if value else None
+            )
+    return Credentials(access_key, secret_key, token or None)
 
 
 def _constant(credentials: Credentials) -> Ask:
