@@ -27,5 +27,7 @@ def no_blocking_calls() -> Iterator[BlockBuster]:
         # The kernel answers these from memory.
         watch.functions["os.path.abspath"].deactivate()
         watch.functions["os.getcwd"].deactivate()
-        watch.functions["io.TextIOWrapper.read"].can_block_in("sealift/memory.py", {"default_budget", "_limit_of"})
+        watch.functions["io.TextIOWrapper.read"].can_block_in(
+            "sealift/runtime/memory_budget.py", {"default_budget", "_limit_of"}
+        )
         yield watch

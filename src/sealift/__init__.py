@@ -10,6 +10,7 @@ Importing this package loads neither a service's SDK nor asyncio; both come with
 
 from typing import TYPE_CHECKING, Any
 
+from .api.blocking import Storage, StorageOperations
 from .config import (
     AUTHENTICATION_METHODS,
     AzureConfig,
@@ -43,9 +44,8 @@ from .errors import (
     UnsafeKey,
     UnsupportedOperation,
 )
-from .properties import Properties
-from .sync import Storage, StorageOperations
 from .types import Durability, Event, Limits, ObjectInfo, OnEvent, Synced, Unpack, Verify
+from .types.properties import Properties
 from .uri import (
     AZURE_URI_FORMAT,
     GCS_URI_FORMAT,
@@ -58,7 +58,7 @@ from .uri import (
 )
 
 if TYPE_CHECKING:
-    from .client import AsyncStorage
+    from .api.async_storage import AsyncStorage
 
 __all__ = [
     "AUTHENTICATION_METHODS",
@@ -124,7 +124,7 @@ ObjectList = list[str]
 
 def __getattr__(name: str) -> Any:
     if name == "AsyncStorage":
-        from .client import AsyncStorage  # noqa: PLC0415 - asyncio and all that, 0.1 s
+        from .api.async_storage import AsyncStorage  # noqa: PLC0415 - asyncio and all that, 0.1 s
 
         return AsyncStorage
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -21,7 +21,7 @@
     ModelNotFound, InferenceError       names of the KServe API; sealift itself does not raise them
 
 A backend raises an error that says what happened; whoever knows the URI adds it with `about`. `retryable` is the
-backend's verdict; the one retry loop (`sealift.retry`) acts on it.
+backend's verdict; the one retry loop (`sealift.runtime.retry`) acts on it.
 """
 
 from collections.abc import Sequence

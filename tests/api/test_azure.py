@@ -27,8 +27,8 @@ from sealift import (
     Storage,
     StorageError,
     TransportError,
-    checksum,
 )
+from sealift.integrity import checksums
 from tests.api.helpers import files_in, shows
 from tests.api.servers import Asked, FakeS3, Reply
 from tests.api.stores import FAR_AHEAD, written_at
@@ -316,12 +316,12 @@ def copying(status: str, name: str = "one", **more: str) -> dict[str, Any]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits long for a copy."""
-    monkeypatch.setattr("sealift.backends.azure.copy._FIRST_WAIT", 0.001)
+    monkeypatch.setattr("sealift.backends.azure.server_copy._FIRST_WAIT", 0.001)
 
 
 def crc64(data: bytes) -> str:
     """As the service tells it: its bytes the other way round."""
-    return base64.b64encode(bytes.fromhex(checksum.digest("crc64nvme", data))[::-1]).decode()
+    return base64.b64encode(bytes.fromhex(checksums.digest("crc64nvme", data))[::-1]).decode()
 
 
 @pytest.mark.parametrize("limits", [Limits(), SMALL_PARTS], ids=["in one request", "in blocks"])

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sealift import AsyncStorage, Event, InvalidConfig, Limits, ModelMissingError, UnsupportedOperation
-from sealift.backends.local.place import Place
+from sealift.backends.local.staging import Place
 from sealift.backends.s3 import S3Backend
-from sealift.memory import Memory
+from sealift.runtime.memory_budget import MemoryBudget
 from sealift.types import Head, MiB, ObjectInfo
 from tests.api.helpers import all_in, config_of
 from tests.api.servers import FakeS3, pattern
@@ -66,14 +66,14 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def lent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How much of the budget was lent, after each loan."""
     found: list[int] = []
-    lend = Memory._lend
+    lend = MemoryBudget._lend
 
-    def watched(self: Memory, size: int) -> memoryview:
+    def watched(self: MemoryBudget, size: int) -> memoryview:
         view = lend(self, size)
         found.append(self.lent)
         return view
 
-    monkeypatch.setattr(Memory, "_lend", watched)
+    monkeypatch.setattr(MemoryBudget, "_lend", watched)
     return found
 
 

@@ -14,7 +14,7 @@ import pytest
 from sealift import AccessDenied, AsyncStorage, InvalidConfig, S3Config, ServiceError, StorageError
 from sealift.backends.s3.bucket import Bucket
 from sealift.backends.s3.identity import Identity, resolve
-from sealift.resources import Resources
+from sealift.instance import Instance
 from sealift.types import Limits, MiB
 from sealift.uri import Location
 from sealift.wire import Response
@@ -399,7 +399,7 @@ async def test_requests_that_are_refused_together_look_once(
     bare_environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And go on where they were, whatever else the SDK would make of the region by which they are signed."""
-    config, resources = S3Config(region="fips-us-east-1"), Resources(Limits(), os.environ)
+    config, instance = S3Config(region="fips-us-east-1"), Instance(Limits(), os.environ)
     looks: list[str] = []
 
     async def look(root: str, *more: Any) -> Identity:
@@ -408,8 +408,8 @@ async def test_requests_that_are_refused_together_look_once(
 
     monkeypatch.setattr("sealift.backends.s3.bucket.resolve", look)
     files(bare_environment, monkeypatch, credentials=temporary("ASIAFIRST"))
-    asked = await resolve("models", config, resources)
-    bucket = Bucket(Location("s3", "models", ""), config, asked, resources)
+    asked = await resolve("models", config, instance)
+    bucket = Bucket(Location("s3", "models", ""), config, asked, instance)
     address = bucket.address
     assert "fips" in address
     files(bare_environment, monkeypatch, credentials=temporary("ASIASECOND"))
@@ -417,7 +417,7 @@ async def test_requests_that_are_refused_together_look_once(
     assert (looks, bucket.address) == (["models"], address)
     signed = dict((await bucket.request("GET", "m")).headers)
     assert (signed["x-amz-security-token"], "/us-east-1/s3/" in signed["authorization"]) == ("of ASIASECOND", True)
-    await resources.aclose()
+    await instance.aclose()
 
 
 @pytest.mark.parametrize("half", ["", "[default]\naws_access_key_id = AKIA\n", "[default"])

@@ -19,7 +19,7 @@ from sealift import (
 )
 from sealift.backends.local import LocalBackend
 from sealift.backends.s3.bucket import Bucket
-from sealift.resources import Resources
+from sealift.instance import Instance
 from sealift.wire import Response
 from tests.api.helpers import all_in, config_of, files_in
 from tests.api.servers import FakeS3, Reply
@@ -308,8 +308,8 @@ async def test_a_directory_that_becomes_a_link_meanwhile(tmp_path: Path) -> None
     """What it leads to is not removed."""
     directory(tmp_path).put({"outside/b": b"b", "m/a": b"a"})
     (tmp_path / "m" / "deep").symlink_to(tmp_path / "outside")
-    async with Resources(Limits(), {}) as resources:
-        backend = LocalBackend("/", resources.disk)
+    async with Instance(Limits(), {}) as instance:
+        backend = LocalBackend("/", instance.disk)
         under = f"{tmp_path}/m/"[1:]
         with pytest.raises(IncompleteError, match="behind the link deep"):
             await backend.delete_many([f"{under}a", f"{under}deep/b"], under)

@@ -8,7 +8,7 @@ import pytest
 
 from sealift import AccessDenied, AsyncStorage, IntegrityError, Limits, S3Config, StorageError, UnsupportedOperation
 from sealift.backends import s3
-from sealift.resources import Resources
+from sealift.instance import Instance
 from sealift.types import MiB
 from sealift.uri import Location
 from tests.api.directory import BUCKET, IAM, IAM_TOKEN, REGION, DirectoryS3
@@ -223,8 +223,8 @@ async def test_unsigned_requests_are_not_sent(fake: DirectoryS3, tmp_path: Path)
 
 async def test_keys_may_be_listed_by_any_prefix(fake: DirectoryS3) -> None:
     """The service lists directories only, in pages of no order."""
-    async with Resources(Limits()) as resources:
-        backend = await s3.open(Location("s3", BUCKET, ""), fake.config, resources)
+    async with Instance(Limits()) as instance:
+        backend = await s3.open(Location("s3", BUCKET, ""), fake.config, instance)
         for prefix in ("", "a", "a/", "a/z", "ab", "b", "a/z/"):
             found = [obj.key async for obj in backend.list(prefix)]
             assert sorted(found) == sorted(key for key in OBJECTS if key.startswith(prefix))

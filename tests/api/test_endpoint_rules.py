@@ -21,7 +21,7 @@ from botocore.loaders import Loader
 from sealift import InvalidConfig, Limits, S3Config
 from sealift.backends.s3.identity import resolve
 from sealift.config import AddressingStyle
-from sealift.resources import Resources
+from sealift.instance import Instance
 
 REGIONS = ("us-east-1", "eu-west-1", "us-gov-west-1", "cn-north-1")
 # Other services, and Amazon's by its address in a private network.
@@ -138,10 +138,10 @@ def expected(case: Case) -> object:
     return found.url, scheme["name"], region, scheme["signingName"]
 
 
-async def resolved(case: Case, resources: Resources) -> object:
+async def resolved(case: Case, instance: Instance) -> object:
     """What sealift does."""
     try:
-        found = await resolve(case.bucket, case.config, resources)
+        found = await resolve(case.bucket, case.config, instance)
     except InvalidConfig:
         return REFUSED
     url = f"{found.origin.scheme}://{found.origin.netloc}{found.path}"
@@ -167,8 +167,8 @@ def compared(tmp_path: Path) -> Callable[[list[Case]], set[str]]:
     async def compare(cases: list[Case]) -> set[str]:
         found = {}
         for profile, group in itertools.groupby(sorted(cases, key=profile_of), profile_of):
-            async with Resources(Limits(), {**environ, "AWS_PROFILE": profile}) as resources:
-                found |= {case: (await resolved(case, resources), expected(case)) for case in group}
+            async with Instance(Limits(), {**environ, "AWS_PROFILE": profile}) as instance:
+                found |= {case: (await resolved(case, instance), expected(case)) for case in group}
         assert {case: pair for case, pair in found.items() if pair[0] != pair[1]} == {}
         return {case.kind for case, (ours, _) in found.items() if ours != REFUSED}
 

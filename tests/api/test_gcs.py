@@ -12,8 +12,8 @@ import anyio
 import pytest
 
 from sealift import AccessDenied, AsyncStorage, Event, IntegrityError, InvalidConfig, Limits, S3Config
-from sealift import checksum as checksums
 from sealift.errors import ModelMissingError, ObjectChanged, ServiceError, StorageError
+from sealift.integrity import checksums
 from sealift.types import KiB
 from tests.api.helpers import config_of, files_in
 from tests.api.servers import Asked, FakeS3, Reply, pattern

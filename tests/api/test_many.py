@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sealift import AsyncStorage, Event, InvalidURI, Limits, LocalIOError, ModelMissingError, StorageError
-from sealift.batch import gather
+from sealift.api.many import gather
 from sealift.types import MiB
 from tests.api.helpers import all_in, files_in
 from tests.api.servers import FakeS3, pattern

@@ -17,7 +17,7 @@ from sealift import (
     UnsafeKey,
 )
 from sealift.backends import open_backend, pvc
-from sealift.resources import Resources
+from sealift.instance import Instance
 from sealift.types import Limits, MiB
 from sealift.uri import parse
 from tests.api.helpers import all_in, config_of, files_in
@@ -194,8 +194,8 @@ def test_the_same_without_a_loop(claim: Path, tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_the_backend_knows_keys_relative_to_the_claim(claim: Path) -> None:
-    async with Resources(Limits()) as resources:
-        backend = await open_backend(parse("pvc://models/whatever"), None, resources)
+    async with Instance(Limits()) as instance:
+        backend = await open_backend(parse("pvc://models/whatever"), None, instance)
         assert await keys(backend, "") == {f"iris/{path}" for path in TREE}
         await backend.put("new/key", memoryview(b"x"))
         with pytest.raises(UnsafeKey):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sealift import AsyncStorage, InvalidConfig, Limits, ServiceError, StorageError, Synced, sync_index
+from sealift import AsyncStorage, InvalidConfig, Limits, ServiceError, StorageError, Synced
+from sealift.persist import sync_index
 from sealift.types import KiB
 from tests.api.helpers import files_in
 from tests.api.servers import Asked, FakeS3, Reply, failure, pattern

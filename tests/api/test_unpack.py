@@ -24,8 +24,8 @@ from sealift import (
     S3Config,
     Storage,
     UnsafeKey,
-    archive,
 )
+from sealift.archives import unpack as archive
 from sealift.types import MiB
 from tests.api.helpers import all_in, config_of, files_in, visible_in
 from tests.api.servers import pattern
@@ -195,7 +195,7 @@ async def test_a_cancelled_call_leaves_nothing_that_looks_whole(
     put: Put, config: S3Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Cancelled while the first file is made: it ends after the step."""
-    monkeypatch.setattr("sealift.archive._STEP", MiB)
+    monkeypatch.setattr("sealift.archives.unpack._STEP", MiB)
     begun, cancelled, made = threading.Event(), threading.Event(), []
     create = archive._create
 

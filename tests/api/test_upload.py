@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sealift import AsyncStorage, Event, Limits, Storage, checksum
+from sealift import AsyncStorage, Event, Limits, Storage
 from sealift.config import UploadChecksum
 from sealift.errors import InvalidConfig, ModelMissingError, UnsafeKey
+from sealift.integrity import checksums
 from sealift.types import MiB
 from tests.api.helpers import config_of
 from tests.api.servers import pattern
@@ -56,7 +57,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def encoded(algorithm: str, data: bytes) -> str:
-    return base64.b64encode(bytes.fromhex(checksum.digest(algorithm, data))).decode()
+    return base64.b64encode(bytes.fromhex(checksums.digest(algorithm, data))).decode()
 
 
 @pytest.mark.parametrize("size", [0, 1, PART, PART + 1, len(LARGE)])

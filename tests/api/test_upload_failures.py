@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sealift import AccessDenied, AsyncStorage, Event, IntegrityError, Limits, ModelMissingError
-from sealift import checksum as checksums
 from sealift.config import UploadChecksum
 from sealift.errors import ServiceError, StorageError, TransportError
+from sealift.integrity import checksums
 from sealift.types import MiB
 from tests.api.helpers import config_of, shows
 from tests.api.servers import SECRET, Asked, FakeS3, Reply, failure, pattern

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from sealift import AccessDenied, AsyncStorage, Event, Limits, Properties, resume_upload
+from sealift import AccessDenied, AsyncStorage, Event, Limits, Properties
 from sealift.backends import open_backend
 from sealift.backends.local import LocalBackend
+from sealift.engine import resume_upload
 from sealift.errors import StorageError
-from sealift.resources import Resources
+from sealift.instance import Instance
 from sealift.types import MiB
 from sealift.uri import Location
 from tests.api.helpers import config_of
@@ -228,7 +229,7 @@ async def test_a_full_disk_costs_the_record_only(
     def full(path: str, *rest: object) -> None:
         raise OSError(28, "No space left on device", path)
 
-    monkeypatch.setattr("sealift.unfinished.os.replace", full)
+    monkeypatch.setattr("sealift.persist.upload_journal.os.replace", full)
     with WritableS3() as server:
         await AsyncStorage(LIMITS).upload(large, "s3://b/k", server.config)
         assert server.objects["b"] == {"k": LARGE}
@@ -263,11 +264,11 @@ async def test_an_upload_with_other_properties_begins_anew(
     bucket = make_bucket(seaweedfs)
 
     async def token(properties: Properties) -> str:
-        async with Resources(Limits(), {"HOME": str(bare_environment)}) as resources:
-            source = LocalBackend(str(large.parent), resources.disk)
-            target = await open_backend(Location("s3", bucket), config_of(seaweedfs), resources)
+        async with Instance(Limits(), {"HOME": str(bare_environment)}) as instance:
+            source = LocalBackend(str(large.parent), instance.disk)
+            target = await open_backend(Location("s3", bucket), config_of(seaweedfs), instance)
             obj = await source.stat("large")
-            upload = await resume_upload.open_upload(source, obj, target, "k", PART, resources, properties)
+            upload = await resume_upload.open_upload(source, obj, target, "k", PART, instance, properties)
             upload._claim.release()  # type: ignore[attr-defined]  # as if the process had been killed
             return upload.token
 

@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.session import Session
 
 from sealift import AsyncStorage, Event, IntegrityError, InvalidConfig, Limits, Storage
-from sealift import checksum as checksums
+from sealift.integrity import checksums
 from sealift.types import MiB
 from tests.api.flipping import MARK, OTHER, flipping
 from tests.api.helpers import all_in, config_of, files_in

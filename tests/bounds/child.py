@@ -20,7 +20,7 @@ _MEMORY = int(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
 
 from sealift import AsyncStorage, Limits, S3Config, Storage  # noqa: E402
-from sealift.memory import default_budget  # noqa: E402
+from sealift.runtime.memory_budget import default_budget  # noqa: E402
 
 _EVERY = 0.002  # seconds between two looks
 

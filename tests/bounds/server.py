@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
-from sealift import checksum
+from sealift.integrity import checksums
 
 HOST = "127.0.0.1"
 HUGE = (4 << 30) + 1
@@ -115,10 +115,10 @@ class Service:
             return 200, b"<R><UploadId>one</UploadId></R>"
         if "uploadId" in query and "partNumber" not in query:
             parts = [part for _, part in sorted(self._parts.items())]
-            digest, size = checksum.combine("crc64nvme", parts), sum(size for _, size in parts)
+            digest, size = checksums.combine("crc64nvme", parts), sum(size for _, size in parts)
             self._uploaded[key] = (digest, size)
         else:
-            digest, size = checksum.digest("crc64nvme", body), len(body)
+            digest, size = checksums.digest("crc64nvme", body), len(body)
             self._parts[int(query.get("partNumber", 0))] = (digest, size)
         if _header(head, _CHECKSUM) != _told(digest):
             return 400, b"<Error><Code>BadDigest</Code></Error>"
@@ -163,8 +163,8 @@ def _content(start: int, end: int) -> Iterator[memoryview]:
 
 def _checksum(size: int) -> str:
     whole, rest = divmod(size, len(UNIT))
-    parts = [(checksum.digest("crc64nvme", UNIT), len(UNIT))] * whole
-    return checksum.combine("crc64nvme", [*parts, (checksum.digest("crc64nvme", UNIT[:rest]), rest)])
+    parts = [(checksums.digest("crc64nvme", UNIT), len(UNIT))] * whole
+    return checksums.combine("crc64nvme", [*parts, (checksums.digest("crc64nvme", UNIT[:rest]), rest)])
 
 
 if __name__ == "__main__":

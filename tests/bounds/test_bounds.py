@@ -18,8 +18,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from sealift import checksum
-from sealift.plan import DEFAULT_PART
+from sealift.integrity import checksums
+from sealift.runtime.part_sizes import DEFAULT_PART
 from sealift.types import MiB
 from tests.bounds.server import HOST, HUGE, LARGE, SMALL, SMALL_SIZE
 from tests.cli.program import clean_environ
@@ -101,14 +101,14 @@ def mostly_holes(path: Path) -> str:
     """A file that takes little of the disk, no two parts of which are equal, and its checksum."""
     holes = bytes(MiB - 16)
     pieces: list[tuple[str, int]] = []
-    empty = checksum.digest("crc64nvme", holes)
+    empty = checksums.digest("crc64nvme", holes)
     with path.open("wb") as file:
         for start in range(0, HUGE, MiB):
             mark = (b"%016d" % start)[: HUGE - start]
             file.seek(start)
             file.write(mark)
-            pieces += [(checksum.digest("crc64nvme", mark), len(mark)), (empty, len(holes))]
-    return checksum.combine("crc64nvme", pieces[:-1])  # the last mark is its end
+            pieces += [(checksums.digest("crc64nvme", mark), len(mark)), (empty, len(holes))]
+    return checksums.combine("crc64nvme", pieces[:-1])  # the last mark is its end
 
 
 def test_a_huge_file(endpoint: str, directory: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sealift.cli import exits
+from sealift.cli import exit_codes
 from tests.services.s3 import S3Service, put_objects
 
 from .conftest import OBJECTS, Invoke
@@ -38,7 +38,7 @@ def test_through_a_pipe_that_is_read_slowly(environ: dict[str, str], seaweedfs: 
     with start("cat", f"s3://{bucket}/large", environ=environ, text=False) as process:
         assert process.stdout is not None
         read = b"".join(iter(lambda: process.stdout.read(100_000), b""))
-    assert process.returncode == exits.OK
+    assert process.returncode == exit_codes.OK
     assert read == data
 
 
@@ -51,7 +51,7 @@ def test_an_interrupt_ends_it_while_nobody_reads(environ: dict[str, str], seawee
         process.wait(TIMEOUT)
         assert process.stderr is not None
         assert process.stderr.read() == b"error: interrupted\n"
-    assert process.returncode == exits.INTERRUPTED
+    assert process.returncode == exit_codes.INTERRUPTED
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
@@ -60,7 +60,7 @@ def test_a_signal_ends_it(stalling: StallingS3, loop: str) -> None:
         assert stalling.asked.wait(TIMEOUT)
         process.send_signal(signal.SIGTERM)
         stdout, stderr = process.communicate(timeout=TIMEOUT)
-    assert (process.returncode, stdout, stderr) == (exits.TERMINATED, "", "error: interrupted\n")
+    assert (process.returncode, stdout, stderr) == (exit_codes.TERMINATED, "", "error: interrupted\n")
 
 
 def test_a_reader_that_goes_away_is_no_news(environ: dict[str, str], seaweedfs: S3Service, bucket: str) -> None:
@@ -71,4 +71,4 @@ def test_a_reader_that_goes_away_is_no_news(environ: dict[str, str], seaweedfs: 
         process.stdout.close()
         assert process.stderr is not None
         assert process.stderr.read() == b""
-    assert process.returncode == exits.FAILURE
+    assert process.returncode == exit_codes.FAILURE

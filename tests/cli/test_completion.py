@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sealift.cli import exits, main
+from sealift.cli import exit_codes, main
 
 from .program import clean_environ
 
@@ -13,7 +13,7 @@ from .program import clean_environ
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_script_for_each_shell(shell: str) -> None:
     result = CliRunner().invoke(main, ["completion", shell])
-    assert (result.exit_code, result.stderr) == (exits.OK, "")
+    assert (result.exit_code, result.stderr) == (exit_codes.OK, "")
     assert f"_SEALIFT_COMPLETE={shell}_complete" in result.stdout
     assert "_sealift_completion" in result.stdout
 

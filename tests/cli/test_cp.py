@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sealift.cli import exits
+from sealift.cli import exit_codes
 from tests.services.s3 import ODD_KEYS, PUBLIC_BUCKET, MakeBucket, S3Service, put_objects
 
 from .conftest import OBJECTS, Invoke, below, files, objects_in, tree
@@ -98,7 +98,7 @@ def test_a_prefix_needs_r(
 ) -> None:
     tree(tmp_path / "dir", {"model": b"model"})
     result = invoke("cp", src.replace("BUCKET", bucket), dest.replace("BUCKET", bucket))
-    assert (result.exit_code, result.stdout) == (exits.USAGE, "")
+    assert (result.exit_code, result.stdout) == (exit_codes.USAGE, "")
     assert result.stderr.endswith("(add -r for all that is below it)\n")
     assert result.stderr.count("\n") == 1
     assert files(tmp_path) == {"dir/model": b"model"}
@@ -217,7 +217,7 @@ def test_verification(invoke: Invoke, bucket: str, choice: str, verified: str) -
 def test_what_cannot_be_verified_is_refused_where_it_must_be(invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(b"model")
     result = invoke("cp", "--verify", "require", "m", "n")
-    assert result.exit_code == exits.FAILURE
+    assert result.exit_code == exit_codes.FAILURE
     assert "IntegrityError" not in result.stderr
     assert "there is no checksum to verify" in result.stderr
     assert set(files(tmp_path)) == {"m"}
@@ -234,6 +234,6 @@ def test_a_time_that_is_over(stalling: StallingS3, tmp_path: Path) -> None:
     for command in ("cp", "sync"):
         source = "s3://models/big.bin" if command == "cp" else "s3://models/p/"
         done = run(command, *stalling.options, "--timeout", "0.2", source, tmp_path / "new")
-        assert (done.returncode, done.stdout) == (exits.FAILURE, "")
+        assert (done.returncode, done.stdout) == (exit_codes.FAILURE, "")
         assert "not done after 0.2 s (allow it more time" in done.stderr
     assert files(tmp_path) == {}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sealift.cli import exits, main
+from sealift.cli import exit_codes, main
 
 from .program import TIMEOUT, run, start
 
@@ -45,7 +45,7 @@ def assert_gone(told: str, place: Path) -> None:
 
 def test_it_moves_verifies_and_leaves_nothing(place: Path) -> None:
     done = run("demo", "--size", "20MiB", environ={"TMPDIR": str(place)})
-    assert (done.returncode, done.stderr) == (exits.OK, "")
+    assert (done.returncode, done.stderr) == (exit_codes.OK, "")
     assert "21 MB in " in done.stdout
     assert "of 38 flowers right" in done.stdout
     assert "all 6 files have the SHA-256 of their source" in done.stdout
@@ -53,7 +53,9 @@ def test_it_moves_verifies_and_leaves_nothing(place: Path) -> None:
     assert_gone(done.stdout, place)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, exits.INTERRUPTED), (signal.SIGTERM, exits.TERMINATED)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, exit_codes.INTERRUPTED), (signal.SIGTERM, exit_codes.TERMINATED)]
+)
 def test_an_interrupt_ends_it_and_its_server(place: Path, number: signal.Signals, code: int) -> None:
     with start("demo", environ={"TMPDIR": str(place)}) as process:
         told = read_until(process, "SeaweedFS")
@@ -79,7 +81,7 @@ def test_kept_it_serves_until_an_interrupt(place: Path) -> None:
 
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=TIMEOUT)
-    assert (process.returncode, stderr) == (exits.OK, "")
+    assert (process.returncode, stderr) == (exit_codes.OK, "")
     assert_gone(told, place)
 
 
@@ -87,13 +89,13 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "sklearn" else found(name))
     result = CliRunner().invoke(main, ["demo"])
-    assert result.exit_code == exits.FAILURE
+    assert result.exit_code == exit_codes.FAILURE
     assert result.stderr == 'error: the demo needs sklearn: python -m pip install "sealift[demo]"\n'
 
 
 def test_too_little_room_is_told_before_anything_is_written(place: Path) -> None:
     done = run("demo", "--size", "1000000TB", environ={"TMPDIR": str(place)})
-    assert done.returncode == exits.FAILURE
+    assert done.returncode == exit_codes.FAILURE
     assert f"MB in {place}, where " in done.stderr
     assert list(place.iterdir()) == []
 
@@ -102,10 +104,10 @@ def test_a_proxy_in_the_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
     result = CliRunner().invoke(main, ["demo"], env={"http_proxy": "http://127.0.0.1:1"})
-    assert result.exit_code == exits.FAILURE
+    assert result.exit_code == exit_codes.FAILURE
     assert "NO_PROXY=127.0.0.1" in result.stderr
 
 
 def test_it_takes_no_storage_options() -> None:
     result = CliRunner().invoke(main, ["--region", "eu-west-1", "demo"])
-    assert result.exit_code == exits.USAGE
+    assert result.exit_code == exit_codes.USAGE

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 import sealift
-from sealift.cli import exits
+from sealift.cli import exit_codes
 from tests.services.s3 import Keys, S3Service
 
 from .conftest import OBJECTS, Invoke, objects_in
@@ -16,37 +16,45 @@ NOWHERE = ("--no-sign-request", "--endpoint-url", "http://127.0.0.1:1")
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["ls", "s3://"], exits.USAGE, "the bucket's name is missing"),
-        (["ls", "ftp://host/x"], exits.USAGE, "unknown scheme ftp://"),
-        (["cp", "s3://BUCKET/iris.joblib"], exits.USAGE, "missing argument 'DEST' (see"),
-        (["cp", "iris.joblib", ".", "--region", "eu-west-1"], exits.USAGE, "--region: for s3://, not file://"),
-        (["cp", "iris.joblib", "s3://BUCKET/", "--source-profile", "a"], exits.USAGE, "--source-profile: for s3://"),
-        (["ls", "--profile", "no-such-profile", "s3://BUCKET/"], exits.USAGE, "no-such-profile"),
-        (["cp", "--memory", "much", "s3://BUCKET/iris.joblib", "."], exits.USAGE, "'much' is not a number of bytes"),
-        (["cp", "--memory", "0", "s3://BUCKET/iris.joblib", "."], exits.USAGE, "is not positive"),
-        (["cp", "--connections", "0", "s3://BUCKET/iris.joblib", "."], exits.USAGE, "'--connections'"),
-        (["copy", "s3://BUCKET/iris.joblib", "."], exits.USAGE, "no such command 'copy'"),
-        (["ls", "--colour", "s3://BUCKET/"], exits.USAGE, "no such option"),
-        (["cp", "s3://BUCKET/missing", "."], exits.NOT_FOUND, "there is no object 'missing'"),
+        (["ls", "s3://"], exit_codes.USAGE, "the bucket's name is missing"),
+        (["ls", "ftp://host/x"], exit_codes.USAGE, "unknown scheme ftp://"),
+        (["cp", "s3://BUCKET/iris.joblib"], exit_codes.USAGE, "missing argument 'DEST' (see"),
+        (["cp", "iris.joblib", ".", "--region", "eu-west-1"], exit_codes.USAGE, "--region: for s3://, not file://"),
+        (
+            ["cp", "iris.joblib", "s3://BUCKET/", "--source-profile", "a"],
+            exit_codes.USAGE,
+            "--source-profile: for s3://",
+        ),
+        (["ls", "--profile", "no-such-profile", "s3://BUCKET/"], exit_codes.USAGE, "no-such-profile"),
+        (
+            ["cp", "--memory", "much", "s3://BUCKET/iris.joblib", "."],
+            exit_codes.USAGE,
+            "'much' is not a number of bytes",
+        ),
+        (["cp", "--memory", "0", "s3://BUCKET/iris.joblib", "."], exit_codes.USAGE, "is not positive"),
+        (["cp", "--connections", "0", "s3://BUCKET/iris.joblib", "."], exit_codes.USAGE, "'--connections'"),
+        (["copy", "s3://BUCKET/iris.joblib", "."], exit_codes.USAGE, "no such command 'copy'"),
+        (["ls", "--colour", "s3://BUCKET/"], exit_codes.USAGE, "no such option"),
+        (["cp", "s3://BUCKET/missing", "."], exit_codes.NOT_FOUND, "there is no object 'missing'"),
         (
             ["cp", "-r", "s3://BUCKET/llama/", ".", "--include", "*.onnx"],
-            exits.NOT_FOUND,
+            exit_codes.NOT_FOUND,
             "the patterns let nothing under 'llama/'",
         ),
-        (["ls", "s3://no-such-bucket-here/"], exits.NOT_FOUND, "bucket"),
-        (["rm"], exits.USAGE, "missing argument 'URI...'"),
-        (["rm", "s3://BUCKET/missing"], exits.NOT_FOUND, "there is no object 'missing'"),
-        (["cat", "s3://BUCKET/missing"], exits.NOT_FOUND, "there is no object 'missing'"),
-        (["cat", "s3://BUCKET/llama/"], exits.NOT_FOUND, "only objects below 'llama/'"),
-        (["cp", "s3://BUCKET/iris.joblib", "s3://BUCKET/iris.joblib"], exits.USAGE, "the same object"),
-        (["cp", "s3://BUCKET/iris.joblib", "https://127.0.0.1/x"], exits.FAILURE, "https:// can only be read"),
-        (["sync", "missing", "s3://BUCKET/"], exits.NOT_FOUND, "missing"),
-        (["sync", "s3://BUCKET/llama", "s3://BUCKET/llama/old"], exits.USAGE, "overlap"),
-        (["sync", "s3://BUCKET/iris.joblib", "iris"], exits.USAGE, "is an object"),
-        (["completion", "tcsh"], exits.USAGE, "'tcsh' is not one of"),
-        (["stat", "missing"], exits.NOT_FOUND, "does not exist"),
-        (["stat", *NOWHERE, "s3://BUCKET/iris.joblib"], exits.FAILURE, "connection refused"),
-        (["rm", "https://127.0.0.1:1/m"], exits.FAILURE, "https://"),
+        (["ls", "s3://no-such-bucket-here/"], exit_codes.NOT_FOUND, "bucket"),
+        (["rm"], exit_codes.USAGE, "missing argument 'URI...'"),
+        (["rm", "s3://BUCKET/missing"], exit_codes.NOT_FOUND, "there is no object 'missing'"),
+        (["cat", "s3://BUCKET/missing"], exit_codes.NOT_FOUND, "there is no object 'missing'"),
+        (["cat", "s3://BUCKET/llama/"], exit_codes.NOT_FOUND, "only objects below 'llama/'"),
+        (["cp", "s3://BUCKET/iris.joblib", "s3://BUCKET/iris.joblib"], exit_codes.USAGE, "the same object"),
+        (["cp", "s3://BUCKET/iris.joblib", "https://127.0.0.1/x"], exit_codes.FAILURE, "https:// can only be read"),
+        (["sync", "missing", "s3://BUCKET/"], exit_codes.NOT_FOUND, "missing"),
+        (["sync", "s3://BUCKET/llama", "s3://BUCKET/llama/old"], exit_codes.USAGE, "overlap"),
+        (["sync", "s3://BUCKET/iris.joblib", "iris"], exit_codes.USAGE, "is an object"),
+        (["completion", "tcsh"], exit_codes.USAGE, "'tcsh' is not one of"),
+        (["stat", "missing"], exit_codes.NOT_FOUND, "does not exist"),
+        (["stat", *NOWHERE, "s3://BUCKET/iris.joblib"], exit_codes.FAILURE, "connection refused"),
+        (["rm", "https://127.0.0.1:1/m"], exit_codes.FAILURE, "https://"),
     ],
 )
 def test_a_failure_is_a_line_and_a_code(
@@ -63,7 +71,7 @@ def test_a_failure_is_a_line_and_a_code(
 def test_access_denied(seaweedfs: S3Service, bucket: str, tmp_path: Path) -> None:
     wrong = Keys(seaweedfs.access_key, "a-secret-that-is-wrong")
     done = run("cp", f"s3://{bucket}/iris.joblib", tmp_path, environ=environ_for(seaweedfs, wrong))
-    assert (done.returncode, done.stdout) == (exits.ACCESS_DENIED, "")
+    assert (done.returncode, done.stdout) == (exit_codes.ACCESS_DENIED, "")
     assert done.stderr.startswith("error: copy s3://")
     assert done.stderr.count("\n") == 1
     assert wrong.secret_key not in done.stderr
@@ -73,7 +81,7 @@ def test_access_denied(seaweedfs: S3Service, bucket: str, tmp_path: Path) -> Non
 def test_a_bucket_to_write_to_that_does_not_exist(invoke: Invoke, moto: S3Service, tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(b"model")
     result = invoke("cp", "model", "s3://no-such-bucket-here/", **environ_for(moto))
-    assert (result.exit_code, result.stdout) == (exits.NOT_FOUND, "")
+    assert (result.exit_code, result.stdout) == (exit_codes.NOT_FOUND, "")
     assert "there is no bucket 'no-such-bucket-here'" in result.stderr
 
 
@@ -83,7 +91,7 @@ def test_writing_denied(seaweedfs: S3Service, bucket: str, tmp_path: Path) -> No
     environ = environ_for(seaweedfs, seaweedfs.read_only)
     for command in (("cp", tmp_path / "model", f"s3://{bucket}/"), ("rm", f"s3://{bucket}/iris.joblib")):
         done = run(*command, environ=environ)
-        assert (done.returncode, done.stdout) == (exits.ACCESS_DENIED, "")
+        assert (done.returncode, done.stdout) == (exit_codes.ACCESS_DENIED, "")
         assert done.stderr.count("\n") == 1
     assert objects_in(seaweedfs, bucket) == OBJECTS
 
@@ -91,7 +99,7 @@ def test_writing_denied(seaweedfs: S3Service, bucket: str, tmp_path: Path) -> No
 def test_verbose_shows_where_a_failure_came_from(seaweedfs: S3Service, bucket: str) -> None:
     wrong = Keys(seaweedfs.access_key, "a-secret-that-is-wrong")
     done = run("-v", "stat", f"s3://{bucket}/iris.joblib", environ=environ_for(seaweedfs, wrong))
-    assert done.returncode == exits.ACCESS_DENIED
+    assert done.returncode == exit_codes.ACCESS_DENIED
     assert done.stderr.startswith("Traceback")
     assert done.stderr.splitlines()[-1].startswith("error: stat s3://")
     assert wrong.secret_key not in done.stderr
@@ -105,20 +113,20 @@ def test_an_unexpected_failure_has_no_traceback_either(
 
     monkeypatch.setattr(sealift.AsyncStorage, "get_object_metadata", broken)
     result = invoke("stat", f"s3://{bucket}/")
-    assert result.exit_code == exits.FAILURE
+    assert result.exit_code == exit_codes.FAILURE
     assert result.stderr == "error: unexpected TypeError: oh no (--verbose shows where; please report it)\n"
 
 
 def test_a_message_cannot_drive_the_terminal(invoke: Invoke) -> None:
     result = invoke("stat", "missing\n\x1b[31mred\u202e")
-    assert result.exit_code == exits.NOT_FOUND
+    assert result.exit_code == exit_codes.NOT_FOUND
     assert result.stderr.count("\n") == 1
     assert result.stderr.rstrip("\n").isprintable()
 
 
 def test_a_wrong_variable_is_a_usage_error(invoke: Invoke, bucket: str) -> None:
     result = invoke("ls", f"s3://{bucket}/", SEALIFT_LOOP="trio")
-    assert result.exit_code == exits.USAGE
+    assert result.exit_code == exit_codes.USAGE
     assert "SEALIFT_LOOP" in result.stderr
 
 
@@ -128,4 +136,4 @@ def test_a_reader_that_goes_away_is_no_news(environ: dict[str, str], bucket: str
     with start("ls", f"s3://{bucket}/", environ=environ, stdout=writing) as process:
         os.close(writing)
         _, stderr = process.communicate()
-    assert (process.returncode, stderr) == (exits.FAILURE, "")
+    assert (process.returncode, stderr) == (exit_codes.FAILURE, "")

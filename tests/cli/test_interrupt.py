@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sealift.cli import exits
+from sealift.cli import exit_codes
 from tests.services.s3 import MakeBucket, S3Service, client
 
 from .program import TIMEOUT, start
@@ -11,7 +11,9 @@ from .stalling import StallingS3
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, exits.INTERRUPTED), (signal.SIGTERM, exits.TERMINATED)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, exit_codes.INTERRUPTED), (signal.SIGTERM, exit_codes.TERMINATED)]
+)
 def test_a_signal_ends_a_transfer_cleanly(
     stalling: StallingS3, tmp_path: Path, loop: str, number: signal.Signals, code: int
 ) -> None:
@@ -25,7 +27,9 @@ def test_a_signal_ends_a_transfer_cleanly(
 
 
 @pytest.mark.parametrize("command", ["cp", "sync"])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, exits.INTERRUPTED), (signal.SIGTERM, exits.TERMINATED)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, exit_codes.INTERRUPTED), (signal.SIGTERM, exit_codes.TERMINATED)]
+)
 def test_no_upload_is_left_behind(
     stalling: StallingS3,
     seaweedfs: S3Service,

@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from sealift.cli import exits
+from sealift.cli import exit_codes
 from tests.services.s3 import S3Service
 
 from .conftest import OBJECTS, Invoke, files, objects_in, tree
@@ -35,7 +35,7 @@ def test_a_prefix_needs_r(invoke: Invoke, seaweedfs: S3Service, bucket: str, tmp
     tree(tmp_path, {"models/a": b"a"})
     for uri in (f"s3://{bucket}/llama", f"s3://{bucket}/", "models"):
         result = invoke("rm", uri)
-        assert (result.exit_code, result.stdout) == (exits.USAGE, "")
+        assert (result.exit_code, result.stdout) == (exit_codes.USAGE, "")
         assert result.stderr.endswith("(add -r for all that is below it)\n")
     assert objects_in(seaweedfs, bucket) == OBJECTS
     assert files(tmp_path) == {"models/a": b"a"}
@@ -69,5 +69,5 @@ def test_verbose_tells_of_each_object(invoke: Invoke, bucket: str) -> None:
 
 def test_it_stops_at_the_first_failure(invoke: Invoke, seaweedfs: S3Service, bucket: str) -> None:
     result = invoke("rm", f"s3://{bucket}/missing", f"s3://{bucket}/iris.joblib")
-    assert result.exit_code == exits.NOT_FOUND
+    assert result.exit_code == exit_codes.NOT_FOUND
     assert objects_in(seaweedfs, bucket) == OBJECTS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sealift.cli import exits
+from sealift.cli import exit_codes
 from tests.services.s3 import MakeBucket, S3Service
 
 from .conftest import Invoke, files, objects_in, tree
@@ -29,7 +29,7 @@ LINES = ["skipped: source/latest: link to nowhere, which does not exist", "skipp
 def test_copies(invoke: Invoke, source: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
     tree(tmp_path / "to", {"latest/w": b"good"})
     result = invoke(*command, "source", "to")
-    assert result.exit_code == exits.FAILURE
+    assert result.exit_code == exit_codes.FAILURE
     for line in LINES:
         assert line in result.stderr
     assert "copied everything but: latest: link to nowhere, which does not exist; deep/pipe: FIFO" in result.stderr
@@ -42,13 +42,13 @@ def test_copies(invoke: Invoke, source: Path, tmp_path: Path, command: tuple[str
 
 def test_ls(invoke: Invoke, source: Path) -> None:
     result = invoke("ls", "source")
-    assert (result.exit_code, result.stdout) == (exits.OK, "config.json\ndeep/weights\n")
+    assert (result.exit_code, result.stdout) == (exit_codes.OK, "config.json\ndeep/weights\n")
     for line in LINES:
         assert line in result.stderr
     (source / "deep" / "loop").symlink_to("..")
-    assert invoke("ls", "source").exit_code == exits.FAILURE
+    assert invoke("ls", "source").exit_code == exit_codes.FAILURE
     result = invoke("ls", "source", "--exclude", "deep/*", "--exclude", "latest")
-    assert (result.exit_code, result.stdout, result.stderr) == (exits.OK, "config.json\n", "")
+    assert (result.exit_code, result.stdout, result.stderr) == (exit_codes.OK, "config.json\n", "")
 
 
 def test_rm(invoke: Invoke, source: Path, tmp_path: Path) -> None:
@@ -57,9 +57,9 @@ def test_rm(invoke: Invoke, source: Path, tmp_path: Path) -> None:
     would = {f"would remove source/{path}" for path in (*TREE, "latest", "deep/pipe", "void/")}
     assert set(result.stdout.splitlines()) == would
     result = invoke("rm", "source/latest", "source/deep/pipe")
-    assert (result.exit_code, os.listdir(source / "deep")) == (exits.OK, ["weights"])
+    assert (result.exit_code, os.listdir(source / "deep")) == (exit_codes.OK, ["weights"])
     result = invoke("rm", "-r", "source")
-    assert (result.exit_code, os.listdir(tmp_path)) == (exits.OK, [])
+    assert (result.exit_code, os.listdir(tmp_path)) == (exit_codes.OK, [])
 
 
 def test_empty_is_not_missing(invoke: Invoke, seaweedfs: S3Service, make_bucket: MakeBucket, tmp_path: Path) -> None:
@@ -67,16 +67,16 @@ def test_empty_is_not_missing(invoke: Invoke, seaweedfs: S3Service, make_bucket:
     (tmp_path / "empty").mkdir()
     for uri in (f"s3://{bucket}", f"s3://{bucket}/", "empty", "empty/"):
         result = invoke("ls", uri)
-        assert (result.exit_code, result.stdout, result.stderr) == (exits.OK, "", "")
-    assert invoke("sync", "--delete", "empty", f"s3://{bucket}/").exit_code == exits.OK
+        assert (result.exit_code, result.stdout, result.stderr) == (exit_codes.OK, "", "")
+    assert invoke("sync", "--delete", "empty", f"s3://{bucket}/").exit_code == exit_codes.OK
     assert objects_in(seaweedfs, bucket) == {}
     for uri in (f"s3://{bucket}", "empty"):
         result = invoke("rm", "-r", uri)
-        assert (result.exit_code, result.stderr[: len("removed 0")]) == (exits.OK, "removed 0")
+        assert (result.exit_code, result.stderr[: len("removed 0")]) == (exit_codes.OK, "removed 0")
     assert os.listdir(tmp_path) == []
     for uri in (f"s3://{bucket}/none/", "empty"):
         for command in (("ls",), ("rm", "-r")):
-            assert invoke(*command, uri).exit_code == exits.NOT_FOUND
+            assert invoke(*command, uri).exit_code == exit_codes.NOT_FOUND
 
 
 def test_a_name_cannot_drive_the_terminal(invoke: Invoke, source: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sealift.cli import exits
+from sealift.cli import exit_codes
 from tests.services.s3 import S3Service, put_objects
 
 from .conftest import Invoke, below, files, tree
@@ -45,7 +45,7 @@ def test_some_of_an_archive(invoke: Invoke, archive: str, tmp_path: Path) -> Non
 
 def test_what_is_no_archive(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
     result = invoke("cp", "--unpack", f"s3://{bucket}/iris.joblib", "here")
-    assert result.exit_code == exits.FAILURE
+    assert result.exit_code == exit_codes.FAILURE
     assert "this is no archive" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
@@ -53,7 +53,7 @@ def test_what_is_no_archive(invoke: Invoke, bucket: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("arguments", [("s3://b/k",), ("here", "--dry-run")])
 def test_where_nothing_can_be_unpacked(invoke: Invoke, archive: str, arguments: tuple[str, ...]) -> None:
     result = invoke("cp", "--unpack", archive, *arguments)
-    assert result.exit_code == exits.USAGE
+    assert result.exit_code == exit_codes.USAGE
     assert "--unpack: only into a local directory" in result.stderr
 
 
@@ -76,5 +76,5 @@ def test_volumes(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
 
 def test_a_volume_that_is_not_mounted(invoke: Invoke, bucket: str) -> None:
     result = invoke("cp", f"s3://{bucket}/iris.joblib", "pvc://none/x")
-    assert result.exit_code == exits.NOT_FOUND
+    assert result.exit_code == exit_codes.NOT_FOUND
     assert "'none' is not mounted" in result.stderr

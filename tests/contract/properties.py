@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from sealift import plan
 from sealift.errors import UnsupportedOperation
-from sealift.properties import Properties
+from sealift.runtime import part_sizes
 from sealift.types import ObjectInfo
+from sealift.types.properties import Properties
 from tests.contract.suite import Place, keys, read
 from tests.contract.writing import body
 
@@ -54,7 +54,7 @@ class PropertiesContract:
         size = 2 * self.step + 1
         upload = await place.backend.open_upload("k", size, properties=RICH)
         whole = memoryview(body(size))
-        parts = plan.parts(size, self.step)
+        parts = part_sizes.parts(size, self.step)
         receipts = [await upload.write_part(part, whole[part.start : part.start + part.size]) for part in parts]
         stored = await upload.complete(receipts)
         assert await self.found(place, "k", stored) == self.kept

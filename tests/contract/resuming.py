@@ -2,7 +2,7 @@
 
 import pytest
 
-from sealift.backend import Upload
+from sealift.contract import Upload
 from sealift.errors import ModelMissingError
 from sealift.types import Part, Receipt
 from tests.contract.suite import Place, keys

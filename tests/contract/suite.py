@@ -13,9 +13,9 @@ from typing import Protocol
 import anyio
 import pytest
 
-from sealift import checksum
-from sealift.backend import Backend
+from sealift.contract import Backend
 from sealift.errors import ModelMissingError, ObjectChanged
+from sealift.integrity import checksums as checksum
 from sealift.types import ObjectInfo
 
 SIZE = 300_001

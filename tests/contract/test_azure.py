@@ -10,12 +10,13 @@ from dataclasses import replace
 
 import pytest
 
-from sealift import AzureConfig, plan
+from sealift import AzureConfig
 from sealift.backends import open_backend
 from sealift.backends.azure import AzureBackend
 from sealift.backends.azure.upload import AzureUpload
 from sealift.errors import IntegrityError, ModelMissingError, ServiceError, UnsupportedOperation
-from sealift.resources import Resources
+from sealift.instance import Instance
+from sealift.runtime import part_sizes
 from sealift.types import Limits, Part, Receipt
 from sealift.uri import Location
 from tests.contract.properties import RICH, HeadersContract
@@ -38,8 +39,8 @@ from tests.services.s3 import CONTROL_KEYS, ODD_KEYS, PATHLIKE_KEYS
 async def opened(
     container: str, config: AzureConfig | None, attempts: int = 1, environ: Mapping[str, str] | None = None
 ) -> AsyncIterator[AzureBackend]:
-    async with Resources(Limits(attempts=attempts, memory=32 << 20), environ or {}) as resources:
-        backend = await open_backend(Location("azure", container), config, resources)
+    async with Instance(Limits(attempts=attempts, memory=32 << 20), environ or {}) as instance:
+        backend = await open_backend(Location("azure", container), config, instance)
         assert isinstance(backend, AzureBackend)
         yield backend
         await backend.aclose()
@@ -85,7 +86,7 @@ class TestAzurite(ResumingContract, HeadersContract):
         size = self.step + 1
         uploads = [await place.backend.open_upload("k", size) for _ in range(2)]
         receipts: list[list[Receipt]] = [[], []]
-        for part in plan.parts(size, self.step):
+        for part in part_sizes.parts(size, self.step):
             for seed, upload in enumerate(uploads):
                 receipts[seed].append(await self.write(upload, part, seed))
         await uploads[1].complete(receipts[1])

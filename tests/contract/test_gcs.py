@@ -10,12 +10,13 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from sealift import GCSConfig, checksum
+from sealift import GCSConfig
 from sealift.backends import open_backend
 from sealift.backends.gcs import GCSBackend
 from sealift.backends.gcs.upload import stored
 from sealift.errors import IntegrityError, InvalidConfig, ModelMissingError, TransportError, UnsupportedOperation
-from sealift.resources import Resources
+from sealift.instance import Instance
+from sealift.integrity import checksums as checksum
 from sealift.types import Limits, Part, Receipt
 from sealift.uri import Location
 from tests.contract.properties import RICH, HeadersContract
@@ -29,8 +30,8 @@ from tests.services.s3 import CONTROL_KEYS, ODD_KEYS, PATHLIKE_KEYS
 async def opened(
     bucket: str, environ: Mapping[str, str], config: GCSConfig | None = None, attempts: int = 1
 ) -> AsyncIterator[GCSBackend]:
-    async with Resources(Limits(attempts=attempts, memory=32 << 20), environ) as resources:
-        backend = await open_backend(Location("gs", bucket), config, resources)
+    async with Instance(Limits(attempts=attempts, memory=32 << 20), environ) as instance:
+        backend = await open_backend(Location("gs", bucket), config, instance)
         assert isinstance(backend, GCSBackend)
         yield backend
         await backend.aclose()

@@ -18,7 +18,7 @@ from sealift.errors import (
     TransportError,
     UnsupportedOperation,
 )
-from sealift.resources import Resources
+from sealift.instance import Instance
 from sealift.types import Limits
 from sealift.uri import parse
 from tests.contract.suite import DATA, MANY, OTHER, SIZE, Place, ReadingContract, keys, read, stream
@@ -29,8 +29,8 @@ from tests.wire.servers import until
 
 @asynccontextmanager
 async def opened(uri: str, config: HFConfig) -> AsyncIterator[HFBackend]:
-    async with Resources(Limits(attempts=1, memory=32 << 20), {}) as resources:
-        backend = await open_backend(parse(uri), config, resources)
+    async with Instance(Limits(attempts=1, memory=32 << 20), {}) as instance:
+        backend = await open_backend(parse(uri), config, instance)
         assert isinstance(backend, HFBackend)
         yield backend
         await backend.aclose()

@@ -11,11 +11,11 @@ from urllib.parse import unquote
 import pytest
 
 from sealift import HTTPConfig, S3Config
-from sealift.backend import Backend
 from sealift.backends import open_backend
 from sealift.backends.http import HTTPBackend
+from sealift.contract import Backend
 from sealift.errors import InvalidConfig, ObjectChanged, ServiceError, TransportError, UnsupportedOperation
-from sealift.resources import Resources
+from sealift.instance import Instance
 from sealift.types import Limits, ObjectInfo
 from sealift.uri import parse
 from tests.contract.suite import DATA, OTHER, SIZE, ObjectContract, Place, read, stream
@@ -26,8 +26,8 @@ TIMES = itertools.count(1_600_000_000_000_000_000, 1_000_000_001)
 
 @asynccontextmanager
 async def opened(url: str, config: HTTPConfig | None = None) -> AsyncIterator[Backend]:
-    async with Resources(Limits(attempts=1, memory=32 << 20), {}) as resources:
-        backend = await open_backend(parse(url), config, resources)
+    async with Instance(Limits(attempts=1, memory=32 << 20), {}) as instance:
+        backend = await open_backend(parse(url), config, instance)
         assert isinstance(backend, HTTPBackend)
         yield backend
         await backend.aclose()
@@ -158,9 +158,9 @@ class TestHTTP:
                 backend.list("")
 
     async def test_another_service_s_configuration(self) -> None:
-        async with Resources(Limits(), {}) as resources:
+        async with Instance(Limits(), {}) as instance:
             with pytest.raises(InvalidConfig, match="S3Config is not for https://"):
-                await open_backend(parse("https://127.0.0.1:1/m"), S3Config(), resources)
+                await open_backend(parse("https://127.0.0.1:1/m"), S3Config(), instance)
 
     @pytest.mark.parametrize(
         ("status", "retryable"), [(429, True), (408, True), (500, True), (503, True), (501, False), (418, False)]

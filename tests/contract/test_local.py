@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sealift.backend import Walk
 from sealift.backends.local import LocalBackend
-from sealift.disk import Disk
+from sealift.contract import Walk
 from sealift.errors import (
     AccessDenied,
     IncompleteError,
@@ -19,6 +18,7 @@ from sealift.errors import (
     Skipped,
     UnsafeKey,
 )
+from sealift.runtime.disk_threads import DiskThreads
 from sealift.types import Part
 from tests.api.helpers import all_in
 from tests.contract.suite import DATA, MANY, SIZE, Place, keys, read
@@ -27,8 +27,8 @@ from tests.services.s3 import CONTROL_KEYS, ODD_KEYS
 
 
 @pytest.fixture
-def disk() -> Iterator[Disk]:
-    disk = Disk()
+def disk() -> Iterator[DiskThreads]:
+    disk = DiskThreads()
     yield disk
     disk.close()
 
@@ -39,7 +39,7 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def place(root: Path, disk: Disk) -> Place:
+def place(root: Path, disk: DiskThreads) -> Place:
     def put(objects: Mapping[str, bytes], checksum: str | None = None) -> None:
         for key, data in objects.items():
             path = root / key
@@ -227,7 +227,7 @@ class TestFiles:
         assert stored.size == SIZE
         assert await read(place.backend, await place.backend.stat("copy")) == DATA
 
-    async def test_copying_from_another_root(self, place: Place, tmp_path: Path, disk: Disk) -> None:
+    async def test_copying_from_another_root(self, place: Place, tmp_path: Path, disk: DiskThreads) -> None:
         place.put({"a/k": DATA})
         other = LocalBackend(str(tmp_path / "other"), disk)
         assert other.service == place.backend.service

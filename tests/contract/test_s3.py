@@ -12,7 +12,7 @@ from sealift import S3Config
 from sealift.backends import open_backend
 from sealift.backends.s3 import S3Backend
 from sealift.errors import AccessDenied, ModelMissingError, TransportError
-from sealift.resources import Resources
+from sealift.instance import Instance
 from sealift.types import Limits, MiB
 from sealift.uri import Location
 from tests.contract.properties import RICH, HeadersContract
@@ -40,8 +40,8 @@ def config(service: S3Service) -> S3Config:
 
 @asynccontextmanager
 async def opened(bucket: str, config: S3Config, attempts: int = 1) -> AsyncIterator[S3Backend]:
-    async with Resources(Limits(attempts=attempts, memory=32 << 20), ENVIRON) as resources:
-        backend = await open_backend(Location("s3", bucket), config, resources)
+    async with Instance(Limits(attempts=attempts, memory=32 << 20), ENVIRON) as instance:
+        backend = await open_backend(Location("s3", bucket), config, instance)
         assert isinstance(backend, S3Backend)
         yield backend
         await backend.aclose()

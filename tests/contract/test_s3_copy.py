@@ -10,8 +10,8 @@ import pytest
 from sealift.backends.s3.bucket import Headers
 from sealift.backends.s3.upload import S3Upload
 from sealift.errors import AccessDenied, IncompleteError, ModelMissingError, ObjectChanged, ServiceError
-from sealift.properties import Properties
 from sealift.types import MiB, ObjectInfo, Part, Receipt
+from sealift.types.properties import Properties
 from tests.api.servers import Asked, Reply
 from tests.api.writable import WritableS3, is_begin, once
 from tests.contract.suite import read
@@ -43,8 +43,8 @@ def service(request: pytest.FixtureRequest) -> S3Service:
 @pytest.fixture
 def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is larger than 5 MiB is copied in parts of 5 MiB."""
-    monkeypatch.setattr("sealift.backends.s3.copy._ONE_REQUEST", 5 * MiB)
-    monkeypatch.setattr("sealift.backends.s3.copy._PART", 5 * MiB)
+    monkeypatch.setattr("sealift.backends.s3.server_copy._ONE_REQUEST", 5 * MiB)
+    monkeypatch.setattr("sealift.backends.s3.server_copy._PART", 5 * MiB)
 
 
 def put_described(service: S3Service, bucket: str, key: str, data: bytes) -> None:

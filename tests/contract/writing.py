@@ -6,9 +6,9 @@ import random
 import anyio
 import pytest
 
-from sealift import plan
-from sealift.backend import Upload
+from sealift.contract import Upload
 from sealift.errors import ModelMissingError, ObjectChanged
+from sealift.runtime import part_sizes
 from sealift.types import Part, Receipt
 from tests.contract.suite import DATA, OTHER, SIZE, Place, ReadingContract, keys, read, stream
 
@@ -34,7 +34,7 @@ class WritingContract(ReadingContract):
     @property
     def pieces(self) -> list[Part]:
         """The parts of an object that fits no whole number of them."""
-        return list(plan.parts(2 * self.step + 1, self.step))
+        return list(part_sizes.parts(2 * self.step + 1, self.step))
 
     async def write(self, upload: Upload, part: Part, seed: int = 2) -> Receipt:
         whole = memoryview(body(2 * self.step + 1, seed))
@@ -150,7 +150,7 @@ class WritingContract(ReadingContract):
         size = self.step + 1
         uploads = [await place.backend.open_upload("k", size) for _ in range(2)]
         receipts: list[list[Receipt]] = [[], []]
-        for part in plan.parts(size, self.step):
+        for part in part_sizes.parts(size, self.step):
             for seed, upload in enumerate(uploads):
                 receipts[seed].append(await self.write(upload, part, seed))
         for seed, upload in enumerate(uploads):

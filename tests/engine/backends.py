@@ -8,11 +8,11 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from sealift.backend import EVERYTHING, Reader, Upload, Walk
 from sealift.backends.memory import MemoryBackend
+from sealift.contract import EVERYTHING, Reader, Upload, Walk
 from sealift.errors import StorageError, TransportError
-from sealift.properties import NO_PROPERTIES, Properties
 from sealift.types import Capabilities, Head, ObjectInfo, Part, Receipt
+from sealift.types.properties import NO_PROPERTIES, Properties
 from sealift.uri import Location
 
 Hook = Callable[[str, str], Awaitable[None]]

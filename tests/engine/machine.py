@@ -1,4 +1,4 @@
-"""What the engine's tests share: resources that are looked over when they are given back, and ways to wait."""
+"""What the engine's tests share: instance that are looked over when they are given back, and ways to wait."""
 
 import asyncio
 import random
@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sealift.backend import Backend
-from sealift.resources import Resources
-from sealift.retry import Retry, RetryBudget
-from sealift.transfer import Transfer
+from sealift.contract import Backend
+from sealift.engine.transfer import Transfer
+from sealift.instance import Instance
+from sealift.runtime.retry import Retry, RetryBudget
 from sealift.types import Limits
 
 PART = 1000
@@ -25,20 +25,20 @@ async def _no_time(seconds: float) -> None:
 
 
 @asynccontextmanager
-async def machine(**limits: Any) -> AsyncIterator[Resources]:
+async def machine(**limits: Any) -> AsyncIterator[Instance]:
     """Resources with parts of 1,000 bytes, memory for ten of them, and retries that do not wait.
 
     In the end no memory is lent, nobody waits for any, and no task is left.
     """
     tasks = asyncio.all_tasks()
-    resources = Resources(Limits(**{"memory": 10 * PART, "part_size": PART, **limits}), {})
-    resources.retry = Retry(RetryBudget(), attempts=resources.limits.attempts, sleep=_no_time)
+    instance = Instance(Limits(**{"memory": 10 * PART, "part_size": PART, **limits}), {})
+    instance.retry = Retry(RetryBudget(), attempts=instance.limits.attempts, sleep=_no_time)
     try:
-        yield resources
-        assert resources.memory.lent == 0
-        assert not resources.memory._waiting
+        yield instance
+        assert instance.memory.lent == 0
+        assert not instance.memory._waiting
     finally:
-        await resources.aclose()
+        await instance.aclose()
     await until(lambda: asyncio.all_tasks() <= tasks)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from sealift.engine import Job
+from sealift.engine.job import Job
 from sealift.errors import InvalidConfig
 from sealift.types import MiB
 from tests.engine.backends import Gate, Streaming, Watched
@@ -32,12 +32,12 @@ async def test_as_many_at_once_as_the_limits_allow(limits: dict[str, int], at_on
     source = Watched({f"{number:02}": data(20 * PART // objects, number) for number in range(objects)})
     destination, gate = Watched(), Gate("read")
     source.before = gate
-    async with machine(**limits) as resources, anyio.create_task_group() as group:
-        group.start_soon(Job(source, destination, resources).run, transfers(source))
+    async with machine(**limits) as instance, anyio.create_task_group() as group:
+        group.start_soon(Job(source, destination, instance).run, transfers(source))
         await until(lambda: len(gate.waiting) == at_once)
         await settle()
         assert len(gate.waiting) == at_once
-        assert resources.memory.lent == at_once * PART <= resources.memory.limit
+        assert instance.memory.lent == at_once * PART <= instance.memory.limit
         gate.open()
     assert destination.contents() == source.contents()
     assert source.most_reading == at_once
@@ -47,10 +47,10 @@ async def test_many_small_objects_where_few_large_parts_fit() -> None:
     source = Watched({f"{number:02}": data(10, number) for number in range(40)})
     destination, gate = Watched(), Gate("read")
     source.before = gate
-    async with machine(memory=PART) as resources, anyio.create_task_group() as group:
-        group.start_soon(Job(source, destination, resources).run, transfers(source))
+    async with machine(memory=PART) as instance, anyio.create_task_group() as group:
+        group.start_soon(Job(source, destination, instance).run, transfers(source))
         await until(lambda: len(gate.waiting) == 40)
-        assert resources.memory.lent == 400
+        assert instance.memory.lent == 400
         gate.open()
     assert destination.contents() == source.contents()
 
@@ -58,8 +58,8 @@ async def test_many_small_objects_where_few_large_parts_fit() -> None:
 async def test_memory_is_held_until_the_bytes_are_written() -> None:
     source, destination, gate = Watched({"k": data(10 * PART)}), Watched(), Gate("write")
     destination.before = gate
-    async with machine(memory=2 * PART) as resources, anyio.create_task_group() as group:
-        group.start_soon(Job(source, destination, resources).run, transfers(source))
+    async with machine(memory=2 * PART) as instance, anyio.create_task_group() as group:
+        group.start_soon(Job(source, destination, instance).run, transfers(source))
         await until(lambda: len(gate.waiting) == 2)
         await settle()
         assert len(source.reads) == 2
@@ -73,15 +73,15 @@ async def test_the_most_that_is_ever_lent() -> None:
     for memory in (PART, PART + 1, 3 * PART - 1, 10 * PART, 1000 * PART):
         for source in (Watched(objects), Streaming(objects, ranged=False)):
             peak = 0
-            async with machine(memory=memory) as resources:
+            async with machine(memory=memory) as instance:
 
                 async def look(verb: str, key: str) -> None:
                     nonlocal peak
-                    peak = max(peak, resources.memory.lent)
+                    peak = max(peak, instance.memory.lent)
 
                 destination = Watched()
                 source.before = destination.before = look
-                await Job(source, destination, resources).run(transfers(source))
+                await Job(source, destination, instance).run(transfers(source))
             assert 0 < peak <= memory
             assert destination.contents() == objects
 
@@ -101,14 +101,14 @@ async def test_two_jobs_take_turns() -> None:
 
         source.before = note
     destination = Watched()
-    async with machine(memory=PART) as resources, anyio.create_task_group() as group:
-        first = Job(sources["a"], destination, resources)
-        second = Job(sources["b"], destination, resources)
+    async with machine(memory=PART) as instance, anyio.create_task_group() as group:
+        first = Job(sources["a"], destination, instance)
+        second = Job(sources["b"], destination, instance)
         group.start_soon(first.run, transfers(sources["a"]))
         await until(lambda: order == ["a"])
         await settle()
         group.start_soon(second.run, transfers(sources["b"]))
-        await until(lambda: set(resources.memory._waiting) == {first, second})
+        await until(lambda: set(instance.memory._waiting) == {first, second})
         await settle()
         for granted in range(1, 13):
             assert len(order) == granted
@@ -122,11 +122,11 @@ async def test_a_small_object_is_not_stuck_behind_a_large_one() -> None:
     large, small = Watched({"large": data(50 * PART)}), Watched({"small": data(PART)})
     gate, destination = Gate("read"), Watched()
     large.before = gate
-    async with machine(memory=2 * PART) as resources, anyio.create_task_group() as group:
-        group.start_soon(Job(large, destination, resources).run, transfers(large))
+    async with machine(memory=2 * PART) as instance, anyio.create_task_group() as group:
+        group.start_soon(Job(large, destination, instance).run, transfers(large))
         await until(lambda: len(gate.waiting) == 2)
         await settle()
-        group.start_soon(Job(small, destination, resources).run, transfers(small))
+        group.start_soon(Job(small, destination, instance).run, transfers(small))
         await settle()
         assert "small" not in destination.contents()
         # Of the next two parts' memory, one is the small job's.
@@ -151,12 +151,12 @@ async def test_a_part_larger_than_the_budget_names_the_memory_it_needs(
     size: int, limits: dict[str, int | None], capabilities: dict[str, Any]
 ) -> None:
     source, destination = Watched({"k": data(size)}), Watched(**capabilities)
-    async with machine(**limits) as resources:
+    async with machine(**limits) as instance:
         with pytest.raises(InvalidConfig, match=r"larger than the memory budget") as caught:
-            await Job(source, destination, resources).run(transfers(source))
+            await Job(source, destination, instance).run(transfers(source))
     assert (destination.calls, source.reads) == ([], [])
     named = re.search(r"Limits\(memory=(\d+)\)", str(caught.value))
     assert named is not None
-    async with machine(**{**limits, "memory": int(named[1])}) as resources:
-        await Job(source, destination, resources).run(transfers(source))
+    async with machine(**{**limits, "memory": int(named[1])}) as instance:
+        await Job(source, destination, instance).run(transfers(source))
     assert destination.contents() == source.contents()

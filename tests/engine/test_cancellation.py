@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator
 import anyio
 import pytest
 
-from sealift.engine import Job
+from sealift.engine.job import Job
+from sealift.engine.transfer import Transfer
 from sealift.errors import ServiceError
-from sealift.transfer import Transfer
 from tests.engine.backends import Gate, Streaming, Watched
 from tests.engine.machine import PART, data, machine, settle, transfers, until
 
@@ -24,10 +24,10 @@ async def test_a_cancelled_job_leaves_nothing_and_another_does_not_notice(verb: 
     destination, beside, gate, pause = Watched(), Watched(), Gate(verb), Gate("read")
     cancelled.before = destination.before = gate
     other.before = pause
-    async with machine(memory=4 * PART) as resources:
-        first = asyncio.ensure_future(Job(cancelled, destination, resources).run(transfers(cancelled)))
+    async with machine(memory=4 * PART) as instance:
+        first = asyncio.ensure_future(Job(cancelled, destination, instance).run(transfers(cancelled)))
         await until(lambda: bool(gate.waiting))
-        second = asyncio.ensure_future(Job(other, beside, resources).run(transfers(other)))
+        second = asyncio.ensure_future(Job(other, beside, instance).run(transfers(other)))
         await settle()
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -47,8 +47,8 @@ async def test_an_upload_whose_opening_is_cancelled_is_aborted(kind: str) -> Non
     source = Streaming({"k": LARGE}, size=None) if kind == "stream" else Watched({"k": LARGE})
     destination, gate = Watched(), Gate("open")
     destination.before = gate
-    async with machine() as resources:
-        job = asyncio.ensure_future(Job(source, destination, resources).run(transfers(source)))
+    async with machine() as instance:
+        job = asyncio.ensure_future(Job(source, destination, instance).run(transfers(source)))
         await until(lambda: bool(gate.waiting))
         job.cancel()
         await settle()
@@ -63,11 +63,11 @@ async def test_an_upload_whose_opening_is_cancelled_is_aborted(kind: str) -> Non
 
 
 async def test_an_opening_that_never_ends_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sealift.engine._ABORT_DEADLINE", 0.01)
+    monkeypatch.setattr("sealift.engine.job._ABORT_DEADLINE", 0.01)
     source, destination, gate = Watched({"k": LARGE}), Watched(), Gate("open")
     destination.before = gate
-    async with machine() as resources:
-        job = asyncio.ensure_future(Job(source, destination, resources).run(transfers(source)))
+    async with machine() as instance:
+        job = asyncio.ensure_future(Job(source, destination, instance).run(transfers(source)))
         await until(lambda: bool(gate.waiting))
         job.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -85,8 +85,8 @@ async def test_an_opening_that_fails_after_the_cancellation(error: Exception) ->
             raise error
 
     destination.before = hold_and_fail
-    async with machine() as resources:
-        job = asyncio.ensure_future(Job(source, destination, resources).run(transfers(source)))
+    async with machine() as instance:
+        job = asyncio.ensure_future(Job(source, destination, instance).run(transfers(source)))
         await until(lambda: bool(gate.waiting))
         job.cancel()
         await settle()
@@ -99,13 +99,13 @@ async def test_an_opening_that_fails_after_the_cancellation(error: Exception) ->
 async def test_cancelled_while_it_waits_for_memory() -> None:
     source, destination, gate = Watched({"k": LARGE}), Watched(), Gate("read")
     source.before = gate
-    async with machine(memory=PART) as resources:
-        job = asyncio.ensure_future(Job(source, destination, resources).run(transfers(source)))
-        await until(lambda: bool(gate.waiting) and bool(resources.memory._waiting))
+    async with machine(memory=PART) as instance:
+        job = asyncio.ensure_future(Job(source, destination, instance).run(transfers(source)))
+        await until(lambda: bool(gate.waiting) and bool(instance.memory._waiting))
         job.cancel()
         with pytest.raises(asyncio.CancelledError):
             await job
-        assert resources.memory.lent == 0
+        assert instance.memory.lent == 0
 
 
 async def test_cancelled_while_it_waits_for_the_listing() -> None:
@@ -119,10 +119,10 @@ async def test_cancelled_while_it_waits_for_the_listing() -> None:
         finally:
             closed = True
 
-    async with machine() as resources:
+    async with machine() as instance:
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as group:
-                group.start_soon(Job(source, destination, resources).run, endless())
+                group.start_soon(Job(source, destination, instance).run, endless())
                 await until(lambda: "k" in destination.contents())
                 scope.cancel()
         assert closed

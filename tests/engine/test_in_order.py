@@ -8,8 +8,8 @@ from typing import Any
 import anyio
 import pytest
 
-from sealift.backend import EVERYTHING, Walk
-from sealift.engine import Job
+from sealift.contract import EVERYTHING, Walk
+from sealift.engine.job import Job
 from sealift.errors import IntegrityError
 from sealift.types import Event, Head, ObjectInfo
 from tests.engine.backends import Faults, Gate, Watched, transient
@@ -49,8 +49,8 @@ async def test_objects_of_all_sizes_are_verified(limits: dict[str, Any]) -> None
     sizes = [1, PART, PART + 1, 3 * PART, 25 * PART + 13, 25 * PART + 14]
     source, destination = Hashed({str(size): data(size, size) for size in sizes}), Watched()
     events: list[Event] = []
-    async with machine(**limits) as resources:
-        await Job(source, destination, resources, events.append).run(transfers(source))
+    async with machine(**limits) as instance:
+        await Job(source, destination, instance, events.append).run(transfers(source))
     assert destination.contents() == source.contents()
     assert finished(events) == {str(size): "sha256" for size in sizes}
 
@@ -59,8 +59,8 @@ async def test_parts_that_arrive_backwards() -> None:
     source, destination, gate = Hashed({"k": data(5 * PART + 1)}), Watched(), Gate("read")
     source.before = gate
     events: list[Event] = []
-    async with machine() as resources, anyio.create_task_group() as group:
-        group.start_soon(Job(source, destination, resources, events.append).run, transfers(source))
+    async with machine() as instance, anyio.create_task_group() as group:
+        group.start_soon(Job(source, destination, instance, events.append).run, transfers(source))
         await until(lambda: len(gate.waiting) == 6)
         for event in reversed(gate._held[1:]):
             event.set()
@@ -74,14 +74,14 @@ async def test_parts_that_arrive_backwards() -> None:
 async def test_a_part_keeps_its_memory_until_those_before_it_have_come() -> None:
     source, destination, gate = Hashed({"k": data(20 * PART)}), Watched(), Gate("read")
     source.before = gate
-    async with machine(memory=4 * PART) as resources, anyio.create_task_group() as group:
-        group.start_soon(Job(source, destination, resources).run, transfers(source))
+    async with machine(memory=4 * PART) as instance, anyio.create_task_group() as group:
+        group.start_soon(Job(source, destination, instance).run, transfers(source))
         await until(lambda: len(gate.waiting) == 4)
         for event in gate._held[1:]:
             event.set()
         await until(lambda: destination.count("write") == 3)
         await settle()
-        assert resources.memory.lent == 4 * PART
+        assert instance.memory.lent == 4 * PART
         assert source.reads == [("k", index * PART, PART) for index in range(4)]
         gate._held[0].set()
         gate._open = True
@@ -92,16 +92,16 @@ async def test_a_part_that_is_read_again_is_taken_in_once() -> None:
     source, destination = Hashed({"k": data(12 * PART)}), Watched()
     source.before = Faults(read=[transient(), transient(), transient()])
     destination.before = Faults(write=[transient(), transient()])
-    async with machine() as resources:
-        await Job(source, destination, resources).run(transfers(source))
+    async with machine() as instance:
+        await Job(source, destination, instance).run(transfers(source))
     assert destination.contents() == source.contents()
 
 
 async def test_other_bytes_are_not_published() -> None:
     source, destination = Hashed({"k": data(12 * PART)}, wrong="k"), Watched()
-    async with machine() as resources:
+    async with machine() as instance:
         with pytest.raises(IntegrityError, match="'k' do not have its sha256 checksum"):
-            await Job(source, destination, resources).run(transfers(source))
+            await Job(source, destination, instance).run(transfers(source))
     assert destination.contents() == {}
     assert [upload.state for upload in destination.uploads] == ["aborted"]
 
@@ -109,7 +109,7 @@ async def test_other_bytes_are_not_published() -> None:
 async def test_a_failure_leaves_nobody_waiting_for_his_turn() -> None:
     source, destination = Hashed({"k": data(12 * PART)}), Watched()
     source.before = Faults(read=[IntegrityError("for good")])
-    async with machine(memory=3 * PART) as resources:
+    async with machine(memory=3 * PART) as instance:
         with pytest.raises(IntegrityError, match="for good"):
-            await Job(source, destination, resources).run(transfers(source))
+            await Job(source, destination, instance).run(transfers(source))
     assert [upload.state for upload in destination.uploads] == ["aborted"]

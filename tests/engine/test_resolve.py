@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from sealift.backend import EVERYTHING, Walk
 from sealift.backends.memory import MemoryBackend
+from sealift.contract import EVERYTHING, Walk
 from sealift.errors import ModelMissingError
-from sealift.resolve import Prefix, find_object, resolve
-from sealift.retry import Retry, RetryBudget
+from sealift.operations.resolve import Prefix, find_object, resolve
+from sealift.runtime.retry import Retry, RetryBudget
 from sealift.types import ObjectInfo
 
 pytestmark = pytest.mark.anyio

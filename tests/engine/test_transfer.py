@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sealift.backend import EVERYTHING, Walk
-from sealift.engine import Job
+from sealift.contract import EVERYTHING, Walk
+from sealift.engine.job import Job
+from sealift.engine.transfer import Transfer
 from sealift.errors import InvalidConfig, ObjectChanged, TransportError
-from sealift.transfer import Transfer
 from sealift.types import Event, ObjectInfo
 from tests.engine.backends import Faults, Gate, Streaming, Watched, transient
 from tests.engine.machine import PART, data, machine, settle, transfers, until
@@ -25,8 +25,8 @@ OBJECTS = {f"size/{size}": data(size, size) for size in SIZES}
 
 async def test_objects_of_all_sizes() -> None:
     source, destination = Watched(OBJECTS), Watched()
-    async with machine() as resources:
-        await Job(source, destination, resources).run(transfers(source))
+    async with machine() as instance:
+        await Job(source, destination, instance).run(transfers(source))
     assert destination.contents() == OBJECTS
     assert [upload.state for upload in destination.uploads] == ["complete"] * 3
     assert destination.count("put") == 4
@@ -49,14 +49,14 @@ def test_any_sizes_and_limits_give_the_same_bytes(
     peak = 0
 
     async def run() -> None:
-        async with machine(memory=memory, part_size=part_size, connections=connections) as resources:
+        async with machine(memory=memory, part_size=part_size, connections=connections) as instance:
 
             async def look(verb: str, key: str) -> None:
                 nonlocal peak
-                peak = max(peak, resources.memory.lent)
+                peak = max(peak, instance.memory.lent)
 
             source.before = look
-            await Job(source, destination, resources).run(transfers(source))
+            await Job(source, destination, instance).run(transfers(source))
 
     if min(part_size, max(sizes, default=0)) > memory:
         with pytest.raises(InvalidConfig, match=r"Limits\(memory="):
@@ -71,16 +71,16 @@ def test_any_sizes_and_limits_give_the_same_bytes(
 
 async def test_an_empty_object_is_not_read() -> None:
     source, destination = Watched({"empty": b""}), Watched()
-    async with machine() as resources:
-        await Job(source, destination, resources).run(transfers(source))
+    async with machine() as instance:
+        await Job(source, destination, instance).run(transfers(source))
     assert destination.contents() == {"empty": b""}
     assert source.calls == []
 
 
 async def test_nothing_to_do() -> None:
     source, destination = Watched(), Watched()
-    async with machine() as resources:
-        await Job(source, destination, resources).run(transfers(source))
+    async with machine() as instance:
+        await Job(source, destination, instance).run(transfers(source))
     assert destination.calls == []
 
 
@@ -91,8 +91,8 @@ async def test_keys_may_change_on_the_way() -> None:
         async for obj in source.list(""):
             yield Transfer(obj, f"to/{obj.key}")
 
-    async with machine() as resources:
-        await Job(source, destination, resources).run(renamed())
+    async with machine() as instance:
+        await Job(source, destination, instance).run(renamed())
     assert destination.contents() == {"to/a": b"first", "to/b": data(2 * PART)}
 
 
@@ -111,8 +111,8 @@ async def test_transfers_start_before_the_listing_ends() -> None:
         await arrived.wait()  # the next page comes only when the first object has arrived
         yield Transfer(await source.stat("b"), "b")
 
-    async with machine() as resources:
-        await Job(source, destination, resources).run(listing())
+    async with machine() as instance:
+        await Job(source, destination, instance).run(listing())
     assert destination.contents() == source.contents()
 
 
@@ -128,8 +128,8 @@ async def test_the_listing_does_not_run_away() -> None:
             taken += 1
             yield Transfer(obj, f"copy/{taken}")
 
-    async with machine(connections=4) as resources, anyio.create_task_group() as group:
-        group.start_soon(Job(source, destination, resources).run, endless())
+    async with machine(connections=4) as instance, anyio.create_task_group() as group:
+        group.start_soon(Job(source, destination, instance).run, endless())
         await until(lambda: len(gate.waiting) == 4)
         await settle()
         assert taken <= 4 + 2 * 4 + 1
@@ -144,9 +144,9 @@ async def test_a_listing_that_fails_ends_the_job_and_keeps_what_has_arrived() ->
         await until(lambda: "a" in destination.contents())
         raise TransportError("the listing broke off")
 
-    async with machine() as resources:
+    async with machine() as instance:
         with pytest.raises(TransportError, match="the listing broke off"):
-            await Job(source, destination, resources).run(listing())
+            await Job(source, destination, instance).run(listing())
     assert destination.contents() == {"a": b"first"}
 
 
@@ -170,10 +170,10 @@ async def test_an_object_is_asked_for_only_where_the_listing_tells_too_little(
                 yield Streaming({}, **lacks).poorer(obj)
 
     source, destination = Terse({"k": data(size)}, checksums=checksums), Watched()
-    async with machine() as resources:
-        await Job(source, destination, resources).run(transfers(source))
+    async with machine() as instance:
+        await Job(source, destination, instance).run(transfers(source))
         assert source.count("stat") == stats
-        await Job(source, destination, resources).run(transfers(source, listed=False))
+        await Job(source, destination, instance).run(transfers(source, listed=False))
         assert source.count("stat") == stats
     assert destination.contents() == {"k": data(size)}
 
@@ -182,16 +182,16 @@ async def test_an_object_is_asked_for_only_where_the_listing_tells_too_little(
 @pytest.mark.parametrize("piece", [700, 10_000])
 async def test_streams(lacks: dict[str, Any], piece: int) -> None:
     source, destination = Streaming(OBJECTS, piece=piece, **lacks), Watched()
-    async with machine(memory=3 * PART) as resources:
-        await Job(source, destination, resources).run(transfers(source))
+    async with machine(memory=3 * PART) as instance:
+        await Job(source, destination, instance).run(transfers(source))
     assert destination.contents() == OBJECTS
     assert not [read for read in source.reads if read[2] > 0]
 
 
 async def test_without_a_version_an_object_of_several_parts_is_read_in_order() -> None:
     source, destination = Streaming(OBJECTS, version=None), Watched()
-    async with machine() as resources:
-        await Job(source, destination, resources).run(transfers(source))
+    async with machine() as instance:
+        await Job(source, destination, instance).run(transfers(source))
     assert destination.contents() == OBJECTS
     assert {key for key, _, _ in source.reads} == {f"size/{size}" for size in SIZES if 0 < size <= PART}
     assert source.count("stream") == 3
@@ -200,8 +200,8 @@ async def test_without_a_version_an_object_of_several_parts_is_read_in_order() -
 async def test_a_stream_that_breaks_off_starts_again() -> None:
     objects = {"k": data(5 * PART)}
     source, destination = Streaming(objects, ranged=False, cut=[100, 3 * PART]), Watched()
-    async with machine() as resources:
-        await Job(source, destination, resources).run(transfers(source))
+    async with machine() as instance:
+        await Job(source, destination, instance).run(transfers(source))
     assert destination.contents() == objects
     assert source.count("stream") == 3
     assert [upload.state for upload in destination.uploads] == ["aborted", "complete"]
@@ -214,9 +214,9 @@ async def test_a_stream_that_ends_early_is_not_published() -> None:
 
     source, destination = Short({"a": data(10), "b": data(5 * PART)}), Watched()
     for key in ("a", "b"):
-        async with machine(attempts=3) as resources:
+        async with machine(attempts=3) as instance:
             with pytest.raises(TransportError, match=r"bytes came instead of"):
-                await Job(source, destination, resources).run(transfers(source, key))
+                await Job(source, destination, instance).run(transfers(source, key))
     assert destination.contents() == {}
     assert source.count("stream") == 6
     assert {upload.state for upload in destination.uploads} == {"aborted"}
@@ -227,9 +227,9 @@ async def test_the_attempts_of_a_stream_do_not_multiply(verb: str) -> None:
     source = Streaming({"k": data(PART // 2 if verb == "put" else 3 * PART)}, ranged=False)
     destination = Watched()
     destination.before = Faults(**{verb: [transient() for _ in range(50)]})
-    async with machine(attempts=3) as resources:
+    async with machine(attempts=3) as instance:
         with pytest.raises(TransportError, match="busy"):
-            await Job(source, destination, resources).run(transfers(source))
+            await Job(source, destination, instance).run(transfers(source))
     assert destination.count(verb) == 3
     assert destination.contents() == {}
     assert all(upload.state == "aborted" for upload in destination.uploads)
@@ -243,8 +243,8 @@ async def test_the_service_copies_within_itself() -> None:
             yield Transfer(obj, obj.key.replace("a/", "b/"), listed=True)
 
     events: list[Event] = []
-    async with machine(memory=1) as resources:
-        await Job(place, place, resources, events.append).run(listing())
+    async with machine(memory=1) as instance:
+        await Job(place, place, instance, events.append).run(listing())
     assert place.content("b/k") == data(5 * PART)
     assert place.content("b/empty") == b""
     assert {verb for verb, _ in place.calls} == {"copy"}
@@ -253,8 +253,8 @@ async def test_the_service_copies_within_itself() -> None:
 
 async def test_between_two_services_bytes_move() -> None:
     source, destination = Watched({"k": b"x"}), Watched()
-    async with machine() as resources:
-        await Job(source, destination, resources).run(transfers(source))
+    async with machine() as instance:
+        await Job(source, destination, instance).run(transfers(source))
     assert destination.count("copy") == 0
 
 
@@ -266,9 +266,9 @@ async def test_a_copy_of_a_changed_object_is_refused() -> None:
     async def listing() -> AsyncGenerator[Transfer]:
         yield Transfer(obj, "b")
 
-    async with machine() as resources:
+    async with machine() as instance:
         with pytest.raises(ObjectChanged):
-            await Job(place, place, resources).run(listing())
+            await Job(place, place, instance).run(listing())
     assert place.contents() == {"a": b"new"}
 
 
@@ -276,8 +276,8 @@ async def test_a_copy_of_a_changed_object_is_refused() -> None:
 async def test_events_sum_up(ranged: bool) -> None:
     source = Watched(OBJECTS) if ranged else Streaming(OBJECTS, ranged=False)
     destination, events = Watched(), list[Event]()
-    async with machine() as resources:
-        await Job(source, destination, resources, events.append).run(transfers(source))
+    async with machine() as instance:
+        await Job(source, destination, instance, events.append).run(transfers(source))
     for key, body in OBJECTS.items():
         mine = [event for event in events if event.key == key]
         assert (mine[0].kind, mine[-1].kind) == ("listed", "object")
@@ -299,8 +299,8 @@ async def test_events_tell_where_an_object_goes(kind: str) -> None:
         async for obj in source.list("size/"):
             yield Transfer(obj, f"to/{obj.key}", listed=True)
 
-    async with machine() as resources:
-        await Job(source, destination, resources, events.append).run(renamed())
+    async with machine() as instance:
+        await Job(source, destination, instance, events.append).run(renamed())
     assert {event.kind for event in events} == {"listed", "progress", "object", "retry"}
     assert {(event.key, event.target) for event in events} == {(key, f"to/{key}") for key in OBJECTS}
 
@@ -310,9 +310,9 @@ async def test_a_dry_run_tells_and_touches_nothing(kind: str) -> None:
     source = Streaming(OBJECTS, ranged=False) if kind == "stream" else Watched(OBJECTS)
     destination = source if kind == "copy" else Watched()
     events: list[Event] = []
-    async with machine() as resources:
-        await Job(source, destination, resources, events.append, dry_run=True).run(transfers(source))
-        assert resources.memory.lent == 0
+    async with machine() as instance:
+        await Job(source, destination, instance, events.append, dry_run=True).run(transfers(source))
+        assert instance.memory.lent == 0
     assert [(event.kind, event.key, event.size) for event in events] == [
         ("listed", key, len(body)) for key, body in sorted(OBJECTS.items())
     ]

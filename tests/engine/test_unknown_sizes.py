@@ -2,7 +2,7 @@
 
 import pytest
 
-from sealift.engine import Job
+from sealift.engine.job import Job
 from sealift.errors import InvalidConfig
 from sealift.types import Event, Part
 from tests.engine.backends import Faults, Streaming, Watched, transient
@@ -14,8 +14,8 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize("size", [PART + 1, 2 * PART, 7 * PART - 1, 7 * PART])
 async def test_all_parts_but_the_last_are_long_enough(size: int) -> None:
     source, destination = Streaming({"k": data(size)}, size=None), Watched(min_part=PART)
-    async with machine() as resources:
-        await Job(source, destination, resources).run(transfers(source))
+    async with machine() as instance:
+        await Job(source, destination, instance).run(transfers(source))
     (upload,) = destination.uploads
     *first, last = upload.parts
     assert all(part.size >= PART for part in first)
@@ -29,8 +29,8 @@ async def test_all_parts_but_the_last_are_long_enough(size: int) -> None:
 @pytest.mark.parametrize("size", [0, 1, PART - 1])
 async def test_what_fits_into_one_request_needs_no_upload(size: int) -> None:
     source, destination = Streaming({"k": data(size)}, size=None), Watched(min_part=PART)
-    async with machine() as resources:
-        await Job(source, destination, resources).run(transfers(source))
+    async with machine() as instance:
+        await Job(source, destination, instance).run(transfers(source))
     assert destination.uploads == []
     assert destination.contents() == {"k": data(size)}
 
@@ -38,8 +38,8 @@ async def test_what_fits_into_one_request_needs_no_upload(size: int) -> None:
 async def test_parts_grow_so_that_any_object_fits() -> None:
     size = 100 * PART
     source, destination = Streaming({"k": data(size)}, size=None, piece=10_000), Watched(max_parts=20)
-    async with machine(memory=100 * PART) as resources:
-        await Job(source, destination, resources).run(transfers(source))
+    async with machine(memory=100 * PART) as instance:
+        await Job(source, destination, instance).run(transfers(source))
     (upload,) = destination.uploads
     sizes = [part.size for part in upload.parts]
     assert sizes[:6] == [PART, PART, 2 * PART, 2 * PART, 4 * PART, 4 * PART]
@@ -51,14 +51,14 @@ async def test_parts_do_not_grow_beyond_the_memory() -> None:
     size = 100 * PART
     source, destination = Streaming({"k": data(size)}, size=None, piece=10_000), Watched(max_parts=100)
     most = 0
-    async with machine(memory=4 * PART) as resources:
+    async with machine(memory=4 * PART) as instance:
 
         async def look(verb: str, key: str) -> None:
             nonlocal most
-            most = max(most, resources.memory.lent)
+            most = max(most, instance.memory.lent)
 
         destination.before = look
-        await Job(source, destination, resources).run(transfers(source))
+        await Job(source, destination, instance).run(transfers(source))
     assert max(part.size for part in destination.uploads[0].parts) == 2 * PART
     assert most <= 4 * PART
     assert destination.contents() == {"k": data(size)}
@@ -66,18 +66,18 @@ async def test_parts_do_not_grow_beyond_the_memory() -> None:
 
 async def test_an_object_of_more_parts_than_the_storage_takes_is_not_published() -> None:
     source, destination = Streaming({"k": data(50 * PART)}, size=None), Watched(max_parts=5, max_part=PART)
-    async with machine() as resources:
+    async with machine() as instance:
         with pytest.raises(InvalidConfig, match="more than 5 parts"):
-            await Job(source, destination, resources).run(transfers(source))
+            await Job(source, destination, instance).run(transfers(source))
     assert [upload.state for upload in destination.uploads] == ["aborted"]
     assert destination.contents() == {}
 
 
 async def test_a_part_size_that_the_storage_does_not_take() -> None:
     source, destination = Streaming({"k": data(5 * PART)}, size=None), Watched(min_part=PART + 1)
-    async with machine() as resources:
+    async with machine() as instance:
         with pytest.raises(InvalidConfig, match=rf"a part of {PART} bytes, where this storage takes {PART + 1} to"):
-            await Job(source, destination, resources).run(transfers(source))
+            await Job(source, destination, instance).run(transfers(source))
     assert destination.calls == []
 
 
@@ -85,8 +85,8 @@ async def test_it_is_begun_again_as_a_whole() -> None:
     source, destination = Streaming({"k": data(5 * PART)}, size=None), Watched()
     destination.before = Faults(write=[transient()])
     events: list[Event] = []
-    async with machine() as resources:
-        await Job(source, destination, resources, events.append).run(transfers(source))
+    async with machine() as instance:
+        await Job(source, destination, instance, events.append).run(transfers(source))
     assert [upload.state for upload in destination.uploads] == ["aborted", "complete"]
     assert destination.uploads[1].parts[0] == Part(0, 0, PART)
     assert sum(event.size for event in events if event.kind == "progress") == 5 * PART

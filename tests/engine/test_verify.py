@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from sealift import checksum
-from sealift.backend import EVERYTHING, Upload, Walk
 from sealift.backends.memory import MemoryBackend
-from sealift.engine import Job
+from sealift.contract import EVERYTHING, Upload, Walk
+from sealift.engine.job import Job
 from sealift.errors import IntegrityError, ServiceError
-from sealift.properties import NO_PROPERTIES, Properties
+from sealift.integrity import checksums as checksum
 from sealift.types import Event, Head, ObjectInfo, Part, Receipt, Verify
+from sealift.types.properties import NO_PROPERTIES, Properties
 from sealift.uri import Location
 from tests.engine.backends import Damaging, Faults, Streaming, Watched
 from tests.engine.machine import PART, data, machine, transfers
@@ -87,8 +87,8 @@ class _Unanswered(Upload):
 async def moved(source: MemoryBackend, destination: MemoryBackend, verify: Verify) -> dict[str, str | None]:
     """What each object was verified by."""
     events: list[Event] = []
-    async with machine() as resources:
-        await Job(source, destination, resources, events.append, verify=verify).run(transfers(source))
+    async with machine() as instance:
+        await Job(source, destination, instance, events.append, verify=verify).run(transfers(source))
     return {event.key: event.verified for event in events if event.kind == "object"}
 
 
@@ -196,15 +196,15 @@ async def test_a_bit_that_flips_on_the_way(key: str, verify: Verify) -> None:
 
 
 async def copied(place: Untold, verify: Verify) -> str | None:
-    from sealift.transfer import Transfer
+    from sealift.engine.transfer import Transfer
 
     async def listing() -> AsyncGenerator[Transfer]:
         async for obj in place.list("k"):
             yield Transfer(obj, "copy", listed=True)
 
     events: list[Event] = []
-    async with machine() as resources:
-        await Job(place, place, resources, events.append, verify=verify).run(listing())
+    async with machine() as instance:
+        await Job(place, place, instance, events.append, verify=verify).run(listing())
     return next(event.verified for event in events if event.kind == "object")
 
 

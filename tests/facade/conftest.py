@@ -51,4 +51,4 @@ def loop(request: pytest.FixtureRequest) -> dict[str, str]:
 def the_facade_may_block(no_blocking_calls: BlockBuster) -> None:
     """It is for callers who may wait, even where that stops a loop of theirs."""
     for function in no_blocking_calls.functions.values():
-        function.can_block_in("sealift/portal.py", {"call", "_close"})
+        function.can_block_in("sealift/runtime/portal.py", {"call", "_close"})

@@ -160,7 +160,7 @@ def test_in_a_loop_of_the_program_s_own(server: FakeS3, here: Path, loop: dict[s
         + """
         import asyncio
         from sealift import AsyncStorage
-        from sealift.loop import loop_factory
+        from sealift.runtime.event_loop import loop_factory
         async def main():
             async with AsyncStorage() as storage:
                 await storage.download("s3://b/q", HERE / "dest", config, on_event=told)

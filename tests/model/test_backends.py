@@ -16,13 +16,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from sealift import Limits, ModelMissingError, plan
-from sealift.backend import Backend
+from sealift import Limits, ModelMissingError
 from sealift.backends import open_backend
 from sealift.backends.local import LocalBackend
 from sealift.backends.memory import MemoryBackend
+from sealift.contract import Backend
 from sealift.errors import ObjectChanged
-from sealift.resources import Resources
+from sealift.instance import Instance
+from sealift.runtime import part_sizes
 from sealift.types import MiB, ObjectInfo
 from sealift.uri import Location
 from tests.api.helpers import all_in, config_of
@@ -32,7 +33,7 @@ from tests.services.s3 import S3Service, new_bucket
 pytestmark = pytest.mark.timeout(420)  # Hypothesis takes up to 300 s to find the shortest sequence that fails
 
 T = TypeVar("T")
-Open = Callable[[Resources, Path], Awaitable[Backend]]
+Open = Callable[[Instance, Path], Awaitable[Backend]]
 
 # No key is the beginning of another's, which a disk could not hold.
 KEYS = st.sampled_from(["a", "b.bin", "d/x", "d/y", "d/e/z", "d-2", "ü ?#%20+"])
@@ -62,19 +63,19 @@ class Objects(RuleBasedStateMachine):
         self._model: dict[str, bytes] = {}
         self._newest: dict[str, ObjectInfo] = {}
         self._old: list[tuple[ObjectInfo, bytes]] = []
-        self._resources, self._backend = self.run(self._open())
+        self._instance, self._backend = self.run(self._open())
 
-    async def _open(self) -> tuple[Resources, Backend]:
-        resources = Resources(Limits(), {})
-        backend = await type(self).opening(resources, self._here)
+    async def _open(self) -> tuple[Instance, Backend]:
+        instance = Instance(Limits(), {})
+        backend = await type(self).opening(instance, self._here)
         await backend.delete_many([*await keys(backend, "")], "")  # of the last sequence
-        return resources, backend
+        return instance, backend
 
     def teardown(self) -> None:
         for key, data in self._model.items():
             assert self.run(self.content(key)) == data
         self.run(self._backend.aclose())
-        self.run(self._resources.aclose())
+        self.run(self._instance.aclose())
         assert not [path for path in all_in(self._here) if ".sealift" in path]
         self._runner.close()
         self._temporary.cleanup()
@@ -104,7 +105,7 @@ class Objects(RuleBasedStateMachine):
 
         async def send() -> ObjectInfo | None:
             upload = await self._backend.open_upload(key, len(data) if sized else None)
-            parts = list(plan.parts(len(data), self.part))
+            parts = list(part_sizes.parts(len(data), self.part))
             receipts = {}
             for index in order:
                 part = parts[index]
@@ -195,15 +196,15 @@ def check(opening: Open, part: int, examples: int) -> None:
 
 
 def test_objects_in_memory() -> None:
-    async def opening(resources: Resources, here: Path) -> Backend:
+    async def opening(instance: Instance, here: Path) -> Backend:
         return MemoryBackend()
 
     check(opening, 1000, 40)
 
 
 def test_files() -> None:
-    async def opening(resources: Resources, here: Path) -> Backend:
-        return LocalBackend(str(here), resources.disk)
+    async def opening(instance: Instance, here: Path) -> Backend:
+        return LocalBackend(str(here), instance.disk)
 
     check(opening, 1000, 25)
 
@@ -211,7 +212,7 @@ def test_files() -> None:
 def test_a_bucket(seaweedfs: S3Service) -> None:
     bucket = new_bucket(seaweedfs, "model")
 
-    async def opening(resources: Resources, here: Path) -> Backend:
-        return await open_backend(Location("s3", bucket), config_of(seaweedfs), resources)
+    async def opening(instance: Instance, here: Path) -> Backend:
+        return await open_backend(Location("s3", bucket), config_of(seaweedfs), instance)
 
     check(opening, 5 * MiB, 5)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sealift import ArchiveError, Storage, StorageError, Unpack, UnsafeKey
 from sealift.types import MiB
 from tests.api.helpers import all_in, files_in
-from tests.unit.test_archive import entry, tar, zipped
+from tests.unit.archives.test_unpack import entry, tar, zipped
 
 FIRST = ("first", b"good")
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from sealift import AsyncStorage, PVCConfig, StorageError, UnsafeKey
 from sealift.backends.local import LocalBackend
-from sealift.disk import Disk
-from sealift.paths import Tree, relative
+from sealift.keys.paths import Tree, relative
+from sealift.runtime.disk_threads import DiskThreads
 from tests.api.helpers import all_in, files_in
 from tests.api.servers import FakeS3
 
@@ -49,7 +49,7 @@ def test_each_key_has_a_file_of_its_own_below_the_target(keys: list[str]) -> Non
 
 
 async def write(root: str, paths: list[str]) -> None:
-    disk = Disk()
+    disk = DiskThreads()
     backend = LocalBackend(root, disk)
     try:
         for path in paths:

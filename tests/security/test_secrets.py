@@ -19,15 +19,7 @@ from urllib.parse import parse_qs, quote
 import anyio
 import pytest
 
-from sealift import (
-    AsyncStorage,
-    Event,
-    HFConfig,
-    HTTPConfig,
-    Limits,
-    S3Config,
-    StorageError,
-)
+from sealift import AsyncStorage, Event, HFConfig, HTTPConfig, Limits, S3Config, StorageError
 from sealift.types import MiB
 from tests.api.helpers import config_of, texts_of
 from tests.api.servers import pattern

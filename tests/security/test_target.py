@@ -10,7 +10,7 @@ import pytest
 
 from sealift import AsyncStorage, LocalIOError, UnsafeKey
 from sealift.backends.local import LocalBackend
-from sealift.disk import Disk
+from sealift.runtime.disk_threads import DiskThreads
 from sealift.types import MiB
 from tests.api.helpers import all_in, files_in
 from tests.api.servers import FakeS3, pattern
@@ -116,7 +116,7 @@ async def test_keys_that_a_link_makes_one_file_are_both_named(tmp_path: Path, fi
 @pytest.mark.parametrize(("one", "other"), [("A", "a"), ("caf\u00e9", "cafe\u0301"), ("d/STRASSE", "d/stra\u00dfe")])
 async def test_names_that_the_file_system_takes_for_one(tmp_path: Path, one: str, other: str, staged: bool) -> None:
     """Where it does, the second name shows the first one's inode, as a hard link does here."""
-    disk = Disk()
+    disk = DiskThreads()
     backend = LocalBackend(str(tmp_path), disk, staged=staged)
     try:
         await backend.put(one, memoryview(b"first"))

@@ -17,7 +17,8 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from sealift import GCSConfig, checksum
+from sealift import GCSConfig
+from sealift.integrity import checksums
 from tests.api.servers import Asked, FakeS3, Reply
 
 ACCOUNT = "reader@project.iam.gserviceaccount.com"
@@ -135,7 +136,7 @@ class Google:
             "generation": "1700000000000001",
             "timeCreated": "2026-09-01T10:20:30.123Z",
             "etag": "CKih16GjycICEAE=",
-            "crc32c": base64.b64encode(bytes.fromhex(checksum.digest("crc32c", data))).decode(),
+            "crc32c": base64.b64encode(bytes.fromhex(checksums.digest("crc32c", data))).decode(),
         }
 
     # What it answers, in the server's thread.

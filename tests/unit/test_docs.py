@@ -15,8 +15,9 @@ from sealift.errors import StorageError
 
 # Modules whose examples need neither a network nor an event loop.
 EXAMPLES = [
-    "addresses.azure", "addresses.urls", "errors", "uri", "paths", "plan", "checksum", "config", "types",
-    "wire.message", "wire.ranges", "wire.reach",
+    "addresses.azure", "addresses.urls", "errors", "uri", "keys.paths", "runtime.part_sizes", "integrity.checksums",
+    "config.s3", "config.gcs", "config.azure", "config.http", "config.huggingface", "config.pvc", "types.options",
+    "wire.message", "wire.content_range", "wire.address_check",
 ]  # fmt: skip
 
 

@@ -104,12 +104,12 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_importing_loads_neither_an_sdk_nor_asyncio() -> None:
     loaded = loaded_by("import sealift; sealift.Storage; sealift.S3Config(); sealift.Storage.is_local('s3://b/k')")
-    assert "sealift.sync" in loaded
+    assert "sealift.api.blocking" in loaded
     assert not {name for name in loaded if any(name == heavy or name.startswith(f"{heavy}.") for heavy in HEAVY)}
 
 
 def test_the_async_api_loads_no_sdk() -> None:
     loaded = loaded_by("from sealift import AsyncStorage; AsyncStorage()")
-    assert {"asyncio", "sealift.client"} <= loaded
+    assert {"asyncio", "sealift.api.async_storage"} <= loaded
     sdks = ("aiobotocore", "botocore", "awscrt", "azure", "gcloud", "aiohttp", "httpx")
     assert not {name for name in loaded if name.partition(".")[0] in sdks}

@@ -16,7 +16,7 @@ from sealift.wire import TLS, Origin, Request, Response
 from sealift.wire.connection import Connection
 from sealift.wire.head import encode
 from sealift.wire.reply import InPlace, Reply, Small
-from sealift.wire.watchdog import Watchdog
+from sealift.wire.stalls import Watchdog
 
 ORIGIN = Origin("http", "127.0.0.1", 1)
 GUARD = b"\xee" * 16

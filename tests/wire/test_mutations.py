@@ -17,8 +17,8 @@ from sealift.wire import TLS, Request, Response
 from sealift.wire.connection import Connection
 from sealift.wire.head import encode
 from sealift.wire.reply import InPlace, Reply, Small
+from sealift.wire.stalls import Watchdog
 from sealift.wire.stream import Streamed
-from sealift.wire.watchdog import Watchdog
 
 from .test_framing import ORIGIN, Transport, chunked, exchange, head
 

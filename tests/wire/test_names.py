@@ -8,7 +8,7 @@ import pytest
 
 from sealift.errors import TransportError
 from sealift.wire import Origin, Request
-from sealift.wire.resolve import Resolver
+from sealift.wire.dns import Resolver
 
 from .servers import Peer, serve, wire_with
 
@@ -106,7 +106,7 @@ async def test_a_name_is_asked_for_once_at_a_time_and_again_after_a_minute(monke
     origin = Origin("http", "models.example", 80)
     await asyncio.gather(*(resolver.addresses(origin) for _ in range(10)))
     assert len(names.asked) == 1
-    monkeypatch.setattr("sealift.wire.resolve._REMEMBERED", 0.0)
+    monkeypatch.setattr("sealift.wire.dns._REMEMBERED", 0.0)
     resolver = Resolver(names)  # type: ignore[arg-type]
     await resolver.addresses(origin)
     await resolver.addresses(origin)

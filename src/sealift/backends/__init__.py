@@ -1,15 +1,15 @@
 """The storages, by scheme. A module, and its SDK, is imported when its scheme is first used.
 
-To add one: a module with `open(location, config, resources) -> Backend`, a line here, a contract class in the tests.
+To add one: a module with `open(location, config, instance) -> Backend`, a line here, a contract class in the tests.
 """
 
 from importlib import import_module
 from typing import Any
 
-from ..backend import Backend
 from ..config import StorageConfig
+from ..contract import Backend
 from ..errors import UnsupportedOperation
-from ..resources import Resources
+from ..instance import Instance
 from ..uri import Location
 
 __all__ = ["MODULES", "open_backend"]
@@ -26,13 +26,13 @@ MODULES = {
 }
 
 
-async def open_backend(location: Location, config: StorageConfig | None, resources: Resources) -> Backend:
+async def open_backend(location: Location, config: StorageConfig | None, instance: Instance) -> Backend:
     """The backend for a location's bucket, container, repository or directory.
 
     Args:
         location: Where; its key does not matter.
         config: How to sign in; None: the environment's way.
-        resources: Of the instance that will use it.
+        instance: Of the instance that will use it.
 
     Raises:
         UnsupportedOperation: No backend for this scheme yet.
@@ -42,6 +42,6 @@ async def open_backend(location: Location, config: StorageConfig | None, resourc
     if name is None:
         raise UnsupportedOperation(f"{location.scheme}:// cannot be read yet", hint=f"available: {', '.join(MODULES)}")
     # In a thread: an SDK's first import takes 0.3 s, which would stall the loop.
-    module: Any = await resources.disk.run(lambda: import_module(f".{name}", __package__))
-    backend: Backend = await module.open(location, config, resources)
+    module: Any = await instance.disk.run(lambda: import_module(f".{name}", __package__))
+    backend: Backend = await module.open(location, config, instance)
     return backend

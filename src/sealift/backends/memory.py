@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from .. import checksum
-from ..backend import EVERYTHING, Reader, Upload, Walk
+from ..contract import EVERYTHING, Reader, Upload, Walk
 from ..errors import ModelMissingError, ObjectChanged
-from ..properties import NO_PROPERTIES, Properties
+from ..integrity import checksums as checksum
 from ..types import Capabilities, Head, ObjectInfo, Part, Receipt
+from ..types.properties import NO_PROPERTIES, Properties
 from ..uri import Location
 
 __all__ = ["MemoryBackend"]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from ..config import PVCConfig, StorageConfig
 from ..errors import InvalidConfig, ModelMissingError
-from ..resources import Resources
+from ..instance import Instance
 from ..uri import Location
 from .local import LocalBackend
 
@@ -17,14 +17,14 @@ __all__ = ["mount_of", "open"]
 _MOUNTS = "/mnt/pvc"
 
 
-async def open(location: Location, config: StorageConfig | None, resources: Resources) -> LocalBackend:  # noqa: A001 - the contract's
+async def open(location: Location, config: StorageConfig | None, instance: Instance) -> LocalBackend:  # noqa: A001 - the contract's
     """The claim's directory; keys are relative to it."""
     if config is None:
-        config = PVCConfig.from_env(resources.environ)
+        config = PVCConfig.from_env(instance.environ)
     if not isinstance(config, PVCConfig):
         raise InvalidConfig(f"{type(config).__name__} is not for pvc://", hint="pass a PVCConfig")
     mounts = config.mounts
-    return LocalBackend(await resources.disk.run(lambda: mount_of(location.root, mounts)), resources.disk)
+    return LocalBackend(await instance.disk.run(lambda: mount_of(location.root, mounts)), instance.disk)
 
 
 def mount_of(claim: str, mounts: Mapping[str, str]) -> str:

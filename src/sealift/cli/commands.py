@@ -6,11 +6,11 @@ import click
 
 from .completion import completion
 from .demo import demo
-from .exits import EXIT_CODES, USAGE
+from .exit_codes import EXIT_CODES, USAGE
 from .look import cat, ls, stat
 from .options import storage_options
 from .program import Program
-from .remove import rm
+from .rm import rm
 from .transfer import cp, sync
 
 __all__ = ["main"]

@@ -3,7 +3,7 @@
 import click
 from click.shell_completion import get_completion_class
 
-from .exits import FAILURE
+from .exit_codes import FAILURE
 
 __all__ = ["completion"]
 

@@ -7,11 +7,19 @@ from typing import Any
 
 import click
 
-from ..paths import is_directory_marker
+from ..keys.paths import is_directory_marker
 from ..types import Event, ObjectInfo
-from .options import Settings, byte_size, files_and_uris, json_option, pattern_options, storage_options, timeout_option
+from .arguments import Place
+from .options import (
+    Settings,
+    byte_size,
+    files_and_uris,
+    json_option,
+    pattern_options,
+    storage_options,
+    timeout_option,
+)
 from .output import Output, as_json, skip_line
-from .places import Place
 from .program import run
 from .units import count, size
 

@@ -16,7 +16,7 @@ from ..uri import Location, parse
 from .units import parse_size
 
 if TYPE_CHECKING:
-    from ..client import AsyncStorage
+    from ..api.async_storage import AsyncStorage
 
 __all__ = [
     "Settings",
@@ -81,7 +81,7 @@ class Settings:
 
     def storage(self) -> "AsyncStorage":
         """The storage to ask, within the limits that were given."""
-        from ..client import AsyncStorage  # noqa: PLC0415 - not for --help
+        from ..api.async_storage import AsyncStorage  # noqa: PLC0415 - not for --help
 
         limits = Limits(memory=self.memory)
         if self.connections is not None:
@@ -142,7 +142,7 @@ def adding_r() -> Iterator[None]:
     try:
         yield
     except InvalidConfig as error:
-        from ..selection import ASK_RECURSIVELY  # noqa: PLC0415 - loaded by now
+        from ..operations.selection import ASK_RECURSIVELY  # noqa: PLC0415 - loaded by now
 
         if error.hint == ASK_RECURSIVELY:
             error.hint = "add -r for all that is below it"

@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import Any, Self
 
 from ..types import Event
-from .exits import printable
+from .exit_codes import printable
 
 __all__ = ["Output", "as_json", "skip_line"]
 

@@ -12,8 +12,8 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from ..loop import loop_factory
-from .exits import FAILURE, Interrupted, code_of, message_of
+from ..runtime.event_loop import loop_factory
+from .exit_codes import FAILURE, Interrupted, code_of, message_of
 from .options import Settings
 
 __all__ = ["Program", "run"]
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Program(click.Group):
-    """A group of commands whose failures are one line on stderr and an exit code of `sealift.cli.exits`."""
+    """A group of commands whose failures are one line on stderr and an exit code of `sealift.cli.exit_codes`."""
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run the command line and exit."""

@@ -5,6 +5,7 @@ import os
 
 import click
 
+from .arguments import Place, Target
 from .options import (
     Settings,
     adding_r,
@@ -18,9 +19,8 @@ from .options import (
     source_options,
     storage_options,
 )
-from .places import Place, Target
 from .program import run
-from .telling import Telling
+from .reporting import Telling
 
 __all__ = ["cp", "sync"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..config import Proxies, S3Config
 from ..wire import Origin
-from ..wire.exempt import proxy_for
+from ..wire.no_proxy import proxy_for
 from .report import DemoError, megabytes, say
 from .seaweedfs import HOST, Identity, SeaweedFS, ServerError, find_weed
 

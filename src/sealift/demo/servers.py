@@ -9,9 +9,9 @@ from typing import Any
 
 import joblib
 
-from ..client import AsyncStorage
+from ..api.async_storage import AsyncStorage
+from ..api.blocking import Storage
 from ..config import S3Config
-from ..sync import Storage
 
 __all__ = ["AsyncServer", "LegacyModel"]
 

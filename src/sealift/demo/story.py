@@ -5,9 +5,9 @@ import os
 import time
 from pathlib import Path
 
+from ..api.blocking import Storage
 from ..config import S3Config
-from ..loop import loop_factory
-from ..sync import Storage
+from ..runtime.event_loop import loop_factory
 from .bucket import make_bucket
 from .iris import Flowers, accuracy, train
 from .report import DemoError, megabytes, say

@@ -1,8 +1,8 @@
 """HTTP/1.1 for moving bodies: `Wire.fetch` receives in place, `Wire.stream` reads as it comes, `Wire.send` uploads."""
 
-from .exempt import proxy_for
+from .content_range import check_range
 from .message import TLS, Origin, Request, Response
-from .ranges import check_range
+from .no_proxy import proxy_for
 from .redirect import MOST_REDIRECTS, redirected
 from .stream import StreamedResponse
 from .wire import Wire

@@ -8,10 +8,10 @@ import h11
 
 from ..errors import TransportError
 from ..types import MiB
-from .kernel import arrivals, unacknowledged
 from .message import TLS, Origin, Response
 from .reply import Reply
-from .watchdog import Watchdog
+from .socket_state import arrivals, unacknowledged
+from .stalls import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,13 +14,13 @@ import httpx
 
 from ..config import Proxies
 from ..errors import ClosedError, InvalidConfig, TransportError
-from ..quiet import quieten, silence
+from ..runtime.sdk_logging import quieten, silence
 from ..types import KiB, Limits
-from .dial import must_not_lead
-from .exempt import proxy_for
+from .address_check import barred
+from .connect import must_not_lead
 from .head import encode
 from .message import TLS, Origin, Request, Response
-from .reach import barred
+from .no_proxy import proxy_for
 from .reply import LARGEST_ERROR, LARGEST_SMALL, check_body
 from .stream import StreamedResponse
 from .tls import handshake_error

@@ -6,8 +6,8 @@ from dataclasses import replace
 from urllib.parse import quote, urljoin, urlsplit
 
 from ..errors import TransportError
+from .address_check import reach_from
 from .message import Origin, Request, Response
-from .reach import reach_from
 
 __all__ = ["MOST_REDIRECTS", "as_target", "redirected"]
 

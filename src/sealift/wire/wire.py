@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 from ..config import Proxies
 from ..errors import ClosedError, InvalidConfig
 from ..types import Limits
+from .connect import Dialer
 from .connection import Connection, StaleError
-from .dial import Dialer
-from .exempt import proxy_for
+from .dns import RunBlocking
 from .head import encode
 from .message import Request, Response
+from .no_proxy import proxy_for
 from .pool import Pool
 from .reply import InPlace, Small
-from .resolve import RunBlocking
+from .stalls import Watchdog
 from .stream import Streamed, StreamedResponse
-from .watchdog import Watchdog
 
 if TYPE_CHECKING:
     from .proxy import Proxied

@@ -7,23 +7,23 @@ sends all requests (`container`), `replies` reads what comes back. `upload` and 
 
 from ...config import AzureConfig, StorageConfig
 from ...errors import InvalidConfig
-from ...resources import Resources
+from ...instance import Instance
 from ...uri import Location
-from .access import access_to
 from .account import account_of
+from .authorization import access_to
 from .backend import AzureBackend
 from .container import Container
 
 __all__ = ["AzureBackend", "open"]
 
 
-async def open(location: Location, config: StorageConfig | None, resources: Resources) -> AzureBackend:  # noqa: A001 - the contract's
+async def open(location: Location, config: StorageConfig | None, instance: Instance) -> AzureBackend:  # noqa: A001 - the contract's
     """The container of a location."""
     if config is not None and not isinstance(config, AzureConfig):
         raise InvalidConfig(f"{type(config).__name__} is not for azure://", hint="pass an AzureConfig")
 
     def container_at(place: Location) -> Container:
-        account = account_of(place, config, resources.environ)
-        return Container(place, account, access_to(account, place.root, resources), resources)
+        account = account_of(place, config, instance.environ)
+        return Container(place, account, access_to(account, place.root, instance), instance)
 
     return AzureBackend(location, config, container_at)

@@ -4,20 +4,20 @@ from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Mapp
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from ...backend import EVERYTHING, Reader, Walk
 from ...config import AzureConfig
+from ...contract import EVERYTHING, Reader, Walk
 from ...errors import ObjectChanged
-from ...pages import Page, listed
-from ...properties import NO_PROPERTIES, Properties
+from ...runtime.paging import Page, listed
 from ...types import Capabilities, Head, MiB, ObjectInfo
+from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
 from ...wire import check_range
 from . import replies
-from .access import Bearer
+from .authorization import Bearer
 from .container import Container
-from .copy import copy
-from .delete import delete, delete_many
+from .delete_blobs import delete, delete_many
 from .properties import of_reply, to_headers
+from .server_copy import copy
 from .tags import tags
 from .upload import AzureUpload, checksum_of, compared, stored
 
@@ -75,7 +75,7 @@ class AzureBackend:
                 raise self._container.error(reply, None)
             return replies.page(reply.body)
 
-        return listed(page, self._container.resources.retry)
+        return listed(page, self._container.instance.retry)
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
         whole = start == 0 and len(into) == obj.size

@@ -6,13 +6,13 @@ from typing import NoReturn
 from urllib.parse import quote, urlsplit
 
 from ...errors import ObjectChanged, StorageError, UnsupportedOperation
-from ...resources import Resources
+from ...instance import Instance
 from ...types import KiB, ObjectInfo
 from ...uri import Location
 from ...wire import TLS, Origin, Request, Response, StreamedResponse
 from . import replies
-from .access import Access
 from .account import Account
+from .authorization import Access
 
 __all__ = ["Container", "Headers"]
 
@@ -31,14 +31,14 @@ class Container:
         location: The container.
         account: Where it is.
         access: What the requests carry.
-        resources: Of the instance.
+        instance: Of the instance.
     """
 
-    def __init__(self, location: Location, account: Account, access: Access, resources: Resources) -> None:
+    def __init__(self, location: Location, account: Account, access: Access, instance: Instance) -> None:
         self.location = location
         self.account = account
         self.access = access
-        self.resources = resources
+        self.instance = instance
         self._origin = Origin.of(account.endpoint)
         self._path = f"{urlsplit(account.endpoint).path}/{quote(location.root, safe='$-')}"
         verify = account.verify
@@ -102,7 +102,7 @@ class Container:
             query: Parameters.
             body: Sent from where it is.
         """
-        return await self.resources.wire.send(await self.request(method, key, headers, query), body)
+        return await self.instance.wire.send(await self.request(method, key, headers, query), body)
 
     async def fetch(self, key: str, headers: Headers, into: memoryview) -> Response:
         """Receive an object, or a range of it, in place; as `Wire.fetch`. Its status is 200 or 206.
@@ -110,7 +110,7 @@ class Container:
         Raises:
             StorageError: The service refused.
         """
-        reply = await self.resources.wire.fetch(await self.request("GET", key, headers), into)
+        reply = await self.instance.wire.fetch(await self.request("GET", key, headers), into)
         if reply.status not in {200, 206}:
             await self._refuse(reply, key)
         return reply
@@ -122,7 +122,7 @@ class Container:
         Raises:
             StorageError: The service refused.
         """
-        async with self.resources.wire.stream(await self.request("GET", key, headers)) as reply:
+        async with self.instance.wire.stream(await self.request("GET", key, headers)) as reply:
             if reply.status == 200:
                 yield reply
                 return

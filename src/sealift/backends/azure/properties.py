@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from ...properties import HEADERS, Properties, ascii_fields, fits_a_header, of_headers
+from ...types.properties import HEADERS, Properties, ascii_fields, fits_a_header, of_headers
 from ...wire import Response
 
 __all__ = ["DIRECTORY", "of_entry", "of_reply", "tag_header", "to_headers"]

@@ -22,8 +22,8 @@ from ...errors import (
     StorageError,
     UnsupportedOperation,
 )
-from ...properties import Properties
 from ...types import ObjectInfo
+from ...types.properties import Properties
 from ...wire import Response
 from .properties import DIRECTORY, of_entry, of_reply
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ...config import Proxies
 from ...errors import AccessDenied, InvalidConfig, StorageError, TransportError
-from ...resources import Resources
+from ...instance import Instance
 from ...wire import Origin, proxy_for
 from .account import Account, Identity
 
@@ -47,12 +47,12 @@ class Token:
 
     Args:
         account: Its identity, and where it is.
-        resources: Of the instance; they keep the SDK's credentials.
+        instance: Of the instance; they keep the SDK's credentials.
     """
 
-    def __init__(self, account: Account, resources: Resources) -> None:
+    def __init__(self, account: Account, instance: Instance) -> None:
         self._account = account
-        self._resources = resources
+        self._instance = instance
         self._token = ""
         self._until = 0.0
         self._asking = asyncio.Lock()
@@ -71,8 +71,8 @@ class Token:
         return self._token
 
     async def _renew(self) -> None:
-        key = ("azure", self._account, surroundings(self._resources.environ))
-        credentials = await self._resources.client(key, self._open)
+        key = ("azure", self._account, surroundings(self._instance.environ))
+        credentials = await self._instance.client(key, self._open)
         try:
             given = await _first(credentials)
         except StorageError as error:
@@ -85,8 +85,8 @@ class Token:
         identity, endpoint, verify = self._account.identity, self._account.endpoint, self._account.verify
         assert identity is not None  # noqa: S101 - else there is no token to ask for
         # In a thread: the SDK's import takes 0.3 s.
-        environ = self._resources.environ
-        return _Credentials(await self._resources.disk.run(lambda: _credentials(identity, endpoint, verify, environ)))
+        environ = self._instance.environ
+        return _Credentials(await self._instance.disk.run(lambda: _credentials(identity, endpoint, verify, environ)))
 
 
 class _Credentials:

@@ -9,11 +9,11 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ... import checksum
-from ...backend import Upload
+from ...contract import Upload
 from ...errors import IntegrityError, ModelMissingError, ServiceError
-from ...properties import NO_PROPERTIES, Properties
+from ...integrity import checksums
 from ...types import ObjectInfo, Part, Receipt
+from ...types.properties import NO_PROPERTIES, Properties
 from ...wire import Response
 from . import replies
 from .container import Container, Headers
@@ -31,7 +31,7 @@ def checksum_of(data: memoryview) -> tuple[Mapping[str, str], Headers]:
 
     See `replies.crc64nvme`.
     """
-    digest = checksum.digest(_CRC, data)
+    digest = checksums.digest(_CRC, data)
     return {_CRC: digest}, [("x-ms-content-crc64", base64.b64encode(bytes.fromhex(digest)[::-1]).decode())]
 
 
@@ -149,7 +149,7 @@ class AzureUpload(Upload):
             digests = {}
             if all(receipt.compared for receipt in receipts):
                 parts = [(receipt.checksums[_CRC], receipt.part.size) for receipt in receipts]
-                digests[_CRC] = checksum.combine(_CRC, parts)
+                digests[_CRC] = checksums.combine(_CRC, parts)
             self._published = replace(stored(reply, self._key, size, digests), properties=self._properties)
         return self._published
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ...config import GCSConfig, StorageConfig
 from ...errors import InvalidConfig
-from ...resources import Resources
+from ...instance import Instance
 from ...uri import Location
 from ...wire import Origin
 from .backend import GCSBackend
@@ -22,9 +22,9 @@ _GOOGLE = "https://storage.googleapis.com"
 _THIS_MACHINE = {"127.0.0.1", "::1", "localhost"}
 
 
-async def open(location: Location, config: StorageConfig | None, resources: Resources) -> GCSBackend:  # noqa: A001 - the contract's
+async def open(location: Location, config: StorageConfig | None, instance: Instance) -> GCSBackend:  # noqa: A001 - the contract's
     """The bucket of a location."""
-    around = GCSConfig.from_env(resources.environ)
+    around = GCSConfig.from_env(instance.environ)
     if config is None:
         config = around
     if not isinstance(config, GCSConfig):
@@ -37,7 +37,7 @@ async def open(location: Location, config: StorageConfig | None, resources: Reso
         raise InvalidConfig(
             f"a token would travel unencrypted to {origin.address}", hint="use https, or GCSConfig(anonymous=True)"
         )
-    credentials = await find(config, resources)
+    credentials = await find(config, instance)
     if credentials is not None:  # who cannot sign in learns it here, once, and not of each request
-        await resources.retry(credentials.bearer)
-    return GCSBackend(Bucket(location.at(""), config, origin, credentials, resources))
+        await instance.retry(credentials.bearer)
+    return GCSBackend(Bucket(location.at(""), config, origin, credentials, instance))

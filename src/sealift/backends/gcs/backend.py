@@ -3,17 +3,17 @@
 from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 
-from ...backend import EVERYTHING, Reader, Walk
+from ...contract import EVERYTHING, Reader, Walk
 from ...errors import ObjectChanged, StorageError
-from ...pages import Page, listed
-from ...properties import NO_PROPERTIES, Properties
+from ...runtime.paging import Page, listed
 from ...types import Capabilities, Head, ObjectInfo
+from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
 from ...wire import Response, check_range
 from . import replies
 from .bucket import Bucket
-from .copy import copy
-from .delete import delete, delete_many
+from .delete_objects import delete, delete_many
+from .server_copy import copy
 from .upload import PARTS, GCSUpload, put
 
 __all__ = ["GCSBackend"]
@@ -52,7 +52,7 @@ class GCSBackend:
                 raise self._bucket.error(reply, None)
             return replies.page(reply)
 
-        async with aclosing(listed(page, self._bucket.resources.retry)) as objects:
+        async with aclosing(listed(page, self._bucket.instance.retry)) as objects:
             async for obj in objects:
                 # Parts on their way to be joined are nobody's objects, unless asked for.
                 if not obj.key.startswith(PARTS) or prefix.startswith(PARTS):

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 from ...config import GCSConfig
 from ...errors import ModelMissingError, ObjectChanged, StorageError, UnsupportedOperation
-from ...resources import Resources
+from ...instance import Instance
 from ...types import KiB, ObjectInfo
 from ...uri import Location
 from ...wire import Origin, Request, Response, StreamedResponse
@@ -34,7 +34,7 @@ class Bucket:
         config: As the caller gave it, or from the environment.
         origin: The service.
         credentials: Who asks; None: nobody in particular.
-        resources: Of the instance.
+        instance: Of the instance.
     """
 
     def __init__(
@@ -43,18 +43,18 @@ class Bucket:
         config: GCSConfig,
         origin: Origin,
         credentials: Credentials | None,
-        resources: Resources,
+        instance: Instance,
     ) -> None:
         self.location = location
         self.config = config
-        self.resources = resources
+        self.instance = instance
         self._origin = origin
         self._credentials = credentials
         self._pays = False
 
     def at(self, location: Location) -> "Bucket":
         """Another bucket of this service, asked by the same."""
-        return Bucket(location.at(""), self.config, self._origin, self._credentials, self.resources)
+        return Bucket(location.at(""), self.config, self._origin, self._credentials, self.instance)
 
     def path(self, key: str | None = None) -> str:
         """Of the bucket's objects, or of one of them.
@@ -98,7 +98,7 @@ class Bucket:
         """
         for attempt in itertools.count():
             request = await self._request(method, path, query or {}, headers)
-            reply = await self.resources.wire.send(request, body)
+            reply = await self.instance.wire.send(request, body)
             if not self._once_more(attempt, request, reply):
                 break
         return reply
@@ -108,7 +108,7 @@ class Bucket:
         query = {**query, "alt": "media"}
         for attempt in itertools.count():
             request = await self._request("GET", self.path(key), query, [*_AS_STORED, *headers], encoded=True)
-            reply = await self.resources.wire.fetch(request, into)
+            reply = await self.instance.wire.fetch(request, into)
             if not self._once_more(attempt, request, reply):
                 break
         return reply
@@ -119,7 +119,7 @@ class Bucket:
         query = {**query, "alt": "media"}
         for attempt in itertools.count():
             request = await self._request("GET", self.path(key), query, _AS_STORED)
-            async with self.resources.wire.stream(request) as reply:
+            async with self.instance.wire.stream(request) as reply:
                 if reply.status == 200:
                     yield reply
                     return

@@ -18,10 +18,10 @@ import anyio
 
 from ...config import GCSConfig, expand_home
 from ...errors import AccessDenied, InvalidConfig, StorageError, TransportError
-from ...resources import Resources
-from .grant import Grant
+from ...instance import Instance
+from .access_token import Grant
 from .metadata import Metadata
-from .session import Session
+from .token_requests import Session
 
 __all__ = ["Credentials", "find"]
 
@@ -74,43 +74,43 @@ class Credentials:
             self._until = 0.0
 
 
-async def find(config: GCSConfig, resources: Resources) -> Credentials | None:
+async def find(config: GCSConfig, instance: Instance) -> Credentials | None:
     """The credentials to send requests with; None: requests are anonymous.
 
     An instance keeps them, and signs in again only if the environment or the content of the credentials' file changes.
 
     Args:
         config: What the caller gave.
-        resources: Of the instance.
+        instance: Of the instance.
 
     Raises:
         InvalidConfig: The credentials' file cannot be used.
     """
     if config.anonymous:
         return None
-    environ = resources.environ
-    path, content = await resources.disk.run(lambda: _file(config, environ))
+    environ = instance.environ
+    path, content = await instance.disk.run(lambda: _file(config, environ))
     key = ("gs", config, tuple(environ.get(name) for name in _VARIABLES), path, _fingerprint(content, environ))
-    kept: Credentials | None = resources.credentials.get(key)
+    kept: Credentials | None = instance.credentials.get(key)
     if kept is None:
-        ask = Metadata(resources).token if path is None else _Source(path, content, resources)
-        kept = resources.credentials[key] = Credentials(ask)
+        ask = Metadata(instance).token if path is None else _Source(path, content, instance)
+        kept = instance.credentials[key] = Credentials(ask)
     return kept
 
 
 class _Source:
     """Exchanges the credentials in a file for tokens."""
 
-    def __init__(self, path: str, content: dict[str, Any], resources: Resources) -> None:
+    def __init__(self, path: str, content: dict[str, Any], instance: Instance) -> None:
         self._path = path
         self._content = content
-        self._resources = resources
+        self._instance = instance
         self._token: Any = None
 
     async def __call__(self) -> Grant:
         if self._token is None:
-            token = await self._resources.disk.run(lambda: _load(self._path, self._content))
-            token.session = Session(self._resources)
+            token = await self._instance.disk.run(lambda: _load(self._path, self._content))
+            token.session = Session(self._instance)
             self._token = token
         return await _exchange(self._token, self._path)
 

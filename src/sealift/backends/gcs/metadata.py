@@ -6,10 +6,10 @@ Source: https://cloud.google.com/compute/docs/metadata/querying-metadata
 import anyio
 
 from ...errors import AccessDenied, StorageError, TransportError
-from ...resources import Resources
+from ...instance import Instance
 from ...wire import Origin, Request, Response, Wire
 from . import replies
-from .grant import Grant
+from .access_token import Grant
 
 __all__ = ["Metadata"]
 
@@ -27,11 +27,11 @@ class Metadata:
     """Asks for tokens.
 
     Args:
-        resources: Of the instance.
+        instance: Of the instance.
     """
 
-    def __init__(self, resources: Resources) -> None:
-        self._resources = resources
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
         self._answered = False
 
     async def token(self) -> Grant:
@@ -41,14 +41,14 @@ class Metadata:
             AccessDenied: There is no such service here, or it knows no account.
             TransportError: It has answered before, and does not now.
         """
-        environ = self._resources.environ
+        environ = self._instance.environ
         if environ.get("NO_GCE_CHECK", "").lower() == "true":
             raise _nobody()
         host = environ.get("GCE_METADATA_HOST") or environ.get("GCE_METADATA_ROOT") or _HOST
         request = Request("GET", Origin.of(f"http://{host}"), _TARGET, [("metadata-flavor", "Google")])
         in_pod = "KUBERNETES_SERVICE_HOST" in environ
         # A wire of its own: no proxy ever leads to this service.
-        wire = Wire(self._resources.limits, run_blocking=self._resources.disk.run)
+        wire = Wire(self._instance.limits, run_blocking=self._instance.disk.run)
         reply: Response | None = None
         try:
             with anyio.move_on_after(_PATIENCE_OF_A_POD if in_pod else _PATIENCE):

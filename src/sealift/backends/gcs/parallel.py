@@ -6,7 +6,7 @@ from typing import TypeVar
 import anyio
 
 from ...errors import StorageError
-from ...retry import Retry
+from ...runtime.retry import Retry
 
 __all__ = ["at_once"]
 

@@ -6,7 +6,7 @@ Source: https://cloud.google.com/storage/docs/metadata
 from collections.abc import Mapping
 from typing import Any
 
-from ...properties import HEADERS, NO_PROPERTIES, Properties, fits_a_header
+from ...types.properties import HEADERS, NO_PROPERTIES, Properties, fits_a_header
 
 __all__ = ["PROPERTIES", "of_resource", "to_resource"]
 

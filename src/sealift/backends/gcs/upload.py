@@ -15,14 +15,14 @@ from typing import Any
 
 import anyio
 
-from ... import checksum
-from ...backend import Upload
+from ...contract import Upload
 from ...errors import AccessDenied, IncompleteError, IntegrityError, ModelMissingError, ServiceError
-from ...properties import NO_PROPERTIES, Properties
+from ...integrity import checksums
 from ...types import ObjectInfo, Part, Receipt
+from ...types.properties import NO_PROPERTIES, Properties
 from . import replies
 from .bucket import Bucket
-from .delete import delete, delete_many
+from .delete_objects import delete, delete_many
 from .parallel import at_once
 from .properties import to_resource
 
@@ -40,7 +40,7 @@ _TOKEN = re.compile("[0-9a-f]{32}")
 
 async def put(bucket: Bucket, key: str, data: memoryview, properties: Properties) -> ObjectInfo:
     """Store an object; see `Backend.put`."""
-    crc = checksum.digest("crc32c", data)
+    crc = checksums.digest("crc32c", data)
     bucket.path(key)  # refuses a key that JSON would carry, but not as it is
     told = {"contentType": _BYTES} | to_resource(properties, key)
     told |= {"name": key, "crc32c": base64.b64encode(bytes.fromhex(crc)).decode()}
@@ -122,7 +122,7 @@ class GCSUpload(Upload):
         self._temporary |= set(self._landed)
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
-        crc = checksum.digest("crc32c", data)
+        crc = checksums.digest("crc32c", data)
         name = f"{self._prefix}/{part.index:05}"
         there = self._landed.pop(name, None)
         if there is not None and (there.size, there.checksums.get("crc32c")) == (part.size, crc):
@@ -175,7 +175,7 @@ class GCSUpload(Upload):
             level += 1
             sources = await self._reduce(sources, f"{self._prefix}/{level}-")
         size = sum(receipt.part.size for receipt in receipts)
-        crc = checksum.combine("crc32c", [(receipt.checksums["crc32c"], receipt.part.size) for receipt in receipts])
+        crc = checksums.combine("crc32c", [(receipt.checksums["crc32c"], receipt.part.size) for receipt in receipts])
         resource = await self._compose(sources, self._key, self._resource)
         try:
             return stored(resource, self._key, size, crc)
@@ -195,7 +195,7 @@ class GCSUpload(Upload):
             self._unanswered.discard(names[start])
             joined[start] = {"name": names[start], "generation": str(resource["generation"])}
 
-        await at_once(join, starts, self._bucket.resources.retry)
+        await at_once(join, starts, self._bucket.instance.retry)
         return [joined[start] for start in starts]
 
     async def _compose(self, sources: list[dict[str, str]], key: str, destination: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ a server encodes although it was asked not to.
 
 from ...config import HTTPConfig, StorageConfig
 from ...errors import InvalidConfig
-from ...resources import Resources
+from ...instance import Instance
 from ...uri import Location
 from .backend import HTTPBackend
 from .site import Site
@@ -14,9 +14,9 @@ from .site import Site
 __all__ = ["HTTPBackend", "open"]
 
 
-async def open(location: Location, config: StorageConfig | None, resources: Resources) -> HTTPBackend:  # noqa: A001 - the contract's
+async def open(location: Location, config: StorageConfig | None, instance: Instance) -> HTTPBackend:  # noqa: A001 - the contract's
     """The server of a location."""
     config = HTTPConfig() if config is None else config
     if not isinstance(config, HTTPConfig):
         raise InvalidConfig(f"{type(config).__name__} is not for {location.scheme}://", hint="pass an HTTPConfig")
-    return HTTPBackend(Site(location.at(""), config, resources), resources)
+    return HTTPBackend(Site(location.at(""), config, instance), instance)

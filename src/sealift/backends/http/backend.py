@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Seque
 from contextlib import asynccontextmanager
 from typing import NoReturn
 
-from ...backend import EVERYTHING, Reader, Upload, Walk
+from ...contract import EVERYTHING, Reader, Upload, Walk
 from ...errors import ObjectChanged, TransportError, UnsupportedOperation
-from ...properties import NO_PROPERTIES, Properties
-from ...resources import Resources
+from ...instance import Instance
 from ...types import Capabilities, Head, ObjectInfo
+from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
 from ...wire import Response, check_range
 from . import replies
@@ -23,16 +23,16 @@ class HTTPBackend:
 
     Args:
         site: How to ask it.
-        resources: Of the instance.
+        instance: Of the instance.
     """
 
     capabilities = Capabilities(writable=False, listable=False)
     address = ""
 
-    def __init__(self, site: Site, resources: Resources) -> None:
+    def __init__(self, site: Site, instance: Instance) -> None:
         self.location = site.location
         self._site = site
-        self._resources = resources
+        self._instance = instance
 
     @property
     def service(self) -> Hashable:
@@ -77,7 +77,7 @@ class HTTPBackend:
             if coding is None:
                 yield reply
             elif coding in CODINGS:
-                yield Decoded(reply, coding, self._resources.disk.run)
+                yield Decoded(reply, coding, self._instance.disk.run)
             else:
                 raise TransportError(f"the server sent a body encoded as {coding!r}, which was not asked for")
 

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from ...backend import Reader
+from ...contract import Reader
 from ...errors import TransportError
 from ...types import KiB
 

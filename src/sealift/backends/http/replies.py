@@ -4,10 +4,10 @@ import re
 from dataclasses import replace
 
 from ...errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceError, StorageError
-from ...properties import Properties, of_headers
 from ...types import ObjectInfo
+from ...types.properties import Properties, of_headers
 from ...wire import Response
-from . import names
+from . import filenames
 
 __all__ = ["content_coding", "error", "length", "object_info", "version"]
 
@@ -32,7 +32,7 @@ def object_info(key: str, reply: Response) -> ObjectInfo:
         reply.header("etag"),
         properties=properties(reply),
         ranged="bytes" in offered and tag is not None and size is not None,
-        name=names.of_path(key) or names.of_disposition(reply.header("content-disposition") or "") or "",
+        name=filenames.of_path(key) or filenames.of_disposition(reply.header("content-disposition") or "") or "",
     )
 
 

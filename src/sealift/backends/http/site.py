@@ -11,7 +11,7 @@ import anyio
 
 from ...config import HTTPConfig
 from ...errors import StorageError, TransportError
-from ...resources import Resources
+from ...instance import Instance
 from ...uri import Location
 from ...wire import MOST_REDIRECTS, TLS, Origin, Request, Response, StreamedResponse, redirected
 from ...wire.redirect import as_target
@@ -40,13 +40,13 @@ class Site:
     Args:
         location: The origin, with the query that belongs to the URI.
         config: As the caller gave it.
-        resources: Of the instance.
+        instance: Of the instance.
     """
 
-    def __init__(self, location: Location, config: HTTPConfig, resources: Resources) -> None:
+    def __init__(self, location: Location, config: HTTPConfig, instance: Instance) -> None:
         self.location = location
         self._config = config
-        self._wire = resources.wire
+        self._wire = instance.wire
         self._places: dict[str, Request] = {}
         self._searching = anyio.Lock()
 

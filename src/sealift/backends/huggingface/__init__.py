@@ -7,7 +7,7 @@ whatever way it likes (`body`). `replies` reads what the hub says.
 
 from ...config import HFConfig, StorageConfig
 from ...errors import AccessDenied, InvalidConfig, UnsupportedOperation
-from ...resources import Resources
+from ...instance import Instance
 from ...uri import Location
 from ...wire import Origin
 from .backend import HFBackend
@@ -19,9 +19,9 @@ __all__ = ["HFBackend", "open"]
 _ENDPOINT = "https://huggingface.co"
 
 
-async def open(location: Location, config: StorageConfig | None, resources: Resources) -> HFBackend:  # noqa: A001 - the contract's
+async def open(location: Location, config: StorageConfig | None, instance: Instance) -> HFBackend:  # noqa: A001 - the contract's
     """The repository of a location."""
-    environment = HFConfig.from_env(resources.environ)
+    environment = HFConfig.from_env(instance.environ)
     if config is None:
         config = environment
     if not isinstance(config, HFConfig):
@@ -35,10 +35,10 @@ async def open(location: Location, config: StorageConfig | None, resources: Reso
     if chosen is environment and Origin.of(endpoint) != Origin.of(own):
         token, file = None, None  # the environment's token is for the environment's hub
     if not token and file is not None:
-        token = await resources.disk.run(lambda: _token_in(file))
-    repository = Repository(location, endpoint, token or None, resources)
+        token = await instance.disk.run(lambda: _token_in(file))
+    repository = Repository(location, endpoint, token or None, instance)
     if location.revision and location.key:
-        await resources.retry(repository.commit)  # the key may begin with the rest of a branch's name
+        await instance.retry(repository.commit)  # the key may begin with the rest of a branch's name
     return HFBackend(repository, await Links.to(repository))
 
 

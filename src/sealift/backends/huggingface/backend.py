@@ -5,11 +5,11 @@ from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import NoReturn
 
-from ...backend import EVERYTHING, Reader, Upload, Walk
+from ...contract import EVERYTHING, Reader, Upload, Walk
 from ...errors import ModelMissingError, ObjectChanged, UnsupportedOperation
-from ...pages import Page, listed
-from ...properties import NO_PROPERTIES, Properties
+from ...runtime.paging import Page, listed
 from ...types import Capabilities, Head, ObjectInfo
+from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
 from ...wire import MOST_REDIRECTS, Response, check_range, redirected
 from . import body, replies
@@ -58,7 +58,7 @@ class HFBackend:
         directory = (self._repository.path(prefix) or "").rpartition("/")[0]
         if directory and not _is_path(directory):
             return
-        pages = listed(lambda query: self._page(directory, query), self._repository.resources.retry)
+        pages = listed(lambda query: self._page(directory, query), self._repository.instance.retry)
         async with aclosing(pages) as objects:
             async for obj in objects:
                 if obj.key.startswith(prefix):
@@ -112,7 +112,7 @@ class HFBackend:
         at_hub = request.origin == self._repository.origin
         async with nullcontext() if at_hub else self._links.storage:
             for _ in range(MOST_REDIRECTS + 1):
-                reply = await self._repository.resources.wire.fetch(request, into)
+                reply = await self._repository.instance.wire.fetch(request, into)
                 following = redirected(request, reply, KEPT)
                 if following is None:
                     return reply

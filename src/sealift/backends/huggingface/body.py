@@ -2,7 +2,7 @@
 
 import zlib
 
-from ...backend import Reader
+from ...contract import Reader
 from ...errors import ObjectChanged, TransportError
 from ...types import KiB
 from ...wire import Response, StreamedResponse, check_range

@@ -65,7 +65,7 @@ class Links:
         async def semaphore() -> AbstractAsyncContextManager[anyio.Semaphore]:
             return nullcontext(anyio.Semaphore(_STORAGE_CONNECTIONS))
 
-        return cls(repository, await repository.resources.client(("huggingface", "storage"), semaphore))
+        return cls(repository, await repository.instance.client(("huggingface", "storage"), semaphore))
 
     async def of(self, key: str, sha: str, *, but: Collection[Link] = ()) -> Link:
         """Where a file is.
@@ -94,7 +94,7 @@ class Links:
         request = repository.file("HEAD", key, sha)
         commit = size = etag = None
         for _ in range(MOST_REDIRECTS + 1):
-            reply = await repository.resources.wire.send(request)
+            reply = await repository.instance.wire.send(request)
             following = redirected(request, reply, KEPT)
             if following is None and reply.status != 200:
                 raise repository.error(reply, key)

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 import anyio
 
 from ...errors import StorageError, TransportError
-from ...resources import Resources
+from ...instance import Instance
 from ...types import KiB
 from ...uri import Location
 from ...wire import MOST_REDIRECTS, Origin, Request, Response, StreamedResponse, redirected
@@ -45,18 +45,18 @@ class Repository:
         location: The repository, the revision if one is named, and the key, which may begin with the rest of it.
         endpoint: The hub's address; mirrors have a path in it.
         token: Sent to that address only.
-        resources: Of the instance.
+        instance: Of the instance.
 
     Attributes:
         below: What all keys begin with: "", or the rest of a branch's name and a "/". Known once the commit is.
     """
 
-    def __init__(self, location: Location, endpoint: str, token: str | None, resources: Resources) -> None:
+    def __init__(self, location: Location, endpoint: str, token: str | None, instance: Instance) -> None:
         self.location = location.at("")
         self.below = ""
         self._named = location
         self.origin = Origin.of(endpoint)
-        self.resources = resources
+        self.instance = instance
         self._base = urlsplit(endpoint).path.rstrip("/")
         # Without it the hub answers with whatever compression it likes.
         self._headers = [("user-agent", "sealift"), ("accept-encoding", "identity")]
@@ -129,7 +129,7 @@ class Repository:
     async def ask(self, request: Request) -> Response:
         """Send a request whose reply is small, also to where the repository has moved."""
         for _ in range(MOST_REDIRECTS + 1):
-            reply = await self.resources.wire.send(request)
+            reply = await self.instance.wire.send(request)
             following = redirected(request, reply, KEPT)
             if following is None:
                 return reply
@@ -144,7 +144,7 @@ class Repository:
             StorageError: The hub refused.
         """
         for _ in range(MOST_REDIRECTS + 1):
-            async with self.resources.wire.stream(request) as reply:
+            async with self.instance.wire.stream(request) as reply:
                 if reply.status in {200, 206}:
                     yield reply
                     return

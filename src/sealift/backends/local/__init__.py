@@ -5,12 +5,12 @@ A file appears under its name only when it is whole: it is written in the dot di
 """
 
 from ...config import StorageConfig
-from ...resources import Resources
+from ...instance import Instance
 from ...uri import Location
 from .backend import LocalBackend
+from .confinement import open_below, open_own, refuse_link
 from .files import existing, free_space, sync_directories, sync_tree, taken_space
-from .inside import open_below, open_own, refuse_link
-from .replace import destination, kind_of
+from .replacement import destination, kind_of
 from .tree import is_still_there, publish_tree
 
 __all__ = [
@@ -31,6 +31,6 @@ __all__ = [
 ]
 
 
-async def open(location: Location, config: StorageConfig | None, resources: Resources) -> "LocalBackend":  # noqa: A001, ARG001 - the contract's
+async def open(location: Location, config: StorageConfig | None, instance: Instance) -> "LocalBackend":  # noqa: A001, ARG001 - the contract's
     """The whole file system; keys are absolute paths without the leading "/"."""
-    return LocalBackend(location.root, resources.disk)
+    return LocalBackend(location.root, instance.disk)

@@ -11,16 +11,16 @@ from typing import TypeVar
 
 import anyio
 
-from ...backend import EVERYTHING, Reader, Walk
-from ...disk import Disk
+from ...contract import EVERYTHING, Reader, Walk
 from ...errors import IncompleteError, LocalIOError, ObjectChanged, Skipped, SkipReason
-from ...journal import Claim, Journal
-from ...properties import NO_PROPERTIES, Properties
+from ...persist.download_journal import Claim, Journal
+from ...runtime.disk_threads import DiskThreads
 from ...types import Capabilities, Durability, Head, MiB, ObjectInfo
+from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
 from .files import READ, as_storage_error, check_version, crc, info, read_into, stat_file
-from .place import Place
-from .remove import remove_all
+from .removal import remove_all
+from .staging import Place
 from .upload import LocalUpload
 from .walk import Ancestors, scan, start
 
@@ -49,7 +49,7 @@ class LocalBackend:
     def __init__(
         self,
         root: str,
-        disk: Disk,
+        disk: DiskThreads,
         *,
         state: str | None = None,
         staged: bool = False,
@@ -79,7 +79,7 @@ class LocalBackend:
         Args:
             function: The work.
             reading: The path that it reads, whose absence is a missing object; None: it writes.
-            short: As in `Disk.run`.
+            short: As in `DiskThreads.run`.
         """
         with as_storage_error(reading):
             return await self._disk.run(function, short=short)

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
-from ... import checksum
 from ...errors import AccessDenied, LocalIOError, ModelMissingError, ObjectChanged, StorageError
-from ...properties import NO_PROPERTIES
+from ...integrity import checksums
 from ...types import KiB, MiB, ObjectInfo
+from ...types.properties import NO_PROPERTIES
 
 __all__ = [
     "READ",
@@ -146,9 +146,9 @@ class _Little:
         return f"{self._value:08x}"
 
 
-def crc_of(length: int) -> "_Little | checksum.Running":
+def crc_of(length: int) -> "_Little | checksums.Running":
     """The checksum that a journal's claims are compared by, of so many bytes: CRC32C; of little CRC32."""
-    return checksum.Running("crc32c") if length > _LITTLE else _Little()
+    return checksums.Running("crc32c") if length > _LITTLE else _Little()
 
 
 def crc(data: memoryview) -> str:

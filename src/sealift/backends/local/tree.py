@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from ...locks import is_at
+from ...persist.file_locks import is_at
+from .confinement import open_below
 from .files import sync_file
-from .inside import open_below
-from .replace import inherit, replaceable
+from .replacement import inherit, replaceable
 
 __all__ = ["is_still_there", "publish_tree"]
 

@@ -7,14 +7,14 @@ from typing import Protocol, TypeVar
 
 import anyio
 
-from ...backend import Upload
+from ...contract import Upload
 from ...errors import LocalIOError, ObjectChanged
-from ...journal import Claim
-from ...locks import is_at
+from ...persist.download_journal import Claim
+from ...persist.file_locks import is_at
 from ...types import KiB, MiB, ObjectInfo, Part, Receipt
 from .files import READ, check_version, copy_range, crc, crc_of, free_space, info, read_into, sync_file, taken_space
-from .place import Growing, Place
 from .reserve import reserve
+from .staging import Growing, Place
 
 __all__ = ["LocalUpload", "Run"]
 

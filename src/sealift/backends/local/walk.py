@@ -6,9 +6,9 @@ import stat as modes
 from dataclasses import dataclass, field
 from typing import Self
 
-from ...backend import Walk
+from ...contract import Walk
 from ...errors import Skipped, SkipReason
-from ...paths import STATE_DIRECTORY
+from ...keys.paths import STATE_DIRECTORY
 
 __all__ = ["Ancestors", "Contents", "scan", "start"]
 

@@ -9,9 +9,9 @@ import binascii
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
-from ... import checksum, composite
 from ...errors import ObjectChanged, ServiceError
-from ...pages import Tokens
+from ...integrity import checksums, composite
+from ...runtime.paging import Tokens
 from ...types import ObjectInfo
 from ...wire import Response
 from . import replies
@@ -72,11 +72,11 @@ def _whole(obj: ObjectInfo, parts: list[dict[str, str]], of_parts: Mapping[str, 
         in_order = numbers == sorted(numbers, key=lambda number: int(number) if number.isdigit() else 0)
         sizes = [size for _, size in found]
         # What the service calls the object's checksum is that of its parts' checksums.
-        agreed = checksum.digest(algorithm, b"".join(digest for digest, _ in found)) == told
+        agreed = checksums.digest(algorithm, b"".join(digest for digest, _ in found)) == told
         if not (found and in_order and agreed and sum(sizes) == obj.size):
             continue
-        if algorithm in checksum.COMBINABLE:
-            return {algorithm: checksum.combine(algorithm, [(digest.hex(), size) for digest, size in found])}
+        if algorithm in checksums.COMBINABLE:
+            return {algorithm: checksums.combine(algorithm, [(digest.hex(), size) for digest, size in found])}
         if min(sizes) > 0 and len(name := composite.name(algorithm, sizes)) <= _LONGEST_NAME:
             return {name: told}
     return {}

@@ -4,19 +4,19 @@ from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Seque
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from ...backend import EVERYTHING, Reader, Walk
+from ...contract import EVERYTHING, Reader, Walk
 from ...errors import ObjectChanged
-from ...pages import Page, listed
-from ...properties import NO_PROPERTIES, Properties
+from ...runtime.paging import Page, listed
 from ...types import Capabilities, Head, MiB, ObjectInfo
+from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
 from ...wire import check_range
 from . import replies
 from .attributes import combined
 from .bucket import Bucket
-from .copy import copy
-from .delete import delete_many
+from .delete_objects import delete_many
 from .properties import of_reply, to_headers
+from .server_copy import copy
 from .tags import tags
 from .upload import S3Upload, checksum_of, stored
 
@@ -66,7 +66,7 @@ class S3Backend:
             found, following = replies.page(reply.body)
             return ([obj for obj in found if obj.key.startswith(prefix)] if asked != prefix else found), following
 
-        return listed(page, self._bucket.resources.retry)
+        return listed(page, self._bucket.instance.retry)
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
         whole = start == 0 and len(into) == obj.size

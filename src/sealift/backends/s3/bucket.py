@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 import anyio
 
-from ...config import S3Config, UploadChecksum
+from ...config import S3Config
+from ...config.s3 import UploadChecksum
 from ...errors import StorageError
-from ...resources import Resources
+from ...instance import Instance
 from ...types import KiB, ObjectInfo
 from ...uri import Location
 from ...wire import Request, Response, StreamedResponse
@@ -38,13 +39,13 @@ class Bucket:
         location: The bucket.
         config: As the caller gave it, or from the environment.
         identity: How to address and sign requests.
-        resources: Of the instance.
+        instance: Of the instance.
     """
 
-    def __init__(self, location: Location, config: S3Config, identity: Identity, resources: Resources) -> None:
+    def __init__(self, location: Location, config: S3Config, identity: Identity, instance: Instance) -> None:
         self.location = location
         self.config = config
-        self.resources = resources
+        self.instance = instance
         self._identity = self._first = identity
         self._changing = anyio.Lock()
         self._look_again = 0.0
@@ -133,7 +134,7 @@ class Bucket:
             iam: As for `request`.
         """
         payload = EMPTY_SHA256 if body is None else UNSIGNED_PAYLOAD
-        wire, asked = self.resources.wire, self._identity
+        wire, asked = self.instance.wire, self._identity
         with self._counting_attempts():
             request = await self.request(method, key, headers, query, payload=payload, iam=iam)
             reply = await wire.send(request, body)
@@ -143,7 +144,7 @@ class Bucket:
 
     async def fetch(self, key: str, headers: Headers, into: memoryview) -> Response:
         """Receive an object, or a range of it, in place; as `Wire.fetch`."""
-        wire, asked = self.resources.wire, self._identity
+        wire, asked = self.instance.wire, self._identity
         with self._counting_attempts():
             request = await self.request("GET", key, headers)
             reply = await wire.fetch(request, into)
@@ -162,7 +163,7 @@ class Bucket:
             for last in (False, True):
                 asked = self._identity
                 request = await self.request("GET", key, headers)
-                async with self.resources.wire.stream(request) as reply:
+                async with self.instance.wire.stream(request) as reply:
                     if reply.status == 200:
                         yield reply
                         return
@@ -211,7 +212,7 @@ class Bucket:
         """The session on this directory bucket, which all calls of the instance share."""
         identity = self._identity
         key = ("s3express", self.location.root, self.config, identity.origin, identity.path, identity.region)
-        found: express.Session = self.resources.credentials.setdefault(key, express.Session())
+        found: express.Session = self.instance.credentials.setdefault(key, express.Session())
         return found
 
     async def _create_session(self) -> Response:
@@ -237,7 +238,7 @@ class Bucket:
             return False
         async with self._changing:  # other requests of this moment get the same answer
             if region is not None and region not in {asked.region, self._identity.region}:
-                self._identity = await self._identity.at_region(region, self.location.root, self.config, self.resources)
+                self._identity = await self._identity.at_region(region, self.location.root, self.config, self.instance)
             elif ended and self._identity is asked:
                 self._identity = await self._renewed(asked)
             return self._identity is not asked
@@ -254,8 +255,8 @@ class Bucket:
         if now < self._look_again:  # to look costs a parse of the SDK's files
             return asked
         self._look_again = now + _LOOK_AGAIN
-        latest = self.resources.for_call()
-        if identifying(latest.environ) != identifying(self.resources.environ):
+        latest = self.instance.for_call()
+        if identifying(latest.environ) != identifying(self.instance.environ):
             return asked
         for pause in _WHILE_WRITTEN:
             try:

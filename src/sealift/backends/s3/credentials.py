@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from ...config import S3Config
 from ...errors import AccessDenied, InvalidConfig
-from ...quiet import silence
-from ...resources import Resources
+from ...instance import Instance
+from ...runtime.sdk_logging import silence
 from .sdk import fingerprint, refused
 from .signature import Credentials
 
 if TYPE_CHECKING:
-    from .session import Session
+    from .sdk_session import Session
 
 __all__ = ["from_chain", "given"]
 
@@ -36,7 +36,7 @@ def given(config: S3Config, environ: Mapping[str, str]) -> Ask | None:
     return _constant(_checked(access, secret, environ.get("AWS_SESSION_TOKEN")))
 
 
-async def from_chain(session: "Session", config: S3Config, resources: Resources) -> Ask:
+async def from_chain(session: "Session", config: S3Config, instance: Instance) -> Ask:
     """The key pair of the configuration, or the first credentials of the SDK's chain.
 
     Those that renew themselves are kept while the environment and the shared files stay the same: roles and metadata
@@ -52,7 +52,7 @@ async def from_chain(session: "Session", config: S3Config, resources: Resources)
     if (own := given(config, {})) is not None:
         return own
     state = fingerprint(session, rotated=True)
-    kept, found = resources.credentials.get(config, (None, None))
+    kept, found = instance.credentials.get(config, (None, None))
     if kept != state:
         try:
             with silence():
@@ -68,7 +68,7 @@ async def from_chain(session: "Session", config: S3Config, resources: Resources)
                 hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, pass S3Config(…), or S3Config(anonymous=True)",
             )
         if isinstance(found, RefreshableCredentials):
-            resources.credentials[config] = state, found
+            instance.credentials[config] = state, found
 
     async def frozen() -> Credentials:
         try:

@@ -8,8 +8,9 @@ more, it is not even imported: importing it takes longer than the rest of a cold
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from ...config import S3Config, UploadChecksum
-from ...resources import Resources
+from ...config import S3Config
+from ...config.s3 import UploadChecksum
+from ...instance import Instance
 from ...wire import TLS, Origin
 from .credentials import from_chain, given
 from .endpoint import Scheme, endpoint_without_sdk
@@ -53,13 +54,13 @@ class Identity:
         """Whether this is a directory bucket (S3 Express One Zone)."""
         return self.service == "s3express"
 
-    async def at_region(self, region: str, bucket: str, config: S3Config, resources: Resources) -> "Identity":
+    async def at_region(self, region: str, bucket: str, config: S3Config, instance: Instance) -> "Identity":
         """The same for the region that the service has named."""
         if self.fixed_region:
             return replace(self, region=region)
         config = replace(config, region=region)
-        session, settings = await open_session(config, Environ(resources.environ), resources)
-        endpoint = await endpoint_from_sdk(bucket, session, settings, config, resources)
+        session, settings = await open_session(config, Environ(instance.environ), instance)
+        endpoint = await endpoint_from_sdk(bucket, session, settings, config, instance)
         return replace(
             self,
             origin=endpoint.origin,
@@ -70,34 +71,34 @@ class Identity:
         )
 
 
-async def resolve(bucket: str, config: S3Config, resources: Resources) -> Identity:
+async def resolve(bucket: str, config: S3Config, instance: Instance) -> Identity:
     """Find out how to send requests for a bucket, from the environment and the shared files as they are now.
 
     Args:
         bucket: Its name, or an access point's ARN.
         config: What the caller gave.
-        resources: Of the instance: its environment, and the SDK's clients.
+        instance: Of the instance: its environment, and the SDK's clients.
 
     Raises:
         AccessDenied: No credentials were found.
         InvalidConfig: A setting cannot be used.
         UnsupportedOperation: Requests for this bucket cannot be signed, or must be.
     """
-    environ = Environ(resources.environ)
-    settings, session = await resources.disk.run(lambda: from_environment(config, environ)), None
+    environ = Environ(instance.environ)
+    settings, session = await instance.disk.run(lambda: from_environment(config, environ)), None
     if settings is None:
-        session, settings = await open_session(config, environ, resources)
+        session, settings = await open_session(config, environ, instance)
     credentials = None
     if not config.anonymous:
         credentials = given(config, environ) if session is None else None
         if credentials is None:
-            session = session or (await open_session(config, environ, resources))[0]
-            credentials = await from_chain(session, config, resources)
+            session = session or (await open_session(config, environ, instance))[0]
+            credentials = await from_chain(session, config, instance)
     endpoint = endpoint_without_sdk(bucket, settings)
     fixed = endpoint is not None
     if endpoint is None:
-        session = session or (await open_session(config, environ, resources))[0]
-        endpoint = await endpoint_from_sdk(bucket, session, settings, config, resources)
+        session = session or (await open_session(config, environ, instance))[0]
+        endpoint = await endpoint_from_sdk(bucket, session, settings, config, instance)
     return Identity(
         endpoint.origin,
         endpoint.path,

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from urllib.parse import urlencode
 
-from ...properties import HEADERS, NO_PROPERTIES, Properties, ascii_fields, fits_a_header, of_headers
+from ...types.properties import HEADERS, NO_PROPERTIES, Properties, ascii_fields, fits_a_header, of_headers
 from ...wire import Response
 
 __all__ = ["of_reply", "to_headers"]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from ...config import S3Config
 from ...errors import InvalidConfig
-from ...quiet import quieten, silence
-from ...resources import Resources
+from ...instance import Instance
+from ...runtime.sdk_logging import quieten, silence
 from .endpoint import Endpoint
 from .rules import endpoint_by_rules, register
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from .session import Session
+    from .sdk_session import Session
 
 __all__ = ["endpoint_from_sdk", "fingerprint", "identifying", "open_session", "refused"]
 
@@ -27,9 +27,7 @@ _ROTATED = frozenset({
 })  # fmt: skip
 
 
-async def open_session(
-    config: S3Config, environ: Mapping[str, str], resources: Resources
-) -> tuple["Session", Settings]:
+async def open_session(config: S3Config, environ: Mapping[str, str], instance: Instance) -> tuple["Session", Settings]:
     """A new session, which has read the shared files, and the settings it has found.
 
     Raises:
@@ -39,7 +37,7 @@ async def open_session(
     def load() -> tuple["Session", Settings]:
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - 0.4 s
 
-        from .session import Session, settings_of  # noqa: PLC0415
+        from .sdk_session import Session, settings_of  # noqa: PLC0415
 
         try:
             session = Session(environ, config.profile, config.region)
@@ -49,11 +47,11 @@ async def open_session(
         except (BotoCoreError, ValueError) as error:
             raise refused(error) from None
 
-    return await resources.disk.run(load)
+    return await instance.disk.run(load)
 
 
 async def endpoint_from_sdk(
-    bucket: str, session: "Session", settings: Settings, config: S3Config, resources: Resources
+    bucket: str, session: "Session", settings: Settings, config: S3Config, instance: Instance
 ) -> Endpoint:
     """The endpoint of a bucket by the SDK's rules.
 
@@ -66,7 +64,7 @@ async def endpoint_from_sdk(
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     async def open_client() -> Any:
-        await resources.disk.run(lambda: _warm(session))
+        await instance.disk.run(lambda: _warm(session))
         style = {} if settings.addressing_style == "auto" else {"addressing_style": settings.addressing_style}
         return session.create_client(
             "s3",
@@ -87,7 +85,7 @@ async def endpoint_from_sdk(
     key = ("s3", config, settings, fingerprint(session, rotated=False))
     try:
         with silence():
-            client = await resources.client(key, open_client)
+            client = await instance.client(key, open_client)
             return await endpoint_by_rules(client, bucket)
     except (BotoCoreError, ClientError, ValueError) as error:
         raise refused(error) from None

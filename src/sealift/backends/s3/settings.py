@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ...config import S3Config, UploadChecksum, expand_home
+from ...config import S3Config, expand_home
+from ...config.s3 import UploadChecksum
 from ...errors import InvalidConfig
 from ...wire import TLS
 

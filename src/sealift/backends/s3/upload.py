@@ -14,16 +14,16 @@ from contextlib import suppress
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
-from ... import checksum
-from ...backend import Upload
+from ...contract import Upload
 from ...errors import IntegrityError, ModelMissingError, StorageError
-from ...properties import NO_PROPERTIES, Properties
+from ...integrity import checksums
 from ...types import ObjectInfo, Part, Receipt
+from ...types.properties import NO_PROPERTIES, Properties
 from ...wire import Response
 from . import replies
 from .bucket import Bucket, Headers
-from .landed import Landed, is_same, landed
 from .properties import to_headers
+from .stored_parts import Landed, is_same, landed
 
 __all__ = ["S3Upload", "checksum_of", "stored"]
 
@@ -38,7 +38,7 @@ def checksum_of(bucket: Bucket, data: memoryview) -> tuple[Mapping[str, str], He
     algorithm = bucket.checksum
     if algorithm is None:
         return {}, []
-    digest = checksum.digest(algorithm, data)
+    digest = checksums.digest(algorithm, data)
     return {algorithm: digest}, [_header(algorithm, digest)]
 
 
@@ -141,7 +141,7 @@ class S3Upload(Upload):
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
         digests, headers = checksum_of(self._bucket, data)
         there = self._landed.get(part.index)
-        if there is not None and await is_same(there, data, digests, self._bucket.resources.disk):
+        if there is not None and await is_same(there, data, digests, self._bucket.instance.disk):
             told = bool(digests) and there.checksums == digests
             return Receipt(part, there.etag, digests, compared=told, reused=True)
         self._landed.pop(part.index, None)
@@ -220,7 +220,7 @@ def _whole(receipts: Sequence[Receipt]) -> dict[str, str]:
     """The digests of the object, from those of its parts."""
     names = set.intersection(*(set(receipt.checksums) for receipt in receipts))
     return {
-        name: checksum.combine(name, [(receipt.checksums[name], receipt.part.size) for receipt in receipts])
+        name: checksums.combine(name, [(receipt.checksums[name], receipt.part.size) for receipt in receipts])
         for name in names
     }
 

@@ -1,0 +1,76 @@
+"""Deleting objects, and what keeps one from being deleted: its snapshots."""
+
+from collections.abc import Sequence
+
+import anyio
+
+from ...errors import IncompleteError, ModelMissingError, ServiceError, Skipped, StorageError
+from ...wire import Response
+from . import replies
+from .container import Container
+
+__all__ = ["delete", "delete_many"]
+
+# Deletions under way.
+_AT_ONCE = 32
+# How many snapshots an error names.
+_NAMED = 3
+
+
+async def delete(container: Container, key: str, *, snapshots: bool) -> None:
+    """Delete an object; see `Backend.delete`."""
+    headers = [("x-ms-delete-snapshots", "include")] if snapshots else []
+    reply = await container.ask("DELETE", key, headers)
+    if reply.status == 202:
+        return
+    if replies.code(reply) == "SnapshotsPresent":
+        raise await _has_snapshots(container, key, reply)
+    raise container.error(reply, key)
+
+
+async def _has_snapshots(container: Container, key: str, reply: Response) -> ServiceError:
+    query = {"restype": "container", "comp": "list", "include": "snapshots", "prefix": key, "maxresults": "1000"}
+    listing = await container.ask("GET", None, query=query)
+    times = replies.snapshots(listing.body, key) if listing.status == 200 else []  # it may not be allowed to list
+    named = ", ".join(times[:_NAMED]) + (f" and {len(times) - _NAMED} more" if len(times) > _NAMED else "")
+    return ServiceError(
+        f"the object {key!r} has snapshots, which would be deleted with it" + (f": {named}" if named else ""),
+        hint="to delete them too, use delete_snapshots=True (--delete-snapshots include)",
+        status=reply.status,
+        code="SnapshotsPresent",
+    )
+
+
+async def delete_many(container: Container, keys: Sequence[str], *, snapshots: bool) -> None:
+    """Delete objects; see `Backend.delete_many`.
+
+    A batch would need another permission, and count and be charged as these requests.
+    """
+    limit = anyio.Semaphore(_AT_ONCE)
+    retry = container.instance.retry
+    failed: list[Skipped] = []
+
+    async def remove(key: str) -> None:
+        async with limit:
+            try:
+                await retry(lambda: delete(container, key, snapshots=snapshots))
+            except ModelMissingError as error:
+                if error.path == container.location.root and error.code in replies.NO_CONTAINER:
+                    raise
+            except StorageError as error:
+                if error.retryable:  # it is not this object's fault
+                    error.retryable = False  # that has been done
+                    raise
+                failed.append(Skipped(key, "not deleted", error.cause, error))
+
+    try:
+        async with anyio.create_task_group() as group:
+            for key in keys:
+                group.start_soon(remove, key)
+    except BaseExceptionGroup as failures:
+        error: BaseException = failures
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
+    if failed:
+        raise IncompleteError("could not delete everything", failed)

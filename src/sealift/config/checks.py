@@ -1,0 +1,44 @@
+"""Checks that the configuration classes share."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import InvalidConfig
+
+__all__ = ["check_texts", "flag"]
+
+# One in a header or an address would be another header, or another request.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def check_texts(config: Any) -> None:
+    """Refuse what cannot be sent, and endpoints that hold a secret, which would be shown."""
+    kind = type(config).__name__
+    for name in config.__slots__:
+        value = getattr(config, name)
+        if isinstance(value, str) and _CONTROL.search(value):
+            raise InvalidConfig(f"{kind}({name}=…) holds a control character", hint="is there a line break at its end?")
+    endpoint: str | None = getattr(config, "endpoint_url", None) or getattr(config, "endpoint", None)
+    if endpoint is None:
+        return
+    name = "endpoint" if hasattr(config, "endpoint") else "endpoint_url"
+    if any(mark in endpoint for mark in "@?#"):
+        raise InvalidConfig(
+            f"{kind}({name}=…) holds more than an address", hint="write it as https://host or https://host:port/path"
+        )
+    if not endpoint.startswith(("http://", "https://")):
+        raise InvalidConfig(f"{kind}({name}={endpoint!r}) is no URL", hint="begin it with http:// or https://")
+
+
+def flag(environ: Mapping[str, str], *names: str) -> bool | None:
+    """The first of these variables that is set, as a boolean; None if none is."""
+    for name in names:
+        text = environ.get(name, "").strip().lower()
+        if text in {"1", "true", "yes", "on"}:
+            return True
+        if text in {"0", "false", "no", "off"}:
+            return False
+        if text:
+            raise InvalidConfig(f"the environment variable {name} is {text!r}", hint="set it to true or false")
+    return None

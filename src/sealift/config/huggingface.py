@@ -1,0 +1,71 @@
+"""The Hugging Face Hub."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from ..errors import InvalidConfig
+from .checks import check_texts, flag
+from .environment import expand_home
+
+__all__ = ["HFConfig"]
+
+
+@dataclass(frozen=True, slots=True)
+class HFConfig:
+    """The Hugging Face Hub.
+
+    What is None is taken from the environment; see `from_env`.
+
+    Args:
+        token: Access token. None: that of `token_file`, or the environment's, which is sent to the environment's hub
+            only (`HF_ENDPOINT`, or https://huggingface.co).
+        endpoint: Another hub's address, such as "https://hub.example.com". None: `HF_ENDPOINT`, or
+            https://huggingface.co.
+        token_file: The file that `hf auth login` wrote. One that does not exist holds no token.
+        anonymous: Send no token, whatever the environment says.
+        offline: Refuse to ask the hub at all.
+
+    Raises:
+        InvalidConfig: A token together with `anonymous`, or an endpoint that is no http or https URL.
+
+    Example:
+        >>> HFConfig(endpoint="https://hub.example.com", anonymous=True).endpoint
+        'https://hub.example.com'
+    """
+
+    token: str | None = field(default=None, repr=False)
+    endpoint: str | None = None
+    token_file: str | None = None
+    anonymous: bool = False
+    offline: bool = False
+
+    def __post_init__(self) -> None:
+        if self.anonymous and (self.token or self.token_file):
+            raise InvalidConfig("HFConfig with a token and anonymous", hint="choose one of them")
+        check_texts(self)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """What the hub's own tools read.
+
+        Args:
+            environ: Read are `HF_TOKEN`, `HF_ENDPOINT`, `HF_HUB_OFFLINE` and `HF_HUB_DISABLE_IMPLICIT_TOKEN`; the
+                token's file is `HF_TOKEN_PATH`, or `token` in `HF_HOME`, in `XDG_CACHE_HOME/huggingface` or in
+                `~/.cache/huggingface`.
+
+        Source: https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
+        """
+        cache = environ.get("XDG_CACHE_HOME") or "~/.cache"
+        directory = environ.get("HF_HOME") or f"{cache}/huggingface"
+        file = environ.get("HF_TOKEN_PATH") or f"{directory}/token"
+        file = expand_home(file, environ)
+        token = (environ.get("HF_TOKEN") or environ.get("HUGGING_FACE_HUB_TOKEN") or "").strip()
+        anonymous = flag(environ, "HF_HUB_DISABLE_IMPLICIT_TOKEN") or False
+        return cls(
+            token=None if anonymous else token or None,
+            endpoint=environ.get("HF_ENDPOINT") or None,
+            token_file=None if anonymous else file or None,
+            anonymous=anonymous,
+            offline=flag(environ, "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE") or False,
+        )

@@ -1,0 +1,75 @@
+"""Puts sealift's names where code for KServe looks for them."""
+
+import sys
+from importlib import import_module
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+from ... import errors
+from . import storage
+
+__all__ = ["install"]
+
+
+def install() -> None:
+    """Make `kserve.storage`, and what `kserve.errors` lacks, resolve to sealift, in this process.
+
+    With KServe installed its other modules stay its own, and it is imported here; a `kserve.storage` of an old version
+    is replaced, but not where it was imported from before. Without it `kserve` has only these two modules. May be
+    called more than once.
+
+    Where KServe has an error of the same name its class stays where it is, since KServe's server knows it by identity,
+    and becomes a base of what sealift raises: `except kserve.errors.ModelMissingError` catches a
+    `sealift.ModelMissingError`, and `except kserve.errors.InvalidInput` a `sealift.InvalidURI`.
+
+    Example:
+        >>> import sealift.kserve
+        >>> sealift.kserve.install()
+        >>> from kserve.storage import Storage
+        >>> Storage.is_local("pvc://models/iris")
+        True
+    """
+    package = _imported("kserve") or _add("kserve", ModuleType("kserve", __doc__))
+    package.__dict__.setdefault("__path__", [])
+    theirs = _imported("kserve.errors")
+    if theirs is None:
+        _add("kserve.errors", errors)
+        package.__dict__["errors"] = errors
+    elif theirs is not errors:
+        _adopt(theirs)
+    _add("kserve.storage", storage)
+    vars(package).update(storage=storage, Storage=storage.Storage)  # the latter is there up to version 0.15
+
+
+def _imported(name: str) -> ModuleType | None:
+    """A module; None: it is not installed."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:  # it is there, but what it needs is not
+            raise
+        return None
+
+
+def _add(name: str, module: ModuleType) -> ModuleType:
+    sys.modules[name] = module
+    if module.__spec__ is None:  # without one, importlib.util.find_spec fails
+        module.__spec__ = ModuleSpec(name, None, origin=__file__, is_package=True)
+    return module
+
+
+def _adopt(theirs: ModuleType) -> None:
+    """Give a module our errors; those that it has become bases of what we raise."""
+    ours_all = {name: getattr(errors, name) for name in errors.__all__}
+    kinds: dict[str, type[Exception]] = {
+        name: kind for name, kind in ours_all.items() if isinstance(kind, type) and issubclass(kind, Exception)
+    }
+    raised = [kind for kind in kinds.values() if issubclass(kind, errors.StorageError)]
+    for name, ours in kinds.items():
+        base = getattr(theirs, name, errors.StorageError)
+        if issubclass(base, errors.StorageError) or ours is errors.StorageError:
+            setattr(theirs, name, ours)
+            continue
+        for kind in raised:
+            if issubclass(kind, ours) and not issubclass(kind, base):
+                kind.__bases__ += (base,)

@@ -1,0 +1,268 @@
+"""Whether an object is already at the destination of a `sync`.
+
+    sizes differ ─▶ no
+    a checksum that both ends have ─▶ yes or no
+    an equal content tag ─▶ yes
+    neither end has changed since a sync recorded that they have the same bytes ─▶ yes
+    anything else ─▶ no: it is copied
+
+Times are never compared with each other. A retrained model has the size of the old one, and which of two objects was
+written later says nothing about their bytes.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Literal
+
+import anyio
+
+from .. import config
+from ..contract import Backend
+from ..engine.verification import told_of
+from ..instance import Instance
+from ..integrity import checksums
+from ..integrity.content import Facts, same_bytes
+from ..persist.sync_index import Copied, Index, Row
+from ..types import ObjectInfo
+from .read import chunks
+
+__all__ = ["By", "Comparison"]
+
+_log = logging.getLogger(__name__)
+
+By = Literal["record", "checksum", "size"]
+_OWN_CHECKSUM = "crc64nvme"
+# Objects to record in one transaction.
+_BATCH = 1000
+# Seconds after which a row that is still used gets a new date.
+_REFRESHED = 24 * 3600
+# A file that is written twice within one tick of the kernel's clock keeps its times. Some file systems count in
+# seconds, or in two.
+_TICK = 0.02
+_COARSE_TICK = 2.0
+
+
+class Comparison:
+    """Compares the objects of one sync, and records what it copies.
+
+    Args:
+        instance: Of the instance.
+        source: Where objects are copied from.
+        destination: Where they are copied to.
+        by: "record": the rule above. "checksum": by content, which is read if it is local. "size": by size alone.
+        dry_run: Record nothing.
+    """
+
+    def __init__(
+        self, instance: Instance, source: Backend, destination: Backend, *, by: By, dry_run: bool = False
+    ) -> None:
+        self._instance = instance
+        self._source = source
+        self._destination = destination
+        self._by = by
+        self._dry_run = dry_run
+        directory = config.state_directory(instance.environ)
+        self._index = None if directory is None else Index(os.path.join(directory, "sync"))
+        self._rows: dict[str, Row | None] = {}
+        self._copied: list[Copied] = []
+        self._met: dict[str, Row] = {}
+        self._unsettled: set[str] = set()
+        self._roots = {id(backend): f"{backend.address} {backend.location}" for backend in (source, destination)}
+
+    async def prepare(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Look up what is recorded, for many objects at once.
+
+        Args:
+            pairs: A key of the source, and the key of the destination that would hold the same object.
+        """
+        if self._by == "record":
+            places = [(self._place(self._source, key), self._place(self._destination, other)) for key, other in pairs]
+            await self._look_up([place for pair in places for place in pair])
+
+    async def equal(self, new: ObjectInfo, old: ObjectInfo) -> bool:
+        """Whether an object of the destination has the bytes of one of the source.
+
+        Args:
+            new: At the source.
+            old: At the destination.
+        """
+        if new.size is None or new.size != old.size:
+            return False
+        if new.size == 0 or self._by == "size":
+            return True
+        if self._by == "checksum":
+            return await self._equal_by_content(new, old)
+        first = Facts.of(self._source.location.scheme, new, new.size)
+        second = Facts.of(self._destination.location.scheme, old, old.size)
+        told = same_bytes(first, second)
+        if told is not None:
+            return told
+        return await self._equal_by_record((new, first), (old, second))
+
+    async def before_reading(self, obj: ObjectInfo) -> None:
+        """Wait until a later change to a local file of the source would show in its times."""
+        if self._index is not None and not self._dry_run and not await _settled(self._source, obj):
+            self._unsettled.add(obj.key)
+
+    def copied(self, obj: ObjectInfo, key: str, stored: ObjectInfo) -> None:
+        """Note that an object has been copied.
+
+        Args:
+            obj: As it was read.
+            key: Of the destination.
+            stored: What the destination says of it.
+        """
+        size = obj.size if stored.size is None else stored.size
+        if size:
+            origin = Facts.of(self._source.location.scheme, obj, size)
+            result = Facts.of(self._destination.location.scheme, stored, size)
+            self._note(obj.key, origin if obj.key not in self._unsettled else _unmarked(origin), key, result)
+
+    async def flush(self, *, all_of_it: bool = False) -> None:
+        """Store what was noted, if it is much.
+
+        Args:
+            all_of_it: Store it anyway.
+        """
+        if self._index is None or not (self._copied or self._met):
+            return
+        if all_of_it or len(self._copied) + len(self._met) >= _BATCH:
+            index, copied, met = self._index, self._copied, list(self._met.items())
+            self._copied, self._met = [], {}
+            try:
+                await self._instance.disk.run(lambda: index.record(copied, met))
+            except OSError as error:
+                self._give_up(error)
+
+    def _place(self, backend: Backend, key: str) -> str:
+        return f"{self._roots[id(backend)]} {key}"
+
+    def _give_up(self, error: OSError) -> None:
+        self._index = None
+        _log.warning("sync cannot use its record of earlier transfers, and may copy more than it must: %s", error)
+
+    async def _look_up(self, places: list[str]) -> None:
+        missing = [place for place in places if place not in self._rows]
+        if self._index is None or not missing:
+            return
+        index = self._index
+        try:
+            found = await self._instance.disk.run(lambda: index.find(missing))
+        except OSError as error:
+            self._give_up(error)
+            return
+        self._rows |= {place: found.get(place) for place in missing}
+
+    async def _equal_by_record(self, new: tuple[ObjectInfo, Facts], old: tuple[ObjectInfo, Facts]) -> bool:
+        ends = [(self._source, *new), (self._destination, *old)]
+        await self._look_up([self._place(backend, obj.key) for backend, obj, _ in ends])
+        first, second = [await self._known(*end) for end in ends]
+        equal = same_bytes(first.facts, second.facts)
+        if equal is None:
+            equal = bool(first.content) and first.content == second.content
+        if equal:
+            for row, (backend, obj, _) in zip((first, second), ends, strict=True):
+                if row.content and row.facts.marks and row.used < time.time() - _REFRESHED:
+                    self._meet(self._place(backend, obj.key), row)
+        return equal
+
+    async def _known(self, backend: Backend, obj: ObjectInfo, now: Facts) -> Row:
+        """The facts of an object now, and those of its row if it still has the bytes that were recorded."""
+        row = self._rows.get(self._place(backend, obj.key))
+        if row is not None and row.facts.unchanged(now):
+            return Row(now.with_content(row.facts), row.content, row.used)
+        # Other times do not mean other bytes: `chmod`, a hard link or a restored backup change them, too.
+        if row is not None and row.facts.size == now.size and backend.service == "file":
+            algorithm, digest = _checksum_of(row.facts)
+            if algorithm is not None:
+                compared = now if await _settled(backend, obj) else _unmarked(now)
+                if await self._computed(backend, obj, algorithm) == digest:
+                    return Row(compared.with_content(row.facts), row.content)
+        return Row(now, "")
+
+    def _meet(self, place: str, row: Row) -> None:
+        if not self._dry_run:
+            self._met[place] = row
+
+    def _note(self, key: str, origin: Facts, target: str, result: Facts) -> None:
+        if self._index is not None and not self._dry_run:
+            self._copied.append(
+                Copied(self._place(self._source, key), origin, self._place(self._destination, target), result)
+            )
+
+    async def _equal_by_content(self, new: ObjectInfo, old: ObjectInfo) -> bool:
+        """Compare the checksums of two objects; a local file's is computed, a service's is asked for."""
+        ends = [
+            (backend, obj if backend.service == "file" else await self._with_checksums(backend, obj))
+            for backend, obj in ((self._source, new), (self._destination, old))
+        ]
+        known = [obj.checksums for backend, obj in ends if backend.service != "file"]
+        match known:
+            case []:
+                algorithm: str | None = _OWN_CHECKSUM
+            case [only]:
+                algorithm = checksums.best(only, combinable=False)
+            case _:
+                algorithm = checksums.common(known[0], known[1])
+        if algorithm is None:
+            return False
+        digests: list[str] = []
+        compared: list[Facts] = []
+        for backend, obj in ends:
+            facts = Facts.of(backend.location.scheme, obj, old.size or 0)
+            compared.append(facts if await _settled(backend, obj) else _unmarked(facts))
+            local = backend.service == "file"
+            digests.append(await self._computed(backend, obj, algorithm) if local else obj.checksums[algorithm])
+        if digests[0] != digests[1]:
+            return False
+        origin, result = compared
+        origin = replace(origin, checksums={**origin.checksums, algorithm: digests[0]})
+        self._note(new.key, origin, old.key, result)
+        return True
+
+    async def _with_checksums(self, backend: Backend, obj: ObjectInfo) -> ObjectInfo:
+        if obj.checksums:
+            return obj
+        found = await self._instance.retry(lambda: backend.stat(obj.key))
+        return replace(found, checksums=await self._instance.retry(lambda: told_of(backend, found)))
+
+    async def _computed(self, backend: Backend, obj: ObjectInfo, algorithm: str) -> str:
+        found = chunks(self._instance, backend, obj, 0, obj.size)
+        if algorithm in checksums.COMBINABLE:
+            parts = [(checksums.digest(algorithm, chunk), len(chunk)) async for chunk in found]
+            return checksums.combine(algorithm, parts)
+        running = checksums.Running(algorithm)
+        async for chunk in found:
+            running.update(chunk)
+        return running.digest
+
+
+def _checksum_of(facts: Facts) -> tuple[str | None, str]:
+    """What the content of a local file can be compared with."""
+    known = dict(tag.split(":", 1) for tag in facts.tags if tag.startswith("md5:")) | dict(facts.checksums)
+    algorithm = checksums.best(known, combinable=False)
+    return algorithm, known.get(algorithm or "", "")
+
+
+def _unmarked(facts: Facts) -> Facts:
+    return replace(facts, marks=frozenset())
+
+
+async def _settled(backend: Backend, obj: ObjectInfo) -> bool:
+    """Whether a change from now on would show in an object's version; waits for the next tick of the clock if it must.
+
+    Only local files need it: services give each version a name of its own.
+    """
+    if backend.service != "file" or obj.modified is None:
+        return True
+    tick = _TICK if obj.modified.microsecond else _COARSE_TICK
+    age = time.time() - obj.modified.timestamp()
+    if abs(age) >= tick:
+        return True
+    if tick == _COARSE_TICK:
+        return False
+    await anyio.sleep(tick - age)
+    return True

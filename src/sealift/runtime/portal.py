@@ -1,0 +1,219 @@
+"""One daemon thread with an event loop, for callers that have none.
+
+`concurrent.futures` refuses work once the interpreter exits, and anyio's blocking portal hangs there if it is never
+left; a thread of our own does neither.
+"""
+
+import atexit
+import contextvars
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ..errors import ClosedError
+from .event_loop import loop_factory
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["Portal"]
+
+_LOOK_UP = 1.0  # seconds
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Portal(Generic[R]):
+    """Runs coroutines that use one shared resource, in a thread that the first call starts.
+
+    The thread is the process's own: a forked child starts another. It ends with the interpreter, after the calls that
+    are running then.
+
+    Args:
+        open_resource: Makes the context manager of the resource; it is entered and left inside the thread's loop.
+    """
+
+    def __init__(self, open_resource: Callable[[], AbstractAsyncContextManager[R]]) -> None:
+        self._open_resource = open_resource
+        self._lock = threading.Lock()
+        self._session: _Session[R] | None = None
+        self._exiting = False
+        self._left_behind: list[object] = []
+        os.register_at_fork(after_in_child=self._start_afresh)
+
+    def call(self, function: Callable[[R], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine there and wait for its result.
+
+        Args:
+            function: Gets the resource and returns the coroutine.
+
+        Raises:
+            ClosedError: The interpreter is exiting.
+            BaseException: Whatever the coroutine raises. On an interrupt it is cancelled and waited for; a second
+                interrupt ends the wait.
+        """
+        call = _Call(function)
+        with self._lock:
+            main = threading.main_thread()
+            if self._exiting or (threading.current_thread() is main and not main.is_alive()):
+                raise ClosedError("the interpreter is exiting", hint="finish transfers before the program ends")
+            if self._session is None:
+                self._session = _Session(self._open_resource)
+                atexit.register(self._close)
+            session = self._session
+            session.begin(call)
+        try:
+            return call.result()
+        except BaseException:
+            session.cancel(call)
+            raise
+
+    def _close(self) -> None:
+        with self._lock:
+            self._exiting = True
+            session = self._session
+        if session is not None:
+            session.close()
+
+    def _start_afresh(self) -> None:
+        """In a forked child, where the thread is gone and the lock may be held by nobody who could release it.
+
+        The parent's objects are kept, untouched: a finalizer could close what the parent still uses.
+        """
+        self._left_behind += [self._lock, self._session]
+        self._lock = threading.Lock()
+        self._session = None
+
+
+class _Call(Generic[R, T]):
+    """One coroutine on its way, seen from the thread that waits for it."""
+
+    def __init__(self, function: Callable[[R], Coroutine[Any, Any, T]]) -> None:
+        self.function = function
+        self.context = contextvars.copy_context()
+        self.task: asyncio.Task[T] | None = None
+        self.ended = threading.Event()
+        self._result: T
+        self._error: BaseException | None = None
+
+    def end(self, task: "asyncio.Task[T]") -> None:
+        """The task's callback."""
+        if task.cancelled():
+            self.fail(ClosedError("the transfer was cancelled"))
+        elif (error := task.exception()) is not None:
+            self.fail(error)
+        else:
+            self._result = task.result()
+            self.ended.set()
+
+    def fail(self, error: BaseException) -> None:
+        self._error = error
+        self.ended.set()
+
+    def wait(self) -> None:
+        """Until it has ended. An interrupt just before a thread falls asleep does not wake it, so it looks up."""
+        while not self.ended.wait(_LOOK_UP):
+            pass
+
+    def result(self) -> T:
+        self.wait()
+        if self._error is not None:
+            try:
+                raise self._error
+            finally:
+                self._error = None  # the traceback refers to this frame
+        return self._result
+
+
+class _Session(Generic[R]):
+    """The thread, its loop, and the resource inside."""
+
+    def __init__(self, open_resource: Callable[[], AbstractAsyncContextManager[R]]) -> None:
+        self._open_resource = open_resource
+        self._ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._resource: R
+        self._running: set[_Call[R, Any]] = set()
+        self._drained = threading.Event()
+        self._abandoned = False
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="sealift", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise ClosedError(f"no thread can be started: {error}") from None
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self) -> None:
+        try:
+            import asyncio  # noqa: PLC0415 - 50 ms that `import sealift` does not cost
+
+            with asyncio.Runner(loop_factory=loop_factory(os.environ)) as runner:
+                runner.run(self._serve())
+        except BaseException as failure:  # noqa: BLE001 - raised again in the calling threads
+            self._failure = failure
+        finally:
+            self._loop = None
+            self._ready.set()
+            self._drained.set()
+            for call in list(self._running):
+                call.fail(ClosedError(f"the engine's thread has ended: {self._failure!r}"))
+
+    async def _serve(self) -> None:
+        import asyncio  # noqa: PLC0415
+
+        self._stop = asyncio.Event()
+        async with self._open_resource() as self._resource:
+            self._loop = asyncio.get_running_loop()
+            self._ready.set()
+            await self._stop.wait()
+            running = [call.task for call in self._running if call.task is not None]
+            if running:
+                await asyncio.wait(running)
+            self._drained.set()
+
+    def begin(self, call: _Call[R, T]) -> None:
+        """Start a call; from another thread."""
+        if self._loop is None:
+            raise ClosedError(f"the engine's thread has ended: {self._failure!r}")
+        self._running.add(call)
+        self._loop.call_soon_threadsafe(self._start, call)
+
+    def _start(self, call: _Call[R, T]) -> None:
+        import asyncio  # noqa: PLC0415
+
+        call.task = asyncio.get_running_loop().create_task(call.function(self._resource), context=call.context)
+        call.task.add_done_callback(call.end)
+        call.task.add_done_callback(lambda _: self._running.discard(call))
+
+    def cancel(self, call: _Call[R, T]) -> None:
+        """Cancel a call unless it has ended, and wait for its end; from another thread."""
+        loop = self._loop
+        if call.ended.is_set() or loop is None:
+            return
+        try:
+            loop.call_soon_threadsafe(self._cancel, call)
+            call.wait()
+        except BaseException:  # one more interrupt: its cleanup hangs, and then the interpreter's exit must not
+            self._abandoned = True
+            loop.call_soon_threadsafe(self._running.discard, call)
+            raise
+
+    @staticmethod
+    def _cancel(call: _Call[R, T]) -> None:
+        if call.task is not None:
+            call.task.cancel()
+
+    def close(self) -> None:
+        """End the thread after the running calls; from another thread."""
+        if self._loop is not None and self._stop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._drained.wait()
+        if not self._abandoned:
+            self._thread.join()

@@ -1,0 +1,25 @@
+"""The values that travel through sealift: frozen, slotted, without I/O."""
+
+from .events import Event, EventKind, OnEvent, Synced
+from .objects import Capabilities, Head, ObjectInfo, Part, Receipt
+from .options import Durability, Limits, Unpack, Verify
+from .sizes import GiB, KiB, MiB
+
+__all__ = [
+    "Capabilities",
+    "Durability",
+    "Event",
+    "EventKind",
+    "GiB",
+    "Head",
+    "KiB",
+    "Limits",
+    "MiB",
+    "ObjectInfo",
+    "OnEvent",
+    "Part",
+    "Receipt",
+    "Synced",
+    "Unpack",
+    "Verify",
+]

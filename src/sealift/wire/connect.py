@@ -1,0 +1,201 @@
+"""Opening a connection: resolve, connect to one address after the other, put TLS on it."""
+
+import asyncio
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from ..errors import ClosedError, TransportError
+from ..types import KiB, Limits
+from .address_check import barred
+from .connection import Connection
+from .dns import Resolver, RunBlocking
+from .message import TLS, Origin, Reach
+from .stalls import Watchdog
+from .tls import context, handshake_error
+
+__all__ = ["Dialer", "must_not_lead"]
+
+
+class Dialer:
+    """Opens connections, each within `Limits.idle_timeout`.
+
+    Args:
+        limits: Its `idle_timeout`.
+        run_blocking: Where names are resolved and certificate files read.
+        watchdog: What the new connections report to.
+        environ: Environment variables, which may name the trusted authorities.
+    """
+
+    def __init__(
+        self, limits: Limits, run_blocking: RunBlocking, watchdog: Watchdog, environ: Mapping[str, str]
+    ) -> None:
+        self.scratch = memoryview(bytearray(64 * KiB))
+        self._timeout = limits.idle_timeout
+        self._run_blocking = run_blocking
+        self._watchdog = watchdog
+        self._environ = environ
+        self._resolver = Resolver(run_blocking)
+        self._contexts: dict[TLS, ssl.SSLContext] = {}
+        self._building = asyncio.Lock()
+        self._deadlines: set[asyncio.Timeout] = set()
+        self._closed = False
+
+    async def dial(self, origin: Origin, tls: TLS) -> Connection:
+        """A new connection.
+
+        Raises:
+            TransportError: The name does not resolve, nobody answers, the certificate is not trusted, or a redirect
+                has led to an address that it must not lead to.
+            ClosedError: Closed meanwhile.
+        """
+        trusted = await self.context(tls) if origin.scheme == "https" else None
+        if self._closed:
+            raise ClosedError("closed while connecting")
+        doing = "connecting to"
+        deadline = asyncio.timeout(self._timeout)
+        self._deadlines.add(deadline)
+        try:
+            async with deadline:
+                sock = await self._connect(origin, tls.reach)
+                connection = Connection(origin, tls, sock, self.scratch, self._watchdog)
+                transport = await _adopted(sock, connection)
+                if trusted is not None:
+                    doing = "the TLS handshake with"
+                    await self._secure(connection, transport, trusted)
+                return connection
+        except TimeoutError:
+            if self._closed:
+                raise ClosedError("closed while connecting") from None
+            raise TransportError(
+                f"{doing} {origin.address} took longer than {self._timeout:g} s", retryable=True
+            ) from None
+        finally:
+            self._deadlines.discard(deadline)
+
+    def close(self) -> None:
+        """Break off what is being opened."""
+        self._closed = True
+        for deadline in self._deadlines:
+            deadline.reschedule(-1)
+
+    async def context(self, tls: TLS) -> ssl.SSLContext:
+        """The context for these settings, built once and in a thread: it reads the system's certificates."""
+        async with self._building:
+            tls = replace(tls, reach="any")  # all the same to a handshake
+            if tls not in self._contexts:
+                self._contexts[tls] = await self._run_blocking(partial(context, tls, self._environ))
+            return self._contexts[tls]
+
+    async def _connect(self, origin: Origin, reach: Reach) -> socket.socket:
+        found = await self._resolver.addresses(origin)
+        addresses = found if reach == "any" else [each for each in found if not barred(each.sockaddr[0], reach)]
+        if found and not addresses:
+            raise must_not_lead(origin, barred(found[0].sockaddr[0], reach))
+        reason = "no address"
+        for address in addresses:
+            try:
+                sock = socket.socket(address.family, socket.SOCK_STREAM)
+            except OSError as error:
+                reason = _words(error)
+                continue
+            try:
+                sock.setblocking(False)
+                # A head and its body are two writes, of which Nagle's algorithm would hold back the second. asyncio
+                # turns it off by itself only for sockets that it has made.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                async with asyncio.timeout(self._timeout / len(addresses)):
+                    await _connected(sock, address.sockaddr)
+                return sock
+            except OSError as error:  # TimeoutError is one
+                sock.close()
+                reason = _words(error)
+                self._resolver.refused(origin, address)
+            except BaseException:
+                sock.close()
+                raise
+        self._resolver.forget(origin)
+        hint = "check the endpoint, and whether the service is up and can be reached from here"
+        raise TransportError(f"cannot connect to {origin.address}: {reason}", hint=hint, retryable=True)
+
+    async def _secure(self, connection: Connection, transport: asyncio.Transport, trusted: ssl.SSLContext) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            secured = await loop.start_tls(
+                transport,
+                connection,
+                trusted,
+                server_hostname=connection.origin.host,
+                ssl_handshake_timeout=self._timeout,
+            )
+        except OSError as error:  # ssl.SSLError is one, and so is what an early end of the connection raises
+            transport.abort()
+            raise handshake_error(error, connection.origin) from None
+        except BaseException:
+            transport.abort()
+            raise
+        if secured is None:
+            raise handshake_error(ConnectionResetError(), connection.origin)
+        connection.secured(secured)
+
+
+async def _adopted(sock: socket.socket, connection: Connection) -> asyncio.Transport:
+    """A transport for a connected socket, which is the transport's from now on.
+
+    A cancelled call leaves the loop to it: uvloop before 0.23 would close the descriptor, and the socket object again,
+    when its number may be that of a file which a disk thread has just opened.
+    """
+    loop = asyncio.get_running_loop()
+    adopting = asyncio.ensure_future(loop.create_connection(lambda: connection, sock=sock))
+    try:
+        transport, _ = await asyncio.shield(adopting)
+    except asyncio.CancelledError:
+        adopting.add_done_callback(_abandon)
+        raise
+    return transport
+
+
+def _abandon(adopting: "asyncio.Future[tuple[asyncio.Transport, Any]]") -> None:
+    if not adopting.cancelled() and adopting.exception() is None:
+        adopting.result()[0].abort()
+
+
+async def _connected(sock: socket.socket, address: Any) -> None:
+    """As `loop.sock_connect`, but for uvloop too without libuv's threads.
+
+    uvloop looks even an address up in those, and a forked child, which does not have them, would crash when it ends.
+    """
+    error = sock.connect_ex(address)
+    if error == errno.EINPROGRESS:
+        loop = asyncio.get_running_loop()
+        writable = loop.create_future()
+        loop.add_writer(sock, _wake, writable)
+        try:
+            await writable
+        finally:
+            loop.remove_writer(sock)
+        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error:
+        raise OSError(error, os.strerror(error))
+
+
+def must_not_lead(origin: Origin, what: str | None) -> TransportError:
+    """The failure of a redirect to an address that `barred` says is one of these."""
+    hint = "a server elsewhere must not make this machine ask there; name that address itself if it is meant"
+    return TransportError(f"a redirect leads to {origin.address}, {what}", hint=hint)
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _words(error: OSError) -> str:
+    if isinstance(error, TimeoutError) or error.errno is None:
+        return "no answer"
+    return os.strerror(error.errno).lower()

@@ -1,0 +1,76 @@
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from sealift.backends.local import LocalBackend
+from sealift.backends.local import reserve as module
+from sealift.backends.local.reserve import reserve
+from sealift.runtime.disk_threads import DiskThreads
+from sealift.types import KiB, MiB, Part
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such request")
+
+
+@needs_linux
+def test_what_is_there_stays_and_the_rest_has_its_blocks(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"here")
+    with path.open("r+b") as file:
+        os.truncate(path, 2 * MiB)
+        assert os.fstat(file.fileno()).st_blocks * 512 < MiB
+        reserve(file.fileno(), 0, MiB)
+        assert MiB <= os.fstat(file.fileno()).st_blocks * 512 < 2 * MiB
+        reserve(file.fileno(), MiB, MiB)
+        assert os.fstat(file.fileno()).st_blocks * 512 >= 2 * MiB
+    assert path.read_bytes() == b"here" + bytes(2 * MiB - 4)
+
+
+def test_where_it_is_not_to_be_had_nothing_happens(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"here")
+    with path.open("rb") as file:  # as on a file system that knows no such request, the system refuses
+        reserve(file.fileno(), 0, MiB)
+    assert path.read_bytes() == b"here"
+
+
+@pytest.mark.parametrize("lacking", ["the system", "the interpreter", "the C library"])
+def test_a_system_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"here")
+    if lacking == "the system":
+        monkeypatch.setattr(sys, "platform", "darwin")
+    elif lacking == "the interpreter":
+        monkeypatch.setitem(sys.modules, "ctypes", None)
+    else:
+        monkeypatch.setattr("ctypes.CDLL", lambda _: object())
+    module._fallocate.cache_clear()
+    try:
+        with path.open("r+b") as file:
+            reserve(file.fileno(), 0, MiB)
+    finally:
+        module._fallocate.cache_clear()
+    assert path.read_bytes() == b"here"
+
+
+@pytest.mark.anyio
+async def test_large_parts_are_asked_for_and_small_ones_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr("sealift.backends.local.upload.reserve", lambda _, start, length: asked.append((start, length)))
+    disk = DiskThreads()
+    backend = LocalBackend(str(tmp_path), disk)
+    try:
+        await backend.put("small", memoryview(bytes(256 * KiB)))
+        assert asked == []
+        upload = await backend.open_upload("large", 2 * MiB)
+        receipts = [
+            await upload.write_part(part, memoryview(bytes([part.index + 1]) * MiB))
+            for part in (Part(0, 0, MiB), Part(1, MiB, MiB))
+        ]
+        await upload.complete(receipts)
+        await backend.aclose()
+    finally:
+        disk.close()
+    assert asked == [(0, MiB), (MiB, MiB)]
+    assert (tmp_path / "large").read_bytes() == b"\1" * MiB + b"\2" * MiB

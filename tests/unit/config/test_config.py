@@ -1,0 +1,154 @@
+"""Configurations: what they refuse, what they read from an environment, and what they never show."""
+
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import pytest
+
+from sealift.config import AzureConfig, GCSConfig, HFConfig, HTTPConfig, Proxies, PVCConfig, S3Config, wants_uvloop
+from sealift.errors import InvalidConfig
+from sealift.types import Limits
+
+SECRET = "Pa55word"
+SECRETIVE = [
+    S3Config("AKIA", SECRET, session_token=SECRET),
+    AzureConfig("account", account_key=SECRET, sas_token=SECRET, connection_string=SECRET),
+    HTTPConfig(headers={"Authorization": SECRET}),
+    HFConfig(token=SECRET),
+    Proxies(http=f"http://user:{SECRET}@proxy", https=f"http://user:{SECRET}@proxy"),
+]
+
+
+@pytest.mark.parametrize("config", SECRETIVE, ids=lambda config: type(config).__name__)
+def test_secrets_are_never_shown(config: Any) -> None:
+    assert SECRET not in repr(config)
+    assert SECRET not in str(config)
+
+
+@pytest.mark.parametrize(
+    "config", [*SECRETIVE, GCSConfig(), PVCConfig({"claim": "/mnt"})], ids=lambda config: type(config).__name__
+)
+def test_configurations_are_values(config: Any) -> None:
+    name = next(iter(config.__slots__))
+    with pytest.raises((FrozenInstanceError, TypeError)):
+        setattr(config, name, "other")
+    hash(config)  # they are keys of the clients that belong to them
+
+
+def test_the_positions_of_the_api_document() -> None:
+    config = S3Config("AKIA", "secret", "eu-west-1", "http://127.0.0.1:9000", False)
+    assert (config.access_key_id, config.secret_access_key) == ("AKIA", "secret")
+    assert (config.region, config.endpoint_url, config.use_ssl) == ("eu-west-1", "http://127.0.0.1:9000", False)
+    assert S3Config("AKIA", "secret").region is None
+    google = GCSConfig("/key.json", "project")
+    assert (google.service_account_key, google.project_id) == ("/key.json", "project")
+    azure = AzureConfig("account", "key", "sas", "text")
+    assert (azure.account_name, azure.account_key, azure.sas_token, azure.connection_string) == (
+        "account", "key", "sas", "text",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"access_key_id": "AKIA"}, "S3Config without secret_access_key"),
+        ({"secret_access_key": SECRET}, "S3Config without access_key_id"),
+        ({"access_key_id": "AKIA", "secret_access_key": SECRET, "anonymous": True}, "choose one"),
+        ({"access_key_id": "AKIA", "secret_access_key": SECRET, "profile": "dev"}, "choose one"),
+        ({"addressing_style": "vertical"}, "auto, path or virtual"),
+        ({"endpoint_url": "127.0.0.1:9000"}, "begin it with http://"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidConfig, match=message) as caught:
+        S3Config(**arguments)
+    assert SECRET not in str(caught.value)
+
+
+def test_unset_variables_mean_the_chain_of_the_sdk() -> None:
+    config = S3Config(access_key_id=None, secret_access_key=None, region="us-east-1")
+    assert config.access_key_id is None
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, {"region": None, "endpoint_url": None, "verify": True, "anonymous": False, "addressing_style": "auto"}),
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, {"region": "eu-west-1"}),
+        ({"AWS_REGION": "eu-north-1", "AWS_DEFAULT_REGION": "eu-west-1"}, {"region": "eu-north-1"}),
+        ({"S3_ENDPOINT": "minio:9000"}, {"endpoint_url": "https://minio:9000"}),
+        ({"S3_ENDPOINT": "minio:9000", "S3_USE_HTTPS": "0"}, {"endpoint_url": "http://minio:9000"}),
+        ({"S3_ENDPOINT": "minio:9000", "S3_USE_HTTPS": "1"}, {"endpoint_url": "https://minio:9000"}),
+        ({"S3_ENDPOINT": "http://minio:9000", "S3_USE_HTTPS": "1"}, {"endpoint_url": "http://minio:9000"}),
+        ({"S3_ENDPOINT": "minio:9000", "AWS_ENDPOINT_URL": "http://other"}, {"endpoint_url": None}),
+        ({"S3_ENDPOINT": "minio:9000", "AWS_ENDPOINT_URL_S3": "http://other"}, {"endpoint_url": None}),
+        ({"S3_ENDPOINT": ""}, {"endpoint_url": None}),
+        ({"S3_VERIFY_SSL": "0"}, {"verify": False}),
+        ({"S3_VERIFY_SSL": "False"}, {"verify": False}),
+        ({"S3_VERIFY_SSL": "1"}, {"verify": True}),
+        ({"AWS_CA_BUNDLE": "/ca.pem"}, {"verify": "/ca.pem"}),
+        ({"AWS_CA_BUNDLE": "/ca.pem", "S3_VERIFY_SSL": "true"}, {"verify": "/ca.pem"}),
+        ({"AWS_CA_BUNDLE": "/ca.pem", "S3_VERIFY_SSL": "no"}, {"verify": False}),
+        ({"AWS_ANONYMOUS_CREDENTIAL": "true"}, {"anonymous": True}),
+        ({"awsAnonymousCredential": "True"}, {"anonymous": True}),
+        ({"awsAnonymousCredential": "off"}, {"anonymous": False}),
+        ({"S3_USER_VIRTUAL_BUCKET": "1"}, {"addressing_style": "virtual"}),
+        ({"S3_USER_VIRTUAL_BUCKET": " YES "}, {"addressing_style": "virtual"}),
+    ],
+)
+def test_s3_from_an_environment(environ: dict[str, str], expected: dict[str, Any]) -> None:
+    config = S3Config.from_env(environ)
+    assert {name: getattr(config, name) for name in expected} == expected
+
+
+def test_keys_in_the_environment_are_left_to_the_sdk() -> None:
+    config = S3Config.from_env({"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": SECRET})
+    assert config.access_key_id is config.secret_access_key is None
+
+
+def test_a_flag_that_is_neither_true_nor_false_is_refused() -> None:
+    with pytest.raises(InvalidConfig, match="S3_VERIFY_SSL is 'perhaps'"):
+        S3Config.from_env({"S3_VERIFY_SSL": "perhaps"})
+
+
+@pytest.mark.parametrize(
+    ("environ", "proxies"),
+    [
+        ({}, Proxies()),
+        ({"HTTP_PROXY": "http://p"}, Proxies(http="http://p")),
+        ({"http_proxy": "http://p"}, Proxies(http="http://p")),
+        ({"http_proxy": "http://lower", "HTTP_PROXY": "http://upper"}, Proxies(http="http://lower")),
+        ({"HTTPS_PROXY": "http://p"}, Proxies(https="http://p")),
+        ({"ALL_PROXY": "http://p"}, Proxies(http="http://p", https="http://p")),
+        ({"all_proxy": "http://p", "https_proxy": "http://s"}, Proxies(http="http://p", https="http://s")),
+        ({"HTTP_PROXY": "http://p", "REQUEST_METHOD": "GET"}, Proxies()),
+        ({"http_proxy": "http://p", "REQUEST_METHOD": "GET"}, Proxies(http="http://p")),
+        ({"HTTPS_PROXY": "http://p", "REQUEST_METHOD": "GET"}, Proxies(https="http://p")),
+        ({"HTTPS_PROXY": ""}, Proxies()),
+        ({"NO_PROXY": "localhost, .svc,10.0.0.0/8,,"}, Proxies(exempt=("localhost", ".svc", "10.0.0.0/8"))),
+        ({"no_proxy": "*"}, Proxies(exempt=("*",))),
+    ],
+)
+def test_proxies_from_an_environment(environ: dict[str, str], proxies: Proxies) -> None:
+    assert Proxies.from_env(environ) == proxies
+
+
+def test_the_choice_of_a_loop() -> None:
+    assert wants_uvloop({})
+    assert wants_uvloop({"SEALIFT_LOOP": "uvloop"})
+    assert not wants_uvloop({"SEALIFT_LOOP": "asyncio"})
+    with pytest.raises(InvalidConfig, match="SEALIFT_LOOP is 'trio'"):
+        wants_uvloop({"SEALIFT_LOOP": "trio"})
+
+
+@pytest.mark.parametrize("name", ["memory", "connections", "per_host", "part_size", "attempts", "idle_timeout"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_limits_are_positive(name: str, value: int) -> None:
+    with pytest.raises(InvalidConfig, match=rf"Limits\({name}={value}\) is not positive"):
+        Limits(**{name: value})
+
+
+def test_no_minimum_throughput_is_allowed_and_a_negative_one_is_not() -> None:
+    assert Limits(min_throughput=0).min_throughput == 0
+    with pytest.raises(InvalidConfig, match="negative"):
+        Limits(min_throughput=-1)

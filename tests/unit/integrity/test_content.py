@@ -1,0 +1,96 @@
+"""What proves that two objects have the same bytes, and what does not."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sealift.integrity.content import Facts, content_of, same_bytes
+from sealift.types import ObjectInfo
+
+MD5, OTHER = "5d41402abc4b2a76b9719d911017c592", "7d793037a0760186574b0282f2f435e7"
+
+
+def facts(scheme: str, size: int = 5, **known: Any) -> Facts:
+    return Facts.of(scheme, ObjectInfo("k", size, **known), size)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (facts("s3", etag=f'"{MD5}"'), facts("s3", etag=f'"{MD5}"'), True),
+        (facts("s3", etag=f'"{MD5}-2"'), facts("s3", etag=f'"{MD5}-2"'), True),
+        (facts("s3", etag=f'"{MD5}"'), facts("gs", checksums={"md5": MD5}), True),
+        (facts("azure", checksums={"md5": MD5}), facts("s3", etag=f'"{MD5}"'), True),
+        # An encrypted object's tag, or another length of the parts.
+        (facts("s3", etag=f'"{MD5}"'), facts("s3", etag=f'"{OTHER}"'), None),
+        (facts("s3", etag=f'"{MD5}"'), facts("s3", etag=f'"{MD5}-1"'), None),
+        # Tags that are made of times or counters, and those of different services.
+        (facts("azure", etag='"0x8DC"'), facts("azure", etag='"0x8DC"'), None),
+        (facts("gs", etag='"CJ=="', version="7"), facts("gs", etag='"CJ=="', version="7"), None),
+        (facts("http", etag='"abc"'), facts("s3", etag='"abc"'), None),
+        (facts("http", etag=f'"{MD5}"'), facts("s3", etag=f'"{MD5}"'), None),
+        (facts("s3", etag='"abc"'), facts("s3", etag='"abc"'), None),
+        (facts("s3", etag=f'W/"{MD5}"'), facts("s3", etag=f'W/"{MD5}"'), None),
+        # Checksums decide, and all of them.
+        (facts("hf", checksums={"sha256": "aa"}), facts("s3", checksums={"sha256": "aa"}), True),
+        (facts("gs", checksums={"crc32c": "a", "md5": "b"}), facts("gs", checksums={"crc32c": "a", "md5": "c"}), False),
+        (
+            facts("s3", etag=f'"{MD5}"', checksums={"sha1": "a"}),
+            facts("s3", etag=f'"{MD5}"', checksums={"sha1": "b"}),
+            False,
+        ),
+        (facts("gs", checksums={"crc32c": "aa"}), facts("s3", checksums={"crc64nvme": "aa"}), None),
+        (facts("file", version="1"), facts("file", version="1"), None),
+        (facts("s3", 5, etag=f'"{MD5}"'), facts("s3", 6, etag=f'"{MD5}"'), False),
+    ],
+)  # fmt: skip
+def test_same_bytes(first: Facts, second: Facts, expected: bool | None) -> None:
+    assert same_bytes(first, second) is expected
+    assert same_bytes(second, first) is expected
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        (facts("gs", version="1", etag='"a"'), facts("gs", version="1", etag='"b"'), True),  # new metadata
+        (facts("hf", version="commit", etag='"a"'), facts("hf", version="next", etag='"a"'), True),
+        (facts("gs", version="1", etag='"a"'), facts("gs", version="2", etag='"b"'), False),
+        (facts("s3", 5, version='"a"'), facts("s3", 6, version='"a"'), False),
+        (facts("s3", version='W/"a"', etag='W/"a"'), facts("s3", version='W/"a"', etag='W/"a"'), False),
+        (facts("s3"), facts("s3"), False),
+    ],
+)
+def test_unchanged(before: Facts, now: Facts, expected: bool) -> None:
+    assert before.unchanged(now) is expected
+
+
+SOME = st.builds(
+    Facts,
+    st.integers(0, 2),
+    checksums=st.dictionaries(st.sampled_from(["crc32c", "md5", "sha256"]), st.sampled_from(["aa", "bb"])),
+    tags=st.frozensets(st.sampled_from(["md5:aa", "md5:bb", "git:aa"])),
+)
+
+
+@given(SOME, SOME)
+def test_nothing_outweighs_a_difference(first: Facts, second: Facts) -> None:
+    differ = first.size != second.size or any(
+        first.checksums[name] != second.checksums[name] for name in first.checksums.keys() & second.checksums.keys()
+    )
+    assert (same_bytes(first, second) is False) is differ
+
+
+def test_content_is_named_by_a_hash_before_a_version() -> None:
+    def named(scheme: str, **known: Any) -> str | None:
+        return content_of(scheme, ObjectInfo("k", 5, **known))
+
+    git = "2aae6c35c94fcfb415dbe95f408b9ce91ee846ed"
+    assert named("hf", version="commit", checksums={"sha256": "aa"}) == "sha256:aa"
+    assert named("hf", version="commit", etag=f'"{git}"') == f"git:{git}"
+    assert named("gs", version="7", checksums={"md5": "aa", "crc32c": "bb"}) == "md5:aa"
+    assert named("gs", version="7", checksums={"crc32c": "bb"}) == "7"  # too short to mix parts by
+    assert named("s3", version='"t-2"', etag='"t-2"') == '"t-2"'
+    assert named("file", version="1-2-3") == "1-2-3"
+    assert named("http") is None

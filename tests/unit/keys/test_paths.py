@@ -1,0 +1,139 @@
+"""Keys → paths: nothing leaves the directory, and no two keys share a place in it."""
+
+import os.path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sealift.errors import UnsafeKey
+from sealift.keys.paths import STATE_DIRECTORY, Tree, is_directory_marker, relative
+
+ROOT = "/target/directory"
+SEGMENTS = st.sampled_from(["", ".", "..", "a", "b", "a b", "ü", "...", "..a", "~", "a\\b", "x\0y", STATE_DIRECTORY])
+KEYS = st.text(max_size=40) | st.lists(SEGMENTS | st.text(max_size=5), max_size=6).map("/".join)
+
+
+@pytest.mark.parametrize(
+    ("key", "prefix", "path"),
+    [
+        ("model.bin", "", "model.bin"),
+        ("models/iris/model.bin", "models/", "iris/model.bin"),
+        ("a//b", "", "a/b"),
+        ("/leading", "", "leading"),
+        ("models//a", "models/", "a"),
+        ("models/~root", "models/", "~root"),
+        ("models/...", "models/", "..."),
+        ("models/a?b#c%20", "models/", "a?b#c%20"),
+        ("e\u0301/コ", "", "e\u0301/コ"),
+        # Devices and drives of Windows, but for what cannot be meant otherwise.
+        ("aux.py", "", "aux.py"),
+        ("aux/con/nul", "", "aux/con/nul"),
+        ("a:b|c", "", "a:b|c"),
+        ("a/C:/x", "", "a/C:/x"),
+    ],
+)
+def test_the_path_of_a_key(key: str, prefix: str, path: str) -> None:
+    assert relative(key, prefix) == path
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        ("../up", "would leave"),
+        ("a/../b", "would leave"),
+        ("a/./b", "would leave"),
+        ("..", "would leave"),
+        ("a/..", "would leave"),
+        ("", "cannot be a file's name"),
+        ("//", "cannot be a file's name"),
+        ("a/", "cannot be a file's name"),
+        (f"{STATE_DIRECTORY}/x", "temporary files"),
+        (f"a/{STATE_DIRECTORY}", "temporary files"),
+        ("a\0b", "a character that"),
+        ("a\\b", "a character that"),
+        ("a\ud800", "a character that"),
+        ("C:", "a drive's letter"),
+        ("c:/windows", "a drive's letter"),
+        ("//C:/x", "a drive's letter"),
+        ("NUL", "a device of Windows"),
+        ("a/COM1/b", "a device of Windows"),
+        ("a/" + "x" * 256, "more than 255 bytes"),
+        ("ü" * 128, "more than 255 bytes"),
+    ],
+)
+def test_what_cannot_be_a_file_is_refused_by_name(key: str, reason: str) -> None:
+    with pytest.raises(UnsafeKey, match=reason) as caught:
+        relative(key)
+    assert repr(key) in str(caught.value)
+
+
+def test_the_longest_name() -> None:
+    assert relative("x" * 255) == "x" * 255
+    assert relative("ü" * 127 + "x") == "ü" * 127 + "x"
+
+
+@given(KEYS)
+def test_no_path_escapes(key: str) -> None:
+    try:
+        path = relative(key)
+    except UnsafeKey:
+        return
+    joined = f"{ROOT}/{path}"
+    assert os.path.normpath(joined) == joined
+    assert joined.startswith(f"{ROOT}/")
+    assert STATE_DIRECTORY not in path.split("/")
+
+
+@given(KEYS, st.text(alphabet="ab/", max_size=6).map(lambda text: f"{text}/"))
+def test_a_prefix_changes_nothing_but_where_the_path_begins(key: str, prefix: str) -> None:
+    try:
+        path = relative(key)
+    except UnsafeKey:
+        with pytest.raises(UnsafeKey):
+            relative(prefix + key, prefix)
+    else:
+        assert relative(prefix + key, prefix) == path
+
+
+@given(st.lists(KEYS, max_size=12, unique=True))
+def test_accepted_keys_never_collide(keys: list[str]) -> None:
+    tree, taken = Tree(), set()
+    for key in keys:
+        try:
+            path = relative(key)
+            tree.add(path, key)
+        except UnsafeKey:
+            continue
+        taken.add(path)
+    directories = {path[:end] for path in taken for end, letter in enumerate(path) if letter == "/"}
+    accepted = [path for path in taken if path not in directories]
+    assert len(accepted) == len(taken)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("a/b", "a//b"), ("a", "a/b"), ("a/b", "a"), ("a/b/c", "a"), ("a", "a/b/c"), ("x", "/x")]
+)
+def test_two_keys_for_one_place_are_both_named(first: str, second: str) -> None:
+    tree = Tree()
+    tree.add(relative(first), first)
+    with pytest.raises(UnsafeKey) as caught:
+        tree.add(relative(second), second)
+    assert repr(first) in str(caught.value)
+    assert repr(second) in str(caught.value)
+
+
+def test_neighbours_are_no_collision() -> None:
+    tree = Tree()
+    for key in ("a/b", "a/c", "a-b", "b/a", "a/bb/c"):
+        tree.add(relative(key), key)
+    with pytest.raises(UnsafeKey):  # they are all there
+        tree.add("a/bb/c", "a/bb//c")
+
+
+@pytest.mark.parametrize(
+    ("key", "size", "marker"),
+    [("a/", 0, True), ("a/", None, True), ("a/", 3, False), ("a", 0, False), ("", 0, False), ("/", 0, True)],
+)
+def test_directory_markers(key: str, size: int | None, marker: bool) -> None:
+    assert is_directory_marker(key, size) is marker
