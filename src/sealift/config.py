@@ -7,7 +7,7 @@ so that a test, or a server with several tenants, can pass its own.
 import os.path
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self
 
 from .errors import InvalidConfig
@@ -51,10 +51,15 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 def _check_texts(config: Any) -> None:
     """Refuse what cannot be sent, and endpoints that hold a secret, which would be shown."""
     kind = type(config).__name__
-    for name in config.__slots__:
-        value = getattr(config, name)
+    for each in fields(config):
+        name, value = each.name, getattr(config, each.name)
         if isinstance(value, str) and _CONTROL.search(value):
             raise InvalidConfig(f"{kind}({name}=…) holds a control character", hint="is there a line break at its end?")
+        # Of the secrets. A path may be any bytes.
+        if isinstance(value, str) and not each.repr and not _is_utf8(value):
+            raise InvalidConfig(
+                f"{kind}({name}=…) holds a byte that is not UTF-8", hint="is it the text that was given?"
+            )
     endpoint: str | None = getattr(config, "endpoint_url", None) or getattr(config, "endpoint", None)
     if endpoint is None:
         return
@@ -65,6 +70,11 @@ def _check_texts(config: Any) -> None:
         )
     if not endpoint.startswith(("http://", "https://")):
         raise InvalidConfig(f"{kind}({name}={endpoint!r}) is no URL", hint="begin it with http:// or https://")
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether a text can be encoded; a variable of the environment may hold any bytes."""
+    return not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def _flag(environ: Mapping[str, str], *names: str) -> bool | None:
