@@ -3,6 +3,7 @@
 import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -124,6 +125,22 @@ async def test_access_points(tmp_path: Path, service: str, resource: str, domain
             )
         else:
             assert f"/{own_region}/{name}/aws4_request" in asked.headers["authorization"]
+
+
+@pytest.mark.parametrize("separator", "/:")
+async def test_a_copy_from_an_access_point(separator: str) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html: the name of its source has one form only."""
+
+    def instead(asked: Asked) -> Reply | None:
+        return Reply(200, b'<R><ETag>"1"</ETag></R>') if asked.method == "PUT" else None
+
+    arn = f"arn:aws:s3:us-west-2:{ACCOUNT}:accesspoint"
+    with FakeS3({f"models-{ACCOUNT}": {"a/x y": b"z"}}, instead=instead) as server:
+        config = S3Config("A", SECRET, region="us-west-2", use_ssl=False)
+        storage = AsyncStorage(environ={"HTTP_PROXY": server.endpoint})
+        await storage.copy(f"s3://{arn}{separator}models/a/x y", "s3://others/z", config, config)
+    (copy,) = (asked for asked in server.asked if asked.method == "PUT")
+    assert unquote(copy.headers["x-amz-copy-source"]) == f"{arn}/models/object/a/x y"
 
 
 @pytest.mark.parametrize("alias", ["models-a1b2c3-s3alias", "models-a1b2c3--ol-s3"])

@@ -5,6 +5,7 @@ reach the service of another: not after a redirect, not when credentials end, no
 """
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -198,6 +199,14 @@ async def test_a_variable_of_a_credential_process(one: FakeS3, tmp_path: Path) -
             one.asked.clear()
             assert await storage.read("s3://models/m") == b"one"
             assert {access_key(asked) for asked in one.asked} == {tenant}
+
+
+async def test_a_token_file_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
+    """The error names it; the SDK's own traceback is not printed."""
+    environ = {"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/r", "AWS_WEB_IDENTITY_TOKEN_FILE": "/nonexistent/token"}
+    with pytest.raises(AccessDenied, match="/nonexistent/token: No such file or directory"):
+        await AsyncStorage(environ=environ).read("s3://models/m", config=S3Config(endpoint_url="http://127.0.0.1:1"))
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 @pytest.mark.parametrize("answer", ['["hidden"]', '"hidden"', "hidden", '{"Version": 1, "SecretAccessKey": "hidden"}'])

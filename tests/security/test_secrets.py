@@ -11,7 +11,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote
@@ -21,8 +21,10 @@ import pytest
 
 from sealift import AsyncStorage, Event, HFConfig, HTTPConfig, Limits, S3Config, StorageError
 from sealift.types import MiB
+from tests.api.directory import BUCKET, DirectoryS3
 from tests.api.helpers import config_of, texts_of
 from tests.api.servers import pattern
+from tests.api.writable import WritableS3
 from tests.cli.program import environ_for, run
 from tests.security.listening import Heard, listening
 from tests.services.azurite import ACCOUNT, AzureService, new_container, signature
@@ -89,6 +91,48 @@ def s3_by_the_sdk(seaweedfs: S3Service, monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 @pytest.fixture
+def s3_directory(stack: ExitStack) -> Place:
+    """Sessions have secrets of their own."""
+    fake = stack.enter_context(DirectoryS3())
+    fake.objects[BUCKET] = {}
+    wrong = replace(fake.config, secret_access_key=CANARY, session_token=f"token-{CANARY}")
+    return Place(f"s3://{BUCKET}/p/", fake.config, wrong, [CANARY], writable=True, later=lambda: fake.secrets)
+
+
+@pytest.fixture
+def s3_multi_region(stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Another library signs."""
+    alias = "mfzwi23gnjvgw"
+    fake = stack.enter_context(WritableS3(alias))
+    monkeypatch.setenv("HTTP_PROXY", fake.endpoint)
+    right, wrong = (S3Config("AKIA", f"{word}-{CANARY}", use_ssl=False, session_token=WRONG_KEY) for word in "ab")
+    uri = f"s3://arn:aws:s3::123456789012:accesspoint/{alias}.mrap/p/"
+    return Place(uri, right, wrong, [CANARY, WRONG_KEY], writable=True)
+
+
+@pytest.fixture
+def s3_role(stack: ExitStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Place:
+    """The keys come from a token service, for a token in a file."""
+    keys = f"<AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>secret-{CANARY}</SecretAccessKey>"
+    until = f"<SessionToken>token-{CANARY}</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>"
+    action = "AssumeRoleWithWebIdentity"
+    body = f"<R><{action}Result><Credentials>{keys}{until}</Credentials></{action}Result></R>"
+    sts = stack.enter_context(OddServer(lambda asked: Reply(200, body.encode())))
+    fake = stack.enter_context(WritableS3())
+    (tmp_path / "token").write_text(WRONG_KEY)
+    variables = {
+        "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/r",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"),
+        "AWS_ENDPOINT_URL_STS": sts.url,
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    right = S3Config(endpoint_url=fake.endpoint)
+    wrong = S3Config("AKIA", f"wrong-{CANARY}", endpoint_url=fake.endpoint)
+    return Place("s3://b/p/", right, wrong, [CANARY, WRONG_KEY], writable=True)
+
+
+@pytest.fixture
 def azure(azurite: AzureService) -> Place:
     container, key = new_container(azurite), azurite.keys[ACCOUNT]
     wrong = azurite.config(account_key=WRONG_KEY)
@@ -146,7 +190,12 @@ def http(stack: ExitStack) -> Place:
     return Place(uri, HTTPConfig({"X-Api-Key": CANARY}), wrong, [CANARY, WRONG_KEY], writable=False)
 
 
-@pytest.fixture(params=["s3", "s3_by_the_sdk", "azure", "azure_signature", "gs", "hf", "http"])
+@pytest.fixture(
+    params=[
+        "s3", "s3_by_the_sdk", "s3_directory", "s3_multi_region", "s3_role", "azure", "azure_signature", "gs", "hf",
+        "http",
+    ]
+)  # fmt: skip
 def place(request: pytest.FixtureRequest) -> Place:
     chosen: Place = request.getfixturevalue(request.param)
     return chosen

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from ..errors import InvalidConfig
@@ -15,10 +16,14 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 def check_texts(config: Any) -> None:
     """Refuse what cannot be sent, and endpoints that hold a secret, which would be shown."""
     kind = type(config).__name__
-    for name in config.__slots__:
-        value = getattr(config, name)
+    for each in fields(config):
+        name, value = each.name, getattr(config, each.name)
         if isinstance(value, str) and _CONTROL.search(value):
             raise InvalidConfig(f"{kind}({name}=…) holds a control character", hint="is there a line break at its end?")
+        if isinstance(value, str) and not each.repr and not _is_utf8(value):  # only secrets: a path may be any bytes
+            raise InvalidConfig(
+                f"{kind}({name}=…) holds a byte that is not UTF-8", hint="check the text that was passed"
+            )
     endpoint: str | None = getattr(config, "endpoint_url", None) or getattr(config, "endpoint", None)
     if endpoint is None:
         return
@@ -29,6 +34,11 @@ def check_texts(config: Any) -> None:
         )
     if not endpoint.startswith(("http://", "https://")):
         raise InvalidConfig(f"{kind}({name}={endpoint!r}) is no URL", hint="begin it with http:// or https://")
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether a text can be encoded; an environment variable may hold any bytes."""
+    return not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def flag(environ: Mapping[str, str], *names: str) -> bool | None:

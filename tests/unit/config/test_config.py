@@ -65,6 +65,25 @@ def test_what_cannot_be_used_is_refused(arguments: dict[str, Any], message: str)
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"secret_access_key": f"{SECRET}\udc80", "access_key_id": "AKIA"},
+        {"account_key": f"{SECRET}\udc80"},
+        {"client_secret": f"{SECRET}\udc80"},
+        {"sas_token": f"sig={SECRET}\udc80"},
+        {"token": f"{SECRET}\udc80"},
+    ],
+    ids=lambda arguments: next(iter(arguments)),
+)
+def test_secrets_that_are_not_utf8_are_refused_without_showing_them(arguments: dict[str, str]) -> None:
+    """The error of an encoder holds the whole text."""
+    kind = S3Config if "access_key_id" in arguments else HFConfig if "token" in arguments else AzureConfig
+    with pytest.raises(InvalidConfig, match="not UTF-8") as caught:
+        kind(**arguments)  # type: ignore[arg-type]
+    assert SECRET not in repr(caught.value)
+
+
 def test_unset_variables_mean_the_chain_of_the_sdk() -> None:
     config = S3Config(access_key_id=None, secret_access_key=None, region="us-east-1")
     assert config.access_key_id is None

@@ -45,8 +45,8 @@ class S3Backend:
 
     @property
     def service(self) -> Hashable:
-        # The configuration names the endpoint and who asks; Amazon copies between its buckets and regions by itself,
-        # but for buckets of other kinds.
+        # The configuration and the environment, which is the same for both ends of a call, decide the endpoint and the
+        # credentials. Amazon copies between its general purpose buckets in all regions.
         return ("s3", self._bucket.config, None if self._bucket.general else self.location.root)
 
     async def stat(self, key: str) -> ObjectInfo:

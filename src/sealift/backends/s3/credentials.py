@@ -60,7 +60,7 @@ async def from_chain(session: "Session", config: S3Config, instance: Instance) -
         except (BotoCoreError, ClientError, ValueError) as error:
             raise refused(error) from None
         except Exception as error:  # noqa: BLE001 - what a provider raises for a reply of an unknown form
-            cause = f"the credentials for S3 cannot be read: {type(error).__name__}"
+            cause = f"the credentials for S3 cannot be read: {_reason(error)}"
             raise AccessDenied(cause, hint="check the output of credential_process and the shared files") from None
         if found is None:
             raise AccessDenied(
@@ -75,10 +75,17 @@ async def from_chain(session: "Session", config: S3Config, instance: Instance) -
             with silence():
                 keys = await found.get_frozen_credentials()
         except Exception as error:  # noqa: BLE001 - each of the SDK's providers has errors of its own
-            raise AccessDenied(f"the credentials could not be renewed: {type(error).__name__}") from None
+            raise AccessDenied(f"the credentials could not be renewed: {_reason(error)}") from None
         return _checked(keys.access_key, keys.secret_key, keys.token)
 
     return frozen
+
+
+def _reason(error: Exception) -> str:
+    """What an error says of a file; of others only the kind, because their texts may quote a secret."""
+    return (
+        f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else type(error).__name__
+    )
 
 
 def _checked(access_key: str, secret_key: str, token: str | None) -> Credentials:

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["endpoint_from_sdk", "fingerprint", "identifying", "open_session", "refused"]
 
-# What is asked of token services, and their replies; what is signed.
-quieten("botocore.auth", "botocore.endpoint", "botocore.hooks", "botocore.parsers", "botocore.utils")
+# Requests to token services and their replies; what is signed; tracebacks of failures that sealift reports itself.
+quieten(
+    "aiobotocore.credentials", "botocore.auth", "botocore.credentials", "botocore.endpoint", "botocore.hooks",
+    "botocore.parsers", "botocore.utils",
+)  # fmt: skip
 # Variables and keys of a profile that change when credentials are rotated, and that mean nothing for an endpoint.
 _ROTATED = frozenset({
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN",

@@ -44,7 +44,9 @@ async def copy(bucket: Bucket, src: Location, obj: ObjectInfo, key: str) -> Obje
 
 
 def _source(src: Location, obj: ObjectInfo) -> list[tuple[str, str]]:
-    name = f"{src.root}/object/{obj.key}" if src.root.startswith("arn:") else f"{src.root}/{obj.key}"
+    name = f"{src.root}/{obj.key}"
+    if src.root.startswith("arn:"):  # in this header only the form with a slash is documented
+        name = f"{src.root.replace(':accesspoint:', ':accesspoint/')}/object/{obj.key}"
     headers = [("x-amz-copy-source", quote_key(name))]
     if obj.etag is not None:
         headers.append(("x-amz-copy-source-if-match", obj.etag))
