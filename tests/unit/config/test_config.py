@@ -56,7 +56,7 @@ def test_the_positions_of_the_api_document() -> None:
         ({"access_key_id": "AKIA", "secret_access_key": SECRET, "anonymous": True}, "choose one"),
         ({"access_key_id": "AKIA", "secret_access_key": SECRET, "profile": "dev"}, "choose one"),
         ({"addressing_style": "vertical"}, "auto, path or virtual"),
-        ({"endpoint_url": "127.0.0.1:9000"}, "begin it with http://"),
+        ({"endpoint_url": "127.0.0.1:9000"}, "start it with http://"),
     ],
 )
 def test_what_cannot_be_used_is_refused(arguments: dict[str, Any], message: str) -> None:

@@ -4,11 +4,11 @@ import pytest
 
 from sealift.backends.azure.properties import to_headers as to_azure
 from sealift.backends.s3.properties import to_headers as to_s3
-from sealift.types.properties import NO_PROPERTIES, Properties, dropped, of_headers
+from sealift.types.properties import NO_PROPERTIES, Properties, dropped, from_headers
 
 
 def test_headers_that_come_twice_are_joined() -> None:
-    found = of_headers(
+    found = from_headers(
         [
             (b"cache-control", b"no-store"),
             (b"x-amz-meta-a", b"1"),
@@ -21,18 +21,18 @@ def test_headers_that_come_twice_are_joined() -> None:
 
 
 def test_an_empty_header_is_none_and_an_empty_value_is_one() -> None:
-    found = of_headers([(b"content-encoding", b""), (b"x-amz-meta-a", b"")], metadata=b"x-amz-meta-")
+    found = from_headers([(b"content-encoding", b""), (b"x-amz-meta-a", b"")], metadata=b"x-amz-meta-")
     assert found == Properties(metadata={"a": ""})
 
 
 def test_headers_are_utf_8_or_what_came_before_it() -> None:
-    assert of_headers([(b"content-type", "\u00fc".encode())]).content_type == "\u00fc"
-    assert of_headers([(b"content-type", b"\xfc")]).content_type == "\u00fc"
+    assert from_headers([(b"content-type", "\u00fc".encode())]).content_type == "\u00fc"
+    assert from_headers([(b"content-type", b"\xfc")]).content_type == "\u00fc"
 
 
 @pytest.mark.parametrize(("count", "tags"), [(b"2", None), (b"0", {}), (b"", {})])
 def test_the_number_of_tags(count: bytes, tags: dict[str, str] | None) -> None:
-    assert of_headers([(b"x-amz-tagging-count", count)], tag_count=b"x-amz-tagging-count").tags == tags
+    assert from_headers([(b"x-amz-tagging-count", count)], tag_count=b"x-amz-tagging-count").tags == tags
 
 
 RICH = Properties("text/csv", "gzip", "de", "inline", "no-store", "never", {"A": "x", "b": "y"}, {"t": "1", "u": "2"})
