@@ -85,7 +85,7 @@ def test_hosts_of_others_are_none_of_azure(host: str) -> None:
         assert parse(f"https://{host}/box/a/k") == Location("https", f"https://{host}", "box/a/k")
     found = account_host(host)
     assert found is None or found.cloud is None
-    with pytest.raises(InvalidURI, match="is not an account's host.*abfss://container@ACCOUNT"):
+    with pytest.raises(InvalidURI, match="is not a storage account host.*abfss://container@ACCOUNT"):
         parse(f"abfss://box@{host}/a/k")
 
 
@@ -106,18 +106,21 @@ def test_without_an_account(scheme: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (f"abfss://@models.dfs.{PUBLIC}/k", "the container's name is missing"),
-        (f"abfss://Upper@models.dfs.{PUBLIC}/k", "the part before the @ is not the name of a container"),
-        (f"abfss://user:Pa55word@models.dfs.{PUBLIC}/k", "not an account's host"),
-        (f"abfss://box@models.dfs.{PUBLIC}:8443/k", "not an account's host"),
-        (f"abfss://box@box@models.dfs.{PUBLIC}/k", "not an account's host"),
-        (f"abfss://box@models.dfs.{PUBLIC}/k\udc80", "the names of blobs are UTF-8"),
-        (f"https://models.blob.{PUBLIC}:8443/box/k", "does not serve blobs at port 8443"),
-        (f"https://models.blob.{PUBLIC}:80/box/k", "does not serve blobs at port 80"),
+        (f"abfss://@models.dfs.{PUBLIC}/k", "the container name is missing"),
+        (f"abfss://Upper@models.dfs.{PUBLIC}/k", "the part before the @ is not a valid container name"),
+        (f"abfss://user:Pa55word@models.dfs.{PUBLIC}/k", "not a storage account host"),
+        (f"abfss://box@models.dfs.{PUBLIC}:8443/k", "not a storage account host"),
+        (f"abfss://box@box@models.dfs.{PUBLIC}/k", "not a storage account host"),
+        (f"abfss://box@models.dfs.{PUBLIC}/k\udc80", "blob names must be UTF-8"),
+        (f"https://models.blob.{PUBLIC}:8443/box/k", "does not serve blobs on port 8443"),
+        (f"https://models.blob.{PUBLIC}:80/box/k", "does not serve blobs on port 80"),
         (f"https://user:Pa55word@models.blob.{PUBLIC}/box/k", "credentials do not belong in a URL"),
-        (f"azure://box/k?{SAS}", "a shared access signature is read from https:// URIs only"),
-        (f"abfss://box@models.dfs.{PUBLIC}/k?{SAS}", "a shared access signature is read from https:// URIs only"),
-        (f"az://Box/k?{SAS}", "is not the name of a container"),
+        (f"azure://box/k?{SAS}", "a shared access signature (SAS) is only accepted in https:// URIs"),
+        (
+            f"abfss://box@models.dfs.{PUBLIC}/k?{SAS}",
+            "a shared access signature (SAS) is only accepted in https:// URIs",
+        ),
+        (f"az://Box/k?{SAS}", "is not a valid container name"),
     ],
 )
 def test_what_is_refused(text: str, reason: str) -> None:
