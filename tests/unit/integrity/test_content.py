@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealift.integrity.content import Facts, content_of, same_bytes
+from sealift.integrity.content import Facts, content_id, same_bytes
 from sealift.types import ObjectInfo
 
 MD5, OTHER = "5d41402abc4b2a76b9719d911017c592", "7d793037a0760186574b0282f2f435e7"
@@ -84,7 +84,7 @@ def test_nothing_outweighs_a_difference(first: Facts, second: Facts) -> None:
 
 def test_content_is_named_by_a_hash_before_a_version() -> None:
     def named(scheme: str, **known: Any) -> str | None:
-        return content_of(scheme, ObjectInfo("k", 5, **known))
+        return content_id(scheme, ObjectInfo("k", 5, **known))
 
     git = "2aae6c35c94fcfb415dbe95f408b9ce91ee846ed"
     assert named("hf", version="commit", checksums={"sha256": "aa"}) == "sha256:aa"
