@@ -1,4 +1,4 @@
-"""The grammar of storage URIs."""
+"""Parsing of storage URIs and local paths."""
 
 import dataclasses
 import traceback
@@ -26,7 +26,7 @@ ARNS = [
     "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap",
     "arn:aws:s3::123456789012:accesspoint:mfzwi23gnjvgw.mrap",
 ]
-# Keys that a URI decoder would damage.
+# Keys that URI decoding would change.
 VERBATIM = [
     "a?b", "a?versionId=3", "a#b", "a%20b", "a%2Fb", "100%", "a+b", "with space", " leading", "trailing ", "ünï/コ.bin",
     "\N{GRINNING FACE}", "e\u0301", "a//b", "/leading", "//twice", "a/", "a/./b", "a/../b", "..", "~user",
@@ -58,13 +58,13 @@ def location(scheme: str, root: str, key: str = "", **more: Any) -> Location:
         ("HF_URI_FORMAT", "hf://username/model-name", location("hf", "username/model-name")),
     ],
 )
-def test_the_formats_of_the_api_document(name: str, text: str, parsed: Location) -> None:
+def test_example_uris_of_the_api_specification(name: str, text: str, parsed: Location) -> None:
     assert FORMATS[name] == text
     assert parse(text) == parsed
     assert str(parsed) == text if parsed.scheme != "hf" else str(parsed).startswith(text)
 
 
-def test_every_scheme_is_supported_and_every_supported_one_parses() -> None:
+def test_supported_schemes() -> None:
     assert list(SUPPORTED_PROTOCOLS) == ["s3", "gs", "azure", "pvc", "file", "http", "https", "hf"]
     for scheme in SUPPORTED_PROTOCOLS:
         text = "file:///some/path" if scheme == "file" else f"{scheme}://some-name/some-path"
@@ -147,7 +147,7 @@ def test_forms(text: str, parsed: Location) -> None:
     assert parse(text) == parsed
 
 
-def test_paths_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def test_local_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     here = str(tmp_path).lstrip("/")
@@ -190,27 +190,30 @@ def verbatim(draw: st.DrawFn) -> Location:
 
 
 @given(verbatim())
-def test_a_location_is_what_its_text_says(place: Location) -> None:
-    assert parse(str(place)) == place
+def test_location_round_trip(parsed: Location) -> None:
+    assert parse(str(parsed)) == parsed
 
 
 @given(
-    st.lists(TEXT.filter(lambda text: text not in {"", ".", ".."}).map(lambda text: text.replace("/", "")), max_size=4),
+    st.lists(
+        TEXT.filter(lambda text: text not in {"", ".", ".."}).map(lambda text: text.replace("/", "")),
+        max_size=4,
+    ),
     st.booleans(),
 )
-def test_a_path_is_what_its_uri_says(segments: list[str], directory: bool) -> None:
+def test_local_path_round_trip(segments: list[str], directory: bool) -> None:
     path = "/" + "/".join(segment for segment in segments if segment not in {"", ".", ".."})
-    place = parse(f"{path}/" if directory else path)
-    assert str(place).startswith("file:///")
-    assert str(place).isascii()
-    assert parse(str(place)) == place
-    assert get_storage_spec(str(place))["path"].rstrip("/") == path.rstrip("/")
+    parsed = parse(f"{path}/" if directory else path)
+    assert str(parsed).startswith("file:///")
+    assert str(parsed).isascii()
+    assert parse(str(parsed)) == parsed
+    assert get_storage_spec(str(parsed))["path"].rstrip("/") == path.rstrip("/")
 
 
 @given(TEXT)
-def test_a_blob_is_what_its_url_says(key: str) -> None:
-    place = Location("azure", "container", key, account="account.blob.core.windows.net")
-    assert parse(str(place)) == place
+def test_blob_url_round_trip(key: str) -> None:
+    parsed = Location("azure", "container", key, account="account.blob.core.windows.net")
+    assert parse(str(parsed)) == parsed
 
 
 PIECES = st.sampled_from(
@@ -226,15 +229,15 @@ PIECES = st.sampled_from(
 
 @given(st.text(max_size=30) | st.lists(PIECES | st.text(max_size=3), max_size=9).map("".join))
 def test_any_text_is_a_location_or_an_invalid_uri(text: str) -> None:
-    """And a location's own text names the same place, but for its query."""
+    """Parsing the text of a location yields the same location, except for the query."""
     try:
-        place = parse(text)
+        parsed = parse(text)
     except InvalidURI as error:
         assert str(error)
         return
-    assert place.scheme in SUPPORTED_PROTOCOLS
-    assert parse(str(place)) == dataclasses.replace(place, query="")
-    assert get_storage_spec(text)["type"] == place.scheme
+    assert parsed.scheme in SUPPORTED_PROTOCOLS
+    assert parse(str(parsed)) == dataclasses.replace(parsed, query="")
+    assert get_storage_spec(text)["type"] == parsed.scheme
 
 
 @given(
@@ -242,7 +245,7 @@ def test_any_text_is_a_location_or_an_invalid_uri(text: str) -> None:
     st.lists(PIECES.filter(lambda piece: not set(piece) & set("/?#")), max_size=3).map("".join),
     st.lists(PIECES, max_size=4).map("".join),
 )
-def test_no_password_is_shown_whatever_stands_around_it(scheme: str, user: str, rest: str) -> None:
+def test_passwords_are_never_shown(scheme: str, user: str, rest: str) -> None:
     text = f"{scheme}{'/' if '://' in scheme else '://'}u{user}:{SECRET}@{rest}"
     with pytest.raises(InvalidURI) as caught:
         parse(text)
@@ -361,7 +364,7 @@ def test_is_local(text: str, local: bool) -> None:
         ("hf://user:word@owner/name", "credentials do not belong in a URI"),
     ],
 )
-def test_a_bad_uri_says_what_is_wrong(text: Any, reason: str) -> None:
+def test_invalid_uris(text: Any, reason: str) -> None:
     with pytest.raises(InvalidURI) as caught:
         parse(text)
     assert reason in str(caught.value)
@@ -395,19 +398,19 @@ SECRETIVE = [
 
 
 @pytest.mark.parametrize("text", SECRETIVE)
-def test_no_secret_is_shown(text: str) -> None:
+def test_secrets_are_never_shown(text: str) -> None:
     try:
-        place = parse(text)
+        parsed = parse(text)
     except InvalidURI as error:
         shown = "".join(traceback.format_exception(error)) + f"{error!r} {error.uri} {error.hint} {error.__cause__}"
     else:
-        shown = f"{place} {place!r}"
+        shown = f"{parsed} {parsed!r}"
     assert SECRET not in shown
 
 
-def test_the_pieces_of_a_location() -> None:
-    place = parse("s3://b/iris/model.bin")
-    assert place.at("other") == Location("s3", "b", "other")
-    assert place.name == "model.bin"
+def test_location_properties() -> None:
+    parsed = parse("s3://b/iris/model.bin")
+    assert parsed.at("other") == Location("s3", "b", "other")
+    assert parsed.name == "model.bin"
     assert parse("s3://b/iris/").name == "iris"
     assert parse("s3://b").name == ""
