@@ -15,7 +15,8 @@ from sealift.errors import StorageError
 
 # Modules whose examples need neither a network nor an event loop.
 EXAMPLES = [
-    "addresses.azure", "addresses.urls", "errors", "uri", "keys.paths", "runtime.part_sizes", "integrity.checksums",
+    "addresses.azure", "addresses.urls", "errors", "uri", "keys.paths", "keys.patterns", "runtime.part_sizes",
+    "integrity.checksums", "integrity.composite", "integrity.content",
     "config.s3", "config.gcs", "config.azure", "config.http", "config.huggingface", "config.pvc", "types.options",
     "wire.message", "wire.content_range", "wire.address_check",
 ]  # fmt: skip

@@ -31,7 +31,7 @@ class AccountHost:
         name: Account name.
         host: Host of the account's blob endpoint.
         cloud: Azure cloud of the account, such as "core.windows.net"; account names are unique only within a cloud.
-            None: not a Microsoft domain, so the host may only look like a storage account.
+            None: a private cloud, or an unrelated host whose name only looks like that of a storage account.
     """
 
     name: str
