@@ -5,7 +5,8 @@
     path = Storage.download("s3://ml-models/iris/")                   # in a sync load()
     path = await AsyncStorage().download("s3://ml-models/iris/")      # in an event loop
 
-Importing this package loads neither a service's SDK nor asyncio; both come with the first call.
+`Storage` is the synchronous facade of `AsyncStorage`. Importing this package loads neither asyncio nor any SDK; they
+are imported on first use.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -124,7 +125,7 @@ ObjectList = list[str]
 
 def __getattr__(name: str) -> Any:
     if name == "AsyncStorage":
-        from .api.async_storage import AsyncStorage  # noqa: PLC0415 - asyncio and all that, 0.1 s
+        from .api.async_storage import AsyncStorage  # noqa: PLC0415 - imports asyncio, 0.1 s
 
         return AsyncStorage
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

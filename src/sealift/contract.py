@@ -1,11 +1,22 @@
-"""What a storage must offer, so that the engine can move objects from it and to it. Read this page first.
+"""The interface between the engine and the storage backends. Start reading here.
 
-A backend is made by its module's `open(location, config, instance)`; `sealift.backends` names the modules. It talks to
-one bucket, container, repository or directory, and its keys are relative to that. It does not retry: its errors are
-`StorageError`s that say whether they are `retryable`, and the engine's one retry loop acts on that.
+A backend is one bucket, container, repository or directory; its keys are relative to that root. The engine works
+through this interface alone, and what a service can do is described by `Backend.capabilities`, so neither a plan nor a
+transfer depends on the name of a service.
 
-    stat ─▶ ObjectInfo ─▶ read_range (any part, any order, many at once)   ─▶ put            (one part)
-    list ─▶ ObjectInfo ─▶ open_read  (once, in order: no length, no ranges) ─▶ open_upload ─▶ write_part … complete
+    Reading                                                    Writing
+    list ─┐                ┌─▶ read_range  any part, parallel ─┬─▶ put                        small object, one request
+          ├─▶ ObjectInfo ──┤                                   │
+    stat ─┘                └─▶ open_read   sequential, once   ─┴─▶ open_upload ─▶ write_part … ─▶ complete
+
+To add a backend, write a module with `async def open(location, config, instance) -> Backend`, add it to
+`sealift.backends.MODULES`, and run the test suite in `tests/contract` against it.
+
+Three rules apply to all methods:
+
+- Backends do not retry. They raise a `StorageError` with `retryable` set, and the engine decides.
+- A read names one version, that of the `ObjectInfo`, and raises `ObjectChanged` if the object has another version.
+- Writes are atomic: an object becomes visible complete, or not at all.
 """
 
 from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Mapping, Sequence
@@ -23,73 +34,77 @@ __all__ = ["EVERYTHING", "Backend", "Reader", "Upload", "Walk"]
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """How a listing walks a tree of directories. Storages without directories ignore it.
+    """Options for listing a directory tree. Storages without directories ignore them.
 
     Attributes:
-        enter: Whether to list what is below a directory, called with the directory's key. None: list everything.
-        skip: Called with each entry that the listing leaves out. None: an unreadable directory or a loop is an error,
-            and what is no object is left out without notice.
-        follow: Follow symbolic links, and leave out what is not a regular file. False: list links and special files
-            themselves, as the objects to remove.
-        readable: Leave out files that may not be read.
-        avoid: Path of a directory that is left out as a loop: the destination of a copy.
+        enter: Called with the key of a directory; returns whether to list its contents. None: list everything.
+        on_skip: Called with each skipped entry. None: unreadable directories and loops are errors, and entries that are
+            not regular files are skipped silently.
+        follow: Follow symbolic links and skip special files. False: list links and special files as objects, in order
+            to delete them.
+        readable: Skip files that this process cannot read.
+        exclude: Path of a directory to skip as a loop: the destination of a copy. "": none.
     """
 
     enter: Callable[[str], bool] | None = None
-    skip: Callable[[Skipped], None] | None = None
+    on_skip: Callable[[Skipped], None] | None = None
     follow: bool = True
     readable: bool = False
-    avoid: str = ""
+    exclude: str = ""
 
 
 EVERYTHING = Walk()
 
 
 class Reader(Protocol):
-    """A body that can be read once, in order."""
+    """A response body that is read once, sequentially."""
 
     async def readinto(self, view: memoryview) -> int:
-        """Fill some of `view` and return how many bytes; 0 at the end of the body."""
+        """Read into `view` and return the number of bytes, which may be fewer than fit; 0 at the end of the body."""
 
 
 class Upload(Protocol):
-    """An object on its way: nobody sees it before `complete`.
+    """A multi-part upload. The object becomes visible when `complete` returns.
 
-    To be derived from: where an upload ends with its process, `recall` and `suspend` are as they are here.
+    Derive from this class: the default `recall` and `suspend` suit uploads that cannot outlive the process.
     """
 
     token: str
-    """Reopens this upload in another process; "" where that cannot be done. It is kept in a file: no secret."""
+    """Identifies this upload to `Backend.open_upload(resume=…)` in a later process; "" if it cannot be resumed.
+
+    Saved to a file, so it must not contain a secret.
+    """
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
-        """Store one part; it replaces an earlier one of the same index.
+        """Store one part, replacing any earlier part of the same index.
 
-        What an earlier process has stored is not sent again, if the service tells that it has these very bytes.
+        When an upload is resumed, a part that the service already stores with the same checksum is not sent again
+        (`Receipt.reused`).
 
         Args:
-            part: Index and start of the data within the object.
-            data: Its bytes, `part.size` of them.
+            part: Index and offset of the part within the object.
+            data: The bytes of the part, `part.size` of them.
         """
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
-        """Publish the object under its key, at once and as a whole. May be called again after an unclear end.
+        """Publish the object atomically. May be called again if the outcome of an earlier call is unknown.
 
         Args:
-            receipts: Of all parts, in their order.
+            receipts: The receipts of all parts, in order.
 
         Returns:
             As `Backend.put`.
         """
 
     async def abort(self) -> None:
-        """Remove what was stored. May be called at any time and more than once."""
+        """Delete the stored parts. Idempotent; may be called in any state."""
 
-    async def recall(self, part: Part, into: memoryview) -> bool:  # noqa: ARG002 - of those that can
-        """Fill `into` with a part that an earlier process has stored here, if there is one and it is undamaged."""
+    async def recall(self, part: Part, into: memoryview) -> bool:  # noqa: ARG002 - used by overrides
+        """Read a part stored by an earlier process into `into`. Returns False if it is missing or damaged."""
         return False
 
     async def suspend(self) -> None:
-        """End without completion; what a later process can `recall` stays, where that costs nothing."""
+        """Close the upload without completing it, and keep its parts for `recall` if storing them is free."""
         await self.abort()
 
 
@@ -98,144 +113,146 @@ class Backend(Protocol):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can do."""
+        """Features and limits of the service."""
 
     @property
     def location(self) -> Location:
-        """Its root, with an empty key."""
+        """The root: a location with an empty key."""
 
     @property
     def service(self) -> Hashable:
-        """Equal for two backends between which the service itself can `copy`."""
+        """Equal for two backends if the service can `copy` objects between them on the server side."""
 
     @property
     def address(self) -> str:
-        """Its root and the service that has it, without a secret, for another process; "": uploads are not resumed."""
+        """Root and service endpoint, without secrets, to find this root again in a later process.
+
+        "": uploads to this backend are not resumed.
+        """
 
     async def stat(self, key: str) -> ObjectInfo:
-        """What is known of an object, with its version and checksums.
+        """Return the metadata of an object, including its version and checksums.
 
         Raises:
-            ModelMissingError: There is none of this name.
-            AccessDenied: Not allowed, or (where the service does not tell them apart) there is none.
+            ModelMissingError: The object does not exist.
+            AccessDenied: Access is denied; some services also return this for missing objects.
         """
 
     def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
-        """All objects whose key begins with `prefix`, while the pages arrive; an order is not promised.
+        """List all objects whose keys start with `prefix`, page by page, in no particular order.
 
-        Each carries enough to read it. Where the service tells no version in a listing, it is None. An empty directory
-        is listed as a directory marker: its key ends in "/" and its size is 0. So is the directory `prefix` itself if
-        there is nothing to list below it.
+        Each item is sufficient to read the object. Its version is None if the service does not list versions. An empty
+        directory is listed as a directory marker, an object of size 0 whose key ends in "/"; so is the directory
+        `prefix` itself if it has no entries.
 
         Args:
-            prefix: What the keys begin with.
-            walk: How to walk directories.
+            prefix: Start of the keys.
+            walk: Options for directory trees.
 
         Raises:
             ModelMissingError: The bucket, container or repository does not exist.
-            ServiceError: The listing does not advance, or a page of it is damaged.
+            ServiceError: The service repeats a page or returns a malformed one.
         """
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
-        """Fill `into` with the bytes of this version from `start` on, wholly, or raise.
+        """Read exactly `len(into)` bytes of this version, starting at offset `start`.
 
-        A read of the whole object is asked for without a range, so that the service can answer with its checksum.
+        A read of the whole object is sent without a `Range` header, because some services return checksums only then.
 
         Raises:
-            ObjectChanged: The object is no longer of this version.
-            TransportError: The reply was not what was asked for: another range, too short, too long.
+            ObjectChanged: The object has a different version now.
+            TransportError: The response has a different range or the wrong length.
         """
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
-        """The whole-object checksums of a `composite` object, which cost a request of their own.
+        """Return whole-object checksums for an object with part checksums (`ObjectInfo.composite`). Costs a request.
 
         Returns:
-            As in `ObjectInfo`, hashes of parts' hashes too, by the names of `composite`; none where the service does
-            not tell enough, or not to who asks.
+            Algorithm → digest as in `ObjectInfo.checksums`; hashes of part hashes are named as in
+            `integrity.composite`. Empty if the service does not list the parts or denies access to the list.
         """
 
     async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
-        """Read the tags of an object, in a request of its own; {} where the service has none.
+        """Return the tags of an object; {} if it has none or the service has no tags. Costs a request.
 
         Raises:
-            AccessDenied: They may not be read.
-            UnsupportedOperation: The service cannot read them.
+            AccessDenied: No permission to read tags.
+            UnsupportedOperation: The service does not implement reading tags.
         """
 
     def open_read(self, obj: ObjectInfo) -> AbstractAsyncContextManager[Reader]:
-        """Read the object once, in order: for one without a length, without ranges or without a version."""
+        """Open an object for one sequential read: for objects without a known size, range support or a version."""
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
-        """Store an object in one request; it replaces one of the same key at once and as a whole.
+        """Store an object in one request, atomically replacing any object of the same key.
 
         Args:
-            key: Under which it is published.
-            data: Its bytes.
-            properties: To store beside them. Those that the service cannot store are left out.
+            key: Key of the object.
+            data: Content of the object.
+            properties: Headers, user metadata and tags to store. Properties that the service cannot store are dropped.
 
         Returns:
-            What is known of it, its version too; `checksums` only where they were compared with these bytes; as
-            `properties` those that are stored.
+            The stored object with its version. `checksums` holds only those that the service verified against `data`;
+            `properties` holds those that were stored.
 
         Raises:
-            UnsupportedOperation: A property contains a control character and would be sent as a header.
+            UnsupportedOperation: A property that is sent as a header contains a control character.
         """
 
     async def open_upload(
         self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
     ) -> Upload:
-        """Begin an upload in parts.
+        """Start or resume a multi-part upload.
 
         Args:
-            key: Under which the object is published in the end.
-            size: Bytes it will have; None: not known yet.
+            key: Key of the object.
+            size: Size of the object in bytes; None: not known yet.
             properties: As in `put`.
-            resume: The token of an earlier upload of this key, with these properties, to resume.
+            resume: `Upload.token` of an earlier upload of this key with the same properties. None: start a new one.
 
         Raises:
             UnsupportedOperation: As in `put`.
-            ModelMissingError: The service does not know the upload of this token any more.
+            ModelMissingError: The upload to resume no longer exists.
         """
 
     async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
-        """Let the service copy an object of another root of its own (`service` is equal), with its properties.
+        """Copy an object and its properties on the server side, from another root of the same `service`.
 
         Args:
-            src: The other root.
-            obj: What to copy from it, in this version.
-            key: Under which it is published here.
+            src: Location of the other root.
+            obj: Object to copy; the copy is pinned to its version.
+            key: Key of the copy in this root.
 
         Returns:
-            What is known of it; of its `checksums` those that the service told without being asked for them.
+            The copy. `checksums` holds those that the copy response contains; none are requested separately.
         """
 
     async def delete(self, key: str, *, snapshots: bool = False) -> None:
-        """Remove an object.
+        """Delete an object.
 
         Args:
-            key: Of the object.
-            snapshots: Remove its snapshots too, where a service keeps them with the object. False: an object with
-                snapshots is an error.
+            key: Key of the object.
+            snapshots: Also delete the snapshots of the object (Azure). False: fail if it has any.
 
         Raises:
-            ModelMissingError: There is none of this name.
+            ModelMissingError: The object does not exist.
         """
 
     async def delete_many(
         self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
     ) -> None:
-        """Remove objects, in as few requests as the service takes. Missing objects are no error.
+        """Delete objects in as few requests as possible. Missing objects are ignored.
 
         Args:
-            keys: Of any number.
-            under: What they all begin with: "" or something that ends in "/". Where there are directories, those that
-                this leaves empty go too, from that one on down.
+            keys: Keys of the objects, any number.
+            under: Common prefix of the keys: "" or ending in "/". In a directory tree, directories left empty are
+                deleted too, up to and including this one.
             snapshots: As in `delete`.
-            keep: Directories that stay though they become empty, each with its "/".
+            keep: Directories to keep even if they become empty; each ends in "/".
 
         Raises:
-            IncompleteError: Some objects could not be removed; all others are gone.
+            IncompleteError: Some objects could not be deleted; all others have been.
         """
 
     async def aclose(self) -> None:
-        """Release what belongs to this backend alone; the instance's `instance` stay."""
+        """Release resources owned by this backend. Resources shared through the instance stay open."""

@@ -1,27 +1,27 @@
-"""What can go wrong, as one tree.
+"""The error tree.
 
-    StorageError (RuntimeError)         every failure of a transfer or of a storage call
-    ├── InvalidURI (InvalidInput)       the text is not a storage URI
-    ├── InvalidConfig (InvalidInput)    a configuration, limit or argument cannot be used
+    StorageError (RuntimeError)         any failure of a transfer or a storage call
+    ├── InvalidURI (InvalidInput)       not a valid storage URI
+    ├── InvalidConfig (InvalidInput)    an invalid configuration, limit or argument
     ├── ModelMissingError (FileNotFoundError)   no such object, prefix, bucket or file
-    ├── AccessDenied (PermissionError)  the credentials are wrong, absent or not allowed to do this
-    ├── UnsupportedOperation            this kind of storage cannot do this
+    ├── AccessDenied (PermissionError)  credentials are missing, invalid, expired or not authorized
+    ├── UnsupportedOperation            this kind of storage does not support the operation
     ├── ObjectChanged                   the object was replaced while it was being read
-    ├── IntegrityError                  the bytes that arrived are not the bytes that were stored
-    ├── ArchiveError                    what was to be unpacked is no archive, is damaged, or would grow without bounds
-    ├── UnsafeKey                       a key would leave the target directory or collide in it
-    ├── IncompleteError                 the call did all it could, but had to skip some files or objects
-    ├── LocalIOError                    the local disk refused: full, read-only, not a directory …
-    ├── TransportError                  no connection, a broken one, or a stalled one
-    ├── DeadlineExceeded (TimeoutError)  the call took longer than its `timeout`
-    ├── ServiceError                    the service answered with a failure
-    └── ClosedError                     used after close, from another event loop, or while the interpreter exits
+    ├── IntegrityError                  the received bytes do not match the checksum
+    ├── ArchiveError                    not an archive, damaged, encrypted, or larger than `Unpack` allows
+    ├── UnsafeKey                       a key maps outside the target directory or conflicts with another key
+    ├── IncompleteError                 some files or objects were skipped; everything else succeeded
+    ├── LocalIOError                    a local file operation failed: disk full, read-only, not a directory …
+    ├── TransportError                  the connection failed, broke or stalled
+    ├── DeadlineExceeded (TimeoutError)  the call exceeded its `timeout`
+    ├── ServiceError                    the service returned any other error
+    └── ClosedError                     used after close, from another event loop, or during interpreter shutdown
 
-    InvalidInput (ValueError)           also raised for invalid inference input by model servers
-    ModelNotFound, InferenceError       names of the KServe API; sealift itself does not raise them
+    InvalidInput (ValueError)           also raised by model servers for invalid inference input
+    ModelNotFound, InferenceError       part of the KServe API; never raised by sealift itself
 
-A backend raises an error that says what happened; whoever knows the URI adds it with `about`. `retryable` is the
-backend's verdict; the one retry loop (`sealift.runtime.retry`) acts on it.
+Backends raise errors that describe the cause; the caller that knows the URI adds it with `about`. Backends set
+`retryable` but never retry: the only retry loop is `sealift.runtime.retry`.
 """
 
 from collections.abc import Sequence
@@ -30,29 +30,11 @@ from functools import partial
 from typing import Any, Literal, Self
 
 __all__ = [
-    "AccessDenied",
-    "ArchiveError",
-    "ClosedError",
-    "DeadlineExceeded",
-    "IncompleteError",
-    "InferenceError",
-    "IntegrityError",
-    "InvalidConfig",
-    "InvalidInput",
-    "InvalidURI",
-    "LocalIOError",
-    "ModelMissingError",
-    "ModelNotFound",
-    "ObjectChanged",
-    "ServiceError",
-    "SkipReason",
-    "Skipped",
-    "StorageError",
-    "TransportError",
-    "UnsafeKey",
-    "UnsupportedOperation",
-]
-
+    "AccessDenied", "ArchiveError", "ClosedError", "DeadlineExceeded", "IncompleteError", "InferenceError",
+    "IntegrityError", "InvalidConfig", "InvalidInput", "InvalidURI", "LocalIOError", "ModelMissingError",
+    "ModelNotFound", "ObjectChanged", "ServiceError", "SkipReason", "Skipped", "StorageError", "TransportError",
+    "UnsafeKey", "UnsupportedOperation",
+]  # fmt: skip
 
 _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 
@@ -61,17 +43,17 @@ class StorageError(RuntimeError):
     """A transfer or a storage call failed.
 
     Args:
-        cause: What happened, in a clause that can stand after a colon. Never holds a secret.
-        hint: What the caller can do about it.
-        operation: The verb that failed: "download", "list", "stat" …
-        uri: The storage URI, without a query or credentials.
-        status: The HTTP status of the reply that told of the failure.
-        code: The service's own name for the failure, such as "NoSuchKey".
-        retryable: Whether the same request may succeed a moment later.
-        retry_after: Seconds that the service asked to wait before that.
+        cause: The cause, as a clause that reads well after a colon. Must not contain secrets.
+        hint: How the caller can fix it.
+        operation: The operation that failed: "download", "list", "stat" …
+        uri: The storage URI, without query and credentials.
+        status: HTTP status of the error response.
+        code: The service's error code, such as "NoSuchKey".
+        retryable: Whether the same request may succeed if it is retried.
+        retry_after: Delay in seconds requested by the service (`Retry-After`).
 
     Attributes:
-        attempts: How often the request that failed is sent at most, where the service's own configuration says.
+        attempts: Maximum number of attempts for this request, if the service's own configuration sets one.
 
     Example:
         >>> str(StorageError("the bucket does not exist", operation="download", uri="s3://b/k", hint="check its name"))
@@ -103,11 +85,11 @@ class StorageError(RuntimeError):
         self.retry_after = retry_after
 
     def about(self, operation: str, uri: str) -> Self:
-        """Fill in what failed and where, unless an inner layer already said it, and return this error.
+        """Set the operation and the URI unless an inner layer has set them, and return this error.
 
         Args:
-            operation: The verb that failed.
-            uri: The storage URI, without a query or credentials.
+            operation: The operation that failed.
+            uri: The storage URI, without query and credentials.
         """
         self.operation = self.operation or operation
         self.uri = self.uri or uri
@@ -116,15 +98,15 @@ class StorageError(RuntimeError):
     def __str__(self) -> str:
         subject = " ".join(part for part in (self.operation, self.uri) if part)
         text = f"{subject}: {self.cause}" if subject else self.cause
-        # A key, or what a service says, could otherwise forge a line of a log, or speak to a terminal.
+        # Keys and service messages are untrusted: escape control characters (log injection, terminal escapes).
         return (f"{text} ({self.hint})" if self.hint else text).translate(_ESCAPED)
 
 
 class InvalidInput(ValueError):
-    """An argument that cannot be used.
+    """An invalid argument.
 
     Args:
-        reason: Why.
+        reason: Why it is invalid.
     """
 
     def __init__(self, reason: str) -> None:
@@ -133,7 +115,7 @@ class InvalidInput(ValueError):
 
 
 class InvalidURI(StorageError, InvalidInput):
-    """A text that is not a storage URI; the message says what is wrong with it."""
+    """Not a valid storage URI; the message gives the reason."""
 
     def __init__(self, cause: str, *, hint: str | None = None, uri: str | None = None) -> None:
         super().__init__(cause, hint=hint, uri=uri)
@@ -141,7 +123,7 @@ class InvalidURI(StorageError, InvalidInput):
 
 
 class InvalidConfig(StorageError, InvalidInput):
-    """A configuration, limit or argument that cannot be used."""
+    """An invalid configuration, limit or argument."""
 
     def __init__(self, cause: str, *, hint: str | None = None) -> None:
         super().__init__(cause, hint=hint)
@@ -152,7 +134,8 @@ class ModelMissingError(StorageError, FileNotFoundError):
     """No such object, prefix, bucket or file.
 
     Args:
-        path: The missing thing; with `cause`, only the text of the error is taken from that.
+        path: The missing object, prefix, bucket or file.
+        cause: The message. None: "PATH does not exist".
     """
 
     def __init__(
@@ -169,55 +152,49 @@ class ModelMissingError(StorageError, FileNotFoundError):
         self.path = path
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # An exception is pickled with its args, and those hold the cause, not the path.
+        # By default an exception is rebuilt from `args`, which hold the cause instead of the path.
         return partial(type(self), self.path, cause=self.cause), (), vars(self)
 
 
 class AccessDenied(StorageError, PermissionError):
-    """The credentials are wrong, absent, expired, or not allowed to do this."""
+    """The credentials are missing, invalid, expired or not authorized for this operation."""
 
 
 class UnsupportedOperation(StorageError):
-    """This kind of storage cannot do this."""
+    """This kind of storage does not support the operation."""
 
 
 class ObjectChanged(StorageError):
-    """The object was replaced while it was being read; nothing of the mixture was kept."""
+    """The object was replaced while it was being read. No mixture of versions is kept."""
 
 
 class IntegrityError(StorageError):
-    """The bytes that arrived are not the bytes that the service says it stored."""
+    """The received bytes do not match the checksum that the service stores."""
 
 
 class ArchiveError(StorageError):
-    """What was to be unpacked is no archive, is damaged or encrypted, or would grow without bounds."""
+    """Not an archive, damaged, encrypted, or larger than `Unpack` allows."""
 
 
 class UnsafeKey(StorageError):
-    """A key would leave the target directory, cannot be a file name, or lands on the path of another key."""
+    """A key maps outside the target directory, is not a valid file name, or conflicts with another key."""
 
 
 SkipReason = Literal[
-    "broken link",
-    "loop",
-    "special file",
-    "unreadable file",
-    "unreadable directory",
-    "vanished",
-    "empty directory",
+    "broken link", "loop", "special file", "unreadable file", "unreadable directory", "vanished", "empty directory",
     "not deleted",
-]
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file, directory or object that a call left out or left behind.
+    """A file, directory or object that a call skipped.
 
     Attributes:
-        key: Its key; of a directory without a trailing "/".
+        key: Its key; for a directory, without a trailing "/".
         reason: The kind of problem.
-        cause: What is wrong with it, to stand after "KEY: ".
-        error: The error that it would be by itself, where a service has reported one.
+        cause: The cause, worded to follow "KEY: ".
+        error: The error that the service reported for this key, if any.
     """
 
     key: str
@@ -226,48 +203,48 @@ class Skipped:
     error: StorageError | None = field(default=None, compare=False)
 
 
-# How many of the skipped an error names.
-_NAMED = 3
+# Number of skipped keys quoted in the message.
+_QUOTED = 3
 
 
 class IncompleteError(StorageError):
-    """The call did everything else, but had to skip some files or objects.
+    """Some files or objects were skipped; everything else succeeded.
 
     Args:
-        cause: What the call could not do.
-        skipped: All of them, in no particular order. The message names the first few.
-        under: The prefix of their keys that the message leaves out.
+        cause: What failed, as a summary.
+        skipped: Every skipped file or object, in no particular order. The message quotes the first few.
+        under: Common key prefix, left out of the message.
     """
 
     def __init__(self, cause: str, skipped: Sequence[Skipped] = (), *, under: str = "") -> None:
-        named = "; ".join(f"{each.key.removeprefix(under) or each.key}: {each.cause}" for each in skipped[:_NAMED])
-        more = f"; and {len(skipped) - _NAMED:,} more" if len(skipped) > _NAMED else ""
-        super().__init__(f"{cause}: {named}{more}" if named else cause)
+        quoted = "; ".join(f"{each.key.removeprefix(under) or each.key}: {each.cause}" for each in skipped[:_QUOTED])
+        more = f"; and {len(skipped) - _QUOTED:,} more" if len(skipped) > _QUOTED else ""
+        super().__init__(f"{cause}: {quoted}{more}" if quoted else cause)
         self.skipped = tuple(skipped)
 
 
 class LocalIOError(StorageError):
-    """The local disk refused: full, read-only, not a directory, no permission …"""
+    """A local file operation failed: disk full, read-only, not a directory, permission denied …"""
 
 
 class TransportError(StorageError):
-    """No connection, a broken one, a stalled one, or a reply that is not HTTP."""
+    """The connection failed, broke or stalled, or the response was not HTTP."""
 
 
 class DeadlineExceeded(StorageError, TimeoutError):
-    """The call took longer than its `timeout`; it was cancelled, and what it had not finished has no final name."""
+    """The call exceeded its `timeout` and was cancelled. Unfinished files are not published."""
 
 
 class ServiceError(StorageError):
-    """The service answered with a failure that no narrower class names."""
+    """The service returned an error that no more specific class covers."""
 
 
 class ClosedError(StorageError):
-    """Used after it was closed, from another event loop, or while the interpreter exits."""
+    """Used after close, from another event loop, or during interpreter shutdown."""
 
 
 class ModelNotFound(Exception):
-    """A model that a server was asked for does not exist.
+    """The model server has no model of this name.
 
     Args:
         model_name: The model's name.
@@ -285,9 +262,9 @@ class InferenceError(RuntimeError):
     """An inference failed.
 
     Args:
-        reason: Why.
-        status: The error's status code.
-        debug_details: More, for a developer.
+        reason: Why it failed.
+        status: Status code of the error.
+        debug_details: Details for debugging.
     """
 
     def __init__(self, reason: str, status: str | None = None, debug_details: str | None = None) -> None:
@@ -301,7 +278,7 @@ class InferenceError(RuntimeError):
 
 
 def first_of(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The failure that ended a task group, with the others as notes."""
+    """Return the exception to raise for a failed task group: a `StorageError` if any, with the others as notes."""
     flat: list[BaseException] = []
     pending: list[BaseException] = [failures]
     while pending:

@@ -1,4 +1,4 @@
-"""What one instance owns and closes: the wire, disk threads, SDK clients, the budgets of memory and of retries."""
+"""The resources that one `AsyncStorage` owns: connections, disk threads, SDK clients, memory and retry budgets."""
 
 import copy
 import os
@@ -21,65 +21,65 @@ __all__ = ["Instance"]
 
 
 class Instance:
-    """Everything that outlives a single call; made in the event loop that uses it.
+    """Resources shared by all calls of one `AsyncStorage`. Create it in the event loop that uses it.
 
     Args:
-        limits: How much of the machine to use.
-        environ: The environment variables to go by.
+        limits: Resource limits.
+        environ: Environment variables.
 
     Attributes:
-        limits: As given.
-        environ: As given; in a call, a copy of it.
-        disk: Threads for blocking work.
+        limits: The resource limits.
+        environ: The environment variables; within a call, a snapshot of them.
+        disk: Threads for blocking file operations.
         wire: HTTP connections.
-        memory: The budget for bodies.
-        retry: The retry loop, with this instance's budget.
-        credentials: Configuration → an SDK's credentials that renew themselves.
+        memory: Memory budget for bodies.
+        retry: Retry loop with this instance's retry budget.
+        credentials: Configuration → SDK credentials that refresh themselves.
     """
 
     def __init__(self, limits: Limits, environ: Mapping[str, str] = os.environ) -> None:
         self.limits = limits
-        self.environ = self._latest = environ
+        self.environ = self._live_environ = environ
         self.disk = DiskThreads()
-        window = PartsInFlight(lambda: time.thread_time() + self.disk.worked)
-        self.memory = MemoryBudget(limits.memory or default_budget(), window)
+        parts_in_flight = PartsInFlight(lambda: time.thread_time() + self.disk.worked)
+        self.memory = MemoryBudget(limits.memory or default_budget(), parts_in_flight)
         self.retry = Retry(RetryBudget(), attempts=limits.attempts)
         self.wire = Wire(limits, run_blocking=self.disk.run, proxies=Proxies.from_env(environ), environ=environ)
         self.credentials: dict[Hashable, Any] = {}
         self._clients: dict[Hashable, Any] = {}
-        self._opening: dict[Hashable, anyio.Lock] = {}
-        self._stack = AsyncExitStack()
+        self._client_locks: dict[Hashable, anyio.Lock] = {}
+        self._exit_stack = AsyncExitStack()
 
     def for_call(self) -> Self:
-        """The same instance, with a copy of the environment variables as they are now.
+        """Return this instance with a snapshot of the environment, for the duration of one call.
 
-        A call awaits between reading one variable and the next. Without a copy, a change of the variables meanwhile
-        could pair the endpoint of one tenant with the keys of another.
+        A call awaits between reading one variable and the next. Without a snapshot, a concurrent change of the
+        environment could combine the endpoint of one tenant with the keys of another.
         """
-        view = copy.copy(self)
-        view.environ = dict(self._latest)
-        return view
+        snapshot = copy.copy(self)
+        snapshot.environ = dict(self._live_environ)
+        return snapshot
 
     async def client(
         self, key: Hashable, open_client: Callable[[], Awaitable[AbstractAsyncContextManager[Any]]]
     ) -> Any:
-        """The SDK client of this key, opened once and closed with the instance.
+        """Return a shared SDK client. It is opened once per key and closed with the instance.
 
         Args:
-            key: Service, endpoint and credentials.
-            open_client: Makes the context manager that opens it.
+            key: Service, endpoint and credentials of the client.
+            open_client: Creates the context manager that opens the client.
         """
         if key not in self._clients:
-            async with self._opening.setdefault(key, anyio.Lock()):
+            async with self._client_locks.setdefault(key, anyio.Lock()):
                 if key not in self._clients:
-                    self._clients[key] = await self._stack.enter_async_context(await open_client())
+                    self._clients[key] = await self._exit_stack.enter_async_context(await open_client())
         return self._clients[key]
 
     async def aclose(self) -> None:
-        """Close connections, clients and threads."""
+        """Close all clients, connections and threads."""
         with anyio.CancelScope(shield=True):
             try:
-                await self._stack.aclose()
+                await self._exit_stack.aclose()
             finally:
                 await self.wire.aclose()
                 self.disk.close()

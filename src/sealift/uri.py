@@ -1,30 +1,31 @@
-"""Storage URIs: text → `Location`, without I/O.
+"""Parse storage URIs into a `Location`. No I/O.
 
-    s3://bucket/key                                  also s3a://, s3n://; bucket aliases of access points
+    s3://bucket/key                                  also s3a://, s3n://; access point aliases as the bucket
     s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/key
                                                      also with ":" before NAME, s3-object-lambda, and
                                                      s3-outposts:…:outpost/ID/accesspoint/NAME
     gs://bucket/key                                  also gcs://
-    azure://container/key                            also az://, abfs://, abfss://, wasb://, wasbs://; the account is
-                                                     the configuration's
+    azure://container/key                            also az://, abfs://, abfss://, wasb://, wasbs://; the account comes
+                                                     from the configuration
     abfss://container@ACCOUNT.dfs.core.windows.net/key
-                                                     also by the other schemes, and with the hosts of the next form
+                                                     also with the other schemes, and the hosts of the next form
     https://ACCOUNT.blob.core.windows.net/container/key[?SAS]
                                                      also .dfs., .privatelink.blob., ACCOUNT-secondary, -ipv6,
                                                      -dualstack, DNS zone endpoints and the sovereign clouds
     pvc://claim/path
     hf://[datasets/|spaces/]owner/name[@revision][/path]
-                                                     ":" for "@" as in KServe; hf://name[:revision][/path] without owner
+                                                     ":" instead of "@" as in KServe; hf://name[:revision][/path]
+                                                     without an owner
     http://host[:port]/path[?query]                  also https://
     file:///path                                     also file:/path; percent-encoded
-    /path, ./path, path                              a path of this machine; ".." is resolved by its text, as aws and
-                                                     rclone do, not along symbolic links
+    /path, ./path, path                              a local path; ".." is resolved lexically, as in aws and rclone,
+                                                     without following symbolic links
 
-Keys of s3, gs, azure, pvc and hf are verbatim: nothing is decoded, "?" and "#" belong to them. The path and query of
-http and https URLs go to the server unchanged. In a revision, %2F is a slash: a branch "feature/x" is @feature%2Fx. A
-plain slash ends the revision; only if the hub has no such revision does its list of branches and tags decide.
-Connections to Azure always use TLS, whatever the scheme is. Credentials in a URI are refused, except for an Azure SAS
-and other signed queries of https URLs, which no error or log shows.
+Keys of s3, gs, azure, pvc and hf are verbatim: nothing is decoded, and "?" and "#" are part of the key. The path and
+query of http and https URLs are sent to the server unchanged. In a revision, %2F is a slash: the branch "feature/x" is
+written @feature%2Fx. A plain slash ends the revision, unless the hub has no such revision; then the hub's branches and
+tags decide where it ends. Connections to Azure always use TLS, whichever scheme is used. Credentials in a URI are
+rejected, except for an Azure SAS and other signed queries of https URLs, which are never shown in errors or logs.
 """
 
 import re
@@ -32,11 +33,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .addresses.azure import account_host, parse_azure
-from .addresses.buckets import named, parse_s3
+from .addresses.buckets import parse_bucket, parse_s3
 from .addresses.hub import parse_hub
 from .addresses.location import Location
 from .addresses.paths import parse_file, parse_path
-from .addresses.refusal import shown
+from .addresses.redaction import redacted
 from .addresses.urls import parse_url
 from .errors import InvalidURI
 
@@ -75,9 +76,9 @@ SUPPORTED_PROTOCOLS = {
 }
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
-# A URI with a slash too few: as a path of this machine it would silently be another place.
-_NEARLY = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?!//)(.*)", re.DOTALL)
-# The schemes of Hadoop and fsspec.
+# A URI with a missing slash, which would otherwise silently be a local path.
+_MISSING_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?!//)(.*)", re.DOTALL)
+# Schemes of Hadoop and fsspec.
 _ALIASES = {
     "s3a": "s3",
     "s3n": "s3",
@@ -91,27 +92,27 @@ _ALIASES = {
 
 
 def parse(text: str) -> Location:
-    """Read a storage URI or a local path.
+    """Parse a storage URI or a local path.
 
     Args:
-        text: See the module's docstring for the forms.
+        text: URI or path; the module docstring lists the forms.
 
     Returns:
         The location.
 
     Raises:
-        InvalidURI: Says what is wrong with it.
+        InvalidURI: The URI is not valid; the message gives the reason.
 
     Example:
         >>> parse("s3://ml-models/iris/model.joblib")
         Location(scheme='s3', root='ml-models', key='iris/model.joblib', account=None, revision=None, kind='models')
     """
     if not isinstance(text, str):
-        raise InvalidURI(f"a storage URI is a str, not {type(text).__name__}")
+        raise InvalidURI(f"a storage URI must be a str, not {type(text).__name__}")
     if not text:
         raise InvalidURI("the storage URI is empty", hint="for example s3://bucket/path")
     if "\0" in text:
-        raise InvalidURI("a storage URI cannot hold a NUL character", uri=repr(shown(text)))
+        raise InvalidURI("a storage URI cannot contain a NUL character", uri=repr(redacted(text)))
     matched = _SCHEME.fullmatch(text)
     if matched is None:
         return _without_authority(text)
@@ -121,7 +122,7 @@ def parse(text: str) -> Location:
         case "s3":
             return parse_s3(text, rest)
         case "gs" | "pvc":
-            return named(scheme, text, rest)
+            return parse_bucket(scheme, text, rest)
         case "azure":
             return parse_azure(text, rest)
         case "hf":
@@ -131,29 +132,29 @@ def parse(text: str) -> Location:
         case "http" | "https":
             return parse_url(text)
     known = ", ".join(f"{name}://" for name in SUPPORTED_PROTOCOLS)
-    raise InvalidURI(f"unknown scheme {scheme}://", hint=f"one of {known} or a local path", uri=shown(text))
+    raise InvalidURI(f"unknown scheme {scheme}://", hint=f"one of {known} or a local path", uri=redacted(text))
 
 
 def _without_authority(text: str) -> Location:
-    """A path, or a file URI in its short form: https://www.rfc-editor.org/rfc/rfc8089#appendix-B."""
-    nearly = _NEARLY.fullmatch(text)
-    scheme = nearly[1].lower() if nearly else ""
-    if nearly is None or scheme not in {*SUPPORTED_PROTOCOLS, *_ALIASES}:
+    """Parse a local path, or a file URI in its short form: https://www.rfc-editor.org/rfc/rfc8089#appendix-B."""
+    short = _MISSING_SLASH.fullmatch(text)
+    scheme = short[1].lower() if short else ""
+    if short is None or scheme not in {*SUPPORTED_PROTOCOLS, *_ALIASES}:
         return parse_path(text)
-    if scheme == "file" and nearly[2].startswith("/"):
-        return parse_file(text, nearly[2])
+    if scheme == "file" and short[2].startswith("/"):
+        return parse_file(text, short[2])
     hint = f"{scheme}://…, or ./{scheme}:… for a local file"
     raise InvalidURI(f"a slash is missing after {scheme}:", hint=hint, uri=f"{scheme}:…")
 
 
 def is_local(uri: str) -> bool:
-    """Whether a URI is a path of this machine: a plain path, `file://` or `pvc://`.
+    """Check whether a URI is a local path: a plain path, `file://` or `pvc://`.
 
     Args:
         uri: Storage URI or path.
 
     Raises:
-        InvalidURI: It is neither.
+        InvalidURI: Not a valid storage URI.
 
     Example:
         >>> is_local("pvc://models/iris"), is_local("s3://models/iris")
@@ -163,18 +164,18 @@ def is_local(uri: str) -> bool:
 
 
 def get_storage_spec(uri: str) -> dict[str, Any]:
-    """Take a URI apart.
+    """Split a URI into its components.
 
     Args:
         uri: Storage URI or path.
 
     Returns:
-        `type` (the scheme), `path`, and the scheme's own parts: `bucket` (s3, gs), `container` and, where the URI names
-        it, `account` (azure), `pvc_name` (pvc), `host` and `port` (http, https), `repo_id`, `repo_type` and `revision`
-        (hf). A file's `path` is absolute.
+        `type` (the scheme), `path`, and components that depend on the scheme: `bucket` (s3, gs), `container` and, if
+        present in the URI, `account` (azure), `pvc_name` (pvc), `host` and `port` (http, https), `repo_id`, `repo_type`
+        and `revision` (hf). The `path` of a file is absolute.
 
     Raises:
-        InvalidURI: It is not a storage URI.
+        InvalidURI: Not a valid storage URI.
 
     Example:
         >>> get_storage_spec("s3://ml-models/iris/")
@@ -183,19 +184,19 @@ def get_storage_spec(uri: str) -> dict[str, Any]:
     location = parse(uri)
     match location.scheme:
         case "s3" | "gs":
-            own: dict[str, Any] = {"bucket": location.root}
+            components: dict[str, Any] = {"bucket": location.root}
         case "azure":
             account = account_host(location.account or "")
-            own = {"container": location.root} | ({"account": account.name} if account else {})
+            components = {"container": location.root} | ({"account": account.name} if account else {})
         case "pvc":
-            own = {"pvc_name": location.root}
+            components = {"pvc_name": location.root}
         case "hf":
             kind = location.kind.removesuffix("s")
-            own = {"repo_id": location.root, "repo_type": kind, "revision": location.revision}
+            components = {"repo_id": location.root, "repo_type": kind, "revision": location.revision}
         case "http" | "https":
             url = urlsplit(location.root)
-            own = {"host": url.hostname, "port": url.port or (443 if location.scheme == "https" else 80)}
+            components = {"host": url.hostname, "port": url.port or (443 if location.scheme == "https" else 80)}
         case _:
-            own = {}
+            components = {}
     path = f"/{location.key}" if location.scheme == "file" else location.key
-    return {"type": location.scheme, **own, "path": path}
+    return {"type": location.scheme, **components, "path": path}

@@ -301,9 +301,9 @@ async def test_a_configuration_for_something_else(tmp_path: Path, config: Any) -
     ("uri", "kind", "says"),
     [
         ("", InvalidURI, "empty"),
-        ("s3://", InvalidURI, "the bucket's name is missing"),
-        ("s3:///key", InvalidURI, "the bucket's name is missing"),
-        ("s3://under score!/key", InvalidURI, "is not the name of a bucket"),
+        ("s3://", InvalidURI, "the bucket name is missing"),
+        ("s3:///key", InvalidURI, "the bucket name is missing"),
+        ("s3://under score!/key", InvalidURI, "is not a valid bucket name"),
         ("s4://b/m", InvalidURI, "unknown scheme s4://"),
         ("file://host/path", InvalidURI, "host"),
         ("s3://b/a\0b", InvalidURI, "NUL"),

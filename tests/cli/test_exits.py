@@ -16,7 +16,7 @@ NOWHERE = ("--no-sign-request", "--endpoint-url", "http://127.0.0.1:1")
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["ls", "s3://"], exit_codes.USAGE, "the bucket's name is missing"),
+        (["ls", "s3://"], exit_codes.USAGE, "the bucket name is missing"),
         (["ls", "ftp://host/x"], exit_codes.USAGE, "unknown scheme ftp://"),
         (["cp", "s3://BUCKET/iris.joblib"], exit_codes.USAGE, "missing argument 'DEST' (see"),
         (["cp", "iris.joblib", ".", "--region", "eu-west-1"], exit_codes.USAGE, "--region: for s3://, not file://"),

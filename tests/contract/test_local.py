@@ -114,7 +114,7 @@ class TestFiles:
         (root / "link.bin").symlink_to(root / "a" / "model.bin")
         (root / "dangling").symlink_to(root / "nowhere")
         skipped: list[Skipped] = []
-        found = {obj.key async for obj in place.backend.list("", Walk(skip=skipped.append))}
+        found = {obj.key async for obj in place.backend.list("", Walk(on_skip=skipped.append))}
         assert found == {"a/model.bin", "b/model.bin", "link.bin"}
         reasons = {each.key: each.reason for each in skipped}
         assert reasons == {"a/circle": "loop", "b/circle": "loop", "dangling": "broken link"}

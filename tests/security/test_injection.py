@@ -106,7 +106,7 @@ def test_a_configuration_with_a_line_break(name: str, bad: str) -> None:
 )
 def test_an_endpoint_holds_no_secret(make: Any, endpoint: str) -> None:
     """It would be shown in the configuration's repr, and in errors."""
-    with pytest.raises(InvalidConfig, match="holds more than an address") as caught:
+    with pytest.raises(InvalidConfig, match="contains more than a host, port and path") as caught:
         make(**{"endpoint" if make is HFConfig else "endpoint_url": endpoint})
     assert not shows(caught.value, SECRET)
 

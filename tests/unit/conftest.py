@@ -1,4 +1,4 @@
-"""Properties are tried on the same examples each time, however slow the machine is."""
+"""Run Hypothesis deterministically and without deadlines, so that results do not depend on the machine."""
 
 from hypothesis import HealthCheck, settings
 

@@ -1,4 +1,4 @@
-"""Everything that `sealift` exports is documented, parameter by parameter, and the examples are true."""
+"""Documentation: every public parameter is documented, examples run, and test names in documents exist."""
 
 import doctest
 import inspect
@@ -15,7 +15,8 @@ from sealift.errors import StorageError
 
 # Modules whose examples need neither a network nor an event loop.
 EXAMPLES = [
-    "addresses.azure", "addresses.urls", "errors", "uri", "keys.paths", "runtime.part_sizes", "integrity.checksums",
+    "addresses.azure", "addresses.urls", "errors", "uri", "keys.paths", "keys.patterns", "runtime.part_sizes",
+    "integrity.checksums", "integrity.composite", "integrity.content",
     "config.s3", "config.gcs", "config.azure", "config.http", "config.huggingface", "config.pvc", "types.options",
     "wire.message", "wire.content_range", "wire.address_check",
 ]  # fmt: skip
@@ -29,7 +30,7 @@ def classes() -> Iterator[type]:
 
 
 def methods() -> Iterator[tuple[str, Callable[..., Any]]]:
-    """The public functions and methods, with their names, and those in the bases of ours too."""
+    """Yield the public functions and methods with their names, including inherited ones."""
     for kind in classes():
         for name in dir(kind):
             raw = inspect.getattr_static(kind, name)
@@ -44,7 +45,7 @@ def methods() -> Iterator[tuple[str, Callable[..., Any]]]:
 
 
 def documented(*texts: str | None) -> set[str]:
-    """The names that docstrings list under "Args:" or "Attributes:"."""
+    """Return the names that docstrings list under "Args:" or "Attributes:"."""
     names: set[str] = set()
     for text in texts:
         for section in re.findall(
@@ -58,7 +59,7 @@ def parameters(function: Callable[..., Any]) -> set[str]:
     return set(inspect.signature(function).parameters) - {"self", "cls"}
 
 
-def test_there_is_something_to_look_at() -> None:
+def test_public_api_is_discovered() -> None:
     names = [name for name, _ in methods()]
     assert {"Storage.download", "AsyncStorage.download", "StorageOperations.list_objects", "S3Config.from_env"} <= {
         *names
@@ -67,10 +68,10 @@ def test_there_is_something_to_look_at() -> None:
 
 
 @pytest.mark.parametrize("kind", list(classes()), ids=lambda kind: kind.__name__)
-def test_a_class_names_its_parameters(kind: type) -> None:
+def test_class_parameters_are_documented(kind: type) -> None:
     assert kind.__doc__
     assert not kind.__doc__.startswith(f"{kind.__name__}("), "the docstring that a dataclass writes itself"
-    # What an error takes beside its cause is told by the base of them all.
+    # The common parameters of errors are documented in `StorageError`.
     bases = [base for base in kind.__mro__ if issubclass(base, StorageError)] if issubclass(kind, StorageError) else []
     missing = parameters(kind) - documented(kind.__doc__, *(base.__doc__ for base in bases))
     if issubclass(kind, Exception) and parameters(kind) == {"args", "kwargs"}:
@@ -81,25 +82,25 @@ def test_a_class_names_its_parameters(kind: type) -> None:
 @pytest.mark.parametrize(
     ("name", "function"), list(methods()), ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_a_function_names_its_parameters(name: str, function: Callable[..., Any]) -> None:
+def test_function_parameters_are_documented(name: str, function: Callable[..., Any]) -> None:
     assert function.__doc__, f"{name} has no docstring"
     assert not parameters(function) - documented(function.__doc__)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_examples_are_true(name: str) -> None:
+def test_examples(name: str) -> None:
     module = import_module(f"sealift.{name}")
     result = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
     assert result.failed == 0
 
 
-def test_there_are_examples() -> None:
+def test_examples_are_discovered() -> None:
     found = doctest.DocTestFinder()
     assert sum(len(test.examples) for name in EXAMPLES for test in found.find(import_module(f"sealift.{name}"))) > 10
 
 
 @pytest.mark.parametrize(("document", "least"), [("BACKENDS.md", 40), ("SEMANTICS.md", 40)])
-def test_the_tests_that_a_document_names_are_there(document: str, least: int) -> None:
+def test_tests_named_in_documents_exist(document: str, least: int) -> None:
     root = Path(__file__).parents[2]
     named = set(re.findall(r"`(\w+/\w+\.py)(?:::(?:Test\w+::)?(\w+))?`", (root / document).read_text("utf-8")))
     tests = {(path, name) for path, name in named if not (root / "src" / "sealift" / path).exists()}

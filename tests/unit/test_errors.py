@@ -1,4 +1,4 @@
-"""The error tree: as drawn, picklable, and with messages that can stand alone."""
+"""Errors: class hierarchy as documented, pickling, messages."""
 
 import pickle
 import re
@@ -27,38 +27,38 @@ CLASSES: dict[str, type[Exception]] = {
 OF_STORAGE = sorted(name for name, kind in CLASSES.items() if issubclass(kind, StorageError))
 
 
-def drawn() -> dict[str, str]:
-    """Class → its base in brackets, "" where none is given, of the branches in the module's drawing."""
+def documented_tree() -> dict[str, str]:
+    """Parse the tree in the module docstring: class → second base class, or ""."""
     lines = re.findall(r"^    [├└]── (\w+)(?: \((\w+)\))?  ", errors.__doc__ or "", re.MULTILINE)
     return dict(lines)
 
 
-def test_every_class_is_drawn_and_every_drawn_class_exists() -> None:
-    branches = set(drawn())
+def test_every_class_is_documented_and_exists() -> None:
+    branches = set(documented_tree())
     assert branches == set(OF_STORAGE) - {"StorageError"}
     roots = set(re.findall(r"\b[A-Z]\w+\b", re.sub(r"[├└]── .*", "", errors.__doc__ or ""))) & set(CLASSES)
     assert branches | roots == set(CLASSES)
 
 
-@pytest.mark.parametrize(("name", "base"), drawn().items())
-def test_the_bases_are_as_drawn(name: str, base: str) -> None:
+@pytest.mark.parametrize(("name", "base"), documented_tree().items())
+def test_base_classes_match_the_documentation(name: str, base: str) -> None:
     kind = CLASSES[name]
     assert kind.__bases__[0] is StorageError
     assert [other.__name__ for other in kind.__bases__[1:]] == ([base] if base else [])
 
 
-def test_the_roots_are_as_drawn() -> None:
+def test_root_classes_match_the_documentation() -> None:
     assert StorageError.__bases__ == (RuntimeError,)
     assert InvalidInput.__bases__ == (ValueError,)
 
 
 @pytest.mark.parametrize("name", OF_STORAGE)
-def test_who_catches_runtime_errors_catches_every_failure(name: str) -> None:
+def test_every_storage_error_is_a_runtime_error(name: str) -> None:
     with pytest.raises(RuntimeError, match="something"):
         raise CLASSES[name]("something")
 
 
-def test_a_missing_model_is_a_missing_file() -> None:
+def test_builtin_base_classes() -> None:
     with pytest.raises(FileNotFoundError):
         raise ModelMissingError("iris/model.joblib")
     with pytest.raises(PermissionError):
@@ -69,39 +69,39 @@ def test_a_missing_model_is_a_missing_file() -> None:
     ("fields", "text"),
     [
         ({}, "it broke"),
-        ({"hint": "mend it"}, "it broke (mend it)"),
+        ({"hint": "fix it"}, "it broke (fix it)"),
         ({"operation": "list"}, "list: it broke"),
         ({"uri": "s3://b/k"}, "s3://b/k: it broke"),
         ({"operation": "list", "uri": "s3://b/k"}, "list s3://b/k: it broke"),
-        ({"operation": "list", "uri": "s3://b/k", "hint": "mend it"}, "list s3://b/k: it broke (mend it)"),
+        ({"operation": "list", "uri": "s3://b/k", "hint": "fix it"}, "list s3://b/k: it broke (fix it)"),
         ({"status": 503, "code": "SlowDown", "retryable": True, "retry_after": 3.0}, "it broke"),
     ],
 )
-def test_the_message(fields: dict[str, Any], text: str) -> None:
+def test_message(fields: dict[str, Any], text: str) -> None:
     assert str(StorageError("it broke", **fields)) == text
 
 
-def test_about_fills_in_what_is_not_known_yet() -> None:
+def test_about_keeps_existing_values() -> None:
     error = ServiceError("it broke")
     assert error.about("download", "s3://b/k") is error
     error.about("copy", "s3://other/k")
     assert str(error) == "download s3://b/k: it broke"
 
 
-def test_the_missing_thing_is_named() -> None:
+def test_missing_model_has_its_path() -> None:
     error = ModelMissingError("iris/model.joblib")
     assert (error.path, str(error)) == ("iris/model.joblib", "iris/model.joblib does not exist")
     error = ModelMissingError("iris", cause="there is no object 'iris'", hint="check the key")
     assert (error.path, str(error)) == ("iris", "there is no object 'iris' (check the key)")
 
 
-def test_the_reason_of_invalid_input() -> None:
+def test_reason_of_invalid_input() -> None:
     for error in (InvalidInput("it is odd"), InvalidURI("it is odd", uri="x"), InvalidConfig("it is odd", hint="even")):
         assert error.reason == "it is odd"
         assert "it is odd" in str(error)
 
 
-def test_the_names_of_the_kserve_api() -> None:
+def test_kserve_errors() -> None:
     assert str(ModelNotFound("iris")) == "Model with name iris does not exist."
     assert str(ModelNotFound()) == "Model does not exist."
     error = InferenceError("no", "500", "more")
@@ -124,7 +124,7 @@ FULL: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", CLASSES)
 @pytest.mark.parametrize("full", [False, True])
-def test_a_pickled_error_comes_back(name: str, full: bool) -> None:
+def test_pickle_round_trip(name: str, full: bool) -> None:
     fields: dict[str, Any] = FULL.get(name, FULL["StorageError"]) if full else {}
     error = CLASSES[name]("what happened", **fields)
     error.add_note("a note")

@@ -1,4 +1,4 @@
-"""The public names, and what importing them costs."""
+"""Public names of the package, and the modules that importing it loads."""
 
 import importlib
 import json
@@ -11,29 +11,29 @@ import pytest
 
 import sealift
 
-# The names of the API document that belong here, and the verbs of its classes.
+# Names in the API specification that sealift provides, and the methods of its classes.
 DOCUMENTED = {
     "AZURE_URI_FORMAT", "AzureConfig", "GCSConfig", "GCS_URI_FORMAT", "HF_URI_FORMAT", "HTTP_URI_FORMAT",
     "InferenceError", "InvalidInput", "LOCAL_URI_FORMAT", "LocalPath", "ModelMissingError", "ModelNotFound",
     "ObjectList", "PVC_URI_FORMAT", "S3Config", "S3_URI_FORMAT", "SUPPORTED_PROTOCOLS", "Storage", "StorageConfig",
     "StorageError", "StorageMetadata", "StorageOperations", "StorageURI",
 }  # fmt: skip
-ASKING = {"is_local", "get_storage_spec"}
-VERBS = {
+URI_METHODS = {"is_local", "get_storage_spec"}
+METHODS = {
     "Storage": {
         "download", "upload", "copy", "sync", "delete", "read", "read_into", "open", "download_many", "upload_many",
-        *ASKING,
+        *URI_METHODS,
     },
     "StorageOperations": {"list_objects", "get_object_metadata", "delete_object", "copy_object"},
     "AsyncStorage": {
         "download", "upload", "copy", "copy_object", "sync", "delete", "delete_object", "objects", "list_objects",
         "get_object_metadata", "read", "read_into", "open", "download_many", "upload_many", "copy_many", "delete_many",
-        "read_many", *ASKING,
+        "read_many", *URI_METHODS,
     },
 }  # fmt: skip
-# What verbs give, and are told of.
+# Parameter and return types of the methods.
 VALUES = {"Durability", "Event", "Limits", "ObjectInfo", "OnEvent", "Synced", "Unpack", "Verify"}
-# What `import sealift` must not load: SDKs, and what costs more than the whole package.
+# Modules that `import sealift` must not load: SDKs, and anything slower to import than sealift itself.
 HEAVY = [
     "aiobotocore", "aiofiles", "aiohttp", "anyio", "asyncio", "awscrt", "azure", "boto3", "botocore", "click",
     "concurrent.futures", "gcloud", "h11", "httpx", "requests", "ssl", "uvloop", "xml.etree",
@@ -47,18 +47,18 @@ def test_all_names_exist_and_are_listed_once() -> None:
     assert dir(sealift) == sorted(sealift.__all__)
 
 
-def test_the_names_of_the_api_document_are_there() -> None:
+def test_names_of_the_api_specification_exist() -> None:
     assert set(sealift.__all__) >= DOCUMENTED
-    for name, verbs in VERBS.items():
-        assert all(callable(getattr(getattr(sealift, name), verb)) for verb in verbs)
+    for name, methods in METHODS.items():
+        assert all(callable(getattr(getattr(sealift, name), method)) for method in methods)
 
 
-def test_the_verbs_are_all_there_is() -> None:
-    for name, verbs in VERBS.items():
-        assert {verb for verb in dir(getattr(sealift, name)) if not verb.startswith("_")} == verbs
+def test_classes_have_no_other_public_methods() -> None:
+    for name, methods in METHODS.items():
+        assert {method for method in dir(getattr(sealift, name)) if not method.startswith("_")} == methods
 
 
-def test_what_a_caller_of_a_verb_sees_can_be_named() -> None:
+def test_parameter_and_return_types_are_exported() -> None:
     assert set(sealift.__all__) >= VALUES
 
 
@@ -75,18 +75,18 @@ def test_every_error_is_exported() -> None:
     assert all(getattr(sealift, name) is getattr(errors, name) for name in errors.__all__)
 
 
-def test_an_unknown_name_is_an_attribute_error() -> None:
+def test_unknown_name_raises_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Unknown'"):
         _ = sealift.Unknown
 
 
-def modules_of_ours() -> list[str]:
+def package_modules() -> list[str]:
     found = pkgutil.walk_packages(sealift.__path__, "sealift.")
     return [module.name for module in found if not module.name.startswith(("sealift.demo", "sealift.__main__"))]
 
 
-@pytest.mark.parametrize("name", modules_of_ours())
-def test_what_a_module_exports_exists(name: str) -> None:
+@pytest.mark.parametrize("name", package_modules())
+def test_names_in_all_exist(name: str) -> None:
     module = importlib.import_module(name)
     assert all(hasattr(module, exported) for exported in getattr(module, "__all__", []))
 
@@ -102,13 +102,13 @@ def loaded_by(statement: str) -> set[str]:
     return set(json.loads(done.stdout))
 
 
-def test_importing_loads_neither_an_sdk_nor_asyncio() -> None:
+def test_import_loads_neither_sdks_nor_asyncio() -> None:
     loaded = loaded_by("import sealift; sealift.Storage; sealift.S3Config(); sealift.Storage.is_local('s3://b/k')")
     assert "sealift.api.blocking" in loaded
     assert not {name for name in loaded if any(name == heavy or name.startswith(f"{heavy}.") for heavy in HEAVY)}
 
 
-def test_the_async_api_loads_no_sdk() -> None:
+def test_async_api_loads_no_sdk() -> None:
     loaded = loaded_by("from sealift import AsyncStorage; AsyncStorage()")
     assert {"asyncio", "sealift.api.async_storage"} <= loaded
     sdks = ("aiobotocore", "botocore", "awscrt", "azure", "gcloud", "aiohttp", "httpx")

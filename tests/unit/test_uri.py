@@ -1,4 +1,4 @@
-"""The grammar of storage URIs."""
+"""Parsing of storage URIs and local paths."""
 
 import dataclasses
 import traceback
@@ -26,7 +26,7 @@ ARNS = [
     "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap",
     "arn:aws:s3::123456789012:accesspoint:mfzwi23gnjvgw.mrap",
 ]
-# Keys that a URI decoder would damage.
+# Keys that URI decoding would change.
 VERBATIM = [
     "a?b", "a?versionId=3", "a#b", "a%20b", "a%2Fb", "100%", "a+b", "with space", " leading", "trailing ", "ünï/コ.bin",
     "\N{GRINNING FACE}", "e\u0301", "a//b", "/leading", "//twice", "a/", "a/./b", "a/../b", "..", "~user",
@@ -58,13 +58,13 @@ def location(scheme: str, root: str, key: str = "", **more: Any) -> Location:
         ("HF_URI_FORMAT", "hf://username/model-name", location("hf", "username/model-name")),
     ],
 )
-def test_the_formats_of_the_api_document(name: str, text: str, parsed: Location) -> None:
+def test_example_uris_of_the_api_specification(name: str, text: str, parsed: Location) -> None:
     assert FORMATS[name] == text
     assert parse(text) == parsed
     assert str(parsed) == text if parsed.scheme != "hf" else str(parsed).startswith(text)
 
 
-def test_every_scheme_is_supported_and_every_supported_one_parses() -> None:
+def test_supported_schemes() -> None:
     assert list(SUPPORTED_PROTOCOLS) == ["s3", "gs", "azure", "pvc", "file", "http", "https", "hf"]
     for scheme in SUPPORTED_PROTOCOLS:
         text = "file:///some/path" if scheme == "file" else f"{scheme}://some-name/some-path"
@@ -147,7 +147,7 @@ def test_forms(text: str, parsed: Location) -> None:
     assert parse(text) == parsed
 
 
-def test_paths_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def test_local_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     here = str(tmp_path).lstrip("/")
@@ -190,27 +190,30 @@ def verbatim(draw: st.DrawFn) -> Location:
 
 
 @given(verbatim())
-def test_a_location_is_what_its_text_says(place: Location) -> None:
-    assert parse(str(place)) == place
+def test_location_round_trip(parsed: Location) -> None:
+    assert parse(str(parsed)) == parsed
 
 
 @given(
-    st.lists(TEXT.filter(lambda text: text not in {"", ".", ".."}).map(lambda text: text.replace("/", "")), max_size=4),
+    st.lists(
+        TEXT.filter(lambda text: text not in {"", ".", ".."}).map(lambda text: text.replace("/", "")),
+        max_size=4,
+    ),
     st.booleans(),
 )
-def test_a_path_is_what_its_uri_says(segments: list[str], directory: bool) -> None:
+def test_local_path_round_trip(segments: list[str], directory: bool) -> None:
     path = "/" + "/".join(segment for segment in segments if segment not in {"", ".", ".."})
-    place = parse(f"{path}/" if directory else path)
-    assert str(place).startswith("file:///")
-    assert str(place).isascii()
-    assert parse(str(place)) == place
-    assert get_storage_spec(str(place))["path"].rstrip("/") == path.rstrip("/")
+    parsed = parse(f"{path}/" if directory else path)
+    assert str(parsed).startswith("file:///")
+    assert str(parsed).isascii()
+    assert parse(str(parsed)) == parsed
+    assert get_storage_spec(str(parsed))["path"].rstrip("/") == path.rstrip("/")
 
 
 @given(TEXT)
-def test_a_blob_is_what_its_url_says(key: str) -> None:
-    place = Location("azure", "container", key, account="account.blob.core.windows.net")
-    assert parse(str(place)) == place
+def test_blob_url_round_trip(key: str) -> None:
+    parsed = Location("azure", "container", key, account="account.blob.core.windows.net")
+    assert parse(str(parsed)) == parsed
 
 
 PIECES = st.sampled_from(
@@ -226,15 +229,15 @@ PIECES = st.sampled_from(
 
 @given(st.text(max_size=30) | st.lists(PIECES | st.text(max_size=3), max_size=9).map("".join))
 def test_any_text_is_a_location_or_an_invalid_uri(text: str) -> None:
-    """And a location's own text names the same place, but for its query."""
+    """Parsing the text of a location yields the same location, except for the query."""
     try:
-        place = parse(text)
+        parsed = parse(text)
     except InvalidURI as error:
         assert str(error)
         return
-    assert place.scheme in SUPPORTED_PROTOCOLS
-    assert parse(str(place)) == dataclasses.replace(place, query="")
-    assert get_storage_spec(text)["type"] == place.scheme
+    assert parsed.scheme in SUPPORTED_PROTOCOLS
+    assert parse(str(parsed)) == dataclasses.replace(parsed, query="")
+    assert get_storage_spec(text)["type"] == parsed.scheme
 
 
 @given(
@@ -242,7 +245,7 @@ def test_any_text_is_a_location_or_an_invalid_uri(text: str) -> None:
     st.lists(PIECES.filter(lambda piece: not set(piece) & set("/?#")), max_size=3).map("".join),
     st.lists(PIECES, max_size=4).map("".join),
 )
-def test_no_password_is_shown_whatever_stands_around_it(scheme: str, user: str, rest: str) -> None:
+def test_passwords_are_never_shown(scheme: str, user: str, rest: str) -> None:
     text = f"{scheme}{'/' if '://' in scheme else '://'}u{user}:{SECRET}@{rest}"
     with pytest.raises(InvalidURI) as caught:
         parse(text)
@@ -289,45 +292,45 @@ def test_is_local(text: str, local: bool) -> None:
     ("text", "reason"),
     [
         ("", "the storage URI is empty"),
-        (None, "a storage URI is a str, not NoneType"),
-        (b"s3://b/k", "a storage URI is a str, not bytes"),
-        ("s3://b/a\0b", "cannot hold a NUL"),
+        (None, "a storage URI must be a str, not NoneType"),
+        (b"s3://b/k", "a storage URI must be a str, not bytes"),
+        ("s3://b/a\0b", "cannot contain a NUL"),
         ("ftp://host/x", "unknown scheme ftp://"),
-        ("s3://", "the bucket's name is missing"),
-        ("s3:///key", "the bucket's name is missing"),
-        ("s3://../other/key", "'..' is not the name of a bucket"),
-        ("gs://./key", "'.' is not the name of a bucket"),
-        ("s3://bad bucket/key", "'bad bucket' is not the name of a bucket"),
-        ("s3://b?x/key", "'b?x' is not the name of a bucket"),
-        ("gs:///key", "the bucket's name is missing"),
-        ("azure:///key", "the container's name is missing"),
-        ("azure://Upper/key", "'Upper' is not the name of a container"),
-        (f"{BLOB}/", "the container's name is missing"),
-        (f"{BLOB}/con%2Ftainer/k", "'con/tainer' is not the name of a container"),
+        ("s3://", "the bucket name is missing"),
+        ("s3:///key", "the bucket name is missing"),
+        ("s3://../other/key", "'..' is not a valid bucket name"),
+        ("gs://./key", "'.' is not a valid bucket name"),
+        ("s3://bad bucket/key", "'bad bucket' is not a valid bucket name"),
+        ("s3://b?x/key", "'b?x' is not a valid bucket name"),
+        ("gs:///key", "the bucket name is missing"),
+        ("azure:///key", "the container name is missing"),
+        ("azure://Upper/key", "'Upper' is not a valid container name"),
+        (f"{BLOB}/", "the container name is missing"),
+        (f"{BLOB}/con%2Ftainer/k", "'con/tainer' is not a valid container name"),
         (f"{BLOB}/box/%FF", "percent-encoded UTF-8"),
-        ("pvc:///x", "the claim's name is missing"),
-        ("pvc://Claim/x", "'Claim' is not the name of a claim"),
-        ("hf://", "is not the name of a repository"),
-        ("hf://owner/na me", "'owner/na me' is not the name of a repository"),
-        ("hf://owner/..", "'owner/..' is not the name of a repository"),
-        ("hf://gpt2//config.json", "'gpt2/' is not the name of a repository"),
+        ("pvc:///x", "the claim name is missing"),
+        ("pvc://Claim/x", "'Claim' is not a valid claim name"),
+        ("hf://", "is not a valid repository name"),
+        ("hf://owner/na me", "'owner/na me' is not a valid repository name"),
+        ("hf://owner/..", "'owner/..' is not a valid repository name"),
+        ("hf://gpt2//config.json", "'gpt2/' is not a valid repository name"),
         ("hf://owner/name:", "the revision after the ':' is empty"),
         ("hf://owner/name:/x", "the revision after the ':' is empty"),
         ("hf://owner/name@/x", "the revision after the '@' is empty"),
-        ("hf://owner/name@a b", "Git has no revision of this name"),
-        ("hf://owner/name@../x", "Git has no revision of this name"),
-        ("hf://owner/name:..", "Git has no revision of this name"),
-        ("hf://owner/name@a%2F..%2Fb", "Git has no revision of this name"),
-        ("hf://owner/name@.", "Git has no revision of this name"),
-        ("hf://owner/name@refs/pr/..", "Git has no revision of this name"),
-        ("hf://owner/name@%2Fa", "Git has no revision of this name"),
-        ("hf://owner/name@%FF", "Git has no revision of this name"),
-        ("hf://owner/name@a%00", "Git has no revision of this name"),
-        ("hf://owner/name@a\udc80", "Git has no revision of this name"),
+        ("hf://owner/name@a b", "the revision is not a valid Git name"),
+        ("hf://owner/name@../x", "the revision is not a valid Git name"),
+        ("hf://owner/name:..", "the revision is not a valid Git name"),
+        ("hf://owner/name@a%2F..%2Fb", "the revision is not a valid Git name"),
+        ("hf://owner/name@.", "the revision is not a valid Git name"),
+        ("hf://owner/name@refs/pr/..", "the revision is not a valid Git name"),
+        ("hf://owner/name@%2Fa", "the revision is not a valid Git name"),
+        ("hf://owner/name@%FF", "the revision is not a valid Git name"),
+        ("hf://owner/name@a%00", "the revision is not a valid Git name"),
+        ("hf://owner/name@a\udc80", "the revision is not a valid Git name"),
         ("hf://gpt2@main", "credentials do not belong in a URI"),
         ("hf://datasets/gpt2@main/x", "credentials do not belong in a URI"),
-        ("hf://buckets/owner/name", "hf://buckets/ is not a kind of repository"),
-        ("hf://kernels/owner/name", "models, datasets and spaces can be read"),
+        ("hf://buckets/owner/name", "hf://buckets/ is not a supported repository kind"),
+        ("hf://kernels/owner/name", "supported: models, datasets and spaces"),
         ("hf://dataset/owner/name", "write hf://datasets/"),
         ("s3:/bucket/key", "a slash is missing after s3: (s3://…, or ./s3:… for a local file)"),
         ("s3:bucket/key", "a slash is missing after s3:"),
@@ -335,30 +338,33 @@ def test_is_local(text: str, local: bool) -> None:
         ("abfss:/c/k", "a slash is missing after abfss:"),
         ("https:/host/x", "a slash is missing after https:"),
         ("file:x", "a slash is missing after file:"),
-        ("s3://arn:aws:s3:::bucket/key", "the ARN of a bucket is not part of a URI (s3://bucket/key)"),
-        ("s3://arn:aws:s3:us-west-2:123:accesspoint/name/key", "this is not the ARN of an access point"),
+        ("s3://arn:aws:s3:::bucket/key", "a bucket ARN cannot be used in a URI (s3://bucket/key)"),
+        ("s3://arn:aws:s3:us-west-2:123:accesspoint/name/key", "not a valid access point ARN"),
         ("s3://arn:aws:s3:us-west-2:123456789012:bucket/name/key", "s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME"),
-        ("s3://arn:aws:s3:us-west-2:123456789012:accesspoint//key", "this is not the ARN of an access point"),
-        ("s3://arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-1/bucket/name/key", "not the ARN of an access"),
-        ("s3://arn:gcp:s3:us-west-2:123456789012:accesspoint/name/key", "this is not the ARN of an access point"),
-        ("file://host/x", "a file URI names no host, but this one names 'host'"),
+        ("s3://arn:aws:s3:us-west-2:123456789012:accesspoint//key", "not a valid access point ARN"),
+        (
+            "s3://arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-1/bucket/name/key",
+            "not a valid access point ARN",
+        ),
+        ("s3://arn:gcp:s3:us-west-2:123456789012:accesspoint/name/key", "not a valid access point ARN"),
+        ("file://host/x", "a file URI cannot name a host, but this one names 'host'"),
         ("file://localhost", "the path is missing"),
-        ("file:///a?b", "a file URI has no query"),
-        ("file:///a#b", "a file URI has no fragment"),
-        ("file:///a%00", "cannot hold a NUL"),
+        ("file:///a?b", "a file URI cannot have a query"),
+        ("file:///a#b", "a file URI cannot have a fragment"),
+        ("file:///a%00", "cannot contain a NUL"),
         ("http://", "the host is missing"),
         ("https:///x", "the host is missing"),
-        ("http://host/a b", "a URL cannot hold ' '"),
-        ("http://host/a\nb", "a URL cannot hold"),
-        ("http://host:port/", "its host or port cannot be read"),
-        ("http://host:99999/", "its host or port cannot be read"),
-        ("http://[::1/x", "its host or port cannot be read"),
+        ("http://host/a b", "a URL cannot contain ' '"),
+        ("http://host/a\nb", "a URL cannot contain"),
+        ("http://host:port/", "cannot parse the host or port"),
+        ("http://host:99999/", "cannot parse the host or port"),
+        ("http://[::1/x", "cannot parse the host or port"),
         ("https://user:word@host/x", "credentials do not belong in a URL"),
         ("s3://access:word@bucket/key", "credentials do not belong in a URI"),
         ("hf://user:word@owner/name", "credentials do not belong in a URI"),
     ],
 )
-def test_a_bad_uri_says_what_is_wrong(text: Any, reason: str) -> None:
+def test_invalid_uris(text: Any, reason: str) -> None:
     with pytest.raises(InvalidURI) as caught:
         parse(text)
     assert reason in str(caught.value)
@@ -392,19 +398,19 @@ SECRETIVE = [
 
 
 @pytest.mark.parametrize("text", SECRETIVE)
-def test_no_secret_is_shown(text: str) -> None:
+def test_secrets_are_never_shown(text: str) -> None:
     try:
-        place = parse(text)
+        parsed = parse(text)
     except InvalidURI as error:
         shown = "".join(traceback.format_exception(error)) + f"{error!r} {error.uri} {error.hint} {error.__cause__}"
     else:
-        shown = f"{place} {place!r}"
+        shown = f"{parsed} {parsed!r}"
     assert SECRET not in shown
 
 
-def test_the_pieces_of_a_location() -> None:
-    place = parse("s3://b/iris/model.bin")
-    assert place.at("other") == Location("s3", "b", "other")
-    assert place.name == "model.bin"
+def test_location_properties() -> None:
+    parsed = parse("s3://b/iris/model.bin")
+    assert parsed.at("other") == Location("s3", "b", "other")
+    assert parsed.name == "model.bin"
     assert parse("s3://b/iris/").name == "iris"
     assert parse("s3://b").name == ""

@@ -1,1 +1,1 @@
-"""The URI forms of each storage, one module each. `sealift.uri` picks the module by the scheme."""
+"""URI syntax of each storage, one module per service. `sealift.uri` selects the module by scheme."""

@@ -1,4 +1,4 @@
-"""Azure: containers, and the hosts of storage accounts."""
+"""Azure Blob Storage URIs: containers and storage account hosts."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, unquote
 
 from ..errors import InvalidURI
 from .location import Location
-from .refusal import holds_credentials, shown
+from .redaction import holds_credentials, redacted
 
 __all__ = ["AccountHost", "account_host", "parse_azure", "parse_azure_url"]
 
@@ -28,10 +28,10 @@ class AccountHost:
     """The host of a storage account.
 
     Attributes:
-        name: The account.
-        host: The host that serves its blobs.
-        cloud: Azure's cloud that it belongs to, since each has its own accounts, such as "core.windows.net"; None: a
-            host of somebody else, whose name alone proves nothing.
+        name: Account name.
+        host: Host of the account's blob endpoint.
+        cloud: Azure cloud of the account, such as "core.windows.net"; account names are unique only within a cloud.
+            None: a private cloud, or an unrelated host whose name only looks like that of a storage account.
     """
 
     name: str
@@ -40,40 +40,40 @@ class AccountHost:
 
 
 def account_host(host: str) -> AccountHost | None:
-    """Find out which account a host belongs to.
+    """Parse the host name of a storage account.
 
-    The Data Lake endpoint (`dfs`) and the private link name stand for the blob endpoint of the same account: `dfs`
-    serves another protocol, and no certificate of Azure is valid for a `privatelink` name, which exists only as the
-    DNS alias behind the ordinary one.
+    Data Lake (`dfs`) and private link host names are mapped to the blob endpoint of the same account: `dfs` speaks a
+    different protocol, and `privatelink` names have no valid TLS certificate, since they exist only as DNS aliases of
+    the regular names.
     https://learn.microsoft.com/azure/storage/common/storage-private-endpoints#dns-changes-for-private-endpoints
 
     Args:
-        host: A host name, in lower case.
+        host: Host name in lower case.
 
     Returns:
-        The account; None: not the form of such a host.
+        The account, or None if the host name does not have this form.
 
     Example:
         >>> account_host("models.privatelink.blob.core.windows.net").host
         'models.blob.core.windows.net'
     """
-    found = _HOST.fullmatch(host)
-    if found is None:
+    matched = _HOST.fullmatch(host)
+    if matched is None:
         return None
-    name, feature, zone, suffix = found["name"], found["feature"], found["zone"] or "", found["suffix"]
+    name, feature, zone, suffix = matched["name"], matched["feature"], matched["zone"] or "", matched["suffix"]
     cloud = _PUBLIC_CLOUD if zone and suffix == _ZONES else suffix if not zone and suffix in _CLOUDS else None
     return AccountHost(name, f"{name}{feature}.{zone}blob.{suffix}", cloud)
 
 
 def parse_azure(text: str, rest: str) -> Location:
-    """Parse what follows azure:// or one of its aliases, with the account or without.
+    """Parse an azure:// URI or one of its aliases, with or without an account.
 
     Args:
         text: The whole URI.
         rest: The part after "://".
 
     Raises:
-        InvalidURI: It names no container, another host than an account's, or holds credentials.
+        InvalidURI: The container is missing, the host is not a storage account, or the URI contains credentials.
     """
     root, _, key = rest.partition("/")
     container, at, host = root.partition("@")
@@ -82,20 +82,22 @@ def parse_azure(text: str, rest: str) -> Location:
         account = account_host(host.lower())
         if account is None or account.cloud is None or ":" in container:
             hint = f"{_HADOOP_FORM}, or AzureConfig for credentials"
-            raise InvalidURI("the part after the @ is not an account's host", hint=hint, uri=shown(text))
+            raise InvalidURI("the part after the @ is not a storage account host", hint=hint, uri=redacted(text))
         if not key.isascii() and any("\ud800" <= each <= "\udfff" for each in key):
-            raise InvalidURI("the names of blobs are UTF-8", hint=_HADOOP_FORM, uri=shown(text))
+            raise InvalidURI("blob names must be UTF-8", hint=_HADOOP_FORM, uri=redacted(text))
     elif holds_credentials(rest) and not _CONTAINER.fullmatch(container):
-        raise InvalidURI("credentials do not belong in a URI", hint="pass an AzureConfig", uri=shown(text))
+        raise InvalidURI("credentials do not belong in a URI", hint="pass an AzureConfig", uri=redacted(text))
     if not container:
-        raise InvalidURI("the container's name is missing", hint=_SHORT_FORM, uri=shown(text))
+        raise InvalidURI("the container name is missing", hint=_SHORT_FORM, uri=redacted(text))
     if not _CONTAINER.fullmatch(container):
         cause = "the part before the @" if at else repr(container)
         hint = _HADOOP_FORM if at else _SHORT_FORM
-        raise InvalidURI(f"{cause} is not the name of a container", hint=hint, uri=shown(text))
+        raise InvalidURI(f"{cause} is not a valid container name", hint=hint, uri=redacted(text))
     if re.search(r"\?(.*&)?sig=", key, re.DOTALL):
         hint = f"{_URL_FORM}?SIGNATURE, or AzureConfig(sas_token=…)"
-        raise InvalidURI("a shared access signature is read from https:// URIs only", hint=hint, uri=shown(text))
+        raise InvalidURI(
+            "a shared access signature (SAS) is only accepted in https:// URIs", hint=hint, uri=redacted(text)
+        )
     return Location("azure", container, key, account=account.host if account else None)
 
 
@@ -104,21 +106,21 @@ def parse_azure_url(text: str, url: SplitResult, account: AccountHost) -> Locati
 
     Args:
         text: The whole URL.
-        url: Its parts.
-        account: The account of its host.
+        url: The result of `urlsplit`.
+        account: The account that the host belongs to.
 
     Raises:
-        InvalidURI: It names no container, or has a port.
+        InvalidURI: The container is missing, or the URL has a port.
     """
     form = f"https://{account.host}/container/path"
     if url.port not in {None, 443 if url.scheme == "https" else 80}:
         hint = "AzureConfig(endpoint_url=…) for another server"
-        raise InvalidURI(f"Azure does not serve blobs at port {url.port}", hint=hint, uri=shown(text))
+        raise InvalidURI(f"Azure does not serve blobs on port {url.port}", hint=hint, uri=redacted(text))
     try:
         container, key = (unquote(part, errors="strict") for part in url.path[1:].partition("/")[::2])
     except UnicodeDecodeError:
-        raise InvalidURI("the names of blobs are percent-encoded UTF-8", hint=form, uri=shown(text)) from None
+        raise InvalidURI("blob names must be percent-encoded UTF-8", hint=form, uri=redacted(text)) from None
     if not _CONTAINER.fullmatch(container):
-        cause = f"{container!r} is not the name of a container" if container else "the container's name is missing"
-        raise InvalidURI(cause, hint=form, uri=shown(text))
+        cause = f"{container!r} is not a valid container name" if container else "the container name is missing"
+        raise InvalidURI(cause, hint=form, uri=redacted(text))
     return Location("azure", container, key, account=account.host, query=url.query)

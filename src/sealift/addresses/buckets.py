@@ -1,15 +1,15 @@
-"""s3://, gs:// and pvc://: a name, then a key that is taken verbatim."""
+"""s3://, gs:// and pvc:// URIs: the name of a bucket or claim, then a verbatim key."""
 
 import re
 
 from ..errors import InvalidURI
 from .location import Location
-from .refusal import holds_credentials, shown
+from .redaction import holds_credentials, redacted
 
-__all__ = ["named", "parse_s3"]
+__all__ = ["parse_bucket", "parse_s3"]
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; compatible services allow more,
-# but a server would read dot segments as another bucket.
+# but servers normalize dot segments, which would address another bucket.
 _BUCKET = r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,255}"
 _CLAIM = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
 _NAMES = {"s3": ("bucket", _BUCKET), "gs": ("bucket", _BUCKET), "pvc": ("claim", _CLAIM)}
@@ -26,26 +26,26 @@ _ARN_FORM = "s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/key"
 
 
 def parse_s3(text: str, rest: str) -> Location:
-    """Parse what follows s3://, the name of a bucket or the ARN of an access point.
+    """Parse an s3:// URI with a bucket name or an access point ARN.
 
     Args:
         text: The whole URI.
         rest: The part after "://".
 
     Raises:
-        InvalidURI: There is no such name at its beginning.
+        InvalidURI: The URI does not start with a valid bucket name or access point ARN.
     """
     if not rest.startswith("arn:"):
-        return named("s3", text, rest)
-    if found := _ARN.fullmatch(rest):
-        return Location("s3", found[1], found[2] or "")
+        return parse_bucket("s3", text, rest)
+    if matched := _ARN.fullmatch(rest):
+        return Location("s3", matched[1], matched[2] or "")
     if bucket := re.fullmatch(r"arn:aws[a-z0-9-]*:s3:::([^/]+)(?:/.*)?", rest, re.DOTALL):
-        raise InvalidURI("the ARN of a bucket is not part of a URI", hint=f"s3://{bucket[1]}/key", uri=shown(text))
-    raise InvalidURI("this is not the ARN of an access point", hint=_ARN_FORM, uri=shown(text))
+        raise InvalidURI("a bucket ARN cannot be used in a URI", hint=f"s3://{bucket[1]}/key", uri=redacted(text))
+    raise InvalidURI("not a valid access point ARN", hint=_ARN_FORM, uri=redacted(text))
 
 
-def named(scheme: str, text: str, rest: str) -> Location:
-    """Parse the name of a bucket or claim, then the key.
+def parse_bucket(scheme: str, text: str, rest: str) -> Location:
+    """Parse the name of a bucket or claim, followed by a key.
 
     Args:
         scheme: "s3", "gs" or "pvc".
@@ -53,16 +53,16 @@ def named(scheme: str, text: str, rest: str) -> Location:
         rest: The part after "://".
 
     Raises:
-        InvalidURI: It begins with no such name, or with credentials.
+        InvalidURI: The name is missing or invalid, or the URI contains credentials.
     """
     noun, pattern = _NAMES[scheme]
     root, _, key = rest.partition("/")
     form = f"{scheme}://{noun}/path"
     if not root:
-        raise InvalidURI(f"the {noun}'s name is missing", hint=form, uri=text)
+        raise InvalidURI(f"the {noun} name is missing", hint=form, uri=text)
     if not re.fullmatch(pattern, root):
         if holds_credentials(rest):
             hint = "pass them in a configuration, such as S3Config"
-            raise InvalidURI("credentials do not belong in a URI", hint=hint, uri=shown(text))
-        raise InvalidURI(f"{root!r} is not the name of a {noun}", hint=form, uri=text)
+            raise InvalidURI("credentials do not belong in a URI", hint=hint, uri=redacted(text))
+        raise InvalidURI(f"{root!r} is not a valid {noun} name", hint=form, uri=text)
     return Location(scheme, root, key)

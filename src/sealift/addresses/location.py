@@ -1,4 +1,4 @@
-"""The parsed form of a storage URI."""
+"""`Location`: a parsed storage URI."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -7,23 +7,23 @@ from urllib.parse import quote
 
 __all__ = ["SPECIAL_REFS", "Location"]
 
-# Revisions of the hub whose "/" needs no encoding, as huggingface_hub has it.
+# Hub revisions that contain an unencoded "/", as in huggingface_hub.
 SPECIAL_REFS = r"refs/(?:pr|convert)/[^/]+"
 _SAFE = "/~+@:,="
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in a storage: an object, or a prefix of several.
+    """A parsed storage URI: an object, or a prefix of several objects.
 
     Attributes:
         scheme: One of `SUPPORTED_PROTOCOLS`.
-        root: The bucket, container, claim, repository ("owner/name"), or the origin of a URL; "/" for a path.
+        root: Bucket, container, claim, repository ("owner/name") or URL origin; "/" for a local path.
         key: The rest, verbatim, without the separating "/"; "" for the root itself.
-        account: The host of the Azure storage account, if the URI names the account.
-        revision: A hub repository's branch, tag or commit, decoded, if the URI names one.
-        kind: A hub repository's kind: "models", "datasets" or "spaces".
-        query: A URL's query. It may be a signature, so it is never shown.
+        account: Host of the Azure storage account, if the URI names the account.
+        revision: Branch, tag or commit of a hub repository, decoded, if the URI names one.
+        kind: Kind of hub repository: "models", "datasets" or "spaces".
+        query: Query of a URL. May be a signature, so it is never shown.
     """
 
     scheme: str
@@ -35,16 +35,16 @@ class Location:
     query: str = field(default="", repr=False)
 
     def at(self, key: str) -> Self:
-        """The same root with another key."""
+        """Return the location of another key in the same root."""
         return replace(self, key=key)
 
     @property
     def name(self) -> str:
-        """The last segment of the key: the file name of this object."""
+        """The last segment of the key: the file name of the object."""
         return self.key.rstrip("/").rpartition("/")[2]
 
     def __str__(self) -> str:
-        """The URI, without its query. Parsing it gives the same location, but for the query."""
+        """Return the URI without its query. Parsing it yields the same location, except for the query."""
         match self.scheme:
             case "file":
                 return "file:///" + quote(self.key, safe=_SAFE, errors="surrogateescape")

@@ -1,11 +1,11 @@
-"""file:// and plain paths."""
+"""file:// URIs and plain local paths."""
 
 import os.path
 from urllib.parse import quote, unquote
 
 from ..errors import InvalidURI
 from .location import Location
-from .refusal import holds_credentials, shown
+from .redaction import holds_credentials, redacted
 
 __all__ = ["parse_file", "parse_path"]
 
@@ -20,26 +20,28 @@ def parse_file(text: str, rest: str) -> Location:
         rest: The part after "file://": the host, then the percent-encoded path.
 
     Raises:
-        InvalidURI: It names another machine, or has a query or a fragment.
+        InvalidURI: The URI names another machine, or has a query or a fragment.
     """
     host, slash, path = rest.partition("/")
     if host.lower() not in {"", "localhost"}:
-        named = "…" if holds_credentials(rest) else repr(host)
-        raise InvalidURI(f"a file URI names no host, but this one names {named}", hint=_FORM, uri=shown(text))
+        name = "…" if holds_credentials(rest) else repr(host)
+        raise InvalidURI(f"a file URI cannot name a host, but this one names {name}", hint=_FORM, uri=redacted(text))
     if not slash:
         raise InvalidURI("the path is missing", hint=_FORM, uri=text)
     for part in ("?", "#"):
         if part in path:
-            hint = f"write {quote(part)} for a {part} in a file's name"
-            raise InvalidURI(f"a file URI has no {'query' if part == '?' else 'fragment'}", hint=hint, uri=shown(text))
+            hint = f"write {quote(part)} for a {part} in a file name"
+            raise InvalidURI(
+                f"a file URI cannot have a {'query' if part == '?' else 'fragment'}", hint=hint, uri=redacted(text)
+            )
     decoded = unquote(path, errors="surrogateescape")
     if "\0" in decoded:
-        raise InvalidURI("a path cannot hold a NUL character", uri=text)
+        raise InvalidURI("a path cannot contain a NUL character", uri=text)
     return parse_path(f"/{decoded}")
 
 
 def parse_path(path: str) -> Location:
-    """A path of this machine; a relative one is below the working directory, "~" is the user's home."""
+    """Parse a local path; relative paths are resolved against the working directory, "~" is the home directory."""
     absolute = os.path.abspath(os.path.expanduser(path) if path.startswith("~") else path)
     key = absolute.lstrip("/")
     return Location("file", "/", f"{key}/" if path.endswith("/") and key else key)

@@ -87,13 +87,13 @@ class Queries(Session):
             skips = Skips(patterns, end.location.key, on_event, copying=False)
             found = await resolve(end.backend, end.location.key, end.instance.retry, skips.walk)
             if isinstance(found, ObjectInfo):
-                if patterns.let(end.location.name if found.name is None else found.name):
+                if patterns.matches(end.location.name if found.name is None else found.name):
                     yield found
                 return
             async with aclosing(found.objects) as objects:
                 async for obj in objects:
                     marker = is_directory_marker(obj.key, obj.size)
-                    if patterns.let(obj.key[len(found.key) :] if marker else collapse(obj.key, found.key)):
+                    if patterns.matches(obj.key[len(found.key) :] if marker else collapse(obj.key, found.key)):
                         yield obj
             skips.check(_UNLISTED)
 

@@ -1,7 +1,7 @@
-"""How to reach and sign in to each service, one file per service; the only modules that read the environment.
+"""Service configuration: endpoints, credentials, TLS. One file per service; no other package reads the environment.
 
-Each class is frozen, and its secrets never appear in a repr. `from_env` takes the environment as an argument, so that a
-test, or a server with several tenants, can pass its own.
+Configurations are immutable and never show secrets in their repr. `from_env` takes the environment as an argument, so
+that tests and multi-tenant servers can pass their own.
 """
 
 from .azure import AzureConfig
@@ -28,7 +28,7 @@ __all__ = [
     "wants_uvloop",
 ]
 
-# Names of the KServe API; BACKENDS.md tells how to use each.
+# Part of the KServe API; BACKENDS.md describes how to use each method.
 AUTHENTICATION_METHODS = {
     "s3": ["access_key", "iam_role", "instance_profile"],
     "gs": ["service_account", "default_credentials", "workload_identity"],

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from ..errors import InvalidConfig
-from .checks import check_texts
+from .checks import check_strings
 
 __all__ = ["AzureConfig"]
 
@@ -14,27 +14,27 @@ __all__ = ["AzureConfig"]
 class AzureConfig:
     """Azure Blob Storage.
 
-    Without a connection string, key, signature or `anonymous`, those of the environment are taken if they are of the
-    same account; else an identity signs in: a service principal, workload identity, managed identity, `az login`.
+    Without a connection string, key, SAS or `anonymous`, credentials come from the environment if they belong to the
+    same account; otherwise from Microsoft Entra ID: service principal, workload identity, managed identity, `az login`.
 
     Args:
-        account_name: The storage account. May be left out where the URI, the endpoint or a connection string names it.
-        account_key: Its key.
-        sas_token: A shared access signature, with or without the leading "?".
-        connection_string: All of it in one text.
+        account_name: Storage account. May be omitted if the URI, the endpoint or a connection string names it.
+        account_key: Account key.
+        sas_token: Shared access signature, with or without the leading "?".
+        connection_string: Connection string with account, endpoint and credentials.
         anonymous: Send unsigned requests, for public containers.
-        endpoint_url: Where the account is reached, such as "http://127.0.0.1:10000/devstoreaccount1"; None:
-            https://ACCOUNT.blob.core.windows.net, or what the URI or the connection string says. Also used for URIs
-            that name the account, unless it is itself a host of Azure: the URI's host then takes precedence.
-        verify: As in `S3Config`, for the service and for who gives tokens.
-        tenant_id: The directory of the identity that signs in.
-        client_id: The application or the user-assigned managed identity that signs in.
-        client_secret: Of a service principal.
-        token_file: Path of the Kubernetes token that a workload identity shows.
-        authority: Who gives tokens; None: https://login.microsoftonline.com, or that of the endpoint's sovereign cloud.
+        endpoint_url: Blob endpoint, such as "http://127.0.0.1:10000/devstoreaccount1". None: the endpoint of the URI or
+            the connection string, otherwise https://ACCOUNT.blob.core.windows.net. Also used for URIs that name the
+            account, unless it is a host of Azure: then the URI's host takes precedence.
+        verify: As in `S3Config`, for the service and the token endpoint.
+        tenant_id: Entra tenant to authenticate to.
+        client_id: Application (client) ID, or client ID of a user-assigned managed identity.
+        client_secret: Client secret of a service principal.
+        token_file: Path of the Kubernetes service account token for workload identity.
+        authority: Token endpoint. None: https://login.microsoftonline.com, or that of the endpoint's sovereign cloud.
 
     Raises:
-        InvalidConfig: `anonymous` together with a secret, or an endpoint that is no URL.
+        InvalidConfig: `anonymous` together with a secret, or an endpoint that is not a URL.
 
     Example:
         >>> AzureConfig("models", account_key="c2VjcmV0", endpoint_url="http://127.0.0.1:10000/models").account_name
@@ -57,22 +57,23 @@ class AzureConfig:
     def __post_init__(self) -> None:
         if self.anonymous and (self.account_key or self.sas_token or self.connection_string or self.client_secret):
             raise InvalidConfig("AzureConfig with anonymous and a secret", hint="choose one of them")
-        check_texts(self)
+        check_strings(self)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
-        """What the environment says, by the names that az, the SDKs and KServe use.
+        """Read the environment variables used by the Azure CLI, the Azure SDKs and KServe.
 
         Args:
-            environ: Read are `AZURE_STORAGE_CONNECTION_STRING`, `AZURE_STORAGE_ACCOUNT` / `AZURE_STORAGE_ACCOUNT_NAME`,
-                `AZURE_STORAGE_KEY` / `AZURE_STORAGE_ACCESS_KEY` / `AZURE_STORAGE_ACCOUNT_KEY`,
-                `AZURE_STORAGE_SAS_TOKEN`, `AZURE_STORAGE_SERVICE_ENDPOINT`, `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and
-                `AZURE_CLIENT_SECRET` (each also with `AZ_`), `AZURE_FEDERATED_TOKEN_FILE`, `AZURE_AUTHORITY_HOST`.
-                The endpoints of managed identities are found by the SDK.
+            environ: Environment with `AZURE_STORAGE_CONNECTION_STRING`, `AZURE_STORAGE_ACCOUNT` /
+                `AZURE_STORAGE_ACCOUNT_NAME`, `AZURE_STORAGE_KEY` / `AZURE_STORAGE_ACCESS_KEY` /
+                `AZURE_STORAGE_ACCOUNT_KEY`, `AZURE_STORAGE_SAS_TOKEN`, `AZURE_STORAGE_SERVICE_ENDPOINT`,
+                `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_CLIENT_SECRET` (each also with `AZ_`),
+                `AZURE_FEDERATED_TOKEN_FILE` and `AZURE_AUTHORITY_HOST`. Managed identity endpoints are resolved by the
+                SDK.
         """
 
         def first(*names: str) -> str | None:
-            # What a file held as a whole, as with Kubernetes' secrets, may end in a line break.
+            # Values from files, such as Kubernetes secrets, often end in a newline.
             return next((environ[name].strip() for name in names if environ.get(name, "").strip()), None)
 
         return cls(

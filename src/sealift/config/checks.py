@@ -1,4 +1,4 @@
-"""Checks that the configuration classes share."""
+"""Validation shared by the configuration classes."""
 
 import re
 from collections.abc import Mapping
@@ -7,22 +7,24 @@ from typing import Any
 
 from ..errors import InvalidConfig
 
-__all__ = ["check_texts", "flag"]
+__all__ = ["check_strings", "flag"]
 
-# One in a header or an address would be another header, or another request.
+# Control characters could inject a header or a second request.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def check_texts(config: Any) -> None:
-    """Refuse what cannot be sent, and endpoints that hold a secret, which would be shown."""
+def check_strings(config: Any) -> None:
+    """Reject strings that cannot be sent, and endpoints that contain credentials, which messages would show."""
     kind = type(config).__name__
     for each in fields(config):
         name, value = each.name, getattr(config, each.name)
         if isinstance(value, str) and _CONTROL.search(value):
-            raise InvalidConfig(f"{kind}({name}=…) holds a control character", hint="is there a line break at its end?")
+            raise InvalidConfig(
+                f"{kind}({name}=…) contains a control character", hint="remove it, for example a trailing newline"
+            )
         if isinstance(value, str) and not each.repr and not _is_utf8(value):  # only secrets: a path may be any bytes
             raise InvalidConfig(
-                f"{kind}({name}=…) holds a byte that is not UTF-8", hint="check the text that was passed"
+                f"{kind}({name}=…) contains a byte that is not UTF-8", hint="check the text that was passed"
             )
     endpoint: str | None = getattr(config, "endpoint_url", None) or getattr(config, "endpoint", None)
     if endpoint is None:
@@ -30,10 +32,11 @@ def check_texts(config: Any) -> None:
     name = "endpoint" if hasattr(config, "endpoint") else "endpoint_url"
     if any(mark in endpoint for mark in "@?#"):
         raise InvalidConfig(
-            f"{kind}({name}=…) holds more than an address", hint="write it as https://host or https://host:port/path"
+            f"{kind}({name}=…) contains more than a host, port and path",
+            hint="use https://host or https://host:port/path",
         )
     if not endpoint.startswith(("http://", "https://")):
-        raise InvalidConfig(f"{kind}({name}={endpoint!r}) is no URL", hint="begin it with http:// or https://")
+        raise InvalidConfig(f"{kind}({name}={endpoint!r}) is not a URL", hint="start it with http:// or https://")
 
 
 def _is_utf8(text: str) -> bool:
@@ -42,7 +45,7 @@ def _is_utf8(text: str) -> bool:
 
 
 def flag(environ: Mapping[str, str], *names: str) -> bool | None:
-    """The first of these variables that is set, as a boolean; None if none is."""
+    """Return the first of these environment variables that is set, as a boolean; None if none is set."""
     for name in names:
         text = environ.get(name, "").strip().lower()
         if text in {"1", "true", "yes", "on"}:

@@ -1,4 +1,4 @@
-"""Settings of the process: the event loop, the state directory, the home directory."""
+"""Process settings from the environment: event loop, state directory, home directory."""
 
 import os.path
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ __all__ = ["expand_home", "state_directory", "wants_uvloop"]
 
 
 def wants_uvloop(environ: Mapping[str, str]) -> bool:
-    """Whether sealift's own loops run on uvloop where it is installed: always, unless `SEALIFT_LOOP=asyncio`.
+    """Whether to use uvloop, if installed, for sealift's own event loops: yes, unless `SEALIFT_LOOP=asyncio`.
 
     Raises:
         InvalidConfig: `SEALIFT_LOOP` is neither "asyncio" nor "uvloop".
@@ -21,13 +21,13 @@ def wants_uvloop(environ: Mapping[str, str]) -> bool:
 
 
 def state_directory(environ: Mapping[str, str]) -> str | None:
-    """Where one run leaves what the next may need: `$XDG_STATE_HOME/sealift`, else `~/.local/state/sealift`.
+    """Return the directory for state kept between runs: `$XDG_STATE_HOME/sealift` or `~/.local/state/sealift`.
 
     Args:
-        environ: Read are `XDG_STATE_HOME`, which counts if it is absolute, and `HOME`.
+        environ: Environment with `HOME` and `XDG_STATE_HOME`, which is ignored unless it is an absolute path.
 
     Returns:
-        The path; None: there is no such place.
+        The path; None if neither variable is usable.
 
     Source: https://specifications.freedesktop.org/basedir-spec/latest/
     """
@@ -38,10 +38,10 @@ def state_directory(environ: Mapping[str, str]) -> str | None:
 
 
 def expand_home(path: str, environ: Mapping[str, str]) -> str:
-    """Replace a `~` at the beginning of a path by the given `HOME`, whatever this process's own is.
+    """Replace a leading `~` with `HOME` from `environ`, which may differ from the environment of this process.
 
     Returns:
-        The path; "" if `HOME` is needed and not set.
+        The path; "" if `HOME` is required but not set.
 
     Example:
         >>> expand_home("~/.aws/config", {"HOME": "/home/me"})

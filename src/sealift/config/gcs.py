@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from ..errors import InvalidConfig
-from .checks import check_texts
+from .checks import check_strings
 
 __all__ = ["GCSConfig"]
 
@@ -15,18 +15,15 @@ class GCSConfig:
     """Google Cloud Storage.
 
     Args:
-        service_account_key: Path of a service account's JSON file. None: application default credentials, which are
-            `GOOGLE_APPLICATION_CREDENTIALS` (a service account's key, or an external account's file, as workload
-            identity federation has it), gcloud's file, or the account that the metadata service knows (Compute Engine,
-            GKE with workload identity).
-        project_id: Pays for requests to buckets whose requester has to.
+        service_account_key: Path of a service account's JSON key file. None: Application Default Credentials, that is
+            `GOOGLE_APPLICATION_CREDENTIALS` (a service account key, or an external account file for workload identity
+            federation), gcloud's credential file, or the metadata server (Compute Engine, GKE Workload Identity).
+        project_id: Project to bill for requests to requester-pays buckets.
         anonymous: Send unsigned requests, for public buckets.
-        endpoint_url: Another address, such as an emulator's or a private endpoint's; None: Google's, or
-            `STORAGE_EMULATOR_HOST`.
+        endpoint_url: Endpoint of an emulator or a private endpoint. None: `STORAGE_EMULATOR_HOST`, otherwise Google's.
 
     Raises:
-        InvalidConfig: `anonymous` together with a key, a key's content in place of its path, or an endpoint that is no
-            URL.
+        InvalidConfig: `anonymous` together with a key, a key in place of its path, or an endpoint that is not a URL.
 
     Example:
         >>> GCSConfig(anonymous=True, endpoint_url="http://127.0.0.1:4443").endpoint_url
@@ -42,16 +39,18 @@ class GCSConfig:
         if self.service_account_key is not None and self.anonymous:
             raise InvalidConfig("GCSConfig with service_account_key and anonymous", hint="choose one of them")
         if self.service_account_key is not None and self.service_account_key.lstrip().startswith("{"):
-            raise InvalidConfig("service_account_key holds a key itself", hint="write it to a file and give its path")
-        check_texts(self)
+            raise InvalidConfig(
+                "service_account_key contains the key itself", hint="write it to a file and pass the path"
+            )
+        check_strings(self)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
-        """What the environment says beside the credentials.
+        """Read the endpoint from the environment.
 
         Args:
-            environ: Read is `STORAGE_EMULATOR_HOST`, whose emulator is asked without signing in. Credentials are looked
-                for when they are needed, as `service_account_key` says.
+            environ: Environment with `STORAGE_EMULATOR_HOST`; requests to the emulator are unsigned. Credentials are
+                resolved when they are first needed, as described for `service_account_key`.
         """
         emulator = environ.get("STORAGE_EMULATOR_HOST") or None
         if emulator and "://" not in emulator:

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..errors import InvalidConfig
-from .checks import check_texts
+from .checks import check_strings
 
 __all__ = ["HTTPConfig"]
 
-# What a request for a part of a file cannot leave to others.
-_OWN_HEADERS = {
+# Headers that sealift itself must control, because they decide which bytes are returned.
+_RESERVED_HEADERS = {
     "accept-encoding", "connection", "content-length", "expect", "if-match", "if-modified-since", "if-none-match",
     "if-range", "if-unmodified-since", "range", "te", "trailer", "transfer-encoding", "upgrade",
 }  # fmt: skip
@@ -21,16 +21,15 @@ class HTTPConfig:
     """Plain HTTP and HTTPS servers.
 
     Args:
-        headers: Sent to the origin of the URI only, never across a redirect to another.
-        verify: False accepts any certificate (only for tests); a path names a PEM file of trusted authorities; True:
-            the system's.
+        headers: Headers for the origin of the URI only; never sent to another origin after a redirect.
+        verify: False accepts any certificate (tests only); a path names a PEM file of trusted CAs; True: the system's.
         allow_downgrade: Follow redirects from https to http.
-        allow_local_redirects: Follow redirects to any address. Otherwise none leads to a link-local address or to a
-            cloud's metadata service, and none from elsewhere to this machine: a server could have it ask itself. What
-            a name resolves to counts; behind a proxy, which resolves names itself, only what is written.
+        allow_local_redirects: Follow redirects to any address. False: block redirects to link-local addresses and cloud
+            metadata services, and redirects from other hosts to this machine (SSRF). Checked against the resolved
+            addresses; behind a proxy, which resolves names itself, against the host as written.
 
     Raises:
-        InvalidConfig: A header that HTTP cannot carry, or that says which bytes are asked for.
+        InvalidConfig: A header is not valid in HTTP, or is reserved because it selects the requested bytes.
 
     Example:
         >>> HTTPConfig({"Authorization": "Bearer secret"})
@@ -43,12 +42,12 @@ class HTTPConfig:
     allow_local_redirects: bool = False
 
     def __post_init__(self) -> None:
-        check_texts(self)
+        check_strings(self)
         for name, value in self.headers.items():
             if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-                raise InvalidConfig(f"HTTPConfig(headers=…): {name!r} is not the name of a header")
-            if name.lower() in _OWN_HEADERS:
+                raise InvalidConfig(f"HTTPConfig(headers=…): {name!r} is not a valid header name")
+            if name.lower() in _RESERVED_HEADERS:
                 raise InvalidConfig(f"HTTPConfig(headers=…) with {name!r}", hint="sealift sets this header itself")
-            # The message must not repeat the value.
+            # The value may be a secret: keep it out of the message.
             if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?|", value):
-                raise InvalidConfig(f"the value of the header {name!r} is no text that HTTP can carry")
+                raise InvalidConfig(f"the value of the header {name!r} is not valid in HTTP")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from ..errors import InvalidConfig
-from .checks import check_texts, flag
+from .checks import check_strings, flag
 from .environment import expand_home
 
 __all__ = ["HFConfig"]
@@ -15,19 +15,19 @@ __all__ = ["HFConfig"]
 class HFConfig:
     """The Hugging Face Hub.
 
-    What is None is taken from the environment; see `from_env`.
+    Fields that are None are read from the environment; see `from_env`.
 
     Args:
-        token: Access token. None: that of `token_file`, or the environment's, which is sent to the environment's hub
-            only (`HF_ENDPOINT`, or https://huggingface.co).
-        endpoint: Another hub's address, such as "https://hub.example.com". None: `HF_ENDPOINT`, or
+        token: Access token. None: the token in `token_file`, or the environment's, which is sent only to the
+            environment's hub (`HF_ENDPOINT`, or https://huggingface.co).
+        endpoint: Address of another hub, such as "https://hub.example.com". None: `HF_ENDPOINT`, or
             https://huggingface.co.
-        token_file: The file that `hf auth login` wrote. One that does not exist holds no token.
-        anonymous: Send no token, whatever the environment says.
-        offline: Refuse to ask the hub at all.
+        token_file: File written by `hf auth login`. A missing file counts as no token.
+        anonymous: Send no token, even if the environment has one.
+        offline: Fail instead of sending requests to the hub.
 
     Raises:
-        InvalidConfig: A token together with `anonymous`, or an endpoint that is no http or https URL.
+        InvalidConfig: A token together with `anonymous`, or an endpoint that is not an http or https URL.
 
     Example:
         >>> HFConfig(endpoint="https://hub.example.com", anonymous=True).endpoint
@@ -43,15 +43,15 @@ class HFConfig:
     def __post_init__(self) -> None:
         if self.anonymous and (self.token or self.token_file):
             raise InvalidConfig("HFConfig with a token and anonymous", hint="choose one of them")
-        check_texts(self)
+        check_strings(self)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
-        """What the hub's own tools read.
+        """Read the environment variables of huggingface_hub.
 
         Args:
-            environ: Read are `HF_TOKEN`, `HF_ENDPOINT`, `HF_HUB_OFFLINE` and `HF_HUB_DISABLE_IMPLICIT_TOKEN`; the
-                token's file is `HF_TOKEN_PATH`, or `token` in `HF_HOME`, in `XDG_CACHE_HOME/huggingface` or in
+            environ: Environment with `HF_TOKEN`, `HF_ENDPOINT`, `HF_HUB_OFFLINE` and `HF_HUB_DISABLE_IMPLICIT_TOKEN`.
+                The token file is `HF_TOKEN_PATH`, or `token` in `HF_HOME`, in `XDG_CACHE_HOME/huggingface` or in
                 `~/.cache/huggingface`.
 
         Source: https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables

@@ -1,4 +1,4 @@
-"""Which requests go through an HTTP proxy."""
+"""HTTP proxy settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ __all__ = ["Proxies"]
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """Which requests go through an HTTP proxy.
+    """HTTP proxy settings.
 
     Args:
-        http: URL of the proxy for http:// origins; it may hold credentials.
-        https: The same for https:// origins.
-        exempt: Hosts that are reached directly: names (with their subdomains), addresses, CIDR ranges, or "*".
+        http: URL of the proxy for http:// origins; may contain credentials.
+        https: URL of the proxy for https:// origins; may contain credentials.
+        exempt: Hosts to connect to directly: names (with their subdomains), addresses, CIDR ranges, or "*".
     """
 
     http: str | None = field(default=None, repr=False)
@@ -23,20 +23,20 @@ class Proxies:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
-        """Read `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in lower case first, as curl does.
+        """Read `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`; lower-case names take precedence, as in curl.
 
-        `HTTP_PROXY` in upper case is not read inside a CGI script (`REQUEST_METHOD` is set), where a client can set it:
-        https://httpoxy.org.
+        Upper-case `HTTP_PROXY` is ignored in a CGI script (`REQUEST_METHOD` is set), where a client can set it with a
+        request header: https://httpoxy.org.
         """
 
         def read(name: str) -> str | None:
             upper = None if name == "http_proxy" and "REQUEST_METHOD" in environ else environ.get(name.upper())
             return environ.get(name) or upper or None
 
-        anything = read("all_proxy")
+        fallback = read("all_proxy")
         exempt = (entry.strip() for entry in (read("no_proxy") or "").split(","))
         return cls(
-            http=read("http_proxy") or anything,
-            https=read("https_proxy") or anything,
+            http=read("http_proxy") or fallback,
+            https=read("https_proxy") or fallback,
             exempt=tuple(entry for entry in exempt if entry),
         )

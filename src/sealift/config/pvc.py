@@ -1,4 +1,4 @@
-"""Mounted Kubernetes volumes."""
+"""Kubernetes persistent volume claims (PVCs)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,14 +11,14 @@ __all__ = ["PVCConfig"]
 
 @dataclass(frozen=True, slots=True)
 class PVCConfig:
-    """Where Kubernetes volumes are mounted.
+    """Mount points of Kubernetes persistent volume claims.
 
     Args:
-        mounts: Claim name → directory, an absolute path. Another claim is looked for at /mnt/pvc/CLAIM, and at /mnt/pvc
-            where that is itself a mount, as in a pod of KServe.
+        mounts: Claim name → absolute path of its mount point. Other claims are expected at /mnt/pvc/CLAIM, or at
+            /mnt/pvc if that is itself a mount point, as in KServe pods.
 
     Raises:
-        InvalidConfig: A directory is not an absolute path.
+        InvalidConfig: A mount point is not an absolute path.
 
     Example:
         >>> PVCConfig.from_env({"SEALIFT_PVC_MOUNTS": "models=/mnt/models,data=/data"}).mounts
@@ -30,24 +30,24 @@ class PVCConfig:
     def __post_init__(self) -> None:
         for claim, path in self.mounts.items():
             if not path.startswith("/"):
-                raise InvalidConfig(f"the claim {claim!r} is mounted at {path!r}", hint="give an absolute path")
+                raise InvalidConfig(f"the claim {claim!r} has the mount point {path!r}", hint="use an absolute path")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
-        """Read `SEALIFT_PVC_MOUNTS`, a list such as `models=/mnt/models,data=/data`.
+        """Read mount points from `SEALIFT_PVC_MOUNTS`, for example `models=/mnt/models,data=/data`.
 
         Args:
             environ: The environment variables.
 
         Raises:
-            InvalidConfig: It is not such a list.
+            InvalidConfig: The variable does not have this form.
         """
         mounts = {}
         for entry in environ.get("SEALIFT_PVC_MOUNTS", "").split(","):
             claim, equals, path = entry.strip().partition("=")
             if not equals and claim:
                 raise InvalidConfig(
-                    f"the environment variable SEALIFT_PVC_MOUNTS holds {claim!r}", hint="write it as claim=/path"
+                    f"the environment variable SEALIFT_PVC_MOUNTS contains {claim!r}", hint="use claim=/path"
                 )
             if equals:
                 mounts[claim] = path

@@ -1,47 +1,45 @@
-"""Amazon S3 and services that speak its protocol."""
+"""Amazon S3 and S3-compatible services."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from ..errors import InvalidConfig
-from .checks import check_texts, flag
+from .checks import check_strings, flag
 from .environment import expand_home
 
 __all__ = ["S3Config"]
 
 AddressingStyle = Literal["auto", "path", "virtual"]
-
-
 UploadChecksum = Literal["crc64nvme", "crc32c", "crc32"]
 
 
 @dataclass(frozen=True, slots=True)
 class S3Config:
-    """Amazon S3 and services that speak its protocol.
+    """Amazon S3 and S3-compatible services.
 
     Args:
-        access_key_id: Access key. None, together with `secret_access_key`: the SDK's chain of credentials (environment,
-            shared files, assumed roles, web identity, SSO, container and instance metadata).
-        secret_access_key: Its secret.
-        region: The bucket's region. None: `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's region, the one that an
-            endpoint of Amazon names, else us-east-1. Redirects to a bucket's own region are followed.
-        endpoint_url: Another service's address, such as "http://127.0.0.1:9000"; None: `AWS_ENDPOINT_URL_S3`,
-            `AWS_ENDPOINT_URL`, the profile's endpoint, else Amazon.
-        use_ssl: Whether to talk TLS where `endpoint_url` does not say.
-        session_token: Third part of temporary credentials.
+        access_key_id: Access key ID. None, together with `secret_access_key`: the AWS SDK's default credential chain
+            (environment, shared files, assumed roles, web identity, SSO, container and instance metadata).
+        secret_access_key: Secret access key.
+        region: Region of the bucket. None: `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's region, the region in an
+            AWS endpoint, otherwise us-east-1. Redirects to the bucket's actual region are followed.
+        endpoint_url: Endpoint of an S3-compatible service, such as "http://127.0.0.1:9000". None:
+            `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, the profile's endpoint, otherwise Amazon S3.
+        use_ssl: Whether to use TLS if `endpoint_url` does not say.
+        session_token: Session token of temporary credentials.
         anonymous: Send unsigned requests, for public buckets.
-        addressing_style: "path" (endpoint/bucket/key), "virtual" (bucket.endpoint/key), or "auto": the profile's, else
-            virtual for Amazon, path for other endpoints.
-        verify: False accepts any certificate (only for tests); a path names a PEM file of trusted authorities; True:
-            those of `AWS_CA_BUNDLE`, of the profile's `ca_bundle`, else the system's.
-        profile: Profile of the shared credential and configuration files; None: that of `AWS_PROFILE`, or the default.
-        checksum: Sent with everything that is written; the service refuses what was damaged on the way. "auto":
-            crc64nvme, or none if `AWS_REQUEST_CHECKSUM_CALCULATION` or the profile says when_required. None: no
-            checksum, for services that refuse the header.
+        addressing_style: "path" (endpoint/bucket/key), "virtual" (bucket.endpoint/key), or "auto": the profile's
+            setting, otherwise virtual for Amazon S3 and path for other endpoints.
+        verify: False accepts any certificate (tests only); a path names a PEM file of trusted CAs; True: the CAs of
+            `AWS_CA_BUNDLE` or the profile's `ca_bundle`, otherwise the system's.
+        profile: Profile in the shared credentials and config files. None: `AWS_PROFILE`, or the default profile.
+        checksum: Checksum algorithm sent with uploads; the service rejects data damaged in transit. "auto": crc64nvme,
+            or none if `AWS_REQUEST_CHECKSUM_CALCULATION` or the profile is set to when_required. None: no checksum, for
+            services that reject the header.
 
     Raises:
-        InvalidConfig: Half of a key pair, or a key pair together with `anonymous` or `profile`.
+        InvalidConfig: Only one of key and secret, or a key pair together with `anonymous` or `profile`.
 
     Example:
         >>> S3Config("AKIAEXAMPLE", "secret", endpoint_url="http://127.0.0.1:9000").endpoint_url
@@ -61,26 +59,32 @@ class S3Config:
     checksum: UploadChecksum | Literal["auto"] | None = "auto"
 
     def __post_init__(self) -> None:
-        check_texts(self)
+        check_strings(self)
         if (self.access_key_id is None) != (self.secret_access_key is None):
             missing = "access_key_id" if self.access_key_id is None else "secret_access_key"
-            raise InvalidConfig(f"S3Config without {missing}", hint="give both halves of the key pair, or neither")
+            raise InvalidConfig(
+                f"S3Config without {missing}", hint="pass both access_key_id and secret_access_key, or neither"
+            )
         if self.access_key_id is not None and (self.anonymous or self.profile):
             raise InvalidConfig("S3Config with a key pair and anonymous or profile", hint="choose one of them")
         if self.addressing_style not in {"auto", "path", "virtual"}:
-            raise InvalidConfig(f"S3Config(addressing_style={self.addressing_style!r})", hint="auto, path or virtual")
+            raise InvalidConfig(
+                f"S3Config(addressing_style={self.addressing_style!r})", hint="use auto, path or virtual"
+            )
         if self.checksum not in {"auto", "crc64nvme", "crc32c", "crc32", None}:
-            raise InvalidConfig(f"S3Config(checksum={self.checksum!r})", hint="auto, crc64nvme, crc32c, crc32 or None")
+            raise InvalidConfig(
+                f"S3Config(checksum={self.checksum!r})", hint="use auto, crc64nvme, crc32c, crc32 or None"
+            )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
-        """What the environment adds to the SDK's own variables.
+        """Read the variables that the AWS SDK does not read itself, and the region.
 
         Args:
-            environ: Read are `S3_VERIFY_SSL`, `AWS_CA_BUNDLE`, `S3_USER_VIRTUAL_BUCKET`,
-                `AWS_ANONYMOUS_CREDENTIAL` / `awsAnonymousCredential`, and `S3_ENDPOINT` with `S3_USE_HTTPS`, as KServe
-                sets them, and the region. Keys, profiles, `AWS_ENDPOINT_URL` and the other variables of the SDK are
-                read by each call.
+            environ: Environment with `AWS_REGION` / `AWS_DEFAULT_REGION`, `AWS_CA_BUNDLE`, and the variables that
+                KServe sets: `S3_ENDPOINT` with `S3_USE_HTTPS`, `S3_VERIFY_SSL`, `S3_USER_VIRTUAL_BUCKET`,
+                `AWS_ANONYMOUS_CREDENTIAL` / `awsAnonymousCredential`. Keys, profiles, `AWS_ENDPOINT_URL` and the other
+                variables of the SDK are read by each call.
         """
         bundle = environ.get("AWS_CA_BUNDLE", "")
         verify: bool | str = expand_home(bundle, environ) or bundle or True

@@ -220,7 +220,7 @@ class Job:
         transfer, in_order = assembly.transfer, assembly.in_order
         upload = await self._upload_of(assembly)
         memory = self._instance.memory
-        async with nullcontext() if in_order is None else in_order.lending.turn(part.index):
+        async with nullcontext() if in_order is None else in_order.memory_turns.turn(part.index):
             buffer = await memory.borrow(part.size, self)
         try:
             recalled = await upload.recall(part, buffer)
@@ -232,7 +232,7 @@ class Job:
             if not recalled:
                 receipt = await self._retry(transfer, lambda: upload.write_part(part, buffer))
             if in_order is not None:
-                async with in_order.taking.turn(part.index):
+                async with in_order.hash_turns.turn(part.index):
                     await self._instance.disk.run(lambda: in_order.update(buffer))
         finally:
             memory.give_back(buffer)
@@ -375,7 +375,7 @@ class Job:
         if required:
             obj = await self._with_checksums(transfer, self._source, obj, listed=transfer.listed)
             # A copy has parts of its own, or none: hashes of the source's have no like there.
-            if all(composite.is_one(algorithm) for algorithm in obj.checksums):
+            if all(composite.is_composite(algorithm) for algorithm in obj.checksums):
                 raise unverified(f"there is no checksum to verify {obj.key!r} by")
         copied = stored = await self._retry(transfer, lambda: destination.copy(source, obj, transfer.key))
         verified = self._verification.of_copy(obj, stored)

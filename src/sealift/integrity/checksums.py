@@ -1,8 +1,8 @@
-"""Checksums of bytes in memory, and of an object from those of its parts. Digests are lower-case hex.
+"""Compute and combine checksums. Digests are lower-case hex.
 
-The cyclic ones combine: parts that arrive in any order verify the whole object without a second read. awscrt computes
-them at memory speed; it is loaded when the first checksum is needed. The others need the bytes in order; they are
-hashes of the whole, and those that `composite` names.
+CRCs can be combined: the CRCs of parts that arrive in any order yield the CRC of the whole object without reading it
+again. They are computed by awscrt at memory speed; awscrt is imported when the first checksum is computed. Hashes (MD5,
+SHA) need the bytes in order; so do the hashes of part hashes described in `composite`.
 """
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
@@ -11,25 +11,25 @@ from contextlib import asynccontextmanager
 import anyio
 
 from ..types import KiB
-from .composite import hash_of, is_one
+from .composite import is_composite, new_hash
 
 __all__ = ["COMBINABLE", "InOrder", "Running", "best", "combine", "common", "digest"]
 
 _WIDTH = {"crc32": 4, "crc32c": 4, "crc64nvme": 8}
 COMBINABLE = frozenset(_WIDTH)
-# Up to so many bytes are hashed without giving the interpreter's lock away, which costs more than hashing a small body:
+# hashlib releases the GIL for larger updates, which costs more than hashing a small body does:
 # https://docs.python.org/3/library/hashlib.html#hashlib.hash.update
-_KEEPING = 2047
+_LARGEST_UPDATE_WITH_GIL = 2047
 _SMALL = 64 * KiB
 _PREFERENCE = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1", "md5")
 
 
 def best(checksums: Mapping[str, str], *, combinable: bool) -> str | None:
-    """The algorithm to verify by, out of those that a service told.
+    """Choose the preferred algorithm among the checksums that a service reports.
 
     Args:
         checksums: Algorithm → digest of the whole object.
-        combinable: Whether it must be computable from the parts' checksums.
+        combinable: Consider only algorithms that can be combined from checksums of the parts.
 
     Example:
         >>> best({"md5": "…", "crc32c": "…"}, combinable=True)
@@ -38,11 +38,11 @@ def best(checksums: Mapping[str, str], *, combinable: bool) -> str | None:
     for algorithm in _PREFERENCE:
         if algorithm in checksums and (algorithm in COMBINABLE or not combinable):
             return algorithm
-    return None if combinable else next(filter(is_one, checksums), None)
+    return None if combinable else next(filter(is_composite, checksums), None)
 
 
 def common(first: Mapping[str, str], second: Mapping[str, str]) -> str | None:
-    """The best algorithm of which both have a digest.
+    """Choose the preferred algorithm present in both.
 
     Example:
         >>> common({"md5": "…", "crc32c": "…"}, {"md5": "…"})
@@ -52,19 +52,19 @@ def common(first: Mapping[str, str], second: Mapping[str, str]) -> str | None:
 
 
 def digest(algorithm: str, data: memoryview | bytes) -> str:
-    """The checksum of some bytes.
+    """Compute the checksum of a buffer.
 
     Args:
-        algorithm: crc32, crc32c, crc64nvme, sha256, sha1, md5, or as `composite.name` tells it.
-        data: Any length.
+        algorithm: crc32, crc32c, crc64nvme, sha256, sha1, md5, or a name made by `composite.name`.
+        data: The bytes.
 
     Example:
         >>> digest("crc32c", b"123456789")
         'e3069283'
     """
     if algorithm not in COMBINABLE:
-        running = hash_of(algorithm)
-        step = _KEEPING if len(data) <= _SMALL else len(data)
+        running = new_hash(algorithm)
+        step = _LARGEST_UPDATE_WITH_GIL if len(data) <= _SMALL else len(data)
         for start in range(0, len(data), step):
             running.update(data[start : start + step])
         return running.hexdigest()
@@ -72,11 +72,11 @@ def digest(algorithm: str, data: memoryview | bytes) -> str:
 
 
 def combine(algorithm: str, parts: Iterable[tuple[str, int]]) -> str:
-    """The checksum of a whole from those of its parts.
+    """Combine checksums of consecutive parts into the checksum of the whole.
 
     Args:
         algorithm: One of `COMBINABLE`.
-        parts: Digest and length in bytes of each part, in their order.
+        parts: Digest and length in bytes of each part, in order.
 
     Example:
         >>> combine("crc32c", [(digest("crc32c", b"1234"), 4), (digest("crc32c", b"56789"), 5)])
@@ -95,12 +95,12 @@ def combine(algorithm: str, parts: Iterable[tuple[str, int]]) -> str:
     return _hex(algorithm, whole)
 
 
-def _crc(algorithm: str, data: memoryview | bytes, before: int = 0) -> int:
+def _crc(algorithm: str, data: memoryview | bytes, previous: int = 0) -> int:
     from awscrt import checksums  # noqa: PLC0415 - 40 ms
 
     function = {"crc32": checksums.crc32, "crc32c": checksums.crc32c, "crc64nvme": checksums.crc64nvme}[algorithm]
-    found: int = function(data, before)
-    return found
+    crc: int = function(data, previous)
+    return crc
 
 
 def _hex(algorithm: str, number: int) -> str:
@@ -108,7 +108,7 @@ def _hex(algorithm: str, number: int) -> str:
 
 
 class Running:
-    """A checksum of bytes that come piece by piece, in order.
+    """A checksum computed incrementally from bytes in order.
 
     Args:
         algorithm: As in `digest`.
@@ -123,11 +123,11 @@ class Running:
 
     def __init__(self, algorithm: str) -> None:
         self._algorithm = algorithm
-        self._hash = None if algorithm in COMBINABLE else hash_of(algorithm)
+        self._hash = None if algorithm in COMBINABLE else new_hash(algorithm)
         self._crc = 0
 
     def update(self, data: memoryview | bytes) -> None:
-        """Take in the next bytes: for sha256 about 2 GB/s, without the interpreter's lock."""
+        """Add the next bytes. SHA-256 runs at about 2 GB/s and releases the GIL."""
         if self._hash is None:
             self._crc = _crc(self._algorithm, data, self._crc)
         else:
@@ -135,25 +135,29 @@ class Running:
 
     @property
     def digest(self) -> str:
-        """Of all bytes so far."""
+        """The checksum of all bytes so far."""
         return _hex(self._algorithm, self._crc) if self._hash is None else self._hash.hexdigest()
 
 
 class InOrder(Running):
-    """A checksum that needs the bytes of an object in order, while its parts arrive in any.
+    """A checksum that needs bytes in order, for an object whose parts arrive in any order.
 
-    A part keeps its memory until those before it have been taken in. So that they have memory before it, that is lent
-    in order too.
+    A part holds its buffer until all parts before it have been hashed. Buffers must therefore be allocated in order
+    too, to avoid a deadlock on the memory budget.
+
+    Attributes:
+        memory_turns: The order in which parts allocate their buffers.
+        hash_turns: The order in which parts are hashed.
     """
 
     def __init__(self, algorithm: str) -> None:
         super().__init__(algorithm)
-        self.lending = _Turns()
-        self.taking = _Turns()
+        self.memory_turns = _Turns()
+        self.hash_turns = _Turns()
 
 
 class _Turns:
-    """Lets the parts of an object pass one by one, in their order."""
+    """Admit the parts of an object one at a time, in order."""
 
     def __init__(self) -> None:
         self._next = 0
@@ -161,7 +165,7 @@ class _Turns:
 
     @asynccontextmanager
     async def turn(self, index: int) -> AsyncGenerator[None]:
-        """Entered when the parts before this one have left; where one fails, those behind it never do."""
+        """Wait until all earlier parts have finished their turn. If one fails, later parts wait until cancelled."""
         if index != self._next:
             await self._waiting.setdefault(index, anyio.Event()).wait()
         yield

@@ -1,7 +1,7 @@
-"""Hashes of the hashes of an object's parts, which need to know where those parts end.
+"""Composite checksums: a hash of the hashes of an object's parts. They depend on the part boundaries.
 
-An algorithm of this kind is named after its hash and the lengths of the parts in bytes: `sha256/8388608`. The last
-length goes on to the end of the object: `sha256/5242880*3,8388608` has three parts of 5 MiB, and then parts of 8 MiB.
+The algorithm name is the hash followed by the part lengths in bytes: `sha256/8388608`. The last length repeats up to
+the end of the object: `sha256/5242880*3,8388608` means three parts of 5 MiB, then parts of 8 MiB.
 Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html (composite checksums)
 """
 
@@ -10,22 +10,22 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, repeat
 from typing import Protocol
 
-__all__ = ["Hash", "hash_of", "is_one", "name"]
+__all__ = ["Hash", "is_composite", "name", "new_hash"]
 
 
 class Hash(Protocol):
-    """Takes bytes in order, as those of hashlib do."""
+    """Interface of an incremental hash, as in hashlib."""
 
     def update(self, data: memoryview | bytes, /) -> None: ...
     def hexdigest(self) -> str: ...
 
 
 def name(algorithm: str, sizes: Sequence[int]) -> str:
-    """What the hash of the hashes of such parts is called.
+    """Return the algorithm name of a composite checksum.
 
     Args:
-        algorithm: Of the parts' hashes, and of the hash over them.
-        sizes: Of the parts, in bytes and in order; at least one.
+        algorithm: Hash algorithm of the parts and of the whole.
+        sizes: Part sizes in bytes, in order; at least one.
 
     Example:
         >>> name("sha256", [8, 8, 3]), name("sha256", [5, 8, 8, 8]), name("sha256", [5, 5, 8, 9])
@@ -33,72 +33,72 @@ def name(algorithm: str, sizes: Sequence[int]) -> str:
     """
     lengths = list(sizes)
     if len(lengths) > 1 and lengths[-1] < lengths[-2]:
-        lengths.pop()  # it ends where the object does
+        lengths.pop()  # the last part ends at the end of the object
     runs = [(length, len(list(run))) for length, run in groupby(lengths)]
     *before, (last, _) = runs
-    told = [f"{length}*{count}" if count > 1 else str(length) for length, count in before]
-    return f"{algorithm}/{','.join([*told, str(last)])}"
+    run_texts = [f"{length}*{count}" if count > 1 else str(length) for length, count in before]
+    return f"{algorithm}/{','.join([*run_texts, str(last)])}"
 
 
-def is_one(algorithm: str) -> bool:
-    """Whether this is the name of an algorithm of this kind.
+def is_composite(algorithm: str) -> bool:
+    """Check whether an algorithm name denotes a composite checksum.
 
     Example:
-        >>> is_one("sha256/8388608"), is_one("sha256")
+        >>> is_composite("sha256/8388608"), is_composite("sha256")
         (True, False)
     """
     return "/" in algorithm
 
 
-def hash_of(algorithm: str) -> Hash:
-    """A hash, of a whole or of its parts' hashes. It compares bytes, and keeps no secret.
+def new_hash(algorithm: str) -> Hash:
+    """Create an incremental hash, plain or composite. For integrity checks only, not for security.
 
     Args:
-        algorithm: As hashlib or `name` calls it.
+        algorithm: A name known to hashlib or made by `name`.
 
     Example:
-        >>> running = hash_of("sha256/4")
+        >>> running = new_hash("sha256/4")
         >>> running.update(b"abcdef")
         >>> running.hexdigest() == hashlib.sha256(
         ...     hashlib.sha256(b"abcd").digest() + hashlib.sha256(b"ef").digest()
         ... ).hexdigest()
         True
     """
-    return _HashOfHashes(algorithm) if is_one(algorithm) else _plain(algorithm)
+    return _CompositeHash(algorithm) if is_composite(algorithm) else _hashlib_new(algorithm)
 
 
-class _HashOfHashes:
+class _CompositeHash:
     def __init__(self, algorithm: str) -> None:
         self._hash, _, lengths = algorithm.partition("/")
-        self._lengths = _each(lengths)
-        self._of_parts, self._part = _plain(self._hash), _plain(self._hash)
-        self._left = next(self._lengths)  # bytes of this part that are still to come
+        self._lengths = _part_lengths(lengths)
+        self._outer, self._part = _hashlib_new(self._hash), _hashlib_new(self._hash)
+        self._left = next(self._lengths)  # bytes missing from the current part
 
     def update(self, data: memoryview | bytes) -> None:
         rest = memoryview(data)
         while rest:
             if not self._left:
-                self._of_parts.update(self._part.digest())
-                self._part, self._left = _plain(self._hash), next(self._lengths)
+                self._outer.update(self._part.digest())
+                self._part, self._left = _hashlib_new(self._hash), next(self._lengths)
             piece = rest[: self._left]
             self._part.update(piece)
             self._left -= len(piece)
             rest = rest[len(piece) :]
 
     def hexdigest(self) -> str:
-        whole = self._of_parts.copy()  # the last part ends here, for now
+        whole = self._outer.copy()  # the current part may still grow, so work on a copy
         whole.update(self._part.digest())
         return whole.hexdigest()
 
 
-def _plain(algorithm: str) -> "hashlib._Hash":
+def _hashlib_new(algorithm: str) -> "hashlib._Hash":
     return hashlib.new(algorithm, usedforsecurity=False)
 
 
-def _each(lengths: str) -> Iterator[int]:
+def _part_lengths(lengths: str) -> Iterator[int]:
     length = 0
     for run in lengths.split(","):
-        told, _, count = run.partition("*")
-        length = int(told)
+        text, _, count = run.partition("*")
+        length = int(text)
         yield from repeat(length, int(count or 1))
     yield from repeat(length)

@@ -1,4 +1,4 @@
-"""What identifies the bytes of an object: checksums, content tags, and the version of one object at one place."""
+"""Decide whether two objects have the same bytes, from checksums, content tags and versions."""
 
 import re
 from collections.abc import Mapping
@@ -6,63 +6,63 @@ from dataclasses import dataclass, field, replace
 
 from ..types import ObjectInfo
 
-__all__ = ["Facts", "content_of", "same_bytes"]
+__all__ = ["Facts", "content_id", "same_bytes"]
 
-# An ETag of S3 is the MD5 of an unencrypted object that was stored in one request, or an MD5 over those of its parts:
-# https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html. One of an encrypted object has the same form, but is
-# no hash, so different tags prove nothing.
+# The S3 ETag of an unencrypted object is its MD5, or for a multi-part upload an MD5 over the MD5s of its parts:
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html. The ETag of an encrypted object has the same form
+# but is not a hash of its content, so different ETags do not prove different content.
 _S3_TAG = re.compile(r'"([0-9a-f]{32})(-[0-9]+)?"')
-# The hub's tag of a file that Git itself stores is Git's object id, a hash of the content.
+# For files stored in Git itself, the hub's ETag is the Git object ID, a hash of the content.
 _GIT_TAG = re.compile(r'"([0-9a-f]{40}|[0-9a-f]{64})"')
-# Two versions of a large file share a 32-bit checksum too easily to mix their parts.
-_LONG = ("sha256", "sha1", "md5", "crc64nvme")
+# Without 32-bit checksums: a collision between two versions of a large file would mix their parts.
+_COLLISION_SAFE = ("sha256", "sha1", "md5", "crc64nvme")
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of an object.
+    """Facts that identify the bytes of one object.
 
     Attributes:
-        size: In bytes.
-        marks: Versions and entity tags. Two sets of the same place that intersect are of the same bytes; sets of
-            different places say nothing about each other.
-        checksums: Algorithm → digest as lower-case hex, of the whole object.
-        tags: Names of the content. Two sets that intersect are of the same bytes, wherever they are; two that do not
-            intersect prove nothing.
+        size: Size in bytes.
+        versions: Versions and ETags. If two sets of the same object intersect, its bytes are unchanged. Sets of
+            different objects cannot be compared.
+        checksums: Algorithm → lower-case hex digest of the whole object.
+        tags: Content tags. If two sets intersect, the objects have the same bytes, wherever they are stored; disjoint
+            sets prove nothing.
     """
 
     size: int
-    marks: frozenset[str] = frozenset()
+    versions: frozenset[str] = frozenset()
     checksums: Mapping[str, str] = field(default_factory=dict)
     tags: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, scheme: str, obj: ObjectInfo, size: int) -> "Facts":
-        """The facts in a listing, a stat, or the reply to an upload.
+        """Extract the facts from a listing, a stat or an upload response.
 
         Args:
-            scheme: Of the storage, which decides what its entity tags mean.
-            obj: Of that storage.
-            size: Of the object, which the reply to an upload may lack.
+            scheme: Scheme of the storage, which determines the meaning of its ETags.
+            obj: The object.
+            size: Size of the object in bytes, which an upload response may lack.
         """
-        found = {mark for mark in (obj.version, obj.etag) if mark and not mark.startswith("W/")}
+        versions = {each for each in (obj.version, obj.etag) if each and not each.startswith("W/")}
         tags = {f"md5:{obj.checksums['md5']}"} if "md5" in obj.checksums else set()
-        return cls(size, frozenset(found), dict(obj.checksums), frozenset(tags | _content_tags(scheme, obj.etag)))
+        return cls(size, frozenset(versions), dict(obj.checksums), frozenset(tags | _content_tags(scheme, obj.etag)))
 
     def unchanged(self, now: "Facts") -> bool:
-        """Whether the object at one place still has the bytes that it had when these facts were recorded."""
-        return self.size == now.size and not self.marks.isdisjoint(now.marks)
+        """Check whether the object still has the bytes it had when these facts were recorded."""
+        return self.size == now.size and not self.versions.isdisjoint(now.versions)
 
     def with_content(self, other: "Facts") -> "Facts":
-        """These facts, and what others say of the same bytes."""
+        """Add the checksums and content tags of another object with the same bytes."""
         return replace(self, checksums={**other.checksums, **self.checksums}, tags=self.tags | other.tags)
 
 
 def same_bytes(first: Facts, second: Facts) -> bool | None:
-    """Whether two objects have the same bytes, by the checksums and content tags of both.
+    """Compare two objects by their checksums and content tags.
 
     Returns:
-        None: They have neither a checksum nor an equal tag in common.
+        Whether they have the same bytes; None if they share neither a checksum algorithm nor a content tag.
 
     Example:
         >>> same_bytes(Facts(4, checksums={"md5": "aa"}), Facts(4, checksums={"md5": "bb"}))
@@ -76,26 +76,26 @@ def same_bytes(first: Facts, second: Facts) -> bool | None:
     return None if first.tags.isdisjoint(second.tags) else True
 
 
-def content_of(scheme: str, obj: ObjectInfo) -> str | None:
-    """The name under which a later run recognizes these bytes: of their content if there is one, else their version.
+def content_id(scheme: str, obj: ObjectInfo) -> str | None:
+    """Return an identifier by which a later run recognizes the same bytes: a content hash, otherwise the version.
 
     Args:
-        scheme: Of the storage.
-        obj: As the storage lists it.
+        scheme: Scheme of the storage.
+        obj: The object as listed by the storage.
 
     Returns:
-        None: Nothing identifies them.
+        The identifier; None if the object has neither.
     """
-    for algorithm in _LONG:
+    for algorithm in _COLLISION_SAFE:
         if algorithm in obj.checksums:
             return f"{algorithm}:{obj.checksums[algorithm]}"
     return min(_content_tags(scheme, obj.etag), default=obj.version)
 
 
 def _content_tags(scheme: str, etag: str | None) -> set[str]:
-    """The names of the content in an entity tag; none where a storage's tags do not depend on the bytes alone."""
-    if scheme == "s3" and (found := _S3_TAG.fullmatch(etag or "")):
-        return {f"s3-parts:{found[1]}{found[2]}" if found[2] else f"md5:{found[1]}"}
-    if scheme == "hf" and (found := _GIT_TAG.fullmatch(etag or "")):
-        return {f"git:{found[1]}"}
+    """Extract content tags from an ETag; empty if the storage's ETags do not depend on the bytes alone."""
+    if scheme == "s3" and (matched := _S3_TAG.fullmatch(etag or "")):
+        return {f"s3-parts:{matched[1]}{matched[2]}" if matched[2] else f"md5:{matched[1]}"}
+    if scheme == "hf" and (matched := _GIT_TAG.fullmatch(etag or "")):
+        return {f"git:{matched[1]}"}
     return set()

@@ -1,4 +1,4 @@
-"""Which paths below a prefix are wanted. Pure."""
+"""Select paths by allow and ignore patterns. No I/O."""
 
 import re
 from collections.abc import Iterable
@@ -12,14 +12,14 @@ _LITERAL = re.compile(r"[^*?\[]*")
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
-    """Those that match an allowed pattern and no ignored one, as in `fnmatch`; "*" takes "/" too.
+    """Select paths that match an allow pattern and no ignore pattern. Syntax as in `fnmatch`; "*" also matches "/".
 
     Args:
-        allow: None: everything.
-        ignore: None: nothing.
+        allow: Allow patterns. None: all paths.
+        ignore: Ignore patterns.
 
     Example:
-        >>> Patterns.of("*.json", ignore=None).let("tokenizer/vocab.json")
+        >>> Patterns.of("*.json", ignore=None).matches("tokenizer/vocab.json")
         True
     """
 
@@ -28,33 +28,33 @@ class Patterns:
 
     @classmethod
     def of(cls, allow: Iterable[str] | str | None, ignore: Iterable[str] | str | None) -> "Patterns":
-        """From what a caller gives: one pattern, several, or None."""
+        """Build patterns from a single pattern, several, or None."""
 
-        def several(given: Iterable[str] | str) -> tuple[str, ...]:
-            return (given,) if isinstance(given, str) else tuple(given)
+        def as_tuple(patterns: Iterable[str] | str) -> tuple[str, ...]:
+            return (patterns,) if isinstance(patterns, str) else tuple(patterns)
 
-        return cls(None if allow is None else several(allow), several(ignore or ()))
+        return cls(None if allow is None else as_tuple(allow), as_tuple(ignore or ()))
 
-    def let(self, path: str) -> bool:
-        """Whether this path is wanted."""
+    def matches(self, path: str) -> bool:
+        """Check whether a path is selected."""
         if self.allow is not None and not any(fnmatchcase(path, pattern) for pattern in self.allow):
             return False
         return not any(fnmatchcase(path, pattern) for pattern in self.ignore)
 
-    def enter(self, directory: str) -> bool:
-        """Whether a path below this directory may be wanted.
+    def may_match_below(self, directory: str) -> bool:
+        """Check whether any path below a directory can be selected; if not, it need not be listed.
 
         Example:
-            >>> Patterns.of(None, ignore="lost+found/*").enter("lost+found")
+            >>> Patterns.of(None, ignore="lost+found/*").may_match_below("lost+found")
             False
         """
         start = f"{directory}/"
         if any(pattern.endswith("*") and fnmatchcase(start, pattern) for pattern in self.ignore):
-            return False  # the last "*" matches whatever follows
-        return self.allow is None or any(_may_match_below(pattern, start) for pattern in self.allow)
+            return False  # the trailing "*" matches everything below
+        return self.allow is None or any(_pattern_may_match_below(pattern, start) for pattern in self.allow)
 
 
-def _may_match_below(pattern: str, start: str) -> bool:
+def _pattern_may_match_below(pattern: str, start: str) -> bool:
     match = _LITERAL.match(pattern)
     literal = match[0] if match else ""
     return literal.startswith(start) or (literal != pattern and start.startswith(literal))

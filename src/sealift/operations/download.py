@@ -192,7 +192,7 @@ async def _unpacked(
         await _bring(instance, source, target, journal, one(Transfer(found, "archive")), options, [])
         root = os.path.join(work, "tree")
         await target.run(lambda: shutil.rmtree(root, ignore_errors=True))  # of an earlier attempt
-        steps = unpack.unpack(os.path.join(work, "archive"), root, options.patterns.let, bounds)
+        steps = unpack.unpack(os.path.join(work, "archive"), root, options.patterns.matches, bounds)
         try:
             while await target.run(lambda: next(steps, None)) is not None:
                 pass  # a call that is cancelled ends after a step

@@ -11,7 +11,7 @@ from ..types import ObjectInfo
 __all__ = ["LOOK", "Prefix", "find_object", "resolve"]
 
 # For who only looks whether something is there: what a listing leaves out does not matter.
-LOOK = Walk(skip=lambda _: None)
+LOOK = Walk(on_skip=lambda _: None)
 
 
 @dataclass(frozen=True, slots=True)

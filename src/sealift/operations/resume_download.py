@@ -13,7 +13,7 @@ from ..engine.transfer import Transfer
 from ..errors import AccessDenied, IntegrityError, ModelMissingError, ObjectChanged, ServiceError, TransportError
 from ..instance import Instance
 from ..integrity import checksums
-from ..integrity.content import content_of
+from ..integrity.content import content_id
 from ..persist.download_journal import Journal, fingerprint
 from ..types import Event
 from .selection import Options
@@ -97,7 +97,7 @@ async def is_there(
         return False
     # A version that has the bytes of the one before goes on with what that has left: a commit of the hub gives all
     # files a new version. What is still missing is read from the new one.
-    journal.expect(key, fingerprint(obj.key, content_of(source.location.scheme, obj), obj.size, key))
+    journal.expect(key, fingerprint(obj.key, content_id(source.location.scheme, obj), obj.size, key))
     claims = journal.whole(key, obj.size)
     if not claims:
         return False

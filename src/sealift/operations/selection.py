@@ -70,7 +70,7 @@ class Options:
         """
         if self.wanted is not None:
             raise InvalidConfig(f"{key!r} is an object, not a prefix of many", hint="copy it")
-        if not self.patterns.let(name):
+        if not self.patterns.matches(name):
             raise ModelMissingError(key, cause=f"the patterns do not let {name!r} through")
 
 
@@ -109,7 +109,7 @@ class Selection:
             self._empty = False
             marker = paths.is_directory_marker(obj.key, obj.size)
             name = obj.key[len(prefix) :] if marker else paths.collapse(obj.key, prefix)
-            if not self._options.patterns.let(name):
+            if not self._options.patterns.matches(name):
                 self._refused = self._refused or bool(name)  # the prefix's own marker is none of the objects below it
                 continue
             self.found += bool(name)

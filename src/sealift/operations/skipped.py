@@ -28,7 +28,7 @@ class Skips:
         follow: As in `Walk`.
         copying: A file that cannot be copied is a failure. False: only what cannot be listed is.
         destination: The entries are those of the destination.
-        avoid: As in `Walk`.
+        avoid: `Walk.exclude`.
 
     Attributes:
         pruned: Whether a directory was not entered, as the patterns exclude everything below it.
@@ -54,10 +54,10 @@ class Skips:
         self._failed: list[Skipped] = []
         self._copying = copying
         self._destination = destination
-        self.walk = Walk(self._enter, self._skip, follow=follow, readable=follow and copying, avoid=avoid)
+        self.walk = Walk(self._enter, self._skip, follow=follow, readable=follow and copying, exclude=avoid)
 
     def _enter(self, directory: str) -> bool:
-        enters = self._patterns.enter(directory[len(self._under) :])
+        enters = self._patterns.may_match_below(directory[len(self._under) :])
         self.pruned = self.pruned or not enters
         return enters
 
@@ -67,7 +67,7 @@ class Skips:
         # What is in a directory that cannot be read is unknown: the patterns have let it be entered.
         if skipped.reason == "unreadable directory":
             self.fail(skipped)
-        elif self._patterns.let(skipped.key[len(self._under) :]):
+        elif self._patterns.matches(skipped.key[len(self._under) :]):
             if self._copying or skipped.reason == "loop":
                 self.fail(skipped)
             else:

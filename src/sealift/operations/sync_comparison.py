@@ -165,7 +165,7 @@ class Comparison:
             equal = bool(first.content) and first.content == second.content
         if equal:
             for row, (backend, obj, _) in zip((first, second), ends, strict=True):
-                if row.content and row.facts.marks and row.used < time.time() - _REFRESHED:
+                if row.content and row.facts.versions and row.used < time.time() - _REFRESHED:
                     self._meet(self._place(backend, obj.key), row)
         return equal
 
@@ -248,7 +248,7 @@ def _checksum_of(facts: Facts) -> tuple[str | None, str]:
 
 
 def _unmarked(facts: Facts) -> Facts:
-    return replace(facts, marks=frozenset())
+    return replace(facts, versions=frozenset())
 
 
 async def _settled(backend: Backend, obj: ObjectInfo) -> bool:

@@ -62,7 +62,7 @@ async def list_destination(instance: Instance, destination: Backend, base: str, 
         patterns: Directories of which they exclude everything are not read.
     """
     there = There()
-    walk = Walk(lambda key: patterns.enter(key[len(base) :]), there.odd.append)
+    walk = Walk(lambda key: patterns.may_match_below(key[len(base) :]), there.odd.append)
     async for obj in destination.list(base, walk):
         if paths.is_directory_marker(obj.key, obj.size):
             there.markers.add(obj.key[len(base) :])
@@ -102,7 +102,7 @@ async def remove_extras(
         IncompleteError: Some could not be removed, or some directories not be listed. Everything else is gone.
         UnsafeKey: One lies behind a link. Nothing was removed.
     """
-    base, let, on_disk = under(target.key), options.patterns.let, target.scheme == "file"
+    base, let, on_disk = under(target.key), options.patterns.matches, target.scheme == "file"
     skips = options.skips(target.key, destination=True)
     extras = [path for path in there.objects if let(paths.collapse(path))]
     if on_disk:
@@ -129,7 +129,7 @@ def _empty_directories(there: There, wanted: Wanted, patterns: Patterns) -> list
     if not there.markers:
         return []
     needed = {directory for path in wanted.objects | wanted.markers for directory in _directories(path)}
-    return [path for path in there.markers if path and path not in needed and patterns.let(path)]
+    return [path for path in there.markers if path and path not in needed and patterns.matches(path)]
 
 
 def _directories(path: str) -> Iterator[str]:

@@ -184,13 +184,13 @@ def _rows(copied: Copied, before: dict[str, Row]) -> Iterator[tuple[str, Row]]:
     origin = copied.origin if known is None else copied.origin.with_content(known.facts)
     result = copied.result.with_content(origin)
     for place, facts in ((copied.source, origin.with_content(result)), (copied.target, result)):
-        if facts.marks:  # else nothing would tell that it has changed
+        if facts.versions:  # else nothing would tell that it has changed
             yield place, Row(facts, content)
 
 
 def _sealed(place: str, row: Row) -> tuple[bytes, bytes, bytes]:
     facts = row.facts
-    told = [facts.size, sorted(facts.marks), dict(facts.checksums), sorted(facts.tags), row.content]
+    told = [facts.size, sorted(facts.versions), dict(facts.checksums), sorted(facts.tags), row.content]
     key, text = _key(place), json.dumps(told).encode()
     return key, text, _seal(key, text)
 

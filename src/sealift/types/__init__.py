@@ -1,4 +1,4 @@
-"""The values that travel through sealift: frozen, slotted, without I/O."""
+"""Immutable value types shared by all layers. No I/O."""
 
 from .events import Event, EventKind, OnEvent, Synced
 from .objects import Capabilities, Head, ObjectInfo, Part, Receipt

@@ -1,4 +1,4 @@
-"""Progress and results of a call."""
+"""Progress events and results of calls."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,24 +11,24 @@ EventKind = Literal["listed", "progress", "resumed", "object", "retry", "deleted
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Progress of one call, told to its `on_event`.
+    """Progress of one call, passed to its `on_event` callback.
 
     Attributes:
-        kind: "listed" (an object is to be moved), "progress" (bytes have been stored), "resumed" (so many bytes of the
-            "progress" told next were stored by an earlier run), "object" (an object is complete and verified), "retry"
-            (a request failed and will be sent again), "deleted" (an object was removed), "skipped" (a file, directory
-            or object is left out, or left behind by a deletion).
-        key: The object's key where it comes from; of a deleted one, where it was.
-        size: Bytes: of the object for "listed" and "object" (0 where unknown), newly stored ones for "progress"
-            (less than 0 where a body that can only be read in order is begun again).
-        verified: For "object": the checksum that was compared ("sha256/8388608" is a SHA-256 over those of parts of so
-            many bytes), or "size-only".
-        error: For "retry": what failed.
+        kind: "listed" (an object will be transferred), "progress" (bytes were stored), "resumed" (so many bytes of the
+            following "progress" events were stored by an earlier run), "object" (an object is complete and verified),
+            "retry" (a request failed and will be retried), "deleted" (an object was deleted), "skipped" (a file,
+            directory or object was skipped, or not deleted).
+        key: Key of the object at the source; for "deleted", the key that was deleted.
+        size: Bytes: the object's size for "listed" and "object" (0 if unknown), newly stored bytes for "progress"
+            (negative if a sequential body restarts from the beginning).
+        verified: For "object": the checksum algorithm that was compared ("sha256/8388608" is a SHA-256 over the SHA-256
+            hashes of 8388608-byte parts), or "size-only".
+        error: For "retry": the error.
         delay: For "retry": seconds until the next attempt.
-        target: The object's key where it goes to; "" for one that only goes, and for what is skipped at the source.
-        dropped: For "object": properties of the source that the copy lacks, such as "Expires", "metadata 'a-b'" or
-            "tags", because the destination cannot store them or the source's tags may not be read.
-        reason: For "skipped": why.
+        target: Key of the object at the destination; "" for deletions and for objects skipped at the source.
+        dropped: For "object": properties of the source that were not copied, such as "Expires", "metadata 'a-b'" or
+            "tags", because the destination cannot store them or the tags could not be read.
+        reason: For "skipped": the reason.
     """
 
     kind: EventKind
@@ -44,12 +44,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """What `sync` has done.
+    """The result of `sync`, in numbers of objects.
 
     Attributes:
-        copied: Objects that differed.
-        kept: Objects that were there already.
-        deleted: Objects that only the destination had.
+        copied: Copied because they were missing at the destination or differed.
+        kept: Already up to date.
+        deleted: Deleted because they existed only at the destination.
     """
 
     copied: int

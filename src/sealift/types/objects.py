@@ -1,4 +1,4 @@
-"""Objects, their parts, and what a storage can do with them."""
+"""Objects, parts of objects, and the capabilities of backends."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,19 +12,20 @@ __all__ = ["Capabilities", "Head", "ObjectInfo", "Part", "Receipt"]
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """One version of one object, as a listing or a stat tells of it.
+    """One version of one object, as returned by a listing or a stat.
 
     Attributes:
-        key: The object's name within its bucket, container, repository or root directory, verbatim.
-        size: Bytes; None where the service does not say before it sends them.
-        version: What pins a read to these bytes: a quoted ETag, a generation, a commit. None: nothing does.
-        modified: When this version was written.
-        etag: The entity tag, quoted as in HTTP, where there is one.
-        checksums: Algorithm → digest as lower-case hex, of the whole object only.
-        properties: What is stored beside the bytes. None: not told, as in listings of S3; a stat tells.
-        ranged: Whether any range of it can be asked for.
-        name: What a file of it is called, where its key does not say; "" where nothing does.
-        composite: Whether the service has checksums of its parts, from which `Backend.checksums` makes one.
+        key: Name of the object within its bucket, container, repository or root directory, verbatim.
+        size: Size in bytes; None if the service does not report it before sending the body.
+        version: Pins a read to these bytes: a quoted ETag, a generation, a commit. None: reads cannot be pinned.
+        modified: Time of the last modification.
+        etag: The entity tag, quoted as in HTTP, if there is one.
+        checksums: Algorithm → lower-case hex digest of the whole object.
+        properties: Headers, user metadata and tags. None: not included in the response, as in S3 listings; stat
+            returns them.
+        ranged: Whether the service supports range requests for it.
+        name: File name, if the key does not determine it; "" if there is none. None: the last segment of the key.
+        composite: Whether the service stores checksums of the object's parts, which `Backend.checksums` combines.
     """
 
     key: str
@@ -40,18 +41,18 @@ class ObjectInfo:
 
     @property
     def content_type(self) -> str | None:
-        """The media type stored with the object, where it is told."""
+        """The media type stored with the object, if known."""
         return None if self.properties is None else self.properties.content_type
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """The user metadata stored with the object, where it is told."""
+        """The user metadata stored with the object; {} if unknown."""
         return {} if self.properties is None else self.properties.metadata
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A range of an object: the `index`-th (from 0), `size` bytes from `start`."""
+    """A part of an object: `size` bytes at offset `start`; `index` counts from 0."""
 
     index: int
     start: int
@@ -60,14 +61,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What an upload gives for a part that it has taken.
+    """Confirms that an upload has stored a part.
 
     Attributes:
-        part: Which part.
-        token: What the service wants to hear again when the upload is completed, such as the part's ETag.
-        checksums: Algorithm → digest of the part as lower-case hex.
-        compared: Whether the service has told these checksums too: it has not just ignored them.
-        reused: Whether the service had it already, from an earlier run.
+        part: The part.
+        token: Value to send when completing the upload, such as the part's ETag.
+        checksums: Algorithm → lower-case hex digest of the part.
+        compared: Whether the service returned these checksums, which shows that it did not ignore them.
+        reused: Whether the part was stored by an earlier run and not sent again.
     """
 
     part: Part
@@ -79,14 +80,14 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the reply to a read said of the object.
+    """Object metadata in the response to a read.
 
     Attributes:
-        version: As in `ObjectInfo`, where the reply names it.
-        size: Of the whole object, in bytes, where the reply names it.
-        checksums: Of the whole object, as in `ObjectInfo`.
+        version: As in `ObjectInfo`, if present in the response.
+        size: Size of the whole object in bytes, if present in the response.
+        checksums: Checksums of the whole object, as in `ObjectInfo`.
         composite: As in `ObjectInfo`.
-        properties: As in `ObjectInfo`. None: the reply does not tell them all.
+        properties: As in `ObjectInfo`. None: the response does not contain all of them.
     """
 
     version: str | None = None
@@ -98,20 +99,20 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a backend can do; the plan and the engine go by this and know no service by name.
+    """Features and limits of a backend. The engine relies on these alone, never on the name of a service.
 
     Attributes:
-        min_part: The smallest part but the last of a multi-part upload, in bytes.
-        max_part: The largest part, in bytes.
-        max_parts: How many parts one upload may have.
-        parallel_parts: Whether the parts of one upload may arrive at once and in any order.
-        server_copy: Whether the service copies between two of its own objects by itself.
+        min_part: Minimum part size of a multi-part upload in bytes, except for the last part.
+        max_part: Maximum part size in bytes.
+        max_parts: Maximum number of parts per upload.
+        parallel_parts: Whether the parts of one upload may be sent in parallel and in any order.
+        server_copy: Whether the service can copy between its own objects.
         writable: Whether objects can be written and deleted.
-        listable: Whether it can tell which objects there are; else each key is an object's.
-        checksums: Whole-object checksums that the service may tell, the best first.
-        compares: Whether it may compare what it is given with a checksum that goes along.
-        properties: Whether it stores `Properties` beside the bytes.
-        tags: Whether it stores tags among them.
+        listable: Whether objects can be listed. False: every key is treated as an object.
+        checksums: Whole-object checksum algorithms that the service may report, best first.
+        compares: Whether the service may verify uploads against a checksum sent with the data.
+        properties: Whether the service stores `Properties`.
+        tags: Whether `Properties.tags` are among them.
     """
 
     min_part: int = 1

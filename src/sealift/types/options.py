@@ -1,4 +1,4 @@
-"""What a caller chooses."""
+"""Options that callers choose."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,28 +7,27 @@ from ..errors import InvalidConfig
 
 __all__ = ["Durability", "Limits", "Unpack", "Verify"]
 
-# Whether bytes are compared with a checksum: True wherever there is one, "require": or the object is refused.
+# Checksum verification. True: verify if a checksum is available; "require": fail if none is; False: compare sizes only.
 Verify = bool | Literal["require"]
 
-
-# What a file on the local disk survives when it is told of: "rename" the end of a process, "fsync" that of the machine.
+# What a file reported as complete survives: "rename" a crash of the process, "fsync" also a crash of the machine.
 Durability = Literal["rename", "fsync"]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of the machine one instance may use.
+    """Resource limits of one instance.
 
     Args:
-        memory: Bytes of bodies in flight, over all running calls. None: 128 MiB, or a quarter of the control group's
-            memory limit where that is less. A single part never needs more; a 5 TiB object needs parts of 525 MiB.
-        connections: Open connections, over all hosts.
-        per_host: Open connections to one host and port.
-        part_size: Bytes of a part. None: chosen from the object's size and the backend's limits.
-        attempts: How often one request is sent at most, the first time included. None: `AWS_MAX_ATTEMPTS`, or
-            `max_attempts` of the AWS profile, for S3; else 5.
-        idle_timeout: Seconds without a byte after which a connection counts as stalled; also the limit for connecting.
-        min_throughput: Bytes per second, averaged over `idle_timeout`, below which a connection counts as stalled.
+        memory: Bytes of bodies held in memory, over all running calls. None: 128 MiB, or a quarter of the cgroup's
+            memory limit if that is less. A single part never exceeds it; a 5 TiB object needs parts of 525 MiB.
+        connections: Maximum number of open connections.
+        per_host: Maximum number of open connections per host and port.
+        part_size: Part size in bytes. None: chosen from the object size and the backend's limits.
+        attempts: Maximum number of attempts per request, including the first. None: for S3, `AWS_MAX_ATTEMPTS` or the
+            profile's `max_attempts`; otherwise 5.
+        idle_timeout: Seconds without data after which a connection is considered stalled; also the connect timeout.
+        min_throughput: Bytes per second, averaged over `idle_timeout`, below which a connection is considered stalled.
 
     Raises:
         InvalidConfig: A value is not positive.
@@ -53,13 +52,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Unpack:
-    """How much may come out of an archive: more is refused as a bomb.
+    """Limits for unpacking an archive; an archive that exceeds them fails as a decompression bomb.
 
     Args:
-        entries: Files and directories.
-        size: Bytes of all files.
-        ratio: How many times as large as the archive they may be; weights reach 2, sparse ones some tens, a bomb a
-            thousand. Up to 64 MiB no ratio is too large.
+        entries: Maximum number of files and directories.
+        size: Maximum total size of the files in bytes.
+        ratio: Maximum ratio of unpacked to packed size, applied above 64 MiB. Model weights reach 2, sparse weights
+            some tens, decompression bombs a thousand.
 
     Raises:
         InvalidConfig: A value is not positive.

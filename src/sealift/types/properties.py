@@ -1,4 +1,4 @@
-"""What services store beside an object's bytes: HTTP headers, user metadata and tags."""
+"""Object properties: the HTTP headers, user metadata and tags stored with an object."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,22 +6,22 @@ from dataclasses import dataclass, field
 
 from ..errors import UnsupportedOperation
 
-__all__ = ["HEADERS", "NO_PROPERTIES", "Properties", "ascii_fields", "dropped", "fits_a_header", "of_headers"]
+__all__ = ["HEADERS", "NO_PROPERTIES", "Properties", "ascii_fields", "dropped", "fits_header", "from_headers"]
 
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """What is stored beside an object's bytes. Header values are kept verbatim.
+    """HTTP headers, user metadata and tags stored with an object. Header values are kept verbatim.
 
     Attributes:
-        content_type: The media type.
-        content_encoding: How the stored bytes are encoded, such as "gzip".
-        content_language: For whom the content is meant.
-        content_disposition: Under which name a browser saves it.
-        cache_control: How long caches may keep it.
-        expires: When caches drop it: a date, or whatever else was stored.
-        metadata: User metadata. S3 and Azure report its names in lower case.
-        tags: Object tags. None: it has some, but they are not known; reading them takes a request of its own.
+        content_type: Media type.
+        content_encoding: Encoding of the stored bytes, such as "gzip".
+        content_language: Language of the content.
+        content_disposition: File name and presentation for browsers.
+        cache_control: Cache policy.
+        expires: Expiry date for caches, verbatim even if it is not a valid date.
+        metadata: User metadata. S3 and Azure return the names in lower case.
+        tags: Object tags. None: the object has tags, but reading them requires a separate request.
     """
 
     content_type: str | None = None
@@ -36,7 +36,7 @@ class Properties:
 
 NO_PROPERTIES = Properties()
 
-# Header → field of `Properties`.
+# Header → attribute of `Properties`.
 HEADERS = {
     "Content-Type": "content_type",
     "Content-Encoding": "content_encoding",
@@ -47,91 +47,91 @@ HEADERS = {
 }
 
 _FIELDS = {header.lower().encode(): name for header, name in HEADERS.items()}
-# A line break would begin another header; https://www.rfc-editor.org/rfc/rfc9110#section-5.5
+# A line break would start another header: https://www.rfc-editor.org/rfc/rfc9110#section-5.5
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-def of_headers(
+def from_headers(
     headers: Iterable[tuple[bytes, bytes]], *, metadata: bytes | None = None, tag_count: bytes | None = None
 ) -> Properties:
-    """Read the properties in the head of a reply.
+    """Read the properties from response headers.
 
     Args:
-        headers: Names in lower case. Values of the same name are joined by a comma.
-        metadata: Prefix of the headers that hold user metadata. None: there is none.
-        tag_count: Header that holds the number of tags. None: there are none.
+        headers: Names in lower case, and values. Repeated headers are joined with a comma.
+        metadata: Name prefix of user metadata headers. None: the service has none.
+        tag_count: Name of the header with the number of tags. None: the service has none.
     """
     fields: dict[str, str] = {}
-    named: dict[str, str] = {}
+    user_metadata: dict[str, str] = {}
     tags: Mapping[str, str] | None = {}
     for name, value in headers:
         if name in _FIELDS:
             if value:
                 _add(fields, _FIELDS[name], value)
         elif metadata is not None and name.startswith(metadata):
-            _add(named, _text(name.removeprefix(metadata)), value)
+            _add(user_metadata, _text(name.removeprefix(metadata)), value)
         elif name == tag_count and value not in {b"", b"0"}:
             tags = None
-    return Properties(**fields, metadata=named, tags=tags)
+    return Properties(**fields, metadata=user_metadata, tags=tags)
 
 
-def _add(found: dict[str, str], name: str, value: bytes) -> None:
-    found[name] = f"{found[name]}, {_text(value)}" if name in found else _text(value)
+def _add(values: dict[str, str], name: str, value: bytes) -> None:
+    values[name] = f"{values[name]}, {_text(value)}" if name in values else _text(value)
 
 
 def _text(value: bytes) -> str:
     try:
         return value.decode()
-    except UnicodeDecodeError:  # what HTTP had before UTF-8
+    except UnicodeDecodeError:  # the historical encoding of HTTP headers
         return value.decode("latin-1")
 
 
 def ascii_fields(properties: Properties, key: str) -> dict[str, str]:
-    """The fields that an HTTP header can carry: field of `Properties` → value.
+    """Select the header properties that can be sent as HTTP headers: attribute of `Properties` → value.
 
     Args:
-        properties: To be sent.
-        key: Of the object, for messages.
+        properties: Properties to send.
+        key: Key of the object, for error messages.
 
     Raises:
-        UnsupportedOperation: One contains a control character.
+        UnsupportedOperation: A value contains a control character.
     """
-    told = {name: (header, getattr(properties, name)) for header, name in HEADERS.items()}
-    return {name: value for name, (header, value) in told.items() if value and fits_a_header(value, header, key)}
+    values = {name: (header, getattr(properties, name)) for header, name in HEADERS.items()}
+    return {name: value for name, (header, value) in values.items() if value and fits_header(value, header, key)}
 
 
-def fits_a_header(value: str, what: str, key: str) -> bool:
-    """Whether an HTTP header carries a value as it is: ASCII without spaces around it.
+def fits_header(value: str, what: str, key: str) -> bool:
+    """Check whether a value survives as an HTTP header: ASCII without leading or trailing spaces.
 
     Args:
-        value: To be sent.
-        what: For messages: what it is.
-        key: Of the object, for messages.
+        value: The value.
+        what: Name of the property, for error messages.
+        key: Key of the object, for error messages.
 
     Raises:
-        UnsupportedOperation: It contains a control character, which could begin another header.
+        UnsupportedOperation: The value contains a control character, which could start another header.
     """
     if _CONTROL.search(value):
-        cause = f"{what} of {key!r} contains a line break or another control character, which no HTTP header can carry"
+        cause = f"{what} of {key!r} contains a line break or another control character, not allowed in an HTTP header"
         raise UnsupportedOperation(cause, hint="change it at the source")
     return value.isascii() and value == value.strip()
 
 
 def dropped(sent: Properties, stored: Properties) -> tuple[str, ...]:
-    """Name the properties that a destination has not stored.
+    """List the properties that were lost in a copy.
 
     Args:
-        sent: Those of the source.
-        stored: Those that the destination has.
+        sent: Properties of the source.
+        stored: Properties of the copy.
 
     Returns:
-        Such as ("Expires", "metadata 'a-b'", "tags").
+        For example ("Expires", "metadata 'a-b'", "tags").
     """
-    found = [header for header, name in HEADERS.items() if getattr(sent, name) and not getattr(stored, name)]
+    lost = [header for header, name in HEADERS.items() if getattr(sent, name) and not getattr(stored, name)]
     metadata = {name.lower(): value for name, value in stored.metadata.items()}
-    found += [f"metadata {name!r}" for name, value in sent.metadata.items() if metadata.get(name.lower()) != value]
+    lost += [f"metadata {name!r}" for name, value in sent.metadata.items() if metadata.get(name.lower()) != value]
     if not stored.tags:
-        found += ["tags"] if sent.tags is None or sent.tags else []
+        lost += ["tags"] if sent.tags is None or sent.tags else []
     else:
-        found += [f"tag {name!r}" for name in sent.tags or {} if name not in stored.tags]
-    return tuple(found)
+        lost += [f"tag {name!r}" for name in sent.tags or {} if name not in stored.tags]
+    return tuple(lost)

@@ -1,4 +1,4 @@
-"""Azure's URI forms: which account, which host, and whose signature."""
+"""Azure URIs: accounts, hosts, signatures."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def at(host: str | None, container: str = "box", key: str = "a/k") -> Location:
     return Location("azure", container, key, account=host)
 
 
-# The host that is asked, by the host that is named. Names as in
+# Host in the URI → host that requests are sent to. Names as in
 # https://learn.microsoft.com/azure/storage/common/storage-account-overview#storage-account-endpoints
 HOSTS = {
     "models.blob.core.windows.net": "models.blob.core.windows.net",
@@ -40,7 +40,7 @@ HOSTS = {
     "models.dfs.core.usgovcloudapi.net": "models.blob.core.usgovcloudapi.net",
     "models.privatelink.blob.core.usgovcloudapi.net": "models.blob.core.usgovcloudapi.net",
 }
-# What looks like an account's, and is somebody else's or none.
+# Hosts that resemble a storage account but are not one.
 FOREIGN = [
     "models.blob.core.windows.net.evil.example",
     "evil.example.models.blob.core.windows.net",
@@ -64,39 +64,39 @@ FOREIGN = [
 ]
 
 
-@pytest.mark.parametrize(("named", "asked"), HOSTS.items())
-def test_the_host_that_is_asked(named: str, asked: str) -> None:
+@pytest.mark.parametrize(("uri_host", "request_host"), HOSTS.items())
+def test_account_hosts(uri_host: str, request_host: str) -> None:
     for scheme in ("https", "http", "HTTPS"):
-        assert parse(f"{scheme}://{named}/box/a/k") == at(asked)
-    assert get_storage_spec(f"https://{named}/box/a/k") == {
+        assert parse(f"{scheme}://{uri_host}/box/a/k") == at(request_host)
+    assert get_storage_spec(f"https://{uri_host}/box/a/k") == {
         "type": "azure", "container": "box", "account": "models", "path": "a/k",
     }  # fmt: skip
-    if named.isascii():
+    if uri_host.isascii():
         for scheme in SCHEMES:
-            place = parse(f"{scheme}://box@{named}/a/k")
-            assert place == at(asked)
-            assert str(place) == f"https://{asked}/box/a/k"
+            place = parse(f"{scheme}://box@{uri_host}/a/k")
+            assert place == at(request_host)
+            assert str(place) == f"https://{request_host}/box/a/k"
 
 
 @pytest.mark.parametrize("host", FOREIGN)
-def test_hosts_of_others_are_none_of_azure(host: str) -> None:
-    """As a URL it is a web server's, which gets no credentials of Azure; a form for Azure alone is refused."""
+def test_foreign_hosts_are_not_azure(host: str) -> None:
+    """A URL is treated as a web server and gets no Azure credentials; Azure-only forms are rejected."""
     if ".." not in host:
         assert parse(f"https://{host}/box/a/k") == Location("https", f"https://{host}", "box/a/k")
-    found = account_host(host)
-    assert found is None or found.cloud is None
-    with pytest.raises(InvalidURI, match="is not an account's host.*abfss://container@ACCOUNT"):
+    account = account_host(host)
+    assert account is None or account.cloud is None
+    with pytest.raises(InvalidURI, match="is not a storage account host.*abfss://container@ACCOUNT"):
         parse(f"abfss://box@{host}/a/k")
 
 
-def test_hosts_of_a_cloud_of_ones_own() -> None:
+def test_private_cloud_hosts() -> None:
     assert account_host("models.blob.local.azurestack.external") == AccountHost(
         "models", "models.blob.local.azurestack.external", None
     )
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_without_an_account(scheme: str) -> None:
+def test_container_without_account(scheme: str) -> None:
     assert parse(f"{scheme}://box/a/k") == at(None)
     assert parse(f"{scheme}://$web/a@b:c/k?x#y%20") == at(None, "$web", "a@b:c/k?x#y%20")
     assert parse(f"{scheme}://box@models.dfs.{PUBLIC}/a b?x#%20+") == at(f"models.blob.{PUBLIC}", key="a b?x#%20+")
@@ -106,21 +106,24 @@ def test_without_an_account(scheme: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (f"abfss://@models.dfs.{PUBLIC}/k", "the container's name is missing"),
-        (f"abfss://Upper@models.dfs.{PUBLIC}/k", "the part before the @ is not the name of a container"),
-        (f"abfss://user:Pa55word@models.dfs.{PUBLIC}/k", "not an account's host"),
-        (f"abfss://box@models.dfs.{PUBLIC}:8443/k", "not an account's host"),
-        (f"abfss://box@box@models.dfs.{PUBLIC}/k", "not an account's host"),
-        (f"abfss://box@models.dfs.{PUBLIC}/k\udc80", "the names of blobs are UTF-8"),
-        (f"https://models.blob.{PUBLIC}:8443/box/k", "does not serve blobs at port 8443"),
-        (f"https://models.blob.{PUBLIC}:80/box/k", "does not serve blobs at port 80"),
+        (f"abfss://@models.dfs.{PUBLIC}/k", "the container name is missing"),
+        (f"abfss://Upper@models.dfs.{PUBLIC}/k", "the part before the @ is not a valid container name"),
+        (f"abfss://user:Pa55word@models.dfs.{PUBLIC}/k", "not a storage account host"),
+        (f"abfss://box@models.dfs.{PUBLIC}:8443/k", "not a storage account host"),
+        (f"abfss://box@box@models.dfs.{PUBLIC}/k", "not a storage account host"),
+        (f"abfss://box@models.dfs.{PUBLIC}/k\udc80", "blob names must be UTF-8"),
+        (f"https://models.blob.{PUBLIC}:8443/box/k", "does not serve blobs on port 8443"),
+        (f"https://models.blob.{PUBLIC}:80/box/k", "does not serve blobs on port 80"),
         (f"https://user:Pa55word@models.blob.{PUBLIC}/box/k", "credentials do not belong in a URL"),
-        (f"azure://box/k?{SAS}", "a shared access signature is read from https:// URIs only"),
-        (f"abfss://box@models.dfs.{PUBLIC}/k?{SAS}", "a shared access signature is read from https:// URIs only"),
-        (f"az://Box/k?{SAS}", "is not the name of a container"),
+        (f"azure://box/k?{SAS}", "a shared access signature (SAS) is only accepted in https:// URIs"),
+        (
+            f"abfss://box@models.dfs.{PUBLIC}/k?{SAS}",
+            "a shared access signature (SAS) is only accepted in https:// URIs",
+        ),
+        (f"az://Box/k?{SAS}", "is not a valid container name"),
     ],
 )
-def test_what_is_refused(text: str, reason: str) -> None:
+def test_invalid_uris(text: str, reason: str) -> None:
     with pytest.raises(InvalidURI) as caught:
         parse(text)
     assert reason in str(caught.value)
@@ -128,11 +131,11 @@ def test_what_is_refused(text: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize("port", ["https://models.blob.core.windows.net:443", "http://models.blob.core.windows.net:80"])
-def test_the_schemes_own_port(port: str) -> None:
+def test_default_port(port: str) -> None:
     assert parse(f"{port}/box/a/k") == at("models.blob.core.windows.net")
 
 
-def test_a_signature_is_kept_and_never_shown() -> None:
+def test_signature_is_kept_but_never_shown() -> None:
     place: Any = parse(f"https://models.privatelink.blob.{PUBLIC}/box/a/k?{SAS}")
     assert place.query == SAS
     assert "Pa55word" not in f"{place} {place!r}"

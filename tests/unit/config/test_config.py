@@ -1,4 +1,4 @@
-"""Configurations: what they refuse, what they read from an environment, and what they never show."""
+"""Configuration: validation, environment variables, hidden secrets."""
 
 from dataclasses import FrozenInstanceError
 from typing import Any
@@ -28,14 +28,14 @@ def test_secrets_are_never_shown(config: Any) -> None:
 @pytest.mark.parametrize(
     "config", [*SECRETIVE, GCSConfig(), PVCConfig({"claim": "/mnt"})], ids=lambda config: type(config).__name__
 )
-def test_configurations_are_values(config: Any) -> None:
+def test_configurations_are_immutable_and_hashable(config: Any) -> None:
     name = next(iter(config.__slots__))
     with pytest.raises((FrozenInstanceError, TypeError)):
         setattr(config, name, "other")
-    hash(config)  # they are keys of the clients that belong to them
+    hash(config)  # SDK clients are cached by configuration
 
 
-def test_the_positions_of_the_api_document() -> None:
+def test_positional_arguments_of_the_api_specification() -> None:
     config = S3Config("AKIA", "secret", "eu-west-1", "http://127.0.0.1:9000", False)
     assert (config.access_key_id, config.secret_access_key) == ("AKIA", "secret")
     assert (config.region, config.endpoint_url, config.use_ssl) == ("eu-west-1", "http://127.0.0.1:9000", False)
@@ -56,10 +56,10 @@ def test_the_positions_of_the_api_document() -> None:
         ({"access_key_id": "AKIA", "secret_access_key": SECRET, "anonymous": True}, "choose one"),
         ({"access_key_id": "AKIA", "secret_access_key": SECRET, "profile": "dev"}, "choose one"),
         ({"addressing_style": "vertical"}, "auto, path or virtual"),
-        ({"endpoint_url": "127.0.0.1:9000"}, "begin it with http://"),
+        ({"endpoint_url": "127.0.0.1:9000"}, "start it with http://"),
     ],
 )
-def test_what_cannot_be_used_is_refused(arguments: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_rejected(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidConfig, match=message) as caught:
         S3Config(**arguments)
     assert SECRET not in str(caught.value)
@@ -84,7 +84,7 @@ def test_secrets_that_are_not_utf8_are_refused_without_showing_them(arguments: d
     assert SECRET not in repr(caught.value)
 
 
-def test_unset_variables_mean_the_chain_of_the_sdk() -> None:
+def test_missing_keys_mean_the_default_credential_chain() -> None:
     config = S3Config(access_key_id=None, secret_access_key=None, region="us-east-1")
     assert config.access_key_id is None
 
@@ -115,17 +115,17 @@ def test_unset_variables_mean_the_chain_of_the_sdk() -> None:
         ({"S3_USER_VIRTUAL_BUCKET": " YES "}, {"addressing_style": "virtual"}),
     ],
 )
-def test_s3_from_an_environment(environ: dict[str, str], expected: dict[str, Any]) -> None:
+def test_s3_from_env(environ: dict[str, str], expected: dict[str, Any]) -> None:
     config = S3Config.from_env(environ)
     assert {name: getattr(config, name) for name in expected} == expected
 
 
-def test_keys_in_the_environment_are_left_to_the_sdk() -> None:
+def test_access_keys_are_left_to_the_sdk() -> None:
     config = S3Config.from_env({"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": SECRET})
     assert config.access_key_id is config.secret_access_key is None
 
 
-def test_a_flag_that_is_neither_true_nor_false_is_refused() -> None:
+def test_invalid_flag_is_rejected() -> None:
     with pytest.raises(InvalidConfig, match="S3_VERIFY_SSL is 'perhaps'"):
         S3Config.from_env({"S3_VERIFY_SSL": "perhaps"})
 
@@ -148,11 +148,11 @@ def test_a_flag_that_is_neither_true_nor_false_is_refused() -> None:
         ({"no_proxy": "*"}, Proxies(exempt=("*",))),
     ],
 )
-def test_proxies_from_an_environment(environ: dict[str, str], proxies: Proxies) -> None:
+def test_proxies_from_env(environ: dict[str, str], proxies: Proxies) -> None:
     assert Proxies.from_env(environ) == proxies
 
 
-def test_the_choice_of_a_loop() -> None:
+def test_event_loop_setting() -> None:
     assert wants_uvloop({})
     assert wants_uvloop({"SEALIFT_LOOP": "uvloop"})
     assert not wants_uvloop({"SEALIFT_LOOP": "asyncio"})
@@ -162,12 +162,12 @@ def test_the_choice_of_a_loop() -> None:
 
 @pytest.mark.parametrize("name", ["memory", "connections", "per_host", "part_size", "attempts", "idle_timeout"])
 @pytest.mark.parametrize("value", [0, -1])
-def test_limits_are_positive(name: str, value: int) -> None:
+def test_limits_must_be_positive(name: str, value: int) -> None:
     with pytest.raises(InvalidConfig, match=rf"Limits\({name}={value}\) is not positive"):
         Limits(**{name: value})
 
 
-def test_no_minimum_throughput_is_allowed_and_a_negative_one_is_not() -> None:
+def test_minimum_throughput_may_be_zero_but_not_negative() -> None:
     assert Limits(min_throughput=0).min_throughput == 0
     with pytest.raises(InvalidConfig, match="negative"):
         Limits(min_throughput=-1)

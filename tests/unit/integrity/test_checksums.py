@@ -1,4 +1,4 @@
-"""Checksums against published values, and those of parts against those of the whole."""
+"""Checksums: published check values, combining, incremental computation."""
 
 import hashlib
 import zlib
@@ -16,24 +16,24 @@ CATALOGUE = {"crc32": "cbf43926", "crc32c": "e3069283", "crc64nvme": "ae8b14860a
 
 
 @pytest.mark.parametrize(("algorithm", "value"), CATALOGUE.items())
-def test_the_check_values_of_the_catalogue(algorithm: str, value: str) -> None:
+def test_published_check_values(algorithm: str, value: str) -> None:
     assert digest(algorithm, CHECK) == value
     assert digest(algorithm, memoryview(CHECK)) == value
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256"])
-def test_cryptographic_ones(algorithm: str) -> None:
+def test_cryptographic_hashes(algorithm: str) -> None:
     assert digest(algorithm, memoryview(CHECK)) == hashlib.new(algorithm, CHECK).hexdigest()
 
 
 @pytest.mark.parametrize("algorithm", sorted(COMBINABLE))
-def test_nothing_has_a_checksum_too(algorithm: str) -> None:
+def test_empty_input(algorithm: str) -> None:
     assert int(digest(algorithm, b""), 16) == 0
     assert combine(algorithm, []) == digest(algorithm, b"")
 
 
 @given(st.binary(max_size=200))
-def test_crc32_is_zlibs(data: bytes) -> None:
+def test_crc32_equals_zlib(data: bytes) -> None:
     assert digest("crc32", data) == f"{zlib.crc32(data):08x}"
 
 
@@ -45,17 +45,17 @@ def test_parts_combine_to_the_whole(algorithm: str, pieces: list[bytes]) -> None
 
 
 @pytest.mark.parametrize("algorithm", sorted(COMBINABLE))
-def test_the_order_of_the_parts_counts(algorithm: str) -> None:
+def test_order_of_parts_matters(algorithm: str) -> None:
     parts = [(digest(algorithm, piece), len(piece)) for piece in (b"1234", b"56789")]
     assert combine(algorithm, parts) == CATALOGUE[algorithm]
     assert combine(algorithm, parts[::-1]) != CATALOGUE[algorithm]
 
 
-def test_the_best_one_to_verify_by() -> None:
-    told = {"md5": "1", "sha256": "2", "crc32": "3", "crc64nvme": "4", "crc32c": "5"}
-    assert best(told, combinable=True) == "crc64nvme"
-    del told["crc64nvme"]
-    assert best(told, combinable=True) == "crc32c"
+def test_best_algorithm() -> None:
+    reported = {"md5": "1", "sha256": "2", "crc32": "3", "crc64nvme": "4", "crc32c": "5"}
+    assert best(reported, combinable=True) == "crc64nvme"
+    del reported["crc64nvme"]
+    assert best(reported, combinable=True) == "crc32c"
     assert best({"md5": "1", "sha256": "2"}, combinable=False) == "sha256"
     assert best({"md5": "1", "sha256": "2"}, combinable=True) is None
     assert best({"xxhash": "1"}, combinable=False) is None
@@ -64,13 +64,13 @@ def test_the_best_one_to_verify_by() -> None:
 
 @pytest.mark.parametrize("algorithm", ["crc32", "crc32c", "crc64nvme", "md5", "sha1", "sha256"])
 @given(st.lists(st.binary(max_size=400), max_size=8))
-def test_pieces_in_order_have_the_checksum_of_the_whole(algorithm: str, pieces: list[bytes]) -> None:
+def test_incremental_checksum_equals_digest(algorithm: str, pieces: list[bytes]) -> None:
     running = Running(algorithm)
     for piece in pieces:
         running.update(memoryview(piece))
     assert running.digest == digest(algorithm, b"".join(pieces))
 
 
-def test_what_two_have_in_common() -> None:
+def test_common_algorithm() -> None:
     assert common({"md5": "0", "crc32c": "1", "sha256": "2"}, {"sha256": "2", "crc32c": "1"}) == "crc32c"
     assert common({"md5": "0"}, {"crc32c": "1"}) is None

@@ -1,3 +1,5 @@
+"""Composite checksums: hashes of part hashes."""
+
 import hashlib
 
 import pytest
@@ -12,7 +14,7 @@ from sealift.integrity import checksums, composite
     cut=st.integers(1, 100),
     hashed=st.sampled_from(["sha256", "sha1"]),
 )
-def test_whatever_the_parts_and_however_the_bytes_come(sizes: list[int], cut: int, hashed: str) -> None:
+def test_any_parts_and_any_chunks(sizes: list[int], cut: int, hashed: str) -> None:
     parts = [bytes([index]) * size for index, size in enumerate(sizes)]
     expected = hashlib.new(hashed, b"".join(hashlib.new(hashed, part).digest() for part in parts)).hexdigest()
     data, algorithm = b"".join(parts), composite.name(hashed, sizes)
@@ -24,7 +26,7 @@ def test_whatever_the_parts_and_however_the_bytes_come(sizes: list[int], cut: in
 
 
 @given(sizes=st.lists(st.integers(2, 40), min_size=2, max_size=10), moved=st.integers(0, 8))
-def test_parts_that_end_elsewhere_have_another_name_or_hash(sizes: list[int], moved: int) -> None:
+def test_different_part_boundaries_change_name_and_hash(sizes: list[int], moved: int) -> None:
     others = sizes.copy()
     others[moved % (len(sizes) - 1)] -= 1
     others[-1] += 1
@@ -36,7 +38,7 @@ def test_parts_that_end_elsewhere_have_another_name_or_hash(sizes: list[int], mo
 
 
 @pytest.mark.parametrize(
-    ("told", "best"),
+    ("reported", "best"),
     [
         (["sha256/8", "md5"], "md5"),
         (["crc32", "sha256/8"], "crc32"),
@@ -44,11 +46,11 @@ def test_parts_that_end_elsewhere_have_another_name_or_hash(sizes: list[int], mo
         ([], None),
     ],
 )
-def test_one_of_the_whole_is_preferred(told: list[str], best: str | None) -> None:
-    assert checksums.best(dict.fromkeys(told, "…"), combinable=False) == best
+def test_plain_checksums_are_preferred(reported: list[str], best: str | None) -> None:
+    assert checksums.best(dict.fromkeys(reported, "…"), combinable=False) == best
 
 
-def test_it_does_not_combine() -> None:
+def test_composite_checksums_cannot_be_combined() -> None:
     assert checksums.best({"sha256/8": "…"}, combinable=True) is None
     assert checksums.common({"sha256/8": "a"}, {"sha256/9": "a"}) is None
     assert checksums.common({"sha256/8": "a"}, {"sha256/8": "b"}) == "sha256/8"

@@ -1,4 +1,4 @@
-"""What proves that two objects have the same bytes, and what does not."""
+"""Comparison of objects by checksums, content tags and versions."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealift.integrity.content import Facts, content_of, same_bytes
+from sealift.integrity.content import Facts, content_id, same_bytes
 from sealift.types import ObjectInfo
 
 MD5, OTHER = "5d41402abc4b2a76b9719d911017c592", "7d793037a0760186574b0282f2f435e7"
@@ -23,17 +23,17 @@ def facts(scheme: str, size: int = 5, **known: Any) -> Facts:
         (facts("s3", etag=f'"{MD5}-2"'), facts("s3", etag=f'"{MD5}-2"'), True),
         (facts("s3", etag=f'"{MD5}"'), facts("gs", checksums={"md5": MD5}), True),
         (facts("azure", checksums={"md5": MD5}), facts("s3", etag=f'"{MD5}"'), True),
-        # An encrypted object's tag, or another length of the parts.
+        # ETag of an encrypted object, or another part size.
         (facts("s3", etag=f'"{MD5}"'), facts("s3", etag=f'"{OTHER}"'), None),
         (facts("s3", etag=f'"{MD5}"'), facts("s3", etag=f'"{MD5}-1"'), None),
-        # Tags that are made of times or counters, and those of different services.
+        # ETags derived from times or counters, and ETags of different services.
         (facts("azure", etag='"0x8DC"'), facts("azure", etag='"0x8DC"'), None),
         (facts("gs", etag='"CJ=="', version="7"), facts("gs", etag='"CJ=="', version="7"), None),
         (facts("http", etag='"abc"'), facts("s3", etag='"abc"'), None),
         (facts("http", etag=f'"{MD5}"'), facts("s3", etag=f'"{MD5}"'), None),
         (facts("s3", etag='"abc"'), facts("s3", etag='"abc"'), None),
         (facts("s3", etag=f'W/"{MD5}"'), facts("s3", etag=f'W/"{MD5}"'), None),
-        # Checksums decide, and all of them.
+        # Checksums take precedence, and all common ones must match.
         (facts("hf", checksums={"sha256": "aa"}), facts("s3", checksums={"sha256": "aa"}), True),
         (facts("gs", checksums={"crc32c": "a", "md5": "b"}), facts("gs", checksums={"crc32c": "a", "md5": "c"}), False),
         (
@@ -75,22 +75,22 @@ SOME = st.builds(
 
 
 @given(SOME, SOME)
-def test_nothing_outweighs_a_difference(first: Facts, second: Facts) -> None:
+def test_any_difference_is_decisive(first: Facts, second: Facts) -> None:
     differ = first.size != second.size or any(
         first.checksums[name] != second.checksums[name] for name in first.checksums.keys() & second.checksums.keys()
     )
     assert (same_bytes(first, second) is False) is differ
 
 
-def test_content_is_named_by_a_hash_before_a_version() -> None:
-    def named(scheme: str, **known: Any) -> str | None:
-        return content_of(scheme, ObjectInfo("k", 5, **known))
+def test_content_id_prefers_hashes_over_versions() -> None:
+    def identifier(scheme: str, **known: Any) -> str | None:
+        return content_id(scheme, ObjectInfo("k", 5, **known))
 
     git = "2aae6c35c94fcfb415dbe95f408b9ce91ee846ed"
-    assert named("hf", version="commit", checksums={"sha256": "aa"}) == "sha256:aa"
-    assert named("hf", version="commit", etag=f'"{git}"') == f"git:{git}"
-    assert named("gs", version="7", checksums={"md5": "aa", "crc32c": "bb"}) == "md5:aa"
-    assert named("gs", version="7", checksums={"crc32c": "bb"}) == "7"  # too short to mix parts by
-    assert named("s3", version='"t-2"', etag='"t-2"') == '"t-2"'
-    assert named("file", version="1-2-3") == "1-2-3"
-    assert named("http") is None
+    assert identifier("hf", version="commit", checksums={"sha256": "aa"}) == "sha256:aa"
+    assert identifier("hf", version="commit", etag=f'"{git}"') == f"git:{git}"
+    assert identifier("gs", version="7", checksums={"md5": "aa", "crc32c": "bb"}) == "md5:aa"
+    assert identifier("gs", version="7", checksums={"crc32c": "bb"}) == "7"  # 32 bits are too few to identify content
+    assert identifier("s3", version='"t-2"', etag='"t-2"') == '"t-2"'
+    assert identifier("file", version="1-2-3") == "1-2-3"
+    assert identifier("http") is None

@@ -1,4 +1,4 @@
-"""Keys → paths: nothing leaves the directory, and no two keys share a place in it."""
+"""Mapping keys to paths: no path leaves the target directory, and no two keys share a path."""
 
 import os.path
 
@@ -26,14 +26,14 @@ KEYS = st.text(max_size=40) | st.lists(SEGMENTS | st.text(max_size=5), max_size=
         ("models/...", "models/", "..."),
         ("models/a?b#c%20", "models/", "a?b#c%20"),
         ("e\u0301/コ", "", "e\u0301/コ"),
-        # Devices and drives of Windows, but for what cannot be meant otherwise.
+        # Names that resemble Windows devices and drives but are ordinary file names.
         ("aux.py", "", "aux.py"),
         ("aux/con/nul", "", "aux/con/nul"),
         ("a:b|c", "", "a:b|c"),
         ("a/C:/x", "", "a/C:/x"),
     ],
 )
-def test_the_path_of_a_key(key: str, prefix: str, path: str) -> None:
+def test_relative(key: str, prefix: str, path: str) -> None:
     assert relative(key, prefix) == path
 
 
@@ -45,30 +45,30 @@ def test_the_path_of_a_key(key: str, prefix: str, path: str) -> None:
         ("a/./b", "would leave"),
         ("..", "would leave"),
         ("a/..", "would leave"),
-        ("", "cannot be a file's name"),
-        ("//", "cannot be a file's name"),
-        ("a/", "cannot be a file's name"),
+        ("", "is not a valid file name"),
+        ("//", "is not a valid file name"),
+        ("a/", "is not a valid file name"),
         (f"{STATE_DIRECTORY}/x", "temporary files"),
         (f"a/{STATE_DIRECTORY}", "temporary files"),
-        ("a\0b", "a character that"),
-        ("a\\b", "a character that"),
-        ("a\ud800", "a character that"),
-        ("C:", "a drive's letter"),
-        ("c:/windows", "a drive's letter"),
-        ("//C:/x", "a drive's letter"),
-        ("NUL", "a device of Windows"),
-        ("a/COM1/b", "a device of Windows"),
-        ("a/" + "x" * 256, "more than 255 bytes"),
-        ("ü" * 128, "more than 255 bytes"),
+        ("a\0b", "a character that is not allowed"),
+        ("a\\b", "a character that is not allowed"),
+        ("a\ud800", "a character that is not allowed"),
+        ("C:", "a Windows drive letter"),
+        ("c:/windows", "a Windows drive letter"),
+        ("//C:/x", "a Windows drive letter"),
+        ("NUL", "a reserved Windows device name"),
+        ("a/COM1/b", "a reserved Windows device name"),
+        ("a/" + "x" * 256, "longer than 255 bytes"),
+        ("ü" * 128, "longer than 255 bytes"),
     ],
 )
-def test_what_cannot_be_a_file_is_refused_by_name(key: str, reason: str) -> None:
+def test_unsafe_keys_are_rejected(key: str, reason: str) -> None:
     with pytest.raises(UnsafeKey, match=reason) as caught:
         relative(key)
     assert repr(key) in str(caught.value)
 
 
-def test_the_longest_name() -> None:
+def test_longest_file_name() -> None:
     assert relative("x" * 255) == "x" * 255
     assert relative("ü" * 127 + "x") == "ü" * 127 + "x"
 
@@ -86,7 +86,7 @@ def test_no_path_escapes(key: str) -> None:
 
 
 @given(KEYS, st.text(alphabet="ab/", max_size=6).map(lambda text: f"{text}/"))
-def test_a_prefix_changes_nothing_but_where_the_path_begins(key: str, prefix: str) -> None:
+def test_prefix_is_removed(key: str, prefix: str) -> None:
     try:
         path = relative(key)
     except UnsafeKey:
@@ -114,7 +114,7 @@ def test_accepted_keys_never_collide(keys: list[str]) -> None:
 @pytest.mark.parametrize(
     ("first", "second"), [("a/b", "a//b"), ("a", "a/b"), ("a/b", "a"), ("a/b/c", "a"), ("a", "a/b/c"), ("x", "/x")]
 )
-def test_two_keys_for_one_place_are_both_named(first: str, second: str) -> None:
+def test_conflicting_keys_are_both_named(first: str, second: str) -> None:
     tree = Tree()
     tree.add(relative(first), first)
     with pytest.raises(UnsafeKey) as caught:
@@ -123,11 +123,11 @@ def test_two_keys_for_one_place_are_both_named(first: str, second: str) -> None:
     assert repr(second) in str(caught.value)
 
 
-def test_neighbours_are_no_collision() -> None:
+def test_siblings_do_not_conflict() -> None:
     tree = Tree()
     for key in ("a/b", "a/c", "a-b", "b/a", "a/bb/c"):
         tree.add(relative(key), key)
-    with pytest.raises(UnsafeKey):  # they are all there
+    with pytest.raises(UnsafeKey):  # all paths above were added
         tree.add("a/bb/c", "a/bb//c")
 
 

@@ -1,4 +1,4 @@
-"""Which paths patterns let through."""
+"""Selecting paths by allow and ignore patterns."""
 
 import pytest
 from hypothesis import given
@@ -36,25 +36,25 @@ PATHS = st.text("ab./*?[]", max_size=6)
     ],
 )
 def test_patterns(allow: list[str] | str | None, ignore: list[str] | str | None, path: str, expected: bool) -> None:
-    assert Patterns.of(allow, ignore).let(path) is expected
+    assert Patterns.of(allow, ignore).matches(path) is expected
 
 
-def test_an_iterator_is_taken_once() -> None:
+def test_iterators_are_accepted() -> None:
     patterns = Patterns.of(iter(["*.json"]), (each for each in ["a*"]))
-    assert [patterns.let(path) for path in ("b.json", "b.json", "a.json")] == [True, True, False]
+    assert [patterns.matches(path) for path in ("b.json", "b.json", "a.json")] == [True, True, False]
 
 
 @given(PATHS, st.lists(PATHS), st.lists(PATHS))
-def test_what_is_ignored_is_never_let_through(path: str, allow: list[str], ignore: list[str]) -> None:
-    assert not Patterns.of(allow, [*ignore, "*"]).let(path)
-    if Patterns.of(allow, ignore).let(path):
-        assert Patterns.of(None, ignore).let(path)
-        assert Patterns.of(allow, None).let(path)
-        assert not Patterns.of(None, allow).let(path)
+def test_ignore_overrides_allow(path: str, allow: list[str], ignore: list[str]) -> None:
+    assert not Patterns.of(allow, [*ignore, "*"]).matches(path)
+    if Patterns.of(allow, ignore).matches(path):
+        assert Patterns.of(None, ignore).matches(path)
+        assert Patterns.of(allow, None).matches(path)
+        assert not Patterns.of(None, allow).matches(path)
 
 
 @pytest.mark.parametrize(
-    ("allow", "ignore", "directory", "entered"),
+    ("allow", "ignore", "directory", "expected"),
     [
         (None, None, "a", True),
         (None, "a", "a", True),
@@ -77,15 +77,13 @@ def test_what_is_ignored_is_never_let_through(path: str, allow: list[str], ignor
         (["a/*", "[bc]/x"], None, "c", True),
     ],
 )
-def test_directories_below_which_something_may_be_wanted(
-    allow: list[str] | str | None, ignore: str | None, directory: str, entered: bool
+def test_directories_that_may_contain_matches(
+    allow: list[str] | str | None, ignore: str | None, directory: str, expected: bool
 ) -> None:
-    assert Patterns.of(allow, ignore).enter(directory) is entered
+    assert Patterns.of(allow, ignore).may_match_below(directory) is expected
 
 
 @given(directory=st.text("ab/*?[]", min_size=1), name=st.text("ab/*?[]"), pattern=st.text("ab/*?[]!"))
-def test_no_path_that_is_wanted_is_below_a_directory_that_is_not_entered(
-    directory: str, name: str, pattern: str
-) -> None:
+def test_skipped_directories_contain_no_matches(directory: str, name: str, pattern: str) -> None:
     for patterns in (Patterns.of(pattern, None), Patterns.of(None, pattern)):
-        assert patterns.enter(directory) or not patterns.let(f"{directory}/{name}")
+        assert patterns.may_match_below(directory) or not patterns.matches(f"{directory}/{name}")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealift.persist.download_journal import Claim, Journal, fingerprint
-from tests.unit.meanwhile import gone_when_looked_at
+from tests.unit.vanishing_files import vanish_after_scan
 
 FIRST, SECOND = Claim(0, 8, "0000abcd"), Claim(8, 4, "12345678")
 NAME = fingerprint("a download")
@@ -202,6 +202,6 @@ def test_a_file_system_without_locks_will_do(tmp_path: Path, monkeypatch: pytest
 
 
 def test_what_goes_while_old_leftovers_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gone_when_looked_at(monkeypatch, tmp_path / f"{'0' * 16}.journal")
+    vanish_after_scan(monkeypatch, tmp_path / f"{'0' * 16}.journal")
     journal(tmp_path).close(keep=False)
     assert os.listdir(tmp_path) == []

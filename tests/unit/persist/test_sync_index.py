@@ -32,7 +32,7 @@ def test_both_ends_share_what_is_known_of_their_bytes(index: Index) -> None:
     found = index.find([HERE, THERE, "elsewhere"])
     assert found.keys() == {HERE, THERE}
     assert found[HERE].content == found[THERE].content
-    assert [found[place].facts.marks for place in (HERE, THERE)] == [ORIGIN.marks, RESULT.marks]
+    assert [found[place].facts.versions for place in (HERE, THERE)] == [ORIGIN.versions, RESULT.versions]
     for row in found.values():
         assert (row.facts.checksums, row.facts.tags) == (ORIGIN.checksums, ORIGIN.tags)
 
@@ -94,7 +94,7 @@ def test_damage_in_the_middle(index: Index, tmp_path: Path) -> None:
         found = index.find(places)
     except OSError:
         found = {}
-    assert {row.facts.marks for row in found.values()} <= {RESULT.marks}
+    assert {row.facts.versions for row in found.values()} <= {RESULT.versions}
     index.record([Copied(HERE, ORIGIN, place, RESULT) for place in places])
     assert index.find(places).keys() == set(places)
 

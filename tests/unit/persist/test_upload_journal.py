@@ -11,7 +11,7 @@ import pytest
 
 from sealift import config
 from sealift.persist.upload_journal import Begun, Record, claim
-from tests.unit.meanwhile import gone_when_looked_at
+from tests.unit.vanishing_files import vanish_after_scan
 
 BEGUN = Begun("/models/a.bin", "s3://b/a.bin", "https://s3.example.com/b", "v1", 10, 5, "token")
 
@@ -212,7 +212,7 @@ def test_what_was_left_of_a_write_goes_with_the_record(directory: Path, monkeypa
 def test_a_record_that_goes_while_old_ones_are_looked_for(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many uploads of one process end and begin at once."""
     claimed(directory).release()
-    gone_when_looked_at(monkeypatch, directory / "another.json")
+    vanish_after_scan(monkeypatch, directory / "another.json")
     record = claimed(directory)
     assert is_taken(directory)
     record.release()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from ...types.properties import HEADERS, Properties, ascii_fields, fits_a_header, of_headers
+from ...types.properties import HEADERS, Properties, ascii_fields, fits_header, from_headers
 from ...wire import Response
 
 __all__ = ["DIRECTORY", "of_entry", "of_reply", "tag_header", "to_headers"]
@@ -27,7 +27,7 @@ _HEADERS = {header: name for header, name in HEADERS.items() if header != "Expir
 
 def of_reply(reply: Response) -> Properties:
     """The properties in the reply to a HEAD or a GET."""
-    return of_headers(reply.headers, metadata=_METADATA.encode(), tag_count=b"x-ms-tag-count")
+    return from_headers(reply.headers, metadata=_METADATA.encode(), tag_count=b"x-ms-tag-count")
 
 
 def of_entry(told: Mapping[str, str], metadata: Mapping[str, str]) -> Properties:
@@ -62,7 +62,7 @@ def to_headers(properties: Properties, key: str) -> tuple[Properties, list[tuple
     for name, value in properties.metadata.items():
         lower = name.lower()
         known = _NAME.fullmatch(name) is not None and lower not in {DIRECTORY, *metadata}
-        if fits_a_header(value, f"the metadata {name!r}", key) and known:
+        if fits_header(value, f"the metadata {name!r}", key) and known:
             metadata[lower] = value
             headers.append((f"{_METADATA}{name}", value))
     tags = {name: value for name, value in (properties.tags or {}).items() if _TAG.fullmatch(name + value)}

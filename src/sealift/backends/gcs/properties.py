@@ -6,7 +6,7 @@ Source: https://cloud.google.com/storage/docs/metadata
 from collections.abc import Mapping
 from typing import Any
 
-from ...types.properties import HEADERS, NO_PROPERTIES, Properties, fits_a_header
+from ...types.properties import HEADERS, NO_PROPERTIES, Properties, fits_header
 
 __all__ = ["PROPERTIES", "of_resource", "to_resource"]
 
@@ -40,7 +40,7 @@ def to_resource(properties: Properties, key: str) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for header, name in HEADERS.items():
         value = getattr(properties, name)
-        if value and name in PROPERTIES and (fits_a_header(value, header, key) or name != "content_type"):
+        if value and name in PROPERTIES and (fits_header(value, header, key) or name != "content_type"):
             told[PROPERTIES[name]] = value
     if properties.metadata:
         told["metadata"] = dict(properties.metadata)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ...errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceError, StorageError
 from ...types import ObjectInfo
-from ...types.properties import Properties, of_headers
+from ...types.properties import Properties, from_headers
 from ...wire import Response
 from . import filenames
 
@@ -42,7 +42,7 @@ def properties(reply: Response) -> Properties:
     They arrive decoded, so Content-Encoding does not describe them. An Expires that is not a date, such as "0", is
     about this reply: https://www.rfc-editor.org/rfc/rfc9111#section-5.3
     """
-    found = of_headers(reply.headers)
+    found = from_headers(reply.headers)
     return replace(found, content_encoding=None, expires=found.expires if reply.time("expires") else None)
 
 

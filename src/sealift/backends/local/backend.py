@@ -255,8 +255,8 @@ class LocalBackend:
 
 
 def _skip(walk: Walk, skipped: Skipped) -> None:
-    if walk.skip is not None:
-        walk.skip(skipped)
+    if walk.on_skip is not None:
+        walk.on_skip(skipped)
     elif skipped.reason in {"loop", "unreadable directory"}:
         raise LocalIOError(f"/{skipped.key}: {skipped.cause}")
 

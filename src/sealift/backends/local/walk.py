@@ -66,7 +66,7 @@ class Contents:
 def start(walk: Walk) -> Ancestors | None:
     """What counts as above the first directory of a walk."""
     try:
-        status = os.stat(walk.avoid) if walk.avoid else None
+        status = os.stat(walk.exclude) if walk.exclude else None
     except OSError:  # it is not there yet
         status = None
     return None if status is None else Ancestors((status.st_dev, status.st_ino), None)

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from urllib.parse import urlencode
 
-from ...types.properties import HEADERS, NO_PROPERTIES, Properties, ascii_fields, fits_a_header, of_headers
+from ...types.properties import HEADERS, NO_PROPERTIES, Properties, ascii_fields, fits_header, from_headers
 from ...wire import Response
 
 __all__ = ["of_reply", "to_headers"]
@@ -18,7 +18,7 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 
 def of_reply(reply: Response) -> Properties:
     """The properties in the reply to a HEAD or a GET."""
-    found = of_headers(reply.headers, metadata=_METADATA.encode(), tag_count=b"x-amz-tagging-count")
+    found = from_headers(reply.headers, metadata=_METADATA.encode(), tag_count=b"x-amz-tagging-count")
     if not found.metadata and found.content_encoding is None:  # as of most objects
         return found
     metadata = {name: _decoded(value) for name, value in found.metadata.items()}
@@ -66,7 +66,7 @@ def _stored_encoding(value: str | None) -> str | None:
 
 def _encoded(value: str, what: str, key: str) -> str:
     """User metadata as a header: what is not plain ASCII becomes encoded words (RFC 2047), which S3 decodes."""
-    if fits_a_header(value, what, key) and "=?" not in value:
+    if fits_header(value, what, key) and "=?" not in value:
         return value
     from email.header import Header  # noqa: PLC0415 - most metadata is ASCII
 
