@@ -17,7 +17,7 @@ from sealift.errors import StorageError
 EXAMPLES = [
     "addresses.azure", "addresses.urls", "errors", "uri", "keys.paths", "runtime.part_sizes", "integrity.checksums",
     "config.s3", "config.gcs", "config.azure", "config.http", "config.huggingface", "config.pvc", "types.options",
-    "wire.message", "wire.content_range", "wire.address_check",
+    "wire.message", "wire.content_range", "wire.address_policy",
 ]  # fmt: skip
 
 

@@ -14,9 +14,9 @@ from sealift.errors import TransportError
 from sealift.types import Limits
 from sealift.wire import TLS, Origin, Request, Response
 from sealift.wire.connection import Connection
-from sealift.wire.head import encode
-from sealift.wire.reply import InPlace, Reply, Small
-from sealift.wire.stalls import Watchdog
+from sealift.wire.head_codec import encode_request
+from sealift.wire.response_receiver import BufferedReceiver, InPlaceReceiver, ResponseReceiver
+from sealift.wire.stall_watchdog import Watchdog
 
 ORIGIN = Origin("http", "127.0.0.1", 1)
 GUARD = b"\xee" * 16
@@ -54,13 +54,13 @@ def exchange(data: bytes, cuts: list[int], length: int | None, *, scratch: int =
             connection = Connection(ORIGIN, TLS(), sock, space, watchdog)
             transport = Transport()
             connection.connection_made(transport)
-            framing, head = encode(Request("GET", ORIGIN, "/k"))
+            framing, head = encode_request(Request("GET", ORIGIN, "/k"))
             answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-            reply: Reply
+            reply: ResponseReceiver
             if length is None:
-                reply = Small(framing, space, ORIGIN, answer)
+                reply = BufferedReceiver(framing, space, ORIGIN, answer)
             else:
-                reply = InPlace(framing, space, ORIGIN, answer, memoryview(memory)[16 : 16 + length])
+                reply = InPlaceReceiver(framing, space, ORIGIN, answer, memoryview(memory)[16 : 16 + length])
             task = asyncio.ensure_future(connection.exchange(reply, head))
             await asyncio.sleep(0)
             assert transport.written == head
@@ -165,7 +165,7 @@ def test_a_small_reply_cut_anywhere(body: bytes, cuts: list[int], status: str) -
 
 def as_h11_reads_it(data: bytes) -> tuple[int, bytes] | None:
     """The reply read by h11 alone and in one piece; None where it is not whole."""
-    framing, _ = encode(Request("GET", ORIGIN, "/k"))
+    framing, _ = encode_request(Request("GET", ORIGIN, "/k"))
     status, body = 0, b""
     try:
         framing.receive_data(data)

@@ -93,7 +93,7 @@ async def test_whatever_comes_on_an_idle_connection_ends_it(
     what: bytes, noticed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if noticed == "by a peek":  # where the kernel does not count for us
-        monkeypatch.setattr("sealift.wire.connection.arrivals", lambda sock: None)
+        monkeypatch.setattr("sealift.wire.connection.tcp_state", lambda sock: None)
 
     async def handler(peer: Peer) -> None:
         while True:
@@ -116,7 +116,7 @@ async def test_whatever_comes_on_an_idle_connection_ends_it(
 
 
 async def test_idle_connections_expire(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sealift.wire.pool._KEPT_IDLE", 0.05)
+    monkeypatch.setattr("sealift.wire.pool._IDLE_SECONDS", 0.05)
 
     async def handler(peer: Peer) -> None:
         while True:

@@ -15,10 +15,10 @@ from sealift.errors import TransportError
 from sealift.types import KiB, Limits, MiB
 from sealift.wire import TLS, Request, Response
 from sealift.wire.connection import Connection
-from sealift.wire.head import encode
-from sealift.wire.reply import InPlace, Reply, Small
-from sealift.wire.stalls import Watchdog
-from sealift.wire.stream import Streamed
+from sealift.wire.head_codec import encode_request
+from sealift.wire.response_receiver import BufferedReceiver, InPlaceReceiver, ResponseReceiver
+from sealift.wire.stall_watchdog import Watchdog
+from sealift.wire.streamed_response import StreamingReceiver
 
 from .test_framing import ORIGIN, Transport, chunked, exchange, head
 
@@ -77,7 +77,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 def as_h11_reads_it(data: bytes) -> tuple[int | None, bytes, bool]:
     """The reply read by h11 alone and in one piece: status, body, and whether that is all of it."""
-    framing, _ = encode(Request("GET", ORIGIN, "/k"))
+    framing, _ = encode_request(Request("GET", ORIGIN, "/k"))
     status, body = None, b""
     try:
         framing.receive_data(data)
@@ -128,9 +128,9 @@ def read_in_order(data: bytes, cuts: list[int], steps: list[int]) -> tuple[int |
             watchdog = Watchdog(Limits(), lambda: False)
             connection = Connection(ORIGIN, TLS(), sock, memoryview(bytearray(300)), watchdog)
             connection.connection_made(Transport())
-            framing, sent = encode(Request("GET", ORIGIN, "/k"))
+            framing, sent = encode_request(Request("GET", ORIGIN, "/k"))
             answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-            reply = Streamed(framing, connection.get_buffer(-1), ORIGIN, answer, connection)
+            reply = StreamingReceiver(framing, connection.get_buffer(-1), ORIGIN, answer, connection)
             task = asyncio.ensure_future(connection.exchange(reply, sent))
             await asyncio.sleep(0)
             feed(connection, data, cuts)
@@ -226,11 +226,11 @@ def test_what_has_no_end_is_ended(what: str, call: str) -> None:
             scratch = memoryview(bytearray(64 * KiB))
             connection = Connection(ORIGIN, TLS(), sock, scratch, watchdog)
             connection.connection_made(Transport())
-            framing, sent = encode(Request("GET", ORIGIN, "/k"))
+            framing, sent = encode_request(Request("GET", ORIGIN, "/k"))
             answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-            reply: Reply = Small(framing, scratch, ORIGIN, answer)
+            reply: ResponseReceiver = BufferedReceiver(framing, scratch, ORIGIN, answer)
             if call == "fetch":
-                reply = InPlace(framing, scratch, ORIGIN, answer, memoryview(bytearray(len(BODY))))
+                reply = InPlaceReceiver(framing, scratch, ORIGIN, answer, memoryview(bytearray(len(BODY))))
             task = asyncio.ensure_future(connection.exchange(reply, sent))
             await asyncio.sleep(0)
             fed = 0
@@ -240,7 +240,7 @@ def test_what_has_no_end_is_ended(what: str, call: str) -> None:
                 buffer[:count] = piece[:count]
                 connection.buffer_updated(count)
                 fed += count
-                if connection.closed or not connection.wanting:
+                if connection.closed or not connection.waiting:
                     break
                 assert fed < most
             watchdog.close()

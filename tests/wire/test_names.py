@@ -106,7 +106,7 @@ async def test_a_name_is_asked_for_once_at_a_time_and_again_after_a_minute(monke
     origin = Origin("http", "models.example", 80)
     await asyncio.gather(*(resolver.addresses(origin) for _ in range(10)))
     assert len(names.asked) == 1
-    monkeypatch.setattr("sealift.wire.dns._REMEMBERED", 0.0)
+    monkeypatch.setattr("sealift.wire.dns._CACHE_SECONDS", 0.0)
     resolver = Resolver(names)  # type: ignore[arg-type]
     await resolver.addresses(origin)
     await resolver.addresses(origin)

@@ -57,7 +57,7 @@ def test_where_it_leads(location: str, url: str) -> None:
     assert following is not None
     origin = following.origin
     assert f"{origin.scheme}://{origin.host}:{origin.port}{following.target}" == url
-    assert following.tls == replace(ASKED.tls, reach="any" if origin == ASKED.origin else "public")
+    assert following.tls == replace(ASKED.tls, allowed_addresses="any" if origin == ASKED.origin else "public")
 
 
 @pytest.mark.parametrize("location", ["/x", "https://a.test/x", "https://A.TEST:443/x"])
@@ -134,8 +134,8 @@ def test_a_redirect_reaches_no_more_than_who_has_sent_it(hosts: tuple[str, ...],
         assert following is not None
         assert further is not None
         request, anywhere = following, further
-    assert request.tls.reach == reach
-    assert anywhere.tls.reach == "any"
+    assert request.tls.allowed_addresses == reach
+    assert anywhere.tls.allowed_addresses == "any"
 
 
 def test_a_target_that_no_server_knows() -> None:

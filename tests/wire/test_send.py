@@ -6,7 +6,7 @@ import pytest
 
 from sealift.errors import InvalidConfig, TransportError
 from sealift.wire import Request
-from sealift.wire.reply import LARGEST_SMALL
+from sealift.wire.response_receiver import MAX_BUFFERED_BODY
 
 from .servers import Peer, Server, pattern, serve, wire_with
 
@@ -108,10 +108,10 @@ async def test_replies_without_a_body(status: str) -> None:
 async def test_a_reply_that_is_too_large_is_an_error() -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
-        await peer.reply(bytes(LARGEST_SMALL + 1))
+        await peer.reply(bytes(MAX_BUFFERED_BODY + 1))
 
     async with serve(handler) as server, wire_with() as wire:
-        with pytest.raises(TransportError, match=f"more than {LARGEST_SMALL} bytes"):
+        with pytest.raises(TransportError, match=f"more than {MAX_BUFFERED_BODY} bytes"):
             await wire.send(put(server, method="GET"))
 
 

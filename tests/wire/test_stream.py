@@ -4,7 +4,7 @@ import pytest
 
 from sealift.errors import ClosedError, InvalidConfig, TransportError
 from sealift.wire import Request, StreamedResponse
-from sealift.wire.stream import Streamed
+from sealift.wire.streamed_response import StreamingReceiver
 
 from .servers import Peer, Server, pattern, serve, until, wire_with
 
@@ -131,7 +131,7 @@ async def test_a_paused_connection_reads_again_for_its_next_exchange() -> None:
         for _ in range(3):
             async with wire.stream(get(server)) as response:
                 reply = response._readinto.__self__  # type: ignore[attr-defined]
-                assert isinstance(reply, Streamed)
+                assert isinstance(reply, StreamingReceiver)
                 await until(lambda reply=reply: reply.finished)
             assert (await wire.send(get(server))).body == body
         assert len(server.peers) == 1

@@ -31,21 +31,21 @@ def check_range(response: Response, start: int, length: int) -> int | None:
         >>> check_range(Response(206, [(b"content-range", b"bytes 5-9/100")]), 5, 5)
         100
     """
-    told = response.header("content-range")
-    if told is None and response.status == 200:
+    content_range = response.header("content-range")
+    if content_range is None and response.status == 200:
         size = response.header("content-length")
         # Without a Content-Length the body was chunked, and fetch counted it.
         if start == 0 and (size is None or size == str(length)):
             return length
-        raise _wrong("the whole object", start, length)
-    match = _CONTENT_RANGE.fullmatch(told.strip()) if told is not None else None
+        raise _range_mismatch("the whole object", start, length)
+    match = _CONTENT_RANGE.fullmatch(content_range.strip()) if content_range is not None else None
     if response.status not in {200, 206} or match is None:
-        raise _wrong("no range that can be read", start, length)
+        raise _range_mismatch("no range that can be read", start, length)
     first, last, total = match.groups()
     if (int(first), int(last)) != (start, start + length - 1) or (total != "*" and int(total) < start + length):
-        raise _wrong(f"bytes {first}-{last}/{total}", start, length)
+        raise _range_mismatch(f"bytes {first}-{last}/{total}", start, length)
     return None if total == "*" else int(total)
 
 
-def _wrong(got: str, start: int, length: int) -> TransportError:
+def _range_mismatch(got: str, start: int, length: int) -> TransportError:
     return TransportError(f"bytes {start}-{start + length - 1} were asked for and the reply is {got}", retryable=True)

@@ -17,7 +17,7 @@ __all__ = ["Address", "Resolver", "RunBlocking"]
 
 T = TypeVar("T")
 
-_REMEMBERED = 60.0
+_CACHE_SECONDS = 60.0
 """Seconds."""
 
 
@@ -39,7 +39,7 @@ class Address:
 class _Entry:
     addresses: list[Address] = field(default_factory=list)
     expires: float = 0.0
-    turn: int = 0
+    rotation: int = 0
     resolving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -68,12 +68,12 @@ class Resolver:
             async with entry.resolving:
                 if entry.expires <= time.monotonic():
                     entry.addresses = await self._resolve(origin)
-                    entry.expires = time.monotonic() + _REMEMBERED
-        entry.turn += 1
-        first = entry.turn % len(entry.addresses)
+                    entry.expires = time.monotonic() + _CACHE_SECONDS
+        entry.rotation += 1
+        first = entry.rotation % len(entry.addresses)
         return entry.addresses[first:] + entry.addresses[:first]
 
-    def refused(self, origin: Origin, address: Address) -> None:
+    def drop_address(self, origin: Origin, address: Address) -> None:
         """Leave out an address that could not be connected to, while there are others."""
         entry = self._entries.get((origin.host, origin.port))
         if entry is not None and len(entry.addresses) > 1 and address in entry.addresses:
@@ -89,11 +89,11 @@ class Resolver:
                 partial(socket.getaddrinfo, origin.host, origin.port, type=socket.SOCK_STREAM)
             )
         except (socket.gaierror, UnicodeError) as error:
-            again = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+            temporary = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
             raise TransportError(
                 f"the name {origin.host} does not resolve",
-                hint="the resolver is not available now" if again else "check the endpoint's name",
-                retryable=again,
+                hint="the resolver is not available now" if temporary else "check the endpoint's name",
+                retryable=temporary,
             ) from None
         except OSError as error:
             raise TransportError(

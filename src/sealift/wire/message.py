@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 from ..addresses.urls import ascii_host
 from ..errors import InvalidConfig
 
-__all__ = ["TLS", "Headers", "Origin", "Reach", "Request", "Response"]
+__all__ = ["TLS", "AllowedAddresses", "Headers", "Origin", "Request", "Response"]
 
 Headers = list[tuple[bytes, bytes]]
 # "any": the caller has named the origin; "local": a server of this machine or a private network has led there;
 # "public": another server has. See `reach`.
-Reach = Literal["any", "local", "public"]
+AllowedAddresses = Literal["any", "local", "public"]
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -92,7 +92,7 @@ class TLS:
 
     verify: bool = True
     ca_file: str | None = None
-    reach: Reach = "any"
+    allowed_addresses: AllowedAddresses = "any"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

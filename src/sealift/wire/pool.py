@@ -12,7 +12,7 @@ from .message import TLS, Origin
 
 __all__ = ["Pool"]
 
-_KEPT_IDLE = 20.0
+_IDLE_SECONDS = 20.0
 """Seconds. Servers close earlier or later; this is below what most of them allow."""
 
 
@@ -38,7 +38,7 @@ class Pool:
     """The connections of one wire.
 
     Decisions are made synchronously, between awaits, so that no lock is needed. At any time every waiter is blocked for
-    a reason; whatever could end that reason calls `_serve`. A slot is free again only when its transport has closed.
+    a reason; whatever could end that reason calls `_serve_waiters`.
 
     Args:
         limits: Its `connections` and `per_host`.
@@ -54,7 +54,7 @@ class Pool:
         self._waiters = 0
         self._arrivals = 0
         self._closed = False
-        self._empty: asyncio.Future[None] | None = None
+        self._all_closed: asyncio.Future[None] | None = None
 
     async def acquire(self, origin: Origin, tls: TLS) -> Connection:
         """A connection for one exchange; give it back with `release`, whatever happens.
@@ -68,10 +68,10 @@ class Pool:
         host = self._hosts.get(origin)
         if host is None:
             host = self._hosts[origin] = _Host()
-        connection = self._idle(host, tls)
+        connection = self._take_idle(host, tls)
         if connection is None and not self._make_room(host):
             connection = await self._wait(host, tls)
-        return connection or await self._open_one(origin, tls, host)
+        return connection or await self._open_connection(origin, tls, host)
 
     def release(self, connection: Connection) -> None:
         """Take back a connection: another exchange may use it if the last one ended well, else it is closed."""
@@ -81,11 +81,11 @@ class Pool:
         connection.idle_since = asyncio.get_running_loop().time()
         self._hosts[connection.origin].idle.append(connection)
         if self._waiters:
-            self._serve()
+            self._serve_waiters()
 
     def sweep(self) -> bool:
         """Close what has been idle for too long; whether anything idle is left."""
-        oldest = asyncio.get_running_loop().time() - _KEPT_IDLE
+        oldest = asyncio.get_running_loop().time() - _IDLE_SECONDS
         left = False
         for host in self._hosts.values():
             while host.idle and host.idle[0].idle_since < oldest:
@@ -104,17 +104,17 @@ class Pool:
         for connection in list(self._connections):
             connection.fail(_closed())
         while self._open:
-            self._empty = self._empty or asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._empty)
+            self._all_closed = self._all_closed or asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._all_closed)
 
-    def _idle(self, host: _Host, tls: TLS) -> Connection | None:
+    def _take_idle(self, host: _Host, tls: TLS) -> Connection | None:
         """The connection that was used last, whose congestion window is the widest."""
         for index in range(len(host.idle) - 1, -1, -1):
             connection = host.idle[index]
             if connection.tls != tls:
                 continue
             del host.idle[index]
-            if not connection.closed and connection.is_quiet():
+            if not connection.closed and connection.is_still_idle():
                 return connection
             connection.abort()
         return None
@@ -145,10 +145,10 @@ class Pool:
         try:
             return await waiter.granted
         except BaseException:
-            self._give_back(waiter, host)
+            self._cancel_wait(waiter, host)
             raise
 
-    def _give_back(self, waiter: _Waiter, host: _Host) -> None:
+    def _cancel_wait(self, waiter: _Waiter, host: _Host) -> None:
         """The waiter was cancelled: either it waits no more, or what it was granted goes to the next."""
         if waiter in host.waiting:
             host.waiting.remove(waiter)
@@ -156,11 +156,11 @@ class Pool:
         elif waiter.granted.done() and not waiter.granted.cancelled() and waiter.granted.exception() is None:
             connection = waiter.granted.result()
             if connection is None:
-                self._freed(host)
+                self._release_slot(host)
             else:
                 self.release(connection)
 
-    async def _open_one(self, origin: Origin, tls: TLS, host: _Host) -> Connection:
+    async def _open_connection(self, origin: Origin, tls: TLS, host: _Host) -> Connection:
         """Open a connection in the slot that has been taken for it."""
         try:
             connection = await self._dial(origin, tls)
@@ -170,7 +170,7 @@ class Pool:
             if connection.closed:
                 raise TransportError(f"{origin.address} closed the connection at once", retryable=True)
         except BaseException:
-            self._freed(host)
+            self._release_slot(host)
             raise
         self._connections.add(connection)
         connection.on_lost = self._lost
@@ -181,22 +181,22 @@ class Pool:
         self._connections.discard(connection)
         if connection in host.idle:
             host.idle.remove(connection)
-        self._freed(host)
+        self._release_slot(host)
 
-    def _freed(self, host: _Host) -> None:
+    def _release_slot(self, host: _Host) -> None:
         host.open -= 1
         self._open -= 1
-        if self._empty is not None and not self._open:
-            self._empty.set_result(None)
-            self._empty = None
+        if self._all_closed is not None and not self._open:
+            self._all_closed.set_result(None)
+            self._all_closed = None
         if self._waiters:
-            self._serve()
+            self._serve_waiters()
 
-    def _serve(self) -> None:
+    def _serve_waiters(self) -> None:
         """Give the waiters, the oldest first, what there is."""
         granted = True
         while granted:
-            hosts = sorted((host for host in self._hosts.values() if host.waiting), key=_oldest)
+            hosts = sorted((host for host in self._hosts.values() if host.waiting), key=_oldest_number)
             granted = any(self._grant(host) for host in hosts)
 
     def _grant(self, host: _Host) -> bool:
@@ -204,7 +204,7 @@ class Pool:
         waiter = host.waiting[0]
         connection: Connection | None = None
         if not waiter.granted.done():  # else it was cancelled, and its task has not run yet
-            connection = self._idle(host, waiter.tls)
+            connection = self._take_idle(host, waiter.tls)
             if connection is None and not self._make_room(host):
                 return False
             waiter.granted.set_result(connection)
@@ -213,7 +213,7 @@ class Pool:
         return True
 
 
-def _oldest(host: _Host) -> int:
+def _oldest_number(host: _Host) -> int:
     return host.waiting[0].number
 
 

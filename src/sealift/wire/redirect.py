@@ -6,7 +6,7 @@ from dataclasses import replace
 from urllib.parse import quote, urljoin, urlsplit
 
 from ..errors import TransportError
-from .address_check import reach_from
+from .address_policy import allowed_after_redirect
 from .message import Origin, Request, Response
 
 __all__ = ["MOST_REDIRECTS", "as_target", "redirected"]
@@ -74,5 +74,9 @@ def redirected(
     headers, tls = request.headers, request.tls
     if origin != request.origin:
         headers = [each for each in headers if each[0].lower() in keep]
-        tls = tls if anywhere else replace(tls, reach=reach_from(request.origin, tls.reach))
+        tls = (
+            tls
+            if anywhere
+            else replace(tls, allowed_addresses=allowed_after_redirect(request.origin, tls.allowed_addresses))
+        )
     return replace(request, origin=origin, target=target, headers=headers, tls=tls)

@@ -9,9 +9,9 @@ if sys.platform == "linux":
     import fcntl
     import termios
 
-__all__ = ["Arrivals", "arrivals", "unacknowledged"]
+__all__ = ["TCPState", "tcp_state", "unacknowledged_bytes"]
 
-Arrivals = tuple[bool, int]
+TCPState = tuple[bool, int]
 """Whether the connection is established at both ends, and how many bytes have come, read or not."""
 
 _RECEIVED = struct.Struct("=B127xQ")
@@ -19,7 +19,7 @@ _RECEIVED = struct.Struct("=B127xQ")
 _ESTABLISHED = 1
 
 
-def arrivals(sock: socket.socket) -> Arrivals | None:
+def tcp_state(sock: socket.socket) -> TCPState | None:
     """What has arrived on a connection, without reading it; None where the kernel does not say.
 
     Unlike a `recv` that peeks, this keeps the interpreter's lock: it takes 1.2 µs, where getting the lock back from a
@@ -37,7 +37,7 @@ def arrivals(sock: socket.socket) -> Arrivals | None:
     return (state == _ESTABLISHED, received) if received else None
 
 
-def unacknowledged(sock: socket.socket) -> int:
+def unacknowledged_bytes(sock: socket.socket) -> int:
     """Bytes that the kernel holds until the peer has acknowledged them; 0 where it does not say.
 
     On a slow uplink they take longer than `Limits.idle_timeout` to leave the machine, and that is progress.

@@ -6,16 +6,16 @@ import h11
 
 from ..errors import TransportError
 from ..types import KiB, MiB
-from .head import LARGEST_HEAD, ordinary
+from .head_codec import MAX_HEAD_BYTES, parse_simple_head
 from .message import Headers, Origin, Response
 
-__all__ = ["InPlace", "Reply", "Small", "check_body"]
+__all__ = ["BufferedReceiver", "InPlaceReceiver", "ResponseReceiver", "check_body"]
 
-LARGEST_ERROR = 64 * KiB
-LARGEST_SMALL = 8 * MiB  # a page of 1,000 keys, each of 1,024 encoded bytes, has 3 to 4 MiB
+MAX_ERROR_BODY = 64 * KiB
+MAX_BUFFERED_BODY = 8 * MiB  # a page of 1,000 keys, each of 1,024 encoded bytes, has 3 to 4 MiB
 
 
-class Reply:
+class ResponseReceiver:
     """One reply, fed by its connection with what arrives; a subclass says where the body goes.
 
     Everything here runs synchronously inside the loop's callbacks, so that bytes are in place before any task wakes up.
@@ -25,29 +25,29 @@ class Reply:
         framing: Knows what the reply's bytes mean where its head is not read in one go, and whether the connection may
             be used again.
         untouched: No byte has come yet.
-        wanting: Whether somebody waits for the next byte, so that its absence would be a stall.
+        waiting: Whether somebody waits for the next byte, so that its absence would be a stall.
         moving: Whether a head or a body is being received, so that its throughput counts.
         refused: The server has answered with a failure; there is no point in sending it the rest of a body.
         doubtful: The connection must not be used again, whatever the framing says.
     """
 
-    wanting = True
-    untouched = True
-    moving = False
-    refused = False
-    doubtful = False
+    waiting = True
+    no_bytes_received = True
+    transferring = False
+    rejected = False
+    must_close = False
     response: Response | None = None
 
     def __init__(
-        self, framing: h11.Connection, scratch: memoryview, origin: Origin, answer: asyncio.Future[Response]
+        self, framing: h11.Connection, scratch: memoryview, origin: Origin, future: asyncio.Future[Response]
     ) -> None:
         self.framing = framing
-        self.answer = answer
+        self.future = future
         self._scratch = scratch
         self._origin = origin
         self._head_size = 0
 
-    def take(self, count: int) -> memoryview | None:
+    def receive(self, count: int) -> memoryview | None:
         """`count` bytes have been written to the view that was last returned, at first to the scratch.
 
         Returns:
@@ -56,16 +56,16 @@ class Reply:
         Raises:
             TransportError: This is no reply that can be used.
         """
-        self.untouched = False
+        self.no_bytes_received = False
         try:
             self.framing.receive_data(self._scratch[:count])  # type: ignore[arg-type]  # takes any bytes-like
             if self.response is None and not self._read_head(count):
                 return self._scratch
             return self._scratch if self._read_body() else None
         except h11.RemoteProtocolError:
-            raise self.broken("sent something that is not HTTP/1.1") from None
+            raise self._protocol_error("sent something that is not HTTP/1.1") from None
 
-    def ended(self) -> None:
+    def receive_eof(self) -> None:
         """No more bytes will come.
 
         Raises:
@@ -77,24 +77,26 @@ class Reply:
                 return
         except h11.RemoteProtocolError:
             pass
-        raise self.broken(f"closed the connection {'without' if self.untouched else 'in the middle of'} a reply")
+        raise self._protocol_error(
+            f"closed the connection {'without' if self.no_bytes_received else 'in the middle of'} a reply"
+        )
 
     def complete(self) -> None:
         """The whole reply is here and the buffer is no longer written to."""
-        if not self.answer.done():
+        if not self.future.done():
             assert self.response is not None  # noqa: S101  # for mypy: a reply is complete after its head
-            self.answer.set_result(self.response)
+            self.future.set_result(self.response)
 
     def fail(self, error: Exception) -> None:
         """The rest will never come."""
-        if not self.answer.done():
-            self.answer.set_exception(error)
+        if not self.future.done():
+            self.future.set_exception(error)
 
-    def drop(self) -> None:
+    def cancel(self) -> None:
         """Nobody waits for the answer any more."""
-        self.answer.cancel()
+        self.future.cancel()
 
-    def broken(self, what: str) -> TransportError:
+    def _protocol_error(self, what: str) -> TransportError:
         return TransportError(f"{self._origin.address} {what}", retryable=True)
 
     def _read_head(self, count: int) -> bool:
@@ -105,21 +107,21 @@ class Reply:
             if type(event) is h11.Response:
                 break
             # h11 bounds one head, this bounds a series of informational ones.
-            if self._head_size > LARGEST_HEAD + len(self._scratch):
-                raise self.broken("sent a head without an end")
+            if self._head_size > MAX_HEAD_BYTES + len(self._scratch):
+                raise self._protocol_error("sent a head without an end")
             if event is h11.NEED_DATA:
-                self.moving = bool(self.framing.trailing_data[0])  # a head that has begun comes on
+                self.transferring = bool(self.framing.trailing_data[0])  # a head that has begun comes on
                 return False
             if type(event) is not h11.InformationalResponse:
-                raise self.broken("sent no reply")
-        self.moving = False
+                raise self._protocol_error("sent no reply")
+        self.transferring = False
         headers = list(event.headers)
         self.response = Response(event.status_code, headers)
-        self.refused = event.status_code >= 300
+        self.rejected = event.status_code >= 300
         names = {name for name, _ in headers}
         # https://www.rfc-editor.org/rfc/rfc9112#section-6.3-2.3: both at once smells of smuggling.
-        self.doubtful = b"transfer-encoding" in names and b"content-length" in names
-        self._opened(self.response)
+        self.must_close = b"transfer-encoding" in names and b"content-length" in names
+        self._on_head(self.response)
         return True
 
     def _read_body(self) -> bool:
@@ -127,36 +129,36 @@ class Reply:
         while True:
             event = self.framing.next_event()
             if type(event) is h11.Data:
-                self._data(event.data)
+                self._on_data(event.data)
             elif event is h11.NEED_DATA:
                 return True
             elif type(event) is h11.EndOfMessage:
-                self.doubtful = self.doubtful or bool(self.framing.trailing_data[0])
+                self.must_close = self.must_close or bool(self.framing.trailing_data[0])
                 return False
             else:
-                raise self.broken("sent something that is not HTTP/1.1")
+                raise self._protocol_error("sent something that is not HTTP/1.1")
 
-    def _opened(self, response: Response) -> None:
+    def _on_head(self, response: Response) -> None:
         """The head is here."""
 
-    def _data(self, data: bytes) -> None:
+    def _on_data(self, data: bytes) -> None:
         """A piece of the body, in order."""
         raise NotImplementedError
 
 
-class Small(Reply):
+class BufferedReceiver(ResponseReceiver):
     """A reply whose body is small, or else is an error."""
 
     def __init__(
-        self, framing: h11.Connection, scratch: memoryview, origin: Origin, answer: asyncio.Future[Response]
+        self, framing: h11.Connection, scratch: memoryview, origin: Origin, future: asyncio.Future[Response]
     ) -> None:
-        super().__init__(framing, scratch, origin, answer)
+        super().__init__(framing, scratch, origin, future)
         self._body = bytearray()
 
-    def _data(self, data: bytes) -> None:
+    def _on_data(self, data: bytes) -> None:
         self._body += data
-        if len(self._body) > LARGEST_SMALL:
-            raise TransportError(f"{self._origin.address} sent a reply of more than {LARGEST_SMALL} bytes")
+        if len(self._body) > MAX_BUFFERED_BODY:
+            raise TransportError(f"{self._origin.address} sent a reply of more than {MAX_BUFFERED_BODY} bytes")
 
     def complete(self) -> None:
         if self.response is not None:
@@ -164,7 +166,7 @@ class Small(Reply):
         super().complete()
 
 
-class InPlace(Reply):
+class InPlaceReceiver(ResponseReceiver):
     """A body of known length, which the kernel writes to where it is wanted.
 
     Only what comes in one packet with the head is copied, and what has to be unchunked.
@@ -175,45 +177,45 @@ class InPlace(Reply):
         framing: h11.Connection,
         scratch: memoryview,
         origin: Origin,
-        answer: asyncio.Future[Response],
+        future: asyncio.Future[Response],
         into: memoryview,
         encoded: bool = False,
     ) -> None:
-        super().__init__(framing, scratch, origin, answer)
+        super().__init__(framing, scratch, origin, future)
         self._into = into
         self._encoded = encoded
         self._filled = 0
         self._in_place = False
         self._error: bytearray | None = None
 
-    def take(self, count: int) -> memoryview | None:
-        if self.untouched and (found := ordinary(self._scratch[:count])) is not None:
-            self.untouched = False
+    def receive(self, count: int) -> memoryview | None:
+        if self.no_bytes_received and (found := parse_simple_head(self._scratch[:count])) is not None:
+            self.no_bytes_received = False
             self.response, size = found
-            self._opened(self.response)
-            more = self._begin(self._scratch[size:count])
+            self._on_head(self.response)
+            more = self._start_body(self._scratch[size:count])
         elif self._in_place:
             self._filled += count
             more = self._filled < len(self._into)
         else:
-            more = super().take(count) is not None
-        return self._next() if more else None
+            more = super().receive(count) is not None
+        return self._next_buffer() if more else None
 
-    def ended(self) -> None:
+    def receive_eof(self) -> None:
         if self._in_place:
-            raise self.broken(f"closed the connection after {self._filled} of {len(self._into)} bytes")
-        super().ended()
+            raise self._protocol_error(f"closed the connection after {self._filled} of {len(self._into)} bytes")
+        super().receive_eof()
 
     def complete(self) -> None:
         if self._error is not None and self.response is not None:
             self.response.body = bytes(self._error)
         super().complete()
 
-    def _next(self) -> memoryview:
+    def _next_buffer(self) -> memoryview:
         return self._into[self._filled :] if self._in_place else self._scratch
 
-    def _opened(self, response: Response) -> None:
-        self.moving = True
+    def _on_head(self, response: Response) -> None:
+        self.transferring = True
         if response.status not in {200, 206}:
             self._error = bytearray()
         else:
@@ -221,31 +223,31 @@ class InPlace(Reply):
 
     def _read_body(self) -> bool:
         if self._in_place:
-            return self._begin(self.framing.trailing_data[0])
+            return self._start_body(self.framing.trailing_data[0])
         more = super()._read_body()
         if self._error is None:
             if not more and self._filled < len(self._into):
-                raise self.broken(f"sent {self._filled} bytes where {len(self._into)} were asked for")
-        elif more and len(self._error) == LARGEST_ERROR:
-            self.doubtful = True
+                raise self._protocol_error(f"sent {self._filled} bytes where {len(self._into)} were asked for")
+        elif more and len(self._error) == MAX_ERROR_BODY:
+            self.must_close = True
             return False
         return more
 
-    def _begin(self, data: bytes | memoryview) -> bool:
+    def _start_body(self, data: bytes | memoryview) -> bool:
         """The beginning of the body came with the head; whether more is to come."""
         room = len(self._into)
-        self.doubtful = self.doubtful or len(data) > room
+        self.must_close = self.must_close or len(data) > room
         self._filled = min(len(data), room)
         self._into[: self._filled] = data[:room]
         return self._filled < room
 
-    def _data(self, data: bytes) -> None:
+    def _on_data(self, data: bytes) -> None:
         if self._error is not None:
-            self._error += data[: LARGEST_ERROR - len(self._error)]
+            self._error += data[: MAX_ERROR_BODY - len(self._error)]
             return
         end = self._filled + len(data)
         if end > len(self._into):
-            raise self.broken(f"sent more than the {len(self._into)} bytes that were asked for")
+            raise self._protocol_error(f"sent more than the {len(self._into)} bytes that were asked for")
         self._into[self._filled : end] = data
         self._filled = end
 

@@ -7,18 +7,18 @@ What a name resolves to is looked at when it is connected to (`Dialer`), so that
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from .message import Origin, Reach
+from .message import AllowedAddresses, Origin
 
-__all__ = ["barred", "reach_from"]
+__all__ = ["allowed_after_redirect", "blocked_reason"]
 
-_LINK_LOCAL = "an address of link-local or metadata services"
-_LOOPBACK = "an address of this machine"
+_METADATA_REASON = "an address of link-local or metadata services"
+_LOOPBACK_REASON = "an address of this machine"
 # Link-local is where most clouds have it; beside them https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/
 # instancedata-data-retrieval.html and eks/latest/userguide/pod-id-how-it-works.html (fd00:ec2::),
 # https://cloud.google.com/compute/docs/metadata/querying-metadata (fd20:ce::),
 # https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16,
 # https://www.alibabacloud.com/help/en/ecs/user-guide/view-instance-metadata and Oracle's older one.
-_METADATA = [
+_METADATA_NETWORKS = [
     ip_network(text)
     for text in (
         "169.254.0.0/16", "fe80::/10", "fd00:ec2::/32", "fd20:ce::/32", "168.63.129.16/32", "100.100.100.200/32",
@@ -26,45 +26,47 @@ _METADATA = [
     )
 ]  # fmt: skip
 # A connection to an unspecified address is one to this machine.
-_OWN = [ip_network(text) for text in ("127.0.0.0/8", "::1/128", "0.0.0.0/8", "::/128")]
+_LOOPBACK_NETWORKS = [ip_network(text) for text in ("127.0.0.0/8", "::1/128", "0.0.0.0/8", "::/128")]
 # https://www.rfc-editor.org/rfc/rfc6052#section-2.1
 _NAT64 = ip_network("64:ff9b::/96")
 
 
-def reach_from(origin: Origin, reach: Reach) -> Reach:
-    """What a redirect may reach.
+def allowed_after_redirect(origin: Origin, allowed: AllowedAddresses) -> AllowedAddresses:
+    """What a redirect may allowed.
 
     Args:
         origin: Which redirects.
-        reach: What that one's request could.
+        allowed: What that one's request could.
     """
-    return "public" if reach == "public" or not _near(origin.host) else "local"
+    return "public" if allowed == "public" or not _is_private_host(origin.host) else "local"
 
 
-def barred(host: str, reach: Reach) -> str | None:
+def blocked_reason(host: str, allowed: AllowedAddresses) -> str | None:
     """What is wrong with an address; None: it may be connected to, or the text is a name yet to be resolved.
 
     Example:
-        >>> barred("::ffff:169.254.169.254", "local")
+        >>> blocked_reason("::ffff:169.254.169.254", "local")
         'an address of link-local or metadata services'
-        >>> barred("127.0.0.1", "local"), barred("127.0.0.1", "public")
+        >>> blocked_reason("127.0.0.1", "local"), blocked_reason("127.0.0.1", "public")
         (None, 'an address of this machine')
     """
-    if reach == "any":
+    if allowed == "any":
         return None
     try:
-        address = _meant(ip_address(host))
+        address = _embedded_ipv4(ip_address(host))
     except ValueError:
-        return _LOOPBACK if reach == "public" and _is_localhost(host) else None
-    if any(address in network for network in _METADATA):
-        return _LINK_LOCAL
-    return _LOOPBACK if reach == "public" and any(address in network for network in _OWN) else None
+        return _LOOPBACK_REASON if allowed == "public" and _is_localhost(host) else None
+    if any(address in network for network in _METADATA_NETWORKS):
+        return _METADATA_REASON
+    return (
+        _LOOPBACK_REASON if allowed == "public" and any(address in network for network in _LOOPBACK_NETWORKS) else None
+    )
 
 
-def _near(host: str) -> bool:
+def _is_private_host(host: str) -> bool:
     """Whether a host is, by its text, of this machine or a private network."""
     try:
-        return _meant(ip_address(host)).is_private
+        return _embedded_ipv4(ip_address(host)).is_private
     except ValueError:
         return _is_localhost(host)
 
@@ -74,7 +76,7 @@ def _is_localhost(name: str) -> bool:
     return f".{name.rstrip('.').lower()}".endswith(".localhost")
 
 
-def _meant(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+def _embedded_ipv4(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     """The IPv4 address in an IPv6 one, where there is one."""
     if isinstance(address, IPv4Address):
         return address

@@ -16,16 +16,16 @@ from ..config import Proxies
 from ..errors import ClosedError, InvalidConfig, TransportError
 from ..runtime.sdk_logging import quieten, silence
 from ..types import KiB, Limits
-from .address_check import barred
-from .connect import must_not_lead
-from .head import encode
+from .address_policy import blocked_reason
+from .dialer import redirect_blocked
+from .head_codec import encode_request
 from .message import TLS, Origin, Request, Response
 from .no_proxy import proxy_for
-from .reply import LARGEST_ERROR, LARGEST_SMALL, check_body
-from .stream import StreamedResponse
+from .response_receiver import MAX_BUFFERED_BODY, MAX_ERROR_BODY, check_body
+from .streamed_response import StreamedResponse
 from .tls import handshake_error
 
-__all__ = ["Proxied"]
+__all__ = ["ProxyClient"]
 
 _SLICE = 256 * KiB
 
@@ -33,7 +33,7 @@ _SLICE = 256 * KiB
 quieten("httpcore.connection", "httpcore.http11", "httpcore.proxy")
 
 
-class Proxied:
+class ProxyClient:
     """`Wire`'s three calls through a proxy, with the same bounds; here bodies are copied.
 
     Args:
@@ -61,8 +61,8 @@ class Proxied:
             body = bytearray()
             async for piece in pieces:
                 if error:
-                    body += piece[: LARGEST_ERROR - len(body)]
-                    if len(body) == LARGEST_ERROR:
+                    body += piece[: MAX_ERROR_BODY - len(body)]
+                    if len(body) == MAX_ERROR_BODY:
                         break
                     continue
                 end = filled + len(piece)
@@ -84,8 +84,10 @@ class Proxied:
             reply = bytearray()
             async for piece in pieces:
                 reply += piece
-                if len(reply) > LARGEST_SMALL:
-                    raise TransportError(f"{request.origin.address} sent a reply of more than {LARGEST_SMALL} bytes")
+                if len(reply) > MAX_BUFFERED_BODY:
+                    raise TransportError(
+                        f"{request.origin.address} sent a reply of more than {MAX_BUFFERED_BODY} bytes"
+                    )
             response.body = bytes(reply)
             return response
 
@@ -124,25 +126,25 @@ class Proxied:
         self, request: Request, body: memoryview | None
     ) -> AsyncIterator[tuple[Response, AsyncIterator[bytes]]]:
         """One request; gives the reply without a body, and the pieces of its body as they come."""
-        prepared = self._prepare(request, body)
+        httpx_request = self._to_httpx(request, body)
         origin = request.origin
         per_host = self._per_host.setdefault(origin, asyncio.Semaphore(self._limits.per_host))
         async with per_host, self._slots:
             transport = await self._transport(origin, request.tls)
-            with self._translated(origin), silence():
-                answer = await transport.handle_async_request(prepared)
+            with self._translating_errors(origin), silence():
+                answer = await transport.handle_async_request(httpx_request)
             try:
                 headers = [(name.lower(), value) for name, value in answer.headers.raw]
                 yield Response(answer.status_code, headers), self._pieces(answer, origin)
             finally:
-                with self._translated(origin), silence():
+                with self._translating_errors(origin), silence():
                     await answer.aclose()
 
-    def _prepare(self, request: Request, body: memoryview | None) -> httpx.Request:
-        encode(request, None if body is None else len(body))  # refuses what must not be sent
+    def _to_httpx(self, request: Request, body: memoryview | None) -> httpx.Request:
+        encode_request(request, None if body is None else len(body))  # refuses what must not be sent
         # The proxy resolves names, so only addresses that are written as such are known here.
-        if (what := barred(request.origin.host, request.tls.reach)) is not None:
-            raise must_not_lead(request.origin, what)
+        if (what := blocked_reason(request.origin.host, request.tls.allowed_addresses)) is not None:
+            raise redirect_blocked(request.origin, what)
         origin, target = request.origin, request.target.encode("ascii")
         try:
             url = httpx.URL(scheme=origin.scheme, host=origin.host, port=origin.port, raw_path=target)
@@ -163,7 +165,7 @@ class Proxied:
             request.method,
             url,
             headers=headers,
-            content=None if body is None else _slices(body),
+            content=None if body is None else _body_slices(body),
             extensions={"timeout": {"connect": limit, "read": limit, "write": limit, "pool": None}},
         )
 
@@ -195,7 +197,7 @@ class Proxied:
         waited, received = 0.0, 0
         while True:
             asked = now()
-            with self._translated(origin), silence():
+            with self._translating_errors(origin), silence():
                 piece = await anext(source, None)
             if piece is None:
                 return
@@ -208,19 +210,19 @@ class Proxied:
             yield piece
 
     @contextmanager
-    def _translated(self, origin: Origin) -> Iterator[None]:
+    def _translating_errors(self, origin: Origin) -> Iterator[None]:
         """Errors of httpx, which may quote a URL, as ours."""
         try:
             yield
         except (httpx.HTTPError, httpx.InvalidURL, OSError, RuntimeError) as error:
-            raise self._explain(error, origin) from None
+            raise self._to_sealift_error(error, origin) from None
 
-    def _explain(self, error: Exception, origin: Origin) -> Exception:
+    def _to_sealift_error(self, error: Exception, origin: Origin) -> Exception:
         where, limit = f"{origin.address} through the proxy", f"{self._limits.idle_timeout:g} s"
         if self._closed:
             return ClosedError("the connections of this instance have been closed")
         if isinstance(error, httpx.ProxyError):
-            return _refusal(error, origin)
+            return _connect_refused(error, origin)
         cause: BaseException | None = error if isinstance(error, httpx.ConnectError) else None
         while cause is not None:
             if isinstance(cause, ssl.SSLError):
@@ -237,7 +239,7 @@ class Proxied:
         return TransportError(what, retryable=True)
 
 
-def _refusal(error: httpx.ProxyError, origin: Origin) -> TransportError:
+def _connect_refused(error: httpx.ProxyError, origin: Origin) -> TransportError:
     """The answer to CONNECT: httpx gives it as "407 Proxy Authentication Required"."""
     digits = str(error)[:3]
     status = int(digits) if digits.isdigit() else None
@@ -249,6 +251,6 @@ def _refusal(error: httpx.ProxyError, origin: Origin) -> TransportError:
     )
 
 
-async def _slices(body: memoryview) -> AsyncIterator[bytes]:
+async def _body_slices(body: memoryview) -> AsyncIterator[bytes]:
     for start in range(0, len(body), _SLICE):
         yield bytes(body[start : start + _SLICE])

@@ -10,9 +10,9 @@ import h11
 from ..errors import ClosedError, InvalidConfig
 from ..types import KiB
 from .message import Headers, Origin, Response
-from .reply import Reply
+from .response_receiver import ResponseReceiver
 
-__all__ = ["Streamed", "StreamedResponse"]
+__all__ = ["StreamedResponse", "StreamingReceiver"]
 
 _HIGH_WATER = 256 * KiB
 """Bytes waiting for the reader above which the socket is not read."""
@@ -25,7 +25,7 @@ class Pausable(Protocol):
     def resume_reading(self) -> None: ...
 
 
-class Streamed(Reply):
+class StreamingReceiver(ResponseReceiver):
     """Answered by its head; the body waits here, within a bound, until it is asked for.
 
     Attributes:
@@ -37,46 +37,46 @@ class Streamed(Reply):
         framing: h11.Connection,
         scratch: memoryview,
         origin: Origin,
-        answer: asyncio.Future[Response],
+        future: asyncio.Future[Response],
         socket: Pausable,
     ) -> None:
-        super().__init__(framing, scratch, origin, answer)
+        super().__init__(framing, scratch, origin, future)
         self.finished = False
         self._socket = socket
-        self._pieces: deque[memoryview] = deque()
-        self._size = 0
+        self._chunks: deque[memoryview] = deque()
+        self._buffered = 0
         self._paused = False
-        self._asked: asyncio.Future[None] | None = None
+        self._data_ready: asyncio.Future[None] | None = None
         self._error: Exception | None = None
 
     @property
-    def wanting(self) -> bool:  # type: ignore[override]  # here it changes
-        return not self.answer.done() or self._asked is not None
+    def waiting(self) -> bool:  # type: ignore[override]  # here it changes
+        return not self.future.done() or self._data_ready is not None
 
     async def readinto(self, view: memoryview) -> int:
         if not view.nbytes:
             raise InvalidConfig("a body cannot be read into an empty buffer")
-        while not self._pieces:
+        while not self._chunks:
             if self._error is not None:
                 raise self._error
             if self.finished:
                 return 0
-            self._asked = asyncio.get_running_loop().create_future()
+            self._data_ready = asyncio.get_running_loop().create_future()
             try:
-                await self._asked
+                await self._data_ready
             finally:
-                self._asked = None
+                self._data_ready = None
         view = view.cast("B")
         filled = 0
-        while self._pieces and filled < len(view):
-            piece = self._pieces.popleft()
-            count = min(len(piece), len(view) - filled)
-            view[filled : filled + count] = piece[:count]
+        while self._chunks and filled < len(view):
+            chunk = self._chunks.popleft()
+            count = min(len(chunk), len(view) - filled)
+            view[filled : filled + count] = chunk[:count]
             filled += count
-            if count < len(piece):
-                self._pieces.appendleft(piece[count:])
-        self._size -= filled
-        if self._paused and self._size <= _HIGH_WATER // 2:
+            if count < len(chunk):
+                self._chunks.appendleft(chunk[count:])
+        self._buffered -= filled
+        if self._paused and self._buffered <= _HIGH_WATER // 2:
             self._resume()
         return filled
 
@@ -92,20 +92,20 @@ class Streamed(Reply):
         super().fail(error)
         self._notify()
 
-    def drop(self) -> None:
+    def cancel(self) -> None:
         self._error = ClosedError("the body was left before its end")
-        super().drop()
+        super().cancel()
         self._notify()
 
-    def _opened(self, response: Response) -> None:
-        self.moving = True
-        self.answer.set_result(response)
+    def _on_head(self, response: Response) -> None:
+        self.transferring = True
+        self.future.set_result(response)
 
-    def _data(self, data: bytes) -> None:
-        self._pieces.append(memoryview(data))
-        self._size += len(data)
+    def _on_data(self, data: bytes) -> None:
+        self._chunks.append(memoryview(data))
+        self._buffered += len(data)
         self._notify()
-        if self._size >= _HIGH_WATER and not self._paused:
+        if self._buffered >= _HIGH_WATER and not self._paused:
             self._paused = True
             self._socket.pause_reading()
 
@@ -114,12 +114,12 @@ class Streamed(Reply):
         self._socket.resume_reading()
 
     def _notify(self) -> None:
-        if self._asked is not None and not self._asked.done():
-            self._asked.set_result(None)
+        if self._data_ready is not None and not self._data_ready.done():
+            self._data_ready.set_result(None)
 
 
 class StreamedResponse:
-    """A reply whose body is read piece by piece.
+    """A reply whose body is read chunk by chunk.
 
     Attributes:
         status: The status code.

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 from ..config import Proxies
 from ..errors import ClosedError, InvalidConfig
 from ..types import Limits
-from .connect import Dialer
-from .connection import Connection, StaleError
+from .connection import Connection, StaleConnectionError
+from .dialer import Dialer
 from .dns import RunBlocking
-from .head import encode
+from .head_codec import encode_request
 from .message import Request, Response
 from .no_proxy import proxy_for
 from .pool import Pool
-from .reply import InPlace, Small
-from .stalls import Watchdog
-from .stream import Streamed, StreamedResponse
+from .response_receiver import BufferedReceiver, InPlaceReceiver
+from .stall_watchdog import Watchdog
+from .streamed_response import StreamedResponse, StreamingReceiver
 
 if TYPE_CHECKING:
-    from .proxy import Proxied
+    from .proxy_client import ProxyClient
 
 __all__ = ["Wire"]
 
@@ -62,7 +62,7 @@ class Wire:
         self._run_blocking = run_blocking
         self._proxies = proxies
         self._any_proxy = proxies.http is not None or proxies.https is not None
-        self._proxied: Proxied | None = None
+        self._proxy_client: ProxyClient | None = None
         self._closed = False
         self._watchdog = Watchdog(limits, self._sweep)
         self._dialer = Dialer(limits, run_blocking, self._watchdog, environ)
@@ -91,17 +91,17 @@ class Wire:
         if request.method == "HEAD":
             raise InvalidConfig("a reply to HEAD has no body that could be fetched")
         into = into.cast("B")
-        if self._any_proxy and (proxied := await self._through_proxy(request)) is not None:
-            return await proxied.fetch(request, into)
-        answer_of = asyncio.get_running_loop().create_future
+        if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
+            return await proxy_client.fetch(request, into)
+        create_future = asyncio.get_running_loop().create_future
         scratch = self._dialer.scratch
         while True:
-            framing, head = encode(request)
+            framing, head = encode_request(request)
             connection = await self._pool.acquire(request.origin, request.tls)
             try:
-                reply = InPlace(framing, scratch, request.origin, answer_of(), into, request.encoded)
-                return await connection.exchange(reply, head)
-            except StaleError:
+                receiver = InPlaceReceiver(framing, scratch, request.origin, create_future(), into, request.encoded)
+                return await connection.exchange(receiver, head)
+            except StaleConnectionError:
                 if request.method == "POST":
                     raise
             finally:
@@ -119,22 +119,24 @@ class Wire:
             The reply with its whole body. A server may answer before it has all of the body; that ends the sending.
 
         Raises:
-            TransportError: As in `fetch`, and for a reply of more than 8 MiB.
+            TransportError: As in `fetch`, and for a receiver of more than 8 MiB.
             InvalidConfig: The request cannot be sent.
             ClosedError: The wire is closed.
         """
         if body is not None:
             body = body.cast("B") if body.nbytes else memoryview(b"")
-        if self._any_proxy and (proxied := await self._through_proxy(request)) is not None:
-            return await proxied.send(request, body)
-        answer_of = asyncio.get_running_loop().create_future
+        if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
+            return await proxy_client.send(request, body)
+        create_future = asyncio.get_running_loop().create_future
         scratch = self._dialer.scratch
         while True:
-            framing, head = encode(request, None if body is None else len(body))
+            framing, head = encode_request(request, None if body is None else len(body))
             connection = await self._pool.acquire(request.origin, request.tls)
             try:
-                return await connection.exchange(Small(framing, scratch, request.origin, answer_of()), head, body)
-            except StaleError:
+                return await connection.exchange(
+                    BufferedReceiver(framing, scratch, request.origin, create_future()), head, body
+                )
+            except StaleConnectionError:
                 if request.method == "POST":
                     raise
             finally:
@@ -165,49 +167,51 @@ class Wire:
         self._dialer.close()
         await self._pool.aclose()
         self._watchdog.close()
-        if self._proxied is not None:
-            await self._proxied.aclose()
+        if self._proxy_client is not None:
+            await self._proxy_client.aclose()
         await asyncio.sleep(0)  # a transport whose handshake was cut short closes in the loop's next turn, untold
 
     @asynccontextmanager
     async def _stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
-        if self._any_proxy and (proxied := await self._through_proxy(request)) is not None:
-            async with proxied.stream(request) as response:
+        if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
+            async with proxy_client.stream(request) as response:
                 yield response
             return
-        connection, reply = await self._open_stream(request)
+        connection, receiver = await self._open_stream(request)
         try:
-            yield StreamedResponse(reply.answer.result(), reply.readinto)
+            yield StreamedResponse(receiver.future.result(), receiver.readinto)
         finally:
-            if not reply.finished:
+            if not receiver.finished:
                 connection.abort()
             self._pool.release(connection)
 
-    async def _open_stream(self, request: Request) -> tuple[Connection, Streamed]:
-        answer_of = asyncio.get_running_loop().create_future
+    async def _open_stream(self, request: Request) -> tuple[Connection, StreamingReceiver]:
+        create_future = asyncio.get_running_loop().create_future
         while True:
-            framing, head = encode(request)
+            framing, head = encode_request(request)
             connection = await self._pool.acquire(request.origin, request.tls)
-            reply = Streamed(framing, self._dialer.scratch, request.origin, answer_of(), connection)
+            receiver = StreamingReceiver(framing, self._dialer.scratch, request.origin, create_future(), connection)
             try:
-                await connection.exchange(reply, head)
-                return connection, reply
+                await connection.exchange(receiver, head)
+                return connection, receiver
             except BaseException as error:
                 self._pool.release(connection)
-                if not isinstance(error, StaleError) or request.method == "POST":
+                if not isinstance(error, StaleConnectionError) or request.method == "POST":
                     raise
 
-    async def _through_proxy(self, request: Request) -> "Proxied | None":
+    async def _proxy_client_for(self, request: Request) -> "ProxyClient | None":
         """The other way to make the same three calls, where a proxy applies to this request."""
         if self._closed:
             raise ClosedError("the connections of this instance have been closed")
         if proxy_for(request.origin, self._proxies) is None:
             return None
-        if self._proxied is None:
-            module = await self._run_blocking(partial(import_module, ".proxy", __package__))
+        if self._proxy_client is None:
+            module = await self._run_blocking(partial(import_module, ".proxy_client", __package__))
             # Another call may have come first meanwhile.
-            self._proxied = self._proxied or module.Proxied(self._limits, self._proxies, self._dialer.context)
-        return self._proxied
+            self._proxy_client = self._proxy_client or module.ProxyClient(
+                self._limits, self._proxies, self._dialer.context
+            )
+        return self._proxy_client
 
     def _sweep(self) -> bool:
         return self._pool.sweep()

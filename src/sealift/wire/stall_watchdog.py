@@ -17,7 +17,7 @@ class Watched(Protocol):
 
     Attributes:
         name: Host and port, for messages.
-        wanting: Whether somebody waits for it; a reader who does not ask cannot be kept waiting.
+        waiting: Whether somebody waits for it; a reader who does not ask cannot be kept waiting.
         moving: Whether a body is on its way, so that the minimum throughput applies.
         moved: Bytes that have passed, in both directions.
     """
@@ -25,20 +25,20 @@ class Watched(Protocol):
     name: str
 
     @property
-    def wanting(self) -> bool: ...
+    def waiting(self) -> bool: ...
     @property
-    def moving(self) -> bool: ...
+    def transferring(self) -> bool: ...
     @property
-    def moved(self) -> int: ...
+    def bytes_transferred(self) -> int: ...
     def fail(self, error: Exception) -> None: ...
 
 
 @dataclass(slots=True)
 class _Sample:
-    moved: int
-    still: int  # ticks without a byte
-    window_moved: int
-    window: int  # ticks
+    total: int
+    idle_ticks: int  # ticks without a byte
+    window_start: int
+    window_ticks: int  # ticks
 
 
 class Watchdog:
@@ -56,7 +56,7 @@ class Watchdog:
         self._timeout = limits.idle_timeout
         self._interval = min(1.0, limits.idle_timeout / 4)
         self._ticks = ceil(limits.idle_timeout / self._interval)
-        self._least = limits.min_throughput * limits.idle_timeout
+        self._min_bytes = limits.min_throughput * limits.idle_timeout
         self._speed = limits.min_throughput
         self._sweep = sweep
         self._samples: dict[Watched, _Sample | None] = {}
@@ -78,24 +78,24 @@ class Watchdog:
     def _tick(self) -> None:
         self._timer = None
         for exchange, sample in list(self._samples.items()):
-            moved = exchange.moved
-            if sample is None or not exchange.wanting:
-                self._samples[exchange] = _Sample(moved, 0, moved, 0)
-            elif (problem := self._judge(sample, moved, moving=exchange.moving)) is not None:
+            total = exchange.bytes_transferred
+            if sample is None or not exchange.waiting:
+                self._samples[exchange] = _Sample(total, 0, total, 0)
+            elif (problem := self._check(sample, total, transferring=exchange.transferring)) is not None:
                 exchange.fail(TransportError(f"{exchange.name} {problem}", retryable=True))
         if self._sweep() or self._samples:
             self._timer = asyncio.get_running_loop().call_later(self._interval, self._tick)
 
-    def _judge(self, sample: _Sample, moved: int, *, moving: bool) -> str | None:
-        sample.still = sample.still + 1 if moved == sample.moved else 0
-        sample.moved = moved
-        if sample.still >= self._ticks:
+    def _check(self, sample: _Sample, total: int, *, transferring: bool) -> str | None:
+        sample.idle_ticks = sample.idle_ticks + 1 if total == sample.total else 0
+        sample.total = total
+        if sample.idle_ticks >= self._ticks:
             return f"stalled: no byte for {self._timeout:g} s"
-        sample.window += 1
-        if not moving:
-            sample.window, sample.window_moved = 0, moved
-        elif sample.window >= self._ticks:
-            if moved - sample.window_moved < self._least:
+        sample.window_ticks += 1
+        if not transferring:
+            sample.window_ticks, sample.window_start = 0, total
+        elif sample.window_ticks >= self._ticks:
+            if total - sample.window_start < self._min_bytes:
                 return f"stalled: less than {self._speed} bytes/s for {self._timeout:g} s"
-            sample.window, sample.window_moved = 0, moved
+            sample.window_ticks, sample.window_start = 0, total
         return None

@@ -12,14 +12,14 @@ from typing import Any
 
 from ..errors import ClosedError, TransportError
 from ..types import KiB, Limits
-from .address_check import barred
+from .address_policy import blocked_reason
 from .connection import Connection
 from .dns import Resolver, RunBlocking
-from .message import TLS, Origin, Reach
-from .stalls import Watchdog
+from .message import TLS, AllowedAddresses, Origin
+from .stall_watchdog import Watchdog
 from .tls import context, handshake_error
 
-__all__ = ["Dialer", "must_not_lead"]
+__all__ = ["Dialer", "redirect_blocked"]
 
 
 class Dialer:
@@ -29,7 +29,7 @@ class Dialer:
         limits: Its `idle_timeout`.
         run_blocking: Where names are resolved and certificate files read.
         watchdog: What the new connections report to.
-        environ: Environment variables, which may name the trusted authorities.
+        environ: Environment variables, which may name the ssl_context authorities.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Dialer:
         self._environ = environ
         self._resolver = Resolver(run_blocking)
         self._contexts: dict[TLS, ssl.SSLContext] = {}
-        self._building = asyncio.Lock()
+        self._context_lock = asyncio.Lock()
         self._deadlines: set[asyncio.Timeout] = set()
         self._closed = False
 
@@ -50,11 +50,11 @@ class Dialer:
         """A new connection.
 
         Raises:
-            TransportError: The name does not resolve, nobody answers, the certificate is not trusted, or a redirect
+            TransportError: The name does not resolve, nobody answers, the certificate is not ssl_context, or a redirect
                 has led to an address that it must not lead to.
             ClosedError: Closed meanwhile.
         """
-        trusted = await self.context(tls) if origin.scheme == "https" else None
+        ssl_context = await self.context(tls) if origin.scheme == "https" else None
         if self._closed:
             raise ClosedError("closed while connecting")
         doing = "connecting to"
@@ -62,12 +62,12 @@ class Dialer:
         self._deadlines.add(deadline)
         try:
             async with deadline:
-                sock = await self._connect(origin, tls.reach)
+                sock = await self._connect(origin, tls.allowed_addresses)
                 connection = Connection(origin, tls, sock, self.scratch, self._watchdog)
-                transport = await _adopted(sock, connection)
-                if trusted is not None:
+                transport = await _attach_transport(sock, connection)
+                if ssl_context is not None:
                     doing = "the TLS handshake with"
-                    await self._secure(connection, transport, trusted)
+                    await self._secure(connection, transport, ssl_context)
                 return connection
         except TimeoutError:
             if self._closed:
@@ -86,23 +86,23 @@ class Dialer:
 
     async def context(self, tls: TLS) -> ssl.SSLContext:
         """The context for these settings, built once and in a thread: it reads the system's certificates."""
-        async with self._building:
-            tls = replace(tls, reach="any")  # all the same to a handshake
+        async with self._context_lock:
+            tls = replace(tls, allowed_addresses="any")  # all the same to a handshake
             if tls not in self._contexts:
                 self._contexts[tls] = await self._run_blocking(partial(context, tls, self._environ))
             return self._contexts[tls]
 
-    async def _connect(self, origin: Origin, reach: Reach) -> socket.socket:
+    async def _connect(self, origin: Origin, reach: AllowedAddresses) -> socket.socket:
         found = await self._resolver.addresses(origin)
-        addresses = found if reach == "any" else [each for each in found if not barred(each.sockaddr[0], reach)]
+        addresses = found if reach == "any" else [each for each in found if not blocked_reason(each.sockaddr[0], reach)]
         if found and not addresses:
-            raise must_not_lead(origin, barred(found[0].sockaddr[0], reach))
+            raise redirect_blocked(origin, blocked_reason(found[0].sockaddr[0], reach))
         reason = "no address"
         for address in addresses:
             try:
                 sock = socket.socket(address.family, socket.SOCK_STREAM)
             except OSError as error:
-                reason = _words(error)
+                reason = _describe(error)
                 continue
             try:
                 sock.setblocking(False)
@@ -110,12 +110,12 @@ class Dialer:
                 # turns it off by itself only for sockets that it has made.
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 async with asyncio.timeout(self._timeout / len(addresses)):
-                    await _connected(sock, address.sockaddr)
+                    await _connect_socket(sock, address.sockaddr)
                 return sock
             except OSError as error:  # TimeoutError is one
                 sock.close()
-                reason = _words(error)
-                self._resolver.refused(origin, address)
+                reason = _describe(error)
+                self._resolver.drop_address(origin, address)
             except BaseException:
                 sock.close()
                 raise
@@ -123,13 +123,13 @@ class Dialer:
         hint = "check the endpoint, and whether the service is up and can be reached from here"
         raise TransportError(f"cannot connect to {origin.address}: {reason}", hint=hint, retryable=True)
 
-    async def _secure(self, connection: Connection, transport: asyncio.Transport, trusted: ssl.SSLContext) -> None:
+    async def _secure(self, connection: Connection, transport: asyncio.Transport, ssl_context: ssl.SSLContext) -> None:
         loop = asyncio.get_running_loop()
         try:
             secured = await loop.start_tls(
                 transport,
                 connection,
-                trusted,
+                ssl_context,
                 server_hostname=connection.origin.host,
                 ssl_handshake_timeout=self._timeout,
             )
@@ -141,31 +141,31 @@ class Dialer:
             raise
         if secured is None:
             raise handshake_error(ConnectionResetError(), connection.origin)
-        connection.secured(secured)
+        connection.secure_transport_made(secured)
 
 
-async def _adopted(sock: socket.socket, connection: Connection) -> asyncio.Transport:
+async def _attach_transport(sock: socket.socket, connection: Connection) -> asyncio.Transport:
     """A transport for a connected socket, which is the transport's from now on.
 
     A cancelled call leaves the loop to it: uvloop before 0.23 would close the descriptor, and the socket object again,
     when its number may be that of a file which a disk thread has just opened.
     """
     loop = asyncio.get_running_loop()
-    adopting = asyncio.ensure_future(loop.create_connection(lambda: connection, sock=sock))
+    attaching = asyncio.ensure_future(loop.create_connection(lambda: connection, sock=sock))
     try:
-        transport, _ = await asyncio.shield(adopting)
+        transport, _ = await asyncio.shield(attaching)
     except asyncio.CancelledError:
-        adopting.add_done_callback(_abandon)
+        attaching.add_done_callback(_abort_transport)
         raise
     return transport
 
 
-def _abandon(adopting: "asyncio.Future[tuple[asyncio.Transport, Any]]") -> None:
-    if not adopting.cancelled() and adopting.exception() is None:
-        adopting.result()[0].abort()
+def _abort_transport(attaching: "asyncio.Future[tuple[asyncio.Transport, Any]]") -> None:
+    if not attaching.cancelled() and attaching.exception() is None:
+        attaching.result()[0].abort()
 
 
-async def _connected(sock: socket.socket, address: Any) -> None:
+async def _connect_socket(sock: socket.socket, address: Any) -> None:
     """As `loop.sock_connect`, but for uvloop too without libuv's threads.
 
     uvloop looks even an address up in those, and a forked child, which does not have them, would crash when it ends.
@@ -184,8 +184,8 @@ async def _connected(sock: socket.socket, address: Any) -> None:
         raise OSError(error, os.strerror(error))
 
 
-def must_not_lead(origin: Origin, what: str | None) -> TransportError:
-    """The failure of a redirect to an address that `barred` says is one of these."""
+def redirect_blocked(origin: Origin, what: str | None) -> TransportError:
+    """The failure of a redirect to an address that `blocked_reason` says is one of these."""
     hint = "a server elsewhere must not make this machine ask there; name that address itself if it is meant"
     return TransportError(f"a redirect leads to {origin.address}, {what}", hint=hint)
 
@@ -195,7 +195,7 @@ def _wake(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _words(error: OSError) -> str:
+def _describe(error: OSError) -> str:
     if isinstance(error, TimeoutError) or error.errno is None:
         return "no answer"
     return os.strerror(error.errno).lower()
