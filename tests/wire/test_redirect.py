@@ -88,11 +88,11 @@ def test_another_scheme_is_another_origin() -> None:
     [
         ("http://a.test/x", "redirects from https to http"),
         ("http://b.test/x", "redirects from https to http"),
-        ("ftp://b.test/x", "redirects to what is no http or https URL"),
-        ("file:///etc/passwd", "redirects to what is no http or https URL"),
-        ("s3://bucket/key", "redirects to what is no http or https URL"),
-        ("https://[::1/x", "redirects to what is no http or https URL"),
-        ("https://b.test:port/x", "redirects to what is no http or https URL"),
+        ("ftp://b.test/x", "redirects to a location that is not an http or https URL"),
+        ("file:///etc/passwd", "redirects to a location that is not an http or https URL"),
+        ("s3://bucket/key", "redirects to a location that is not an http or https URL"),
+        ("https://[::1/x", "redirects to a location that is not an http or https URL"),
+        ("https://b.test:port/x", "redirects to a location that is not an http or https URL"),
     ],
 )
 def test_where_it_must_not_lead(location: str, why: str) -> None:

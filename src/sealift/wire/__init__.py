@@ -1,4 +1,4 @@
-"""HTTP/1.1 for moving bodies: `Wire.fetch` receives in place, `Wire.stream` reads as it comes, `Wire.send` uploads."""
+"""HTTP/1.1 client for bulk transfer: `Wire.fetch` receives in place, `Wire.stream` streams, `Wire.send` uploads."""
 
 from .client import Wire
 from .content_range import check_range

@@ -1,8 +1,8 @@
-"""Which addresses a redirect may lead to. Pure.
+"""SSRF protection: which addresses a redirect may reach. No I/O.
 
-A server that says where to ask next could have this machine ask its own services, or its cloud's metadata service,
-which gives credentials to who asks from there: https://owasp.org/www-community/attacks/Server_Side_Request_Forgery
-What a name resolves to is looked at when it is connected to (`Dialer`), so that it cannot be another address by then.
+A malicious redirect could make this machine send requests to its own services, or to the cloud's metadata service,
+which hands out credentials to local callers: https://owasp.org/www-community/attacks/Server_Side_Request_Forgery
+`Dialer` checks the resolved address when it connects, so that DNS rebinding cannot bypass the check.
 """
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -11,9 +11,9 @@ from .message import AllowedAddresses, Origin
 
 __all__ = ["allowed_after_redirect", "blocked_reason"]
 
-_METADATA_REASON = "an address of link-local or metadata services"
-_LOOPBACK_REASON = "an address of this machine"
-# Link-local is where most clouds have it; beside them https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/
+_METADATA_REASON = "a link-local or cloud metadata address"
+_LOOPBACK_REASON = "a loopback address"
+# Most clouds serve metadata on a link-local address. The exceptions: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/
 # instancedata-data-retrieval.html and eks/latest/userguide/pod-id-how-it-works.html (fd00:ec2::),
 # https://cloud.google.com/compute/docs/metadata/querying-metadata (fd20:ce::),
 # https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16,
@@ -25,30 +25,30 @@ _METADATA_NETWORKS = [
         "192.0.0.192/32",
     )
 ]  # fmt: skip
-# A connection to an unspecified address is one to this machine.
+# Connecting to an unspecified address reaches this machine.
 _LOOPBACK_NETWORKS = [ip_network(text) for text in ("127.0.0.0/8", "::1/128", "0.0.0.0/8", "::/128")]
 # https://www.rfc-editor.org/rfc/rfc6052#section-2.1
 _NAT64 = ip_network("64:ff9b::/96")
 
 
 def allowed_after_redirect(origin: Origin, allowed: AllowedAddresses) -> AllowedAddresses:
-    """What a redirect may allowed.
+    """Addresses that a redirect may reach.
 
     Args:
-        origin: Which redirects.
-        allowed: What that one's request could.
+        origin: The server that redirects.
+        allowed: Addresses that the redirected request was allowed to reach.
     """
     return "public" if allowed == "public" or not _is_private_host(origin.host) else "local"
 
 
 def blocked_reason(host: str, allowed: AllowedAddresses) -> str | None:
-    """What is wrong with an address; None: it may be connected to, or the text is a name yet to be resolved.
+    """Why an address is blocked; None: it is allowed, or `host` is a name that has not been resolved.
 
     Example:
         >>> blocked_reason("::ffff:169.254.169.254", "local")
-        'an address of link-local or metadata services'
+        'a link-local or cloud metadata address'
         >>> blocked_reason("127.0.0.1", "local"), blocked_reason("127.0.0.1", "public")
-        (None, 'an address of this machine')
+        (None, 'a loopback address')
     """
     if allowed == "any":
         return None
@@ -64,7 +64,7 @@ def blocked_reason(host: str, allowed: AllowedAddresses) -> str | None:
 
 
 def _is_private_host(host: str) -> bool:
-    """Whether a host is, by its text, of this machine or a private network."""
+    """Whether a host is localhost or a private address; names are not resolved."""
     try:
         return _embedded_ipv4(ip_address(host)).is_private
     except ValueError:
@@ -77,7 +77,7 @@ def _is_localhost(name: str) -> bool:
 
 
 def _embedded_ipv4(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address in an IPv6 one, where there is one."""
+    """The IPv4 address embedded in an IPv6 address, if any; else the address itself."""
     if isinstance(address, IPv4Address):
         return address
     if address in _NAT64:

@@ -1,4 +1,4 @@
-"""The three calls that move bodies."""
+"""`Wire`, the HTTP client: `fetch`, `send` and `stream`."""
 
 import asyncio
 import os
@@ -29,17 +29,17 @@ __all__ = ["Wire"]
 
 
 class Wire:
-    """A small HTTP/1.1 client for moving bodies, for one event loop.
+    """HTTP/1.1 client for bulk transfer, bound to one event loop.
 
-    Idle connections are kept for 20 seconds. No call has a limit of total time: an exchange fails when nothing moves
-    for `Limits.idle_timeout` seconds, or when a body moves at less than `Limits.min_throughput`. No call retries, but a
-    kept connection that the server has closed meanwhile is replaced.
+    Idle connections are kept for 20 seconds. Calls have no total timeout: an exchange fails if no byte is transferred
+    for `Limits.idle_timeout` seconds, or if a body is slower than `Limits.min_throughput`. Calls are not retried,
+    except that a stale keep-alive connection (closed by the server while idle) is replaced.
 
     Args:
-        limits: Its `connections`, `per_host`, `idle_timeout` and `min_throughput`.
-        run_blocking: Runs a function in a thread: for resolving names and reading certificates.
-        proxies: Which origins are reached through an HTTP proxy.
-        environ: Environment variables, which may name the trusted authorities.
+        limits: `connections`, `per_host`, `idle_timeout` and `min_throughput` apply.
+        run_blocking: Runs a function in a thread; used for DNS lookups and for reading certificates.
+        proxies: HTTP proxies and the hosts exempt from them.
+        environ: Environment variables; `SSL_CERT_FILE` and `SSL_CERT_DIR` are read.
 
     Example:
         >>> async def first_mebibyte(wire: Wire, url: str, target: str) -> bytearray:
@@ -72,24 +72,24 @@ class Wire:
         """Receive a body of known length in place.
 
         Args:
-            request: What to ask, with its Range header where it is one.
-            into: Writable memory of exactly the body's length, which is at least 1. The kernel writes to it directly;
-                however the call ends, cancelled too, nothing is written to it afterwards.
+            request: The request, including the Range header for a ranged read.
+            into: Writable buffer of exactly the body's length, at least 1 byte. The kernel writes to it directly. After
+                the call has returned, failed or been cancelled, nothing more is written to it.
 
         Returns:
-            For status 200 or 206 the buffer is full (`check_range` says with what). For any other status the first
-            64 KiB of its body are in `Response.body`, and the buffer holds nothing of it.
+            For status 200 or 206, the buffer is full; `check_range` verifies which range it holds. For any other
+            status, `Response.body` holds the first 64 KiB of the body, and the buffer none of it.
 
         Raises:
-            TransportError: No connection, a broken or stalled one, or a body of another length; retryable unless it is
-                about trust or the name.
-            InvalidConfig: The request or the buffer cannot be used.
-            ClosedError: The wire is closed.
+            TransportError: The connection failed, broke or stalled, or the body has the wrong length. Retryable, except
+                for certificate errors and names that do not exist.
+            InvalidConfig: The request or the buffer is not valid.
+            ClosedError: The client is closed.
         """
         if into.readonly or not into.nbytes or not into.c_contiguous:
-            raise InvalidConfig("a body needs writable, contiguous memory of at least one byte")
+            raise InvalidConfig("a body needs a writable, contiguous buffer of at least one byte")
         if request.method == "HEAD":
-            raise InvalidConfig("a reply to HEAD has no body that could be fetched")
+            raise InvalidConfig("a response to HEAD has no body to fetch")
         into = into.cast("B")
         if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
             return await proxy_client.fetch(request, into)
@@ -108,20 +108,21 @@ class Wire:
                 self._pool.release(connection)
 
     async def send(self, request: Request, body: memoryview | None = None) -> Response:
-        """Send a request whose reply is small.
+        """Send a request whose response is small.
 
         Args:
-            request: What to ask.
-            body: Sent from where it is, under flow control: no copy larger than about 1 MiB is made. It must not change
-                before the call ends.
+            request: The request.
+            body: Request body, sent under flow control without copying more than about 1 MiB at a time. It must not
+                change before the call ends.
 
         Returns:
-            The reply with its whole body. A server may answer before it has all of the body; that ends the sending.
+            The response with its whole body. If the server responds before it has received the whole request body, the
+            rest is not sent.
 
         Raises:
-            TransportError: As in `fetch`, and for a receiver of more than 8 MiB.
-            InvalidConfig: The request cannot be sent.
-            ClosedError: The wire is closed.
+            TransportError: As in `fetch`; also if the response exceeds 8 MiB.
+            InvalidConfig: The request is not valid.
+            ClosedError: The client is closed.
         """
         if body is not None:
             body = body.cast("B") if body.nbytes else memoryview(b"")
@@ -143,33 +144,34 @@ class Wire:
                 self._pool.release(connection)
 
     def stream(self, request: Request) -> AbstractAsyncContextManager[StreamedResponse]:
-        """Receive a body of unknown length, or one that is read as it comes.
+        """Stream a body, of known or unknown length.
 
-        At most about 256 KiB wait for the reader; time in which it does not ask does not count as a stall. Leaving the
-        context before the end of the body closes the connection.
+        At most about 256 KiB are buffered. The connection does not count as stalled while the caller is not reading.
+        Leaving the context before the end of the body closes the connection.
 
         Args:
-            request: What to ask.
+            request: The request.
 
         Returns:
-            A context that is entered when the head has come, whatever its status.
+            A context manager, entered once the response head has arrived, whatever the status.
 
         Raises:
-            TransportError: As in `fetch`; `readinto` raises it for a body that breaks off.
-            InvalidConfig: The request cannot be sent.
-            ClosedError: The wire is closed.
+            TransportError: As in `fetch`; `readinto` raises it if the body is truncated.
+            InvalidConfig: The request is not valid.
+            ClosedError: The client is closed.
         """
         return self._stream(request)
 
     async def aclose(self) -> None:
-        """Close all connections, those of running calls too (which raise `ClosedError`), and wait until they are."""
+        """Close all connections and wait until they are closed. Running calls raise `ClosedError`."""
         self._closed = True
         self._dialer.close()
         await self._pool.aclose()
         self._watchdog.close()
         if self._proxy_client is not None:
             await self._proxy_client.aclose()
-        await asyncio.sleep(0)  # a transport whose handshake was cut short closes in the loop's next turn, untold
+        # A transport aborted during its handshake closes in the next iteration of the loop, without notification.
+        await asyncio.sleep(0)
 
     @asynccontextmanager
     async def _stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
@@ -200,14 +202,14 @@ class Wire:
                     raise
 
     async def _proxy_client_for(self, request: Request) -> "ProxyClient | None":
-        """The other way to make the same three calls, where a proxy applies to this request."""
+        """The proxy client, if a proxy applies to this request; None: connect directly."""
         if self._closed:
-            raise ClosedError("the connections of this instance have been closed")
+            raise ClosedError("the storage instance is closed")
         if proxy_for(request.origin, self._proxies) is None:
             return None
         if self._proxy_client is None:
             module = await self._run_blocking(partial(import_module, ".proxy_client", __package__))
-            # Another call may have come first meanwhile.
+            # A concurrent call may have created it during the import.
             self._proxy_client = self._proxy_client or module.ProxyClient(
                 self._limits, self._proxies, self._dialer.context
             )

@@ -1,4 +1,4 @@
-"""One connection: carries one exchange at a time, and trusts nothing that nobody asked for."""
+"""One HTTP/1.1 connection: one exchange at a time. Unsolicited data closes it."""
 
 import asyncio
 import socket
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "StaleConnectionError"]
 
 _SLICE = MiB
-"""Bytes of a body handed to the transport at once; the next slice waits until nearly all of this one has left it."""
+"""Bytes of a request body written to the transport at once; the next slice waits until its buffer is nearly empty."""
 
 
 class StaleConnectionError(TransportError):
-    """A kept-alive connection turned out to be closed before any byte of the receiver: nothing has been answered."""
+    """A keep-alive connection was closed before any byte of the response arrived."""
 
 
 class Connection(asyncio.BufferedProtocol):
     """A connection to one origin.
 
-    `get_buffer` never returns anything empty (that would kill a TLS connection) and always a memoryview (asyncio's TLS
-    copies a bytearray). The scratch may be shared by all connections of a loop: it is written to and read within one
-    callback.
+    `get_buffer` never returns an empty buffer (which would kill a TLS connection), and always a memoryview (asyncio's
+    TLS copies a bytearray). The scratch buffer may be shared by all connections of a loop: it is written and read
+    within one callback.
 
     Args:
         origin: The server.
-        tls: How it was verified.
-        sock: The connected socket, only looked at; the transport owns it.
-        scratch: Where bytes land that do not go in place.
-        watchdog: Watches over exchanges.
+        tls: Connection security that was applied.
+        sock: The connected socket, used for its state only; the transport owns it.
+        scratch: Buffer for data that is not received in place.
+        watchdog: Detects stalled exchanges.
 
     Attributes:
-        closed: It cannot be used any more; the transport may still be about to close.
-        reusable: The last exchange ended in such a way that another may follow.
-        reused: An exchange has succeeded on it before.
-        idle_since: Loop time of its last exchange's end.
+        closed: The connection is unusable; its transport may not have closed yet.
+        reusable: The last exchange left the connection ready for another one.
+        reused: At least one exchange has completed.
+        idle_since: Loop time at which the last exchange ended.
         on_lost: Called when the transport has closed.
     """
 
@@ -69,15 +69,15 @@ class Connection(asyncio.BufferedProtocol):
         self._writing_paused = False
         self._write_resumed: asyncio.Future[None] | None = None
 
-    # The exchange, as the wire's calls see it.
+    # Used by `Wire`.
 
     async def exchange(self, receiver: ResponseReceiver, head: bytes, body: memoryview | None = None) -> Response:
-        """Send a request and wait for the answer to it.
+        """Send a request and wait for the response.
 
-        However this ends, the receiver's buffer is not written to any more, unless it is a streamed one.
+        Once this returns or raises, the receiver's buffer is no longer written to, except by a `StreamingReceiver`.
 
         Raises:
-            StaleConnectionError: See there.
+            StaleConnectionError: The server had closed the idle connection.
             TransportError: The exchange failed; the connection is closed.
         """
         transport = self._transport
@@ -94,20 +94,20 @@ class Connection(asyncio.BufferedProtocol):
             return await receiver.future
         except BaseException:
             if receiver.future.done() and not receiver.future.cancelled():
-                receiver.future.exception()  # a cancelled task does not ask for it, and asyncio would complain
+                receiver.future.exception()  # mark as retrieved, or asyncio logs it when the task was cancelled
             self.abort()
             raise
 
     def is_still_idle(self) -> bool:
-        """Whether nothing has arrived on this idle connection, not even in the kernel.
+        """Whether no data and no EOF has arrived on this idle connection, not even in the kernel's buffer.
 
-        Neither its end, which would cost the next request a round trip, nor a byte, which would be taken for its reply.
-        Under TLS bytes may rightly wait (session tickets) and are the transport's to judge.
+        An EOF would cost the next request a round trip; data would be mistaken for its response. Under TLS, pending
+        data can be legitimate (session tickets), so it is left to the transport.
         """
         secure = self._tcp_transport is not self._transport
-        seen = tcp_state(self._sock)
-        if seen is not None:
-            established, count = seen
+        state = tcp_state(self._sock)
+        if state is not None:
+            established, count = state
             return established and (secure or count == self._received)
         try:
             return bool(self._sock.recv(1, socket.MSG_PEEK)) and secure
@@ -117,17 +117,17 @@ class Connection(asyncio.BufferedProtocol):
             return False
 
     def pause_reading(self) -> None:
-        """Let the peer wait."""
+        """Stop reading from the socket, so that TCP flow control stops the sender."""
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read again."""
+        """Resume reading from the socket."""
         if self._transport is not None and not self.closed:
             self._transport.resume_reading()
 
     def abort(self) -> None:
-        """Close at once, and forget whose buffer it was; does nothing the second time."""
+        """Close immediately and release the receiver's buffer. Idempotent."""
         receiver = self._receiver
         if receiver is not None:
             self._detach()
@@ -147,7 +147,7 @@ class Connection(asyncio.BufferedProtocol):
         self.abort()
 
     async def _send_body(self, receiver: ResponseReceiver, body: memoryview, transport: asyncio.Transport) -> None:
-        """Hand the body to the transport as fast as it takes it, unless an early receiver makes that pointless."""
+        """Write the body under flow control; stop if the server rejects the request early."""
         loop = asyncio.get_running_loop()
         for start in range(0, len(body), _SLICE):
             if self._writing_paused:
@@ -157,7 +157,7 @@ class Connection(asyncio.BufferedProtocol):
                 finally:
                     self._write_resumed = None
             elif start:
-                await asyncio.sleep(0)  # a socket that takes everything must not keep the loop from the others
+                await asyncio.sleep(0)  # yield to other tasks even if the socket never blocks
             if transport.is_closing() or receiver.rejected or receiver.future.done():
                 return
             piece = body[start : start + _SLICE]
@@ -167,14 +167,14 @@ class Connection(asyncio.BufferedProtocol):
         receiver.framing.send(h11.EndOfMessage())
 
     def _detach(self) -> None:
-        """From here on nothing that arrives is written to the receiver's buffer."""
+        """Detach the receiver: later data is no longer written to its buffer."""
         self._receiver = None
         self._buffer = self._scratch
         self._watchdog.unwatch(self)
 
     def _finish(self, receiver: ResponseReceiver) -> None:
         self._detach()
-        # h11 counts here: Connection: close, HTTP/1.0, and whether the request was sent to its end.
+        # h11 tracks Connection: close, HTTP/1.0, and whether the whole request was sent.
         self.reusable = receiver.framing.our_state is h11.DONE and not receiver.must_close and not self._unsent()
         self.reused = True
         receiver.complete()
@@ -189,7 +189,7 @@ class Connection(asyncio.BufferedProtocol):
             cause, retryable=True
         )
 
-    # What the watchdog looks at.
+    # The `Watched` protocol, for the watchdog.
 
     @property
     def waiting(self) -> bool:
@@ -212,10 +212,10 @@ class Connection(asyncio.BufferedProtocol):
     # asyncio.BufferedProtocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = self._tcp_transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
+        self._transport = self._tcp_transport = cast("asyncio.Transport", transport)  # uvloop's does not subclass it
 
     def secure_transport_made(self, transport: asyncio.Transport) -> None:
-        """TLS has been put upon the transport."""
+        """The TLS transport on top of the TCP one is ready."""
         self._transport = transport
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's signature
@@ -224,7 +224,7 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         receiver = self._receiver
         if receiver is None:
-            self.abort()  # nobody asked for this
+            self.abort()  # unsolicited data
             return
         self._received += nbytes
         try:

@@ -1,4 +1,4 @@
-"""Opening a connection: resolve, connect to one address after the other, put TLS on it."""
+"""Open connections: resolve the name, try its addresses in turn, do the TLS handshake."""
 
 import asyncio
 import errno
@@ -17,7 +17,7 @@ from .connection import Connection
 from .dns import Resolver, RunBlocking
 from .message import TLS, AllowedAddresses, Origin
 from .stall_watchdog import Watchdog
-from .tls import context, handshake_error
+from .tls import create_context, handshake_error
 
 __all__ = ["Dialer", "redirect_blocked"]
 
@@ -26,10 +26,10 @@ class Dialer:
     """Opens connections, each within `Limits.idle_timeout`.
 
     Args:
-        limits: Its `idle_timeout`.
-        run_blocking: Where names are resolved and certificate files read.
-        watchdog: What the new connections report to.
-        environ: Environment variables, which may name the ssl_context authorities.
+        limits: `idle_timeout` applies.
+        run_blocking: Runs DNS lookups and reads of certificate files in a thread.
+        watchdog: Detects stalls on the new connections.
+        environ: Environment variables; `SSL_CERT_FILE` and `SSL_CERT_DIR` are read.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class Dialer:
         self._closed = False
 
     async def dial(self, origin: Origin, tls: TLS) -> Connection:
-        """A new connection.
+        """Open a connection.
 
         Raises:
-            TransportError: The name does not resolve, nobody answers, the certificate is not ssl_context, or a redirect
-                has led to an address that it must not lead to.
-            ClosedError: Closed meanwhile.
+            TransportError: The name does not resolve, no address accepts the connection, the certificate is not
+                trusted, or a redirect points to a blocked address.
+            ClosedError: The dialer was closed while connecting.
         """
         ssl_context = await self.context(tls) if origin.scheme == "https" else None
         if self._closed:
@@ -79,24 +79,28 @@ class Dialer:
             self._deadlines.discard(deadline)
 
     def close(self) -> None:
-        """Break off what is being opened."""
+        """Cancel the connections being opened."""
         self._closed = True
         for deadline in self._deadlines:
             deadline.reschedule(-1)
 
     async def context(self, tls: TLS) -> ssl.SSLContext:
-        """The context for these settings, built once and in a thread: it reads the system's certificates."""
+        """The SSL context for these settings, cached. Built in a thread: it reads the system's certificates."""
         async with self._context_lock:
-            tls = replace(tls, allowed_addresses="any")  # all the same to a handshake
+            tls = replace(tls, allowed_addresses="any")  # irrelevant to the handshake
             if tls not in self._contexts:
-                self._contexts[tls] = await self._run_blocking(partial(context, tls, self._environ))
+                self._contexts[tls] = await self._run_blocking(partial(create_context, tls, self._environ))
             return self._contexts[tls]
 
-    async def _connect(self, origin: Origin, reach: AllowedAddresses) -> socket.socket:
-        found = await self._resolver.addresses(origin)
-        addresses = found if reach == "any" else [each for each in found if not blocked_reason(each.sockaddr[0], reach)]
-        if found and not addresses:
-            raise redirect_blocked(origin, blocked_reason(found[0].sockaddr[0], reach))
+    async def _connect(self, origin: Origin, allowed: AllowedAddresses) -> socket.socket:
+        resolved = await self._resolver.addresses(origin)
+        addresses = (
+            resolved
+            if allowed == "any"
+            else [each for each in resolved if not blocked_reason(each.sockaddr[0], allowed)]
+        )
+        if resolved and not addresses:
+            raise redirect_blocked(origin, blocked_reason(resolved[0].sockaddr[0], allowed))
         reason = "no address"
         for address in addresses:
             try:
@@ -106,13 +110,13 @@ class Dialer:
                 continue
             try:
                 sock.setblocking(False)
-                # A head and its body are two writes, of which Nagle's algorithm would hold back the second. asyncio
-                # turns it off by itself only for sockets that it has made.
+                # Head and body are two writes; Nagle's algorithm would delay the second. asyncio disables it only for
+                # sockets that it has created itself.
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 async with asyncio.timeout(self._timeout / len(addresses)):
                     await _connect_socket(sock, address.sockaddr)
                 return sock
-            except OSError as error:  # TimeoutError is one
+            except OSError as error:  # includes TimeoutError
                 sock.close()
                 reason = _describe(error)
                 self._resolver.drop_address(origin, address)
@@ -120,7 +124,7 @@ class Dialer:
                 sock.close()
                 raise
         self._resolver.forget(origin)
-        hint = "check the endpoint, and whether the service is up and can be reached from here"
+        hint = "check the endpoint, and that the service is up and reachable from this machine"
         raise TransportError(f"cannot connect to {origin.address}: {reason}", hint=hint, retryable=True)
 
     async def _secure(self, connection: Connection, transport: asyncio.Transport, ssl_context: ssl.SSLContext) -> None:
@@ -133,7 +137,7 @@ class Dialer:
                 server_hostname=connection.origin.host,
                 ssl_handshake_timeout=self._timeout,
             )
-        except OSError as error:  # ssl.SSLError is one, and so is what an early end of the connection raises
+        except OSError as error:  # includes ssl.SSLError and the errors of a connection closed early
             transport.abort()
             raise handshake_error(error, connection.origin) from None
         except BaseException:
@@ -145,10 +149,10 @@ class Dialer:
 
 
 async def _attach_transport(sock: socket.socket, connection: Connection) -> asyncio.Transport:
-    """A transport for a connected socket, which is the transport's from now on.
+    """Create the transport for a connected socket, which it then owns.
 
-    A cancelled call leaves the loop to it: uvloop before 0.23 would close the descriptor, and the socket object again,
-    when its number may be that of a file which a disk thread has just opened.
+    Cancellation does not interrupt `create_connection`: uvloop before 0.23 would close the descriptor, and the socket
+    object would close it again, when a disk thread may already have reused the number for a file.
     """
     loop = asyncio.get_running_loop()
     attaching = asyncio.ensure_future(loop.create_connection(lambda: connection, sock=sock))
@@ -166,9 +170,10 @@ def _abort_transport(attaching: "asyncio.Future[tuple[asyncio.Transport, Any]]")
 
 
 async def _connect_socket(sock: socket.socket, address: Any) -> None:
-    """As `loop.sock_connect`, but for uvloop too without libuv's threads.
+    """Like `loop.sock_connect`, but without libuv's thread pool on uvloop.
 
-    uvloop looks even an address up in those, and a forked child, which does not have them, would crash when it ends.
+    uvloop runs `getaddrinfo` there even for an IP address; a forked child, which lacks these threads, would crash on
+    exit.
     """
     error = sock.connect_ex(address)
     if error == errno.EINPROGRESS:
@@ -184,10 +189,10 @@ async def _connect_socket(sock: socket.socket, address: Any) -> None:
         raise OSError(error, os.strerror(error))
 
 
-def redirect_blocked(origin: Origin, what: str | None) -> TransportError:
-    """The failure of a redirect to an address that `blocked_reason` says is one of these."""
-    hint = "a server elsewhere must not make this machine ask there; name that address itself if it is meant"
-    return TransportError(f"a redirect leads to {origin.address}, {what}", hint=hint)
+def redirect_blocked(origin: Origin, reason: str | None) -> TransportError:
+    """The error for a redirect to an address that `blocked_reason` rejects."""
+    hint = "redirects must not reach internal services; if intended, use that address as the endpoint or URL"
+    return TransportError(f"a redirect to {origin.address} was blocked: {reason}", hint=hint)
 
 
 def _wake(future: asyncio.Future[None]) -> None:
@@ -197,5 +202,5 @@ def _wake(future: asyncio.Future[None]) -> None:
 
 def _describe(error: OSError) -> str:
     if isinstance(error, TimeoutError) or error.errno is None:
-        return "no answer"
+        return "no response"
     return os.strerror(error.errno).lower()

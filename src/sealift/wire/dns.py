@@ -1,4 +1,4 @@
-"""Names to addresses: in a thread, remembered for a minute, and spread over."""
+"""DNS lookups: in a thread, cached for a minute, with connections rotated over all addresses."""
 
 import asyncio
 import socket
@@ -18,18 +18,18 @@ __all__ = ["Address", "Resolver", "RunBlocking"]
 T = TypeVar("T")
 
 _CACHE_SECONDS = 60.0
-"""Seconds."""
+"""How long addresses are cached."""
 
 
 class RunBlocking(Protocol):
-    """Runs a function in a thread and gives its result."""
+    """Runs a function in a thread and returns its result."""
 
     def __call__(self, fn: Callable[[], T], /) -> Awaitable[T]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What a socket connects to: its family, and the address as the socket module has it."""
+    """An address to connect a socket to, as returned by `socket.getaddrinfo`."""
 
     family: socket.AddressFamily
     sockaddr: tuple[Any, ...]
@@ -44,10 +44,10 @@ class _Entry:
 
 
 class Resolver:
-    """Gives a name's addresses in the order to try them, beginning with another one each time.
+    """Resolves host names; each call returns the addresses rotated by one.
 
     Args:
-        run_blocking: Where `getaddrinfo` runs.
+        run_blocking: Runs `getaddrinfo` in a thread.
     """
 
     def __init__(self, run_blocking: RunBlocking) -> None:
@@ -55,10 +55,10 @@ class Resolver:
         self._entries: dict[tuple[str, int], _Entry] = {}
 
     async def addresses(self, origin: Origin) -> list[Address]:
-        """All addresses of the origin's host.
+        """All addresses of the origin's host, in the order to try them.
 
         Raises:
-            TransportError: The name does not resolve; retryable only where the resolver says that this may pass.
+            TransportError: The name does not resolve; retryable only if the resolver reports a temporary failure.
         """
         if origin.is_address and "%" not in origin.host:
             family = socket.AF_INET if ip_address(origin.host).version == 4 else socket.AF_INET6
@@ -74,25 +74,25 @@ class Resolver:
         return entry.addresses[first:] + entry.addresses[:first]
 
     def drop_address(self, origin: Origin, address: Address) -> None:
-        """Leave out an address that could not be connected to, while there are others."""
+        """Drop an address that does not accept connections, unless it is the only one left."""
         entry = self._entries.get((origin.host, origin.port))
         if entry is not None and len(entry.addresses) > 1 and address in entry.addresses:
             entry.addresses.remove(address)
 
     def forget(self, origin: Origin) -> None:
-        """Resolve the name anew next time: none of its addresses could be connected to."""
+        """Discard the cached addresses, because none of them accepts connections."""
         self._entries.pop((origin.host, origin.port), None)
 
     async def _resolve(self, origin: Origin) -> list[Address]:
         try:
-            found = await self._run_blocking(
+            results = await self._run_blocking(
                 partial(socket.getaddrinfo, origin.host, origin.port, type=socket.SOCK_STREAM)
             )
         except (socket.gaierror, UnicodeError) as error:
             temporary = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
             raise TransportError(
                 f"the name {origin.host} does not resolve",
-                hint="the resolver is not available now" if temporary else "check the endpoint's name",
+                hint="the DNS resolver is temporarily unavailable" if temporary else "check the host name",
                 retryable=temporary,
             ) from None
         except OSError as error:
@@ -100,10 +100,10 @@ class Resolver:
                 f"the name {origin.host} cannot be looked up: {error.strerror}", retryable=True
             ) from None
         families: dict[int, list[Address]] = {}
-        for family, _, _, _, sockaddr in found:
+        for family, _, _, _, sockaddr in results:
             address = Address(family, sockaddr)
             if address not in families.setdefault(family, []):
                 families[family].append(address)
-        # https://www.rfc-editor.org/rfc/rfc8305#section-4: families take turns, the resolver's first one begins.
+        # https://www.rfc-editor.org/rfc/rfc8305#section-4: interleave the families, starting with the resolver's first.
         mixed = chain.from_iterable(zip_longest(*families.values()))
         return [address for address in mixed if address is not None]

@@ -1,8 +1,8 @@
-"""Heads; a request that could smuggle another one is refused here.
+"""Encode request heads, rejecting request smuggling, and parse simple response heads.
 
-A request's head is written in one go and looked at as a whole, and so is an ordinary reply's whose body goes in place:
-h11 looks at each header by itself, which is felt where objects are small. What h11 needs to know of a request to frame
-its body and the reply, it is told; all other replies are its own to read.
+A head is a start line and header fields. Request heads, and the common response heads, are validated by one regular
+expression: h11 checks each header separately, which is measurably slow for small objects. h11 receives only what it
+needs of a request to frame the body and the response, and parses all other responses.
 """
 
 import re
@@ -18,27 +18,27 @@ __all__ = ["MAX_HEAD_BYTES", "encode_request", "parse_simple_head"]
 
 MAX_HEAD_BYTES = 64 * KiB
 
-# https://www.rfc-editor.org/rfc/rfc9110#section-5.5 and #section-5.6.2, without what is not ASCII.
+# https://www.rfc-editor.org/rfc/rfc9110#section-5.5 and #section-5.6.2, restricted to ASCII.
 _NAME = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _VALUE = r"(?:[!-~](?:[ -~\t]*[!-~])?)?"
 _HEAD = re.compile(rf"{_NAME} /[!-~]* HTTP/1\.1\r\n(?:{_NAME}: {_VALUE}\r\n)+\r\n")
 
-# Narrower than https://www.rfc-editor.org/rfc/rfc9112#section-4 and #section-5: no folded lines, nothing but ASCII. A
-# colon ends a name and a line break ends a value, so there is but one way to read it.
+# Stricter than https://www.rfc-editor.org/rfc/rfc9112#section-4 and #section-5: no folded lines, ASCII only. A colon
+# ends a name and a line break ends a value, so parsing is unambiguous.
 _FIELDS = re.compile(rb"HTTP/1\.1 (200|206) [ -~]*\r\n((?:%b:[ -~\t]*\r\n)+)\r\n" % _NAME.encode())
 _LENGTH = re.compile(rb"[0-9]{1,18}")
-# What decides, beside one length, where a body ends, or whether another reply may follow on the connection.
+# Besides Content-Length, these determine where a body ends and whether the connection can be reused.
 _FRAMING_HEADERS = {b"transfer-encoding", b"connection", b"upgrade"}
 
 
 def parse_simple_head(data: memoryview) -> tuple[Response, int] | None:
-    r"""The head of a reply that has a body of a plain length, after which the connection may be used again.
+    r"""Parse the head of a 200 or 206 with one Content-Length that leaves the connection reusable.
 
     Args:
-        data: What has arrived; it begins with the head.
+        data: Data received so far, starting with the head.
 
     Returns:
-        The reply, and the bytes that its head takes; None: it is not all here, or it is for h11 to read.
+        The response and the size of its head in bytes; None: the head is incomplete, or h11 has to parse it.
 
     Example:
         >>> parse_simple_head(memoryview(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))[1]
@@ -63,32 +63,32 @@ def parse_simple_head(data: memoryview) -> tuple[Response, int] | None:
 
 
 def encode_request(request: Request, length: int | None = None) -> tuple[h11.Connection, bytes]:
-    """The bytes of a request's head, and the h11 connection that will frame its body and its reply.
+    """Encode a request's head; also return the h11 connection that frames the body and the response.
 
     Args:
-        request: What to ask.
-        length: Bytes of the body; None: there is none.
+        request: The request.
+        length: Size of the body in bytes; None: no body.
 
     Raises:
-        InvalidConfig: The method, target or a header cannot be sent as it is. The message does not repeat the value.
+        InvalidConfig: The method, target or a header is not valid in HTTP. The message does not repeat the value.
     """
     headers = list(request.headers)
     present = {name.lower(): value for name, value in headers}
     if "host" not in present:
-        # First, as RFC 9112 section 3.2 asks.
+        # First, as RFC 9112 section 3.2 recommends.
         headers.insert(0, ("Host", request.origin.netloc))
     if "transfer-encoding" in present or present.get("content-length", str(length or 0)) != str(length or 0):
-        raise InvalidConfig("the headers of a request contradict the length of its body")
+        raise InvalidConfig("the request headers contradict the length of the body")
     if "content-length" not in present and (length is not None or request.method in {"POST", "PUT"}):
         headers.append(("Content-Length", str(length or 0)))
     fields = "".join([f"{name}: {value}\r\n" for name, value in headers])
     head = f"{request.method} {request.target} HTTP/1.1\r\n{fields}\r\n"
-    # As many lines as there should be, so that no value is two of them; and none of those twice that bound a message.
+    # The line count must match, so that no value contains a line break. Host and Content-Length must not be repeated.
     lines, names = len(headers) + 2, [name.lower() for name, _ in headers]
     valid = head.count("\r") == head.count("\n") == lines and _HEAD.fullmatch(head)
     if not valid or names.count("host") != 1 or names.count("content-length") > 1:
         raise InvalidConfig(
-            f"a request to {request.origin.address} has a method, target or header that HTTP cannot carry",
+            f"a request to {request.origin.address} has an invalid method, target or header",
             hint="percent-encode the target; header values must be ASCII without line breaks",
         )
     framing = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
@@ -100,6 +100,6 @@ def encode_request(request: Request, length: int | None = None) -> tuple[h11.Con
 
 @lru_cache(maxsize=256)
 def _framing_request(method: str, length: int, connection: str) -> h11.Request:
-    """What of a request decides where its body and its reply end."""
+    """The parts of a request that determine where its body and its response end."""
     headers = [("Host", "host"), ("Content-Length", str(length)), ("Connection", connection)]
     return h11.Request(method=method, target="/", headers=[header for header in headers if header[1]])

@@ -1,4 +1,4 @@
-"""How a reply is read: an ordinary head in one go, a body in place where that is possible; all else by h11."""
+"""Parse responses: common heads at once, bodies in place where possible, and everything else with h11."""
 
 import asyncio
 
@@ -12,23 +12,23 @@ from .message import Headers, Origin, Response
 __all__ = ["BufferedReceiver", "InPlaceReceiver", "ResponseReceiver", "check_body"]
 
 MAX_ERROR_BODY = 64 * KiB
-MAX_BUFFERED_BODY = 8 * MiB  # a page of 1,000 keys, each of 1,024 encoded bytes, has 3 to 4 MiB
+MAX_BUFFERED_BODY = 8 * MiB  # a listing of 1,000 keys of 1,024 encoded bytes takes 3 to 4 MiB
 
 
 class ResponseReceiver:
-    """One reply, fed by its connection with what arrives; a subclass says where the body goes.
+    """Parses one response from the data that its connection receives; subclasses decide where the body goes.
 
-    Everything here runs synchronously inside the loop's callbacks, so that bytes are in place before any task wakes up.
+    All methods run synchronously in the event loop's callbacks, so the data is in place before any task wakes up.
 
     Attributes:
-        answer: The reply, when the subclass regards it as answered.
-        framing: Knows what the reply's bytes mean where its head is not read in one go, and whether the connection may
-            be used again.
-        untouched: No byte has come yet.
-        waiting: Whether somebody waits for the next byte, so that its absence would be a stall.
-        moving: Whether a head or a body is being received, so that its throughput counts.
-        refused: The server has answered with a failure; there is no point in sending it the rest of a body.
-        doubtful: The connection must not be used again, whatever the framing says.
+        future: Resolves to the response: once it is complete or, if the body is streamed, once its head has arrived.
+        framing: h11 connection; parses responses whose head is not simple, and tracks whether the connection is
+            reusable.
+        no_bytes_received: Whether the response has not started.
+        waiting: Whether a task waits for the next byte, so that a pause counts as a stall.
+        transferring: Whether a head or a body is being received, so that the minimum throughput applies.
+        rejected: The server has responded with an error status; sending the rest of the request body is pointless.
+        must_close: The connection must not be reused, even if `framing` allows it.
     """
 
     waiting = True
@@ -48,13 +48,13 @@ class ResponseReceiver:
         self._head_size = 0
 
     def receive(self, count: int) -> memoryview | None:
-        """`count` bytes have been written to the view that was last returned, at first to the scratch.
+        """Process `count` bytes written to the buffer returned last, initially the scratch buffer.
 
         Returns:
-            Where the next bytes shall be written, never empty; None: the reply is complete.
+            Buffer for the next bytes, never empty; None: the response is complete.
 
         Raises:
-            TransportError: This is no reply that can be used.
+            TransportError: The response is not valid.
         """
         self.no_bytes_received = False
         try:
@@ -66,10 +66,10 @@ class ResponseReceiver:
             raise self._protocol_error("sent something that is not HTTP/1.1") from None
 
     def receive_eof(self) -> None:
-        """No more bytes will come.
+        """Process the end of the connection.
 
         Raises:
-            TransportError: The reply is not complete.
+            TransportError: The response is incomplete.
         """
         try:
             self.framing.receive_data(b"")
@@ -78,54 +78,54 @@ class ResponseReceiver:
         except h11.RemoteProtocolError:
             pass
         raise self._protocol_error(
-            f"closed the connection {'without' if self.no_bytes_received else 'in the middle of'} a reply"
+            f"closed the connection {'before' if self.no_bytes_received else 'in the middle of'} the response"
         )
 
     def complete(self) -> None:
-        """The whole reply is here and the buffer is no longer written to."""
+        """Finish: the whole response has arrived, and the buffer is no longer written to."""
         if not self.future.done():
-            assert self.response is not None  # noqa: S101  # for mypy: a reply is complete after its head
+            assert self.response is not None  # noqa: S101  # for mypy: a complete response has a head
             self.future.set_result(self.response)
 
     def fail(self, error: Exception) -> None:
-        """The rest will never come."""
+        """Finish with an error."""
         if not self.future.done():
             self.future.set_exception(error)
 
     def cancel(self) -> None:
-        """Nobody waits for the answer any more."""
+        """Finish because the caller no longer waits."""
         self.future.cancel()
 
-    def _protocol_error(self, what: str) -> TransportError:
-        return TransportError(f"{self._origin.address} {what}", retryable=True)
+    def _protocol_error(self, problem: str) -> TransportError:
+        return TransportError(f"{self._origin.address} {problem}", retryable=True)
 
     def _read_head(self, count: int) -> bool:
-        """Whether the final head is here; informational ones are skipped."""
+        """Parse the head, skipping informational (1xx) responses; return whether it is complete."""
         self._head_size += count
         while True:
             event = self.framing.next_event()
             if type(event) is h11.Response:
                 break
-            # h11 bounds one head, this bounds a series of informational ones.
+            # h11 limits the size of one head; this limits a series of informational responses.
             if self._head_size > MAX_HEAD_BYTES + len(self._scratch):
-                raise self._protocol_error("sent a head without an end")
+                raise self._protocol_error("sent an endless response head")
             if event is h11.NEED_DATA:
-                self.transferring = bool(self.framing.trailing_data[0])  # a head that has begun comes on
+                self.transferring = bool(self.framing.trailing_data[0])  # the head has started to arrive
                 return False
             if type(event) is not h11.InformationalResponse:
-                raise self._protocol_error("sent no reply")
+                raise self._protocol_error("sent no response")
         self.transferring = False
         headers = list(event.headers)
         self.response = Response(event.status_code, headers)
         self.rejected = event.status_code >= 300
         names = {name for name, _ in headers}
-        # https://www.rfc-editor.org/rfc/rfc9112#section-6.3-2.3: both at once smells of smuggling.
+        # https://www.rfc-editor.org/rfc/rfc9112#section-6.3-2.3: both at once suggests smuggling.
         self.must_close = b"transfer-encoding" in names and b"content-length" in names
         self._on_head(self.response)
         return True
 
     def _read_body(self) -> bool:
-        """Hand on what is here of the body; whether more is to come."""
+        """Process the body data received so far; return whether more is expected."""
         while True:
             event = self.framing.next_event()
             if type(event) is h11.Data:
@@ -139,15 +139,15 @@ class ResponseReceiver:
                 raise self._protocol_error("sent something that is not HTTP/1.1")
 
     def _on_head(self, response: Response) -> None:
-        """The head is here."""
+        """Called when the head is complete."""
 
     def _on_data(self, data: bytes) -> None:
-        """A piece of the body, in order."""
+        """Called with each piece of the body, in order."""
         raise NotImplementedError
 
 
 class BufferedReceiver(ResponseReceiver):
-    """A reply whose body is small, or else is an error."""
+    """Buffers a small body; a larger one is an error."""
 
     def __init__(
         self, framing: h11.Connection, scratch: memoryview, origin: Origin, future: asyncio.Future[Response]
@@ -158,7 +158,7 @@ class BufferedReceiver(ResponseReceiver):
     def _on_data(self, data: bytes) -> None:
         self._body += data
         if len(self._body) > MAX_BUFFERED_BODY:
-            raise TransportError(f"{self._origin.address} sent a reply of more than {MAX_BUFFERED_BODY} bytes")
+            raise TransportError(f"{self._origin.address} sent a response of more than {MAX_BUFFERED_BODY} bytes")
 
     def complete(self) -> None:
         if self.response is not None:
@@ -167,9 +167,9 @@ class BufferedReceiver(ResponseReceiver):
 
 
 class InPlaceReceiver(ResponseReceiver):
-    """A body of known length, which the kernel writes to where it is wanted.
+    """Receives a body of known length; the kernel writes directly to the caller's buffer.
 
-    Only what comes in one packet with the head is copied, and what has to be unchunked.
+    Only the data that arrives together with the head, and chunked bodies, are copied.
     """
 
     def __init__(
@@ -227,19 +227,19 @@ class InPlaceReceiver(ResponseReceiver):
         more = super()._read_body()
         if self._error is None:
             if not more and self._filled < len(self._into):
-                raise self._protocol_error(f"sent {self._filled} bytes where {len(self._into)} were asked for")
+                raise self._protocol_error(f"sent {self._filled} bytes, expected {len(self._into)}")
         elif more and len(self._error) == MAX_ERROR_BODY:
             self.must_close = True
             return False
         return more
 
     def _start_body(self, data: bytes | memoryview) -> bool:
-        """The beginning of the body came with the head; whether more is to come."""
-        room = len(self._into)
-        self.must_close = self.must_close or len(data) > room
-        self._filled = min(len(data), room)
-        self._into[: self._filled] = data[:room]
-        return self._filled < room
+        """Copy the part of the body that arrived with the head; return whether more is expected."""
+        size = len(self._into)
+        self.must_close = self.must_close or len(data) > size
+        self._filled = min(len(data), size)
+        self._into[: self._filled] = data[:size]
+        return self._filled < size
 
     def _on_data(self, data: bytes) -> None:
         if self._error is not None:
@@ -247,36 +247,36 @@ class InPlaceReceiver(ResponseReceiver):
             return
         end = self._filled + len(data)
         if end > len(self._into):
-            raise self._protocol_error(f"sent more than the {len(self._into)} bytes that were asked for")
+            raise self._protocol_error(f"sent more than the expected {len(self._into)} bytes")
         self._into[self._filled : end] = data
         self._filled = end
 
 
 def check_body(response: Response, length: int, origin: Origin, *, encoded: bool = False) -> bool:
-    """Whether a 200 or 206 says that its body is exactly these bytes, before any of them is read.
+    """Check the length and encoding of the body of a 200 or 206 from its headers.
 
     Returns:
-        True: the body follows as it is. False: it comes without a length (chunked, or up to the connection's end), so
-        that it has to be counted.
+        True: the body has the expected Content-Length. False: its length is unknown (chunked, or delimited by the end
+        of the connection), so its bytes must be counted.
 
     Raises:
-        TransportError: It has another length, which may be right the next time; or it is encoded, where
-            `Accept-Encoding: identity` has been asked for: a server that does not heed this will not do so later.
+        TransportError: The length is wrong (retryable), or the body is encoded despite `Accept-Encoding: identity` (not
+            retryable: the server would ignore it again).
     """
-    told: Headers = []
+    framing_headers: Headers = []
     for header in response.headers:
         name, value = header
         if name == b"content-encoding" and value.lower() != b"identity" and not encoded:
             raise TransportError(
-                f"{origin.address} sent an encoded body where the stored bytes were asked for",
-                hint="have it, or the proxy in front of it, send this without Content-Encoding",
+                f"{origin.address} sent an encoded body instead of the stored bytes",
+                hint="configure the server, or the proxy in front of it, to respond without Content-Encoding",
             )
         if name in {b"content-length", b"transfer-encoding"}:
-            told.append(header)
-    if len(told) != 1 or told[0][0] != b"content-length":
+            framing_headers.append(header)
+    if len(framing_headers) != 1 or framing_headers[0][0] != b"content-length":
         return False
-    if int(told[0][1]) != length:
+    if int(framing_headers[0][1]) != length:
         raise TransportError(
-            f"{origin.address} sent {int(told[0][1])} bytes where {length} were asked for", retryable=True
+            f"{origin.address} sent {int(framing_headers[0][1])} bytes, expected {length}", retryable=True
         )
     return True

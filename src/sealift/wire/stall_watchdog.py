@@ -1,4 +1,4 @@
-"""Notices exchanges that stall, with one timer for all of them."""
+"""Detect stalled exchanges, with one timer for all of them."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,9 +17,9 @@ class Watched(Protocol):
 
     Attributes:
         name: Host and port, for messages.
-        waiting: Whether somebody waits for it; a reader who does not ask cannot be kept waiting.
-        moving: Whether a body is on its way, so that the minimum throughput applies.
-        moved: Bytes that have passed, in both directions.
+        waiting: Whether a task waits for data; an exchange whose reader is not reading cannot stall.
+        transferring: Whether a body is being transferred, so that the minimum throughput applies.
+        bytes_transferred: Bytes sent and received so far.
     """
 
     name: str
@@ -42,14 +42,14 @@ class _Sample:
 
 
 class Watchdog:
-    """Fails exchanges that make no progress for `Limits.idle_timeout` seconds, or less than `Limits.min_throughput`.
+    """Fails exchanges without progress for `Limits.idle_timeout` seconds, or slower than `Limits.min_throughput`.
 
-    It counts its own ticks and reads no clock: while the loop is blocked or the process suspended no tick passes, so
-    nobody is blamed for that. An exchange costs it one dictionary entry.
+    Counts its own ticks instead of reading a clock: no tick passes while the loop is blocked or the process is
+    suspended, so that time does not count as a stall. Each exchange costs one dictionary entry.
 
     Args:
-        limits: Its two limits.
-        sweep: Called at every tick; returns whether it wants another one although nothing is watched.
+        limits: `idle_timeout` and `min_throughput` apply.
+        sweep: Called at every tick; returns whether to keep ticking even if no exchange is watched.
     """
 
     def __init__(self, limits: Limits, sweep: Callable[[], bool]) -> None:

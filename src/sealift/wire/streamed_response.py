@@ -1,4 +1,4 @@
-"""Bodies without a known length: read once, in order, as fast as the reader asks."""
+"""Streamed bodies, of any length: read once, in order, at the pace of the reader."""
 
 import asyncio
 from collections import deque
@@ -15,21 +15,21 @@ from .response_receiver import ResponseReceiver
 __all__ = ["StreamedResponse", "StreamingReceiver"]
 
 _HIGH_WATER = 256 * KiB
-"""Bytes waiting for the reader above which the socket is not read."""
+"""Buffered bytes above which reading from the socket is paused."""
 
 
 class Pausable(Protocol):
-    """What is read from."""
+    """A connection whose reading can be paused."""
 
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...
 
 
 class StreamingReceiver(ResponseReceiver):
-    """Answered by its head; the body waits here, within a bound, until it is asked for.
+    """Resolves once the head has arrived; buffers a limited amount of the body until it is read.
 
     Attributes:
-        finished: The whole body is here.
+        finished: The whole body has been received.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class StreamingReceiver(ResponseReceiver):
         self._error: Exception | None = None
 
     @property
-    def waiting(self) -> bool:  # type: ignore[override]  # here it changes
+    def waiting(self) -> bool:  # type: ignore[override]  # a property here
         return not self.future.done() or self._data_ready is not None
 
     async def readinto(self, view: memoryview) -> int:
@@ -93,7 +93,7 @@ class StreamingReceiver(ResponseReceiver):
         self._notify()
 
     def cancel(self) -> None:
-        self._error = ClosedError("the body was left before its end")
+        self._error = ClosedError("the body was closed before its end")
         super().cancel()
         self._notify()
 
@@ -119,11 +119,11 @@ class StreamingReceiver(ResponseReceiver):
 
 
 class StreamedResponse:
-    """A reply whose body is read chunk by chunk.
+    """A response whose body is streamed.
 
     Attributes:
-        status: The status code.
-        headers: Names in lower case.
+        status: Status code.
+        headers: Header fields, names in lower case.
     """
 
     def __init__(self, response: Response, readinto: Callable[[memoryview], Awaitable[int]]) -> None:
@@ -133,13 +133,13 @@ class StreamedResponse:
         self._readinto = readinto
 
     async def readinto(self, view: memoryview) -> int:
-        """Fill as much of the view as there is.
+        """Read the available data into a buffer, waiting for at least one byte.
 
         Returns:
-            How many bytes were written; 0 at the end of the body.
+            Number of bytes read; 0 at the end of the body.
 
         Raises:
-            TransportError: The body broke off or stalled.
+            TransportError: The body is truncated, or the connection stalled.
         """
         return await self._readinto(view)
 
