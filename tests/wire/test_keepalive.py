@@ -1,3 +1,5 @@
+"""Keep-alive connections: stale ones are replaced, and idle ones closed."""
+
 import asyncio
 
 import pytest
@@ -14,7 +16,7 @@ def ask(server: Server, method: str = "GET") -> Request:
     return Request(method, server.origin, "/")
 
 
-def gives_up_on_the_second_request(how: str) -> Handler:
+def closing_on_the_second_request(how: str) -> Handler:
     async def handler(peer: Peer) -> None:
         await peer.request()
         await peer.reply(b"ok")
@@ -30,7 +32,7 @@ def gives_up_on_the_second_request(how: str) -> Handler:
 @pytest.mark.parametrize("how", ["reset", "close"])
 @pytest.mark.parametrize("call", ["fetch", "send", "stream", "put"])
 async def test_a_stale_connection_is_replaced(how: str, call: str) -> None:
-    async with serve(gives_up_on_the_second_request(how)) as server, wire_with() as wire:
+    async with serve(closing_on_the_second_request(how)) as server, wire_with() as wire:
 
         async def once() -> None:
             body = bytearray(2)
@@ -55,7 +57,7 @@ async def test_a_stale_connection_is_replaced(how: str, call: str) -> None:
 
 @pytest.mark.parametrize("how", ["reset", "close"])
 async def test_a_post_is_never_sent_twice(how: str) -> None:
-    async with serve(gives_up_on_the_second_request(how)) as server, wire_with() as wire:
+    async with serve(closing_on_the_second_request(how)) as server, wire_with() as wire:
         await wire.send(ask(server, "POST"))
         with pytest.raises(TransportError) as caught:
             await wire.send(ask(server, "POST"))
@@ -63,7 +65,7 @@ async def test_a_post_is_never_sent_twice(how: str) -> None:
         assert len(server.peers) == 1
 
 
-async def test_a_new_connection_that_is_closed_is_an_error_and_not_tried_for_ever() -> None:
+async def test_a_new_connection_that_is_closed_is_an_error_and_not_replaced() -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
 
@@ -73,7 +75,7 @@ async def test_a_new_connection_that_is_closed_is_an_error_and_not_tried_for_eve
         assert len(server.peers) == 1
 
 
-async def test_part_of_a_reply_on_a_kept_connection_is_an_error() -> None:
+async def test_a_partial_response_on_a_kept_connection_is_an_error() -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
         await peer.reply(b"ok")
@@ -89,10 +91,10 @@ async def test_part_of_a_reply_on_a_kept_connection_is_an_error() -> None:
 
 @pytest.mark.parametrize("what", [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno", b""], ids=["a reply", "its end"])
 @pytest.mark.parametrize("noticed", ["by the loop", "in the kernel", "by a peek"])
-async def test_whatever_comes_on_an_idle_connection_ends_it(
+async def test_data_or_eof_on_an_idle_connection_closes_it(
     what: bytes, noticed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if noticed == "by a peek":  # where the kernel does not count for us
+    if noticed == "by a peek":  # for kernels that do not report received bytes
         monkeypatch.setattr("sealift.wire.connection.tcp_state", lambda sock: None)
 
     async def handler(peer: Peer) -> None:
@@ -103,7 +105,7 @@ async def test_whatever_comes_on_an_idle_connection_ends_it(
                 await may_come.wait()
                 peer.at_once(what)
                 if noticed == "by the loop":
-                    await peer.until_gone()
+                    await peer.until_disconnected()
                 came.set()
 
     may_come, came = asyncio.Event(), asyncio.Event()

@@ -1,3 +1,5 @@
+"""`Wire.send`: request bodies, and small responses."""
+
 import asyncio
 import socket
 import tracemalloc
@@ -33,7 +35,7 @@ async def test_a_body_does_not_wait_for_the_acknowledgement_of_its_head() -> Non
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_536, 1_000_000])
-async def test_a_body_arrives_and_the_reply_is_whole(size: int) -> None:
+async def test_a_body_is_sent_and_the_whole_response_received(size: int) -> None:
     async with serve(echo) as server, wire_with() as wire:
         for _ in range(2):
             response = await wire.send(put(server), memoryview(BODY)[:size])
@@ -41,7 +43,7 @@ async def test_a_body_arrives_and_the_reply_is_whole(size: int) -> None:
         assert len(server.peers) == 1
 
 
-async def test_a_large_body_arrives() -> None:
+async def test_a_large_body_is_sent() -> None:
     received = bytearray()
 
     async def handler(peer: Peer) -> None:
@@ -68,7 +70,7 @@ async def test_a_large_body_arrives() -> None:
         ("PUT", memoryview(b"ab"), "2"),
     ],
 )
-async def test_the_length_is_sent_where_it_belongs(method: str, body: memoryview | None, length: str | None) -> None:
+async def test_content_length(method: str, body: memoryview | None, length: str | None) -> None:
     seen = []
 
     async def handler(peer: Peer) -> None:
@@ -89,8 +91,8 @@ async def test_headers_that_contradict_the_body_are_refused(header: tuple[str, s
 
 
 @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified", "200 OK"])
-async def test_replies_without_a_body(status: str) -> None:
-    """A reply to HEAD has none, whatever its Content-Length says."""
+async def test_responses_without_a_body(status: str) -> None:
+    """A response to HEAD has no body, whatever its Content-Length."""
 
     async def handler(peer: Peer) -> None:
         while True:
@@ -105,7 +107,7 @@ async def test_replies_without_a_body(status: str) -> None:
         assert len(server.peers) == 1
 
 
-async def test_a_reply_that_is_too_large_is_an_error() -> None:
+async def test_a_response_that_is_too_large_is_an_error() -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
         await peer.reply(bytes(MAX_BUFFERED_BODY + 1))
@@ -137,7 +139,7 @@ async def test_a_large_body_is_not_copied_while_the_server_reads_slowly() -> Non
 
 
 @pytest.mark.parametrize("rest", ["read", "unread"])
-async def test_an_early_refusal_ends_the_sending_and_the_connection(rest: str) -> None:
+async def test_an_early_error_response_stops_the_upload_and_closes_the_connection(rest: str) -> None:
     body = bytearray(64 << 20)
     received = 0
 
@@ -147,7 +149,7 @@ async def test_an_early_refusal_ends_the_sending_and_the_connection(rest: str) -
             await peer.request()
             await peer.reader.readexactly(1000)
             await peer.reply(b"no", status="403 Forbidden")
-            received = len(await peer.until_gone())
+            received = len(await peer.until_disconnected())
 
     async with serve(handler) as server, wire_with() as wire:
         for number in (1, 2):

@@ -51,7 +51,9 @@ class Origin:
         except ValueError:
             scheme, host, port = "", None, None
         if scheme not in _PORTS or not host:
-            raise InvalidConfig("not an http or https URL", hint="write it as https://host or https://host:port")
+            raise InvalidConfig(
+                "the URL is not a valid http or https URL", hint="write it as https://host or https://host:port"
+            )
         try:
             host = ascii_host(host)
         except ValueError:

@@ -1,4 +1,4 @@
-"""Replies' heads that are read without h11: nothing in them that it would read in another way."""
+"""Response heads parsed without h11: the result must be the same as that of h11."""
 
 import time
 
@@ -17,7 +17,7 @@ BODY = b"hello"
 LENGTH = f"Content-Length: {len(BODY)}"
 
 
-def test_an_ordinary_head() -> None:
+def test_a_simple_head() -> None:
     fields = ('ETag: "e"', "X-Empty:", "x-spaces: \t a b\t ", "VIA: 1.1 a", "Via: 1.1 b", LENGTH)
     found = parse_simple_head(memoryview(head(*fields, status="206 Partial Content") + BODY))
     assert found is not None
@@ -58,13 +58,13 @@ def test_an_ordinary_head() -> None:
         b"\r\n" + head(LENGTH),
     ],
 )
-def test_what_h11_is_to_read(data: bytes) -> None:
+def test_heads_left_to_h11(data: bytes) -> None:
     assert parse_simple_head(memoryview(data + BODY)) is None
 
 
 @settings(max_examples=500, deadline=None)
 @given(data=mutated())
-def test_what_is_ordinary_is_what_h11_reads(data: bytes) -> None:
+def test_a_simple_head_is_parsed_as_h11_does(data: bytes) -> None:
     found = parse_simple_head(memoryview(data))
     if found is None:
         return
@@ -83,8 +83,8 @@ def test_what_is_ordinary_is_what_h11_reads(data: bytes) -> None:
         assert framing.our_state is framing.their_state is h11.DONE
 
 
-def test_no_head_takes_long() -> None:
-    """Processor time, and hundreds of times what it takes."""
+def test_parsing_time_is_bounded() -> None:
+    """CPU time; the limit is hundreds of times the usual time."""
     begun = time.thread_time()
     for filling in (b"\t" * MAX_HEAD_BYTES, b"a" * MAX_HEAD_BYTES, b"a:" * MAX_HEAD_BYTES, b"a:\r\n" * MAX_HEAD_BYTES):
         assert parse_simple_head(memoryview(b"HTTP/1.1 200 OK\r\nX:" + filling + b"\0")) is None
