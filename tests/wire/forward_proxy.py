@@ -23,7 +23,7 @@ class ForwardProxy:
                 head = await peer.request()
                 self.seen.append(head)
                 if self._expected and head.headers.get("proxy-authorization") != self._expected:
-                    await peer.reply(status="407 Proxy Authentication Required")
+                    await peer.respond(status="407 Proxy Authentication Required")
                     continue
                 if head.method == "CONNECT":
                     await peer.write(b"HTTP/1.1 200 Connected\r\n\r\n")

@@ -47,7 +47,7 @@ class Peer:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def reply(self, body: bytes = b"", *headers: str, status: str = "200 OK") -> None:
+    async def respond(self, body: bytes = b"", *headers: str, status: str = "200 OK") -> None:
         lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
         await self.write("\r\n".join(lines).encode() + body)
 

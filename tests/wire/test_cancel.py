@@ -25,7 +25,7 @@ def get(server: Server, tls: TLS | None = None) -> Request:
 async def echo(peer: Peer) -> None:
     """Respond with the request target."""
     while True:
-        await peer.reply((await peer.request()).target.encode())
+        await peer.respond((await peer.request()).target.encode())
 
 
 async def cancel(task: asyncio.Task[Any]) -> None:
@@ -40,16 +40,16 @@ async def test_late_bytes_are_not_written_to_the_buffer(stage: str, secure: bool
     framing = (
         b"Transfer-Encoding: chunked\r\n\r\nf4240\r\n" if stage == "in a chunk" else b"Content-Length: 1000000\r\n\r\n"
     )
-    reply = b"HTTP/1.1 200 OK\r\n" + framing + BODY
+    response = b"HTTP/1.1 200 OK\r\n" + framing + BODY
     first = {"before the head": 0, "in the head": 20}.get(stage, 500_000)
     cancelled, sent = asyncio.Event(), asyncio.Event()
 
     async def handler(peer: Peer) -> None:
         await peer.request()
-        await peer.write(reply[:first])
+        await peer.write(response[:first])
         sent.set()
         await cancelled.wait()
-        await peer.write(reply[first:])
+        await peer.write(response[first:])
         await peer.until_disconnected()
 
     tls = server_tls(authority) if secure else None
@@ -70,7 +70,7 @@ async def test_in_the_same_loop_iteration_as_the_last_byte() -> None:
     async def handler(peer: Peer) -> None:
         while True:
             await peer.request()
-            await peer.reply(b"ok")
+            await peer.respond(b"ok")
 
     async with serve(handler) as server, wire_with() as wire:
         await wire.send(get(server))
@@ -78,8 +78,8 @@ async def test_in_the_same_loop_iteration_as_the_last_byte() -> None:
         task = asyncio.ensure_future(wire.send(get(server)))
         finish = connection._finish
 
-        def finish_and_cancel(reply: Any) -> None:
-            finish(reply)
+        def finish_and_cancel(receiver: Any) -> None:
+            finish(receiver)
             task.cancel()
 
         connection._finish = finish_and_cancel  # type: ignore[method-assign]
@@ -161,7 +161,7 @@ async def test_while_reading_a_stream() -> None:
 async def test_aclose_fails_running_calls_and_waits_for_all_connections() -> None:
     async def handler(peer: Peer) -> None:
         if (await peer.request()).target == "/idle":
-            await peer.reply(b"ok")
+            await peer.respond(b"ok")
         else:
             requested.set()
         await peer.until_disconnected()

@@ -42,7 +42,7 @@ class FakeResolver:
 async def handler(peer: Peer) -> None:
     while True:
         await peer.request()
-        await peer.reply(b"ok", "Connection: close")
+        await peer.respond(b"ok", "Connection: close")
 
 
 def named(port: int, name: str = "models.example") -> Request:

@@ -64,7 +64,7 @@ async def test_the_target_and_headers_are_sent_unchanged() -> None:
     async def handler(peer: Peer) -> None:
         while True:
             seen.append(await peer.reader.readuntil(b"\r\n\r\n"))
-            await peer.reply(b"x")
+            await peer.respond(b"x")
 
     async with serve(handler) as server, wire_with() as wire:
         await wire.fetch(get(server, "//a/../b%2f?q=%20#&x", Range="bytes=0-0"), memoryview(bytearray(1)))
@@ -75,7 +75,7 @@ async def test_the_target_and_headers_are_sent_unchanged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "what"),
+    ("data", "what"),
     [
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789", "sent 9 bytes, expected 10", id="short"),
         pytest.param(b"HTTP/1.1 206 OK\r\nContent-Length: 11\r\n\r\n12345678901", "sent 11 bytes", id="long"),
@@ -103,10 +103,10 @@ async def test_the_target_and_headers_are_sent_unchanged() -> None:
         pytest.param(b"HTTP/1.1 103 Hint\r\n\r\n" * 20_000, "endless response head", id="endless-informational"),
     ],
 )
-async def test_an_unexpected_response_is_an_error_and_closes_the_connection(reply: bytes, what: str) -> None:
+async def test_an_unexpected_response_is_an_error_and_closes_the_connection(data: bytes, what: str) -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
-        await peer.write(reply)
+        await peer.write(data)
         await peer.until_disconnected()
 
     async with serve(handler) as server, wire_with() as wire:
@@ -119,8 +119,8 @@ async def test_an_unexpected_response_is_an_error_and_closes_the_connection(repl
 
 
 async def test_an_unrequested_content_encoding_is_a_permanent_error() -> None:
-    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nContent-Encoding: gzip\r\n\r\n1234567890"
-    async with serve(answering(reply)) as server, wire_with() as wire:
+    data = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nContent-Encoding: gzip\r\n\r\n1234567890"
+    async with serve(answering(data)) as server, wire_with() as wire:
         body = bytearray(10)
         with pytest.raises(
             TransportError, match=r"encoded body .* \(configure the server, or the proxy .* without"
@@ -135,11 +135,11 @@ async def test_an_unrequested_content_encoding_is_a_permanent_error() -> None:
 
 @pytest.mark.parametrize("cut", [0, 5, 40, 45])
 async def test_a_truncated_response_is_an_error(cut: int) -> None:
-    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1234567890"
+    data = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1234567890"
 
     async def handler(peer: Peer) -> None:
         await peer.request()
-        await peer.write(reply[:cut])
+        await peer.write(data[:cut])
 
     async with serve(handler) as server, wire_with() as wire:
         with pytest.raises(TransportError, match=r"closed|was lost|was reset") as caught:
@@ -149,8 +149,11 @@ async def test_a_truncated_response_is_an_error(cut: int) -> None:
 
 async def test_chunks_are_received_on_the_same_connection() -> None:
     chunks = b"".join(b"%x;ext=1\r\n%b\r\n" % (len(c), c) for c in (BODY[:1], BODY[1:200_000], BODY[200_000:]))
-    reply = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\nX-Trailer: 1\r\n\r\n"
-    async with serve(answering(reply[:30], reply[30:900], reply[900:])) as server, wire_with() as wire:
+    data = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\nX-Trailer: 1\r\n\r\n"
+    async with (
+        serve(answering(data[:30], data[30:900], data[900:])) as server,
+        wire_with() as wire,
+    ):
         for _ in range(2):
             body = bytearray(len(BODY))
             await wire.fetch(get(server), memoryview(body))
@@ -160,8 +163,8 @@ async def test_chunks_are_received_on_the_same_connection() -> None:
 
 async def test_informational_responses_are_skipped() -> None:
     hints = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
-    reply = hints + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-    for pieces in ([reply], [reply[:25], reply[25:90], reply[90:]]):
+    data = hints + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    for pieces in ([data], [data[:25], data[25:90], data[90:]]):
         async with serve(answering(*pieces)) as server, wire_with() as wire:
             body = bytearray(2)
             assert (await wire.fetch(get(server), memoryview(body))).status == 200
@@ -172,7 +175,7 @@ async def test_an_error_body_is_returned_up_to_a_limit() -> None:
     async def handler(peer: Peer) -> None:
         while True:
             size = int((await peer.request()).target[1:])
-            await peer.reply(b"e" * size, status="503 Slow Down")
+            await peer.respond(b"e" * size, status="503 Slow Down")
 
     async with serve(handler) as server, wire_with() as wire:
         into = bytearray(10)
@@ -213,7 +216,7 @@ async def test_the_length_of_a_body_delimited_by_the_end_of_the_connection_is_ch
 
 
 @pytest.mark.parametrize(
-    "reply",
+    "data",
     [
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno",
         CHUNKED_OK + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno",
@@ -221,8 +224,8 @@ async def test_the_length_of_a_body_delimited_by_the_end_of_the_connection_is_ch
     ],
     ids=["after-length", "after-chunks", "both-framings"],
 )
-async def test_unsolicited_bytes_are_never_taken_for_the_next_response(reply: bytes) -> None:
-    async with serve(answering(reply)) as server, wire_with() as wire:
+async def test_unsolicited_bytes_are_never_taken_for_the_next_response(data: bytes) -> None:
+    async with serve(answering(data)) as server, wire_with() as wire:
         for number in range(1, 4):
             body = bytearray(2)
             await wire.fetch(get(server), memoryview(body))

@@ -55,13 +55,13 @@ def exchange(data: bytes, cuts: list[int], length: int | None, *, scratch: int =
             transport = Transport()
             connection.connection_made(transport)
             framing, head = encode_request(Request("GET", ORIGIN, "/k"))
-            answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-            reply: ResponseReceiver
+            future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+            receiver: ResponseReceiver
             if length is None:
-                reply = BufferedReceiver(framing, space, ORIGIN, answer)
+                receiver = BufferedReceiver(framing, space, ORIGIN, future)
             else:
-                reply = InPlaceReceiver(framing, space, ORIGIN, answer, memoryview(memory)[16 : 16 + length])
-            task = asyncio.ensure_future(connection.exchange(reply, head))
+                receiver = InPlaceReceiver(framing, space, ORIGIN, future, memoryview(memory)[16 : 16 + length])
+            task = asyncio.ensure_future(connection.exchange(receiver, head))
             await asyncio.sleep(0)
             assert transport.written == head
             bounds = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]

@@ -19,11 +19,11 @@ LENGTH = f"Content-Length: {len(BODY)}"
 
 def test_a_simple_head() -> None:
     fields = ('ETag: "e"', "X-Empty:", "x-spaces: \t a b\t ", "VIA: 1.1 a", "Via: 1.1 b", LENGTH)
-    found = parse_simple_head(memoryview(head(*fields, status="206 Partial Content") + BODY))
-    assert found is not None
-    reply, size = found
-    assert (reply.status, size) == (206, len(head(*fields, status="206 Partial Content")))
-    assert reply.headers == [
+    parsed = parse_simple_head(memoryview(head(*fields, status="206 Partial Content") + BODY))
+    assert parsed is not None
+    response, size = parsed
+    assert (response.status, size) == (206, len(head(*fields, status="206 Partial Content")))
+    assert response.headers == [
         (b"etag", b'"e"'), (b"x-empty", b""), (b"x-spaces", b"a b"), (b"via", b"1.1 a"), (b"via", b"1.1 b"),
         (b"content-length", b"5"),
     ]  # fmt: skip
@@ -65,17 +65,17 @@ def test_heads_left_to_h11(data: bytes) -> None:
 @settings(max_examples=500, deadline=None)
 @given(data=mutated())
 def test_a_simple_head_is_parsed_as_h11_does(data: bytes) -> None:
-    found = parse_simple_head(memoryview(data))
-    if found is None:
+    parsed = parse_simple_head(memoryview(data))
+    if parsed is None:
         return
-    reply, size = found
+    response, size = parsed
     framing, _ = encode_request(Request("GET", ORIGIN, "/k"))
     framing.receive_data(data[:size])
     event = framing.next_event()
     assert isinstance(event, h11.Response)
-    assert (event.status_code, list(event.headers)) == (reply.status, reply.headers)
+    assert (event.status_code, list(event.headers)) == (response.status, response.headers)
     assert framing.trailing_data[0] == b""
-    if length := int(reply.header("content-length") or ""):
+    if length := int(response.header("content-length") or ""):
         framing.receive_data(b"x" * min(length, KiB))
         assert isinstance(framing.next_event(), h11.Data)
     if length <= KiB:

@@ -120,19 +120,19 @@ async def test_request_smuggling_is_refused_without_showing_the_request(
                 pass
 
 
-def reply(status: int, **headers: str) -> Response:
+def make_response(status: int, **headers: str) -> Response:
     return Response(status, [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()])
 
 
 @pytest.mark.parametrize(
     ("response", "start", "total"),
     [
-        (reply(206, content_range="bytes 5-9/100"), 5, 100),
-        (reply(206, content_range="Bytes 5-9/10"), 5, 10),
-        (reply(206, content_range="bytes 5-9/*"), 5, None),
-        (reply(200, content_range="bytes 5-9/100", content_length="5"), 5, 100),
-        (reply(200, content_length="5"), 0, 5),
-        (reply(200, transfer_encoding="chunked"), 0, 5),
+        (make_response(206, content_range="bytes 5-9/100"), 5, 100),
+        (make_response(206, content_range="Bytes 5-9/10"), 5, 10),
+        (make_response(206, content_range="bytes 5-9/*"), 5, None),
+        (make_response(200, content_range="bytes 5-9/100", content_length="5"), 5, 100),
+        (make_response(200, content_length="5"), 0, 5),
+        (make_response(200, transfer_encoding="chunked"), 0, 5),
     ],
 )
 def test_the_right_range(response: Response, start: int, total: int | None) -> None:
@@ -142,19 +142,19 @@ def test_the_right_range(response: Response, start: int, total: int | None) -> N
 @pytest.mark.parametrize(
     "response",
     [
-        reply(206),
-        reply(206, content_range="bytes 4-8/100"),
-        reply(206, content_range="bytes 5-10/100"),
-        reply(206, content_range="bytes 5-9/9"),
-        reply(206, content_range="bytes 5-9"),
-        reply(206, content_range="bytes */100"),
-        reply(206, content_range="items 5-9/100"),
-        reply(206, content_range="bytes 5-9/100, bytes 5-9/100"),
-        reply(206, content_type="multipart/byteranges"),
-        reply(200),
-        reply(200, content_length="5"),
-        reply(200, content_range="bytes 0-4/100"),
-        reply(204, content_range="bytes 5-9/100"),
+        make_response(206),
+        make_response(206, content_range="bytes 4-8/100"),
+        make_response(206, content_range="bytes 5-10/100"),
+        make_response(206, content_range="bytes 5-9/9"),
+        make_response(206, content_range="bytes 5-9"),
+        make_response(206, content_range="bytes */100"),
+        make_response(206, content_range="items 5-9/100"),
+        make_response(206, content_range="bytes 5-9/100, bytes 5-9/100"),
+        make_response(206, content_type="multipart/byteranges"),
+        make_response(200),
+        make_response(200, content_length="5"),
+        make_response(200, content_range="bytes 0-4/100"),
+        make_response(204, content_range="bytes 5-9/100"),
     ],
 )
 def test_the_wrong_range(response: Response) -> None:
@@ -165,13 +165,13 @@ def test_the_wrong_range(response: Response) -> None:
 
 def test_a_whole_object_of_another_length() -> None:
     with pytest.raises(TransportError):
-        check_range(reply(200, content_length="6"), 0, 5)
+        check_range(make_response(200, content_length="6"), 0, 5)
 
 
 @pytest.mark.parametrize("zone", ["GMT", "-0000", ""])  # some servers omit the zone; HTTP dates are always UTC
 def test_a_date_without_a_time_zone_is_utc(zone: str) -> None:
-    reply = Response(200, [(b"last-modified", f"Tue, 01 Sep 2020 10:20:30 {zone}".rstrip().encode())])
-    assert reply.time("Last-Modified") == datetime(2020, 9, 1, 10, 20, 30, tzinfo=UTC)
+    response = Response(200, [(b"last-modified", f"Tue, 01 Sep 2020 10:20:30 {zone}".rstrip().encode())])
+    assert response.time("Last-Modified") == datetime(2020, 9, 1, 10, 20, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("value", [b"", b"soon", b"Tue, 41 Sep 2020 10:20:30 GMT"])

@@ -129,9 +129,9 @@ def read_in_order(data: bytes, cuts: list[int], steps: list[int]) -> tuple[int |
             connection = Connection(ORIGIN, TLS(), sock, memoryview(bytearray(300)), watchdog)
             connection.connection_made(Transport())
             framing, sent = encode_request(Request("GET", ORIGIN, "/k"))
-            answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-            reply = StreamingReceiver(framing, connection.get_buffer(-1), ORIGIN, answer, connection)
-            task = asyncio.ensure_future(connection.exchange(reply, sent))
+            future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+            receiver = StreamingReceiver(framing, connection.get_buffer(-1), ORIGIN, future, connection)
+            task = asyncio.ensure_future(connection.exchange(receiver, sent))
             await asyncio.sleep(0)
             feed(connection, data, cuts)
             connection.connection_lost(None)
@@ -144,7 +144,7 @@ def read_in_order(data: bytes, cuts: list[int], steps: list[int]) -> tuple[int |
             try:
                 for step in itertools.cycle(steps):
                     memory = bytearray(b"\xee" * (step + 8))
-                    count = await reply.readinto(memoryview(memory)[4:-4])
+                    count = await receiver.readinto(memoryview(memory)[4:-4])
                     assert memory[:4] + memory[4 + count :] == b"\xee" * (step + 8 - count)
                     got += memory[4 : 4 + count]
                     if not count:
@@ -225,11 +225,11 @@ def test_endless_responses_are_aborted(what: str, call: str) -> None:
             connection = Connection(ORIGIN, TLS(), sock, scratch, watchdog)
             connection.connection_made(Transport())
             framing, sent = encode_request(Request("GET", ORIGIN, "/k"))
-            answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-            reply: ResponseReceiver = BufferedReceiver(framing, scratch, ORIGIN, answer)
+            future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+            receiver: ResponseReceiver = BufferedReceiver(framing, scratch, ORIGIN, future)
             if call == "fetch":
-                reply = InPlaceReceiver(framing, scratch, ORIGIN, answer, memoryview(bytearray(len(BODY))))
-            task = asyncio.ensure_future(connection.exchange(reply, sent))
+                receiver = InPlaceReceiver(framing, scratch, ORIGIN, future, memoryview(bytearray(len(BODY))))
+            task = asyncio.ensure_future(connection.exchange(receiver, sent))
             await asyncio.sleep(0)
             fed = 0
             for piece in ENDLESS[what]():

@@ -24,21 +24,21 @@ async def handler(peer: Peer) -> None:
         request = await peer.request()
         size = int(request.headers.get("content-length", 0))
         if size:
-            await peer.reply(b"same" if await peer.reader.readexactly(size) == BODY else b"different")
+            await peer.respond(b"same" if await peer.reader.readexactly(size) == BODY else b"different")
         elif request.target.startswith("/chunked"):
             chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
             await peer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk)
         elif request.target.startswith("/redirect"):
-            await peer.reply(b"go", "Location: http://elsewhere.invalid/?SECRET", status="302 Found")
+            await peer.respond(b"go", "Location: http://elsewhere.invalid/?SECRET", status="302 Found")
         elif request.target.startswith("/gzip"):
-            await peer.reply(BODY, "Content-Encoding: gzip")
+            await peer.respond(BODY, "Content-Encoding: gzip")
         elif request.target.startswith("/silent"):
             await peer.until_disconnected()
         elif request.target.startswith("/cut"):
             await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n12345" % len(BODY))
             return
         else:
-            await peer.reply(
+            await peer.respond(
                 BODY,
                 f"Content-Range: bytes 0-{len(BODY) - 1}/{len(BODY)}",
                 f"X-Saw: {request.target}",
@@ -61,36 +61,36 @@ async def test_fetch_send_and_stream_go_through_the_proxy(secure: bool, authorit
         wire_with(proxies=through(proxy.origin.port)) as wire,
     ):
 
-        def ask(target: str, method: str = "GET") -> Request:
+        def make_request(target: str, method: str = "GET") -> Request:
             return Request(method, server.origin, target, [("X-A", "b")], TLS(ca_file=ca_file))
 
         memory = bytearray(len(BODY) + 2)
-        response = await wire.fetch(ask("//a%2F%41//b?c=d%20&e"), memoryview(memory)[1:-1])
+        response = await wire.fetch(make_request("//a%2F%41//b?c=d%20&e"), memoryview(memory)[1:-1])
         assert memory == b"\0" + BODY + b"\0"
         assert check_range(response, 0, len(BODY)) == len(BODY)
         assert response.header("x-saw") == "//a%2F%41//b?c=d%20&e"
-        await wire.fetch(ask("/chunked"), memoryview(memory)[1:-1])
+        await wire.fetch(make_request("/chunked"), memoryview(memory)[1:-1])
         assert memory == b"\0" + BODY + b"\0"
-        async with wire.stream(ask("/chunked")) as streamed:
+        async with wire.stream(make_request("/chunked")) as streamed:
             view, got = memoryview(bytearray(100_000)), bytearray()
             while count := await streamed.readinto(view):
                 got += view[:count]
             assert got == BODY
             assert streamed.status == 200
-        assert (await wire.send(ask("/k", "PUT"), memoryview(BODY))).body == b"same"
-        assert (await wire.send(ask("/redirect"))).status == 302
-        error = await wire.fetch(ask("/redirect"), memoryview(memory))
+        assert (await wire.send(make_request("/k", "PUT"), memoryview(BODY))).body == b"same"
+        assert (await wire.send(make_request("/redirect"))).status == 302
+        error = await wire.fetch(make_request("/redirect"), memoryview(memory))
         assert (error.status, error.body) == (302, b"go")
         with pytest.raises(TransportError, match="encoded"):
-            await wire.fetch(ask("/gzip"), memoryview(memory)[1:-1])
+            await wire.fetch(make_request("/gzip"), memoryview(memory)[1:-1])
         with pytest.raises(TransportError, match="bytes, expected"):
-            await wire.fetch(ask("/short"), memoryview(memory))
+            await wire.fetch(make_request("/short"), memoryview(memory))
         with pytest.raises(TransportError, match="length"):
-            await wire.fetch(ask("/chunked"), memoryview(memory))
+            await wire.fetch(make_request("/chunked"), memoryview(memory))
         with pytest.raises(TransportError, match="length"):
-            await wire.fetch(ask("/chunked"), memoryview(memory)[:10])
+            await wire.fetch(make_request("/chunked"), memoryview(memory)[:10])
         with pytest.raises(TransportError, match="lost") as caught:
-            await wire.fetch(ask("/cut"), memoryview(memory)[1:-1])
+            await wire.fetch(make_request("/cut"), memoryview(memory)[1:-1])
         assert caught.value.retryable
         with pytest.raises(InvalidConfig):
             await wire.send(Request("GET", server.origin, "/", [("X", "a\r\nb")]))

@@ -129,8 +129,8 @@ def test_a_redirect_narrows_the_allowed_addresses(hosts: tuple[str, ...], allowe
     request = Request("GET", Origin.of(f"http://{hosts[0]}"), "/")
     anywhere = request
     for host in hosts[1:]:
-        reply = to(f"http://{host}/x")
-        following, further = redirected(request, reply), redirected(anywhere, reply, anywhere=True)
+        response = to(f"http://{host}/x")
+        following, further = redirected(request, response), redirected(anywhere, response, anywhere=True)
         assert following is not None
         assert further is not None
         request, anywhere = following, further

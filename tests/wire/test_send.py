@@ -20,7 +20,7 @@ BODY = pattern(5_000_000)
 async def echo(peer: Peer) -> None:
     while True:
         request = await peer.request()
-        await peer.reply(await peer.reader.readexactly(int(request.headers.get("content-length", 0))))
+        await peer.respond(await peer.reader.readexactly(int(request.headers.get("content-length", 0))))
 
 
 def put(server: Server, *headers: tuple[str, str], method: str = "PUT") -> Request:
@@ -50,7 +50,7 @@ async def test_a_large_body_is_sent() -> None:
         while True:
             request = await peer.request()
             received[:] = await peer.reader.readexactly(int(request.headers["content-length"]))
-            await peer.reply(b"ok")
+            await peer.respond(b"ok")
 
     async with serve(handler) as server, wire_with() as wire:
         for _ in range(2):
@@ -75,7 +75,7 @@ async def test_content_length(method: str, body: memoryview | None, length: str 
 
     async def handler(peer: Peer) -> None:
         seen.append((await peer.request()).headers.get("content-length"))
-        await peer.reply()
+        await peer.respond()
 
     async with serve(handler) as server, wire_with() as wire:
         await wire.send(put(server, method=method), body)
@@ -110,7 +110,7 @@ async def test_responses_without_a_body(status: str) -> None:
 async def test_a_response_that_is_too_large_is_an_error() -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
-        await peer.reply(bytes(MAX_BUFFERED_BODY + 1))
+        await peer.respond(bytes(MAX_BUFFERED_BODY + 1))
 
     async with serve(handler) as server, wire_with() as wire:
         with pytest.raises(TransportError, match=f"more than {MAX_BUFFERED_BODY} bytes"):
@@ -126,7 +126,7 @@ async def test_a_large_body_is_not_copied_while_the_server_reads_slowly() -> Non
         while left:
             left -= len(await peer.reader.read(1 << 20))
             await asyncio.sleep(0)
-        await peer.reply()
+        await peer.respond()
 
     async with serve(handler) as server, wire_with() as wire:
         tracemalloc.start()
@@ -148,7 +148,7 @@ async def test_an_early_error_response_stops_the_upload_and_closes_the_connectio
         while True:
             await peer.request()
             await peer.reader.readexactly(1000)
-            await peer.reply(b"no", status="403 Forbidden")
+            await peer.respond(b"no", status="403 Forbidden")
             received = len(await peer.until_disconnected())
 
     async with serve(handler) as server, wire_with() as wire:
@@ -171,7 +171,7 @@ async def test_other_tasks_run_while_a_body_is_sent() -> None:
     async def handler(peer: Peer) -> None:
         request = await peer.request()
         await peer.reader.readexactly(int(request.headers["content-length"]))
-        await peer.reply()
+        await peer.respond()
 
     async with serve(handler) as server, wire_with() as wire:
         counting = asyncio.ensure_future(count())

@@ -17,7 +17,7 @@ def get(server: Server, method: str = "GET") -> Request:
 
 
 @pytest.mark.parametrize(
-    "reply",
+    "response_data",
     [
         b"",
         b"HTTP/1.1 20",
@@ -26,10 +26,10 @@ def get(server: Server, method: str = "GET") -> Request:
     ],
 )
 @pytest.mark.parametrize("call", ["fetch", "stream", "send"])
-async def test_a_silent_server(reply: bytes, call: str) -> None:
+async def test_a_silent_server(response_data: bytes, call: str) -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
-        await peer.write(reply)
+        await peer.write(response_data)
         await peer.until_disconnected()
 
     async with serve(handler) as server, wire_with(idle_timeout=0.1) as wire:
@@ -77,7 +77,7 @@ async def test_informational_responses_count_as_progress() -> None:
         for _ in range(30):
             await peer.write(b"HTTP/1.1 102 Processing\r\n\r\n")
             await asyncio.sleep(0.02)
-        await peer.reply(b"ok")
+        await peer.respond(b"ok")
 
     async with serve(handler) as server, wire_with(idle_timeout=0.3, min_throughput=1_000_000) as wire:
         assert (await wire.send(get(server))).body == b"ok"
@@ -135,7 +135,7 @@ async def test_a_server_that_never_completes_the_tls_handshake() -> None:
 async def test_the_timer_stops_with_the_last_exchange() -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
-        await peer.reply(b"ok", "Connection: close")
+        await peer.respond(b"ok", "Connection: close")
 
     async with serve(handler) as server, wire_with() as wire:
         wire._watchdog._interval = 0.01

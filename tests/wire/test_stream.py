@@ -106,7 +106,7 @@ async def test_an_unread_body_closes_the_connection_unless_already_received() ->
         while True:
             request = await peer.request()
             body = BODY if request.target == "/large" else b"tiny"
-            await peer.reply(body)
+            await peer.respond(body)
 
     async with serve(handler) as server, wire_with() as wire:
         async with wire.stream(get(server, "/tiny")):
@@ -127,14 +127,14 @@ async def test_a_paused_connection_resumes_for_the_next_exchange() -> None:
     async def handler(peer: Peer) -> None:
         while True:
             await peer.request()
-            await peer.reply(body)
+            await peer.respond(body)
 
     async with serve(handler) as server, wire_with() as wire:
         for _ in range(3):
             async with wire.stream(get(server)) as response:
-                reply = response._readinto.__self__  # type: ignore[attr-defined]
-                assert isinstance(reply, StreamingReceiver)
-                await until(lambda reply=reply: reply.finished)
+                receiver = response._readinto.__self__  # type: ignore[attr-defined]
+                assert isinstance(receiver, StreamingReceiver)
+                await until(lambda receiver=receiver: receiver.finished)
             assert (await wire.send(get(server))).body == body
         assert len(server.peers) == 1
 
@@ -158,7 +158,7 @@ async def test_a_closed_body_cannot_be_read() -> None:
 async def test_reading_into_an_empty_buffer_is_refused() -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
-        await peer.reply(b"x")
+        await peer.respond(b"x")
 
     async with serve(handler) as server, wire_with() as wire, wire.stream(get(server)) as response:
         with pytest.raises(InvalidConfig):

@@ -22,9 +22,9 @@ async def handler(peer: Peer) -> None:
         size = int(request.target[1:])
         if request.method == "PUT":
             got = await peer.reader.readexactly(int(request.headers["content-length"]))
-            await peer.reply(b"same" if got == BODY[:size] else b"different")
+            await peer.respond(b"same" if got == BODY[:size] else b"different")
         else:
-            await peer.reply(BODY[:size])
+            await peer.respond(BODY[:size])
 
 
 def ask(server: Server, size: int, tls: TLS, method: str = "GET") -> Request:
@@ -85,7 +85,7 @@ async def test_verification_can_be_disabled_for_single_requests(authority: Any) 
 async def test_a_server_without_tls(ca_file: str) -> None:
     async def plain(peer: Peer) -> None:
         await peer.reader.read(10)
-        await peer.reply(b"bad request", status="400 Bad Request")
+        await peer.respond(b"bad request", status="400 Bad Request")
 
     async with serve(plain) as server, wire_with() as wire:
         origin = Origin("https", server.origin.host, server.origin.port)

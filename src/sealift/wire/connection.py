@@ -61,7 +61,7 @@ class Connection(asyncio.BufferedProtocol):
         self._scratch = scratch
         self._watchdog = watchdog
         self._transport: asyncio.Transport | None = None
-        self._tcp_transport: asyncio.Transport | None = None  # under TLS
+        self._tcp_transport: asyncio.Transport | None = None  # differs from _transport under TLS
         self._receiver: ResponseReceiver | None = None
         self._buffer = scratch
         self._received = 0

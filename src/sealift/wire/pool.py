@@ -204,7 +204,7 @@ class Pool:
         """Serve the host's oldest waiter; return whether that was possible."""
         waiter = host.waiting[0]
         connection: Connection | None = None
-        if not waiter.granted.done():  # done: cancelled, but its task has not run yet
+        if not waiter.granted.done():  # otherwise it was cancelled, but its task has not run yet
             connection = self._take_idle(host, waiter.tls)
             if connection is None and not self._reserve_slot(host):
                 return False

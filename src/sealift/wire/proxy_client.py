@@ -231,14 +231,14 @@ class ProxyClient:
                 return handshake_error(cause, origin)
             cause = cause.__cause__ or cause.__context__
         if isinstance(error, httpx.ConnectTimeout):
-            cause_text = f"connecting to {where} took longer than {limit}"
+            message = f"connecting to {where} took longer than {limit}"
         elif isinstance(error, httpx.TimeoutException):
-            cause_text = f"{where} stalled: no byte for {limit}"
+            message = f"{where} stalled: no byte for {limit}"
         elif isinstance(error, httpx.ConnectError):
-            cause_text = f"cannot connect to {where}"
+            message = f"cannot connect to {where}"
         else:
-            cause_text = f"the connection to {where} was lost"
-        return TransportError(cause_text, retryable=True)
+            message = f"the connection to {where} was lost"
+        return TransportError(message, retryable=True)
 
 
 def _connect_refused(error: httpx.ProxyError, origin: Origin) -> TransportError:

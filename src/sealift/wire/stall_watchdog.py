@@ -35,10 +35,10 @@ class Watched(Protocol):
 
 @dataclass(slots=True)
 class _Sample:
-    total: int
-    idle_ticks: int  # ticks without a byte
-    window_start: int
-    window_ticks: int  # ticks
+    total: int  # bytes transferred so far
+    idle_ticks: int  # since the last byte
+    window_start: int  # `total` when the throughput window began
+    window_ticks: int  # since the throughput window began
 
 
 class Watchdog:

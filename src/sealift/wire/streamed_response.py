@@ -83,7 +83,7 @@ class StreamingReceiver(ResponseReceiver):
     def complete(self) -> None:
         self.finished = True
         if self._paused:
-            self._resume()  # for the connection's next user
+            self._resume()  # for the next exchange
         super().complete()
         self._notify()
 
