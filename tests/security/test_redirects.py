@@ -85,7 +85,7 @@ async def test_no_redirect_leads_to_a_metadata_service(
 ) -> None:
     names["elsewhere.test"] = ["127.0.0.1"]
     hub = serve(to(f"http://{host}/latest/meta-data/?x={SECRET}"))
-    with pytest.raises(TransportError, match=r"a redirect leads to .*, an address of link-local or metadata") as caught:
+    with pytest.raises(TransportError, match="a redirect to .* was blocked: a link-local or cloud metadata") as caught:
         await storage().read(f"http://{'elsewhere.test' if named else '127.0.0.1'}:{hub.port}/m")
     assert not shows(caught.value, SECRET)
     assert len(hub.asked) == 1  # it is not tried again
@@ -98,7 +98,7 @@ async def test_no_redirect_from_elsewhere_leads_to_this_machine(
     names["elsewhere.test"] = names["localhost."] = ["127.0.0.1"]
     inner = serve(file)
     hub = serve(to(f"http://{host}:{inner.port}/secret"))
-    with pytest.raises(TransportError, match="a redirect leads to .*, an address of this machine"):
+    with pytest.raises(TransportError, match="a redirect to .* was blocked: a loopback address"):
         await storage().read(f"http://elsewhere.test:{hub.port}/m")
     assert not inner.asked
 
@@ -108,7 +108,7 @@ async def test_what_a_name_resolves_to_counts(serve: Serve, names: dict[str, lis
     names |= {"elsewhere.test": ["127.0.0.1"], "inner.test": [addresses]}
     inner = serve(file)
     hub = serve(to(f"http://inner.test:{inner.port}/secret"))
-    with pytest.raises(TransportError, match=f"a redirect leads to inner.test:{inner.port}"):
+    with pytest.raises(TransportError, match=f"a redirect to inner.test:{inner.port}"):
         await storage().read(f"http://elsewhere.test:{hub.port}/m")
     assert not inner.asked
 
@@ -120,7 +120,7 @@ async def test_a_name_that_changes_its_address_is_looked_at_where_it_is_connecte
     names |= {"elsewhere.test": ["127.0.0.1"], "rebinding.test": ["127.0.0.9 169.254.169.254", "127.0.0.1"]}
     inner = serve(file)
     hub = serve(to(f"http://rebinding.test:{inner.port}/secret"))
-    with pytest.raises(TransportError, match="a redirect leads to rebinding.test"):
+    with pytest.raises(TransportError, match="a redirect to rebinding.test"):
         await storage().read(f"http://elsewhere.test:{hub.port}/m")
     assert not inner.asked
     assert names["rebinding.test"] == ["127.0.0.1"]  # which nobody has asked for
@@ -135,7 +135,7 @@ async def test_a_connection_that_the_caller_has_asked_for_is_none_for_a_redirect
     async with storage() as instance:
         assert await instance.read(f"http://inner.test:{inner.port}/m") == b"data"
         asked = len(inner.asked)
-        with pytest.raises(TransportError, match="a redirect leads to inner.test"):
+        with pytest.raises(TransportError, match="a redirect to inner.test"):
             await instance.read(f"http://elsewhere.test:{hub.port}/m")
         assert len(inner.asked) == asked
         assert await instance.read(f"http://inner.test:{inner.port}/m") == b"data"
@@ -147,7 +147,7 @@ async def test_a_detour_does_not_help(serve: Serve, names: dict[str, list[str]])
     inner = serve(file)
     second = serve(to(f"http://127.0.0.1:{inner.port}/secret"))
     first = serve(to(f"http://third.test:{second.port}/"))
-    with pytest.raises(TransportError, match="a redirect leads to third.test"):
+    with pytest.raises(TransportError, match="a redirect to third.test"):
         await storage().read(f"http://elsewhere.test:{first.port}/m")
     assert not second.asked
     assert not inner.asked
@@ -179,7 +179,7 @@ async def test_behind_a_proxy_addresses_are_looked_at_as_they_are_written(serve:
     """The proxy resolves names."""
     proxy = serve(lambda asked: Reply(302, b"", {"Location": "http://169.254.169.254/latest"}))
     instance = AsyncStorage(environ={"HTTP_PROXY": proxy.url})
-    with pytest.raises(TransportError, match="a redirect leads to 169.254.169.254:80"):
+    with pytest.raises(TransportError, match="a redirect to 169.254.169.254:80"):
         await instance.read("http://elsewhere.test/m")
     assert [asked.target for asked in proxy.asked] == ["http://elsewhere.test/m"]
 
@@ -192,7 +192,7 @@ async def test_the_hub_leads_to_no_metadata_service_either() -> None:
             if asked.resolves
             else None
         )
-        with pytest.raises(TransportError, match="a redirect leads to 169.254.169.254:80"):
+        with pytest.raises(TransportError, match="a redirect to 169.254.169.254:80"):
             await storage().read("hf://owner/model/model.bin", config=hub.signed_in())
 
 

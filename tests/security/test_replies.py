@@ -10,8 +10,8 @@ import pytest
 
 from sealift import AsyncStorage, AzureConfig, GCSConfig, HFConfig, HTTPConfig, Limits, S3Config, StorageError
 from sealift.types import KiB, MiB
-from sealift.wire.head import LARGEST_HEAD
-from sealift.wire.reply import LARGEST_SMALL
+from sealift.wire.head_codec import MAX_HEAD_BYTES
+from sealift.wire.response_receiver import MAX_BUFFERED_BODY
 from tests.api.servers import FakeS3, Reply
 from tests.services.hub import FakeHub
 from tests.services.hub import Reply as HubReply
@@ -76,12 +76,12 @@ CHUNK = b"10000\r\n" + b"<" * (64 * KiB) + b"\r\n"
 @pytest.mark.parametrize(
     ("head", "piece", "bound"),
     [
-        (b"HTTP/1.1 200 OK\r\nX-Long: ", b"x" * 4096, LARGEST_HEAD),
-        (b"HTTP/1.1 200 OK\r\n", b"X-Many: x\r\n" * 400, LARGEST_HEAD),
-        (b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 200, LARGEST_HEAD),
-        (b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n", CHUNK, LARGEST_SMALL),
-        (b"HTTP/1.1 404 None\r\nContent-Length: 1000000000000\r\n\r\n", b"x" * 65536, LARGEST_SMALL),
-        (b"HTTP/1.1 500 Oops\r\nConnection: close\r\n\r\n", b"x" * 65536, LARGEST_SMALL),
+        (b"HTTP/1.1 200 OK\r\nX-Long: ", b"x" * 4096, MAX_HEAD_BYTES),
+        (b"HTTP/1.1 200 OK\r\n", b"X-Many: x\r\n" * 400, MAX_HEAD_BYTES),
+        (b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 200, MAX_HEAD_BYTES),
+        (b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n", CHUNK, MAX_BUFFERED_BODY),
+        (b"HTTP/1.1 404 None\r\nContent-Length: 1000000000000\r\n\r\n", b"x" * 65536, MAX_BUFFERED_BODY),
+        (b"HTTP/1.1 500 Oops\r\nConnection: close\r\n\r\n", b"x" * 65536, MAX_BUFFERED_BODY),
     ],
     ids=["a long header", "many headers", "many heads", "chunks", "a length", "until it closes"],
 )

@@ -1,4 +1,4 @@
-"""A certificate authority of our own."""
+"""A certificate authority for tests."""
 
 import pytest
 import trustme

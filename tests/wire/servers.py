@@ -1,4 +1,4 @@
-"""Servers that do exactly what a test says, over real sockets, and the wire that talks to them."""
+"""Scripted servers over real sockets, and a `Wire` to talk to them."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from sealift.config import Proxies
 from sealift.types import Limits
 from sealift.wire import Origin, Request, Wire
 
-GONE = (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, TimeoutError)
+DISCONNECTED = (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, TimeoutError)
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Head:
 
 
 class Peer:
-    """One client's connection, as the server sees it."""
+    """The server side of one connection."""
 
     def __init__(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.number = number
@@ -47,7 +47,7 @@ class Peer:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def reply(self, body: bytes = b"", *headers: str, status: str = "200 OK") -> None:
+    async def respond(self, body: bytes = b"", *headers: str, status: str = "200 OK") -> None:
         lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
         await self.write("\r\n".join(lines).encode() + body)
 
@@ -60,18 +60,18 @@ class Peer:
         self.writer.transport.abort()
 
     def at_once(self, data: bytes) -> None:
-        """Put bytes, or the end of the connection, into the client's kernel before the loop turns."""
+        """Send bytes, or an EOF if empty, directly on the socket, without waiting for the event loop."""
         with socket.socket(fileno=os.dup(self.writer.get_extra_info("socket").fileno())) as sock:
             if data:
                 sock.send(data)
             else:
                 sock.shutdown(socket.SHUT_WR)
 
-    async def until_gone(self) -> bytes:
-        """What else the client sends before it closes."""
+    async def until_disconnected(self) -> bytes:
+        """Wait for the client to disconnect; return what it still sends."""
         try:
             return await self.reader.read()
-        except GONE:
+        except DISCONNECTED:
             return b""
 
 
@@ -90,12 +90,12 @@ class Server:
 async def serve(
     handler: Handler, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", name: str | None = None
 ) -> AsyncIterator[Server]:
-    """A server that runs the handler for each connection; all of them have ended when the context is left."""
+    """Run a server that calls the handler for each connection; all handlers have ended when the context exits."""
     tasks: list[asyncio.Task[None]] = []
 
     async def run(peer: Peer) -> None:
         try:
-            with contextlib.suppress(*GONE):
+            with contextlib.suppress(*DISCONNECTED):
                 await handler(peer)
         finally:
             server.open -= 1
@@ -133,7 +133,7 @@ async def wire_with(
     **limits: float,
 ) -> AsyncIterator[Wire]:
     wire = Wire(Limits(**limits), run_blocking=run_blocking, proxies=proxies or Proxies())  # type: ignore[arg-type]
-    # A tiny idle_timeout is for exchanges; a busy machine may take longer than that to connect.
+    # A tiny idle_timeout is meant for exchanges; on a busy machine, connecting may take longer.
     wire._dialer._timeout = Limits().idle_timeout
     try:
         yield wire
@@ -142,7 +142,7 @@ async def wire_with(
 
 
 async def receive(wire: Wire, call: str, request: Request, into: memoryview) -> None:
-    """Receive a body by the call of this name."""
+    """Receive a body with `fetch`, `send` or `stream`."""
     if call == "fetch":
         await wire.fetch(request, into)
     elif call == "send":
@@ -160,12 +160,12 @@ def server_tls(authority: trustme.CA, *names: str) -> ssl.SSLContext:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait for something that is bound to happen; the test's own timeout is the limit."""
+    """Wait for a condition that must become true; the test's timeout is the limit."""
     while not condition():
         await asyncio.sleep(0.001)
 
 
 def pattern(size: int) -> bytes:
-    """Bytes that differ from those one, two and four positions further on."""
+    """Bytes that do not repeat within 251 bytes, so that shifted data is detected."""
     unit = bytes(range(251))
     return (unit * (size // len(unit) + 1))[:size]

@@ -1,4 +1,4 @@
-"""Cancelled at each stage: nothing is written to the buffer afterwards, and nothing is left behind."""
+"""Cancellation at each stage: the buffer is not written to afterwards, and no connection or slot leaks."""
 
 import asyncio
 import socket
@@ -23,9 +23,9 @@ def get(server: Server, tls: TLS | None = None) -> Request:
 
 
 async def echo(peer: Peer) -> None:
-    """Answers with what was asked for."""
+    """Respond with the request target."""
     while True:
-        await peer.reply((await peer.request()).target.encode())
+        await peer.respond((await peer.request()).target.encode())
 
 
 async def cancel(task: asyncio.Task[Any]) -> None:
@@ -36,23 +36,21 @@ async def cancel(task: asyncio.Task[Any]) -> None:
 
 @pytest.mark.parametrize("stage", ["before the head", "in the head", "in the body", "in a chunk"])
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
-async def test_bytes_that_come_later_never_reach_the_buffer(
-    stage: str, secure: bool, authority: Any, ca_file: str
-) -> None:
+async def test_late_bytes_are_not_written_to_the_buffer(stage: str, secure: bool, authority: Any, ca_file: str) -> None:
     framing = (
         b"Transfer-Encoding: chunked\r\n\r\nf4240\r\n" if stage == "in a chunk" else b"Content-Length: 1000000\r\n\r\n"
     )
-    reply = b"HTTP/1.1 200 OK\r\n" + framing + BODY
+    response = b"HTTP/1.1 200 OK\r\n" + framing + BODY
     first = {"before the head": 0, "in the head": 20}.get(stage, 500_000)
     cancelled, sent = asyncio.Event(), asyncio.Event()
 
     async def handler(peer: Peer) -> None:
         await peer.request()
-        await peer.write(reply[:first])
+        await peer.write(response[:first])
         sent.set()
         await cancelled.wait()
-        await peer.write(reply[first:])
-        await peer.until_gone()
+        await peer.write(response[first:])
+        await peer.until_disconnected()
 
     tls = server_tls(authority) if secure else None
     async with serve(handler, tls=tls) as server, wire_with() as wire:
@@ -62,17 +60,17 @@ async def test_bytes_that_come_later_never_reach_the_buffer(
         if first > 100:
             await until(lambda: memory[400_000])
         await cancel(task)
-        memory[:] = bytes(len(BODY))  # somebody else has it now
+        memory[:] = bytes(len(BODY))  # the memory has been reused
         cancelled.set()
         await until(lambda: not server.open)
         assert memory == bytes(len(BODY))
 
 
-async def test_in_the_same_turn_as_the_last_byte() -> None:
+async def test_in_the_same_loop_iteration_as_the_last_byte() -> None:
     async def handler(peer: Peer) -> None:
         while True:
             await peer.request()
-            await peer.reply(b"ok")
+            await peer.respond(b"ok")
 
     async with serve(handler) as server, wire_with() as wire:
         await wire.send(get(server))
@@ -80,8 +78,8 @@ async def test_in_the_same_turn_as_the_last_byte() -> None:
         task = asyncio.ensure_future(wire.send(get(server)))
         finish = connection._finish
 
-        def finish_and_cancel(reply: Any) -> None:
-            finish(reply)
+        def finish_and_cancel(receiver: Any) -> None:
+            finish(receiver)
             task.cancel()
 
         connection._finish = finish_and_cancel  # type: ignore[method-assign]
@@ -90,27 +88,27 @@ async def test_in_the_same_turn_as_the_last_byte() -> None:
         assert (await wire.send(get(server))).body == b"ok"
 
 
-async def test_while_resolving() -> None:
-    asked, never = asyncio.Event(), asyncio.Event()
+async def test_during_a_dns_lookup() -> None:
+    requested, never = asyncio.Event(), asyncio.Event()
 
     async def run_blocking(fn: Callable[[], Any]) -> Any:
-        asked.set()
+        requested.set()
         await never.wait()
 
     async with serve(echo) as server, wire_with(run_blocking=run_blocking, connections=1) as wire:
         request = Request("GET", Origin.of("http://name.invalid"), "/")
         for _ in range(2):
             task = asyncio.ensure_future(wire.send(request))
-            await asked.wait()
+            await requested.wait()
             await cancel(task)
-            asked.clear()
-        assert (await wire.send(get(server))).body == b"/"  # on the only connection there may be
+            requested.clear()
+        assert (await wire.send(get(server))).body == b"/"  # on the only connection allowed
 
 
 async def test_during_the_tls_handshake() -> None:
     async def handler(peer: Peer) -> None:
         hello.set()
-        await peer.until_gone()
+        await peer.until_disconnected()
 
     async with serve(handler) as server, serve(echo) as other, wire_with(connections=1) as wire:
         for _ in range(2):
@@ -124,26 +122,26 @@ async def test_during_the_tls_handshake() -> None:
         assert (await wire.send(get(other))).body == b"/"
 
 
-async def test_while_the_server_does_not_take_the_body() -> None:
+async def test_while_the_server_does_not_read_the_body() -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
-        asked.set()
+        requested.set()
         await asyncio.Event().wait()
 
     async with serve(handler) as server, serve(echo) as other, wire_with(connections=1) as wire:
         for _ in range(2):
-            asked = asyncio.Event()
+            requested = asyncio.Event()
             task = asyncio.ensure_future(wire.send(Request("PUT", server.origin, "/"), memoryview(bytearray(64 << 20))))
-            await asked.wait()
+            await requested.wait()
             await cancel(task)
         assert (await wire.send(get(other))).body == b"/"
 
 
-async def test_a_reader_of_a_stream() -> None:
+async def test_while_reading_a_stream() -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
         await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n1")
-        await peer.until_gone()
+        await peer.until_disconnected()
 
     async with serve(handler) as server, serve(echo) as other, wire_with(connections=1) as wire:
 
@@ -160,20 +158,20 @@ async def test_a_reader_of_a_stream() -> None:
         assert (await wire.send(get(other))).body == b"/"
 
 
-async def test_closing_ends_what_runs_and_waits_until_all_is_closed() -> None:
+async def test_aclose_fails_running_calls_and_waits_for_all_connections() -> None:
     async def handler(peer: Peer) -> None:
         if (await peer.request()).target == "/idle":
-            await peer.reply(b"ok")
+            await peer.respond(b"ok")
         else:
-            asked.set()
-        await peer.until_gone()
+            requested.set()
+        await peer.until_disconnected()
 
-    asked = asyncio.Event()
+    requested = asyncio.Event()
     async with serve(handler) as server, wire_with(per_host=2) as wire:
         # one idle, one busy with a fetch, one waiting for its turn, one streaming
         fetch = wire.fetch(get(server), memoryview(bytearray(10)))
         waiting = [asyncio.ensure_future(call) for call in (fetch, wire.send(get(server)), wire.send(get(server)))]
-        await asked.wait()
+        await requested.wait()
         await wire.aclose()
         for result in await asyncio.gather(*waiting, return_exceptions=True):
             assert isinstance(result, ClosedError)
@@ -188,26 +186,26 @@ async def test_closing_ends_what_runs_and_waits_until_all_is_closed() -> None:
         await wire.aclose()
 
 
-async def test_closing_breaks_off_what_is_being_opened() -> None:
+async def test_aclose_during_a_dns_lookup() -> None:
     async def run_blocking(fn: Callable[[], Any]) -> Any:
         if isinstance(fn, partial) and fn.func is socket.getaddrinfo:
-            asked.set()
+            requested.set()
             await asyncio.Event().wait()
         return await asyncio.to_thread(fn)
 
-    asked = asyncio.Event()
+    requested = asyncio.Event()
     async with wire_with(run_blocking=run_blocking) as wire:
         task = asyncio.ensure_future(wire.send(Request("GET", Origin.of("http://name.invalid"), "/")))
-        await asked.wait()
+        await requested.wait()
         await wire.aclose()
         with pytest.raises(ClosedError):
             await task
 
 
-async def test_closing_during_a_handshake() -> None:
+async def test_aclose_during_a_handshake() -> None:
     async def handler(peer: Peer) -> None:
         hello.set()
-        await peer.until_gone()
+        await peer.until_disconnected()
 
     hello = asyncio.Event()
     async with serve(handler) as server, wire_with() as wire:
@@ -220,8 +218,8 @@ async def test_closing_during_a_handshake() -> None:
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
-async def test_at_each_step_of_opening_a_connection(secure: bool, authority: Any, ca_file: str) -> None:
-    """A descriptor is closed once: the second time its number may be another's."""
+async def test_at_each_step_of_connecting(secure: bool, authority: Any, ca_file: str) -> None:
+    """A descriptor must be closed only once: its number may have been reused."""
     tls = server_tls(authority) if secure else None
     async with serve(echo, tls=tls) as server, wire_with() as wire:
         done = False

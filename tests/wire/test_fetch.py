@@ -1,3 +1,5 @@
+"""`Wire.fetch`: bodies received in place, and every response that is not the expected one."""
+
 import asyncio
 
 import pytest
@@ -14,7 +16,7 @@ CHUNKED_OK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0
 
 
 def answering(*pieces: bytes) -> Handler:
-    """Every request on a connection is answered with these bytes, sent one after the other."""
+    """Respond to every request on a connection with these pieces, sent one after the other."""
 
     async def handler(peer: Peer) -> None:
         while True:
@@ -31,7 +33,7 @@ def get(server: Server, target: str = "/bucket/key", **headers: str) -> Request:
 
 
 @pytest.mark.parametrize("status", ["200 OK", "206 Partial Content"])
-async def test_a_body_is_received_in_place_and_its_neighbours_are_not_touched(status: str) -> None:
+async def test_a_body_is_received_in_place_and_adjacent_memory_is_not_touched(status: str) -> None:
     head = f"HTTP/1.1 {status}\r\nContent-Length: {len(BODY)}\r\nX-A: b\r\n\r\n".encode()
     async with serve(answering(head + BODY[:10], BODY[10:70_000], BODY[70_000:])) as server, wire_with() as wire:
         memory = bytearray(b"\xee") * (len(BODY) + 2000)
@@ -44,7 +46,7 @@ async def test_a_body_is_received_in_place_and_its_neighbours_are_not_touched(st
         assert len(server.peers) == 1
 
 
-async def test_other_kinds_of_memory_are_filled_too() -> None:
+async def test_a_buffer_of_another_item_type() -> None:
     from array import array
 
     async with (
@@ -56,13 +58,13 @@ async def test_other_kinds_of_memory_are_filled_too() -> None:
         assert list(numbers) == [1, 2]
 
 
-async def test_what_is_sent_is_what_was_asked() -> None:
+async def test_the_target_and_headers_are_sent_unchanged() -> None:
     seen = []
 
     async def handler(peer: Peer) -> None:
         while True:
             seen.append(await peer.reader.readuntil(b"\r\n\r\n"))
-            await peer.reply(b"x")
+            await peer.respond(b"x")
 
     async with serve(handler) as server, wire_with() as wire:
         await wire.fetch(get(server, "//a/../b%2f?q=%20#&x", Range="bytes=0-0"), memoryview(bytearray(1)))
@@ -73,9 +75,9 @@ async def test_what_is_sent_is_what_was_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "what"),
+    ("data", "what"),
     [
-        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789", "sent 9 bytes", id="short"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789", "sent 9 bytes, expected 10", id="short"),
         pytest.param(b"HTTP/1.1 206 OK\r\nContent-Length: 11\r\n\r\n12345678901", "sent 11 bytes", id="long"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "sent 0 bytes", id="empty"),
         pytest.param(
@@ -85,7 +87,7 @@ async def test_what_is_sent_is_what_was_asked() -> None:
         ),
         pytest.param(
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n12345678901\r\n0\r\n\r\n",
-            "more than the 10",
+            "more than the expected 10",
             id="long-chunked",
         ),
         pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "not HTTP", id="bad-chunk"),
@@ -98,16 +100,14 @@ async def test_what_is_sent_is_what_was_asked() -> None:
         pytest.param(b"\x15\x03\x01\x00\x02\x02\x16\r\n\r\n", "not HTTP", id="tls-alert"),
         pytest.param(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", "not HTTP", id="switching"),
         pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, "not HTTP", id="endless-head"),
-        pytest.param(b"HTTP/1.1 103 Hint\r\n\r\n" * 20_000, "without an end", id="endless-informational"),
+        pytest.param(b"HTTP/1.1 103 Hint\r\n\r\n" * 20_000, "endless response head", id="endless-informational"),
     ],
 )
-async def test_a_reply_that_is_not_what_was_asked_is_an_error_and_its_connection_is_dropped(
-    reply: bytes, what: str
-) -> None:
+async def test_an_unexpected_response_is_an_error_and_closes_the_connection(data: bytes, what: str) -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
-        await peer.write(reply)
-        await peer.until_gone()
+        await peer.write(data)
+        await peer.until_disconnected()
 
     async with serve(handler) as server, wire_with() as wire:
         for attempt in range(2):
@@ -118,11 +118,13 @@ async def test_a_reply_that_is_not_what_was_asked_is_an_error_and_its_connection
             assert len(server.peers) == attempt + 1
 
 
-async def test_a_body_that_is_encoded_unasked_is_a_final_error() -> None:
-    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nContent-Encoding: gzip\r\n\r\n1234567890"
-    async with serve(answering(reply)) as server, wire_with() as wire:
+async def test_an_unrequested_content_encoding_is_a_permanent_error() -> None:
+    data = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nContent-Encoding: gzip\r\n\r\n1234567890"
+    async with serve(answering(data)) as server, wire_with() as wire:
         body = bytearray(10)
-        with pytest.raises(TransportError, match=r"encoded body .* \(have it, or the proxy .* without") as caught:
+        with pytest.raises(
+            TransportError, match=r"encoded body .* \(configure the server, or the proxy .* without"
+        ) as caught:
             await wire.fetch(get(server, **{"Accept-Encoding": "identity"}), memoryview(body))
         assert not caught.value.retryable
         assert body == bytes(10)
@@ -132,12 +134,12 @@ async def test_a_body_that_is_encoded_unasked_is_a_final_error() -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 5, 40, 45])
-async def test_a_reply_that_breaks_off_is_an_error(cut: int) -> None:
-    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1234567890"
+async def test_a_truncated_response_is_an_error(cut: int) -> None:
+    data = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1234567890"
 
     async def handler(peer: Peer) -> None:
         await peer.request()
-        await peer.write(reply[:cut])
+        await peer.write(data[:cut])
 
     async with serve(handler) as server, wire_with() as wire:
         with pytest.raises(TransportError, match=r"closed|was lost|was reset") as caught:
@@ -147,8 +149,11 @@ async def test_a_reply_that_breaks_off_is_an_error(cut: int) -> None:
 
 async def test_chunks_are_received_on_the_same_connection() -> None:
     chunks = b"".join(b"%x;ext=1\r\n%b\r\n" % (len(c), c) for c in (BODY[:1], BODY[1:200_000], BODY[200_000:]))
-    reply = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\nX-Trailer: 1\r\n\r\n"
-    async with serve(answering(reply[:30], reply[30:900], reply[900:])) as server, wire_with() as wire:
+    data = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\nX-Trailer: 1\r\n\r\n"
+    async with (
+        serve(answering(data[:30], data[30:900], data[900:])) as server,
+        wire_with() as wire,
+    ):
         for _ in range(2):
             body = bytearray(len(BODY))
             await wire.fetch(get(server), memoryview(body))
@@ -156,21 +161,21 @@ async def test_chunks_are_received_on_the_same_connection() -> None:
         assert len(server.peers) == 1
 
 
-async def test_informational_replies_are_skipped() -> None:
+async def test_informational_responses_are_skipped() -> None:
     hints = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
-    reply = hints + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-    for pieces in ([reply], [reply[:25], reply[25:90], reply[90:]]):
+    data = hints + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    for pieces in ([data], [data[:25], data[25:90], data[90:]]):
         async with serve(answering(*pieces)) as server, wire_with() as wire:
             body = bytearray(2)
             assert (await wire.fetch(get(server), memoryview(body))).status == 200
             assert body == b"ok"
 
 
-async def test_an_error_body_is_returned_up_to_a_bound() -> None:
+async def test_an_error_body_is_returned_up_to_a_limit() -> None:
     async def handler(peer: Peer) -> None:
         while True:
             size = int((await peer.request()).target[1:])
-            await peer.reply(b"e" * size, status="503 Slow Down")
+            await peer.respond(b"e" * size, status="503 Slow Down")
 
     async with serve(handler) as server, wire_with() as wire:
         into = bytearray(10)
@@ -189,14 +194,14 @@ async def test_an_error_body_is_returned_up_to_a_bound() -> None:
 @pytest.mark.parametrize(
     "head", [b"HTTP/1.1 200 OK\r\nConnection: close", b"HTTP/1.0 200 OK"], ids=["connection-close", "http-1.0"]
 )
-async def test_a_connection_that_the_server_gives_up_is_not_used_again(head: bytes) -> None:
+async def test_a_connection_that_the_server_closes_is_not_reused(head: bytes) -> None:
     async with serve(answering(head + b"\r\nContent-Length: 2\r\n\r\nok")) as server, wire_with() as wire:
         for number in range(1, 4):
             await wire.fetch(get(server), memoryview(bytearray(2)))
             assert len(server.peers) == number
 
 
-async def test_a_body_up_to_the_end_of_the_connection_must_have_the_length() -> None:
+async def test_the_length_of_a_body_delimited_by_the_end_of_the_connection_is_checked() -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
         await peer.write(b"HTTP/1.0 200 OK\r\n\r\n12345")
@@ -211,7 +216,7 @@ async def test_a_body_up_to_the_end_of_the_connection_must_have_the_length() -> 
 
 
 @pytest.mark.parametrize(
-    "reply",
+    "data",
     [
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno",
         CHUNKED_OK + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno",
@@ -219,8 +224,8 @@ async def test_a_body_up_to_the_end_of_the_connection_must_have_the_length() -> 
     ],
     ids=["after-length", "after-chunks", "both-framings"],
 )
-async def test_bytes_that_nobody_asked_for_are_never_the_next_reply(reply: bytes) -> None:
-    async with serve(answering(reply)) as server, wire_with() as wire:
+async def test_unsolicited_bytes_are_never_taken_for_the_next_response(data: bytes) -> None:
+    async with serve(answering(data)) as server, wire_with() as wire:
         for number in range(1, 4):
             body = bytearray(2)
             await wire.fetch(get(server), memoryview(body))
@@ -231,9 +236,9 @@ async def test_bytes_that_nobody_asked_for_are_never_the_next_reply(reply: bytes
 @pytest.mark.parametrize(
     "into", [b"abc", bytearray(), memoryview(bytearray(8))[::2]], ids=["readonly", "empty", "strided"]
 )
-async def test_memory_that_cannot_be_filled_is_refused(into: bytes) -> None:
+async def test_an_unusable_buffer_is_refused(into: bytes) -> None:
     async with serve(answering()) as server, wire_with() as wire:
-        with pytest.raises(InvalidConfig, match="memory"):
+        with pytest.raises(InvalidConfig, match="buffer"):
             await wire.fetch(get(server), memoryview(into))
         assert not server.peers
 

@@ -1,4 +1,4 @@
-"""The connection fed by hand: however bytes are cut into packets, the body is right or the exchange fails."""
+"""A connection without a socket: however data is split into packets, the body is correct or the exchange fails."""
 
 import asyncio
 import socket
@@ -14,16 +14,16 @@ from sealift.errors import TransportError
 from sealift.types import Limits
 from sealift.wire import TLS, Origin, Request, Response
 from sealift.wire.connection import Connection
-from sealift.wire.head import encode
-from sealift.wire.reply import InPlace, Reply, Small
-from sealift.wire.stalls import Watchdog
+from sealift.wire.head_codec import encode_request
+from sealift.wire.response_receiver import BufferedReceiver, InPlaceReceiver, ResponseReceiver
+from sealift.wire.stall_watchdog import Watchdog
 
 ORIGIN = Origin("http", "127.0.0.1", 1)
 GUARD = b"\xee" * 16
 
 
 class Transport(asyncio.Transport):
-    """Takes everything."""
+    """Accepts all writes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Transport(asyncio.Transport):
 
 
 def exchange(data: bytes, cuts: list[int], length: int | None, *, scratch: int = 4096) -> tuple[Any, bytes, Connection]:
-    """Ask, feed the connection the data in pieces, and then its end; what came out, and the buffer."""
+    """Send a request, feed the data in pieces, then EOF; return the result, the buffer and the connection."""
 
     async def run() -> tuple[Any, bytes, Connection]:
         memory = bytearray(GUARD + bytes(length or 0) + GUARD)
@@ -54,14 +54,14 @@ def exchange(data: bytes, cuts: list[int], length: int | None, *, scratch: int =
             connection = Connection(ORIGIN, TLS(), sock, space, watchdog)
             transport = Transport()
             connection.connection_made(transport)
-            framing, head = encode(Request("GET", ORIGIN, "/k"))
-            answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-            reply: Reply
+            framing, head = encode_request(Request("GET", ORIGIN, "/k"))
+            future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+            receiver: ResponseReceiver
             if length is None:
-                reply = Small(framing, space, ORIGIN, answer)
+                receiver = BufferedReceiver(framing, space, ORIGIN, future)
             else:
-                reply = InPlace(framing, space, ORIGIN, answer, memoryview(memory)[16 : 16 + length])
-            task = asyncio.ensure_future(connection.exchange(reply, head))
+                receiver = InPlaceReceiver(framing, space, ORIGIN, future, memoryview(memory)[16 : 16 + length])
+            task = asyncio.ensure_future(connection.exchange(receiver, head))
             await asyncio.sleep(0)
             assert transport.written == head
             bounds = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
@@ -79,7 +79,7 @@ def exchange(data: bytes, cuts: list[int], length: int | None, *, scratch: int =
                 connection.eof_received()
             connection.connection_lost(None)
             watchdog.close()
-            for buffer in (connection.get_buffer(-1), connection.get_buffer(1)):  # what comes now is nobody's
+            for buffer in (connection.get_buffer(-1), connection.get_buffer(1)):  # late data must not reach the memory
                 before = bytes(memory)
                 buffer[:] = b"\xaa" * len(buffer)
                 assert memory == before
@@ -104,7 +104,7 @@ CHUNKED = head("Transfer-Encoding: chunked") + chunked([b"hello", b" ", b"world"
 
 
 @pytest.mark.parametrize("data", [REPLY, CHUNKED], ids=["length", "chunked"])
-def test_a_reply_may_be_cut_at_any_byte(data: bytes) -> None:
+def test_a_response_split_at_any_byte(data: bytes) -> None:
     for cut in range(1, len(data)):
         result, body, _ = exchange(data, [cut], 11)
         assert result.status == 206
@@ -114,7 +114,7 @@ def test_a_reply_may_be_cut_at_any_byte(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("data", [REPLY, CHUNKED], ids=["length", "chunked"])
-def test_a_reply_may_not_end_at_any_byte_but_the_last(data: bytes) -> None:
+def test_a_response_truncated_at_any_byte_is_an_error(data: bytes) -> None:
     for end in range(len(data)):
         result, _, connection = exchange(data[:end], [], 11)
         assert isinstance(result, TransportError)
@@ -128,7 +128,7 @@ cuts = st.lists(st.integers(1, 900), max_size=12)
 
 @settings(max_examples=150, deadline=None)
 @given(body=bodies, cuts=cuts, scratch=st.integers(1, 300))
-def test_a_body_of_known_length_cut_anywhere(body: bytes, cuts: list[int], scratch: int) -> None:
+def test_a_body_of_known_length_split_anywhere(body: bytes, cuts: list[int], scratch: int) -> None:
     result, got, connection = exchange(head(f"Content-Length: {len(body)}") + body, cuts, len(body), scratch=scratch)
     assert (result.status, got) == (206, body)
     assert connection.reusable
@@ -136,7 +136,7 @@ def test_a_body_of_known_length_cut_anywhere(body: bytes, cuts: list[int], scrat
 
 @settings(max_examples=150, deadline=None)
 @given(pieces=st.lists(bodies, min_size=1, max_size=6), cuts=cuts, scratch=st.integers(1, 300))
-def test_chunks_cut_anywhere(pieces: list[bytes], cuts: list[int], scratch: int) -> None:
+def test_chunks_split_anywhere(pieces: list[bytes], cuts: list[int], scratch: int) -> None:
     body = b"".join(pieces)
     result, got, connection = exchange(
         head("Transfer-Encoding: chunked") + chunked(pieces), cuts, len(body), scratch=scratch
@@ -158,14 +158,14 @@ def test_chunks_of_another_length_are_an_error(pieces: list[bytes], cuts: list[i
 
 @settings(max_examples=150, deadline=None)
 @given(body=bodies, cuts=cuts, status=st.sampled_from(["404 Not Found", "503 Slow", "302 Found", "200 OK"]))
-def test_a_small_reply_cut_anywhere(body: bytes, cuts: list[int], status: str) -> None:
+def test_a_small_response_split_anywhere(body: bytes, cuts: list[int], status: str) -> None:
     result, _, _ = exchange(head(f"Content-Length: {len(body)}", status=status) + body, cuts, None)
     assert (result.status, result.body) == (int(status[:3]), body)
 
 
-def as_h11_reads_it(data: bytes) -> tuple[int, bytes] | None:
-    """The reply read by h11 alone and in one piece; None where it is not whole."""
-    framing, _ = encode(Request("GET", ORIGIN, "/k"))
+def parsed_by_h11(data: bytes) -> tuple[int, bytes] | None:
+    """Status and body as parsed by h11 alone, in one piece; None if incomplete or invalid."""
+    framing, _ = encode_request(Request("GET", ORIGIN, "/k"))
     status, body = 0, b""
     try:
         framing.receive_data(data)
@@ -189,7 +189,7 @@ def as_h11_reads_it(data: bytes) -> tuple[int, bytes] | None:
     garbage=st.binary(max_size=300), cuts=cuts, at=st.integers(0, len(CHUNKED)), good=st.sampled_from([REPLY, CHUNKED])
 )
 def test_garbage_never_gives_wrong_bytes(garbage: bytes, cuts: list[int], at: int, good: bytes) -> None:
-    """Replaced from some byte on: either it is noticed, or it is a reply to h11 too, and the same one."""
+    """Data replaced from some byte on: either it is rejected, or h11 parses the same response from it."""
     data = good[:at] + garbage
     result, body, connection = exchange(data, cuts, 11)
     assert connection.closed
@@ -197,12 +197,12 @@ def test_garbage_never_gives_wrong_bytes(garbage: bytes, cuts: list[int], at: in
         assert isinstance(result, TransportError)
         return
     into = body if result.status in {200, 206} else result.body
-    assert as_h11_reads_it(data) == (result.status, into)
+    assert parsed_by_h11(data) == (result.status, into)
 
 
 @settings(max_examples=150, deadline=None)
 @given(extra=st.binary(min_size=1, max_size=100), cuts=cuts)
-def test_bytes_after_a_reply_close_the_connection(extra: bytes, cuts: list[int]) -> None:
+def test_bytes_after_a_response_close_the_connection(extra: bytes, cuts: list[int]) -> None:
     result, body, connection = exchange(REPLY + extra, cuts, 11)
     assert (result.status, body) == (206, b"hello world")
     assert connection.closed

@@ -1,3 +1,5 @@
+"""Keep-alive connections: stale ones are replaced, and idle ones closed."""
+
 import asyncio
 
 import pytest
@@ -10,19 +12,19 @@ from .servers import Handler, Peer, Server, serve, until, wire_with
 pytestmark = pytest.mark.anyio
 
 
-def ask(server: Server, method: str = "GET") -> Request:
+def request(server: Server, method: str = "GET") -> Request:
     return Request(method, server.origin, "/")
 
 
-def gives_up_on_the_second_request(how: str) -> Handler:
+def closing_on_the_second_request(how: str) -> Handler:
     async def handler(peer: Peer) -> None:
         await peer.request()
-        await peer.reply(b"ok")
+        await peer.respond(b"ok")
         await peer.request()
         if peer.number < 3:
             peer.reset() if how == "reset" else peer.close()
         else:
-            await peer.reply(b"ok")
+            await peer.respond(b"ok")
 
     return handler
 
@@ -30,19 +32,19 @@ def gives_up_on_the_second_request(how: str) -> Handler:
 @pytest.mark.parametrize("how", ["reset", "close"])
 @pytest.mark.parametrize("call", ["fetch", "send", "stream", "put"])
 async def test_a_stale_connection_is_replaced(how: str, call: str) -> None:
-    async with serve(gives_up_on_the_second_request(how)) as server, wire_with() as wire:
+    async with serve(closing_on_the_second_request(how)) as server, wire_with() as wire:
 
         async def once() -> None:
             body = bytearray(2)
             if call == "fetch":
-                await wire.fetch(ask(server), memoryview(body))
+                await wire.fetch(request(server), memoryview(body))
             elif call == "stream":
-                async with wire.stream(ask(server)) as response:
+                async with wire.stream(request(server)) as response:
                     await response.readinto(memoryview(body))
             elif call == "put":
-                body[:] = (await wire.send(ask(server, "PUT"), memoryview(b""))).body
+                body[:] = (await wire.send(request(server, "PUT"), memoryview(b""))).body
             else:
-                body[:] = (await wire.send(ask(server))).body
+                body[:] = (await wire.send(request(server))).body
             assert body == b"ok"
 
         await once()
@@ -55,77 +57,77 @@ async def test_a_stale_connection_is_replaced(how: str, call: str) -> None:
 
 @pytest.mark.parametrize("how", ["reset", "close"])
 async def test_a_post_is_never_sent_twice(how: str) -> None:
-    async with serve(gives_up_on_the_second_request(how)) as server, wire_with() as wire:
-        await wire.send(ask(server, "POST"))
+    async with serve(closing_on_the_second_request(how)) as server, wire_with() as wire:
+        await wire.send(request(server, "POST"))
         with pytest.raises(TransportError) as caught:
-            await wire.send(ask(server, "POST"))
+            await wire.send(request(server, "POST"))
         assert caught.value.retryable
         assert len(server.peers) == 1
 
 
-async def test_a_new_connection_that_is_closed_is_an_error_and_not_tried_for_ever() -> None:
+async def test_a_new_connection_that_is_closed_is_an_error_and_not_replaced() -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
 
     async with serve(handler) as server, wire_with() as wire:
         with pytest.raises(TransportError):
-            await wire.send(ask(server))
+            await wire.send(request(server))
         assert len(server.peers) == 1
 
 
-async def test_part_of_a_reply_on_a_kept_connection_is_an_error() -> None:
+async def test_a_partial_response_on_a_kept_connection_is_an_error() -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
-        await peer.reply(b"ok")
+        await peer.respond(b"ok")
         await peer.request()
         await peer.write(b"H")
 
     async with serve(handler) as server, wire_with() as wire:
-        await wire.send(ask(server))
+        await wire.send(request(server))
         with pytest.raises(TransportError):
-            await wire.send(ask(server))
+            await wire.send(request(server))
         assert len(server.peers) == 1
 
 
-@pytest.mark.parametrize("what", [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno", b""], ids=["a reply", "its end"])
+@pytest.mark.parametrize("what", [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno", b""], ids=["a response", "EOF"])
 @pytest.mark.parametrize("noticed", ["by the loop", "in the kernel", "by a peek"])
-async def test_whatever_comes_on_an_idle_connection_ends_it(
+async def test_data_or_eof_on_an_idle_connection_closes_it(
     what: bytes, noticed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if noticed == "by a peek":  # where the kernel does not count for us
-        monkeypatch.setattr("sealift.wire.connection.arrivals", lambda sock: None)
+    if noticed == "by a peek":  # for kernels that do not report received bytes
+        monkeypatch.setattr("sealift.wire.connection.tcp_state", lambda sock: None)
 
     async def handler(peer: Peer) -> None:
         while True:
             await peer.request()
-            await peer.reply(b"ok")
+            await peer.respond(b"ok")
             if peer.number == 0:
                 await may_come.wait()
                 peer.at_once(what)
                 if noticed == "by the loop":
-                    await peer.until_gone()
+                    await peer.until_disconnected()
                 came.set()
 
     may_come, came = asyncio.Event(), asyncio.Event()
     async with serve(handler) as server, wire_with() as wire:
-        assert (await wire.send(ask(server))).body == b"ok"
+        assert (await wire.send(request(server))).body == b"ok"
         may_come.set()
         await came.wait()
-        assert (await wire.send(ask(server, "POST"))).body == b"ok"
+        assert (await wire.send(request(server, "POST"))).body == b"ok"
         assert len(server.peers) == 2
 
 
 async def test_idle_connections_expire(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sealift.wire.pool._KEPT_IDLE", 0.05)
+    monkeypatch.setattr("sealift.wire.pool._IDLE_SECONDS", 0.05)
 
     async def handler(peer: Peer) -> None:
         while True:
             await peer.request()
-            await peer.reply(b"ok")
+            await peer.respond(b"ok")
 
     async with serve(handler) as server, wire_with(idle_timeout=0.2) as wire:
-        await wire.send(ask(server))
+        await wire.send(request(server))
         assert server.open == 1
         await until(lambda: not server.open)
-        await wire.send(ask(server))
+        await wire.send(request(server))
         assert len(server.peers) == 2

@@ -1,3 +1,5 @@
+"""`Origin`, `Request` and `Response`, and the check of Content-Range."""
+
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +23,7 @@ from .servers import Peer, serve, wire_with
         ("https://bücher.example", Origin("https", "xn--bcher-kva.example", 443), "xn--bcher-kva.example"),
     ],
 )
-def test_origins(url: str, origin: Origin, netloc: str) -> None:
+def test_origin_of_a_url(url: str, origin: Origin, netloc: str) -> None:
     assert Origin.of(url) == origin
     assert origin.netloc == netloc
 
@@ -29,12 +31,12 @@ def test_origins(url: str, origin: Origin, netloc: str) -> None:
 @pytest.mark.parametrize(
     "url", ["", "host", "ftp://host", "http://", "http:///k", "http://h:x", "http://h:99999", "http://[::1"]
 )
-def test_what_is_no_origin(url: str) -> None:
+def test_invalid_urls(url: str) -> None:
     with pytest.raises(InvalidConfig):
         Origin.of(url)
 
 
-def test_nothing_that_may_be_secret_is_shown() -> None:
+def test_repr_shows_no_secrets() -> None:
     request = Request("GET", Origin.of("https://host:444"), "/k?X-Amz-Signature=SECRET", [("Authorization", "SECRET")])
     assert repr(request) == "Request(GET https://host:444/k)"
     response = Response(302, [(b"location", b"https://x/?SECRET")], b"SECRET")
@@ -42,7 +44,7 @@ def test_nothing_that_may_be_secret_is_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "seconds"),
+    ("value", "seconds"),
     [
         ("7", 7.0),
         (" 0 ", 0.0),
@@ -55,24 +57,24 @@ def test_nothing_that_may_be_secret_is_shown() -> None:
         ("-1", None),
         ("1.5", None),
         ("5, 5", None),
-        ("\u00b2", None),  # a digit, but none of ASCII's
+        ("\u00b2", None),  # a digit, but not ASCII
         ("Tue, 01 Sep 99999999999999999999 10:20:30 GMT", None),
         ("Tue, 01 Sep 2020 10:20:30 +9999", None),
     ],
 )
-def test_what_a_retry_after_asks_for(told: str, seconds: float | None) -> None:
-    assert Response(503, [(b"retry-after", told.encode("latin-1"))]).retry_after == seconds
+def test_retry_after(value: str, seconds: float | None) -> None:
+    assert Response(503, [(b"retry-after", value.encode("latin-1"))]).retry_after == seconds
 
 
 @pytest.mark.parametrize("zone", [" GMT", " +0000", ""])
-def test_a_retry_after_that_is_a_date_to_come(zone: str) -> None:
+def test_retry_after_with_a_date_in_the_future(zone: str) -> None:
     until = datetime.now(UTC) + timedelta(minutes=5)
     wait = Response(503, [(b"retry-after", f"{until:%a, %d %b %Y %H:%M:%S}{zone}".encode())]).retry_after
     assert wait is not None
     assert 0 < wait <= 300
 
 
-def test_a_reply_that_asks_for_no_wait() -> None:
+def test_no_retry_after() -> None:
     assert Response(503, []).retry_after is None
 
 
@@ -99,7 +101,7 @@ def test_a_reply_that_asks_for_no_wait() -> None:
     ],
 )
 @pytest.mark.anyio
-async def test_a_request_that_could_smuggle_another_is_refused_without_showing_it(
+async def test_request_smuggling_is_refused_without_showing_the_request(
     method: str, target: str, headers: Sequence[tuple[str, str]]
 ) -> None:
     async def handler(peer: Peer) -> None:
@@ -118,19 +120,19 @@ async def test_a_request_that_could_smuggle_another_is_refused_without_showing_i
                 pass
 
 
-def reply(status: int, **headers: str) -> Response:
+def make_response(status: int, **headers: str) -> Response:
     return Response(status, [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()])
 
 
 @pytest.mark.parametrize(
     ("response", "start", "total"),
     [
-        (reply(206, content_range="bytes 5-9/100"), 5, 100),
-        (reply(206, content_range="Bytes 5-9/10"), 5, 10),
-        (reply(206, content_range="bytes 5-9/*"), 5, None),
-        (reply(200, content_range="bytes 5-9/100", content_length="5"), 5, 100),
-        (reply(200, content_length="5"), 0, 5),
-        (reply(200, transfer_encoding="chunked"), 0, 5),
+        (make_response(206, content_range="bytes 5-9/100"), 5, 100),
+        (make_response(206, content_range="Bytes 5-9/10"), 5, 10),
+        (make_response(206, content_range="bytes 5-9/*"), 5, None),
+        (make_response(200, content_range="bytes 5-9/100", content_length="5"), 5, 100),
+        (make_response(200, content_length="5"), 0, 5),
+        (make_response(200, transfer_encoding="chunked"), 0, 5),
     ],
 )
 def test_the_right_range(response: Response, start: int, total: int | None) -> None:
@@ -140,39 +142,39 @@ def test_the_right_range(response: Response, start: int, total: int | None) -> N
 @pytest.mark.parametrize(
     "response",
     [
-        reply(206),
-        reply(206, content_range="bytes 4-8/100"),
-        reply(206, content_range="bytes 5-10/100"),
-        reply(206, content_range="bytes 5-9/9"),
-        reply(206, content_range="bytes 5-9"),
-        reply(206, content_range="bytes */100"),
-        reply(206, content_range="items 5-9/100"),
-        reply(206, content_range="bytes 5-9/100, bytes 5-9/100"),
-        reply(206, content_type="multipart/byteranges"),
-        reply(200),
-        reply(200, content_length="5"),
-        reply(200, content_range="bytes 0-4/100"),
-        reply(204, content_range="bytes 5-9/100"),
+        make_response(206),
+        make_response(206, content_range="bytes 4-8/100"),
+        make_response(206, content_range="bytes 5-10/100"),
+        make_response(206, content_range="bytes 5-9/9"),
+        make_response(206, content_range="bytes 5-9"),
+        make_response(206, content_range="bytes */100"),
+        make_response(206, content_range="items 5-9/100"),
+        make_response(206, content_range="bytes 5-9/100, bytes 5-9/100"),
+        make_response(206, content_type="multipart/byteranges"),
+        make_response(200),
+        make_response(200, content_length="5"),
+        make_response(200, content_range="bytes 0-4/100"),
+        make_response(204, content_range="bytes 5-9/100"),
     ],
 )
 def test_the_wrong_range(response: Response) -> None:
-    with pytest.raises(TransportError, match="bytes 5-9 were asked for") as caught:
+    with pytest.raises(TransportError, match="requested bytes 5-9") as caught:
         check_range(response, 5, 5)
     assert caught.value.retryable
 
 
 def test_a_whole_object_of_another_length() -> None:
     with pytest.raises(TransportError):
-        check_range(reply(200, content_length="6"), 0, 5)
+        check_range(make_response(200, content_length="6"), 0, 5)
 
 
-@pytest.mark.parametrize("zone", ["GMT", "-0000", ""])  # servers forget theirs, and it is always this one
-def test_a_date_has_a_zone(zone: str) -> None:
-    reply = Response(200, [(b"last-modified", f"Tue, 01 Sep 2020 10:20:30 {zone}".rstrip().encode())])
-    assert reply.time("Last-Modified") == datetime(2020, 9, 1, 10, 20, 30, tzinfo=UTC)
+@pytest.mark.parametrize("zone", ["GMT", "-0000", ""])  # some servers omit the zone; HTTP dates are always UTC
+def test_a_date_without_a_time_zone_is_utc(zone: str) -> None:
+    response = Response(200, [(b"last-modified", f"Tue, 01 Sep 2020 10:20:30 {zone}".rstrip().encode())])
+    assert response.time("Last-Modified") == datetime(2020, 9, 1, 10, 20, 30, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("told", [b"", b"soon", b"Tue, 41 Sep 2020 10:20:30 GMT"])
-def test_a_date_that_cannot_be_read(told: bytes) -> None:
-    assert Response(200, [(b"last-modified", told)]).time("last-modified") is None
+@pytest.mark.parametrize("value", [b"", b"soon", b"Tue, 41 Sep 2020 10:20:30 GMT"])
+def test_a_malformed_date(value: bytes) -> None:
+    assert Response(200, [(b"last-modified", value)]).time("last-modified") is None
     assert Response(200, []).time("last-modified") is None

@@ -1,4 +1,4 @@
-"""Good replies with something wrong in them: the body that they say, or an error; and never much time or memory."""
+"""Mutated responses: parsed as h11 does, or rejected, with bounded time and memory."""
 
 import asyncio
 import itertools
@@ -15,10 +15,10 @@ from sealift.errors import TransportError
 from sealift.types import KiB, Limits, MiB
 from sealift.wire import TLS, Request, Response
 from sealift.wire.connection import Connection
-from sealift.wire.head import encode
-from sealift.wire.reply import InPlace, Reply, Small
-from sealift.wire.stalls import Watchdog
-from sealift.wire.stream import Streamed
+from sealift.wire.head_codec import encode_request
+from sealift.wire.response_receiver import BufferedReceiver, InPlaceReceiver, ResponseReceiver
+from sealift.wire.stall_watchdog import Watchdog
+from sealift.wire.streamed_response import StreamingReceiver
 
 from .test_framing import ORIGIN, Transport, chunked, exchange, head
 
@@ -33,7 +33,7 @@ REPLIES = [
     head("Transfer-Encoding: chunked", status="404 Not Found") + chunked([BODY]),
     head("Location: /there", "Content-Length: 0", status="302 Found"),
 ]
-# What a head or a chunk is made of, where it may mean something else.
+# Tokens of heads and chunks that change the meaning when inserted elsewhere.
 TOKENS = [
     b"\r\n", b"\n", b"\r", b"\r\n\r\n", b"\n\n", b" ", b"\t", b":", b";", b",", b"0", b"1", b"-", b"+", b"0x", b"_",
     b"\0", b"\xff", b"\xc2\xb2", b"99999999999999999999", b"HTTP/1.1 ", b"HTTP/1.1 206 OK\r\n",
@@ -75,9 +75,9 @@ def mutated(draw: st.DrawFn) -> bytes:
     return data
 
 
-def as_h11_reads_it(data: bytes) -> tuple[int | None, bytes, bool]:
-    """The reply read by h11 alone and in one piece: status, body, and whether that is all of it."""
-    framing, _ = encode(Request("GET", ORIGIN, "/k"))
+def parsed_by_h11(data: bytes) -> tuple[int | None, bytes, bool]:
+    """Status, body and completeness as parsed by h11 alone, in one piece."""
+    framing, _ = encode_request(Request("GET", ORIGIN, "/k"))
     status, body = None, b""
     try:
         framing.receive_data(data)
@@ -98,40 +98,40 @@ def as_h11_reads_it(data: bytes) -> tuple[int | None, bytes, bool]:
 
 @settings(max_examples=600, deadline=None)
 @given(data=mutated(), cuts=cuts, scratch=scratches)
-def test_a_body_that_is_fetched_is_the_one_that_the_reply_says(data: bytes, cuts: list[int], scratch: int) -> None:
+def test_fetch_returns_what_h11_reads_or_fails(data: bytes, cuts: list[int], scratch: int) -> None:
     result, got, connection = exchange(data, cuts, len(BODY), scratch=scratch)
     if isinstance(result, BaseException):
         assert isinstance(result, TransportError)
         assert connection.closed
         return
     fetched = result.status in {200, 206}
-    assert as_h11_reads_it(data) == (result.status, got if fetched else result.body, True)
+    assert parsed_by_h11(data) == (result.status, got if fetched else result.body, True)
     assert fetched or got == bytes(len(BODY))
 
 
 @settings(max_examples=300, deadline=None)
 @given(data=mutated(), cuts=cuts, scratch=scratches)
-def test_a_small_reply_is_the_one_that_was_sent(data: bytes, cuts: list[int], scratch: int) -> None:
+def test_send_returns_what_h11_reads_or_fails(data: bytes, cuts: list[int], scratch: int) -> None:
     result, _, connection = exchange(data, cuts, None, scratch=scratch)
     if isinstance(result, BaseException):
         assert isinstance(result, TransportError)
         assert connection.closed
         return
-    assert as_h11_reads_it(data) == (result.status, result.body, True)
+    assert parsed_by_h11(data) == (result.status, result.body, True)
 
 
 def read_in_order(data: bytes, cuts: list[int], steps: list[int]) -> tuple[int | None, bytes, BaseException | None]:
-    """Status, what a reader gets, and the error that it ends with."""
+    """Stream a body; return the status, the data read and the final error."""
 
     async def run() -> tuple[int | None, bytes, BaseException | None]:
         with socket.socket() as sock:
             watchdog = Watchdog(Limits(), lambda: False)
             connection = Connection(ORIGIN, TLS(), sock, memoryview(bytearray(300)), watchdog)
             connection.connection_made(Transport())
-            framing, sent = encode(Request("GET", ORIGIN, "/k"))
-            answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-            reply = Streamed(framing, connection.get_buffer(-1), ORIGIN, answer, connection)
-            task = asyncio.ensure_future(connection.exchange(reply, sent))
+            framing, sent = encode_request(Request("GET", ORIGIN, "/k"))
+            future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+            receiver = StreamingReceiver(framing, connection.get_buffer(-1), ORIGIN, future, connection)
+            task = asyncio.ensure_future(connection.exchange(receiver, sent))
             await asyncio.sleep(0)
             feed(connection, data, cuts)
             connection.connection_lost(None)
@@ -144,7 +144,7 @@ def read_in_order(data: bytes, cuts: list[int], steps: list[int]) -> tuple[int |
             try:
                 for step in itertools.cycle(steps):
                     memory = bytearray(b"\xee" * (step + 8))
-                    count = await reply.readinto(memoryview(memory)[4:-4])
+                    count = await receiver.readinto(memoryview(memory)[4:-4])
                     assert memory[:4] + memory[4 + count :] == b"\xee" * (step + 8 - count)
                     got += memory[4 : 4 + count]
                     if not count:
@@ -157,7 +157,7 @@ def read_in_order(data: bytes, cuts: list[int], steps: list[int]) -> tuple[int |
 
 
 def feed(connection: Connection, data: bytes, cuts: list[int]) -> None:
-    """Bytes and then the end, as a loop would hand them over, until the connection has had enough."""
+    """Feed data and then EOF, as an event loop would, until the connection is closed."""
     bounds = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
     for start, end in itertools.pairwise(bounds):
         piece = data[start:end]
@@ -173,13 +173,11 @@ def feed(connection: Connection, data: bytes, cuts: list[int]) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(data=mutated(), cuts=cuts, steps=st.lists(st.integers(1, 40), min_size=1, max_size=4))
-def test_a_body_read_in_order_is_the_one_that_was_sent_or_breaks_off(
-    data: bytes, cuts: list[int], steps: list[int]
-) -> None:
+def test_stream_returns_what_h11_reads_or_fails(data: bytes, cuts: list[int], steps: list[int]) -> None:
     status, got, error = read_in_order(data, cuts, steps)
-    there, body, whole = as_h11_reads_it(data)
+    expected, body, whole = parsed_by_h11(data)
     if error is None:
-        assert (status, got, True) == (there, body, whole)
+        assert (status, got, True) == (expected, body, whole)
     else:
         assert body.startswith(got)
         assert not whole or status is None
@@ -216,8 +214,8 @@ ENDLESS: dict[str, Callable[[], Iterator[bytes]]] = {
 
 @pytest.mark.parametrize("what", ENDLESS)
 @pytest.mark.parametrize("call", ["fetch", "send"])
-def test_what_has_no_end_is_ended(what: str, call: str) -> None:
-    """A server that never stops is left after a bounded number of bytes, of which few are kept."""
+def test_endless_responses_are_aborted(what: str, call: str) -> None:
+    """The connection is closed after a bounded number of bytes, and few of them are kept in memory."""
     most = 9 * MiB if call == "send" else 256 * KiB
 
     async def run() -> int:
@@ -226,12 +224,12 @@ def test_what_has_no_end_is_ended(what: str, call: str) -> None:
             scratch = memoryview(bytearray(64 * KiB))
             connection = Connection(ORIGIN, TLS(), sock, scratch, watchdog)
             connection.connection_made(Transport())
-            framing, sent = encode(Request("GET", ORIGIN, "/k"))
-            answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-            reply: Reply = Small(framing, scratch, ORIGIN, answer)
+            framing, sent = encode_request(Request("GET", ORIGIN, "/k"))
+            future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+            receiver: ResponseReceiver = BufferedReceiver(framing, scratch, ORIGIN, future)
             if call == "fetch":
-                reply = InPlace(framing, scratch, ORIGIN, answer, memoryview(bytearray(len(BODY))))
-            task = asyncio.ensure_future(connection.exchange(reply, sent))
+                receiver = InPlaceReceiver(framing, scratch, ORIGIN, future, memoryview(bytearray(len(BODY))))
+            task = asyncio.ensure_future(connection.exchange(receiver, sent))
             await asyncio.sleep(0)
             fed = 0
             for piece in ENDLESS[what]():
@@ -240,7 +238,7 @@ def test_what_has_no_end_is_ended(what: str, call: str) -> None:
                 buffer[:count] = piece[:count]
                 connection.buffer_updated(count)
                 fed += count
-                if connection.closed or not connection.wanting:
+                if connection.closed or not connection.waiting:
                     break
                 assert fed < most
             watchdog.close()

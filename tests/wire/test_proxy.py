@@ -1,3 +1,5 @@
+"""HTTP proxies and NO_PROXY."""
+
 import asyncio
 import logging
 from typing import Any
@@ -9,7 +11,7 @@ from sealift.errors import ClosedError, InvalidConfig, TransportError
 from sealift.wire import TLS, Origin, Request, check_range
 from sealift.wire.no_proxy import proxy_for
 
-from .forwarding import Forwarding
+from .forward_proxy import ForwardProxy
 from .servers import Peer, pattern, receive, serve, server_tls, wire_with
 
 pytestmark = pytest.mark.anyio
@@ -22,21 +24,21 @@ async def handler(peer: Peer) -> None:
         request = await peer.request()
         size = int(request.headers.get("content-length", 0))
         if size:
-            await peer.reply(b"same" if await peer.reader.readexactly(size) == BODY else b"different")
+            await peer.respond(b"same" if await peer.reader.readexactly(size) == BODY else b"different")
         elif request.target.startswith("/chunked"):
             chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
             await peer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk)
         elif request.target.startswith("/redirect"):
-            await peer.reply(b"go", "Location: http://elsewhere.invalid/?SECRET", status="302 Found")
+            await peer.respond(b"go", "Location: http://elsewhere.invalid/?SECRET", status="302 Found")
         elif request.target.startswith("/gzip"):
-            await peer.reply(BODY, "Content-Encoding: gzip")
+            await peer.respond(BODY, "Content-Encoding: gzip")
         elif request.target.startswith("/silent"):
-            await peer.until_gone()
+            await peer.until_disconnected()
         elif request.target.startswith("/cut"):
             await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n12345" % len(BODY))
             return
         else:
-            await peer.reply(
+            await peer.respond(
                 BODY,
                 f"Content-Range: bytes 0-{len(BODY) - 1}/{len(BODY)}",
                 f"X-Saw: {request.target}",
@@ -50,50 +52,50 @@ def through(port: int, *exempt: str, user: str = "") -> Proxies:
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
-async def test_the_three_calls_go_through_the_proxy(secure: bool, authority: Any, ca_file: str) -> None:
-    forwarding = Forwarding()
+async def test_fetch_send_and_stream_go_through_the_proxy(secure: bool, authority: Any, ca_file: str) -> None:
+    forward_proxy = ForwardProxy()
     tls = server_tls(authority) if secure else None
     async with (
         serve(handler, tls=tls) as server,
-        forwarding.running() as proxy,
+        forward_proxy.running() as proxy,
         wire_with(proxies=through(proxy.origin.port)) as wire,
     ):
 
-        def ask(target: str, method: str = "GET") -> Request:
+        def make_request(target: str, method: str = "GET") -> Request:
             return Request(method, server.origin, target, [("X-A", "b")], TLS(ca_file=ca_file))
 
         memory = bytearray(len(BODY) + 2)
-        response = await wire.fetch(ask("//a%2F%41//b?c=d%20&e"), memoryview(memory)[1:-1])
+        response = await wire.fetch(make_request("//a%2F%41//b?c=d%20&e"), memoryview(memory)[1:-1])
         assert memory == b"\0" + BODY + b"\0"
         assert check_range(response, 0, len(BODY)) == len(BODY)
         assert response.header("x-saw") == "//a%2F%41//b?c=d%20&e"
-        await wire.fetch(ask("/chunked"), memoryview(memory)[1:-1])
+        await wire.fetch(make_request("/chunked"), memoryview(memory)[1:-1])
         assert memory == b"\0" + BODY + b"\0"
-        async with wire.stream(ask("/chunked")) as streamed:
+        async with wire.stream(make_request("/chunked")) as streamed:
             view, got = memoryview(bytearray(100_000)), bytearray()
             while count := await streamed.readinto(view):
                 got += view[:count]
             assert got == BODY
             assert streamed.status == 200
-        assert (await wire.send(ask("/k", "PUT"), memoryview(BODY))).body == b"same"
-        assert (await wire.send(ask("/redirect"))).status == 302
-        error = await wire.fetch(ask("/redirect"), memoryview(memory))
+        assert (await wire.send(make_request("/k", "PUT"), memoryview(BODY))).body == b"same"
+        assert (await wire.send(make_request("/redirect"))).status == 302
+        error = await wire.fetch(make_request("/redirect"), memoryview(memory))
         assert (error.status, error.body) == (302, b"go")
         with pytest.raises(TransportError, match="encoded"):
-            await wire.fetch(ask("/gzip"), memoryview(memory)[1:-1])
-        with pytest.raises(TransportError, match="were asked for"):
-            await wire.fetch(ask("/short"), memoryview(memory))
+            await wire.fetch(make_request("/gzip"), memoryview(memory)[1:-1])
+        with pytest.raises(TransportError, match="bytes, expected"):
+            await wire.fetch(make_request("/short"), memoryview(memory))
         with pytest.raises(TransportError, match="length"):
-            await wire.fetch(ask("/chunked"), memoryview(memory))
+            await wire.fetch(make_request("/chunked"), memoryview(memory))
         with pytest.raises(TransportError, match="length"):
-            await wire.fetch(ask("/chunked"), memoryview(memory)[:10])
+            await wire.fetch(make_request("/chunked"), memoryview(memory)[:10])
         with pytest.raises(TransportError, match="lost") as caught:
-            await wire.fetch(ask("/cut"), memoryview(memory)[1:-1])
+            await wire.fetch(make_request("/cut"), memoryview(memory)[1:-1])
         assert caught.value.retryable
         with pytest.raises(InvalidConfig):
             await wire.send(Request("GET", server.origin, "/", [("X", "a\r\nb")]))
-    assert forwarding.seen
-    assert all((head.method == "CONNECT") == secure for head in forwarding.seen)
+    assert forward_proxy.seen
+    assert all((head.method == "CONNECT") == secure for head in forward_proxy.seen)
 
 
 async def test_exempt_hosts_are_reached_directly() -> None:
@@ -103,11 +105,11 @@ async def test_exempt_hosts_are_reached_directly() -> None:
 
 @pytest.mark.parametrize("target", ["/a/../b", "/./a", "/a/..", "/a/%2e%2E/b", "/a b", "/a{b}"])
 async def test_a_target_that_would_be_rewritten_is_refused(target: str) -> None:
-    forwarding = Forwarding()
-    async with forwarding.running() as proxy, wire_with(proxies=through(proxy.origin.port)) as wire:
+    forward_proxy = ForwardProxy()
+    async with forward_proxy.running() as proxy, wire_with(proxies=through(proxy.origin.port)) as wire:
         with pytest.raises(InvalidConfig):
             await wire.send(Request("GET", Origin.of("http://127.0.0.1:1"), target))
-    assert not forwarding.seen
+    assert not forward_proxy.seen
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
@@ -116,7 +118,7 @@ async def test_credentials_are_sent_to_the_proxy_and_never_shown(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     tls = server_tls(authority) if secure else None
-    async with serve(handler, tls=tls) as server, Forwarding("me:PASSWORD").running() as proxy:
+    async with serve(handler, tls=tls) as server, ForwardProxy("me:PASSWORD").running() as proxy:
         request = Request("GET", server.origin, "/redirect?SECRET", [("Authorization", "SECRET")], TLS(ca_file=ca_file))
         async with wire_with(proxies=through(proxy.origin.port, user="me:PASSWORD@")) as wire:
             assert (await wire.send(request)).status == 302
@@ -133,11 +135,11 @@ async def test_credentials_are_sent_to_the_proxy_and_never_shown(
         assert secret not in caplog.text
 
 
-async def test_only_our_own_records_are_silenced(caplog: pytest.LogCaptureFixture) -> None:
+async def test_only_log_records_of_this_library_are_silenced(caplog: pytest.LogCaptureFixture) -> None:
     import httpx
 
     caplog.set_level(logging.DEBUG)
-    async with serve(handler) as server, Forwarding().running() as proxy:
+    async with serve(handler) as server, ForwardProxy().running() as proxy:
         async with wire_with(proxies=through(proxy.origin.port)) as wire:
             await wire.send(Request("GET", server.origin, "/redirect"))
         assert "httpcore" not in caplog.text
@@ -147,9 +149,9 @@ async def test_only_our_own_records_are_silenced(caplog: pytest.LogCaptureFixtur
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
-async def test_what_goes_wrong_is_told_in_our_words(secure: bool, authority: Any) -> None:
+async def test_errors_are_translated(secure: bool, authority: Any) -> None:
     tls = server_tls(authority) if secure else None
-    async with serve(handler, tls=tls) as server, Forwarding().running() as proxy:
+    async with serve(handler, tls=tls) as server, ForwardProxy().running() as proxy:
         async with wire_with(proxies=through(proxy.origin.port), idle_timeout=0.3) as wire:
             for call in ("fetch", "send", "stream"):
                 request = Request("GET", server.origin, "/silent?SECRET", (), TLS(verify=False))
@@ -169,10 +171,10 @@ async def test_what_goes_wrong_is_told_in_our_words(secure: bool, authority: Any
         assert "PASSWORD" not in str(caught.value)
 
 
-async def test_closing_ends_what_runs() -> None:
+async def test_aclose_fails_running_calls() -> None:
     async with (
         serve(handler) as server,
-        Forwarding().running() as proxy,
+        ForwardProxy().running() as proxy,
         wire_with(proxies=through(proxy.origin.port)) as wire,
     ):
         call = asyncio.ensure_future(wire.send(Request("GET", server.origin, "/silent")))
@@ -186,7 +188,7 @@ async def test_closing_ends_what_runs() -> None:
 
 
 @pytest.mark.parametrize("url", ["socks5://127.0.0.1:1", "http://", "http://SECRET:x:y"])
-async def test_a_proxy_that_cannot_be_used(url: str) -> None:
+async def test_invalid_proxy_urls(url: str) -> None:
     async with wire_with(proxies=Proxies(http=url)) as wire:
         with pytest.raises(InvalidConfig, match="proxy") as caught:
             await wire.send(Request("GET", Origin.of("http://127.0.0.1:1"), "/"))
@@ -227,13 +229,13 @@ async def test_a_proxy_that_cannot_be_used(url: str) -> None:
         ("http://host", ("", ".", "x/y"), False),
     ],
 )
-def test_who_is_exempt(url: str, exempt: tuple[str, ...], direct: bool) -> None:
+def test_no_proxy(url: str, exempt: tuple[str, ...], direct: bool) -> None:
     assert proxy_for(Origin.of(url), Proxies(http="http://proxy:1", exempt=exempt)) == (
         None if direct else "http://proxy:1"
     )
 
 
-def test_each_scheme_has_its_proxy() -> None:
+def test_each_scheme_has_its_own_proxy() -> None:
     proxies = Proxies(http="one:1", https="http://two:2")
     assert proxy_for(Origin.of("http://host"), proxies) == "http://one:1"
     assert proxy_for(Origin.of("https://host"), proxies) == "http://two:2"

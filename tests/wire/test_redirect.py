@@ -1,4 +1,4 @@
-"""Where a redirect leads, and what may go along there."""
+"""Following redirects: the next request, its headers, and the addresses it may reach."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from sealift.wire.redirect import as_target
 
 SECRET = "Pa55word"
 HEADERS = [("authorization", SECRET), ("x-api-key", SECRET), ("Range", "bytes=0-9"), ("if-match", '"v1"')]
-ASKED = Request("GET", Origin.of("https://a.test"), f"/dir/file?sig={SECRET}", HEADERS, TLS(ca_file="/ca.pem"))
+REQUEST = Request("GET", Origin.of("https://a.test"), f"/dir/file?sig={SECRET}", HEADERS, TLS(ca_file="/ca.pem"))
 
 
 def to(location: str, status: int = 302) -> Response:
@@ -19,19 +19,19 @@ def to(location: str, status: int = 302) -> Response:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_the_statuses_that_redirect(status: int, method: str) -> None:
-    following = redirected(replace(ASKED, method=method), to("/there", status))
+def test_redirect_statuses(status: int, method: str) -> None:
+    following = redirected(replace(REQUEST, method=method), to("/there", status))
     assert following is not None
-    assert (following.method, following.target, following.origin) == (method, "/there", ASKED.origin)
+    assert (following.method, following.target, following.origin) == (method, "/there", REQUEST.origin)
 
 
 @pytest.mark.parametrize("status", [200, 206, 300, 304, 305, 404, 500])
-def test_no_other_status_does(status: int) -> None:
-    assert redirected(ASKED, to("/there", status)) is None
+def test_other_statuses_are_not_redirects(status: int) -> None:
+    assert redirected(REQUEST, to("/there", status)) is None
 
 
-def test_a_redirect_to_nowhere_is_an_answer() -> None:
-    assert redirected(ASKED, Response(302, [])) is None
+def test_a_redirect_without_a_location_is_not_followed() -> None:
+    assert redirected(REQUEST, Response(302, [])) is None
 
 
 @pytest.mark.parametrize(
@@ -46,31 +46,31 @@ def test_a_redirect_to_nowhere_is_an_answer() -> None:
         ("HTTPS://B.test:8443?x", "https://b.test:8443/?x"),
         ("https://b.test/a/../b//c#fragment", "https://b.test:443/a/../b//c"),
         ("https://[::1]:8443/x", "https://::1:8443/x"),
-        # What is encoded stays as it is, and so does all else that a request can carry.
+        # Encoded characters, and all others that are valid in a request, are not changed.
         ('/a%20b%2Fc%3f?q=%41&r={x}|y^`"<>\\', 'https://a.test:443/a%20b%2Fc%3f?q=%41&r={x}|y^`"<>\\'),
         ("/with space?x y", "https://a.test:443/with%20space?x%20y"),
         ("/modèle?naïve", "https://a.test:443/mod%C3%A8le?na%C3%AFve"),
     ],
 )
-def test_where_it_leads(location: str, url: str) -> None:
-    following = redirected(ASKED, to(location))
+def test_the_next_request(location: str, url: str) -> None:
+    following = redirected(REQUEST, to(location))
     assert following is not None
     origin = following.origin
     assert f"{origin.scheme}://{origin.host}:{origin.port}{following.target}" == url
-    assert following.tls == replace(ASKED.tls, reach="any" if origin == ASKED.origin else "public")
+    assert following.tls == replace(REQUEST.tls, allowed_addresses="any" if origin == REQUEST.origin else "public")
 
 
 @pytest.mark.parametrize("location", ["/x", "https://a.test/x", "https://A.TEST:443/x"])
-def test_all_headers_go_along_to_the_same_origin(location: str) -> None:
-    following = redirected(ASKED, to(location))
+def test_all_headers_are_sent_to_the_same_origin(location: str) -> None:
+    following = redirected(REQUEST, to(location))
     assert following is not None
     assert following.headers == HEADERS
 
 
 @pytest.mark.parametrize("location", ["https://b.test/x", "https://a.test:8443/x", "https://a.a.test/x"])
-def test_only_named_headers_go_along_to_another_origin(location: str) -> None:
-    kept = redirected(ASKED, to(location), keep={"range", "if-match"})
-    none = redirected(ASKED, to(location))
+def test_only_listed_headers_are_sent_to_another_origin(location: str) -> None:
+    kept = redirected(REQUEST, to(location), keep={"range", "if-match"})
+    none = redirected(REQUEST, to(location))
     assert kept is not None
     assert none is not None
     assert kept.headers == [("Range", "bytes=0-9"), ("if-match", '"v1"')]
@@ -78,9 +78,9 @@ def test_only_named_headers_go_along_to_another_origin(location: str) -> None:
 
 
 def test_another_scheme_is_another_origin() -> None:
-    following = redirected(replace(ASKED, origin=Origin.of("http://a.test")), to("https://a.test/x"))
+    following = redirected(replace(REQUEST, origin=Origin.of("http://a.test")), to("https://a.test/x"))
     assert following is not None
-    assert (following.origin, following.headers) == (ASKED.origin, [])
+    assert (following.origin, following.headers) == (REQUEST.origin, [])
 
 
 @pytest.mark.parametrize(
@@ -88,28 +88,28 @@ def test_another_scheme_is_another_origin() -> None:
     [
         ("http://a.test/x", "redirects from https to http"),
         ("http://b.test/x", "redirects from https to http"),
-        ("ftp://b.test/x", "redirects to what is no http or https URL"),
-        ("file:///etc/passwd", "redirects to what is no http or https URL"),
-        ("s3://bucket/key", "redirects to what is no http or https URL"),
-        ("https://[::1/x", "redirects to what is no http or https URL"),
-        ("https://b.test:port/x", "redirects to what is no http or https URL"),
+        ("ftp://b.test/x", "redirects to a location that is not an http or https URL"),
+        ("file:///etc/passwd", "redirects to a location that is not an http or https URL"),
+        ("s3://bucket/key", "redirects to a location that is not an http or https URL"),
+        ("https://[::1/x", "redirects to a location that is not an http or https URL"),
+        ("https://b.test:port/x", "redirects to a location that is not an http or https URL"),
     ],
 )
-def test_where_it_must_not_lead(location: str, why: str) -> None:
+def test_redirects_that_are_refused(location: str, why: str) -> None:
     with pytest.raises(TransportError, match=f"^a.test:443 {why}") as caught:
-        redirected(ASKED, to(f"{location}?sig={SECRET}"))
+        redirected(REQUEST, to(f"{location}?sig={SECRET}"))
     assert not caught.value.retryable
     assert SECRET not in str(caught.value)
 
 
-def test_from_https_to_http_where_that_is_allowed() -> None:
-    following = redirected(ASKED, to("http://b.test/x"), downgrade=True)
+def test_a_downgrade_to_http_can_be_allowed() -> None:
+    following = redirected(REQUEST, to("http://b.test/x"), downgrade=True)
     assert following is not None
     assert (following.origin, following.headers) == (Origin.of("http://b.test"), [])
 
 
 @pytest.mark.parametrize(
-    ("hosts", "reach"),
+    ("hosts", "allowed"),
     [
         (("a.test", "b.test"), "public"),
         (("a.test", "a.test"), "any"),
@@ -121,23 +121,23 @@ def test_from_https_to_http_where_that_is_allowed() -> None:
         (("localhost.test", "b.test"), "public"),
         (("93.184.215.14", "b.test"), "public"),
         (("127.0.0.1", "b.test", "c.test"), "public"),
-        (("a.test", "127.0.0.1", "b.test"), "public"),  # once narrower, it does not become wider
+        (("a.test", "127.0.0.1", "b.test"), "public"),  # never widened again
         (("[::ffff:127.0.0.1]", "b.test"), "local"),
     ],
 )
-def test_a_redirect_reaches_no_more_than_who_has_sent_it(hosts: tuple[str, ...], reach: str) -> None:
+def test_a_redirect_narrows_the_allowed_addresses(hosts: tuple[str, ...], allowed: str) -> None:
     request = Request("GET", Origin.of(f"http://{hosts[0]}"), "/")
     anywhere = request
     for host in hosts[1:]:
-        reply = to(f"http://{host}/x")
-        following, further = redirected(request, reply), redirected(anywhere, reply, anywhere=True)
+        response = to(f"http://{host}/x")
+        following, further = redirected(request, response), redirected(anywhere, response, anywhere=True)
         assert following is not None
         assert further is not None
         request, anywhere = following, further
-    assert request.tls.reach == reach
-    assert anywhere.tls.reach == "any"
+    assert request.tls.allowed_addresses == allowed
+    assert anywhere.tls.allowed_addresses == "any"
 
 
-def test_a_target_that_no_server_knows() -> None:
+def test_targets_with_surrogates_and_control_characters() -> None:
     assert as_target("/\ud800") == "/%ED%A0%80"
     assert as_target("/\x7f\n") == "/%7F%0A"

@@ -1,3 +1,5 @@
+"""`Wire.send`: request bodies, and small responses."""
+
 import asyncio
 import socket
 import tracemalloc
@@ -6,7 +8,7 @@ import pytest
 
 from sealift.errors import InvalidConfig, TransportError
 from sealift.wire import Request
-from sealift.wire.reply import LARGEST_SMALL
+from sealift.wire.response_receiver import MAX_BUFFERED_BODY
 
 from .servers import Peer, Server, pattern, serve, wire_with
 
@@ -18,7 +20,7 @@ BODY = pattern(5_000_000)
 async def echo(peer: Peer) -> None:
     while True:
         request = await peer.request()
-        await peer.reply(await peer.reader.readexactly(int(request.headers.get("content-length", 0))))
+        await peer.respond(await peer.reader.readexactly(int(request.headers.get("content-length", 0))))
 
 
 def put(server: Server, *headers: tuple[str, str], method: str = "PUT") -> Request:
@@ -33,7 +35,7 @@ async def test_a_body_does_not_wait_for_the_acknowledgement_of_its_head() -> Non
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_536, 1_000_000])
-async def test_a_body_arrives_and_the_reply_is_whole(size: int) -> None:
+async def test_a_body_is_sent_and_the_whole_response_received(size: int) -> None:
     async with serve(echo) as server, wire_with() as wire:
         for _ in range(2):
             response = await wire.send(put(server), memoryview(BODY)[:size])
@@ -41,14 +43,14 @@ async def test_a_body_arrives_and_the_reply_is_whole(size: int) -> None:
         assert len(server.peers) == 1
 
 
-async def test_a_large_body_arrives() -> None:
+async def test_a_large_body_is_sent() -> None:
     received = bytearray()
 
     async def handler(peer: Peer) -> None:
         while True:
             request = await peer.request()
             received[:] = await peer.reader.readexactly(int(request.headers["content-length"]))
-            await peer.reply(b"ok")
+            await peer.respond(b"ok")
 
     async with serve(handler) as server, wire_with() as wire:
         for _ in range(2):
@@ -68,12 +70,12 @@ async def test_a_large_body_arrives() -> None:
         ("PUT", memoryview(b"ab"), "2"),
     ],
 )
-async def test_the_length_is_sent_where_it_belongs(method: str, body: memoryview | None, length: str | None) -> None:
+async def test_content_length(method: str, body: memoryview | None, length: str | None) -> None:
     seen = []
 
     async def handler(peer: Peer) -> None:
         seen.append((await peer.request()).headers.get("content-length"))
-        await peer.reply()
+        await peer.respond()
 
     async with serve(handler) as server, wire_with() as wire:
         await wire.send(put(server, method=method), body)
@@ -89,8 +91,8 @@ async def test_headers_that_contradict_the_body_are_refused(header: tuple[str, s
 
 
 @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified", "200 OK"])
-async def test_replies_without_a_body(status: str) -> None:
-    """A reply to HEAD has none, whatever its Content-Length says."""
+async def test_responses_without_a_body(status: str) -> None:
+    """A response to HEAD has no body, whatever its Content-Length."""
 
     async def handler(peer: Peer) -> None:
         while True:
@@ -105,13 +107,13 @@ async def test_replies_without_a_body(status: str) -> None:
         assert len(server.peers) == 1
 
 
-async def test_a_reply_that_is_too_large_is_an_error() -> None:
+async def test_a_response_that_is_too_large_is_an_error() -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
-        await peer.reply(bytes(LARGEST_SMALL + 1))
+        await peer.respond(bytes(MAX_BUFFERED_BODY + 1))
 
     async with serve(handler) as server, wire_with() as wire:
-        with pytest.raises(TransportError, match=f"more than {LARGEST_SMALL} bytes"):
+        with pytest.raises(TransportError, match=f"more than {MAX_BUFFERED_BODY} bytes"):
             await wire.send(put(server, method="GET"))
 
 
@@ -124,7 +126,7 @@ async def test_a_large_body_is_not_copied_while_the_server_reads_slowly() -> Non
         while left:
             left -= len(await peer.reader.read(1 << 20))
             await asyncio.sleep(0)
-        await peer.reply()
+        await peer.respond()
 
     async with serve(handler) as server, wire_with() as wire:
         tracemalloc.start()
@@ -137,7 +139,7 @@ async def test_a_large_body_is_not_copied_while_the_server_reads_slowly() -> Non
 
 
 @pytest.mark.parametrize("rest", ["read", "unread"])
-async def test_an_early_refusal_ends_the_sending_and_the_connection(rest: str) -> None:
+async def test_an_early_error_response_stops_the_upload_and_closes_the_connection(rest: str) -> None:
     body = bytearray(64 << 20)
     received = 0
 
@@ -146,8 +148,8 @@ async def test_an_early_refusal_ends_the_sending_and_the_connection(rest: str) -
         while True:
             await peer.request()
             await peer.reader.readexactly(1000)
-            await peer.reply(b"no", status="403 Forbidden")
-            received = len(await peer.until_gone())
+            await peer.respond(b"no", status="403 Forbidden")
+            received = len(await peer.until_disconnected())
 
     async with serve(handler) as server, wire_with() as wire:
         for number in (1, 2):
@@ -169,7 +171,7 @@ async def test_other_tasks_run_while_a_body_is_sent() -> None:
     async def handler(peer: Peer) -> None:
         request = await peer.request()
         await peer.reader.readexactly(int(request.headers["content-length"]))
-        await peer.reply()
+        await peer.respond()
 
     async with serve(handler) as server, wire_with() as wire:
         counting = asyncio.ensure_future(count())

@@ -1,4 +1,4 @@
-"""Who makes no progress is given up; the limits here are tiny, and nothing depends on how exactly they are kept."""
+"""Stall detection. The limits are tiny, and no test depends on exact timing."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ def get(server: Server, method: str = "GET") -> Request:
 
 
 @pytest.mark.parametrize(
-    "reply",
+    "response_data",
     [
         b"",
         b"HTTP/1.1 20",
@@ -26,11 +26,11 @@ def get(server: Server, method: str = "GET") -> Request:
     ],
 )
 @pytest.mark.parametrize("call", ["fetch", "stream", "send"])
-async def test_a_silent_server(reply: bytes, call: str) -> None:
+async def test_a_silent_server(response_data: bytes, call: str) -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
-        await peer.write(reply)
-        await peer.until_gone()
+        await peer.write(response_data)
+        await peer.until_disconnected()
 
     async with serve(handler) as server, wire_with(idle_timeout=0.1) as wire:
         body = memoryview(bytearray(10))
@@ -56,8 +56,8 @@ async def test_a_trickle(call: str) -> None:
 
 
 @pytest.mark.parametrize("call", ["fetch", "stream", "send"])
-async def test_a_head_that_trickles(call: str) -> None:
-    """Nothing else would end it for weeks."""
+async def test_a_trickling_head(call: str) -> None:
+    """Without the minimum throughput, this would take weeks."""
 
     async def handler(peer: Peer) -> None:
         await peer.request()
@@ -71,13 +71,13 @@ async def test_a_head_that_trickles(call: str) -> None:
             await receive(wire, call, get(server), memoryview(bytearray(10)))
 
 
-async def test_a_server_may_say_now_and_then_that_it_is_still_at_work() -> None:
+async def test_informational_responses_count_as_progress() -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
         for _ in range(30):
             await peer.write(b"HTTP/1.1 102 Processing\r\n\r\n")
             await asyncio.sleep(0.02)
-        await peer.reply(b"ok")
+        await peer.respond(b"ok")
 
     async with serve(handler) as server, wire_with(idle_timeout=0.3, min_throughput=1_000_000) as wire:
         assert (await wire.send(get(server))).body == b"ok"
@@ -97,8 +97,8 @@ async def test_slow_is_not_stalled() -> None:
         assert body == b"x" * 40
 
 
-async def test_a_small_reply_may_come_as_slowly_as_it_likes() -> None:
-    """S3 sends a blank now and then while it completes an upload."""
+async def test_a_small_response_has_no_minimum_throughput() -> None:
+    """S3 sends a space from time to time while it completes an upload."""
 
     async def handler(peer: Peer) -> None:
         await peer.request()
@@ -111,7 +111,7 @@ async def test_a_small_reply_may_come_as_slowly_as_it_likes() -> None:
         assert (await wire.send(get(server))).body == b" " * 30
 
 
-async def test_a_server_that_takes_no_body() -> None:
+async def test_a_server_that_does_not_read_the_body() -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
         await asyncio.Event().wait()
@@ -121,9 +121,9 @@ async def test_a_server_that_takes_no_body() -> None:
             await wire.send(get(server, "PUT"), memoryview(bytearray(64 << 20)))
 
 
-async def test_a_server_that_does_not_shake_hands() -> None:
+async def test_a_server_that_never_completes_the_tls_handshake() -> None:
     async def handler(peer: Peer) -> None:
-        await peer.until_gone()
+        await peer.until_disconnected()
 
     async with serve(handler) as server, wire_with() as wire:
         wire._dialer._timeout = 0.3
@@ -132,10 +132,10 @@ async def test_a_server_that_does_not_shake_hands() -> None:
         assert caught.value.retryable
 
 
-async def test_the_timer_ends_with_the_last_exchange() -> None:
+async def test_the_timer_stops_with_the_last_exchange() -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
-        await peer.reply(b"ok", "Connection: close")
+        await peer.respond(b"ok", "Connection: close")
 
     async with serve(handler) as server, wire_with() as wire:
         wire._watchdog._interval = 0.01

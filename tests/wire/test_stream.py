@@ -1,10 +1,12 @@
+"""`Wire.stream`: streamed bodies, backpressure and early close."""
+
 import asyncio
 
 import pytest
 
 from sealift.errors import ClosedError, InvalidConfig, TransportError
 from sealift.wire import Request, StreamedResponse
-from sealift.wire.stream import Streamed
+from sealift.wire.streamed_response import StreamingReceiver
 
 from .servers import Peer, Server, pattern, serve, until, wire_with
 
@@ -36,7 +38,7 @@ async def read_all(response: StreamedResponse, step: int = 50_000) -> bytes:
     ],
     ids=["length", "chunked", "close", "http-1.0"],
 )
-async def test_a_body_is_read_in_order(head: bytes, body: bytes, kept: bool) -> None:
+async def test_a_body_is_streamed_in_order(head: bytes, body: bytes, kept: bool) -> None:
     async def handler(peer: Peer) -> None:
         while True:
             await peer.request()
@@ -52,22 +54,22 @@ async def test_a_body_is_read_in_order(head: bytes, body: bytes, kept: bool) -> 
         assert len(server.peers) == (1 if kept else 3)
 
 
-async def test_the_head_is_given_before_the_body_has_come() -> None:
-    go_on = asyncio.Event()
+async def test_the_head_is_available_before_the_body() -> None:
+    may_continue = asyncio.Event()
 
     async def handler(peer: Peer) -> None:
         await peer.request()
         await peer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nX-A: 1\r\nX-A: 2\r\n\r\n")
-        await go_on.wait()
+        await may_continue.wait()
         await peer.write(b"body")
 
     async with serve(handler) as server, wire_with() as wire, wire.stream(get(server)) as response:
         assert (response.status, response.header("x-a")) == (404, "1, 2")
-        go_on.set()
+        may_continue.set()
         assert await read_all(response) == b"body"
 
 
-async def test_a_slow_reader_holds_the_server_back_and_is_no_stall() -> None:
+async def test_a_slow_reader_causes_backpressure_and_not_a_stall() -> None:
     sent = 0
 
     async def handler(peer: Peer) -> None:
@@ -85,7 +87,7 @@ async def test_a_slow_reader_holds_the_server_back_and_is_no_stall() -> None:
 
 
 @pytest.mark.parametrize("head", [b"Content-Length: 10", b"Transfer-Encoding: chunked"], ids=["length", "chunked"])
-async def test_a_truncated_body_is_an_error_after_what_came(head: bytes) -> None:
+async def test_a_truncated_body_is_an_error_after_its_last_byte(head: bytes) -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
         await peer.write(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n" + (b"a\r\n12345" if b"ch" in head else b"12345"))
@@ -99,12 +101,12 @@ async def test_a_truncated_body_is_an_error_after_what_came(head: bytes) -> None
             assert caught.value.retryable
 
 
-async def test_a_body_left_unread_costs_its_connection_unless_it_is_here_already() -> None:
+async def test_an_unread_body_closes_the_connection_unless_already_received() -> None:
     async def handler(peer: Peer) -> None:
         while True:
             request = await peer.request()
             body = BODY if request.target == "/large" else b"tiny"
-            await peer.reply(body)
+            await peer.respond(body)
 
     async with serve(handler) as server, wire_with() as wire:
         async with wire.stream(get(server, "/tiny")):
@@ -118,30 +120,30 @@ async def test_a_body_left_unread_costs_its_connection_unless_it_is_here_already
         assert len(server.peers) == 2
 
 
-async def test_a_paused_connection_reads_again_for_its_next_exchange() -> None:
-    """The end of a body can come in the packet that fills the reader's buffer."""
+async def test_a_paused_connection_resumes_for_the_next_exchange() -> None:
+    """The end of a body can arrive in the packet that fills the buffer."""
     body = BODY[: 256 * 1024]
 
     async def handler(peer: Peer) -> None:
         while True:
             await peer.request()
-            await peer.reply(body)
+            await peer.respond(body)
 
     async with serve(handler) as server, wire_with() as wire:
         for _ in range(3):
             async with wire.stream(get(server)) as response:
-                reply = response._readinto.__self__  # type: ignore[attr-defined]
-                assert isinstance(reply, Streamed)
-                await until(lambda reply=reply: reply.finished)
+                receiver = response._readinto.__self__  # type: ignore[attr-defined]
+                assert isinstance(receiver, StreamingReceiver)
+                await until(lambda receiver=receiver: receiver.finished)
             assert (await wire.send(get(server))).body == body
         assert len(server.peers) == 1
 
 
-async def test_a_body_that_was_left_cannot_be_read() -> None:
+async def test_a_closed_body_cannot_be_read() -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
         await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
-        await peer.until_gone()
+        await peer.until_disconnected()
 
     async with serve(handler) as server, wire_with() as wire:
         async with wire.stream(get(server)) as response:
@@ -153,10 +155,10 @@ async def test_a_body_that_was_left_cannot_be_read() -> None:
             await response.readinto(memoryview(bytearray(10)))
 
 
-async def test_reading_into_nothing_is_refused() -> None:
+async def test_reading_into_an_empty_buffer_is_refused() -> None:
     async def handler(peer: Peer) -> None:
         await peer.request()
-        await peer.reply(b"x")
+        await peer.respond(b"x")
 
     async with serve(handler) as server, wire_with() as wire, wire.stream(get(server)) as response:
         with pytest.raises(InvalidConfig):
@@ -164,12 +166,12 @@ async def test_reading_into_nothing_is_refused() -> None:
 
 
 async def test_a_cancelled_read_loses_nothing() -> None:
-    go_on = asyncio.Event()
+    may_continue = asyncio.Event()
 
     async def handler(peer: Peer) -> None:
         await peer.request()
         await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
-        await go_on.wait()
+        await may_continue.wait()
         await peer.write(b"body")
 
     async with serve(handler) as server, wire_with() as wire, wire.stream(get(server)) as response:
@@ -177,5 +179,5 @@ async def test_a_cancelled_read_loses_nothing() -> None:
         await asyncio.sleep(0)
         reading.cancel()
         await asyncio.wait([reading])
-        go_on.set()
+        may_continue.set()
         assert await read_all(response) == b"body"

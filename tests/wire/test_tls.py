@@ -1,3 +1,5 @@
+"""TLS: certificate verification, and failed handshakes."""
+
 import asyncio
 import ssl
 from typing import Any
@@ -20,9 +22,9 @@ async def handler(peer: Peer) -> None:
         size = int(request.target[1:])
         if request.method == "PUT":
             got = await peer.reader.readexactly(int(request.headers["content-length"]))
-            await peer.reply(b"same" if got == BODY[:size] else b"different")
+            await peer.respond(b"same" if got == BODY[:size] else b"different")
         else:
-            await peer.reply(BODY[:size])
+            await peer.respond(BODY[:size])
 
 
 def ask(server: Server, size: int, tls: TLS, method: str = "GET") -> Request:
@@ -48,7 +50,7 @@ async def test_bodies_of_all_sizes(authority: Any, ca_file: str, version: ssl.TL
         assert len(server.peers) == 1
 
 
-async def test_many_at_once(authority: Any, ca_file: str) -> None:
+async def test_concurrent_requests(authority: Any, ca_file: str) -> None:
     trust = TLS(ca_file=ca_file)
     async with serve(handler, tls=server_tls(authority)) as server, wire_with(connections=4) as wire:
         memories = [bytearray(size) for size in range(100_000, 900_000, 50_000)]
@@ -66,14 +68,14 @@ async def test_an_unknown_authority_is_refused(authority: Any) -> None:
         assert not any(peer.requests for peer in server.peers)
 
 
-async def test_another_name_is_refused(authority: Any, ca_file: str) -> None:
+async def test_a_certificate_for_another_name_is_refused(authority: Any, ca_file: str) -> None:
     async with serve(handler, tls=server_tls(authority, "other.example")) as server, wire_with() as wire:
         with pytest.raises(TransportError, match=r"not trusted.*127.0.0.1") as caught:
             await wire.send(ask(server, 1, TLS(ca_file=ca_file)))
         assert not caught.value.retryable
 
 
-async def test_verification_can_be_switched_off_and_is_not_for_others(authority: Any) -> None:
+async def test_verification_can_be_disabled_for_single_requests(authority: Any) -> None:
     async with serve(handler, tls=server_tls(authority, "other.example")) as server, wire_with() as wire:
         assert (await wire.send(ask(server, 1, TLS(verify=False)))).body == BODY[:1]
         with pytest.raises(TransportError, match="not trusted"):
@@ -83,7 +85,7 @@ async def test_verification_can_be_switched_off_and_is_not_for_others(authority:
 async def test_a_server_without_tls(ca_file: str) -> None:
     async def plain(peer: Peer) -> None:
         await peer.reader.read(10)
-        await peer.reply(b"bad request", status="400 Bad Request")
+        await peer.respond(b"bad request", status="400 Bad Request")
 
     async with serve(plain) as server, wire_with() as wire:
         origin = Origin("https", server.origin.host, server.origin.port)
@@ -92,31 +94,31 @@ async def test_a_server_without_tls(ca_file: str) -> None:
         assert not caught.value.retryable
 
 
-async def test_a_server_that_hangs_up_during_the_handshake() -> None:
-    async def rude(peer: Peer) -> None:
+async def test_a_server_that_disconnects_during_the_handshake() -> None:
+    async def resetting(peer: Peer) -> None:
         await peer.reader.read(10)
         peer.reset()
 
-    async with serve(rude) as server, wire_with() as wire:
+    async with serve(resetting) as server, wire_with() as wire:
         origin = Origin("https", server.origin.host, server.origin.port)
         with pytest.raises(TransportError, match="during the TLS handshake") as caught:
             await wire.send(Request("GET", origin, "/"))
         assert caught.value.retryable
 
 
-async def test_a_body_cut_short_is_an_error(authority: Any, ca_file: str) -> None:
-    async def cutting(peer: Peer) -> None:
+async def test_a_truncated_body_is_an_error(authority: Any, ca_file: str) -> None:
+    async def truncating(peer: Peer) -> None:
         await peer.request()
         await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + BODY[:500_000])
 
-    async with serve(cutting, tls=server_tls(authority)) as server, wire_with() as wire:
+    async with serve(truncating, tls=server_tls(authority)) as server, wire_with() as wire:
         with pytest.raises(TransportError, match=r"closed|lost|reset") as caught:
             await wire.fetch(ask(server, 1, TLS(ca_file=ca_file)), memoryview(bytearray(1_000_000)))
         assert caught.value.retryable
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
-async def test_a_file_of_authorities_that_cannot_be_used(tmp_path: Any, content: str | None) -> None:
+async def test_a_ca_file_that_cannot_be_loaded(tmp_path: Any, content: str | None) -> None:
     path = tmp_path / "ca.pem"
     if content:
         path.write_text(content)

@@ -1,11 +1,11 @@
-"""HTTP/1.1 for moving bodies: `Wire.fetch` receives in place, `Wire.stream` reads as it comes, `Wire.send` uploads."""
+"""HTTP/1.1 client for bulk transfer: `Wire.fetch` receives in place, `Wire.stream` streams, `Wire.send` uploads."""
 
+from .client import Wire
 from .content_range import check_range
 from .message import TLS, Origin, Request, Response
 from .no_proxy import proxy_for
 from .redirect import MOST_REDIRECTS, redirected
-from .stream import StreamedResponse
-from .wire import Wire
+from .streamed_response import StreamedResponse
 
 __all__ = [
     "MOST_REDIRECTS",

@@ -1,4 +1,4 @@
-"""One connection: carries one exchange at a time, and trusts nothing that nobody asked for."""
+"""One HTTP/1.1 connection: one exchange at a time. Unsolicited data closes it."""
 
 import asyncio
 import socket
@@ -9,42 +9,42 @@ import h11
 from ..errors import TransportError
 from ..types import MiB
 from .message import TLS, Origin, Response
-from .reply import Reply
-from .socket_state import arrivals, unacknowledged
-from .stalls import Watchdog
+from .response_receiver import ResponseReceiver
+from .socket_state import tcp_state, unacknowledged_bytes
+from .stall_watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Connection", "StaleError"]
+__all__ = ["Connection", "StaleConnectionError"]
 
 _SLICE = MiB
-"""Bytes of a body handed to the transport at once; the next slice waits until nearly all of this one has left it."""
+"""Bytes of a request body written to the transport at once; the next slice waits until its buffer is nearly empty."""
 
 
-class StaleError(TransportError):
-    """A kept-alive connection turned out to be closed before any byte of the reply: nothing has been answered."""
+class StaleConnectionError(TransportError):
+    """A keep-alive connection was closed before any byte of the response arrived."""
 
 
 class Connection(asyncio.BufferedProtocol):
     """A connection to one origin.
 
-    `get_buffer` never returns anything empty (that would kill a TLS connection) and always a memoryview (asyncio's TLS
-    copies a bytearray). The scratch may be shared by all connections of a loop: it is written to and read within one
-    callback.
+    `get_buffer` never returns an empty buffer (which would kill a TLS connection), and always a memoryview (asyncio's
+    TLS copies a bytearray). The scratch buffer may be shared by all connections of a loop: it is written and read
+    within one callback.
 
     Args:
         origin: The server.
-        tls: How it was verified.
-        sock: The connected socket, only looked at; the transport owns it.
-        scratch: Where bytes land that do not go in place.
-        watchdog: Watches over exchanges.
+        tls: Connection security that was applied.
+        sock: The connected socket, used for its state only; the transport owns it.
+        scratch: Buffer for data that is not received in place.
+        watchdog: Detects stalled exchanges.
 
     Attributes:
-        closed: It cannot be used any more; the transport may still be about to close.
-        reusable: The last exchange ended in such a way that another may follow.
-        reused: An exchange has succeeded on it before.
-        idle_since: Loop time of its last exchange's end.
+        closed: The connection is unusable; its transport may not have closed yet.
+        reusable: The last exchange left the connection ready for another one.
+        reused: At least one exchange has completed.
+        idle_since: Loop time at which the last exchange ended.
         on_lost: Called when the transport has closed.
     """
 
@@ -61,53 +61,53 @@ class Connection(asyncio.BufferedProtocol):
         self._scratch = scratch
         self._watchdog = watchdog
         self._transport: asyncio.Transport | None = None
-        self._lowest: asyncio.Transport | None = None  # under TLS
-        self._reply: Reply | None = None
-        self._target = scratch
+        self._tcp_transport: asyncio.Transport | None = None  # differs from _transport under TLS
+        self._receiver: ResponseReceiver | None = None
+        self._buffer = scratch
         self._received = 0
         self._sent = 0
         self._writing_paused = False
-        self._resumed: asyncio.Future[None] | None = None
+        self._write_resumed: asyncio.Future[None] | None = None
 
-    # The exchange, as the wire's calls see it.
+    # Used by `Wire`.
 
-    async def exchange(self, reply: Reply, head: bytes, body: memoryview | None = None) -> Response:
-        """Send a request and wait for the answer to it.
+    async def exchange(self, receiver: ResponseReceiver, head: bytes, body: memoryview | None = None) -> Response:
+        """Send a request and wait for the response.
 
-        However this ends, the reply's buffer is not written to any more, unless it is a streamed one.
+        Once this returns or raises, the receiver's buffer is no longer written to, except by a `StreamingReceiver`.
 
         Raises:
-            StaleError: See there.
+            StaleConnectionError: The server had closed the idle connection.
             TransportError: The exchange failed; the connection is closed.
         """
         transport = self._transport
         if self.closed or transport is None or transport.is_closing():
-            raise self._lost(reply, f"{self.name} closed the connection")
-        self._reply = reply
+            raise self._error(receiver, f"{self.name} closed the connection")
+        self._receiver = receiver
         self.reusable = False
         self._watchdog.watch(self)
         try:
             self._sent += len(head)
             transport.write(head)
             if body:
-                await self._send_body(reply, body, transport)
-            return await reply.answer
+                await self._send_body(receiver, body, transport)
+            return await receiver.future
         except BaseException:
-            if reply.answer.done() and not reply.answer.cancelled():
-                reply.answer.exception()  # a cancelled task does not ask for it, and asyncio would complain
+            if receiver.future.done() and not receiver.future.cancelled():
+                receiver.future.exception()  # mark as retrieved, or asyncio logs it when the task was cancelled
             self.abort()
             raise
 
-    def is_quiet(self) -> bool:
-        """Whether nothing has arrived on this idle connection, not even in the kernel.
+    def is_still_idle(self) -> bool:
+        """Whether no data and no EOF has arrived on this idle connection, not even in the kernel's buffer.
 
-        Neither its end, which would cost the next request a round trip, nor a byte, which would be taken for its reply.
-        Under TLS bytes may rightly wait (session tickets) and are the transport's to judge.
+        An EOF would cost the next request a round trip; data would be mistaken for its response. Under TLS, pending
+        data can be legitimate (session tickets), so it is left to the transport.
         """
-        secure = self._lowest is not self._transport
-        seen = arrivals(self._sock)
-        if seen is not None:
-            established, count = seen
+        secure = self._tcp_transport is not self._transport
+        state = tcp_state(self._sock)
+        if state is not None:
+            established, count = state
             return established and (secure or count == self._received)
         try:
             return bool(self._sock.recv(1, socket.MSG_PEEK)) and secure
@@ -117,22 +117,22 @@ class Connection(asyncio.BufferedProtocol):
             return False
 
     def pause_reading(self) -> None:
-        """Let the peer wait."""
+        """Stop reading from the socket, so that TCP flow control stops the sender."""
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read again."""
+        """Resume reading from the socket."""
         if self._transport is not None and not self.closed:
             self._transport.resume_reading()
 
     def abort(self) -> None:
-        """Close at once, and forget whose buffer it was; does nothing the second time."""
-        reply = self._reply
-        if reply is not None:
+        """Close immediately and release the receiver's buffer. Idempotent."""
+        receiver = self._receiver
+        if receiver is not None:
             self._detach()
-            reply.drop()
-        self._wake()
+            receiver.cancel()
+        self._wake_sender()
         if not self.closed:
             self.closed = True
             if self._transport is not None:
@@ -140,121 +140,123 @@ class Connection(asyncio.BufferedProtocol):
 
     def fail(self, error: Exception) -> None:
         """End the exchange with an error."""
-        reply = self._reply
-        if reply is not None:
+        receiver = self._receiver
+        if receiver is not None:
             self._detach()
-            reply.fail(error)
+            receiver.fail(error)
         self.abort()
 
-    async def _send_body(self, reply: Reply, body: memoryview, transport: asyncio.Transport) -> None:
-        """Hand the body to the transport as fast as it takes it, unless an early reply makes that pointless."""
+    async def _send_body(self, receiver: ResponseReceiver, body: memoryview, transport: asyncio.Transport) -> None:
+        """Write the body under flow control; stop if the server rejects the request early."""
         loop = asyncio.get_running_loop()
         for start in range(0, len(body), _SLICE):
             if self._writing_paused:
-                self._resumed = loop.create_future()
+                self._write_resumed = loop.create_future()
                 try:
-                    await self._resumed
+                    await self._write_resumed
                 finally:
-                    self._resumed = None
+                    self._write_resumed = None
             elif start:
-                await asyncio.sleep(0)  # a socket that takes everything must not keep the loop from the others
-            if transport.is_closing() or reply.refused or reply.answer.done():
+                await asyncio.sleep(0)  # yield to other tasks even if the socket never blocks
+            if transport.is_closing() or receiver.rejected or receiver.future.done():
                 return
             piece = body[start : start + _SLICE]
             self._sent += len(piece)
-            for data in reply.framing.send_with_data_passthrough(h11.Data(data=piece)) or ():  # type: ignore[arg-type]
+            for data in receiver.framing.send_with_data_passthrough(h11.Data(data=piece)) or ():  # type: ignore[arg-type]
                 transport.write(data)
-        reply.framing.send(h11.EndOfMessage())
+        receiver.framing.send(h11.EndOfMessage())
 
     def _detach(self) -> None:
-        """From here on nothing that arrives is written to the reply's buffer."""
-        self._reply = None
-        self._target = self._scratch
+        """Detach the receiver: later data is no longer written to its buffer."""
+        self._receiver = None
+        self._buffer = self._scratch
         self._watchdog.unwatch(self)
 
-    def _finish(self, reply: Reply) -> None:
+    def _finish(self, receiver: ResponseReceiver) -> None:
         self._detach()
-        # h11 counts here: Connection: close, HTTP/1.0, and whether the request was sent to its end.
-        self.reusable = reply.framing.our_state is h11.DONE and not reply.doubtful and not self._unsent()
+        # h11 tracks Connection: close, HTTP/1.0, and whether the whole request was sent.
+        self.reusable = receiver.framing.our_state is h11.DONE and not receiver.must_close and not self._unsent()
         self.reused = True
-        reply.complete()
-        self._wake()
+        receiver.complete()
+        self._wake_sender()
 
-    def _wake(self) -> None:
-        if self._resumed is not None and not self._resumed.done():
-            self._resumed.set_result(None)
+    def _wake_sender(self) -> None:
+        if self._write_resumed is not None and not self._write_resumed.done():
+            self._write_resumed.set_result(None)
 
-    def _lost(self, reply: Reply, cause: str) -> TransportError:
-        return (StaleError if self.reused and reply.untouched else TransportError)(cause, retryable=True)
+    def _error(self, receiver: ResponseReceiver, cause: str) -> TransportError:
+        return (StaleConnectionError if self.reused and receiver.no_bytes_received else TransportError)(
+            cause, retryable=True
+        )
 
-    # What the watchdog looks at.
-
-    @property
-    def wanting(self) -> bool:
-        return self._reply is not None and self._reply.wanting
+    # The `Watched` protocol, for the watchdog.
 
     @property
-    def moving(self) -> bool:
-        return self._reply is not None and (self._reply.moving or self._unsent() > 0)
+    def waiting(self) -> bool:
+        return self._receiver is not None and self._receiver.waiting
 
     @property
-    def moved(self) -> int:
-        return self._received + self._sent - self._unsent() - unacknowledged(self._sock)
+    def transferring(self) -> bool:
+        return self._receiver is not None and (self._receiver.transferring or self._unsent() > 0)
+
+    @property
+    def bytes_transferred(self) -> int:
+        return self._received + self._sent - self._unsent() - unacknowledged_bytes(self._sock)
 
     def _unsent(self) -> int:
-        if self._transport is None or self._lowest is None:
+        if self._transport is None or self._tcp_transport is None:
             return 0
         size = self._transport.get_write_buffer_size()
-        return size if self._lowest is self._transport else size + self._lowest.get_write_buffer_size()
+        return size if self._tcp_transport is self._transport else size + self._tcp_transport.get_write_buffer_size()
 
     # asyncio.BufferedProtocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = self._lowest = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
+        self._transport = self._tcp_transport = cast("asyncio.Transport", transport)  # uvloop's does not subclass it
 
-    def secured(self, transport: asyncio.Transport) -> None:
-        """TLS has been put upon the transport."""
+    def secure_transport_made(self, transport: asyncio.Transport) -> None:
+        """The TLS transport on top of the TCP one is ready."""
         self._transport = transport
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's signature
-        return self._target
+        return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        reply = self._reply
-        if reply is None:
-            self.abort()  # nobody asked for this
+        receiver = self._receiver
+        if receiver is None:
+            self.abort()  # unsolicited data
             return
         self._received += nbytes
         try:
-            target = reply.take(nbytes)
+            target = receiver.receive(nbytes)
         except TransportError as error:
             self.fail(error)
             return
         if target is None:
-            self._finish(reply)
+            self._finish(receiver)
             return
-        self._target = target
-        if reply.refused:
-            self._wake()
+        self._buffer = target
+        if receiver.rejected:
+            self._wake_sender()
 
     def eof_received(self) -> None:
-        reply = self._reply
-        if reply is not None:
+        receiver = self._receiver
+        if receiver is not None:
             try:
-                reply.ended()
+                receiver.receive_eof()
             except TransportError as error:
-                self.fail(self._lost(reply, error.cause))
+                self.fail(self._error(receiver, error.cause))
             else:
-                self._finish(reply)
+                self._finish(receiver)
         self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
-        reply = self._reply
-        if reply is not None:
+        receiver = self._receiver
+        if receiver is not None:
             why = "was reset" if isinstance(exc, ConnectionError) else "was lost"
-            self.fail(self._lost(reply, f"the connection to {self.name} {why}"))
-        self._wake()
+            self.fail(self._error(receiver, f"the connection to {self.name} {why}"))
+        self._wake_sender()
         if self.on_lost is not None:
             self.on_lost(self)
 
@@ -263,4 +265,4 @@ class Connection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._writing_paused = False
-        self._wake()
+        self._wake_sender()

@@ -1,4 +1,4 @@
-"""Whether a reply holds the range that was asked for."""
+"""Check that a response holds the requested range."""
 
 import re
 
@@ -11,41 +11,41 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,20})-(\d{1,20})/(\d{1,20}|\*)", re.ASC
 
 
 def check_range(response: Response, start: int, length: int) -> int | None:
-    """Make sure that a body received by `Wire.fetch` is bytes `start` to `start + length - 1` of the object.
+    """Verify that a body received by `Wire.fetch` is bytes `start` to `start + length - 1` of the object.
 
-    A 206 must name exactly that range (https://www.rfc-editor.org/rfc/rfc9110#section-14.4). A 200 must name it too, as
-    some servers answer a range with 200, or be the whole object.
+    The Content-Range of a 206 must match exactly (https://www.rfc-editor.org/rfc/rfc9110#section-14.4). So must that of
+    a 200, which some servers send for a range; a 200 without one must be the whole object.
 
     Args:
-        response: What `Wire.fetch` returned.
-        start: First byte asked for.
-        length: Bytes asked for; `fetch` has already seen that the body has this length.
+        response: Response returned by `Wire.fetch`.
+        start: First byte requested.
+        length: Number of bytes requested; `fetch` has already checked the body's length.
 
     Returns:
-        The object's size in bytes; None where the reply does not say (`/*`).
+        Size of the object in bytes; None if the response does not state it (`/*`).
 
     Raises:
-        TransportError: It is another range, or no range at all. Retryable.
+        TransportError: The response holds another range, or its Content-Range is missing or malformed. Retryable.
 
     Example:
         >>> check_range(Response(206, [(b"content-range", b"bytes 5-9/100")]), 5, 5)
         100
     """
-    told = response.header("content-range")
-    if told is None and response.status == 200:
+    content_range = response.header("content-range")
+    if content_range is None and response.status == 200:
         size = response.header("content-length")
-        # Without a Content-Length the body was chunked, and fetch counted it.
+        # Without a Content-Length, the body was chunked and `fetch` counted its bytes.
         if start == 0 and (size is None or size == str(length)):
             return length
-        raise _wrong("the whole object", start, length)
-    match = _CONTENT_RANGE.fullmatch(told.strip()) if told is not None else None
+        raise _range_mismatch("the whole object", start, length)
+    match = _CONTENT_RANGE.fullmatch(content_range.strip()) if content_range is not None else None
     if response.status not in {200, 206} or match is None:
-        raise _wrong("no range that can be read", start, length)
+        raise _range_mismatch("a response without a valid Content-Range", start, length)
     first, last, total = match.groups()
     if (int(first), int(last)) != (start, start + length - 1) or (total != "*" and int(total) < start + length):
-        raise _wrong(f"bytes {first}-{last}/{total}", start, length)
+        raise _range_mismatch(f"bytes {first}-{last}/{total}", start, length)
     return None if total == "*" else int(total)
 
 
-def _wrong(got: str, start: int, length: int) -> TransportError:
-    return TransportError(f"bytes {start}-{start + length - 1} were asked for and the reply is {got}", retryable=True)
+def _range_mismatch(actual: str, start: int, length: int) -> TransportError:
+    return TransportError(f"requested bytes {start}-{start + length - 1}, but received {actual}", retryable=True)

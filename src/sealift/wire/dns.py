@@ -1,4 +1,4 @@
-"""Names to addresses: in a thread, remembered for a minute, and spread over."""
+"""DNS lookups: in a thread, cached for a minute, with connections rotated over all addresses."""
 
 import asyncio
 import socket
@@ -17,19 +17,19 @@ __all__ = ["Address", "Resolver", "RunBlocking"]
 
 T = TypeVar("T")
 
-_REMEMBERED = 60.0
-"""Seconds."""
+_CACHE_SECONDS = 60.0
+"""How long addresses are cached."""
 
 
 class RunBlocking(Protocol):
-    """Runs a function in a thread and gives its result."""
+    """Runs a function in a thread and returns its result."""
 
     def __call__(self, fn: Callable[[], T], /) -> Awaitable[T]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What a socket connects to: its family, and the address as the socket module has it."""
+    """An address to connect a socket to, as returned by `socket.getaddrinfo`."""
 
     family: socket.AddressFamily
     sockaddr: tuple[Any, ...]
@@ -39,15 +39,15 @@ class Address:
 class _Entry:
     addresses: list[Address] = field(default_factory=list)
     expires: float = 0.0
-    turn: int = 0
+    rotation: int = 0
     resolving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Resolver:
-    """Gives a name's addresses in the order to try them, beginning with another one each time.
+    """Resolves host names; each call returns the addresses rotated by one.
 
     Args:
-        run_blocking: Where `getaddrinfo` runs.
+        run_blocking: Runs `getaddrinfo` in a thread.
     """
 
     def __init__(self, run_blocking: RunBlocking) -> None:
@@ -55,10 +55,10 @@ class Resolver:
         self._entries: dict[tuple[str, int], _Entry] = {}
 
     async def addresses(self, origin: Origin) -> list[Address]:
-        """All addresses of the origin's host.
+        """All addresses of the origin's host, in the order to try them.
 
         Raises:
-            TransportError: The name does not resolve; retryable only where the resolver says that this may pass.
+            TransportError: The name does not resolve; retryable only if the resolver reports a temporary failure.
         """
         if origin.is_address and "%" not in origin.host:
             family = socket.AF_INET if ip_address(origin.host).version == 4 else socket.AF_INET6
@@ -68,42 +68,42 @@ class Resolver:
             async with entry.resolving:
                 if entry.expires <= time.monotonic():
                     entry.addresses = await self._resolve(origin)
-                    entry.expires = time.monotonic() + _REMEMBERED
-        entry.turn += 1
-        first = entry.turn % len(entry.addresses)
+                    entry.expires = time.monotonic() + _CACHE_SECONDS
+        entry.rotation += 1
+        first = entry.rotation % len(entry.addresses)
         return entry.addresses[first:] + entry.addresses[:first]
 
-    def refused(self, origin: Origin, address: Address) -> None:
-        """Leave out an address that could not be connected to, while there are others."""
+    def drop_address(self, origin: Origin, address: Address) -> None:
+        """Drop an address that does not accept connections, unless it is the only one left."""
         entry = self._entries.get((origin.host, origin.port))
         if entry is not None and len(entry.addresses) > 1 and address in entry.addresses:
             entry.addresses.remove(address)
 
     def forget(self, origin: Origin) -> None:
-        """Resolve the name anew next time: none of its addresses could be connected to."""
+        """Discard the cached addresses, because none of them accepts connections."""
         self._entries.pop((origin.host, origin.port), None)
 
     async def _resolve(self, origin: Origin) -> list[Address]:
         try:
-            found = await self._run_blocking(
+            results = await self._run_blocking(
                 partial(socket.getaddrinfo, origin.host, origin.port, type=socket.SOCK_STREAM)
             )
         except (socket.gaierror, UnicodeError) as error:
-            again = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+            temporary = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
             raise TransportError(
                 f"the name {origin.host} does not resolve",
-                hint="the resolver is not available now" if again else "check the endpoint's name",
-                retryable=again,
+                hint="the DNS resolver is temporarily unavailable" if temporary else "check the host name",
+                retryable=temporary,
             ) from None
         except OSError as error:
             raise TransportError(
                 f"the name {origin.host} cannot be looked up: {error.strerror}", retryable=True
             ) from None
         families: dict[int, list[Address]] = {}
-        for family, _, _, _, sockaddr in found:
+        for family, _, _, _, sockaddr in results:
             address = Address(family, sockaddr)
             if address not in families.setdefault(family, []):
                 families[family].append(address)
-        # https://www.rfc-editor.org/rfc/rfc8305#section-4: families take turns, the resolver's first one begins.
+        # https://www.rfc-editor.org/rfc/rfc8305#section-4: interleave the families, starting with the resolver's first.
         mixed = chain.from_iterable(zip_longest(*families.values()))
         return [address for address in mixed if address is not None]

@@ -1,4 +1,4 @@
-"""What is asked and what is answered: values that neither log nor print what may be secret."""
+"""`Origin`, `TLS`, `Request` and `Response`: plain values whose `repr` shows no secrets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,24 +10,24 @@ from urllib.parse import urlsplit
 from ..addresses.urls import ascii_host
 from ..errors import InvalidConfig
 
-__all__ = ["TLS", "Headers", "Origin", "Reach", "Request", "Response"]
+__all__ = ["TLS", "AllowedAddresses", "Headers", "Origin", "Request", "Response"]
 
 Headers = list[tuple[bytes, bytes]]
-# "any": the caller has named the origin; "local": a server of this machine or a private network has led there;
-# "public": another server has. See `reach`.
-Reach = Literal["any", "local", "public"]
+# Which addresses may be connected to (see `address_policy`). "any": the caller chose the origin; "local": redirected
+# there by a server on this machine or a private network; "public": redirected there by any other server.
+AllowedAddresses = Literal["any", "local", "public"]
 
 _PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a request goes.
+    """Scheme, host and port of a server.
 
     Args:
         scheme: "http" or "https".
-        host: A name or an address; IPv6 without brackets.
-        port: The port.
+        host: Host name or IP address; IPv6 without brackets.
+        port: Port number.
 
     Example:
         >>> Origin.of("https://[::1]:8443/bucket/key").netloc
@@ -40,10 +40,10 @@ class Origin:
 
     @classmethod
     def of(cls, url: str) -> "Origin":
-        """The origin of an http or https URL; its user, path and query are not looked at.
+        """The origin of an http or https URL; user, path and query are ignored.
 
         Raises:
-            InvalidConfig: Not such a URL. The message does not repeat it.
+            InvalidConfig: Not an http or https URL. The message does not repeat the URL, which may hold a secret.
         """
         try:
             split = urlsplit(url)
@@ -51,7 +51,9 @@ class Origin:
         except ValueError:
             scheme, host, port = "", None, None
         if scheme not in _PORTS or not host:
-            raise InvalidConfig("this is no http or https URL", hint="write it as https://host or https://host:port")
+            raise InvalidConfig(
+                "the URL is not a valid http or https URL", hint="write it as https://host or https://host:port"
+            )
         try:
             host = ascii_host(host)
         except ValueError:
@@ -61,18 +63,18 @@ class Origin:
 
     @property
     def netloc(self) -> str:
-        """As the Host header has it: IPv6 in brackets, the scheme's own port left out."""
+        """Value of the Host header: IPv6 in brackets, without the scheme's default port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS.get(self.scheme) else f"{host}:{self.port}"
 
     @property
     def address(self) -> str:
-        """For messages: host and port, always both."""
+        """Host and port for messages; the port is always included."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def is_address(self) -> bool:
-        """Whether the host is an IP address and needs no resolving."""
+        """Whether the host is an IP address, so that no DNS lookup is needed."""
         try:
             ip_address(self.host)
         except ValueError:
@@ -82,30 +84,30 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class TLS:
-    """Whom to trust; connections that trust differently are never shared.
+    """Connection security. Requests with different settings never share a connection.
 
     Args:
-        verify: False accepts any certificate and any name in it. Only for tests.
-        ca_file: PEM file of the authorities to trust instead of the system's.
-        reach: Which addresses may be connected to, with TLS or without.
+        verify: False accepts any certificate for any host name. For tests only.
+        ca_file: PEM file of CA certificates to trust instead of the system's.
+        allowed_addresses: Which addresses may be connected to, with or without TLS.
     """
 
     verify: bool = True
     ca_file: str | None = None
-    reach: Reach = "any"
+    allowed_addresses: AllowedAddresses = "any"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """One request, without its body.
+    """A request without its body.
 
     Args:
         method: "GET", "PUT" …
-        origin: Where it goes.
-        target: Path and query, percent-encoded already; sent exactly as it is, dot segments and doubled slashes too.
-        headers: Sent as they are. Host is added where absent, and Content-Length where there is a body.
-        tls: Whom to trust, for https.
-        encoded: Whether `Wire.fetch` takes a body with a Content-Encoding: it is what is stored.
+        origin: Server to send it to.
+        target: Path and query, already percent-encoded; sent unchanged, including dot segments and double slashes.
+        headers: Sent unchanged. Host is added if missing, and Content-Length if there is a body.
+        tls: Connection security.
+        encoded: Whether `Wire.fetch` accepts a body with a Content-Encoding, because the object is stored that way.
 
     Example:
         >>> Request("GET", Origin.of("http://127.0.0.1:9000"), "/bucket/key?X-Amz-Signature=abc")
@@ -125,12 +127,12 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """A reply.
+    """A response.
 
     Attributes:
-        status: The status code.
-        headers: Names in lower case.
-        body: Of `Wire.fetch`: the beginning of a body that did not go into the caller's buffer. Of `Wire.send`: all.
+        status: Status code.
+        headers: Header fields, names in lower case.
+        body: From `Wire.send`, the whole body. From `Wire.fetch`, the beginning of an error body.
     """
 
     status: int
@@ -138,32 +140,32 @@ class Response:
     body: bytes = b""
 
     def header(self, name: str) -> str | None:
-        """The value of a header, whatever its case; several of one name are joined by a comma.
+        """The value of a header (case-insensitive name); repeated headers are joined with commas.
 
         https://www.rfc-editor.org/rfc/rfc9110#section-5.3
         """
-        wanted = name.lower().encode("latin-1")
-        values = [value.decode("latin-1") for given, value in self.headers if given == wanted]
+        key = name.lower().encode("latin-1")
+        values = [value.decode("latin-1") for field, value in self.headers if field == key]
         return ", ".join(values) if values else None
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the server asks to wait, never less than 0; None: it says none, or nothing that can be read.
+        """Seconds to wait before a retry, never negative; None: Retry-After is missing or malformed.
 
-        It says so in seconds or by a date: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after.
+        Either seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after.
         """
-        told = (self.header("retry-after") or "").strip()
-        if told.isascii() and told.isdigit():
-            return float(told)
+        value = (self.header("retry-after") or "").strip()
+        if value.isascii() and value.isdigit():
+            return float(value)
         until = self.time("retry-after")
         return None if until is None else max(0.0, (until - datetime.now(UTC)).total_seconds())
 
     def time(self, name: str) -> datetime | None:
-        """The date in a header; None: there is none that can be read.
+        """The date in a header; None: missing or malformed.
 
         https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7
         """
-        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - most replies are asked for no date
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - most responses need no date
 
         try:
             date = parsedate_to_datetime(self.header(name) or "")

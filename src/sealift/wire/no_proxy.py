@@ -1,4 +1,4 @@
-"""Which proxy a request goes through."""
+"""Choose the proxy for a request, honoring NO_PROXY."""
 
 from ipaddress import ip_address, ip_network
 
@@ -10,7 +10,7 @@ __all__ = ["proxy_for"]
 
 
 def proxy_for(origin: Origin, proxies: Proxies) -> str | None:
-    """The URL of the proxy for this origin; None: it is reached directly.
+    """The proxy URL for an origin; None: connect directly.
 
     Example:
         >>> proxy_for(Origin.of("https://s3.corp"), Proxies(https="http://proxy:3128", exempt=("corp",))) is None
@@ -23,7 +23,7 @@ def proxy_for(origin: Origin, proxies: Proxies) -> str | None:
 
 
 def _matches(origin: Origin, entry: str) -> bool:
-    """Whether a NO_PROXY entry means this origin: *, an address, a CIDR range, a name, each but CIDR with a port."""
+    """Whether a NO_PROXY entry matches: *, an address, a CIDR range or a name; all but CIDR ranges may have a port."""
     if entry == "*":
         return True
     if "/" in entry:
@@ -46,7 +46,7 @@ def _matches(origin: Origin, entry: str) -> bool:
 
 
 def _is_within(host: str, entry: str) -> bool:
-    """Whether a host is the one that an entry names, or below it. A dot at the end changes neither name."""
+    """Whether a host equals the entry or is a subdomain of it. Trailing dots are ignored."""
     try:
         name = ascii_host(entry.removeprefix("*").strip("."))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which connection a request gets: bounded per host and overall, first come first served."""
+"""Connection pool: limits per host and in total, served first come, first served."""
 
 import asyncio
 from collections import deque
@@ -12,13 +12,13 @@ from .message import TLS, Origin
 
 __all__ = ["Pool"]
 
-_KEPT_IDLE = 20.0
-"""Seconds. Servers close earlier or later; this is below what most of them allow."""
+_IDLE_SECONDS = 20.0
+"""How long idle connections are kept: below the keep-alive timeout of most servers."""
 
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
-    """A request without a connection. What it is granted: an idle connection, or room to open one (None)."""
+    """A request waiting for a connection. Granted: an idle connection, or a slot to open a new one (None)."""
 
     tls: TLS
     number: int
@@ -27,21 +27,21 @@ class _Waiter:
 
 @dataclass(slots=True)
 class _Host:
-    """One origin's share."""
+    """Connections to one origin, and the requests waiting for one."""
 
-    open: int = 0  # idle, busy, and being opened or closed
-    idle: list[Connection] = field(default_factory=list)  # the longest idle first
+    open: int = 0  # idle, busy, opening and closing
+    idle: list[Connection] = field(default_factory=list)  # longest idle first
     waiting: deque[_Waiter] = field(default_factory=deque)
 
 
 class Pool:
-    """The connections of one wire.
+    """The connections of one `Wire`.
 
-    Decisions are made synchronously, between awaits, so that no lock is needed. At any time every waiter is blocked for
-    a reason; whatever could end that reason calls `_serve`. A slot is free again only when its transport has closed.
+    State changes synchronously, between awaits, so no lock is needed. Invariant: no waiter can be served; every change
+    that could free a slot or a connection calls `_serve_waiters`. A slot is freed only once its transport has closed.
 
     Args:
-        limits: Its `connections` and `per_host`.
+        limits: `connections` and `per_host` apply.
         dial: Opens a connection.
     """
 
@@ -52,15 +52,15 @@ class Pool:
         self._connections: set[Connection] = set()
         self._open = 0
         self._waiters = 0
-        self._arrivals = 0
+        self._next_number = 0
         self._closed = False
-        self._empty: asyncio.Future[None] | None = None
+        self._all_closed: asyncio.Future[None] | None = None
 
     async def acquire(self, origin: Origin, tls: TLS) -> Connection:
-        """A connection for one exchange; give it back with `release`, whatever happens.
+        """Get a connection for one exchange; the caller must `release` it.
 
         Raises:
-            TransportError: It cannot be opened.
+            TransportError: The connection cannot be opened.
             ClosedError: The pool is closed.
         """
         if self._closed:
@@ -68,61 +68,62 @@ class Pool:
         host = self._hosts.get(origin)
         if host is None:
             host = self._hosts[origin] = _Host()
-        connection = self._idle(host, tls)
-        if connection is None and not self._make_room(host):
+        connection = self._take_idle(host, tls)
+        if connection is None and not self._reserve_slot(host):
             connection = await self._wait(host, tls)
-        return connection or await self._open_one(origin, tls, host)
+        return connection or await self._open_connection(origin, tls, host)
 
     def release(self, connection: Connection) -> None:
-        """Take back a connection: another exchange may use it if the last one ended well, else it is closed."""
+        """Return a connection to the pool if it is reusable; otherwise close it."""
         if connection.closed or not connection.reusable or self._closed:
             connection.abort()
             return
         connection.idle_since = asyncio.get_running_loop().time()
         self._hosts[connection.origin].idle.append(connection)
         if self._waiters:
-            self._serve()
+            self._serve_waiters()
 
     def sweep(self) -> bool:
-        """Close what has been idle for too long; whether anything idle is left."""
-        oldest = asyncio.get_running_loop().time() - _KEPT_IDLE
-        left = False
+        """Close connections that have been idle for too long; return whether any idle ones remain."""
+        oldest = asyncio.get_running_loop().time() - _IDLE_SECONDS
+        any_left = False
         for host in self._hosts.values():
             while host.idle and host.idle[0].idle_since < oldest:
                 host.idle.pop(0).abort()
-            left = left or bool(host.idle)
-        return left
+            any_left = any_left or bool(host.idle)
+        return any_left
 
     async def aclose(self) -> None:
-        """Close all connections, busy ones too, and wait until they are closed. Nothing is opened afterwards."""
+        """Close all connections, including busy ones, and wait until they are closed. No new ones are opened."""
         self._closed = True
         for host in self._hosts.values():
             for waiter in host.waiting:
                 if not waiter.granted.done():
                     waiter.granted.set_exception(_closed())
-                    waiter.granted.exception()  # if its task is cancelled now, nobody else asks for it
+                    waiter.granted.exception()  # mark as retrieved: its task may be cancelled now
         for connection in list(self._connections):
             connection.fail(_closed())
         while self._open:
-            self._empty = self._empty or asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._empty)
+            self._all_closed = self._all_closed or asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._all_closed)
 
-    def _idle(self, host: _Host, tls: TLS) -> Connection | None:
-        """The connection that was used last, whose congestion window is the widest."""
+    def _take_idle(self, host: _Host, tls: TLS) -> Connection | None:
+        """Take the most recently used idle connection, whose congestion window is the largest."""
         for index in range(len(host.idle) - 1, -1, -1):
             connection = host.idle[index]
             if connection.tls != tls:
                 continue
             del host.idle[index]
-            if not connection.closed and connection.is_quiet():
+            if not connection.closed and connection.is_still_idle():
                 return connection
             connection.abort()
         return None
 
-    def _make_room(self, host: _Host) -> bool:
-        """Whether one more connection to this host may be opened now; its slot is taken then.
+    def _reserve_slot(self, host: _Host) -> bool:
+        """Reserve a slot for a new connection to this host; return whether one was free.
 
-        Where an idle connection is in the way it is closed, and its slot comes back when it has gone.
+        If none was, the longest idle connection that counts against the limit is closed; its slot is freed once its
+        transport has closed.
         """
         if host.open >= self._limits.per_host:
             if host.idle:
@@ -138,39 +139,39 @@ class Pool:
         return True
 
     async def _wait(self, host: _Host, tls: TLS) -> Connection | None:
-        self._arrivals += 1
-        waiter = _Waiter(tls, self._arrivals, asyncio.get_running_loop().create_future())
+        self._next_number += 1
+        waiter = _Waiter(tls, self._next_number, asyncio.get_running_loop().create_future())
         host.waiting.append(waiter)
         self._waiters += 1
         try:
             return await waiter.granted
         except BaseException:
-            self._give_back(waiter, host)
+            self._cancel_wait(waiter, host)
             raise
 
-    def _give_back(self, waiter: _Waiter, host: _Host) -> None:
-        """The waiter was cancelled: either it waits no more, or what it was granted goes to the next."""
+    def _cancel_wait(self, waiter: _Waiter, host: _Host) -> None:
+        """Remove a cancelled waiter; pass on what it was already granted."""
         if waiter in host.waiting:
             host.waiting.remove(waiter)
             self._waiters -= 1
         elif waiter.granted.done() and not waiter.granted.cancelled() and waiter.granted.exception() is None:
             connection = waiter.granted.result()
             if connection is None:
-                self._freed(host)
+                self._release_slot(host)
             else:
                 self.release(connection)
 
-    async def _open_one(self, origin: Origin, tls: TLS, host: _Host) -> Connection:
-        """Open a connection in the slot that has been taken for it."""
+    async def _open_connection(self, origin: Origin, tls: TLS, host: _Host) -> Connection:
+        """Open a connection in the slot reserved for it."""
         try:
             connection = await self._dial(origin, tls)
             if self._closed:
                 connection.abort()
                 raise _closed()
             if connection.closed:
-                raise TransportError(f"{origin.address} closed the connection at once", retryable=True)
+                raise TransportError(f"{origin.address} closed the connection immediately", retryable=True)
         except BaseException:
-            self._freed(host)
+            self._release_slot(host)
             raise
         self._connections.add(connection)
         connection.on_lost = self._lost
@@ -181,31 +182,31 @@ class Pool:
         self._connections.discard(connection)
         if connection in host.idle:
             host.idle.remove(connection)
-        self._freed(host)
+        self._release_slot(host)
 
-    def _freed(self, host: _Host) -> None:
+    def _release_slot(self, host: _Host) -> None:
         host.open -= 1
         self._open -= 1
-        if self._empty is not None and not self._open:
-            self._empty.set_result(None)
-            self._empty = None
+        if self._all_closed is not None and not self._open:
+            self._all_closed.set_result(None)
+            self._all_closed = None
         if self._waiters:
-            self._serve()
+            self._serve_waiters()
 
-    def _serve(self) -> None:
-        """Give the waiters, the oldest first, what there is."""
+    def _serve_waiters(self) -> None:
+        """Serve as many waiters as possible, oldest first."""
         granted = True
         while granted:
-            hosts = sorted((host for host in self._hosts.values() if host.waiting), key=_oldest)
+            hosts = sorted((host for host in self._hosts.values() if host.waiting), key=_oldest_number)
             granted = any(self._grant(host) for host in hosts)
 
     def _grant(self, host: _Host) -> bool:
-        """Whether this host's oldest waiter could be served."""
+        """Serve the host's oldest waiter; return whether that was possible."""
         waiter = host.waiting[0]
         connection: Connection | None = None
-        if not waiter.granted.done():  # else it was cancelled, and its task has not run yet
-            connection = self._idle(host, waiter.tls)
-            if connection is None and not self._make_room(host):
+        if not waiter.granted.done():  # otherwise it was cancelled, but its task has not run yet
+            connection = self._take_idle(host, waiter.tls)
+            if connection is None and not self._reserve_slot(host):
                 return False
             waiter.granted.set_result(connection)
         host.waiting.popleft()
@@ -213,9 +214,9 @@ class Pool:
         return True
 
 
-def _oldest(host: _Host) -> int:
+def _oldest_number(host: _Host) -> int:
     return host.waiting[0].number
 
 
 def _closed() -> ClosedError:
-    return ClosedError("the connections of this instance have been closed")
+    return ClosedError("the storage instance is closed")

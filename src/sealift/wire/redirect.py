@@ -1,4 +1,4 @@
-"""Where a redirect leads, and what may go along there. Pure."""
+"""Follow redirects: the next request, and which headers it may carry. No I/O."""
 
 import string
 from collections.abc import Collection
@@ -6,7 +6,7 @@ from dataclasses import replace
 from urllib.parse import quote, urljoin, urlsplit
 
 from ..errors import TransportError
-from .address_check import reach_from
+from .address_policy import allowed_after_redirect
 from .message import Origin, Request, Response
 
 __all__ = ["MOST_REDIRECTS", "as_target", "redirected"]
@@ -16,22 +16,22 @@ _STATUSES = {301, 302, 303, 307, 308}
 
 
 def as_target(text: str | bytes) -> str:
-    """Path and query, or a whole URL, as a request can carry it: what is ASCII stays as it is, "%" too.
+    """Percent-encode non-ASCII characters, spaces and control characters in a path or URL; keep the rest, also "%".
 
     Args:
-        text: A str becomes UTF-8.
+        text: A path with its query, or a URL. A str is encoded as UTF-8.
 
     Example:
         >>> as_target("/mod\u00e8le%20a b?{x}")
         '/mod%C3%A8le%20a%20b?{x}'
     """
-    # Half of a surrogate pair, which no server knows, must not be a failure of another kind.
+    # A lone surrogate must not raise UnicodeEncodeError here; the server will answer that the path does not exist.
     return quote(text.encode(errors="surrogatepass") if isinstance(text, str) else text, safe=string.punctuation)
 
 
 def redirected(
     request: Request,
-    reply: Response,
+    response: Response,
     keep: Collection[str] = (),
     *,
     downgrade: bool = False,
@@ -40,39 +40,45 @@ def redirected(
     """The request that follows a redirect: https://www.rfc-editor.org/rfc/rfc9110#section-15.4.
 
     Args:
-        request: That was answered; GET or HEAD.
-        reply: The answer.
-        keep: Names of headers, in lower case, that may be sent to another origin than the request's. All others could
+        request: The redirected request; GET or HEAD.
+        response: The response to it.
+        keep: Lower-case names of headers that may be sent to another origin. All others are dropped there: they could
             be secrets.
-        downgrade: Whether it may lead from https to http.
-        anywhere: Whether it may lead to any address; else the next request's `TLS.reach` is narrower.
+        downgrade: Whether to allow a redirect from https to http.
+        anywhere: Whether to allow any address; otherwise `TLS.allowed_addresses` of the next request is narrowed.
 
     Returns:
-        The next request; None: this is no redirect.
+        The next request; None: the response is not a redirect.
 
     Raises:
-        TransportError: It leads nowhere, or from https to http where it must not.
+        TransportError: The Location is not a valid URL, or a redirect from https to http is not allowed.
 
     Example:
-        >>> asked = Request("GET", Origin.of("https://a"), "/x", [("authorization", "…"), ("range", "bytes=0-1")])
-        >>> redirected(asked, Response(302, [(b"location", b"https://b/y?z")]), keep={"range"})
+        >>> request = Request("GET", Origin.of("https://a"), "/x", [("authorization", "…"), ("range", "bytes=0-1")])
+        >>> redirected(request, Response(302, [(b"location", b"https://b/y?z")]), keep={"range"})
         Request(GET https://b/y)
     """
-    location = reply.header("location")
-    if reply.status not in _STATUSES or location is None:
+    location = response.header("location")
+    if response.status not in _STATUSES or location is None:
         return None
     base = f"{request.origin.scheme}://{request.origin.netloc}{request.target}"
     try:
-        # Servers send spaces and letters that should be encoded; headers are read as latin-1, so that is their bytes.
+        # Servers send unencoded spaces and letters. Headers are decoded as latin-1, so this restores the bytes.
         url = urlsplit(urljoin(base, as_target(location.encode("latin-1"))))
         origin = Origin.of(url.geturl())
-    except ValueError:  # an address that cannot be read; InvalidConfig is one too
-        raise TransportError(f"{request.origin.address} redirects to what is no http or https URL") from None
+    except ValueError:  # malformed URL; InvalidConfig is a ValueError too
+        raise TransportError(
+            f"{request.origin.address} redirects to a location that is not an http or https URL"
+        ) from None
     if (request.origin.scheme, origin.scheme) == ("https", "http") and not downgrade:
         raise TransportError(f"{request.origin.address} redirects from https to http")
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     headers, tls = request.headers, request.tls
     if origin != request.origin:
         headers = [each for each in headers if each[0].lower() in keep]
-        tls = tls if anywhere else replace(tls, reach=reach_from(request.origin, tls.reach))
+        tls = (
+            tls
+            if anywhere
+            else replace(tls, allowed_addresses=allowed_after_redirect(request.origin, tls.allowed_addresses))
+        )
     return replace(request, origin=origin, target=target, headers=headers, tls=tls)

@@ -1,4 +1,4 @@
-"""Whom to trust, and what to say when a handshake fails."""
+"""TLS: CA certificates, SSL contexts and the errors of a failed handshake."""
 
 import os
 import ssl
@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from ..errors import InvalidConfig, TransportError
 from .message import TLS, Origin
 
-__all__ = ["authorities", "context", "handshake_error"]
+__all__ = ["ca_paths", "create_context", "handshake_error"]
 
 
-def authorities(environ: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """The file and the directory of trusted authorities that an environment names with `SSL_CERT_FILE`, `SSL_CERT_DIR`.
+def ca_paths(environ: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """CA file and CA directory set by `SSL_CERT_FILE` and `SSL_CERT_DIR` in an environment.
 
     Returns:
-        None twice where OpenSSL finds the same: it reads these variables of the process.
+        Both None if the process environment has the same values: OpenSSL reads it by itself.
     """
     paths = ssl.get_default_verify_paths()
     names = (paths.openssl_cafile_env, paths.openssl_capath_env)
@@ -26,41 +26,39 @@ def authorities(environ: Mapping[str, str]) -> tuple[str | None, str | None]:
     return file, directory or paths.openssl_capath
 
 
-def context(tls: TLS, environ: Mapping[str, str]) -> ssl.SSLContext:
-    """The context for these settings. Reads files: call it in a thread.
+def create_context(tls: TLS, environ: Mapping[str, str]) -> ssl.SSLContext:
+    """Create the SSL context for these settings. Reads files: call it in a thread.
 
     Args:
-        tls: Which certificates to trust.
-        environ: May name the authorities where `tls` does not.
+        tls: Certificate verification settings.
+        environ: Environment variables, used if `tls` names no CA file.
 
     Raises:
-        InvalidConfig: The file of authorities cannot be read.
+        InvalidConfig: The CA file cannot be read.
     """
     try:
-        file, directory = (tls.ca_file, None) if tls.ca_file is not None else authorities(environ)
-        made = ssl.create_default_context(cafile=file, capath=directory)
-    except OSError as error:  # ssl.SSLError is one
-        raise InvalidConfig(
-            f"the file of trusted authorities {file!r} cannot be used: {error.strerror or 'not a PEM file'}"
-        ) from None
+        file, directory = (tls.ca_file, None) if tls.ca_file is not None else ca_paths(environ)
+        context = ssl.create_default_context(cafile=file, capath=directory)
+    except OSError as error:  # includes ssl.SSLError
+        raise InvalidConfig(f"cannot load the CA file {file!r}: {error.strerror or 'not a PEM file'}") from None
     if not tls.verify:
-        made.check_hostname = False
-        made.verify_mode = ssl.CERT_NONE
-    made.set_alpn_protocols(["http/1.1"])
-    return made
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def handshake_error(error: Exception, origin: Origin) -> TransportError:
-    """The failure of a TLS handshake, in a user's words."""
+    """Translate an error of the TLS handshake into a TransportError."""
     where = origin.address
     if isinstance(error, ssl.SSLCertVerificationError):
         return TransportError(
             f"the certificate of {where} is not trusted: {error.verify_message or error.reason}",
-            hint="check the host name, or name the authority's PEM file as the verify setting",
+            hint="check the host name, or set verify to a PEM file with the CA certificate",
         )
     if isinstance(error, ssl.SSLError) and error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"}:
-        return TransportError(f"{where} does not speak TLS", hint="is this an http:// endpoint?")
+        return TransportError(f"{where} does not speak TLS", hint="is it an http:// endpoint?")
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
         reason = (error.reason or "handshake failure").replace("_", " ").lower()
-        return TransportError(f"TLS with {where} failed: {reason}", retryable=True)
+        return TransportError(f"the TLS handshake with {where} failed: {reason}", retryable=True)
     return TransportError(f"{where} closed the connection during the TLS handshake", retryable=True)

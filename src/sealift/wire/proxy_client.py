@@ -1,7 +1,7 @@
-"""The same three calls through an HTTP proxy, by httpx; imported only where a proxy applies.
+"""`fetch`, `send` and `stream` through an HTTP proxy, with httpx; imported only if a proxy applies.
 
-httpx's transport is used without its client: that way it follows no redirect, keeps no cookie, adds no header, decodes
-no body and logs no URL. None of its types or errors is seen outside of this module.
+Uses httpx's transport without its client, which would follow redirects, store cookies, add headers, decode bodies and
+log URLs. No httpx type or error leaves this module.
 """
 
 import asyncio
@@ -16,30 +16,30 @@ from ..config import Proxies
 from ..errors import ClosedError, InvalidConfig, TransportError
 from ..runtime.sdk_logging import quieten, silence
 from ..types import KiB, Limits
-from .address_check import barred
-from .connect import must_not_lead
-from .head import encode
+from .address_policy import blocked_reason
+from .dialer import redirect_blocked
+from .head_codec import encode_request
 from .message import TLS, Origin, Request, Response
 from .no_proxy import proxy_for
-from .reply import LARGEST_ERROR, LARGEST_SMALL, check_body
-from .stream import StreamedResponse
+from .response_receiver import MAX_BUFFERED_BODY, MAX_ERROR_BODY, check_body
+from .streamed_response import StreamedResponse
 from .tls import handshake_error
 
-__all__ = ["Proxied"]
+__all__ = ["ProxyClient"]
 
 _SLICE = 256 * KiB
 
-# httpcore prints the headers of replies, and a Location may hold a signed URL.
+# httpcore logs response headers, and a Location may hold a signed URL.
 quieten("httpcore.connection", "httpcore.http11", "httpcore.proxy")
 
 
-class Proxied:
-    """`Wire`'s three calls through a proxy, with the same bounds; here bodies are copied.
+class ProxyClient:
+    """`fetch`, `send` and `stream` of `Wire` through a proxy, with the same limits; bodies are copied.
 
     Args:
-        limits: As for `Wire`.
-        proxies: The proxies' URLs, and for which origins each is used.
-        context: Builds the TLS context for these settings.
+        limits: As in `Wire`.
+        proxies: Proxy URLs, and the hosts exempt from them.
+        context: Returns the SSL context for TLS settings.
     """
 
     def __init__(self, limits: Limits, proxies: Proxies, context: Callable[[TLS], Awaitable[ssl.SSLContext]]) -> None:
@@ -52,7 +52,7 @@ class Proxied:
         self._closed = False
 
     async def fetch(self, request: Request, into: memoryview) -> Response:
-        """As `Wire.fetch`."""
+        """See `Wire.fetch`."""
         async with self._exchange(request, None) as (response, pieces):
             error = response.status not in {200, 206}
             if not error:
@@ -61,8 +61,8 @@ class Proxied:
             body = bytearray()
             async for piece in pieces:
                 if error:
-                    body += piece[: LARGEST_ERROR - len(body)]
-                    if len(body) == LARGEST_ERROR:
+                    body += piece[: MAX_ERROR_BODY - len(body)]
+                    if len(body) == MAX_ERROR_BODY:
                         break
                     continue
                 end = filled + len(piece)
@@ -76,38 +76,42 @@ class Proxied:
             if error:
                 response.body = bytes(body)
                 return response
-        raise TransportError(f"{request.origin.address} sent another length than {len(into)} bytes", retryable=True)
+        raise TransportError(
+            f"{request.origin.address} sent a body whose length is not the expected {len(into)} bytes", retryable=True
+        )
 
     async def send(self, request: Request, body: memoryview | None) -> Response:
-        """As `Wire.send`."""
+        """See `Wire.send`."""
         async with self._exchange(request, body) as (response, pieces):
-            reply = bytearray()
+            received = bytearray()
             async for piece in pieces:
-                reply += piece
-                if len(reply) > LARGEST_SMALL:
-                    raise TransportError(f"{request.origin.address} sent a reply of more than {LARGEST_SMALL} bytes")
-            response.body = bytes(reply)
+                received += piece
+                if len(received) > MAX_BUFFERED_BODY:
+                    raise TransportError(
+                        f"{request.origin.address} sent a response of more than {MAX_BUFFERED_BODY} bytes"
+                    )
+            response.body = bytes(received)
             return response
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
-        """As `Wire.stream`."""
+        """See `Wire.stream`."""
         async with self._exchange(request, None) as (response, pieces):
-            left = memoryview(b"")
+            unread = memoryview(b"")
 
             async def readinto(view: memoryview) -> int:
-                nonlocal left
+                nonlocal unread
                 view = view.cast("B") if view.nbytes else view
                 if not view.nbytes:
                     raise InvalidConfig("a body cannot be read into an empty buffer")
-                while not left:
+                while not unread:
                     piece = await anext(pieces, None)
                     if piece is None:
                         return 0
-                    left = memoryview(piece)
-                count = min(len(left), len(view))
-                view[:count] = left[:count]
-                left = left[count:]
+                    unread = memoryview(piece)
+                count = min(len(unread), len(view))
+                view[:count] = unread[:count]
+                unread = unread[count:]
                 return count
 
             yield StreamedResponse(response, readinto)
@@ -123,26 +127,26 @@ class Proxied:
     async def _exchange(
         self, request: Request, body: memoryview | None
     ) -> AsyncIterator[tuple[Response, AsyncIterator[bytes]]]:
-        """One request; gives the reply without a body, and the pieces of its body as they come."""
-        prepared = self._prepare(request, body)
+        """Send a request; yield the response without its body, and an iterator over the pieces of the body."""
+        httpx_request = self._to_httpx(request, body)
         origin = request.origin
         per_host = self._per_host.setdefault(origin, asyncio.Semaphore(self._limits.per_host))
         async with per_host, self._slots:
             transport = await self._transport(origin, request.tls)
-            with self._translated(origin), silence():
-                answer = await transport.handle_async_request(prepared)
+            with self._translating_errors(origin), silence():
+                httpx_response = await transport.handle_async_request(httpx_request)
             try:
-                headers = [(name.lower(), value) for name, value in answer.headers.raw]
-                yield Response(answer.status_code, headers), self._pieces(answer, origin)
+                headers = [(name.lower(), value) for name, value in httpx_response.headers.raw]
+                yield Response(httpx_response.status_code, headers), self._pieces(httpx_response, origin)
             finally:
-                with self._translated(origin), silence():
-                    await answer.aclose()
+                with self._translating_errors(origin), silence():
+                    await httpx_response.aclose()
 
-    def _prepare(self, request: Request, body: memoryview | None) -> httpx.Request:
-        encode(request, None if body is None else len(body))  # refuses what must not be sent
-        # The proxy resolves names, so only addresses that are written as such are known here.
-        if (what := barred(request.origin.host, request.tls.reach)) is not None:
-            raise must_not_lead(request.origin, what)
+    def _to_httpx(self, request: Request, body: memoryview | None) -> httpx.Request:
+        encode_request(request, None if body is None else len(body))  # validates the request
+        # The proxy resolves names, so only literal IP addresses can be checked here.
+        if (reason := blocked_reason(request.origin.host, request.tls.allowed_addresses)) is not None:
+            raise redirect_blocked(request.origin, reason)
         origin, target = request.origin, request.target.encode("ascii")
         try:
             url = httpx.URL(scheme=origin.scheme, host=origin.host, port=origin.port, raw_path=target)
@@ -151,8 +155,8 @@ class Proxied:
         segments = unquote(request.target.partition("?")[0]).split("/")
         if url is None or url.raw_path != target or not {".", ".."}.isdisjoint(segments):
             raise InvalidConfig(
-                f"a target on {origin.address} cannot go through a proxy unchanged",
-                hint="a key with '.' or '..' between slashes needs a direct connection: add the host to NO_PROXY",
+                f"a path on {origin.address} cannot be sent through a proxy unchanged",
+                hint="keys with '.' or '..' as a path segment need a direct connection: add the host to NO_PROXY",
             )
         headers = list(request.headers)
         if body is not None or request.method in {"POST", "PUT"}:
@@ -163,23 +167,23 @@ class Proxied:
             request.method,
             url,
             headers=headers,
-            content=None if body is None else _slices(body),
+            content=None if body is None else _body_slices(body),
             extensions={"timeout": {"connect": limit, "read": limit, "write": limit, "pool": None}},
         )
 
     async def _transport(self, origin: Origin, tls: TLS) -> httpx.AsyncHTTPTransport:
         url = proxy_for(origin, self._proxies) or ""
-        trusted = await self._context(tls)
-        proxy_trusted = await self._context(TLS()) if url.startswith("https://") else None
+        ssl_context = await self._context(tls)
+        proxy_ssl_context = await self._context(TLS()) if url.startswith("https://") else None
         if (transport := self._transports.get((url, tls))) is None:
             try:
-                proxy = httpx.Proxy(url, ssl_context=proxy_trusted)
+                proxy = httpx.Proxy(url, ssl_context=proxy_ssl_context)
             except (ValueError, httpx.InvalidURL):
                 proxy = None
             if proxy is None or proxy.url.scheme not in {"http", "https"} or not proxy.url.host:
-                raise InvalidConfig("the URL of the proxy cannot be used", hint="write it as http://host:port")
+                raise InvalidConfig("the proxy URL is not valid", hint="write it as http://host:port")
             transport = httpx.AsyncHTTPTransport(
-                verify=trusted,
+                verify=ssl_context,
                 trust_env=False,
                 limits=httpx.Limits(max_connections=self._limits.connections, keepalive_expiry=20),
                 proxy=proxy,
@@ -187,19 +191,19 @@ class Proxied:
             self._transports[url, tls] = transport
         return transport
 
-    async def _pieces(self, answer: httpx.Response, origin: Origin) -> AsyncIterator[bytes]:
-        """The body; only the time in which a piece is waited for counts towards the minimum throughput."""
-        assert isinstance(answer.stream, httpx.AsyncByteStream)  # noqa: S101  # for mypy
-        source = aiter(answer.stream)
+    async def _pieces(self, httpx_response: httpx.Response, origin: Origin) -> AsyncIterator[bytes]:
+        """Iterate over the body. Only time spent waiting for data counts towards the minimum throughput."""
+        assert isinstance(httpx_response.stream, httpx.AsyncByteStream)  # noqa: S101  # for mypy
+        source = aiter(httpx_response.stream)
         now = asyncio.get_running_loop().time
         waited, received = 0.0, 0
         while True:
-            asked = now()
-            with self._translated(origin), silence():
+            started = now()
+            with self._translating_errors(origin), silence():
                 piece = await anext(source, None)
             if piece is None:
                 return
-            waited += now() - asked
+            waited += now() - started
             received += len(piece)
             if waited >= self._limits.idle_timeout:
                 if received < waited * self._limits.min_throughput:
@@ -208,47 +212,47 @@ class Proxied:
             yield piece
 
     @contextmanager
-    def _translated(self, origin: Origin) -> Iterator[None]:
-        """Errors of httpx, which may quote a URL, as ours."""
+    def _translating_errors(self, origin: Origin) -> Iterator[None]:
+        """Translate httpx errors, whose text may contain a URL."""
         try:
             yield
         except (httpx.HTTPError, httpx.InvalidURL, OSError, RuntimeError) as error:
-            raise self._explain(error, origin) from None
+            raise self._to_sealift_error(error, origin) from None
 
-    def _explain(self, error: Exception, origin: Origin) -> Exception:
+    def _to_sealift_error(self, error: Exception, origin: Origin) -> Exception:
         where, limit = f"{origin.address} through the proxy", f"{self._limits.idle_timeout:g} s"
         if self._closed:
-            return ClosedError("the connections of this instance have been closed")
+            return ClosedError("the storage instance is closed")
         if isinstance(error, httpx.ProxyError):
-            return _refusal(error, origin)
+            return _connect_refused(error, origin)
         cause: BaseException | None = error if isinstance(error, httpx.ConnectError) else None
         while cause is not None:
             if isinstance(cause, ssl.SSLError):
                 return handshake_error(cause, origin)
             cause = cause.__cause__ or cause.__context__
         if isinstance(error, httpx.ConnectTimeout):
-            what = f"connecting to {where} took longer than {limit}"
+            message = f"connecting to {where} took longer than {limit}"
         elif isinstance(error, httpx.TimeoutException):
-            what = f"{where} stalled: no byte for {limit}"
+            message = f"{where} stalled: no byte for {limit}"
         elif isinstance(error, httpx.ConnectError):
-            what = f"cannot connect to {where}"
+            message = f"cannot connect to {where}"
         else:
-            what = f"the connection to {where} was lost"
-        return TransportError(what, retryable=True)
+            message = f"the connection to {where} was lost"
+        return TransportError(message, retryable=True)
 
 
-def _refusal(error: httpx.ProxyError, origin: Origin) -> TransportError:
-    """The answer to CONNECT: httpx gives it as "407 Proxy Authentication Required"."""
+def _connect_refused(error: httpx.ProxyError, origin: Origin) -> TransportError:
+    """Error for a rejected CONNECT, which httpx reports as "407 Proxy Authentication Required"."""
     digits = str(error)[:3]
     status = int(digits) if digits.isdigit() else None
     return TransportError(
         f"the proxy refused to connect to {origin.address}" + (f": {status}" if status else ""),
-        hint="check the credentials in the proxy's URL" if status == 407 else None,
+        hint="check the credentials in the proxy URL" if status == 407 else None,
         status=status,
         retryable=status is not None and status >= 500,
     )
 
 
-async def _slices(body: memoryview) -> AsyncIterator[bytes]:
+async def _body_slices(body: memoryview) -> AsyncIterator[bytes]:
     for start in range(0, len(body), _SLICE):
         yield bytes(body[start : start + _SLICE])

@@ -1,3 +1,5 @@
+"""DNS lookups and connecting to several addresses."""
+
 import asyncio
 import socket
 from collections.abc import Callable
@@ -15,21 +17,21 @@ from .servers import Peer, serve, wire_with
 pytestmark = pytest.mark.anyio
 
 
-class Names:
-    """Stands for the thread that getaddrinfo runs in."""
+class FakeResolver:
+    """Replaces `run_blocking`: returns these addresses, or raises, instead of calling getaddrinfo."""
 
-    def __init__(self, *found: str | BaseException) -> None:
-        self.found = found
-        self.asked: list[tuple[Any, ...]] = []
+    def __init__(self, *results: str | BaseException) -> None:
+        self.results = results
+        self.lookups: list[tuple[Any, ...]] = []
 
     async def __call__(self, fn: Callable[[], Any]) -> Any:
         assert isinstance(fn, partial)
         assert fn.func is socket.getaddrinfo
-        self.asked.append(fn.args)
+        self.lookups.append(fn.args)
         await asyncio.sleep(0)
         port = fn.args[1]
         answers = []
-        for one in self.found:
+        for one in self.results:
             if isinstance(one, BaseException):
                 raise one
             family = socket.AF_INET6 if ":" in one else socket.AF_INET
@@ -40,26 +42,26 @@ class Names:
 async def handler(peer: Peer) -> None:
     while True:
         await peer.request()
-        await peer.reply(b"ok", "Connection: close")
+        await peer.respond(b"ok", "Connection: close")
 
 
 def named(port: int, name: str = "models.example") -> Request:
     return Request("GET", Origin("http", name, port), "/?secret")
 
 
-async def test_an_address_that_refuses_is_skipped_and_not_tried_again() -> None:
-    names = Names("127.0.0.2", "127.0.0.1")
+async def test_an_address_that_refuses_connections_is_dropped() -> None:
+    names = FakeResolver("127.0.0.2", "127.0.0.1")
     async with serve(handler) as server, wire_with(run_blocking=names) as wire:
         for _ in range(4):
             assert (await wire.send(named(server.origin.port))).body == b"ok"
         assert len(wire._dialer._resolver._entries["models.example", server.origin.port].addresses) == 1
-        assert len(names.asked) == 1
+        assert len(names.lookups) == 1
 
 
-async def test_all_addresses_refuse() -> None:
+async def test_all_addresses_refuse_connections() -> None:
     async with serve(handler) as server:
         pass
-    names = Names("127.0.0.2", "127.0.0.1")
+    names = FakeResolver("127.0.0.2", "127.0.0.1")
     async with wire_with(run_blocking=names) as wire:
         for number in (1, 2, 3):
             with pytest.raises(
@@ -67,7 +69,7 @@ async def test_all_addresses_refuse() -> None:
             ) as caught:
                 await wire.send(named(server.origin.port))
             assert caught.value.retryable
-            assert len(names.asked) == number  # the service may have moved
+            assert len(names.lookups) == number  # looked up again: the service may have moved
 
 
 @pytest.mark.parametrize(
@@ -79,18 +81,18 @@ async def test_all_addresses_refuse() -> None:
     ],
 )
 async def test_a_name_that_does_not_resolve(error: Exception, retryable: bool) -> None:
-    names = Names(error)
+    names = FakeResolver(error)
     async with wire_with(run_blocking=names) as wire:
         for number in (1, 2):
             with pytest.raises(TransportError, match=r"the name models.example does not resolve") as caught:
                 await wire.send(named(80))
             assert caught.value.retryable == retryable
             assert caught.value.hint
-            assert len(names.asked) == number
+            assert len(names.lookups) == number
 
 
-async def test_connections_take_turns_over_addresses_and_families() -> None:
-    names = Names("10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::1", "fd00::2", "10.0.0.1")
+async def test_connections_rotate_over_addresses_and_families() -> None:
+    names = FakeResolver("10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::1", "fd00::2", "10.0.0.1")
     resolver = Resolver(names)  # type: ignore[arg-type]
     origin = Origin("http", "models.example", 80)
     orders = [[address.sockaddr[0] for address in await resolver.addresses(origin)] for _ in range(5)]
@@ -100,22 +102,22 @@ async def test_connections_take_turns_over_addresses_and_families() -> None:
     assert first == ["10.0.0.1", "fd00::1", "10.0.0.2", "fd00::2", "10.0.0.3"]
 
 
-async def test_a_name_is_asked_for_once_at_a_time_and_again_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = Names("10.0.0.1")
+async def test_lookups_are_shared_and_cached_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = FakeResolver("10.0.0.1")
     resolver = Resolver(names)  # type: ignore[arg-type]
     origin = Origin("http", "models.example", 80)
     await asyncio.gather(*(resolver.addresses(origin) for _ in range(10)))
-    assert len(names.asked) == 1
-    monkeypatch.setattr("sealift.wire.dns._REMEMBERED", 0.0)
+    assert len(names.lookups) == 1
+    monkeypatch.setattr("sealift.wire.dns._CACHE_SECONDS", 0.0)
     resolver = Resolver(names)  # type: ignore[arg-type]
     await resolver.addresses(origin)
     await resolver.addresses(origin)
-    assert len(names.asked) == 3
+    assert len(names.lookups) == 3
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-async def test_an_address_is_not_resolved(host: str) -> None:
-    names = Names(AssertionError())
+async def test_an_ip_address_is_not_looked_up(host: str) -> None:
+    names = FakeResolver(AssertionError())
     (address,) = await Resolver(names).addresses(Origin("http", host, 80))  # type: ignore[arg-type]
     assert address.sockaddr == (host, 80)
 

@@ -1,4 +1,4 @@
-"""A small forward proxy: absolute-form requests and CONNECT tunnels, with or without credentials."""
+"""A minimal forward proxy: absolute-form requests and CONNECT tunnels, with optional credentials."""
 
 import asyncio
 import base64
@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
-from .servers import GONE, Head, Peer, Server, serve
+from .servers import DISCONNECTED, Head, Peer, Server, serve
 
 
-class Forwarding:
-    """What passed through it is in `seen`."""
+class ForwardProxy:
+    """Records the requests it forwards in `seen`."""
 
     def __init__(self, credentials: str | None = None) -> None:
         self.seen: list[Head] = []
@@ -23,15 +23,15 @@ class Forwarding:
                 head = await peer.request()
                 self.seen.append(head)
                 if self._expected and head.headers.get("proxy-authorization") != self._expected:
-                    await peer.reply(status="407 Proxy Authentication Required")
+                    await peer.respond(status="407 Proxy Authentication Required")
                     continue
                 if head.method == "CONNECT":
                     await peer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
                 url = urlsplit(f"//{head.target}" if head.method == "CONNECT" else head.target)
                 if upstream is None:
-                    upstream = await stack.enter_async_context(_joined(peer, url.hostname or "", url.port or 80))
+                    upstream = await stack.enter_async_context(_connected_to(peer, url.hostname or "", url.port or 80))
                 if head.method == "CONNECT":
-                    await _pump(peer.reader, upstream)
+                    await _copy(peer.reader, upstream)
                     return
                 target = head.target.partition(url.netloc)[2]
                 lines = [f"{name}: {value}" for name, value in head.headers.items() if name]
@@ -45,10 +45,10 @@ class Forwarding:
 
 
 @contextlib.asynccontextmanager
-async def _joined(peer: Peer, host: str, port: int) -> AsyncIterator[asyncio.StreamWriter]:
-    """A connection whose bytes go to the client."""
+async def _connected_to(peer: Peer, host: str, port: int) -> AsyncIterator[asyncio.StreamWriter]:
+    """Connect to a host and copy everything it sends to the client."""
     reader, writer = await asyncio.open_connection(host, port)
-    back = asyncio.ensure_future(_pump(reader, peer.writer))
+    back = asyncio.ensure_future(_copy(reader, peer.writer))
     try:
         yield writer
     finally:
@@ -56,8 +56,8 @@ async def _joined(peer: Peer, host: str, port: int) -> AsyncIterator[asyncio.Str
         await asyncio.wait([back])
 
 
-async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(*GONE):
+async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(*DISCONNECTED):
         while data := await source.read(1 << 16):
             sink.write(data)
             await sink.drain()

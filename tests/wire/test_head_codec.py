@@ -1,4 +1,4 @@
-"""Replies' heads that are read without h11: nothing in them that it would read in another way."""
+"""Response heads parsed without h11: the result must be the same as that of h11."""
 
 import time
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from sealift.types import KiB
 from sealift.wire import Request
-from sealift.wire.head import LARGEST_HEAD, encode, ordinary
+from sealift.wire.head_codec import MAX_HEAD_BYTES, encode_request, parse_simple_head
 
 from .test_framing import ORIGIN, head
 from .test_mutations import mutated
@@ -17,13 +17,13 @@ BODY = b"hello"
 LENGTH = f"Content-Length: {len(BODY)}"
 
 
-def test_an_ordinary_head() -> None:
+def test_a_simple_head() -> None:
     fields = ('ETag: "e"', "X-Empty:", "x-spaces: \t a b\t ", "VIA: 1.1 a", "Via: 1.1 b", LENGTH)
-    found = ordinary(memoryview(head(*fields, status="206 Partial Content") + BODY))
-    assert found is not None
-    reply, size = found
-    assert (reply.status, size) == (206, len(head(*fields, status="206 Partial Content")))
-    assert reply.headers == [
+    parsed = parse_simple_head(memoryview(head(*fields, status="206 Partial Content") + BODY))
+    assert parsed is not None
+    response, size = parsed
+    assert (response.status, size) == (206, len(head(*fields, status="206 Partial Content")))
+    assert response.headers == [
         (b"etag", b'"e"'), (b"x-empty", b""), (b"x-spaces", b"a b"), (b"via", b"1.1 a"), (b"via", b"1.1 b"),
         (b"content-length", b"5"),
     ]  # fmt: skip
@@ -54,28 +54,28 @@ def test_an_ordinary_head() -> None:
         head(LENGTH, "X: a\0b"),
         head(LENGTH, "X: \xe4"),
         head(LENGTH, ": a"),
-        head(LENGTH, f"X: {'a' * LARGEST_HEAD}"),
+        head(LENGTH, f"X: {'a' * MAX_HEAD_BYTES}"),
         b"\r\n" + head(LENGTH),
     ],
 )
-def test_what_h11_is_to_read(data: bytes) -> None:
-    assert ordinary(memoryview(data + BODY)) is None
+def test_heads_left_to_h11(data: bytes) -> None:
+    assert parse_simple_head(memoryview(data + BODY)) is None
 
 
 @settings(max_examples=500, deadline=None)
 @given(data=mutated())
-def test_what_is_ordinary_is_what_h11_reads(data: bytes) -> None:
-    found = ordinary(memoryview(data))
-    if found is None:
+def test_a_simple_head_is_parsed_as_h11_does(data: bytes) -> None:
+    parsed = parse_simple_head(memoryview(data))
+    if parsed is None:
         return
-    reply, size = found
-    framing, _ = encode(Request("GET", ORIGIN, "/k"))
+    response, size = parsed
+    framing, _ = encode_request(Request("GET", ORIGIN, "/k"))
     framing.receive_data(data[:size])
     event = framing.next_event()
     assert isinstance(event, h11.Response)
-    assert (event.status_code, list(event.headers)) == (reply.status, reply.headers)
+    assert (event.status_code, list(event.headers)) == (response.status, response.headers)
     assert framing.trailing_data[0] == b""
-    if length := int(reply.header("content-length") or ""):
+    if length := int(response.header("content-length") or ""):
         framing.receive_data(b"x" * min(length, KiB))
         assert isinstance(framing.next_event(), h11.Data)
     if length <= KiB:
@@ -83,9 +83,9 @@ def test_what_is_ordinary_is_what_h11_reads(data: bytes) -> None:
         assert framing.our_state is framing.their_state is h11.DONE
 
 
-def test_no_head_takes_long() -> None:
-    """Processor time, and hundreds of times what it takes."""
+def test_parsing_time_is_bounded() -> None:
+    """CPU time; the limit is hundreds of times the usual time."""
     begun = time.thread_time()
-    for filling in (b"\t" * LARGEST_HEAD, b"a" * LARGEST_HEAD, b"a:" * LARGEST_HEAD, b"a:\r\n" * LARGEST_HEAD):
-        assert ordinary(memoryview(b"HTTP/1.1 200 OK\r\nX:" + filling + b"\0")) is None
+    for filling in (b"\t" * MAX_HEAD_BYTES, b"a" * MAX_HEAD_BYTES, b"a:" * MAX_HEAD_BYTES, b"a:\r\n" * MAX_HEAD_BYTES):
+        assert parse_simple_head(memoryview(b"HTTP/1.1 200 OK\r\nX:" + filling + b"\0")) is None
     assert time.thread_time() - begun < 1

@@ -1,0 +1,219 @@
+"""`Wire`, the HTTP client: `fetch`, `send` and `stream`."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ..config import Proxies
+from ..errors import ClosedError, InvalidConfig
+from ..types import Limits
+from .connection import Connection, StaleConnectionError
+from .dialer import Dialer
+from .dns import RunBlocking
+from .head_codec import encode_request
+from .message import Request, Response
+from .no_proxy import proxy_for
+from .pool import Pool
+from .response_receiver import BufferedReceiver, InPlaceReceiver
+from .stall_watchdog import Watchdog
+from .streamed_response import StreamedResponse, StreamingReceiver
+
+if TYPE_CHECKING:
+    from .proxy_client import ProxyClient
+
+__all__ = ["Wire"]
+
+
+class Wire:
+    """HTTP/1.1 client for bulk transfer, bound to one event loop.
+
+    Idle connections are kept for 20 seconds. Calls have no total timeout: an exchange fails if no byte is transferred
+    for `Limits.idle_timeout` seconds, or if a body is slower than `Limits.min_throughput`. Calls are not retried,
+    except that a stale keep-alive connection (closed by the server while idle) is replaced.
+
+    Args:
+        limits: `connections`, `per_host`, `idle_timeout` and `min_throughput` apply.
+        run_blocking: Runs a function in a thread; used for DNS lookups and for reading certificates.
+        proxies: HTTP proxies and the hosts exempt from them.
+        environ: Environment variables; `SSL_CERT_FILE` and `SSL_CERT_DIR` are read.
+
+    Example:
+        >>> async def first_mebibyte(wire: Wire, url: str, target: str) -> bytearray:
+        ...     body = bytearray(1 << 20)
+        ...     request = Request("GET", Origin.of(url), target, [("Range", "bytes=0-1048575")])
+        ...     response = await wire.fetch(request, memoryview(body))
+        ...     check_range(response, 0, len(body))
+        ...     return body
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        run_blocking: RunBlocking,
+        proxies: Proxies = Proxies(),  # noqa: B008
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._limits = limits
+        self._run_blocking = run_blocking
+        self._proxies = proxies
+        self._any_proxy = proxies.http is not None or proxies.https is not None
+        self._proxy_client: ProxyClient | None = None
+        self._closed = False
+        self._watchdog = Watchdog(limits, self._sweep)
+        self._dialer = Dialer(limits, run_blocking, self._watchdog, environ)
+        self._pool = Pool(limits, self._dialer.dial)
+
+    async def fetch(self, request: Request, into: memoryview) -> Response:
+        """Receive a body of known length in place.
+
+        Args:
+            request: The request, including the Range header for a ranged read.
+            into: Writable buffer of exactly the body's length, at least 1 byte. The kernel writes to it directly. After
+                the call has returned, failed or been cancelled, nothing more is written to it.
+
+        Returns:
+            For status 200 or 206, the buffer is full; `check_range` verifies which range it holds. For any other
+            status, `Response.body` holds the first 64 KiB of the body, and the buffer none of it.
+
+        Raises:
+            TransportError: The connection failed, broke or stalled, or the body has the wrong length. Retryable, except
+                for certificate errors and names that do not exist.
+            InvalidConfig: The request or the buffer is not valid.
+            ClosedError: The client is closed.
+        """
+        if into.readonly or not into.nbytes or not into.c_contiguous:
+            raise InvalidConfig("a body needs a writable, contiguous buffer of at least one byte")
+        if request.method == "HEAD":
+            raise InvalidConfig("a response to HEAD has no body to fetch")
+        into = into.cast("B")
+        if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
+            return await proxy_client.fetch(request, into)
+        create_future = asyncio.get_running_loop().create_future
+        scratch = self._dialer.scratch
+        while True:
+            framing, head = encode_request(request)
+            connection = await self._pool.acquire(request.origin, request.tls)
+            try:
+                receiver = InPlaceReceiver(framing, scratch, request.origin, create_future(), into, request.encoded)
+                return await connection.exchange(receiver, head)
+            except StaleConnectionError:
+                if request.method == "POST":
+                    raise
+            finally:
+                self._pool.release(connection)
+
+    async def send(self, request: Request, body: memoryview | None = None) -> Response:
+        """Send a request whose response is small.
+
+        Args:
+            request: The request.
+            body: Request body, sent under flow control without copying more than about 1 MiB at a time. It must not
+                change before the call ends.
+
+        Returns:
+            The response with its whole body. If the server responds before it has received the whole request body, the
+            rest is not sent.
+
+        Raises:
+            TransportError: As in `fetch`; also if the response exceeds 8 MiB.
+            InvalidConfig: The request is not valid.
+            ClosedError: The client is closed.
+        """
+        if body is not None:
+            body = body.cast("B") if body.nbytes else memoryview(b"")
+        if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
+            return await proxy_client.send(request, body)
+        create_future = asyncio.get_running_loop().create_future
+        scratch = self._dialer.scratch
+        while True:
+            framing, head = encode_request(request, None if body is None else len(body))
+            connection = await self._pool.acquire(request.origin, request.tls)
+            try:
+                return await connection.exchange(
+                    BufferedReceiver(framing, scratch, request.origin, create_future()), head, body
+                )
+            except StaleConnectionError:
+                if request.method == "POST":
+                    raise
+            finally:
+                self._pool.release(connection)
+
+    def stream(self, request: Request) -> AbstractAsyncContextManager[StreamedResponse]:
+        """Stream a body, of known or unknown length.
+
+        At most about 256 KiB are buffered. The connection does not count as stalled while the caller is not reading.
+        Leaving the context before the end of the body closes the connection.
+
+        Args:
+            request: The request.
+
+        Returns:
+            A context manager, entered once the response head has arrived, whatever the status.
+
+        Raises:
+            TransportError: As in `fetch`; `readinto` raises it if the body is truncated.
+            InvalidConfig: The request is not valid.
+            ClosedError: The client is closed.
+        """
+        return self._stream(request)
+
+    async def aclose(self) -> None:
+        """Close all connections and wait until they are closed. Running calls raise `ClosedError`."""
+        self._closed = True
+        self._dialer.close()
+        await self._pool.aclose()
+        self._watchdog.close()
+        if self._proxy_client is not None:
+            await self._proxy_client.aclose()
+        # A transport aborted during its handshake closes in the next iteration of the loop, without notification.
+        await asyncio.sleep(0)
+
+    @asynccontextmanager
+    async def _stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
+        if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
+            async with proxy_client.stream(request) as response:
+                yield response
+            return
+        connection, receiver = await self._open_stream(request)
+        try:
+            yield StreamedResponse(receiver.future.result(), receiver.readinto)
+        finally:
+            if not receiver.finished:
+                connection.abort()
+            self._pool.release(connection)
+
+    async def _open_stream(self, request: Request) -> tuple[Connection, StreamingReceiver]:
+        create_future = asyncio.get_running_loop().create_future
+        while True:
+            framing, head = encode_request(request)
+            connection = await self._pool.acquire(request.origin, request.tls)
+            receiver = StreamingReceiver(framing, self._dialer.scratch, request.origin, create_future(), connection)
+            try:
+                await connection.exchange(receiver, head)
+                return connection, receiver
+            except BaseException as error:
+                self._pool.release(connection)
+                if not isinstance(error, StaleConnectionError) or request.method == "POST":
+                    raise
+
+    async def _proxy_client_for(self, request: Request) -> "ProxyClient | None":
+        """The proxy client, if a proxy applies to this request; None: connect directly."""
+        if self._closed:
+            raise ClosedError("the storage instance is closed")
+        if proxy_for(request.origin, self._proxies) is None:
+            return None
+        if self._proxy_client is None:
+            module = await self._run_blocking(partial(import_module, ".proxy_client", __package__))
+            # A concurrent call may have created it during the import.
+            self._proxy_client = self._proxy_client or module.ProxyClient(
+                self._limits, self._proxies, self._dialer.context
+            )
+        return self._proxy_client
+
+    def _sweep(self) -> bool:
+        return self._pool.sweep()
