@@ -109,6 +109,15 @@ def test_the_tests_that_a_document_names_are_there(document: str, least: int) ->
         assert not name or re.search(rf"def {name}\(|class {name}:", text), f"{path}::{name}"
 
 
+def test_the_files_that_the_architecture_names_exist() -> None:
+    root = Path(__file__).parents[2]
+    named = set(re.findall(r"\b\w+(?:/\w+)*\.py\b", (root / "ARCHITECTURE.md").read_text("utf-8")))
+    folders = [root / "src" / "sealift", root / "src", root]
+    missing = {name for name in named if not any((folder / name).exists() for folder in folders)}
+    assert len(named) > 40
+    assert missing == {"addresses/foo.py", "config/foo.py", "tests/contract/test_foo.py"}  # of the example backend
+
+
 @pytest.mark.parametrize(
     ("scheme", "method"),
     [(scheme, each) for scheme, methods in sealift.AUTHENTICATION_METHODS.items() for each in methods],
