@@ -1,1 +1,1 @@
-"""Benchmarks: sealift compared with the tools a user would otherwise choose. Read `README.md` or start at `__main__.py`."""
+"""Benchmarks: sealift compared with other tools. Read `README.md` or start at `__main__.py`."""

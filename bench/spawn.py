@@ -1,8 +1,8 @@
 """Run one command and write its measurements as JSON to the file descriptor given by the first argument.
 
-This runs in a small interpreter (`python -I -S spawn.py FD COMMAND…`) between the harness and the measured process. Linux
-carries the peak RSS of a process over fork and exec: a child started by a harness that once used 300 MiB would report at
-least 300 MiB. Started from here, the minimum is the 9 MiB or so of this interpreter.
+This runs in a small interpreter (`python -I -S spawn.py FD COMMAND…`) between the harness and the measured process.
+Linux carries the peak RSS of a process over fork and exec: a child started by a harness that once used 300 MiB would
+report at least 300 MiB. Started from here, the minimum is the 9 MiB or so of this interpreter.
 
 CPU time is that of the command and of all descendants that were waited for; peak RSS is that of the largest process.
 """
