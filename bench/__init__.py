@@ -1,1 +1,1 @@
-"""Benchmarks: sealift beside the tools a user would otherwise pick. Start at `__main__.py`, or read `README.md`."""
+"""Benchmarks: sealift compared with other tools. Read `README.md` or start at `__main__.py`."""

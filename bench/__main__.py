@@ -1,4 +1,4 @@
-"""`python -m bench`: sealift and its peers, side by side in one session. README.md says how to read what comes out."""
+"""`python -m bench`: compare sealift with its peers in one session. README.md says how to read the results."""
 
 import argparse
 import itertools
@@ -21,13 +21,13 @@ _HERE = Path(__file__).parent
 
 def main() -> int:
     arguments = _arguments()
-    # An interrupted session ends its servers and removes its data like one that came to its end.
+    # An interrupted session stops its servers and removes its data, as a completed one does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     scenarios = [one for one in SCENARIOS if {one.letter, one.letter[0]} & set(arguments.scenarios)]
     if arguments.quick:
         scenarios = [one.smoke() for one in scenarios]
     chosen = [peer for peer in PEERS if peer.name in arguments.peers]
-    scenarios = [one for one in scenarios if _taking_part(chosen, one)]
+    scenarios = [one for one in scenarios if _supporting(chosen, one)]
     ours = any(peer.name.startswith(BASELINE) for peer in chosen)
     work: Path = arguments.work_dir.absolute()
     try:
@@ -51,9 +51,9 @@ def main() -> int:
     print(f"\n{report.tables(outcomes)}")
     for name in Page:
         page = [outcome for outcome in outcomes if outcome.scenario.page is name]
-        # What a start costs is told with the cold start, which is a download.
+        # The cost of starting is shown with the cold start, which is a download.
         start = cost if name is Page.DOWNLOAD else None
-        # A smoke run is no measurement, and is not held against any target.
+        # A smoke run is not a measurement, so it is not compared with the targets.
         judged = [] if arguments.quick else targets.check({one.scenario.letter: one for one in page}, start)
         if judged:
             print(report.target_list(judged))
@@ -64,7 +64,7 @@ def main() -> int:
         if page and results is not None:
             context = report.Context(
                 page=name,
-                command=" ".join(["python -m bench", *_told(sys.argv[1:])]),
+                command=" ".join(["python -m bench", *_portable(sys.argv[1:])]),
                 repeat=arguments.repeat,
                 machine=machine.describe(),
                 versions=_versions(programs, ours=ours),
@@ -106,13 +106,13 @@ def _run(
             for scenario in group:
                 _say(scenario.heading)
                 dataset = datasets[source(scratch, scenario)]
-                here = _taking_part(chosen, scenario)
+                here = _supporting(chosen, scenario)
                 runs = session.run(scenario, server, here, repeat)
                 outcomes.append(summarise(scenario, dataset.total, len(dataset.files), runs, here))
     return outcomes
 
 
-def _taking_part(chosen: Sequence[Peer], scenario: Scenario) -> list[Peer]:
+def _supporting(chosen: Sequence[Peer], scenario: Scenario) -> list[Peer]:
     return [peer for peer in chosen if scenario.service in peer.services]
 
 
@@ -124,15 +124,15 @@ def _versions(programs: Programs, *, ours: bool) -> dict[str, str]:
     return found
 
 
-def _told(words: Sequence[str]) -> list[str]:
-    """The command line as another reader could type it: without this machine's paths."""
+def _portable(words: Sequence[str]) -> list[str]:
+    """The command line without the paths of this machine, so that others can repeat it."""
     local = ("--sealift-python", "--peers-python", "--work-dir", "--results")
-    told, skip = [], False
+    kept, skip = [], False
     for word in words:
         if not skip and not word.startswith(local):
-            told.append(word)
+            kept.append(word)
         skip = word in local
-    return told
+    return kept
 
 
 def _say(line: str) -> None:
@@ -143,40 +143,45 @@ def _names(text: str) -> list[str]:
     known = [peer.name for peer in PEERS]
     names = text.split(",")
     if unknown := [name for name in names if name not in known]:
-        raise argparse.ArgumentTypeError(f"no such peer: {', '.join(unknown)} (there are {', '.join(known)})")
+        raise argparse.ArgumentTypeError(f"unknown peer: {', '.join(unknown)} (choose from {', '.join(known)})")
     return names
 
 
 def _count(text: str) -> int:
     if (count := int(text)) < 1:
-        raise argparse.ArgumentTypeError("at least 1")
+        raise argparse.ArgumentTypeError("must be at least 1")
     return count
 
 
 def _arguments() -> argparse.Namespace:
     letters = sorted({name for scenario in SCENARIOS for name in (scenario.letter, scenario.letter[0])})
     listed = "; ".join(f"{scenario.letter}: {scenario.title}" for scenario in SCENARIOS)
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure sealift beside its peers.")
-    parser.add_argument(
-        "scenarios", nargs="*", metavar="SCENARIO", help=f"default: all; e: all that begin so. {listed}"
-    )
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Compare sealift with its peers.")
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"default: all; e selects e1 to e4. {listed}")
     parser.add_argument("--peers", type=_names, default=[peer.name for peer in PEERS], help="comma-separated names")
-    parser.add_argument("--repeat", type=_count, default=3, help="counted runs of each after its warm-up (default: 3)")
+    parser.add_argument(
+        "--repeat", type=_count, default=3, help="counted runs of each variant after its warm-up (default: 3)"
+    )
     parser.add_argument("--quick", action="store_true", help="small sizes: does everything work?")
     parser.add_argument(
-        "--results", type=Path, help="where to write (default: bench/results, if all of a page are run)"
+        "--results", type=Path, help="output directory (default: bench/results, if all scenarios of a page are run)"
     )
-    parser.add_argument("--work-dir", type=Path, default=_HERE / ".work", help="for data; not on a memory filesystem")
-    parser.add_argument("--keep", action="store_true", help="leave data, targets and logs where they are")
-    parser.add_argument("--sealift-python", type=Path, help="an interpreter that has sealift[uvloop]")
-    parser.add_argument("--peers-python", type=Path, help="an interpreter that has what peers.txt names")
+    parser.add_argument(
+        "--work-dir",
+        type=Path,
+        default=_HERE / ".work",
+        help="directory for the data; use a disk, not an in-memory file system",
+    )
+    parser.add_argument("--keep", action="store_true", help="keep data, destinations and logs")
+    parser.add_argument("--sealift-python", type=Path, help="an interpreter with sealift[uvloop]")
+    parser.add_argument("--peers-python", type=Path, help="an interpreter with the packages of peers.txt")
     arguments = parser.parse_args()
     arguments.scenarios = arguments.scenarios or letters
     if unknown := set(arguments.scenarios) - set(letters):
-        parser.error(f"no such scenario: {', '.join(sorted(unknown))} (there are {', '.join(letters)})")
+        parser.error(f"unknown scenario: {', '.join(sorted(unknown))} (choose from {', '.join(letters)})")
     for name in ("sealift_python", "peers_python"):
         if (python := getattr(arguments, name)) is not None:
-            # Not resolved: the link in a virtual environment is what makes it one.
+            # Not resolved: the symbolic link is what makes it a virtual environment.
             setattr(arguments, name, python.absolute())
     return arguments
 

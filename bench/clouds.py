@@ -1,4 +1,4 @@
-"""The emulators of clouds, and a hub with its storage. What a client needs to reach them is in `Server.environ`."""
+"""The cloud emulators, and a hub with its storage. `Server.environ` has the variables that clients need."""
 
 import base64
 import contextlib
@@ -22,7 +22,7 @@ _AZURITE = _HERE / ".envs" / "azurite"
 
 
 def prepare(services: Collection[Service]) -> None:
-    """Find or install the emulators now, and not at the end of an hour."""
+    """Find or install the emulators before the session starts, so that a missing one does not fail it after an hour."""
     if Service.GCS in services:
         _fake_gcs_server()
     if Service.AZURE in services:
@@ -31,7 +31,7 @@ def prepare(services: Collection[Service]) -> None:
 
 @contextlib.contextmanager
 def gcs(work: Path) -> Iterator[Server]:
-    """Run fake-gcs-server, which keeps everything in memory and asks nobody who they are; it has no bucket yet."""
+    """Run fake-gcs-server, in memory and without authentication; it has no bucket yet."""
     (port,) = servers.free_ports(1)
     address = f"127.0.0.1:{port}"
     endpoint = f"http://{address}"
@@ -47,7 +47,7 @@ def gcs(work: Path) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def azure(work: Path) -> Iterator[Server]:
-    """Run Azurite, which keeps everything in memory and checks signatures; it has no container yet."""
+    """Run Azurite, in memory and with signature checks; it has no container yet."""
     (port,) = servers.free_ports(1)
     endpoint, key = f"http://127.0.0.1:{port}/{ACCOUNT}", base64.b64encode(secrets.token_bytes(32)).decode()
     command = [_found("node"), _azurite(), "--blobHost", "127.0.0.1", "--blobPort", str(port), "--inMemoryPersistence"]
@@ -65,7 +65,7 @@ def azure(work: Path) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def hub(repository: str, storage: Path, dataset: Dataset, work: Path) -> Iterator[Server]:
-    """Serve a repository: `hub.py` tells what is in it and sends clients on to nginx, which serves `storage`."""
+    """Serve a repository: `hub.py` lists its files and redirects downloads to nginx, which serves `storage`."""
     (port,) = servers.free_ports(1)
     endpoint, listing = f"http://127.0.0.1:{port}", work / "hub.json"
     with servers.nginx(storage, work) as (plain, _):
@@ -77,9 +77,9 @@ def hub(repository: str, storage: Path, dataset: Dataset, work: Path) -> Iterato
 
 
 def _remote(kind: str, **options: str) -> dict[str, str]:
-    """The environment in which rclone's remote "bench" is not S3."""
-    told = {"type": kind, "env_auth": "false", **options}
-    return {f"RCLONE_CONFIG_{BUCKET}_{name}".upper(): value for name, value in told.items()}
+    """The environment variables that configure rclone's remote "bench" for a service other than S3."""
+    settings = {"type": kind, "env_auth": "false", **options}
+    return {f"RCLONE_CONFIG_{BUCKET}_{name}".upper(): value for name, value in settings.items()}
 
 
 def _fake_gcs_server() -> str:
@@ -93,7 +93,7 @@ def _fake_gcs_server() -> str:
 
 
 def _azurite() -> str:
-    """Azurite as on the PATH, else as the tests' lock file says."""
+    """Azurite from the PATH, otherwise installed from the lock file of the tests."""
     if (found := shutil.which("azurite-blob")) is not None:
         return found
     program = _AZURITE / "node_modules" / ".bin" / "azurite-blob"
@@ -108,5 +108,5 @@ def _azurite() -> str:
 
 def _found(program: str) -> str:
     if (path := shutil.which(program)) is None:
-        raise ServerError(f"{program}, which runs Azurite, is missing: apt-get install nodejs npm")
+        raise ServerError(f"{program} is missing, which Azurite needs: apt-get install nodejs npm")
     return path

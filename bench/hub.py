@@ -1,7 +1,7 @@
-"""The API of a hub with one public repository: `hub.py PORT LISTING`, the listing being what `clouds.py` writes.
+"""The API of a hub with one public repository: `hub.py PORT LISTING`, where LISTING is written by `clouds.py`.
 
-It answers what its clients ask for: what a revision is, the tree, and where a file is. Every file is in Git's large
-file storage: `resolve` is a 302 to another server, with the file's size and SHA-256. It has no bytes itself.
+It serves revisions, the tree, and redirects to files. Every file is in Git LFS: `resolve` is a 302 to another server,
+with the file's size and SHA-256. The hub itself stores no files.
 """
 
 import hashlib
@@ -76,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

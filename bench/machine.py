@@ -1,4 +1,4 @@
-"""Where a benchmark ran, as far as a reader needs it to judge the figures."""
+"""A description of the machine that a benchmark ran on."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""One command → one `Sample`: wall time, CPU time and peak memory of a whole process."""
+"""Run one command and measure the wall time, CPU time and peak memory of the process."""
 
 import json
 import os
@@ -12,18 +12,18 @@ _SPAWN = Path(__file__).with_name("spawn.py")
 
 
 class CommandError(Exception):
-    """A measured command did not end well."""
+    """A measured command failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one run of one command cost."""
+    """The measurements of one run."""
 
     wall_s: float
     user_s: float
     system_s: float
     peak_rss: int  # bytes
-    server_cpu_s: float | None = None  # of the server meanwhile, where that is told
+    server_cpu_s: float | None = None  # of the server during the run, where it is reported
 
     @property
     def cpu_s(self) -> float:
@@ -35,14 +35,14 @@ def run(command: Sequence[str], environ: Mapping[str, str], cwd: Path, timeout_s
 
     Args:
         command: program (an absolute path) and arguments.
-        environ: the whole environment of the child; nothing of this process's own is added.
+        environ: the complete environment of the child; nothing is inherited from this process.
         cwd: the child's working directory.
         timeout_s: seconds after which the command is killed and counts as failed.
 
     Raises:
-        CommandError: it failed, was killed or took too long; its last output is in the message.
+        CommandError: it failed, was killed or took too long; the message contains the end of its output.
     """
-    # A file, not a pipe: a chatty command never waits for this process to read.
+    # A file, not a pipe: a command with much output never waits for this process to read it.
     log = cwd / "output.log"
     reader, writer = os.pipe()
     with log.open("wb") as output, os.fdopen(reader) as report:
@@ -60,7 +60,7 @@ def run(command: Sequence[str], environ: Mapping[str, str], cwd: Path, timeout_s
         try:
             process.wait(timeout_s)
         except BaseException as error:
-            # The session is the command's own, so this ends its children too.
+            # The command has its own session, so this ends its children too.
             os.killpg(process.pid, 9)
             process.wait()
             if isinstance(error, subprocess.TimeoutExpired):
@@ -71,7 +71,7 @@ def run(command: Sequence[str], environ: Mapping[str, str], cwd: Path, timeout_s
         raise CommandError(f"{command[0]} could not be started\n{_tail(log)}")
     found = json.loads(text)
     if (code := found.pop("exit_code")) != 0:
-        how = f"ended with {code}" if code > 0 else f"was killed by signal {-code}"
+        how = f"exited with status {code}" if code > 0 else f"was killed by signal {-code}"
         raise CommandError(f"{' '.join(command)} {how}\n{_tail(log)}")
     return Sample(**found)
 

@@ -1,4 +1,4 @@
-"""Who transfers: each peer as a command line, with its defaults and with one documented tuning."""
+"""The peers: command lines with their defaults and with one documented tuning."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -44,9 +44,9 @@ def _does_everything(_: Scenario) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A client to measure: its commands by the name of the variant, and why it cannot do a scenario, if so.
+    """A client to measure: its command for each variant, and why it cannot run a scenario, if it cannot.
 
-    It takes part where the server is one of `services`.
+    It runs with the servers in `services`.
     """
 
     name: str
@@ -61,9 +61,9 @@ class Peer:
 
 
 def environ(peer: Peer, server: Server, home: Path) -> dict[str, str]:
-    """The whole environment of a measured process.
+    """The complete environment of a measured process.
 
-    Nothing is inherited: settings like PYTHONDONTWRITEBYTECODE or a proxy would be measured instead of the peer.
+    Nothing is inherited: settings such as PYTHONDONTWRITEBYTECODE or a proxy would change the result.
     """
     found = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -76,7 +76,7 @@ def environ(peer: Peer, server: Server, home: Path) -> dict[str, str]:
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
-        # s5cmd and rclone have variables of their own for the endpoint.
+        # s5cmd and rclone use different variables for the endpoint.
         "S3_ENDPOINT_URL": server.endpoint,
         "RCLONE_CONFIG": "",
         "RCLONE_CONFIG_BENCH_TYPE": "s3",
@@ -100,7 +100,7 @@ def _script(name: str, *options: str) -> Command:
 
 
 def _kserve(programs: Programs, job: Job) -> list[str]:
-    # It takes a directory also for a single object.
+    # The destination is a directory even for a single object.
     out = job.path if job.is_prefix else job.path.parent
     return [str(programs.peers_python), str(_CLIENTS / "kserve_download.py"), job.uri, str(out)]
 
@@ -112,7 +112,7 @@ def _s5cmd(direction: Direction, *, workers: Sequence[str] = (), parts: Sequence
             ends = [job.uri + "*" if job.is_prefix else job.uri, directory]
         else:
             ends = [directory, job.uri]
-        # At its default log level it prints a line per object; nobody else does.
+        # At its default log level it prints a line per object, unlike all other clients.
         return [str(programs.s5cmd), "--log", "error", *workers, "cp", *parts, *ends]
 
     return command
@@ -136,7 +136,7 @@ def _hf(programs: Programs, job: Job) -> list[str]:
 def _only_downloads(scenario: Scenario) -> str | None:
     if scenario.direction is Direction.UPLOAD:
         return "only downloads"
-    return None if scenario.service is Service.RCLONE else "asks for a listing first, which this server has not"
+    return None if scenario.service is Service.RCLONE else "needs a listing, which this server does not have"
 
 
 _SEALIFT = Peer(
@@ -149,7 +149,7 @@ _SEALIFT = Peer(
 PEERS = (
     _SEALIFT,
     replace(_SEALIFT, name="sealift-asyncio", environ={"SEALIFT_LOOP": "asyncio"}),
-    # Beside the default it shows what it costs to compare checksums, where a server tells any: nginx does not.
+    # Shows the cost of comparing checksums, where the server provides them (nginx does not).
     Peer(
         "sealift-unverified",
         downloads={"default": _script("sealift_download.py", "--unverified")},
@@ -188,7 +188,7 @@ PEERS = (
         },
         uploads={
             "default": _rclone(Direction.UPLOAD),
-            # Without a HEAD after each object, and without the MD5 of a large file, which it would read twice for that.
+            # Without a HEAD after each object, and without the MD5 of a large file, for which it would read it twice.
             "tuned": _rclone(
                 Direction.UPLOAD,
                 *("--transfers", "32", "--checkers", "32", "--no-check-dest", "--ignore-checksum"),
@@ -213,7 +213,7 @@ PEERS = (
         "hf",
         downloads={"default": _hf},
         uploads={},
-        # Neither Xet, which this hub has not, nor progress bars, which nobody else draws, nor a look for an update.
+        # Without Xet, which this hub does not have, progress bars, which no other client shows, and update checks.
         environ={
             "HF_HUB_DISABLE_XET": "1",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",

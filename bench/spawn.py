@@ -1,10 +1,10 @@
-"""Run one command and print what it cost, as JSON on the descriptor named by the first argument.
+"""Run one command and write its measurements as JSON to the file descriptor given by the first argument.
 
-This runs as a tiny interpreter of its own (`python -I -S spawn.py FD COMMAND…`) between the harness and the measured
-process. Linux carries a process's peak RSS over fork and exec: a child started by a harness that once held 300 MiB
-would report at least 300 MiB. Started from here, the floor is this interpreter's own 9 MiB or so.
+This runs in a small interpreter (`python -I -S spawn.py FD COMMAND…`) between the harness and the measured process.
+Linux carries the peak RSS of a process over fork and exec: a child started by a harness that once used 300 MiB would
+report at least 300 MiB. Started from here, the minimum is the 9 MiB or so of this interpreter.
 
-CPU time is that of the command and of all descendants that were waited for; the peak RSS is the largest single one.
+CPU time is that of the command and of all descendants that were waited for; peak RSS is that of the largest process.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What sealift costs before it transfers anything: the time of its import, and the memory of an idle interpreter."""
+"""The cost of sealift before it transfers anything: import time, and memory of an idle interpreter."""
 
 import statistics
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _ENVIRON = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 
 @dataclass(frozen=True, slots=True)
 class Startup:
-    """`sdks` names what `import sealift` imported and should not have; empty is good."""
+    """Measurements of the start. `sdks` names the SDKs that `import sealift` should not have imported; "" is good."""
 
     import_ms: float
     idle_rss: int
@@ -23,7 +23,7 @@ class Startup:
 
 
 def measure_startup(python: Path, work: Path, repeat: int = 15) -> Startup:
-    """Start interpreters with and without `import sealift`, in turns, and compare the medians."""
+    """Start interpreters with and without `import sealift`, alternating, and compare the medians."""
     _sample(python, work, "-c", "import sealift")
     bare, imported = [], []
     for _ in range(repeat):

@@ -1,4 +1,4 @@
-"""Samples → figures: medians with their spread, the better variant of each peer, ratios to sealift."""
+"""Reduce samples to figures: medians and ranges, the better variant of each peer, ratios to sealift."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One peer in one scenario, by the better of its variants. `speed` is in the scenario's unit."""
+    """One peer in one scenario, with the better of its variants. `speed` is in the scenario's unit."""
 
     peer: str
     variant: str
@@ -39,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came out of one scenario."""
+    """The result of one scenario."""
 
     scenario: Scenario
     total_bytes: int
@@ -67,12 +67,12 @@ def summarise(
 
 
 def throughput_ratio(row: Row, to: Row) -> float:
-    """How many times as fast as `to`; above 1 is faster, whatever the unit."""
+    """Speed relative to `to`: above 1 is faster, whatever the unit."""
     return to.wall_s.median / row.wall_s.median
 
 
 def cpu_ratio(row: Row, to: Row) -> float:
-    """How many times the CPU time of `to`; below 1 is cheaper."""
+    """CPU time relative to `to`: below 1 costs less."""
     return row.cpu_s.median / to.cpu_s.median
 
 

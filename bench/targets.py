@@ -1,4 +1,4 @@
-"""What sealift sets out to reach, held against what was measured."""
+"""The performance targets of sealift, compared with the measurements."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from bench.summary import BASELINE, Outcome, cpu_ratio, throughput_ratio
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One aim: in words, what was measured, and whether that is enough."""
+    """One target: its text, the measurement, and whether it was reached."""
 
     aim: str
     measured: str
@@ -18,7 +18,7 @@ class Target:
 
 
 def check(outcomes: Mapping[str, Outcome], startup: Startup | None) -> list[Target]:
-    """Every target that the measured scenarios and peers allow to be judged."""
+    """Check every target for which the scenarios and peers were measured."""
     found: list[Target] = []
     found += _against(outcomes, "a", BASELINE, "s5cmd", at_least=1.2, cpu_at_most=0.7)
     found += _against(outcomes, "b", BASELINE, "s5cmd", at_least=1.0, cpu_at_most=1.0)

@@ -1,8 +1,8 @@
 """Download with boto3: `boto3_download.py URI DEST [--tuned]`.
 
-Default: `download_file` as it comes; a prefix (a URI ending in `/`) is a loop over the listing, since boto3 has no call
-for it. Tuned: fewer and larger parts with larger writes, objects of a prefix in parallel, and small ones with one
-GET instead of a HEAD and a GET.
+Default: `download_file` with its defaults; a prefix (a URI ending in `/`) is a loop over the listing, because boto3 has
+no call for it. Tuned: fewer and larger parts with larger writes, objects of a prefix in parallel, and small ones with
+one GET instead of a HEAD and a GET.
 """
 
 import sys

@@ -1,8 +1,9 @@
 """Upload with boto3: `boto3_upload.py PATH URI [--tuned]`.
 
-Default: `upload_file` as it comes; a directory is an `upload_file` per file on a thread pool of default size, since
-boto3 has no call for it. Tuned: larger parts, payloads neither hashed for the signature nor for a checksum, more files
-at once and one plain PUT each. The files of a directory go without multipart, which not every server here has.
+Default: `upload_file` with its defaults; a directory is an `upload_file` per file on a thread pool of default size,
+since boto3 has no call for it. Tuned: larger parts, payloads hashed neither for the signature nor for a checksum, more
+files at once, and one plain PUT each. The files of a directory are sent without multipart, which not every server
+supports.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""An interpreter that is ready to download from S3 and does not: the memory to compare peak memory with."""
+"""An idle interpreter that has imported everything for a download from S3: the baseline for peak memory."""
 
 import aiobotocore.session
 

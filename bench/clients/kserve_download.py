@@ -1,4 +1,4 @@
-"""Download with kserve-storage, as KServe's init container does: `kserve_download.py URI DIRECTORY`."""
+"""Download with kserve-storage, as the init container of KServe does: `kserve_download.py URI DIRECTORY`."""
 
 import sys
 

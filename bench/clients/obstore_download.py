@@ -2,7 +2,7 @@
 
 Default: the stream of one GET, written to the file; a prefix (a URI ending in `/`) is a loop over the listing on a
 thread pool of default size. Tuned: ranges in parallel into a preallocated file; of a prefix more objects at once, each
-still as one stream, because obstore refuses the ranges of the server that lists (it answers them with status 200).
+still as one stream, because obstore rejects the range replies of the server that lists (their status is 200).
 """
 
 import os

@@ -1,7 +1,7 @@
 """Upload with obstore: `obstore_upload.py PATH URI [--tuned]`.
 
-Default: `put` as it comes; a directory is a `put` per file on a thread pool of default size, without multipart, which
-not every server here has. Tuned: larger parts, payloads not hashed for the signature, more files at once.
+Default: `put` with its defaults; a directory is a `put` per file on a thread pool of default size, without multipart,
+which not every server supports. Tuned: larger parts, payloads not hashed for the signature, more files at once.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Download with sealift, as a program does that only wants its model: `sealift_download.py URI DEST [--unverified]`."""
+"""Download with sealift, as a program that needs a model does: `sealift_download.py URI DEST [--unverified]`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Upload with sealift, as a program would that only wants its model stored: `sealift_upload.py PATH URI`."""
+"""Upload with sealift, as a program that stores a model does: `sealift_upload.py PATH URI`."""
 
 import sys
 

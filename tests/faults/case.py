@@ -1,4 +1,4 @@
-"""One transfer with one fault in it, and one call of a verb."""
+"""One transfer with one fault, and the call that runs it."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,23 +9,23 @@ import uvloop
 from sealift import AsyncStorage, Event, Limits
 from sealift.config import StorageConfig
 
-from .harm import Direction, Kind
+from .injection import Direction, Kind
 from .kinds import KINDS
 
 __all__ = ["Case", "Run", "Violation", "call"]
 
 
-# Seconds; far above what a case takes on a busy machine. What hangs, hangs for ever.
+# Seconds: far more than any case takes on a busy machine.
 PATIENCE = 60.0
 
 
 class Violation(AssertionError):
-    """Something came of a fault that must not."""
+    """A fault had a result that must not happen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A fault, where it strikes, and the seed that decides everything else.
+    """A fault on a storage, in a direction, and the seed that decides everything else.
 
     Example:
         >>> str(Case("flip", "s3", "download", 7))
@@ -33,12 +33,12 @@ class Case:
     """
 
     fault: str
-    place: str
+    storage: str
     direction: Direction
     seed: int
 
     def __str__(self) -> str:
-        return f"{self.place}-{self.direction}-{self.fault}-{self.seed}"
+        return f"{self.storage}-{self.direction}-{self.fault}-{self.seed}"
 
     @property
     def kind(self) -> Kind:
@@ -51,17 +51,19 @@ class Case:
 
 @dataclass(slots=True)
 class Run:
-    """One call of a verb.
+    """The result of one call.
 
     Attributes:
-        verified: Key → what `Event.verified` says of it.
+        error: The exception that it raised.
+        verified: Key → `Event.verified`.
+        delays: Seconds before each retry.
     """
 
     error: BaseException | None = None
     verified: dict[str, str | None] = field(default_factory=dict)
     delays: list[float] = field(default_factory=list)
 
-    def told(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if event.kind == "object":
             self.verified[event.target] = event.verified
         elif event.kind == "retry":
@@ -76,10 +78,10 @@ def call(
     config: StorageConfig | None,
     environ: Mapping[str, str],
 ) -> Run:
-    """The verb of a case, to its end.
+    """Run the upload or download of a case to its end.
 
     Raises:
-        Violation: It hangs.
+        Violation: It does not end.
     """
     run = Run()
 
@@ -87,13 +89,13 @@ def call(
         storage = AsyncStorage(limits, environ=environ)
         verb = storage.upload if case.direction == "upload" else storage.download
         async with asyncio.timeout(PATIENCE):
-            await verb(source, target, config, on_event=run.told)
+            await verb(source, target, config, on_event=run.on_event)
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop if case.uses_uvloop else None) as runner:
             runner.run(move())
     except TimeoutError as error:
-        raise Violation("it hangs") from error
+        raise Violation("the call does not end") from error
     except Exception as error:
         run.error = error
     return run

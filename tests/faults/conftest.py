@@ -1,4 +1,4 @@
-"""An environment without accounts, what may block a loop here, and the places to try faults in."""
+"""Fixtures: an environment without accounts, the calls that may block a loop, and the storages under test."""
 
 from collections.abc import Iterator
 
@@ -9,44 +9,44 @@ from tests.services.azurite import AzureService
 from tests.services.gcs import GCSService
 from tests.services.s3 import S3Service
 
-from . import places
-from .place import Place
+from . import storage_setup
+from .storage import StorageServer
 
 __all__ = ["bare_environment", "what_may_block"]
 
 
 @pytest.fixture(scope="session")
-def s3_place(seaweedfs: S3Service) -> Place:
-    return places.s3_place(seaweedfs)
+def s3_storage(seaweedfs: S3Service) -> StorageServer:
+    return storage_setup.s3_storage(seaweedfs)
 
 
 @pytest.fixture(scope="session")
-def gcs_place(gcs: GCSService) -> Place:
-    return places.gcs_place(gcs)
+def gcs_storage(gcs: GCSService) -> StorageServer:
+    return storage_setup.gcs_storage(gcs)
 
 
 @pytest.fixture(scope="session")
-def azure_place(azurite: AzureService) -> Place:
-    return places.azure_place(azurite)
+def azure_storage(azurite: AzureService) -> StorageServer:
+    return storage_setup.azure_storage(azurite)
 
 
 @pytest.fixture(scope="session")
-def servers_of_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Place]]:
-    with places.http_places(tmp_path_factory.mktemp("files")) as found:
-        yield found
+def file_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[StorageServer]]:
+    with storage_setup.http_storages(tmp_path_factory.mktemp("files")) as storages:
+        yield storages
 
 
 @pytest.fixture(scope="session")
-def http_place(servers_of_files: list[Place]) -> Place:
-    return servers_of_files[0]
+def http_storage(file_servers: list[StorageServer]) -> StorageServer:
+    return file_servers[0]
 
 
 @pytest.fixture(scope="session")
-def plain_place(servers_of_files: list[Place]) -> Place:
-    return servers_of_files[1]
+def plain_storage(file_servers: list[StorageServer]) -> StorageServer:
+    return file_servers[1]
 
 
 @pytest.fixture(scope="session")
-def hub_place() -> Iterator[Place]:
-    with places.hub_places() as (found,):
-        yield found
+def hub_storage() -> Iterator[StorageServer]:
+    with storage_setup.hub_storages() as (storage,):
+        yield storage

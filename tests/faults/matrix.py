@@ -1,15 +1,15 @@
-"""All cases there are."""
+"""All combinations of faults, storages and directions."""
 
 from collections.abc import Iterable
 
 from .case import Case
-from .harm import Direction
+from .injection import Direction
 from .kinds import KINDS
 
-__all__ = ["PLACES", "cases", "sample", "seeds_of"]
+__all__ = ["STORAGES", "cases", "sample", "seeds_of"]
 
 # "plain": a web server without ranges and versions, whose files are read in order.
-PLACES: dict[str, tuple[Direction, ...]] = {
+STORAGES: dict[str, tuple[Direction, ...]] = {
     "s3": ("download", "upload"),
     "gcs": ("download", "upload"),
     "azure": ("download", "upload"),
@@ -20,27 +20,28 @@ PLACES: dict[str, tuple[Direction, ...]] = {
 
 
 def cases(seeds: Iterable[int]) -> list[Case]:
-    """Each fault in each place and direction where it makes sense, for each seed."""
+    """Each fault on each storage, in each direction that it applies to, for each seed."""
     return [
-        Case(fault, place, direction, seed)
+        Case(fault, storage, direction, seed)
         for seed in seeds
-        for place, directions in PLACES.items()
+        for storage, directions in STORAGES.items()
         for direction in directions
         for fault, kind in KINDS.items()
-        if direction in kind.where and not (kind.ranges and place == "plain")
+        if direction in kind.where and not (kind.ranges and storage == "plain")
     ]
 
 
 def sample() -> list[Case]:
-    """Each fault in each place once; which way, where there are two, takes turns."""
+    """Each fault on each storage once; where there are two directions, they alternate."""
     ways: dict[tuple[str, str], list[Case]] = {}
     for case in cases([1]):
-        ways.setdefault((case.fault, case.place), []).append(case)
+        ways.setdefault((case.fault, case.storage), []).append(case)
     return [found[number % len(found)] for number, found in enumerate(ways.values())]
 
 
 def seeds_of(text: str) -> range:
-    """
+    """The seeds in a text such as "17" or "0-99".
+
     Example:
         >>> list(seeds_of("3-5"))
         [3, 4, 5]

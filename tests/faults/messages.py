@@ -2,34 +2,34 @@
 
 from dataclasses import dataclass, field, replace
 
-__all__ = ["Asked", "Reply", "answer"]
+__all__ = ["Reply", "Request", "answer"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request's head.
+class Request:
+    """The head of a request.
 
     Attributes:
-        place: Which of several proxies it came to.
-        headers: In their order, as they came.
+        proxy_index: Which of several proxies received it.
+        headers: In the order in which they were received.
     """
 
-    place: int
+    proxy_index: int
     method: str
     target: str
     headers: tuple[tuple[str, str], ...]
 
     def header(self, name: str) -> str | None:
-        return next((value for given, value in self.headers if given.lower() == name), None)
+        return next((value for other, value in self.headers if other.lower() == name), None)
 
     @property
     def length(self) -> int:
         return int(self.header("content-length") or 0)
 
-    def without(self, name: str) -> "Asked":
+    def without(self, name: str) -> "Request":
         return replace(self, headers=tuple(each for each in self.headers if each[0].lower() != name))
 
-    def having(self, name: str, value: str) -> "Asked":
+    def having(self, name: str, value: str) -> "Request":
         return replace(self, headers=(*self.without(name).headers, (name, value)))
 
 
@@ -38,7 +38,7 @@ class Reply:
     """A reply.
 
     Attributes:
-        body: Without any framing.
+        body: Without framing.
         chunked: Whether it is sent in chunks.
     """
 
@@ -49,7 +49,7 @@ class Reply:
     chunked: bool = False
 
     def header(self, name: str) -> str | None:
-        return next((value for given, value in self.headers if given.lower() == name), None)
+        return next((value for other, value in self.headers if other.lower() == name), None)
 
     def without(self, name: str) -> "Reply":
         return replace(self, headers=tuple(each for each in self.headers if each[0].lower() != name))
@@ -59,7 +59,7 @@ class Reply:
 
     @property
     def unframed(self) -> bool:
-        """Whether its body goes up to the end of the connection."""
+        """Whether the body ends with the connection."""
         return not self.chunked and self.header("content-length") is None and self.status not in {204, 304}
 
     @property
@@ -76,6 +76,6 @@ class Reply:
 
 
 def answer(status: int, body: bytes = b"", **headers: str) -> Reply:
-    """A reply of the proxy's own; a header's name has "_" for "-"."""
-    told = tuple((name.replace("_", "-"), value) for name, value in headers.items())
-    return Reply(status, (*told, ("content-length", str(len(body)))), body)
+    """A reply made by the proxy; "_" in a keyword stands for "-"."""
+    fields = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    return Reply(status, (*fields, ("content-length", str(len(body)))), body)

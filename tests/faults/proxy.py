@@ -1,7 +1,7 @@
-"""A proxy between sealift and a real server, over real sockets, that does harm where a fault says so.
+"""A proxy between sealift and a real server, over real sockets, that injects faults.
 
-It takes a request whole and forwards it, takes the reply whole and sends it on; so a fault can choose any byte of them.
-Connections are blocking and have a thread each: what is sent, cut off or reset happens in the order of the program.
+It receives each request completely before it forwards it, and each reply completely before it sends it, so that a fault
+can hit any byte. Connections are blocking and have one thread each, so bytes, cuts and resets happen in program order.
 """
 
 import contextlib
@@ -14,110 +14,111 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from .messages import Asked, Reply
+from .messages import Reply, Request
 from .upstream import GONE, HOST, RESET, Upstream
 
-__all__ = ["Exchange", "Fault", "Over", "Proxy"]
+__all__ = ["ConnectionDone", "Exchange", "Fault", "Proxy"]
 
 PIECE = 64 << 10
 
 
-class Over(Exception):
-    """There is nothing more to do on this connection."""
+class ConnectionDone(Exception):
+    """The proxy has finished with this connection."""
 
 
 class Exchange:
-    """One request on one connection: what can be done with it."""
+    """One request on one connection, and the operations that a fault can use."""
 
-    def __init__(self, connection: "_Connection", asked: Asked) -> None:
-        self.asked = asked
+    def __init__(self, connection: "_Connection", request: Request) -> None:
+        self.request = request
         self._connection = connection
         self._body: bytes | None = None
 
     def body(self) -> bytes:
-        """The request's body."""
+        """The body of the request."""
         if self._body is None:
-            self._body = self.some(self.asked.length)
+            self._body = self.receive(self.request.length)
         return self._body
 
-    def some(self, count: int) -> bytes:
-        """So much of the request's body, for a fault that does not want the rest."""
-        return self._connection.receive(self.asked, count)
+    def receive(self, count: int) -> bytes:
+        """Receive the next `count` bytes of the request's body, for a fault that does not need the rest."""
+        return self._connection.receive(self.request, count)
 
     def forward(self, body: bytes | None = None) -> Reply:
-        """What the server says to this request, or to another body instead."""
-        return self._connection.upstream.ask(self.asked, self.body() if body is None else body)
+        """Send this request, or one with another body, to the server and return its reply."""
+        return self._connection.upstream.send(self.request, self.body() if body is None else body)
 
     def forward_cut(self, count: int) -> None:
-        """Let the server have so much of the body, and then reset its connection."""
-        self._connection.upstream.ask_cut(self.asked, self.some(count))
+        """Send `count` bytes of the body to the server, then reset that connection."""
+        self._connection.upstream.send_cut(self.request, self.receive(count))
 
     def send(self, data: bytes) -> None:
-        """Bytes as they are."""
-        self._connection.send(self.asked, data)
+        """Send raw bytes to the client."""
+        self._connection.send(self.request, data)
 
     def reply(self, reply: Reply) -> None:
-        """A whole reply; who asks by HEAD gets only its head."""
-        self.send(reply.head if self.asked.method == "HEAD" else reply.raw)
-        if reply.unframed and self.asked.method != "HEAD":
+        """Send a complete reply to the client; for HEAD only the head."""
+        self.send(reply.head if self.request.method == "HEAD" else reply.raw)
+        if reply.unframed and self.request.method != "HEAD":
             self.end()
 
     def drain(self) -> None:
-        """Take what else the client sends until it goes, so that no unread byte makes the end a reset."""
+        """Read until the client closes, so that unread bytes do not turn the close into a reset."""
         self._connection.drain()
-        raise Over
+        raise ConnectionDone
 
     def trickle(self, data: bytes, seconds: float) -> None:
-        """One byte after the other, as long as anybody listens."""
+        """Send single bytes until the client closes."""
         for position in range(len(data)):
             self.send(data[position : position + 1])
-            if self.over(seconds):
-                raise Over
+            if self.closed_within(seconds):
+                raise ConnectionDone
 
-    def over(self, seconds: float) -> bool:
-        """Whether the client goes within this time."""
-        return self._connection.over(seconds)
+    def closed_within(self, seconds: float) -> bool:
+        """Whether the client closes within this time."""
+        return self._connection.closed_within(seconds)
 
     def finish(self) -> None:
-        """Say that nothing more will come, and take what the client still sends."""
+        """Close the sending side, and read until the client closes."""
         self._connection.half_close()
         self.drain()
 
     def end(self) -> None:
-        """Close in an orderly way, at once."""
+        """Close the connection at once, without a reset."""
         self._connection.half_close()
-        raise Over
+        raise ConnectionDone
 
     def reset(self) -> None:
         self._connection.reset()
-        raise Over
+        raise ConnectionDone
 
     def hold(self) -> None:
-        """Do nothing more until the client goes."""
-        while not self.over(0.02):
+        """Do nothing until the client closes."""
+        while not self.closed_within(0.02):
             pass
-        raise Over
+        raise ConnectionDone
 
 
 Fault = Callable[[Exchange], bool]
-"""Deals with an exchange; False: it is none of its business."""
+"""Handles an exchange and returns True, or returns False to have it forwarded."""
 
 
 class Proxy:
-    """Stands in front of one server.
+    """A proxy in front of one server.
 
     Args:
-        server: Its URL.
-        fault: What goes wrong.
-        place: Told with each request.
-        tls: A certificate, to be asked over TLS.
-        handshake: Seconds that a client waits for the server's part of a TLS handshake.
-        names: In the heads of replies: text → what stands there instead.
-        own_host: Tell the server its own name as Host; else what the client has signed.
-        passed: Told of bodies' bytes, in either direction, before they pass; it may end the client, or raise `Over`.
+        server: URL of the server.
+        fault: Handles exchanges; see `Fault`.
+        index: Stored in each `Request`.
+        tls: Accept TLS with this certificate; None: plain HTTP.
+        handshake: Seconds before the proxy answers a TLS handshake.
+        names: Text to replace in the headers of replies → replacement.
+        server_host: Send the server's own name as Host; False: the one that the client signed.
+        on_bytes: Called with the number of body bytes, in either direction, before they are forwarded. It may kill the
+            client or raise `ConnectionDone`.
 
     Attributes:
-        troubles: Failures of the proxy itself.
+        failures: Exceptions of the proxy itself.
     """
 
     def __init__(
@@ -125,22 +126,22 @@ class Proxy:
         server: str,
         fault: Fault = lambda exchange: False,
         *,
-        place: int = 0,
+        index: int = 0,
         tls: ssl.SSLContext | None = None,
         handshake: float = 0.0,
         names: Mapping[str, str] | None = None,
-        own_host: bool = False,
-        passed: Callable[[Asked, int], None] = lambda asked, count: None,
+        server_host: bool = False,
+        on_bytes: Callable[[Request, int], None] = lambda request, count: None,
     ) -> None:
         self.server = urlsplit(server)
         self.fault = fault
-        self.place = place
+        self.index = index
         self.tls = tls
         self.handshake = handshake
         self.names = dict(names or {})
-        self.own_host = own_host
-        self.passed = passed
-        self.troubles: list[BaseException] = []
+        self.server_host = server_host
+        self.on_bytes = on_bytes
+        self.failures: list[BaseException] = []
         self.closing = threading.Event()
         self._listening = socket.create_server((HOST, 0), backlog=64)
         self.port = self._listening.getsockname()[1]
@@ -158,7 +159,7 @@ class Proxy:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.closing.set()
-        socket.create_connection((HOST, self.port)).close()  # wakes up who accepts
+        socket.create_connection((HOST, self.port)).close()  # wakes up the accepting thread
         self._threads[0].join()
         self._listening.close()
         with self._lock:
@@ -182,12 +183,12 @@ class Proxy:
         with self._lock:
             self._open.add(connection)
         try:
-            with contextlib.suppress(Over, *GONE):
+            with contextlib.suppress(ConnectionDone, *GONE):
                 for exchange in connection.exchanges():
                     if not self.fault(exchange):
                         exchange.reply(exchange.forward())
-        except Exception as trouble:
-            self.troubles.append(trouble)
+        except Exception as failure:
+            self.failures.append(failure)
         finally:
             with self._lock:
                 self._open.discard(connection)
@@ -195,11 +196,11 @@ class Proxy:
 
 
 class _Connection:
-    """A client's connection, and the one to the server behind it."""
+    """The connection of a client, and the one to the server."""
 
     def __init__(self, proxy: Proxy, sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.upstream = Upstream(proxy.server, proxy.names, own_host=proxy.own_host)
+        self.upstream = Upstream(proxy.server, proxy.names, server_host=proxy.server_host)
         self._proxy = proxy
         self._sock = sock
         self._read = b""
@@ -208,10 +209,10 @@ class _Connection:
         if self._proxy.tls is not None:
             self._proxy.closing.wait(self._proxy.handshake)
             self._sock = self._proxy.tls.wrap_socket(self._sock, server_side=True)
-        while (asked := self._head()) is not None:
-            yield Exchange(self, asked)
+        while (request := self._head()) is not None:
+            yield Exchange(self, request)
 
-    def _head(self) -> Asked | None:
+    def _head(self) -> Request | None:
         while b"\r\n\r\n" not in self._read:
             data = self._sock.recv(PIECE)
             if not data:
@@ -222,23 +223,23 @@ class _Connection:
         method, target, _ = first.split(" ")
         fields = (line.partition(":") for line in lines)
         headers = tuple((name, value.strip()) for name, _, value in fields)
-        return Asked(self._proxy.place, method, target, headers)
+        return Request(self._proxy.index, method, target, headers)
 
-    def receive(self, asked: Asked, count: int) -> bytes:
+    def receive(self, request: Request, count: int) -> bytes:
         body = bytearray()
         while len(body) < count:
             data, self._read = self._read or self._sock.recv(min(PIECE, count - len(body))), b""
             if not data:
-                raise Over
+                raise ConnectionDone
             data, self._read = data[: count - len(body)], data[count - len(body) :]
-            self._proxy.passed(asked, len(data))
+            self._proxy.on_bytes(request, len(data))
             body += data
         return bytes(body)
 
-    def send(self, asked: Asked, data: bytes) -> None:
+    def send(self, request: Request, data: bytes) -> None:
         for start in range(0, len(data), PIECE):
             piece = data[start : start + PIECE]
-            self._proxy.passed(asked, len(piece))
+            self._proxy.on_bytes(request, len(piece))
             self._sock.sendall(piece)
 
     def drain(self) -> None:
@@ -248,8 +249,8 @@ class _Connection:
                 if not self._sock.recv(PIECE):
                     return
 
-    def over(self, seconds: float) -> bool:
-        """Whether the client goes, or the proxy ends, within this time."""
+    def closed_within(self, seconds: float) -> bool:
+        """Whether the client closes, or the proxy ends, within this time."""
         poll = select.poll()
         poll.register(self._sock, getattr(select, "POLLRDHUP", 0))
         return bool(poll.poll(seconds * 1000)) or self._proxy.closing.is_set()
@@ -258,11 +259,11 @@ class _Connection:
         self._sock.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
-        """What is closed now is reset."""
+        """Make the next close send a reset."""
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
     def interrupt(self) -> None:
-        """From another thread: whatever it waits for ends."""
+        """Called from another thread: end every blocking call."""
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
         self.upstream.interrupt()

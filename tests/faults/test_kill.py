@@ -1,13 +1,13 @@
-"""A process that is killed in the middle costs the parts in flight, and nothing is left of it in the end."""
+"""A killed process costs at most the parts in flight, and nothing of it remains in the end."""
 
 from pathlib import Path
 
 import pytest
 
-from .cargo import Shape
-from .harm import Direction
+from .injection import Direction
 from .kill import Moment, killed
-from .place import Place
+from .payload import Shape
+from .storage import StorageServer
 
 
 @pytest.mark.timeout(240)
@@ -29,24 +29,24 @@ from .place import Place
 def test_what_was_killed_goes_on_where_it_was(
     name: str, direction: Direction, shape: Shape, kills: int, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    place = request.getfixturevalue(f"{name}_place")
-    story = killed(place, direction, 1, tmp_path, kills=kills, shape=shape)
-    assert story.kills == kills
+    storage = request.getfixturevalue(f"{name}_storage")
+    stats = killed(storage, direction, 1, tmp_path, kills=kills, shape=shape)
+    assert stats.kills == kills
 
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("shape", ["object", "directory"])
-def test_killed_twenty_times_it_piles_nothing_up(s3_place: Place, tmp_path: Path, shape: Shape) -> None:
-    story = killed(s3_place, "download", 1, tmp_path, kills=20, shape=shape, requests=1)
-    assert (story.kills, story.transfers) == (20, 1)
+def test_killed_twenty_times_it_piles_nothing_up(s3_storage: StorageServer, tmp_path: Path, shape: Shape) -> None:
+    stats = killed(s3_storage, "download", 1, tmp_path, kills=20, shape=shape, requests=1)
+    assert (stats.kills, stats.transfers) == (20, 1)
 
 
 @pytest.mark.timeout(240)
-def test_an_upload_that_nobody_noted_goes_by_the_lifecycle_rule(s3_place: Place, tmp_path: Path) -> None:
-    """The service has begun it, and the program is dead before it has its name."""
+def test_an_upload_that_nobody_noted_goes_by_the_lifecycle_rule(s3_storage: StorageServer, tmp_path: Path) -> None:
+    """The service has started the upload, and the process is killed before it knows the upload's name."""
     begins = Moment(None, 0, heard=True)
-    story = killed(s3_place, "upload", 1, tmp_path, kills=1, first=begins)
-    assert (story.kills, story.dangling) == (1, 1)
+    stats = killed(s3_storage, "upload", 1, tmp_path, kills=1, first=begins)
+    assert (stats.kills, stats.orphaned) == (1, 1)
 
 
 @pytest.mark.timeout(240)
@@ -64,6 +64,6 @@ def test_an_upload_that_nobody_noted_goes_by_the_lifecycle_rule(s3_place: Place,
 def test_what_was_replaced_after_the_kill_is_moved_anew(
     name: str, direction: Direction, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    place = request.getfixturevalue(f"{name}_place")
-    story = killed(place, direction, 1, tmp_path, kills=1, replaced=True)
-    assert (story.kills, story.transfers) == (1, 1)
+    storage = request.getfixturevalue(f"{name}_storage")
+    stats = killed(storage, direction, 1, tmp_path, kills=1, replaced=True)
+    assert (stats.kills, stats.transfers) == (1, 1)

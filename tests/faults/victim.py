@@ -1,6 +1,6 @@
-"""Moves one thing, for a test that kills it: `python -m tests.faults.victim VERB FROM TO PART IN_FLIGHT`.
+"""Run one transfer, for a test that kills it: `python -m tests.faults.victim VERB FROM TO PART IN_FLIGHT`.
 
-How to sign in, and where, its environment says.
+Credentials and endpoints come from the environment.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Where the bytes of a run arrive: emptied before it, looked at after it."""
+"""Where a run stores its bytes: emptied before the run, checked after it."""
 
 import json
 import shutil
@@ -12,14 +12,14 @@ from bench.scenarios import MiB
 from bench.servers import BUCKET, ServerError
 
 
-class Place(Protocol):
+class Destination(Protocol):
     """A directory or a bucket."""
 
     def empty(self) -> None:
-        """Remove all that is in it."""
+        """Remove everything in it."""
 
     def check(self, dataset: data.Dataset, *, every_byte: bool) -> None:
-        """Compare what is there with its source: names and sizes, or the SHA-256 of everything.
+        """Compare its content with the source: names and sizes, or the SHA-256 of all files.
 
         Raises:
             data.WrongBytesError: They differ.
@@ -27,11 +27,11 @@ class Place(Protocol):
 
 
 class Directory:
-    """A directory of this machine: the target of a download, or what a server makes of an upload.
+    """A local directory: the destination of a download, or the directory in which a server stores an upload.
 
     Args:
-        path: What is looked at.
-        root: What is emptied, `path` or above.
+        path: The directory to check.
+        root: The directory to empty: `path` or a parent of it.
     """
 
     def __init__(self, path: Path, root: Path) -> None:
@@ -42,7 +42,7 @@ class Directory:
         self._root.mkdir()
 
     def check(self, dataset: data.Dataset, *, every_byte: bool) -> None:
-        # The hub's client keeps notes of its own beside the files.
+        # The hub's client stores its metadata next to the files.
         shutil.rmtree(self._path / ".cache", ignore_errors=True)
         data.check_sizes(data.sizes(self._path), dataset)
         if every_byte:
@@ -50,40 +50,40 @@ class Directory:
 
 
 class Bucket:
-    """The bucket of a server that removes a bucket with what is in it, as SeaweedFS does. rclone asks it.
+    """A bucket, accessed with rclone, on a server that can remove a bucket with its content, such as SeaweedFS.
 
     Args:
         rclone: The program.
-        environ: Names the server and its keys to rclone.
-        folder: The prefix that is looked at.
+        environ: Variables with the server and the keys for rclone.
+        folder: The prefix to check.
     """
 
     def __init__(self, rclone: Path, environ: Mapping[str, str], folder: str) -> None:
         self._rclone, self._environ, self._folder = rclone, environ, folder
 
     def empty(self) -> None:
-        self._ask("rmdir", f"bench:{BUCKET}")
+        self._rclone_output("rmdir", f"bench:{BUCKET}")
         self.make()
 
     def make(self) -> None:
-        """Make the bucket, and let the server make its first volume.
+        """Create the bucket, and let the server create its first volume.
 
-        That takes it a second, which is not to be in anybody's run.
+        This takes a second, which must not count for any run.
         """
-        self._ask("mkdir", f"bench:{BUCKET}")
-        self._ask("rcat", f"bench:{BUCKET}/first", body="x" * MiB)
-        self._ask("deletefile", f"bench:{BUCKET}/first")
+        self._rclone_output("mkdir", f"bench:{BUCKET}")
+        self._rclone_output("rcat", f"bench:{BUCKET}/first", body="x" * MiB)
+        self._rclone_output("deletefile", f"bench:{BUCKET}/first")
 
     def fill(self, folder: Path) -> None:
-        """Make the bucket, and store the files of a folder below the prefix."""
-        self._ask("mkdir", f"bench:{BUCKET}")
-        self._ask("copy", str(folder), self._prefix)
+        """Create the bucket, and store the files of a folder under the prefix."""
+        self._rclone_output("mkdir", f"bench:{BUCKET}")
+        self._rclone_output("copy", str(folder), self._prefix)
 
     def check(self, dataset: data.Dataset, *, every_byte: bool) -> None:
-        listing = json.loads(self._ask("lsjson", "--recursive", "--files-only", "--no-modtime", self._prefix))
+        listing = json.loads(self._rclone_output("lsjson", "--recursive", "--files-only", "--no-modtime", self._prefix))
         data.check_sizes({entry["Path"]: entry["Size"] for entry in listing}, dataset)
         if every_byte:
-            lines = self._ask("hashsum", "sha256", "--download", self._prefix).splitlines()
+            lines = self._rclone_output("hashsum", "sha256", "--download", self._prefix).splitlines()
             found = (line.split("  ", 1) for line in lines)
             data.check_digests({path: digest for digest, path in found}, dataset)
 
@@ -91,7 +91,7 @@ class Bucket:
     def _prefix(self) -> str:
         return f"bench:{BUCKET}/{self._folder}"
 
-    def _ask(self, *arguments: str, body: str = "") -> str:
+    def _rclone_output(self, *arguments: str, body: str = "") -> str:
         command = [str(self._rclone), *arguments]
         done = subprocess.run(
             command, env=self._environ, input=body, capture_output=True, text=True, check=False, timeout=300

@@ -1,4 +1,4 @@
-"""The services behind the proxy, filled and looked at without the code under test."""
+"""Create the storages under test. They are filled and checked without the code under test."""
 
 import contextlib
 import json
@@ -14,20 +14,20 @@ from tests.services.gcs import GCSService
 from tests.services.hub import READER, FakeHub
 from tests.services.s3 import S3Service
 
-from .messages import Asked, Reply, answer
-from .place import Doors, Files, Place
+from .messages import Reply, Request, answer
+from .storage import Endpoints, Files, StorageServer
 
-_TOKEN = "token-in-the-header"  # what no error may show
+_TOKEN = "token-in-the-header"  # must not appear in errors
 
 
-def _xml(status: int, code: str, message: str, asked: Asked) -> Reply:
-    """An error as S3 and Azure tell it, with what they have signed in it."""
-    text = asked.target.replace("&", "&amp;")
+def _xml(status: int, code: str, message: str, request: Request) -> Reply:
+    """An error reply of S3 and Azure, which repeats what was signed."""
+    text = request.target.replace("&", "&amp;")
     body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{message}</Message><Signed>{text}</Signed></Error>"
     return answer(status, body.encode(), content_type="application/xml")
 
 
-def s3_place(service: S3Service) -> Place:
+def s3_storage(service: S3Service) -> StorageServer:
     bucket = s3.new_bucket(service, "faults")
 
     def put(prefix: str, files: Files) -> None:
@@ -39,75 +39,75 @@ def s3_place(service: S3Service) -> Place:
         found = objects_in(service, bucket, f"{prefix}/")
         return {key.removeprefix(f"{prefix}/"): data for key, data in found.items()}
 
-    def config(doors: Doors) -> S3Config:
+    def config(endpoints: Endpoints) -> S3Config:
         keys = service.keys
-        return S3Config(keys.access_key, keys.secret_key, endpoint_url=doors.endpoints[0], verify=doors.verify)
+        return S3Config(keys.access_key, keys.secret_key, endpoint_url=endpoints.urls[0], verify=endpoints.verify)
 
-    return Place(
+    return StorageServer(
         "s3",
         (service.endpoint,),
         put,
-        lambda doors, prefix: f"s3://{bucket}/{prefix}",
+        lambda endpoints, prefix: f"s3://{bucket}/{prefix}",
         config,
-        lambda asked: asked.method == "GET" and "list-type=" not in asked.target,
-        lambda asked: _xml(403, "AccessDenied", "Request has expired", asked),
+        lambda request: request.method == "GET" and "list-type=" not in request.target,
+        lambda request: _xml(403, "AccessDenied", "Request has expired", request),
         content,
         secrets=(service.secret_key,),
         part=5 * MiB,
         checked="crc64nvme",
         compares=True,
-        leftovers=lambda: set(s3.unfinished_uploads(service, bucket)),
+        unfinished_uploads=lambda: set(s3.unfinished_uploads(service, bucket)),
         clean_up=lambda: _abort_incomplete(service, bucket),
-        unheard=lambda asked: asked.method == "DELETE" or asked.target.endswith("?uploads="),
-        environ=lambda doors: {
+        orphans=lambda request: request.method == "DELETE" or request.target.endswith("?uploads="),
+        environ=lambda endpoints: {
             "AWS_ACCESS_KEY_ID": service.access_key,
             "AWS_SECRET_ACCESS_KEY": service.secret_key,
-            "AWS_ENDPOINT_URL": doors.endpoints[0],
+            "AWS_ENDPOINT_URL": endpoints.urls[0],
         },
     )
 
 
 def _abort_incomplete(service: S3Service, bucket: str) -> None:
-    """What a rule `AbortIncompleteMultipartUpload` does in the end: the servers of the tests know no such rules."""
+    """Do what a lifecycle rule `AbortIncompleteMultipartUpload` does: the test servers do not support such rules."""
     client = s3.client(service)
     for upload in client.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
         client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
 
 
 def _delete_parts(service: GCSService, bucket: str) -> None:
-    """What a rule `Delete` with `matchesPrefix` does in the end."""
+    """Do what a lifecycle rule `Delete` with `matchesPrefix` does."""
     for blob in gcs.client(service).list_blobs(bucket, prefix=".sealift/parts/"):
         blob.delete()
 
 
-def gcs_place(service: GCSService) -> Place:
+def gcs_storage(service: GCSService) -> StorageServer:
     bucket = gcs.new_bucket(service, "faults")
 
     def content(prefix: str) -> dict[str, bytes]:
         blobs = gcs.client(service).list_blobs(bucket, prefix=f"{prefix}/")
         return {blob.name.removeprefix(f"{prefix}/"): gcs.get_object(service, bucket, blob.name) for blob in blobs}
 
-    told = {"error": {"code": 401, "message": "Invalid Credentials", "errors": [{"reason": "authError"}]}}
-    return Place(
+    error = {"error": {"code": 401, "message": "Invalid Credentials", "errors": [{"reason": "authError"}]}}
+    return StorageServer(
         "gcs",
         (service.endpoint,),
         lambda prefix, files: gcs.put_objects(
             service, bucket, {f"{prefix}/{path}": data for path, data in files.items()}
         ),
-        lambda doors, prefix: f"gs://{bucket}/{prefix}",
-        lambda doors: None,
-        lambda asked: "alt=media" in asked.target,
-        lambda asked: answer(401, json.dumps(told).encode(), content_type="application/json"),
+        lambda endpoints, prefix: f"gs://{bucket}/{prefix}",
+        lambda endpoints: None,
+        lambda request: "alt=media" in request.target,
+        lambda request: answer(401, json.dumps(error).encode(), content_type="application/json"),
         content,
         checked="crc32c",
-        leftovers=lambda: {blob.name for blob in gcs.client(service).list_blobs(bucket, prefix=".sealift/")},
+        unfinished_uploads=lambda: {blob.name for blob in gcs.client(service).list_blobs(bucket, prefix=".sealift/")},
         clean_up=lambda: _delete_parts(service, bucket),
-        own_host=True,
-        environ=lambda doors: {"STORAGE_EMULATOR_HOST": doors.endpoints[0]},
+        server_host=True,
+        environ=lambda endpoints: {"STORAGE_EMULATOR_HOST": endpoints.urls[0]},
     )
 
 
-def azure_place(service: AzureService) -> Place:
+def azure_storage(service: AzureService) -> StorageServer:
     container = azurite.new_container(service)
     signature = azurite.signature(service, container, "rwdlc", hours=100)
 
@@ -115,37 +115,37 @@ def azure_place(service: AzureService) -> Place:
         names = azurite.container_client(service, container).list_blob_names(name_starts_with=f"{prefix}/")
         return {name.removeprefix(f"{prefix}/"): azurite.get_object(service, container, name) for name in names}
 
-    def config(doors: Doors) -> AzureConfig:
-        # A signature that sealift makes for an https address is good for https only, which the server does not talk.
+    def config(endpoints: Endpoints) -> AzureConfig:
+        # A signature that sealift creates for an https URL is valid only for https, which the server does not support.
         credentials = (
-            {"account_key": service.keys[azurite.ACCOUNT]} if doors.ca_file is None else {"sas_token": signature}
+            {"account_key": service.keys[azurite.ACCOUNT]} if endpoints.ca_file is None else {"sas_token": signature}
         )
-        endpoint = f"{doors.endpoints[0]}/{azurite.ACCOUNT}"
-        return AzureConfig(azurite.ACCOUNT, endpoint_url=endpoint, verify=doors.verify, **credentials)  # type: ignore[arg-type]
+        endpoint = f"{endpoints.urls[0]}/{azurite.ACCOUNT}"
+        return AzureConfig(azurite.ACCOUNT, endpoint_url=endpoint, verify=endpoints.verify, **credentials)  # type: ignore[arg-type]
 
-    return Place(
+    return StorageServer(
         "azure",
         (service.url,),
         lambda prefix, files: azurite.put_objects(
             service, container, {f"{prefix}/{path}": data for path, data in files.items()}
         ),
-        lambda doors, prefix: f"azure://{container}/{prefix}",
+        lambda endpoints, prefix: f"azure://{container}/{prefix}",
         config,
-        lambda asked: asked.method == "GET" and "comp=list" not in asked.target,
-        lambda asked: _xml(403, "AuthenticationFailed", "Signature not valid in the specified time frame", asked),
+        lambda request: request.method == "GET" and "comp=list" not in request.target,
+        lambda request: _xml(403, "AuthenticationFailed", "Signature not valid in the specified time frame", request),
         content,
         secrets=(service.keys[azurite.ACCOUNT], signature.rpartition("sig=")[2], "sig="),
         checked="md5",
         compares=True,
-        environ=lambda doors: {
+        environ=lambda endpoints: {
             "AZURE_STORAGE_ACCOUNT": azurite.ACCOUNT,
             "AZURE_STORAGE_KEY": service.keys[azurite.ACCOUNT],
-            "AZURE_STORAGE_SERVICE_ENDPOINT": f"{doors.endpoints[0]}/{azurite.ACCOUNT}",
+            "AZURE_STORAGE_SERVICE_ENDPOINT": f"{endpoints.urls[0]}/{azurite.ACCOUNT}",
         },
     )
 
 
-def _http_place(name: str, url: str, directory: Path) -> Place:
+def _http_storage(name: str, url: str, directory: Path) -> StorageServer:
     def put(prefix: str, files: Files) -> None:
         for path, data in files.items():
             file = directory / prefix / path
@@ -153,21 +153,21 @@ def _http_place(name: str, url: str, directory: Path) -> Place:
             file.with_name("new").write_bytes(data)
             file.with_name("new").rename(file)
 
-    return Place(
+    return StorageServer(
         name,
         (url,),
         put,
-        lambda doors, prefix: f"{doors.endpoints[0]}/{prefix}",
-        lambda doors: HTTPConfig({"authorization": f"Bearer {_TOKEN}"}, verify=doors.verify),
-        lambda asked: asked.method == "GET",
-        lambda asked: answer(403, f"expired: {asked.target}".encode()),
+        lambda endpoints, prefix: f"{endpoints.urls[0]}/{prefix}",
+        lambda endpoints: HTTPConfig({"authorization": f"Bearer {_TOKEN}"}, verify=endpoints.verify),
+        lambda request: request.method == "GET",
+        lambda request: answer(403, f"expired: {request.target}".encode()),
         secrets=(_TOKEN,),
         listed=False,
         ranged=name != "plain",
     )
 
 
-def hub_place(hub: FakeHub) -> Place:
+def hub_storage(hub: FakeHub) -> StorageServer:
     def put(prefix: str, files: Files) -> None:
         name = f"owner/{prefix}"
         if ("models", name) in hub.repos:
@@ -175,33 +175,33 @@ def hub_place(hub: FakeHub) -> Place:
         else:
             hub.repo(name, files)
 
-    def expired(asked: Asked) -> Reply:
-        if asked.place:
-            return _xml(403, "AccessDenied", "Request has expired", asked)
+    def expired(request: Request) -> Reply:
+        if request.proxy_index:
+            return _xml(403, "AccessDenied", "Request has expired", request)
         return answer(401, b'{"error":"Invalid user token."}', x_error_message="Invalid user token.")
 
-    return Place(
+    return StorageServer(
         "hub",
         (hub.endpoint, hub.storage),
         put,
-        lambda doors, prefix: f"hf://owner/{prefix}",
-        lambda doors: HFConfig(READER, doors.endpoints[0]),
-        lambda asked: asked.place == 1,
+        lambda endpoints, prefix: f"hf://owner/{prefix}",
+        lambda endpoints: HFConfig(READER, endpoints.urls[0]),
+        lambda request: request.proxy_index == 1,
         expired,
         secrets=(READER, "Signature="),
         checked="sha256",
-        environ=lambda doors: {"HF_ENDPOINT": doors.endpoints[0], "HF_TOKEN": READER},
+        environ=lambda endpoints: {"HF_ENDPOINT": endpoints.urls[0], "HF_TOKEN": READER},
     )
 
 
 @contextlib.contextmanager
-def http_places(directory: Path) -> Iterator[list[Place]]:
+def http_storages(directory: Path) -> Iterator[list[StorageServer]]:
     """A server with ranges, and one without."""
     with http_server.files(directory) as ranged, http_server.plain_files(directory) as plain:
-        yield [_http_place("http", ranged, directory), _http_place("plain", plain, directory)]
+        yield [_http_storage("http", ranged, directory), _http_storage("plain", plain, directory)]
 
 
 @contextlib.contextmanager
-def hub_places() -> Iterator[list[Place]]:
+def hub_storages() -> Iterator[list[StorageServer]]:
     with FakeHub() as hub:
-        yield [hub_place(hub)]
+        yield [hub_storage(hub)]
