@@ -251,7 +251,7 @@ async def test_a_wrong_key(azurite: AzureService, container: str) -> None:
 
 async def test_a_key_that_is_none(azurite: AzureService, container: str) -> None:
     secret = "!" + "secret!"  # so that no line of this file shows it
-    with pytest.raises(InvalidConfig, match="it must be Base64") as caught:
+    with pytest.raises(InvalidConfig, match="not valid Base64") as caught:
         await AsyncStorage().read(f"azure://{container}/k", config=azurite.config(account_key=secret))
     assert shows(caught.value, secret) == []
 
