@@ -103,11 +103,11 @@ class ConfinedDirectory:
 
         return self._in_directory_of(key, rename)
 
-    def finish(self, key: str, *, whole: bool) -> None:
+    def finish(self, key: str, *, complete: bool) -> None:
         """Record that a file from `create` is complete, or about to be removed. Call this before closing it."""
         with self._lock:
             self._in_place.pop(key, None)
-            if whole:
+            if complete:
                 self._unrecorded.append(key)
 
     def check_kept(self, keys: Iterable[str]) -> None:

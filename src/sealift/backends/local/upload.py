@@ -120,7 +120,7 @@ class LocalUpload(Upload):
         if self._staging.durable:
             sync_file(self._descriptor, self._path)
         if temporary == self._path:
-            self._staging.confined.finish(self._key, whole=True)
+            self._staging.confined.finish(self._key, complete=True)
             published = ObjectInfo(self._key, self._size)
             if self._staging.versions:
                 published = info(self._key, os.fstat(self._descriptor))
@@ -151,7 +151,7 @@ class LocalUpload(Upload):
             self._descriptor = -1
 
     def remove(self) -> None:
-        self._staging.confined.finish(self._key, whole=False)
+        self._staging.confined.finish(self._key, complete=False)
         self.close()
         if self._temporary is not None:
             with suppress(FileNotFoundError):
