@@ -14,7 +14,7 @@ from .token import CachedToken, identity_environment
 __all__ = ["AccountKeyAuthorizer", "Authorization", "Authorizer", "TokenAuthorizer", "authorizer_for"]
 
 # Lifetime of a generated SAS, which is renewed after half of it.
-_LIFE = timedelta(hours=6)
+_SAS_LIFETIME = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -110,8 +110,10 @@ class AccountKeyAuthorizer:
             async with self._lock:
                 if (now := self._now()) >= self._until:
                     # In a thread: importing the SDK takes 0.3 s.
-                    query = await self._instance.disk.run(lambda: _sign(self._account, self._container, now + _LIFE))
-                    self._authorization, self._until = Authorization(query), now + _LIFE / 2
+                    query = await self._instance.disk.run(
+                        lambda: _sign(self._account, self._container, now + _SAS_LIFETIME)
+                    )
+                    self._authorization, self._until = Authorization(query), now + _SAS_LIFETIME / 2
         return self._authorization
 
 
