@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sealift import AsyncStorage, Event, InvalidConfig, Limits, ModelMissingError, UnsupportedOperation
-from sealift.backends.local.staging import Place
+from sealift.backends.local.staging import StagingDirectory
 from sealift.backends.s3 import S3Backend
 from sealift.runtime.memory_budget import MemoryBudget
 from sealift.types import Head, MiB, ObjectInfo
@@ -81,10 +81,10 @@ def lent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def no_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """No body may become a file."""
 
-    def create(self: Place, path: str, *, temporary: bool) -> tuple[str, int]:
+    def create(self: StagingDirectory, path: str, *, temporary: bool) -> tuple[str, int]:
         raise AssertionError(f"{path} is made")
 
-    monkeypatch.setattr(Place, "create", create)
+    monkeypatch.setattr(StagingDirectory, "create", create)
 
 
 @pytest.mark.parametrize("slash", ["", "/"])

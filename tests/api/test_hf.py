@@ -507,7 +507,7 @@ class TestSigningIn:
 
     async def test_a_token_file_that_cannot_be_read(self, hub: FakeHub, tmp_path: Path) -> None:
         storage = AsyncStorage(environ={"HF_ENDPOINT": hub.endpoint, "HF_TOKEN_PATH": str(tmp_path)})
-        with pytest.raises(AccessDenied, match=f"the token's file {tmp_path} cannot be read: Is a directory"):
+        with pytest.raises(AccessDenied, match=f"the token file {tmp_path} cannot be read: Is a directory"):
             await storage.read(f"{URI}/config.json")
 
     @pytest.mark.parametrize("name", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])

@@ -168,11 +168,16 @@ class TestMounts:
         monkeypatch.setattr(pvc, "_MOUNTS", str(tmp_path))
         with pytest.raises(ModelMissingError) as caught:
             await AsyncStorage().download("pvc://none/iris")
-        for text in ("'none'", f"{tmp_path}/none is no directory", f"{tmp_path} is no mount", "SEALIFT_PVC_MOUNTS"):
+        for text in (
+            "'none'",
+            f"{tmp_path}/none is not a directory",
+            f"{tmp_path} is not a mount point",
+            "SEALIFT_PVC_MOUNTS",
+        ):
             assert text in str(caught.value)
-        with pytest.raises(ModelMissingError, match="/nowhere is no directory") as caught:
+        with pytest.raises(ModelMissingError, match="/nowhere is not a directory") as caught:
             await AsyncStorage().download("pvc://other/iris")
-        assert "is no mount" not in str(caught.value)
+        assert "is not a mount point" not in str(caught.value)
 
     async def test_a_configuration_of_another_service(self, claim: Path) -> None:
         with pytest.raises(InvalidConfig, match="S3Config is not for pvc://"):

@@ -142,7 +142,7 @@ class TestSpecialFiles:
     async def test_where_a_directory_belongs(self, server: FakeS3, tmp_path: Path, uri: str) -> None:
         os.mkfifo(tmp_path / "pipe")
         (tmp_path / "nowhere").symlink_to("missing")
-        for name, kind in (("pipe", "a named pipe"), ("nowhere", "a symbolic link to missing, which leads nowhere")):
+        for name, kind in (("pipe", "a named pipe"), ("nowhere", "a symbolic link to missing, which does not exist")):
             with pytest.raises(LocalIOError, match=f"{name} is {kind}, but"):
                 await AsyncStorage().download(uri, tmp_path / name, server.config, unpack=uri.endswith("tar"))
         assert all_in(tmp_path) == {"pipe", "nowhere"}
@@ -176,7 +176,7 @@ class TestLinks:
     async def test_to_nothing(self, server: FakeS3, tmp_path: Path, call: Call) -> None:
         (tmp_path / "source").write_bytes(SMALL)
         (tmp_path / "link").symlink_to("missing")
-        with pytest.raises(LocalIOError, match=f"{tmp_path}/link is a symbolic link to missing, which leads nowhere"):
+        with pytest.raises(LocalIOError, match=f"{tmp_path}/link is a symbolic link to missing, which does not exist"):
             await call(server, tmp_path / "source", tmp_path / "link")
         assert not bodies_asked(server)
         assert all_in(tmp_path) == {"source", "link"}

@@ -90,7 +90,7 @@ class TestAzurite(ResumingContract, HeadersContract):
             for seed, upload in enumerate(uploads):
                 receipts[seed].append(await self.write(upload, part, seed))
         await uploads[1].complete(receipts[1])
-        with pytest.raises(ServiceError, match="another upload to 'k' has ended meanwhile") as caught:
+        with pytest.raises(ServiceError, match="another upload to 'k' has completed") as caught:
             await uploads[0].complete(receipts[0])
         assert not caught.value.retryable
         assert await self.content(place, "k") == body(2 * self.step + 1, 1)[:size]
@@ -117,7 +117,7 @@ class TestAzurite(ResumingContract, HeadersContract):
         blob = container_client(azurite, place.backend.location.root).get_blob_client("k")
         blob.stage_block("short", b"left")
         upload = await place.backend.open_upload("k", 5)
-        with pytest.raises(ServiceError, match="blocks that another program has left unfinished are in the way of 'k'"):
+        with pytest.raises(ServiceError, match="uncommitted blocks of another program prevent the upload to 'k'"):
             await upload.write_part(Part(0, 0, 5), memoryview(b"bytes"))
         blob.commit_block_list([])  # drops them, as one request of its own does with the service itself
         receipt = await upload.write_part(Part(0, 0, 5), memoryview(b"bytes"))
@@ -154,7 +154,7 @@ class TestAzurite(ResumingContract, HeadersContract):
 
     async def test_damaged_bytes_are_refused(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         upload = await place.backend.open_upload("k", 5)
-        monkeypatch.setattr("sealift.backends.azure.upload.checksum.digest", lambda *args: "0123456789abcdef")
+        monkeypatch.setattr("sealift.backends.azure.upload.checksums.digest", lambda *args: "0123456789abcdef")
         with pytest.raises(IntegrityError) as put:
             await place.backend.put("k", memoryview(b"bytes"))
         with pytest.raises(IntegrityError) as part:

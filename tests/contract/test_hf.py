@@ -158,7 +158,7 @@ class TestSmallFiles:
             for other in (DATA[:-1], DATA + b"x"):
                 odd = repo.commits[sha]
                 repo.commits[sha] = type(odd)(sha, odd.date, {"config.json": other})
-                with pytest.raises(TransportError, match=r"more bytes came|ended before the bytes"):
+                with pytest.raises(TransportError, match=r"the response is (longer|shorter) than requested"):
                     await read(backend, obj)
 
 
@@ -190,7 +190,7 @@ class TestAddresses:
         hub.instead = lambda asked: refuse if asked.origin == "storage" else None
         async with opened("hf://owner/name", hub.config) as backend:
             obj = await backend.stat("model.bin")
-            with pytest.raises(AccessDenied, match="storage refused 'model.bin'") as caught:
+            with pytest.raises(AccessDenied, match="storage denied access to 'model.bin'") as caught:
                 await read(backend, obj)
             assert "Signature" not in str(caught.value)
 
@@ -209,7 +209,7 @@ class TestAddresses:
             async with anyio.create_task_group() as group:
                 for start in range(20):
                     group.start_soon(read, backend, obj, start, 10)
-                await until(lambda: len(arrived) == 16 and backend._links.storage.statistics().tasks_waiting == 4)
+                await until(lambda: len(arrived) == 16 and backend._urls.storage.statistics().tasks_waiting == 4)
                 go.set()
         assert len(arrived) == 20
 
@@ -305,7 +305,7 @@ class TestFailures:
                         await ask
                     assert "HF_TOKEN" in str(c.value)
         async with opened("hf://owner/none", hub.signed_in()) as backend:
-            with pytest.raises(ModelMissingError, match="or the token does not allow to see it"):
+            with pytest.raises(ModelMissingError, match="or the token has no access to it"):
                 await backend.stat("a")
         async with opened("hf://owner/private", hub.signed_in(READER)) as backend:
             assert await read(backend, await backend.stat("a")) == b"x"
@@ -325,7 +325,7 @@ class TestFailures:
             found = [obj async for obj in backend.list("")]
             for obj in found:
                 for ask in (backend.stat(obj.key), read(backend, obj), stream(backend, obj)):
-                    with pytest.raises(AccessDenied, match=r"'owner/gated' is gated \(ask for access") as caught:
+                    with pytest.raises(AccessDenied, match=r"'owner/gated' is gated \(request access") as caught:
                         await ask
                     assert caught.value.code == "GatedRepo"
         async with opened("hf://owner/gated", hub.signed_in()) as backend:
@@ -342,7 +342,7 @@ class TestFailures:
     async def test_what_is_no_path_is_not_asked_for(self, hub: FakeHub, key: str) -> None:
         hub.repo("owner/name", {"a": b"x"})
         async with opened("hf://owner/name", hub.config) as backend:
-            with pytest.raises(ModelMissingError, match="no path in a repository"):
+            with pytest.raises(ModelMissingError, match="not a valid path in a repository"):
                 await backend.stat(key)
             if key.strip("/a"):
                 assert await keys(backend, f"{key}/") == set()

@@ -1,6 +1,6 @@
-"""The storages, by scheme. A module, and its SDK, is imported when its scheme is first used.
+"""Backends by URI scheme. A backend's module, and its SDK, is imported when its scheme is first used.
 
-To add one: a module with `open(location, config, instance) -> Backend`, a line here, a contract class in the tests.
+To add a backend: a module with `open(location, config, instance) -> Backend`, an entry here, and a contract test class.
 """
 
 from importlib import import_module
@@ -27,21 +27,21 @@ MODULES = {
 
 
 async def open_backend(location: Location, config: StorageConfig | None, instance: Instance) -> Backend:
-    """The backend for a location's bucket, container, repository or directory.
+    """Open the backend for a location's bucket, container, repository or directory.
 
     Args:
-        location: Where; its key does not matter.
-        config: How to sign in; None: the environment's way.
-        instance: Of the instance that will use it.
+        location: The location; its key is ignored.
+        config: Credentials and options. None: credentials from the environment.
+        instance: The instance that will use the backend.
 
     Raises:
-        UnsupportedOperation: No backend for this scheme yet.
-        InvalidConfig: A configuration for another service.
+        UnsupportedOperation: There is no backend for this scheme.
+        InvalidConfig: The configuration is for another service.
     """
     name = MODULES.get(location.scheme)
     if name is None:
-        raise UnsupportedOperation(f"{location.scheme}:// cannot be read yet", hint=f"available: {', '.join(MODULES)}")
-    # In a thread: an SDK's first import takes 0.3 s, which would stall the loop.
+        raise UnsupportedOperation(f"{location.scheme}:// is not supported", hint=f"supported: {', '.join(MODULES)}")
+    # In a thread: the first import of an SDK takes 0.3 s, which would block the event loop.
     module: Any = await instance.disk.run(lambda: import_module(f".{name}", __package__))
     backend: Backend = await module.open(location, config, instance)
     return backend

@@ -1,4 +1,4 @@
-"""Objects in a dict: for tests, and for a service that wants to try its code without a store."""
+"""Backend that keeps objects in memory, for tests and for trying code without an object store."""
 
 import uuid
 from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from ..contract import EVERYTHING, Reader, Upload, Walk
 from ..errors import ModelMissingError, ObjectChanged
-from ..integrity import checksums as checksum
+from ..integrity import checksums
 from ..types import Capabilities, Head, ObjectInfo, Part, Receipt
 from ..types.properties import NO_PROPERTIES, Properties
 from ..uri import Location
@@ -20,8 +20,8 @@ class MemoryBackend:
     """A bucket in memory.
 
     Args:
-        name: Of the bucket, for messages.
-        objects: Its first content.
+        name: Name of the bucket, for messages.
+        objects: Initial objects: key → content.
 
     Example:
         >>> backend = MemoryBackend("models", {"iris/weights.bin": b"..."})
@@ -37,19 +37,19 @@ class MemoryBackend:
             self.store(key, data)
 
     def store(self, key: str, data: bytes, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
-        """Put an object there at once, without a loop."""
+        """Store an object without an event loop."""
         version = f'"{uuid.uuid4().hex}"'
-        told = {"crc64nvme": checksum.digest("crc64nvme", data)}
+        sums = {"crc64nvme": checksums.digest("crc64nvme", data)}
         stored = replace(properties, tags=properties.tags or {})
-        info = ObjectInfo(key, len(data), version, datetime.now(UTC), version, told, stored)
+        info = ObjectInfo(key, len(data), version, datetime.now(UTC), version, sums, stored)
         self._objects[key] = (info, data)
         return info
 
     def content(self, key: str) -> bytes:
-        """The bytes of an object.
+        """Return the content of an object.
 
         Raises:
-            ModelMissingError: There is none of this name.
+            ModelMissingError: The object does not exist.
         """
         return self._find(key)[1]
 
@@ -76,11 +76,11 @@ class MemoryBackend:
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
         info, data = self._pinned(obj)
         into[:] = memoryview(data)[start : start + len(into)]
-        told = obj.checksums if len(into) == len(data) else {}
-        return Head(obj.version, len(data), told, properties=info.properties)
+        sums = obj.checksums if len(into) == len(data) else {}
+        return Head(obj.version, len(data), sums, properties=info.properties)
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
-        return {}  # nothing is composite
+        return {}  # there are no composite checksums
 
     async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
         properties = self._find(obj.key)[0].properties
@@ -113,7 +113,7 @@ class MemoryBackend:
             self._objects.pop(key, None)
 
     async def aclose(self) -> None:
-        """Nothing to release: the objects live as long as the backend."""
+        """Release nothing: the objects live as long as the backend."""
 
 
 class _MemoryReader:
@@ -138,7 +138,7 @@ class _MemoryUpload(Upload):
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
         self._parts[part.index] = bytes(data)
-        return Receipt(part, checksums={"crc64nvme": checksum.digest("crc64nvme", data)})
+        return Receipt(part, checksums={"crc64nvme": checksums.digest("crc64nvme", data)})
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
         data = b"".join(self._parts[receipt.part.index] for receipt in receipts)

@@ -1,6 +1,6 @@
-"""Kubernetes volumes: a claim is a directory that the pod has mounted, so its files are those of this machine.
+"""Kubernetes persistent volume claims, which are directories mounted into the pod.
 
-A pod of KServe has the claim of its storage URI at /mnt/pvc (`_PVC_PREFIX` in the package kserve_storage).
+KServe mounts the claim of a storage URI at /mnt/pvc (`_PVC_PREFIX` in the package kserve_storage).
 """
 
 import os
@@ -18,7 +18,7 @@ _MOUNTS = "/mnt/pvc"
 
 
 async def open(location: Location, config: StorageConfig | None, instance: Instance) -> LocalBackend:  # noqa: A001 - the contract's
-    """The claim's directory; keys are relative to it."""
+    """Open the claim's directory; keys are relative to it."""
     if config is None:
         config = PVCConfig.from_env(instance.environ)
     if not isinstance(config, PVCConfig):
@@ -28,24 +28,24 @@ async def open(location: Location, config: StorageConfig | None, instance: Insta
 
 
 def mount_of(claim: str, mounts: Mapping[str, str]) -> str:
-    """Blocking: where a claim is mounted.
+    """Find the directory where a claim is mounted; blocking.
 
     Args:
-        claim: Its name.
-        mounts: Claims whose directories are known.
+        claim: Name of the claim.
+        mounts: Configured directories by claim.
 
     Raises:
-        ModelMissingError: Nowhere; the message says where it was looked for.
+        ModelMissingError: The claim is not mounted; the message names the paths that were checked.
     """
     if claim in mounts:
         path = mounts[claim]
-        looked = f"{path} is no directory"
+        reason = f"{path} is not a directory"
     else:
         path = f"{_MOUNTS}/{claim}"
-        looked = f"{path} is no directory, and {_MOUNTS} is no mount"
+        reason = f"{path} is not a directory, and {_MOUNTS} is not a mount point"
     if os.path.isdir(path):
         return path
     if claim not in mounts and os.path.ismount(_MOUNTS):  # the volume itself, as KServe mounts it
         return _MOUNTS
-    hint = f"mount it there, or say where it is: SEALIFT_PVC_MOUNTS={claim}=/path, or PVCConfig(mounts=…)"
-    raise ModelMissingError(claim, cause=f"the claim {claim!r} is not mounted: {looked}", hint=hint)
+    hint = f"mount it there, or set SEALIFT_PVC_MOUNTS={claim}=/path or PVCConfig(mounts=…)"
+    raise ModelMissingError(claim, cause=f"the claim {claim!r} is not mounted: {reason}", hint=hint)

@@ -13,10 +13,10 @@ from ..backends.local import (
     LocalBackend,
     destination,
     existing,
-    is_still_there,
+    is_in_place,
     kind_of,
     open_below,
-    open_own,
+    open_state_directory,
     publish_tree,
     refuse_link,
     sync_directories,
@@ -236,11 +236,11 @@ class _Tree:
 
     def _open(self) -> None:
         if self.path != self._final:
-            self._held = open_own(self.path)
+            self._held = open_state_directory(self.path)
 
     def check(self) -> None:
         """Raise if others have removed the directory meanwhile: what was made in it by then is gone. Blocking."""
-        if self._held >= 0 and not is_still_there(self._held, self.path, self._final):
+        if self._held >= 0 and not is_in_place(self._held, self.path, self._final):
             raise LocalIOError(f"{self.path} was removed while files were written to it", hint="run it again")
 
     async def __aexit__(self, *exc_info: object) -> None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 import anyio
 
-from ..backends.local import LocalBackend, open_own
+from ..backends.local import LocalBackend, open_state_directory
 from ..contract import Backend
 from ..engine.transfer import Transfer
 from ..errors import AccessDenied, IntegrityError, ModelMissingError, ObjectChanged, ServiceError, TransportError
@@ -52,7 +52,7 @@ async def journal_of(instance: Instance, state: str, *download: object, many: bo
 
     def begin() -> None:
         while many or os.path.lexists(state):
-            os.close(open_own(state))
+            os.close(open_state_directory(state))
             with suppress(FileNotFoundError):  # others have removed it again, as it was empty
                 journal.begin()
                 break

@@ -1,8 +1,8 @@
-"""Azure Blob Storage, and Azurite.
+"""Azure Blob Storage, and the Azurite emulator.
 
-`account` decides where to ask and with what (pure), `access` turns that into what each request carries: a shared access
-signature in its query, which the SDK makes from an account key, or the `token` of an identity in its header. The wire
-sends all requests (`container`), `replies` reads what comes back. `upload` and `copy` are what takes more than one.
+`account` determines the account, endpoint and credentials (no I/O). `authorization` adds them to each request: a shared
+access signature (SAS) in the query, which the SDK generates from an account key, or an identity's `token` in a header.
+`container` sends the requests and `replies` parses the responses. `upload` and `server_copy` take several requests.
 """
 
 from ...config import AzureConfig, StorageConfig
@@ -10,7 +10,7 @@ from ...errors import InvalidConfig
 from ...instance import Instance
 from ...uri import Location
 from .account import account_of
-from .authorization import access_to
+from .authorization import authorizer_for
 from .backend import AzureBackend
 from .container import Container
 
@@ -18,12 +18,12 @@ __all__ = ["AzureBackend", "open"]
 
 
 async def open(location: Location, config: StorageConfig | None, instance: Instance) -> AzureBackend:  # noqa: A001 - the contract's
-    """The container of a location."""
+    """Open the container of a location."""
     if config is not None and not isinstance(config, AzureConfig):
         raise InvalidConfig(f"{type(config).__name__} is not for azure://", hint="pass an AzureConfig")
 
-    def container_at(place: Location) -> Container:
-        account = account_of(place, config, instance.environ)
-        return Container(place, account, access_to(account, place.root, instance), instance)
+    def container_at(at: Location) -> Container:
+        account = account_of(at, config, instance.environ)
+        return Container(at, account, authorizer_for(account, at.root, instance), instance)
 
     return AzureBackend(location, config, container_at)

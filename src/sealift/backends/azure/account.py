@@ -1,4 +1,4 @@
-"""Which storage account, where, and with what: from the URI, the configuration and the environment. Pure."""
+"""Storage account, endpoint and credentials, from the URI, the configuration and the environment. No I/O."""
 
 import re
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ __all__ = ["Account", "Identity", "account_of"]
 
 _NAME = re.compile(r"[a-z0-9]{3,24}")
 _SUFFIX = "core.windows.net"
-# Parameters that portals put beside a signature: sent with each request, they would change what it means.
+# Parameters that portals add to a SAS URL: sent with each request, they would change its meaning.
 _NOT_SIGNATURE = {"comp", "restype", "snapshot", "sharesnapshot", "versionid"}
-# Of the emulator; not a secret: https://learn.microsoft.com/azure/storage/common/storage-use-azurite#well-known-storage-account-and-key
+# Well-known account of the emulator, not a secret: https://learn.microsoft.com/azure/storage/common/storage-use-azurite#well-known-storage-account-and-key
 _EMULATOR = {
     "AccountName": "devstoreaccount1",
     "AccountKey": "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
@@ -26,7 +26,7 @@ _EMULATOR = {
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who signs in where neither a key nor a signature is given; see `AzureConfig`."""
+    """The Microsoft Entra identity to use without an account key or SAS; see `AzureConfig`."""
 
     tenant_id: str | None
     client_id: str | None
@@ -40,12 +40,12 @@ class Account:
     """A storage account.
 
     Attributes:
-        name: As signatures name it.
-        endpoint: Where it is reached, without a "/" at its end.
-        key: Its key; before a signature.
-        sas: A shared access signature: a URL's query.
-        identity: Who signs in where there is neither; None: nobody, requests are not signed.
-        verify: Which certificates are trusted; see `AzureConfig`.
+        name: Account name, as used in signatures.
+        endpoint: URL of the blob endpoint, without a trailing "/".
+        key: Account key; takes precedence over `sas`.
+        sas: Shared access signature: a URL query.
+        identity: Identity to use without a key or SAS. None: requests are anonymous.
+        verify: Which TLS certificates to trust; see `AzureConfig`.
     """
 
     name: str
@@ -57,54 +57,54 @@ class Account:
 
 
 def account_of(location: Location, config: AzureConfig | None, environ: Mapping[str, str]) -> Account:
-    """Find out which account a location is in.
+    """Determine the account of a location, and its credentials.
 
     Args:
-        location: It may name the account's host, and hold a signature.
-        config: What the caller gave.
+        location: May name the account's host and contain a SAS.
+        config: The caller's configuration.
         environ: The environment variables.
 
     Raises:
-        InvalidConfig: Nothing names the account, or two things name different ones.
-        InvalidURI: The query of the URI is no signature.
+        InvalidConfig: The account is not named, or the URI and the configuration name different ones.
+        InvalidURI: The query of the URI is not a SAS.
     """
     environment = _Settings.of(AzureConfig.from_env(environ))
-    there = account_host(location.account or "")
-    named = there.name if there else None
-    given = environment if config is None else _Settings.of(config)
-    cloud = there.cloud if there else None
-    if given.is_of_another(named, cloud):
+    uri_host = account_host(location.account or "")
+    named = uri_host.name if uri_host else None
+    cloud = uri_host.cloud if uri_host else None
+    settings = environment if config is None else _Settings.of(config)
+    if settings.is_for_other_account(named, cloud):
         if config is not None:
-            whose = given.name if given.name != named else f"{named} in {given.cloud}"
-            cause = f"AzureConfig is for the account {whose!r}, and the URI names {named!r}"
+            configured = settings.name if settings.name != named else f"{named} in {settings.cloud}"
+            cause = f"AzureConfig is for the account {configured!r}, but the URI names {named!r}"
             raise InvalidConfig(
-                cause + (f" in {cloud}" if given.name == named else ""),
-                hint="leave account_name out, or pass the other account's configuration",
+                cause + (f" in {cloud}" if settings.name == named else ""),
+                hint="omit account_name, or pass the configuration of the URI's account",
             )
-        given = environment.without_account()
-    if config is not None and not given.signed and not config.anonymous:
-        another = environment.is_of_another(given.name or named, given.cloud or cloud)
-        given = given.filled(environment.without_account() if another else environment)
-    name = named or given.name or ""
-    if not name and (given.key or not given.endpoint):
+        settings = environment.without_account()
+    if config is not None and not settings.signed and not config.anonymous:
+        other = environment.is_for_other_account(settings.name or named, settings.cloud or cloud)
+        settings = settings.with_defaults(environment.without_account() if other else environment)
+    name = named or settings.name or ""
+    if not name and (settings.key or not settings.endpoint):
         raise InvalidConfig(
-            "the storage account is not named",
+            "the storage account name is missing",
             hint="AzureConfig(account_name=…), AZURE_STORAGE_ACCOUNT, or https://ACCOUNT.blob.core.windows.net/…",
         )
-    # A host of Azure's own in the configuration is where the account is by default; the URI may name another of them.
-    endpoint = None if there and given.cloud else given.endpoint
-    host = location.account or given.host or (f"{_checked(name)}.blob.{_SUFFIX}" if not endpoint else "")
+    # An Azure host in the configuration is the account's default endpoint; a host in the URI takes precedence.
+    endpoint = None if uri_host and settings.cloud else settings.endpoint
+    host = location.account or settings.host or (f"{_checked(name)}.blob.{_SUFFIX}" if not endpoint else "")
     signature = _signature(location.query, InvalidURI) if location.query else None
-    key = None if signature else given.key
-    sas = signature or (None if key else given.sas)
+    key = None if signature else settings.key
+    sas = signature or (None if key else settings.sas)
     anonymous = config is not None and config.anonymous and not signature
-    identity = None if key or sas or anonymous else given.identity
-    return Account(name, (endpoint or f"https://{host}").rstrip("/"), key, sas, identity, given.verify)
+    identity = None if key or sas or anonymous else settings.identity
+    return Account(name, (endpoint or f"https://{host}").rstrip("/"), key, sas, identity, settings.verify)
 
 
 @dataclass(frozen=True, slots=True)
 class _Settings:
-    """A configuration, its connection string taken apart."""
+    """A configuration, with its connection string parsed."""
 
     name: str | None
     key: str | None = field(repr=False)
@@ -117,23 +117,23 @@ class _Settings:
 
     @classmethod
     def of(cls, config: AzureConfig) -> "_Settings":
-        told = _fields(config.connection_string) if config.connection_string else {}
-        name = told.get("AccountName") or config.account_name
-        sas = told.get("SharedAccessSignature") or config.sas_token
-        suffix = told.get("EndpointSuffix")
+        fields = _parse_connection_string(config.connection_string) if config.connection_string else {}
+        name = fields.get("AccountName") or config.account_name
+        sas = fields.get("SharedAccessSignature") or config.sas_token
+        suffix = fields.get("EndpointSuffix")
         host = f"{_checked(name)}.blob.{suffix}" if name and suffix else None
-        plain = told.get("DefaultEndpointsProtocol") == "http" and host
-        endpoint = config.endpoint_url or told.get("BlobEndpoint") or (f"http://{host}" if plain else None)
+        plain = fields.get("DefaultEndpointsProtocol") == "http" and host
+        endpoint = config.endpoint_url or fields.get("BlobEndpoint") or (f"http://{host}" if plain else None)
         if endpoint and not endpoint.startswith(("http://", "https://")):
-            raise InvalidConfig("the endpoint of the connection string is no URL", hint="BlobEndpoint=https://…")
+            raise InvalidConfig("the endpoint in the connection string is not a URL", hint="BlobEndpoint=https://…")
         named, cloud = None, None
         if endpoint:
             named, cloud, endpoint = _blob_endpoint(endpoint)
-        elif host and (found := account_host(host)):
-            cloud = found.cloud
+        elif host and (parsed := account_host(host)):
+            cloud = parsed.cloud
         return cls(
             name or named,
-            told.get("AccountKey") or config.account_key,
+            fields.get("AccountKey") or config.account_key,
             _signature(sas, InvalidConfig) if sas else None,
             endpoint,
             host,
@@ -146,63 +146,63 @@ class _Settings:
     def signed(self) -> bool:
         return self.key is not None or self.sas is not None
 
-    def is_of_another(self, name: str | None, cloud: str | None) -> bool:
-        """Whether this is for another account than one of this name, in this cloud; what is None may be any."""
+    def is_for_other_account(self, name: str | None, cloud: str | None) -> bool:
+        """Whether this is for an account other than `name` in `cloud`; None matches any."""
         pairs = ((self.name, name), (self.cloud, cloud))
         return any(own is not None and other is not None and own != other for own, other in pairs)
 
     def without_account(self) -> "_Settings":
-        """What holds for any account."""
+        """Return only the settings that apply to any account."""
         return replace(self, name=None, key=None, sas=None, endpoint=None, host=None, cloud=None)
 
-    def filled(self, other: "_Settings") -> "_Settings":
-        """With what the other one knows, where this one says nothing; an identity is taken as a whole."""
+    def with_defaults(self, other: "_Settings") -> "_Settings":
+        """Fill in missing settings from `other`; an identity is taken as a whole."""
         own = self.identity
-        says = own.client_id or own.client_secret or own.token_file or own.tenant_id
+        has_identity = own.client_id or own.client_secret or own.token_file or own.tenant_id
         return _Settings(
             self.name or other.name,
-            None if says else other.key,
-            None if says else other.sas,
+            None if has_identity else other.key,
+            None if has_identity else other.sas,
             self.endpoint or other.endpoint,
             self.host or other.host,
             self.cloud or other.cloud,
-            replace(own, authority=own.authority or other.identity.authority) if says else other.identity,
+            replace(own, authority=own.authority or other.identity.authority) if has_identity else other.identity,
             self.verify,
         )
 
 
-def _fields(text: str) -> dict[str, str]:
-    """https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string."""
+def _parse_connection_string(text: str) -> dict[str, str]:
+    """Parse https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string."""
     pairs = [entry.strip().partition("=") for entry in text.split(";") if entry.strip()]
     if not all(separator for _, separator, _ in pairs):
-        raise InvalidConfig("this is no connection string", hint="AccountName=…;AccountKey=…;EndpointSuffix=…")
-    told = {name: value for name, _, value in pairs}
-    return _EMULATOR | told if told.get("UseDevelopmentStorage") == "true" else told
+        raise InvalidConfig("the connection string is not valid", hint="AccountName=…;AccountKey=…;EndpointSuffix=…")
+    fields = {name: value for name, _, value in pairs}
+    return _EMULATOR | fields if fields.get("UseDevelopmentStorage") == "true" else fields
 
 
 def _blob_endpoint(endpoint: str) -> tuple[str | None, str | None, str]:
-    """Take an endpoint apart.
+    """Parse an endpoint URL.
 
     Returns:
-        The account that its path (of emulators) or host names, the cloud of that, and the URL of its blobs.
+        The account named by the path (emulators) or host, its cloud, and the URL of its blob endpoint.
     """
     try:
         url = urlsplit(endpoint)
         host = url.hostname or ""
-    except ValueError:  # its text may hold a password
-        raise InvalidConfig("the endpoint cannot be read", hint="write it as https://ACCOUNT.blob.…") from None
+    except ValueError:  # do not quote it: it may contain a password
+        raise InvalidConfig("the endpoint is not a valid URL", hint="write it as https://ACCOUNT.blob.…") from None
     if url.path.strip("/"):
         return url.path.strip("/").partition("/")[0], None, endpoint
-    found = account_host(host)
-    if found is None:
+    parsed = account_host(host)
+    if parsed is None:
         return None, None, endpoint
-    if found.cloud is None or url.port is not None:
-        return found.name, None, endpoint
-    return found.name, found.cloud, f"{url.scheme}://{found.host}"
+    if parsed.cloud is None or url.port is not None:
+        return parsed.name, None, endpoint
+    return parsed.name, parsed.cloud, f"{url.scheme}://{parsed.host}"
 
 
 def _checked(name: str) -> str:
-    """A name that goes into a host's."""
+    """Validate an account name before it becomes part of a host name."""
     if not _NAME.fullmatch(name):
         raise InvalidConfig(
             f"{name!r} is not the name of a storage account", hint="3 to 24 lower-case letters and digits"
@@ -215,8 +215,11 @@ def _signature(text: str, refusal: type[InvalidConfig] | type[InvalidURI]) -> st
     names = {part.partition("=")[0].lower() for part in query.split("&")}
     what = "the URI's query" if refusal is InvalidURI else "the SAS token"
     if "sig" not in names:
-        raise refusal(f"{what} is no shared access signature", hint="it holds sv=…&sig=…; snapshots are not read")
+        raise refusal(
+            f"{what} is not a shared access signature (SAS)",
+            hint="a SAS contains sv=…&sig=…; snapshots are not supported",
+        )
     if others := sorted(names & _NOT_SIGNATURE):
-        hint = "pass the signature alone; snapshots and versions cannot be read"
-        raise refusal(f"{what} holds {', '.join(others)}, which asks for something else than the blob", hint=hint)
+        hint = "pass only the SAS; snapshots and versions cannot be read"
+        raise refusal(f"{what} contains {', '.join(others)}, which requests something other than the blob", hint=hint)
     return query

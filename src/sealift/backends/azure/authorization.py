@@ -1,4 +1,4 @@
-"""What a request carries so that the service lets it pass: a signature in its query, or a token in its header."""
+"""Authorize requests with a shared access signature (SAS) in the query, or a bearer token in a header."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,80 +9,85 @@ from typing import Protocol
 from ...errors import InvalidConfig
 from ...instance import Instance
 from .account import Account
-from .token import Token, surroundings
+from .token import CachedToken, identity_environment
 
-__all__ = ["Access", "Bearer", "Pass", "access_to"]
+__all__ = ["AccountKeyAuthorizer", "Authorization", "Authorizer", "TokenAuthorizer", "authorizer_for"]
 
-# Of a signature that is made here; it is made anew when half of this is over.
-_LIFE = timedelta(hours=6)
+# Lifetime of a generated SAS, which is renewed after half of it.
+_SAS_LIFETIME = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Pass:
-    """What one request carries.
+class Authorization:
+    """What authorizes one request.
 
     Attributes:
-        query: To be appended to its query; "" for nothing.
-        headers: To be sent along.
+        query: SAS to append to the request's query; "": none.
+        headers: Headers to add to the request.
     """
 
     query: str = ""
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Access(Protocol):
-    """Asked before each request, so that what has expired is renewed."""
+class Authorizer(Protocol):
+    """Called before each request, so that expired credentials are renewed."""
 
-    async def __call__(self) -> Pass:
-        """What the next request carries."""
+    async def __call__(self) -> Authorization:
+        """Return the authorization of the next request."""
 
 
-def access_to(account: Account, container: str, instance: Instance) -> Access:
-    """How to be let into a container.
+def authorizer_for(account: Account, container: str, instance: Instance) -> Authorizer:
+    """Create the authorizer for a container, or return the instance's existing one.
 
     Args:
-        account: Where it is, and with what.
-        container: Its name: a signature made from the account's key is for this one only.
-        instance: Of the instance; they keep what has been signed and given.
+        account: The account and its credentials.
+        container: Name of the container: a SAS generated from the account key is valid for it only.
+        instance: Caches signatures and tokens.
 
     Raises:
-        InvalidConfig: A token would be sent in the clear.
+        InvalidConfig: A token would be sent unencrypted.
     """
     if account.key is None and account.identity is None:
-        return Given(account.sas or "")
+        return SASAuthorizer(account.sas or "")
     signed = account.key is not None
-    kept = ("azure", account, container if signed else surroundings(instance.environ))
-    if kept not in instance.credentials:
+    cache_key = ("azure", account, container if signed else identity_environment(instance.environ))
+    if cache_key not in instance.credentials:
         if not signed and not account.endpoint.startswith("https://"):
-            raise InvalidConfig("the tokens of an identity are sent over https only", hint="https://, a key or a SAS")
-        access = Signed(account, container, instance) if signed else Bearer(Token(account, instance))
-        instance.credentials[kept] = access
-    found: Access = instance.credentials[kept]
-    return found
+            raise InvalidConfig(
+                "identity tokens are sent over https only", hint="use an https:// endpoint, a key or a SAS"
+            )
+        instance.credentials[cache_key] = (
+            AccountKeyAuthorizer(account, container, instance)
+            if signed
+            else TokenAuthorizer(CachedToken(account, instance))
+        )
+    authorizer: Authorizer = instance.credentials[cache_key]
+    return authorizer
 
 
-class Given:
-    """A signature that the caller has, or none.
+class SASAuthorizer:
+    """Authorizes with the caller's SAS, or leaves requests anonymous.
 
     Args:
-        query: See `Pass`.
+        query: The SAS; "": none.
     """
 
     def __init__(self, query: str) -> None:
-        self._pass = Pass(query)
+        self._authorization = Authorization(query)
 
-    async def __call__(self) -> Pass:
-        return self._pass
+    async def __call__(self) -> Authorization:
+        return self._authorization
 
 
-class Signed:
-    """Signatures made from the account's key: ranges need no further one.
+class AccountKeyAuthorizer:
+    """Authorizes with a SAS generated from the account key, which is reused for many requests.
 
     Args:
-        account: With its key.
-        container: What they are for.
-        instance: Of the instance.
-        now: The time.
+        account: The account, with its key.
+        container: Container that the SAS is valid for.
+        instance: Provides threads.
+        now: Clock.
     """
 
     def __init__(
@@ -96,18 +101,20 @@ class Signed:
         self._container = container
         self._instance = instance
         self._now = now
-        self._pass = Pass()
+        self._authorization = Authorization()
         self._until = datetime.min.replace(tzinfo=UTC)
-        self._signing = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
-    async def __call__(self) -> Pass:
+    async def __call__(self) -> Authorization:
         if self._now() >= self._until:
-            async with self._signing:
+            async with self._lock:
                 if (now := self._now()) >= self._until:
-                    # In a thread: the SDK's import takes 0.3 s.
-                    query = await self._instance.disk.run(lambda: _sign(self._account, self._container, now + _LIFE))
-                    self._pass, self._until = Pass(query), now + _LIFE / 2
-        return self._pass
+                    # In a thread: importing the SDK takes 0.3 s.
+                    query = await self._instance.disk.run(
+                        lambda: _sign(self._account, self._container, now + _SAS_LIFETIME)
+                    )
+                    self._authorization, self._until = Authorization(query), now + _SAS_LIFETIME / 2
+        return self._authorization
 
 
 def _sign(account: Account, container: str, expiry: datetime) -> str:
@@ -122,22 +129,22 @@ def _sign(account: Account, container: str, expiry: datetime) -> str:
             expiry=expiry,
             protocol="https" if account.endpoint.startswith("https://") else None,
         )
-    except Exception:  # noqa: BLE001 - of several kinds, and their texts may repeat the key
+    except Exception:  # noqa: BLE001 - several types, whose messages may repeat the key
         query = ""
     if not query:
-        raise InvalidConfig("the account key is not one: it must be Base64", hint="copy it from the portal, or az")
+        raise InvalidConfig("the account key is not valid Base64", hint="copy it from the Azure portal, or use az")
     return query
 
 
-class Bearer:
-    """The token of an identity.
+class TokenAuthorizer:
+    """Authorizes with the token of an identity.
 
     Args:
-        token: Renews itself.
+        token: Returns a valid token, renewing it when needed.
     """
 
-    def __init__(self, token: Token) -> None:
+    def __init__(self, token: CachedToken) -> None:
         self._token = token
 
-    async def __call__(self) -> Pass:
-        return Pass(headers=(("authorization", f"Bearer {await self._token()}"),))
+    async def __call__(self) -> Authorization:
+        return Authorization(headers=(("authorization", f"Bearer {await self._token()}"),))

@@ -1,4 +1,4 @@
-"""A container as a backend: each verb is a request, sent by the wire, and its reply read."""
+"""Backend for an Azure Blob Storage container."""
 
 from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -13,17 +13,17 @@ from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
 from ...wire import check_range
 from . import replies
-from .authorization import Bearer
+from .authorization import TokenAuthorizer
 from .container import Container
 from .delete_blobs import delete, delete_many
 from .properties import of_reply, to_headers
 from .server_copy import copy
 from .tags import tags
-from .upload import AzureUpload, checksum_of, compared, stored
+from .upload import AzureUpload, checksum_header, stored_info, verified_checksums
 
 __all__ = ["AzureBackend"]
 
-# Objects of a page: 5,000 are allowed, but with metadata could be more than a reply may have.
+# Objects per page. The service allows 5,000, but with metadata they could exceed the size limit of a reply.
 _PAGE = "1000"
 
 
@@ -31,9 +31,9 @@ class AzureBackend:
     """One container.
 
     Args:
-        location: Its own.
-        config: As the caller gave it.
-        container_at: How to ask the container of a location, signed in by the same configuration.
+        location: Location of the container.
+        config: The caller's configuration.
+        container_at: Opens the container of another location with the same configuration.
     """
 
     # https://learn.microsoft.com/azure/storage/blobs/scalability-targets
@@ -52,8 +52,8 @@ class AzureBackend:
 
     @property
     def service(self) -> Hashable:
-        # Inside an account the source is let through by the signature in its address, or by a token that is for both.
-        bearer = isinstance(self._container.access, Bearer)
+        # Within an account, the SAS in the source URL, or a token for both containers, authorizes reading the source.
+        bearer = isinstance(self._container.authorizer, TokenAuthorizer)
         return ("azure", self._container.account.endpoint, self._config, bearer)
 
     async def stat(self, key: str) -> ObjectInfo:
@@ -70,7 +70,7 @@ class AzureBackend:
             }
             if marker is not None:
                 query["marker"] = marker
-            reply = await self._container.ask("GET", None, query=query)
+            reply = await self._container.send("GET", None, query=query)
             if reply.status != 200:
                 raise self._container.error(reply, None)
             return replies.page(reply.body)
@@ -90,13 +90,13 @@ class AzureBackend:
             raise ObjectChanged(f"the object {obj.key!r} was replaced while it was read")
         size = check_range(reply, start, len(into))
         if obj.size is not None and size is not None and size != obj.size:
-            raise ObjectChanged(f"the object {obj.key!r} has another size than before")
-        # Of a range, Content-MD5 is not the whole object's.
-        told = replies.md5(reply.header("content-md5")) if whole else {}
-        return Head(version, size, told, properties=of_reply(reply))
+            raise ObjectChanged(f"the size of the object {obj.key!r} has changed")
+        # With a range, Content-MD5 is not that of the whole object.
+        digests = replies.md5(reply.header("content-md5")) if whole else {}
+        return Head(version, size, digests, properties=of_reply(reply))
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
-        return {}  # nothing is composite
+        return {}  # there are no composite checksums
 
     async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
         return await tags(self._container, obj)
@@ -112,13 +112,13 @@ class AzureBackend:
             yield reply
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
-        digests, headers = checksum_of(data)
-        kept, described = to_headers(properties, key)
-        sent = [("x-ms-blob-type", "BlockBlob"), *described, *headers]
-        reply = await self._container.ask("PUT", key, sent, body=data)
+        checksums, headers = checksum_header(data)
+        kept, property_headers = to_headers(properties, key)
+        sent = [("x-ms-blob-type", "BlockBlob"), *property_headers, *headers]
+        reply = await self._container.send("PUT", key, sent, body=data)
         if reply.status != 201:
             raise self._container.error(reply, key)
-        return replace(stored(reply, key, len(data), compared(reply, key, digests)), properties=kept)
+        return replace(stored_info(reply, key, len(data), verified_checksums(reply, key, checksums)), properties=kept)
 
     async def open_upload(
         self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
@@ -139,4 +139,4 @@ class AzureBackend:
         await delete_many(self._container, keys, snapshots=snapshots)
 
     async def aclose(self) -> None:
-        """Nothing of its own to release."""
+        """Release nothing: the instance owns the connections."""

@@ -1,4 +1,4 @@
-"""Deleting objects, and what keeps one from being deleted: its snapshots."""
+"""Delete objects, with or without their snapshots."""
 
 from collections.abc import Sequence
 
@@ -11,16 +11,16 @@ from .container import Container
 
 __all__ = ["delete", "delete_many"]
 
-# Deletions under way.
-_AT_ONCE = 32
-# How many snapshots an error names.
+# Concurrent deletions.
+_CONCURRENCY = 32
+# Number of snapshots named in an error.
 _NAMED = 3
 
 
 async def delete(container: Container, key: str, *, snapshots: bool) -> None:
     """Delete an object; see `Backend.delete`."""
     headers = [("x-ms-delete-snapshots", "include")] if snapshots else []
-    reply = await container.ask("DELETE", key, headers)
+    reply = await container.send("DELETE", key, headers)
     if reply.status == 202:
         return
     if replies.code(reply) == "SnapshotsPresent":
@@ -30,8 +30,8 @@ async def delete(container: Container, key: str, *, snapshots: bool) -> None:
 
 async def _has_snapshots(container: Container, key: str, reply: Response) -> ServiceError:
     query = {"restype": "container", "comp": "list", "include": "snapshots", "prefix": key, "maxresults": "1000"}
-    listing = await container.ask("GET", None, query=query)
-    times = replies.snapshots(listing.body, key) if listing.status == 200 else []  # it may not be allowed to list
+    listing = await container.send("GET", None, query=query)
+    times = replies.snapshots(listing.body, key) if listing.status == 200 else []  # listing may not be permitted
     named = ", ".join(times[:_NAMED]) + (f" and {len(times) - _NAMED} more" if len(times) > _NAMED else "")
     return ServiceError(
         f"the object {key!r} has snapshots, which would be deleted with it" + (f": {named}" if named else ""),
@@ -44,9 +44,9 @@ async def _has_snapshots(container: Container, key: str, reply: Response) -> Ser
 async def delete_many(container: Container, keys: Sequence[str], *, snapshots: bool) -> None:
     """Delete objects; see `Backend.delete_many`.
 
-    A batch would need another permission, and count and be charged as these requests.
+    Each object takes one request: batches need another permission, and are limited and billed like single requests.
     """
-    limit = anyio.Semaphore(_AT_ONCE)
+    limit = anyio.Semaphore(_CONCURRENCY)
     retry = container.instance.retry
     failed: list[Skipped] = []
 
@@ -58,8 +58,8 @@ async def delete_many(container: Container, keys: Sequence[str], *, snapshots: b
                 if error.path == container.location.root and error.code in replies.NO_CONTAINER:
                     raise
             except StorageError as error:
-                if error.retryable:  # it is not this object's fault
-                    error.retryable = False  # that has been done
+                if error.retryable:  # the failure is not specific to this object
+                    error.retryable = False  # it has been retried already
                     raise
                 failed.append(Skipped(key, "not deleted", error.cause, error))
 

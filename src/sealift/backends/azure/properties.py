@@ -1,4 +1,4 @@
-"""What the Blob service stores beside an object's bytes, as headers and tags.
+"""Conversion of object properties, metadata and tags to and from headers and listings.
 
 Sources, under https://learn.microsoft.com/: rest/api/storageservices/put-blob,
 rest/api/storageservices/setting-and-retrieving-properties-and-metadata-for-blob-resources,
@@ -15,54 +15,54 @@ from ...wire import Response
 __all__ = ["DIRECTORY", "of_entry", "of_reply", "tag_header", "to_headers"]
 
 DIRECTORY = "hdi_isfolder"
-"""The metadata of a directory, in accounts that have them: it is no object."""
+"""Metadata that marks a directory, in accounts with a hierarchical namespace; directories are not objects."""
 
 _METADATA = "x-ms-meta-"
-# An identifier of C#, as far as a header can carry it; the service knows no other names.
+# Metadata names must be C# identifiers, limited to characters that headers allow.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TAG = re.compile(r"[A-Za-z0-9 +./:=_-]*")
-# The service has no expiry date for caches.
+# The service does not store Expires.
 _HEADERS = {header: name for header, name in HEADERS.items() if header != "Expires"}
 
 
 def of_reply(reply: Response) -> Properties:
-    """The properties in the reply to a HEAD or a GET."""
+    """Parse the properties in the response to a HEAD or GET."""
     return from_headers(reply.headers, metadata=_METADATA.encode(), tag_count=b"x-ms-tag-count")
 
 
-def of_entry(told: Mapping[str, str], metadata: Mapping[str, str]) -> Properties:
-    """The properties in an entry of a listing.
+def of_entry(elements: Mapping[str, str], metadata: Mapping[str, str]) -> Properties:
+    """Parse the properties in an entry of a listing.
 
     Args:
-        told: The texts of its elements under Properties.
-        metadata: User metadata; the names get the case that headers have.
+        elements: Text of the elements under Properties, by tag.
+        metadata: User metadata; names are converted to lower case, as in headers.
     """
-    fields = {name: told[header] for header, name in _HEADERS.items() if told.get(header)}
+    fields = {name: elements[header] for header, name in _HEADERS.items() if elements.get(header)}
     lower = {name.lower(): value for name, value in metadata.items()}
-    return Properties(**fields, metadata=lower, tags={} if told.get("TagCount", "0") == "0" else None)
+    return Properties(**fields, metadata=lower, tags={} if elements.get("TagCount", "0") == "0" else None)
 
 
 def to_headers(properties: Properties, key: str) -> tuple[Properties, list[tuple[str, str]]]:
-    """The headers that store properties.
+    """Convert properties to request headers.
 
     Args:
-        properties: Of the source.
-        key: Of the object, for messages.
+        properties: Properties of the source object.
+        key: Key of the object, for error messages.
 
     Returns:
         The properties that the service can store, and their headers.
 
     Raises:
-        UnsupportedOperation: One contains a control character.
+        UnsupportedOperation: A property contains a control character.
     """
-    told = ascii_fields(properties, key)
-    fields = {name: told[name] for name in _HEADERS.values() if name in told}
+    values = ascii_fields(properties, key)
+    fields = {name: values[name] for name in _HEADERS.values() if name in values}
     headers = [(f"x-ms-blob-{header.lower()}", fields[name]) for header, name in _HEADERS.items() if name in fields]
     metadata: dict[str, str] = {}
     for name, value in properties.metadata.items():
         lower = name.lower()
-        known = _NAME.fullmatch(name) is not None and lower not in {DIRECTORY, *metadata}
-        if fits_header(value, f"the metadata {name!r}", key) and known:
+        valid = _NAME.fullmatch(name) is not None and lower not in {DIRECTORY, *metadata}
+        if fits_header(value, f"the metadata {name!r}", key) and valid:
             metadata[lower] = value
             headers.append((f"{_METADATA}{name}", value))
     tags = {name: value for name, value in (properties.tags or {}).items() if _TAG.fullmatch(name + value)}
@@ -70,5 +70,5 @@ def to_headers(properties: Properties, key: str) -> tuple[Properties, list[tuple
 
 
 def tag_header(tags: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The header that stores tags, if there are any."""
+    """Return the request header for tags, if there are any."""
     return [("x-ms-tags", urlencode(tags))] if tags else []

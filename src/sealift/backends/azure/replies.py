@@ -1,4 +1,4 @@
-"""What the Blob service says: replies and error bodies → values and errors of ours.
+"""Parse responses and errors of the Blob service.
 
 Sources, under https://learn.microsoft.com/rest/api/storageservices/: get-blob-properties, list-blobs,
 blob-service-error-codes, common-rest-api-error-codes
@@ -45,17 +45,17 @@ NO_CONTAINER = {"ContainerNotFound", "ContainerBeingDeleted"}
 
 _DENIED = {
     "AuthenticationFailed": "the key or signature is wrong, or has expired",
-    "AuthorizationFailure": "the signature is wrong or has expired, or the account's firewall keeps this machine out",
+    "AuthorizationFailure": "the signature is wrong or has expired, or the account's firewall blocks this machine",
     "AuthorizationPermissionMismatch": "the signature or the identity's role does not allow this",
-    "AuthorizationProtocolMismatch": "the signature is for https only",
-    "AuthorizationResourceTypeMismatch": "the signature is for another kind of resource",
-    "AuthorizationServiceMismatch": "the signature is for another service",
-    "AuthorizationSourceIPMismatch": "the signature is for another address than this machine's",
+    "AuthorizationProtocolMismatch": "the signature is valid for https only",
+    "AuthorizationResourceTypeMismatch": "the signature is valid for another resource type",
+    "AuthorizationServiceMismatch": "the signature is valid for another service",
+    "AuthorizationSourceIPMismatch": "the signature is valid for another IP address",
     "InvalidAuthenticationInfo": "the token is not accepted",
     "InsufficientAccountPermissions": "the account is not allowed to do this",
-    "KeyBasedAuthenticationNotPermitted": "this account takes tokens of identities only, neither keys nor signatures",
-    "NoAuthenticationInformation": "the service wants a signed request",
-    "PublicAccessNotPermitted": "this account lets nobody in without signing in",
+    "KeyBasedAuthenticationNotPermitted": "this account accepts identity tokens only, not keys or signatures",
+    "NoAuthenticationInformation": "the service requires authentication",
+    "PublicAccessNotPermitted": "this account does not allow anonymous access",
 }
 _LOCKED = {
     "LeaseIdMissing": ("is leased by another client", "break the lease, or wait until it ends"),
@@ -67,28 +67,28 @@ _CHANGED = {"ConditionNotMet", "SourceConditionNotMet", "TargetConditionNotMet",
 
 
 def header(reply: Response, name: str) -> str:
-    """A header; "" where there is none."""
+    """Return a header; "" if it is missing."""
     return reply.header(name) or ""
 
 
 def quoted(tag: str | None) -> str | None:
-    """An entity tag with its quotes, which listings leave out."""
+    """Return an entity tag with quotes, which listings omit."""
     return tag if not tag or tag.endswith('"') else f'"{tag}"'
 
 
 def md5(text: str | None) -> dict[str, str]:
-    """The checksum that the service has stored with an object; it does so where the object came in one request."""
+    """Parse the MD5 that the service stores with an object uploaded in one request."""
     try:
         digest = base64.b64decode(text or "", validate=True)
     except binascii.Error:
-        return {}  # whoever stored the object has stored something else there
+        return {}  # the client that stored the object stored an invalid value
     return {"md5": digest.hex()} if len(digest) == 16 else {}
 
 
 def crc64nvme(text: str | None) -> str | None:
-    """The checksum of what a request brought, as the service has computed it; None: it does not say.
+    """Parse the checksum that the service computed for a request body; None if missing.
 
-    Its CRC64 is the one of NVMe, with its bytes the other way round:
+    The service uses CRC-64/NVME, with its bytes in reverse order:
     https://github.com/Azure/azure-sdk-for-cpp/blob/main/sdk/storage/azure-storage-common/src/crypt.cpp
     """
     try:
@@ -99,10 +99,10 @@ def crc64nvme(text: str | None) -> str | None:
 
 
 def object_info(key: str, reply: Response) -> ObjectInfo:
-    """What the reply to a HEAD tells of an object.
+    """Parse the response to a HEAD of an object.
 
     Raises:
-        ModelMissingError: It is a directory.
+        ModelMissingError: The key names a directory.
     """
     length = reply.header("content-length")
     tag = quoted(reply.header("etag"))
@@ -125,20 +125,20 @@ def _is_directory(properties: Properties) -> bool:
 
 
 def page(body: bytes) -> tuple[list[ObjectInfo], str | None]:
-    """One page of a listing, and the marker of the next; None: it was the last."""
+    """Parse one page of a listing; return its objects and the marker of the next page, None on the last."""
     try:
         root = ET.fromstring(body)  # noqa: S314 - expat bounds entity expansion since 2.4.1
     except ET.ParseError as problem:
         raise ServiceError(f"the listing is not XML: {problem}", retryable=True) from None
     try:
-        found = list(_blobs(root))
+        objects = list(_blobs(root))
     except (ValueError, OverflowError):
-        raise ServiceError("the listing has an entry whose length or time cannot be read") from None
-    return found, root.findtext("NextMarker") or None
+        raise ServiceError("the listing has an entry with an invalid length or time") from None
+    return objects, root.findtext("NextMarker") or None
 
 
 def snapshots(body: bytes, key: str) -> list[str]:
-    """The times of an object's snapshots, in a listing that includes them."""
+    """Return the times of an object's snapshots from a listing that includes snapshots."""
     try:
         root = ET.fromstring(body)  # noqa: S314 - as above
     except ET.ParseError:
@@ -151,7 +151,7 @@ def snapshots(body: bytes, key: str) -> list[str]:
 
 
 def _name(element: ET.Element) -> str:
-    """Encoded is what XML cannot carry."""
+    """Decode a name that XML cannot represent."""
     text = element.text or ""
     return unquote(text) if element.get("Encoded") == "true" else text
 
@@ -159,56 +159,56 @@ def _name(element: ET.Element) -> str:
 def _blobs(root: ET.Element) -> Iterator[ObjectInfo]:
     for entry in root.iter("Blob"):
         name = entry.find("Name")
-        told = {child.tag: child.text or "" for child in entry.iterfind("Properties/*")}
+        elements = {child.tag: child.text or "" for child in entry.iterfind("Properties/*")}
         metadata = {child.tag: child.text or "" for child in entry.iterfind("Metadata/*")}
-        if name is None or not name.text or not told.get("Content-Length", "").isdecimal():
+        if name is None or not name.text or not elements.get("Content-Length", "").isdecimal():
             raise ServiceError("the listing has an entry without a name or a length")
-        properties = of_entry(told, metadata)
+        properties = of_entry(elements, metadata)
         if _is_directory(properties):
             continue
-        tag = quoted(told.get("Etag")) or None
-        modified = told.get("Last-Modified")
+        tag = quoted(elements.get("Etag")) or None
+        modified = elements.get("Last-Modified")
         yield ObjectInfo(
             _name(name),
-            int(told["Content-Length"]),
+            int(elements["Content-Length"]),
             tag,
             parsedate_to_datetime(modified).astimezone(UTC) if modified else None,
             tag,
-            md5(told.get("Content-MD5")),
+            md5(elements.get("Content-MD5")),
             properties,
         )
 
 
 def blocks(reply: Response) -> dict[str, int]:
-    """The blocks of an object that no list has named: their ids, and their sizes in bytes.
+    """Parse the uncommitted blocks of an object: id → size in bytes.
 
     https://learn.microsoft.com/rest/api/storageservices/get-block-list
     """
     try:
-        # A byte order mark comes first.
+        # The body begins with a byte order mark.
         root = ET.fromstring(reply.body.removeprefix(b"\xef\xbb\xbf").strip())  # noqa: S314 - as above
     except ET.ParseError as problem:
         raise ServiceError(f"the list of blocks is not XML: {problem}", retryable=True) from None
-    found = {}
+    sizes = {}
     for entry in root.iterfind("UncommittedBlocks/Block"):
         name, size = entry.findtext("Name"), entry.findtext("Size", "")
         if name and size.isdecimal():
-            found[name] = int(size)
-    return found
+            sizes[name] = int(size)
+    return sizes
 
 
 def code(reply: Response) -> str | None:
-    """The service's own name for a failure; it is in a header too, since a reply to HEAD has no body."""
+    """Return the service's error code; also sent as a header, since a response to HEAD has no body."""
     return reply.header("x-ms-error-code") or _fields(reply).get("Code") or None
 
 
 def error(reply: Response, *, container: str, key: str | None) -> StorageError:
-    """The failure that a reply tells of.
+    """Convert an error response to an exception.
 
     Args:
-        reply: Its status is not the one of success.
-        container: That was asked.
-        key: The object that was asked for; None: the container as a whole.
+        reply: Response with an error status.
+        container: Name of the container.
+        key: Key of the requested object; None: the container.
     """
     why, status = code(reply), reply.status
     what = f"the object {key!r}" if key is not None else f"the container {container!r}"
@@ -217,17 +217,17 @@ def error(reply: Response, *, container: str, key: str | None) -> StorageError:
         cause = f"there is no container {container!r}"
         return ModelMissingError(container, cause=cause, hint=hint, status=status, code=why)
     if status == 404:
-        # To who has not signed in, what is not public is not there.
+        # Anonymous requests get 404 for containers that are not public.
         cause = f"there is no object {key!r}" if key is not None else f"there is no public container {container!r}"
         return ModelMissingError(key or container, cause=cause, status=status, code=why)
     if status in {401, 403} or why in _DENIED:
         cause = _DENIED.get(why or "", f"no permission for {what}")
-        # What the service says beside it may hold what it has signed.
+        # The service's message is not quoted: it may contain the string to sign.
         return AccessDenied(cause, hint="check the credentials and their role", status=status, code=why)
     if why in _CHANGED or (why is None and status in {412, 416}):
         return ObjectChanged(f"{what} was replaced while it was read", status=status, code=why)
     if why in _DAMAGED:
-        return IntegrityError(f"{what} was damaged on the way", status=status, code=why, retryable=True)
+        return IntegrityError(f"{what} was corrupted in transit", status=status, code=why, retryable=True)
     if why in _LOCKED:
         cause, way_out = _LOCKED[why]
         return ServiceError(f"{what} {cause}", hint=way_out, status=status, code=why)
@@ -239,7 +239,7 @@ def error(reply: Response, *, container: str, key: str | None) -> StorageError:
 
 def _service_error(reply: Response, why: str | None) -> ServiceError:
     status = reply.status
-    # Behind the first line come request id and time; a signature in it would be the one of a copy's source.
+    # The lines after the first are request id and time. A signature in it belongs to the source URL of a copy.
     text = re.sub(r"(?i)\bsig=[^&\s\"'<]+", "sig=…", _fields(reply).get("Message", "").partition("\n")[0].strip())
     return ServiceError(
         f"the service answered {status}" + (f" {why}" if why else "") + (f": {text}" if text else ""),
@@ -252,7 +252,7 @@ def _service_error(reply: Response, why: str | None) -> ServiceError:
 
 def _fields(reply: Response) -> dict[str, str]:
     try:
-        # A byte order mark comes first.
+        # The body begins with a byte order mark.
         root = ET.fromstring(reply.body.removeprefix(b"\xef\xbb\xbf").strip())  # noqa: S314 - as above
     except ET.ParseError:
         return {}

@@ -1,4 +1,4 @@
-"""The tags of an object: replies tell only how many there are, and only to those who may read them.
+"""Read the tags of an object. Other responses contain only their number, and only with permission to read them.
 
 Source: https://learn.microsoft.com/rest/api/storageservices/get-blob-tags
 """
@@ -14,12 +14,12 @@ __all__ = ["tags"]
 
 
 async def tags(container: Container, obj: ObjectInfo) -> Mapping[str, str]:
-    """See `Backend.tags`."""
-    reply = await container.ask("GET", obj.key, query={"comp": "tags"})
+    """Return the tags of an object; see `Backend.tags`."""
+    reply = await container.send("GET", obj.key, query={"comp": "tags"})
     if reply.status != 200:
         raise container.error(reply, obj.key)
     try:
-        # A byte order mark comes first.
+        # The body begins with a byte order mark.
         root = ET.fromstring(reply.body.removeprefix(b"\xef\xbb\xbf").strip())  # noqa: S314 - as in `replies`
     except ET.ParseError as problem:
         raise ServiceError(f"the tags of {obj.key!r} are not XML: {problem}", retryable=True) from None

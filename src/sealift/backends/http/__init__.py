@@ -1,7 +1,7 @@
-"""Files at http and https URLs, to be read.
+"""Files at http and https URLs, read-only.
 
-`site` asks, along redirects; `replies` reads what comes back, `names` what the file is called, and `decode` undoes what
-a server encodes although it was asked not to.
+`site` sends requests and follows redirects, `replies` parses responses, `filenames` derives file names, and `decode`
+decodes bodies that a server compresses although identity was requested.
 """
 
 from ...config import HTTPConfig, StorageConfig
@@ -15,7 +15,7 @@ __all__ = ["HTTPBackend", "open"]
 
 
 async def open(location: Location, config: StorageConfig | None, instance: Instance) -> HTTPBackend:  # noqa: A001 - the contract's
-    """The server of a location."""
+    """Open the server of a location."""
     config = HTTPConfig() if config is None else config
     if not isinstance(config, HTTPConfig):
         raise InvalidConfig(f"{type(config).__name__} is not for {location.scheme}://", hint="pass an HTTPConfig")

@@ -1,4 +1,4 @@
-"""The files of one server as a backend: they can be read, neither listed nor written."""
+"""Backend for the files of one HTTP server. They can be read, but not listed or written."""
 
 from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -22,8 +22,8 @@ class HTTPBackend:
     """One server; a key is the path of a URL, percent-encoded as in the URI.
 
     Args:
-        site: How to ask it.
-        instance: Of the instance.
+        site: Sends requests to the server.
+        instance: Provides threads.
     """
 
     capabilities = Capabilities(writable=False, listable=False)
@@ -43,22 +43,22 @@ class HTTPBackend:
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
         headers = _pinned(obj)
-        # For all of it too: a file that has grown, on a server that ignores the condition, is then told from others.
+        # Also for the whole file: Content-Range reveals a file that has grown on a server that ignores the condition.
         if obj.ranged:
             headers.append(("range", f"bytes={start}-{start + len(into) - 1}"))
         reply = await self._site.fetch(obj.key, headers, into)
         version = replies.version(reply)
         if obj.version is not None and version != obj.version:
             if version is None:
-                raise TransportError("the reply to a range does not tell the file's version")
+                raise TransportError("the response to a range request has no ETag")
             raise ObjectChanged("the file was replaced while it was read")
         size = check_range(reply, start, len(into))
         if size is not None and size != obj.size:
-            raise ObjectChanged("the file has another size than before")
+            raise ObjectChanged("the size of the file has changed")
         return Head(version, size)
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
-        return {}  # nothing is composite
+        return {}  # there are no composite checksums
 
     async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
         return {}
@@ -68,18 +68,20 @@ class HTTPBackend:
         async with self._site.stream(obj.key, _pinned(obj)) as reply:
             head = Response(reply.status, reply.headers)
             tag, size = reply.header("etag"), replies.length(head)
-            # An encoded body has a weak tag, or should have.
+            # The ETag of an encoded body is weak, or should be.
             if obj.version is not None and tag is not None and tag.removeprefix("W/") != obj.version:
                 raise ObjectChanged("the file was replaced before it was read")
             if obj.size is not None and size is not None and size != obj.size:
-                raise ObjectChanged("the file has another size than before")
+                raise ObjectChanged("the size of the file has changed")
             coding = replies.content_coding(head)
             if coding is None:
                 yield reply
             elif coding in CODINGS:
                 yield Decoded(reply, coding, self._instance.disk.run)
             else:
-                raise TransportError(f"the server sent a body encoded as {coding!r}, which was not asked for")
+                raise TransportError(
+                    f"the server sent a body with unsupported Content-Encoding {coding!r}; identity was requested"
+                )
 
     def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         raise UnsupportedOperation(f"{self.location.scheme}:// cannot be listed", hint="name each file by its URL")
@@ -104,7 +106,7 @@ class HTTPBackend:
         self._refuse()
 
     async def aclose(self) -> None:
-        """Nothing of its own to release."""
+        """Release nothing: the instance owns the connections."""
 
     def _refuse(self) -> NoReturn:
         raise UnsupportedOperation(f"{self.location.scheme}:// can only be read")

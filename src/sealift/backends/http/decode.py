@@ -1,4 +1,4 @@
-"""Undoing a Content-Encoding: https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1."""
+"""Decode a Content-Encoding: https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1."""
 
 import zlib
 from collections.abc import Awaitable, Callable
@@ -12,17 +12,17 @@ __all__ = ["CODINGS", "Decoded"]
 
 CODINGS = {"gzip", "x-gzip", "deflate"}
 
-# Bytes that are read, and decoded, at a time.
+# Bytes to read and decode per step.
 _STEP = 256 * KiB
 
 
 class Decoded:
-    """A body as it was before the server encoded it.
+    """Reader that decodes an encoded body.
 
     Args:
         source: The encoded body.
-        coding: One of `CODINGS`.
-        run: Runs a function in a thread: decoding costs much more time than receiving.
+        coding: Its encoding, one of `CODINGS`.
+        run: Runs a function in a thread: decoding takes much longer than receiving.
     """
 
     def __init__(self, source: Reader, coding: str, run: Callable[[Callable[[], bytes]], Awaitable[bytes]]) -> None:
@@ -31,14 +31,14 @@ class Decoded:
         self._run = run
         self._scratch = memoryview(bytearray(_STEP))
         self._encoded = b""
-        self._ended = False  # the encoded body
-        self._decoder: zlib._Decompress | None = None  # None: between two members, of which gzip has any number
+        self._ended = False  # whether `source` is at its end
+        self._decoder: zlib._Decompress | None = None  # None: between two members; gzip allows several
 
     async def readinto(self, view: memoryview) -> int:
-        """As `Reader.readinto`.
+        """See `Reader.readinto`.
 
         Raises:
-            TransportError: The body is not so encoded, or not whole.
+            TransportError: The body is not valid in this encoding, or incomplete.
         """
         while True:
             piece = await self._run(partial(self._decode, min(len(view), _STEP)))
@@ -47,14 +47,14 @@ class Decoded:
                 return len(piece)
             if self._ended:
                 if self._decoder is not None or self._encoded:
-                    raise TransportError(f"the body ends in the middle of its {self._coding} encoding", retryable=True)
+                    raise TransportError(f"the {self._coding}-encoded body is incomplete", retryable=True)
                 return 0
             count = await self._source.readinto(self._scratch)
             self._ended = not count
             self._encoded += self._scratch[:count]
 
     def _decode(self, most: int) -> bytes:
-        """Blocking: some bytes of the body; none: more of the encoded ones are needed."""
+        """Decode up to `most` bytes; b"" if more input is needed. Blocking."""
         try:
             while self._decoder is not None or self._begin():
                 decoder = self._decoder
@@ -66,15 +66,17 @@ class Decoded:
                 if piece or self._decoder is not None:
                     return piece
         except zlib.error:
-            raise TransportError(f"the body is not {self._coding}, as its header says", retryable=True) from None
+            raise TransportError(
+                f"the body is not valid {self._coding}, its Content-Encoding", retryable=True
+            ) from None
         return b""
 
     def _begin(self) -> bool:
-        """Whether there is a member to decode."""
+        """Start decoding the next member; False if there is none, or more input is needed."""
         if self._coding != "deflate":
             self._decoder = zlib.decompressobj(wbits=31) if self._encoded else None
         elif len(self._encoded) >= 2 or (self._encoded and self._ended):
-            # It is meant to have zlib's header (RFC 1950, section 2.2), which some servers leave out.
+            # A zlib header is required (RFC 1950, section 2.2), but some servers omit it.
             wrapped = self._encoded[0] & 15 == 8 and int.from_bytes(self._encoded[:2]) % 31 == 0
             self._decoder = zlib.decompressobj(wbits=15 if wrapped else -15)
         return self._decoder is not None

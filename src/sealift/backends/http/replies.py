@@ -1,4 +1,4 @@
-"""What an HTTP server says: replies → values and errors of ours. https://www.rfc-editor.org/rfc/rfc9110"""
+"""Parse HTTP responses and errors. https://www.rfc-editor.org/rfc/rfc9110"""
 
 import re
 from dataclasses import replace
@@ -11,16 +11,15 @@ from . import filenames
 
 __all__ = ["content_coding", "error", "length", "object_info", "version"]
 
-# What a request header can carry, and no W/ in front of it.
+# Characters allowed in a request header, without the prefix W/.
 _STRONG_TAG = re.compile(r'"[\x20\x21\x23-\x7e]+"')
-_NEVER = {501, 505}  # Not Implemented, HTTP Version Not Supported
+_NOT_RETRYABLE = {501, 505}  # Not Implemented, HTTP Version Not Supported
 
 
 def object_info(key: str, reply: Response) -> ObjectInfo:
-    """What the head of the reply to a GET tells of a file.
+    """Parse the headers of the response to a HEAD or GET.
 
-    Ranges are only asked for where a strong entity tag pins them to one version of the file, and where they are of the
-    bytes that it has.
+    `ranged` requires a strong ETag, which pins ranges to one version of the file, and a body that is not encoded.
     """
     size, tag = length(reply), version(reply)
     offered = {unit.strip().lower() for unit in (reply.header("accept-ranges") or "").split(",")}
@@ -37,52 +36,52 @@ def object_info(key: str, reply: Response) -> ObjectInfo:
 
 
 def properties(reply: Response) -> Properties:
-    """What the server sends beside the bytes.
+    """Parse the file's properties.
 
-    They arrive decoded, so Content-Encoding does not describe them. An Expires that is not a date, such as "0", is
-    about this reply: https://www.rfc-editor.org/rfc/rfc9111#section-5.3
+    Content-Encoding is dropped, since bodies are decoded. An Expires that is not a date, such as "0", applies to this
+    response only: https://www.rfc-editor.org/rfc/rfc9111#section-5.3
     """
-    found = from_headers(reply.headers)
-    return replace(found, content_encoding=None, expires=found.expires if reply.time("expires") else None)
+    received = from_headers(reply.headers)
+    return replace(received, content_encoding=None, expires=received.expires if reply.time("expires") else None)
 
 
 def version(reply: Response) -> str | None:
-    """The entity tag, where it is a strong one: https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3."""
+    """Return the ETag if it is strong: https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3."""
     tag = reply.header("etag")
     return tag if tag is not None and _STRONG_TAG.fullmatch(tag) else None
 
 
 def length(reply: Response) -> int | None:
-    """How many bytes the file has, where the reply says so."""
-    told = reply.header("content-length")
+    """Return the size of the file in bytes; None if the response does not contain it."""
+    size = reply.header("content-length")
     if (
-        told is None
-        or not told.isascii()
-        or not told.isdecimal()
+        size is None
+        or not size.isascii()
+        or not size.isdecimal()
         or content_coding(reply)
         or reply.header("transfer-encoding")
     ):
         return None
-    return int(told)
+    return int(size)
 
 
 def content_coding(reply: Response) -> str | None:
-    """How the body is encoded; None: it is not."""
-    told = [coding.strip().lower() for coding in (reply.header("content-encoding") or "").split(",")]
-    return ", ".join(coding for coding in told if coding not in {"", "identity"}) or None
+    """Return the encoding of the body; None if it is not encoded."""
+    codings = [coding.strip().lower() for coding in (reply.header("content-encoding") or "").split(",")]
+    return ", ".join(coding for coding in codings if coding not in {"", "identity"}) or None
 
 
 def error(reply: Response, key: str, *, hint: str) -> StorageError:
-    """The failure that a reply tells of; its body is not quoted, for it may repeat the query of a signed URL.
+    """Convert an error response to an exception. The body is not quoted: it may repeat the query of a signed URL.
 
     Args:
-        reply: Its status is not the one of success.
-        key: The file that was asked for.
-        hint: What may be the reason for a refusal.
+        reply: Response with an error status.
+        key: Key of the requested file.
+        hint: Hint for a denied request.
     """
     status = reply.status
     if status in {401, 403}:
-        return AccessDenied(f"the server refuses it ({status})", hint=hint, status=status)
+        return AccessDenied(f"the server denied access ({status})", hint=hint, status=status)
     if status in {404, 410}:
         return ModelMissingError(key, cause=f"the server has no such file ({status})", status=status)
     if status in {412, 416}:
@@ -90,6 +89,6 @@ def error(reply: Response, key: str, *, hint: str) -> StorageError:
     return ServiceError(
         f"the server answered {status}",
         status=status,
-        retryable=status in {408, 425, 429} or (status >= 500 and status not in _NEVER),
+        retryable=status in {408, 425, 429} or (status >= 500 and status not in _NOT_RETRYABLE),
         retry_after=reply.retry_after,
     )

@@ -1,4 +1,4 @@
-"""Asking one server for its files, along redirects.
+"""Send requests to one HTTP server and follow redirects.
 
 https://www.rfc-editor.org/rfc/rfc9110#section-15.4
 """
@@ -21,107 +21,107 @@ __all__ = ["Headers", "Site"]
 
 Headers = Sequence[tuple[str, str]]
 
-# Ranges are of the bytes as they are stored: https://www.rfc-editor.org/rfc/rfc9110#section-14.1
+# Request the stored bytes, to which ranges apply: https://www.rfc-editor.org/rfc/rfc9110#section-14.1
 _IDENTITY = ("accept-encoding", "identity")
-# Some servers refuse those who do not say who they are.
+# Some servers reject requests without a User-Agent.
 _AGENT = ("user-agent", "sealift")
-# What those answer to a HEAD who know only GET; 403 where the signature in a URL is for a GET.
-_HEAD_REFUSED = {403, 405, 501}
-# What a signed URL may answer that was redirected to, and has expired.
+# Statuses of servers that support only GET; 403 where the signature of a URL is valid for GET only.
+_HEAD_NOT_SUPPORTED = {403, 405, 501}
+# Statuses of an expired signed URL, reached by a redirect.
 _EXPIRED = {401, 403, 404, 410}
 
 
 class Site:
-    """Asks for files.
+    """Client for the files of one server.
 
-    Where redirects lead is found once for each file and kept for all its parts. The configuration's headers go to the
-    origin of the URI only.
+    The target of redirects is resolved once per file and cached for all its parts. The configuration's headers are sent
+    to the origin of the URI only.
 
     Args:
-        location: The origin, with the query that belongs to the URI.
-        config: As the caller gave it.
-        instance: Of the instance.
+        location: The origin, with the query of the URI.
+        config: The caller's configuration.
+        instance: Provides connections.
     """
 
     def __init__(self, location: Location, config: HTTPConfig, instance: Instance) -> None:
         self.location = location
         self._config = config
         self._wire = instance.wire
-        self._places: dict[str, Request] = {}
-        self._searching = anyio.Lock()
+        self._resolved: dict[str, Request] = {}
+        self._resolving = anyio.Lock()
 
     async def find(self, key: str) -> Response:
-        """The head of the reply to a GET of a file. From now on reads begin where that came from.
+        """Return the headers of a file, and cache the target of its redirects for later reads.
 
         Raises:
-            StorageError: There is none, or the server refused.
+            StorageError: The file does not exist, or the server returned an error.
         """
-        walk = self._walk(self._first(key))
+        chain = self._chain(self._original(key))
         while True:
-            reply = await self._wire.send(_as("HEAD", walk.request))
-            if not walk.follow(reply):
+            reply = await self._wire.send(_as("HEAD", chain.request))
+            if not chain.follow(reply):
                 break
-        # Some say of every reply to a HEAD that it has no bytes, so that is to be looked at.
-        if reply.status in _HEAD_REFUSED or (reply.status == 200 and reply.header("content-length") == "0"):
-            async with self._open(walk) as streamed:
+        # Some servers send Content-Length: 0 for every HEAD, so check it with a GET.
+        if reply.status in _HEAD_NOT_SUPPORTED or (reply.status == 200 and reply.header("content-length") == "0"):
+            async with self._open(chain) as streamed:
                 reply = Response(streamed.status, streamed.headers)
         if reply.status != 200:
-            raise self._error(reply, key, walk.request)
-        self._places[key] = walk.request
+            raise self._error(reply, key, chain.request)
+        self._resolved[key] = chain.request
         return reply
 
     async def fetch(self, key: str, headers: Headers, into: memoryview) -> Response:
-        """Receive a range of a file, or all of it, in place; as `Wire.fetch`. Its status is 200 or 206.
+        """Receive a file or a range into memory, as `Wire.fetch`; the status is 200 or 206.
 
         Raises:
-            StorageError: The server refused.
+            StorageError: The server returned an error.
         """
         for last in (False, True):
-            place = self._places.get(key) or self._first(key)
-            walk = self._walk(place)
+            start = self._resolved.get(key) or self._original(key)
+            chain = self._chain(start)
             while True:
-                reply = await self._wire.fetch(_as("GET", walk.request, headers), into)
-                if not walk.follow(reply):
+                reply = await self._wire.fetch(_as("GET", chain.request, headers), into)
+                if not chain.follow(reply):
                     break
             if reply.status in {200, 206}:
-                if walk.request is not place:
-                    self._places[key] = walk.request
+                if chain.request is not start:
+                    self._resolved[key] = chain.request
                 break
-            if last or not await self._found_again(key, place, reply):
-                raise self._error(reply, key, walk.request)
+            if last or not await self._resolved_again(key, start, reply):
+                raise self._error(reply, key, chain.request)
         return reply
 
     @asynccontextmanager
     async def stream(self, key: str, headers: Headers) -> AsyncGenerator[StreamedResponse]:
-        """Receive a file as it comes; as `Wire.stream`. Its status is 200.
+        """Stream a file, as `Wire.stream`; the status is 200.
 
         Raises:
-            StorageError: The server refused.
+            StorageError: The server returned an error.
         """
         for last in (False, True):
-            place = self._places.get(key) or self._first(key)
-            walk = self._walk(place)
-            async with self._open(walk, headers) as reply:
+            start = self._resolved.get(key) or self._original(key)
+            chain = self._chain(start)
+            async with self._open(chain, headers) as reply:
                 if reply.status == 200:
                     yield reply
                     return
-                refusal = Response(reply.status, reply.headers)
-            if last or not await self._found_again(key, place, refusal):
-                raise self._error(refusal, key, walk.request)
+                failure = Response(reply.status, reply.headers)
+            if last or not await self._resolved_again(key, start, failure):
+                raise self._error(failure, key, chain.request)
 
     @asynccontextmanager
-    async def _open(self, walk: "_Walk", headers: Headers = ()) -> AsyncGenerator[StreamedResponse]:
+    async def _open(self, chain: "_RedirectChain", headers: Headers = ()) -> AsyncGenerator[StreamedResponse]:
         while True:
-            async with self._wire.stream(_as("GET", walk.request, headers)) as reply:
-                if not walk.follow(Response(reply.status, reply.headers)):
+            async with self._wire.stream(_as("GET", chain.request, headers)) as reply:
+                if not chain.follow(Response(reply.status, reply.headers)):
                     yield reply
                     return
 
-    def _walk(self, start: Request) -> "_Walk":
-        return _Walk(start, self._config)
+    def _chain(self, start: Request) -> "_RedirectChain":
+        return _RedirectChain(start, self._config)
 
-    def _first(self, key: str) -> Request:
-        """The request for the URI itself."""
+    def _original(self, key: str) -> Request:
+        """Build the request for the URI itself."""
         verify = self._config.verify
         query = f"?{self.location.query}" if self.location.query else ""
         return Request(
@@ -132,35 +132,34 @@ class Site:
             TLS(verify is not False, verify if isinstance(verify, str) else None),
         )
 
-    async def _found_again(self, key: str, place: Request, reply: Response) -> bool:
-        """Whether a file that a redirect led to is somewhere else by now, as when the signature in a URL expires."""
-        known = self._places.get(key)
-        if reply.status not in _EXPIRED or known is None or place == self._first(key):
+    async def _resolved_again(self, key: str, start: Request, reply: Response) -> bool:
+        """Resolve redirects again if the cached target has expired; return whether the target has changed."""
+        if reply.status not in _EXPIRED or key not in self._resolved or start == self._original(key):
             return False
-        async with self._searching:  # for all parts at once
-            if self._places[key] is place:
+        async with self._resolving:  # once for all parts
+            if self._resolved[key] is start:
                 await self.find(key)
-        return self._places[key] != place
+        return self._resolved[key] != start
 
-    def _error(self, reply: Response, key: str, asked: Request) -> StorageError:
-        first = self._first(key)
+    def _error(self, reply: Response, key: str, request: Request) -> StorageError:
+        original = self._original(key)
         hints = []
-        if asked.origin != first.origin:
-            hints.append(f"the URL redirects to {asked.origin.netloc}")
+        if request.origin != original.origin:
+            hints.append(f"the URL redirects to {request.origin.netloc}")
             if self._config.headers:
-                hints.append("which the configuration's headers are not sent to")
+                hints.append("which does not get the headers of HTTPConfig")
         elif self.location.query:
             hints.append("if the URL is signed, it may have expired")
         elif not self._config.headers:
-            hints.append("if it asks for credentials, give them as HTTPConfig(headers=…)")
+            hints.append("if the server requires credentials, pass them as HTTPConfig(headers=…)")
         return replies.error(reply, key, hint=", ".join(hints) or "check HTTPConfig(headers=…)")
 
 
-class _Walk:
-    """Where one request goes, from one redirect to the next.
+class _RedirectChain:
+    """The redirects of one request.
 
     Attributes:
-        request: The one to send next; that was sent last, when there is no other.
+        request: The request to send next; after the last redirect, the one that was sent.
     """
 
     def __init__(self, start: Request, config: HTTPConfig) -> None:
@@ -169,10 +168,10 @@ class _Walk:
         self._seen = {(start.origin, start.target)}
 
     def follow(self, reply: Response) -> bool:
-        """Go where the reply leads; False: it is no redirect.
+        """Follow a redirect; return False if the response is not a redirect.
 
         Raises:
-            TransportError: There are too many, or they lead in a circle, or where they must not.
+            TransportError: The redirects are too many, form a loop, or lead to a forbidden target.
         """
         config = self._config
         following = redirected(
@@ -180,19 +179,19 @@ class _Walk:
         )
         if following is None:
             return False
-        where = (following.origin, following.target)
-        if where in self._seen:
-            raise TransportError(f"{self.request.origin.address} redirects in a circle")
+        target = (following.origin, following.target)
+        if target in self._seen:
+            raise TransportError(f"{self.request.origin.address} redirects in a loop")
         if len(self._seen) > MOST_REDIRECTS:
             raise TransportError(
                 f"there are more than {MOST_REDIRECTS} redirects, the last from {self.request.origin.address}"
             )
-        self._seen.add(where)
+        self._seen.add(target)
         self.request = following
         return True
 
 
-def _as(method: str, place: Request, headers: Headers = ()) -> Request:
-    given = {name for name, _ in place.headers}
-    agent = [] if _AGENT[0] in given else [_AGENT]
-    return replace(place, method=method, headers=[*agent, *place.headers, _IDENTITY, *headers])
+def _as(method: str, request: Request, headers: Headers = ()) -> Request:
+    names = {name for name, _ in request.headers}
+    agent = [] if _AGENT[0] in names else [_AGENT]
+    return replace(request, method=method, headers=[*agent, *request.headers, _IDENTITY, *headers])

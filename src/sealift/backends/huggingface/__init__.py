@@ -1,8 +1,8 @@
-"""The Hugging Face Hub, and what speaks its protocol; read only.
+"""The Hugging Face Hub and compatible servers, read-only.
 
-A revision becomes a commit once, and all is read at that commit (`repository`; `branches`: names with a slash). Large
-files lie in another place, behind signed addresses that expire (`links`); small ones come from the hub itself, in
-whatever way it likes (`body`). `replies` reads what the hub says.
+A revision is resolved to a commit once, and all files are read at that commit (`repository`; `branches` handles names
+with a slash). Large files are in a separate storage, at signed URLs that expire (`download_urls`). Small files come
+from the hub itself, possibly compressed or without range support (`small_files`). `replies` parses responses.
 """
 
 from ...config import HFConfig, StorageConfig
@@ -11,7 +11,7 @@ from ...instance import Instance
 from ...uri import Location
 from ...wire import Origin
 from .backend import HFBackend
-from .links import Links
+from .download_urls import DownloadURLs
 from .repository import Repository
 
 __all__ = ["HFBackend", "open"]
@@ -20,30 +20,30 @@ _ENDPOINT = "https://huggingface.co"
 
 
 async def open(location: Location, config: StorageConfig | None, instance: Instance) -> HFBackend:  # noqa: A001 - the contract's
-    """The repository of a location."""
+    """Open the repository of a location."""
     environment = HFConfig.from_env(instance.environ)
     if config is None:
         config = environment
     if not isinstance(config, HFConfig):
         raise InvalidConfig(f"{type(config).__name__} is not for hf://", hint="pass an HFConfig")
     if config.offline or environment.offline:
-        raise UnsupportedOperation("offline mode is on: the hub may not be asked", hint="unset HF_HUB_OFFLINE")
-    chosen = config if config.anonymous or config.token or config.token_file else environment
-    own = environment.endpoint or _ENDPOINT
-    endpoint = config.endpoint or own
-    token, file = chosen.token, chosen.token_file
-    if chosen is environment and Origin.of(endpoint) != Origin.of(own):
-        token, file = None, None  # the environment's token is for the environment's hub
+        raise UnsupportedOperation("offline mode is on: hf:// is not available", hint="unset HF_HUB_OFFLINE")
+    credentials = config if config.anonymous or config.token or config.token_file else environment
+    default = environment.endpoint or _ENDPOINT
+    endpoint = config.endpoint or default
+    token, file = credentials.token, credentials.token_file
+    if credentials is environment and Origin.of(endpoint) != Origin.of(default):
+        token, file = None, None  # do not send the environment's token to another hub
     if not token and file is not None:
-        token = await instance.disk.run(lambda: _token_in(file))
+        token = await instance.disk.run(lambda: _read_token(file))
     repository = Repository(location, endpoint, token or None, instance)
     if location.revision and location.key:
         await instance.retry(repository.commit)  # the key may begin with the rest of a branch's name
-    return HFBackend(repository, await Links.to(repository))
+    return HFBackend(repository, await DownloadURLs.of_repository(repository))
 
 
-def _token_in(file: str) -> str | None:
-    """Blocking: the token that `hf auth login` left, if it did."""
+def _read_token(file: str) -> str | None:
+    """Read the token stored by `hf auth login`, if there is one; blocking."""
     from pathlib import Path  # noqa: PLC0415
 
     try:
@@ -51,5 +51,5 @@ def _token_in(file: str) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError) as problem:
-        reason = getattr(problem, "strerror", None) or "it is not a text"
-        raise AccessDenied(f"the token's file {file} cannot be read: {reason}", hint="hf auth login") from None
+        reason = getattr(problem, "strerror", None) or "it is not a text file"
+        raise AccessDenied(f"the token file {file} cannot be read: {reason}", hint="run hf auth login") from None

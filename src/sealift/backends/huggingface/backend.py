@@ -1,4 +1,4 @@
-"""A repository of the hub as a backend."""
+"""Backend for a Hugging Face repository."""
 
 from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, nullcontext
@@ -12,30 +12,30 @@ from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
 from ...wire import MOST_REDIRECTS, Response, check_range, redirected
-from . import body, replies
-from .links import Link, Links
-from .repository import KEPT, Repository, too_many_redirects
+from . import replies, small_files
+from .download_urls import DownloadURL, DownloadURLs
+from .repository import FORWARDED_HEADERS, Repository, too_many_redirects
 
 __all__ = ["HFBackend"]
 
-# What the storage answers when a signed address has expired.
+# Statuses of the storage for an expired signed URL.
 _EXPIRED = {401, 403}
 
 
 class HFBackend:
-    """One repository at one commit; what is there cannot change, so a read needs no condition.
+    """One repository at one commit, which cannot change, so reads need no condition.
 
     Args:
-        repository: How to ask about it.
-        links: Where its files are.
+        repository: Sends requests to the hub.
+        urls: Download URLs of the repository's files.
     """
 
     capabilities = Capabilities(writable=False, checksums=("sha256",))
 
-    def __init__(self, repository: Repository, links: Links) -> None:
+    def __init__(self, repository: Repository, urls: DownloadURLs) -> None:
         self.location = repository.location
         self._repository = repository
-        self._links = links
+        self._urls = urls
 
     @property
     def service(self) -> Hashable:
@@ -47,12 +47,12 @@ class HFBackend:
 
     async def stat(self, key: str) -> ObjectInfo:
         if not _is_path(key):
-            raise ModelMissingError(key, cause=f"there is no file {key!r}: this is no path in a repository")
+            raise ModelMissingError(key, cause=f"there is no file {key!r}: this is not a valid path in a repository")
         commit = await self._repository.commit()
-        link = await self._links.of(self._path(key), commit.sha)
-        sums = {} if link.sha256 is None else {"sha256": link.sha256}
-        properties = Properties(content_type=link.content_type)
-        return ObjectInfo(key, link.size, commit.sha, commit.date, link.etag, sums, properties)
+        url = await self._urls.of(self._path(key), commit.sha)
+        sums = {} if url.sha256 is None else {"sha256": url.sha256}
+        properties = Properties(content_type=url.content_type)
+        return ObjectInfo(key, url.size, commit.sha, commit.date, url.etag, sums, properties)
 
     async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         directory = (self._repository.path(prefix) or "").rpartition("/")[0]
@@ -67,7 +67,7 @@ class HFBackend:
     async def _page(self, directory: str, query: str | None) -> Page:
         repository = self._repository
         commit = await repository.commit()
-        reply = await repository.ask(repository.tree(directory, commit.sha, query))
+        reply = await repository.send(repository.tree(directory, commit.sha, query))
         if reply.status == 404 and reply.header("x-error-code") == "EntryNotFound":
             return [], None
         if reply.status != 200:
@@ -77,50 +77,52 @@ class HFBackend:
     def _path(self, key: str) -> str:
         path = self._repository.path(key)
         if not path:
-            raise ModelMissingError(key, cause=f"there is no file {key!r}: this is a branch")
+            raise ModelMissingError(key, cause=f"{key!r} is a branch, not a file")
         return path
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
         sha = obj.version or (await self._repository.commit()).sha
         whole = start == 0 and len(into) == obj.size
-        asked = [] if whole else [("range", f"bytes={start}-{start + len(into) - 1}")]
+        range_header = [] if whole else [("range", f"bytes={start}-{start + len(into) - 1}")]
         if "sha256" not in obj.checksums:
-            request = self._repository.file("GET", self._path(obj.key), sha, *asked)
+            request = self._repository.file("GET", self._path(obj.key), sha, *range_header)
             async with self._repository.stream(request, obj.key) as streamed:
-                _same_commit(streamed.header("x-repo-commit"), sha)
-                await body.read_range(streamed, obj.size, start, into)
+                _check_commit(streamed.header("x-repo-commit"), sha)
+                await small_files.read_range(streamed, obj.size, start, into)
             return Head(sha, obj.size, properties=Properties(content_type=streamed.header("content-type")))
-        link = await self._links.of(self._path(obj.key), sha)
-        reply = await self._fetch(obj, link, asked, into)
+        url = await self._urls.of(self._path(obj.key), sha)
+        reply = await self._fetch(obj, url, range_header, into)
         if reply.status in _EXPIRED:
-            link = await self._links.of(self._path(obj.key), sha, but=[link])
-            reply = await self._fetch(obj, link, asked, into)
+            url = await self._urls.of(self._path(obj.key), sha, expired=[url])
+            reply = await self._fetch(obj, url, range_header, into)
         if reply.status not in {200, 206}:
-            at_hub = link.request.origin == self._repository.origin
+            at_hub = url.request.origin == self._repository.origin
             raise self._repository.error(reply, obj.key) if at_hub else replies.refused(reply, obj.key)
         size = check_range(reply, start, len(into))
         if size is not None and size != obj.size:
-            raise ObjectChanged(f"the file {obj.key!r} has {size} bytes, and not {obj.size} as the hub said before")
-        properties = Properties(content_type=link.content_type)
+            raise ObjectChanged(f"the file {obj.key!r} has {size} bytes, but the hub reported {obj.size}")
+        properties = Properties(content_type=url.content_type)
         return Head(sha, size, obj.checksums if whole else {}, properties=properties)
 
-    async def _fetch(self, obj: ObjectInfo, link: Link, asked: Sequence[tuple[str, str]], into: memoryview) -> Response:
-        """Receive a range in place from where the hub keeps the file."""
-        if link.sha256 != obj.checksums["sha256"] or link.size not in {None, obj.size}:
-            raise ObjectChanged(f"the hub has another content of {obj.key!r} than it said before")
-        request = replace(link.request, headers=[*link.request.headers, *asked])
+    async def _fetch(
+        self, obj: ObjectInfo, url: DownloadURL, headers: Sequence[tuple[str, str]], into: memoryview
+    ) -> Response:
+        """Receive a range of a file into memory from its download URL."""
+        if url.sha256 != obj.checksums["sha256"] or url.size not in {None, obj.size}:
+            raise ObjectChanged(f"the content of {obj.key!r} on the hub has changed")
+        request = replace(url.request, headers=[*url.request.headers, *headers])
         at_hub = request.origin == self._repository.origin
-        async with nullcontext() if at_hub else self._links.storage:
+        async with nullcontext() if at_hub else self._urls.storage:
             for _ in range(MOST_REDIRECTS + 1):
                 reply = await self._repository.instance.wire.fetch(request, into)
-                following = redirected(request, reply, KEPT)
+                following = redirected(request, reply, FORWARDED_HEADERS)
                 if following is None:
                     return reply
                 request = following
         raise too_many_redirects(request)
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
-        return {}  # nothing is composite
+        return {}  # there are no composite checksums
 
     async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
         return {}
@@ -129,8 +131,8 @@ class HFBackend:
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
         sha = obj.version or (await self._repository.commit()).sha
         async with self._repository.stream(self._repository.file("GET", self._path(obj.key), sha), obj.key) as reply:
-            _same_commit(reply.header("x-repo-commit"), sha)
-            yield body.decoded(reply)
+            _check_commit(reply.header("x-repo-commit"), sha)
+            yield small_files.decoded(reply)
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         _read_only()
@@ -152,11 +154,11 @@ class HFBackend:
         _read_only()
 
     async def aclose(self) -> None:
-        """Nothing of its own to release."""
+        """Release nothing: the instance owns the connections."""
 
 
 def _is_path(key: str) -> bool:
-    """Whether Git can have a file of this name. Others must not be asked for: a server would go up at a ".."."""
+    """Whether Git allows this path. Others are never requested: a server might resolve ".."."""
     try:
         key.encode()
     except UnicodeEncodeError:
@@ -164,10 +166,10 @@ def _is_path(key: str) -> bool:
     return not {"", ".", ".."} & set(key.split("/"))
 
 
-def _same_commit(told: str | None, sha: str) -> None:
-    if told is not None and told != sha:
-        raise ObjectChanged(f"the hub answered for the commit {told} instead of {sha}")
+def _check_commit(received: str | None, sha: str) -> None:
+    if received is not None and received != sha:
+        raise ObjectChanged(f"the hub answered for the commit {received} instead of {sha}")
 
 
 def _read_only() -> NoReturn:
-    raise UnsupportedOperation("hf:// can only be read", hint="the hub's own tools write to it: `hf upload`")
+    raise UnsupportedOperation("hf:// can only be read", hint="to upload, use `hf upload`")

@@ -1,7 +1,7 @@
-"""What the hub says: replies → values and errors of ours.
+"""Parse responses and errors of the hub.
 
 Sources: https://huggingface.co/docs/hub/api, https://huggingface.co/docs/hub/rate-limits, and the headers that
-huggingface_hub goes by (`utils/_http.py`, `file_download.py`).
+huggingface_hub reads (`utils/_http.py`, `file_download.py`).
 """
 
 import json
@@ -16,7 +16,7 @@ from ...types import ObjectInfo
 from ...uri import Location
 from ...wire import Response
 
-__all__ = ["commit", "error", "is_unknown_revision", "next_page", "page", "refs", "refused", "sha256_of", "tag"]
+__all__ = ["commit", "error", "is_unknown_revision", "next_page", "page", "quoted", "refs", "refused", "sha256_of"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next\b')
@@ -33,12 +33,12 @@ def _json(reply: Response) -> Any:
 
 
 def commit(reply: Response) -> tuple[str, datetime | None]:
-    """Hash and date of the commit that a reply about a revision names."""
-    told = _json(reply)
-    sha = told.get("sha") if isinstance(told, dict) else None
+    """Parse the hash and date of a revision's commit."""
+    revision = _json(reply)
+    sha = revision.get("sha") if isinstance(revision, dict) else None
     if not isinstance(sha, str) or not re.fullmatch(r"[0-9a-f]{40,64}", sha):
-        raise ServiceError("the hub does not tell the revision's commit", hint="check HF_ENDPOINT")
-    date = told.get("lastModified")
+        raise ServiceError("the hub's reply does not contain the revision's commit", hint="check HF_ENDPOINT")
+    date = revision.get("lastModified")
     try:
         return sha, datetime.fromisoformat(date).astimezone(UTC) if date else None
     except (TypeError, ValueError, OverflowError):
@@ -51,22 +51,22 @@ def is_unknown_revision(reply: Response) -> bool:
 
 
 def refs(reply: Response) -> list[str]:
-    """The names of all branches and tags, from the reply to a request for them."""
-    told = _json(reply)
+    """Parse the names of all branches and tags."""
+    listing = _json(reply)
     try:
-        return [str(entry["name"]) for kind in ("branches", "tags") for entry in told[kind]]
+        return [str(entry["name"]) for kind in ("branches", "tags") for entry in listing[kind]]
     except (KeyError, TypeError):
         raise ServiceError("the list of branches and tags cannot be read", hint="check HF_ENDPOINT") from None
 
 
 def page(reply: Response, sha: str, date: datetime | None, below: str) -> list[ObjectInfo]:
-    """The files of one page of a listing.
+    """Parse one page of a listing.
 
     Args:
-        reply: To a request for a tree.
-        sha: The commit it was asked at.
-        date: When that was made: the latest that any of its files can have been written.
-        below: What their keys begin with; see `Repository`.
+        reply: Response to a request for a tree.
+        sha: The listed commit.
+        date: Date of the commit: no file was modified later.
+        below: Prefix of all keys; see `Repository`.
     """
     entries = _json(reply)
     try:
@@ -76,7 +76,7 @@ def page(reply: Response, sha: str, date: datetime | None, below: str) -> list[O
 
 
 def _file(entry: Mapping[str, Any], sha: str, date: datetime | None, below: str) -> ObjectInfo:
-    stored = entry.get("lfs") or {}  # Git's large file storage
+    stored = entry.get("lfs") or {}  # Git LFS
     digest = sha256_of(stored.get("oid"))
     path, size = entry["path"], int(stored.get("size", entry["size"]))
     if not isinstance(path, str) or size < 0:
@@ -92,44 +92,44 @@ def _file(entry: Mapping[str, Any], sha: str, date: datetime | None, below: str)
 
 
 def next_page(reply: Response) -> str | None:
-    """The query of the page behind this one; None: there is none.
+    """Return the query of the next page; None on the last page.
 
-    Only the query, since behind a mirror the address is the hub's own, which the token is not for.
+    Only the query is used: behind a mirror, the URL is that of the original hub, to which the token must not be sent.
     """
-    found = _NEXT.search(reply.header("link") or "")
-    return urlsplit(found[1]).query or None if found else None
+    link = _NEXT.search(reply.header("link") or "")
+    return urlsplit(link[1]).query or None if link else None
 
 
-def tag(text: str | None) -> str | None:
-    """An entity tag, quoted and strong: the hub's are hashes of the content."""
+def quoted(text: str | None) -> str | None:
+    """Return an ETag, quoted and strong: the hub's are hashes of the content."""
     return f'"{text.removeprefix("W/").strip(chr(34))}"' if text else None
 
 
 def sha256_of(text: str | None) -> str | None:
-    """The SHA-256 that a tag or an object id is; None: it is something else, such as Git's own SHA-1."""
+    """Return the SHA-256 in an ETag or object id; None if it is another hash, such as Git's SHA-1."""
     bare = (text or "").strip('"').removeprefix("sha256:")
     return bare if _SHA256.fullmatch(bare) else None
 
 
 def _text(reply: Response) -> str:
-    """The hub's own words on a failure."""
-    told = reply.header("x-error-message")
-    if told is None:
+    """Return the hub's error message."""
+    message = reply.header("x-error-message")
+    if message is None:
         try:
             body = json.loads(reply.body)
         except (ValueError, RecursionError):
             return ""
-        told = body.get("error") if isinstance(body, dict) else None
-    return told[:_LONGEST_TEXT] if isinstance(told, str) else ""
+        message = body.get("error") if isinstance(body, dict) else None
+    return message[:_LONGEST_TEXT] if isinstance(message, str) else ""
 
 
 def error(reply: Response, location: Location, key: str | None, *, signed_in: bool) -> StorageError:
-    """The failure that a reply of the hub tells of.
+    """Convert an error response of the hub to an exception.
 
     Args:
-        reply: Its status is not the one of success.
-        location: The repository that was asked about.
-        key: The file; None: the repository as a whole.
+        reply: Response with an error status.
+        location: The repository.
+        key: The requested file; None: the repository.
         signed_in: Whether a token was sent.
     """
     status, text = reply.status, _text(reply)
@@ -137,19 +137,20 @@ def error(reply: Response, location: Location, key: str | None, *, signed_in: bo
     kind = location.kind.removesuffix("s")
     where = f"the {kind} repository {location.root!r}"
     missing: tuple[str, str, str | None] | None = None
+    hint: str | None
     match code:
         case "GatedRepo":
-            hint = f"ask for access on its page, and sign in: {_SIGN_IN}"
+            hint = f"request access on its page, and sign in: {_SIGN_IN}"
             return AccessDenied(f"{where} is gated", hint=hint, status=status, code=code)
         case "RevisionNotFound":
             revision = location.revision or "main"
-            way_out = "%2F for a slash in its name, as in hf://owner/name@feature%2Fx" if location.revision else None
-            missing = revision, f"{where} has no revision {revision!r}", way_out
+            hint = "encode a slash in its name as %2F, as in hf://owner/name@feature%2Fx" if location.revision else None
+            missing = revision, f"{where} has no revision {revision!r}", hint
         case "EntryNotFound":
             missing = key or location.root, f"there is no file {key!r} in {where}", None
         case "RepoNotFound":
             missing = _no_repository(location, where, signed_in=signed_in)
-        # The hub answers 401 without a code where it does not want to say whether a repository exists.
+        # The hub answers 401 without a code to hide whether a repository exists.
         case None if status == 401 and not signed_in:
             missing = _no_repository(location, where, signed_in=signed_in)
         case None if status == 404 and key is not None:
@@ -157,8 +158,8 @@ def error(reply: Response, location: Location, key: str | None, *, signed_in: bo
         case None if status == 404:
             missing = _no_repository(location, where, signed_in=signed_in)
     if missing is not None:
-        path, cause, way_out = missing
-        return ModelMissingError(path, cause=cause, hint=way_out, status=status, code=code)
+        path, cause, hint = missing
+        return ModelMissingError(path, cause=cause, hint=hint, status=status, code=code)
     if status == 401:
         return AccessDenied(
             _with("the token was refused", text), hint=f"check it: {_SIGN_IN}", status=status, code=code
@@ -173,7 +174,7 @@ def _no_repository(location: Location, where: str, *, signed_in: bool) -> tuple[
     if signed_in:
         return (
             location.root,
-            f"there is no {where[4:]}, or the token does not allow to see it",
+            f"there is no {where[4:]}, or the token has no access to it",
             "check its name and kind",
         )
     hint = f"check its name and kind; for a private one, sign in: {_SIGN_IN}"
@@ -181,14 +182,14 @@ def _no_repository(location: Location, where: str, *, signed_in: bool) -> tuple[
 
 
 def refused(reply: Response, key: str) -> StorageError:
-    """The failure of the place where the hub keeps large files; its words may quote the signed address."""
+    """Convert an error response of the hub's storage. Its body is not quoted: it may contain the signed URL."""
     status = reply.status
     if status in {401, 403}:
-        return AccessDenied(f"the hub's storage refused {key!r} at the address that the hub gave", status=status)
+        return AccessDenied(f"the hub's storage denied access to {key!r} at the URL from the hub", status=status)
     if status in {404, 410}:
         return ModelMissingError(key, cause=f"the hub's storage does not have {key!r}", status=status)
     if status == 416:
-        return ObjectChanged(f"{key!r} has another size than the hub says", status=status)
+        return ObjectChanged(f"the size of {key!r} differs from the size reported by the hub", status=status)
     return _service_error(reply, "the hub's storage", "", None)
 
 
@@ -208,7 +209,7 @@ def _with(cause: str, text: str) -> str:
 
 
 def _retry_after(reply: Response) -> float | None:
-    """Seconds to wait: Retry-After, or the time to the end of the window that RateLimit tells of.
+    """Return the seconds to wait: Retry-After, or the time to the end of the window in RateLimit.
 
     https://huggingface.co/docs/hub/rate-limits
     """

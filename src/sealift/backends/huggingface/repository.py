@@ -1,4 +1,4 @@
-"""Asking the hub about one repository: its commit, and requests for what is in it."""
+"""Requests for one repository: its commit, its files, and listings."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -16,22 +16,22 @@ from ...wire import MOST_REDIRECTS, Origin, Request, Response, StreamedResponse,
 from . import replies
 from .branches import rest_of_branch
 
-__all__ = ["KEPT", "Commit", "Repository", "too_many_redirects"]
+__all__ = ["FORWARDED_HEADERS", "Commit", "Repository", "too_many_redirects"]
 
-# Headers that may go along to another origin; above all, the token may not.
-KEPT = frozenset({"accept-encoding", "range", "user-agent"})
+# Headers that are sent to other origins on redirects; the token is not.
+FORWARDED_HEADERS = frozenset({"accept-encoding", "range", "user-agent"})
 _DEFAULT_REVISION = "main"
-# Bytes of an error's body that are looked at.
+# Bytes of an error response's body to read.
 _ERROR_BODY = 16 * KiB
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What a revision is now.
+    """The commit of a revision.
 
     Attributes:
-        sha: Its hash.
-        date: When it was made.
+        sha: Hash of the commit.
+        date: Date of the commit.
     """
 
     sha: str
@@ -39,16 +39,16 @@ class Commit:
 
 
 class Repository:
-    """Sends requests about a repository and its files.
+    """Sends requests for a repository and its files.
 
     Args:
-        location: The repository, the revision if one is named, and the key, which may begin with the rest of it.
-        endpoint: The hub's address; mirrors have a path in it.
-        token: Sent to that address only.
-        instance: Of the instance.
+        location: The repository, with its revision, and a key that may begin with the rest of a branch's name.
+        endpoint: URL of the hub; mirrors have a path in it.
+        token: Token, sent to the endpoint only.
+        instance: Provides connections.
 
     Attributes:
-        below: What all keys begin with: "", or the rest of a branch's name and a "/". Known once the commit is.
+        below: Prefix of all keys: "", or the rest of a branch's name and a "/". Set when the commit is resolved.
     """
 
     def __init__(self, location: Location, endpoint: str, token: str | None, instance: Instance) -> None:
@@ -58,66 +58,66 @@ class Repository:
         self.origin = Origin.of(endpoint)
         self.instance = instance
         self._base = urlsplit(endpoint).path.rstrip("/")
-        # Without it the hub answers with whatever compression it likes.
+        # Without Accept-Encoding, the hub may compress responses.
         self._headers = [("user-agent", "sealift"), ("accept-encoding", "identity")]
         if token:
             self._headers.append(("authorization", f"Bearer {token}"))
         self.signed_in = token is not None
         self._commit: Commit | None = None
-        self._asking = anyio.Lock()
+        self._lock = anyio.Lock()
 
     @property
     def address(self) -> str:
-        """The URL of the repository, with the branch where keys begin with the rest of its name."""
+        """URL of the repository; with the branch, if keys begin with the rest of its name."""
         url = f"{self.origin.scheme}://{self.origin.netloc}{self._base}/{self.location.kind}/{self.location.root}"
         return f"{url}@{self.location.revision}/{self.below}" if self.below else url
 
     async def commit(self) -> Commit:
-        """The commit that everything is read at: asked for once."""
-        async with self._asking:
+        """Return the commit at which all files are read; requested once."""
+        async with self._lock:
             if self._commit is None:
-                self._commit = await self._find()
+                self._commit = await self._resolve_commit()
         return self._commit
 
-    async def _find(self) -> Commit:
+    async def _resolve_commit(self) -> Commit:
         revision = self.location.revision or _DEFAULT_REVISION
-        reply = await self._revision(revision)
+        reply = await self._request_revision(revision)
         if replies.is_unknown_revision(reply) and self._named.revision and self._named.key:
-            listing = await self.ask(self.request("GET", f"{self._api}/refs"))
-            # A hub that does not list them cannot say more than it has.
+            listing = await self.send(self.request("GET", f"{self._api}/refs"))
+            # If the hub does not list branches, keep the first error.
             rest = rest_of_branch(self._named, replies.refs(listing)) if listing.status == 200 else None
             if rest is not None:
                 self.below = f"{rest}/"
-                reply = await self._revision(f"{revision}/{rest}")
+                reply = await self._request_revision(f"{revision}/{rest}")
         if reply.status != 200:
             raise self.error(reply)
         return Commit(*replies.commit(reply))
 
-    async def _revision(self, name: str) -> Response:
-        # Without these two, the names of all files would come along.
+    async def _request_revision(self, name: str) -> Response:
+        # Without `expand`, the response contains the names of all files.
         query = "expand=sha&expand=lastModified"
-        return await self.ask(self.request("GET", f"{self._api}/revision/{quote(name, safe='')}?{query}"))
+        return await self.send(self.request("GET", f"{self._api}/revision/{quote(name, safe='')}?{query}"))
 
     def path(self, key: str) -> str | None:
-        """The path in the repository of a key; None: there is none."""
+        """Return the path of a key in the repository; None if it has none."""
         return key.removeprefix(self.below) if key.startswith(self.below) else None
 
     def request(self, method: str, target: str, *headers: tuple[str, str]) -> Request:
-        """A request to the hub, signed in."""
+        """Build a request to the hub, with the token."""
         return Request(method, self.origin, self._base + target, [*self._headers, *headers])
 
     def file(self, method: str, key: str, sha: str, *headers: tuple[str, str]) -> Request:
-        """A request for a file at a commit."""
+        """Build a request for a file at a commit."""
         kind = "" if self.location.kind == "models" else f"/{self.location.kind}"
         return self.request(method, f"{kind}/{self.location.root}/resolve/{sha}/{quote(key)}", *headers)
 
     def tree(self, directory: str, sha: str, page: str | None) -> Request:
-        """A request for a page of what is below a directory.
+        """Build a request for one page of the files below a directory.
 
         Args:
-            directory: "" for all of the repository.
+            directory: The directory; "" for the whole repository.
             sha: The commit.
-            page: Query of the page, as the one before told it; None: the first.
+            page: Query of the page, from the previous one; None: the first page.
         """
         below = f"/{quote(directory, safe='')}" if directory else ""
         return self.request("GET", f"{self._api}/tree/{sha}{below}?{page or 'recursive=true&expand=false'}")
@@ -126,11 +126,11 @@ class Repository:
     def _api(self) -> str:
         return f"/api/{self.location.kind}/{self.location.root}"
 
-    async def ask(self, request: Request) -> Response:
-        """Send a request whose reply is small, also to where the repository has moved."""
+    async def send(self, request: Request) -> Response:
+        """Send a request whose response is small, following redirects."""
         for _ in range(MOST_REDIRECTS + 1):
             reply = await self.instance.wire.send(request)
-            following = redirected(request, reply, KEPT)
+            following = redirected(request, reply, FORWARDED_HEADERS)
             if following is None:
                 return reply
             request = following
@@ -138,29 +138,29 @@ class Repository:
 
     @asynccontextmanager
     async def stream(self, request: Request, key: str) -> AsyncGenerator[StreamedResponse]:
-        """Receive a file as it comes, wherever the hub sends us for it. Its status is 200 or 206.
+        """Stream a file, following redirects; the status is 200 or 206.
 
         Raises:
-            StorageError: The hub refused.
+            StorageError: The hub or its storage returned an error.
         """
         for _ in range(MOST_REDIRECTS + 1):
             async with self.instance.wire.stream(request) as reply:
                 if reply.status in {200, 206}:
                     yield reply
                     return
-                told = memoryview(bytearray(_ERROR_BODY))
+                body = memoryview(bytearray(_ERROR_BODY))
                 count = 0
-                while count < len(told) and (more := await reply.readinto(told[count:])):
+                while count < len(body) and (more := await reply.readinto(body[count:])):
                     count += more
-                refusal = Response(reply.status, reply.headers, bytes(told[:count]))
-            following = redirected(request, refusal, KEPT)
+                failure = Response(reply.status, reply.headers, bytes(body[:count]))
+            following = redirected(request, failure, FORWARDED_HEADERS)
             if following is None:
-                raise self.error(refusal, key) if request.origin == self.origin else replies.refused(refusal, key)
+                raise self.error(failure, key) if request.origin == self.origin else replies.refused(failure, key)
             request = following
         raise too_many_redirects(request)
 
     def error(self, reply: Response, key: str | None = None) -> StorageError:
-        """The failure that a reply of the hub tells of."""
+        """Convert an error response of the hub to an exception."""
         return replies.error(reply, self.location, key, signed_in=self.signed_in)
 
 

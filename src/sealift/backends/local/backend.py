@@ -1,4 +1,4 @@
-"""A directory as a backend."""
+"""Backend for a local directory."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
 from .files import READ, as_storage_error, check_version, crc, info, read_into, stat_file
 from .removal import remove_all
-from .staging import Place
+from .staging import StagingDirectory
 from .upload import LocalUpload
 from .walk import Ancestors, scan, start
 
@@ -28,7 +28,7 @@ __all__ = ["LocalBackend"]
 
 T = TypeVar("T")
 
-# Moving fewer bytes is short work: it mostly waits for the interpreter's lock, not for the disk.
+# Reads and writes below this size mostly wait for the GIL, not for the disk.
 _LONG = MiB
 _MISSING = {errno.ENOENT, errno.ENOTDIR}
 
@@ -38,12 +38,12 @@ class LocalBackend:
 
     Args:
         root: The directory; it need not exist yet.
-        disk: Threads for the blocking work.
+        disk: Threads for blocking work.
         state: Directory for temporary files, on the same file system. None: `.sealift` in `root`.
-        staged: Nobody looks at `root` before the caller publishes it as a whole: a file may be written in its place.
-        journal: Where to note what has landed.
-        durability: "fsync": what is written is on the disk when it is told of, but the directories where `staged`.
-        versions: Report the version of each file that is written, also where `staged`.
+        staged: The caller publishes `root` as a whole later, so files may be written under their final names.
+        journal: Journal in which to record written parts.
+        durability: "fsync": sync each file to disk before reporting it, and its directories unless `staged`.
+        versions: Report the version of each written file, also with `staged`.
     """
 
     def __init__(
@@ -63,29 +63,31 @@ class LocalBackend:
         self.address = ""
         self._disk = disk
         durable = durability == "fsync"
-        self._place = Place(root, state, staged=staged, journal=journal, durable=durable, versions=versions)
+        self._staging = StagingDirectory(
+            root, state, staged=staged, journal=journal, durable=durable, versions=versions
+        )
 
     def path(self, key: str) -> str:
-        """Where a key's file is.
+        """Return the path of a key's file.
 
         Raises:
             UnsafeKey: The key would leave the root.
         """
-        return self._place.path(key)
+        return self._staging.path(key)
 
     async def run(self, function: Callable[[], T], *, reading: str | None = None, short: bool = False) -> T:
         """Run blocking work on the disk threads; an OSError becomes a StorageError.
 
         Args:
-            function: The work.
-            reading: The path that it reads, whose absence is a missing object; None: it writes.
+            function: The blocking function.
+            reading: Path that the function reads, whose absence means a missing object. None: it writes.
             short: As in `DiskThreads.run`.
         """
         with as_storage_error(reading):
             return await self._disk.run(function, short=short)
 
     async def stat(self, key: str) -> ObjectInfo:
-        path = self._place.path(key)
+        path = self._staging.path(key)
         return info(key, await self.run(lambda: stat_file(path), reading=path))
 
     async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
@@ -95,32 +97,32 @@ class LocalBackend:
         nothing = True
         while pending:
             directory, above = pending.pop()
-            path = self._place.path(directory)
+            path = self._staging.path(directory)
             try:
-                found = await self._disk.run(partial(scan, path, above, walk, first=first))
+                contents = await self._disk.run(partial(scan, path, above, walk, first=first))
             except OSError as error:
-                if first and error.errno in _MISSING:  # no objects, as in a bucket
+                if first and error.errno in _MISSING:  # an empty listing, as in a bucket
                     return
                 if first:
                     with as_storage_error(path):
                         raise
-                _skip(walk, _unread(directory, error))
+                _skip(walk, _unlisted(directory, error))
                 continue
             below = f"{directory}/" if directory else ""
             begin = below + name_start if first else below
-            if found.empty and not first:
+            if contents.empty and not first:
                 nothing = False
                 yield ObjectInfo(below, 0)
-            for name, status in found.files:
+            for name, status in contents.files:
                 if (key := below + name).startswith(begin):
                     nothing = False
                     yield info(key, status)
-            for skipped in found.skipped:
+            for skipped in contents.skipped:
                 if (key := below + skipped.key).startswith(begin):
                     _skip(walk, replace(skipped, key=key))
-            inner = (below + name for name in reversed(found.directories))
+            inner = (below + name for name in reversed(contents.directories))
             pending += [
-                (key, found.ancestors)
+                (key, contents.ancestors)
                 for key in inner
                 if key.startswith(begin) and (walk.enter is None or walk.enter(key))
             ]
@@ -129,14 +131,14 @@ class LocalBackend:
             yield ObjectInfo(prefix, 0)
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
-        path = self._place.path(obj.key)
+        path = self._staging.path(obj.key)
 
         def read() -> None:
             descriptor = os.open(path, READ)
             try:
                 check_version(obj, os.fstat(descriptor))
                 if not read_into(descriptor, start, into):
-                    raise ObjectChanged(f"{path} became shorter while it was read")
+                    raise ObjectChanged(f"{path} was truncated while it was read")
                 check_version(obj, os.fstat(descriptor))
             finally:
                 os.close(descriptor)
@@ -145,7 +147,7 @@ class LocalBackend:
         return Head(obj.version, obj.size)
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
-        return {}  # nothing is composite
+        return {}  # there are no composite checksums
 
     async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
         return {}
@@ -155,19 +157,19 @@ class LocalBackend:
         yield _LocalReader(self, obj)
 
     async def holds(self, key: str, size: int, claim: Claim, into: memoryview) -> bool:
-        """Whether the file of a key has these bytes, as its journal says.
+        """Whether a key's file holds the bytes that its journal entry describes.
 
         Args:
-            key: Of the file.
-            size: Of the file, in bytes: nothing was appended to it.
-            claim: What the journal says.
-            into: As many bytes as that; what is in the file gets there.
+            key: The key.
+            size: Expected size of the file, in bytes.
+            claim: The journal entry.
+            into: Buffer of `claim.length` bytes, filled from the file.
         """
-        path = self._place.path(key)
+        path = self._staging.path(key)
 
         def read() -> bool:
             try:
-                if not stat.S_ISREG(os.lstat(path).st_mode):  # replaced meanwhile
+                if not stat.S_ISREG(os.lstat(path).st_mode):  # it was replaced
                     return False
                 descriptor = os.open(path, READ | os.O_NOFOLLOW)
             except FileNotFoundError:
@@ -181,25 +183,25 @@ class LocalBackend:
         return await self.run(read)
 
     async def keep(self, key: str) -> None:
-        """Take a file that is there already for one of this job's, which shall last as `durability` says."""
-        await self.run(lambda: self._place.keep(key))
+        """Keep an existing file as part of this job, and sync it if `durability` is "fsync"."""
+        await self.run(lambda: self._staging.keep(key))
 
     async def check_kept(self, keys: Iterable[str]) -> None:
-        """Check that nothing has replaced these files, which were not to be written.
+        """Check that this job has not replaced any of the files that it kept.
 
         Raises:
-            UnsafeKey: A file of this job has: the file system takes their names for one.
+            UnsafeKey: A file of this job replaced one, because the file system treats their names as the same.
         """
-        await self.run(lambda: self._place.inside.check_kept(keys))
+        await self.run(lambda: self._staging.confined.check_kept(keys))
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
-        upload = LocalUpload(self._place, self.run, key, len(data))
-        journal = self._place.journal
-        noted = journal is not None and journal.many  # of a single object nothing is left to go on with
+        upload = LocalUpload(self._staging, self.run, key, len(data))
+        journal = self._staging.journal
+        noted = journal is not None and journal.many  # a single small object leaves nothing to resume
 
         def write() -> ObjectInfo:
             try:
-                upload.create(temporary=not self._place.staged)
+                upload.create(temporary=not self._staging.staged)
                 claim = upload.write(0, data, noted=noted)
                 published = upload.publish()
                 upload.note(claim)
@@ -208,12 +210,12 @@ class LocalBackend:
                 upload.remove()
                 raise
 
-        return await self.run(write, short=len(data) < _LONG and not self._place.durable)
+        return await self.run(write, short=len(data) < _LONG and not self._staging.durable)
 
     async def open_upload(
         self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
     ) -> "LocalUpload":
-        upload = LocalUpload(self._place, self.run, key, size)
+        upload = LocalUpload(self._staging, self.run, key, size)
         try:
             await self.run(upload.create)
         except BaseException:
@@ -236,22 +238,22 @@ class LocalBackend:
             raise
 
     async def delete(self, key: str, *, snapshots: bool = False) -> None:
-        path = self._place.path(key)
+        path = self._staging.path(key)
         await self.run(lambda: os.unlink(path), reading=path)
 
     async def delete_many(
         self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
     ) -> None:
         for key in keys:
-            self._place.path(key)
-        top = self._place.path(under.rstrip("/"))
+            self._staging.path(key)
+        top = self._staging.path(under.rstrip("/"))
         failed = await self.run(lambda: remove_all(top, keys, under, keep))
         if failed:
             raise IncompleteError("could not remove everything", failed)
 
     async def aclose(self) -> None:
-        """Remove the dot directory unless somebody else still uses it."""
-        await self._disk.run(self._place.close)
+        """Remove the state directory unless another process uses it."""
+        await self._disk.run(self._staging.close)
 
 
 def _skip(walk: Walk, skipped: Skipped) -> None:
@@ -261,8 +263,8 @@ def _skip(walk: Walk, skipped: Skipped) -> None:
         raise LocalIOError(f"/{skipped.key}: {skipped.cause}")
 
 
-def _unread(directory: str, error: OSError) -> Skipped:
-    """Why a directory below the first one is left out."""
+def _unlisted(directory: str, error: OSError) -> Skipped:
+    """Explain why a directory below the top one is skipped."""
     reason: SkipReason = "unreadable directory"
     cause = f"cannot read the directory: {os.strerror(error.errno or 0)}"
     if error.errno == errno.ELOOP:

@@ -1,13 +1,11 @@
-"""No file lands outside of its root, nor on another key's file; blocking.
+"""Keep each key's file inside the root directory, and keep two keys from writing the same file; blocking.
 
-A directory below a root is opened one step after the other, each in the one before and never through a link, and files
-are renamed into what was opened: a link that somebody puts on the way meanwhile changes nothing. Which names mean the
-same file is the file system's to say (letters' case, Unicode's forms, links), so files are told apart by their inodes.
-Other processes may write below the same root, and an inode is soon used again: what was noted of one only says which
-two names to compare.
+Files are renamed into a directory that was opened without following links (`directories`), so a link that another
+process creates in the meantime has no effect. The file system decides which names refer to the same file (case
+folding, Unicode normalization, links), so files are identified by their inodes. Other processes may write below the
+same root, and inodes are soon reused: a recorded inode only says which two names to compare.
 """
 
-import errno
 import os
 import stat
 import threading
@@ -16,110 +14,25 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TypeVar
 
-from ...errors import LocalIOError, UnsafeKey
+from ...errors import UnsafeKey
 from ...persist.file_locks import is_at
-from .files import make_directories, sync_file
+from .directories import open_below
+from .files import sync_file
 from .replacement import inherit, replaceable
 
-__all__ = ["Inside", "open_below", "open_own", "refuse_link"]
+__all__ = ["ConfinedDirectory"]
 
 T = TypeVar("T")
 
-# O_PATH, where there is one, needs no permission to read the directory.
-_STEP = os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY)
-# Holds a file, whatever it is, so that its inode is not used again.
+# Keeps a file of any type open, so that its inode is not reused.
 _HOLD = os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK)
 _NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-# Links on one way, and directories that others remove meanwhile.
+# Times to compare two names while other processes replace the file.
 _ATTEMPTS = 32
 
 
-def open_below(root: str, directory: str, key: str) -> int:
-    """A descriptor of a directory below a root, for the `dir_fd` of other calls; what is missing is made.
-
-    Args:
-        root: It may itself be a link.
-        directory: Relative; "" for the root. A link in it is followed where it stays below the root.
-        key: That this is for.
-
-    Raises:
-        UnsafeKey: A link leads out of the root.
-    """
-    steps = [step for step in directory.split("/") if step]
-    for _ in range(_ATTEMPTS):
-        descriptor, done = _root(root), 0
-        try:
-            for done, step in enumerate(steps, 1):  # noqa: B007 - an error says how far it came
-                inner = _step(step, descriptor)
-                os.close(descriptor)
-                descriptor = inner
-        except OSError as error:
-            os.close(descriptor)
-            there = os.path.join(root, *steps[:done])
-            error.filename = there
-            if error.errno == errno.ENOENT:  # somebody has removed it meanwhile
-                continue
-            if not os.path.islink(there):
-                raise
-            steps = [*_target(root, there, key), *steps[done:]]
-        else:
-            return descriptor
-    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.path.join(root, directory))
-
-
-def _root(root: str) -> int:
-    try:
-        return os.open(root, _STEP & ~os.O_NOFOLLOW)
-    except FileNotFoundError:
-        make_directories(root)
-        return os.open(root, _STEP & ~os.O_NOFOLLOW)
-
-
-def _step(name: str, directory: int) -> int:
-    try:
-        return os.open(name, _STEP, dir_fd=directory)
-    except FileNotFoundError:
-        with suppress(FileExistsError):
-            os.mkdir(name, dir_fd=directory)
-        return os.open(name, _STEP, dir_fd=directory)
-
-
-def _target(root: str, link: str, key: str) -> list[str]:
-    """The steps from the root to where a link leads."""
-    top, real = os.path.realpath(root).rstrip("/"), os.path.realpath(link)
-    if not f"{real}/".startswith(f"{top}/"):
-        raise UnsafeKey(
-            f"the key {key!r} would leave {root}: {link} is a link to {real}",
-            hint="remove the link, or choose another directory",
-        )
-    return [step for step in real[len(top) :].split("/") if step]
-
-
-def open_own(state: str) -> int:
-    """A descriptor of a dot directory, which is made if it is not there, also while others remove it as it is empty.
-
-    Raises:
-        LocalIOError: A link is in its place, or it does not stay.
-    """
-    for _ in range(_ATTEMPTS):
-        try:
-            return os.open(state, _STEP)
-        except FileNotFoundError:
-            make_directories(state)
-        except OSError:
-            refuse_link(state)
-            raise
-    raise LocalIOError(f"the directory {state} vanishes again and again")
-
-
-def refuse_link(state: str) -> None:
-    """Raise if there is a link in place of a dot directory: it would say where temporary files go."""
-    if os.path.islink(state):
-        raise LocalIOError(f"{state} is a link to {os.path.realpath(state)}", hint="remove it")
-
-
-class Inside:
-    """The files that one job makes below a root.
+class ConfinedDirectory:
+    """The files that one job writes below a root directory.
 
     Args:
         root: The directory; it need not exist yet.
@@ -127,146 +40,147 @@ class Inside:
 
     def __init__(self, root: str) -> None:
         self._root = root
-        self._keys: dict[int, str] = {}  # by the inodes of their files, at the time they were published
-        self._alike: dict[int, str] = {}  # by the hash of what a file system may take their names for
-        self._growing: dict[str, int] = {}  # the descriptors of files that are in their place already
-        self._grown: list[str] = []  # keys of those that are whole; looked at when it matters whose a name is
-        self._lock = threading.Lock()  # nobody publishes between a look at a name and its rename
-        # The directory of the last file, which the next one's mostly is too: its path, and a descriptor.
+        self._key_by_inode: dict[int, str] = {}  # inode when the file was published → key
+        self._key_by_folded: dict[int, str] = {}  # hash of the case-folded, normalized key → key
+        self._in_place: dict[str, int] = {}  # key → descriptor, of unfinished files under their final names
+        self._unrecorded: list[str] = []  # keys of finished ones, whose inodes are looked up only when needed
+        self._lock = threading.Lock()  # no other thread publishes between the check of a name and its rename
+        # Directory of the last file, usually also that of the next: its path, and a descriptor.
         self._last = ("", -1)
 
     def create(self, key: str) -> int | None:
-        """Create a file in its place.
+        """Create a file under its final name.
 
         Returns:
-            Its descriptor. None: a file is there, such as one that a killed process has left.
+            Its descriptor. None: a file exists, such as one that a killed process has left.
         """
 
-        def create(there: int, name: str) -> int | None:
+        def create(directory: int, name: str) -> int | None:
             try:
-                descriptor = os.open(name, _NEW_FILE, 0o666, dir_fd=there)
+                descriptor = os.open(name, _NEW_FILE, 0o666, dir_fd=directory)
             except FileExistsError:
-                self._check(name, there, key)
+                self._check(name, directory, key)
                 return None
-            self._growing[key] = descriptor
+            self._in_place[key] = descriptor
             return descriptor
 
-        return self._at(key, create)
+        return self._in_directory_of(key, create)
 
     def replaced(self, key: str) -> os.stat_result | None:
-        """The status of what a key's file is going to replace, if anything.
+        """Return the status of the file that a key's file will replace, if any.
 
         Raises:
-            LocalIOError: It cannot be replaced: it is a pipe, a device or a socket.
+            LocalIOError: The existing file is a pipe, a device or a socket.
             UnsafeKey: As in `rename`.
         """
-        return self._at(key, lambda there, name: self._check(name, there, key))
+        return self._in_directory_of(key, lambda directory, name: self._check(name, directory, key))
 
     def rename(self, temporary: str, descriptor: int, key: str, *, durable: bool = False) -> os.stat_result:
-        """Give a file its place; one that was there before this job is replaced, and its permissions stay.
+        """Rename a file to its final name. It replaces an existing file and takes over its permissions.
 
         Args:
-            temporary: Its path so far.
-            descriptor: Of the file.
-            key: Under which it is published.
-            durable: Write permissions that were taken over to the disk before the rename.
+            temporary: Path of the temporary file.
+            descriptor: Open descriptor of the file.
+            key: The key to publish it under.
+            durable: Sync inherited permissions to disk before the rename.
 
         Returns:
             The file's status.
 
         Raises:
-            LocalIOError: There is a pipe, a device or a socket in its place.
-            UnsafeKey: The place is that of another key, or below a link that leads out of the root.
+            LocalIOError: The name is taken by a pipe, a device or a socket.
+            UnsafeKey: The name is that of another key's file, or below a link that leads out of the root.
         """
 
-        def rename(there: int, name: str) -> os.stat_result:
-            old = self._check(name, there, key)
+        def rename(directory: int, name: str) -> os.stat_result:
+            old = self._check(name, directory, key)
             if old is not None and inherit(descriptor, old) and durable:
                 sync_file(descriptor, temporary)
-            os.replace(temporary, name, dst_dir_fd=there)
+            os.replace(temporary, name, dst_dir_fd=directory)
             status = os.fstat(descriptor)
-            self._keys[_identity(status)] = self._alike[_folded(key)] = key
+            self._key_by_inode[_identity(status)] = self._key_by_folded[_folded(key)] = key
             return status
 
-        return self._at(key, rename)
+        return self._in_directory_of(key, rename)
 
-    def ended(self, key: str, *, whole: bool) -> None:
-        """What was created in its place is whole, or is to be removed; to be said before it is closed."""
+    def finish(self, key: str, *, complete: bool) -> None:
+        """Record that a file from `create` is complete, or about to be removed. Call this before closing it."""
         with self._lock:
-            self._growing.pop(key, None)
-            if whole:
-                self._grown.append(key)
+            self._in_place.pop(key, None)
+            if complete:
+                self._unrecorded.append(key)
 
     def check_kept(self, keys: Iterable[str]) -> None:
-        """Check files that this job has not written: none may have been replaced under another name.
+        """Check that no file this job kept was replaced under another name.
 
         Args:
-            keys: Their keys.
+            keys: Keys of files that this job has not written.
 
         Raises:
-            UnsafeKey: A key of this job has landed on one of them.
+            UnsafeKey: The file of another key of this job has replaced one of them.
         """
         with self._lock:
-            self._look_at_grown()
-            for key in keys if self._keys else ():
-                with suppress(OSError):  # somebody has removed it
+            self._record_inodes()
+            for key in keys if self._key_by_inode else ():
+                with suppress(OSError):  # another process has removed it
                     status = os.lstat(os.path.join(self._root, key))
-                    other = self._keys.get(_identity(status), key)
+                    other = self._key_by_inode.get(_identity(status), key)
                     if other != key and os.path.samestat(status, os.lstat(os.path.join(self._root, other))):
                         raise self._collision(other, key)
 
     def close(self) -> None:
-        """Close what was kept open."""
+        """Close the directory that was used last."""
         with self._lock:
-            self._forget()
+            self._close_last()
 
-    def _at(self, key: str, act: Callable[[int, str], T]) -> T:
-        """Do something in the directory of a key, which is told to it with the file's name."""
+    def _in_directory_of(self, key: str, act: Callable[[int, str], T]) -> T:
+        """Call a function with a descriptor of a key's directory and the file's name."""
         directory, _, name = key.rpartition("/")
         try:
             with self._lock:
                 last, descriptor = self._last
                 if descriptor >= 0 and last == directory:
-                    with suppress(FileNotFoundError):  # somebody has removed it meanwhile
+                    with suppress(FileNotFoundError):  # another process has removed it
                         return act(descriptor, name)
-                self._forget()
+                self._close_last()
                 self._last = (directory, open_below(self._root, directory, key))
                 return act(self._last[1], name)
         except OSError as error:
-            if name in {error.filename, error.filename2}:  # a call that knows the name only
+            if name in {error.filename, error.filename2}:  # from a call relative to the directory
                 error.filename, error.filename2 = os.path.join(self._root, key), None
             raise
 
-    def _forget(self) -> None:
+    def _close_last(self) -> None:
         if self._last[1] >= 0:
             os.close(self._last[1])
         self._last = ("", -1)
 
     def _check(self, name: str, directory: int, key: str) -> os.stat_result | None:
-        """The status of what is in a key's place; raises if that is another key's file, or cannot be replaced."""
+        """Return the status of a key's existing file; raise if it is another key's file, or cannot be replaced."""
         status = replaceable(name, directory, os.path.join(self._root, key))
-        if status is None or stat.S_ISLNK(status.st_mode):  # no key's file is a link
+        if status is None or stat.S_ISLNK(status.st_mode):  # a key's file is never a link
             return status
         identity = _identity(status)
-        self._look_at_grown()
-        growing = (each for each, file in self._growing.items() if _identity(os.fstat(file)) == identity)
-        for other in {self._keys.get(identity), next(growing, None), self._alike.get(_folded(key))} - {None, key}:
-            if self._is_one(name, directory, os.path.join(self._root, other or "")):
+        self._record_inodes()
+        unfinished = (each for each, file in self._in_place.items() if _identity(os.fstat(file)) == identity)
+        suspects = {self._key_by_inode.get(identity), next(unfinished, None), self._key_by_folded.get(_folded(key))}
+        for other in suspects - {None, key}:
+            if self._is_same_file(name, directory, os.path.join(self._root, other or "")):
                 raise self._collision(other or "", key)
         return status
 
-    def _look_at_grown(self) -> None:
-        """Note which files were written in their place; called only when it matters, as each takes a system call."""
-        for grown in self._grown:
-            with suppress(OSError):  # somebody has removed it, or what leads to it
-                self._keys[_identity(os.lstat(os.path.join(self._root, grown)))] = grown
-        self._grown.clear()
+    def _record_inodes(self) -> None:
+        """Look up the inodes of files that were written in place; only when needed, as each takes a system call."""
+        for key in self._unrecorded:
+            with suppress(OSError):  # another process has removed it, or a directory above it
+                self._key_by_inode[_identity(os.lstat(os.path.join(self._root, key)))] = key
+        self._unrecorded.clear()
 
     def _collision(self, one: str, other: str) -> UnsafeKey:
-        return UnsafeKey(f"the keys {one!r} and {other!r} land on the same file: in {self._root} their names are one")
+        return UnsafeKey(f"the keys {one!r} and {other!r} land on the same file in {self._root}")
 
-    def _is_one(self, name: str, directory: int, other: str) -> bool:
-        """Whether a name and the path of another key lead to the same file now."""
+    def _is_same_file(self, name: str, directory: int, other: str) -> bool:
+        """Whether a name and another key's path currently refer to the same file."""
         for _ in range(_ATTEMPTS):
             try:
                 held = os.open(name, _HOLD, dir_fd=directory)
@@ -281,7 +195,7 @@ class Inside:
                 return False
             finally:
                 os.close(held)
-        return False  # replaced between the two looks, each time
+        return False  # replaced between open and stat, each time
 
 
 def _identity(status: os.stat_result) -> int:
@@ -289,7 +203,7 @@ def _identity(status: os.stat_result) -> int:
 
 
 def _folded(key: str) -> int:
-    """The hash of what is the same for keys that differ only in letters' case or in Unicode's forms."""
+    """Hash a key so that keys differing only in case or Unicode normalization have equal hashes."""
     if key.isascii():
         return hash(key.lower())
     return hash(unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", key).casefold()))

@@ -1,4 +1,4 @@
-"""What is done to files, blocking; and what their failures are called."""
+"""File operations, blocking, and the translation of their OSErrors."""
 
 import errno
 import os
@@ -36,15 +36,15 @@ __all__ = [
 ]
 
 
-# To read a file; never waits for a writer where somebody has put a pipe in its place.
+# Open for reading without blocking, even if the path has become a pipe.
 READ = os.O_RDONLY | os.O_NONBLOCK
-_LITTLE = 64 * KiB
-# Up to so many bytes zlib keeps the interpreter's lock; to get it back costs more than to compute this.
-_KEEPING = 5 * KiB
+_SMALL = 64 * KiB
+# zlib holds the GIL for up to this many bytes; reacquiring the GIL costs more than the checksum.
+_GIL_HELD = 5 * KiB
 
 
 def make_directories(path: str) -> None:
-    """`os.makedirs`, while others remove an empty dot directory between any two of its steps."""
+    """Call `os.makedirs`, retrying while other processes remove empty state directories."""
     for _ in range(8):
         with suppress(FileExistsError, FileNotFoundError):
             return os.makedirs(path, exist_ok=True)
@@ -52,46 +52,46 @@ def make_directories(path: str) -> None:
 
 
 def existing(path: str) -> str:
-    """The path, or the directory above it that is nearest and there."""
+    """Return the path, or its nearest existing parent directory."""
     while not os.path.isdir(path) and path != os.path.dirname(path):
         path = os.path.dirname(path)
     return path
 
 
-def free_space(place: str | int) -> int:
-    """Bytes that may still be written to the disk of a path or descriptor."""
-    room = os.statvfs(place)
-    return room.f_bavail * room.f_frsize if room.f_blocks else sys.maxsize  # some file systems do not tell
+def free_space(file: str | int) -> int:
+    """Return the free bytes of the file system of a path or descriptor."""
+    status = os.statvfs(file)
+    return status.f_bavail * status.f_frsize if status.f_blocks else sys.maxsize  # some file systems report nothing
 
 
 def taken_space(status: os.stat_result) -> int:
-    """Bytes of the disk that a file takes."""
-    return status.st_blocks * 512  # whatever the file system's own blocks are
+    """Return the bytes that a file occupies on disk."""
+    return status.st_blocks * 512  # st_blocks counts 512-byte units on every file system
 
 
 def sync_file(descriptor: int, path: str) -> None:
-    """Wait until what is in a file is on the disk."""
+    """Sync a file's content to disk."""
     try:
         os.fsync(descriptor)
     except OSError as error:
-        error.filename = path  # the system knows the descriptor only
+        error.filename = path  # the OSError has only the descriptor
         raise
 
 
 def sync_directory(path: str) -> None:
-    """Wait until it is on the disk what a directory has in it, by name."""
+    """Sync a directory's entries to disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         sync_file(descriptor, path)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system whose directories know no such thing
+        if error.errno != errno.EINVAL:  # the file system cannot sync directories
             raise
     finally:
         os.close(descriptor)
 
 
 def sync_directories(path: str, top: str) -> None:
-    """As `sync_directory`, of one and those above it, up to `top`."""
+    """Sync a directory and its parents, up to and including `top`."""
     sync_directory(path)
     while path not in {top, os.path.dirname(path)}:
         path = os.path.dirname(path)
@@ -99,7 +99,7 @@ def sync_directories(path: str, top: str) -> None:
 
 
 def sync_tree(root: str, *, files: bool) -> None:
-    """As `sync_directory`, of a directory and all below it, the deepest first; and of the files in them."""
+    """Sync a directory tree, the deepest directories first; with `files`, also the content of its files."""
     for directory, _, names in os.walk(root, topdown=False):
         for name in names if files else ():
             path = os.path.join(directory, name)
@@ -121,7 +121,7 @@ def stat_file(path: str) -> os.stat_result:
 
 
 def read_into(descriptor: int, start: int, into: memoryview) -> bool:
-    """Fill `into` with the bytes from `start` on; False: the file ends before."""
+    """Fill `into` with the bytes from offset `start`; False if the file ends before."""
     done = 0
     while done < len(into):
         count = os.preadv(descriptor, [into[done:]], start + done)
@@ -131,28 +131,28 @@ def read_into(descriptor: int, start: int, into: memoryview) -> bool:
     return True
 
 
-class _Little:
-    """A CRC32, computed with the interpreter's lock, which for so few bytes is faster."""
+class _SmallCRC:
+    """A CRC32 computed while holding the GIL, which is faster for small data."""
 
     def __init__(self) -> None:
         self._value = 0
 
     def update(self, data: memoryview) -> None:
-        for start in range(0, len(data), _KEEPING):
-            self._value = zlib.crc32(data[start : start + _KEEPING], self._value)
+        for start in range(0, len(data), _GIL_HELD):
+            self._value = zlib.crc32(data[start : start + _GIL_HELD], self._value)
 
     @property
     def digest(self) -> str:
         return f"{self._value:08x}"
 
 
-def crc_of(length: int) -> "_Little | checksums.Running":
-    """The checksum that a journal's claims are compared by, of so many bytes: CRC32C; of little CRC32."""
-    return checksums.Running("crc32c") if length > _LITTLE else _Little()
+def crc_of(length: int) -> "_SmallCRC | checksums.Running":
+    """Return a running checksum for journal entries of this many bytes: CRC32C, or CRC32 for small data."""
+    return checksums.Running("crc32c") if length > _SMALL else _SmallCRC()
 
 
 def crc(data: memoryview) -> str:
-    """As `crc_of`, of bytes that are there."""
+    """Return the digest that `crc_of` computes for these bytes."""
     running = crc_of(len(data))
     running.update(data)
     return running.digest
@@ -163,7 +163,7 @@ def copy_range(source: int, target: int, start: int, count: int) -> int:
         try:
             return os.copy_file_range(source, target, count, start, start)
         except OSError as error:
-            # Across file systems, on old kernels, and on file systems that cannot: the way through memory.
+            # Different file systems, old kernels, or no support: copy through memory.
             if error.errno not in {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF}:
                 raise
     os.lseek(source, start, os.SEEK_SET)
@@ -175,12 +175,12 @@ def copy_range(source: int, target: int, start: int, count: int) -> int:
 
 
 def _version(status: os.stat_result) -> str:
-    # The last one also shows a change whose writer has put the modification time back.
+    # The change time also reveals a writer that restored the modification time.
     return f"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}-{status.st_ctime_ns:x}"
 
 
 def check_version(obj: ObjectInfo, status: os.stat_result) -> None:
-    # `chmod` and a new hard link set the time of the last status change, and nobody need read the file again for them.
+    # `chmod` and new hard links also set the change time, but do not change the content: ignore it here.
     if obj.version is not None and _version(status).rpartition("-")[0] != obj.version.rpartition("-")[0]:
         raise ObjectChanged(f"the file {obj.key!r} was changed while it was read")
 
@@ -188,14 +188,14 @@ def check_version(obj: ObjectInfo, status: os.stat_result) -> None:
 def info(key: str, status: os.stat_result) -> ObjectInfo:
     try:
         modified = datetime.fromtimestamp(status.st_mtime, UTC)
-    except (ValueError, OverflowError, OSError):  # file systems hold years that datetime does not
+    except (ValueError, OverflowError, OSError):  # a year outside the range of datetime
         modified = None
     return ObjectInfo(key, status.st_size, _version(status), modified, properties=NO_PROPERTIES)
 
 
 @contextmanager
 def as_storage_error(reading: str | None) -> Iterator[None]:
-    """Turn an OSError into the error of the tree; `reading` is the path whose absence means a missing object."""
+    """Convert an OSError to a StorageError; `reading` is the path whose absence means a missing object."""
     try:
         yield
     except StorageError:
@@ -209,9 +209,9 @@ def as_storage_error(reading: str | None) -> Iterator[None]:
             raise AccessDenied(f"no permission to read {path}", hint="check its mode and owner") from None
         hint = {
             errno.ENOSPC: "free some space or choose another directory",
-            errno.EDQUOT: "the user's quota is used up",
-            errno.EROFS: "choose a directory that can be written",
+            errno.EDQUOT: "the user's disk quota is exhausted",
+            errno.EROFS: "choose a writable directory",
             errno.EACCES: f"this process runs as user {os.geteuid()}; check the directory's mode and owner",
-            errno.EMFILE: "raise the limit of open files, or lower Limits(connections=…)",
+            errno.EMFILE: "raise the limit on open files, or lower Limits(connections=…)",
         }.get(error.errno or 0)
         raise LocalIOError(f"{os.strerror(error.errno or 0)}: {path}", hint=hint) from None

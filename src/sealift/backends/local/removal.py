@@ -1,4 +1,4 @@
-"""Removing files below a directory, and never through a link; blocking."""
+"""Remove files below a directory without following links; blocking."""
 
 import errno
 import os
@@ -7,26 +7,24 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from ...errors import Skipped
+from .directories import OPEN_DIRECTORY
 
 __all__ = ["remove_all"]
-
-# O_PATH, where there is one, needs no permission to read the directory.
-_STEP = os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY)
 
 
 def remove_all(top: str, keys: Sequence[str], under: str, keep: Collection[str] = ()) -> list[Skipped]:
     """Remove files, links and empty directories, then the directories that this leaves empty.
 
     Args:
-        top: The directory that `under` stands for. It may itself be a link.
-        keys: What to remove; a key that ends in "/" is an empty directory. Missing ones are no error.
-        under: What the keys begin with: "" or something that ends in "/". "" keeps `top` itself.
-        keep: Directories that stay though they become empty, each with its "/".
+        top: The directory that `under` stands for; may itself be a link.
+        keys: Keys to remove; one that ends in "/" is an empty directory. Missing files are not an error.
+        under: Common prefix of the keys: "", or a prefix that ends in "/". With "", `top` itself stays.
+        keep: Directories to keep even if they become empty, each with its trailing "/".
 
     Returns:
-        What could not be removed. Everything else is gone.
+        The entries that could not be removed; all others are removed.
     """
-    below = _Below(top, {directory[len(under) :].rstrip("/") for directory in keep})
+    opened = _OpenDirectories(top, {directory[len(under) :].rstrip("/") for directory in keep})
     failed = []
     directories = set()
     try:
@@ -35,17 +33,17 @@ def remove_all(top: str, keys: Sequence[str], under: str, keep: Collection[str] 
             directory, _, name = path.rpartition("/")
             if name:
                 try:
-                    below.remove(directory, name, is_directory=key.endswith("/"))
+                    opened.remove(directory, name, is_directory=key.endswith("/"))
                 except OSError as error:
                     failed.append(Skipped(key, "not deleted", _cause(error)))
             directories.add(directory)
         for directory in sorted(directories, key=len, reverse=True):
-            below.prune(directory)
-        if below.pruned and under:
-            with suppress(OSError):  # it is not empty, or a link, or not ours to remove
+            opened.prune(directory)
+        if opened.pruned and under:
+            with suppress(OSError):  # not empty, a link, or no permission
                 os.rmdir(top)
     finally:
-        below.close()
+        opened.close()
     return failed
 
 
@@ -55,10 +53,10 @@ def _cause(error: OSError) -> str:
     return os.strerror(error.errno or 0)
 
 
-class _Below:
-    """The directories below a top one, each opened inside the one above it and never through a link.
+class _OpenDirectories:
+    """Opens directories below a top directory, each relative to the one above it and never through a link.
 
-    A link that someone puts in place of a directory in the meantime leads nowhere.
+    A link that replaces a directory in the meantime is not followed.
     """
 
     def __init__(self, top: str, kept: Collection[str]) -> None:
@@ -68,16 +66,16 @@ class _Below:
         self.pruned = False
 
     def remove(self, directory: str, name: str, *, is_directory: bool = False) -> None:
-        """Remove an entry of a directory; a missing one is no error."""
+        """Remove an entry of a directory; a missing entry is not an error."""
         with suppress(FileNotFoundError):
-            there = self._open(directory)
+            descriptor = self._open(directory)
             if is_directory:
-                os.rmdir(name, dir_fd=there)
+                os.rmdir(name, dir_fd=descriptor)
             else:
-                os.unlink(name, dir_fd=there)
+                os.unlink(name, dir_fd=descriptor)
 
     def prune(self, directory: str) -> None:
-        """Remove a directory if it is empty, and then those above it. The top one is only noted."""
+        """Remove a directory if it is empty, then its parents. For the top directory, only set `pruned`."""
         while directory not in self._kept:
             if not directory:
                 self.pruned = True
@@ -85,7 +83,7 @@ class _Below:
             above, _, name = directory.rpartition("/")
             try:
                 self.remove(above, name, is_directory=True)
-            except OSError:  # it is not empty, or not ours to remove
+            except OSError:  # not empty, or no permission
                 return
             directory = above
 
@@ -98,10 +96,10 @@ class _Below:
     def _open(self, directory: str) -> int:
         if self._last[0] != directory:
             self.close()
-            descriptor = os.open(self._top, _STEP & ~os.O_NOFOLLOW)
+            descriptor = os.open(self._top, OPEN_DIRECTORY & ~os.O_NOFOLLOW)
             for step in filter(None, directory.split("/")):
                 try:
-                    inner = os.open(step, _STEP, dir_fd=descriptor)
+                    inner = os.open(step, OPEN_DIRECTORY, dir_fd=descriptor)
                 except NotADirectoryError:
                     if stat.S_ISLNK(os.stat(step, dir_fd=descriptor, follow_symlinks=False).st_mode):
                         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), step) from None

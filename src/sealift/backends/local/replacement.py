@@ -1,4 +1,4 @@
-"""What a new file may replace, and what it takes over from the file that it replaces; blocking."""
+"""Which existing files a new file may replace, and the permissions it inherits from them; blocking."""
 
 import errno
 import os
@@ -25,7 +25,7 @@ def kind_of(path: str) -> str:
     try:
         return _KINDS.get(stat.S_IFMT(os.stat(path).st_mode), "a file")
     except OSError:
-        return f"a symbolic link to {os.readlink(path)}, which leads nowhere" if os.path.islink(path) else "a file"
+        return f"a symbolic link to {os.readlink(path)}, which does not exist" if os.path.islink(path) else "a file"
 
 
 def destination(path: str, *, follow: bool) -> str:
@@ -46,7 +46,7 @@ def destination(path: str, *, follow: bool) -> str:
         status = os.stat(path, follow_symlinks=follow)
     except FileNotFoundError:
         if os.path.islink(path):
-            raise LocalIOError(f"{path} is {kind_of(path)}", hint="remove the link, or name another file") from None
+            raise LocalIOError(f"{path} is {kind_of(path)}", hint="remove the link, or choose another file") from None
         return path
     stream = stat.S_IFMT(status.st_mode) in _STREAMS
     _refuse(status, path, hint=f"to stream an object, use: sealift cat URI > {path}" if stream else "choose a file")
@@ -54,7 +54,7 @@ def destination(path: str, *, follow: bool) -> str:
 
 
 def replaceable(name: str, directory: int, path: str) -> os.stat_result | None:
-    """Look up what a new file is going to replace. Does not follow a link: the link itself is replaced.
+    """Return the status of the file that a new file will replace. A link is not followed: the link itself is replaced.
 
     Args:
         name: Name of the new file.
@@ -93,7 +93,7 @@ def inherit(descriptor: int, old: os.stat_result) -> bool:
         return False
     changed = False
     if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
-        for owner in (old.st_uid, -1):  # any owner takes root; a group, only membership
+        for owner in (old.st_uid, -1):  # setting the owner needs root; setting the group, only membership
             with suppress(OSError):
                 os.fchown(descriptor, owner, old.st_gid)
                 changed = True

@@ -1,4 +1,4 @@
-"""Asking the file system for all blocks of a part at once: else a write asks for each by itself, which costs more."""
+"""Preallocate the blocks of a part in one call, which costs less than allocating them write by write."""
 
 import sys
 from functools import cache
@@ -11,31 +11,31 @@ __all__ = ["reserve"]
 
 
 def reserve(descriptor: int, start: int, length: int) -> None:
-    """Have a range of a file allocated, which leaves what is in it as it is; where that is not to be had, do nothing.
+    """Allocate a range of a file without changing its content; do nothing where fallocate is not available.
 
-    Python has only posix_fallocate, with which the C library writes into every block where the file system knows no
-    such request (https://man7.org/linux/man-pages/man3/posix_fallocate.3.html), as most network ones do not. What it
-    fails by, a full disk for one, the write that follows tells.
+    Python offers only posix_fallocate, for which the C library writes to every block if the file system does not
+    support fallocate (https://man7.org/linux/man-pages/man3/posix_fallocate.3.html), as most network file systems do
+    not. Failures, such as a full disk, are ignored: the following write reports them.
 
     Args:
-        descriptor: Of the file, open for writing.
-        start: In bytes.
-        length: In bytes, at least 1.
+        descriptor: Descriptor of the file, open for writing.
+        start: Offset in bytes.
+        length: Length in bytes, at least 1.
     """
-    if request := _fallocate():
-        request(descriptor, 0, start, length)
+    if fallocate := _fallocate():
+        fallocate(descriptor, 0, start, length)
 
 
 @cache
 def _fallocate() -> "ctypes._NamedFuncPointer | None":
-    """https://man7.org/linux/man-pages/man2/fallocate.2.html, where its offsets are known to have 64 bits."""
+    """Load fallocate (https://man7.org/linux/man-pages/man2/fallocate.2.html) where its offsets have 64 bits."""
     if sys.platform != "linux" or sys.maxsize < 1 << 32:
         return None
     try:
-        import ctypes  # noqa: PLC0415 - 2 ms, which small files need not wait for
+        import ctypes  # noqa: PLC0415 - takes 2 ms, not needed for small files
 
         function = ctypes.CDLL(None).fallocate
-    except (ImportError, OSError, AttributeError):  # built without it, linked statically, or another C library
+    except (ImportError, OSError, AttributeError):  # no ctypes, a static build, or another C library
         return None
     function.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
     return function

@@ -1,4 +1,4 @@
-"""A directory and its dot directory: where the files of keys are, and where they grow."""
+"""A target directory and its state directory `.sealift`, in which files are written before they are published."""
 
 import itertools
 import os
@@ -11,24 +11,25 @@ from typing import NamedTuple
 from ...errors import LocalIOError, UnsafeKey
 from ...keys.paths import STATE_DIRECTORY
 from ...persist.download_journal import Journal
-from .confinement import Inside, open_below, open_own
+from .confinement import ConfinedDirectory
+from .directories import open_below, open_state_directory
 from .files import READ, copy_range, existing, sync_directory, sync_file
 
-__all__ = ["Growing", "Place"]
+__all__ = ["PartialFile", "StagingDirectory"]
 
 _OPEN = os.O_RDWR | os.O_NOFOLLOW
 _CREATE = _OPEN | os.O_CREAT | os.O_EXCL
-# To find a dot directory that other processes remove whenever it is empty.
+# Other processes remove the state directory whenever it is empty.
 _ATTEMPTS = 8
 
 
-class Growing(NamedTuple):
-    """A file to be filled.
+class PartialFile(NamedTuple):
+    """An open file that is not complete yet.
 
     Attributes:
-        path: Where it is now.
-        descriptor: To read and write by.
-        resumable: A later process finds it by its name, which the journal knows.
+        path: Its current path.
+        descriptor: Open for reading and writing.
+        resumable: Whether a later process can find it: its name is in the journal.
     """
 
     path: str
@@ -36,17 +37,17 @@ class Growing(NamedTuple):
     resumable: bool = False
 
 
-class Place:
-    """All but `path` is blocking.
+class StagingDirectory:
+    """Creates, syncs and publishes the files of one target directory. All methods except `path` block.
 
     Args:
-        root: The directory; it need not exist yet.
+        root: The target directory; it need not exist yet.
         state: Directory for temporary files, on the same file system. None: `.sealift` in `root`.
-        staged: Nobody looks at `root` before the caller publishes it as a whole: a file may be written in its place.
-        journal: Of the download that the files belong to, which a later process may go on with.
-        durable: A file is told of when it, and the directories that lead to it, are on the disk; where `staged`, the
-            directories are the caller's care.
-        versions: A file that was written in its place gets its version reported, too.
+        staged: The caller publishes `root` as a whole later, so files may be written under their final names.
+        journal: Journal of the download that the files belong to, from which a later process can resume.
+        durable: Sync a file, and the directories that lead to it, to disk before reporting it as stored. With
+            `staged`, the caller syncs the directories.
+        versions: Report the version of a file also if it was written under its final name.
     """
 
     def __init__(
@@ -61,20 +62,20 @@ class Place:
     ) -> None:
         self.root = root
         self.staged = staged
-        self.inside = Inside(root)
+        self.confined = ConfinedDirectory(root)
         self.journal = journal
         self.durable = durable
         self.versions = versions
         self._anchor: str | None = None
-        self._looking = threading.Lock()
-        self._durable: set[str] = set()
+        self._anchor_lock = threading.Lock()
+        self._synced: set[str] = set()
         self._state = state or os.path.join(root, STATE_DIRECTORY)
-        self._made: set[str] = set()
+        self._created: set[str] = set()
         self._token = secrets.token_hex(8)
         self._count = itertools.count()
 
     def path(self, key: str) -> str:
-        """Where a key's file is.
+        """Return the path of a key's file.
 
         Raises:
             UnsafeKey: The key would leave the root.
@@ -83,40 +84,40 @@ class Place:
             raise UnsafeKey(f"the key {key!r} would leave {self.root}")
         return os.path.join(self.root, key)
 
-    def create(self, key: str, *, temporary: bool, large: bool = False) -> Growing:
+    def create(self, key: str, *, temporary: bool, large: bool = False) -> PartialFile:
         """Create the file of a key.
 
         Args:
             key: The key.
-            temporary: Create it in the dot directory, not in its place.
-            large: Writing it takes a while: check first whether it can be published, and let nobody read it meanwhile
-                who may not read the file that it replaces.
+            temporary: Create it in the state directory, not under its final name.
+            large: Writing it takes a while: check first whether it can be published, and restrict its permissions to
+                those of the file that it replaces.
         """
-        self._look()
-        if not temporary and (descriptor := self.inside.create(key)) is not None:
-            return Growing(self.path(key), descriptor)
-        old = self.inside.replaced(key) if large else None
+        self._find_anchor()
+        if not temporary and (descriptor := self.confined.create(key)) is not None:
+            return PartialFile(self.path(key), descriptor)
+        old = self.confined.replaced(key) if large else None
         directory = os.path.dirname(key)
-        if directory not in self._made:
+        if directory not in self._created:
             os.close(open_below(self.root, directory, key))
-            self._made.add(directory)
+            self._created.add(directory)
         mode = 0o666 if old is None or not stat.S_ISREG(old.st_mode) else 0o600 | old.st_mode & 0o066
         name = self._partial(key)
         if name is None:
-            return self._another(mode)
-        return Growing(os.path.join(self._state, name), self._reopened(name, mode), resumable=True)
+            return self._new_temporary(mode)
+        return PartialFile(os.path.join(self._state, name), self._reopen(name, mode), resumable=True)
 
     def _partial(self, key: str) -> str | None:
         for _ in range(_ATTEMPTS):
             try:
                 return None if self.journal is None else self.journal.partial(key)
-            except FileNotFoundError:  # as in `_new`
-                os.close(open_own(self._state))
-        raise self._vanishes()
+            except FileNotFoundError:  # as in `_create`
+                os.close(open_state_directory(self._state))
+        raise self._keeps_being_removed()
 
-    def copy_of(self, descriptor: int) -> Growing:
-        """A temporary file with the bytes of another."""
-        copy = self._another(stat.S_IMODE(os.fstat(descriptor).st_mode))
+    def copy_of(self, descriptor: int) -> PartialFile:
+        """Copy an open file to a new temporary file."""
+        copy = self._new_temporary(stat.S_IMODE(os.fstat(descriptor).st_mode))
         try:
             done = 0
             while count := copy_range(descriptor, copy.descriptor, done, os.fstat(descriptor).st_size - done):
@@ -130,71 +131,71 @@ class Place:
             raise
         return copy
 
-    def _another(self, mode: int) -> Growing:
+    def _new_temporary(self, mode: int) -> PartialFile:
         name = f"{self._token}-{next(self._count)}.part"
-        return Growing(os.path.join(self._state, name), self._new(name, mode))
+        return PartialFile(os.path.join(self._state, name), self._create(name, mode))
 
-    def _new(self, name: str, mode: int) -> int:
+    def _create(self, name: str, mode: int) -> int:
         for _ in range(_ATTEMPTS):
             try:
                 return self._open(name, _CREATE, mode)
-            except FileNotFoundError:  # another process has removed the directory when it was empty
+            except FileNotFoundError:  # another process has removed the empty directory
                 continue
-            except FileExistsError:  # planted
+            except FileExistsError:  # planted by another process
                 os.unlink(os.path.join(self._state, name))
-        raise self._vanishes()
+        raise self._keeps_being_removed()
 
-    def _reopened(self, name: str, mode: int) -> int:
-        """A partial file that may be there; never truncated, as another process may be at it where locks lie."""
+    def _reopen(self, name: str, mode: int) -> int:
+        """Open or create a partial file. Never truncates it: where file locks are unreliable, it may be in use."""
         with suppress(FileNotFoundError):
             descriptor = self._open(name, _OPEN)
             status = os.fstat(descriptor)
             if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid():
                 return descriptor
-            os.close(descriptor)  # planted: what is written to it would land elsewhere
-        return self._new(name, mode)
+            os.close(descriptor)  # planted: writes to it could change a file elsewhere
+        return self._create(name, mode)
 
     def _open(self, name: str, flags: int, mode: int = 0o666) -> int:
-        state = open_own(self._state)
+        state = open_state_directory(self._state)
         try:
             return os.open(name, flags, mode, dir_fd=state)
         finally:
             os.close(state)
 
-    def _vanishes(self) -> LocalIOError:
-        return LocalIOError(f"the directory {self._state} vanishes again and again")
+    def _keeps_being_removed(self) -> LocalIOError:
+        return LocalIOError(f"other processes keep removing the directory {self._state}")
 
-    def _look(self) -> None:
-        """Before anything is made: which of the directories is there."""
+    def _find_anchor(self) -> None:
+        """Find the deepest existing directory of the root's path, before creating any."""
         if self.durable:
-            with self._looking:
+            with self._anchor_lock:
                 self._anchor = self._anchor or existing(self.root)
 
     def keep(self, key: str) -> None:
-        """Wait until a file that an earlier process has finished is on the disk, if that is asked for."""
+        """Sync a file that an earlier process has finished, if `durable`."""
         if self.durable:
-            self._look()
+            self._find_anchor()
             descriptor = os.open(self.path(key), READ | os.O_NOFOLLOW)
             try:
                 sync_file(descriptor, self.path(key))
             finally:
                 os.close(descriptor)
             if not self.staged:
-                self.settle(self.path(key))
+                self.sync_names(self.path(key))
 
-    def settle(self, path: str) -> None:
-        """Wait until the names of a file, and of the directories that were made for it, are on the disk."""
+    def sync_names(self, path: str) -> None:
+        """Sync the directory entries of a file and of the directories that were created for it."""
         directory = os.path.dirname(path)
         sync_directory(directory)
         new = []
-        while directory not in self._durable and directory not in {self._anchor, os.path.dirname(directory)}:
+        while directory not in self._synced and directory not in {self._anchor, os.path.dirname(directory)}:
             new.append(directory)
             directory = os.path.dirname(directory)
             sync_directory(directory)
-        self._durable.update(new)  # only now: another thread's file may rely on it
+        self._synced.update(new)  # only after the sync: other threads rely on it
 
     def close(self) -> None:
-        """Remove the dot directory unless somebody else still uses it."""
-        self.inside.close()
-        with suppress(OSError):  # it is not empty, or was never made
+        """Remove the state directory unless another process uses it."""
+        self.confined.close()
+        with suppress(OSError):  # it is not empty, or was never created
             os.rmdir(self._state)

@@ -1,58 +1,58 @@
-"""Publishing a new directory tree; blocking."""
+"""Publish a new directory tree by renaming it; blocking."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from ...persist.file_locks import is_at
-from .confinement import open_below
+from .directories import open_below
 from .files import sync_file
 from .replacement import inherit, replaceable
 
-__all__ = ["is_still_there", "publish_tree"]
+__all__ = ["is_in_place", "publish_tree"]
 
 
-def is_still_there(held: int, root: str, final: str) -> bool:
-    """Whether a tree kept its name since it was opened; or has the final one, which another process may have given it.
+def is_in_place(held: int, root: str, final: str) -> bool:
+    """Whether an open tree still has its path, or its final path, to which another process may have renamed it.
 
     Args:
-        held: A descriptor of the tree, from before its first file.
+        held: Descriptor of the tree, opened before its first file was written.
         root: Its path.
-        final: Where it goes.
+        final: Its final path.
     """
     return is_at(held, root) or is_at(held, final)
 
 
 def publish_tree(root: str, final: str, *, durable: bool) -> bool:
-    """Give a tree of files its name, or, if a directory is there meanwhile, move its files into that one by one.
+    """Rename a tree to its final path, or, if that directory exists by now, move its files into it one by one.
 
     Args:
-        root: The tree.
-        final: Where it goes.
-        durable: Write permissions that files take over to the disk before their rename.
+        root: Path of the tree.
+        final: Its final path.
+        durable: Sync inherited permissions to disk before renaming a file.
 
     Returns:
-        Whether it appeared as a whole.
+        Whether the tree was published by a single rename.
 
     Raises:
-        LocalIOError: A pipe, a device or a socket is in the place of a file; nothing is replaced then.
-        UnsafeKey: A link in the directory leads out of it; nothing is replaced then.
+        LocalIOError: A file's name is taken by a pipe, a device or a socket. Nothing has been replaced.
+        UnsafeKey: A link in the directory leads out of it. Nothing has been replaced.
     """
     try:
         os.rename(root, final)
     except OSError:
-        # Somebody else, perhaps another download of the same, made it meanwhile.
+        # Another process, perhaps another download of the same prefix, has created it.
         tree = [(directory, os.path.relpath(directory, root), names) for directory, _, names in os.walk(root)]
-        for _, below, names in tree:  # before the first is replaced: all of them can be
-            with _opened(final, below) as there:
+        for _, below, names in tree:  # check all files before replacing the first
+            with _opened(final, below) as target:
                 for name in names:
-                    replaceable(name, there, os.path.normpath(os.path.join(final, below, name)))
+                    replaceable(name, target, os.path.normpath(os.path.join(final, below, name)))
         for directory, below, names in tree:
-            with _opened(final, below) as there:
+            with _opened(final, below) as target:
                 for name in names:
-                    _bring_in(os.path.join(directory, name), name, there, durable=durable)
+                    _move(os.path.join(directory, name), name, target, durable=durable)
         for directory, _, _ in reversed(tree):
-            with suppress(OSError):  # where locks lie, another process may be at it, too
+            with suppress(OSError):  # where file locks are unreliable, another process may be using it
                 os.rmdir(directory)
         return False
     return True
@@ -67,16 +67,16 @@ def _opened(final: str, below: str) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _bring_in(path: str, name: str, there: int, *, durable: bool) -> None:
-    """Rename a file into a directory, unless another process that takes the tree for its own has done so."""
+def _move(path: str, name: str, target: int, *, durable: bool) -> None:
+    """Rename a file into a directory, unless another process that works on the same tree has done so."""
     try:
-        if (old := replaceable(name, there, name)) is not None:
+        if (old := replaceable(name, target, name)) is not None:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
             try:
                 if inherit(descriptor, old) and durable:
                     sync_file(descriptor, path)
             finally:
                 os.close(descriptor)
-        os.replace(path, name, dst_dir_fd=there)
+        os.replace(path, name, dst_dir_fd=target)
     except FileNotFoundError:
-        os.stat(name, dir_fd=there, follow_symlinks=False)
+        os.stat(name, dir_fd=target, follow_symlinks=False)

@@ -1,4 +1,4 @@
-"""A file on its way: in the dot directory until it is whole."""
+"""Writing a file in the state directory and renaming it when it is complete."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -14,16 +14,16 @@ from ...persist.file_locks import is_at
 from ...types import KiB, MiB, ObjectInfo, Part, Receipt
 from .files import READ, check_version, copy_range, crc, crc_of, free_space, info, read_into, sync_file, taken_space
 from .reserve import reserve
-from .staging import Growing, Place
+from .staging import PartialFile, StagingDirectory
 
 __all__ = ["LocalUpload", "Run"]
 
 T = TypeVar("T")
 
-# Bytes of one write. A larger one makes the kernel look for large contiguous pages, and on a virtual machine that gives
-# its free memory back to the host it may wait for each of them, for several times what the write itself takes.
-_PIECE = 256 * KiB
-# A copy inside the kernel cannot be interrupted: this much of it at once, so that a cancelled call ends soon.
+# Bytes per write. For larger writes the kernel looks for large contiguous pages; on a virtual machine with memory
+# ballooning it may wait for each of them, several times longer than the write itself takes.
+_WRITE_SIZE = 256 * KiB
+# Bytes per copy_file_range call, which cannot be interrupted: a cancelled copy ends soon.
 _COPY_STEP = 256 * MiB
 
 
@@ -34,16 +34,16 @@ class Run(Protocol):
 
 
 class LocalUpload(Upload):
-    """A file in the dot directory; its methods without `async` are blocking and run on a disk thread."""
+    """A file being written in the state directory. Methods without `async` block and run on a disk thread."""
 
     token = ""
 
-    def __init__(self, place: Place, run: Run, key: str, size: int | None) -> None:
-        self._place = place
+    def __init__(self, staging: StagingDirectory, run: Run, key: str, size: int | None) -> None:
+        self._staging = staging
         self._run = run
         self._key = key
         self._size = size
-        self._path = place.path(key)
+        self._path = staging.path(key)
         self._temporary: str | None = None
         self._resumable = False
         self._descriptor = -1
@@ -51,9 +51,9 @@ class LocalUpload(Upload):
 
     def create(self, *, temporary: bool = True) -> None:
         large = self._size is None or self._size >= MiB
-        self._take(self._place.create(self._key, temporary=temporary, large=large))
+        self._take(self._staging.create(self._key, temporary=temporary, large=large))
         if self._size is not None and large:
-            # Parts get their blocks as they come (`reserve`); that there is room for all is asked for at once.
+            # Parts reserve their own blocks (`reserve`); check for space for all of them first.
             free = free_space(self._descriptor)
             needed = self._size - taken_space(os.fstat(self._descriptor))
             if free < needed:
@@ -63,37 +63,37 @@ class LocalUpload(Upload):
                 )
             os.ftruncate(self._descriptor, self._size)
 
-    def _take(self, file: Growing) -> None:
+    def _take(self, file: PartialFile) -> None:
         self.close()
         self._temporary, self._descriptor, self._resumable = file
 
     def write(self, start: int, data: memoryview, *, noted: bool = True) -> Claim | None:
-        """Write some bytes; returns what to `note` of them, if that is wanted and there is a journal."""
-        running = crc_of(len(data)) if noted and self._place.journal is not None else None
+        """Write bytes at an offset; return the claim to `note` in the journal, if `noted` and there is a journal."""
+        running = crc_of(len(data)) if noted and self._staging.journal is not None else None
         done = 0
-        if len(data) > _PIECE:
+        if len(data) > _WRITE_SIZE:
             reserve(self._descriptor, start, len(data))
         try:
             while done < len(data):
-                count = os.pwrite(self._descriptor, data[done : done + _PIECE], start + done)
-                if running is not None:  # while these bytes are in the processor's cache
+                count = os.pwrite(self._descriptor, data[done : done + _WRITE_SIZE], start + done)
+                if running is not None:  # while these bytes are in the CPU cache
                     running.update(data[done : done + count])
                 done += count
         except OSError as error:
-            error.filename = self._path  # the system knows the descriptor only
+            error.filename = self._path  # the OSError has only the descriptor
             raise
         return None if running is None or not data else Claim(start, len(data), running.digest)
 
     def note(self, claim: Claim | None) -> None:
-        """Say in the journal that some bytes have landed."""
-        if self._place.journal is not None and claim is not None:
-            self._place.journal.add(self._key, claim)
+        """Record written bytes in the journal."""
+        if self._staging.journal is not None and claim is not None:
+            self._staging.journal.add(self._key, claim)
 
     def read_back(self, part: Part, claim: Claim, into: memoryview) -> bool:
         return read_into(self._descriptor, part.start, into) and crc(into) == claim.crc
 
     def copy_from(self, source: str, obj: ObjectInfo, start: int) -> int:
-        """Copy the next step of a file, inside the kernel where it can; returns how many bytes."""
+        """Copy the next bytes of a file, in the kernel if possible; return how many."""
         descriptor = os.open(source, READ)
         try:
             check_version(obj, os.fstat(descriptor))
@@ -105,24 +105,24 @@ class LocalUpload(Upload):
         finally:
             os.close(descriptor)
         if count == 0:
-            raise ObjectChanged(f"{source} became shorter while it was copied")
+            raise ObjectChanged(f"{source} was truncated while it was copied")
         return count
 
     def publish(self) -> ObjectInfo:
-        # Called again, it has its name from before.
-        published = info(self._key, os.stat(self._path)) if self._temporary is None else self._named(self._temporary)
-        if self._place.durable and not self._place.staged:
-            self._place.settle(self._path)
+        # On a second call the file already has its final name.
+        published = info(self._key, os.stat(self._path)) if self._temporary is None else self._finalize(self._temporary)
+        if self._staging.durable and not self._staging.staged:
+            self._staging.sync_names(self._path)
         return published
 
-    def _named(self, temporary: str) -> ObjectInfo:
-        """Give the file its name; one that grew in its place has its version reported only if that is wanted."""
-        if self._place.durable:
+    def _finalize(self, temporary: str) -> ObjectInfo:
+        """Publish the file under its final name. For a file written in place, report the version only if requested."""
+        if self._staging.durable:
             sync_file(self._descriptor, self._path)
         if temporary == self._path:
-            self._place.inside.ended(self._key, whole=True)
+            self._staging.confined.finish(self._key, complete=True)
             published = ObjectInfo(self._key, self._size)
-            if self._place.versions:
+            if self._staging.versions:
                 published = info(self._key, os.fstat(self._descriptor))
         else:
             published = info(self._key, self._rename(temporary))
@@ -133,15 +133,17 @@ class LocalUpload(Upload):
     def _rename(self, temporary: str) -> os.stat_result:
         for _ in range(8):
             try:
-                return self._place.inside.rename(temporary, self._descriptor, self._key, durable=self._place.durable)
+                return self._staging.confined.rename(
+                    temporary, self._descriptor, self._key, durable=self._staging.durable
+                )
             except FileNotFoundError:
-                # Where locks lie, another process may have given the same partial file its name, or moved the tree.
+                # Where file locks are unreliable, another process may have renamed this file, or moved the tree.
                 if is_at(self._descriptor, self._path):
                     return os.fstat(self._descriptor)
                 if not os.path.lexists(temporary):
-                    self._take(copy := self._place.copy_of(self._descriptor))
+                    self._take(copy := self._staging.copy_of(self._descriptor))
                     temporary = copy.path
-        raise LocalIOError(f"{temporary} vanishes again and again")
+        raise LocalIOError(f"other processes keep removing {temporary}")
 
     def close(self) -> None:
         if self._descriptor >= 0:
@@ -149,14 +151,14 @@ class LocalUpload(Upload):
             self._descriptor = -1
 
     def remove(self) -> None:
-        self._place.inside.ended(self._key, whole=False)
+        self._staging.confined.finish(self._key, complete=False)
         self.close()
         if self._temporary is not None:
             with suppress(FileNotFoundError):
                 os.unlink(self._temporary)
             self._temporary = None
-            if self._place.journal is not None:
-                self._place.journal.forget(self._key)
+            if self._staging.journal is not None:
+                self._staging.journal.forget(self._key)
 
     def leave(self) -> None:
         if not self._resumable:
@@ -165,7 +167,7 @@ class LocalUpload(Upload):
         self._temporary = None
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
-        # One at a time: the kernel lets only one writer into a file, and the others burn CPU while they wait for it.
+        # One at a time: the kernel serializes writes to a file, and waiting writers burn CPU.
         def write() -> None:
             self.note(self.write(part.start, data))
 
@@ -174,15 +176,16 @@ class LocalUpload(Upload):
         return Receipt(part)
 
     async def recall(self, part: Part, into: memoryview) -> bool:
-        claim = None if self._place.journal is None else self._place.journal.claim(self._key, part.start)
-        if claim is None or claim.length != part.size:  # found without a thread, as it mostly is so
+        claim = None if self._staging.journal is None else self._staging.journal.claim(self._key, part.start)
+        if claim is None or claim.length != part.size:  # the usual case, checked without a thread
             return False
         return await self._run(lambda: self.read_back(part, claim, into))
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
         def publish() -> ObjectInfo:
-            if self._place.journal is not None:
-                self._place.journal.tell()  # of a last part that is short: without it, nobody takes the file for whole
+            if self._staging.journal is not None:
+                # Flush the entry of a short last part, without which the file counts as incomplete.
+                self._staging.journal.tell()
             return self.publish()
 
         return await self._run(publish)

@@ -1,4 +1,4 @@
-"""Which storage account a URI, a configuration and an environment name together."""
+"""The storage account and credentials from a URI, a configuration and an environment."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from sealift.backends.azure.account import Account, account_of
-from sealift.backends.azure.authorization import Pass, Signed
+from sealift.backends.azure.authorization import AccountKeyAuthorizer, Authorization
 from sealift.backends.azure.token import _authority
 from sealift.config import AzureConfig
 from sealift.errors import InvalidConfig, InvalidURI
@@ -93,7 +93,7 @@ def test_secrets_of_another_account_are_not_sent(config: AzureConfig | None) -> 
         assert found.identity is not None
 
 
-# Each names a container of the account "models", in one of its ways.
+# The forms of URI that name a container of the account "models".
 FORMS = [
     "abfss://box@models.dfs.core.windows.net/k",
     "wasbs://box@models.blob.core.windows.net/k",
@@ -140,7 +140,7 @@ def test_a_configuration_for_another_account_than_the_uris(uri: str) -> None:
         AzureConfig(endpoint_url="https://other.privatelink.blob.core.windows.net", sas_token=SAS),
         AzureConfig(endpoint_url="https://other.dfs.core.windows.net", sas_token=SAS),
     ):
-        with pytest.raises(InvalidConfig, match="for the account 'other', and the URI names 'models'"):
+        with pytest.raises(InvalidConfig, match="for the account 'other', but the URI names 'models'"):
             account(uri, config)
 
 
@@ -156,19 +156,19 @@ CHINA = "https://models.blob.core.chinacloudapi.cn/box/k"
     ],
 )
 def test_each_cloud_has_accounts_of_its_own(environ: dict[str, str]) -> None:
-    """One of the same name in another cloud may be anybody's."""
+    """An account of the same name in another cloud may belong to another customer."""
     for config in (None, AzureConfig(), AzureConfig("models")):
         found = account(CHINA, config, environ)
         assert (found.key, found.sas) == (None, None)
         assert found.endpoint == "https://models.blob.core.chinacloudapi.cn"
     text = environ.get("AZURE_STORAGE_CONNECTION_STRING")
-    given = (
+    other = (
         AzureConfig(connection_string=text)
         if text
         else AzureConfig(endpoint_url=environ["AZURE_STORAGE_SERVICE_ENDPOINT"], sas_token=SAS)
     )
     with pytest.raises(InvalidConfig, match="'models in core.windows.net', .* 'models' in core.chinacloudapi.cn"):
-        account(CHINA, given)
+        account(CHINA, other)
 
 
 def test_credentials_that_name_no_cloud_are_for_the_uris() -> None:
@@ -177,11 +177,11 @@ def test_credentials_that_name_no_cloud_are_for_the_uris() -> None:
 
 
 def test_the_uris_host_comes_before_the_configurations() -> None:
-    """Both are hosts of the account, but the replica may hold other versions."""
+    """Both hosts belong to the account, but the secondary replica may have older versions."""
     uri = "https://models-secondary.blob.core.windows.net/box/k"
-    given = AzureConfig(account_key=KEY, endpoint_url="https://models.blob.core.windows.net")
-    assert account(uri, given).endpoint == "https://models-secondary.blob.core.windows.net"
-    assert account("azure://box/k", given).endpoint == "https://models.blob.core.windows.net"
+    config = AzureConfig(account_key=KEY, endpoint_url="https://models.blob.core.windows.net")
+    assert account(uri, config).endpoint == "https://models-secondary.blob.core.windows.net"
+    assert account("azure://box/k", config).endpoint == "https://models.blob.core.windows.net"
 
 
 def test_a_signature_in_the_uri_comes_first() -> None:
@@ -196,21 +196,21 @@ def test_a_signature_in_the_uri_comes_first() -> None:
 )
 def test_a_query_that_asks_for_something_else_beside_its_signature(beside: str) -> None:
     for query in (f"{beside}&{SAS}", f"{SAS}&{beside}"):
-        with pytest.raises(InvalidURI, match="asks for something else than the blob") as caught:
+        with pytest.raises(InvalidURI, match="requests something other than the blob") as caught:
             account(f"{URL}?{query}")
         assert "abc" not in str(caught.value)
-        with pytest.raises(InvalidConfig, match="asks for something else than the blob"):
+        with pytest.raises(InvalidConfig, match="requests something other than the blob"):
             account(config=AzureConfig("models", sas_token=query))
 
 
 @pytest.mark.parametrize("query", ["snapshot=2011-03-09T01:42:34.9360000Z", "sv=2024-11-04"])
 def test_a_query_that_is_no_signature(query: str) -> None:
-    with pytest.raises(InvalidURI, match="no shared access signature"):
+    with pytest.raises(InvalidURI, match="not a shared access signature"):
         account(f"{URL}?{query}", AzureConfig("models", KEY))
 
 
 def test_a_sas_token_that_is_none() -> None:
-    with pytest.raises(InvalidConfig, match="the SAS token is no shared access signature") as caught:
+    with pytest.raises(InvalidConfig, match="the SAS token is not a shared access signature") as caught:
         account(config=AzureConfig("models", sas_token="secret-but-no-sas"))
     assert "secret-but" not in str(caught.value)
 
@@ -306,7 +306,7 @@ def test_an_account_that_is_reached_elsewhere() -> None:
     [None, AzureConfig(), AzureConfig(account_key=KEY), AzureConfig(endpoint_url="https://x.example", account_key=KEY)],
 )
 def test_no_account(config: AzureConfig | None) -> None:
-    with pytest.raises(InvalidConfig, match="the storage account is not named") as caught:
+    with pytest.raises(InvalidConfig, match="the storage account name is missing") as caught:
         account("azure://box/k", config)
     assert "AZURE_STORAGE_ACCOUNT" in str(caught.value)
 
@@ -375,19 +375,19 @@ def test_secrets_are_never_shown() -> None:
     for config in (AzureConfig("models", KEY), AzureConfig("models", sas_token=SAS), AzureConfig("models")):
         shown = repr(account(config=config, environ=environ))
         assert [secret for secret in (KEY, SAS, "the-client-secret") if secret in shown] == []
-    assert SAS not in repr(Pass(SAS))
+    assert SAS not in repr(Authorization(SAS))
 
 
 @pytest.mark.anyio
 async def test_a_signature_is_made_anew_when_half_of_its_life_is_over() -> None:
     times = [datetime(2026, 1, 1, tzinfo=UTC)]
     async with Instance(Limits(), {}) as instance:
-        signed = Signed(account(config=AzureConfig("models", KEY)), "box", instance, lambda: times[-1])
+        signed = AccountKeyAuthorizer(account(config=AzureConfig("models", KEY)), "box", instance, lambda: times[-1])
         first = await signed()
         times.append(times[0] + timedelta(hours=2, minutes=59))
         assert await signed() is first
         times.append(times[0] + timedelta(hours=3))
         second = await signed()
-    told = [parse_qs(each.query) for each in (first, second)]
-    assert [each["se"] for each in told] == [["2026-01-01T06:00:00Z"], ["2026-01-01T09:00:00Z"]]
-    assert {(each["sr"][0], each["spr"][0], each["sp"][0]) for each in told} == {("c", "https", "rcwdlt")}
+    queries = [parse_qs(each.query) for each in (first, second)]
+    assert [each["se"] for each in queries] == [["2026-01-01T06:00:00Z"], ["2026-01-01T09:00:00Z"]]
+    assert {(each["sr"][0], each["spr"][0], each["sp"][0]) for each in queries} == {("c", "https", "rcwdlt")}

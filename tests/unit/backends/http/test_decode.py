@@ -1,4 +1,4 @@
-"""Bodies that a server has encoded, as the real encoders do it."""
+"""Decoding of bodies in the encodings that servers use."""
 
 import gzip
 import random
@@ -21,7 +21,7 @@ def raw_deflate(data: bytes) -> bytes:
 
 
 class Source:
-    """A body that comes in pieces of one size."""
+    """A body that arrives in pieces of equal size."""
 
     def __init__(self, body: bytes, step: int) -> None:
         self._body = body
@@ -73,7 +73,7 @@ async def test_a_body_without_a_byte(coding: str) -> None:
 async def test_a_body_that_breaks_off(coding: str, encode: Callable[[bytes], bytes]) -> None:
     whole = encode(DATA)
     for size in (1, 2, 5, len(whole) // 2, len(whole) - 1):
-        with pytest.raises(TransportError, match=f"in the middle of its {coding} encoding") as caught:
+        with pytest.raises(TransportError, match=f"the {coding}-encoded body is incomplete") as caught:
             await decoded(whole[:size], coding)
         assert caught.value.retryable
 
@@ -84,6 +84,6 @@ async def test_a_body_that_is_not_so_encoded(coding: str) -> None:
     damaged = bytearray(encoded)
     damaged[len(damaged) // 2] ^= 255
     for body in (b"<html>this is not it</html>", bytes(damaged), encoded + b"<html>"):
-        with pytest.raises(TransportError, match=f"the body is not {coding}") as caught:
+        with pytest.raises(TransportError, match=f"the body is not valid {coding}") as caught:
             await decoded(body, coding)
         assert caught.value.retryable

@@ -1,4 +1,4 @@
-"""What a file from the web is called."""
+"""File names from URLs and Content-Disposition headers."""
 
 import pytest
 

@@ -1,3 +1,5 @@
+"""Preallocation of file blocks."""
+
 import os
 import sys
 from pathlib import Path
@@ -10,7 +12,7 @@ from sealift.backends.local.reserve import reserve
 from sealift.runtime.disk_threads import DiskThreads
 from sealift.types import KiB, MiB, Part
 
-needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such request")
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="fallocate is Linux-only")
 
 
 @needs_linux
@@ -27,10 +29,10 @@ def test_what_is_there_stays_and_the_rest_has_its_blocks(tmp_path: Path) -> None
     assert path.read_bytes() == b"here" + bytes(2 * MiB - 4)
 
 
-def test_where_it_is_not_to_be_had_nothing_happens(tmp_path: Path) -> None:
+def test_nothing_happens_where_fallocate_is_not_supported(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"here")
-    with path.open("rb") as file:  # as on a file system that knows no such request, the system refuses
+    with path.open("rb") as file:  # fallocate fails, as on a file system without support
         reserve(file.fileno(), 0, MiB)
     assert path.read_bytes() == b"here"
 
@@ -55,14 +57,16 @@ def test_a_system_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, la
 
 
 @pytest.mark.anyio
-async def test_large_parts_are_asked_for_and_small_ones_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, int]] = []
-    monkeypatch.setattr("sealift.backends.local.upload.reserve", lambda _, start, length: asked.append((start, length)))
+async def test_only_large_parts_are_preallocated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reserved: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        "sealift.backends.local.upload.reserve", lambda _, start, length: reserved.append((start, length))
+    )
     disk = DiskThreads()
     backend = LocalBackend(str(tmp_path), disk)
     try:
         await backend.put("small", memoryview(bytes(256 * KiB)))
-        assert asked == []
+        assert reserved == []
         upload = await backend.open_upload("large", 2 * MiB)
         receipts = [
             await upload.write_part(part, memoryview(bytes([part.index + 1]) * MiB))
@@ -72,5 +76,5 @@ async def test_large_parts_are_asked_for_and_small_ones_not(tmp_path: Path, monk
         await backend.aclose()
     finally:
         disk.close()
-    assert asked == [(0, MiB), (MiB, MiB)]
+    assert reserved == [(0, MiB), (MiB, MiB)]
     assert (tmp_path / "large").read_bytes() == b"\1" * MiB + b"\2" * MiB

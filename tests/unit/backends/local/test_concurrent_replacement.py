@@ -1,6 +1,6 @@
-"""Files below one root that other callers replace meanwhile: two keys are one only if both names lead to one file now.
+"""Files that other callers replace at the same time: two keys collide only if both names refer to one file now.
 
-On most disks a new file gets the inode number of one that was removed a moment ago; here a rename stands for that.
+Most file systems soon reuse the inode numbers of removed files; a rename simulates that here.
 """
 
 import os
@@ -37,7 +37,7 @@ async def backend_at(root: Path, disk: DiskThreads, *, staged: bool = False) -> 
 
 
 def replaced(path: Path, data: bytes, moved_to: Path | None = None) -> None:
-    """Another caller replaces a file; its inode number is used again for a second one."""
+    """Replace a file as another caller would; with `moved_to`, its inode number is reused for a second file."""
     new = path.with_name("new")
     new.write_bytes(data)
     if moved_to is not None:
@@ -72,7 +72,7 @@ async def test_an_inode_that_is_used_again(
 async def test_names_that_are_one_although_others_have_replaced_the_file(
     tmp_path: Path, disk: DiskThreads, one: str, other: str
 ) -> None:
-    """Where the file system takes two names for one, the second shows the first one's file, as a hard link here."""
+    """A hard link simulates a file system that treats both names as the same."""
     for key in (one, other):
         (tmp_path / key).parent.mkdir(exist_ok=True)
     async with backend_at(tmp_path, disk) as backend:
@@ -88,7 +88,7 @@ async def test_names_that_are_one_although_others_have_replaced_the_file(
 
 
 async def test_what_another_process_fills_in_a_shared_tree_is_not_truncated(tmp_path: Path, disk: DiskThreads) -> None:
-    """Where locks lie, two write into one tree: each file there is whole, or grows by who has made it."""
+    """Where file locks are unreliable, two processes may write into one tree; neither truncates the other's files."""
     with (tmp_path / "a").open("wb") as theirs:
         async with backend_at(tmp_path, disk, staged=True) as backend:
             await backend.put("a", memoryview(b"whole"))
@@ -107,7 +107,7 @@ async def test_a_directory_that_others_remove(tmp_path: Path, disk: DiskThreads)
 
 
 async def test_a_copy_that_could_not_be_published_does_not_stay(tmp_path: Path, disk: DiskThreads) -> None:
-    """Of a partial file that another process has renamed, where locks lie."""
+    """Another process has renamed the partial file, where file locks are unreliable."""
     async with backend_at(tmp_path, disk) as backend:
         upload = await backend.open_upload("a", MiB)
         (partial,) = (tmp_path / ".sealift").iterdir()
@@ -132,10 +132,10 @@ def test_a_journal_removes_the_rest_if_others_have_removed_a_part(tmp_path: Path
     listdir = os.listdir
 
     def listed(path: str) -> list[str]:
-        """Another process removes one of them after it was listed."""
-        found = listdir(path)
+        """Simulate another process that removes a file after it was listed."""
+        names_in = listdir(path)
         Path(names[0]).unlink(missing_ok=True)
-        return found
+        return names_in
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "listdir", listed)
