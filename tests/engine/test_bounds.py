@@ -108,7 +108,7 @@ async def test_two_jobs_take_turns() -> None:
         await until(lambda: order == ["a"])
         await settle()
         group.start_soon(second.run, transfers(sources["b"]))
-        await until(lambda: set(instance.memory._waiting) == {first, second})
+        await until(lambda: set(instance.memory._waiting) == {first._context, second._context})
         await settle()
         for granted in range(1, 13):
             assert len(order) == granted

@@ -100,7 +100,7 @@ async def test_a_part_that_is_read_again_is_taken_in_once() -> None:
 async def test_other_bytes_are_not_published() -> None:
     source, destination = Hashed({"k": data(12 * PART)}, wrong="k"), Watched()
     async with machine() as instance:
-        with pytest.raises(IntegrityError, match="'k' do not have its sha256 checksum"):
+        with pytest.raises(IntegrityError, match="'k' do not match its sha256 checksum"):
             await Job(source, destination, instance).run(transfers(source))
     assert destination.contents() == {}
     assert [upload.state for upload in destination.uploads] == ["aborted"]

@@ -45,7 +45,7 @@ async def journal_of(instance: Instance, state: str, *download: object, many: bo
         many: Of a prefix, not of one object; the dot directory is made at once.
 
     Returns:
-        The journal, which may be another process's, at the same download: see `Journal.taken`.
+        The journal, which may be another process's, at the same download: see `Journal.in_use`.
     """
     journal = Journal(state, fingerprint(*download), many=many)
     disk = LocalBackend("/", instance.disk)

@@ -28,7 +28,7 @@ def killed(directory: Path, *claims: Claim) -> Path:
     one = journal(directory)
     for claim in claims:
         one.add("model.bin", claim)
-    one._flush()
+    one.flush()
     os.close(one._descriptor)
     return directory / f"{NAME}.journal"
 
@@ -76,7 +76,7 @@ def test_a_damaged_journal_claims_nothing_new(tmp_path_factory: pytest.TempPathF
     again = journal(directory)
     assert {again.claim("model.bin", start) for start in (0, 8)} <= {None, FIRST, SECOND}
     again.add("model.bin", FIRST)  # on a line of its own, whatever was before
-    again._flush()
+    again.flush()
     os.close(again._descriptor)
     third = journal(directory)
     assert third.claim("model.bin", 0) == FIRST

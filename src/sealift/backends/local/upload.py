@@ -182,7 +182,7 @@ class LocalUpload(Upload):
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
         def publish() -> ObjectInfo:
             if self._place.journal is not None:
-                self._place.journal.tell()  # of a last part that is short: without it, nobody takes the file for whole
+                self._place.journal.flush()  # of a last part that is short: without it, nobody takes the file for whole
             return self.publish()
 
         return await self._run(publish)
