@@ -152,7 +152,7 @@ def test_patterns(unpack: Extract, pack: Callable[..., bytes]) -> None:
 
 
 def test_patterns_that_let_nothing_through(unpack: Extract) -> None:
-    with pytest.raises(ModelMissingError, match=f"none of {len(TREE)} entries"):
+    with pytest.raises(ModelMissingError, match=f"none of the archive.s {len(TREE)} entries"):
         unpack(tar(TREE.items()), lambda _: False)
 
 
@@ -168,7 +168,7 @@ def test_names_that_are_no_path_below_the_target(unpack: Extract, pack: Callable
 
 
 def test_refused_names_are_refused_whatever_the_patterns_say(unpack: Extract) -> None:
-    with pytest.raises(UnsafeKey, match="would leave"):
+    with pytest.raises(UnsafeKey, match="outside the target directory"):
         unpack(tar([("a", b"x"), ("../up", b"bad")]), lambda path: path == "a")
 
 
@@ -180,7 +180,7 @@ def test_refused_names_are_refused_whatever_the_patterns_say(unpack: Extract) ->
         (tarfile.CHRTYPE, "a device"),
         (tarfile.BLKTYPE, "a device"),
         (tarfile.FIFOTYPE, "a pipe"),
-        (b"Z", "no file"),
+        (b"Z", "not a regular file"),
     ],
 )
 def test_what_is_neither_a_file_nor_a_directory(unpack: Extract, kind: bytes, told: str) -> None:
@@ -204,7 +204,7 @@ def test_a_link_in_a_zip(unpack: Extract) -> None:
 def test_sparse_files_are_refused(unpack: Extract) -> None:
     info = entry("sparse", size=0)
     info.pax_headers = {"GNU.sparse.map": "0,0,1000,0", "GNU.sparse.size": "1000"}
-    with pytest.raises(UnsafeKey, match="'sparse' is sparse"):
+    with pytest.raises(UnsafeKey, match="'sparse' is a sparse file"):
         unpack(tar([(info, b"")]))
 
 
@@ -216,12 +216,12 @@ def test_names_in_each_others_way(unpack: Extract, pack: Callable[..., bytes], n
 
 
 def test_a_directory_in_place_of_a_file(unpack: Extract) -> None:
-    with pytest.raises(UnsafeKey, match="'a' lands on the path of another one"):
+    with pytest.raises(UnsafeKey, match="'a' has the same path as another entry"):
         unpack(tar([("a", b"x"), (entry("a", tarfile.DIRTYPE), b"")]))
 
 
 def test_a_file_at_the_top(unpack: Extract) -> None:
-    with pytest.raises(UnsafeKey, match="top is a file"):
+    with pytest.raises(UnsafeKey, match="root entry is a file"):
         unpack(tar([(".", b"x")]))
 
 
@@ -229,13 +229,13 @@ def test_a_file_at_the_top(unpack: Extract) -> None:
     "data", [b"", b"x", b"{}" * 1000, random.Random(1).randbytes(100_000), b"PK\x03\x04" + b"x" * 99]
 )
 def test_what_is_no_archive(unpack: Extract, data: bytes) -> None:
-    with pytest.raises(ArchiveError, match=r"no archive|damaged"):
+    with pytest.raises(ArchiveError, match=r"not an archive|damaged"):
         unpack(data)
 
 
 @pytest.mark.parametrize("compression", ["gz", "bz2", "xz", "zst"])
 def test_compressed_but_no_tar(unpack: Extract, compression: str) -> None:
-    with pytest.raises(ArchiveError, match="compressed, but no tar archive"):
+    with pytest.raises(ArchiveError, match="compressed, but not a tar archive"):
         unpack(COMPRESSIONS[compression](b"weights" * 1000))
 
 
@@ -256,7 +256,7 @@ class TestBounds:
 
     def test_a_caller_may_let_more_through(self, unpack: Extract, tmp_path: Path) -> None:
         packed = zipped([("zeros", bytes(80 * MiB))])
-        with pytest.raises(ArchiveError, match=r"more than 200 times as many in it .*unpack=Unpack"):
+        with pytest.raises(ArchiveError, match=r"more than 200 times its size .*unpack=Unpack"):
             unpack(packed)
         shutil.rmtree(tmp_path / "target")
         assert len(unpack(packed, bounds=Unpack(ratio=2000))["zeros"]) == 80 * MiB
@@ -289,7 +289,7 @@ class TestBounds:
 
     def test_a_file_that_is_larger_than_the_archive(self, unpack: Extract, tmp_path: Path) -> None:
         info = entry("huge", size=1 << 50)
-        with pytest.raises(ArchiveError, match="bytes in it"):
+        with pytest.raises(ArchiveError, match="expands to more than"):
             unpack(info.tobuf())
         assert not list((tmp_path / "target").iterdir())
 
@@ -300,8 +300,8 @@ class TestBounds:
             unpack(gzip.compress(header + bytes(2 * MiB) + tar([("a", b"x")])))
 
     def test_a_zip_directory_that_is_read_as_a_whole(self, unpack: Extract, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(archive, "_MAX_DIRECTORY", 1000)
-        with pytest.raises(ArchiveError, match="a directory of"):
+        monkeypatch.setattr("sealift.archives.zip_archive._MAX_DIRECTORY", 1000)
+        with pytest.raises(ArchiveError, match="a central directory of"):
             unpack(zipped((f"{number}", b"x") for number in range(100)), bounds=Unpack(entries=5))
 
     def test_xz_that_asks_for_memory(self, unpack: Extract) -> None:
