@@ -14,7 +14,7 @@ import httpx
 
 from ..config import Proxies
 from ..errors import ClosedError, InvalidConfig, TransportError
-from ..runtime.sdk_logging import quieten, silence
+from ..runtime.sdk_logging import filter_loggers, suppress_logs
 from ..types import KiB, Limits
 from .address_check import barred
 from .connect import must_not_lead
@@ -30,7 +30,7 @@ __all__ = ["Proxied"]
 _SLICE = 256 * KiB
 
 # httpcore prints the headers of replies, and a Location may hold a signed URL.
-quieten("httpcore.connection", "httpcore.http11", "httpcore.proxy")
+filter_loggers("httpcore.connection", "httpcore.http11", "httpcore.proxy")
 
 
 class Proxied:
@@ -115,7 +115,7 @@ class Proxied:
     async def aclose(self) -> None:
         """Close all connections."""
         self._closed = True
-        with silence():
+        with suppress_logs():
             for transport in self._transports.values():
                 await transport.aclose()
 
@@ -129,13 +129,13 @@ class Proxied:
         per_host = self._per_host.setdefault(origin, asyncio.Semaphore(self._limits.per_host))
         async with per_host, self._slots:
             transport = await self._transport(origin, request.tls)
-            with self._translated(origin), silence():
+            with self._translated(origin), suppress_logs():
                 answer = await transport.handle_async_request(prepared)
             try:
                 headers = [(name.lower(), value) for name, value in answer.headers.raw]
                 yield Response(answer.status_code, headers), self._pieces(answer, origin)
             finally:
-                with self._translated(origin), silence():
+                with self._translated(origin), suppress_logs():
                     await answer.aclose()
 
     def _prepare(self, request: Request, body: memoryview | None) -> httpx.Request:
@@ -195,7 +195,7 @@ class Proxied:
         waited, received = 0.0, 0
         while True:
             asked = now()
-            with self._translated(origin), silence():
+            with self._translated(origin), suppress_logs():
                 piece = await anext(source, None)
             if piece is None:
                 return

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from sealift.errors import ServiceError
-from sealift.runtime.paging import Page, Tokens, listed
+from sealift.runtime.paging import ContinuationTokens, Page, paginate
 from sealift.runtime.retry import Retry, RetryBudget
 from sealift.types import ObjectInfo
 
@@ -21,7 +21,7 @@ async def pages(following: Callable[[str | None], str | None]) -> tuple[list[str
         asked += 1
         return [ObjectInfo(token or "", 1)], following(token)
 
-    return [obj.key async for obj in listed(ask, Retry(RetryBudget()))], asked
+    return [obj.key async for obj in paginate(ask, Retry(RetryBudget()))], asked
 
 
 async def test_many_pages() -> None:
@@ -52,7 +52,7 @@ async def test_tokens_that_repeat(cycle: list[str], before: int) -> None:
 
 
 def test_the_same_token_is_noticed_at_once() -> None:
-    tokens = Tokens("the list")
+    tokens = ContinuationTokens("the list")
     tokens.check("same")
     with pytest.raises(ServiceError, match="the list does not advance"):
         tokens.check("same")

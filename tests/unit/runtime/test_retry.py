@@ -139,7 +139,7 @@ async def test_the_budget_bounds_the_retries_of_all_requests() -> None:
     with pytest.raises(ServiceError) as caught:
         await second.retry(budget)(second)
     assert (second.calls, second.slept) == (1, [])
-    assert notes(caught.value) == ["given up after 1 attempts: too many requests fail at the moment"]
+    assert notes(caught.value) == ["given up after 1 attempts: too many requests are failing"]
 
 
 async def test_successes_refill_the_budget_up_to_its_capacity() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...config import S3Config
 from ...errors import InvalidConfig
 from ...instance import Instance
-from ...runtime.sdk_logging import quieten, silence
+from ...runtime.sdk_logging import filter_loggers, suppress_logs
 from .endpoint import Endpoint
 from .rules import endpoint_by_rules, register
 from .settings import Settings
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["endpoint_from_sdk", "fingerprint", "identifying", "open_session", "refused"]
 
 # What is asked of token services, and their replies; what is signed.
-quieten("botocore.auth", "botocore.endpoint", "botocore.hooks", "botocore.parsers", "botocore.utils")
+filter_loggers("botocore.auth", "botocore.endpoint", "botocore.hooks", "botocore.parsers", "botocore.utils")
 # Variables and keys of a profile that change when credentials are rotated, and that mean nothing for an endpoint.
 _ROTATED = frozenset({
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN",
@@ -84,7 +84,7 @@ async def endpoint_from_sdk(
 
     key = ("s3", config, settings, fingerprint(session, rotated=False))
     try:
-        with silence():
+        with suppress_logs():
             client = await instance.client(key, open_client)
             return await endpoint_by_rules(client, bucket)
     except (BotoCoreError, ClientError, ValueError) as error:
