@@ -1,4 +1,4 @@
-"""What goes wrong: tried again where that may help, told once where not, and nothing left behind."""
+"""Failures: transient ones are retried, others are raised at once, and nothing is left behind."""
 
 import asyncio
 import threading

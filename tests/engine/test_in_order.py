@@ -1,4 +1,4 @@
-"""Objects whose only checksum needs the bytes in order, while their parts arrive in any."""
+"""Objects whose only checksum needs the bytes in order, although their parts arrive in any order."""
 
 import hashlib
 from collections.abc import AsyncGenerator
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Hashed(Watched):
-    """Tells a SHA-256 only; of some objects a wrong one."""
+    """Provides only a SHA-256, a wrong one for some objects."""
 
     def __init__(self, objects: dict[str, bytes], *, wrong: str = "") -> None:
         super().__init__(objects, checksums=("sha256",))

@@ -1,4 +1,4 @@
-"""What arrives is what was there, by whichever way it goes."""
+"""Objects arrive unchanged, whichever way they are moved."""
 
 import asyncio
 from collections.abc import AsyncGenerator

@@ -1,4 +1,4 @@
-"""Objects whose size nobody tells: they grow part by part, and each part but the last is one that the storage takes."""
+"""Objects of unknown size: they are uploaded part by part, and all parts but the last have a valid size."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is compared with a checksum, what is said of it, and what is refused where one is required."""
+"""Verification: which checksums are compared and reported, and which objects fail if one is required."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -23,7 +23,7 @@ SIZES = {"small": data(PART), "large": data(3 * PART + 7)}
 
 
 class Untold(Watched):
-    """Tells checksums only where it is told to: "list", "stat", "read", "copy"; or when asked for those of "parts"."""
+    """Provides checksums only in these replies: "list", "stat", "read", "copy"; or on request, for "parts"."""
 
     def __init__(self, objects: dict[str, bytes] | None = None, *where: str, wrong: bool = False, **more: Any) -> None:
         super().__init__(objects, **more)
@@ -56,7 +56,7 @@ class Untold(Watched):
 
 
 class Silent(Watched):
-    """Takes objects, and never tells that it has compared them."""
+    """Stores objects without reporting that it has compared them."""
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         return replace(await super().put(key, data, properties), checksums={})
@@ -85,7 +85,7 @@ class _Unanswered(Upload):
 
 
 async def moved(source: MemoryBackend, destination: MemoryBackend, verify: Verify) -> dict[str, str | None]:
-    """What each object was verified by."""
+    """Key → the checksum that the object was verified with."""
     events: list[Event] = []
     async with machine() as instance:
         await Job(source, destination, instance, events.append, verify=verify).run(transfers(source))
@@ -237,7 +237,7 @@ async def test_where_one_is_required_both_ends_of_a_copy_are_asked() -> None:
 
 
 class OfParts(Untold):
-    """Tells the hash of its parts' hashes, where it is asked for it."""
+    """Provides the hash of its parts' hashes on request."""
 
     async def checksums(self, obj: ObjectInfo) -> dict[str, str]:
         return {"sha256/1": checksum.digest("sha256/1", self.content(obj.key))}

@@ -54,7 +54,7 @@ async def journal_of(instance: Instance, state: str, *download: object, many: bo
         while many or os.path.lexists(state):
             os.close(open_own(state))
             with suppress(FileNotFoundError):  # others have removed it again, as it was empty
-                journal.begin()
+                journal.open()
                 break
 
     def end(*, keep: bool) -> None:
@@ -98,7 +98,7 @@ async def is_there(
     # A version that has the bytes of the one before goes on with what that has left: a commit of the hub gives all
     # files a new version. What is still missing is read from the new one.
     journal.expect(key, fingerprint(obj.key, content_of(source.location.scheme, obj), obj.size, key))
-    claims = journal.whole(key, obj.size)
+    claims = journal.file_claims(key, obj.size)
     if not claims:
         return False
     stored = None

@@ -27,7 +27,7 @@ from . import file_locks
 __all__ = ["Claim", "Journal", "fingerprint"]
 
 _LINE = re.compile(r"([0-9a-f]{16}) ([0-9a-f]{1,16}) ([0-9a-f]{1,16}) ([0-9a-f]{8})")
-_OWN = re.compile(r"[0-9a-f]{16}(\.journal|\.tree(-[0-9a-f]{16})?|(-[0-9a-f]{16}){2}\.part|-\d+\.part)")
+_LEFTOVER = re.compile(r"[0-9a-f]{16}(\.journal|\.tree(-[0-9a-f]{16})?|(-[0-9a-f]{16}){2}\.part|-\d+\.part)")
 # Bytes of small files whose lines are written in one batch: a write per file costs as much as all its other work.
 _BATCH = 256 * KiB
 # Seconds after which leftovers that were not resumed are removed; as long as buckets usually keep unfinished uploads.
@@ -70,7 +70,7 @@ class Journal:
 
     Attributes:
         tree: Path where a new target directory is assembled before it is published as a whole.
-        in_use: Whether another process is running the same download; set by `begin`.
+        in_use: Whether another process is running the same download; set by `open`.
     """
 
     def __init__(self, directory: str, name: str, *, many: bool) -> None:
@@ -80,8 +80,8 @@ class Journal:
         self._directory = directory
         self._name = name
         self._path = os.path.join(directory, f"{name}.journal")
-        self._begin_lock = threading.Lock()
-        self._begun = False
+        self._open_lock = threading.Lock()
+        self._opened = False
         self._descriptor = -1
         self._claims: dict[str, dict[int, Claim]] = {}  # written by earlier processes
         self._recorded: set[str] = set()  # objects that this process has written claims about
@@ -91,8 +91,8 @@ class Journal:
         self._lines: list[str] = []  # not written yet
         self._unwritten = 0  # bytes that these lines are about
 
-    def begin(self) -> bool:
-        """Lock the journal and read the claims of an earlier process; may be called again.
+    def open(self) -> bool:
+        """Open and lock the journal, and read the claims of an earlier process; may be called again.
 
         Returns:
             Whether this process has the journal. If it is `in_use`, this one reads and records nothing.
@@ -100,13 +100,13 @@ class Journal:
         Raises:
             FileNotFoundError: The dot directory does not exist.
         """
-        with self._begin_lock:
-            if not self._begun:
+        with self._open_lock:
+            if not self._opened:
                 try:
                     self._descriptor = file_locks.acquire(self._path, required=False)
                 except BlockingIOError:
                     self.in_use = True
-                self._begun = True
+                self._opened = True
                 if not self.in_use:
                     self._read()
                     _remove_expired(self._directory)
@@ -137,14 +137,14 @@ class Journal:
         """
         self._objects[key] = obj
 
-    def partial(self, key: str) -> str | None:
+    def partial_path(self, key: str) -> str | None:
         """The path of a file's partial file. Removes partial files of other versions.
 
         Returns:
             The path; None: the file was not declared by `expect`, or the journal is `in_use`.
         """
         obj = self._objects.get(key)
-        if obj is None or not self.begin():
+        if obj is None or not self.open():
             return None
         path = fingerprint(key)
         name = f"{self._name}-{path}-{obj}.part"
@@ -157,7 +157,7 @@ class Journal:
         """The claim about a file's bytes from `start` on; None: there is none."""
         return self._claims.get(self._objects.get(key, ""), {}).get(start)
 
-    def whole(self, key: str, size: int) -> list[Claim]:
+    def file_claims(self, key: str, size: int) -> list[Claim]:
         """The claims that cover a whole file, in order; empty if any part of it is missing.
 
         Args:
@@ -177,7 +177,7 @@ class Journal:
             self._recorded.add(obj)
             self._write(obj, claim)
 
-    def forget(self, key: str) -> None:
+    def retract(self, key: str) -> None:
         """Retract all claims about a file."""
         obj = self._objects.get(key, "")
         if obj in self._claims or obj in self._recorded:
@@ -230,10 +230,14 @@ class Journal:
 
 def _remove_expired(directory: str) -> None:
     """Remove leftovers of downloads that were not resumed in time."""
+    oldest = time.time() - _MAX_AGE
     with os.scandir(directory) as entries:
         for entry in entries:
             with suppress(OSError):  # another process removes it too, or is running this download
-                if _OWN.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < time.time() - _MAX_AGE:
+                if (
+                    _LEFTOVER.fullmatch(entry.name)
+                    and entry.stat(follow_symlinks=False).st_mtime < time.time() - _MAX_AGE
+                ):
                     with _locked(os.path.join(directory, f"{entry.name[:16]}.journal")):
                         if entry.is_dir(follow_symlinks=False):
                             _discard(entry.path)
@@ -254,7 +258,7 @@ def _locked(journal: str) -> Iterator[None]:
         yield
         return
     try:
-        file_locks.take(descriptor, required=False)
+        file_locks.lock(descriptor, required=False)
         yield
     finally:
         os.close(descriptor)

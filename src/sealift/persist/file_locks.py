@@ -10,7 +10,7 @@ import os
 import stat
 from contextlib import suppress
 
-__all__ = ["acquire", "is_at", "release", "take"]
+__all__ = ["acquire", "is_at", "lock", "release"]
 
 # Errors of flock on file systems without locks: https://man7.org/linux/man-pages/man2/flock.2.html
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
@@ -42,7 +42,7 @@ def acquire(path: str, *, required: bool = True) -> int:
             # A planted pipe or hard link would redirect what is appended.
             if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
-            take(descriptor, required=required)
+            lock(descriptor, required=required)
             if is_at(descriptor, path):
                 return descriptor
         except BaseException:
@@ -51,7 +51,7 @@ def acquire(path: str, *, required: bool = True) -> int:
         os.close(descriptor)  # the previous owner has just removed or replaced it
 
 
-def take(descriptor: int, *, required: bool = True) -> None:
+def lock(descriptor: int, *, required: bool = True) -> None:
     """Lock an open file; arguments and errors as in `acquire`."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -73,7 +73,7 @@ class UploadRecord:
         temporary = _temporary_path(self._path)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         try:
-            file_locks.take(descriptor)  # before another process can open it
+            file_locks.lock(descriptor)  # before another process can open it
             os.write(descriptor, json.dumps(asdict(upload)).encode())
             os.replace(temporary, self._path)
         except BaseException:
@@ -157,7 +157,7 @@ def _remove_expired(directory: str) -> None:
 def _remove_unlocked(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
-        file_locks.take(descriptor)
+        file_locks.lock(descriptor)
         if file_locks.is_at(descriptor, path):
             os.unlink(path)
     finally:

@@ -1,4 +1,4 @@
-"""Unpacking archives: what comes out, what is refused, and that damage is never taken for content."""
+"""Unpacking archives: the unpacked files, the rejected entries, and the detection of damage."""
 
 import bz2
 import gzip
@@ -75,7 +75,7 @@ _DEFAULT = Unpack()
 
 @pytest.fixture
 def unpack(tmp_path: Path) -> Callable[..., dict[str, bytes]]:
-    """Unpack bytes, and give the files by their paths; after a failure too, nothing is outside the target."""
+    """Unpack an archive and return path → content. Nothing is written outside the target, even after a failure."""
 
     def unpack(data: bytes, let: Callable[[str], bool] = lambda _: True, bounds: Unpack = _DEFAULT) -> dict[str, bytes]:
         packed, target = tmp_path / "packed", tmp_path / "target"
@@ -189,7 +189,7 @@ def test_what_is_neither_a_file_nor_a_directory(unpack: Extract, kind: bytes, to
 
 
 def test_a_link_is_no_way_out(unpack: Extract, tmp_path: Path) -> None:
-    """A link to the outside and a file behind it, which once made files anywhere."""
+    """A symbolic link out of the target and a file below the link, which used to write files anywhere."""
     with pytest.raises(UnsafeKey, match="'out' is a symbolic link"):
         unpack(tar([(entry("out", tarfile.SYMTYPE, link=str(tmp_path)), b""), ("out/evil", b"bad")]))
 
@@ -279,7 +279,7 @@ class TestBounds:
         assert not list((tmp_path / "target").iterdir())
 
     def test_a_zip_that_says_too_little(self, unpack: Extract) -> None:
-        """Of the body of an entry no more comes than its header says, and then its checksum is wrong."""
+        """No more of an entry is read than its header claims, so its checksum does not match."""
         whole = zipped([("a", bytes(100_000))])
         with pytest.raises(ArchiveError, match="damaged"):
             unpack(whole.replace((100_000).to_bytes(4, "little"), (10).to_bytes(4, "little")))
@@ -314,7 +314,7 @@ class TestBounds:
             unpack(zipped([("a", b"x" * 1000)], zipfile.ZIP_BZIP2))
 
     def test_a_step_is_small(self, tmp_path: Path) -> None:
-        """A call can be cancelled between two steps: after some bytes, or some entries."""
+        """A call can be cancelled between steps, which are limited in bytes and in entries."""
         (tmp_path / "large").write_bytes(tar([("a", bytes(100 * MiB))]))
         told = list(archive.unpack(str(tmp_path / "large"), str(tmp_path / "one")))
         assert max(after - before for before, after in itertools.pairwise(told)) <= 33 * MiB
@@ -352,7 +352,7 @@ def test_a_header_in_the_middle_that_cannot_be_read(unpack: Extract) -> None:
 
 @pytest.mark.parametrize("compression", ["gz", "bz2", "xz", "zip"])
 def test_a_wrong_checksum(unpack: Extract, compression: str) -> None:
-    """That of the compressed stream, at its very end, counts too."""
+    """The checksum at the end of the compressed stream is verified too."""
     files = [("a", b"x" * 1000)]
     whole = bytearray(zipped(files) if compression == "zip" else COMPRESSIONS[compression](tar(files)))
     place = {"gz": -6, "bz2": -4, "xz": -30, "zip": whole.find(b"PK\x01\x02") + 16}[compression]

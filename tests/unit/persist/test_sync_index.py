@@ -1,4 +1,4 @@
-"""The record of transfers: what it remembers, forgets, and refuses to believe."""
+"""The index of `sync`: what it records and removes, and which rows it ignores."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""Records of uploads that have upload."""
+"""Records of unfinished uploads."""
 
 import os
 import stat

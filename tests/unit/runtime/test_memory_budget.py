@@ -1,4 +1,4 @@
-"""The byte budget: never exceeded, lent in turns, and whole again after every cancellation."""
+"""The memory budget: never exceeded, lent to jobs in turn, and complete again after a cancellation."""
 
 import asyncio
 import random
@@ -28,7 +28,7 @@ async def settle() -> None:
 
 
 class Borrowers:
-    """Tasks that borrow and note in which order they were served."""
+    """Tasks that borrow memory and record the order in which they got it."""
 
     def __init__(self, memory: MemoryBudget) -> None:
         self.memory = memory

@@ -1,4 +1,4 @@
-"""Listings in pages: that each one ends, whatever a service answers."""
+"""Paginated listings end, whatever a service returns."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def pages(following: Callable[[str | None], str | None]) -> tuple[list[str], int]:
-    """The keys of a listing whose pages have one object each, and how many pages were asked for."""
+    """List pages of one object each; returns the keys and the number of requested pages."""
     asked = 0
 
     async def ask(token: str | None) -> Page:

@@ -1,4 +1,4 @@
-"""How objects are cut: every byte in one part, within what the storage and the memory allow."""
+"""Part sizes: each byte is in exactly one part, within the limits of the storage and the memory budget."""
 
 import re
 

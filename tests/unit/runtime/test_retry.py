@@ -1,4 +1,4 @@
-"""The retry loop, with a clock and dice of the test's own."""
+"""The retry loop, with a fake clock and fake random numbers."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 @dataclass
 class Script:
-    """Fails as told, then succeeds; remembers how it was called and how long was waited."""
+    """Raises the given errors, then succeeds; records the calls and the delays."""
 
     failures: list[StorageError] = field(default_factory=list)
     calls: int = 0

@@ -109,7 +109,7 @@ class Place:
     def _partial(self, key: str) -> str | None:
         for _ in range(_ATTEMPTS):
             try:
-                return None if self.journal is None else self.journal.partial(key)
+                return None if self.journal is None else self.journal.partial_path(key)
             except FileNotFoundError:  # as in `_new`
                 os.close(open_own(self._state))
         raise self._vanishes()

@@ -156,7 +156,7 @@ class LocalUpload(Upload):
                 os.unlink(self._temporary)
             self._temporary = None
             if self._place.journal is not None:
-                self._place.journal.forget(self._key)
+                self._place.journal.retract(self._key)
 
     def leave(self) -> None:
         if not self._resumable:
