@@ -234,10 +234,7 @@ def _remove_expired(directory: str) -> None:
     with os.scandir(directory) as entries:
         for entry in entries:
             with suppress(OSError):  # another process removes it too, or is running this download
-                if (
-                    _LEFTOVER.fullmatch(entry.name)
-                    and entry.stat(follow_symlinks=False).st_mtime < time.time() - _MAX_AGE
-                ):
+                if _LEFTOVER.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < oldest:
                     with _locked(os.path.join(directory, f"{entry.name[:16]}.journal")):
                         if entry.is_dir(follow_symlinks=False):
                             _discard(entry.path)
