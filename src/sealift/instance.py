@@ -41,8 +41,8 @@ class Instance:
         self.limits = limits
         self.environ = self._live_environ = environ
         self.disk = DiskThreads()
-        parts_in_flight = PartsInFlight(lambda: time.thread_time() + self.disk.worked)
-        self.memory = MemoryBudget(limits.memory or default_budget(), parts_in_flight)
+        in_flight = PartsInFlight(lambda: time.thread_time() + self.disk.cpu_seconds)
+        self.memory = MemoryBudget(limits.memory or default_budget(), in_flight)
         self.retry = Retry(RetryBudget(), attempts=limits.attempts)
         self.wire = Wire(limits, run_blocking=self.disk.run, proxies=Proxies.from_env(environ), environ=environ)
         self.credentials: dict[Hashable, Any] = {}

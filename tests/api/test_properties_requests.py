@@ -122,7 +122,7 @@ async def test_tags_that_may_not_be_written_are_an_error(data: bytes) -> None:
     tagging = b"<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
     with Described({"k": data}) as source, WritableS3(instead=refuse) as target:
         source.tags = Reply(200, tagging)
-        with pytest.raises(AccessDenied, match="writing them takes s3:PutObjectTagging"):
+        with pytest.raises(AccessDenied, match="writing them requires s3:PutObjectTagging"):
             await copied(source, target)
         assert "copy" not in target.objects["b"]
 

@@ -150,7 +150,7 @@ async def test_other_bytes_than_those_that_were_stored(part_size: int) -> None:
 
     with FakeS3({"b": {"m": DATA}}, instead=instead) as server:
         async with AsyncStorage(limits(part_size=part_size)) as storage:
-            with pytest.raises(IntegrityError, match=r"the bytes of 'm' do not have its crc64nvme checksum"):
+            with pytest.raises(IntegrityError, match=r"the bytes of 'm' do not match its crc64nvme checksum"):
                 await storage.read("s3://b/m", config=server.config)
             with pytest.raises(IntegrityError, match="crc64nvme"):
                 await storage.read_into("s3://b/m", bytearray(len(DATA) + 1), config=server.config)

@@ -242,7 +242,7 @@ async def test_a_record_that_cannot_be_used_costs_copies_and_a_warning(
     if trouble == "damaged":
         path.write_bytes(b"no database")
     elif trouble == "locked":
-        monkeypatch.setattr(sync_index, "_BUSY", 0.0)
+        monkeypatch.setattr(sync_index, "_BUSY_TIMEOUT", 0.0)
         other.execute("BEGIN EXCLUSIVE")
     elif trouble == "a file":
         path.unlink()

@@ -145,7 +145,7 @@ async def test_cancelled_while_the_upload_is_begun(large: Path) -> None:
 
 
 async def test_a_cancelled_call_does_not_wait_for_ever(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sealift.engine.job._ABORT_DEADLINE", 0.05)
+    monkeypatch.setattr("sealift.engine.context._ABORT_DEADLINE", 0.05)
     with WritableS3(instead=once(is_begin, lambda asked: Reply(200, b"never", stall_at=0))) as server:
         call = asyncio.ensure_future(AsyncStorage(TIGHT).upload(large, "s3://b/k", server.config))
         await until(server.stalled.is_set)

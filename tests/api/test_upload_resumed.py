@@ -229,7 +229,7 @@ async def test_a_full_disk_costs_the_record_only(
     def full(path: str, *rest: object) -> None:
         raise OSError(28, "No space left on device", path)
 
-    monkeypatch.setattr("sealift.persist.upload_journal.os.replace", full)
+    monkeypatch.setattr("sealift.persist.unfinished_uploads.os.replace", full)
     with WritableS3() as server:
         await AsyncStorage(LIMITS).upload(large, "s3://b/k", server.config)
         assert server.objects["b"] == {"k": LARGE}
@@ -269,7 +269,7 @@ async def test_an_upload_with_other_properties_begins_anew(
             target = await open_backend(Location("s3", bucket), config_of(seaweedfs), instance)
             obj = await source.stat("large")
             upload = await resume_upload.open_upload(source, obj, target, "k", PART, instance, properties)
-            upload._claim.release()  # type: ignore[attr-defined]  # as if the process had been killed
+            upload._record.release()  # type: ignore[attr-defined]  # as if the process had been killed
             return upload.token
 
     described, other = Properties("text/csv", metadata={"a": "b"}), Properties("text/csv", metadata={"a": "c"})

@@ -46,7 +46,7 @@ def test_some_of_an_archive(invoke: Invoke, archive: str, tmp_path: Path) -> Non
 def test_what_is_no_archive(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
     result = invoke("cp", "--unpack", f"s3://{bucket}/iris.joblib", "here")
     assert result.exit_code == exit_codes.FAILURE
-    assert "this is no archive" in result.stderr
+    assert "the file is not an archive" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 

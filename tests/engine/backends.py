@@ -1,4 +1,4 @@
-"""Backends for the engine's tests: in memory, and watched, held, slowed, broken or poorer than others on demand."""
+"""In-memory backends for the engine's tests that record calls, block, fail, damage bytes, or lack features."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -23,14 +23,14 @@ def transient(text: str = "busy") -> TransportError:
 
 
 class Watched(MemoryBackend):
-    """Remembers what it was asked for.
+    """Records the requests it receives.
 
     Attributes:
-        calls: Every call in its order: the verb and the key.
-        reads: Every range that was read: key, start, size.
-        most_reading: How many ranges were read at once.
+        calls: The verb and key of every call, in order.
+        reads: Key, start and size of every range that was read.
+        most_reading: The maximum number of concurrent range reads.
         uploads: Every upload that was opened.
-        before: Awaited at the beginning of each call, with the verb and the key.
+        before: Awaited at the start of each call, with the verb and the key.
     """
 
     def __init__(self, objects: dict[str, bytes] | None = None, **capabilities: Any) -> None:
@@ -87,11 +87,11 @@ class Watched(MemoryBackend):
 
 
 class WatchedUpload(Upload):
-    """An upload that remembers how it ended.
+    """An upload that records how it ended.
 
     Attributes:
         state: "open", "complete" or "aborted".
-        parts: Those that were written.
+        parts: The parts that were written.
     """
 
     token = ""
@@ -123,10 +123,10 @@ class WatchedUpload(Upload):
 
 
 class Gate:
-    """Holds calls of one verb until they are let through; to be used as `Watched.before`.
+    """Blocks calls of one verb until they are released; use as `Watched.before`.
 
     Attributes:
-        waiting: The keys of the calls that are held, in their order.
+        waiting: The keys of the blocked calls, in order.
     """
 
     def __init__(self, verb: str) -> None:
@@ -154,7 +154,7 @@ class Gate:
 
 
 class Faults:
-    """Fails the next calls of a verb, one error each; to be used as `Watched.before`."""
+    """Makes the next calls of a verb fail, one error each; use as `Watched.before`."""
 
     def __init__(self, **errors: Iterable[StorageError]) -> None:
         self._errors = {verb: list(several) for verb, several in errors.items()}
@@ -165,7 +165,7 @@ class Faults:
 
 
 class Damaging(Watched):
-    """Flips a bit in what is read, as often as told."""
+    """Flips a bit in the bytes of the first `times` reads."""
 
     def __init__(self, objects: dict[str, bytes], times: int) -> None:
         super().__init__(objects)
@@ -180,7 +180,7 @@ class Damaging(Watched):
 
 
 class Streaming(Watched):
-    """Tells no sizes, serves no ranges, or knows no versions, and gives its bodies in small pieces."""
+    """Lacks sizes, ranges or versions, and returns bodies in small pieces."""
 
     def __init__(
         self, objects: dict[str, bytes], *, piece: int = 700, cut: list[int] | None = None, **lacks: Any
@@ -209,7 +209,7 @@ class Streaming(Watched):
 
 
 class _Pieces:
-    """A body in pieces of a length that fits nothing; breaks after `cut` bytes."""
+    """A body in pieces of an odd length; the connection breaks after `cut` bytes."""
 
     def __init__(self, reader: Reader, piece: int, cut: int | None) -> None:
         self._reader = reader

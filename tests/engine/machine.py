@@ -1,4 +1,4 @@
-"""What the engine's tests share: instance that are looked over when they are given back, and ways to wait."""
+"""Shared by the engine's tests: an instance that is checked for leaks when it is closed, and ways to wait."""
 
 import asyncio
 import random
@@ -26,9 +26,9 @@ async def _no_time(seconds: float) -> None:
 
 @asynccontextmanager
 async def machine(**limits: Any) -> AsyncIterator[Instance]:
-    """Resources with parts of 1,000 bytes, memory for ten of them, and retries that do not wait.
+    """An instance with parts of 1,000 bytes, memory for ten of them, and retries without delay.
 
-    In the end no memory is lent, nobody waits for any, and no task is left.
+    Checks at the end that no memory is lent or waited for, and that no task is left.
     """
     tasks = asyncio.all_tasks()
     instance = Instance(Limits(**{"memory": 10 * PART, "part_size": PART, **limits}), {})
@@ -43,21 +43,21 @@ async def machine(**limits: Any) -> AsyncIterator[Instance]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Let the other tasks run until something holds."""
+    """Let the other tasks run until a condition holds."""
     for _ in range(TURNS):
         if condition():
             return
         await asyncio.sleep(0)
-    raise AssertionError("it never came to that")
+    raise AssertionError("the condition never held")
 
 
 async def settle() -> None:
-    """Let the other tasks run until they all wait for something that is not theirs."""
+    """Let the other tasks run until they are all blocked."""
     for _ in range(200):
         await asyncio.sleep(0)
 
 
 async def transfers(source: Backend, prefix: str = "", *, listed: bool = True) -> AsyncGenerator[Transfer]:
-    """Every object under a prefix, to the same key."""
+    """Yield a transfer to the same key for every object under a prefix."""
     async for obj in source.list(prefix):
         yield Transfer(obj, obj.key, listed=listed)

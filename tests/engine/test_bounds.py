@@ -1,4 +1,4 @@
-"""How much is under way at once: bounded by memory and connections, and shared in turns."""
+"""Concurrency is limited by memory and connections, and jobs take turns."""
 
 import re
 from typing import Any
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 )
 @pytest.mark.parametrize("objects", [1, 20])
 async def test_as_many_at_once_as_the_limits_allow(limits: dict[str, int], at_once: int, objects: int) -> None:
-    """Parts of one object move at once, and so do small objects."""
+    """Parts of one object move concurrently, and so do small objects."""
     source = Watched({f"{number:02}": data(20 * PART // objects, number) for number in range(objects)})
     destination, gate = Watched(), Gate("read")
     source.before = gate
@@ -87,7 +87,7 @@ async def test_the_most_that_is_ever_lent() -> None:
 
 
 async def test_two_jobs_take_turns() -> None:
-    """The job with the large object has begun first, and cannot keep all memory to itself."""
+    """A job that started first cannot keep all memory to itself."""
     gates: dict[str, Gate] = {"a": Gate("read"), "b": Gate("read")}
     order: list[str] = []
     sources: dict[str, Watched] = {}
@@ -108,7 +108,7 @@ async def test_two_jobs_take_turns() -> None:
         await until(lambda: order == ["a"])
         await settle()
         group.start_soon(second.run, transfers(sources["b"]))
-        await until(lambda: set(instance.memory._waiting) == {first, second})
+        await until(lambda: set(instance.memory._waiting) == {first._context, second._context})
         await settle()
         for granted in range(1, 13):
             assert len(order) == granted
@@ -129,7 +129,7 @@ async def test_a_small_object_is_not_stuck_behind_a_large_one() -> None:
         group.start_soon(Job(small, destination, instance).run, transfers(small))
         await settle()
         assert "small" not in destination.contents()
-        # Of the next two parts' memory, one is the small job's.
+        # One of the next two buffers goes to the small job.
         gate.let_one_through()
         await settle()
         gate.let_one_through()

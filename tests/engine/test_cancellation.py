@@ -1,4 +1,4 @@
-"""A job that is cancelled, at any moment, leaves nothing behind and disturbs no other."""
+"""A job that is cancelled at any time leaves nothing behind and does not affect other jobs."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -43,7 +43,7 @@ async def test_a_cancelled_job_leaves_nothing_and_another_does_not_notice(verb: 
 
 @pytest.mark.parametrize("kind", ["parts", "stream"])
 async def test_an_upload_whose_opening_is_cancelled_is_aborted(kind: str) -> None:
-    """The service may have begun it already, and only its reply tells what to abort."""
+    """The service may have started it already, and only its reply contains the upload to abort."""
     source = Streaming({"k": LARGE}, size=None) if kind == "stream" else Watched({"k": LARGE})
     destination, gate = Watched(), Gate("open")
     destination.before = gate
@@ -63,7 +63,7 @@ async def test_an_upload_whose_opening_is_cancelled_is_aborted(kind: str) -> Non
 
 
 async def test_an_opening_that_never_ends_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sealift.engine.job._ABORT_DEADLINE", 0.01)
+    monkeypatch.setattr("sealift.engine.context._ABORT_DEADLINE", 0.01)
     source, destination, gate = Watched({"k": LARGE}), Watched(), Gate("open")
     destination.before = gate
     async with machine() as instance:

@@ -1,4 +1,4 @@
-"""What goes wrong: tried again where that may help, told once where not, and nothing left behind."""
+"""Failures: transient ones are retried, others are raised at once, and nothing is left behind."""
 
 import asyncio
 import threading
@@ -192,7 +192,7 @@ async def test_damaged_bytes_are_read_again() -> None:
 async def test_bytes_that_stay_damaged_are_not_published() -> None:
     source, destination = Damaging({"k": SMALL}, times=100), Watched()
     async with machine(attempts=3) as instance:
-        with pytest.raises(IntegrityError, match="'k' do not have its crc64nvme checksum") as caught:
+        with pytest.raises(IntegrityError, match="'k' do not match its crc64nvme checksum") as caught:
             await Job(source, destination, instance).run(transfers(source))
     assert notes(caught.value) == ["given up after 3 attempts"]
     assert len(source.reads) == 3
@@ -203,7 +203,7 @@ async def test_bytes_that_stay_damaged_are_not_published() -> None:
 async def test_a_damaged_part_is_not_published() -> None:
     source, destination = Damaging({"k": LARGE}, times=1), Watched()
     async with machine() as instance:
-        with pytest.raises(IntegrityError, match="'k' do not have its crc64nvme checksum"):
+        with pytest.raises(IntegrityError, match="'k' do not match its crc64nvme checksum"):
             await Job(source, destination, instance).run(transfers(source))
     assert destination.contents() == {}
     assert [upload.state for upload in destination.uploads] == ["aborted"]

@@ -1,4 +1,4 @@
-"""Objects whose only checksum needs the bytes in order, while their parts arrive in any."""
+"""Objects whose only checksum needs the bytes in order, although their parts arrive in any order."""
 
 import hashlib
 from collections.abc import AsyncGenerator
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Hashed(Watched):
-    """Tells a SHA-256 only; of some objects a wrong one."""
+    """Provides only a SHA-256, a wrong one for some objects."""
 
     def __init__(self, objects: dict[str, bytes], *, wrong: str = "") -> None:
         super().__init__(objects, checksums=("sha256",))
@@ -100,7 +100,7 @@ async def test_a_part_that_is_read_again_is_taken_in_once() -> None:
 async def test_other_bytes_are_not_published() -> None:
     source, destination = Hashed({"k": data(12 * PART)}, wrong="k"), Watched()
     async with machine() as instance:
-        with pytest.raises(IntegrityError, match="'k' do not have its sha256 checksum"):
+        with pytest.raises(IntegrityError, match="'k' do not match its sha256 checksum"):
             await Job(source, destination, instance).run(transfers(source))
     assert destination.contents() == {}
     assert [upload.state for upload in destination.uploads] == ["aborted"]

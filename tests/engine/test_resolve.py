@@ -1,4 +1,4 @@
-"""What a URI names: that the listing which tells is closed, however far it was read."""
+"""Resolving a URI closes the listing, however far it was read."""
 
 from collections.abc import AsyncGenerator
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Watched(MemoryBackend):
-    """Counts the listings that were not closed."""
+    """Counts the listings that are still open."""
 
     open = 0
 

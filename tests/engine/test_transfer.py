@@ -1,4 +1,4 @@
-"""What arrives is what was there, by whichever way it goes."""
+"""Objects arrive unchanged, whichever way they are moved."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -215,7 +215,7 @@ async def test_a_stream_that_ends_early_is_not_published() -> None:
     source, destination = Short({"a": data(10), "b": data(5 * PART)}), Watched()
     for key in ("a", "b"):
         async with machine(attempts=3) as instance:
-            with pytest.raises(TransportError, match=r"bytes came instead of"):
+            with pytest.raises(TransportError, match=r"received .* bytes instead of"):
                 await Job(source, destination, instance).run(transfers(source, key))
     assert destination.contents() == {}
     assert source.count("stream") == 6

@@ -1,4 +1,4 @@
-"""Objects whose size nobody tells: they grow part by part, and each part but the last is one that the storage takes."""
+"""Objects of unknown size: they are uploaded part by part, and all parts but the last have a valid size."""
 
 import pytest
 
@@ -76,7 +76,7 @@ async def test_an_object_of_more_parts_than_the_storage_takes_is_not_published()
 async def test_a_part_size_that_the_storage_does_not_take() -> None:
     source, destination = Streaming({"k": data(5 * PART)}, size=None), Watched(min_part=PART + 1)
     async with machine() as instance:
-        with pytest.raises(InvalidConfig, match=rf"a part of {PART} bytes, where this storage takes {PART + 1} to"):
+        with pytest.raises(InvalidConfig, match=rf"a part has {PART} bytes, but this storage accepts {PART + 1} to"):
             await Job(source, destination, instance).run(transfers(source))
     assert destination.calls == []
 

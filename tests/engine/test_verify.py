@@ -1,4 +1,4 @@
-"""What is compared with a checksum, what is said of it, and what is refused where one is required."""
+"""Verification: which checksums are compared and reported, and which objects fail if one is required."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -23,7 +23,7 @@ SIZES = {"small": data(PART), "large": data(3 * PART + 7)}
 
 
 class Untold(Watched):
-    """Tells checksums only where it is told to: "list", "stat", "read", "copy"; or when asked for those of "parts"."""
+    """Provides checksums only in these replies: "list", "stat", "read", "copy"; or on request, for "parts"."""
 
     def __init__(self, objects: dict[str, bytes] | None = None, *where: str, wrong: bool = False, **more: Any) -> None:
         super().__init__(objects, **more)
@@ -56,7 +56,7 @@ class Untold(Watched):
 
 
 class Silent(Watched):
-    """Takes objects, and never tells that it has compared them."""
+    """Stores objects without reporting that it has compared them."""
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         return replace(await super().put(key, data, properties), checksums={})
@@ -85,7 +85,7 @@ class _Unanswered(Upload):
 
 
 async def moved(source: MemoryBackend, destination: MemoryBackend, verify: Verify) -> dict[str, str | None]:
-    """What each object was verified by."""
+    """Key → the checksum that the object was verified with."""
     events: list[Event] = []
     async with machine() as instance:
         await Job(source, destination, instance, events.append, verify=verify).run(transfers(source))
@@ -119,7 +119,7 @@ async def test_checksums_of_parts_are_asked_for_once(key: str) -> None:
 @pytest.mark.parametrize("key", SIZES)
 async def test_where_one_is_required_an_object_without_is_refused_before_anything_is_written(key: str) -> None:
     source, destination = Untold({key: SIZES[key]}), Watched(compares=False)
-    with pytest.raises(IntegrityError, match=f"no checksum to verify '{key}' by .*verify=True takes"):
+    with pytest.raises(IntegrityError, match=f"no checksum to verify '{key}' with .*verify=True compares only"):
         await moved(source, destination, verify="require")
     assert destination.calls == []
     assert await moved(source, Silent(compares=False), verify=True) == {key: "size-only"}
@@ -127,7 +127,7 @@ async def test_where_one_is_required_an_object_without_is_refused_before_anythin
 
 async def test_where_one_is_required_a_stream_without_is_refused_before_it_is_read() -> None:
     source, destination = Streaming(SIZES, ranged=False, checksums={}), Watched(compares=False)
-    with pytest.raises(IntegrityError, match="no checksum to verify 'large' by"):
+    with pytest.raises(IntegrityError, match="no checksum to verify 'large' with"):
         await moved(source, destination, verify="require")
     assert destination.calls == []
     assert source.count("stream") == 0
@@ -142,14 +142,14 @@ async def test_what_the_destination_compares_is_enough(key: str) -> None:
 
 async def test_parts_that_were_not_compared_are_not_published() -> None:
     destination = Silent()
-    with pytest.raises(IntegrityError, match="no checksum of 'large', and its parts were not compared"):
+    with pytest.raises(IntegrityError, match="'large' has no checksum, and the destination did not verify its parts"):
         await moved(Untold({"large": SIZES["large"]}), destination, verify="require")
     assert destination.contents() == {}
     assert [upload.state for upload in destination.uploads] == ["aborted"]
 
 
 async def test_an_object_of_one_request_that_was_not_compared_is_told_of() -> None:
-    with pytest.raises(IntegrityError, match="'small' is stored, but neither side told a checksum"):
+    with pytest.raises(IntegrityError, match="'small' is stored, but neither side provides a checksum"):
         await moved(Untold({"small": SIZES["small"]}), Silent(), verify="require")
 
 
@@ -170,7 +170,7 @@ async def test_a_stream_is_verified(size: int) -> None:
 @pytest.mark.parametrize("size", [PART, 3 * PART + 7])
 async def test_a_stream_of_other_bytes_is_not_published(size: int) -> None:
     source, destination = Streaming({"k": data(size)}, ranged=False, checksums={"md5": "0" * 32}), Watched()
-    with pytest.raises(IntegrityError, match="'k' do not have its md5 checksum .*verify=False"):
+    with pytest.raises(IntegrityError, match="'k' do not match its md5 checksum .*verify=False"):
         await moved(source, destination, verify=True)
     assert destination.contents() == {}
     assert {upload.state for upload in destination.uploads} <= {"aborted"}
@@ -180,7 +180,7 @@ async def test_a_stream_of_other_bytes_is_not_published(size: int) -> None:
 async def test_other_bytes_are_told_of_where_they_cannot_even_be_dropped() -> None:
     source, destination = Untold({"large": SIZES["large"]}, "list", "stat", wrong=True), Watched()
     destination.before = Faults(abort=[ServiceError("cannot abort")] * 2)
-    with pytest.raises(IntegrityError, match="'large' do not have its crc64nvme checksum"):
+    with pytest.raises(IntegrityError, match="'large' do not match its crc64nvme checksum"):
         await moved(source, destination, verify=True)
     assert destination.contents() == {}
     assert [upload.state for upload in destination.uploads] == ["open"]
@@ -190,7 +190,7 @@ async def test_other_bytes_are_told_of_where_they_cannot_even_be_dropped() -> No
 @pytest.mark.parametrize("key", SIZES)
 async def test_a_bit_that_flips_on_the_way(key: str, verify: Verify) -> None:
     destination = Watched()
-    with pytest.raises(IntegrityError, match=f"'{key}' do not have its crc64nvme checksum"):
+    with pytest.raises(IntegrityError, match=f"'{key}' do not match its crc64nvme checksum"):
         await moved(Damaging({key: SIZES[key]}, times=5), destination, verify=verify)
     assert destination.contents() == {}
 
@@ -222,7 +222,7 @@ async def test_a_copy_that_became_something_else() -> None:
         async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
             return replace(await super().copy(src, obj, key), checksums={"crc64nvme": "0" * 16})
 
-    with pytest.raises(IntegrityError, match="the copy of 'k' does not have its crc64nvme checksum"):
+    with pytest.raises(IntegrityError, match="the copy of 'k' does not match its crc64nvme checksum"):
         await copied(Broken({"k": b"k"}, "list"), verify=True)
 
 
@@ -231,13 +231,13 @@ async def test_where_one_is_required_both_ends_of_a_copy_are_asked() -> None:
     assert await copied(place, verify="require") == "crc64nvme"
     assert place.count("stat") == 2
     place = Untold({"k": b"k"})
-    with pytest.raises(IntegrityError, match="no checksum to verify 'k' by"):
+    with pytest.raises(IntegrityError, match="no checksum to verify 'k' with"):
         await copied(place, verify="require")
     assert place.count("copy") == 0
 
 
 class OfParts(Untold):
-    """Tells the hash of its parts' hashes, where it is asked for it."""
+    """Provides the hash of its parts' hashes on request."""
 
     async def checksums(self, obj: ObjectInfo) -> dict[str, str]:
         return {"sha256/1": checksum.digest("sha256/1", self.content(obj.key))}
@@ -245,7 +245,7 @@ class OfParts(Untold):
 
 async def test_where_one_is_required_hashes_of_parts_do_not_vouch_for_a_copy() -> None:
     place = OfParts({"k": b"key"}, "parts")
-    with pytest.raises(IntegrityError, match="no checksum to verify 'k' by"):
+    with pytest.raises(IntegrityError, match="no checksum to verify 'k' with"):
         await copied(place, verify="require")
     assert place.count("copy") == 0
     assert await copied(place, verify=True) == "size-only"

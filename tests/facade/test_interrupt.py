@@ -126,12 +126,12 @@ def test_a_second_one_ends_the_wait_for_a_cleanup_that_hangs(
             say("writing")
             never.wait()
         os.pwrite = pwrite
-        from sealift import portal
-        cancel = portal._Session._cancel
+        from sealift.runtime import portal
+        cancel = portal._LoopThread._cancel
         def cancelling(call):
             say("cancelling")
             cancel(call)
-        portal._Session._cancel = staticmethod(cancelling)
+        portal._LoopThread._cancel = staticmethod(cancelling)
         try:
             Storage.download("s3://b/small", HERE / "dest", config)
         except KeyboardInterrupt as error:

@@ -1,6 +1,6 @@
-"""Compressed files as streams of bytes: gzip, bzip2, xz, zstd. Blocking.
+"""Decompress gzip, bzip2, xz and zstd files as streams. Blocking.
 
-Each expands no more than what is asked for, within a limit of memory, and tells of damage as an `ArchiveError`.
+Each stream expands only as much as is read, within a memory limit, and raises `ArchiveError` if it is damaged.
 """
 
 import bz2
@@ -17,37 +17,37 @@ from ..types import KiB, MiB
 
 __all__ = ["Decompressed", "Readable", "decompressed"]
 
-# What `xz -9` needs is 65 MiB; a file of a few bytes can ask for 4 GiB.
+# `xz -9` needs 65 MiB to decompress, but a file of a few bytes can demand 4 GiB.
 _XZ_MEMORY = 256 * MiB
-_PACKED = 64 * KiB
+_COMPRESSED_CHUNK = 64 * KiB
 
 
 class Readable(Protocol):
-    """A stream, to be read once."""
+    """A stream that can be read once."""
 
     def read(self, size: int, /) -> bytes:
-        """Up to so many bytes; none at its end."""
+        """Return up to `size` bytes; b"" at the end."""
 
 
 def decompressed(file: IO[bytes]) -> "Decompressed | None":
-    """What is in a compressed file, which its first bytes tell; None: they tell no compression.
+    """Open a compressed file, detecting the format from its first bytes; None: it is not compressed.
 
     Args:
-        file: At its beginning.
+        file: The file, positioned at its beginning.
 
     Raises:
-        UnsupportedOperation: No library here reads it.
+        UnsupportedOperation: No installed library reads the format.
     """
-    start = file.read(6)
+    magic_bytes = file.read(6)
     file.seek(0)
-    for magic, opened in _BY_MAGIC.items():
-        if start.startswith(magic):
-            return Decompressed(opened(file))
+    for magic, open_stream in _BY_MAGIC.items():
+        if magic_bytes.startswith(magic):
+            return Decompressed(open_stream(file))
     return None
 
 
 class Decompressed:
-    """A stream whose failures are `ArchiveError`s, whatever library reads it."""
+    """A stream that raises `ArchiveError` for damaged data, whichever library reads it."""
 
     def __init__(self, source: Readable) -> None:
         self._source = source
@@ -56,11 +56,11 @@ class Decompressed:
         try:
             return self._source.read(size)
         except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-            if isinstance(error, OSError) and error.errno is not None:  # the disk's, not one of gzip or bz2
+            if isinstance(error, OSError) and error.errno is not None:  # raised by the disk, not by gzip or bz2
                 raise
             raise _damaged(error) from None
         except Exception as error:
-            if type(error).__name__ != "ZstdError":  # either library has one of its own
+            if type(error).__name__ != "ZstdError":  # both zstd libraries define their own class
                 raise
             raise _damaged(error) from None
 
@@ -70,7 +70,7 @@ def _damaged(error: Exception) -> ArchiveError:
 
 
 class _XZ(io.RawIOBase):
-    """`lzma.LZMAFile` with a limit of memory."""
+    """`lzma.LZMAFile` with a memory limit."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -83,15 +83,15 @@ class _XZ(io.RawIOBase):
         data = b""
         while not data:
             packed = b""
-            if self._decoder.eof:  # streams may follow one another, with zeros between them
+            if self._decoder.eof:  # streams may be concatenated, padded with zeros
                 packed = self._decoder.unused_data.lstrip(b"\0")
                 while not packed:
-                    if not (packed := self._file.read(_PACKED)):
+                    if not (packed := self._file.read(_COMPRESSED_CHUNK)):
                         return 0
                     packed = packed.lstrip(b"\0")
                 self._decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
-            elif self._decoder.needs_input and not (packed := self._file.read(_PACKED)):
-                raise EOFError("it ends within the compressed stream")
+            elif self._decoder.needs_input and not (packed := self._file.read(_COMPRESSED_CHUNK)):
+                raise EOFError("it ends in the middle of the compressed stream")
             data = self._decoder.decompress(packed, len(view))
         view[: len(data)] = data
         return len(data)
@@ -99,7 +99,7 @@ class _XZ(io.RawIOBase):
 
 def _zstd(file: IO[bytes]) -> Any:
     try:
-        return import_module("compression.zstd").ZstdFile(file)  # from Python 3.14 on
+        return import_module("compression.zstd").ZstdFile(file)  # Python 3.14 and later
     except ModuleNotFoundError:
         pass
     try:

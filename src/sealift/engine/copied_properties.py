@@ -1,4 +1,4 @@
-"""Which properties of an object a copy of it gets."""
+"""The properties (content type, metadata, tags …) that are copied with an object."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,45 +10,47 @@ from ..keys import paths
 from ..types import ObjectInfo
 from ..types.properties import Properties
 
-__all__ = ["carried", "naming_tags", "of_empty"]
+__all__ = ["of_empty_object", "tag_permission_hint", "with_tags"]
 
 
-async def carried(source: Backend, obj: ObjectInfo, told: Properties, destination: Backend) -> Properties:
-    """The properties to store beside the bytes.
+async def with_tags(source: Backend, obj: ObjectInfo, known: Properties, destination: Backend) -> Properties:
+    """Add an object's tags to its known properties, where the destination stores tags.
 
     Args:
         source: Where the object is.
-        obj: What is copied.
-        told: Its properties, as far as a listing, a stat or the reply to a read told them.
-        destination: Where the copy goes. Tags are read only if it stores tags.
+        obj: The object.
+        known: Its properties from a listing, a stat or the reply to a read.
+        destination: Where the copy is written. Tags are read only if it stores them.
 
     Returns:
-        The properties; `tags` is None if the object has tags that may not be read.
+        The properties to store; `tags` is None if the object has tags that may not be read.
     """
-    if told.tags is not None or not destination.capabilities.tags:
-        return told
+    if known.tags is not None or not destination.capabilities.tags:
+        return known
     try:
-        return replace(told, tags=await source.tags(obj))
+        return replace(known, tags=await source.tags(obj))
     except (AccessDenied, UnsupportedOperation):
-        return told  # the event of the copy names what it lacks
+        return known  # the "object" event reports that the copy lacks its tags
 
 
-async def of_empty(source: Backend, obj: ObjectInfo) -> Properties | None:
-    """The properties of an empty object, which no reply to a read tells; None: there are none."""
+async def of_empty_object(source: Backend, obj: ObjectInfo) -> Properties | None:
+    """Fetch the properties of an empty object, which is stored without being read; None: it has none."""
     try:
         return (await source.stat(obj.key)).properties
     except ModelMissingError:
         if paths.is_directory_marker(obj.key, obj.size):
-            return None  # SeaweedFS lists directory markers, but does not find them
+            return None  # SeaweedFS lists directory markers, but HEAD does not find them
         raise
 
 
 @contextmanager
-def naming_tags(properties: Properties) -> Iterator[None]:
-    """Say of a write that is refused that it had tags, for which services want a permission of its own."""
+def tag_permission_hint(properties: Properties) -> Iterator[None]:
+    """Add a hint to AccessDenied if tags are written: services require a separate permission for tags."""
     try:
         yield
     except AccessDenied as error:
         if properties.tags:
-            error.hint = "the object has tags: writing them takes s3:PutObjectTagging, or Azure's permission to tag"
+            error.hint = (
+                "the object has tags: writing them requires s3:PutObjectTagging, or the Azure permission to write tags"
+            )
         raise

@@ -1,11 +1,11 @@
-"""Uploads of local files that go on where an earlier run, which was killed, has stopped.
+"""Resume uploads of local files that a killed run has left unfinished.
 
-    claim the record ─▶ one of this very file ─▶ reopen by its token; parts that are there are not sent again
-                     ├▶ one of what the file was before ─▶ abort that, begin
-                     └▶ none ─▶ begin, and record the token before the first part is sent
+    lock the upload's record ─▶ it is of this version of the file ─▶ reopen by its token; stored parts are not resent
+                             ├▶ it is of an earlier version       ─▶ abort that upload, start a new one
+                             └▶ there is none                     ─▶ start, and record the token before the first part
 
-The record goes when the upload is completed or aborted. Whatever is wrong with records costs only that: an upload
-works without one.
+The record is removed when the upload is completed or aborted. If records cannot be used, uploads work without them but
+are not resumed.
 """
 
 import logging
@@ -20,8 +20,8 @@ from .. import config
 from ..contract import Backend, Upload
 from ..errors import StorageError
 from ..instance import Instance
-from ..persist import upload_journal
-from ..persist.upload_journal import Begun, Record
+from ..persist import unfinished_uploads
+from ..persist.unfinished_uploads import UnfinishedUpload, UploadRecord
 from ..runtime.disk_threads import DiskThreads
 from ..types import ObjectInfo, Part, Receipt
 from ..types.properties import NO_PROPERTIES, Properties
@@ -40,19 +40,19 @@ async def open_upload(
     instance: Instance,
     properties: Properties,
 ) -> Upload:
-    """Begin an upload, or go on with the one that an earlier run has begun.
+    """Start an upload, or resume the one that an earlier run has left.
 
     Args:
         source: Where the object is read.
-        obj: What is read.
-        destination: Where it goes to.
-        key: Under which it is published.
-        part_size: Of its parts, in bytes; None: it is not cut.
-        instance: Of the instance.
-        properties: To store beside the bytes. An upload that was begun with others is not resumed.
+        obj: The object to upload.
+        destination: Where it is written.
+        key: The key to publish it under.
+        part_size: Bytes per part; None: not known, so the upload is not resumed.
+        instance: The instance that owns the threads and the environment.
+        properties: Properties to store with the object. An upload with other properties is not resumed.
 
     Raises:
-        StorageError: No upload could be begun.
+        StorageError: The upload could not be started.
     """
     directory = config.state_directory(instance.environ)
     known = obj.size is not None and obj.version is not None and part_size is not None
@@ -60,77 +60,82 @@ async def open_upload(
         return await destination.open_upload(key, obj.size, properties=properties)
     path = os.path.join("/", source.location.key, obj.key)
     uri = str(destination.location.at(key))
-    digest = "" if properties == NO_PROPERTIES else upload_journal.fingerprint(properties)
-    now = Begun(path, uri, destination.address, obj.version or "", obj.size or 0, part_size or 0, digest)
-    claim = await _claimed(os.path.join(directory, "uploads"), now, instance.disk)
-    if claim is None:
+    digest = "" if properties == NO_PROPERTIES else unfinished_uploads.fingerprint(properties)
+    current = UnfinishedUpload(path, uri, destination.address, obj.version or "", obj.size or 0, part_size or 0, digest)
+    record = await _lock(os.path.join(directory, "uploads"), current, instance.disk)
+    if record is None:
         return await destination.open_upload(key, obj.size, properties=properties)
     try:
-        upload = await _reopened(destination, key, claim.begun, now, properties)
+        upload = await _reopen(destination, key, record.upload, current, properties)
         if upload is None:
             upload = await destination.open_upload(key, obj.size, properties=properties)
-            await _record(claim, replace(now, token=upload.token), instance.disk)
+            await _write(record, replace(current, token=upload.token), instance.disk)
     except BaseException:
-        await _release(claim, instance.disk)
+        await _release(record, instance.disk)
         raise
-    return _Recorded(upload, claim, instance.disk)
+    return _RecordedUpload(upload, record, instance.disk)
 
 
-async def _claimed(directory: str, now: Begun, disk: DiskThreads) -> Record | None:
-    claims: list[Record | None] = []
+async def _lock(directory: str, current: UnfinishedUpload, disk: DiskThreads) -> UploadRecord | None:
+    records: list[UploadRecord | None] = []
+    source, destination, address = current.source, current.destination, current.address
     try:
-        await disk.run(lambda: claims.append(upload_journal.claim(directory, now.source, now.destination, now.address)))
+        await disk.run(lambda: records.append(unfinished_uploads.lock_record(directory, source, destination, address)))
     except OSError as error:
         _log.debug("uploads cannot be resumed: %s", error)
         return None
-    except BaseException:  # cancelled, when it may have been claimed
-        for claim in filter(None, claims):
-            await _release(claim, disk)
+    except BaseException:  # cancelled; the record may have been locked nevertheless
+        for record in filter(None, records):
+            await _release(record, disk)
         raise
-    if claims[0] is None:
-        _log.debug("%s is being uploaded to %s by somebody else, too", now.source, now.destination)
-    return claims[0]
+    if records[0] is None:
+        _log.debug("another process is also uploading %s to %s", source, destination)
+    return records[0]
 
 
-async def _release(claim: Record, disk: DiskThreads) -> None:
+async def _release(record: UploadRecord, disk: DiskThreads) -> None:
     with anyio.CancelScope(shield=True):
-        await disk.run(claim.release, short=True)
+        await disk.run(record.release, short=True)
 
 
-async def _reopened(
-    destination: Backend, key: str, before: Begun | None, now: Begun, properties: Properties
+async def _reopen(
+    destination: Backend,
+    key: str,
+    recorded: UnfinishedUpload | None,
+    current: UnfinishedUpload,
+    properties: Properties,
 ) -> Upload | None:
-    """The upload of an earlier run; None: there is none to go on with."""
-    if before is None:
+    """The upload of an earlier run; None: there is none to resume."""
+    if recorded is None:
         return None
     try:
-        upload = await destination.open_upload(key, before.size, properties=properties, resume=before.token)
+        upload = await destination.open_upload(key, recorded.size, properties=properties, resume=recorded.token)
     except StorageError as error:
-        if error.retryable:  # it may be there a moment later, and hold much
+        if error.retryable:  # the upload may still exist and hold many parts
             raise
-        _log.debug("the upload to %s begins anew: %s", now.destination, error)
+        _log.debug("the upload to %s starts from the beginning: %s", current.destination, error)
         return None
-    if replace(before, token="") == now:
+    if replace(recorded, token="") == current:
         return upload
     with suppress(StorageError):
         await upload.abort()
     return None
 
 
-async def _record(claim: Record, begun: Begun, disk: DiskThreads) -> None:
+async def _write(record: UploadRecord, upload: UnfinishedUpload, disk: DiskThreads) -> None:
     try:
-        await disk.run(lambda: claim.write(begun), short=True)
+        await disk.run(lambda: record.write(upload), short=True)
     except OSError as error:
-        _log.debug("the upload to %s cannot be resumed: %s", begun.destination, error)
+        _log.debug("the upload to %s cannot be resumed: %s", upload.destination, error)
 
 
-class _Recorded(Upload):
-    """An upload whose record goes when it ends."""
+class _RecordedUpload(Upload):
+    """An upload whose record is removed when it ends."""
 
-    def __init__(self, upload: Upload, claim: Record, disk: DiskThreads) -> None:
+    def __init__(self, upload: Upload, record: UploadRecord, disk: DiskThreads) -> None:
         self.token = upload.token
         self._upload = upload
-        self._claim = claim
+        self._record = record
         self._disk = disk
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
@@ -138,14 +143,14 @@ class _Recorded(Upload):
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
         stored = await self._upload.complete(receipts)
-        await self._disk.run(self._claim.remove, short=True)
+        await self._disk.run(self._record.remove, short=True)
         return stored
 
     async def abort(self) -> None:
         try:
             await self._upload.abort()
         except BaseException:
-            # What could not be removed is still there: the next run goes on with it, or removes it.
-            await _release(self._claim, self._disk)
+            # The upload may still exist: keep its record, so that the next run resumes or removes it.
+            await _release(self._record, self._disk)
             raise
-        await self._disk.run(self._claim.remove, short=True)
+        await self._disk.run(self._record.remove, short=True)

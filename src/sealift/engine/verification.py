@@ -1,7 +1,8 @@
-"""Whether an object is compared with a checksum, by whom, and what is said of it.
+"""Which checksum an object is verified with, by which side, and what is reported.
 
-`True` compares wherever the source tells a checksum, else takes what the destination has compared; `"require"` refuses
-an object that neither vouches for, before it is published wherever that can be known; `False` compares nothing.
+`verify=True` compares a checksum wherever the source provides one, and otherwise relies on what the destination has
+compared. `"require"` fails if neither side provides a checksum, before the object is published wherever that can be
+known. `False` compares nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,142 +14,152 @@ from ..integrity import checksums
 from ..runtime.disk_threads import DiskThreads
 from ..types import Head, KiB, ObjectInfo, Receipt, Verify
 
-__all__ = ["Verification", "check", "digest_of", "read_whole", "told_of", "unverified"]
+__all__ = ["SIZE_ONLY", "Verification", "fetch_checksums", "read_whole", "unverifiable", "verify_digest"]
 
-_UNCHECKED = "size-only"
-# A hash needs 0.3 ms for as many bytes; of more it would hold the loop up.
-_LONG = 256 * KiB
+SIZE_ONLY = "size-only"
+"""Reported for an object that was not compared with a checksum."""
+
+# Hashing this many bytes takes 0.3 ms; hashing more would block the event loop.
+_MAX_ON_LOOP = 256 * KiB
 
 
 class Verification:
-    """What a caller wants, at one destination.
+    """What the caller of a transfer wants verified.
 
     Args:
-        wanted: As the verbs take it.
-        destination: Where objects go.
+        verify: The `verify` argument of the call.
+        destination: Where objects are written.
     """
 
-    def __init__(self, wanted: Verify, destination: Backend) -> None:
-        self.wanted = bool(wanted)
-        self.required = wanted == "require"
-        self._compares = destination.capabilities.compares
+    def __init__(self, verify: Verify, destination: Backend) -> None:
+        self.wanted = bool(verify)
+        self.required = verify == "require"
+        self._destination_compares = destination.capabilities.compares
 
-    def algorithm(self, obj: ObjectInfo) -> str | None:
-        """The one to verify an object by whose parts arrive in any order, or that comes in one stream.
+    def choose_algorithm(self, obj: ObjectInfo) -> str | None:
+        """The checksum algorithm to verify an object with that is moved in parts or as a stream; None: no checksum.
 
         Raises:
-            IntegrityError: There is none, one is required, and the destination will not compare either.
+            IntegrityError: A checksum is required, the source provides none, and the destination does not compare one.
         """
         if not self.wanted:
             return None
-        found = checksums.best(obj.checksums, combinable=False)
-        self.before_writing(obj, found)
-        return found
+        algorithm = checksums.best(obj.checksums, combinable=False)
+        self.before_writing(obj, algorithm)
+        return algorithm
 
     def before_writing(self, obj: ObjectInfo, algorithm: str | None) -> None:
-        """Refuse what cannot be verified any more.
+        """Fail if a checksum is required and neither side will compare one.
 
         Args:
-            obj: Of the source.
-            algorithm: By which it was or will be verified.
+            obj: The source object.
+            algorithm: The checksum that it was or will be verified with.
         """
-        if self.required and algorithm is None and not self._compares and obj.size != 0:
-            raise unverified(f"there is no checksum to verify {obj.key!r} by")
+        if self.required and algorithm is None and not self._destination_compares and obj.size != 0:
+            raise unverifiable(f"there is no checksum to verify {obj.key!r} with")
 
     def before_publishing(self, obj: ObjectInfo, algorithm: str | None, receipts: Sequence[Receipt]) -> None:
-        """Refuse an object whose parts nobody has compared."""
+        """Fail if a checksum is required and the destination has not compared every part."""
         if self.required and algorithm is None and not all(receipt.checksums for receipt in receipts):
-            raise unverified(f"there is no checksum of {obj.key!r}, and its parts were not compared with any")
+            raise unverifiable(f"{obj.key!r} has no checksum, and the destination did not verify its parts")
 
     def outcome(self, obj: ObjectInfo, algorithm: str | None, stored: ObjectInfo | None) -> str:
-        """What an object was verified by: what its source told, else what its destination has compared.
+        """The checksum algorithm that an object was verified with, at the source or the destination, or `SIZE_ONLY`.
 
         Raises:
-            IntegrityError: Nothing, and it is required.
+            IntegrityError: A checksum is required and none was compared.
         """
         if not self.wanted:
-            return _UNCHECKED
-        told = algorithm or (checksums.best(stored.checksums, combinable=False) if stored is not None else None)
-        if told is None and self.required and obj.size != 0:
-            raise unverified(f"{obj.key!r} is stored, but neither side told a checksum to verify it by")
-        return told or _UNCHECKED
+            return SIZE_ONLY
+        compared = algorithm or (checksums.best(stored.checksums, combinable=False) if stored is not None else None)
+        if compared is None and self.required and obj.size != 0:
+            raise unverifiable(f"{obj.key!r} is stored, but neither side provides a checksum to verify it with")
+        return compared or SIZE_ONLY
 
-    def of_copy(self, obj: ObjectInfo, stored: ObjectInfo) -> str | None:
-        """The checksum that a copy by the service has in common with its source; None: none was told of both.
+    def compare_copy(self, obj: ObjectInfo, stored: ObjectInfo) -> str | None:
+        """Compare a server-side copy with its source.
+
+        Returns:
+            The algorithm of the checksum that both have; None: they have none in common.
 
         Raises:
-            IntegrityError: They are not equal.
+            IntegrityError: The checksums differ.
         """
         algorithm = checksums.common(obj.checksums, stored.checksums) if self.wanted else None
         if algorithm is not None and obj.checksums[algorithm] != stored.checksums[algorithm]:
-            raise IntegrityError(f"the copy of {obj.key!r} does not have its {algorithm} checksum")
+            raise IntegrityError(f"the copy of {obj.key!r} does not match its {algorithm} checksum")
         return algorithm
 
 
-def check(obj: ObjectInfo, told: Mapping[str, str], algorithm: str, digest: str, *, retryable: bool = False) -> None:
-    """Compare what has arrived with what the source told.
+def verify_digest(
+    obj: ObjectInfo, expected: Mapping[str, str], algorithm: str, digest: str, *, retryable: bool = False
+) -> None:
+    """Compare the digest of the received bytes with the one that the source provides.
 
     Args:
-        obj: Which.
-        told: Algorithm → digest.
-        algorithm: One of them.
-        digest: Of the bytes that have arrived.
-        retryable: Whether they can be read again: they may have been damaged on the way.
+        obj: The object.
+        expected: Algorithm → digest.
+        algorithm: The algorithm to compare.
+        digest: The digest of the received bytes.
+        retryable: Whether the bytes can be read again: they may have been damaged in transit.
 
     Raises:
-        IntegrityError: They are other bytes than those that were stored.
+        IntegrityError: The digests differ.
     """
-    if digest != told[algorithm]:
+    if digest != expected[algorithm]:
         raise IntegrityError(
-            f"the bytes of {obj.key!r} do not have its {algorithm} checksum",
-            hint="download and copy with verify=False take it as it comes",
+            f"the bytes of {obj.key!r} do not match its {algorithm} checksum",
+            hint="to transfer it unverified: verify=False with download or copy",
             retryable=retryable,
         )
 
 
-async def digest_of(disk: DiskThreads, algorithm: str, data: memoryview) -> str:
-    """The checksum of some bytes; what takes long is computed beside the loop."""
-    if algorithm in checksums.COMBINABLE or len(data) < _LONG:
+async def _digest(disk: DiskThreads, algorithm: str, data: memoryview) -> str:
+    """The checksum of `data`; a slow one is computed on a thread."""
+    if algorithm in checksums.COMBINABLE or len(data) < _MAX_ON_LOOP:
         return checksums.digest(algorithm, data)
     return await disk.run(lambda: checksums.digest(algorithm, data))
 
 
-async def told_of(source: Backend, obj: ObjectInfo) -> Mapping[str, str]:
-    """The checksums of an object, where only those of its parts were told by a request more."""
+async def fetch_checksums(source: Backend, obj: ObjectInfo) -> Mapping[str, str]:
+    """The checksums of an object; sends a request if only those of its parts are known to exist."""
     return obj.checksums if obj.checksums or not obj.composite else await source.checksums(obj)
 
 
 async def read_whole(
     disk: DiskThreads, source: Backend, obj: ObjectInfo, buffer: memoryview, *, verify: bool = True
 ) -> tuple[str | None, Head]:
-    """Read an object of one part, and verify it.
+    """Read an object of one part and verify it.
 
     Args:
-        disk: Computes checksums that take long.
-        source: Where it is.
-        obj: What to read.
-        buffer: Of the object's size.
-        verify: Whether to compare it with a checksum.
+        disk: Threads that compute slow checksums.
+        source: Where the object is.
+        obj: The object to read.
+        buffer: Memory of the object's size.
+        verify: Whether to compare a checksum.
 
     Returns:
-        The checksum that was compared, None if the source told none or none is wanted; and the head of the reply.
+        The checksum algorithm that was compared (None: the source provides none, or `verify` is False), and the head
+        of the reply.
 
     Raises:
-        IntegrityError: The bytes are others than those that were stored.
-        StorageError: Any other failure.
+        IntegrityError: The bytes do not match the checksum.
+        StorageError: The read failed.
     """
     head = await source.read_range(obj, 0, buffer)
     if not verify:
         return None, head
-    told = {**obj.checksums, **head.checksums}
-    if not told:
-        told = {**await told_of(source, replace(obj, composite=obj.composite or head.composite))}
-    algorithm = checksums.best(told, combinable=False)
+    expected = {**obj.checksums, **head.checksums}
+    if not expected:
+        expected = {**await fetch_checksums(source, replace(obj, composite=obj.composite or head.composite))}
+    algorithm = checksums.best(expected, combinable=False)
     if algorithm is not None:
-        check(obj, told, algorithm, await digest_of(disk, algorithm, buffer), retryable=True)
+        verify_digest(obj, expected, algorithm, await _digest(disk, algorithm, buffer), retryable=True)
     return algorithm, head
 
 
-def unverified(cause: str) -> IntegrityError:
-    """The refusal of an object that nothing vouches for."""
-    return IntegrityError(cause, hint='verify=True takes what has no checksum by its size; "require" refuses it')
+def unverifiable(cause: str) -> IntegrityError:
+    """The error for an object without a checksum where one is required."""
+    return IntegrityError(
+        cause, hint='verify=True compares only the size where there is no checksum; verify="require" fails'
+    )

@@ -142,7 +142,7 @@ async def _directory(
     # What does not exist yet appears as a whole, since users test with os.path.exists.
     async with (
         journal_of(instance, state, source.address, location, final, options.verify, many=True) as journal,
-        _Tree(instance, final if there else journal.tree, final, ours=there or not journal.taken) as tree,
+        _Tree(instance, final if there else journal.tree, final, ours=there or not journal.in_use) as tree,
     ):
         root = tree.path
         target = LocalBackend(
@@ -185,7 +185,7 @@ async def _unpacked(
     anchor = await _anchor(instance, final, options)
     async with (
         journal_of(instance, state, source.address, location, final, options.verify, "unpack", many=True) as journal,
-        _Tree(instance, journal.tree, final, ours=not journal.taken) as tree,
+        _Tree(instance, journal.tree, final, ours=not journal.in_use) as tree,
     ):
         work = tree.path
         target = LocalBackend(work, instance.disk, state=state, journal=journal)

@@ -9,7 +9,7 @@ from functools import partial
 import anyio
 
 from ..contract import Backend
-from ..engine.verification import check, read_whole, told_of
+from ..engine.verification import fetch_checksums, read_whole, verify_digest
 from ..errors import InvalidConfig, TransportError, first_of
 from ..instance import Instance
 from ..integrity import checksums
@@ -57,7 +57,7 @@ async def read_into(instance: Instance, source: Backend, obj: ObjectInfo, start:
         await instance.retry(lambda: read_whole(instance.disk, source, obj, view))
         return
     if whole:
-        obj = replace(obj, checksums=await instance.retry(lambda: told_of(source, obj)))
+        obj = replace(obj, checksums=await instance.retry(lambda: fetch_checksums(source, obj)))
     algorithm = checksums.best(obj.checksums, combinable=True) if whole else None
     parts = list(part_sizes.parts(len(view), length))
     digests = [""] * len(parts)
@@ -79,7 +79,7 @@ async def read_into(instance: Instance, source: Backend, obj: ObjectInfo, start:
     if algorithm is not None:
         _compare(obj, algorithm, digests, parts)
     elif whole and (in_order := checksums.best(obj.checksums, combinable=False)) is not None:
-        check(obj, obj.checksums, in_order, await instance.disk.run(lambda: checksums.digest(in_order, view)))
+        verify_digest(obj, obj.checksums, in_order, await instance.disk.run(lambda: checksums.digest(in_order, view)))
 
 
 async def chunks(
@@ -104,7 +104,7 @@ async def chunks(
     memory = instance.memory
     size, whole = obj.size, length == obj.size
     if whole:
-        obj = replace(obj, checksums=await instance.retry(lambda: told_of(source, obj)))
+        obj = replace(obj, checksums=await instance.retry(lambda: fetch_checksums(source, obj)))
     algorithm = checksums.best(obj.checksums, combinable=True) if whole else None
     in_order = checksums.best(obj.checksums, combinable=False) if whole and algorithm is None else None
     running = checksums.Running(in_order) if in_order is not None else None
@@ -144,7 +144,7 @@ async def chunks(
     if algorithm is not None and parts:
         _compare(obj, algorithm, digests, parts)
     elif in_order is not None and running is not None:
-        check(obj, obj.checksums, in_order, running.digest)
+        verify_digest(obj, obj.checksums, in_order, running.digest)
 
 
 async def _in_order(
@@ -167,7 +167,7 @@ async def _in_order(
 
 
 def _compare(obj: ObjectInfo, algorithm: str, digests: list[str], parts: list[Part]) -> None:
-    check(
+    verify_digest(
         obj,
         obj.checksums,
         algorithm,

@@ -45,7 +45,7 @@ async def journal_of(instance: Instance, state: str, *download: object, many: bo
         many: Of a prefix, not of one object; the dot directory is made at once.
 
     Returns:
-        The journal, which may be another process's, at the same download: see `Journal.taken`.
+        The journal, which may be another process's, at the same download: see `Journal.in_use`.
     """
     journal = Journal(state, fingerprint(*download), many=many)
     disk = LocalBackend("/", instance.disk)
@@ -54,7 +54,7 @@ async def journal_of(instance: Instance, state: str, *download: object, many: bo
         while many or os.path.lexists(state):
             os.close(open_state_directory(state))
             with suppress(FileNotFoundError):  # others have removed it again, as it was empty
-                journal.begin()
+                journal.open()
                 break
 
     def end(*, keep: bool) -> None:
@@ -98,7 +98,7 @@ async def is_there(
     # A version that has the bytes of the one before goes on with what that has left: a commit of the hub gives all
     # files a new version. What is still missing is read from the new one.
     journal.expect(key, fingerprint(obj.key, content_id(source.location.scheme, obj), obj.size, key))
-    claims = journal.whole(key, obj.size)
+    claims = journal.file_claims(key, obj.size)
     if not claims:
         return False
     stored = None

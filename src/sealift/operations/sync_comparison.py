@@ -21,7 +21,7 @@ import anyio
 
 from .. import config
 from ..contract import Backend
-from ..engine.verification import told_of
+from ..engine.verification import fetch_checksums
 from ..instance import Instance
 from ..integrity import checksums
 from ..integrity.content import Facts, same_bytes
@@ -227,7 +227,7 @@ class Comparison:
         if obj.checksums:
             return obj
         found = await self._instance.retry(lambda: backend.stat(obj.key))
-        return replace(found, checksums=await self._instance.retry(lambda: told_of(backend, found)))
+        return replace(found, checksums=await self._instance.retry(lambda: fetch_checksums(backend, found)))
 
     async def _computed(self, backend: Backend, obj: ObjectInfo, algorithm: str) -> str:
         found = chunks(self._instance, backend, obj, 0, obj.size)

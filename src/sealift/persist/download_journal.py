@@ -1,13 +1,13 @@
-"""Which bytes of which objects have landed, so that a download which was killed goes on where it was.
+"""The journal of a download: which bytes of which objects are on disk, so that a killed download can be resumed.
 
-One file per download, in the dot directory, beside the partial files that it tells of. A line is written after the
-bytes it tells of (those of small files a few at once), and is only a claim: whoever goes on reads the bytes back and
-compares their CRC. So a torn line, a lost page or a file that somebody has changed costs a second fetch, no more.
+One file per download, in the dot directory, beside its partial files. Each line is a claim about bytes that have been
+written (lines for small files are written in batches). A claim is not trusted: the download that resumes reads the
+bytes back and compares their CRC. So a torn line, a lost page or a modified file costs a second fetch, no more.
 
-    <object> <start> <length> <CRC>      all in hex; a length of 0 takes back what was said of the object before
+    <object> <start> <length> <CRC>      all in hex; a length of 0 retracts all earlier claims about the object
 
-Everything but `fingerprint` is blocking. A lock keeps two processes from sharing a journal; where locks lie (some
-network file systems) both write the same bytes to the same places.
+Everything but `fingerprint` blocks. A lock keeps two processes from sharing a journal; where file locks are unreliable
+(some network file systems), both processes write identical bytes to the same places.
 """
 
 import hashlib
@@ -27,15 +27,15 @@ from . import file_locks
 __all__ = ["Claim", "Journal", "fingerprint"]
 
 _LINE = re.compile(r"([0-9a-f]{16}) ([0-9a-f]{1,16}) ([0-9a-f]{1,16}) ([0-9a-f]{8})")
-_OWN = re.compile(r"[0-9a-f]{16}(\.journal|\.tree(-[0-9a-f]{16})?|(-[0-9a-f]{16}){2}\.part|-\d+\.part)")
-# Bytes of small files that no line may tell of yet: a write for each costs as much as all else that is done for it.
-_UNTOLD = 256 * KiB
-# Seconds after which what nobody goes on with is removed; as long as a bucket's lifecycle usually gives an upload.
-_KEPT = 7 * 24 * 3600.0
+_LEFTOVER = re.compile(r"[0-9a-f]{16}(\.journal|\.tree(-[0-9a-f]{16})?|(-[0-9a-f]{16}){2}\.part|-\d+\.part)")
+# Bytes of small files whose lines are written in one batch: a write per file costs as much as all its other work.
+_BATCH = 256 * KiB
+# Seconds after which leftovers that were not resumed are removed; as long as buckets usually keep unfinished uploads.
+_MAX_AGE = 7 * 24 * 3600.0
 
 
 def fingerprint(*facts: object) -> str:
-    """A name for what these facts tell apart.
+    """A short hash that identifies these facts.
 
     Example:
         >>> fingerprint("s3://bucket/key", '"etag"') == fingerprint("s3://bucket/key", '"etag2"')
@@ -47,12 +47,12 @@ def fingerprint(*facts: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Some bytes of an object have landed.
+    """Bytes of an object that have been written.
 
     Attributes:
-        start: Of the first, within the object.
-        length: How many.
-        crc: Their checksum, in hex.
+        start: Offset of the first byte within the object.
+        length: Number of bytes.
+        crc: Their CRC, in hex.
     """
 
     start: int
@@ -61,90 +61,90 @@ class Claim:
 
 
 class Journal:
-    """The journal of one download, and the names of all that it keeps in the dot directory.
+    """The journal of one download, and the paths of its files in the dot directory.
 
     Args:
         directory: The dot directory.
-        name: Of the download: a `fingerprint` of where the objects come from and go to.
-        many: Whether the download goes on after a file is whole, so that this is worth a line.
+        name: Name of the download: a `fingerprint` of its source and destination.
+        many: Whether the download has many files, so that completed files are recorded too.
 
     Attributes:
-        tree: Where a directory grows that appears as a whole.
-        taken: Whether it has turned out, in `begin`, that another process is at the same download.
+        tree: Path where a new target directory is assembled before it is published as a whole.
+        in_use: Whether another process is running the same download; set by `open`.
     """
 
     def __init__(self, directory: str, name: str, *, many: bool) -> None:
         self.tree = os.path.join(directory, f"{name}.tree")
-        self.taken = False
+        self.in_use = False
         self.many = many
         self._directory = directory
         self._name = name
         self._path = os.path.join(directory, f"{name}.journal")
-        self._beginning = threading.Lock()
-        self._begun = False
+        self._open_lock = threading.Lock()
+        self._opened = False
         self._descriptor = -1
-        self._claims: dict[str, dict[int, Claim]] = {}  # of earlier processes
-        self._noted: set[str] = set()  # objects of which this one has said something
+        self._claims: dict[str, dict[int, Claim]] = {}  # written by earlier processes
+        self._recorded: set[str] = set()  # objects that this process has written claims about
         self._objects: dict[str, str] = {}
         self._partials: dict[str, set[str]] = {}
-        self._writing = threading.Lock()
-        self._lines: list[str] = []
-        self._untold = 0
+        self._write_lock = threading.Lock()
+        self._lines: list[str] = []  # not written yet
+        self._unwritten = 0  # bytes that these lines are about
 
-    def begin(self) -> bool:
-        """Read what an earlier process has noted; may be called again.
+    def open(self) -> bool:
+        """Open and lock the journal, and read the claims of an earlier process; may be called again.
 
         Returns:
-            Whether it is ours. If it is `taken`, nothing is read, noted or named here.
+            Whether this process has the journal. If it is `in_use`, this one reads and records nothing.
 
         Raises:
-            FileNotFoundError: There is no dot directory.
+            FileNotFoundError: The dot directory does not exist.
         """
-        with self._beginning:
-            if not self._begun:
+        with self._open_lock:
+            if not self._opened:
                 try:
                     self._descriptor = file_locks.acquire(self._path, required=False)
                 except BlockingIOError:
-                    self.taken = True
-                self._begun = True
-                if not self.taken:
+                    self.in_use = True
+                self._opened = True
+                if not self.in_use:
                     self._read()
-                    _sweep(self._directory)
+                    _remove_expired(self._directory)
             return self._descriptor >= 0
 
     def _read(self) -> None:
         line = "\n"
         with open(self._descriptor, encoding="ascii", errors="replace", newline="\n", closefd=False) as lines:
             for line in lines:
-                if found := _LINE.fullmatch(line.removesuffix("\n")):
-                    claim = Claim(int(found[2], 16), int(found[3], 16), found[4])
+                if match := _LINE.fullmatch(line.removesuffix("\n")):
+                    claim = Claim(int(match[2], 16), int(match[3], 16), match[4])
                     if claim.length:
-                        self._claims.setdefault(found[1], {})[claim.start] = claim
+                        self._claims.setdefault(match[1], {})[claim.start] = claim
                     else:
-                        self._claims.pop(found[1], None)
-        if not line.endswith("\n"):  # torn: what comes next shall not be
+                        self._claims.pop(match[1], None)
+        if not line.endswith("\n"):  # a torn line: start the next one on a line of its own
             os.write(self._descriptor, b"\n")
         for entry in os.listdir(self._directory):
             if entry.startswith(f"{self._name}-"):
                 self._partials.setdefault(entry.split("-")[1], set()).add(entry)
 
     def expect(self, key: str, obj: str) -> None:
-        """Say which object a key's file is to hold; without it nothing is noted of it.
+        """Declare which object a file will hold. Files that are not declared are not recorded.
 
         Args:
-            key: The file's path below the target directory.
+            key: Path of the file below the target directory.
             obj: A `fingerprint` of the object and its version.
         """
         self._objects[key] = obj
 
-    def partial(self, key: str) -> str | None:
-        """Where a key's file grows, beside nothing of an older version.
+    def partial_path(self, key: str) -> str | None:
+        """The path of a file's partial file. Removes partial files of other versions.
 
         Returns:
-            None: It was not said what the file is to hold, or another process is at the same download.
+            The path; None: the file was not declared by `expect`, or the journal is `in_use`.
         """
         obj = self._objects.get(key)
-        if obj is None or not self.begin():
+        if obj is None or not self.open():
             return None
         path = fingerprint(key)
         name = f"{self._name}-{path}-{obj}.part"
@@ -154,87 +154,88 @@ class Journal:
         return os.path.join(self._directory, name)
 
     def claim(self, key: str, start: int) -> Claim | None:
-        """What is said of the bytes of a key's file from `start` on."""
+        """The claim about a file's bytes from `start` on; None: there is none."""
         return self._claims.get(self._objects.get(key, ""), {}).get(start)
 
-    def whole(self, key: str, size: int) -> list[Claim]:
-        """The claims that make up a key's whole file, in order; none if some are missing.
+    def file_claims(self, key: str, size: int) -> list[Claim]:
+        """The claims that cover a whole file, in order; empty if any part of it is missing.
 
         Args:
-            key: The file's path below the target directory.
-            size: Of the file, in bytes.
+            key: Path of the file below the target directory.
+            size: Size of the file in bytes.
         """
         claims = self._claims.get(self._objects.get(key, ""), {})
-        found, end = [], 0
+        covering, end = [], 0
         while end < size and (claim := claims.get(end)) is not None:
-            found.append(claim)
+            covering.append(claim)
             end += claim.length
-        return found if end == size else []
+        return covering if end == size else []
 
     def add(self, key: str, claim: Claim) -> None:
-        """Note that bytes have landed; after they have been written."""
+        """Record a claim; call after the bytes have been written."""
         if (obj := self._objects.get(key)) is not None and self._descriptor >= 0:
-            self._noted.add(obj)
+            self._recorded.add(obj)
             self._write(obj, claim)
 
-    def forget(self, key: str) -> None:
-        """Take back what was said of a key's file."""
+    def retract(self, key: str) -> None:
+        """Retract all claims about a file."""
         obj = self._objects.get(key, "")
-        if obj in self._claims or obj in self._noted:
+        if obj in self._claims or obj in self._recorded:
             self._claims.pop(obj, None)
-            self._noted.discard(obj)
+            self._recorded.discard(obj)
             self._write(obj, Claim(0, 0, "00000000"))
 
     def _write(self, obj: str, claim: Claim) -> None:
-        with self._writing:
+        with self._write_lock:
             self._lines.append(f"{obj} {claim.start:x} {claim.length:x} {claim.crc}\n")
-            self._untold += claim.length or _UNTOLD
-            if self._untold >= _UNTOLD:
-                self._flush()
+            self._unwritten += claim.length or _BATCH
+            if self._unwritten >= _BATCH:
+                self._write_lines()
 
-    def tell(self) -> None:
-        """Write what has been noted and not been told of yet."""
-        with self._writing:
+    def flush(self) -> None:
+        """Write the claims that are waiting for a batch to fill."""
+        with self._write_lock:
             if self._lines and self._descriptor >= 0:
-                self._flush()
+                self._write_lines()
 
-    def _flush(self) -> None:
-        # One write, so that two processes whose locks lie do not mix their lines.
+    def _write_lines(self) -> None:
+        # A single write, so that two processes do not mix their lines where locks are unreliable.
         os.write(self._descriptor, "".join(self._lines).encode())
-        self._lines, self._untold = [], 0
+        self._lines, self._unwritten = [], 0
 
     def close(self, *, keep: bool) -> None:
-        """End it.
+        """Close the journal, and remove the files of the download unless it can be resumed.
 
         Args:
-            keep: Leave everything for a later download that goes on with it, if there is something.
+            keep: Keep them for a later download to resume, if there are any claims.
         """
         if self._descriptor < 0:
             return
-        if keep and (self._claims or self._noted):
-            self._flush()
+        if keep and (self._claims or self._recorded):
+            self._write_lines()
         else:
             _discard(self.tree)
             entries: list[str] = []
-            with suppress(FileNotFoundError):  # another process has removed the directory, where locks lie
+            with suppress(FileNotFoundError):  # another process has removed it, where locks are unreliable
                 entries += os.listdir(self._directory)
             for entry in entries:
                 if entry.startswith(f"{self._name}-"):
                     with suppress(FileNotFoundError):
                         os.unlink(os.path.join(self._directory, entry))
             with suppress(FileNotFoundError):
-                os.unlink(self._path)  # before the lock goes: who gets that then must see that it is gone
+                os.unlink(self._path)  # before unlocking, so that the next owner sees that it is gone
         file_locks.release(self._descriptor)
         self._descriptor = -1
 
 
-def _sweep(directory: str) -> None:
-    """Remove what downloads have left that nobody went on with."""
+def _remove_expired(directory: str) -> None:
+    """Remove leftovers of downloads that were not resumed in time."""
+    oldest = time.time() - _MAX_AGE
     with os.scandir(directory) as entries:
         for entry in entries:
-            with suppress(OSError):  # another process does the same, or is at this download
-                if _OWN.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < time.time() - _KEPT:
-                    with _unused(os.path.join(directory, f"{entry.name[:16]}.journal")):
+            with suppress(OSError):  # another process removes it too, or is running this download
+                if _LEFTOVER.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < oldest:
+                    with _locked(os.path.join(directory, f"{entry.name[:16]}.journal")):
                         if entry.is_dir(follow_symlinks=False):
                             _discard(entry.path)
                         else:
@@ -242,11 +243,11 @@ def _sweep(directory: str) -> None:
 
 
 @contextmanager
-def _unused(journal: str) -> Iterator[None]:
-    """Keep others from a download, whose files may be old although it has just resumed.
+def _locked(journal: str) -> Iterator[None]:
+    """Lock a download's journal, if it has one: its files may be old although it was just resumed.
 
     Raises:
-        BlockingIOError: A process is at it.
+        BlockingIOError: Another process is running the download.
     """
     try:
         descriptor = os.open(journal, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -254,14 +255,16 @@ def _unused(journal: str) -> Iterator[None]:
         yield
         return
     try:
-        file_locks.take(descriptor, required=False)
+        file_locks.lock(descriptor, required=False)
         yield
     finally:
         os.close(descriptor)
 
 
 def _discard(tree: str) -> None:
-    """Remove a tree of files. It loses its name first: a process that still uses it, where locks lie, sees that."""
+    """Remove a directory tree. It is renamed first, so that a process that still uses it notices: locks may be
+    unreliable.
+    """
     directory, name = os.path.split(tree)
     aside = os.path.join(directory, f"{name[:16]}.tree-{secrets.token_hex(8)}")
     with suppress(FileNotFoundError):

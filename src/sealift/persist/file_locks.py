@@ -1,7 +1,7 @@
-"""Locks on files, so that two processes do not do the same work.
+"""File locks (flock), so that two processes do not do the same work.
 
-A lock ends with its process, however that ends. Its file may be removed or replaced by who holds it, so whoever gets
-one looks whether it is still on the file of that name.
+The kernel releases a lock when its process ends, however it ends. The owner may remove or replace the locked file, so
+after locking, check that the path still names the same file.
 """
 
 import errno
@@ -10,25 +10,25 @@ import os
 import stat
 from contextlib import suppress
 
-__all__ = ["acquire", "is_at", "release", "take"]
+__all__ = ["acquire", "is_at", "lock", "release"]
 
-# What flock says where the file system has no locks: https://man7.org/linux/man-pages/man2/flock.2.html
+# Errors of flock on file systems without locks: https://man7.org/linux/man-pages/man2/flock.2.html
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 def acquire(path: str, *, required: bool = True) -> int:
-    """Open a file for this process alone; it is made if it is not there.
+    """Open and lock a file, creating it if it does not exist.
 
     Args:
-        path: Of the file; a link is refused.
-        required: Whether a file system without locks is an error. If not, the file is opened all the same.
+        path: Path of the file; a symbolic link is an error.
+        required: Whether a file system without locks is an error. If False, the file is opened without a lock.
 
     Returns:
-        A descriptor to read and append by, for `release`.
+        A descriptor for reading and appending; pass it to `release`.
 
     Raises:
-        BlockingIOError: Another process has it.
-        OSError: It cannot be opened or locked, or is no file of its own: a pipe, or another name of some file.
+        BlockingIOError: Another process has locked the file.
+        OSError: The file cannot be opened or locked, is not a regular file, or has more than one hard link.
 
     Example:
         >>> import tempfile
@@ -39,21 +39,20 @@ def acquire(path: str, *, required: bool = True) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
         try:
             status = os.fstat(descriptor)
-            if (
-                not stat.S_ISREG(status.st_mode) or status.st_nlink > 1
-            ):  # planted: what is appended would land elsewhere
+            # A planted pipe or hard link would redirect what is appended.
+            if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
-            take(descriptor, required=required)
+            lock(descriptor, required=required)
             if is_at(descriptor, path):
                 return descriptor
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # its last owner removed or replaced it a moment ago
+        os.close(descriptor)  # the previous owner has just removed or replaced it
 
 
-def take(descriptor: int, *, required: bool = True) -> None:
-    """Lock a file that is open; as in `acquire`."""
+def lock(descriptor: int, *, required: bool = True) -> None:
+    """Lock an open file; arguments and errors as in `acquire`."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -63,13 +62,13 @@ def take(descriptor: int, *, required: bool = True) -> None:
 
 def release(descriptor: int) -> None:
     """Unlock a file and close it."""
-    with suppress(OSError):  # where there are no locks
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing it would not, while a forked child has it too
+    with suppress(OSError):  # the file system has no locks
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing alone does not unlock while a forked child has the descriptor
     os.close(descriptor)
 
 
 def is_at(descriptor: int, path: str) -> bool:
-    """Whether a path still names the file of a descriptor, not by a link."""
+    """Whether a path names the open file of a descriptor; symbolic links are not followed."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.lstat(path))
     except (FileNotFoundError, NotADirectoryError):

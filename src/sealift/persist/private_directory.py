@@ -1,4 +1,4 @@
-"""The directory that keeps what one run leaves for the next. Blocking."""
+"""Directories that only this user can write to, for state that one run leaves for the next. Blocking."""
 
 import os
 
@@ -6,10 +6,10 @@ __all__ = ["check_private", "make_private"]
 
 
 def make_private(directory: str) -> None:
-    """Make a directory and the one above it, for this user alone, unless they exist.
+    """Create a directory and its parent with mode 0700, unless they exist.
 
     Raises:
-        OSError: It cannot be made, or other users can write to it.
+        OSError: A directory cannot be created, or other users can write to it.
     """
     for each in (os.path.dirname(directory), directory):
         os.makedirs(each, 0o700, exist_ok=True)
@@ -17,11 +17,11 @@ def make_private(directory: str) -> None:
 
 
 def check_private(directory: str) -> None:
-    """Refuse a directory in which other users could plant files.
+    """Check that other users cannot plant files in a directory.
 
     Raises:
-        OSError: It does not exist, belongs to another user, or others can write to it.
+        OSError: The directory does not exist, belongs to another user, or is writable by others.
     """
     status = os.stat(directory)
     if status.st_uid != os.geteuid() or status.st_mode & 0o022:
-        raise PermissionError(f"others can write to {directory}")
+        raise PermissionError(f"other users can write to {directory}")

@@ -1,7 +1,7 @@
-"""The byte budget of one instance: no body is in memory that was not borrowed here.
+"""The memory budget of one instance: every object body in memory is in a buffer borrowed here.
 
-Jobs take turns. The job whose turn it is gets the next memory that becomes free, however large its wish, and goes to
-the end of the row; so a small model is not stuck behind a large one, and a large part is not starved by small ones.
+Jobs take turns. The job at the front of the queue gets the next free memory, however large its request, and moves to
+the back. So a small model does not wait for a large one, and large parts are not starved by small ones.
 """
 
 import asyncio
@@ -16,16 +16,16 @@ from .parts_in_flight import PartsInFlight
 __all__ = ["MemoryBudget", "default_budget"]
 
 _DEFAULT = 128 * MiB
-# Allocating fresh memory costs page faults, 0.1 s CPU per GB; below this size they do not matter.
+# Fresh memory costs page faults, 0.1 s CPU per GB; below this size reusing buffers is not worth it.
 _REUSE_FROM = 128 * 1024
 
 
 class MemoryBudget:
-    """Lends buffers, up to a number of bytes.
+    """Lends buffers, up to a total number of bytes.
 
     Args:
-        limit: Bytes.
-        window: How many of them are worth lending at once.
+        limit: The total in bytes.
+        in_flight: Limits the bytes lent at once, below `limit`, to what keeps the threads busy.
 
     Example:
         >>> async def part(memory: MemoryBudget) -> None:
@@ -36,35 +36,35 @@ class MemoryBudget:
         ...         memory.give_back(buffer)
     """
 
-    def __init__(self, limit: int, window: PartsInFlight | None = None) -> None:
+    def __init__(self, limit: int, in_flight: PartsInFlight | None = None) -> None:
         self.limit = limit
-        self._window = window or PartsInFlight()
+        self._in_flight = in_flight or PartsInFlight()
         self._lent = 0
-        self._capacity: dict[int, bytearray] = {}  # id of a lent view → its buffer
+        self._buffers: dict[int, bytearray] = {}  # id of a lent view → its buffer
         self._idle: list[bytearray] = []
         self._waiting: dict[Hashable, deque[tuple[int, asyncio.Future[memoryview]]]] = {}
 
     @property
     def lent(self) -> int:
-        """Bytes that are borrowed now."""
+        """Bytes that are currently borrowed."""
         return self._lent
 
     async def borrow(self, size: int, job: Hashable) -> memoryview:
         """Wait for a buffer.
 
         Args:
-            size: Its length in bytes, at least 1.
-            job: Who asks; jobs take turns.
+            size: Length of the buffer in bytes, at least 1.
+            job: Identifies the job; jobs take turns.
 
         Returns:
-            A view of exactly that length. Its content is undefined.
+            A view of exactly that length, with undefined content.
 
         Raises:
-            InvalidConfig: It is larger than the whole budget, or than what the system gives this process.
+            InvalidConfig: The buffer is larger than the whole budget, or the system cannot allocate it.
         """
         if size > self.limit:
             raise InvalidConfig(
-                f"{size} bytes in one piece are more than the memory budget of {self.limit} bytes",
+                f"a buffer of {size} bytes is larger than the memory budget of {self.limit} bytes",
                 hint=f"Limits(memory={size}) or more",
             )
         if not self._waiting and self._fits(size):
@@ -81,57 +81,57 @@ class MemoryBudget:
             raise
 
     def give_back(self, view: memoryview) -> None:
-        """Return a borrowed buffer; nothing may touch it any more."""
-        buffer = self._capacity.pop(id(view))
+        """Return a borrowed buffer, which must not be used afterwards."""
+        buffer = self._buffers.pop(id(view))
         view.release()
         self._lent -= len(buffer)
-        self._window.moved(len(buffer), self.limit)
+        self._in_flight.moved(len(buffer), self.limit)
         if len(buffer) >= _REUSE_FROM:
             self._idle.append(buffer)
         if self._waiting:
-            self._grant()
+            self._serve_waiting()
 
     def _forget(self, job: Hashable, future: asyncio.Future[memoryview]) -> None:
-        wishes = self._waiting.get(job, deque())
-        kept = deque(wish for wish in wishes if wish[1] is not future)
+        requests = self._waiting.get(job, deque())
+        kept = deque(request for request in requests if request[1] is not future)
         if kept:
             self._waiting[job] = kept
         else:
             self._waiting.pop(job, None)
-        self._grant()
+        self._serve_waiting()
 
-    def _grant(self) -> None:
+    def _serve_waiting(self) -> None:
         while self._waiting:
-            job, wishes = next(iter(self._waiting.items()))
-            size, future = wishes[0]
+            job, requests = next(iter(self._waiting.items()))
+            size, future = requests[0]
             if not future.done() and not self._fits(size):
                 return
-            wishes.popleft()
+            requests.popleft()
             del self._waiting[job]
-            if wishes:
-                self._waiting[job] = wishes  # to the end of the row
+            if requests:
+                self._waiting[job] = requests  # to the back of the queue
             if not future.done():
                 try:
                     future.set_result(self._lend(size))
-                except InvalidConfig as error:  # not of who gives back
+                except InvalidConfig as error:  # for the borrower, not for the caller that returned a buffer
                     future.set_exception(error)
 
     def _fits(self, size: int) -> bool:
-        return self._lent + size <= min(self.limit, self._window.bound(size))
+        return self._lent + size <= min(self.limit, self._in_flight.bound(size))
 
     def _lend(self, size: int) -> memoryview:
         if not self._lent:
-            self._window.restart()
+            self._in_flight.restart()
         buffer = self._take_idle(size)
         self._lent += len(buffer)
         view = memoryview(buffer)[:size]
-        self._capacity[id(view)] = buffer
+        self._buffers[id(view)] = buffer
         return view
 
     def _take_idle(self, size: int) -> bytearray:
-        """The smallest idle buffer that fits without wasting budget, or a new one in place of idle ones."""
+        """The smallest idle buffer that fits without wasting budget, or a new one; frees idle buffers for it."""
         room = min(2 * size, self.limit - self._lent)
-        # The last one that came back first: it may still be in the processor's cache.
+        # Most recently returned first: it may still be in the CPU cache.
         fitting = [buffer for buffer in reversed(self._idle) if size <= len(buffer) <= room]
         if fitting and size >= _REUSE_FROM:
             best = min(fitting, key=len)
@@ -142,18 +142,18 @@ class MemoryBudget:
         try:
             return bytearray(size)
         except MemoryError:
-            hint = f"Limits(memory=…) of less than {self.limit}"
-            raise InvalidConfig(f"the system gives this process no {size} bytes more", hint=hint) from None
+            hint = f"use a memory budget below {self.limit} bytes: Limits(memory=…)"
+            raise InvalidConfig(f"the system cannot allocate {size} more bytes to this process", hint=hint) from None
 
 
 def default_budget(membership: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")) -> int:
-    """128 MiB, or a quarter of the control group's memory limit where that is less.
+    """128 MiB, or a quarter of the control group's memory limit if that is less.
 
-    Reads the limits of this process's control group and of all above it, in version 2 (`memory.max`,
+    Reads the limits of this process's control group and all its parents, in version 2 (`memory.max`,
     https://docs.kernel.org/admin-guide/cgroup-v2.html) and version 1 (`memory.limit_in_bytes`).
 
     Args:
-        membership: The file that names the process's control groups.
+        membership: The file that lists the process's control groups.
         mounted: Where the control groups are mounted.
     """
     limits = [_DEFAULT * 4]
@@ -180,6 +180,6 @@ def default_budget(membership: Path = Path("/proc/self/cgroup"), mounted: Path =
 def _limit_of(file: Path) -> list[int]:
     try:
         text = file.read_text(encoding="ascii").strip()
-    except OSError:  # a group without this limit, or one of another namespace
+    except OSError:  # no limit in this group, or a group of another namespace
         return []
     return [int(text)] if text.isdigit() else []

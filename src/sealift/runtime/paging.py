@@ -1,4 +1,4 @@
-"""Listings that come page by page."""
+"""Paginated listings."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -9,22 +9,22 @@ from ..errors import ServiceError
 from ..types import ObjectInfo
 from .retry import Retry
 
-__all__ = ["Page", "Tokens", "listed"]
+__all__ = ["ContinuationTokens", "Page", "paginate"]
 
-# What is on a page, and where the next one begins; None: it was the last.
+# The objects on a page, and the continuation token of the next page; None: this page is the last.
 Page = tuple[Sequence[ObjectInfo], str | None]
 
 
-class Tokens:
-    """The continuation tokens of one listing: raises when they repeat, since such a listing never ends.
+class ContinuationTokens:
+    """Checks the continuation tokens of one listing: if they repeat, the listing would never end.
 
-    Finds cycles of any length, and keeps one token only (Brent's algorithm).
+    Detects cycles of any length while keeping a single token (Brent's algorithm).
 
     Args:
-        what: What is listed, for the error: "the listing".
+        what: The subject of the error message: "the listing".
 
     Example:
-        >>> tokens = Tokens("the listing")
+        >>> tokens = ContinuationTokens("the listing")
         >>> tokens.check("a")
         >>> tokens.check("a")
         Traceback (most recent call last):
@@ -33,51 +33,51 @@ class Tokens:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._kept: str | None = None
-        self._since = 0
-        self._most = 1
+        self._saved: str | None = None
+        self._steps = 0
+        self._max_steps = 1
 
     def check(self, token: str) -> None:
-        """Take the token of the next page.
+        """Check the token of the next page.
 
         Raises:
-            ServiceError: The service has sent it before.
+            ServiceError: The service has already sent this token.
         """
-        if token == self._kept:
+        if token == self._saved:
             raise ServiceError(f"{self._what} does not advance: the service repeats its continuation token")
-        self._since += 1
-        if self._since == self._most:
-            self._kept, self._since, self._most = token, 0, 2 * self._most
+        self._steps += 1
+        if self._steps == self._max_steps:
+            self._saved, self._steps, self._max_steps = token, 0, 2 * self._max_steps
 
 
-async def listed(ask: Callable[[str | None], Awaitable[Page]], retry: Retry) -> AsyncGenerator[ObjectInfo]:
-    """The objects of a listing; the next page is on its way while those of this one are handed out.
+async def paginate(fetch: Callable[[str | None], Awaitable[Page]], retry: Retry) -> AsyncGenerator[ObjectInfo]:
+    """Yield the objects of a listing; fetches the next page while the objects of this one are yielded.
 
     Args:
-        ask: Asks for the page that begins there; None: for the first. Only the backend knows where a page begins, so
-            it is here, and not in the engine, that a failed one is asked for again.
-        retry: The one retry loop.
+        fetch: Requests the page with this continuation token; None: the first page. Pages are retried here, not in the
+            engine, because only the backend knows their tokens.
+        retry: The instance's retry loop.
 
     Raises:
-        ServiceError: A continuation token comes a second time.
+        ServiceError: A continuation token repeats.
     """
-    tokens = Tokens("the listing")
+    tokens = ContinuationTokens("the listing")
 
     async def page(token: str | None) -> Page:
-        return await retry(lambda: ask(token))
+        return await retry(lambda: fetch(token))
 
-    coming = asyncio.ensure_future(page(None))
+    upcoming = asyncio.ensure_future(page(None))
     try:
         while True:
-            found, token = await coming
+            objects, token = await upcoming
             if token is not None:
                 tokens.check(token)
-                coming = asyncio.ensure_future(page(token))
-            for obj in found:
+                upcoming = asyncio.ensure_future(page(token))
+            for obj in objects:
                 yield obj
             if token is None:
                 return
     finally:
-        coming.cancel()
+        upcoming.cancel()
         with anyio.CancelScope(shield=True):
-            await asyncio.gather(coming, return_exceptions=True)
+            await asyncio.gather(upcoming, return_exceptions=True)

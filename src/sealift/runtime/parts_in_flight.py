@@ -1,7 +1,7 @@
-"""How much of the byte budget is worth having in flight.
+"""Limit the bytes in flight to what keeps the threads busy.
 
-More parts in flight help while our threads wait for a far server. Once their own work is the bottleneck, as with a near
-one, parts only push each other out of the processor's cache before they are written.
+With a distant server, threads mostly wait, and more parts in flight help. With a near one, CPU work is the bottleneck,
+and more parts only evict each other from the CPU cache before they are written.
 """
 
 import time
@@ -11,20 +11,20 @@ from ..types import MiB
 
 __all__ = ["PartsInFlight"]
 
-# Parts in flight at first, and their bytes where parts are small.
+# Parts in flight initially, and the minimum in bytes if parts are small.
 _PARTS = 8
-_LEAST = 64 * MiB
-# Load of our threads, in processors: below the first more is asked for, above the second less.
-_IDLE = 0.5
-_BUSY = 0.75
+_MIN_BYTES = 64 * MiB
+# Load of the threads, in CPUs: below the first the limit doubles, above the second it is halved.
+_LOW_LOAD = 0.5
+_HIGH_LOAD = 0.75
 
 
 class PartsInFlight:
-    """A bound on bytes in flight that follows the load of the threads that move them; used in the loop's thread.
+    """A limit on bytes in flight that adapts to the load of the threads; used in the loop's thread.
 
     Args:
-        work: Seconds of processor time that these threads have used.
-        wall: Seconds that have passed.
+        work: Returns the CPU seconds that the threads have used.
+        wall: Returns the current time in seconds.
     """
 
     def __init__(
@@ -36,32 +36,32 @@ class PartsInFlight:
         self.restart()
 
     def bound(self, size: int) -> int:
-        """Bytes that may be in flight where bodies are of this size.
+        """Bytes that may be in flight for buffers of `size` bytes.
 
         Example:
             >>> PartsInFlight().bound(8 * MiB) // MiB, PartsInFlight().bound(512 * MiB) // MiB
             (64, 4096)
         """
-        return self._factor * max(_LEAST, _PARTS * size)
+        return self._factor * max(_MIN_BYTES, _PARTS * size)
 
     def restart(self) -> None:
-        """Nothing was in flight until now: the time before says nothing."""
+        """Start measuring again, because nothing was in flight before."""
         self._wall_before, self._work_before, self._moved = self._wall(), self._work(), 0
 
     def moved(self, size: int, limit: int) -> None:
-        """Take note of a body of this size that is done with.
+        """Count a buffer that was returned, and adapt the limit.
 
         Args:
-            size: In bytes.
-            limit: Of the whole budget, in bytes.
+            size: Size of the buffer in bytes.
+            limit: The whole memory budget in bytes.
         """
         self._moved += size
-        if self._moved < _LEAST * self._factor:
+        if self._moved < _MIN_BYTES * self._factor:
             return
-        passed = max(self._wall() - self._wall_before, 1e-6)
-        load = (self._work() - self._work_before) / passed
-        if load < _IDLE and self.bound(1) < limit:
+        elapsed = max(self._wall() - self._wall_before, 1e-6)
+        load = (self._work() - self._work_before) / elapsed
+        if load < _LOW_LOAD and self.bound(1) < limit:
             self._factor *= 2
-        elif load > _BUSY and self._factor > 1:
+        elif load > _HIGH_LOAD and self._factor > 1:
             self._factor //= 2
         self.restart()

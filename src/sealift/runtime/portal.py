@@ -1,7 +1,7 @@
-"""One daemon thread with an event loop, for callers that have none.
+"""A daemon thread with an event loop, for callers without one.
 
-`concurrent.futures` refuses work once the interpreter exits, and anyio's blocking portal hangs there if it is never
-left; a thread of our own does neither.
+`concurrent.futures` rejects work once the interpreter exits, and anyio's blocking portal hangs at exit if it was never
+closed. This thread does neither.
 """
 
 import atexit
@@ -20,76 +20,76 @@ if TYPE_CHECKING:
 
 __all__ = ["Portal"]
 
-_LOOK_UP = 1.0  # seconds
+_POLL_INTERVAL = 1.0  # seconds
 
 R = TypeVar("R")
 T = TypeVar("T")
 
 
 class Portal(Generic[R]):
-    """Runs coroutines that use one shared resource, in a thread that the first call starts.
+    """Runs coroutines that use one shared resource, on a thread that the first call starts.
 
-    The thread is the process's own: a forked child starts another. It ends with the interpreter, after the calls that
-    are running then.
+    A forked child process starts a thread of its own. At interpreter exit the thread ends after the calls that are
+    running.
 
     Args:
-        open_resource: Makes the context manager of the resource; it is entered and left inside the thread's loop.
+        open_resource: Returns the context manager of the resource, which is entered and exited on the thread's loop.
     """
 
     def __init__(self, open_resource: Callable[[], AbstractAsyncContextManager[R]]) -> None:
         self._open_resource = open_resource
         self._lock = threading.Lock()
-        self._session: _Session[R] | None = None
+        self._loop_thread: _LoopThread[R] | None = None
         self._exiting = False
-        self._left_behind: list[object] = []
-        os.register_at_fork(after_in_child=self._start_afresh)
+        self._inherited: list[object] = []
+        os.register_at_fork(after_in_child=self._reset_after_fork)
 
     def call(self, function: Callable[[R], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine there and wait for its result.
+        """Run a coroutine on the thread and wait for its result.
 
         Args:
-            function: Gets the resource and returns the coroutine.
+            function: Takes the resource and returns the coroutine.
 
         Raises:
             ClosedError: The interpreter is exiting.
-            BaseException: Whatever the coroutine raises. On an interrupt it is cancelled and waited for; a second
-                interrupt ends the wait.
+            BaseException: The exception that the coroutine raises. On KeyboardInterrupt the coroutine is cancelled and
+                this waits for its cleanup; a second interrupt ends the wait.
         """
         call = _Call(function)
         with self._lock:
             main = threading.main_thread()
             if self._exiting or (threading.current_thread() is main and not main.is_alive()):
-                raise ClosedError("the interpreter is exiting", hint="finish transfers before the program ends")
-            if self._session is None:
-                self._session = _Session(self._open_resource)
+                raise ClosedError("the interpreter is exiting", hint="finish transfers before the program exits")
+            if self._loop_thread is None:
+                self._loop_thread = _LoopThread(self._open_resource)
                 atexit.register(self._close)
-            session = self._session
-            session.begin(call)
+            loop_thread = self._loop_thread
+            loop_thread.begin(call)
         try:
             return call.result()
         except BaseException:
-            session.cancel(call)
+            loop_thread.cancel(call)
             raise
 
     def _close(self) -> None:
         with self._lock:
             self._exiting = True
-            session = self._session
-        if session is not None:
-            session.close()
+            loop_thread = self._loop_thread
+        if loop_thread is not None:
+            loop_thread.close()
 
-    def _start_afresh(self) -> None:
-        """In a forked child, where the thread is gone and the lock may be held by nobody who could release it.
+    def _reset_after_fork(self) -> None:
+        """Reset in a forked child, where the thread does not exist and nothing can release the lock if it is held.
 
-        The parent's objects are kept, untouched: a finalizer could close what the parent still uses.
+        The parent's objects are kept alive: their finalizers could close what the parent still uses.
         """
-        self._left_behind += [self._lock, self._session]
+        self._inherited += [self._lock, self._loop_thread]
         self._lock = threading.Lock()
-        self._session = None
+        self._loop_thread = None
 
 
 class _Call(Generic[R, T]):
-    """One coroutine on its way, seen from the thread that waits for it."""
+    """One running coroutine, as seen by the thread that waits for it."""
 
     def __init__(self, function: Callable[[R], Coroutine[Any, Any, T]]) -> None:
         self.function = function
@@ -100,7 +100,7 @@ class _Call(Generic[R, T]):
         self._error: BaseException | None = None
 
     def end(self, task: "asyncio.Task[T]") -> None:
-        """The task's callback."""
+        """Store the result of the task; its done callback."""
         if task.cancelled():
             self.fail(ClosedError("the transfer was cancelled"))
         elif (error := task.exception()) is not None:
@@ -114,8 +114,8 @@ class _Call(Generic[R, T]):
         self.ended.set()
 
     def wait(self) -> None:
-        """Until it has ended. An interrupt just before a thread falls asleep does not wake it, so it looks up."""
-        while not self.ended.wait(_LOOK_UP):
+        """Wait for the end. Polls, because an interrupt just before a thread starts to wait does not wake it."""
+        while not self.ended.wait(_POLL_INTERVAL):
             pass
 
     def result(self) -> T:
@@ -124,12 +124,12 @@ class _Call(Generic[R, T]):
             try:
                 raise self._error
             finally:
-                self._error = None  # the traceback refers to this frame
+                self._error = None  # breaks the cycle: the traceback refers to this frame
         return self._result
 
 
-class _Session(Generic[R]):
-    """The thread, its loop, and the resource inside."""
+class _LoopThread(Generic[R]):
+    """The thread, its event loop, and the open resource."""
 
     def __init__(self, open_resource: Callable[[], AbstractAsyncContextManager[R]]) -> None:
         self._open_resource = open_resource
@@ -145,14 +145,14 @@ class _Session(Generic[R]):
         try:
             self._thread.start()
         except RuntimeError as error:
-            raise ClosedError(f"no thread can be started: {error}") from None
+            raise ClosedError(f"cannot start a thread: {error}") from None
         self._ready.wait()
         if self._failure is not None:
             raise self._failure
 
     def _run(self) -> None:
         try:
-            import asyncio  # noqa: PLC0415 - 50 ms that `import sealift` does not cost
+            import asyncio  # noqa: PLC0415 - takes 50 ms, which `import sealift` does not spend
 
             with asyncio.Runner(loop_factory=loop_factory(os.environ)) as runner:
                 runner.run(self._serve())
@@ -179,7 +179,7 @@ class _Session(Generic[R]):
             self._drained.set()
 
     def begin(self, call: _Call[R, T]) -> None:
-        """Start a call; from another thread."""
+        """Start a call; called from other threads."""
         if self._loop is None:
             raise ClosedError(f"the engine's thread has ended: {self._failure!r}")
         self._running.add(call)
@@ -193,14 +193,14 @@ class _Session(Generic[R]):
         call.task.add_done_callback(lambda _: self._running.discard(call))
 
     def cancel(self, call: _Call[R, T]) -> None:
-        """Cancel a call unless it has ended, and wait for its end; from another thread."""
+        """Cancel a call unless it has ended, and wait for its end; called from other threads."""
         loop = self._loop
         if call.ended.is_set() or loop is None:
             return
         try:
             loop.call_soon_threadsafe(self._cancel, call)
             call.wait()
-        except BaseException:  # one more interrupt: its cleanup hangs, and then the interpreter's exit must not
+        except BaseException:  # interrupted again: the cleanup may hang, and must not block the interpreter's exit
             self._abandoned = True
             loop.call_soon_threadsafe(self._running.discard, call)
             raise
@@ -211,7 +211,7 @@ class _Session(Generic[R]):
             call.task.cancel()
 
     def close(self) -> None:
-        """End the thread after the running calls; from another thread."""
+        """End the thread after the running calls; called from other threads."""
         if self._loop is not None and self._stop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
         self._drained.wait()

@@ -1,6 +1,6 @@
-"""The one retry loop.
+"""The retry loop.
 
-What may be tried again is the backend's verdict (`StorageError.retryable`). How often is bounded twice: by attempts per
+The backend decides which failures are transient (`StorageError.retryable`). Retries are limited twice: by attempts per
 request, and by a budget per instance, so that an outage does not multiply the load on the service. Delays grow
 exponentially with full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
 """
@@ -19,16 +19,16 @@ __all__ = ["Retry", "RetryBudget"]
 T = TypeVar("T")
 
 _ATTEMPTS = 5
-_LONGEST_ASKED = 120.0  # seconds; a service that asks for more is told of as an error
+_MAX_RETRY_AFTER = 120.0  # seconds; if a service asks for a longer delay, the request fails
 
 
 class RetryBudget:
-    """How many retries an instance may still make: a bucket of tokens that successes refill slowly.
+    """Limits the retries of an instance: a token bucket that successful requests refill slowly.
 
     Args:
-        capacity: Tokens when full.
-        cost: Tokens of one retry.
-        refund: Tokens that a success gives back.
+        capacity: Tokens in the full bucket.
+        cost: Tokens that one retry takes.
+        refund: Tokens that one success returns.
     """
 
     def __init__(self, capacity: float = 500, cost: float = 5, refund: float = 1) -> None:
@@ -38,29 +38,29 @@ class RetryBudget:
         self._tokens = capacity
 
     def take(self) -> bool:
-        """Whether one more retry is allowed now."""
+        """Take the tokens of one retry; returns whether there were enough."""
         if self._tokens < self._cost:
             return False
         self._tokens -= self._cost
         return True
 
     def succeeded(self) -> None:
-        """A request went well."""
+        """Return tokens after a successful request."""
         if self._tokens < self._capacity:
             self._tokens = min(self._capacity, self._tokens + self._refund)
 
 
 @dataclass(frozen=True)
 class Retry:
-    """Calls a function until it succeeds, fails for good, or the patience ends.
+    """Calls a function until it succeeds, fails permanently, or no retry is left.
 
     Args:
-        budget: Shared by all requests of an instance.
-        attempts: Calls of one function at most, the first included. None: what the error says, else 5.
-        base: Upper bound of the first delay in seconds; it doubles with each further one.
-        longest: Upper bound of any delay in seconds, but for one that the service asks for.
-        sleep: Waits some seconds.
-        uniform: Draws a number from between two.
+        budget: The retry budget that all requests of an instance share.
+        attempts: Maximum number of calls, including the first. None: `StorageError.attempts`, or 5.
+        base: Upper bound of the first delay in seconds; doubles with each retry.
+        longest: Upper bound of any delay in seconds, except one that the service asks for.
+        sleep: Waits for a number of seconds.
+        uniform: Returns a random number between two bounds.
 
     Example:
         >>> async def fetch(retry: Retry) -> bytes:
@@ -83,11 +83,11 @@ class Retry:
         """Call `function` until it succeeds.
 
         Args:
-            function: Must be safe to call again.
-            on_retry: Told of each failure that is followed by another attempt, and of the delay in seconds.
+            function: The function; must be safe to call again.
+            on_retry: Called before each retry with the failure and the delay in seconds.
 
         Raises:
-            StorageError: The last failure; a note says how often it was tried.
+            StorageError: The last failure; a note gives the number of attempts.
         """
         attempt = 1
         while True:
@@ -106,15 +106,15 @@ class Retry:
             attempt += 1
 
     def _delay(self, error: StorageError, attempt: int) -> float | None:
-        """Seconds until the next attempt; None: there is none."""
+        """Seconds until the next attempt; None: do not retry."""
         if not error.retryable:
             return None
         if attempt >= (self.attempts or error.attempts or _ATTEMPTS):
             reason = f"given up after {attempt} attempts"
-        elif (error.retry_after or 0) > _LONGEST_ASKED:
+        elif (error.retry_after or 0) > _MAX_RETRY_AFTER:
             reason = f"given up: the service asks to wait {error.retry_after:.0f} s"
         elif not self.budget.take():
-            reason = f"given up after {attempt} attempts: too many requests fail at the moment"
+            reason = f"given up after {attempt} attempts: too many requests are failing"
         else:
             jitter = self.uniform(0, min(self.longest, self.base * 2 ** (attempt - 1)))
             return max(jitter, error.retry_after or 0)

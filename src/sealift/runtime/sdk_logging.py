@@ -1,6 +1,6 @@
-"""What other libraries log of their requests and replies may hold secrets: dropped while they work for sealift.
+"""Suppress the log records of SDKs while they work for sealift: their requests and replies may contain secrets.
 
-Only then: a program that uses the same library by itself hears all that it wants to hear.
+Records from the host program's own use of the same libraries are not affected.
 """
 
 import logging
@@ -8,26 +8,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["quieten", "silence"]
+__all__ = ["filter_loggers", "suppress_logs"]
 
-_working: ContextVar[bool] = ContextVar("sealift_silence", default=False)
-
-
-def _not_ours(record: logging.LogRecord) -> bool:  # noqa: ARG001 - logging's signature
-    return not _working.get()
+_suppressed: ContextVar[bool] = ContextVar("sealift_suppress_logs", default=False)
 
 
-def quieten(*names: str) -> None:
-    """Have these loggers drop what they are told inside `silence`. A logger's children have to be named too."""
+def _keep_record(record: logging.LogRecord) -> bool:  # noqa: ARG001 - logging's signature
+    return not _suppressed.get()
+
+
+def filter_loggers(*names: str) -> None:
+    """Make these loggers drop records inside `suppress_logs`. Child loggers must be named too."""
     for name in names:
-        logging.getLogger(name).addFilter(_not_ours)
+        logging.getLogger(name).addFilter(_keep_record)
 
 
 @contextmanager
-def silence() -> Iterator[None]:
-    """While other libraries work for sealift, in this task."""
-    token = _working.set(True)
+def suppress_logs() -> Iterator[None]:
+    """Suppress records of the filtered loggers in this task, while an SDK works for sealift."""
+    token = _suppressed.set(True)
     try:
         yield
     finally:
-        _working.reset(token)
+        _suppressed.reset(token)

@@ -14,7 +14,7 @@ import httpx
 
 from ..config import Proxies
 from ..errors import ClosedError, InvalidConfig, TransportError
-from ..runtime.sdk_logging import quieten, silence
+from ..runtime.sdk_logging import filter_loggers, suppress_logs
 from ..types import KiB, Limits
 from .address_policy import blocked_reason
 from .dialer import redirect_blocked
@@ -30,7 +30,7 @@ __all__ = ["ProxyClient"]
 _SLICE = 256 * KiB
 
 # httpcore logs response headers, and a Location may hold a signed URL.
-quieten("httpcore.connection", "httpcore.http11", "httpcore.proxy")
+filter_loggers("httpcore.connection", "httpcore.http11", "httpcore.proxy")
 
 
 class ProxyClient:
@@ -119,7 +119,7 @@ class ProxyClient:
     async def aclose(self) -> None:
         """Close all connections."""
         self._closed = True
-        with silence():
+        with suppress_logs():
             for transport in self._transports.values():
                 await transport.aclose()
 
@@ -133,13 +133,13 @@ class ProxyClient:
         per_host = self._per_host.setdefault(origin, asyncio.Semaphore(self._limits.per_host))
         async with per_host, self._slots:
             transport = await self._transport(origin, request.tls)
-            with self._translating_errors(origin), silence():
+            with self._translating_errors(origin), suppress_logs():
                 httpx_response = await transport.handle_async_request(httpx_request)
             try:
                 headers = [(name.lower(), value) for name, value in httpx_response.headers.raw]
                 yield Response(httpx_response.status_code, headers), self._pieces(httpx_response, origin)
             finally:
-                with self._translating_errors(origin), silence():
+                with self._translating_errors(origin), suppress_logs():
                     await httpx_response.aclose()
 
     def _to_httpx(self, request: Request, body: memoryview | None) -> httpx.Request:
@@ -199,7 +199,7 @@ class ProxyClient:
         waited, received = 0.0, 0
         while True:
             started = now()
-            with self._translating_errors(origin), silence():
+            with self._translating_errors(origin), suppress_logs():
                 piece = await anext(source, None)
             if piece is None:
                 return

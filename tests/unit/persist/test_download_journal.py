@@ -1,4 +1,4 @@
-"""What a journal says of a download that did not come to its end."""
+"""The journal of a download that was interrupted."""
 
 import errno
 import os
@@ -15,20 +15,20 @@ FIRST, SECOND = Claim(0, 8, "0000abcd"), Claim(8, 4, "12345678")
 NAME = fingerprint("a download")
 
 
-def journal(directory: Path | str, *, begun: bool = True) -> Journal:
+def journal(directory: Path | str, *, opened: bool = True) -> Journal:
     made = Journal(str(directory), NAME, many=True)
     made.expect("model.bin", fingerprint("model.bin", '"1"'))
-    if begun:
-        assert made.begin()
+    if opened:
+        assert made.open()
     return made
 
 
 def killed(directory: Path, *claims: Claim) -> Path:
-    """What a process leaves that noted these claims and was killed."""
+    """Leave the journal of a process that recorded these claims and was killed."""
     one = journal(directory)
     for claim in claims:
         one.add("model.bin", claim)
-    one._flush()
+    one.flush()
     os.close(one._descriptor)
     return directory / f"{NAME}.journal"
 
@@ -37,7 +37,7 @@ def test_claims_are_read_again(tmp_path: Path) -> None:
     killed(tmp_path, SECOND, FIRST)
     again = journal(tmp_path)
     assert (again.claim("model.bin", 0), again.claim("model.bin", 8)) == (FIRST, SECOND)
-    assert again.whole("model.bin", 12) == [FIRST, SECOND]
+    assert again.file_claims("model.bin", 12) == [FIRST, SECOND]
     again.close(keep=False)
 
 
@@ -45,7 +45,7 @@ def test_claims_are_read_again(tmp_path: Path) -> None:
 def test_a_file_with_a_gap_is_not_whole(tmp_path: Path, claims: list[Claim], size: int) -> None:
     killed(tmp_path, *claims)
     again = journal(tmp_path)
-    assert again.whole("model.bin", size) == []
+    assert again.file_claims("model.bin", size) == []
     again.close(keep=False)
 
 
@@ -60,7 +60,7 @@ def test_another_version_has_no_claims(tmp_path: Path) -> None:
 def test_what_is_taken_back_is_not_claimed(tmp_path: Path) -> None:
     killed(tmp_path, FIRST)
     again = journal(tmp_path)
-    again.forget("model.bin")
+    again.retract("model.bin")
     os.close(again._descriptor)
     third = journal(tmp_path)
     assert third.claim("model.bin", 0) is None
@@ -76,7 +76,7 @@ def test_a_damaged_journal_claims_nothing_new(tmp_path_factory: pytest.TempPathF
     again = journal(directory)
     assert {again.claim("model.bin", start) for start in (0, 8)} <= {None, FIRST, SECOND}
     again.add("model.bin", FIRST)  # on a line of its own, whatever was before
-    again._flush()
+    again.flush()
     os.close(again._descriptor)
     third = journal(directory)
     assert third.claim("model.bin", 0) == FIRST
@@ -99,9 +99,9 @@ def test_lines_of_small_files_are_written_together(tmp_path: Path) -> None:
 
 def test_a_second_one_is_not_ours(tmp_path: Path) -> None:
     first = journal(tmp_path)
-    second = journal(tmp_path, begun=False)
-    assert not second.begin()
-    assert second.partial("model.bin") is None
+    second = journal(tmp_path, opened=False)
+    assert not second.open()
+    assert second.partial_path("model.bin") is None
     second.add("model.bin", FIRST)
     second.close(keep=False)
     assert first.claim("model.bin", 0) is None
@@ -112,18 +112,18 @@ def test_a_second_one_is_not_ours(tmp_path: Path) -> None:
 
 def test_a_partial_of_an_older_version_goes(tmp_path: Path) -> None:
     first = journal(tmp_path)
-    old = first.partial("model.bin")
+    old = first.partial_path("model.bin")
     assert old is not None
     Path(old).write_bytes(b"old")
     first.add("model.bin", FIRST)
     first.close(keep=True)
     again = journal(tmp_path)
-    assert again.partial("model.bin") == old
+    assert again.partial_path("model.bin") == old
     assert Path(old).exists()
     again.close(keep=True)
-    third = journal(tmp_path, begun=False)
+    third = journal(tmp_path, opened=False)
     third.expect("model.bin", fingerprint("model.bin", '"2"'))
-    assert third.partial("model.bin") != old
+    assert third.partial_path("model.bin") != old
     assert not Path(old).exists()
     third.close(keep=False)
     assert os.listdir(tmp_path) == []
@@ -143,7 +143,7 @@ def test_leftovers_of_a_week_ago_go(tmp_path: Path) -> None:
 
 
 def test_leftovers_that_somebody_has_just_resumed_do_not_go(tmp_path: Path) -> None:
-    """They are as old, but another download in the same place is not to take them away."""
+    """They are just as old, but another download to the same directory must not remove them."""
     killed(tmp_path, FIRST)
     Path(f"{tmp_path}/{NAME}.tree").mkdir()
     (tmp_path / f"{NAME}-{NAME}-{NAME}.part").write_bytes(b"")
@@ -153,7 +153,7 @@ def test_leftovers_that_somebody_has_just_resumed_do_not_go(tmp_path: Path) -> N
     resumed = journal(tmp_path)
     assert set(os.listdir(tmp_path)) == there
     other = Journal(str(tmp_path), fingerprint("another"), many=True)
-    other.begin()
+    other.open()
     other.close(keep=False)
     assert set(os.listdir(tmp_path)) == there
     assert resumed.claim("model.bin", 0) == FIRST

@@ -1,4 +1,4 @@
-"""The record of transfers: what it remembers, forgets, and refuses to believe."""
+"""The index of `sync`: what it records and removes, and which rows it ignores."""
 
 import os
 import sqlite3
@@ -103,7 +103,7 @@ def test_a_lock_of_another_process_is_not_waited_for_without_end(
     index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index.record([COPIED])
-    monkeypatch.setattr(sync_index, "_BUSY", 0.0)
+    monkeypatch.setattr(sync_index, "_BUSY_TIMEOUT", 0.0)
     with sqlite3.connect(file_of(tmp_path), isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
         for call in (lambda: index.find([HERE]), lambda: index.record([COPIED])):
@@ -118,7 +118,7 @@ def test_others_must_not_be_able_to_write(index: Index, tmp_path: Path) -> None:
     index.record([COPIED])
     (tmp_path / "state" / "sync").chmod(0o777)
     for call in (lambda: index.find([HERE]), lambda: index.record([COPIED])):
-        with pytest.raises(PermissionError, match="others can write"):
+        with pytest.raises(PermissionError, match="other users can write"):
             call()
 
 
@@ -134,6 +134,6 @@ def test_rows_go_when_they_are_old_or_too_many(index: Index, tmp_path: Path, mon
     used = index.find(["used"])
     index.record([], used.items())
     assert index.find(["old", "old's copy", "used", "used's copy"]).keys() == {"used"}
-    monkeypatch.setattr(sync_index, "_MOST_ROWS", 2)
+    monkeypatch.setattr(sync_index, "_MAX_ROWS", 2)
     record("new")
     assert len(index.find(["used", "new", "new's copy"])) == 2

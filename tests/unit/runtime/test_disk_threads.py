@@ -1,4 +1,4 @@
-"""The threads for blocking work: results, cancellation that leaves nothing running, and an end."""
+"""Disk threads: results, cancellation that leaves nothing running, and shutdown."""
 
 import asyncio
 import threading
@@ -22,7 +22,7 @@ _others: set[threading.Thread] = set()
 
 @pytest.fixture(autouse=True)
 def other_threads() -> None:
-    """Those of the process's `Storage`, which another test may have used, are not looked at."""
+    """Ignores the threads of the process-wide `Storage`, which another test may have started."""
     _others.clear()
     _others.update(threading.enumerate())
 
@@ -42,7 +42,7 @@ def disk() -> Iterator[DiskThreads]:
 
 
 class Work:
-    """A function that begins, waits for permission and ends; all of it can be watched."""
+    """A function that starts, waits for permission and ends, and records each step."""
 
     def __init__(self, result: object = None) -> None:
         self.begun = threading.Event()
@@ -58,7 +58,7 @@ class Work:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop and the threads run until something holds."""
+    """Let the loop and the threads run until a condition holds."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
@@ -171,7 +171,7 @@ async def test_a_buffer_is_not_touched_after_the_cancelled_call_has_returned(dis
 
 
 async def wait_for_the_thread(disk: DiskThreads) -> None:
-    """Block the loop until the thread has ended a job, which the loop then does not know yet."""
+    """Block the loop until a thread has finished a job, before the loop has received its result."""
     deadline = time.monotonic() + PATIENCE
     while not disk._done:
         assert time.monotonic() < deadline
@@ -268,7 +268,7 @@ async def test_stop_iteration_reaches_the_caller_as_an_error(disk: DiskThreads) 
 async def test_a_function_is_let_go_before_its_caller_is_told(
     disk: DiskThreads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A caller's memory that the function filled could not be resized or closed while the thread refers to it."""
+    """A caller could not resize or close the memory that a function filled while the thread refers to it."""
 
     class Function:
         def __call__(self) -> None: ...

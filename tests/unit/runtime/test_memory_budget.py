@@ -1,4 +1,4 @@
-"""The byte budget: never exceeded, lent in turns, and whole again after every cancellation."""
+"""The memory budget: never exceeded, lent to jobs in turn, and complete again after a cancellation."""
 
 import asyncio
 import random
@@ -28,7 +28,7 @@ async def settle() -> None:
 
 
 class Borrowers:
-    """Tasks that borrow and note in which order they were served."""
+    """Tasks that borrow memory and record the order in which they got it."""
 
     def __init__(self, memory: MemoryBudget) -> None:
         self.memory = memory
@@ -225,7 +225,7 @@ def test_any_sequence_keeps_the_limit_and_serves_everyone(seed: int, steps: int,
             borrowers.give_back(name)
         assert memory.lent == 0
         assert not memory._waiting
-        assert not memory._capacity
+        assert not memory._buffers
 
     run(play)
 
@@ -235,7 +235,7 @@ NO_MACHINE_HAS = 1 << 60
 
 async def test_memory_that_the_system_does_not_give_is_an_error_of_who_asks_for_it() -> None:
     memory = MemoryBudget(NO_MACHINE_HAS)
-    with pytest.raises(InvalidConfig, match=rf"no {NO_MACHINE_HAS} bytes more .*Limits\(memory=…\) of less"):
+    with pytest.raises(InvalidConfig, match=rf"cannot allocate {NO_MACHINE_HAS} more bytes .*Limits\(memory=…\)"):
         await memory.borrow(NO_MACHINE_HAS, "a")
     first = await memory.borrow(1, "a")
     tasks = [asyncio.ensure_future(memory.borrow(size, job)) for size, job in ((NO_MACHINE_HAS, "b"), (2, "c"))]
@@ -245,7 +245,7 @@ async def test_memory_that_the_system_does_not_give_is_an_error_of_who_asks_for_
     with pytest.raises(InvalidConfig):
         await tasks[0]
     memory.give_back(await tasks[1])  # who came behind it goes on
-    assert (memory.lent, memory._waiting, memory._capacity) == (0, {}, {})
+    assert (memory.lent, memory._waiting, memory._buffers) == (0, {}, {})
 
 
 class Cgroups:

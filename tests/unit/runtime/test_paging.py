@@ -1,11 +1,11 @@
-"""Listings in pages: that each one ends, whatever a service answers."""
+"""Paginated listings end, whatever a service returns."""
 
 from collections.abc import Callable
 
 import pytest
 
 from sealift.errors import ServiceError
-from sealift.runtime.paging import Page, Tokens, listed
+from sealift.runtime.paging import ContinuationTokens, Page, paginate
 from sealift.runtime.retry import Retry, RetryBudget
 from sealift.types import ObjectInfo
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def pages(following: Callable[[str | None], str | None]) -> tuple[list[str], int]:
-    """The keys of a listing whose pages have one object each, and how many pages were asked for."""
+    """List pages of one object each; returns the keys and the number of requested pages."""
     asked = 0
 
     async def ask(token: str | None) -> Page:
@@ -21,7 +21,7 @@ async def pages(following: Callable[[str | None], str | None]) -> tuple[list[str
         asked += 1
         return [ObjectInfo(token or "", 1)], following(token)
 
-    return [obj.key async for obj in listed(ask, Retry(RetryBudget()))], asked
+    return [obj.key async for obj in paginate(ask, Retry(RetryBudget()))], asked
 
 
 async def test_many_pages() -> None:
@@ -52,7 +52,7 @@ async def test_tokens_that_repeat(cycle: list[str], before: int) -> None:
 
 
 def test_the_same_token_is_noticed_at_once() -> None:
-    tokens = Tokens("the list")
+    tokens = ContinuationTokens("the list")
     tokens.check("same")
     with pytest.raises(ServiceError, match="the list does not advance"):
         tokens.check("same")

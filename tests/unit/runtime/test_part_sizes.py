@@ -1,4 +1,4 @@
-"""How objects are cut: every byte in one part, within what the storage and the memory allow."""
+"""Part sizes: each byte is in exactly one part, within the limits of the storage and the memory budget."""
 
 import re
 
@@ -118,8 +118,8 @@ def test_a_small_budget_still_reads_in_parallel() -> None:
     ("size", "given_size", "message"),
     [
         (GiB, 64 * KiB, "more than 10000 parts of 65536 bytes"),
-        (GiB, MiB, f"a part of {MiB} bytes, where this storage takes {5 * MiB} to {5 * GiB}"),
-        (7 * GiB, 6 * GiB, f"a part of {6 * GiB} bytes, where this storage takes"),
+        (GiB, MiB, f"a part has {MiB} bytes, but this storage accepts {5 * MiB} to {5 * GiB}"),
+        (7 * GiB, 6 * GiB, f"a part has {6 * GiB} bytes, but this storage accepts"),
     ],
 )
 def test_a_part_size_that_the_storage_does_not_take(size: int, given_size: int, message: str) -> None:
@@ -133,7 +133,7 @@ def test_an_object_of_one_part_may_be_smaller_than_the_smallest_part() -> None:
 
 
 def test_too_large_for_the_storage() -> None:
-    with pytest.raises(InvalidConfig, match="larger than this storage takes"):
+    with pytest.raises(InvalidConfig, match="larger than this storage accepts"):
         part_size(50 * TiB, S3, Limits(memory=16 * GiB), 16 * GiB)
 
 
@@ -169,7 +169,7 @@ def test_a_stream_s_parts_with_the_usual_budget() -> None:
     [
         (0, Limits(), MiB, "a part of 5242880 bytes is larger than the memory budget of 1048576 bytes"),
         (0, Limits(part_size=16 * MiB), 8 * MiB, "larger than the memory budget"),
-        (0, Limits(part_size=MiB), BUDGET, "a part of 1048576 bytes, where this storage takes 5242880 to"),
+        (0, Limits(part_size=MiB), BUDGET, "a part has 1048576 bytes, but this storage accepts 5242880 to"),
         (10_000, Limits(), BUDGET, "more than 10000 parts"),
     ],
 )

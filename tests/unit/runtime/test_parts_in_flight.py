@@ -1,11 +1,11 @@
-"""The window follows the load of our threads, and nothing else."""
+"""The limit on bytes in flight follows the load of the threads, and nothing else."""
 
 from sealift.runtime.parts_in_flight import PartsInFlight
 from sealift.types import GiB, MiB
 
 
 class Clocks:
-    """Time that passes, and time that threads work, by hand."""
+    """Clocks for wall time and CPU time that are advanced by hand."""
 
     def __init__(self) -> None:
         self.wall = 0.0

@@ -1,4 +1,4 @@
-"""The retry loop, with a clock and dice of the test's own."""
+"""The retry loop, with a fake clock and fake random numbers."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 @dataclass
 class Script:
-    """Fails as told, then succeeds; remembers how it was called and how long was waited."""
+    """Raises the given errors, then succeeds; records the calls and the delays."""
 
     failures: list[StorageError] = field(default_factory=list)
     calls: int = 0
@@ -139,7 +139,7 @@ async def test_the_budget_bounds_the_retries_of_all_requests() -> None:
     with pytest.raises(ServiceError) as caught:
         await second.retry(budget)(second)
     assert (second.calls, second.slept) == (1, [])
-    assert notes(caught.value) == ["given up after 1 attempts: too many requests fail at the moment"]
+    assert notes(caught.value) == ["given up after 1 attempts: too many requests are failing"]
 
 
 async def test_successes_refill_the_budget_up_to_its_capacity() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ...config import AzureConfig
 from ...contract import EVERYTHING, Reader, Walk
 from ...errors import ObjectChanged
-from ...runtime.paging import Page, listed
+from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
@@ -75,7 +75,7 @@ class AzureBackend:
                 raise self._container.error(reply, None)
             return replies.page(reply.body)
 
-        return listed(page, self._container.instance.retry)
+        return paginate(page, self._container.instance.retry)
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
         whole = start == 0 and len(into) == obj.size

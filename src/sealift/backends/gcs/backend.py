@@ -5,7 +5,7 @@ from contextlib import aclosing, asynccontextmanager
 
 from ...contract import EVERYTHING, Reader, Walk
 from ...errors import ObjectChanged, StorageError
-from ...runtime.paging import Page, listed
+from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
@@ -52,7 +52,7 @@ class GCSBackend:
                 raise self._bucket.error(reply, None)
             return replies.page(reply)
 
-        async with aclosing(listed(page, self._bucket.instance.retry)) as objects:
+        async with aclosing(paginate(page, self._bucket.instance.retry)) as objects:
             async for obj in objects:
                 # Parts on their way to be joined are nobody's objects, unless asked for.
                 if not obj.key.startswith(PARTS) or prefix.startswith(PARTS):

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from ...contract import EVERYTHING, Reader, Upload, Walk
 from ...errors import ModelMissingError, ObjectChanged, UnsupportedOperation
-from ...runtime.paging import Page, listed
+from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
@@ -58,7 +58,7 @@ class HFBackend:
         directory = (self._repository.path(prefix) or "").rpartition("/")[0]
         if directory and not _is_path(directory):
             return
-        pages = listed(lambda query: self._page(directory, query), self._repository.instance.retry)
+        pages = paginate(lambda query: self._page(directory, query), self._repository.instance.retry)
         async with aclosing(pages) as objects:
             async for obj in objects:
                 if obj.key.startswith(prefix):

@@ -110,7 +110,7 @@ class StagingDirectory:
     def _partial(self, key: str) -> str | None:
         for _ in range(_ATTEMPTS):
             try:
-                return None if self.journal is None else self.journal.partial(key)
+                return None if self.journal is None else self.journal.partial_path(key)
             except FileNotFoundError:  # as in `_create`
                 os.close(open_state_directory(self._state))
         raise self._keeps_being_removed()

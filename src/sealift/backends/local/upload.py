@@ -158,7 +158,7 @@ class LocalUpload(Upload):
                 os.unlink(self._temporary)
             self._temporary = None
             if self._staging.journal is not None:
-                self._staging.journal.forget(self._key)
+                self._staging.journal.retract(self._key)
 
     def leave(self) -> None:
         if not self._resumable:
@@ -185,7 +185,7 @@ class LocalUpload(Upload):
         def publish() -> ObjectInfo:
             if self._staging.journal is not None:
                 # Flush the entry of a short last part, without which the file counts as incomplete.
-                self._staging.journal.tell()
+                self._staging.journal.flush()
             return self.publish()
 
         return await self._run(publish)

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 from ...errors import ObjectChanged, ServiceError
 from ...integrity import checksums, composite
-from ...runtime.paging import Tokens
+from ...runtime.paging import ContinuationTokens
 from ...types import ObjectInfo
 from ...wire import Response
 from . import replies
@@ -30,7 +30,7 @@ async def combined(bucket: Bucket, obj: ObjectInfo) -> Mapping[str, str]:
     """See `Backend.checksums`: one request for each 1,000 parts."""
     parts: list[dict[str, str]] = []
     marker: str | None = None
-    tokens = Tokens("the list of an object's parts")
+    tokens = ContinuationTokens("the list of an object's parts")
     of_parts: dict[str, str] = {}
     while True:
         headers = [

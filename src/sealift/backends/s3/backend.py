@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ...contract import EVERYTHING, Reader, Walk
 from ...errors import ObjectChanged
-from ...runtime.paging import Page, listed
+from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
@@ -66,7 +66,7 @@ class S3Backend:
             found, following = replies.page(reply.body)
             return ([obj for obj in found if obj.key.startswith(prefix)] if asked != prefix else found), following
 
-        return listed(page, self._bucket.instance.retry)
+        return paginate(page, self._bucket.instance.retry)
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
         whole = start == 0 and len(into) == obj.size

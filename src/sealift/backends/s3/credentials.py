@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...config import S3Config
 from ...errors import AccessDenied, InvalidConfig
 from ...instance import Instance
-from ...runtime.sdk_logging import silence
+from ...runtime.sdk_logging import suppress_logs
 from .sdk import fingerprint, refused
 from .signature import Credentials
 
@@ -55,7 +55,7 @@ async def from_chain(session: "Session", config: S3Config, instance: Instance) -
     kept, found = instance.credentials.get(config, (None, None))
     if kept != state:
         try:
-            with silence():
+            with suppress_logs():
                 found = await session.get_credentials()
         except (BotoCoreError, ClientError, ValueError) as error:
             raise refused(error) from None
@@ -72,7 +72,7 @@ async def from_chain(session: "Session", config: S3Config, instance: Instance) -
 
     async def frozen() -> Credentials:
         try:
-            with silence():
+            with suppress_logs():
                 keys = await found.get_frozen_credentials()
         except Exception as error:  # noqa: BLE001 - each of the SDK's providers has errors of its own
             raise AccessDenied(f"the credentials could not be renewed: {_reason(error)}") from None

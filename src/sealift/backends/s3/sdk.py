@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...config import S3Config
 from ...errors import InvalidConfig
 from ...instance import Instance
-from ...runtime.sdk_logging import quieten, silence
+from ...runtime.sdk_logging import filter_loggers, suppress_logs
 from .endpoint import Endpoint
 from .rules import endpoint_by_rules, register
 from .settings import Settings
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["endpoint_from_sdk", "fingerprint", "identifying", "open_session", "refused"]
 
 # Requests to token services and their replies; what is signed; tracebacks of failures that sealift reports itself.
-quieten(
+filter_loggers(
     "aiobotocore.credentials", "botocore.auth", "botocore.credentials", "botocore.endpoint", "botocore.hooks",
     "botocore.parsers", "botocore.utils",
 )  # fmt: skip
@@ -87,7 +87,7 @@ async def endpoint_from_sdk(
 
     key = ("s3", config, settings, fingerprint(session, rotated=False))
     try:
-        with silence():
+        with suppress_logs():
             client = await instance.client(key, open_client)
             return await endpoint_by_rules(client, bucket)
     except (BotoCoreError, ClientError, ValueError) as error:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ...errors import ModelMissingError, UnsupportedOperation
 from ...integrity import checksums as checksum
 from ...runtime.disk_threads import DiskThreads
-from ...runtime.paging import Tokens
+from ...runtime.paging import ContinuationTokens
 from . import replies
 from .bucket import Bucket
 
@@ -52,7 +52,7 @@ async def landed(bucket: Bucket, key: str, upload: str) -> dict[int, Landed]:
     """
     found: dict[int, Landed] = {}
     query = {"uploadId": upload}
-    tokens = Tokens("the list of an upload's parts")
+    tokens = ContinuationTokens("the list of an upload's parts")
     while True:
         reply = await bucket.ask("GET", key, query=query)
         if reply.status == 404 and replies.code(reply) == "NoSuchUpload":

@@ -121,11 +121,11 @@ async def test_a_copy_that_could_not_be_published_does_not_stay(tmp_path: Path, 
 
 def test_a_journal_removes_the_rest_if_others_have_removed_a_part(tmp_path: Path) -> None:
     journal = Journal(str(tmp_path), "0" * 16, many=True)
-    journal.begin()
+    journal.open()
     names = []
     for key in "abc":
         journal.expect(key, "1" * 16)
-        name = journal.partial(key)
+        name = journal.partial_path(key)
         assert name is not None
         Path(name).write_bytes(b"")
         names.append(name)

@@ -1,0 +1,75 @@
+"""What the readers of tar and zip yield, and the limits that both keep."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..errors import ArchiveError, UnsafeKey
+from ..types import MiB, Unpack
+
+__all__ = ["CHUNK", "Entry", "ExpansionLimits", "unsupported_kind"]
+
+CHUNK = MiB
+"""Bytes that are read and written at once. A tar header that claims to be longer is not genuine."""
+
+# Any archive may expand to this size, whatever the ratio.
+_ALWAYS_ALLOWED = 64 * MiB
+
+_HINT = "to allow more: unpack=Unpack(…)"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file or directory in an archive.
+
+    Attributes:
+        name: Its name as stored in the archive.
+        body: Its content in chunks; None: a directory.
+    """
+
+    name: str
+    body: Iterator[bytes] | None
+
+
+class ExpansionLimits:
+    """Counts the entries and bytes of an archive, and raises when they exceed the limits.
+
+    Args:
+        limits: The limits.
+        packed: Size of the archive file in bytes.
+    """
+
+    def __init__(self, limits: Unpack, packed: int) -> None:
+        self.limits = limits
+        self._packed = packed
+        self._entries = 0
+        self._bytes = 0
+
+    def announce(self, size: int) -> None:
+        """Count an entry before it is read.
+
+        Args:
+            size: Bytes still to come up to the end of this entry, according to the archive.
+        """
+        self._entries += 1
+        if self._entries > self.limits.entries:
+            raise ArchiveError(f"the archive has more than {self.limits.entries:,} entries", hint=_HINT)
+        self._check(self._bytes + size)
+
+    def count(self, size: int) -> None:
+        """Count bytes that were read."""
+        self._bytes += size
+        self._check(self._bytes)
+
+    def _check(self, total: int) -> None:
+        if total > self.limits.size:
+            raise ArchiveError(f"the archive expands to more than {self.limits.size:,} bytes", hint=_HINT)
+        if total > max(_ALWAYS_ALLOWED, self._packed * self.limits.ratio):
+            ratio = f"{self.limits.ratio:g}"
+            raise ArchiveError(
+                f"the archive of {self._packed:,} bytes expands to more than {ratio} times its size", hint=_HINT
+            )
+
+
+def unsupported_kind(name: str, kind: str) -> UnsafeKey:
+    """The error for an entry that is neither a file nor a directory."""
+    return UnsafeKey(f"the archive's entry {name!r} is {kind}", hint="only files and directories are unpacked")

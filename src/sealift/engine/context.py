@@ -1,0 +1,157 @@
+"""What the transfers of one job share: both ends, retries, events, and the uploads that are open."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import TypeVar
+
+import anyio
+
+from ..contract import Backend, Upload
+from ..errors import StorageError
+from ..instance import Instance
+from ..runtime import part_sizes
+from ..types import Event, EventKind, ObjectInfo, OnEvent, Receipt
+from ..types.properties import NO_PROPERTIES, Properties, dropped
+from . import copied_properties, resume_upload
+from .transfer import OnStored, Transfer
+from .verification import Verification
+
+__all__ = ["JobContext"]
+
+# Seconds that the cleanup after a failure may take.
+_ABORT_DEADLINE = 10.0
+
+T = TypeVar("T")
+
+
+class JobContext:
+    """The ends of a job and its requests to them.
+
+    Args:
+        source: Where objects are read.
+        destination: Where they are written.
+        instance: The instance that both backends belong to.
+        verification: Which checksums are compared.
+        on_event: Called with progress events.
+        on_stored: Called for each object that is stored and verified.
+    """
+
+    def __init__(
+        self,
+        source: Backend,
+        destination: Backend,
+        instance: Instance,
+        verification: Verification,
+        on_event: OnEvent | None,
+        on_stored: OnStored | None,
+    ) -> None:
+        self.source = source
+        self.destination = destination
+        self.instance = instance
+        self.verification = verification
+        self.stores_properties = destination.capabilities.properties
+        self._on_event = on_event
+        self._on_stored = on_stored
+        self._open_uploads: dict[int, Upload] = {}
+
+    async def retry(self, transfer: Transfer, function: Callable[[], Awaitable[T]]) -> T:
+        """Call a function until it succeeds, and report each retry as an event."""
+
+        def report(error: StorageError, delay: float) -> None:
+            if self._on_event is not None:
+                self._on_event(Event("retry", transfer.obj.key, error=error, delay=delay, target=transfer.key))
+
+        return await self.instance.retry(function, on_retry=report)
+
+    def emit(self, kind: EventKind, transfer: Transfer, size: int = 0) -> None:
+        if self._on_event is not None:
+            self._on_event(Event(kind, transfer.obj.key, size, target=transfer.key))
+
+    def report_stored(
+        self, transfer: Transfer, size: int, verified: str, sent: Properties | None, stored: ObjectInfo | None
+    ) -> None:
+        """Report an object that is stored and verified.
+
+        Args:
+            transfer: The object.
+            size: Its size in bytes.
+            verified: The checksum algorithm that was compared, or "size-only".
+            sent: The properties that were sent with it.
+            stored: What the destination returned for it; None: nothing.
+        """
+        if self._on_stored is not None and stored is not None:
+            self._on_stored(transfer.obj, transfer.key, replace(stored, size=size))
+        if self._on_event is not None:
+            kept = stored.properties if stored is not None else None
+            lost = dropped(sent, kept) if self.stores_properties and sent is not None and kept is not None else ()
+            self._on_event(Event("object", transfer.obj.key, size, verified, target=transfer.key, dropped=lost))
+
+    def part_size(self, obj: ObjectInfo) -> int | None:
+        """The length of an object's parts in bytes; None: the object's size is unknown."""
+        if obj.size is None:
+            return None
+        instance = self.instance
+        return part_sizes.part_size(obj.size, self.destination.capabilities, instance.limits, instance.memory.limit)
+
+    async def properties_to_store(self, transfer: Transfer, known: Properties | None) -> Properties:
+        """The properties to store with an object, given those that the source has returned so far."""
+        if known is None or not self.stores_properties:
+            return NO_PROPERTIES
+        return await self.retry(
+            transfer, lambda: copied_properties.with_tags(self.source, transfer.obj, known, self.destination)
+        )
+
+    async def put(self, transfer: Transfer, data: memoryview, properties: Properties) -> ObjectInfo:
+        """Store an object in one request."""
+        with copied_properties.tag_permission_hint(properties):
+            return await self.destination.put(transfer.key, data, properties)
+
+    async def open_upload(self, transfer: Transfer) -> Upload:
+        """Open an upload that is suspended if the job fails, even if the job is cancelled while the upload opens."""
+        length, properties = self.part_size(transfer.obj), transfer.obj.properties or NO_PROPERTIES
+        opening = asyncio.ensure_future(
+            resume_upload.open_upload(
+                self.source, transfer.obj, self.destination, transfer.key, length, self.instance, properties
+            )
+        )
+        try:
+            with copied_properties.tag_permission_hint(properties):
+                upload = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            with anyio.move_on_after(_ABORT_DEADLINE, shield=True), suppress(StorageError):
+                await (await opening).suspend()
+            raise
+        self._open_uploads[id(upload)] = upload
+        return upload
+
+    async def complete_upload(
+        self, transfer: Transfer, upload: Upload, receipts: list[Receipt], algorithm: str | None
+    ) -> ObjectInfo:
+        """Publish an upload.
+
+        Args:
+            transfer: The object.
+            upload: Its upload.
+            receipts: Those of all parts, in order.
+            algorithm: The checksum that the bytes were verified with; None: no checksum.
+        """
+        self.verification.before_publishing(transfer.obj, algorithm, receipts)
+        with copied_properties.tag_permission_hint(transfer.obj.properties or NO_PROPERTIES):
+            stored = await self.retry(transfer, lambda: upload.complete(receipts))
+        del self._open_uploads[id(upload)]
+        return stored
+
+    async def abort_upload(self, upload: Upload) -> None:
+        """Abort an upload; its stored parts are not resumed."""
+        await upload.abort()
+        del self._open_uploads[id(upload)]
+
+    async def suspend_open_uploads(self) -> None:
+        """Suspend the uploads that a failure has left open."""
+        if self._open_uploads:
+            with anyio.move_on_after(_ABORT_DEADLINE, shield=True):
+                for upload in list(self._open_uploads.values()):
+                    with suppress(StorageError):  # report the failure that led here instead
+                        await self.instance.retry(upload.suspend)

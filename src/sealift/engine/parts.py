@@ -1,0 +1,109 @@
+"""Move an object in parts, in any order, and publish it once all parts are stored and the whole object is verified."""
+
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.lowlevel
+
+from ..contract import Upload
+from ..errors import IntegrityError, StorageError
+from ..integrity import checksums
+from ..types import Part, Receipt
+from .context import JobContext
+from .transfer import Transfer
+from .verification import verify_digest
+
+__all__ = ["MultipartTransfer", "move_part"]
+
+
+@dataclass(slots=True)
+class MultipartTransfer:
+    """An object whose parts arrive in any order.
+
+    Attributes:
+        transfer: The object.
+        parts: Its parts, in order.
+        algorithm: The checksum to verify it with; None: no checksum.
+        in_order: Computes that checksum where it cannot be combined from the checksums of the parts.
+        receipts: Part index → receipt, for each part that is stored.
+        digests: Part index → checksum, where checksums combine.
+        upload: The upload, once it is open.
+        opening: Held while the upload is opened.
+    """
+
+    transfer: Transfer
+    parts: list[Part]
+    algorithm: str | None
+    in_order: checksums.InOrder | None = field(init=False)
+    receipts: dict[int, Receipt] = field(default_factory=dict)
+    digests: dict[int, str] = field(default_factory=dict)
+    upload: Upload | None = None
+    opening: anyio.Lock = field(default_factory=anyio.Lock)
+
+    def __post_init__(self) -> None:
+        combines = self.algorithm is None or self.algorithm in checksums.COMBINABLE
+        self.in_order = None if combines or self.algorithm is None else checksums.InOrder(self.algorithm)
+
+    @property
+    def digest(self) -> str:
+        """The checksum of the whole object, once all parts have arrived."""
+        if self.in_order is not None:
+            return self.in_order.digest
+        assert self.algorithm is not None  # noqa: S101  # for mypy: read only where there is an algorithm
+        return checksums.combine(self.algorithm, [(self.digests[part.index], part.size) for part in self.parts])
+
+
+async def move_part(context: JobContext, multipart: MultipartTransfer, part: Part) -> None:
+    """Move one part, and publish the object if it was the last."""
+    transfer, in_order = multipart.transfer, multipart.in_order
+    upload = await _upload(context, multipart)
+    memory = context.instance.memory
+    async with nullcontext() if in_order is None else in_order.memory_turns.turn(part.index):
+        buffer = await memory.borrow(part.size, context)
+    try:
+        recalled = await upload.recall(part, buffer)
+        if not recalled:
+            await context.retry(transfer, lambda: context.source.read_range(transfer.obj, part.start, buffer))
+        if multipart.algorithm is not None and in_order is None:
+            multipart.digests[part.index] = checksums.digest(multipart.algorithm, buffer)
+        receipt = Receipt(part)
+        if not recalled:
+            receipt = await context.retry(transfer, lambda: upload.write_part(part, buffer))
+        if in_order is not None:
+            async with in_order.hash_turns.turn(part.index):
+                await context.instance.disk.run(lambda: in_order.update(buffer))
+    finally:
+        memory.give_back(buffer)
+    multipart.receipts[part.index] = receipt
+    if recalled or receipt.reused:
+        context.emit("resumed", transfer, part.size)
+    context.emit("progress", transfer, part.size)
+    if len(multipart.receipts) == len(multipart.parts):
+        await _publish(context, multipart, upload)
+
+
+async def _upload(context: JobContext, multipart: MultipartTransfer) -> Upload:
+    """The object's upload, opened by the first part that needs it."""
+    if multipart.upload is None:
+        async with multipart.opening:
+            await anyio.lowlevel.checkpoint()  # if another part failed to open it, this one is cancelled here
+            if multipart.upload is None:
+                transfer = multipart.transfer
+                multipart.upload = await context.retry(transfer, lambda: context.open_upload(transfer))
+    return multipart.upload
+
+
+async def _publish(context: JobContext, multipart: MultipartTransfer, upload: Upload) -> None:
+    transfer, algorithm = multipart.transfer, multipart.algorithm
+    if algorithm is not None:
+        try:
+            verify_digest(transfer.obj, transfer.obj.checksums, algorithm, multipart.digest)
+        except IntegrityError:
+            with suppress(StorageError):  # report the wrong checksum instead
+                await context.instance.retry(upload.abort)  # damaged parts must not be resumed
+            raise
+    receipts = [multipart.receipts[part.index] for part in multipart.parts]
+    stored = await context.complete_upload(transfer, upload, receipts, algorithm)
+    verified = context.verification.outcome(transfer.obj, algorithm, stored)
+    context.report_stored(transfer, transfer.obj.size or 0, verified, transfer.obj.properties, stored)

@@ -1,0 +1,43 @@
+"""Let the service copy an object between two locations of its own; no bytes pass through this process."""
+
+from dataclasses import replace
+
+from ..contract import Backend
+from ..integrity import composite
+from ..types import ObjectInfo
+from .context import JobContext
+from .transfer import Transfer
+from .verification import SIZE_ONLY, fetch_checksums, unverifiable
+
+__all__ = ["copy_object"]
+
+
+async def copy_object(context: JobContext, transfer: Transfer) -> None:
+    """Copy an object on the server, and compare the checksums of source and copy."""
+    destination, verification, obj = context.destination, context.verification, transfer.obj
+    required = verification.required and obj.size != 0
+    if required:
+        obj = await _with_checksums(context, transfer, context.source, obj, listed=transfer.listed)
+        # A copy has different parts, or none: checksums of the source's parts cannot be compared with it.
+        if all(composite.is_composite(algorithm) for algorithm in obj.checksums):
+            raise unverifiable(f"there is no checksum to verify {obj.key!r} with")
+    copied = stored = await context.retry(
+        transfer, lambda: destination.copy(context.source.location, obj, transfer.key)
+    )
+    verified = verification.compare_copy(obj, stored)
+    if verified is None and required:
+        stored = await _with_checksums(context, transfer, destination, replace(stored, checksums={}), listed=True)
+        verified = verification.compare_copy(obj, stored)
+        if verified is None:
+            raise unverifiable(f"{obj.key!r} was copied, but source and copy have no checksum in common")
+    context.emit("progress", transfer, obj.size or 0)
+    context.report_stored(transfer, obj.size or 0, verified or SIZE_ONLY, obj.properties, copied)
+
+
+async def _with_checksums(
+    context: JobContext, transfer: Transfer, backend: Backend, obj: ObjectInfo, *, listed: bool
+) -> ObjectInfo:
+    """Fetch the checksums of an object, with a stat and a request for its parts' checksums where needed."""
+    if listed and not obj.checksums:
+        obj = await context.retry(transfer, lambda: backend.stat(obj.key))
+    return replace(obj, checksums=await context.retry(transfer, lambda: fetch_checksums(backend, obj)))

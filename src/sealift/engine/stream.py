@@ -1,0 +1,118 @@
+"""Move an object that can only be read once, in order: without ranges, a known size or a version."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from ..contract import Reader, Upload
+from ..errors import StorageError, TransportError
+from ..integrity import checksums
+from ..runtime import part_sizes
+from ..types import ObjectInfo, Part, Receipt
+from ..types.properties import NO_PROPERTIES
+from .context import JobContext
+from .transfer import Transfer
+from .verification import verify_digest
+
+__all__ = ["move_stream"]
+
+
+async def move_stream(context: JobContext, transfer: Transfer, algorithm: str | None) -> None:
+    """Read an object once, in order, and write it.
+
+    Args:
+        context: The job's context.
+        transfer: The object.
+        algorithm: The checksum to verify it with; None: no checksum.
+    """
+    attempt = await context.retry(transfer, lambda: _read_and_write(context, transfer, algorithm))
+    stored = attempt.stored
+    if attempt.upload is not None:
+        stored = await context.complete_upload(transfer, attempt.upload, attempt.receipts, algorithm)
+    obj = replace(transfer.obj, size=attempt.size)
+    verified = context.verification.outcome(obj, algorithm, stored)
+    context.report_stored(transfer, attempt.size, verified, obj.properties, stored)
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One read of the whole object.
+
+    Attributes:
+        size: Bytes read and written.
+        upload: The upload to complete; None: one request was enough.
+        receipts: Those of the upload's parts, in order.
+        stored: The stored object, where one request was enough.
+    """
+
+    size: int = 0
+    upload: Upload | None = None
+    receipts: list[Receipt] = field(default_factory=list)
+    stored: ObjectInfo | None = None
+
+
+async def _read_and_write(context: JobContext, transfer: Transfer, algorithm: str | None) -> _Attempt:
+    """Read the whole object and write it. It is retried as a whole, so nothing in it is retried separately."""
+    obj, attempt = transfer.obj, _Attempt()
+    running = checksums.Running(algorithm) if algorithm is not None else None
+    try:
+        async with context.source.open_read(obj) as reader:
+            more = True
+            while more:
+                async with _buffer(context, obj, len(attempt.receipts)) as buffer:
+                    count = await _fill(reader, buffer)
+                    more = count == len(buffer)
+                    size = attempt.size + count
+                    if not more and obj.size not in {None, size}:
+                        raise TransportError(f"received {size} bytes instead of {obj.size}", retryable=True)
+                    if running is not None:
+                        await context.instance.disk.run(partial(running.update, buffer[:count]))
+                        if not more and algorithm is not None:
+                            verify_digest(obj, obj.checksums, algorithm, running.digest, retryable=True)
+                    await _write(context, transfer, attempt, buffer[:count], last=not more)
+                attempt.size += count
+                context.emit("progress", transfer, count)
+    except StorageError:
+        if attempt.size:  # the next attempt starts from the beginning
+            context.emit("progress", transfer, -attempt.size)
+        if attempt.upload is not None:
+            with suppress(StorageError):
+                await context.abort_upload(attempt.upload)
+        raise
+    return attempt
+
+
+async def _write(context: JobContext, transfer: Transfer, attempt: _Attempt, data: memoryview, *, last: bool) -> None:
+    """Write the next bytes of an object: as the next part, or in one request if these are all."""
+    if last and attempt.upload is None:
+        attempt.stored = await context.put(transfer, data, transfer.obj.properties or NO_PROPERTIES)
+    elif len(data):
+        attempt.upload = attempt.upload or await context.open_upload(transfer)
+        part = Part(len(attempt.receipts), attempt.size, len(data))
+        attempt.receipts.append(await attempt.upload.write_part(part, data))
+
+
+@asynccontextmanager
+async def _buffer(context: JobContext, obj: ObjectInfo, index: int) -> AsyncGenerator[memoryview]:
+    memory = context.instance.memory
+    if obj.size is None:
+        limits = context.instance.limits
+        length = part_sizes.stream_part(index, context.destination.capabilities, limits, memory.limit)
+    else:  # one byte longer than the object, so that a single read also finds its end
+        length = min(context.part_size(obj) or memory.limit, obj.size + 1, memory.limit)
+    buffer = await memory.borrow(length, context)
+    try:
+        yield buffer
+    finally:
+        memory.give_back(buffer)
+
+
+async def _fill(reader: Reader, buffer: memoryview) -> int:
+    done = 0
+    while done < len(buffer):
+        count = await reader.readinto(buffer[done:])
+        if count == 0:
+            break
+        done += count
+    return done

@@ -1,0 +1,41 @@
+"""Move an object of one part: read it into memory, verify it, and store it in one request."""
+
+from .context import JobContext
+from .copied_properties import of_empty_object
+from .transfer import Transfer
+from .verification import read_whole
+
+__all__ = ["move_whole"]
+
+_EMPTY = memoryview(b"")
+
+
+async def move_whole(context: JobContext, transfer: Transfer) -> None:
+    """Move an object that is no longer than one part."""
+    obj, instance, verification = transfer.obj, context.instance, context.verification
+    if not obj.size:
+        await _move_empty(context, transfer)
+        return
+    memory = instance.memory
+    buffer = await memory.borrow(obj.size, context)
+    try:
+        verified, head = await context.retry(
+            transfer, lambda: read_whole(instance.disk, context.source, obj, buffer, verify=verification.wanted)
+        )
+        verification.before_writing(obj, verified)
+        # The reply with the bytes carries their properties too, which saves a request.
+        properties = await context.properties_to_store(transfer, head.properties or obj.properties)
+        stored = await context.retry(transfer, lambda: context.put(transfer, buffer, properties))
+    finally:
+        memory.give_back(buffer)
+    context.emit("progress", transfer, obj.size)
+    context.report_stored(transfer, obj.size, verification.outcome(obj, verified, stored), properties, stored)
+
+
+async def _move_empty(context: JobContext, transfer: Transfer) -> None:
+    obj, properties = transfer.obj, transfer.obj.properties
+    if properties is None and context.stores_properties:
+        properties = await context.retry(transfer, lambda: of_empty_object(context.source, obj))
+    properties = await context.properties_to_store(transfer, properties)
+    stored = await context.retry(transfer, lambda: context.put(transfer, _EMPTY, properties))
+    context.report_stored(transfer, 0, context.verification.outcome(obj, None, stored), properties, stored)
