@@ -1,6 +1,6 @@
-"""Moves objects within a limit of memory, and says what of the machine it has taken: run by test_bounds.py.
+"""Run transfers under a memory limit and print the resources that they used; started by test_bounds.py.
 
-`python child.py MEMORY ENDPOINT DIRECTORY SCENARIO LIMITS`: bytes of data that this process may have; limits as JSON.
+`python child.py MEMORY ENDPOINT DIRECTORY SCENARIO LIMITS`: MEMORY is the limit of data in bytes, LIMITS is JSON.
 """
 
 import asyncio
@@ -15,33 +15,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-# Before anything large is imported: it holds for all of it.
+# Before anything large is imported, so that the limit applies to it.
 _MEMORY = int(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
 
 from sealift import AsyncStorage, Limits, S3Config, Storage  # noqa: E402
 from sealift.runtime.memory_budget import default_budget  # noqa: E402
 
-_EVERY = 0.002  # seconds between two looks
+_EVERY = 0.002  # seconds between two samples
 
 
 def status(name: str) -> int:
-    """A number of bytes that the kernel tells of this process."""
+    """A value of /proc/self/status, in bytes."""
     for line in Path("/proc/self/status").read_text("ascii").splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) << 10
     raise LookupError(name)
 
 
-class Looking:
-    """Looks again and again at how many descriptors and threads there are."""
+class ResourceSampler:
+    """Samples the number of file descriptors and threads."""
 
     def __init__(self) -> None:
         self.descriptors = self.threads = 0
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._sample, daemon=True)
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         while not self._stop.wait(_EVERY):
             self.descriptors = max(self.descriptors, len(os.listdir("/proc/self/fd")))
             self.threads = max(self.threads, len(os.listdir("/proc/self/task")))
@@ -56,7 +56,7 @@ class Looking:
 
 
 def one_instance(uri: str, dest: str, config: S3Config, limits: Limits) -> None:
-    """An instance of its own, with these limits."""
+    """Download with a separate instance that has these limits."""
 
     async def download() -> None:
         async with AsyncStorage(limits) as storage:
@@ -70,7 +70,7 @@ def huge(directory: str, config: S3Config, limits: Limits) -> None:
 
 
 def send(path: str, uri: str, config: S3Config, limits: Limits) -> None:
-    """As `one_instance`, the other way."""
+    """As `one_instance`, but upload."""
 
     async def upload() -> None:
         async with AsyncStorage(limits) as storage:
@@ -92,7 +92,7 @@ def small(directory: str, config: S3Config, limits: Limits) -> None:
 
 
 def eight(directory: str, config: S3Config, limits: Limits) -> None:
-    """Eight callers of the facade, each in a thread of its own, with the limits that the facade has."""
+    """Eight callers of the facade, each in its own thread, with the limits of the facade."""
     failures: list[BaseException] = []
 
     def call(number: int) -> None:
@@ -122,27 +122,27 @@ SCENARIOS: dict[str, Callable[[str, S3Config, Limits], None]] = {
 
 def main(endpoint: str, directory: str, scenario: str, limits: Limits) -> None:
     config = S3Config("AKIA", "secret", endpoint_url=endpoint)
-    # What is imported when it is first used, and the facade's own thread, are here before anything is counted.
+    # Import everything that is imported on first use, and start the facade's thread, before anything is counted.
     Storage.download("s3://b/small/00000", f"{directory}/first", config)
     one_instance("s3://b/small/00000", f"{directory}/first", config, limits)
     send(f"{directory}/first", "s3://b/first", config, limits)
     gc.collect()
     idle = {"descriptors": len(os.listdir("/proc/self/fd")), "threads": len(os.listdir("/proc/self/task")) + 1}
     resident = status("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5", "ascii")  # forgets the peak: man 5 proc_pid_clear_refs
+    Path("/proc/self/clear_refs").write_text("5", "ascii")  # resets the peak: man 5 proc_pid_clear_refs
     began = time.monotonic()
-    with Looking() as looking:
+    with ResourceSampler() as sampler:
         SCENARIOS[scenario](directory, config, limits)
-    told = {
+    used = {
         "budget": limits.memory or default_budget(),
         "resident": status("VmHWM") - resident,
         "data": status("VmData"),
         "idle": idle,
-        "descriptors": looking.descriptors,
-        "threads": looking.threads,
+        "descriptors": sampler.descriptors,
+        "threads": sampler.threads,
         "seconds": time.monotonic() - began,
     }
-    print(json.dumps(told))
+    print(json.dumps(used))
 
 
 if __name__ == "__main__":

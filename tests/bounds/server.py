@@ -1,8 +1,8 @@
-"""An S3 service whose objects are made up while they are sent: `python server.py` prints its port, then serves.
+"""An S3 service that generates its objects while it sends them: `python server.py` prints its port, then serves.
 
-In the bucket b are `huge`, which 32 bits do not count, `eight/0` to `eight/7`, and `small/00000` to `small/19999`. Of
-what is uploaded in parts only sizes and checksums are kept. A thread a connection; `/counted` tells how many there were
-at once, and what was uploaded, and forgets it.
+The bucket b contains `huge`, which is larger than 32 bits can count, `eight/0` to `eight/7`, and `small/00000` to
+`small/19999`. Of multipart uploads, only sizes and checksums are kept. There is one thread per connection. `/counted`
+returns the peak number of connections and the uploads, and resets both.
 """
 
 import base64
@@ -20,7 +20,7 @@ HOST = "127.0.0.1"
 HUGE = (4 << 30) + 1
 LARGE = 128 << 20
 SMALL, SMALL_SIZE = 20_000, 10 << 10
-# What all objects repeat. Its length is no power of two, so that a part in another's place has other bytes.
+# The content that all objects repeat. Its length is not a power of two, so that a misplaced part has different bytes.
 UNIT = memoryview(random.Random(0).randbytes((1 << 20) + 7))
 _PAGE = 1000
 _CHECKSUM = "x-amz-checksum-crc64nvme"
@@ -76,10 +76,10 @@ class Service:
         url = urlsplit(target)
         if url.path == "/counted":
             with self._lock:
-                # Without the one that asks.
-                told = {"connections": self._most - 1, "uploaded": self._uploaded}
+                # Without the connection of this request.
+                counted = {"connections": self._most - 1, "uploaded": self._uploaded}
                 self._most, self._uploaded = self._open - 1, {}
-            return _send(connection, 200, json.dumps(told).encode())
+            return _send(connection, 200, json.dumps(counted).encode())
         key = url.path.removeprefix("/b").removeprefix("/")
         if not key:
             return _send(connection, 200, self._page({name: each[0] for name, each in parse_qs(url.query).items()}))
@@ -96,7 +96,7 @@ class Service:
             start, end, status = int(found[1]), int(found[2]) + 1, 206
             headers.append(f"Content-Range: bytes {start}-{end - 1}/{size}")
         else:
-            headers += [f"{_CHECKSUM}: {_told(self._checksums[size])}", "x-amz-checksum-type: FULL_OBJECT"]
+            headers += [f"{_CHECKSUM}: {_base64(self._checksums[size])}", "x-amz-checksum-type: FULL_OBJECT"]
         lines = [f"HTTP/1.1 {status} OK", f"Content-Length: {end - start}", *headers, "", ""]
         answer = "\r\n".join(lines).encode()
         if method == "HEAD":
@@ -109,7 +109,7 @@ class Service:
         return None
 
     def _take(self, key: str, head: str, query: dict[str, str], body: memoryview) -> tuple[int, bytes]:
-        """Of uploads in parts one at a time; checksums are compared."""
+        """Store the size and checksum of one upload at a time; wrong checksums are rejected."""
         if "uploads" in query:
             self._parts = {}
             return 200, b"<R><UploadId>one</UploadId></R>"
@@ -120,7 +120,7 @@ class Service:
         else:
             digest, size = checksums.digest("crc64nvme", body), len(body)
             self._parts[int(query.get("partNumber", 0))] = (digest, size)
-        if _header(head, _CHECKSUM) != _told(digest):
+        if _header(head, _CHECKSUM) != _base64(digest):
             return 400, b"<Error><Code>BadDigest</Code></Error>"
         return 200, b'<R><ETag>"whole"</ETag></R>'
 
@@ -149,7 +149,7 @@ def _header(head: str, name: str) -> str | None:
     return found[1] if found else None
 
 
-def _told(digest: str) -> str:
+def _base64(digest: str) -> str:
     return base64.b64encode(bytes.fromhex(digest)).decode()
 
 

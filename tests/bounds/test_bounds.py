@@ -1,7 +1,7 @@
-"""What a process takes of the machine stays within `Limits`: memory, descriptors, threads, connections.
+"""The memory, descriptors, threads and connections of a process stay within `Limits`.
 
-Each transfer is a process of its own, with a limit of memory that it would run against, to a file system that is no
-memory itself. RLIMIT_DATA counts what a process has asked for to write to, its threads' stacks too.
+Each transfer is a separate process with a memory limit that it would exceed, and writes to a file system that is not in
+memory. RLIMIT_DATA counts all writable memory that a process has requested, including the stacks of its threads.
 """
 
 import contextlib
@@ -25,16 +25,16 @@ from tests.bounds.server import HOST, HUGE, LARGE, SMALL, SMALL_SIZE
 from tests.cli.program import clean_environ
 
 HERE = Path(__file__).parent
-# What is imported takes 80 MiB, bodies 128 MiB, and each thread has 8 MiB of stack, of which it uses little.
+# Imports take 80 MiB, bodies 128 MiB, and each thread has 8 MiB of stack, of which it uses little.
 MEMORY = 400 * MiB
-# Resident beside bodies: connections, names of files, what a thread takes while it works.
-ELSE = 16 * MiB
-# Of each body that is sent, as much may wait for the socket in a copy (asyncio makes one up to Python 3.11).
+# Resident memory other than bodies: connections, file names, the working memory of threads.
+OVERHEAD = 16 * MiB
+# A copy of this much of each body that is sent may wait for the socket (asyncio makes one up to Python 3.11).
 SLICE = MiB
-# Seconds, for a disk that is slow or busy: nothing here is about time.
+# Seconds, for a slow or busy disk: these tests do not measure time.
 PATIENCE = 280
 pytestmark = pytest.mark.timeout(PATIENCE + 20)
-# Threads for blocking work: four, and one for what is short.
+# Threads for blocking work: four, and one for short tasks.
 THREADS = 5
 
 
@@ -51,7 +51,7 @@ def endpoint() -> Iterator[str]:
 
 
 def kind_of(path: Path) -> str:
-    """The file system's, that a directory is on."""
+    """The type of the file system of a directory."""
     mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
     under = [(point, kind) for point, kind in mounts if path.is_relative_to(point)]
     return max(under, key=lambda mount: len(mount[0]))[1]
@@ -59,7 +59,7 @@ def kind_of(path: Path) -> str:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[Path]:
-    """On a disk: what is written to a tmpfs stays in memory."""
+    """A directory on a disk: files on a tmpfs stay in memory."""
     candidates = [tmp_path, Path("/var/tmp"), HERE]
     place = next(path for path in candidates if kind_of(path.resolve()) not in {"tmpfs", "ramfs"})
     made = Path(tempfile.mkdtemp(dir=place, prefix="sealift-bounds-"))
@@ -78,18 +78,18 @@ def run(endpoint: str, directory: Path, scenario: str, **limits: int) -> dict[st
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     with contextlib.closing(urlopen(f"{endpoint}/counted")) as after:
-        told: dict[str, Any] = json.loads(done.stdout) | json.loads(after.read())
-    print(scenario, limits, told)
-    return told
+        used: dict[str, Any] = json.loads(done.stdout) | json.loads(after.read())
+    print(scenario, limits, used)
+    return used
 
 
-def check(told: dict[str, Any], *, connections: int, callers: int = 0, sending: int = 0) -> None:
-    assert 0 < told["resident"] <= told["budget"] + ELSE + sending * SLICE
-    assert 0 < told["connections"] <= connections
-    # A socket for each, and a file for each large object and for what a thread is about.
+def check(used: dict[str, Any], *, connections: int, callers: int = 0, sending: int = 0) -> None:
+    assert 0 < used["resident"] <= used["budget"] + OVERHEAD + sending * SLICE
+    assert 0 < used["connections"] <= connections
+    # A socket per connection, and a file per large object and per thread.
     files = 2 * max(callers, 1) + THREADS
-    assert told["descriptors"] <= told["idle"]["descriptors"] + connections + files
-    assert told["threads"] <= told["idle"]["threads"] + THREADS + callers
+    assert used["descriptors"] <= used["idle"]["descriptors"] + connections + files
+    assert used["threads"] <= used["idle"]["threads"] + THREADS + callers
 
 
 def test_a_huge_object(endpoint: str, directory: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_huge_object(endpoint: str, directory: Path) -> None:
 
 
 def mostly_holes(path: Path) -> str:
-    """A file that takes little of the disk, no two parts of which are equal, and its checksum."""
+    """Write a sparse file in which no two parts are equal; returns its checksum."""
     holes = bytes(MiB - 16)
     pieces: list[tuple[str, int]] = []
     empty = checksums.digest("crc64nvme", holes)
@@ -108,15 +108,15 @@ def mostly_holes(path: Path) -> str:
             file.seek(start)
             file.write(mark)
             pieces += [(checksums.digest("crc64nvme", mark), len(mark)), (empty, len(holes))]
-    return checksums.combine("crc64nvme", pieces[:-1])  # the last mark is its end
+    return checksums.combine("crc64nvme", pieces[:-1])  # the file ends with the last mark
 
 
 def test_a_huge_file(endpoint: str, directory: Path) -> None:
     """All of it is read and sent; most of it is holes."""
     digest = mostly_holes(directory / "huge")
-    told = run(endpoint, directory, "upload")
-    check(told, connections=32, sending=told["budget"] // DEFAULT_PART)
-    assert told["uploaded"] == {"uploaded": [digest, HUGE]}
+    used = run(endpoint, directory, "upload")
+    check(used, connections=32, sending=used["budget"] // DEFAULT_PART)
+    assert used["uploaded"] == {"uploaded": [digest, HUGE]}
 
 
 @pytest.mark.parametrize(
@@ -133,6 +133,6 @@ def test_many_small_objects(endpoint: str, directory: Path) -> None:
 
 
 def test_eight_callers_at_once(endpoint: str, directory: Path) -> None:
-    """They have one budget."""
+    """All callers share one budget."""
     check(run(endpoint, directory, "eight"), connections=32, callers=8)
     assert [(directory / str(number)).stat().st_size for number in range(8)] == [LARGE] * 8

@@ -1,4 +1,4 @@
-"""What every backend promises that stores properties beside the bytes, as one suite."""
+"""The contract of backends that store properties with an object's bytes."""
 
 from dataclasses import replace
 
@@ -26,18 +26,18 @@ RICH = Properties(
 
 @pytest.mark.anyio
 class PropertiesContract:
-    """What can be asked of a place that stores properties.
+    """Tests for a backend that stores properties.
 
     Attributes:
-        kept: What it stores of `RICH`.
-        step: Bytes of a part that the service takes before the last one.
+        kept: The properties of `RICH` that it stores.
+        step: Bytes of each part except the last one.
     """
 
     kept: Properties
     step: int
 
     async def found(self, place: Place, key: str, obj: ObjectInfo | None = None) -> Properties:
-        """The properties of an object, its tags too."""
+        """The properties of an object, including its tags."""
         obj = obj or await place.backend.stat(key)
         assert obj.properties is not None
         if obj.properties.tags is None:
@@ -88,7 +88,7 @@ class PropertiesContract:
 
 @pytest.mark.anyio
 class HeadersContract(PropertiesContract):
-    """What can be asked of a place that stores and sends properties as headers."""
+    """Tests for a backend that stores properties and sends them as headers."""
 
     @pytest.mark.parametrize("text", ["a\r\nx-injected: 1", "a\nb", "a\rb", "a\x00b", "\x7f"])
     async def test_no_property_becomes_another_header(self, place: Place, text: str) -> None:

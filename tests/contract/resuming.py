@@ -1,4 +1,4 @@
-"""What every backend promises whose uploads another process can go on with, beside writing."""
+"""The contract of backends whose uploads another process can resume, in addition to writing."""
 
 import pytest
 
@@ -11,10 +11,10 @@ from tests.contract.writing import WritingContract, body
 
 @pytest.mark.anyio
 class ResumingContract(WritingContract):
-    """What can be asked of a place where uploads are resumed."""
+    """Tests for a backend that resumes uploads."""
 
     async def left(self, place: Place, *indexes: int, seed: int = 2) -> str:
-        """The token of an upload that has some of its parts."""
+        """The token of an unfinished upload with some of its parts."""
         upload = await place.backend.open_upload("a/model.bin", 2 * self.step + 1)
         for index in indexes:
             assert not (await self.write(upload, self.pieces[index], seed)).reused
@@ -24,7 +24,7 @@ class ResumingContract(WritingContract):
         return await place.backend.open_upload("a/model.bin", 2 * self.step + 1, resume=token)
 
     async def ended(self, place: Place, upload: Upload) -> list[bool]:
-        """Write all parts, complete, and look; returns which were there already."""
+        """Write all parts, complete the upload, and check it; returns which parts were already stored."""
         receipts: list[Receipt] = [await self.write(upload, part) for part in self.pieces]
         assert [receipt.part for receipt in receipts] == self.pieces
         stored = await upload.complete(receipts)
@@ -60,7 +60,7 @@ class ResumingContract(WritingContract):
         upload = await self.reopened(place, await self.left(place, 0))
         assert (await self.write(upload, self.pieces[0])).reused
         assert not (await self.write(upload, self.pieces[0], seed=3)).reused
-        await self.write(upload, self.pieces[0])  # sent or not: it is the last that counts
+        await self.write(upload, self.pieces[0])  # sent or not: the last one counts
         await self.ended(place, upload)
 
     async def test_a_shorter_part_is_sent_again(self, place: Place) -> None:

@@ -1,8 +1,8 @@
-"""What every backend promises, as one suite; `writing` has the half of those that can be written to.
+"""The contract of all backends, as one test suite; `writing` has the part for backends that can write.
 
-A backend passes by a class of a few lines: it derives from `ReadingContract`, from `WritingContract` where the backend
-can write, or from `ObjectContract` where it cannot even be listed, and gives the fixture `place`, and `crowded` with
-`MANY` objects under "many/". Each test runs on both event loops.
+To test a backend, derive a class of a few lines from `ReadingContract`, from `WritingContract` if the backend can
+write, or from `ObjectContract` if it cannot list, and provide the fixtures `place`, and `crowded` with `MANY` objects
+under "many/". Each test runs on both event loops.
 """
 
 import random
@@ -26,18 +26,18 @@ MANY = 1_100  # more than a page of a listing
 
 class Put(Protocol):
     def __call__(self, objects: Mapping[str, bytes], checksum: str | None = None) -> object:
-        """Store objects by another way than the backend under test, with a checksum if the service takes one."""
+        """Store objects without the backend under test, with a checksum if the service supports it."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A backend with an empty root of its own.
+    """A backend with an empty root.
 
     Attributes:
-        backend: Under test.
+        backend: The backend under test.
         put: See `Put`.
-        delete: Removes an object by another way than the backend.
-        checksum: The algorithm whose checksum the service tells; None: it tells none.
+        delete: Deletes an object without the backend.
+        checksum: The algorithm of the checksum that the service provides; None: no checksum.
     """
 
     backend: Backend
@@ -47,7 +47,7 @@ class Place:
 
 
 async def read(backend: Backend, obj: ObjectInfo, start: int = 0, size: int | None = None) -> bytes:
-    """A range of an object, or all of it."""
+    """Read a range of an object, or all of it."""
     assert obj.size is not None
     into = memoryview(bytearray(obj.size - start if size is None else size))
     await backend.read_range(obj, start, into)
@@ -55,7 +55,7 @@ async def read(backend: Backend, obj: ObjectInfo, start: int = 0, size: int | No
 
 
 async def stream(backend: Backend, obj: ObjectInfo, step: int = 1 << 16) -> bytes:
-    """An object, read in order."""
+    """Read an object sequentially."""
     body = bytearray()
     async with backend.open_read(obj) as reader:
         while count := await reader.readinto(view := memoryview(bytearray(step))):
@@ -65,7 +65,7 @@ async def stream(backend: Backend, obj: ObjectInfo, step: int = 1 << 16) -> byte
 
 
 async def keys(backend: Backend, prefix: str) -> set[str]:
-    """The keys that a listing has. Directories are no objects: on a disk, some are left empty."""
+    """The keys of a listing, without directories: on a disk, empty ones may be left."""
     on_disk = backend.location.scheme == "file"
     found = [obj.key async for obj in backend.list(prefix) if not (on_disk and obj.key.endswith("/"))]
     assert len(set(found)) == len(found)
@@ -74,10 +74,10 @@ async def keys(backend: Backend, prefix: str) -> set[str]:
 
 @pytest.mark.anyio
 class ObjectContract:
-    """What can be asked of objects that others have stored.
+    """Tests that read objects stored by other means.
 
     Attributes:
-        odd_keys: Keys that this storage keeps as they are.
+        odd_keys: Keys that this storage keeps unchanged.
     """
 
     odd_keys: tuple[str, ...] = ()
@@ -230,7 +230,7 @@ class ObjectContract:
 
 @pytest.mark.anyio
 class ReadingContract(ObjectContract):
-    """What can be asked of a place that others have filled."""
+    """Tests that list and read objects stored by other means."""
 
     async def test_listing_by_a_string(self, place: Place) -> None:
         stored = {"foo", "foo-2/a", "foo/a", "foo/b/c", "foo/b/d/e", "fo", "bar", "bar/foo/a"}

@@ -1,4 +1,4 @@
-"""The contract, for Azure: against Azurite."""
+"""The contract for Azure, against Azurite."""
 
 import functools
 import hashlib
@@ -57,7 +57,7 @@ async def filled(service: AzureService, container: str) -> AsyncIterator[Place]:
 
 @functools.cache
 def crowded_container(service: AzureService) -> str:
-    """A container with more objects than a page of a listing holds; for reading only."""
+    """A read-only container with more objects than one page of a listing."""
     container = new_container(service)
     with ThreadPoolExecutor(8) as threads:
         stored = [threads.submit(put_objects, service, container, {f"many/{n:05}": b"x"}) for n in range(MANY)]
@@ -68,7 +68,7 @@ def crowded_container(service: AzureService) -> str:
 class TestAzurite(ResumingContract, HeadersContract):
     kept = replace(RICH, expires=None, metadata={name: RICH.metadata[name] for name in ("owner", "two", "word")})
     odd_keys = (*ODD_KEYS, *(key for key in PATHLIKE_KEYS if not re.search(r"(^|/)\.\.?(/|$)|\\", key)))
-    # The others break Azurite's listings; those of the service itself have them encoded.
+    # The others break Azurite's listings; the service itself encodes them.
     control_keys = tuple(key for key in CONTROL_KEYS if "\x01" not in key and "\x1b" not in key)
 
     @pytest.fixture
@@ -82,7 +82,7 @@ class TestAzurite(ResumingContract, HeadersContract):
             yield place
 
     async def test_two_uploads_to_one_key_do_not_mix(self, place: Place) -> None:
-        """Blocks belong to a name: the upload that ends first drops those of the other, which is told so."""
+        """Blocks belong to a name: the first upload to complete drops those of the other, which then fails."""
         size = self.step + 1
         uploads = [await place.backend.open_upload("k", size) for _ in range(2)]
         receipts: list[list[Receipt]] = [[], []]
@@ -108,7 +108,7 @@ class TestAzurite(ResumingContract, HeadersContract):
         assert isinstance(upload, AzureUpload)
         receipts = [await self.write(upload, part) for part in self.pieces]
         await upload.complete(receipts)
-        upload._published = None  # as if nobody had heard of it
+        upload._published = None  # as if the reply had been lost
         again = await upload.complete(receipts)
         assert again.version == (await place.backend.stat("k")).version
         assert await self.content(place, "k") == body(2 * self.step + 1)
@@ -125,7 +125,7 @@ class TestAzurite(ResumingContract, HeadersContract):
         assert await self.content(place, "k") == b"bytes"
 
     async def test_as_many_blocks_as_there_may_be(self, place: Place) -> None:
-        """The last one's index is as long as the first one's."""
+        """The index of the last block is as long as that of the first one."""
         upload = await place.backend.open_upload("k", None)
         last = place.backend.capabilities.max_parts - 1
         ends = [Part(0, 0, 1), Part(last, 1, 1)]
@@ -164,7 +164,7 @@ class TestAzurite(ResumingContract, HeadersContract):
         assert await keys(place.backend, "") == set()
 
     async def test_directories_of_a_hierarchical_account(self, place: Place, azurite: AzureService) -> None:
-        """They are told of as empty objects; here by their metadata, which is how the service tells of them too."""
+        """They are reported as empty objects; here by their metadata, as the service reports them too."""
         put_objects(azurite, place.backend.location.root, {"dir": b""}, metadata={"hdi_isfolder": "true"})
         place.put({"dir/model.bin": b"x"})
         assert await keys(place.backend, "") == {"dir/model.bin"}

@@ -1,4 +1,4 @@
-"""The contract, for Google Cloud Storage: against fake-gcs-server."""
+"""The contract for Google Cloud Storage, against fake-gcs-server."""
 
 import base64
 import functools
@@ -51,7 +51,7 @@ async def filled(service: GCSService, bucket: str) -> AsyncIterator[Place]:
 
 @functools.cache
 def crowded_bucket(service: GCSService) -> str:
-    """A bucket with more objects than a page of a listing holds; for reading only."""
+    """A read-only bucket with more objects than one page of a listing."""
     bucket = new_bucket(service, "crowded")
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda number: put_objects(service, bucket, {f"many/{number:05}": b"x"}), range(MANY)))
@@ -74,7 +74,7 @@ class TestFakeGCS(ResumingContract, HeadersContract):
             yield place
 
     async def test_checksums(self, place: Place) -> None:
-        """Two of them are told, in a listing too."""
+        """The service provides two checksums, also in listings."""
         place.put({"model.bin": DATA})
         told = {algorithm: checksum.digest(algorithm, DATA) for algorithm in ("crc32c", "md5")}
         assert place.backend.capabilities.checksums == ("crc32c", "md5")
@@ -84,7 +84,7 @@ class TestFakeGCS(ResumingContract, HeadersContract):
         assert (await place.backend.read_range(obj, 0, memoryview(bytearray(SIZE)))).checksums == told
 
     async def test_an_upload_replaces_only_when_it_is_complete(self, place: Place) -> None:
-        """This server gives what is joined the generation of what it replaces; Google's gives it another."""
+        """A composed object keeps the generation that it replaces on this server; at Google it gets a new one."""
         place.put({"k": DATA})
         upload = await place.backend.open_upload("k", 5)
         assert await self.content(place, "k") == DATA
@@ -186,7 +186,7 @@ class TestGCS:
 
     @pytest.mark.parametrize("count", [1, 2, 32, 33, 1025])
     async def test_any_number_of_parts(self, gcs: GCSService, bucket: str, count: int) -> None:
-        """More than 32 are joined in levels, and nothing of them stays."""
+        """More than 32 parts are composed in levels, and no intermediate object remains."""
         async with opened(bucket, gcs.environ) as backend:
             upload = await backend.open_upload("whole", None)
             receipts: dict[int, Receipt] = {}

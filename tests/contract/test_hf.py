@@ -1,4 +1,4 @@
-"""The contract, for the hub: against a fake that the real client is content with (`tests/api/test_hf.py`)."""
+"""The contract for the Hub, against a fake that the real client accepts (`tests/api/test_hf.py`)."""
 
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -43,7 +43,7 @@ def hub() -> Iterator[FakeHub]:
 
 
 class HFContract(ReadingContract):
-    """A backend stays at the commit that it first saw: what is changed later, another one sees."""
+    """A backend stays at the commit that it first resolved; only a new backend sees later changes."""
 
     odd_keys = (*ODD_KEYS, *(f"{key}.bin" for key in ODD_KEYS))
 
@@ -64,7 +64,7 @@ class HFContract(ReadingContract):
             yield Place(backend, lambda objects, checksum=None: repo.put(objects), repo.delete)
 
     async def test_listing_by_a_string(self, place: Place) -> None:
-        # Unlike in a bucket, no name is a file and a directory at once.
+        # Unlike in a bucket, a name cannot be a file and a directory.
         stored = {"foo-2/a", "foo/a", "foo/b/c", "foo/b/d/e", "fo", "bar.bin", "bar/foo/a"}
         place.put(dict.fromkeys(stored, b"x"))
         for prefix in ("", "f", "foo", "foo/", "foo/b", "foo/b/", "foo/b/d/e", "foo-", "bar", "bar/f"):
@@ -130,7 +130,7 @@ def odd_hub(request: pytest.FixtureRequest) -> Iterator[FakeHub]:
 
 @pytest.mark.anyio
 class TestSmallFiles:
-    """They are read as they come: compressed, without a length, or whole where a range was asked for."""
+    """Small files are read as they are sent: compressed, without a length, or whole instead of a range."""
 
     async def test_of_a_listing(self, odd_hub: FakeHub) -> None:
         odd_hub.repo("owner/name", {"a/tokenizer.json": DATA, "a/empty.txt": b""})
@@ -144,7 +144,7 @@ class TestSmallFiles:
             assert await stream(backend, found["a/empty.txt"]) == b""
 
     async def test_without_a_listing(self, odd_hub: FakeHub) -> None:
-        odd_hub.repo("gpt2", {"vocab.json": DATA})  # without an owner nothing but the file itself tells its length
+        odd_hub.repo("gpt2", {"vocab.json": DATA})  # without an owner, only the file itself has its length
         async with opened("hf://gpt2", odd_hub.config) as backend:
             obj = await backend.stat("vocab.json")
             assert obj.size == (SIZE if odd_hub.small == "no ranges" else None)
@@ -358,7 +358,7 @@ class TestFailures:
             ),
             ({"Retry-After": "soon"}, None),
             ({"Retry-After": "soon", "RateLimit": '"resolvers";r=0;t=55'}, 55.0),
-            ({"RateLimit": '"resolvers";r=17;t=280'}, None),  # not why
+            ({"RateLimit": '"resolvers";r=17;t=280'}, None),  # without the reason
             ({}, None),
         ],
     )

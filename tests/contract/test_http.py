@@ -1,4 +1,4 @@
-"""The contract, for HTTP: the half of it that is about objects, against aiohttp's file server."""
+"""The contract for HTTP, which covers only objects, against aiohttp's file server."""
 
 import itertools
 import os
@@ -46,7 +46,7 @@ class TestFileServer(ObjectContract):
                 path = tmp_path / unquote(key)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.with_name("new").write_bytes(data)
-                # The entity tag is made of this, and two writes may share a tick of the kernel's clock.
+                # The ETag is made from this, and two writes may share a tick of the kernel's clock.
                 time = next(TIMES)
                 os.utime(path.with_name("new"), ns=(time, time))
                 path.with_name("new").replace(path)
@@ -105,7 +105,7 @@ class TestHTTP:
 
     @pytest.mark.parametrize(("start", "size"), [(0, SIZE), (0, 10), (SIZE - 10, 10)])
     async def test_a_server_that_ignores_the_condition(self, start: int, size: int) -> None:
-        """What it sends of another version is refused for its entity tag; one that is shorter, for its length."""
+        """Bytes of another version are rejected by their ETag; a shorter version is rejected by its length."""
         stored: dict[str, Any] = {"data": DATA, "tag": '"v1"'}
 
         def answer(asked: Asked) -> Reply:

@@ -1,4 +1,4 @@
-"""The contract, for files; and what only files have."""
+"""The contract for local files, and tests for files only."""
 
 import errno
 import os
@@ -57,7 +57,7 @@ class TestLocal(WritingContract):
 
     @pytest.fixture(autouse=True)
     def only_files_stay(self, place: Place, root: Path) -> Iterator[None]:
-        """No test leaves a temporary file."""
+        """Check that no test leaves a temporary file."""
         yield
         state = root / ".sealift"
         assert not state.exists() or not list(state.iterdir())
@@ -72,7 +72,7 @@ class TestLocal(WritingContract):
         return place
 
     async def test_listing_by_a_string(self, place: Place) -> None:
-        # Unlike in a bucket, no name is a file and a directory at once.
+        # Unlike in a bucket, a name cannot be a file and a directory.
         stored = {"foo-2/a", "foo/a", "foo/b/c", "foo/b/d/e", "fo", "bar.bin", "bar/foo/a"}
         place.put(dict.fromkeys(stored, b"x"))
         for prefix in ("", "f", "foo", "foo/", "foo/b", "foo/b/", "foo/b/d/e", "foo-", "bar", "bar/f"):
@@ -85,7 +85,7 @@ class TestFiles:
         await place.backend.put("k", memoryview(b"x"))
         upload = await place.backend.open_upload("other", 10)
         await place.backend.aclose()
-        assert (root / ".sealift").is_dir()  # the upload is still there
+        assert (root / ".sealift").is_dir()  # the upload is still open
         await upload.abort()
         await place.backend.aclose()
         assert sorted(path.name for path in root.iterdir()) == ["k"]
@@ -188,7 +188,7 @@ class TestFiles:
         place.put({"k": b"x"})
         obj = await place.backend.stat("k")
 
-        def refused(path: str, *_: object) -> int:  # in place of a mode, which root need not obey
+        def refused(path: str, *_: object) -> int:  # instead of a mode, which does not restrict root
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
         monkeypatch.setattr(os, "open", refused)

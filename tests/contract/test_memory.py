@@ -1,4 +1,4 @@
-"""The contract, for objects in memory."""
+"""The contract for objects in memory."""
 
 from collections.abc import Mapping
 

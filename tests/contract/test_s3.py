@@ -1,4 +1,4 @@
-"""The contract, for S3: against SeaweedFS, and against moto for keys that are no paths."""
+"""The contract for S3, against SeaweedFS, and against moto for keys that are not paths."""
 
 import functools
 from collections.abc import AsyncIterator, Mapping
@@ -30,7 +30,7 @@ from tests.services.s3 import (
     put_objects,
 )
 
-# No file of this machine may say how to sign in.
+# No file of this machine may provide credentials.
 ENVIRON = {"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}
 
 
@@ -61,7 +61,7 @@ async def filled(service: S3Service, bucket: str) -> AsyncIterator[Place]:
 
 @functools.cache
 def crowded_bucket(service: S3Service) -> str:
-    """A bucket with more objects than a page of a listing holds; for reading only."""
+    """A read-only bucket with more objects than one page of a listing."""
     bucket = new_bucket(service, "crowded")
     with ThreadPoolExecutor(8) as threads:
         stored = [threads.submit(put_objects, service, bucket, {f"many/{number:05}": b"x"}) for number in range(MANY)]
@@ -102,7 +102,7 @@ class TestMoto(S3Contract):
         return moto
 
     async def test_a_copy_is_pinned_to_the_version(self, place: Place) -> None:
-        """Moto ignores the condition that is sent (`test_s3_copy` shows it); what is gone it cannot copy either."""
+        """Moto ignores the condition (see `test_s3_copy`), but it cannot copy a missing object either."""
         place.put({"model.bin": b"x"})
         obj = await place.backend.stat("model.bin")
         place.delete("model.bin")
@@ -172,7 +172,7 @@ class TestS3:
         put_objects(seaweedfs, bucket, {"k": bytes(6 << 20)}, part_size=5 << 20, checksum=checksum)
         async with opened(bucket, config(seaweedfs)) as backend:
             obj = await backend.stat("k")
-        # Only the whole object's can be compared: SeaweedFS keeps the others as composites.
+        # Only that of the whole object can be compared: SeaweedFS stores the others as composites.
         assert set(obj.checksums) == ({"crc64nvme"} if checksum == "CRC64NVME" else set())
 
     async def test_metadata(self, seaweedfs: S3Service, bucket: str) -> None:

@@ -1,4 +1,4 @@
-"""Copies that S3 makes by itself."""
+"""Copies made by S3 itself."""
 
 import asyncio
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def service(request: pytest.FixtureRequest) -> S3Service:
 
 @pytest.fixture
 def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is larger than 5 MiB is copied in parts of 5 MiB."""
+    """Copy objects larger than 5 MiB in parts of 5 MiB."""
     monkeypatch.setattr("sealift.backends.s3.server_copy._ONE_REQUEST", 5 * MiB)
     monkeypatch.setattr("sealift.backends.s3.server_copy._PART", 5 * MiB)
 
@@ -170,7 +170,7 @@ async def test_a_failure_in_the_middle_leaves_no_upload(
     async with opened(bucket, config(service)) as backend:
         with pytest.raises(ServiceError, match="no second part") as caught:
             await backend.copy(backend.location, await backend.stat("k"), "copy")
-    assert not caught.value.retryable  # its part has been, and the whole shall not be
+    assert not caught.value.retryable  # the part was retried; the whole copy must not be
     assert unfinished_uploads(service, bucket) == []
     assert set(get_objects(service, bucket)) == {"k"}
 

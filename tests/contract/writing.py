@@ -1,4 +1,4 @@
-"""What every backend that can be written to promises beside reading, as one suite."""
+"""The contract of backends that can write, in addition to reading."""
 
 import functools
 import random
@@ -15,17 +15,17 @@ from tests.contract.suite import DATA, OTHER, SIZE, Place, ReadingContract, keys
 
 @functools.cache
 def body(size: int, seed: int = 2) -> bytes:
-    """Any bytes."""
+    """Random bytes."""
     return random.Random(seed).randbytes(size)
 
 
 @pytest.mark.anyio
 class WritingContract(ReadingContract):
-    """What can be asked of a place beside reading.
+    """Tests for a backend that can write.
 
     Attributes:
-        step: Bytes of a part that the service takes before the last one.
-        control_keys: Keys with control characters that this storage keeps as they are.
+        step: Bytes of each part except the last one.
+        control_keys: Keys with control characters that this storage keeps unchanged.
     """
 
     step = 100_000
@@ -33,7 +33,7 @@ class WritingContract(ReadingContract):
 
     @property
     def pieces(self) -> list[Part]:
-        """The parts of an object that fits no whole number of them."""
+        """The parts of an object whose last part is shorter."""
         return list(part_sizes.parts(2 * self.step + 1, self.step))
 
     async def write(self, upload: Upload, part: Part, seed: int = 2) -> Receipt:

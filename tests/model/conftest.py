@@ -1,4 +1,4 @@
-"""An environment without accounts, and what may block a loop here."""
+"""Fixtures: an environment without accounts, and the calls that may block a loop."""
 
 from tests.api.conftest import bare_environment, what_may_block
 

@@ -1,6 +1,6 @@
-"""Any sequence of a backend's verbs leaves objects in memory, files and a bucket as it would leave a dict.
+"""After any sequence of operations, a backend contains what a dict would contain.
 
-Below the verbs of `test_model`: each storage by itself, through the contract that the engine uses.
+One level below `test_model`: each storage by itself, through the contract that the engine uses.
 """
 
 import asyncio
@@ -30,27 +30,27 @@ from tests.api.helpers import all_in, config_of
 from tests.contract.suite import keys, read, stream
 from tests.services.s3 import S3Service, new_bucket
 
-pytestmark = pytest.mark.timeout(420)  # Hypothesis takes up to 300 s to find the shortest sequence that fails
+pytestmark = pytest.mark.timeout(420)  # Hypothesis takes up to 300 s to shrink a failing sequence
 
 T = TypeVar("T")
 Open = Callable[[Instance, Path], Awaitable[Backend]]
 
-# No key is the beginning of another's, which a disk could not hold.
+# No key is a prefix of another one, which a disk could not store.
 KEYS = st.sampled_from(["a", "b.bin", "d/x", "d/y", "d/e/z", "d-2", "ü ?#%20+"])
 BODIES = st.sampled_from([b"", b"one", b"two", b"a longer one"])
 PREFIXES = st.sampled_from(["", "d", "d/", "d/e/", "ü ", "none/"])
-# Objects of three parts, by name: Hypothesis prints what it draws.
+# Objects of three parts, by number: Hypothesis prints what it draws.
 LONG = st.sampled_from([1, 2])
 
 
 @functools.cache
 def long(part: int, number: int) -> bytes:
-    """Bytes of two parts and a shorter one."""
+    """Two full parts and a shorter one."""
     return random.Random(number).randbytes(2 * part + part // 8)
 
 
 class Objects(RuleBasedStateMachine):
-    """One backend beside a dict."""
+    """One backend, compared with a dict."""
 
     opening: Open
     part: int
@@ -68,7 +68,7 @@ class Objects(RuleBasedStateMachine):
     async def _open(self) -> tuple[Instance, Backend]:
         instance = Instance(Limits(), {})
         backend = await type(self).opening(instance, self._here)
-        await backend.delete_many([*await keys(backend, "")], "")  # of the last sequence
+        await backend.delete_many([*await keys(backend, "")], "")  # of the previous sequence
         return instance, backend
 
     def teardown(self) -> None:
@@ -162,7 +162,7 @@ class Objects(RuleBasedStateMachine):
     @precondition(lambda self: self._old)
     @rule(chosen=st.data())
     def read_what_was_stored_once(self, chosen: st.DataObject) -> None:
-        """Those very bytes, or none."""
+        """A read of an old version returns exactly its bytes, or fails."""
         obj, data = self._old[chosen.draw(st.integers(0, len(self._old) - 1))]
         if not data:
             return
@@ -176,7 +176,7 @@ class Objects(RuleBasedStateMachine):
         assert self.run(self._sizes()) == {key: len(data) for key, data in self._model.items()}
 
     async def _sizes(self) -> dict[str, int | None]:
-        on_disk = self._backend.location.scheme == "file"  # where directories may be left empty
+        on_disk = self._backend.location.scheme == "file"  # where empty directories may remain
         return {obj.key: obj.size async for obj in self._backend.list("") if not (on_disk and obj.key.endswith("/"))}
 
 

@@ -1,6 +1,6 @@
-"""Any sequence of verbs leaves each storage as it would leave a dict.
+"""After any sequence of operations, each storage contains what a dict would contain.
 
-Hypothesis draws the sequences, always the same ones, and prints the shortest that fails as a program.
+Hypothesis draws the sequences, always the same ones, and prints the shortest failing one as a program.
 """
 
 import asyncio
@@ -27,9 +27,9 @@ from tests.services.s3 import S3Service, new_bucket
 
 T = TypeVar("T")
 
-# No path is the beginning of another's, which a disk could not hold.
+# No path is a prefix of another one, which a disk could not store.
 PATHS = st.sampled_from(["a", "b.bin", "d/x", "d/y.bin", "d/e/z", "d-2", "ü ?#%20+"])
-# Some of one size, and one of several parts.
+# Some of the same size, and one of several parts.
 BODIES = st.sampled_from([b"", b"one", b"two", b"a longer one", bytes(range(256)) * 24_000])
 PREFIXES = st.sampled_from(["", "d/", "d/e/"])
 WHERE = st.sampled_from(["disk", "bucket", "other bucket", "other account"])
@@ -38,7 +38,7 @@ IGNORE = st.sampled_from([None, "d/*", ["*x", "a"]])
 
 
 def let(path: str, allow: list[str] | str | None, ignore: list[str] | str | None) -> bool:
-    """What the patterns above mean, told by hand."""
+    """The meaning of the patterns above, written by hand."""
     allowed = {
         None: True,
         "*.bin": path.endswith(".bin"),
@@ -53,7 +53,7 @@ def let(path: str, allow: list[str] | str | None, ignore: list[str] | str | None
 
 
 class Storages(RuleBasedStateMachine):
-    """A directory, two buckets, and a bucket under another account; each beside a dict."""
+    """A directory, two buckets, and a bucket of another account; each compared with a dict."""
 
     service: S3Service
     buckets: tuple[str, str]
@@ -87,7 +87,7 @@ class Storages(RuleBasedStateMachine):
         return self._runner.run(call)
 
     def config(self, where: str) -> S3Config | None:
-        """That of the other account differs, so that nothing can be copied within its service."""
+        """That of the other account differs, so that the service cannot copy between the accounts."""
         found = config_of(self.service)
         return {"disk": None, "other account": replace(found, checksum="crc32c")}.get(where, found)
 
@@ -249,7 +249,7 @@ class Storages(RuleBasedStateMachine):
 
     @rule(source=WHERE, dest=WHERE, checksum=st.booleans())
     def sync_twice(self, source: str, dest: str, checksum: bool) -> None:
-        """The second of two has nothing to do, nor has one back, nor one that compares checksums if it can."""
+        """A second sync has nothing to do; nor has one back, nor one that compares checksums where possible."""
         if source == dest or not self.models[source]:
             return
         ends = self.uri(source), self.uri(dest), self.config(source), self.config(dest)
@@ -265,7 +265,7 @@ class Storages(RuleBasedStateMachine):
     def below(
         self, where: str, start: str, allow: list[str] | str | None, ignore: list[str] | str | None
     ) -> dict[str, bytes]:
-        """The objects under a prefix that patterns let through, which go by the path below it."""
+        """The objects under a prefix that match the patterns, by their path below the prefix."""
         return {
             path: data
             for path, data in self.models[where].items()
@@ -282,7 +282,7 @@ class Storages(RuleBasedStateMachine):
         assert not [path for path in all_in(self._here) if ".sealift" in path]
 
 
-@pytest.mark.timeout(420)  # Hypothesis takes up to 300 s to find the shortest sequence that fails
+@pytest.mark.timeout(420)  # Hypothesis takes up to 300 s to shrink a failing sequence
 @pytest.mark.parametrize("use_uvloop", [False, True], ids=["asyncio", "uvloop"])
 def test_storages_are_as_dicts(seaweedfs: S3Service, use_uvloop: bool) -> None:
     buckets = new_bucket(seaweedfs, "model"), new_bucket(seaweedfs, "model")

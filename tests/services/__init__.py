@@ -1,1 +1,1 @@
-"""Real services on loopback, each started when a test first asks for it; see `fixtures`."""
+"""Real services on loopback, each started when a test first uses it; see `fixtures`."""

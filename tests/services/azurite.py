@@ -1,19 +1,19 @@
-"""Azurite: Microsoft's emulator of Azure Storage, with two accounts; over TLS it takes the tokens of identities too.
+"""Azurite, Microsoft's emulator of Azure Storage, with two accounts. Over TLS it also accepts identity tokens.
 
-It comes from npm: `azurite-blob` on PATH is taken, else `npm ci` installs it once, by the lock file in `azurite/`, into
+It comes from npm: `azurite-blob` on PATH, otherwise `npm ci` installs it once, from the lock file in `azurite/`, into
 the user's cache directory.
 
-What version 3.37 was seen to do, where it matters to a client:
+Observed behavior of version 3.37 that matters to a client:
 
-- Signatures are checked, of keys and of SAS. Of a token only its times, issuer and audience are looked at, and that it
-  came over https.
-- A wrong CRC64 or MD5 of a body is refused. The MD5 of what came in one request is kept, and told in HEAD, GET and
-  listings.
-- A list of blocks drops all other blocks of the same name (400 InvalidBlockList for those who name them later); ids of
-  different lengths are 400 InvalidBlobOrBlock. Blocks whose list never came stay for the life of the server.
-- A condition on an object that is not there is a 412, not a 404.
-- A copy is done when its request is answered. Its source's condition and signature are checked.
-- A backslash in a name becomes `/`. Names are not `Encoded` in listings: some control characters make them a 500.
+- Signatures of keys and of SAS are verified. Of a token, only its times, issuer and audience are checked, and that it
+  was sent over https.
+- A wrong CRC64 or MD5 of a body is rejected. The MD5 of an object sent in one request is stored, and returned by HEAD,
+  GET and listings.
+- A block list drops all other blocks of the same name (400 InvalidBlockList if they are named later). Block IDs of
+  different lengths are 400 InvalidBlobOrBlock. Uncommitted blocks stay while the server runs.
+- A condition on an object that does not exist is a 412, not a 404.
+- A copy is complete when its request is answered. The condition and the signature of its source are checked.
+- A backslash in a name becomes `/`. Names are not `Encoded` in listings: some control characters cause a 500.
 """
 
 import base64
@@ -47,7 +47,7 @@ from tests.services.process import serve
 
 ACCOUNT, OTHER_ACCOUNT = "models", "archive"
 _LOCK = Path(__file__).with_name("azurite")
-# Read when this is imported: tests give the environment another home.
+# Read on import, because tests change HOME.
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sealift-tests"
 _INSTALL_SECONDS = 100
 
@@ -57,9 +57,9 @@ class AzureService:
     """A Blob service on loopback.
 
     Attributes:
-        url: Of the server; accounts are the first segment of a path.
+        url: URL of the server; the first path segment is the account.
         keys: Account → key.
-        ca_file: Who has signed its certificate; None: it talks plain HTTP.
+        ca_file: The CA certificate of the server; None: plain HTTP.
     """
 
     url: str
@@ -70,14 +70,14 @@ class AzureService:
         return f"{self.url}/{account}"
 
     def config(self, account: str = ACCOUNT, **options: Any) -> AzureConfig:
-        """How to sign in with the account's key, or otherwise."""
+        """The configuration with the account key, or with other credentials."""
         credentials = options or {"account_key": self.keys[account]}
         return AzureConfig(account, endpoint_url=self.endpoint(account), verify=self.ca_file or True, **credentials)
 
 
 @contextlib.contextmanager
 def start(directory: Path, *, tls: bool = False) -> Iterator[AzureService]:
-    """Run the server for the length of the block."""
+    """Run the server during the block."""
     program = executable()
     keys = {account: base64.b64encode(secrets.token_bytes(32)).decode() for account in (ACCOUNT, OTHER_ACCOUNT)}
     environment = {
@@ -103,7 +103,7 @@ def start(directory: Path, *, tls: bool = False) -> Iterator[AzureService]:
 
 
 def executable() -> str:
-    """The program, installed if it is not there yet."""
+    """The program, installed if necessary."""
     found = shutil.which("azurite-blob")
     if found is not None:
         return found
@@ -131,15 +131,15 @@ def _install(directory: Path) -> None:
         except subprocess.TimeoutExpired:
             raise ServerError(f"npm did not install Azurite within {_INSTALL_SECONDS} s") from None
         if done.returncode:
-            last = done.stderr.strip().splitlines() or ["it said nothing"]
+            last = done.stderr.strip().splitlines() or ["no output"]
             raise ServerError(f"npm could not install Azurite: {last[0]}")
-        with contextlib.suppress(OSError):  # another session was faster
+        with contextlib.suppress(OSError):  # another session has installed it
             work.rename(directory)
 
 
 @functools.cache
 def client(service: AzureService, account: str = ACCOUNT) -> BlobServiceClient:
-    """A client of the SDK, which asks once and stores up to 64 MiB in one request."""
+    """An SDK client without retries, which stores up to 64 MiB in one request."""
     return BlobServiceClient(
         service.endpoint(account),
         credential=service.keys[account],
@@ -150,7 +150,7 @@ def client(service: AzureService, account: str = ACCOUNT) -> BlobServiceClient:
 
 
 def new_container(service: AzureService, account: str = ACCOUNT, *, public: bool = False) -> str:
-    """A new empty container; a public one may be read and listed without signing in."""
+    """A new empty container; a public one can be read and listed without credentials."""
     name = f"c-{uuid.uuid4().hex}"
     client(service, account).create_container(name, public_access="container" if public else None)
     return name
@@ -163,7 +163,7 @@ def container_client(service: AzureService, container: str, account: str = ACCOU
 def put_objects(
     service: AzureService, container: str, objects: Mapping[str, bytes], account: str = ACCOUNT, **options: Any
 ) -> None:
-    """Store objects by the SDK."""
+    """Store objects with the SDK."""
     target = container_client(service, container, account)
     for key, data in objects.items():
         target.upload_blob(key, data, overwrite=True, **options)
@@ -183,7 +183,7 @@ def get_object(service: AzureService, container: str, key: str, account: str = A
 
 
 def get_objects(service: AzureService, container: str, account: str = ACCOUNT) -> dict[str, bytes]:
-    """Key → bytes, of all objects in a container."""
+    """All objects in a container: key → bytes."""
     names = list(container_client(service, container, account).list_blob_names())
     return {name: get_object(service, container, name, account) for name in names}
 

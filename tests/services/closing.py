@@ -1,25 +1,25 @@
-"""How a server of the tests' own ends, so that nothing of it is left for the garbage collector to complain of."""
+"""Close the test servers so that no resources are left for the garbage collector to warn about."""
 
 import asyncio
 from collections.abc import Set as AbstractSet
 
 
 async def close(server: asyncio.Server, tasks: AbstractSet[asyncio.Task[None]]) -> None:
-    """End a server.
+    """Close a server.
 
     Args:
-        server: Accepts connections until now.
-        tasks: Each serves one of them, and closes its transport when it is cancelled. New ones add themselves.
+        server: The listening server.
+        tasks: Each serves one connection, and closes its transport when it is cancelled. New tasks add themselves.
     """
     loop = asyncio.get_running_loop()
-    # A server that closes forgets the connections that it has accepted and not yet handed over.
+    # A closed server drops the connections that it has accepted but not handed over yet.
     for listening in server.sockets:
         loop.remove_reader(listening.fileno())
-    for _ in range(10):  # those that were accepted just now get their tasks
+    for _ in range(10):  # so that connections accepted just now get their tasks
         await asyncio.sleep(0)
     server.close()
     running = list(tasks)
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
-    await asyncio.sleep(0)  # a transport that was aborted closes in the loop's next turn
+    await asyncio.sleep(0)  # an aborted transport closes in the next iteration of the loop

@@ -1,7 +1,7 @@
-"""pytest fixtures: each service starts when a test first asks for it and ends with the session.
+"""pytest fixtures: each service starts when a test first uses it, and ends with the session.
 
-Import them in `conftest.py`: ``from tests.services.fixtures import *``. A service that cannot start is an error of the
-tests that asked for it, never a skip.
+Import them in `conftest.py`: ``from tests.services.fixtures import *``. If a service cannot start, the tests that use
+it fail; they are never skipped.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Service]:
 
 @pytest.fixture(scope="session")
 def rclone_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Service]:
-    """`rclone serve s3`: fast; proves nothing about versions and checksums. Buckets are folders in its directory."""
+    """`rclone serve s3`: fast, but without versions and checksums. Buckets are folders in its directory."""
     with _running(rclone_server.start, tmp_path_factory.mktemp("rclone")) as service:
         yield service
 
@@ -57,7 +57,7 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[azurite_server
 
 @pytest.fixture(scope="session")
 def azurite_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[azurite_server.AzureService]:
-    """Azurite over TLS, where it takes tokens of identities."""
+    """Azurite over TLS, where it accepts identity tokens."""
     start = functools.partial(azurite_server.start, tls=True)
     with _running(start, tmp_path_factory.mktemp("azurite-tls")) as service:
         yield service
@@ -65,14 +65,14 @@ def azurite_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[azurite_se
 
 @pytest.fixture(scope="session")
 def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gcs_server.GCSService]:
-    """fake-gcs-server: Google's JSON API, without any accounts."""
+    """fake-gcs-server: Google's JSON API, without authentication."""
     with _running(gcs_server.start, tmp_path_factory.mktemp("gcs")) as service:
         yield service
 
 
 @pytest.fixture
 def make_bucket(request: pytest.FixtureRequest) -> Iterator[MakeBucket]:
-    """``make_bucket(service)`` gives the name of a new empty bucket, removed after the test where that is cheap."""
+    """``make_bucket(service)`` returns the name of a new empty bucket, removed after the test where that is cheap."""
     made: list[tuple[S3Service, str]] = []
 
     def make(service: S3Service) -> str:
@@ -83,7 +83,7 @@ def make_bucket(request: pytest.FixtureRequest) -> Iterator[MakeBucket]:
     for service, bucket in made:
         if service.directory is not None:
             shutil.rmtree(service.directory / bucket, ignore_errors=True)
-        elif service.name == "seaweedfs":  # it removes a bucket with what is in it
+        elif service.name == "seaweedfs":  # it deletes a bucket with its objects
             with contextlib.suppress(client(service).exceptions.ClientError):
                 client(service).delete_bucket(Bucket=bucket)
 

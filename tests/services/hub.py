@@ -1,15 +1,14 @@
 """A fake of the Hugging Face Hub and of the storage behind it, in this process.
 
-No hub that works offline was found. This one answers what a client needs for reading: the API (info, refs, tree with
-pages) and `resolve`, with a 302 to a second origin for what is in Git's large file storage. `tests/api/test_hf.py`
-verifies it with the real `huggingface_hub` client, which lists and downloads from it. Its details are those of
-huggingface.co as told in https://huggingface.co/docs/hub/api, https://huggingface.co/docs/hub/rate-limits and in that
-client's source:
+There is no hub that works offline. This one implements what a client needs for reading: the API (info, refs, paged
+tree) and `resolve`, with a 302 to a second origin for files in Git LFS. `tests/api/test_hf.py` verifies it with the
+real `huggingface_hub` client, which lists and downloads from it. Its details follow
+https://huggingface.co/docs/hub/api, https://huggingface.co/docs/hub/rate-limits and the source of that client:
 
-- A missing repository is 401 to who is not signed in, and 404 to who is. A gated one is listed to everybody.
-- Small files are a 307 to a relative address at the commit, which then has them; 200 at once where the repository has
-  no owner, or is not public.
-- Signed addresses expire, are for GET only, and refuse a request that is signed in in a second way, as S3 does.
+- A missing repository is a 401 without a token, and a 404 with one. A gated repository is listed for everyone.
+- Small files are a 307 to a relative URL at the commit, which returns them; a 200 at once if the repository has no
+  owner, or is not public.
+- Signed URLs expire, are valid for GET only, and reject a request that contains other credentials too, as S3 does.
 """
 
 import base64
@@ -32,16 +31,16 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 from sealift import HFConfig
 
 HOST = "127.0.0.1"
-# Tokens that it knows; the second has been given access to what is gated.
+# Valid tokens; the second one has access to gated repositories.
 READER = "hf_ReaderOfTheFake"
 GRANTED = "hf_GrantedByTheFake"
-LARGE = (".bin", ".onnx", ".pt", ".safetensors")  # as a repository's .gitattributes says by default
+LARGE = (".bin", ".onnx", ".pt", ".safetensors")  # the default of a repository's .gitattributes
 FIRST_COMMIT = datetime(2024, 2, 3, 4, 5, 6, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request, as it came; `origin` is "hub" or "storage"."""
+    """One request as received; `origin` is "hub" or "storage"."""
 
     origin: str
     method: str
@@ -54,7 +53,7 @@ class Asked:
 
     @property
     def resolves(self) -> bool:
-        """Whether it counts against the limit of resolves."""
+        """Whether it counts towards the rate limit of resolves."""
         return "/resolve/" in self.path
 
 
@@ -80,7 +79,7 @@ class Repo:
     Attributes:
         access: "public", "gated" (only `GRANTED` may read its files), or "private" (only the tokens may see it).
         refs: Branch, tag or special reference → hash of its commit.
-        tags: Those of `refs` that are tags.
+        tags: The names in `refs` that are tags.
     """
 
     name: str
@@ -90,7 +89,7 @@ class Repo:
     tags: set[str] = field(default_factory=set)
 
     def commit(self, files: Mapping[str, bytes], revision: str = "main") -> str:
-        """Make these files, and no others, a revision's content; returns the commit's hash."""
+        """Replace the content of a revision by these files; returns the hash of the commit."""
         number = len(self.commits)
         sha = hashlib.sha1(f"{self.name} {number}".encode()).hexdigest()
         self.commits[sha] = Commit(sha, FIRST_COMMIT + timedelta(days=number), dict(files))
@@ -105,7 +104,7 @@ class Repo:
         return self.commit({name: data for name, data in self.files(revision).items() if name != key}, revision)
 
     def listed_refs(self) -> dict[str, list[dict[str, str]]]:
-        """As the API lists them; pull requests are left out, as it does unless asked for them."""
+        """The refs as the API lists them, without pull requests, which it lists only on request."""
         listed: dict[str, list[dict[str, str]]] = {"branches": [], "converts": [], "tags": []}
         for name, sha in self.refs.items():
             if name.startswith("refs/convert/"):
@@ -123,27 +122,27 @@ class Repo:
 
 
 def is_large(key: str) -> bool:
-    """Whether a file is in Git's large file storage."""
+    """Whether a file is in Git LFS."""
     return key.endswith(LARGE)
 
 
 def git_hash(data: bytes) -> str:
-    """What Git calls a file of this content."""
+    """The Git object ID of a file with this content."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
 class FakeHub:
-    """The hub, and its storage at another port.
+    """The hub, and its storage on another port.
 
     Args:
-        page: Entries of a page of a listing.
-        small: How small files come: "identity", "gzip", "deflate", "chunked", "chunked gzip" or "no ranges".
-        below: Path that all of its own are below, as of a mirror; pages behind the first are then told at the real hub.
-        instead: May answer a request itself; None from it: as usual.
+        page: Number of entries per page of a listing.
+        small: How small files are sent: "identity", "gzip", "deflate", "chunked", "chunked gzip" or "no ranges".
+        below: Base path of all URLs, as of a mirror; links to the next page then point to the real hub.
+        instead: Called first; may return its own reply, or None for the usual one.
 
     Attributes:
         repos: API kind and name → repository.
-        asked: All requests, in their order.
+        asked: All requests, in order.
     """
 
     def __init__(
@@ -189,13 +188,13 @@ class FakeHub:
         kind: str = "models",
         access: Literal["public", "gated", "private"] = "public",
     ) -> Repo:
-        """A new repository, whose revision "main" has these files."""
+        """Create a repository with these files in its revision "main"."""
         made = self.repos[kind, name] = Repo(name, access)
         made.commit(files or {})
         return made
 
     def expire(self) -> None:
-        """From now on, no signed address that was given so far is good."""
+        """Make all signed URLs issued so far invalid."""
         self._secret += 1
 
     def requests(self, origin: str, method: str | None = None) -> list[Asked]:
@@ -241,7 +240,7 @@ class FakeHub:
                     if self.command != "HEAD":
                         self.wfile.write(_chunks(reply.body) if reply.chunked else reply.body)
                     self.wfile.flush()
-                except ConnectionError:  # the client has left early
+                except ConnectionError:  # the client has closed the connection early
                     self.close_connection = True
 
             def handle(self) -> None:
@@ -253,7 +252,7 @@ class FakeHub:
                     super().finish()
 
             def log_message(self, *args: Any) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         return ThreadingHTTPServer((HOST, 0), Handler)
 
@@ -289,7 +288,7 @@ class FakeHub:
         return self._resolve(asked, repo, kind, unquote(rest[1]), unquote("/".join(rest[2:])))
 
     def _find(self, kind: str, segments: list[str]) -> tuple[Repo | None, list[str]] | str:
-        """The repository that a path begins with, and the rest of the path; a str: its new name."""
+        """The repository at the start of a path, and the rest of the path; a str: the new name of a renamed one."""
         if segments[0] in self.aliases:
             return self.aliases[segments[0]]
         count = 1 if len(segments) == 1 or segments[1] in {"resolve", "revision", "tree", "refs"} else 2
@@ -399,7 +398,7 @@ class FakeHub:
             return _xml(400, "InvalidArgument", "Only one auth mechanism allowed")
         if asked.method != "GET" or not hmac.compare_digest(given, self._signature(digest)):
             return _xml(403, "AccessDenied", f"Request has expired: {asked.target}")
-        # Its tag looks like a SHA-256, and is another one than the content's.
+        # The ETag looks like a SHA-256, but is not that of the content.
         headers = {"ETag": f'"{hashlib.sha256(digest.encode()).hexdigest()}"'}
         return _ranged(asked, self._blobs[digest], headers)
 

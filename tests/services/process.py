@@ -1,4 +1,4 @@
-"""Starting a server program on a free port and waiting until it answers."""
+"""Start a server program on a free port and wait until it accepts connections."""
 
 import contextlib
 import socket
@@ -20,10 +20,10 @@ def serve(
     *,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[int]:
-    """Run ``command(port)`` for the length of the block and give the port, once something accepts connections there.
+    """Run ``command(port)`` during the block; yields the port once it accepts connections.
 
-    The program sees ``environment`` and HOME=directory, nothing else. Failing to start is a `ServerError` with the end
-    of the program's log; a port that somebody else took meanwhile is replaced.
+    The program's environment is ``environment`` and HOME=directory, nothing else. If it does not start, a `ServerError`
+    contains the end of its log. If another process has taken the port in the meantime, another port is tried.
     """
     for attempt in range(1, ATTEMPTS + 1):
         port = free_ports()["s3"]

@@ -1,4 +1,4 @@
-"""What a test knows of an S3 service, and how it puts objects there: by plain botocore, not by the code under test."""
+"""S3 services for tests, and access to their objects with plain botocore, not with the code under test."""
 
 import functools
 import itertools
@@ -23,14 +23,14 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class S3Service:
-    """An S3 endpoint, path-style, and the identities it knows.
+    """An S3 endpoint with path-style addressing, and its identities.
 
     Attributes:
-        access_key: With `secret_key`, an identity that may do everything.
+        access_key: With `secret_key`, an identity with all permissions.
         read_only: May read and list every bucket.
         one_bucket: May read, write and list the bucket `ONE_BUCKET`, and nothing else.
         public_bucket: May be read and listed without a signature.
-        directory: Where the buckets are folders, if they are.
+        directory: The directory that contains the buckets as folders, if they are folders.
     """
 
     name: str
@@ -53,21 +53,21 @@ MakeBucket = Callable[[S3Service], str]
 ONE_BUCKET = "only-this"
 PUBLIC_BUCKET = "public"
 
-# Keys that need care in a URL, a signature or a file name, and that all three services keep as they are.
+# Keys that need care in a URL, a signature or a file name, and that all three services keep unchanged.
 ODD_KEYS = (
     "with space", " leading", "trailing ", "a+b", "a%b", "a%20b", "a%2Fb", "a?x=1&y", "a#frag", "a&b=c;d", "quote\"'",
     "star*", "a:b|c<d>", "~tilde", "$dollar@,", ".hidden", "ünï/コ.bin", "emoji\N{GRINNING FACE}",
     "composed/\u00e9", "decomposed/e\u0301", "deep/" * 40 + "key",
 )  # fmt: skip
-# Keys that only moto keeps: what the others do to them is told in their modules.
+# Keys that only moto keeps unchanged; the modules of the others describe what they do.
 PATHLIKE_KEYS = ("a//b", "/leading", "//twice", "double//end", "a/./b", "a/../b", "../up", "..", "x/..", "back\\slash")
-# Keys with characters that XML cannot carry, or that its parsers change.
+# Keys with characters that XML cannot represent, or that its parsers change.
 CONTROL_KEYS = ("control/\x01", "return/a\rb", "line/a\nb", "tab/a\tb", "escape/\x1b[0m", "delete/\x7f")
 
 
 @functools.cache
 def client(service: S3Service, keys: Keys | None = None, *, anonymous: bool = False) -> Any:
-    """A botocore client that asks once, goes straight to the service, and sends no checksum unless told to."""
+    """A botocore client without retries and proxies, which sends no checksum unless requested."""
     chosen = keys or service.keys
     made = Session().create_client(
         "s3",
@@ -84,13 +84,13 @@ def client(service: S3Service, keys: Keys | None = None, *, anonymous: bool = Fa
             response_checksum_validation="when_required",
         ),
     )
-    # Version 1.43.46 and older ones wait to be told to send an empty body, which SeaweedFS does not do.
+    # Version 1.43.46 and older ones wait for a 100 before they send an empty body, which SeaweedFS does not send.
     made.meta.events.unregister("before-call.s3", add_expect_header)
     return made
 
 
 def new_bucket(service: S3Service, label: str = "") -> str:
-    """A new empty bucket; ``label`` is kept in its name as far as bucket names allow."""
+    """A new empty bucket; its name contains ``label`` as far as bucket names allow."""
     stem = re.sub(r"[^a-z0-9]+", "-", label.lower())[:40].strip("-") or "bucket"
     name = f"{stem}-{uuid.uuid4().hex[:12]}"
     client(service).create_bucket(Bucket=name)
@@ -105,11 +105,11 @@ def put_objects(
     part_size: int | None = None,
     checksum: str | None = None,
 ) -> dict[str, str]:
-    """Store objects, and give the ETag of each, quoted.
+    """Store objects; returns their quoted ETags.
 
     Args:
-        part_size: Bytes a part of a multipart upload; None stores each object with one request.
-        checksum: The algorithm whose checksum goes along: CRC32, CRC32C, CRC64NVME, SHA1, SHA256; None for none.
+        part_size: Bytes per part of a multipart upload; None: store each object in one request.
+        checksum: The algorithm of the checksum to send: CRC32, CRC32C, CRC64NVME, SHA1, SHA256; None for none.
     """
     extra = {"ChecksumAlgorithm": checksum} if checksum else {}
     etags: dict[str, str] = {}
@@ -141,19 +141,19 @@ def get_object(service: S3Service, bucket: str, key: str) -> bytes:
 
 
 def get_objects(service: S3Service, bucket: str) -> dict[str, bytes]:
-    """Key → bytes, of all objects in a bucket."""
+    """All objects in a bucket: key → bytes."""
     pages = client(service).get_paginator("list_objects_v2").paginate(Bucket=bucket)
     keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
     return {key: get_object(service, bucket, key) for key in keys}
 
 
 def unfinished_uploads(service: S3Service, bucket: str) -> list[str]:
-    """Keys of the multipart uploads that were neither completed nor aborted."""
+    """The keys of multipart uploads that were neither completed nor aborted."""
     return [upload["Key"] for upload in client(service).list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
 
 
 def stored_checksums(service: S3Service, bucket: str, key: str) -> dict[str, str]:
-    """What the service tells of an object: algorithm → checksum in Base64; "type", where it tells that."""
+    """The checksums that the service returns for an object: algorithm → Base64; also "type", if returned."""
     reply = client(service).head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
     headers: dict[str, str] = reply["ResponseMetadata"]["HTTPHeaders"]
     start = "x-amz-checksum-"

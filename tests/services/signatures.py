@@ -1,4 +1,4 @@
-"""Checks signatures as a service does, with other code than that which made them: botocore's and cryptography's."""
+"""Verify signatures as a service does, with other code than sealift's: botocore and cryptography."""
 
 import hashlib
 import hmac
@@ -27,13 +27,13 @@ def scope(headers: Mapping[str, str]) -> tuple[str, list[str]]:
 
 
 def is_signed(method: str, target: str, headers: Mapping[str, str], secret: str) -> bool:
-    """Whether a request carries the signature of an access key with this secret.
+    """Whether a request has a valid signature of an access key with this secret.
 
     Args:
         method: HTTP method.
         target: Path and query as sent.
         headers: As sent, with names in lower case.
-        secret: That belongs to the access key.
+        secret: The secret of the access key.
     """
     found = _AUTHORIZATION.fullmatch(headers.get("authorization", ""))
     if found is None:

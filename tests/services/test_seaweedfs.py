@@ -1,4 +1,4 @@
-"""How the embedded SeaweedFS starts, fails and ends."""
+"""Starting, failing and stopping the embedded SeaweedFS."""
 
 import os
 import shutil

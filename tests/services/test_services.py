@@ -1,4 +1,4 @@
-"""The services are what the other tests take them for."""
+"""The services behave as the other tests expect."""
 
 import base64
 
@@ -70,7 +70,7 @@ def test_list_and_ranges(service: S3Service, make_bucket: MakeBucket) -> None:
 def test_a_wrong_secret_is_refused(service: S3Service, make_bucket: MakeBucket) -> None:
     bucket = make_bucket(service)
     wrong = client(service, Keys(service.access_key, "not-the-secret"))
-    if service.name == "moto":  # knows no identities
+    if service.name == "moto":  # has no identities
         wrong.list_objects_v2(Bucket=bucket)
         return
     with pytest.raises(ClientError) as caught:
