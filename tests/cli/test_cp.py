@@ -99,7 +99,7 @@ def test_a_prefix_needs_r(
     tree(tmp_path / "dir", {"model": b"model"})
     result = invoke("cp", src.replace("BUCKET", bucket), dest.replace("BUCKET", bucket))
     assert (result.exit_code, result.stdout) == (exit_codes.USAGE, "")
-    assert result.stderr.endswith("(add -r for all that is below it)\n")
+    assert result.stderr.endswith("(use -r to include everything under it)\n")
     assert result.stderr.count("\n") == 1
     assert files(tmp_path) == {"dir/model": b"model"}
     assert objects_in(seaweedfs, bucket) == OBJECTS

@@ -19,17 +19,21 @@ NOWHERE = ("--no-sign-request", "--endpoint-url", "http://127.0.0.1:1")
         (["ls", "s3://"], exit_codes.USAGE, "the bucket's name is missing"),
         (["ls", "ftp://host/x"], exit_codes.USAGE, "unknown scheme ftp://"),
         (["cp", "s3://BUCKET/iris.joblib"], exit_codes.USAGE, "missing argument 'DEST' (see"),
-        (["cp", "iris.joblib", ".", "--region", "eu-west-1"], exit_codes.USAGE, "--region: for s3://, not file://"),
+        (
+            ["cp", "iris.joblib", ".", "--region", "eu-west-1"],
+            exit_codes.USAGE,
+            "--region applies only to s3://, not to file://",
+        ),
         (
             ["cp", "iris.joblib", "s3://BUCKET/", "--source-profile", "a"],
             exit_codes.USAGE,
-            "--source-profile: for s3://",
+            "--source-profile applies only to s3://",
         ),
         (["ls", "--profile", "no-such-profile", "s3://BUCKET/"], exit_codes.USAGE, "no-such-profile"),
         (
             ["cp", "--memory", "much", "s3://BUCKET/iris.joblib", "."],
             exit_codes.USAGE,
-            "'much' is not a number of bytes",
+            "'much' is not a size in bytes",
         ),
         (["cp", "--memory", "0", "s3://BUCKET/iris.joblib", "."], exit_codes.USAGE, "is not positive"),
         (["cp", "--connections", "0", "s3://BUCKET/iris.joblib", "."], exit_codes.USAGE, "'--connections'"),
@@ -114,7 +118,7 @@ def test_an_unexpected_failure_has_no_traceback_either(
     monkeypatch.setattr(sealift.AsyncStorage, "get_object_metadata", broken)
     result = invoke("stat", f"s3://{bucket}/")
     assert result.exit_code == exit_codes.FAILURE
-    assert result.stderr == "error: unexpected TypeError: oh no (--verbose shows where; please report it)\n"
+    assert result.stderr == "error: unexpected TypeError: oh no (add --verbose for a traceback; please report it)\n"
 
 
 def test_a_message_cannot_drive_the_terminal(invoke: Invoke) -> None:

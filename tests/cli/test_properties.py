@@ -45,7 +45,7 @@ def test_cp_names_what_the_destination_cannot_store(
     result = invoke("cp", "-r", "-v", f"s3://{bucket}/m", f"gs://{target}/m", **environ)
     assert result.exit_code == 0
     assert "m/k: 5 B, verified: md5, not copied: Expires, tags\n" in result.stderr
-    assert result.stderr.endswith("warning: not copied with the objects: Expires (1 object), tags (1 object)\n")
+    assert result.stderr.endswith("warning: properties not copied: Expires (1 object), tags (1 object)\n")
     result = invoke("cp", "--json", f"s3://{bucket}/m/k", f"gs://{target}/k", **environ)
     assert json.loads(result.stdout.splitlines()[0])["dropped"] == ["Expires", "tags"]
 

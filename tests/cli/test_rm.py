@@ -36,7 +36,7 @@ def test_a_prefix_needs_r(invoke: Invoke, seaweedfs: S3Service, bucket: str, tmp
     for uri in (f"s3://{bucket}/llama", f"s3://{bucket}/", "models"):
         result = invoke("rm", uri)
         assert (result.exit_code, result.stdout) == (exit_codes.USAGE, "")
-        assert result.stderr.endswith("(add -r for all that is below it)\n")
+        assert result.stderr.endswith("(use -r to include everything under it)\n")
     assert objects_in(seaweedfs, bucket) == OBJECTS
     assert files(tmp_path) == {"models/a": b"a"}
 
