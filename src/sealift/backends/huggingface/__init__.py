@@ -5,6 +5,8 @@ files lie in another place, behind signed addresses that expire (`links`); small
 whatever way it likes (`body`). `replies` reads what the hub says.
 """
 
+import aiofiles
+
 from ...config import HFConfig, StorageConfig
 from ...errors import AccessDenied, InvalidConfig, UnsupportedOperation
 from ...instance import Instance
@@ -35,19 +37,18 @@ async def open(location: Location, config: StorageConfig | None, instance: Insta
     if chosen is environment and Origin.of(endpoint) != Origin.of(own):
         token, file = None, None  # the environment's token is for the environment's hub
     if not token and file is not None:
-        token = await instance.disk.run(lambda: _token_in(file))
+        token = await _read_token(file)
     repository = Repository(location, endpoint, token or None, instance)
     if location.revision and location.key:
         await instance.retry(repository.commit)  # the key may begin with the rest of a branch's name
     return HFBackend(repository, await Links.to(repository))
 
 
-def _token_in(file: str) -> str | None:
-    """Blocking: the token that `hf auth login` left, if it did."""
-    from pathlib import Path  # noqa: PLC0415
-
+async def _read_token(file: str) -> str | None:
+    """Read the token that `hf auth login` stored; None if the file does not exist or is empty."""
     try:
-        return Path(file).read_text(encoding="utf-8").strip() or None
+        async with aiofiles.open(file, encoding="utf-8") as stream:
+            return (await stream.read()).strip() or None
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError) as problem:
