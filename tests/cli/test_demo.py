@@ -47,7 +47,7 @@ def test_it_moves_verifies_and_leaves_nothing(place: Path) -> None:
     done = run("demo", "--size", "20MiB", environ={"TMPDIR": str(place)})
     assert (done.returncode, done.stderr) == (exit_codes.OK, "")
     assert "21 MB in " in done.stdout
-    assert "of 38 flowers right" in done.stdout
+    assert "of 38 flowers of the test set correctly" in done.stdout
     assert "all 6 files have the SHA-256 of their source" in done.stdout
     assert "  sealift demo --keep " in done.stdout
     assert_gone(done.stdout, place)
@@ -96,7 +96,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_too_little_room_is_told_before_anything_is_written(place: Path) -> None:
     done = run("demo", "--size", "1000000TB", environ={"TMPDIR": str(place)})
     assert done.returncode == exit_codes.FAILURE
-    assert f"MB in {place}, where " in done.stderr
+    assert f"MB in {place}, but only " in done.stderr
     assert list(place.iterdir()) == []
 
 
