@@ -26,7 +26,7 @@ def stdout_of(writing: int) -> Iterator[None]:
 
 
 @pytest.mark.anyio
-async def test_a_writer_waits_for_its_reader() -> None:
+async def test_write_waits_for_the_reader() -> None:
     reading, writing = os.pipe()
     accepted = 0
 
