@@ -24,26 +24,26 @@ OBJECTS = {
 
 
 def below(prefix: str) -> dict[str, bytes]:
-    """The objects under a prefix, by their relative paths."""
+    """The objects under a prefix, by relative path."""
     return {key.removeprefix(prefix): data for key, data in OBJECTS.items() if key.startswith(prefix)}
 
 
 def files(directory: Path) -> dict[str, bytes]:
-    """What is there, hidden files too."""
+    """The files in a directory, including hidden ones, by relative path."""
     return {
         path.relative_to(directory).as_posix(): path.read_bytes() for path in directory.rglob("*") if path.is_file()
     }
 
 
 def tree(directory: Path, content: Mapping[str, bytes]) -> None:
-    """Make files below a directory."""
+    """Write files to a directory."""
     for path, data in content.items():
         (directory / path).parent.mkdir(parents=True, exist_ok=True)
         (directory / path).write_bytes(data)
 
 
 def objects_in(service: S3Service, bucket: str) -> dict[str, bytes]:
-    """What a bucket holds."""
+    """The objects in a bucket."""
     s3 = client(service)
     listed = s3.list_objects_v2(Bucket=bucket).get("Contents", [])
     return {entry["Key"]: s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read() for entry in listed}
@@ -51,13 +51,13 @@ def objects_in(service: S3Service, bucket: str) -> dict[str, bytes]:
 
 @pytest.fixture
 def environ(seaweedfs: S3Service, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a user whose credentials are right."""
+    """Environment variables with valid credentials."""
     return environ_for(seaweedfs) | {"XDG_STATE_HOME": str(tmp_path_factory.mktemp("state"))}
 
 
 @pytest.fixture
 def bucket(seaweedfs: S3Service, make_bucket: MakeBucket) -> str:
-    """A bucket that holds `OBJECTS`."""
+    """A bucket with `OBJECTS`."""
     name = make_bucket(seaweedfs)
     put_objects(seaweedfs, name, OBJECTS, checksum="CRC64NVME")
     return name
@@ -65,7 +65,7 @@ def bucket(seaweedfs: S3Service, make_bucket: MakeBucket) -> str:
 
 @pytest.fixture
 def invoke(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], tmp_path: Path) -> Invoke:
-    """Run the command line in this process and in an empty directory, as a user whose credentials are right."""
+    """Run the command line in this process, in an empty directory and with valid credentials."""
     for name in os.environ.keys() - clean_environ().keys():
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
@@ -78,6 +78,6 @@ def invoke(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], tmp_path: P
 
 @pytest.fixture
 def stalling() -> Iterator[StallingS3]:
-    """An S3 service whose replies begin, and do not end before the test."""
+    """An S3 server whose responses stall until the end of the test."""
     with StallingS3() as server:
         yield server

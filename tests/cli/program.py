@@ -1,4 +1,4 @@
-"""`python -m sealift` as a program of its own."""
+"""Run `python -m sealift` in a child process."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ TIMEOUT = 60
 
 
 def clean_environ() -> dict[str, str]:
-    """This process's environment without what would lead a storage elsewhere."""
+    """The environment of this process without S3 and proxy variables."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -22,7 +22,7 @@ def clean_environ() -> dict[str, str]:
 
 
 def environ_for(service: S3Service, keys: Keys | None = None) -> dict[str, str]:
-    """The variables that an S3 user sets."""
+    """The environment variables for an S3 service."""
     chosen = keys or service.keys
     return {
         "AWS_ENDPOINT_URL": service.endpoint,
@@ -34,23 +34,23 @@ def environ_for(service: S3Service, keys: Keys | None = None) -> dict[str, str]:
 
 
 def start(*arguments: object, environ: Mapping[str, str] | None = None, **options: Any) -> "subprocess.Popen[Any]":
-    """Start it; its stdout and stderr are pipes unless told otherwise."""
+    """Start the command; by default, stdout and stderr are pipes."""
     return subprocess.Popen(
         [sys.executable, "-m", "sealift", *map(str, arguments)],
         env=clean_environ() | {"PYTHONWARNINGS": "error"} | dict(environ or {}),
         stdin=subprocess.DEVNULL,
-        # A test run in the background of a script ignores SIGINT, and so would its children.
-        preexec_fn=_mind_interrupts,  # noqa: PLW1509 - it takes no lock
+        # Test runs in the background of a script ignore SIGINT, and children would inherit that.
+        preexec_fn=_restore_sigint,  # noqa: PLW1509 - takes no lock
         **{"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
     )
 
 
 def run(*arguments: object, environ: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
-    """Run it to its end."""
+    """Run the command and wait for it."""
     with start(*arguments, environ=environ) as process:
         stdout, stderr = process.communicate(timeout=TIMEOUT)
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
-def _mind_interrupts() -> None:
+def _restore_sigint() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""An S3 service that holds its replies back, so that a test can act while a transfer is under way."""
+"""An S3 server whose responses stall, so that a test can act during a transfer."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,14 +12,14 @@ ETAG = '"0123456789abcdef"'
 
 
 class StallingS3:
-    """One bucket in which every key is an object of `SIZE` bytes, and every prefix has one, `big.bin`.
+    """A bucket where every key is an object of `SIZE` bytes, and every prefix contains one object, `big.bin`.
 
     Attributes:
-        asked: Set when the body of an object was asked for; the reply has begun by then.
+        body_requested: Set when the body of an object was requested; its first bytes are sent by then.
     """
 
     def __init__(self) -> None:
-        self.asked = threading.Event()
+        self.body_requested = threading.Event()
         self._released = threading.Event()
         service = self
 
@@ -37,7 +37,7 @@ class StallingS3:
                 start, end = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
                 self._head(206, end - start + 1, f"bytes {start}-{end}/{SIZE}")
                 self.wfile.write(bytes(1000))
-                service.asked.set()
+                service.body_requested.set()
                 service._released.wait(TIMEOUT)
                 self.close_connection = True
 
@@ -63,12 +63,12 @@ class StallingS3:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """What the command line needs to reach it."""
+        """The options to use this server."""
         return ("--no-sign-request", "--endpoint-url", f"http://127.0.0.1:{self._server.server_port}")
 
     @property
     def source_options(self) -> tuple[str, ...]:
-        """What the command line needs to copy from it to another service."""
+        """The options to copy from this server to another service."""
         return tuple(option.replace("--", "--source-") for option in self.options)
 
     def __enter__(self) -> Self:

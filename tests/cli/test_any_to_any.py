@@ -1,4 +1,4 @@
-"""`sealift cp` from every scheme to every one that can be written to, within a small budget; and archives from each."""
+"""`sealift cp` from every scheme to every writable scheme with little memory, and archives from every scheme."""
 
 import io
 import tarfile
@@ -23,21 +23,21 @@ from .conftest import Invoke, files, tree
 from .program import environ_for
 
 MODEL = {"config.json": b"{}", "deep/er/weights.bin": pattern(11 * MiB + 7), "empty": b""}
-# Of a web server, a file is all that can be named.
+# HTTP has no prefixes, only files.
 FILE = "deep/er/weights.bin"
-# No service's parts are smaller than 5 MiB here, so that few of them are under way at once.
-WITHIN = ("--memory", "11MiB")
+# Parts are at least 5 MiB, so this allows only two in flight.
+MEMORY_LIMIT = ("--memory", "11MiB")
 WRITABLE = ("s3", "gs", "azure", "pvc", "file")
 READABLE = (*WRITABLE, "http", "hf")
 
 
 @dataclass(frozen=True)
-class Place:
+class Prefix:
     """A prefix of one scheme.
 
     Attributes:
-        uri: Ends in "/"; in it are `model/` and `model.tar.gz`.
-        content: What is below a path there, seen by somebody else's client.
+        uri: Ends in "/"; contains `model/` and `model.tar.gz`.
+        content: Lists the files under a path, with another client.
     """
 
     uri: str
@@ -56,21 +56,25 @@ def stored() -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def everywhere(
+def prefixes(
     stored: dict[str, bytes],
     seaweedfs: S3Service,
     gcs: GCSService,
     azurite: AzureService,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[dict[str, Place], dict[str, str]]]:
-    """A place of each scheme, filled; and the environment in which they are reached."""
-    bucket, google_s, container = new_bucket(seaweedfs, "any"), google.new_bucket(gcs), microsoft.new_container(azurite)
+) -> Iterator[tuple[dict[str, Prefix], dict[str, str]]]:
+    """A prefix with files for each scheme, and the environment variables to access them."""
+    bucket, gcs_bucket, container = (
+        new_bucket(seaweedfs, "any"),
+        google.new_bucket(gcs),
+        microsoft.new_container(azurite),
+    )
     put_objects(seaweedfs, bucket, stored, checksum="CRC64NVME")
-    google.put_objects(gcs, google_s, stored)
+    google.put_objects(gcs, gcs_bucket, stored)
     microsoft.put_objects(azurite, container, stored)
-    claim, here = tmp_path_factory.mktemp("claim"), tmp_path_factory.mktemp("here")
+    claim, local = tmp_path_factory.mktemp("claim"), tmp_path_factory.mktemp("here")
     tree(claim, stored)
-    tree(here, stored)
+    tree(local, stored)
     environ = {
         **environ_for(seaweedfs),
         **gcs.environ,
@@ -83,31 +87,31 @@ def everywhere(
     def below(found: dict[str, bytes], path: str) -> dict[str, bytes]:
         return {key.removeprefix(path): data for key, data in found.items() if key.startswith(path)}
 
-    with served(here) as web, FakeHub() as hub:
+    with served(local) as web, FakeHub() as hub:
         hub.repo("owner/name", stored)
         yield (
             {
-                "s3": Place(f"s3://{bucket}/", lambda path: below(objects_in(seaweedfs, bucket, path), path)),
-                "gs": Place(f"gs://{google_s}/", lambda path: below(google.get_objects(gcs, google_s), path)),
-                "azure": Place(
+                "s3": Prefix(f"s3://{bucket}/", lambda path: below(objects_in(seaweedfs, bucket, path), path)),
+                "gs": Prefix(f"gs://{gcs_bucket}/", lambda path: below(google.get_objects(gcs, gcs_bucket), path)),
+                "azure": Prefix(
                     f"azure://{container}/", lambda path: below(microsoft.get_objects(azurite, container), path)
                 ),
-                "pvc": Place("pvc://claim/", lambda path: files(claim / path)),
-                "file": Place(f"file://{here}/", lambda path: files(here / path)),
-                "http": Place(f"{web}/"),
-                "hf": Place("hf://owner/name/"),
+                "pvc": Prefix("pvc://claim/", lambda path: files(claim / path)),
+                "file": Prefix(f"file://{local}/", lambda path: files(local / path)),
+                "http": Prefix(f"{web}/"),
+                "hf": Prefix("hf://owner/name/"),
             },
             environ | {"HF_ENDPOINT": hub.endpoint},
         )
 
 
-Everywhere = tuple[dict[str, Place], dict[str, str]]
+Everywhere = tuple[dict[str, Prefix], dict[str, str]]
 
 
 @pytest.mark.parametrize("target", WRITABLE)
 @pytest.mark.parametrize("source", READABLE)
-def test_a_copy(invoke: Invoke, everywhere: Everywhere, source: str, target: str) -> None:
-    places, environ = everywhere
+def test_a_copy(invoke: Invoke, prefixes: Everywhere, source: str, target: str) -> None:
+    places, environ = prefixes
     path = f"from-{source}/"
     if source == "http":
         arguments, expected = (
@@ -116,7 +120,7 @@ def test_a_copy(invoke: Invoke, everywhere: Everywhere, source: str, target: str
         )
     else:
         arguments, expected = ("-r", f"{places[source].uri}model/", f"{places[target].uri}{path}"), MODEL
-    done = invoke("cp", *WITHIN, *arguments, **environ)
+    done = invoke("cp", *MEMORY_LIMIT, *arguments, **environ)
     assert done.exit_code == 0, done.stderr
     assert path in done.stdout
     content = places[target].content
@@ -125,16 +129,16 @@ def test_a_copy(invoke: Invoke, everywhere: Everywhere, source: str, target: str
 
 
 @pytest.mark.parametrize("source", READABLE)
-def test_an_archive(invoke: Invoke, everywhere: Everywhere, source: str, tmp_path: Path) -> None:
-    places, environ = everywhere
-    done = invoke("cp", "--unpack", *WITHIN, f"{places[source].uri}model.tar.gz", "unpacked", **environ)
+def test_an_archive(invoke: Invoke, prefixes: Everywhere, source: str, tmp_path: Path) -> None:
+    places, environ = prefixes
+    done = invoke("cp", "--unpack", *MEMORY_LIMIT, f"{places[source].uri}model.tar.gz", "unpacked", **environ)
     assert done.exit_code == 0, done.stderr
     assert files(tmp_path) == {f"unpacked/{path}": data for path, data in MODEL.items()}
 
 
 @pytest.mark.parametrize("source", READABLE)
-def test_the_other_commands(invoke: Invoke, everywhere: Everywhere, source: str) -> None:
-    places, environ = everywhere
+def test_the_other_commands(invoke: Invoke, prefixes: Everywhere, source: str) -> None:
+    places, environ = prefixes
     uri = f"{places[source].uri}model/config.json"
     assert invoke("cat", uri, **environ).stdout == "{}"
     assert invoke("ls", uri, **environ).stdout == "config.json\n"

@@ -12,7 +12,7 @@ from .program import TIMEOUT, start
 from .stalling import StallingS3
 
 
-def test_objects_one_after_the_other(invoke: Invoke, bucket: str) -> None:
+def test_objects_in_order(invoke: Invoke, bucket: str) -> None:
     keys = ("llama/model-2.bin", "iris.joblib", "llama/model-1.bin")
     result = invoke("cat", *(f"s3://{bucket}/{key}" for key in keys))
     assert (result.exit_code, result.stderr) == (0, "")
@@ -31,8 +31,8 @@ def test_a_range(invoke: Invoke, bucket: str) -> None:
     assert invoke("cat", "--length", "0", uri).stdout == ""
 
 
-def test_through_a_pipe_that_is_read_slowly(environ: dict[str, str], seaweedfs: S3Service, bucket: str) -> None:
-    """Every byte arrives, although the pipe is smaller than a chunk."""
+def test_a_slow_reader(environ: dict[str, str], seaweedfs: S3Service, bucket: str) -> None:
+    """Every byte is written, although the pipe is smaller than a chunk."""
     data = os.urandom(20 << 20)
     put_objects(seaweedfs, bucket, {"large": data})
     with start("cat", f"s3://{bucket}/large", environ=environ, text=False) as process:
@@ -42,11 +42,11 @@ def test_through_a_pipe_that_is_read_slowly(environ: dict[str, str], seaweedfs: 
     assert read == data
 
 
-def test_an_interrupt_ends_it_while_nobody_reads(environ: dict[str, str], seaweedfs: S3Service, bucket: str) -> None:
+def test_an_interrupt_while_stdout_is_not_read(environ: dict[str, str], seaweedfs: S3Service, bucket: str) -> None:
     put_objects(seaweedfs, bucket, {"large": bytes(20 << 20)})
     with start("cat", f"s3://{bucket}/large", environ=environ, text=False) as process:
         assert process.stdout is not None
-        assert process.stdout.read(1) == b"\0"  # it writes by now, and soon the pipe is full
+        assert process.stdout.read(1) == b"\0"  # writing has started, and the pipe will be full soon
         process.send_signal(signal.SIGINT)
         process.wait(TIMEOUT)
         assert process.stderr is not None
@@ -55,15 +55,15 @@ def test_an_interrupt_ends_it_while_nobody_reads(environ: dict[str, str], seawee
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_a_signal_ends_it(stalling: StallingS3, loop: str) -> None:
+def test_a_signal_stops_cat(stalling: StallingS3, loop: str) -> None:
     with start("cat", *stalling.options, "s3://models/big.bin", environ={"SEALIFT_LOOP": loop}) as process:
-        assert stalling.asked.wait(TIMEOUT)
+        assert stalling.body_requested.wait(TIMEOUT)
         process.send_signal(signal.SIGTERM)
         stdout, stderr = process.communicate(timeout=TIMEOUT)
     assert (process.returncode, stdout, stderr) == (exit_codes.TERMINATED, "", "error: interrupted\n")
 
 
-def test_a_reader_that_goes_away_is_no_news(environ: dict[str, str], seaweedfs: S3Service, bucket: str) -> None:
+def test_a_closed_pipe_prints_no_error(environ: dict[str, str], seaweedfs: S3Service, bucket: str) -> None:
     put_objects(seaweedfs, bucket, {"large": bytes(20 << 20)})
     with start("cat", f"s3://{bucket}/large", environ=environ, text=False) as process:
         assert process.stdout is not None

@@ -11,7 +11,7 @@ from .program import clean_environ
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_script_for_each_shell(shell: str) -> None:
+def test_completion_scripts(shell: str) -> None:
     result = CliRunner().invoke(main, ["completion", shell])
     assert (result.exit_code, result.stderr) == (exit_codes.OK, "")
     assert f"_SEALIFT_COMPLETE={shell}_complete" in result.stdout
@@ -19,7 +19,7 @@ def test_a_script_for_each_shell(shell: str) -> None:
 
 
 def complete(words: str, tmp_path: Path) -> list[str]:
-    """What bash offers for the last of these words, when it has run our script."""
+    """Return the completions that bash offers for the last word, with our script loaded."""
     program = tmp_path / "sealift"
     program.write_text(f"#!{sys.executable}\nfrom sealift.cli import main\nmain()\n")
     program.chmod(0o700)
@@ -40,6 +40,6 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
     assert complete("sealift cp --source-r", tmp_path) == ["--source-region"]
 
 
-def test_bash_completes_paths_and_leaves_uris(tmp_path: Path) -> None:
+def test_bash_completes_paths_but_not_uris(tmp_path: Path) -> None:
     assert complete("sealift cp mod", tmp_path) == ["compopt default", ""]
     assert complete("sealift cp s3://ml-models/i", tmp_path) == [""]

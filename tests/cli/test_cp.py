@@ -99,13 +99,13 @@ def test_a_prefix_needs_r(
     tree(tmp_path / "dir", {"model": b"model"})
     result = invoke("cp", src.replace("BUCKET", bucket), dest.replace("BUCKET", bucket))
     assert (result.exit_code, result.stdout) == (exit_codes.USAGE, "")
-    assert result.stderr.endswith("(add -r for all that is below it)\n")
+    assert result.stderr.endswith("(use -r to include everything under it)\n")
     assert result.stderr.count("\n") == 1
     assert files(tmp_path) == {"dir/model": b"model"}
     assert objects_in(seaweedfs, bucket) == OBJECTS
 
 
-def test_a_dry_run_tells_and_touches_nothing(invoke: Invoke, seaweedfs: S3Service, bucket: str, tmp_path: Path) -> None:
+def test_a_dry_run_changes_nothing(invoke: Invoke, seaweedfs: S3Service, bucket: str, tmp_path: Path) -> None:
     tree(tmp_path / "dir", {"a/b": b"12", "c": b""})
     uri = f"s3://{bucket}"
     up = invoke("cp", "-rn", "dir", f"{uri}/new")
@@ -122,7 +122,7 @@ def test_a_dry_run_tells_and_touches_nothing(invoke: Invoke, seaweedfs: S3Servic
     assert objects_in(seaweedfs, bucket) == OBJECTS
 
 
-def test_json_has_a_line_for_each_object_and_one_for_all(invoke: Invoke, bucket: str) -> None:
+def test_json_has_a_line_per_object_and_a_summary(invoke: Invoke, bucket: str) -> None:
     result = invoke("cp", "-r", "--json", f"s3://{bucket}/llama", "here")
     *lines, summary = map(json.loads, result.stdout.splitlines())
     assert sorted(lines, key=lambda line: line["source"]) == [
@@ -154,12 +154,12 @@ def test_a_dry_run_in_json(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
     assert files(tmp_path) == {}
 
 
-def test_names_that_are_not_text(invoke: Invoke, tmp_path: Path) -> None:
+def test_names_that_are_not_unicode(invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "caf\udce9").touch()
     assert invoke("cp", "-rn", "d", "e").stdout_bytes == b"would copy d/caf\xe9 to e/caf\xe9\n"
-    told = json.loads(invoke("cp", "-r", "--json", "d", "e").stdout.splitlines()[0])
-    assert told["target"] == "e/caf\udce9"
+    copied = json.loads(invoke("cp", "-r", "--json", "d", "e").stdout.splitlines()[0])
+    assert copied["target"] == "e/caf\udce9"
 
 
 def test_odd_keys(invoke: Invoke, seaweedfs: S3Service, make_bucket: MakeBucket, tmp_path: Path) -> None:
@@ -177,19 +177,19 @@ def test_a_summary_goes_to_stderr(invoke: Invoke, bucket: str) -> None:
     assert copied.count("\n") == 1
 
 
-def test_verbose_tells_of_each_object(invoke: Invoke, bucket: str) -> None:
+def test_verbose_reports_each_object(invoke: Invoke, bucket: str) -> None:
     lines = invoke("cp", "-r", f"s3://{bucket}/llama/", "here", "-v").stderr.splitlines()
     assert "llama/model-1.bin: 300.0 kB, verified: crc64nvme" in lines
     assert len(lines) == 4 + 1
 
 
-def test_options_may_stand_before_the_command(invoke: Invoke, seaweedfs: S3Service, tmp_path: Path) -> None:
+def test_options_before_or_after_the_command(invoke: Invoke, seaweedfs: S3Service, tmp_path: Path) -> None:
     put_objects(seaweedfs, PUBLIC_BUCKET, {"public.bin": b"public"})
-    asked = ("--no-sign-request", "--endpoint-url", seaweedfs.endpoint, "--region", "eu-west-1", "--memory", "64MiB")
+    options = ("--no-sign-request", "--endpoint-url", seaweedfs.endpoint, "--region", "eu-west-1", "--memory", "64MiB")
     wrong = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "wrong"}
-    assert invoke(*asked, "cp", f"s3://{PUBLIC_BUCKET}/public.bin", "before", **wrong).exit_code == 0
-    assert invoke("cp", f"s3://{PUBLIC_BUCKET}/public.bin", *asked, "behind", **wrong).exit_code == 0
-    assert files(tmp_path) == {"before": b"public", "behind": b"public"}
+    assert invoke(*options, "cp", f"s3://{PUBLIC_BUCKET}/public.bin", "before", **wrong).exit_code == 0
+    assert invoke("cp", f"s3://{PUBLIC_BUCKET}/public.bin", *options, "after", **wrong).exit_code == 0
+    assert files(tmp_path) == {"before": b"public", "after": b"public"}
 
 
 def test_limits(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_verification(invoke: Invoke, bucket: str, choice: str, verified: str) -
     assert f"verified: {verified}" in result.stderr
 
 
-def test_what_cannot_be_verified_is_refused_where_it_must_be(invoke: Invoke, tmp_path: Path) -> None:
+def test_require_fails_without_a_checksum(invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(b"model")
     result = invoke("cp", "--verify", "require", "m", "n")
     assert result.exit_code == exit_codes.FAILURE
@@ -224,13 +224,13 @@ def test_what_cannot_be_verified_is_refused_where_it_must_be(invoke: Invoke, tmp
     assert invoke("cp", "m", "n").exit_code == 0
 
 
-def test_files_that_survive_a_power_failure(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
+def test_fsync(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
     result = invoke("cp", "-r", "--fsync", f"s3://{bucket}/llama", "model")
     assert result.exit_code == 0
     assert files(tmp_path / "model") == below("llama/")
 
 
-def test_a_time_that_is_over(stalling: StallingS3, tmp_path: Path) -> None:
+def test_timeout(stalling: StallingS3, tmp_path: Path) -> None:
     for command in ("cp", "sync"):
         source = "s3://models/big.bin" if command == "cp" else "s3://models/p/"
         done = run(command, *stalling.options, "--timeout", "0.2", source, tmp_path / "new")

@@ -14,22 +14,26 @@ NOWHERE = ("--no-sign-request", "--endpoint-url", "http://127.0.0.1:1")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "says"),
+    ("arguments", "code", "message"),
     [
         (["ls", "s3://"], exit_codes.USAGE, "the bucket name is missing"),
         (["ls", "ftp://host/x"], exit_codes.USAGE, "unknown scheme ftp://"),
         (["cp", "s3://BUCKET/iris.joblib"], exit_codes.USAGE, "missing argument 'DEST' (see"),
-        (["cp", "iris.joblib", ".", "--region", "eu-west-1"], exit_codes.USAGE, "--region: for s3://, not file://"),
+        (
+            ["cp", "iris.joblib", ".", "--region", "eu-west-1"],
+            exit_codes.USAGE,
+            "--region applies only to s3://, not to file://",
+        ),
         (
             ["cp", "iris.joblib", "s3://BUCKET/", "--source-profile", "a"],
             exit_codes.USAGE,
-            "--source-profile: for s3://",
+            "--source-profile applies only to s3://",
         ),
         (["ls", "--profile", "no-such-profile", "s3://BUCKET/"], exit_codes.USAGE, "no-such-profile"),
         (
             ["cp", "--memory", "much", "s3://BUCKET/iris.joblib", "."],
             exit_codes.USAGE,
-            "'much' is not a number of bytes",
+            "'much' is not a size in bytes",
         ),
         (["cp", "--memory", "0", "s3://BUCKET/iris.joblib", "."], exit_codes.USAGE, "is not positive"),
         (["cp", "--connections", "0", "s3://BUCKET/iris.joblib", "."], exit_codes.USAGE, "'--connections'"),
@@ -57,14 +61,14 @@ NOWHERE = ("--no-sign-request", "--endpoint-url", "http://127.0.0.1:1")
         (["rm", "https://127.0.0.1:1/m"], exit_codes.FAILURE, "https://"),
     ],
 )
-def test_a_failure_is_a_line_and_a_code(
-    invoke: Invoke, bucket: str, arguments: list[str], code: int, says: str, tmp_path: Path
+def test_a_failure_is_one_line_and_an_exit_code(
+    invoke: Invoke, bucket: str, arguments: list[str], code: int, message: str, tmp_path: Path
 ) -> None:
     result = invoke(*(argument.replace("BUCKET", bucket) for argument in arguments))
     assert (result.exit_code, result.stdout) == (code, ""), result.stderr
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
-    assert says in result.stderr
+    assert message in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -78,7 +82,7 @@ def test_access_denied(seaweedfs: S3Service, bucket: str, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_bucket_to_write_to_that_does_not_exist(invoke: Invoke, moto: S3Service, tmp_path: Path) -> None:
+def test_upload_to_a_missing_bucket(invoke: Invoke, moto: S3Service, tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(b"model")
     result = invoke("cp", "model", "s3://no-such-bucket-here/", **environ_for(moto))
     assert (result.exit_code, result.stdout) == (exit_codes.NOT_FOUND, "")
@@ -96,7 +100,7 @@ def test_writing_denied(seaweedfs: S3Service, bucket: str, tmp_path: Path) -> No
     assert objects_in(seaweedfs, bucket) == OBJECTS
 
 
-def test_verbose_shows_where_a_failure_came_from(seaweedfs: S3Service, bucket: str) -> None:
+def test_verbose_shows_a_traceback(seaweedfs: S3Service, bucket: str) -> None:
     wrong = Keys(seaweedfs.access_key, "a-secret-that-is-wrong")
     done = run("-v", "stat", f"s3://{bucket}/iris.joblib", environ=environ_for(seaweedfs, wrong))
     assert done.returncode == exit_codes.ACCESS_DENIED
@@ -105,32 +109,30 @@ def test_verbose_shows_where_a_failure_came_from(seaweedfs: S3Service, bucket: s
     assert wrong.secret_key not in done.stderr
 
 
-def test_an_unexpected_failure_has_no_traceback_either(
-    invoke: Invoke, bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unexpected_error_has_no_traceback(invoke: Invoke, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(*_: object, **__: object) -> None:
         raise TypeError("oh no")
 
     monkeypatch.setattr(sealift.AsyncStorage, "get_object_metadata", broken)
     result = invoke("stat", f"s3://{bucket}/")
     assert result.exit_code == exit_codes.FAILURE
-    assert result.stderr == "error: unexpected TypeError: oh no (--verbose shows where; please report it)\n"
+    assert result.stderr == "error: unexpected TypeError: oh no (add --verbose for a traceback; please report it)\n"
 
 
-def test_a_message_cannot_drive_the_terminal(invoke: Invoke) -> None:
+def test_messages_are_escaped_for_the_terminal(invoke: Invoke) -> None:
     result = invoke("stat", "missing\n\x1b[31mred\u202e")
     assert result.exit_code == exit_codes.NOT_FOUND
     assert result.stderr.count("\n") == 1
     assert result.stderr.rstrip("\n").isprintable()
 
 
-def test_a_wrong_variable_is_a_usage_error(invoke: Invoke, bucket: str) -> None:
+def test_an_invalid_variable_is_a_usage_error(invoke: Invoke, bucket: str) -> None:
     result = invoke("ls", f"s3://{bucket}/", SEALIFT_LOOP="trio")
     assert result.exit_code == exit_codes.USAGE
     assert "SEALIFT_LOOP" in result.stderr
 
 
-def test_a_reader_that_goes_away_is_no_news(environ: dict[str, str], bucket: str) -> None:
+def test_a_closed_pipe_prints_no_error(environ: dict[str, str], bucket: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with start("ls", f"s3://{bucket}/", environ=environ, stdout=writing) as process:

@@ -23,11 +23,11 @@ def test_each_command_has_examples(command: str) -> None:
 def test_exit_codes_are_documented() -> None:
     documented = help_of().stdout.partition("Exit codes:\n")[2].splitlines()
     assert [tuple(line.split(maxsplit=1)) for line in documented] == [
-        (str(code), says) for code, says in exit_codes.EXIT_CODES.items()
+        (str(code), message) for code, message in exit_codes.EXIT_CODES.items()
     ]
 
 
-def test_commands_are_told_in_a_line_each() -> None:
+def test_command_summaries_fit_on_a_line() -> None:
     assert "..." not in help_of().stdout.partition("Commands:")[2]
 
 
@@ -43,7 +43,7 @@ def test_no_command_is_a_usage_error() -> None:
     assert "Examples:" in result.stderr
 
 
-def test_help_loads_no_storage() -> None:
+def test_help_imports_no_storage() -> None:
     heavy = {"aiobotocore", "botocore", "sklearn", "sealift.api.async_storage"}
     code = f"import sys, sealift.cli; print({heavy} & {{*sys.modules}})"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout

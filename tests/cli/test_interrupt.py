@@ -14,12 +14,12 @@ from .stalling import StallingS3
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, exit_codes.INTERRUPTED), (signal.SIGTERM, exit_codes.TERMINATED)]
 )
-def test_a_signal_ends_a_transfer_cleanly(
+def test_a_signal_stops_a_transfer_cleanly(
     stalling: StallingS3, tmp_path: Path, loop: str, number: signal.Signals, code: int
 ) -> None:
     transfer = ("cp", *stalling.options, "s3://models/big.bin", tmp_path / "big.bin")
     with start(*transfer, environ={"SEALIFT_LOOP": loop}) as process:
-        assert stalling.asked.wait(TIMEOUT)
+        assert stalling.body_requested.wait(TIMEOUT)
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=TIMEOUT)
     assert (process.returncode, stdout, stderr) == (code, "", "error: interrupted\n")
@@ -30,7 +30,7 @@ def test_a_signal_ends_a_transfer_cleanly(
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, exit_codes.INTERRUPTED), (signal.SIGTERM, exit_codes.TERMINATED)]
 )
-def test_no_upload_is_left_behind(
+def test_a_signal_aborts_multipart_uploads(
     stalling: StallingS3,
     seaweedfs: S3Service,
     make_bucket: MakeBucket,
@@ -47,7 +47,7 @@ def test_no_upload_is_left_behind(
     source, key = ("s3://models/big.bin", "big.bin") if command == "cp" else ("s3://models/dir/", "dir/big.bin")
     target = f"s3://{bucket}/{key.removesuffix('/big.bin')}"
     with start(command, *stalling.source_options, source, target, environ=environ) as process:
-        assert stalling.asked.wait(TIMEOUT)
+        assert stalling.body_requested.wait(TIMEOUT)
         assert uploads() == [key]
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=TIMEOUT)

@@ -58,14 +58,14 @@ def test_ls_of_many(invoke: Invoke, tmp_path: Path) -> None:
     assert invoke("ls", "many").stdout.splitlines() == [f"{number:05}" for number in range(3000)]
 
 
-def test_ls_of_names_that_are_not_text(invoke: Invoke, tmp_path: Path) -> None:
+def test_ls_of_names_that_are_not_unicode(invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "caf\udce9").touch()
     assert invoke("ls", "d").stdout_bytes == b"caf\xe9\n"
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}", "file:{}", "FILE:{}"])
-def test_a_local_path_in_each_of_its_forms(invoke: Invoke, tmp_path: Path, form: str) -> None:
+def test_forms_of_local_paths(invoke: Invoke, tmp_path: Path, form: str) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "m.bin").write_bytes(b"real")
     assert invoke("ls", form.format(tmp_path / "d")).stdout == "m.bin\n"
@@ -76,7 +76,7 @@ def test_a_local_path_in_each_of_its_forms(invoke: Invoke, tmp_path: Path, form:
     assert (tmp_path / "copy.bin").read_bytes() == b"real"
 
 
-def test_a_uri_without_one_of_its_slashes_is_no_local_path(invoke: Invoke, tmp_path: Path) -> None:
+def test_a_uri_with_a_missing_slash_is_not_a_path(invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "m.bin").write_bytes(b"real")
     result = invoke("cp", str(tmp_path / "m.bin"), "s3:/bucket/m.bin")
     assert result.exit_code != 0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sealift.cli.progress import Bar, Lines, Tally
+from sealift.cli.progress import ProgressBar, ProgressLines, Tally
 from sealift.cli.units import parse_size, size
 from sealift.types import Event
 
@@ -40,15 +40,15 @@ def test_an_object_of_unknown_size() -> None:
 def test_removed_objects_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     tally = tally_of(Event("deleted", "a"), Event("deleted", "b"))
     assert tally.describe(0) == "2 objects removed"
-    Bar(tally).close()
+    ProgressBar(tally).close()
     assert capsys.readouterr().err == f"{ERASE}2 objects removed{ERASE}"
     tally.add(Event("listed", "c", 1))
     assert tally.describe(0) == "0 B of 1 B, 0 B/s, 0 of 1 object, 2 removed"
 
 
-def test_plain_lines_tell_the_rate_since_the_last_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_plain_lines_show_the_rate_since_the_last_line(capsys: pytest.CaptureFixture[str]) -> None:
     tally = Tally()
-    lines = Lines(tally)
+    lines = ProgressLines(tally)
     lines.show()
     tally.add(Event("listed", "a", 10_000_000))
     for _ in range(2):
@@ -56,7 +56,7 @@ def test_plain_lines_tell_the_rate_since_the_last_one(capsys: pytest.CaptureFixt
         lines.show()
     lines.close()
     assert capsys.readouterr().err.splitlines() == [
-        "looking for objects",
+        "listing objects",
         "5.0 MB of 10.0 MB, 1.0 MB/s, 0 of 1 object",
         "10.0 MB of 10.0 MB, 1.0 MB/s, 0 of 1 object",
     ]
@@ -64,20 +64,20 @@ def test_plain_lines_tell_the_rate_since_the_last_one(capsys: pytest.CaptureFixt
 
 def test_a_bar_is_drawn_over_itself_and_erased(capsys: pytest.CaptureFixture[str]) -> None:
     tally = Tally()
-    bar = Bar(tally)
+    bar = ProgressBar(tally)
     tally.add(Event("listed", "a", 10))
     tally.add(Event("progress", "a", 5))
-    bar.say("a line")
+    bar.print_line("a line")
     bar.close()
     first, line, second, end = capsys.readouterr().err.split(ERASE)[1:]
-    assert first.startswith("[                    ]   0%  looking for objects")
+    assert first.startswith("[                    ]   0%  listing objects")
     assert line == "a line\n"
     assert second.startswith("[##########          ]  50%  5 B of 10 B")
     assert end == ""
 
 
 def test_on_a_terminal(stalling: StallingS3, tmp_path: Path) -> None:
-    """A bar appears, tells the total, and leaves nothing behind but what follows it."""
+    """The bar shows the total size, and is erased at the end."""
     terminal, of_program = pty.openpty()
     with start("cp", *stalling.options, "s3://models/big.bin", tmp_path, stderr=of_program) as process:
         os.close(of_program)
@@ -98,9 +98,9 @@ def read_to_end(terminal: int) -> str:
     while True:
         try:
             piece = os.read(terminal, 4096).decode()
-        except OSError:  # how Linux tells that nobody has the other end
+        except OSError:  # Linux: the other end is closed
             return text
-        if not piece:  # how macOS does
+        if not piece:  # macOS
             return text
         text += piece
 
@@ -116,18 +116,18 @@ def read_to_end(terminal: int) -> str:
         ("1T", 10**12),
     ],
 )
-def test_sizes_are_read(text: str, number: int) -> None:
+def test_sizes_are_parsed(text: str, number: int) -> None:
     assert parse_size(text) == number
 
 
 @pytest.mark.parametrize("text", ["", "MiB", "-1", "1XB", "1e3", "1 2"])
-def test_other_texts_are_no_sizes(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a number of bytes"):
+def test_invalid_sizes_are_rejected(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a size in bytes"):
         parse_size(text)
 
 
 @pytest.mark.parametrize(
     ("number", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_960, "1.0 MB"), (2.5e12, "2.5 TB")]
 )
-def test_sizes_are_written(number: float, text: str) -> None:
+def test_sizes_are_formatted(number: float, text: str) -> None:
     assert size(number) == text

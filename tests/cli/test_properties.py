@@ -1,4 +1,4 @@
-"""What stands beside an object's bytes: shown by `stat`, and what a copy lacks named by `cp`."""
+"""Headers, user metadata and tags: `stat` shows them, and `cp` warns about those that it cannot copy."""
 
 import json
 
@@ -21,15 +21,15 @@ def described(service: S3Service, bucket: str) -> None:
     )
 
 
-def test_stat_shows_them(invoke: Invoke, moto: S3Service, make_bucket: MakeBucket) -> None:
+def test_stat_shows_properties(invoke: Invoke, moto: S3Service, make_bucket: MakeBucket) -> None:
     bucket = make_bucket(moto)
     described(moto, bucket)
     lines = invoke("stat", f"s3://{bucket}/m/k", **environ_for(moto)).stdout.splitlines()
     assert {"content encoding    gzip", "metadata            owner=me", "tags                team=a, stage=dev"} <= {
         *lines
     }
-    told = json.loads(invoke("stat", "--json", f"s3://{bucket}/m/k", **environ_for(moto)).stdout)
-    assert (told["content_encoding"], told["cache_control"], told["tags"]) == (
+    metadata = json.loads(invoke("stat", "--json", f"s3://{bucket}/m/k", **environ_for(moto)).stdout)
+    assert (metadata["content_encoding"], metadata["cache_control"], metadata["tags"]) == (
         "gzip",
         None,
         {"team": "a", "stage": "dev"},
@@ -45,12 +45,12 @@ def test_cp_names_what_the_destination_cannot_store(
     result = invoke("cp", "-r", "-v", f"s3://{bucket}/m", f"gs://{target}/m", **environ)
     assert result.exit_code == 0
     assert "m/k: 5 B, verified: md5, not copied: Expires, tags\n" in result.stderr
-    assert result.stderr.endswith("warning: not copied with the objects: Expires (1 object), tags (1 object)\n")
+    assert result.stderr.endswith("warning: properties not copied: Expires (1 object), tags (1 object)\n")
     result = invoke("cp", "--json", f"s3://{bucket}/m/k", f"gs://{target}/k", **environ)
     assert json.loads(result.stdout.splitlines()[0])["dropped"] == ["Expires", "tags"]
 
 
-def test_nothing_is_said_of_a_copy_that_has_them_all(invoke: Invoke, moto: S3Service, make_bucket: MakeBucket) -> None:
+def test_no_warning_if_all_properties_are_copied(invoke: Invoke, moto: S3Service, make_bucket: MakeBucket) -> None:
     bucket = make_bucket(moto)
     described(moto, bucket)
     result = invoke("cp", "--json", f"s3://{bucket}/m/k", f"s3://{bucket}/copy", **environ_for(moto))

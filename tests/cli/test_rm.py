@@ -36,12 +36,12 @@ def test_a_prefix_needs_r(invoke: Invoke, seaweedfs: S3Service, bucket: str, tmp
     for uri in (f"s3://{bucket}/llama", f"s3://{bucket}/", "models"):
         result = invoke("rm", uri)
         assert (result.exit_code, result.stdout) == (exit_codes.USAGE, "")
-        assert result.stderr.endswith("(add -r for all that is below it)\n")
+        assert result.stderr.endswith("(use -r to include everything under it)\n")
     assert objects_in(seaweedfs, bucket) == OBJECTS
     assert files(tmp_path) == {"models/a": b"a"}
 
 
-def test_a_dry_run_tells_and_touches_nothing(invoke: Invoke, seaweedfs: S3Service, bucket: str, tmp_path: Path) -> None:
+def test_a_dry_run_changes_nothing(invoke: Invoke, seaweedfs: S3Service, bucket: str, tmp_path: Path) -> None:
     tree(tmp_path, {"models/a": b"a"})
     result = invoke("rm", "-rn", f"s3://{bucket}/llama-2", f"s3://{bucket}/iris.joblib", "models")
     assert result.stdout.splitlines() == [
@@ -62,9 +62,9 @@ def test_json(invoke: Invoke, bucket: str) -> None:
     assert summary == {"action": "summary", "removed": 1, "dry_run": False}
 
 
-def test_verbose_tells_of_each_object(invoke: Invoke, bucket: str) -> None:
-    told = invoke("rm", "-rv", f"s3://{bucket}/llama-2").stderr.splitlines()
-    assert told[0] == f"s3://{bucket}/llama-2/config.json: removed"
+def test_verbose_reports_each_object(invoke: Invoke, bucket: str) -> None:
+    lines = invoke("rm", "-rv", f"s3://{bucket}/llama-2").stderr.splitlines()
+    assert lines[0] == f"s3://{bucket}/llama-2/config.json: removed"
 
 
 def test_it_stops_at_the_first_failure(invoke: Invoke, seaweedfs: S3Service, bucket: str) -> None:

@@ -1,4 +1,4 @@
-"""What commands say of what they leave out, and how they end then."""
+"""Messages and exit codes for skipped entries."""
 
 import json
 import os
@@ -35,8 +35,8 @@ def test_copies(invoke: Invoke, source: Path, tmp_path: Path, command: tuple[str
     assert "copied everything but: latest: link to nowhere, which does not exist; deep/pipe: FIFO" in result.stderr
     assert files(tmp_path / "to") == {"latest/w": b"good"} | ({} if "-n" in command else TREE)
     if "--json" in command:
-        told = [json.loads(line) for line in result.stdout.splitlines()]
-        skipped = {line["target"]: line["reason"] for line in told if line["action"] == "skip"}
+        output = [json.loads(line) for line in result.stdout.splitlines()]
+        skipped = {line["target"]: line["reason"] for line in output if line["action"] == "skip"}
         assert skipped.keys() == {"source/latest", "source/deep/pipe"}
 
 
@@ -79,7 +79,7 @@ def test_empty_is_not_missing(invoke: Invoke, seaweedfs: S3Service, make_bucket:
             assert invoke(*command, uri).exit_code == exit_codes.NOT_FOUND
 
 
-def test_a_name_cannot_drive_the_terminal(invoke: Invoke, source: Path) -> None:
+def test_names_are_escaped_for_the_terminal(invoke: Invoke, source: Path) -> None:
     (source / "a\n\x1b[31m").symlink_to("nowhere")
     result = invoke("ls", "source")
     assert "\x1b" not in result.stderr

@@ -48,28 +48,28 @@ def test_between_buckets(invoke: Invoke, seaweedfs: S3Service, make_bucket: Make
     }
 
 
-def test_what_counts_as_equal(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
-    """By default only what was recorded or has an equal checksum; with options, all of one size or of one content."""
+def test_comparison_options(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
+    """By default, recorded or matching checksums count as equal; options compare sizes or contents."""
     changed = bytearray(below("llama/")["model-1.bin"])
     changed[0] ^= 1
-    there = {**below("llama/"), "model-1.bin": bytes(changed)}
-    tree(tmp_path / "here", there)
+    expected = {**below("llama/"), "model-1.bin": bytes(changed)}
+    tree(tmp_path / "here", expected)
     by_size = invoke("sync", "--size-only", f"s3://{bucket}/llama", "here")
     assert by_size.stderr.endswith("; kept 4, removed 0\n")
-    assert files(tmp_path / "here") == there
+    assert files(tmp_path / "here") == expected
     assert invoke("sync", "-n", f"s3://{bucket}/llama", "here").stderr.endswith("; would keep 0, remove 0\n")
     assert invoke("sync", "--checksum", f"s3://{bucket}/llama", "here").stderr.endswith("; kept 3, removed 0\n")
     assert files(tmp_path / "here") == below("llama/")
     assert invoke("sync", f"s3://{bucket}/llama", "here").stderr.endswith("; kept 4, removed 0\n")
 
 
-def test_two_ways_to_compare_exclude_each_other(invoke: Invoke, bucket: str) -> None:
+def test_checksum_and_size_only_cannot_be_combined(invoke: Invoke, bucket: str) -> None:
     result = invoke("sync", "--checksum", "--size-only", f"s3://{bucket}/llama", "here")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "--checksum and --size-only exclude each other" in result.stderr
+    assert "--checksum and --size-only cannot be combined" in result.stderr
 
 
-def test_a_dry_run_tells_and_touches_nothing(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
+def test_a_dry_run_changes_nothing(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
     tree(tmp_path / "here", {"old": b"old", "config.json": b"older"})
     chosen = ("--include", "*.json", "--include", "old")
     result = invoke("sync", "--delete", "--dry-run", *chosen, f"s3://{bucket}/llama", "here")

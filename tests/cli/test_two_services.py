@@ -1,4 +1,4 @@
-"""`--source-…`: a copy between services that know different credentials."""
+"""`--source-…`: copies between services with different credentials."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def test_a_profile_has_the_credentials_of_one_service(
     tmp_path: Path,
     side: str,
 ) -> None:
-    """The environment's own would be refused by the source."""
+    """The source service would reject the credentials of the environment."""
     other = make_bucket(moto)
     files = {
         "AWS_CONFIG_FILE": f"[profile weed]\nendpoint_url = {seaweedfs.endpoint}\n"
@@ -49,7 +49,7 @@ def test_a_profile_has_the_credentials_of_one_service(
     else:
         variables["AWS_ENDPOINT_URL"] = moto.endpoint
         options = ["--source-profile", "weed", "--source-endpoint-url", seaweedfs.endpoint]
-    # Not in this process: the SDK reads the profile's files in the loop.
+    # In a child process, because the SDK reads the files of the profile in the event loop.
     done = run("sync", *options, f"s3://{bucket}/", f"s3://{other}/", environ=variables)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert objects_in(moto, other) == OBJECTS

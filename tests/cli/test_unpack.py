@@ -1,4 +1,4 @@
-"""`sealift cp --unpack`, and volumes by the names that the user gives them."""
+"""`sealift cp --unpack`, and `pvc://` URIs."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from .conftest import Invoke, below, files, tree
 
 @pytest.fixture
 def archive(seaweedfs: S3Service, bucket: str) -> str:
-    """The URI of an archive that holds what is below llama/."""
+    """The URI of an archive with the objects under llama/."""
     body = io.BytesIO()
     with tarfile.open(fileobj=body, mode="w:gz") as packed:
         for path, data in below("llama/").items():
@@ -33,17 +33,17 @@ def test_an_archive(invoke: Invoke, archive: str, tmp_path: Path, dest: str) -> 
     assert files(tmp_path / dest) == below("llama/")
 
 
-def test_some_of_an_archive(invoke: Invoke, archive: str, tmp_path: Path) -> None:
+def test_patterns_select_archive_entries(invoke: Invoke, archive: str, tmp_path: Path) -> None:
     result = invoke("cp", "--unpack", "--json", archive, "here", "--include", "*.json")
-    told = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [(line["action"], line.get("source"), line["target"]) for line in told] == [
+    output = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(line["action"], line.get("source"), line["target"]) for line in output] == [
         ("copy", archive, "here"),
         ("summary", None, "here"),
     ]
     assert files(tmp_path / "here") == {path: data for path, data in below("llama/").items() if path.endswith(".json")}
 
 
-def test_what_is_no_archive(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_archive(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
     result = invoke("cp", "--unpack", f"s3://{bucket}/iris.joblib", "here")
     assert result.exit_code == exit_codes.FAILURE
     assert "the file is not an archive" in result.stderr
@@ -51,10 +51,10 @@ def test_what_is_no_archive(invoke: Invoke, bucket: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("arguments", [("s3://b/k",), ("here", "--dry-run")])
-def test_where_nothing_can_be_unpacked(invoke: Invoke, archive: str, arguments: tuple[str, ...]) -> None:
+def test_unpack_needs_a_local_directory(invoke: Invoke, archive: str, arguments: tuple[str, ...]) -> None:
     result = invoke("cp", "--unpack", archive, *arguments)
     assert result.exit_code == exit_codes.USAGE
-    assert "--unpack: only into a local directory" in result.stderr
+    assert "--unpack needs a local directory" in result.stderr
 
 
 def test_volumes(invoke: Invoke, bucket: str, tmp_path: Path) -> None:

@@ -15,16 +15,16 @@ from tests.services.s3 import S3Service, client, put_objects
 
 @pytest.fixture(scope="session")
 def flowers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """A trained model, and flowers that it has not seen, as files of joblib."""
+    """A trained model and its test set, as joblib files."""
     path = tmp_path_factory.mktemp("iris") / "model.joblib"
-    unseen = io.BytesIO()
-    joblib.dump(train(path), unseen)
-    return {"model.joblib": path.read_bytes(), "unseen.joblib": unseen.getvalue()}
+    test_set = io.BytesIO()
+    joblib.dump(train(path), test_set)
+    return {"model.joblib": path.read_bytes(), "test_set.joblib": test_set.getvalue()}
 
 
 @pytest.fixture(scope="session")
 def store(seaweedfs: S3Service, flowers: dict[str, bytes]) -> S3Service:
-    """The buckets that the examples name, with models in them."""
+    """The buckets of the examples, with models."""
     model = flowers["model.joblib"]
     objects = {
         "ml-models": {"sklearn/iris-classifier/model.joblib": model},
@@ -45,7 +45,7 @@ def store(seaweedfs: S3Service, flowers: dict[str, bytes]) -> S3Service:
 
 @pytest.fixture(scope="session")
 def clouds(gcs: GCSService, azurite: AzureService) -> dict[str, str]:
-    """Buckets and a container of the other two clouds; the variables by which they are reached."""
+    """Buckets and a container on the other two clouds, and the environment variables to access them."""
     for bucket, objects in {
         "gcp-bucket": {"pytorch-model/m.pt": b"g"},
         "models": {"v3/pytorch-model.pt": b"p"},
@@ -63,8 +63,8 @@ def clouds(gcs: GCSService, azurite: AzureService) -> dict[str, str]:
 
 @pytest.fixture
 def environ(store: S3Service, flowers: dict[str, bytes], tmp_path: Path) -> dict[str, str]:
-    """S3 and a claim can be reached."""
-    (tmp_path / "unseen.joblib").write_bytes(flowers["unseen.joblib"])
+    """Environment variables for S3 and a volume."""
+    (tmp_path / "test_set.joblib").write_bytes(flowers["test_set.joblib"])
     return environ_for(store) | {
         "SEALIFT_PVC_MOUNTS": f"model-pvc={tmp_path}/claim",
     }

@@ -1,4 +1,4 @@
-"""Runs an example as a program of its own, whose `kserve.storage` is sealift's."""
+"""Run an example in a child process where `kserve.storage` is sealift."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from tests.cli.program import clean_environ
 EXAMPLES = Path(__file__).with_name("usage.md")
 TIMEOUT = 100
 
-# What KServe's class does for these examples, where KServe is not installed.
+# A replacement for KServe's class, if KServe is not installed.
 MODEL = """
 import kserve
 
@@ -64,21 +64,21 @@ def run_program(
 def run_example(
     title: str, directory: Path, environ: Mapping[str, str], then: str, supplied: str = ""
 ) -> tuple[Any, str]:
-    """Run an example, and then some more in the same program.
+    """Run an example followed by more statements.
 
     Args:
-        title: Its heading.
-        directory: Stands for the directories of the machine that it names.
-        environ: Variables to set.
+        title: The heading of the example.
+        directory: Replaces the local directories in the example.
+        environ: Environment variables.
         then: Statements that set `result`.
-        supplied: Statements before it, for the names that it uses without importing them.
+        supplied: Statements before the example, for names that it does not import.
 
     Returns:
-        The result, by way of JSON, and what was printed.
+        The result, passed as JSON, and the output.
     """
     code = code_of(title).replace("/tmp/", f"{directory}/").replace("/local/", f"{directory}/local/")
-    told = directory / "result.json"
-    end = f"import json, pathlib\npathlib.Path({str(told)!r}).write_text(json.dumps(result))\n"
+    results = directory / "result.json"
+    end = f"import json, pathlib\npathlib.Path({str(results)!r}).write_text(json.dumps(result))\n"
     done = run_program(directory, "\n".join((MODEL, dedent(supplied), code, dedent(then), end)), environ)
     assert done.returncode == 0, done.stderr
-    return json.loads(told.read_text()), done.stdout
+    return json.loads(results.read_text()), done.stdout

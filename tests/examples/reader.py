@@ -1,4 +1,4 @@
-"""A reader of README.md: what is on the machine, and in the services that it names."""
+"""Fixtures for the examples of README.md: local files, and objects in the services."""
 
 import io
 import tarfile
@@ -25,7 +25,7 @@ LLAMA = {"config.json": b'{"layers": 2}', "model.safetensors": bytes(range(250))
     f"shards/{number}.bin": b"x" * number for number in range(11)
 }
 NEW = {"model-2.safetensors": b"second", "generation.json": b"{}"}
-# In the bucket ml-models, beside what others have there.
+# Prefixes in the bucket ml-models, which other tests use too.
 OURS = ("iris/", "llama/", "old/", "a.onnx", "b.onnx", "weights.bin")
 
 
@@ -43,9 +43,9 @@ def objects(flowers: dict[str, bytes]) -> dict[str, bytes]:
 
 @pytest.fixture
 def s3(store: S3Service, rclone_s3: S3Service, objects: dict[str, bytes]) -> S3Service:
-    """The buckets as a reader has them."""
+    """The buckets of the examples."""
     for service, bucket in ((store, "archive"), (rclone_s3, "mirror")):
-        with suppress(client(service).exceptions.ClientError):  # it is there
+        with suppress(client(service).exceptions.ClientError):  # exists
             client(service).create_bucket(Bucket=bucket)
     for bucket, prefixes in (("ml-models", OURS), ("archive", ("",))):
         for prefix in prefixes:
@@ -58,7 +58,7 @@ def s3(store: S3Service, rclone_s3: S3Service, objects: dict[str, bytes]) -> S3S
 
 @pytest.fixture
 def here(s3: S3Service, flowers: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The machine of a reader, who has signed in to S3: the current directory, and the root of what is named."""
+    """The current directory, with local files, and S3 credentials in the environment."""
     local = {
         "iris.joblib": flowers["model.joblib"],
         "data/iris/model": b"local",
@@ -77,7 +77,7 @@ def here(s3: S3Service, flowers: dict[str, bytes], tmp_path: Path, monkeypatch: 
 
 @pytest.fixture
 def own(s3: S3Service, here: Path) -> dict[str, str]:
-    """What a reader writes in the place of what README.md names."""
+    """Replacements for directories, keys and endpoints in README.md."""
     return {
         "/mnt/models": f"{here}/mnt/models",
         '"/data/': f'"{here}/data/',
@@ -96,7 +96,7 @@ def elsewhere(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[dict[str, str]]:
-    """Services of the other schemes, which the environment names; and what else has to be written for them."""
+    """Services for the other schemes, and the replacements for their examples."""
     if not google.client(gcs).lookup_bucket("ml-models"):
         google.client(gcs).create_bucket("ml-models")
     google.put_objects(gcs, "ml-models", {"iris/from-google": b"g"})

@@ -1,4 +1,4 @@
-"""What holds of `sealift.kserve.install()` with KServe installed and without; a program that says what it has seen."""
+"""Checks of `sealift.kserve.install()` that hold with and without KServe, as a program."""
 
 CHECKS = """
 import importlib.util
@@ -40,7 +40,7 @@ assert all(Storage.get_storage_spec(uri) for uri in (S3_URI_FORMAT, GCS_URI_FORM
 assert importlib.util.find_spec("kserve.storage") is not None
 assert StorageError is sealift.StorageError
 
-# What sealift raises is caught by the names of kserve.errors.
+# The names in kserve.errors catch sealift's errors.
 for call, caught in (
     (lambda: Storage.download("/nowhere/model"), ModelMissingError),
     (lambda: Storage.download("/nowhere/model"), FileNotFoundError),
@@ -59,7 +59,7 @@ for call, caught in (
     else:
         raise AssertionError
 
-# They can be raised, as the document says.
+# They can be raised as documented.
 for error, text in (
     (ModelMissingError("iris"), "iris"),
     (ModelNotFound("iris"), "Model with name iris does not exist."),

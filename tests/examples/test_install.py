@@ -1,4 +1,4 @@
-"""`sealift.kserve`: by `install()` and as a program, where KServe is installed and where it is not."""
+"""`sealift.kserve`, with `install()` and `python -m`, with and without KServe."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ import pytest
 from .program import run_program
 from .shim import CHECKS
 
-# Has the classes of KServe 0.21's module of errors; tests/kserve holds the same against the real one.
+# The error classes of KServe 0.21; tests/kserve runs the same checks against the real ones.
 ERRORS = """
 class ModelMissingError(Exception):
     def __init__(self, path):
@@ -43,7 +43,7 @@ class ModelNotFound(Exception):
 
 
 def package(directory: Path, **modules: str) -> None:
-    """A package `kserve` beside the program."""
+    """Write a package `kserve` next to the program."""
     (directory / "kserve").mkdir()
     for name, text in {"__init__": "from .errors import InvalidInput as known", "errors": ERRORS, **modules}.items():
         (directory / "kserve" / f"{name}.py").write_text(text)
@@ -62,7 +62,7 @@ def test_with_kserve(tmp_path: Path) -> None:
     theirs = """
     import kserve.errors
 
-    # KServe's server knows its errors by identity: they stay what they are.
+    # KServe's server compares error classes by identity, so they must not be replaced.
     assert kserve.errors.InvalidInput is kserve.known
     assert not issubclass(kserve.errors.InvalidInput, sealift.StorageError)
     assert kserve.__file__.endswith("kserve/__init__.py")
@@ -70,24 +70,24 @@ def test_with_kserve(tmp_path: Path) -> None:
     check(run_program(tmp_path, CHECKS + dedent(theirs), {}))
 
 
-def test_with_a_kserve_that_has_a_storage_of_its_own(tmp_path: Path) -> None:
+def test_with_a_kserve_that_has_a_storage_module(tmp_path: Path) -> None:
     package(tmp_path, storage="class Storage: pass", __init__="from .storage import Storage\nfrom .errors import *")
     check(run_program(tmp_path, CHECKS, {}))
 
 
-def test_with_a_kserve_that_has_a_storage_error_of_its_own(tmp_path: Path) -> None:
+def test_with_a_kserve_that_has_a_storage_error(tmp_path: Path) -> None:
     package(tmp_path, errors=ERRORS + "\nclass StorageError(RuntimeError): pass")
     check(run_program(tmp_path, CHECKS, {}))
 
 
-def test_a_kserve_that_cannot_be_imported_says_why(tmp_path: Path) -> None:
+def test_a_kserve_that_cannot_be_imported_reports_the_cause(tmp_path: Path) -> None:
     package(tmp_path, __init__="import a_missing_dependency")
     done = run_program(tmp_path, CHECKS, {})
     assert done.returncode == 1
     assert "No module named 'a_missing_dependency'" in done.stderr
 
 
-def test_what_is_not_there_without_kserve(tmp_path: Path) -> None:
+def test_other_names_fail_without_kserve(tmp_path: Path) -> None:
     done = run_program(tmp_path, "from kserve import Model", {})
     assert "ImportError: cannot import name 'Model' from 'kserve'" in done.stderr
 
@@ -117,7 +117,7 @@ def test_installing_more_than_once_and_after_kserve(tmp_path: Path, first: str) 
     check(done)
 
 
-def test_a_program_sees_what_it_would_see_alone(tmp_path: Path) -> None:
+def test_the_environment_of_a_program(tmp_path: Path) -> None:
     (tmp_path / "beside.py").write_text("value = 5")
     program = """
     import sys
@@ -133,7 +133,7 @@ def test_a_program_sees_what_it_would_see_alone(tmp_path: Path) -> None:
 
 def test_a_module_as_a_program(tmp_path: Path) -> None:
     (tmp_path / "server.py").write_text("import sys\nfrom kserve.storage import Storage\nprint(__name__, sys.argv[1:])")
-    for arguments, code, told in (
+    for arguments, code, results in (
         (["-m", "server", "--model_dir", "x"], 0, "__main__ ['--model_dir', 'x']\n"),
         (["-m"], 2, ""),
         ([], 2, ""),
@@ -147,5 +147,5 @@ def test_a_module_as_a_program(tmp_path: Path) -> None:
             timeout=60,
             check=False,
         )
-        assert (done.returncode, done.stdout) == (code, told)
+        assert (done.returncode, done.stdout) == (code, results)
         assert ("usage: python -m sealift.kserve" in done.stderr) == (code == 2)

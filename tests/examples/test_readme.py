@@ -1,7 +1,6 @@
-"""The examples of README.md run as they are written, and give what it says.
+"""Run the examples of README.md, and check their results.
 
-A reader's own directories, keys and servers take the place of those that they name, and names that an example uses
-without importing them are supplied.
+Directories, keys and endpoints are replaced; names that an example uses without importing them are supplied.
 """
 
 import asyncio
@@ -31,7 +30,7 @@ __all__ = [
     "bare_environment", "elsewhere", "here", "objects", "own", "s3", "the_facade_may_block", "what_may_block",
 ]  # fmt: skip
 
-# They install, and the second one runs these tests; tests/cli/test_demo.py has the demo.
+# These install, and the second one runs these tests; tests/cli/test_demo.py tests the demo.
 INSTALL = 'python -m pip install ".[demo]"', "python -m pip install tox", 'python -m pip install "sealift[uvloop]"'
 SHELL, KSERVE = "sealift cp -r ", "import sealift.kserve"
 COPIES, ELSEWHERE = 'Storage.copy("s3://ml-models/llama/"', 'Storage.download("gs://ml-models/iris/"'
@@ -41,12 +40,12 @@ CHECKS: dict[str, Check] = {}
 
 
 def example(start: str) -> Callable[[Check], Check]:
-    """A function that looks at what the example that begins so has done."""
+    """Register a check of the example that starts with a text."""
     return lambda check: CHECKS.setdefault(start, check)
 
 
 def begin(code: str) -> str:
-    """The one of all known beginnings that a block has."""
+    """Return the known start of a code block."""
     (found,) = (start for start in (*CHECKS, *INSTALL, SHELL, KSERVE) if code.startswith(start))
     return found
 
@@ -66,7 +65,7 @@ def in_a_server(done: SimpleNamespace) -> None:
 @example('Storage.download("s3://ml-models/iris/model.joblib", "/mnt/models/")')
 def files_and_directories(done: SimpleNamespace) -> None:
     there = done.here / "mnt/models"
-    assert done.told == [f"{there}/model.joblib", f"{there}/llama", f"{there}/iris"]
+    assert done.results == [f"{there}/model.joblib", f"{there}/llama", f"{there}/iris"]
     assert files_in(there) == {
         "model.joblib": done.objects["iris/model.joblib"],
         "llama/config.json": LLAMA["config.json"],
@@ -78,7 +77,7 @@ def files_and_directories(done: SimpleNamespace) -> None:
 @example(ELSEWHERE)
 def other_schemes(done: SimpleNamespace) -> None:
     there = done.here / "mnt/models"
-    assert done.told == [*[f"{there}/iris"] * 2, f"{there}/e5", f"{there}/iris", f"{done.here}/claim/xgboost"]
+    assert done.results == [*[f"{there}/iris"] * 2, f"{there}/e5", f"{there}/iris", f"{done.here}/claim/xgboost"]
     assert files_in(there) == {
         "iris/from-google": b"g",
         "iris/from-microsoft": b"a",
@@ -90,7 +89,7 @@ def other_schemes(done: SimpleNamespace) -> None:
 
 @example('Storage.upload("iris.joblib"')
 def uploads(done: SimpleNamespace) -> None:
-    assert done.told == [True, True]
+    assert done.results == [True, True]
     there = objects_in(done.s3, "ml-models")
     assert there["iris/iris.joblib"] == done.objects["iris/model.joblib"]
     assert {name: there.get(f"llama/{name}") for name in (*NEW, "left-out.bin")} == {**NEW, "left-out.bin": None}
@@ -98,7 +97,7 @@ def uploads(done: SimpleNamespace) -> None:
 
 @example(COPIES)
 def copies(done: SimpleNamespace) -> None:
-    assert done.told == [
+    assert done.results == [
         "s3://archive/llama/", "s3://mirror/iris/", Synced(copied=2, kept=14, deleted=1), 1, True, True,
     ]  # fmt: skip
     assert files_in(done.here / "mnt/models/llama") == LLAMA | NEW
@@ -114,14 +113,14 @@ def copies(done: SimpleNamespace) -> None:
 def into_memory(done: SimpleNamespace) -> None:
     assert done.config == {"layers": 2}
     assert done.header == LLAMA["model.safetensors"][8 : 8 + 4096]
-    assert done.told == [1000]
+    assert done.results == [1000]
     assert done.array == done.objects["weights.bin"]
     assert done.digest.hexdigest() == hashlib.sha256(done.objects["weights.bin"]).hexdigest()
 
 
 @example("StorageOperations.list_objects")
 def names_and_facts(done: SimpleNamespace) -> None:
-    assert done.told == [["model.joblib", "tokenizer/vocab.json"], len(done.objects["iris/model.joblib"])]
+    assert done.results == [["model.joblib", "tokenizer/vocab.json"], len(done.objects["iris/model.joblib"])]
 
 
 @example("paths = Storage.download_many")
@@ -139,14 +138,14 @@ def kept_connections(done: SimpleNamespace) -> None:
 
 @example("Storage.download(uri, dest, verify=")
 def careful(done: SimpleNamespace) -> None:
-    assert done.told == [done.dest] * 3
+    assert done.results == [done.dest] * 3
     assert Path(done.dest).read_bytes() == done.objects["iris/model.joblib"]
 
 
 @example('config = S3Config("AKIA…"')
 def signing_in(done: SimpleNamespace) -> None:
     assert isinstance(done.config, S3Config)
-    iris, public = done.told
+    iris, public = done.results
     assert set(files_in(iris)) == {"model.joblib", "tokenizer/vocab.json"}
     assert files_in(public)["model"] == b"public"
 
@@ -155,7 +154,7 @@ async def load(path: str) -> dict[str, bytes]:
     return await asyncio.to_thread(files_in, path)
 
 
-# Names that an example uses, and does not bind.
+# Names that examples use without defining them.
 SUPPLIED: dict[str, Callable[[S3Service, S3Service], dict[str, Any]]] = {
     "from sealift import AsyncStorage": lambda *services: {"load": load},
     COPIES: lambda aws, minio: {"aws": config_of(aws), "minio": config_of(minio)},
@@ -182,7 +181,7 @@ def test_each_example_is_run() -> None:
 def test_an_example(
     start: str, own: dict[str, str], here: Path, s3: S3Service, rclone_s3: S3Service, objects: dict[str, bytes]
 ) -> None:
-    if start == COPIES:  # an earlier sync has brought some of it, and there is something else
+    if start == COPIES:  # the destination has some of the files, and another one
         there = here / "mnt/models/llama"
         Storage.sync("s3://ml-models/llama/", str(there))
         (there / "gone").write_bytes(b"x")
@@ -212,7 +211,7 @@ def test_in_place_of_kserve(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("True\n", "")
 
 
-# Does to JSON what jq does when it is asked for ".".
+# Does the same as `jq .`.
 JQ = "import json, sys\nassert sys.argv[1:] == ['.']\nprint(json.dumps(json.load(sys.stdin), indent=2))\n"
 
 

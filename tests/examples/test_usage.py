@@ -1,4 +1,4 @@
-"""Each usage example of the API document runs as it stands."""
+"""Run the usage examples of the API document."""
 
 import json
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from tests.services.s3 import S3Service
 
 from .program import run_example, titles
 
-# A model that was loaded knows flowers that it has not seen.
+# Checks a loaded model with the test set.
 PREDICTS = """
 import joblib
 from sealift.demo.iris import accuracy
 
-measures, kinds = joblib.load("unseen.joblib")
-result = {"ready": model.ready, "accuracy": accuracy(model.model.predict(measures), kinds)}
+measurements, classes = joblib.load("test_set.joblib")
+result = {"ready": model.ready, "accuracy": accuracy(model.model.predict(measurements), classes)}
 """
 
 Run = Callable[..., tuple[Any, str]]
@@ -134,14 +134,14 @@ def test_model_versioning_and_caching(run: Run, tmp_path: Path, flowers: dict[st
     assert first == f"Downloading and caching model: {uri}"
     cached = second.removeprefix("Loading cached model: ")
     assert Path(cached).read_bytes() == flowers["model.joblib"]
-    told = json.loads(Path(f"{cached}.meta").read_text())
-    assert (told["uri"], told["local_path"]) == (uri, cached)
+    results = json.loads(Path(f"{cached}.meta").read_text())
+    assert (results["uri"], results["local_path"]) == (uri, cached)
     assert set(files_in(tmp_path / "model_cache")) == {Path(cached).name, f"{Path(cached).name}.meta"}
 
 
 @pytest.mark.parametrize("where", ["variables", "file"])
 def test_storage_with_authentication(run: Run, tmp_path: Path, store: S3Service, where: str) -> None:
-    """Unset variables make an `S3Config(None, None)`, which finds the keys where the SDK does."""
+    """With unset variables, `S3Config(None, None)` finds the keys like the SDK."""
     variables = {}
     if where == "file":
         keys = f"[default]\naws_access_key_id = {store.access_key}\naws_secret_access_key = {store.secret_key}\n"
@@ -160,7 +160,7 @@ def test_storage_with_authentication(run: Run, tmp_path: Path, store: S3Service,
         result = str(error)
     """
     result, _ = run("Storage with Authentication", then, supplied, **variables)
-    # The document's path of a service account's file is nobody's.
+    # The path of the service account file in the document does not exist.
     assert result.startswith("download gs://private-bucket/secure-model/: ")
     (downloaded,) = (tmp_path / "tmp").glob("sealift-*/")
     assert files_in(downloaded) == {"model.bin": b"secret weights"}
@@ -200,25 +200,25 @@ def test_storage_error_handling(run: Run) -> None:
     check_predictions(result)
 
 
-def test_storage_errors_are_caught_and_tried_again(run: Run) -> None:
+def test_storage_errors_are_caught_and_retried(run: Run) -> None:
     then = """
-    told = []
+    results = []
 
     class Told(logging.Handler):
         def emit(self, record):
-            told.append(f"{record.levelname} {record.getMessage()}")
+            results.append(f"{record.levelname} {record.getMessage()}")
 
     logging.getLogger(__name__).addHandler(Told())
     handler = RobustStorageHandler(max_retries=2, retry_delay=0.01)
     try:
         handler.download_with_retry("s3://my-bucket/gone.joblib")
     except StorageError as error:
-        told.append(type(error).__name__)
+        results.append(type(error).__name__)
     try:
         RobustModel("iris", "s3://my-bucket/gone.joblib").load()
     except RuntimeError as error:
-        told.append(str(error))
-    result = told
+        results.append(str(error))
+    result = results
     """
     result, _ = run("Storage Error Handling", then, ROBUST)
     assert [line.split(" for ")[0] for line in result] == [

@@ -28,7 +28,7 @@ import asyncio
 
 from sealift.demo.iris import accuracy
 
-measures, kinds = joblib.load("unseen.joblib")
+measures, kinds = joblib.load("test_set.joblib")
 
 class Served(type(model)):
     def predict(self, payload, headers=None, response_headers=None):

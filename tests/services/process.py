@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from sealift.demo.seaweedfs import HOST, ServerError, ServerProcess, free_ports
+from sealift.demo.seaweedfs import HOST, ServerError, free_ports
+from sealift.demo.server_process import ServerProcess
 
 START_SECONDS = 30.0
 ATTEMPTS = 5

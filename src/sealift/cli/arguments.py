@@ -1,4 +1,4 @@
-"""What the ends of a command are called: as the user has called them."""
+"""URI and path arguments, and the names of objects as the user writes them."""
 
 import os
 from dataclasses import dataclass
@@ -7,23 +7,23 @@ from ..config import PVCConfig
 from ..types import Event
 from ..uri import Location, parse
 
-__all__ = ["Place", "Target"]
+__all__ = ["Argument", "Destination"]
 
 
-def _below(text: str) -> str:
+def _with_slash(text: str) -> str:
     return text if not text or text.endswith("/") else f"{text}/"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """An object or a prefix.
+class Argument:
+    """A URI or path argument: an object, a file, a prefix or a directory.
 
     Attributes:
-        text: The URI or path that was given; of a `file://` URI its path.
-        location: The same, parsed; of a volume, its place on this machine.
+        text: The argument as written; the path of a `file://` URI.
+        location: The parsed argument; for a `pvc://` URI, the path in the mounted volume.
 
     Example:
-        >>> Place.of("s3://ml-models/iris").name("iris/model.joblib")
+        >>> Argument.of("s3://ml-models/iris").name("iris/model.joblib")
         's3://ml-models/iris/model.joblib'
     """
 
@@ -31,64 +31,66 @@ class Place:
     location: Location
 
     @classmethod
-    def of(cls, text: str) -> "Place":
-        """Read what was given.
+    def of(cls, text: str) -> "Argument":
+        """Parse an argument.
 
         Raises:
-            InvalidURI: It is no storage URI.
-            ModelMissingError: It names a volume that is not mounted.
+            InvalidURI: The argument is not a storage URI.
+            ModelMissingError: The volume of a `pvc://` URI is not mounted.
         """
         location = parse(text)
-        if location.scheme == "pvc":  # a directory of this machine, whatever the user calls it
-            from ..backends.pvc import mount_of  # noqa: PLC0415 - not for --help
+        if location.scheme == "pvc":  # a local directory, but messages keep the URI
+            from ..backends.pvc import mount_of  # noqa: PLC0415 - keeps --help fast
 
             mounts = PVCConfig.from_env(os.environ).mounts
             return cls(text, parse(os.path.join(mount_of(location.root, mounts), location.key)))
         if location.query:
-            text = str(location)  # a query may be a signature
+            text = str(location)  # the query may hold a signature; str() hides it
         is_uri = location.scheme == "file" and text.lower().startswith("file:")
         return cls(f"/{location.key}" if is_uri else text, location)
 
-    def path(self, key: str) -> str:
-        """The path of an object relative to this place; "" for the object that this place is."""
-        return "" if key == self.location.key else key[len(_below(self.location.key)) :]
+    def relative_path(self, key: str) -> str:
+        """The path of an object relative to this argument; "" if the argument names the object itself."""
+        return "" if key == self.location.key else key[len(_with_slash(self.location.key)) :]
 
     def name(self, key: str) -> str:
-        """An object at this place, or below it."""
-        path = self.path(key)
-        return _below(self.text) + path if path else self.text
+        """The name of an object at or below this argument, as the user would write it."""
+        path = self.relative_path(key)
+        return _with_slash(self.text) + path if path else self.text
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """Where objects go to, each under a name of its own.
+class Destination:
+    """The destination of a copy.
 
     Attributes:
-        place: The destination.
-        source: Where they come from.
-        into: Whether the destination is a local directory that is there.
+        argument: The DEST argument.
+        source: The SRC argument.
+        into: Whether DEST is a local directory that receives a single object under the object's own name.
     """
 
-    place: Place
-    source: Place
+    argument: Argument
+    source: Argument
     into: bool
 
     @classmethod
-    def of(cls, place: Place, source: Place) -> "Target":
-        """Look what is at the destination now."""
-        local = place.location.scheme == "file"
-        return cls(place, source, local and (place.text.endswith("/") or os.path.isdir(f"/{place.location.key}")))
+    def of(cls, argument: Argument, source: Argument) -> "Destination":
+        """Check whether the destination is an existing directory."""
+        local = argument.location.scheme == "file"
+        return cls(
+            argument, source, local and (argument.text.endswith("/") or os.path.isdir(f"/{argument.location.key}"))
+        )
 
     def name(self, event: Event) -> str:
-        """Where an object is copied to."""
-        if self.place.location.scheme != "file":
-            return self.place.name(event.target)
-        one = event.key == self.source.location.key and not self.into
-        return self.place.text if one else _below(self.place.text) + event.target
+        """The name of the copy that an event reports."""
+        if self.argument.location.scheme != "file":
+            return self.argument.name(event.target)
+        single_file = event.key == self.source.location.key and not self.into
+        return self.argument.text if single_file else _with_slash(self.argument.text) + event.target
 
-    def final(self, copied_to: str) -> str:
-        """What `AsyncStorage.copy` returned, as the user would call it."""
-        if self.place.location.scheme != "file":
+    def returned_name(self, copied_to: str) -> str:
+        """The result of `AsyncStorage.copy`, as the user would write it."""
+        if self.argument.location.scheme != "file":
             return copied_to
-        there = copied_to.rstrip("/") == f"/{self.place.location.key.rstrip('/')}".rstrip("/")
-        return self.place.text if there else _below(self.place.text) + os.path.basename(copied_to)
+        same = copied_to.rstrip("/") == f"/{self.argument.location.key.rstrip('/')}".rstrip("/")
+        return self.argument.text if same else _with_slash(self.argument.text) + os.path.basename(copied_to)

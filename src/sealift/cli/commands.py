@@ -1,17 +1,20 @@
-"""`sealift`: the group of all commands, and what its help says of them together."""
+"""The `sealift` command group: the list of commands, and its help page."""
 
 import importlib.metadata
 
 import click
 
+from .cat import cat
 from .completion import completion
+from .cp import cp
 from .demo import demo
 from .exit_codes import EXIT_CODES, USAGE
-from .look import cat, ls, stat
+from .ls import ls
 from .options import storage_options
-from .program import Program
 from .rm import rm
-from .transfer import cp, sync
+from .run import CommandGroup
+from .stat import stat
+from .sync import sync
 
 __all__ = ["main"]
 
@@ -26,13 +29,13 @@ Examples:
 """
 _CODES = "\b\nExit codes:\n" + "\n".join(f"  {code:<4} {meaning}" for code, meaning in EXIT_CODES.items())
 _CREDENTIALS = """\b
-Credentials for s3:// are found as the AWS command line finds them:
+Credentials for s3:// are resolved in the order of the AWS command line:
 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, ~/.aws, roles.
 """
 
 
-def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if wanted and not ctx.resilient_parsing:
+def _print_version(ctx: click.Context, _: click.Parameter, requested: bool) -> None:
+    if requested and not ctx.resilient_parsing:
         try:
             version = importlib.metadata.version("sealift")
         except importlib.metadata.PackageNotFoundError:
@@ -42,7 +45,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 
 
 @click.group(
-    cls=Program,
+    cls=CommandGroup,
     invoke_without_command=True,
     epilog=f"{_EXAMPLES}\n{_CREDENTIALS}\n{_CODES}",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -58,9 +61,9 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 @storage_options
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    """Move model artifacts between object stores and disks.
+    """Copy model artifacts between object stores, hubs and disks.
 
-    The options may stand before a command's name or behind it.
+    These options can be given before or after the name of the command.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)

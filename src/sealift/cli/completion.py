@@ -9,18 +9,18 @@ __all__ = ["completion"]
 
 
 @click.command(
-    short_help="Print a script that completes commands and options in a shell.",
+    short_help="Print a shell completion script.",
     epilog="""\b
 Examples:
   sealift completion bash > ~/.local/share/bash-completion/completions/sealift
-  eval "$(sealift completion zsh)"                                in ~/.zshrc, behind compinit
+  eval "$(sealift completion zsh)"                                in ~/.zshrc, after compinit
   sealift completion fish > ~/.config/fish/completions/sealift.fish
 """,
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print a script that makes SHELL complete commands, options and paths of sealift."""
+    """Print a script that completes the commands, options and paths of sealift in SHELL."""
     kind = get_completion_class(shell)
     if kind is None:
         ctx.exit(FAILURE)

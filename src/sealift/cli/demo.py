@@ -2,13 +2,14 @@
 
 import click
 
-from .options import Settings, byte_size
+from .options import byte_size
+from .settings import Settings
 
 __all__ = ["demo"]
 
 
 @click.command(
-    short_help="Show it all on this machine.",
+    short_help="Show sealift at work on this machine.",
     epilog="""\b
 Examples:
   sealift demo
@@ -23,22 +24,22 @@ Examples:
     metavar="SIZE",
     default="256MB",
     show_default=True,
-    help="Bytes of weights to move.",
+    help="Size of the weights to transfer.",
 )
 @click.option("--keep", is_flag=True, help="Keep the server running until Ctrl-C, to try commands against it.")
 @click.pass_obj
 def demo(settings: Settings, amount: int, *, keep: bool) -> None:
-    """Move a model from an object store to disk, on this machine, and show that it works.
+    """Move a model from an object store to disk on this machine, and verify it.
 
-    Starts an embedded S3 server, trains a small scikit-learn model, puts it and a directory of random weights there,
-    downloads both, verifies every byte, and predicts with the model. Everything lives in a temporary directory, which
-    needs about three times --size, and is gone at the end. Needs: python -m pip install "sealift[demo]"
+    Starts an embedded S3 server, trains a small scikit-learn model, uploads it together with a directory of random
+    weights, downloads both, verifies every byte, and predicts with the model. All files are in a temporary directory,
+    which needs about three times --size and is removed at the end. Requires: python -m pip install "sealift[demo]"
     """
-    from ..demo.report import DemoError  # noqa: PLC0415 - not for the other commands
+    from ..demo.report import DemoError  # noqa: PLC0415 - only this command needs the demo
     from ..demo.run import run  # noqa: PLC0415
 
     if settings != Settings(verbose=settings.verbose):
-        raise click.UsageError("the demo has its own server and takes none of the storage options")
+        raise click.UsageError("the demo starts its own server and accepts no storage options")
     try:
         run(amount, keep=keep)
     except DemoError as error:

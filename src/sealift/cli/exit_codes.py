@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and one line on stderr that says what to do."""
+"""Exit codes, and the error line on stderr."""
 
 import signal
 
@@ -30,26 +30,26 @@ INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
 
 EXIT_CODES = {
-    OK: "done",
-    FAILURE: "failed",
-    USAGE: "wrong usage: an option, an argument, a URI or a configuration",
-    NOT_FOUND: "no such object, prefix, bucket or file",
-    ACCESS_DENIED: "credentials are wrong, absent, or not allowed to do this",
+    OK: "success",
+    FAILURE: "failure",
+    USAGE: "usage error: an invalid option, argument, URI or configuration",
+    NOT_FOUND: "not found: object, prefix, bucket or file",
+    ACCESS_DENIED: "access denied: credentials are missing, wrong, or lack permission",
     INTERRUPTED: "interrupted (Ctrl-C)",
     TERMINATED: "terminated (SIGTERM)",
 }
 
 
 class Interrupted(Exception):
-    """A signal ended the command."""
+    """A signal interrupted the command."""
 
 
 def code_of(error: Exception, signals: list[int]) -> int:
-    """The exit code that an exception stands for.
+    """Return the exit code for an exception.
 
     Args:
-        error: What ended the command.
-        signals: The SIGTERMs that came.
+        error: The exception that ended the command.
+        signals: The SIGTERM signals received.
     """
     match error:
         case Interrupted() | click.Abort():
@@ -64,31 +64,33 @@ def code_of(error: Exception, signals: list[int]) -> int:
 
 
 def message_of(error: Exception) -> str:
-    """What to tell the user, in one line."""
+    """Return the error message for the user, in one line."""
     match error:
         case Interrupted() | click.Abort():
             text = "interrupted"
         case click.UsageError():
             command = error.ctx.command_path if error.ctx else "sealift"
-            text = f"{_begun_small(error.format_message().rstrip('.'))} (see {command} --help)"
+            text = f"{_lowercase_first(error.format_message().rstrip('.'))} (see {command} --help)"
         case click.ClickException():
             text = error.format_message()
         case StorageError() | OSError():
             text = str(error)
         case _:
-            text = f"unexpected {type(error).__name__}: {error} (--verbose shows where; please report it)"
+            text = f"unexpected {type(error).__name__}: {error} (add --verbose for a traceback; please report it)"
     return printable(text)
 
 
 def printable(text: str) -> str:
-    """A text without what a terminal would obey, in one line."""
-    return "".join(character if character.isprintable() else _escaped(character) for character in text)
+    """Return text as one line, with control characters escaped.
+
+    Keys and server messages may contain line breaks and terminal escape sequences.
+    """
+    return "".join(character if character.isprintable() else _escape(character) for character in text)
 
 
-def _begun_small(text: str) -> str:
+def _lowercase_first(text: str) -> str:
     return text if text[:2].isupper() else text[:1].lower() + text[1:]
 
 
-def _escaped(character: str) -> str:
-    """Keys and messages of servers may hold line ends, and sequences that a terminal would obey."""
+def _escape(character: str) -> str:
     return " " if character in "\r\n\t" else character.encode("unicode_escape", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""How far a transfer is: one line that moves on a terminal, a plain line now and then elsewhere. All on stderr."""
+"""Show progress on stderr: a progress bar on a terminal, otherwise a line every few seconds."""
 
 import asyncio
 import os
@@ -14,28 +14,28 @@ import click
 from ..types import Event
 from .units import count, size
 
-__all__ = ["Tally", "shown"]
+__all__ = ["ProgressBar", "ProgressLines", "Tally", "show_progress"]
 
-_BAR_EVERY = 0.1
-_LINE_EVERY = 5.0
+_BAR_INTERVAL = 0.1  # seconds
+_LINE_INTERVAL = 5.0
 _BAR_WIDTH = 20
-_RATE_OVER = 3.0  # seconds
+_RATE_WINDOW = 3.0
 _ERASE = "\r\x1b[K"
 
 
 @dataclass(slots=True)
 class Tally:
-    """Counts what the engine tells.
+    """Totals of the events of a command.
 
     Attributes:
-        listed: Objects found so far.
+        listed: Objects listed so far.
         finished: Objects that are complete.
-        total: Bytes of the objects found so far.
-        done: Bytes that are in their place.
-        resumed: Those of them that an earlier transfer had stored.
+        total: Bytes of the objects listed so far.
+        done: Bytes stored at the destination.
+        resumed: Bytes of `done` that an earlier transfer stored.
         retries: Requests sent again.
-        removed: Objects that are gone.
-        dropped: Properties that copies lack, and how many of them each.
+        removed: Objects removed.
+        dropped: Number of objects per property that could not be copied.
     """
 
     listed: int = 0
@@ -55,7 +55,7 @@ class Tally:
                 self.total += event.size
             case "progress":
                 self.done += event.size
-                self.total = max(self.total, self.done)  # an object's size may not be known before its end
+                self.total = max(self.total, self.done)  # the size of an object may be unknown until its end
             case "resumed":
                 self.resumed += event.size
             case "object":
@@ -68,28 +68,28 @@ class Tally:
 
     @property
     def moved(self) -> int:
-        """Bytes stored so far."""
+        """Bytes that this command transferred."""
         return self.done - self.resumed
 
     def describe(self, rate: float) -> str:
-        """All of it in words."""
+        """Format the totals."""
         if not self.listed:
-            return f"{count(self.removed, 'object')} removed" if self.removed else "looking for objects"
-        words = [f"{size(self.done)} of {size(self.total)}", f"{size(rate)}/s"]
-        words.append(f"{self.finished:,} of {count(self.listed, 'object')}")
+            return f"{count(self.removed, 'object')} removed" if self.removed else "listing objects"
+        fields = [f"{size(self.done)} of {size(self.total)}", f"{size(rate)}/s"]
+        fields.append(f"{self.finished:,} of {count(self.listed, 'object')}")
         if self.resumed:
-            words.append(f"{size(self.resumed)} resumed")
+            fields.append(f"{size(self.resumed)} resumed")
         if self.retries:
-            words.append(f"{self.retries:,} retried")
+            fields.append(f"{self.retries:,} retried")
         if self.removed:
-            words.append(f"{self.removed:,} removed")
-        return ", ".join(words)
+            fields.append(f"{self.removed:,} removed")
+        return ", ".join(fields)
 
 
-class Bar:
-    """One line of a terminal, drawn again and again, and erased at the end."""
+class ProgressBar:
+    """A progress bar on a terminal; erased at the end."""
 
-    every = _BAR_EVERY
+    interval = _BAR_INTERVAL
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
@@ -97,13 +97,13 @@ class Bar:
         self.show()
 
     def show(self) -> None:
-        """Draw it."""
+        """Draw the bar."""
         tally, now = self._tally, time.monotonic()
         self._samples.append((now, tally.moved))
-        while now - self._samples[0][0] > _RATE_OVER and len(self._samples) > 2:
+        while now - self._samples[0][0] > _RATE_WINDOW and len(self._samples) > 2:
             self._samples.popleft()
-        since, before = self._samples[0]
-        rate = (tally.moved - before) / max(now - since, 1e-3)
+        since, moved_then = self._samples[0]
+        rate = (tally.moved - moved_then) / max(now - since, 1e-3)
         share = tally.done / tally.total if tally.total else 0.0
         filled = int(share * _BAR_WIDTH)
         text = tally.describe(rate)
@@ -111,58 +111,58 @@ class Bar:
             text = f"[{'#' * filled}{' ' * (_BAR_WIDTH - filled)}] {share:4.0%}  {text}"
         click.echo(_ERASE + text[: _columns() - 1], err=True, nl=False, color=True)
 
-    def say(self, line: str) -> None:
-        """Print a line above it."""
+    def print_line(self, line: str) -> None:
+        """Print a line above the bar."""
         click.echo(_ERASE + line, err=True, color=True)
         self.show()
 
     def close(self) -> None:
-        """Erase it."""
+        """Erase the bar."""
         click.echo(_ERASE, err=True, nl=False, color=True)
 
 
-class Lines:
-    """Plain lines, for logs."""
+class ProgressLines:
+    """Progress as plain lines, for logs."""
 
-    every = _LINE_EVERY
+    interval = _LINE_INTERVAL
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
-        self._before = 0
+        self._last_moved = 0
 
     def show(self) -> None:
-        """Print where the transfer stands, and its rate since the last line."""
-        rate = (self._tally.moved - self._before) / self.every
-        self._before = self._tally.moved
-        self.say(self._tally.describe(rate))
+        """Print the progress, with the rate since the last line."""
+        rate = (self._tally.moved - self._last_moved) / self.interval
+        self._last_moved = self._tally.moved
+        self.print_line(self._tally.describe(rate))
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         """Print a line."""
         click.echo(line, err=True)
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing: printed lines stay."""
 
 
 @asynccontextmanager
-async def shown(tally: Tally, *, quiet: bool = False) -> AsyncGenerator[Bar | Lines]:
-    """Show a tally while the block runs.
+async def show_progress(tally: Tally, *, quiet: bool = False) -> AsyncGenerator[ProgressBar | ProgressLines]:
+    """Show progress while the block runs.
 
     Args:
-        tally: What to show.
-        quiet: Show only what is said, not the tally.
+        tally: The totals to show.
+        quiet: Print only the lines of `print_line`, not the totals.
     """
     if quiet:
-        yield Lines(tally)
+        yield ProgressLines(tally)
         return
-    display = Bar(tally) if sys.stderr.isatty() else Lines(tally)
+    display = ProgressBar(tally) if sys.stderr.isatty() else ProgressLines(tally)
 
-    async def keep_showing() -> None:
+    async def refresh() -> None:
         while True:
-            await asyncio.sleep(display.every)
+            await asyncio.sleep(display.interval)
             display.show()
 
-    task = asyncio.create_task(keep_showing())
+    task = asyncio.create_task(refresh())
     try:
         yield display
     finally:
@@ -173,7 +173,7 @@ async def shown(tally: Tally, *, quiet: bool = False) -> AsyncGenerator[Bar | Li
 
 
 def _columns() -> int:
-    """The width of the terminal; of stderr, since stdout may well be a pipe."""
+    """The width of the terminal on stderr; stdout may be a pipe."""
     try:
         return os.get_terminal_size(sys.stderr.fileno()).columns or 80
     except OSError:

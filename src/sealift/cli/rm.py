@@ -5,10 +5,8 @@ import time
 
 import click
 
-from .arguments import Place
+from .arguments import Argument
 from .options import (
-    Settings,
-    adding_r,
     dry_run_option,
     files_and_uris,
     json_option,
@@ -16,10 +14,12 @@ from .options import (
     recursive_option,
     snapshots_option,
     storage_options,
+    suggest_recursive,
     timeout_option,
 )
-from .program import run
-from .reporting import Telling
+from .report import Report
+from .run import run
+from .settings import Settings
 
 __all__ = ["rm"]
 
@@ -29,7 +29,7 @@ __all__ = ["rm"]
     epilog="""\b
 Examples:
   sealift rm s3://ml-models/iris/model.joblib
-  sealift rm -r --dry-run s3://ml-models/llama/          what would be removed?
+  sealift rm -r --dry-run s3://ml-models/llama/          show what would be removed
   sealift rm -r s3://ml-models/llama/ --include '*.tmp'
 """,
 )
@@ -43,21 +43,21 @@ Examples:
 @storage_options
 @click.pass_obj
 def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool) -> None:
-    """Remove objects or files; with -r, all that is below a prefix or a directory.
+    """Remove objects or files; with -r, everything under a prefix or directory.
 
-    The URIs are taken one after the other, up to the first failure. The patterns are compared with paths relative to
-    the URI, as in cp. Links are removed, not what they lead to. What cannot be removed is named on stderr; the rest is
+    URIs are processed in order, up to the first one that fails. Patterns match paths relative to the URI, as in cp.
+    Symbolic links are removed, not their targets. Objects that cannot be removed are reported on stderr; the rest is
     removed, and the exit code is 1.
 
-    With --json, prints an object for each that was removed, and one for all; a summary goes to stderr.
+    With --json, prints one line for each removed object and a summary line. A summary also goes to stderr.
     """
-    places = [(uri, Place.of(uri), settings.config(uri, os.environ)) for uri in uris]
-    storage, telling = settings.storage(), Telling(settings)
+    targets = [(uri, Argument.of(uri), settings.config(uri, os.environ)) for uri in uris]
+    storage, report = settings.storage(), Report(settings)
 
     async def remove() -> None:
-        end = None if settings.timeout is None else time.monotonic() + settings.timeout
-        async with telling.progress(), storage:
-            for uri, place, config in places:
+        deadline = None if settings.timeout is None else time.monotonic() + settings.timeout
+        async with report.progress(), storage:
+            for uri, argument, config in targets:
                 await storage.delete(
                     uri,
                     config,
@@ -66,10 +66,10 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool) -> None:
                     allow_patterns=settings.include or None,
                     ignore_patterns=settings.exclude or None,
                     dry_run=settings.dry_run,
-                    timeout=None if end is None else max(0.0, end - time.monotonic()),
-                    on_event=telling.removal(place),
+                    timeout=None if deadline is None else max(0.0, deadline - time.monotonic()),
+                    on_event=report.removal_events(argument),
                 )
 
-    with adding_r():
+    with suggest_recursive():
         run(remove)
-    telling.removed()
+    report.summarize_removal()

@@ -1,4 +1,4 @@
-"""Bytes as people write and read them."""
+"""Parse and format byte sizes and counts."""
 
 import re
 
@@ -9,22 +9,22 @@ _PREFIXES = "kmgt"
 
 
 def parse_size(text: str) -> int:
-    """Read a number of bytes: "64MiB", "1.5 GB", "512M" (a million each), "4096".
+    """Parse a byte size: "64MiB", "1.5 GB", "512M" (decimal), "4096".
 
     Raises:
-        ValueError: It is not one.
+        ValueError: The text is not a byte size.
     """
-    found = _SIZE.fullmatch(text.strip())
-    if found is None:
-        raise ValueError(f"{text!r} is not a number of bytes, such as 64MiB")
-    number, prefix, binary = found.groups()
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a size in bytes, such as 64MiB")
+    number, prefix, binary = match.groups()
     power = _PREFIXES.index(prefix.lower()) + 1 if prefix else 0
     unit: int = (1024 if binary else 1000) ** power
     return round(float(number) * unit)
 
 
 def size(amount: float) -> str:
-    """A number of bytes, such as "120.3 MB" (a million bytes each)."""
+    """Format a byte size with decimal units, such as "120.3 MB"."""
     if amount < 1000:
         return f"{amount:.0f} B"
     for unit in ("kB", "MB", "GB"):
@@ -35,5 +35,5 @@ def size(amount: float) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """A number of things, such as "1 object" or "2,000 objects"."""
+    """Format a number with its noun, such as "1 object" or "2,000 objects"."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,1 +1,1 @@
-"""What `sealift demo` starts: servers on loopback to try transfers against."""
+"""The demo of `sealift demo`, and the servers that it starts on loopback."""

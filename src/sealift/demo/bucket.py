@@ -1,15 +1,15 @@
-"""Makes a bucket. sealift moves objects and leaves buckets alone: this is plain aiobotocore."""
+"""Create a bucket with aiobotocore: sealift itself does not create buckets."""
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 
 from ..config import S3Config
 
-__all__ = ["make_bucket"]
+__all__ = ["create_bucket"]
 
 
-async def make_bucket(name: str, config: S3Config) -> None:
-    """Make an empty bucket."""
+async def create_bucket(name: str, config: S3Config) -> None:
+    """Create an empty bucket."""
     async with AioSession().create_client(
         "s3",
         endpoint_url=config.endpoint_url,

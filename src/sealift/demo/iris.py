@@ -1,4 +1,4 @@
-"""A small real model: which kind of iris a flower is, from the size of its leaves."""
+"""A small real model: classifies iris flowers by their measurements."""
 
 from pathlib import Path
 from typing import Any
@@ -10,24 +10,24 @@ from sklearn.model_selection import train_test_split
 
 __all__ = ["accuracy", "train"]
 
-Flowers = tuple[Any, Any]
+TestSet = tuple[Any, Any]
 
 
-def train(path: Path) -> Flowers:
+def train(path: Path) -> TestSet:
     """Train the model and save it.
 
     Args:
         path: The file to write.
 
     Returns:
-        Flowers that it has not seen: their measures, and their kinds.
+        The test set: measurements and classes of flowers that the model was not trained on.
     """
-    measures, kinds = load_iris(return_X_y=True)
-    seen, unseen, seen_kinds, unseen_kinds = train_test_split(measures, kinds, random_state=0, stratify=kinds)
-    joblib.dump(LogisticRegression(max_iter=1000).fit(seen, seen_kinds), path)
-    return unseen, unseen_kinds
+    measurements, classes = load_iris(return_X_y=True)
+    train_x, test_x, train_y, test_y = train_test_split(measurements, classes, random_state=0, stratify=classes)
+    joblib.dump(LogisticRegression(max_iter=1000).fit(train_x, train_y), path)
+    return test_x, test_y
 
 
-def accuracy(predicted: Any, kinds: Any) -> float:
-    """The share of right predictions."""
-    return float((predicted == kinds).mean())
+def accuracy(predicted: Any, classes: Any) -> float:
+    """Return the share of correct predictions."""
+    return float((predicted == classes).mean())

@@ -1,17 +1,17 @@
-"""How the demo speaks."""
+"""The output and the errors of the demo."""
 
-__all__ = ["DemoError", "megabytes", "say"]
+__all__ = ["DemoError", "megabytes", "print_line"]
 
 
 class DemoError(RuntimeError):
-    """The demo cannot run here, or what it moved is not what it had put there."""
+    """The demo cannot run here, or the downloaded files differ from the uploaded ones."""
 
 
-def say(label: str, text: str) -> None:
-    """Print a line of the report at once."""
+def print_line(label: str, text: str) -> None:
+    """Print a line of the report."""
     print(f"{label:<9} {text}", flush=True)
 
 
 def megabytes(amount: int) -> str:
-    """A number of bytes, such as "256 MB" (a million bytes each)."""
+    """Format a number of bytes in megabytes, such as "256 MB"."""
     return f"{amount / 1e6:,.0f} MB"

@@ -1,4 +1,4 @@
-"""`sealift demo`: a model's way from an object store to disk, on this machine, measured."""
+"""`sealift demo`: move a model from an object store to disk on this machine, and measure it."""
 
 import importlib.util
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from ..config import Proxies, S3Config
 from ..wire import Origin
 from ..wire.no_proxy import proxy_for
-from .report import DemoError, megabytes, say
+from .report import DemoError, megabytes, print_line
 from .seaweedfs import HOST, Identity, SeaweedFS, ServerError, find_weed
 
 __all__ = ["DemoError", "run"]
@@ -23,14 +23,14 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(amount: int, *, keep: bool = False) -> None:
-    """Tell and do it.
+    """Run the demo.
 
     Args:
-        amount: Bytes of weights.
-        keep: Keep the server running until an interrupt, to try commands against it.
+        amount: Size of the weights in bytes.
+        keep: Keep the server running until Ctrl-C, to try commands against it.
 
     Raises:
-        DemoError: A package, space on the disk or a way to the server is missing, or a byte is wrong.
+        DemoError: A package is missing, the disk is too small, a proxy blocks the server, or a file differs.
         StorageError: A download failed.
     """
     _check_machine(amount)
@@ -39,16 +39,16 @@ def run(amount: int, *, keep: bool = False) -> None:
             stack.callback(signal.signal, number, signal.getsignal(number))
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sealift-demo-")))
         config = _start_server(directory / "server", stack)
-        # Entered last, so left first: nothing interrupts the cleanup. It takes a few seconds at most.
+        # Registered last, so it runs first: nothing interrupts the cleanup, which takes a few seconds at most.
         stack.callback(lambda: [signal.signal(number, signal.SIG_IGN) for number in _SIGNALS])
-        # Not before: the extra is known to be installed now, and scikit-learn takes a second or more.
-        from .story import tell  # noqa: PLC0415
+        # Imported after the check that the extra is installed; scikit-learn takes a second or more.
+        from .steps import run_steps  # noqa: PLC0415
 
-        tell(directory, _BUCKET, config, amount)
+        run_steps(directory, _BUCKET, config, amount)
         if keep:
             _wait_for_interrupt(directory, config)
         else:
-            _tell_next_commands()
+            _print_next_commands()
 
 
 def _check_machine(amount: int) -> None:
@@ -60,12 +60,14 @@ def _check_machine(amount: int) -> None:
     if missing:
         raise DemoError(f'the demo needs {", ".join(missing)}: python -m pip install "sealift[demo]"')
     if proxy_for(Origin.of(f"http://{HOST}"), Proxies.from_env(os.environ)):
-        raise DemoError(f"HTTP_PROXY would catch what is meant for this machine: set NO_PROXY={HOST} for the demo")
+        raise DemoError(f"HTTP_PROXY applies to the demo server: set NO_PROXY={HOST}")
     directory = tempfile.gettempdir()
     needed, free = 3 * amount + 100_000_000, shutil.disk_usage(directory).free
     if free < needed:
-        hint = "give a smaller --size, or another directory as TMPDIR"
-        raise DemoError(f"the demo needs {megabytes(needed)} in {directory}, where {megabytes(free)} are free: {hint}")
+        hint = "use a smaller --size, or set TMPDIR to another directory"
+        raise DemoError(
+            f"the demo needs {megabytes(needed)} in {directory}, but only {megabytes(free)} are free: {hint}"
+        )
 
 
 def _start_server(directory: Path, stack: ExitStack) -> S3Config:
@@ -75,15 +77,17 @@ def _start_server(directory: Path, stack: ExitStack) -> S3Config:
         server = stack.enter_context(SeaweedFS(directory, [Identity("demo", ("Admin",), access_key, secret_key)]))
     except ServerError as error:
         raise DemoError(str(error)) from error
-    say("server", f"SeaweedFS, an S3 service, on {server.endpoint}, up in {time.perf_counter() - start:.1f} s")
+    print_line(
+        "server", f"SeaweedFS, an S3 server, at {server.endpoint}, started in {time.perf_counter() - start:.1f} s"
+    )
     return S3Config(access_key, secret_key, endpoint_url=server.endpoint)
 
 
-def _tell_next_commands() -> None:
+def _print_next_commands() -> None:
     print(
         "\nNext, try",
-        "  sealift demo --keep                      the same server, for sealift ls, stat and cp",
-        "  sealift ls s3://YOUR-BUCKET/             with the credentials that your AWS command line uses",
+        "  sealift demo --keep                      keeps the server running, to try sealift ls, stat and cp",
+        "  sealift ls s3://YOUR-BUCKET/             with the credentials of your AWS command line",
         "  sealift cp -r s3://YOUR-BUCKET/model/ model",
         sep="\n",
         flush=True,

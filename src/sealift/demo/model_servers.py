@@ -1,4 +1,4 @@
-"""The two kinds of code that wait for a model: a sync `load()`, and a server in an event loop."""
+"""Two kinds of model servers: one with a synchronous `load()`, and one in an event loop."""
 
 import asyncio
 import time
@@ -15,16 +15,16 @@ from ..config import S3Config
 
 __all__ = ["AsyncServer", "LegacyModel"]
 
-_BEAT = 0.005
+_HEARTBEAT = 0.005  # seconds
 
 
 class LegacyModel:
-    """A model class as sync model servers know it: `load()` returns when the model is there.
+    """A model class of a synchronous model server: `load()` returns when the model is loaded.
 
     Args:
-        uri: Of the model's file.
-        directory: Receives the file.
-        config: How to sign in.
+        uri: The URI of the model file.
+        directory: The directory to download to.
+        config: Credentials and endpoint.
     """
 
     def __init__(self, uri: str, directory: Path, config: S3Config) -> None:
@@ -34,26 +34,26 @@ class LegacyModel:
         self._model: Any = None
 
     def load(self) -> None:
-        """Bring the model here and open it."""
+        """Download and open the model."""
         path = Storage.download(self._uri, f"{self._directory}/", self._config)
         self._model = joblib.load(path)
 
     def predict(self, rows: Any) -> Any:
-        """What the model says of each row."""
+        """Return the prediction for each row."""
         return self._model.predict(rows)
 
 
 class AsyncServer:
-    """An inference server that goes on answering while its weights arrive.
+    """An inference server that keeps answering while its weights are downloaded.
 
     Args:
-        uri: Of the weights' directory.
-        directory: Receives the files.
-        config: How to sign in.
+        uri: The URI of the directory of weights.
+        directory: The directory to download to.
+        config: Credentials and endpoint.
 
     Attributes:
-        longest_gap: Seconds, between two beats of the loop, at most, while the weights arrived.
-        seconds: How long that took.
+        longest_gap: Longest pause of the event loop during the download, in seconds.
+        seconds: Duration of the download.
     """
 
     def __init__(self, uri: str, directory: Path, config: S3Config) -> None:
@@ -64,7 +64,7 @@ class AsyncServer:
         self.seconds = 0.0
 
     async def load(self) -> None:
-        """Bring the weights here."""
+        """Download the weights."""
         start = time.perf_counter()
         async with self._heartbeat():
             await AsyncStorage().download(self._uri, self._directory, self._config)
@@ -72,12 +72,12 @@ class AsyncServer:
 
     @asynccontextmanager
     async def _heartbeat(self) -> AsyncGenerator[None]:
-        """Stands for the requests of others: a task that wants to run every 5 ms, and notes when it could not."""
+        """Measure pauses of the event loop with a task that runs every 5 ms, in the place of other requests."""
 
         async def beat() -> None:
             last = time.perf_counter()
             while True:
-                await asyncio.sleep(_BEAT)
+                await asyncio.sleep(_HEARTBEAT)
                 now = time.perf_counter()
                 self.longest_gap = max(self.longest_gap, now - last)
                 last = now

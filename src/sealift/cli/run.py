@@ -1,4 +1,4 @@
-"""The frame around all commands: signals and exceptions become exit codes."""
+"""Run commands: start the event loop, handle signals, and turn exceptions into exit codes."""
 
 import asyncio
 import os
@@ -14,27 +14,27 @@ import click
 
 from ..runtime.event_loop import loop_factory
 from .exit_codes import FAILURE, Interrupted, code_of, message_of
-from .options import Settings
+from .settings import Settings
 
-__all__ = ["Program", "run"]
+__all__ = ["CommandGroup", "run"]
 
 T = TypeVar("T")
 
 
-class Program(click.Group):
-    """A group of commands whose failures are one line on stderr and an exit code of `sealift.cli.exit_codes`."""
+class CommandGroup(click.Group):
+    """A command group that reports an error as one line on stderr and an exit code of `exit_codes.py`."""
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run the command line and exit."""
         settings = Settings()
         extra |= {"standalone_mode": False, "obj": settings}
-        with _sigterm_like_sigint() as signals:
+        with _sigterm_as_sigint() as signals:
             try:
                 code = super().main(*args, **extra)
-            except BrokenPipeError:  # as in `sealift ls … | head`: nobody is there to be told
+            except BrokenPipeError:  # as in `sealift ls … | head`: the reader has exited, so print nothing
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 code = FAILURE
-            except Exception as error:  # noqa: BLE001 - a command's user gets no traceback, unless he asks
+            except Exception as error:  # noqa: BLE001 - print a traceback only with --verbose
                 if settings.verbose:
                     click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
                 click.echo(f"error: {message_of(error)}", err=True)
@@ -42,33 +42,33 @@ class Program(click.Group):
         sys.exit(code)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command that was asked for."""
+        """Run the requested command."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:  # click would print an empty line, and "Aborted!"
+        except KeyboardInterrupt:  # click would print an empty line and "Aborted!"
             raise Interrupted from None
 
 
 def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine on a loop of our own. Ctrl-C cancels it and waits for its cleanup; a second one does not wait."""
+    """Run a coroutine in a new event loop. Ctrl-C cancels it and waits for cleanup; a second Ctrl-C does not wait."""
     with asyncio.Runner(loop_factory=loop_factory(os.environ)) as runner:
         return runner.run(work())
 
 
 @contextmanager
-def _sigterm_like_sigint() -> Iterator[list[int]]:
-    """Take SIGTERM, which an orchestrator sends, as Ctrl-C: one way out. Gives the SIGTERMs that came."""
-    came: list[int] = []
+def _sigterm_as_sigint() -> Iterator[list[int]]:
+    """Handle SIGTERM, which orchestrators send, like Ctrl-C. Yields the list of SIGTERM signals received."""
+    received: list[int] = []
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-        on_interrupt = signal.getsignal(signal.SIGINT)
-        if not callable(on_interrupt):  # SIGINT is ignored, as in a background job of a script
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        sigint_handler = signal.getsignal(signal.SIGINT)
+        if not callable(sigint_handler):  # SIGINT is ignored, as in a background job of a script
             raise KeyboardInterrupt
-        on_interrupt(number, frame)
+        sigint_handler(number, frame)
 
-    before = signal.signal(signal.SIGTERM, pass_on)
+    previous = signal.signal(signal.SIGTERM, interrupt)
     try:
-        yield came
+        yield received
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)

@@ -1,0 +1,45 @@
+"""`sealift cat`."""
+
+import os
+from contextlib import aclosing
+
+import click
+
+from .options import byte_size, files_and_uris, storage_options
+from .run import run
+from .settings import Settings
+from .stdout import StdoutWriter
+
+__all__ = ["cat"]
+
+
+@click.command(
+    short_help="Write objects to stdout.",
+    epilog="""\b
+Examples:
+  sealift cat s3://ml-models/llama/config.json | jq .
+  sealift cat s3://ml-models/llama/part-1 s3://ml-models/llama/part-2 > model.bin
+  sealift cat --length 8 s3://ml-models/llama/model.safetensors | od -t u8
+""",
+)
+@click.argument("uris", metavar="URI...", nargs=-1, required=True, shell_complete=files_and_uris)
+@click.option("--offset", type=byte_size, metavar="SIZE", default=0, help="Skip this many bytes of each object.")
+@click.option("--length", type=byte_size, metavar="SIZE", help="Write at most this many bytes of each object.")
+@storage_options
+@click.pass_obj
+def cat(settings: Settings, uris: tuple[str, ...], *, offset: int, length: int | None) -> None:
+    """Write the contents of objects to stdout, one object after the other.
+
+    Reads ahead a few parts in parallel, and pauses while stdout is not read. Each object is verified after its last
+    byte is written: check the exit code.
+    """
+    storage, configs = settings.storage(), [settings.config(uri, os.environ) for uri in uris]
+
+    async def write() -> None:
+        async with storage, StdoutWriter() as stdout:
+            for uri, config in zip(uris, configs, strict=True):
+                async with aclosing(storage.open(uri, offset, length, config)) as chunks:
+                    async for chunk in chunks:
+                        await stdout.write(chunk)
+
+    run(write)

@@ -1,0 +1,150 @@
+"""The output of cp, sync and rm: lines per object on stdout, progress and a summary on stderr."""
+
+import sys
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import click
+
+from ..types import Event, OnEvent
+from .arguments import Argument, Destination
+from .formatting import json_line, skipped_line
+from .progress import ProgressBar, ProgressLines, Tally, show_progress
+from .settings import Settings
+from .stdout import StdoutWriter
+from .units import count, size
+
+__all__ = ["Report"]
+
+
+class Report:
+    """Prints the output of one command.
+
+    Args:
+        settings: Select JSON output, dry run, and verbose output.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._tally = Tally()
+        self._stdout = StdoutWriter()
+        self._display: ProgressBar | ProgressLines = ProgressLines(self._tally)
+        self._start = time.monotonic()
+
+    @asynccontextmanager
+    async def progress(self) -> AsyncGenerator[None]:
+        """Show progress while the block runs; write all pending lines at its end."""
+        settings = self._settings
+        # Lines and a progress bar on the same terminal would overwrite each other.
+        quiet = settings.dry_run or (settings.as_json and sys.stdout.isatty())
+        async with self._stdout, show_progress(self._tally, quiet=quiet) as self._display:
+            yield
+
+    def transfer_events(self, source: Argument, destination: Destination) -> OnEvent:
+        """Return the event callback for a copy or sync.
+
+        Args:
+            source: The SRC argument.
+            destination: The DEST argument.
+        """
+
+        def on_event(event: Event) -> None:
+            self._tally.add(event)
+            if event.kind == "deleted":
+                self._removed(destination.argument.name(event.key))
+            elif event.kind == "skipped":
+                self._skipped((destination.argument if event.target else source).name(event.key), event)
+            elif event.kind == ("listed" if self._settings.dry_run else "object"):
+                self._copied(source.name(event.key), destination.name(event), event)
+            elif event.kind == "retry" and self._settings.verbose:
+                self._display.print_line(f"{event.key}: retrying in {event.delay:.1f} s: {event.error}")
+
+        return on_event
+
+    def removal_events(self, argument: Argument) -> OnEvent:
+        """Return the event callback for a removal.
+
+        Args:
+            argument: The URI argument.
+        """
+
+        def on_event(event: Event) -> None:
+            self._tally.add(event)
+            if event.kind == "skipped":
+                self._skipped(argument.name(event.key), event)
+            else:
+                self._removed(argument.name(event.key))
+
+        return on_event
+
+    def _copied(self, source: str, target: str, event: Event) -> None:
+        settings = self._settings
+        if settings.as_json:
+            fields: dict[str, Any] = {
+                "source": source,
+                "target": target,
+                "size": event.size,
+                "verified": event.verified,
+            }
+            if event.dropped:
+                fields["dropped"] = event.dropped
+            self._stdout.print_line(json_line(action="copy", **fields, dry_run=settings.dry_run))
+        elif settings.dry_run:
+            self._stdout.print_line(f"would copy {source} to {target}")
+        if settings.verbose and not settings.dry_run:
+            dropped = f", not copied: {', '.join(event.dropped)}" if event.dropped else ""
+            self._display.print_line(f"{event.key}: {size(event.size)}, verified: {event.verified}{dropped}")
+
+    def _removed(self, name: str) -> None:
+        settings = self._settings
+        if settings.as_json:
+            self._stdout.print_line(json_line(action="remove", target=name, dry_run=settings.dry_run))
+        elif settings.dry_run:
+            self._stdout.print_line(f"would remove {name}")
+        if settings.verbose and not settings.dry_run:
+            self._display.print_line(f"{name}: removed")
+
+    def _skipped(self, name: str, event: Event) -> None:
+        if self._settings.as_json:
+            self._stdout.print_line(json_line(action="skip", target=name, reason=event.reason))
+        self._display.print_line(skipped_line(name, event))
+
+    # The summaries are printed after the event loop has ended: the progress bar is erased, and stdout is free.
+
+    def summarize_transfer(self, *, kept: int | None = None, **fields: Any) -> None:
+        """Print the summary of a copy or sync.
+
+        Args:
+            kept: Number of objects that a sync did not need to copy.
+            fields: Additional fields of the JSON summary.
+        """
+        tally, dry = self._tally, self._settings.dry_run
+        number, amount = (tally.listed, tally.total) if dry else (tally.finished, tally.done)
+        seconds = time.monotonic() - self._start
+        text = f"{'would copy' if dry else 'copied'} {count(number, 'object')}, {size(amount)}"
+        if not dry:
+            text += f" in {seconds:.2f} s, {size(tally.moved / seconds)}/s"
+            if tally.resumed:
+                text += f"; {size(tally.resumed)} already transferred"
+        if kept is not None:
+            text += f"; {'would keep' if dry else 'kept'} {kept:,}, {'remove' if dry else 'removed'} {tally.removed:,}"
+            fields |= {"kept": kept, "removed": tally.removed}
+        self._summarize(text, {"copied": number, "size": amount, **fields}, seconds)
+        if tally.dropped:
+            names = ", ".join(f"{name} ({count(times, 'object')})" for name, times in tally.dropped.most_common())
+            click.echo(f"warning: properties not copied: {names}", err=True)
+
+    def summarize_removal(self) -> None:
+        """Print the summary of a removal."""
+        seconds = time.monotonic() - self._start
+        number = count(self._tally.removed, "object")
+        text = f"would remove {number}" if self._settings.dry_run else f"removed {number} in {seconds:.2f} s"
+        self._summarize(text, {"removed": self._tally.removed}, seconds)
+
+    def _summarize(self, text: str, fields: dict[str, Any], seconds: float) -> None:
+        settings = self._settings
+        if settings.as_json:
+            click.echo(json_line(action="summary", **fields, seconds=round(seconds, 3), dry_run=settings.dry_run))
+        click.echo(text, err=True)
