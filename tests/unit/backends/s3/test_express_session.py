@@ -52,18 +52,18 @@ def session(service: Service) -> ExpressSession:
 
 async def test_concurrent_requests_share_one_call(service: Service, session: ExpressSession) -> None:
     service.answer = anyio.Event()
-    found: set[str] = set()
+    access_keys: set[str] = set()
 
     async def use() -> None:
-        found.add((await session.credentials(IAM, service.create)).access_key)
+        access_keys.add((await session.credentials(IAM, service.create)).access_key)
 
     async with anyio.create_task_group() as group:
         for _ in range(20):
             group.start_soon(use)
         await anyio.wait_all_tasks_blocked()
-        assert not found
+        assert not access_keys
         service.answer.set()
-    assert (found, service.created) == ({"A1"}, 1)
+    assert (access_keys, service.created) == ({"A1"}, 1)
 
 
 async def test_a_session_is_renewed_a_minute_before_it_expires(service: Service, session: ExpressSession) -> None:
@@ -99,10 +99,10 @@ async def test_a_failure_is_not_cached(service: Service, session: ExpressSession
 
 async def test_a_cancelled_caller_does_not_cancel_others(service: Service, session: ExpressSession) -> None:
     service.answer = anyio.Event()
-    found: list[str] = []
+    access_keys: list[str] = []
 
     async def use() -> None:
-        found.append((await session.credentials(IAM, service.create)).access_key)
+        access_keys.append((await session.credentials(IAM, service.create)).access_key)
 
     async with anyio.create_task_group() as group, anyio.create_task_group() as first:
         first.start_soon(use)
@@ -111,7 +111,7 @@ async def test_a_cancelled_caller_does_not_cancel_others(service: Service, sessi
         await anyio.wait_all_tasks_blocked()
         first.cancel_scope.cancel()
         service.answer.set()
-    assert found == ["A2"]
+    assert access_keys == ["A2"]
 
 
 def test_secrets_are_not_shown() -> None:

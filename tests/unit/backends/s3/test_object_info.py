@@ -68,27 +68,27 @@ def test_a_page(space: str, encoding: str, tag: str) -> None:
     body = listing([("a b+c", 3, "TAG"), ("empty", 0, "TAG")], space=space, encoding=encoding).replace(
         b"TAG", tag.encode()
     )
-    found, token = parse_listing(body)
+    objects, token = parse_listing(body)
     assert token is None
-    assert [(obj.key, obj.size) for obj in found] == [("a b+c", 3), ("empty", 0)]
-    assert {(obj.version, obj.etag) for obj in found} == {('"abc"', '"abc"')}
-    assert found[0].modified == datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+    assert [(obj.key, obj.size) for obj in objects] == [("a b+c", 3), ("empty", 0)]
+    assert {(obj.version, obj.etag) for obj in objects} == {('"abc"', '"abc"')}
+    assert objects[0].modified == datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=20), max_size=5))
 def test_url_encoded_keys_are_decoded(keys: list[str]) -> None:
-    found, _ = parse_listing(listing([(key, 1, '"x"') for key in keys]))
-    assert [obj.key for obj in found] == keys
+    objects, _ = parse_listing(listing([(key, 1, '"x"') for key in keys]))
+    assert [obj.key for obj in objects] == keys
 
 
 def test_keys_that_are_not_url_encoded() -> None:
-    found, _ = parse_listing(listing([("a%20b+c", 1, '"x"')], encoding=""))
-    assert found[0].key == "a%20b+c"
+    objects, _ = parse_listing(listing([("a%20b+c", 1, '"x"')], encoding=""))
+    assert objects[0].key == "a%20b+c"
 
 
 def test_the_next_page() -> None:
-    found, token = parse_listing(listing([("a", 1, '"x"')], token="1/more+="))
-    assert (len(found), token) == (1, "1/more+=")
+    objects, token = parse_listing(listing([("a", 1, '"x"')], token="1/more+="))
+    assert (len(objects), token) == (1, "1/more+=")
     assert parse_listing(listing([])) == ([], None)
 
 

@@ -20,7 +20,7 @@ CRC64 = {"x_amz_checksum_crc64nvme": "rosUhgp5mIg="}
 
 
 @pytest.mark.parametrize(
-    ("headers", "found"),
+    ("headers", "expected"),
     [
         ({}, {}),
         ({"x_amz_checksum_crc64nvme": encoded("ae8b14860a799888")}, {"crc64nvme": "ae8b14860a799888"}),
@@ -45,12 +45,12 @@ CRC64 = {"x_amz_checksum_crc64nvme": "rosUhgp5mIg="}
         ({"x_amz_checksum_new": "AAAA"}, {}),
     ],
 )
-def test_checksums_in_headers(headers: dict[str, Any], found: dict[str, str]) -> None:
-    assert header_checksums(response(200, **headers)) == found
+def test_checksums_in_headers(headers: dict[str, Any], expected: dict[str, str]) -> None:
+    assert header_checksums(response(200, **headers)) == expected
 
 
 @pytest.mark.parametrize(
-    ("fields", "found"),
+    ("fields", "expected"),
     [
         ("", {}),
         ("<ChecksumCRC64NVME>{crc}</ChecksumCRC64NVME>", {}),  # without a checksum type
@@ -63,14 +63,14 @@ def test_checksums_in_headers(headers: dict[str, Any], found: dict[str, str]) ->
         ("<ChecksumCRC64NVME>{crc}-2</ChecksumCRC64NVME><ChecksumType>FULL_OBJECT</ChecksumType>", {}),
     ],
 )
-def test_checksums_of_a_completed_upload(fields: str, found: dict[str, str]) -> None:
+def test_checksums_of_a_completed_upload(fields: str, expected: dict[str, str]) -> None:
     fields = fields.format(crc=encoded("ae8b14860a799888"))
     body = f"<CompleteMultipartUploadResult{NAMESPACE}><ETag>x</ETag>{fields}</CompleteMultipartUploadResult>"
-    assert completion_checksums(response(200, body.encode())) == found
+    assert completion_checksums(response(200, body.encode())) == expected
 
 
 @pytest.mark.parametrize(
-    ("headers", "found"),
+    ("headers", "expected"),
     [
         ({"etag": f'"{MD5}"'}, {"md5": MD5}),
         ({"etag": MD5}, {"md5": MD5}),
@@ -86,10 +86,10 @@ def test_checksums_of_a_completed_upload(fields: str, found: dict[str, str]) -> 
         ({}, {}),
     ],
 )
-def test_an_etag_that_is_an_md5(headers: dict[str, str], found: dict[str, str]) -> None:
+def test_an_etag_that_is_an_md5(headers: dict[str, str], expected: dict[str, str]) -> None:
     sent = {name: value.replace("…", "kms") for name, value in headers.items()}
-    assert object_checksums(response(200, **sent)) == found
-    assert object_info("k", response(200, **sent)).checksums == found
+    assert object_checksums(response(200, **sent)) == expected
+    assert object_info("k", response(200, **sent)).checksums == expected
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_composite_checksums(headers: dict[str, str], answer: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "headers", "found"),
+    ("fields", "headers", "expected"),
     [
         (f"<ETag>&quot;{MD5}&quot;</ETag>", {}, {"md5": MD5}),
         (f"<ETag>&quot;{MD5}&quot;</ETag>", {"x_amz_server_side_encryption": "aws:kms"}, {}),
@@ -124,6 +124,6 @@ def test_composite_checksums(headers: dict[str, str], answer: bool) -> None:
         ("<ETag>a-2</ETag><ChecksumCRC32>y/Q5Jg==</ChecksumCRC32>", {}, {}),
     ],
 )
-def test_checksums_of_a_copy(fields: str, headers: dict[str, str], found: dict[str, str]) -> None:
+def test_checksums_of_a_copy(fields: str, headers: dict[str, str], expected: dict[str, str]) -> None:
     body = f"<CopyObjectResult{NAMESPACE}>{fields}</CopyObjectResult>".encode()
-    assert copy_checksums(response(200, body, **headers)) == found
+    assert copy_checksums(response(200, body, **headers)) == expected

@@ -142,8 +142,8 @@ def test_arguments_and_variables_take_precedence_over_the_profile(tmp_path: Path
 
 def test_a_services_section_takes_precedence_over_the_profile_s_endpoint(tmp_path: Path) -> None:
     environ = profile(tmp_path, FULL)
-    found = sdk_settings(S3Config(profile="fast"), environ)
-    assert (found.endpoint_url, found.special_endpoint) == ("http://service", True)
+    settings = sdk_settings(S3Config(profile="fast"), environ)
+    assert (settings.endpoint_url, settings.special_endpoint) == ("http://service", True)
     ignored = sdk_settings(S3Config(profile="fast"), {**environ, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"})
     assert ignored.endpoint_url is None
 
@@ -204,6 +204,6 @@ def test_a_bundle_in_the_home(tmp_path: Path) -> None:
     """`S3Config.from_env`, used for calls without a configuration, reads it too."""
     environ = {"HOME": "/home/tenant", "AWS_CA_BUNDLE": "~/ca.pem"}
     for config in (S3Config(), S3Config.from_env(environ)):
-        found = settings_from_environment(config, NonEmptyEnviron(environ))
-        assert found is not None
-        assert found.tls == sdk_settings(config, environ).tls == TLS(ca_file="/home/tenant/ca.pem")
+        settings = settings_from_environment(config, NonEmptyEnviron(environ))
+        assert settings is not None
+        assert settings.tls == sdk_settings(config, environ).tls == TLS(ca_file="/home/tenant/ca.pem")
