@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from sealift import AccessDenied, AsyncStorage, InvalidConfig, S3Config, ServiceError, StorageError
+from sealift.backends.s3.access import BucketAccess, resolve_access
 from sealift.backends.s3.bucket import Bucket
-from sealift.backends.s3.identity import Identity, resolve
 from sealift.instance import Instance
 from sealift.types import Limits, MiB
 from sealift.uri import Location
@@ -402,20 +402,20 @@ async def test_requests_that_are_refused_together_look_once(
     config, instance = S3Config(region="fips-us-east-1"), Instance(Limits(), os.environ)
     looks: list[str] = []
 
-    async def look(root: str, *more: Any) -> Identity:
+    async def look(root: str, *more: Any) -> BucketAccess:
         looks.append(root)
-        return await resolve(root, *more)
+        return await resolve_access(root, *more)
 
-    monkeypatch.setattr("sealift.backends.s3.bucket.resolve", look)
+    monkeypatch.setattr("sealift.backends.s3.bucket.resolve_access", look)
     files(bare_environment, monkeypatch, credentials=temporary("ASIAFIRST"))
-    asked = await resolve("models", config, instance)
+    asked = await resolve_access("models", config, instance)
     bucket = Bucket(Location("s3", "models", ""), config, asked, instance)
     address = bucket.address
     assert "fips" in address
     files(bare_environment, monkeypatch, credentials=temporary("ASIASECOND"))
-    assert await asyncio.gather(*(bucket._outdated(EXPIRED, asked) for _ in range(20))) == [True] * 20
+    assert await asyncio.gather(*(bucket._refresh_access(EXPIRED, asked) for _ in range(20))) == [True] * 20
     assert (looks, bucket.address) == (["models"], address)
-    signed = dict((await bucket.request("GET", "m")).headers)
+    signed = dict((await bucket.signed_request("GET", "m")).headers)
     assert (signed["x-amz-security-token"], "/us-east-1/s3/" in signed["authorization"]) == ("of ASIASECOND", True)
     await instance.aclose()
 

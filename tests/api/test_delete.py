@@ -138,7 +138,7 @@ async def test_an_object_wins_over_a_prefix(seaweedfs: S3Service, make_bucket: M
 def batches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The requests that delete many."""
     found: list[str] = []
-    ask = Bucket.ask
+    send = Bucket.send
 
     async def watched(
         self: Bucket,
@@ -151,9 +151,9 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ) -> Response:
         if method in {"POST", "DELETE"}:
             found.append(method)
-        return await ask(self, method, key, headers, query, body=body)
+        return await send(self, method, key, headers, query, body=body)
 
-    monkeypatch.setattr(Bucket, "ask", watched)
+    monkeypatch.setattr(Bucket, "send", watched)
     return found
 
 

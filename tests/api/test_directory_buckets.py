@@ -201,7 +201,7 @@ _KEYS = "<AccessKeyId>A</AccessKeyId><SecretAccessKey>hidden</SecretAccessKey>"
 )
 async def test_a_reply_without_credentials(fake: DirectoryS3, tmp_path: Path, body: str) -> None:
     fake._instead = lambda asked: Reply(200, body.encode()) if is_session(asked) else None
-    with pytest.raises(StorageError, match="CreateSession holds no credentials") as caught:
+    with pytest.raises(StorageError, match="CreateSession contains no credentials") as caught:
         await AsyncStorage(Limits(attempts=1)).download(f"s3://{BUCKET}/ab", tmp_path / "ab", fake.config)
     assert not shows(caught.value, "hidden", *fake.secrets)
 

@@ -1,7 +1,7 @@
 """Where requests go and how they are signed: compared with the endpoint rules that botocore ships, over a grid.
 
 The rules are evaluated twice: here from their file, with the parameters that a configuration stands for, and by
-`resolve`, from a configuration as a user writes it.
+`resolve_access`, from a configuration as a user writes it.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ from botocore.exceptions import EndpointProviderError
 from botocore.loaders import Loader
 
 from sealift import InvalidConfig, Limits, S3Config
-from sealift.backends.s3.identity import resolve
-from sealift.config import AddressingStyle
+from sealift.backends.s3.access import resolve_access
+from sealift.config.s3 import AddressingStyle
 from sealift.instance import Instance
 
 REGIONS = ("us-east-1", "eu-west-1", "us-gov-west-1", "cn-north-1")
@@ -141,7 +141,7 @@ def expected(case: Case) -> object:
 async def resolved(case: Case, instance: Instance) -> object:
     """What sealift does."""
     try:
-        found = await resolve(case.bucket, case.config, instance)
+        found = await resolve_access(case.bucket, case.config, instance)
     except InvalidConfig:
         return REFUSED
     url = f"{found.origin.scheme}://{found.origin.netloc}{found.path}"

@@ -421,7 +421,7 @@ async def test_an_object_that_is_joined_wrongly_does_not_stay(large: Path) -> No
 
 async def test_parts_that_may_not_be_removed_are_told_of(large: Path) -> None:
     with Writable(refuse_delete=True) as google:
-        with pytest.raises(AccessDenied, match=r"'large' is stored, but its parts at gs://models/\.sealift/parts/"):
+        with pytest.raises(AccessDenied, match=r"'large' is stored, but its parts under gs://models/\.sealift/parts/"):
             await AsyncStorage(PARTS).upload(large, "gs://models/large", google.config(anonymous=True))
         assert google.objects["large"] == LARGE
 

@@ -343,7 +343,7 @@ async def test_a_machine_without_an_account(nowhere: dict[str, str], tmp_path: P
         return Reply(404, b"<html>", {"Metadata-Flavor": "Google"}) if asked.path == METADATA else None
 
     with Google(instead=instead) as google:
-        with pytest.raises(AccessDenied, match="the metadata service gives no token: 404") as caught:
+        with pytest.raises(AccessDenied, match="the metadata server did not issue a token: 404") as caught:
             await fetch(nowhere | {"GCE_METADATA_HOST": google.host}, google.config(), tmp_path)
     assert "service account" in str(caught.value)
 
@@ -351,7 +351,9 @@ async def test_a_machine_without_an_account(nowhere: dict[str, str], tmp_path: P
 async def test_a_key_that_is_refused(fake: Google, nowhere: dict[str, str], tmp_path: Path) -> None:
     with Google() as other:
         key = fake.service_account(tmp_path / "key.json", private_key=other.private_key())
-    with pytest.raises(AccessDenied, match=r"gives no token: 400: invalid_grant: Invalid JWT Signature\.") as caught:
+    with pytest.raises(
+        AccessDenied, match=r"did not issue a token: 400: invalid_grant: Invalid JWT Signature\."
+    ) as caught:
         await fetch(nowhere, fake.config(service_account_key=key), tmp_path)
     assert shows(caught.value, "BEGIN PRIVATE KEY", form(fake.asked[0])["assertion"]) == []
     assert len(fake.asked) == 1
@@ -375,8 +377,8 @@ async def test_a_token_service_that_fails_for_a_moment(nowhere: dict[str, str], 
 
 
 BROKEN = [
-    ("not JSON: the-secret", "this is not JSON"),
-    ("[]", "this is no JSON object"),
+    ("not JSON: the-secret", "the file is not JSON"),
+    ("[]", "the file is not a JSON object"),
     ('{"private_key": "the-secret"}', "'type' is missing"),
     ('{"type": "gdch_service_account", "private_key": "the-secret"}', "gdch_service_account"),
     ('{"type": "external_account", "subject_token_type": "the-secret"}', "missing required fields"),

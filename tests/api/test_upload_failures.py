@@ -303,7 +303,7 @@ async def test_another_checksum_than_that_of_what_was_sent(tmp_path: Path, body:
         # Other bytes of one request may be the right ones the next time; a whole object is there already.
         assert sum(asked.method == "PUT" for asked in server.asked) == (2 if body is SMALL else 7)
         assert sum(map(is_complete, server.asked)) == (body is LARGE)
-    assert "the service has stored other bytes of 'k' than were sent" in str(error)
+    assert "the service has stored different bytes for 'k' than were sent" in str(error)
 
 
 async def test_parts_that_are_not_the_whole_are_refused(

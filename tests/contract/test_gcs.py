@@ -13,7 +13,7 @@ import pytest
 from sealift import GCSConfig
 from sealift.backends import open_backend
 from sealift.backends.gcs import GCSBackend
-from sealift.backends.gcs.upload import stored
+from sealift.backends.gcs.upload import stored_object
 from sealift.errors import IntegrityError, InvalidConfig, ModelMissingError, TransportError, UnsupportedOperation
 from sealift.instance import Instance
 from sealift.integrity import checksums as checksum
@@ -126,12 +126,12 @@ class TestGCS:
         crc = checksum.digest("crc32c", b"0123456789")
         resource = {"name": "k", "size": "10", "generation": "1", "md5Hash": "eB5eJF1ptWaXm4bijSPyxw=="}
         told = {"crc32c": base64.b64encode(bytes.fromhex(crc)).decode()}
-        assert stored(resource, "k", 10, crc).checksums == {}
-        assert stored(resource | told, "k", 10, crc).checksums == {"crc32c": crc}
-        assert stored(resource | told, "k", 10, None).checksums == {}
+        assert stored_object(resource, "k", 10, crc).checksums == {}
+        assert stored_object(resource | told, "k", 10, crc).checksums == {"crc32c": crc}
+        assert stored_object(resource | told, "k", 10, None).checksums == {}
         for size, other in ((10, "00000000"), (9, crc)):
-            with pytest.raises(IntegrityError, match="has stored other bytes of 'k'"):
-                stored(resource | told, "k", size, other)
+            with pytest.raises(IntegrityError, match="has stored different bytes for 'k'"):
+                stored_object(resource | told, "k", size, other)
 
     async def test_a_copy_from_another_bucket(self, gcs: GCSService, bucket: str) -> None:
         other = new_bucket(gcs)

@@ -42,9 +42,9 @@ def service(request: pytest.FixtureRequest) -> S3Service:
 
 @pytest.fixture
 def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copy objects larger than 5 MiB in parts of 5 MiB."""
-    monkeypatch.setattr("sealift.backends.s3.server_copy._ONE_REQUEST", 5 * MiB)
-    monkeypatch.setattr("sealift.backends.s3.server_copy._PART", 5 * MiB)
+    """What is larger than 5 MiB is copied in parts of 5 MiB."""
+    monkeypatch.setattr("sealift.backends.s3.server_copy._LARGEST_SINGLE_COPY", 5 * MiB)
+    monkeypatch.setattr("sealift.backends.s3.server_copy._PART_SIZE", 5 * MiB)
 
 
 def put_described(service: S3Service, bucket: str, key: str, data: bytes) -> None:

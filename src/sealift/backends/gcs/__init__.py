@@ -1,8 +1,8 @@
-"""Google Cloud Storage, by its JSON API.
+"""Google Cloud Storage, over its JSON API.
 
-gcloud-aio-auth knows what each kind of credentials is exchanged for (`credentials`); its requests, and those for the
-bucket, are sent by the wire (`bucket`), and `replies` reads what comes back. `upload`, `copy` and `delete` are what
-takes more than one of them.
+gcloud-aio-auth exchanges credentials for access tokens (`credentials`). sealift sends all requests over its own HTTP
+client (`bucket`, `token_session`), and `replies` parses the replies. `upload`, `server_copy` and `delete_objects` are
+the operations that take several requests.
 """
 
 from dataclasses import replace
@@ -14,30 +14,31 @@ from ...uri import Location
 from ...wire import Origin
 from .backend import GCSBackend
 from .bucket import Bucket
-from .credentials import find
+from .credentials import resolve_credentials
 
 __all__ = ["GCSBackend", "open"]
 
 _GOOGLE = "https://storage.googleapis.com"
-_THIS_MACHINE = {"127.0.0.1", "::1", "localhost"}
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 async def open(location: Location, config: StorageConfig | None, instance: Instance) -> GCSBackend:  # noqa: A001 - the contract's
-    """The bucket of a location."""
-    around = GCSConfig.from_env(instance.environ)
+    """Open the bucket of a location."""
+    from_environment = GCSConfig.from_env(instance.environ)
     if config is None:
-        config = around
+        config = from_environment
     if not isinstance(config, GCSConfig):
         raise InvalidConfig(f"{type(config).__name__} is not for gs://", hint="pass a GCSConfig")
-    if config.endpoint_url is None and around.endpoint_url is not None:
+    if config.endpoint_url is None and from_environment.endpoint_url is not None:
         anonymous = config.anonymous or config.service_account_key is None
-        config = replace(config, endpoint_url=around.endpoint_url, anonymous=anonymous)
+        config = replace(config, endpoint_url=from_environment.endpoint_url, anonymous=anonymous)
     origin = Origin.of(config.endpoint_url or _GOOGLE)
-    if origin.scheme == "http" and not config.anonymous and origin.host not in _THIS_MACHINE:
+    if origin.scheme == "http" and not config.anonymous and origin.host not in _LOOPBACK:
         raise InvalidConfig(
-            f"a token would travel unencrypted to {origin.address}", hint="use https, or GCSConfig(anonymous=True)"
+            f"the access token would be sent unencrypted to {origin.address}",
+            hint="use https, or GCSConfig(anonymous=True)",
         )
-    credentials = await find(config, instance)
-    if credentials is not None:  # who cannot sign in learns it here, once, and not of each request
+    credentials = await resolve_credentials(config, instance)
+    if credentials is not None:  # report invalid credentials once, before the first request
         await instance.retry(credentials.bearer)
     return GCSBackend(Bucket(location.at(""), config, origin, credentials, instance))

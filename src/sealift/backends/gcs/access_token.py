@@ -1,13 +1,18 @@
-"""What whoever signs in is given."""
+"""An access token and its lifetime."""
 
 from dataclasses import dataclass, field
 
-__all__ = ["Grant"]
+__all__ = ["AccessToken"]
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """A token, and for how many seconds from now it is good."""
+class AccessToken:
+    """An OAuth 2.0 access token.
 
-    token: str = field(repr=False)
-    seconds: float
+    Attributes:
+        value: Sent as the bearer token.
+        lifetime: Seconds from now until it expires.
+    """
+
+    value: str = field(repr=False)
+    lifetime: float

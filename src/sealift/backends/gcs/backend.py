@@ -1,4 +1,4 @@
-"""A bucket as a backend: each verb is a request, sent by the wire, and its reply read."""
+"""Implement the backend contract for a Cloud Storage bucket."""
 
 from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -14,7 +14,7 @@ from . import replies
 from .bucket import Bucket
 from .delete_objects import delete, delete_many
 from .server_copy import copy
-from .upload import PARTS, GCSUpload, put
+from .upload import PARTS_PREFIX, GCSUpload, put
 
 __all__ = ["GCSBackend"]
 
@@ -23,7 +23,7 @@ class GCSBackend:
     """One bucket.
 
     Args:
-        bucket: How to ask it.
+        bucket: Sends the requests.
     """
 
     # https://cloud.google.com/storage/quotas#objects
@@ -36,7 +36,7 @@ class GCSBackend:
 
     @property
     def service(self) -> Hashable:
-        # The configuration names the endpoint and who asks; the service copies between all buckets of it.
+        # The configuration decides the endpoint and the credentials. The service copies between all its buckets.
         return ("gs", self._bucket.config)
 
     async def stat(self, key: str) -> ObjectInfo:
@@ -47,48 +47,48 @@ class GCSBackend:
             query = {"prefix": prefix, "maxResults": "1000", "fields": f"nextPageToken,items({replies.FIELDS})"}
             if token is not None:
                 query["pageToken"] = token
-            reply = await self._bucket.ask("GET", self._bucket.path(), query)
+            reply = await self._bucket.send("GET", self._bucket.path(), query)
             if reply.status != 200:
                 raise self._bucket.error(reply, None)
-            return replies.page(reply)
+            return replies.parse_listing(reply)
 
         async with aclosing(paginate(page, self._bucket.instance.retry)) as objects:
             async for obj in objects:
-                # Parts on their way to be joined are nobody's objects, unless asked for.
-                if not obj.key.startswith(PARTS) or prefix.startswith(PARTS):
+                # The parts of unfinished uploads are listed only under their own prefix.
+                if not obj.key.startswith(PARTS_PREFIX) or prefix.startswith(PARTS_PREFIX):
                     yield obj
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
         whole = start == 0 and len(into) == obj.size
         headers = [] if whole else [("range", f"bytes={start}-{start + len(into) - 1}")]
-        reply = await self._bucket.fetch(obj.key, _pinned(obj), headers, into)
+        reply = await self._bucket.fetch(obj.key, _generation_query(obj), headers, into)
         if reply.status not in {200, 206}:
-            raise await self._refusal(reply, obj)
+            raise await self._read_error(reply, obj)
         version = reply.header("x-goog-generation") or obj.version
         if obj.version is not None and version != obj.version:
             raise ObjectChanged(f"the object {obj.key!r} was replaced while it was read")
         size = check_range(reply, start, len(into))
         if obj.size is not None and size is not None and size != obj.size:
-            raise ObjectChanged(f"the object {obj.key!r} has another size than before")
-        return Head(version, size, replies.hashes(reply) if whole else {})
+            raise ObjectChanged(f"the size of the object {obj.key!r} has changed")
+        return Head(version, size, replies.header_checksums(reply) if whole else {})
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
-        return {}  # nothing is composite
+        return {}  # composed objects have a CRC32C of the whole object
 
     async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
         return {}
 
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
-        async with self._bucket.stream(obj.key, _pinned(obj)) as reply:
+        async with self._bucket.stream(obj.key, _generation_query(obj)) as reply:
             if isinstance(reply, Response):
-                raise await self._refusal(reply, obj)
+                raise await self._read_error(reply, obj)
             yield reply
 
-    async def _refusal(self, reply: Response, obj: ObjectInfo) -> StorageError:
-        """Why an object was not read."""
-        gone = await self._bucket.gone(obj) if reply.status == 404 else None
-        return gone or self._bucket.error(reply, obj.key)
+    async def _read_error(self, reply: Response, obj: ObjectInfo) -> StorageError:
+        """The error for a reply to a failed read."""
+        missing = await self._bucket.missing_error(obj) if reply.status == 404 else None
+        return missing or self._bucket.error(reply, obj.key)
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         return await put(self._bucket, key, data, properties)
@@ -100,14 +100,14 @@ class GCSBackend:
             return GCSUpload(self._bucket, key, properties)
         upload = GCSUpload(self._bucket, key, properties, resume)
         async with aclosing(self.list(upload.prefix)) as parts:
-            upload.found([part async for part in parts])
+            upload.adopt([part async for part in parts])
         return upload
 
     async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
         stored = await copy(self._bucket, src, obj, key)
-        if isinstance(stored, Response):  # the source is gone, or this bucket is
-            gone = await self._bucket.at(src).gone(obj)
-            raise gone or self._bucket.error(stored, None)
+        if isinstance(stored, Response):  # the source object or this bucket does not exist
+            missing = await self._bucket.at(src).missing_error(obj)
+            raise missing or self._bucket.error(stored, None)
         return stored
 
     async def delete(self, key: str, *, snapshots: bool = False) -> None:
@@ -119,8 +119,8 @@ class GCSBackend:
         await delete_many(self._bucket, keys)
 
     async def aclose(self) -> None:
-        """Nothing of its own to release."""
+        """Do nothing: the instance closes the connections."""
 
 
-def _pinned(obj: ObjectInfo) -> dict[str, str]:
+def _generation_query(obj: ObjectInfo) -> dict[str, str]:
     return {} if obj.version is None else {"generation": obj.version}

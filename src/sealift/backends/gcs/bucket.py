@@ -1,4 +1,4 @@
-"""Asking one bucket: requests with a bearer token, and what makes one worth sending a second time."""
+"""Send requests with an access token to one bucket; renew rejected tokens and bill requests to the project."""
 
 import itertools
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -19,10 +19,10 @@ __all__ = ["Bucket", "Headers", "Query"]
 Headers = Sequence[tuple[str, str]]
 Query = Mapping[str, str]
 
-# What an object with a Content-Encoding is stored as is what comes, without this the service would decode it:
+# Receive objects as they are stored. Without this header, the service decompresses those with Content-Encoding gzip:
 # https://cloud.google.com/storage/docs/transcoding
 _AS_STORED = [("accept-encoding", "gzip")]
-# Bytes of an error's body that are looked at.
+# How much of an error reply's body is read, in bytes.
 _ERROR_BODY = 16 * KiB
 
 
@@ -31,10 +31,10 @@ class Bucket:
 
     Args:
         location: The bucket.
-        config: As the caller gave it, or from the environment.
-        origin: The service.
-        credentials: Who asks; None: nobody in particular.
-        instance: Of the instance.
+        config: The caller's configuration, or the one from the environment.
+        origin: Origin of the service.
+        credentials: Credentials of the requests; None: requests are anonymous.
+        instance: The instance that the bucket belongs to.
     """
 
     def __init__(
@@ -50,35 +50,35 @@ class Bucket:
         self.instance = instance
         self._origin = origin
         self._credentials = credentials
-        self._pays = False
+        self._requester_pays = False
 
     def at(self, location: Location) -> "Bucket":
-        """Another bucket of this service, asked by the same."""
+        """Another bucket of this service, with the same credentials."""
         return Bucket(location.at(""), self.config, self._origin, self._credentials, self.instance)
 
     def path(self, key: str | None = None) -> str:
-        """Of the bucket's objects, or of one of them.
+        """The URL path of the bucket's objects, or of one object.
 
         Raises:
-            ModelMissingError: The key is empty, which is no object's.
-            UnsupportedOperation: No object can have this key.
+            ModelMissingError: The key is empty.
+            UnsupportedOperation: The key is not valid UTF-8.
         """
         objects = f"/storage/v1/b/{quote(self.location.root, safe='')}/o"
         if key is None:
             return objects
         if not key:
-            raise ModelMissingError(key, cause="an object's key is missing")
+            raise ModelMissingError(key, cause="the object key is empty")
         try:
             return f"{objects}/{quote(key, safe='')}"
-        except UnicodeEncodeError:  # a file's name need not be text
-            raise UnsupportedOperation(f"the key {key!r} is not UTF-8, and gs:// has no others") from None
+        except UnicodeEncodeError:  # file names may contain any bytes
+            raise UnsupportedOperation(f"the key {key!r} is not UTF-8, which gs:// requires") from None
 
     @property
     def address(self) -> str:
         """The URL of the bucket."""
         return f"{self._origin.scheme}://{self._origin.netloc}/{quote(self.location.root, safe='')}"
 
-    async def ask(
+    async def send(
         self,
         method: str,
         path: str,
@@ -87,35 +87,35 @@ class Bucket:
         *,
         body: memoryview | None = None,
     ) -> Response:
-        """Send a request whose reply is small.
+        """Send a request and read its whole reply, which is small.
 
         Args:
             method: HTTP method.
-            path: See `path`.
-            query: Parameters.
-            headers: Beside Host and the token; their names in lower case.
-            body: Sent from where it is.
+            path: URL path; see `path`.
+            query: Query parameters.
+            headers: Headers in addition to Host and Authorization, with lower-case names.
+            body: Sent without a copy.
         """
         for attempt in itertools.count():
             request = await self._request(method, path, query or {}, headers)
             reply = await self.instance.wire.send(request, body)
-            if not self._once_more(attempt, request, reply):
+            if not self._should_resend(attempt, request, reply):
                 break
         return reply
 
     async def fetch(self, key: str, query: Query, headers: Headers, into: memoryview) -> Response:
-        """Receive an object as it is stored, or a range of it, in place; as `Wire.fetch`."""
+        """Receive an object as it is stored, or a range of it, into a buffer; see `Wire.fetch`."""
         query = {**query, "alt": "media"}
         for attempt in itertools.count():
             request = await self._request("GET", self.path(key), query, [*_AS_STORED, *headers], encoded=True)
             reply = await self.instance.wire.fetch(request, into)
-            if not self._once_more(attempt, request, reply):
+            if not self._should_resend(attempt, request, reply):
                 break
         return reply
 
     @asynccontextmanager
     async def stream(self, key: str, query: Query) -> AsyncGenerator[StreamedResponse | Response]:
-        """Receive an object as it is stored, as it comes; as `Wire.stream`. A refusal is a `Response` with its body."""
+        """Receive an object as it is stored, as a stream; see `Wire.stream`. An error is a `Response` with its body."""
         query = {**query, "alt": "media"}
         for attempt in itertools.count():
             request = await self._request("GET", self.path(key), query, _AS_STORED)
@@ -123,59 +123,59 @@ class Bucket:
                 if reply.status == 200:
                     yield reply
                     return
-                told = memoryview(bytearray(_ERROR_BODY))
-                count = await reply.readinto(told)
-                refusal = Response(reply.status, reply.headers, bytes(told[:count]))
-            if not self._once_more(attempt, request, refusal):
+                body = memoryview(bytearray(_ERROR_BODY))
+                count = await reply.readinto(body)
+                refusal = Response(reply.status, reply.headers, bytes(body[:count]))
+            if not self._should_resend(attempt, request, refusal):
                 yield refusal
                 return
 
     async def stat(self, key: str) -> ObjectInfo:
-        """What the service tells of an object.
+        """Fetch an object's attributes.
 
         Raises:
-            StorageError: There is none, or the service refused.
+            StorageError: The object does not exist, or the service refused the request.
         """
-        reply = await self.ask("GET", self.path(key), {"fields": replies.FIELDS})
+        reply = await self.send("GET", self.path(key), {"fields": replies.FIELDS})
         if reply.status != 200:
             raise self.error(reply, key)
-        return replies.object_info(replies.body(reply))
+        return replies.object_info(replies.json_object(reply))
 
-    async def gone(self, obj: ObjectInfo) -> StorageError | None:
-        """What has become of a version that was not found; None: it is there."""
+    async def missing_error(self, obj: ObjectInfo) -> StorageError | None:
+        """The error for a version that was not found: deleted or replaced; None: this version exists."""
         try:
-            there = await self.stat(obj.key)
+            current = await self.stat(obj.key)
         except StorageError as error:
             return error
-        if obj.version in {None, there.version}:
+        if obj.version in {None, current.version}:
             return None
         return ObjectChanged(f"the object {obj.key!r} was replaced while it was read", status=404)
 
     def error(self, reply: Response, key: str | None) -> StorageError:
-        """The failure that a reply tells of."""
+        """The error for a reply whose status is not a success; see `replies.reply_error`."""
         anonymous = self._credentials is None
-        return replies.error(reply, bucket=self.location.root, key=key, anonymous=anonymous)
+        return replies.reply_error(reply, bucket=self.location.root, key=key, anonymous=anonymous)
 
     async def _request(
         self, method: str, path: str, query: Query, headers: Headers, *, encoded: bool = False
     ) -> Request:
-        sent = list(headers)
+        all_headers = list(headers)
         if self._credentials is not None:
-            sent.append(("authorization", f"Bearer {await self._credentials.bearer()}"))
-        if self._pays and self.config.project_id is not None:
+            all_headers.append(("authorization", f"Bearer {await self._credentials.bearer()}"))
+        if self._requester_pays and self.config.project_id is not None:
             query = {**query, "userProject": self.config.project_id}
         target = f"{path}?{urlencode(query, quote_via=quote, safe='')}" if query else path
-        return Request(method, self._origin, target, sent, encoded=encoded)
+        return Request(method, self._origin, target, all_headers, encoded=encoded)
 
-    def _once_more(self, attempt: int, request: Request, reply: Response) -> bool:
-        """Whether the next attempt differs: by a new token, once, or by who pays.
+    def _should_resend(self, attempt: int, request: Request, reply: Response) -> bool:
+        """Whether to resend a request: with a new token, once, or billed to the configured project.
 
         https://cloud.google.com/storage/docs/requester-pays
         """
         if reply.status == 401 and self._credentials is not None and attempt < 1:
-            self._credentials.refused(dict(request.headers)["authorization"].removeprefix("Bearer "))
+            self._credentials.discard(dict(request.headers)["authorization"].removeprefix("Bearer "))
             return True
-        if reply.status == 400 and not self._pays and self.config.project_id is not None:
-            self._pays = replies.failure(reply)[0] == "required"
-            return self._pays
+        if reply.status == 400 and not self._requester_pays and self.config.project_id is not None:
+            self._requester_pays = replies.error_details(reply)[0] == "required"
+            return self._requester_pays
         return False

@@ -1,8 +1,8 @@
-"""Who asks: Google's credentials, looked for in the order of its own libraries.
+"""Find Google credentials, in the order of Google's own libraries, and exchange them for access tokens.
 
-gcloud-aio-auth knows how each kind of them is exchanged for a token. Its requests go over the wire instead of a client
-of its own: that one neither knows the proxies of an instance, nor says what went wrong, and tries for seconds. Only the
-metadata service, which is asked for a token and no more, does not need it.
+gcloud-aio-auth implements the exchange for each kind of credentials. Its requests go over sealift's HTTP client
+(`token_session`), because its own client ignores the instance's proxies, hides the cause of a failure, and retries for
+seconds. Tokens from the metadata server need a single request, without gcloud-aio-auth (`metadata_server`).
 Source: https://cloud.google.com/docs/authentication/application-default-credentials
 """
 
@@ -19,104 +19,112 @@ import anyio
 from ...config import GCSConfig, expand_home
 from ...errors import AccessDenied, InvalidConfig, StorageError, TransportError
 from ...instance import Instance
-from .access_token import Grant
-from .metadata import Metadata
-from .token_requests import Session
+from .access_token import AccessToken
+from .metadata_server import MetadataServer
+from .token_session import TokenSession
 
-__all__ = ["Credentials", "find"]
+__all__ = ["Credentials", "resolve_credentials"]
 
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
-# Seconds that a token service may take.
-_PATIENCE = 10.0
-# Seconds before its end at which a token is replaced: metadata services give the same one until about then.
-_MARGIN = 225.0
-# Variables that decide who signs in; `Metadata` reads some of them.
-_VARIABLES = (
+# Seconds to wait for a reply of a token service.
+_TIMEOUT = 10.0
+# Seconds before expiry at which a token is renewed. Until about then, the metadata server returns the same token.
+_RENEW_BEFORE = 225.0
+# Variables that select the credentials; `MetadataServer` reads some of them.
+_CREDENTIAL_VARIABLES = (
     "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "HOME", "NO_GCE_CHECK", "GCE_METADATA_HOST",
     "GCE_METADATA_ROOT", "KUBERNETES_SERVICE_HOST",
 )  # fmt: skip
 
 
 class Credentials:
-    """A bearer token, always a fresh one.
+    """A cached access token that is renewed before it expires.
 
     Args:
-        ask: For another one.
-        now: Seconds on a clock.
+        request_token: Requests a new token.
+        now: A monotonic clock, in seconds.
     """
 
-    def __init__(self, ask: Callable[[], Awaitable[Grant]], now: Callable[[], float] = time.monotonic) -> None:
-        self._ask = ask
+    def __init__(
+        self, request_token: Callable[[], Awaitable[AccessToken]], now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._request_token = request_token
         self._now = now
         self._token: str | None = None
-        self._until = 0.0
-        self._asking = anyio.Lock()
+        self._renew_at = 0.0
+        self._requesting = anyio.Lock()
 
     async def bearer(self) -> str:
-        """The token.
+        """The value of a token that does not expire soon.
 
         Raises:
-            AccessDenied: There are no credentials, or they are refused.
-            InvalidConfig: The file that is named cannot be used.
+            AccessDenied: There are no credentials, or they were rejected.
+            InvalidConfig: The credentials file is not valid.
         """
-        if self._token is not None and self._now() < self._until:
+        if self._token is not None and self._now() < self._renew_at:
             return self._token
-        async with self._asking:
-            if self._token is None or self._now() >= self._until:
-                grant = await self._ask()
-                self._until = self._now() + max(grant.seconds - _MARGIN, grant.seconds / 2)
-                self._token = grant.token
+        async with self._requesting:
+            if self._token is None or self._now() >= self._renew_at:
+                token = await self._request_token()
+                self._renew_at = self._now() + max(token.lifetime - _RENEW_BEFORE, token.lifetime / 2)
+                self._token = token.value
             return self._token
 
-    def refused(self, token: str) -> None:
-        """The service has not taken this token: the next one is another."""
+    def discard(self, token: str) -> None:
+        """Forget a token that the service rejected."""
         if token == self._token:
-            self._until = 0.0
+            self._renew_at = 0.0
 
 
-async def find(config: GCSConfig, instance: Instance) -> Credentials | None:
-    """The credentials to send requests with; None: requests are anonymous.
+async def resolve_credentials(config: GCSConfig, instance: Instance) -> Credentials | None:
+    """Resolve the credentials of requests; None: requests are anonymous.
 
-    An instance keeps them, and signs in again only if the environment or the content of the credentials' file changes.
+    The instance caches them until the environment or the content of the credentials file changes.
 
     Args:
-        config: What the caller gave.
-        instance: Of the instance.
+        config: The caller's configuration.
+        instance: Provides the environment and the cache.
 
     Raises:
-        InvalidConfig: The credentials' file cannot be used.
+        InvalidConfig: The credentials file is not valid.
     """
     if config.anonymous:
         return None
     environ = instance.environ
-    path, content = await instance.disk.run(lambda: _file(config, environ))
-    key = ("gs", config, tuple(environ.get(name) for name in _VARIABLES), path, _fingerprint(content, environ))
-    kept: Credentials | None = instance.credentials.get(key)
-    if kept is None:
-        ask = Metadata(instance).token if path is None else _Source(path, content, instance)
-        kept = instance.credentials[key] = Credentials(ask)
-    return kept
+    path, content = await instance.disk.run(lambda: _load_file(config, environ))
+    key = (
+        "gs",
+        config,
+        tuple(environ.get(name) for name in _CREDENTIAL_VARIABLES),
+        path,
+        _fingerprint(content, environ),
+    )
+    cached: Credentials | None = instance.credentials.get(key)
+    if cached is None:
+        request = MetadataServer(instance).token if path is None else _FileTokens(path, content, instance)
+        cached = instance.credentials[key] = Credentials(request)
+    return cached
 
 
-class _Source:
-    """Exchanges the credentials in a file for tokens."""
+class _FileTokens:
+    """Exchanges the credentials in a file for access tokens."""
 
     def __init__(self, path: str, content: dict[str, Any], instance: Instance) -> None:
         self._path = path
         self._content = content
         self._instance = instance
-        self._token: Any = None
+        self._sdk_token: Any = None
 
-    async def __call__(self) -> Grant:
-        if self._token is None:
-            token = await self._instance.disk.run(lambda: _load(self._path, self._content))
-            token.session = Session(self._instance)
-            self._token = token
-        return await _exchange(self._token, self._path)
+    async def __call__(self) -> AccessToken:
+        if self._sdk_token is None:
+            sdk_token = await self._instance.disk.run(lambda: _create_sdk_token(self._path, self._content))
+            sdk_token.session = TokenSession(self._instance)
+            self._sdk_token = sdk_token
+        return await _exchange(self._sdk_token, self._path)
 
 
-def _file(config: GCSConfig, environ: Mapping[str, str]) -> tuple[str | None, dict[str, Any]]:
-    """Blocking: the path of the credentials' file, and its content; None: there is no file."""
+def _load_file(config: GCSConfig, environ: Mapping[str, str]) -> tuple[str | None, dict[str, Any]]:
+    """Read the credentials file; returns its path and content, or None and {} if there is no file. Blocking."""
     if named := config.service_account_key or environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
         path = expand_home(named, environ) or named
     else:
@@ -124,59 +132,59 @@ def _file(config: GCSConfig, environ: Mapping[str, str]) -> tuple[str | None, di
         path = os.path.join(directory, "application_default_credentials.json")
         if not directory or not os.path.exists(path):
             return None, {}
-    told = _read(path)
-    if isinstance(told, str):
-        raise InvalidConfig(f"the credentials in {path} cannot be used: {told}")
-    return path, told
+    content = _read_json(path)
+    if isinstance(content, str):
+        raise InvalidConfig(f"the credentials in {path} cannot be used: {content}")
+    return path, content
 
 
 def _fingerprint(content: dict[str, Any], environ: Mapping[str, str]) -> str:
-    """A hash of the credentials in a file, with the value of the variable that they may refer to."""
+    """A hash of the credentials in a file, and of the environment variable that they may refer to."""
     source = content.get("credential_source")
     name = source.get("environment_id") if isinstance(source, dict) else None
     value = environ.get(name) if isinstance(name, str) else None
     return hashlib.sha256(json.dumps([content, value], sort_keys=True).encode()).hexdigest()
 
 
-def _load(path: str, content: dict[str, Any]) -> Any:
-    """Blocking: import the SDK."""
-    told, source = dict(content), content.get("credential_source")
+def _create_sdk_token(path: str, content: dict[str, Any]) -> Any:
+    """Create the SDK's token object. Blocking: imports the SDK."""
+    adapted, source = dict(content), content.get("credential_source")
     if isinstance(source, dict) and isinstance(source.get("file"), str):
-        # The SDK would read it in the loop; for the session it is one more address.
-        told["credential_source"] = {**source, "type": "url", "url": f"file:{source['file']}"}
+        # The SDK would read the file in the event loop. As a URL, `TokenSession` reads it on a thread.
+        adapted["credential_source"] = {**source, "type": "url", "url": f"file:{source['file']}"}
     elif isinstance(source, dict) and source.get("type") == "environment":
-        # In the SDK it would be a variable of this process.
-        told["credential_source"] = {"type": "url", "url": f"environ:{source.get('environment_id')}"}
+        # The SDK would read the variable from this process's environment.
+        adapted["credential_source"] = {"type": "url", "url": f"environ:{source.get('environment_id')}"}
     from gcloud.aio.auth import Token  # noqa: PLC0415 - 0.4 s
 
     try:
-        return Token(service_file=io.StringIO(json.dumps(told)), scopes=[_SCOPE])
-    except Exception as error:  # noqa: BLE001 - it raises plain ones too
+        return Token(service_file=io.StringIO(json.dumps(adapted)), scopes=[_SCOPE])
+    except Exception as error:  # noqa: BLE001 - it also raises plain exceptions
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
     raise InvalidConfig(f"the credentials in {path} cannot be used: {reason}")
 
 
-def _read(path: str) -> dict[str, Any] | str:
-    """The file's content, or what is wrong with it; an error of the parser would hold the key."""
+def _read_json(path: str) -> dict[str, Any] | str:
+    """The content of a file, or what is wrong with it. A parser's exception would contain the private key."""
     try:
         with open(path, encoding="utf-8") as file:
-            told = json.load(file)
+            content = json.load(file)
     except OSError as error:
         return error.strerror or type(error).__name__
     except ValueError:
-        return "this is not JSON"
-    return told if isinstance(told, dict) and told else "this is no JSON object"
+        return "the file is not JSON"
+    return content if isinstance(content, dict) and content else "the file is not a JSON object"
 
 
-async def _exchange(token: Any, path: str) -> Grant:
+async def _exchange(sdk_token: Any, path: str) -> AccessToken:
     try:
-        with anyio.fail_after(_PATIENCE):
-            told = await token.refresh(timeout=_PATIENCE)
-        return Grant(told.value, float(told.expires_in))
+        with anyio.fail_after(_TIMEOUT):
+            reply = await sdk_token.refresh(timeout=_TIMEOUT)
+        return AccessToken(reply.value, float(reply.expires_in))
     except StorageError:
         raise
     except TimeoutError:
-        raise TransportError("the token service does not answer", retryable=True) from None
-    except Exception as error:  # noqa: BLE001 - whatever the file or the reply lacks
+        raise TransportError(f"the token service did not answer within {_TIMEOUT:.0f} s", retryable=True) from None
+    except Exception as error:  # noqa: BLE001 - many types, for fields that the file or the reply lacks
         reason = f"{error} is missing" if isinstance(error, KeyError) else type(error).__name__
     raise AccessDenied(f"the credentials in {path} cannot be used: {reason}", hint="check the file")

@@ -1,14 +1,14 @@
-"""Deleting objects.
+"""Delete objects, with one request each.
 
-The service takes a hundred deletions in one HTTP request, but counts and answers each by itself, and one after the
-other: as many at once on connections of their own are as fast, and each can be tried again.
+A batch request takes a hundred deletions, but the service runs them one after the other and bills each one. Concurrent
+requests are as fast, and each can be retried.
 """
 
 from collections.abc import Sequence
 
 from ...errors import IncompleteError, Skipped, StorageError
 from .bucket import Bucket
-from .parallel import at_once
+from .concurrent_requests import for_each
 
 __all__ = ["delete", "delete_many"]
 
@@ -16,7 +16,7 @@ __all__ = ["delete", "delete_many"]
 async def delete(bucket: Bucket, key: str, *, generation: str | None = None, missing_ok: bool = False) -> None:
     """Delete an object, or one version of it; see `Backend.delete`."""
     query = {} if generation is None else {"generation": generation}
-    reply = await bucket.ask("DELETE", bucket.path(key), query)
+    reply = await bucket.send("DELETE", bucket.path(key), query)
     if reply.status not in {200, 204} and not (missing_ok and reply.status == 404):
         raise bucket.error(reply, key)
 
@@ -33,6 +33,6 @@ async def delete_many(bucket: Bucket, keys: Sequence[str]) -> None:
                 raise
             failed.append(Skipped(key, "not deleted", error.cause, error))
 
-    await at_once(remove, keys, bucket.instance.retry)
+    await for_each(remove, keys, bucket.instance.retry)
     if failed:
         raise IncompleteError("could not delete everything", failed)

@@ -1,4 +1,4 @@
-"""What Cloud Storage stores beside an object's bytes: fields of its resource, which need not be ASCII.
+"""Convert an object's properties to and from fields of its JSON resource, which may contain any Unicode text.
 
 Source: https://cloud.google.com/storage/docs/metadata
 """
@@ -8,7 +8,7 @@ from typing import Any
 
 from ...types.properties import HEADERS, NO_PROPERTIES, Properties, fits_header
 
-__all__ = ["PROPERTIES", "of_resource", "to_resource"]
+__all__ = ["PROPERTIES", "from_resource", "to_resource"]
 
 PROPERTIES = {
     "content_type": "contentType",
@@ -17,10 +17,10 @@ PROPERTIES = {
     "content_disposition": "contentDisposition",
     "cache_control": "cacheControl",
 }
-"""Field of `Properties` → field of an object's resource. The service has neither Expires nor tags."""
+"""Field of `Properties` → field of an object's resource. The service does not support Expires and tags."""
 
 
-def of_resource(resource: Mapping[str, Any]) -> Properties:
+def from_resource(resource: Mapping[str, Any]) -> Properties:
     """The properties in an object's resource."""
     fields: dict[str, Any] = {name: str(resource[field]) for name, field in PROPERTIES.items() if resource.get(field)}
     metadata = {str(name): str(value) for name, value in (resource.get("metadata") or {}).items()}
@@ -28,20 +28,20 @@ def of_resource(resource: Mapping[str, Any]) -> Properties:
 
 
 def to_resource(properties: Properties, key: str) -> dict[str, Any]:
-    """The fields of a resource that store properties.
+    """Convert properties to fields of a resource.
 
     Args:
-        properties: Of the source.
-        key: Of the object, for messages.
+        properties: Properties of the source object.
+        key: Key of the object, for messages.
 
     Raises:
-        UnsupportedOperation: One that the service would send as a header contains a control character.
+        UnsupportedOperation: A property that the service would send as a header contains a control character.
     """
-    told: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for header, name in HEADERS.items():
         value = getattr(properties, name)
         if value and name in PROPERTIES and (fits_header(value, header, key) or name != "content_type"):
-            told[PROPERTIES[name]] = value
+            fields[PROPERTIES[name]] = value
     if properties.metadata:
-        told["metadata"] = dict(properties.metadata)
-    return told
+        fields["metadata"] = dict(properties.metadata)
+    return fields

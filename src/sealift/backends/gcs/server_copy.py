@@ -1,4 +1,4 @@
-"""Copying inside the service: no byte comes here.
+"""Copy objects within the service, without downloading them.
 
 Source: https://cloud.google.com/storage/docs/json_api/v1/objects/rewrite
 """
@@ -8,25 +8,29 @@ from ...uri import Location
 from ...wire import Response
 from . import replies
 from .bucket import Bucket
-from .upload import stored
+from .upload import stored_object
 
 __all__ = ["copy"]
 
 
 async def copy(bucket: Bucket, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo | Response:
-    """Copy an object, in the version that is known; see `Backend.copy`. A reply: 404, of whichever end.
+    """Copy the given version of an object; see `Backend.copy`.
 
-    One request copies at once what stays in one place and class; else each copies some of it, and tells how to go on.
+    A copy within one location and storage class takes one request. Otherwise, each request copies some of the bytes and
+    returns a token to continue with.
+
+    Returns:
+        The stored object, or the reply if its status is 404: the source object or the destination bucket is missing.
     """
     path = f"{bucket.at(src).path(obj.key)}/rewriteTo{bucket.path(key).removeprefix('/storage/v1')}"
     query = {} if obj.version is None else {"sourceGeneration": obj.version}
     while True:
-        reply = await bucket.ask("POST", path, query)
+        reply = await bucket.send("POST", path, query)
         if reply.status == 404:
             return reply
         if reply.status != 200:
             raise bucket.error(reply, obj.key)
-        told = replies.body(reply)
-        if told.get("done"):
-            return stored(told.get("resource") or {}, key, obj.size, obj.checksums.get("crc32c"))
-        query["rewriteToken"] = str(told.get("rewriteToken"))
+        progress = replies.json_object(reply)
+        if progress.get("done"):
+            return stored_object(progress.get("resource") or {}, key, obj.size, obj.checksums.get("crc32c"))
+        query["rewriteToken"] = str(progress.get("rewriteToken"))

@@ -1,7 +1,8 @@
-"""Writing objects: in one request, or as parts that the service joins.
+"""Upload objects, in one request or as parts that the service composes.
 
-Each body's CRC32C is compared: by the service, which is told it in front of the body; for a part, which nobody sees,
-with the reply. Those of the parts combine to that of the whole, which the joined object has to have.
+Every CRC32C is compared. In an upload with one request, it precedes the body and the service compares it. The CRC32C of
+a part, which is a temporary object, is compared with the one in the reply. The parts' CRCs combine to the CRC that the
+composed object must have.
 Sources, under https://cloud.google.com/storage/docs/: uploading-objects, composite-objects, data-validation
 """
 
@@ -22,194 +23,202 @@ from ...types import ObjectInfo, Part, Receipt
 from ...types.properties import NO_PROPERTIES, Properties
 from . import replies
 from .bucket import Bucket
+from .concurrent_requests import for_each
 from .delete_objects import delete, delete_many
-from .parallel import at_once
 from .properties import to_resource
 
-__all__ = ["PARTS", "GCSUpload", "put", "stored"]
+__all__ = ["PARTS_PREFIX", "GCSUpload", "put", "stored_object"]
 
-PARTS = ".sealift/parts/"
-"""What the keys of parts begin with; a lifecycle rule may remove what a process that was killed has left there."""
+PARTS_PREFIX = ".sealift/parts/"
+"""Prefix of the keys of parts. A lifecycle rule can remove parts left behind by a killed process."""
 
-_BYTES = "application/octet-stream"
-_MOST_SOURCES = 32
-# Seconds after which a request that was cut off has been served or dropped.
-_SETTLED = 0.5
+_CONTENT_TYPE = "application/octet-stream"
+_MAX_SOURCES = 32
+# Seconds after which the service has processed or dropped a cancelled request.
+_SETTLE_TIME = 0.5
 _TOKEN = re.compile("[0-9a-f]{32}")
 
 
 async def put(bucket: Bucket, key: str, data: memoryview, properties: Properties) -> ObjectInfo:
     """Store an object; see `Backend.put`."""
     crc = checksums.digest("crc32c", data)
-    bucket.path(key)  # refuses a key that JSON would carry, but not as it is
-    told = {"contentType": _BYTES} | to_resource(properties, key)
-    told |= {"name": key, "crc32c": base64.b64encode(bytes.fromhex(crc)).decode()}
+    bucket.path(key)  # raises for a key that JSON would change
+    metadata = {"contentType": _CONTENT_TYPE} | to_resource(properties, key)
+    metadata |= {"name": key, "crc32c": base64.b64encode(bytes.fromhex(crc)).decode()}
     boundary = f"sealift-{secrets.token_hex(16)}"
     head = (
-        f"--{boundary}\r\ncontent-type: application/json; charset=UTF-8\r\n\r\n{json.dumps(told)}\r\n"
-        f"--{boundary}\r\ncontent-type: {told['contentType']}\r\n\r\n"  # the service refuses another one here
+        f"--{boundary}\r\ncontent-type: application/json; charset=UTF-8\r\n\r\n{json.dumps(metadata)}\r\n"
+        f"--{boundary}\r\ncontent-type: {metadata['contentType']}\r\n\r\n"  # must equal the one in the metadata
     )
-    # One copy of the data: the service compares what it is told in front of a body, and the wire sends one piece.
-    whole = b"".join((head.encode(), data, f"\r\n--{boundary}--\r\n".encode()))
+    # This copies the data: the metadata must precede it, and the HTTP client sends a single buffer.
+    body = b"".join((head.encode(), data, f"\r\n--{boundary}--\r\n".encode()))
     headers = [("content-type", f"multipart/related; boundary={boundary}")]
     query = {"uploadType": "multipart", "fields": replies.FIELDS}
-    reply = await bucket.ask("POST", _upload_path(bucket), query, headers, body=memoryview(whole))
+    reply = await bucket.send("POST", _upload_path(bucket), query, headers, body=memoryview(body))
     if reply.status != 200:
         raise bucket.error(reply, None if reply.status == 404 else key)
-    resource = replies.body(reply)
-    if resource.get("name") != key:  # which no checksum covers
-        raise IntegrityError(f"the service has stored {key!r} under another name", retryable=True)
-    return stored(resource, key, len(data), crc)
+    resource = replies.json_object(reply)
+    if resource.get("name") != key:  # the checksum does not cover the name
+        raise IntegrityError(f"the service has stored {key!r} under a different name", retryable=True)
+    return stored_object(resource, key, len(data), crc)
 
 
-def stored(resource: Mapping[str, Any], key: str, size: int | None, crc: str | None) -> ObjectInfo:
-    """What a reply tells of what is stored now; of its checksums only the one that was compared.
+def stored_object(resource: Mapping[str, Any], key: str, size: int | None, crc: str | None) -> ObjectInfo:
+    """The stored object or part according to a reply, with the CRC32C if it was compared.
+
+    Args:
+        resource: The object's resource in the reply.
+        key: Key of the object.
+        size: How many bytes were sent; None: unknown.
+        crc: CRC32C of the bytes that were sent; None: unknown.
 
     Raises:
-        IntegrityError: These are not the bytes that were sent.
+        IntegrityError: The stored bytes are not those that were sent.
     """
     info = replies.object_info(resource)
-    told = info.checksums.get("crc32c")
-    if size not in {None, info.size} or (told is not None and crc is not None and told != crc):
-        raise IntegrityError(f"the service has stored other bytes of {key!r} than were sent", retryable=True)
-    return replace(info, key=key, checksums={"crc32c": crc} if crc is not None and told is not None else {})
+    reported = info.checksums.get("crc32c")
+    if size not in {None, info.size} or (reported is not None and crc is not None and reported != crc):
+        raise IntegrityError(f"the service has stored different bytes for {key!r} than were sent", retryable=True)
+    return replace(info, key=key, checksums={"crc32c": crc} if crc is not None and reported is not None else {})
 
 
 class GCSUpload(Upload):
-    """Parts that are objects of their own until they are joined.
+    """An upload in parts, which are temporary objects until the service composes them.
 
     Args:
-        bucket: Where.
-        key: Under which the object is published in the end.
-        properties: To store with it.
-        token: Of an upload that another process has begun; None: this is a new one.
+        bucket: The bucket.
+        key: Key of the object.
+        properties: Properties to store with the object.
+        token: Token of an upload that another process began; None: begin a new upload.
 
     Attributes:
-        token: The random part of what the keys of its parts begin with.
+        token: The random part of the prefix of the parts' keys.
 
     Raises:
-        ModelMissingError: The token is none.
+        ModelMissingError: The token is not valid.
     """
 
     def __init__(
         self, bucket: Bucket, key: str, properties: Properties = NO_PROPERTIES, token: str | None = None
     ) -> None:
         bucket.path(key)
-        self._resource = {"contentType": _BYTES} | to_resource(properties, key)
+        self._resource = {"contentType": _CONTENT_TYPE} | to_resource(properties, key)
         self.token = secrets.token_hex(16) if token is None else token
-        if not _TOKEN.fullmatch(self.token):  # another prefix may hold what is not ours to remove
-            raise ModelMissingError(key, cause=f"there is no upload of {key!r} that could be continued")
+        if not _TOKEN.fullmatch(self.token):  # another prefix may contain objects of others, which `abort` would delete
+            raise ModelMissingError(key, cause=f"there is no upload of {key!r} to resume")
         self._bucket = bucket
         self._key = key
-        self._prefix = f"{PARTS}{self.token}"
-        self._landed: dict[str, ObjectInfo] = {}
+        self._prefix = f"{PARTS_PREFIX}{self.token}"
+        self._stored_parts: dict[str, ObjectInfo] = {}
         self._temporary: set[str] = set()
-        self._unanswered: set[str] = set()
+        self._unconfirmed: set[str] = set()
         self._published: ObjectInfo | None = None
 
     @property
     def prefix(self) -> str:
-        """What the keys of its parts begin with."""
+        """Prefix of the keys of the parts."""
         return f"{self._prefix}/"
 
-    def found(self, objects: Sequence[ObjectInfo]) -> None:
-        """Take over what another process has stored.
+    def adopt(self, objects: Sequence[ObjectInfo]) -> None:
+        """Reuse the parts that another process stored.
 
         Args:
-            objects: Those under `prefix`.
+            objects: The objects under `prefix`.
         """
-        self._landed = {obj.key: obj for obj in objects}
-        self._temporary |= set(self._landed)
+        self._stored_parts = {obj.key: obj for obj in objects}
+        self._temporary |= set(self._stored_parts)
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
         crc = checksums.digest("crc32c", data)
         name = f"{self._prefix}/{part.index:05}"
-        there = self._landed.pop(name, None)
-        if there is not None and (there.size, there.checksums.get("crc32c")) == (part.size, crc):
-            self._landed[name] = there
-            return Receipt(part, there.version or "", {"crc32c": crc}, reused=True)
-        self._asked_for(name)
+        stored = self._stored_parts.pop(name, None)
+        if stored is not None and (stored.size, stored.checksums.get("crc32c")) == (part.size, crc):
+            self._stored_parts[name] = stored
+            return Receipt(part, stored.version or "", {"crc32c": crc}, reused=True)
+        self._track(name)
         query = {"uploadType": "media", "name": name, "fields": replies.FIELDS}
-        reply = await self._bucket.ask("POST", _upload_path(self._bucket), query, [("content-type", _BYTES)], body=data)
+        reply = await self._bucket.send(
+            "POST", _upload_path(self._bucket), query, [("content-type", _CONTENT_TYPE)], body=data
+        )
         if reply.status != 200:
             raise self._bucket.error(reply, None if reply.status == 404 else self._key)
-        self._unanswered.discard(name)
-        info = stored(replies.body(reply), self._key, part.size, crc)
+        self._unconfirmed.discard(name)
+        info = stored_object(replies.json_object(reply), self._key, part.size, crc)
         return Receipt(part, info.version or "", {"crc32c": crc})
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
         if self._published is None:
-            self._published = await self._join(receipts)
+            self._published = await self._publish(receipts)
         try:
-            await self._clear()
-        except IncompleteError as left:
-            denied = left.skipped[0].error
+            await self._delete_parts()
+        except IncompleteError as incomplete:
+            denied = incomplete.skipped[0].error
             if not isinstance(denied, AccessDenied):
                 raise
-            where = f"gs://{self._bucket.location.root}/{self._prefix}/"
-            cause = f"{self._key!r} is stored, but its parts at {where} cannot be removed: {denied.cause}"
-            hint = "allow storage.objects.delete, or take parts as large as the object: Limits(part_size=…)"
+            prefix = f"gs://{self._bucket.location.root}/{self._prefix}/"
+            cause = f"{self._key!r} is stored, but its parts under {prefix} cannot be deleted: {denied.cause}"
+            hint = "allow storage.objects.delete, or upload in one part: Limits(part_size=…)"
             raise AccessDenied(cause, hint=hint, status=denied.status, code=denied.code) from None
         return self._published
 
     async def abort(self) -> None:
-        await self._clear()
-        if self._unanswered:  # what was cut off may have been stored only now
-            await anyio.sleep(_SETTLED)
-            await delete_many(self._bucket, sorted(self._unanswered))
-            self._unanswered.clear()
+        await self._delete_parts()
+        if self._unconfirmed:  # the service may store a part after its request was cancelled
+            await anyio.sleep(_SETTLE_TIME)
+            await delete_many(self._bucket, sorted(self._unconfirmed))
+            self._unconfirmed.clear()
 
-    def _asked_for(self, name: str) -> None:
+    def _track(self, name: str) -> None:
         self._temporary.add(name)
-        self._unanswered.add(name)
+        self._unconfirmed.add(name)
 
-    async def _clear(self) -> None:
+    async def _delete_parts(self) -> None:
         await delete_many(self._bucket, sorted(self._temporary))
         self._temporary.clear()
 
-    async def _join(self, receipts: Sequence[Receipt]) -> ObjectInfo:
-        """Publish the object; more parts than one request takes are joined to larger ones first."""
+    async def _publish(self, receipts: Sequence[Receipt]) -> ObjectInfo:
+        """Compose the object. More parts than one request accepts are first composed to larger parts."""
         sources = [{"name": f"{self._prefix}/{part.part.index:05}", "generation": part.token} for part in receipts]
         level = 0
-        while len(sources) > _MOST_SOURCES:
+        while len(sources) > _MAX_SOURCES:
             level += 1
             sources = await self._reduce(sources, f"{self._prefix}/{level}-")
         size = sum(receipt.part.size for receipt in receipts)
         crc = checksums.combine("crc32c", [(receipt.checksums["crc32c"], receipt.part.size) for receipt in receipts])
         resource = await self._compose(sources, self._key, self._resource)
         try:
-            return stored(resource, self._key, size, crc)
+            return stored_object(resource, self._key, size, crc)
         except IntegrityError:
             await delete(self._bucket, self._key, generation=resource.get("generation"), missing_ok=True)
             raise
 
     async def _reduce(self, sources: list[dict[str, str]], prefix: str) -> list[dict[str, str]]:
-        starts = range(0, len(sources), _MOST_SOURCES)
+        starts = range(0, len(sources), _MAX_SOURCES)
         names = {start: f"{prefix}{start:05}" for start in starts}
-        joined: dict[int, dict[str, str]] = {}
+        composed: dict[int, dict[str, str]] = {}
 
-        async def join(start: int) -> None:
-            self._asked_for(names[start])
-            part = {"contentType": _BYTES}
-            resource = await self._compose(sources[start : start + _MOST_SOURCES], names[start], part)
-            self._unanswered.discard(names[start])
-            joined[start] = {"name": names[start], "generation": str(resource["generation"])}
+        async def compose(start: int) -> None:
+            self._track(names[start])
+            destination = {"contentType": _CONTENT_TYPE}
+            resource = await self._compose(sources[start : start + _MAX_SOURCES], names[start], destination)
+            self._unconfirmed.discard(names[start])
+            composed[start] = {"name": names[start], "generation": str(resource["generation"])}
 
-        await at_once(join, starts, self._bucket.instance.retry)
-        return [joined[start] for start in starts]
+        await for_each(compose, starts, self._bucket.instance.retry)
+        return [composed[start] for start in starts]
 
     async def _compose(self, sources: list[dict[str, str]], key: str, destination: Mapping[str, Any]) -> dict[str, Any]:
-        """https://cloud.google.com/storage/docs/json_api/v1/objects/compose."""
-        told = {"sourceObjects": sources, "destination": destination}
+        """Compose an object; see https://cloud.google.com/storage/docs/json_api/v1/objects/compose."""
+        parameters = {"sourceObjects": sources, "destination": destination}
         headers = [("content-type", "application/json")]
         query = {"fields": replies.FIELDS}
         path = f"{self._bucket.path(key)}/compose"
-        reply = await self._bucket.ask("POST", path, query, headers, body=memoryview(json.dumps(told).encode()))
+        reply = await self._bucket.send("POST", path, query, headers, body=memoryview(json.dumps(parameters).encode()))
         if reply.status == 404:
-            raise ServiceError(f"parts of {self._key!r} are not there any more", status=404)
+            raise ServiceError(f"parts of {self._key!r} no longer exist", status=404)
         if reply.status != 200:
             raise self._bucket.error(reply, self._key)
-        return replies.body(reply)
+        return replies.json_object(reply)
 
 
 def _upload_path(bucket: Bucket) -> str:

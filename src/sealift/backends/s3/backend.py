@@ -1,4 +1,4 @@
-"""A bucket as a backend: each verb is a signed request, sent by the wire, and its reply read."""
+"""Implement the backend contract for an S3 bucket."""
 
 from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -11,14 +11,15 @@ from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
 from ...wire import check_range
-from . import replies
-from .attributes import combined
 from .bucket import Bucket
 from .delete_objects import delete_many
-from .properties import of_reply, to_headers
+from .object_attributes import fetch_checksums
+from .object_info import parse_listing, quoted_etag
+from .properties import from_reply, to_headers
+from .reply_checksums import CHECKSUMS, has_composite_checksum, object_checksums
 from .server_copy import copy
-from .tags import tags
-from .upload import S3Upload, checksum_of, stored
+from .tags import fetch_tags
+from .upload import S3Upload, body_checksum, stored_object
 
 __all__ = ["S3Backend"]
 
@@ -27,7 +28,7 @@ class S3Backend:
     """One bucket.
 
     Args:
-        bucket: How to ask it.
+        bucket: Sends the requests.
     """
 
     def __init__(self, bucket: Bucket) -> None:
@@ -35,7 +36,7 @@ class S3Backend:
         self.capabilities = Capabilities(
             min_part=5 * MiB,
             server_copy=bucket.general or bucket.directory,
-            checksums=replies.CHECKSUMS if bucket.directory else (*replies.CHECKSUMS, "md5"),
+            checksums=CHECKSUMS if bucket.directory else (*CHECKSUMS, "md5"),
             compares=bucket.checksum is not None,
             tags=not bucket.directory,
         )
@@ -45,26 +46,28 @@ class S3Backend:
 
     @property
     def service(self) -> Hashable:
-        # The configuration and the environment, which is the same for both ends of a call, decide the endpoint and the
-        # credentials. Amazon copies between its general purpose buckets in all regions.
+        # The configuration decides the endpoint and the credentials. Amazon copies between general purpose buckets,
+        # even in different regions, but not between buckets of other kinds.
         return ("s3", self._bucket.config, None if self._bucket.general else self.location.root)
 
     async def stat(self, key: str) -> ObjectInfo:
         return await self._bucket.stat(key)
 
     def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
-        # Directory buckets list directories only: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
-        asked = prefix[: prefix.rfind("/") + 1] if self._bucket.directory else prefix
+        # Directory buckets accept only prefixes that end in "/": https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+        sent_prefix = prefix[: prefix.rfind("/") + 1] if self._bucket.directory else prefix
 
         async def page(token: str | None) -> Page:
-            parameters = {"list-type": "2", "encoding-type": "url", "prefix": asked}
+            parameters = {"list-type": "2", "encoding-type": "url", "prefix": sent_prefix}
             if token is not None:
                 parameters["continuation-token"] = token
-            reply = await self._bucket.ask("GET", None, query=parameters)
+            reply = await self._bucket.send("GET", None, query=parameters)
             if reply.status != 200:
                 raise self._bucket.error(reply, None)
-            found, following = replies.page(reply.body)
-            return ([obj for obj in found if obj.key.startswith(prefix)] if asked != prefix else found), following
+            objects, next_token = parse_listing(reply.body)
+            if sent_prefix != prefix:
+                objects = [obj for obj in objects if obj.key.startswith(prefix)]
+            return objects, next_token
 
         return paginate(page, self._bucket.instance.retry)
 
@@ -75,41 +78,41 @@ class S3Backend:
             headers.append(("x-amz-checksum-mode", "ENABLED"))
         else:
             headers.append(("range", f"bytes={start}-{start + len(into) - 1}"))
-        # Services compare weak tags as unequal: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1
+        # If-Match never matches a weak ETag: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1
         if obj.version is not None and obj.version.startswith('"'):
             headers.append(("if-match", obj.version))
         reply = await self._bucket.fetch(obj.key, headers, into)
         if reply.status not in {200, 206}:
             raise self._bucket.error(reply, obj.key)
-        version = replies.quoted(reply.header("etag"))
+        version = quoted_etag(reply.header("etag"))
         if obj.version is not None and version != obj.version:
             raise ObjectChanged(f"the object {obj.key!r} was replaced while it was read")
         size = check_range(reply, start, len(into))
         if obj.size is not None and size is not None and size != obj.size:
-            raise ObjectChanged(f"the object {obj.key!r} has another size than before")
+            raise ObjectChanged(f"the size of the object {obj.key!r} has changed")
         if not whole:
             return Head(version, size)
-        checksums = replies.whole(reply, md5_tags=not self._bucket.directory)
-        return Head(version, size, checksums, replies.composite(reply), of_reply(reply))
+        checksums = object_checksums(reply, md5_tags=not self._bucket.directory)
+        return Head(version, size, checksums, has_composite_checksum(reply), from_reply(reply))
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
-        return await combined(self._bucket, obj)
+        return await fetch_checksums(self._bucket, obj)
 
     async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
-        return await tags(self._bucket, obj)
+        return await fetch_tags(self._bucket, obj)
 
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
         async with self._bucket.stream(obj.key, [("accept-encoding", "identity")]) as reply:
-            if obj.version is not None and replies.quoted(reply.header("etag")) != obj.version:
+            if obj.version is not None and quoted_etag(reply.header("etag")) != obj.version:
                 raise ObjectChanged(f"the object {obj.key!r} was replaced before it was read")
             yield reply
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
-        digests, headers = checksum_of(self._bucket, data)
-        kept, described = to_headers(properties, key)
-        reply = await self._bucket.ask("PUT", key, [*described, *headers], body=data)
-        return replace(stored(self._bucket, reply, key, len(data), digests), properties=kept)
+        digests, headers = body_checksum(self._bucket, data)
+        kept, property_headers = to_headers(properties, key)
+        reply = await self._bucket.send("PUT", key, [*property_headers, *headers], body=data)
+        return replace(stored_object(self._bucket, reply, key, len(data), digests), properties=kept)
 
     async def open_upload(
         self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
@@ -122,8 +125,8 @@ class S3Backend:
         return await copy(self._bucket, src, obj, key)
 
     async def delete(self, key: str, *, snapshots: bool = False) -> None:
-        await self.stat(key)  # the service answers to a DELETE of nothing as to one of something
-        reply = await self._bucket.ask("DELETE", key)
+        await self.stat(key)  # DELETE succeeds even if the object does not exist
+        reply = await self._bucket.send("DELETE", key)
         if reply.status not in {200, 204}:
             raise self._bucket.error(reply, key)
 
@@ -133,4 +136,4 @@ class S3Backend:
         await delete_many(self._bucket, keys)
 
     async def aclose(self) -> None:
-        """Nothing of its own to release."""
+        """Do nothing: the instance closes the connections."""

@@ -1,4 +1,4 @@
-"""Asking one bucket: signed requests, the redirect to the bucket's own region, and credentials that end meanwhile."""
+"""Send signed requests to one bucket, follow redirects to its region, and renew expired credentials."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator, Sequence
@@ -15,21 +15,22 @@ from ...instance import Instance
 from ...types import KiB, ObjectInfo
 from ...uri import Location
 from ...wire import Request, Response, StreamedResponse
-from . import express, replies, sigv4a
-from .identity import Identity, resolve
-from .sdk import identifying
+from . import errors, express, sigv4a
+from .access import BucketAccess, resolve_access
+from .lazy_sdk import stable_variables
+from .object_info import object_info
 from .signature import EMPTY_SHA256, UNSIGNED_PAYLOAD, quote_key, quote_query, sign
 
 __all__ = ["Bucket", "Headers"]
 
 Headers = Sequence[tuple[str, str]]
 
-# Bytes of an error's body that are looked at.
+# How much of an error reply's body is read, in bytes.
 _ERROR_BODY = 16 * KiB
-# Seconds after a look for newer credentials that found none.
-_LOOK_AGAIN = 1.0
-# Seconds to wait for a file of credentials that another program is writing.
-_WHILE_WRITTEN = (0.02, 0.1, 0.3)
+# Seconds between two attempts to find new credentials.
+_RENEWAL_INTERVAL = 1.0
+# Seconds to wait while another program is writing the credentials file.
+_WRITE_PAUSES = (0.02, 0.1, 0.3)
 
 
 class Bucket:
@@ -37,40 +38,40 @@ class Bucket:
 
     Args:
         location: The bucket.
-        config: As the caller gave it, or from the environment.
-        identity: How to address and sign requests.
-        instance: Of the instance.
+        config: The caller's configuration, or the one from the environment.
+        access: How to address and sign requests.
+        instance: The instance that the bucket belongs to.
     """
 
-    def __init__(self, location: Location, config: S3Config, identity: Identity, instance: Instance) -> None:
+    def __init__(self, location: Location, config: S3Config, access: BucketAccess, instance: Instance) -> None:
         self.location = location
         self.config = config
         self.instance = instance
-        self._identity = self._first = identity
-        self._changing = anyio.Lock()
-        self._look_again = 0.0
+        self._access = self._initial_access = access
+        self._refreshing = anyio.Lock()
+        self._next_renewal = 0.0
 
     @property
     def address(self) -> str:
-        """The URL of the bucket, where its requests went first."""
-        return f"{self._identity.origin.scheme}://{self._identity.origin.netloc}{self._identity.path}"
+        """The URL of the bucket."""
+        return f"{self._access.origin.scheme}://{self._access.origin.netloc}{self._access.path}"
 
     @property
     def directory(self) -> bool:
         """Whether this is a directory bucket (S3 Express One Zone)."""
-        return self._identity.directory
+        return self._access.directory
 
     @property
     def general(self) -> bool:
-        """Whether this is a general purpose bucket, or an access point of one, in one region."""
-        return self._identity.service == "s3" and self._identity.scheme != "sigv4a"
+        """Whether this is a general purpose bucket, or a single-region access point of one."""
+        return self._access.service == "s3" and self._access.scheme != "sigv4a"
 
     @property
     def checksum(self) -> UploadChecksum | None:
-        """Sent with everything that is written; None: no checksum."""
-        return self._identity.checksum
+        """The checksum algorithm of uploads; None: uploads carry no checksum."""
+        return self._access.checksum
 
-    async def request(
+    async def signed_request(
         self,
         method: str,
         key: str | None,
@@ -80,40 +81,38 @@ class Bucket:
         payload: str = EMPTY_SHA256,
         iam: bool = False,
     ) -> Request:
-        """A signed request.
+        """Build and sign a request.
 
         Args:
             method: HTTP method.
-            key: The object's; None: about the bucket.
-            headers: Beside Host and the signature's; their names in lower case.
-            query: Parameters, in no order.
+            key: The object's key; None: the request is about the bucket.
+            headers: Headers in addition to Host and those of the signature, with lower-case names.
+            query: Query parameters, in any order.
             payload: Hash of the body, as in `sign`.
-            iam: Sign with the caller's own credentials where others belong to a session (directory buckets).
+            iam: Sign with the caller's own (IAM) credentials instead of those of a directory bucket's session.
         """
-        identity = self._identity
-        target = f"{identity.path}/{'' if key is None else quote_key(key)}" + (
-            f"?{quote_query(query)}" if query else ""
-        )
-        sent = [("host", identity.origin.netloc), *headers]
-        if identity.credentials is not None:
-            signer = sigv4a.sign if identity.scheme == "sigv4a" else sign
-            credentials = await identity.credentials()
-            if identity.scheme == "sigv4-s3express" and not iam:
+        access = self._access
+        target = f"{access.path}/{'' if key is None else quote_key(key)}" + (f"?{quote_query(query)}" if query else "")
+        signed = [("host", access.origin.netloc), *headers]
+        if access.credentials is not None:
+            signer = sigv4a.sign if access.scheme == "sigv4a" else sign
+            credentials = await access.credentials()
+            if access.scheme == "sigv4-s3express" and not iam:
                 credentials = await self._session.credentials(credentials, self._create_session)
-            sent = signer(
+            signed = signer(
                 method,
                 target,
-                sent,
+                signed,
                 credentials=credentials,
-                region=identity.region,
-                service=identity.service,
+                region=access.region,
+                service=access.service,
                 now=datetime.now(UTC),
                 payload=payload,
             )
-        # A Content-Encoding is what the object was stored with, and its bytes come as they were stored.
-        return Request(method, identity.origin, target, sent, identity.tls, encoded=True)
+        # Content-Encoding is metadata of the object: the body arrives as it was stored and must not be decoded.
+        return Request(method, access.origin, target, signed, access.tls, encoded=True)
 
-    async def ask(
+    async def send(
         self,
         method: str,
         key: str | None,
@@ -123,149 +122,160 @@ class Bucket:
         body: memoryview | None = None,
         iam: bool = False,
     ) -> Response:
-        """Send a request whose reply is small, to the region where the bucket is.
+        """Send a request and read its whole reply, which is small.
 
         Args:
             method: HTTP method.
-            key: The object's; None: about the bucket.
-            headers: Beside Host and the signature's; their names in lower case.
-            query: Parameters, in no order.
-            body: Sent from where it is. Its hash is not signed: that would read it once more, and slower than a CRC.
-            iam: As for `request`.
+            key: The object's key; None: the request is about the bucket.
+            headers: Headers in addition to Host and those of the signature, with lower-case names.
+            query: Query parameters, in any order.
+            body: Sent without a copy. Its SHA-256 is not signed: that takes another pass and is slower than a CRC.
+            iam: As for `signed_request`.
         """
         payload = EMPTY_SHA256 if body is None else UNSIGNED_PAYLOAD
-        wire, asked = self.instance.wire, self._identity
-        with self._counting_attempts():
-            request = await self.request(method, key, headers, query, payload=payload, iam=iam)
+        wire, access = self.instance.wire, self._access
+        with self._configured_attempts():
+            request = await self.signed_request(method, key, headers, query, payload=payload, iam=iam)
             reply = await wire.send(request, body)
-            if self._session_rejected(reply, request) or await self._outdated(reply, asked):
-                reply = await wire.send(await self.request(method, key, headers, query, payload=payload, iam=iam), body)
+            if self._session_rejected(reply, request) or await self._refresh_access(reply, access):
+                request = await self.signed_request(method, key, headers, query, payload=payload, iam=iam)
+                reply = await wire.send(request, body)
             return reply
 
     async def fetch(self, key: str, headers: Headers, into: memoryview) -> Response:
-        """Receive an object, or a range of it, in place; as `Wire.fetch`."""
-        wire, asked = self.instance.wire, self._identity
-        with self._counting_attempts():
-            request = await self.request("GET", key, headers)
+        """Receive an object, or a range of it, into a buffer; see `Wire.fetch`."""
+        wire, access = self.instance.wire, self._access
+        with self._configured_attempts():
+            request = await self.signed_request("GET", key, headers)
             reply = await wire.fetch(request, into)
-            if self._session_rejected(reply, request) or await self._outdated(reply, asked):
-                reply = await wire.fetch(await self.request("GET", key, headers), into)
+            if self._session_rejected(reply, request) or await self._refresh_access(reply, access):
+                reply = await wire.fetch(await self.signed_request("GET", key, headers), into)
             return reply
 
     @asynccontextmanager
     async def stream(self, key: str, headers: Headers) -> AsyncGenerator[StreamedResponse]:
-        """Receive an object as it comes; as `Wire.stream`. Its status is 200.
+        """Receive an object as a stream with status 200; see `Wire.stream`.
 
         Raises:
-            StorageError: The service refused.
+            StorageError: The service refused the request.
         """
-        with self._counting_attempts():
+        with self._configured_attempts():
             for last in (False, True):
-                asked = self._identity
-                request = await self.request("GET", key, headers)
+                access = self._access
+                request = await self.signed_request("GET", key, headers)
                 async with self.instance.wire.stream(request) as reply:
                     if reply.status == 200:
                         yield reply
                         return
-                    told = memoryview(bytearray(_ERROR_BODY))
-                    count = 0
-                    while count < len(told) and (more := await reply.readinto(told[count:])):
-                        count += more
-                    refusal = Response(reply.status, reply.headers, bytes(told[:count]))
-                again = not last and (self._session_rejected(refusal, request) or await self._outdated(refusal, asked))
-                if not again:
+                    refusal = await _error_reply(reply)
+                resend = self._session_rejected(refusal, request) or await self._refresh_access(refusal, access)
+                if last or not resend:
                     raise self.error(refusal, key)
 
     async def stat(self, key: str) -> ObjectInfo:
-        """What a HEAD tells of an object.
+        """Read an object's attributes with a HEAD.
 
         Raises:
-            StorageError: There is none, or the service refused.
+            StorageError: The object does not exist, or the service refused the request.
         """
-        reply = await self.ask("HEAD", key, [("x-amz-checksum-mode", "ENABLED")])
+        reply = await self.send("HEAD", key, [("x-amz-checksum-mode", "ENABLED")])
         if reply.status != 200:
             raise self.error(reply, key)
-        return replies.object_info(key, reply, md5_tags=not self.directory)
+        return object_info(key, reply, md5_tags=not self.directory)
 
     def error(self, reply: Response, key: str | None) -> StorageError:
-        """The failure that a reply reports."""
-        error = replies.error(reply, bucket=self.location.root, key=key)
-        error.attempts = self._identity.attempts
+        """The error for a reply whose status is not a success; see `errors.reply_error`."""
+        error = errors.reply_error(reply, bucket=self.location.root, key=key)
+        error.attempts = self._access.attempts
         return error
 
-    def field(self, reply: Response, name: str) -> str:
-        """A field of the XML in a reply of status 200; as `replies.field`."""
-        with self._counting_attempts():
-            return replies.field(reply, name)
+    def required_field(self, reply: Response, name: str) -> str:
+        """A field of the XML in a reply with status 200; see `errors.required_field`."""
+        with self._configured_attempts():
+            return errors.required_field(reply, name)
 
     @contextmanager
-    def _counting_attempts(self) -> Generator[None]:
-        """Let errors say how often a request may be sent, where the environment or the profile does."""
+    def _configured_attempts(self) -> Generator[None]:
+        """Set the number of attempts on errors, if the environment or the profile configures it."""
         try:
             yield
         except StorageError as error:
-            error.attempts = self._identity.attempts
+            error.attempts = self._access.attempts
             raise
 
     @property
-    def _session(self) -> express.Session:
-        """The session on this directory bucket, which all calls of the instance share."""
-        identity = self._identity
-        key = ("s3express", self.location.root, self.config, identity.origin, identity.path, identity.region)
-        found: express.Session = self.instance.credentials.setdefault(key, express.Session())
-        return found
+    def _session(self) -> express.ExpressSession:
+        """The session on this directory bucket, shared by all calls of the instance."""
+        access = self._access
+        key = ("s3express", self.location.root, self.config, access.origin, access.path, access.region)
+        session: express.ExpressSession = self.instance.credentials.setdefault(key, express.ExpressSession())
+        return session
 
     async def _create_session(self) -> Response:
-        reply = await self.ask("GET", None, query={"session": ""}, iam=True)
+        reply = await self.send("GET", None, query={"session": ""}, iam=True)
         if reply.status != 200:
-            raise express.refused(self.error(reply, None), self.location.root)
+            raise express.session_error(self.error(reply, None), self.location.root)
         return reply
 
     def _session_rejected(self, reply: Response, request: Request) -> bool:
-        """Whether to send a request once more, with the credentials of the next session."""
-        token = express.rejected(reply, request)
+        """Whether to resend a request with a new session, because the service rejected the current one."""
+        token = express.rejected_token(reply, request)
         if token is not None:
             self._session.discard(token)
         return token is not None
 
-    async def _outdated(self, reply: Response, asked: Identity) -> bool:
-        """Whether to send a request once more: to the region that the service names, or with the next credentials."""
-        region = replies.region_told(reply)
-        # A signature for a set of regions needs no other one.
-        moved = region is not None and region != asked.region and asked.scheme != "sigv4a"
-        ended = replies.credentials_ended(reply)
-        if not moved and not ended:
-            return False
-        async with self._changing:  # other requests of this moment get the same answer
-            if region is not None and region not in {asked.region, self._identity.region}:
-                self._identity = await self._identity.at_region(region, self.location.root, self.config, self.instance)
-            elif ended and self._identity is asked:
-                self._identity = await self._renewed(asked)
-            return self._identity is not asked
+    async def _refresh_access(self, reply: Response, used: BucketAccess) -> bool:
+        """Whether to resend a request: to the region that the reply names, or with new credentials.
 
-    async def _renewed(self, asked: Identity) -> Identity:
-        """With the credentials that have replaced those that the service no longer accepts, if there are any.
-
-        If the environment or the files name another endpoint, role or profile by now, their credentials belong to
-        somebody else.
+        Args:
+            reply: The reply.
+            used: The access that the request was sent with.
         """
-        if asked.credentials is None or self.config.access_key_id is not None:
-            return asked
+        region = errors.bucket_region(reply)
+        # A SigV4A signature is valid in several regions.
+        moved = region is not None and region != used.region and used.scheme != "sigv4a"
+        expired = errors.credentials_expired(reply)
+        if not moved and not expired:
+            return False
+        async with self._refreshing:  # concurrent requests share one refresh
+            if region is not None and region not in {used.region, self._access.region}:
+                self._access = await self._access.at_region(region, self.location.root, self.config, self.instance)
+            elif expired and self._access is used:
+                self._access = await self._with_new_credentials(used)
+            return self._access is not used
+
+    async def _with_new_credentials(self, used: BucketAccess) -> BucketAccess:
+        """The same access with newer credentials, or `used` itself if there are none.
+
+        If the environment or the files now name another endpoint, role or profile, the new credentials may belong to
+        another user and are not used.
+        """
+        if used.credentials is None or self.config.access_key_id is not None:
+            return used
         now = asyncio.get_running_loop().time()
-        if now < self._look_again:  # to look costs a parse of the SDK's files
-            return asked
-        self._look_again = now + _LOOK_AGAIN
+        if now < self._next_renewal:  # each renewal makes the SDK parse its files
+            return used
+        self._next_renewal = now + _RENEWAL_INTERVAL
         latest = self.instance.for_call()
-        if identifying(latest.environ) != identifying(self.instance.environ):
-            return asked
-        for pause in _WHILE_WRITTEN:
+        if stable_variables(latest.environ) != stable_variables(self.instance.environ):
+            return used
+        for pause in _WRITE_PAUSES:
             try:
-                found = await resolve(self.location.root, self.config, latest)
-                if (found.origin, found.path) != (self._first.origin, self._first.path):
-                    return asked
-                if found.credentials is None or await found.credentials() == await asked.credentials():
-                    return asked
-                return replace(asked, credentials=found.credentials)
-            except StorageError:  # perhaps half of a file that is being written
+                access = await resolve_access(self.location.root, self.config, latest)
+                if (access.origin, access.path) != (self._initial_access.origin, self._initial_access.path):
+                    return used
+                if access.credentials is None or await access.credentials() == await used.credentials():
+                    return used
+                return replace(used, credentials=access.credentials)
+            except StorageError:  # the file may be half written
                 await anyio.sleep(pause)
-        return asked  # the service's own error is the one to report
+        return used  # report the service's error, not this one
+
+
+async def _error_reply(reply: StreamedResponse) -> Response:
+    """A streamed error reply with the beginning of its body."""
+    body = memoryview(bytearray(_ERROR_BODY))
+    count = 0
+    while count < len(body) and (received := await reply.readinto(body[count:])):
+        count += received
+    return Response(reply.status, reply.headers, bytes(body[:count]))

@@ -1,4 +1,4 @@
-"""Whose signature requests carry: the keys that were given, or the first that the SDK's chain finds."""
+"""Find the credentials that sign requests: an explicit key pair, or the first that the SDK's credential chain finds."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -8,73 +8,73 @@ from ...config import S3Config
 from ...errors import AccessDenied, InvalidConfig
 from ...instance import Instance
 from ...runtime.sdk_logging import suppress_logs
-from .sdk import fingerprint, refused
+from .lazy_sdk import fingerprint, invalid_config
 from .signature import Credentials
 
 if TYPE_CHECKING:
-    from .sdk_session import Session
+    from .sdk_session import SDKSession
 
-__all__ = ["from_chain", "given"]
+__all__ = ["CredentialSource", "chain_credentials", "static_credentials"]
 
-Ask = Callable[[], Awaitable[Credentials]]
-# Neither headers nor signatures can contain these; lone surrogates are bytes of the environment that are not UTF-8.
+CredentialSource = Callable[[], Awaitable[Credentials]]
+# Not allowed in headers and signatures. Lone surrogates stand for bytes of the environment that are not UTF-8.
 _UNUSABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
-def given(config: S3Config, environ: Mapping[str, str]) -> Ask | None:
-    """The key pair of the configuration, or of the environment where the SDK would say nothing else; None: neither.
+def static_credentials(config: S3Config, environ: Mapping[str, str]) -> CredentialSource | None:
+    """The key pair of the configuration, or of the environment if the SDK would use the same; None: neither.
 
     Raises:
-        InvalidConfig: A part of it is empty, or contains a control character.
+        InvalidConfig: A field is empty, or contains a control character.
     """
     if config.access_key_id is not None and config.secret_access_key is not None:
         return _constant(_checked(config.access_key_id, config.secret_access_key, config.session_token))
     access, secret = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
-    for_the_sdk = "AWS_CREDENTIAL_EXPIRATION" in environ or "AWS_SECURITY_TOKEN" in environ
-    if not access or not secret or for_the_sdk:
+    needs_sdk = "AWS_CREDENTIAL_EXPIRATION" in environ or "AWS_SECURITY_TOKEN" in environ
+    if not access or not secret or needs_sdk:
         return None
     return _constant(_checked(access, secret, environ.get("AWS_SESSION_TOKEN")))
 
 
-async def from_chain(session: "Session", config: S3Config, instance: Instance) -> Ask:
+async def chain_credentials(session: "SDKSession", config: S3Config, instance: Instance) -> CredentialSource:
     """The key pair of the configuration, or the first credentials of the SDK's chain.
 
-    Those that renew themselves are kept while the environment and the shared files stay the same: roles and metadata
-    services are asked once. Others may have changed since the last call.
+    Credentials that renew themselves are cached while the environment and the shared files stay the same, so that roles
+    and metadata services are queried once. Other credentials are read at each call, because they may have changed.
 
     Raises:
-        AccessDenied: There are none.
-        InvalidConfig: The SDK refuses a setting.
+        AccessDenied: No credentials were found.
+        InvalidConfig: The SDK rejects a setting.
     """
     from botocore.credentials import RefreshableCredentials  # noqa: PLC0415 - loaded by now
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
-    if (own := given(config, {})) is not None:
-        return own
+    if (static := static_credentials(config, {})) is not None:
+        return static
     state = fingerprint(session, rotated=True)
-    kept, found = instance.credentials.get(config, (None, None))
-    if kept != state:
+    cached_state, credentials = instance.credentials.get(config, (None, None))
+    if cached_state != state:
         try:
             with suppress_logs():
-                found = await session.get_credentials()
+                credentials = await session.get_credentials()
         except (BotoCoreError, ClientError, ValueError) as error:
-            raise refused(error) from None
-        except Exception as error:  # noqa: BLE001 - what a provider raises for a reply of an unknown form
+            raise invalid_config(error) from None
+        except Exception as error:  # noqa: BLE001 - providers raise many types for a malformed reply
             cause = f"the credentials for S3 cannot be read: {_reason(error)}"
             raise AccessDenied(cause, hint="check the output of credential_process and the shared files") from None
-        if found is None:
+        if credentials is None:
             raise AccessDenied(
                 "no credentials for S3 were found",
                 hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, pass S3Config(…), or S3Config(anonymous=True)",
             )
-        if isinstance(found, RefreshableCredentials):
-            instance.credentials[config] = state, found
+        if isinstance(credentials, RefreshableCredentials):
+            instance.credentials[config] = state, credentials
 
     async def frozen() -> Credentials:
         try:
             with suppress_logs():
-                keys = await found.get_frozen_credentials()
-        except Exception as error:  # noqa: BLE001 - each of the SDK's providers has errors of its own
+                keys = await credentials.get_frozen_credentials()
+        except Exception as error:  # noqa: BLE001 - each SDK provider raises its own types
             raise AccessDenied(f"the credentials could not be renewed: {_reason(error)}") from None
         return _checked(keys.access_key, keys.secret_key, keys.token)
 
@@ -89,8 +89,8 @@ def _reason(error: Exception) -> str:
 
 
 def _checked(access_key: str, secret_key: str, token: str | None) -> Credentials:
-    parts = {"access key ID": access_key, "secret access key": secret_key, "session token": token or None}
-    for name, value in parts.items():
+    fields = {"access key ID": access_key, "secret access key": secret_key, "session token": token or None}
+    for name, value in fields.items():
         if value is not None and (not value or _UNUSABLE.search(value)):
             cause = "contains a control character or a byte that is not UTF-8" if value else "is empty"
             raise InvalidConfig(
@@ -99,7 +99,7 @@ def _checked(access_key: str, secret_key: str, token: str | None) -> Credentials
     return Credentials(access_key, secret_key, token or None)
 
 
-def _constant(credentials: Credentials) -> Ask:
+def _constant(credentials: Credentials) -> CredentialSource:
     async def ask() -> Credentials:
         return credentials
 

@@ -1,4 +1,4 @@
-"""Where the requests for a bucket go: by the SDK's rules, or by the few that a given endpoint needs."""
+"""Resolve the endpoint of a bucket at a service other than Amazon's, without the SDK."""
 
 import re
 from dataclasses import dataclass, replace
@@ -12,28 +12,28 @@ from .signature import quote_key
 
 __all__ = ["Endpoint", "Scheme", "endpoint_without_sdk"]
 
-# How requests are signed, by the names of the endpoint rules.
+# Signature schemes, by their names in the SDK's endpoint rules.
 Scheme = Literal["sigv4", "sigv4a", "sigv4-s3express"]
 
-# Regions and buckets without a meaning of their own to the SDK's rules: pseudo-regions, and the suffixes of directory
-# buckets and of access points, are left to it.
+# Regions and buckets without a special meaning in the SDK's endpoint rules. Pseudo-regions, and bucket names with the
+# suffix of a directory bucket or an access point, need the SDK.
 _PLAIN_REGION = re.compile(r"(?!aws-global$|s3-external-1$)(?!.*fips)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PLAIN_BUCKET = re.compile(r"(?!.*--)[A-Za-z0-9._-]{1,255}")
-# What can be a part of a host name.
+# A label of a host name.
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _AMAZON = (".amazonaws.com", ".amazonaws.com.cn", ".aws", ".amazonwebservices.com.cn")
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The address of a bucket, and the scope of signatures there.
+    """The address of a bucket, and the scope of its signatures.
 
     Attributes:
         origin: The server.
-        path: What precedes a key in the path: "" or "/bucket".
-        region: Of the signature's scope; for "sigv4a" the set of regions, separated by commas.
-        service: Of the signature's scope.
-        scheme: How requests are signed, if they are.
+        path: Path before the key: "" or "/bucket".
+        region: Region of the signature; for "sigv4a" the set of regions, separated by commas.
+        service: Service of the signature.
+        scheme: Signature scheme, for signed requests.
     """
 
     origin: Origin
@@ -44,8 +44,8 @@ class Endpoint:
 
 
 def endpoint_without_sdk(bucket: str, settings: Settings) -> Endpoint | None:
-    """The endpoint of a plain bucket at a service other than Amazon's; None: the SDK's rules have to decide."""
-    if settings.endpoint_url is None or settings.variant or not _PLAIN_BUCKET.fullmatch(bucket):
+    """The endpoint of a bucket at a service other than Amazon's; None: it depends on the SDK's endpoint rules."""
+    if settings.endpoint_url is None or settings.special_endpoint or not _PLAIN_BUCKET.fullmatch(bucket):
         return None
     if not _PLAIN_REGION.fullmatch(settings.region):
         return None
@@ -55,16 +55,16 @@ def endpoint_without_sdk(bucket: str, settings: Settings) -> Endpoint | None:
         return None
     origin, path = Origin.of(settings.endpoint_url), url.path.rstrip("/")
     virtual = settings.addressing_style == "virtual"
-    if virtual and "." in bucket:  # depends on TLS, and on more
+    if virtual and "." in bucket:  # the SDK's choice depends on TLS, among others
         return None
-    if virtual and len(bucket) >= 3 and _LABEL.fullmatch(bucket) and not _is_address(host):
+    if virtual and len(bucket) >= 3 and _LABEL.fullmatch(bucket) and not _is_ip_address(host):
         origin = replace(origin, host=f"{bucket}.{origin.host}")
     else:
         path = f"{path}/{quote_key(bucket)}"
     return Endpoint(origin, path, settings.region)
 
 
-def _is_address(text: str) -> bool:
+def _is_ip_address(text: str) -> bool:
     try:
         ip_address(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What S3 stores beside an object's bytes, as headers and tags.
+"""Convert an object's properties (metadata, tags, content headers) to and from S3 headers.
 
 Sources, under https://docs.aws.amazon.com/AmazonS3/latest/userguide/: UsingMetadata.html, object-tagging.html
 """
@@ -10,51 +10,51 @@ from urllib.parse import urlencode
 from ...types.properties import HEADERS, NO_PROPERTIES, Properties, ascii_fields, fits_header, from_headers
 from ...wire import Response
 
-__all__ = ["of_reply", "to_headers"]
+__all__ = ["from_reply", "to_headers"]
 
 _METADATA = "x-amz-meta-"
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 
 
-def of_reply(reply: Response) -> Properties:
+def from_reply(reply: Response) -> Properties:
     """The properties in the reply to a HEAD or a GET."""
-    found = from_headers(reply.headers, metadata=_METADATA.encode(), tag_count=b"x-amz-tagging-count")
-    if not found.metadata and found.content_encoding is None:  # as of most objects
-        return found
-    metadata = {name: _decoded(value) for name, value in found.metadata.items()}
-    return replace(found, content_encoding=_stored_encoding(found.content_encoding), metadata=metadata)
+    properties = from_headers(reply.headers, metadata=_METADATA.encode(), tag_count=b"x-amz-tagging-count")
+    if not properties.metadata and properties.content_encoding is None:  # true for most objects
+        return properties
+    metadata = {name: _decode(value) for name, value in properties.metadata.items()}
+    return replace(properties, content_encoding=_without_aws_chunked(properties.content_encoding), metadata=metadata)
 
 
 def to_headers(properties: Properties, key: str) -> tuple[Properties, list[tuple[str, str]]]:
-    """The headers that store properties.
+    """Convert properties to request headers.
 
     Args:
-        properties: Of the source.
-        key: Of the object, for messages.
+        properties: Properties of the source object.
+        key: Key of the object, for messages.
 
     Returns:
         The properties that S3 can store, and their headers.
 
     Raises:
-        UnsupportedOperation: One contains a control character.
+        UnsupportedOperation: A property contains a control character.
     """
-    if properties is NO_PROPERTIES:  # as of most uploads
+    if properties is NO_PROPERTIES:  # true for most uploads
         return properties, []
-    fields = ascii_fields(replace(properties, content_encoding=_stored_encoding(properties.content_encoding)), key)
+    fields = ascii_fields(replace(properties, content_encoding=_without_aws_chunked(properties.content_encoding)), key)
     headers = [(header.lower(), fields[name]) for header, name in HEADERS.items() if name in fields]
     metadata: dict[str, str] = {}
     for name, value in properties.metadata.items():
         lower = name.lower()
         if _NAME.fullmatch(lower) and lower not in metadata:
             metadata[lower] = value
-            headers.append((f"{_METADATA}{lower}", _encoded(value, f"the metadata {name!r}", key)))
+            headers.append((f"{_METADATA}{lower}", _encode(value, f"the metadata {name!r}", key)))
     if properties.tags:
         headers.append(("x-amz-tagging", urlencode(properties.tags)))
     return Properties(**fields, metadata=metadata, tags=properties.tags or {}), headers
 
 
-def _stored_encoding(value: str | None) -> str | None:
-    """A Content-Encoding without "aws-chunked", which is how an upload was sent; some services store it.
+def _without_aws_chunked(value: str | None) -> str | None:
+    """Remove "aws-chunked" from a Content-Encoding. It describes how an upload was sent, but some services store it.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
     """
@@ -64,17 +64,17 @@ def _stored_encoding(value: str | None) -> str | None:
     return ",".join(coding for coding in codings if coding.lower() not in {"", "aws-chunked"}) or None
 
 
-def _encoded(value: str, what: str, key: str) -> str:
-    """User metadata as a header: what is not plain ASCII becomes encoded words (RFC 2047), which S3 decodes."""
-    if fits_header(value, what, key) and "=?" not in value:
+def _encode(value: str, name: str, key: str) -> str:
+    """Encode user metadata as a header: non-ASCII text becomes encoded words (RFC 2047), which S3 decodes."""
+    if fits_header(value, name, key) and "=?" not in value:
         return value
     from email.header import Header  # noqa: PLC0415 - most metadata is ASCII
 
     return Header(value, "utf-8").encode(linesep="")
 
 
-def _decoded(value: str) -> str:
-    """User metadata without encoded words, which stand for what is not plain ASCII."""
+def _decode(value: str) -> str:
+    """Decode user metadata: encoded words (RFC 2047) stand for non-ASCII text."""
     if "=?" not in value:
         return value
     from email.errors import HeaderParseError  # noqa: PLC0415 - most metadata is ASCII
@@ -82,6 +82,6 @@ def _decoded(value: str) -> str:
 
     try:
         decoded = str(make_header(decode_header(value)))
-    except (HeaderParseError, LookupError, UnicodeError):  # it only looks like one
+    except (HeaderParseError, LookupError, UnicodeError):  # not an encoded word after all
         return value
     return decoded if decoded.isprintable() else value

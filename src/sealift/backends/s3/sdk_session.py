@@ -1,8 +1,8 @@
-"""The SDK's session, which takes every setting and credential from a given environment. Imports the SDK (0.4 s).
+"""Isolate an SDK session to one environment. Imports the SDK (0.4 s).
 
-The SDK reads `os.environ` in its configuration chain, its credential providers, its HTTP client and its caches. Each of
-these is replaced here by one that reads the given mapping: two tenants in one process never see each other's settings,
-nor those of the process.
+The SDK reads `os.environ` in its configuration chain, its credential providers, its HTTP client and its caches. This
+session replaces each of them with one that reads a given mapping: two tenants in one process never see each other's
+settings, nor those of the process.
 """
 
 import os
@@ -31,19 +31,28 @@ from botocore.tokens import TokenProviderChain
 from ...config import Proxies, S3Config
 from ...errors import InvalidConfig
 from ...wire import Origin, proxy_for
-from .chain import resolver
-from .settings import DEFAULT_REGION, Settings, attempts_of, checksum_of, expand, region_in, shared_files, tls_of
+from .credential_chain import credential_resolver
+from .settings import (
+    DEFAULT_REGION,
+    Settings,
+    expand_path,
+    parse_attempts,
+    region_of_endpoint,
+    shared_files,
+    tls_settings,
+    upload_checksum,
+)
 
-__all__ = ["Session", "settings_of"]
+__all__ = ["SDKSession", "settings_from_session"]
 
 
-class Session(AioSession):  # type: ignore[misc]
+class SDKSession(AioSession):  # type: ignore[misc]
     """An SDK session for one environment.
 
     Args:
-        environ: The environment variables; read when a value is needed.
-        profile: Of the shared files; None: `AWS_PROFILE`, or the default one.
-        region: Where STS is asked; None: what the environment or the profile says.
+        environ: The environment variables, read when a value is needed.
+        profile: Profile of the shared files; None: `AWS_PROFILE`, or the default profile.
+        region: Region of the STS endpoint; None: the one of the environment or the profile.
 
     Raises:
         InvalidConfig: The profile does not exist, or a file cannot be parsed.
@@ -57,9 +66,9 @@ class Session(AioSession):  # type: ignore[misc]
         try:
             self.get_scoped_config()
         except ProfileNotFound as error:
-            where = " or ".join(filter(None, shared_files(environ))) or "~/.aws, because HOME is not set"
+            files = " or ".join(filter(None, shared_files(environ))) or "~/.aws, because HOME is not set"
             raise InvalidConfig(
-                f"the profile {error.kwargs['profile']!r} is not in {where}",
+                f"the profile {error.kwargs['profile']!r} is not in {files}",
                 hint="check its name, AWS_PROFILE, AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE",
             ) from None
         except ConfigParseError as error:
@@ -67,12 +76,12 @@ class Session(AioSession):  # type: ignore[misc]
 
     @property
     def ca_bundle(self) -> str | None:
-        """The file of trusted authorities that the environment or the profile names."""
+        """Path of the CA bundle in the environment or the profile."""
         path = self.get_config_variable("ca_bundle") or self.environ.get("REQUESTS_CA_BUNDLE")
-        return expand(path, self.environ) if path else None
+        return expand_path(path, self.environ) if path else None
 
     def endpoint(self, service: str) -> str | None:
-        """The address that the environment or the profile gives for a service; None: Amazon's."""
+        """The endpoint URL of a service in the environment or the profile; None: Amazon's endpoint."""
         if self.get_config_variable("ignore_configured_endpoint_urls"):
             return None
         url: str | None = self._endpoint_provider(service).provide()
@@ -81,15 +90,15 @@ class Session(AioSession):  # type: ignore[misc]
     def create_client(
         self, *args: Any, config: AioConfig | None = None, verify: bool | str | None = None, **kwargs: Any
     ) -> Any:
-        # Of the other modes of defaults, one asks a metadata service where this machine is.
-        own = AioConfig(defaults_mode="legacy")
-        config = own if config is None else own.merge(config)
-        config.http_session_cls = http_session(self.environ)  # older versions lose it when they merge
+        # The mode "auto" would query the metadata service for this machine's region.
+        legacy = AioConfig(defaults_mode="legacy")
+        config = legacy if config is None else legacy.merge(config)
+        config.http_session_cls = http_session_class(self.environ)  # older versions lose it in merge()
         if verify is None:
             verify = self.ca_bundle or True
         return super().create_client(*args, config=config, verify=verify, **kwargs)
 
-    # From here on, what the SDK calls while a session is made, and when it first needs a component.
+    # The SDK calls the methods below when it creates a session, or first needs a component.
 
     def _register_config_store(self) -> None:
         factory = ConfigChainFactory(session=self, environ=self.environ)
@@ -113,18 +122,17 @@ class Session(AioSession):  # type: ignore[misc]
         self._components.register_component("config_store", ConfigValueStore(mapping=store))
 
     def _register_data_loader(self) -> None:
-        own = [expand(path, self.environ) for path in self.environ.get("AWS_DATA_PATH", "").split(os.pathsep) if path]
-        home = expand("~/.aws/models", self.environ)
-        paths = [*own, *([home] if home else []), Loader.BUILTIN_DATA_PATH]
+        custom = self.environ.get("AWS_DATA_PATH", "").split(os.pathsep)
+        expanded = [expand_path(path, self.environ) for path in [*custom, "~/.aws/models"] if path]
+        paths = [*filter(None, expanded), Loader.BUILTIN_DATA_PATH]
         self._components.lazy_register_component("data_loader", lambda: _loader(tuple(paths)))
 
     def _create_token_resolver(self) -> Any:
-        return TokenProviderChain(providers=[])  # S3, STS and SSO take no bearer tokens of the session
+        return TokenProviderChain(providers=[])  # S3, STS and SSO do not use the session's bearer tokens
 
     def _create_credential_resolver(self) -> Any:
-        return resolver(
-            self, self.environ, http_session(self.environ), region=self.get_config_variable("region") or DEFAULT_REGION
-        )
+        region = self.get_config_variable("region") or DEFAULT_REGION
+        return credential_resolver(self, self.environ, http_session_class(self.environ), region=region)
 
     def _add_configured_endpoint_provider(self, client_name: str, config_store: Any) -> None:
         config_store.set_config_provider("endpoint_url", self._endpoint_provider(client_name))
@@ -140,25 +148,25 @@ class Session(AioSession):  # type: ignore[misc]
 
 @lru_cache(maxsize=8)
 def _loader(paths: tuple[str, ...]) -> Loader:
-    """The SDK's data in these directories, which every session shares: reading it takes 0.2 s."""
+    """The loader of the SDK's data files, shared by all sessions, because reading them takes 0.2 s."""
     return Loader(extra_search_paths=list(paths), include_default_search_paths=False)
 
 
-def settings_of(session: Session, config: S3Config) -> Settings:
-    """The settings of a configuration and of a session's environment and profile. Blocking, the first time."""
+def settings_from_session(session: SDKSession, config: S3Config) -> Settings:
+    """Combine a configuration with the environment and the profile of a session. The first call reads files."""
     endpoint = config.endpoint_url or session.endpoint("s3")
     section = session.get_config_variable("s3") or {}
     style = config.addressing_style
     return Settings(
-        region=config.region or session.get_config_variable("region") or region_in(endpoint) or DEFAULT_REGION,
+        region=config.region or session.get_config_variable("region") or region_of_endpoint(endpoint) or DEFAULT_REGION,
         endpoint_url=endpoint,
         addressing_style=section.get("addressing_style", "auto") if style == "auto" else style,
-        tls=tls_of(config, session.ca_bundle),
-        checksum=checksum_of(config, session.get_config_variable("request_checksum_calculation")),
-        attempts=attempts_of(
+        tls=tls_settings(config, session.ca_bundle),
+        checksum=upload_checksum(config, session.get_config_variable("request_checksum_calculation")),
+        attempts=parse_attempts(
             session.environ.get("AWS_MAX_ATTEMPTS") or session.get_scoped_config().get("max_attempts") or None
         ),
-        variant=any(
+        special_endpoint=any(
             (
                 section.get("use_accelerate_endpoint"),
                 section.get("use_dualstack_endpoint"),
@@ -169,25 +177,25 @@ def settings_of(session: Session, config: S3Config) -> Settings:
     )
 
 
-def http_session(environ: Mapping[str, str]) -> type[AIOHTTPSession]:
-    """The SDK's HTTP client, with the proxies of the given environment."""
+def http_session_class(environ: Mapping[str, str]) -> type[AIOHTTPSession]:
+    """The SDK's HTTP client class, with the proxies of one environment."""
 
     class HTTPSession(AIOHTTPSession):  # type: ignore[misc]
         def __init__(self, *args: Any, proxies: Any = None, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
-            self._seconds = kwargs.get("timeout")
-            self._proxy_config = _Proxied(environ)
+            self._timeout_seconds = kwargs.get("timeout")
+            self._proxy_config = _ProxyConfiguration(environ)
 
         @asynccontextmanager
         async def acquire(self) -> AsyncIterator[AIOHTTPSession]:
-            """A client for one exchange with a metadata service."""
-            async with HTTPSession(timeout=self._seconds) as session:
+            """Open a client for one exchange with a metadata service."""
+            async with HTTPSession(timeout=self._timeout_seconds) as session:
                 yield session
 
     return HTTPSession
 
 
-class _Proxied(ProxyConfiguration):  # type: ignore[misc]
+class _ProxyConfiguration(ProxyConfiguration):  # type: ignore[misc]
     def __init__(self, environ: Mapping[str, str]) -> None:
         super().__init__()
         self._environ = environ

@@ -1,4 +1,4 @@
-"""Copying inside the service: no byte comes here.
+"""Copy objects within the service, without downloading them.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/copy-object.html
 """
@@ -14,38 +14,39 @@ from ...runtime import part_sizes
 from ...types import GiB, MiB, ObjectInfo, Part, Receipt
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
-from . import replies
+from .access import resolve_access
 from .bucket import Bucket, Headers
-from .identity import resolve
+from .object_info import quoted_etag
+from .reply_checksums import copy_checksums
 from .signature import quote_key
-from .tags import tags
+from .tags import fetch_tags
 from .upload import S3Upload
 
 __all__ = ["copy"]
 
-# The largest object that one request copies, and the parts of a larger one.
-_ONE_REQUEST = 5 * GiB
-_PART = 512 * MiB
-_AT_ONCE = 8
-# How long the cleanup after a failure may take, in seconds.
-_ABORT_DEADLINE = 10.0
+# The largest object that one request can copy. Larger objects are copied in parts.
+_LARGEST_SINGLE_COPY = 5 * GiB
+_PART_SIZE = 512 * MiB
+_CONCURRENCY = 8
+# Seconds that aborting after a failure may take.
+_ABORT_TIMEOUT = 10.0
 
 
 async def copy(bucket: Bucket, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
-    """Copy an object, in the version that is known; see `Backend.copy`."""
-    headers = _source(src, obj)
-    if (obj.size or 0) > _ONE_REQUEST:
-        return await _in_parts(bucket, src, obj, key, headers)
-    reply = await bucket.ask("PUT", key, headers, iam=True)
+    """Copy the given version of an object; see `Backend.copy`."""
+    headers = _source_headers(src, obj)
+    if (obj.size or 0) > _LARGEST_SINGLE_COPY:
+        return await _copy_in_parts(bucket, src, obj, key, headers)
+    reply = await bucket.send("PUT", key, headers, iam=True)
     if reply.status != 200:
         raise bucket.error(reply, obj.key)
-    tag = replies.quoted(bucket.field(reply, "ETag"))
-    return ObjectInfo(key, obj.size, tag, etag=tag, checksums=replies.copied(reply, md5_tags=not bucket.directory))
+    tag = quoted_etag(bucket.required_field(reply, "ETag"))
+    return ObjectInfo(key, obj.size, tag, etag=tag, checksums=copy_checksums(reply, md5_tags=not bucket.directory))
 
 
-def _source(src: Location, obj: ObjectInfo) -> list[tuple[str, str]]:
+def _source_headers(src: Location, obj: ObjectInfo) -> list[tuple[str, str]]:
     name = f"{src.root}/{obj.key}"
-    if src.root.startswith("arn:"):  # in this header only the form with a slash is documented
+    if src.root.startswith("arn:"):  # in this header, only the form with a slash is documented
         name = f"{src.root.replace(':accesspoint:', ':accesspoint/')}/object/{obj.key}"
     headers = [("x-amz-copy-source", quote_key(name))]
     if obj.etag is not None:
@@ -53,53 +54,53 @@ def _source(src: Location, obj: ObjectInfo) -> list[tuple[str, str]]:
     return headers
 
 
-async def _in_parts(bucket: Bucket, src: Location, obj: ObjectInfo, key: str, headers: Headers) -> ObjectInfo:
+async def _copy_in_parts(bucket: Bucket, src: Location, obj: ObjectInfo, key: str, headers: Headers) -> ObjectInfo:
     size = obj.size or 0
-    # Unlike a copy in one request, this one takes nothing but bytes along.
-    upload = await _begin(bucket, key, await _properties(bucket, src, obj))
+    # Unlike CopyObject, a multipart copy does not copy the properties.
+    upload = await _begin(bucket, key, await _source_properties(bucket, src, obj))
     retry = bucket.instance.retry
     receipts: dict[int, Receipt] = {}
-    limit = anyio.Semaphore(_AT_ONCE)
+    limit = anyio.Semaphore(_CONCURRENCY)
 
-    async def take(part: Part) -> None:
+    async def copy_part(part: Part) -> None:
         ranged = [*headers, ("x-amz-copy-source-range", f"bytes={part.start}-{part.start + part.size - 1}")]
         async with limit:
-            # A part that failed is asked for again by itself: the others have cost minutes.
+            # Retry only the part that failed: copying the others took minutes.
             receipts[part.index] = await retry(lambda: upload.copy_part(part, obj.key, ranged))
 
     try:
         try:
             async with anyio.create_task_group() as group:
-                for part in part_sizes.parts(size, max(_PART, -(-size // 10_000))):
-                    group.start_soon(take, part)
+                for part in part_sizes.parts(size, max(_PART_SIZE, -(-size // 10_000))):
+                    group.start_soon(copy_part, part)
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
         return await retry(lambda: upload.complete([receipts[index] for index in sorted(receipts)]))
     except BaseException as error:
-        with anyio.move_on_after(_ABORT_DEADLINE, shield=True), suppress(StorageError):
+        with anyio.move_on_after(_ABORT_TIMEOUT, shield=True), suppress(StorageError):
             await upload.abort()
         if isinstance(error, StorageError):
-            error.retryable = False  # what failed has been tried again; not all of it once more
+            error.retryable = False  # the parts were retried already; do not retry the whole copy
         raise
 
 
 async def _begin(bucket: Bucket, key: str, properties: Properties) -> S3Upload:
-    """Begin an upload, and abort it if the call is cancelled in this very moment."""
+    """Begin an upload; abort it if the call is cancelled while it begins."""
     beginning = asyncio.ensure_future(S3Upload.begin(bucket, key, properties))
     try:
         return await asyncio.shield(beginning)
     except asyncio.CancelledError:
-        with anyio.move_on_after(_ABORT_DEADLINE, shield=True), suppress(StorageError):
+        with anyio.move_on_after(_ABORT_TIMEOUT, shield=True), suppress(StorageError):
             await (await beginning).abort()
         raise
 
 
-async def _properties(bucket: Bucket, src: Location, obj: ObjectInfo) -> Properties:
-    """What the source's object has beside its bytes, in the version that is copied."""
-    identity = await resolve(src.root, bucket.config, bucket.instance)
-    source = Bucket(src, bucket.config, identity, bucket.instance)
-    found = await source.stat(obj.key)
-    if obj.etag not in {None, found.etag}:
+async def _source_properties(bucket: Bucket, src: Location, obj: ObjectInfo) -> Properties:
+    """The properties of the source object, in the version that is copied."""
+    access = await resolve_access(src.root, bucket.config, bucket.instance)
+    source = Bucket(src, bucket.config, access, bucket.instance)
+    current = await source.stat(obj.key)
+    if obj.etag not in {None, current.etag}:
         raise ObjectChanged(f"the object {obj.key!r} was replaced before it was copied")
-    properties = found.properties or NO_PROPERTIES
-    return properties if properties.tags is not None else replace(properties, tags=await tags(source, obj))
+    properties = current.properties or NO_PROPERTIES
+    return properties if properties.tags is not None else replace(properties, tags=await fetch_tags(source, obj))

@@ -1,7 +1,7 @@
-"""AWS Signature Version 4 in headers, as S3 wants it: pure.
+"""Sign requests with AWS Signature Version 4, in the Authorization header. No I/O.
 
 botocore's signer takes about eight times as long, as much as the rest of a small object's request
-(`python -m bench.sdk_cost`); the tests hold this one against it.
+(`python -m bench.sdk_cost`). The tests compare the signatures with botocore's.
 Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 """
 
@@ -17,16 +17,16 @@ __all__ = ["EMPTY_SHA256", "UNSIGNED_PAYLOAD", "Credentials", "is_signed", "quot
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-# Signed beside "x-amz-*", because S3 demands it. Proxies and CDNs may rewrite any other header (Accept-Encoding, Range,
-# If-Match …), and then a signature that covers it does not match.
+# Headers that S3 requires to be signed, in addition to "x-amz-*". Others (Accept-Encoding, Range, If-Match …) are not
+# signed: proxies and CDNs may rewrite them, which would invalidate the signature.
 _SIGNED = frozenset({"host", "content-md5", "content-type"})
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An access key, its secret, and the session's token where they are temporary.
+    """An access key, its secret, and the session token of temporary credentials.
 
-    `token_header` is the header that carries the token: sessions of directory buckets have their own.
+    `token_header` is the header that carries the token: sessions of directory buckets use a different one.
     """
 
     access_key: str
@@ -36,18 +36,18 @@ class Credentials:
 
 
 def quote_key(key: str) -> str:
-    """Percent-encode an object's key for a URL's path; "/" stays."""
+    """Percent-encode an object's key for the path of a URL, except "/"."""
     return quote(key, safe="/-_.~", errors="surrogateescape")
 
 
 def quote_query(parameters: Mapping[str, str]) -> str:
-    """A query in the canonical form: sorted, everything but unreserved characters encoded."""
+    """Encode a query in canonical form: sorted, with all but unreserved characters percent-encoded."""
     encoded = ((quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, value in parameters.items())
     return "&".join(f"{name}={value}" for name, value in sorted(encoded))
 
 
 def is_signed(name: str) -> bool:
-    """Whether S3 demands that a header of this name is signed."""
+    """Whether S3 requires a header of this name to be signed."""
     return name in _SIGNED or name.startswith("x-amz-")
 
 
@@ -67,18 +67,18 @@ def sign(
     Args:
         method: HTTP method.
         target: Path and query as sent; the query in the form of `quote_query`.
-        headers: To send, with `host` among them; their names in lower case. Signed are those that S3 wants signed.
-        credentials: Whose signature.
-        region: Where the bucket is.
-        service: "s3", or the name that an access point's endpoint asks for.
-        now: UTC.
+        headers: Headers to send, including `host`, with lower-case names. Only those that S3 requires are signed.
+        credentials: Credentials to sign with.
+        region: Region of the bucket.
+        service: "s3", or the service name that the endpoint of an access point requires.
+        now: Current time in UTC.
         payload: Lower-case hex SHA-256 of the body, or `UNSIGNED_PAYLOAD`.
 
     Returns:
-        All headers to send, in order: the given ones, and those that sign them.
+        All headers to send, in order: `headers`, then those of the signature.
     """
-    moment = now.strftime("%Y%m%dT%H%M%SZ")
-    sent = [*headers, ("x-amz-content-sha256", payload), ("x-amz-date", moment)]
+    timestamp = now.strftime("%Y%m%dT%H%M%SZ")
+    sent = [*headers, ("x-amz-content-sha256", payload), ("x-amz-date", timestamp)]
     if credentials.token is not None:
         sent.append((credentials.token_header, credentials.token))
     ordered = sorted((name, value) for name, value in sent if is_signed(name))
@@ -86,10 +86,10 @@ def sign(
     path, _, query = target.partition("?")
     lines = "".join(f"{name}:{' '.join(value.split())}\n" for name, value in ordered)
     request = f"{method}\n{path}\n{query}\n{lines}\n{names}\n{payload}"
-    scope = f"{moment[:8]}/{region}/{service}/aws4_request"
-    text = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-    # A copy of a keyed HMAC: hmac.digest would let go of the interpreter's lock, and the disk threads would take it.
-    mac = _signing_key(credentials.secret_key, moment[:8], region, service).copy()
+    scope = f"{timestamp[:8]}/{region}/{service}/aws4_request"
+    text = f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+    # Copy a keyed HMAC: hmac.digest would release the GIL, and the disk threads would take it.
+    mac = _signing_key(credentials.secret_key, timestamp[:8], region, service).copy()
     mac.update(text.encode())
     fields = (f"Credential={credentials.access_key}/{scope}", f"SignedHeaders={names}", f"Signature={mac.hexdigest()}")
     return [*sent, ("authorization", f"AWS4-HMAC-SHA256 {', '.join(fields)}")]

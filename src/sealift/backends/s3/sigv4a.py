@@ -1,6 +1,6 @@
-"""AWS Signature Version 4A: one signature that is valid in a set of regions.
+"""Sign requests with AWS Signature Version 4A, which is valid in a set of regions.
 
-Multi-Region Access Points accept no other, because the region that answers is not known when the request is signed.
+Multi-Region Access Points require it, because the region that will answer is not known when the request is signed.
 awscrt derives the ECDSA key and signs, in about 30 µs.
 Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/MultiRegionAccessPointRequests.html
 """
@@ -29,17 +29,17 @@ def sign(
     Args:
         method: HTTP method.
         target: Path and query as sent.
-        headers: To send, `host` among them; names in lower case. Signed are those that S3 wants signed.
+        headers: Headers to send, including `host`, with lower-case names. Only those that S3 requires are signed.
         credentials: Credentials to sign with.
         region: The regions in which the signature is valid, separated by commas; "*" means all.
-        service: Name of the service in the signature's scope.
-        now: UTC.
+        service: Service name in the signature's scope.
+        now: Current time in UTC.
         payload: Lower-case hex SHA-256 of the body, or `UNSIGNED_PAYLOAD`.
 
     Returns:
-        All headers to send: the given ones and those of the signature.
+        All headers to send: `headers` and those of the signature.
     """
-    from awscrt import auth  # noqa: PLC0415 - only buckets of this kind need it, and the SDK has loaded it by then
+    from awscrt import auth  # noqa: PLC0415 - used only here; the SDK has loaded it already
     from awscrt.http import HttpHeaders, HttpRequest  # noqa: PLC0415
 
     provider = auth.AwsCredentialsProvider.new_static(credentials.access_key, credentials.secret_key, credentials.token)
@@ -57,6 +57,6 @@ def sign(
         signed_body_value=payload,
         signed_body_header_type=auth.AwsSignedBodyHeaderType.X_AMZ_CONTENT_SHA_256,
     )
-    # With static credentials the signature is computed on this thread, so the result is there at once.
+    # With static credentials the signature is computed on this thread, so the result is ready immediately.
     signed = auth.aws_sign_request(HttpRequest(method, target, HttpHeaders(list(headers))), config).result()
     return [(name.lower(), value) for name, value in signed.headers]

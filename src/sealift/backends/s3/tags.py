@@ -1,4 +1,4 @@
-"""The tags of an object: replies tell only how many there are.
+"""Fetch the tags of an object; replies to HEAD and GET only contain their number.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectTagging.html
 """
@@ -10,17 +10,17 @@ from ...errors import AccessDenied, ServiceError, UnsupportedOperation
 from ...types import ObjectInfo
 from .bucket import Bucket
 
-__all__ = ["tags"]
+__all__ = ["fetch_tags"]
 
-# How services say that they do not know tags.
-_UNKNOWN = {405, 501}
+# Statuses of services that do not implement tags.
+_NOT_IMPLEMENTED = {405, 501}
 
 
-async def tags(bucket: Bucket, obj: ObjectInfo) -> Mapping[str, str]:
-    """See `Backend.tags`."""
-    reply = await bucket.ask("GET", obj.key, query={"tagging": ""})
-    if reply.status in _UNKNOWN:
-        raise UnsupportedOperation("the service does not know the tags of objects", status=reply.status)
+async def fetch_tags(bucket: Bucket, obj: ObjectInfo) -> Mapping[str, str]:
+    """Fetch the tags of an object; see `Backend.tags`."""
+    reply = await bucket.send("GET", obj.key, query={"tagging": ""})
+    if reply.status in _NOT_IMPLEMENTED:
+        raise UnsupportedOperation("the service does not support object tags", status=reply.status)
     if reply.status != 200:
         error = bucket.error(reply, obj.key)
         if isinstance(error, AccessDenied) and reply.status == 403:
@@ -29,6 +29,6 @@ async def tags(bucket: Bucket, obj: ObjectInfo) -> Mapping[str, str]:
         raise error
     try:
         root = ET.fromstring(reply.body.strip())  # noqa: S314 - expat bounds entity expansion since 2.4.1
-    except ET.ParseError as problem:
-        raise ServiceError(f"the tags of {obj.key!r} are not XML: {problem}", retryable=True) from None
+    except ET.ParseError as parse_error:
+        raise ServiceError(f"the tags of {obj.key!r} are not XML: {parse_error}", retryable=True) from None
     return {tag.findtext("{*}Key", ""): tag.findtext("{*}Value", "") for tag in root.iterfind(".//{*}Tag")}

@@ -1,8 +1,8 @@
-"""Writing objects: in one request, or as a multipart upload.
+"""Upload objects, in one request or as a multipart upload.
 
-A CRC goes with each body, so that the service refuses one that was damaged on the way; of a multipart upload, those of
-the parts combine to that of the whole object, which it compares before it publishes. There are services that ignore
-them: compared is what a reply tells again.
+Each body carries a CRC, so that the service rejects a body damaged in transit. The parts' CRCs combine to that of the
+whole object, which the service compares before it publishes a multipart upload. Some services ignore checksums, so only
+a checksum that the reply repeats counts as compared.
 Sources, under https://docs.aws.amazon.com/AmazonS3/latest/userguide/: mpuoverview.html, checking-object-integrity.html
 """
 
@@ -20,21 +20,24 @@ from ...integrity import checksums
 from ...types import ObjectInfo, Part, Receipt
 from ...types.properties import NO_PROPERTIES, Properties
 from ...wire import Response
-from . import replies
+from . import xml
 from .bucket import Bucket, Headers
+from .errors import error_code
+from .object_info import quoted_etag
 from .properties import to_headers
-from .stored_parts import Landed, is_same, landed
+from .reply_checksums import completion_checksums, header_checksums
+from .stored_parts import StoredPart, is_identical, list_stored_parts
 
-__all__ = ["S3Upload", "checksum_of", "stored"]
+__all__ = ["S3Upload", "body_checksum", "stored_object"]
 
 _MD5 = re.compile('"[0-9a-f]{32}"')
-# Amazon says 200; servers that are not only S3 say what HTTP has for it: https://www.rfc-editor.org/rfc/rfc9110#PUT
-_STORED = {200, 201, 204}
+# Amazon answers 200, other services also 201 or 204: https://www.rfc-editor.org/rfc/rfc9110#PUT
+_SUCCESS = {200, 201, 204}
 _NO_CHECKSUM = "none"
 
 
-def checksum_of(bucket: Bucket, data: memoryview) -> tuple[Mapping[str, str], Headers]:
-    """What to send along with a body: its digests, and the headers that tell them."""
+def body_checksum(bucket: Bucket, data: memoryview) -> tuple[Mapping[str, str], Headers]:
+    """The digests of a body, and the headers to send them in."""
     algorithm = bucket.checksum
     if algorithm is None:
         return {}, []
@@ -42,128 +45,132 @@ def checksum_of(bucket: Bucket, data: memoryview) -> tuple[Mapping[str, str], He
     return {algorithm: digest}, [_header(algorithm, digest)]
 
 
-def stored(bucket: Bucket, reply: Response, key: str, size: int, digests: Mapping[str, str]) -> ObjectInfo:
-    """What a reply to a body tells of what is stored now; of its checksums those that were sent.
+def stored_object(bucket: Bucket, reply: Response, key: str, size: int, digests: Mapping[str, str]) -> ObjectInfo:
+    """The object or part that was stored according to the reply to a PUT, with the checksums that were compared.
+
+    Args:
+        bucket: The bucket.
+        reply: The reply.
+        key: Key of the object.
+        size: How many bytes were sent.
+        digests: Digests of the bytes that were sent.
 
     Raises:
-        IntegrityError: The service tells another checksum than that of the bytes that were sent.
-        StorageError: It refused them.
+        IntegrityError: The service reports a different checksum.
+        StorageError: The service refused the request.
     """
-    if reply.status not in _STORED:
+    if reply.status not in _SUCCESS:
         raise bucket.error(reply, key)
-    compared = _compared(key, digests, replies.checksums(reply), retryable=True)
-    tag = replies.quoted(reply.header("etag"))
+    compared = _compare(key, digests, header_checksums(reply), retryable=True)
+    tag = quoted_etag(reply.header("etag"))
     return ObjectInfo(key, size, tag, etag=tag, checksums=compared)
 
 
-def _compared(key: str, sent: Mapping[str, str], told: Mapping[str, str], *, retryable: bool) -> dict[str, str]:
-    """The checksums that were sent and are told too."""
-    both = {algorithm: digest for algorithm, digest in sent.items() if algorithm in told}
-    if any(told[algorithm] != digest for algorithm, digest in both.items()):
-        raise IntegrityError(f"the service has stored other bytes of {key!r} than were sent", retryable=retryable)
-    return both
+def _compare(key: str, sent: Mapping[str, str], reported: Mapping[str, str], *, retryable: bool) -> dict[str, str]:
+    """Compare checksums, and return those that were both sent and reported."""
+    compared = {algorithm: digest for algorithm, digest in sent.items() if algorithm in reported}
+    if any(reported[algorithm] != digest for algorithm, digest in compared.items()):
+        raise IntegrityError(f"the service has stored different bytes for {key!r} than were sent", retryable=retryable)
+    return compared
 
 
 class S3Upload(Upload):
     """A multipart upload.
 
     Args:
-        bucket: Where.
-        key: Under which the object is published in the end.
-        name: The service's for the upload.
-        properties: Those that it was begun with.
-        landed: What it has already.
+        bucket: The bucket.
+        key: Key of the object.
+        upload_id: The service's identifier of the upload.
+        properties: The properties that the upload was created with.
     """
 
     def __init__(
         self,
         bucket: Bucket,
         key: str,
-        name: str,
+        upload_id: str,
         properties: Properties = NO_PROPERTIES,
-        landed: Mapping[int, Landed] | None = None,
     ) -> None:
-        self.token = f"{bucket.checksum or _NO_CHECKSUM}:{name}"
-        self._name = name
+        self.token = f"{bucket.checksum or _NO_CHECKSUM}:{upload_id}"
+        self._upload_id = upload_id
         self._properties = properties
-        self._landed = dict(landed or {})
+        self._stored_parts: dict[int, StoredPart] = {}
         self._bucket = bucket
         self._key = key
         self._published: ObjectInfo | None = None
 
     @classmethod
     async def begin(cls, bucket: Bucket, key: str, properties: Properties = NO_PROPERTIES) -> "S3Upload":
-        """Begin one.
+        """Create a multipart upload.
 
         Args:
-            bucket: Where.
-            key: Of the object.
-            properties: To store with it.
+            bucket: The bucket.
+            key: Key of the object.
+            properties: Properties to store with the object.
         """
         kept, headers = to_headers(properties, key)
         algorithm = bucket.checksum
         if algorithm is not None:
-            kind = [("x-amz-checksum-algorithm", algorithm.upper()), ("x-amz-checksum-type", "FULL_OBJECT")]
-            headers += kind
-        reply = await bucket.ask("POST", key, headers, {"uploads": ""})
+            headers += [("x-amz-checksum-algorithm", algorithm.upper()), ("x-amz-checksum-type", "FULL_OBJECT")]
+        reply = await bucket.send("POST", key, headers, {"uploads": ""})
         if reply.status != 200:
             raise bucket.error(reply, key)
-        return cls(bucket, key, bucket.field(reply, "UploadId"), kept)
+        return cls(bucket, key, bucket.required_field(reply, "UploadId"), kept)
 
     @classmethod
     async def reopen(cls, bucket: Bucket, key: str, token: str, properties: Properties = NO_PROPERTIES) -> "S3Upload":
-        """Go on with one that another process has begun.
+        """Resume a multipart upload that another process created.
 
         Args:
-            bucket: Where.
-            key: Of the object.
-            token: Of the other one.
-            properties: It was begun with these.
+            bucket: The bucket.
+            key: Key of the object.
+            token: Token of that upload.
+            properties: The properties that the upload was created with.
 
         Raises:
-            ModelMissingError: There is none of this name any more, or its parts carry other checksums than ours would.
+            ModelMissingError: The upload no longer exists, or its parts have checksums of another algorithm.
         """
-        algorithm, _, name = token.partition(":")
-        if not name:
-            raise ModelMissingError(key, cause=f"there is no upload of {key!r} that could be continued")
-        upload = cls(bucket, key, name, to_headers(properties, key)[0])
+        algorithm, _, upload_id = token.partition(":")
+        if not upload_id:
+            raise ModelMissingError(key, cause=f"there is no upload of {key!r} to resume")
+        upload = cls(bucket, key, upload_id, to_headers(properties, key)[0])
         try:
             if upload.token != token:
-                raise ModelMissingError(key, cause=f"the upload of {key!r} was begun with the checksum {algorithm}")
-            upload._landed = await landed(bucket, key, name)
+                raise ModelMissingError(key, cause=f"the upload of {key!r} was created with the checksum {algorithm}")
+            upload._stored_parts = await list_stored_parts(bucket, key, upload_id)
         except StorageError as error:
-            if not error.retryable:  # nobody will come back to it
+            if not error.retryable:  # no later attempt will resume it
                 with suppress(StorageError):
                     await upload.abort()
             raise
         return upload
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
-        digests, headers = checksum_of(self._bucket, data)
-        there = self._landed.get(part.index)
-        if there is not None and await is_same(there, data, digests, self._bucket.instance.disk):
-            told = bool(digests) and there.checksums == digests
-            return Receipt(part, there.etag, digests, compared=told, reused=True)
-        self._landed.pop(part.index, None)
-        reply = await self._bucket.ask("PUT", self._key, headers, self._part(part), body=data)
-        info = stored(self._bucket, reply, self._key, part.size, digests)
+        digests, headers = body_checksum(self._bucket, data)
+        stored = self._stored_parts.get(part.index)
+        if stored is not None and await is_identical(stored, data, digests, self._bucket.instance.disk):
+            compared = bool(digests) and stored.checksums == digests
+            return Receipt(part, stored.etag, digests, compared=compared, reused=True)
+        self._stored_parts.pop(part.index, None)
+        reply = await self._bucket.send("PUT", self._key, headers, self._query(part), body=data)
+        info = stored_object(self._bucket, reply, self._key, part.size, digests)
         return Receipt(part, info.etag or "", digests, compared=info.checksums == digests)
 
     async def copy_part(self, part: Part, source: str, headers: Headers) -> Receipt:
-        """Let the service take a part from another object.
+        """Copy a part from another object within the service.
 
         Args:
-            part: Which.
-            source: The other object's key, for messages.
-            headers: That name the object, its version and the range.
+            part: The part to store.
+            source: Key of the source object, for messages.
+            headers: Headers with the source object, its version and the range.
         """
-        reply = await self._bucket.ask("PUT", self._key, headers, self._part(part), iam=True)
+        reply = await self._bucket.send("PUT", self._key, headers, self._query(part), iam=True)
         if reply.status != 200:
             raise self._bucket.error(reply, source)
-        return Receipt(part, self._bucket.field(reply, "ETag"))
+        return Receipt(part, self._bucket.required_field(reply, "ETag"))
 
-    def _part(self, part: Part) -> dict[str, str]:
-        return {"partNumber": str(part.index + 1), "uploadId": self._name}
+    def _query(self, part: Part) -> dict[str, str]:
+        return {"partNumber": str(part.index + 1), "uploadId": self._upload_id}
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
         if self._published is None:
@@ -172,42 +179,43 @@ class S3Upload(Upload):
 
     async def _complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
         key, size = self._key, sum(receipt.part.size for receipt in receipts)
-        digests = _whole(receipts)
+        digests = _object_digests(receipts)
         headers = [_header(*each) for each in digests.items()]
         if headers:
             headers.append(("x-amz-checksum-type", "FULL_OBJECT"))
         body = memoryview(_parts_xml(receipts))
-        reply = await self._bucket.ask("POST", key, headers, {"uploadId": self._name}, body=body)
-        if reply.status == 404 and replies.code(reply) == "NoSuchUpload":
-            # An earlier attempt may have ended well without its reply coming through.
-            there = await self._published_before(receipts, size, digests)
-            if there is not None:
-                return there
+        reply = await self._bucket.send("POST", key, headers, {"uploadId": self._upload_id}, body=body)
+        if reply.status == 404 and error_code(reply) == "NoSuchUpload":
+            # An earlier attempt may have succeeded although its reply was lost.
+            published = await self._already_published(receipts, size, digests)
+            if published is not None:
+                return published
         if reply.status != 200:
             raise self._bucket.error(reply, key)
-        tag = replies.quoted(self._bucket.field(reply, "ETag"))
-        compared = _compared(key, digests, replies.completed(reply), retryable=False)
+        tag = quoted_etag(self._bucket.required_field(reply, "ETag"))
+        compared = _compare(key, digests, completion_checksums(reply), retryable=False)
         if not compared and all(receipt.compared for receipt in receipts):
             compared = digests
         return ObjectInfo(key, size, tag, etag=tag, checksums=compared)
 
-    async def _published_before(
+    async def _already_published(
         self, receipts: Sequence[Receipt], size: int, digests: Mapping[str, str]
     ) -> ObjectInfo | None:
+        """The object under this key, if its content is that of the upload."""
         try:
-            there = await self._bucket.stat(self._key)
+            obj = await self._bucket.stat(self._key)
         except ModelMissingError:
             return None
-        told = {name: there.checksums[name] for name in digests if name in there.checksums}
-        same = [digests[name] == digest for name, digest in told.items()]
-        if not same:
-            same = [there.etag is not None and there.etag == _multipart_etag(receipts)]
-        return replace(there, checksums=told) if there.size == size and all(same) else None
+        reported = {name: obj.checksums[name] for name in digests if name in obj.checksums}
+        matches = [digests[name] == digest for name, digest in reported.items()]
+        if not matches:
+            matches = [obj.etag is not None and obj.etag == _multipart_etag(receipts)]
+        return replace(obj, checksums=reported) if obj.size == size and all(matches) else None
 
     async def abort(self) -> None:
         if self._published is not None:
             return
-        reply = await self._bucket.ask("DELETE", self._key, query={"uploadId": self._name})
+        reply = await self._bucket.send("DELETE", self._key, query={"uploadId": self._upload_id})
         if reply.status not in {200, 204, 404}:
             raise self._bucket.error(reply, self._key)
 
@@ -216,8 +224,8 @@ def _header(algorithm: str, digest: str) -> tuple[str, str]:
     return f"x-amz-checksum-{algorithm}", base64.b64encode(bytes.fromhex(digest)).decode()
 
 
-def _whole(receipts: Sequence[Receipt]) -> dict[str, str]:
-    """The digests of the object, from those of its parts."""
+def _object_digests(receipts: Sequence[Receipt]) -> dict[str, str]:
+    """Combine the parts' digests to those of the whole object."""
     names = set.intersection(*(set(receipt.checksums) for receipt in receipts))
     return {
         name: checksums.combine(name, [(receipt.checksums[name], receipt.part.size) for receipt in receipts])
@@ -226,7 +234,7 @@ def _whole(receipts: Sequence[Receipt]) -> dict[str, str]:
 
 
 def _multipart_etag(receipts: Sequence[Receipt]) -> str | None:
-    """The ETag that unencrypted objects get: the MD5 of the parts' MD5s, and their number."""
+    """The ETag of an unencrypted multipart object: the MD5 of its parts' MD5s, and the number of parts."""
     if not all(_MD5.fullmatch(receipt.token) for receipt in receipts):
         return None
     parts = b"".join(bytes.fromhex(receipt.token.strip('"')) for receipt in receipts)
@@ -234,8 +242,11 @@ def _multipart_etag(receipts: Sequence[Receipt]) -> str | None:
 
 
 def _parts_xml(receipts: Sequence[Receipt]) -> bytes:
-    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html."""
-    root = ET.Element("CompleteMultipartUpload", xmlns=replies.NAMESPACE)
+    """The body of a CompleteMultipartUpload request.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+    """
+    root = ET.Element("CompleteMultipartUpload", xmlns=xml.NAMESPACE)
     for receipt in receipts:
         entry = ET.SubElement(root, "Part")
         ET.SubElement(entry, "PartNumber").text = str(receipt.part.index + 1)

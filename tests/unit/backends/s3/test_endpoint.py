@@ -1,4 +1,4 @@
-"""Endpoints that are found without the SDK are those of botocore's rules, for the same settings."""
+"""Endpoints resolved without the SDK equal those of botocore's endpoint rules."""
 
 from itertools import product
 from typing import Any
@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.session import Session as BotocoreSession
 
 from sealift.backends.s3.endpoint import Endpoint, endpoint_without_sdk
-from sealift.backends.s3.settings import Settings, region_in
+from sealift.backends.s3.settings import Settings, region_of_endpoint
 from sealift.wire import TLS, Origin
 
 ENDPOINTS = [
@@ -40,7 +40,7 @@ def botocore_session() -> BotocoreSession:
     return session
 
 
-def of_botocore(bucket: str, client: Any) -> Endpoint | str:
+def botocore_endpoint(bucket: str, client: Any) -> Endpoint | str:
     try:
         presigned = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
     except (BotoCoreError, ValueError) as error:
@@ -51,7 +51,7 @@ def of_botocore(bucket: str, client: Any) -> Endpoint | str:
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_the_endpoint_is_that_of_botocore(
+def test_the_endpoint_equals_botocores(
     endpoint: str, botocore_session: BotocoreSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
@@ -68,14 +68,14 @@ def test_the_endpoint_is_that_of_botocore(
                 client = botocore_session.create_client(
                     "s3", region, endpoint_url=endpoint, config=Config(signature_version="s3v4", s3=s3)
                 )
-            theirs = of_botocore(bucket, client)
+            theirs = botocore_endpoint(bucket, client)
             if ours != theirs:
                 differences.append((bucket, style, region, ours, theirs))
     assert differences == []
 
 
-def test_common_settings_need_no_sdk() -> None:
-    """Else the comparison above would compare nothing."""
+def test_common_settings_do_not_need_the_sdk() -> None:
+    """Otherwise, the test above would compare nothing."""
     plain = [endpoint for endpoint in ENDPOINTS if "amazonaws" not in endpoint]
     for endpoint, bucket, region in product(plain, ["models", "dotted.models", "my_models"], ["us-east-1", "auto"]):
         assert endpoint_without_sdk(bucket, Settings(region, endpoint, "auto", TLS(), None)) is not None
@@ -101,5 +101,5 @@ def test_common_settings_need_no_sdk() -> None:
         (None, None),
     ],
 )
-def test_the_region_that_an_endpoint_names(endpoint: str | None, region: str | None) -> None:
-    assert region_in(endpoint) == region
+def test_the_region_of_an_endpoint(endpoint: str | None, region: str | None) -> None:
+    assert region_of_endpoint(endpoint) == region

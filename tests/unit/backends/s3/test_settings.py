@@ -1,4 +1,4 @@
-"""What the environment, the profile and the configuration say, with the SDK and without it."""
+"""Settings from the configuration, the environment and the profile, with and without the SDK."""
 
 from pathlib import Path
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from sealift import InvalidConfig, S3Config
-from sealift.backends.s3.sdk_session import Session, settings_of
-from sealift.backends.s3.settings import Environ, Settings, expand, from_environment
+from sealift.backends.s3.sdk_session import SDKSession, settings_from_session
+from sealift.backends.s3.settings import NonEmptyEnviron, Settings, expand_path, settings_from_environment
 from sealift.wire import TLS
 
 POISON = {
@@ -23,7 +23,7 @@ POISON = {
 
 @pytest.fixture(autouse=True)
 def poison(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """This process's own environment, which is another tenant's."""
+    """Set variables and files of another tenant in this process's environment; none may be used."""
     home = tmp_path / "poison"
     (home / ".aws").mkdir(parents=True)
     (home / ".aws" / "config").write_text("[default]\nregion = xx-poison-2\nendpoint_url = http://poison.invalid\n")
@@ -32,8 +32,8 @@ def poison(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv(name, value)
 
 
-def of_sdk(config: S3Config, environ: dict[str, str]) -> Settings:
-    return settings_of(Session(Environ(environ), config.profile, config.region), config)
+def sdk_settings(config: S3Config, environ: dict[str, str]) -> Settings:
+    return settings_from_session(SDKSession(NonEmptyEnviron(environ), config.profile, config.region), config)
 
 
 def profile(home: Path, config: str = "", credentials: str = "") -> dict[str, str]:
@@ -59,24 +59,24 @@ def profile(home: Path, config: str = "", credentials: str = "") -> dict[str, st
     {"AWS_PROFILE": ""}, {"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "~/nonexistent"},
 ], ids=str)  # fmt: skip
 def test_without_files_the_sdk_says_the_same(config: S3Config, environ: dict[str, str]) -> None:
-    ours = from_environment(config, Environ(environ))
+    ours = settings_from_environment(config, NonEmptyEnviron(environ))
     assert ours is not None
-    assert ours == of_sdk(config, environ)
+    assert ours == sdk_settings(config, environ)
 
 
 def test_the_profile_s_attempts(tmp_path: Path) -> None:
     environ = profile(tmp_path, "[default]\nmax_attempts = 7\n")
-    assert of_sdk(S3Config(), environ).attempts == 7
-    assert of_sdk(S3Config(), {**environ, "AWS_MAX_ATTEMPTS": "2"}).attempts == 2
+    assert sdk_settings(S3Config(), environ).attempts == 7
+    assert sdk_settings(S3Config(), {**environ, "AWS_MAX_ATTEMPTS": "2"}).attempts == 2
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many", "²"])
-def test_attempts_that_are_no_number(tmp_path: Path, value: str) -> None:
+def test_attempts_must_be_a_positive_integer(tmp_path: Path, value: str) -> None:
     with pytest.raises(InvalidConfig, match="max_attempts"):
-        from_environment(S3Config(), Environ({"AWS_MAX_ATTEMPTS": value}))
+        settings_from_environment(S3Config(), NonEmptyEnviron({"AWS_MAX_ATTEMPTS": value}))
     environ = profile(tmp_path, f"[default]\nmax_attempts = {value}\n")
     with pytest.raises(InvalidConfig, match="max_attempts"):
-        of_sdk(S3Config(), environ)
+        sdk_settings(S3Config(), environ)
 
 
 @pytest.mark.parametrize(
@@ -89,18 +89,18 @@ def test_attempts_that_are_no_number(tmp_path: Path, value: str) -> None:
     + [{"AWS_DEFAULT_PROFILE": "a"}],
     ids=str,
 )
-def test_what_only_the_sdk_understands_is_left_to_it(environ: dict[str, str]) -> None:
-    assert from_environment(S3Config(), Environ(environ)) is None
+def test_some_variables_need_the_sdk(environ: dict[str, str]) -> None:
+    assert settings_from_environment(S3Config(), NonEmptyEnviron(environ)) is None
 
 
 @pytest.mark.parametrize("file", ["config", "credentials"])
-def test_a_shared_file_is_left_to_the_sdk(tmp_path: Path, file: str) -> None:
+def test_a_shared_file_needs_the_sdk(tmp_path: Path, file: str) -> None:
     environ = {"HOME": str(tmp_path)}
-    assert from_environment(S3Config(), Environ(environ)) is not None
+    assert settings_from_environment(S3Config(), NonEmptyEnviron(environ)) is not None
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / file).write_text("[default]\nregion = eu-f-1\n")
-    assert from_environment(S3Config(), Environ(environ)) is None
-    assert of_sdk(S3Config(), environ).region == "eu-f-1"
+    assert settings_from_environment(S3Config(), NonEmptyEnviron(environ)) is None
+    assert sdk_settings(S3Config(), environ).region == "eu-f-1"
 
 
 FULL = """
@@ -122,40 +122,41 @@ s3 =
 """
 
 
-def test_a_profile_decides_what_neither_argument_nor_variable_does(tmp_path: Path) -> None:
+def test_arguments_and_variables_take_precedence_over_the_profile(tmp_path: Path) -> None:
     environ = profile(tmp_path, FULL)
     bundle = TLS(ca_file=str(tmp_path / "ca.pem"))
     expected = Settings("eu-f-1", "http://profile", "virtual", bundle, None)
-    assert of_sdk(S3Config(profile="lab"), environ) == expected
-    assert of_sdk(S3Config(), {**environ, "AWS_PROFILE": "lab"}) == expected
+    assert sdk_settings(S3Config(profile="lab"), environ) == expected
+    assert sdk_settings(S3Config(), {**environ, "AWS_PROFILE": "lab"}) == expected
     variables = {"AWS_REGION": "eu-c-1", "AWS_ENDPOINT_URL": "http://all", "AWS_CA_BUNDLE": "/ca.pem",
                  "AWS_REQUEST_CHECKSUM_CALCULATION": "when_supported"}  # fmt: skip
-    assert of_sdk(S3Config(profile="lab"), {**environ, **variables}) == Settings(
+    assert sdk_settings(S3Config(profile="lab"), {**environ, **variables}) == Settings(
         "eu-c-1", "http://all", "virtual", TLS(ca_file="/ca.pem"), "crc64nvme"
     )
-    given: dict[str, Any] = {"region": "eu-a-1", "endpoint_url": "http://given", "verify": False, "checksum": "crc32"}
-    assert of_sdk(S3Config(profile="lab", addressing_style="path", **given), {**environ, **variables}) == Settings(
+    options: dict[str, Any] = {"region": "eu-a-1", "endpoint_url": "http://given", "verify": False, "checksum": "crc32"}
+    config = S3Config(profile="lab", addressing_style="path", **options)
+    assert sdk_settings(config, {**environ, **variables}) == Settings(
         "eu-a-1", "http://given", "path", TLS(verify=False), "crc32"
     )
 
 
-def test_a_section_for_the_service_comes_before_the_profile_s_endpoint(tmp_path: Path) -> None:
+def test_a_services_section_takes_precedence_over_the_profile_s_endpoint(tmp_path: Path) -> None:
     environ = profile(tmp_path, FULL)
-    found = of_sdk(S3Config(profile="fast"), environ)
-    assert (found.endpoint_url, found.variant) == ("http://service", True)
-    ignored = of_sdk(S3Config(profile="fast"), {**environ, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"})
+    settings = sdk_settings(S3Config(profile="fast"), environ)
+    assert (settings.endpoint_url, settings.special_endpoint) == ("http://service", True)
+    ignored = sdk_settings(S3Config(profile="fast"), {**environ, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"})
     assert ignored.endpoint_url is None
 
 
 def test_a_region_in_the_credentials_file_counts(tmp_path: Path) -> None:
-    assert of_sdk(S3Config(), profile(tmp_path, credentials="[default]\nregion = eu-g-1\n")).region == "eu-g-1"
+    assert sdk_settings(S3Config(), profile(tmp_path, credentials="[default]\nregion = eu-g-1\n")).region == "eu-g-1"
 
 
 @pytest.mark.parametrize("chosen", ["argument", "variable"])
 def test_an_unknown_profile_names_the_files(tmp_path: Path, chosen: str) -> None:
     environ = profile(tmp_path, FULL) | ({"AWS_PROFILE": "nobody"} if chosen == "variable" else {})
     with pytest.raises(InvalidConfig, match="'nobody'") as caught:
-        of_sdk(S3Config(profile="nobody" if chosen == "argument" else None), environ)
+        sdk_settings(S3Config(profile="nobody" if chosen == "argument" else None), environ)
     assert f"{tmp_path}/.aws/config" in str(caught.value)
     assert f"{tmp_path}/.aws/credentials" in str(caught.value)
     assert "poison" not in str(caught.value).replace(str(tmp_path), "")
@@ -163,17 +164,17 @@ def test_an_unknown_profile_names_the_files(tmp_path: Path, chosen: str) -> None
 
 def test_a_file_that_cannot_be_parsed_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfig, match=r"\.aws/config cannot be parsed"):
-        of_sdk(S3Config(), profile(tmp_path, "[default"))
+        sdk_settings(S3Config(), profile(tmp_path, "[default"))
 
 
 def test_paths_are_expanded_by_the_given_variables() -> None:
     environ = {"HOME": "/home/tenant", "WHERE": "secrets"}
-    assert expand("~/.aws/config", environ) == "/home/tenant/.aws/config"
-    assert expand("/$WHERE/${WHERE}/x", environ) == "/secrets/secrets/x"
-    assert expand("~/.aws/config", {}) == ""
-    assert expand("/a$NOWHERE", {}) == "/a$NOWHERE"
+    assert expand_path("~/.aws/config", environ) == "/home/tenant/.aws/config"
+    assert expand_path("/$WHERE/${WHERE}/x", environ) == "/secrets/secrets/x"
+    assert expand_path("~/.aws/config", {}) == ""
+    assert expand_path("/a$NOWHERE", {}) == "/a$NOWHERE"
     with pytest.raises(InvalidConfig, match="is not set"):
-        expand("$AWS_DATA_PATH/config", {})
+        expand_path("$AWS_DATA_PATH/config", {})
 
 
 @pytest.mark.parametrize(
@@ -184,25 +185,25 @@ def test_paths_are_expanded_by_the_given_variables() -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("by", ["variable", "profile"])
-def test_an_endpoint_that_is_no_address_is_refused(tmp_path: Path, endpoint: str, by: str) -> None:
+def test_an_invalid_endpoint_is_rejected(tmp_path: Path, endpoint: str, by: str) -> None:
     with pytest.raises(InvalidConfig, match="the endpoint of S3") as caught:
         if by == "variable":
-            from_environment(S3Config(), Environ({"AWS_ENDPOINT_URL": endpoint}))
+            settings_from_environment(S3Config(), NonEmptyEnviron({"AWS_ENDPOINT_URL": endpoint}))
         else:
-            of_sdk(S3Config(), profile(tmp_path, f"[default]\nendpoint_url = {endpoint}\n"))
+            sdk_settings(S3Config(), profile(tmp_path, f"[default]\nendpoint_url = {endpoint}\n"))
     assert "AWS_ENDPOINT_URL" in str(caught.value)
     assert "Pa55word" not in str(caught.value)
 
 
 def test_a_profile_without_a_home() -> None:
     with pytest.raises(InvalidConfig, match="'lab' is not in ~/.aws, because HOME is not set"):
-        of_sdk(S3Config(profile="lab"), {})
+        sdk_settings(S3Config(profile="lab"), {})
 
 
 def test_a_bundle_in_the_home(tmp_path: Path) -> None:
-    """Also as `from_env` reads it, for calls without a configuration."""
+    """`S3Config.from_env`, used for calls without a configuration, reads it too."""
     environ = {"HOME": "/home/tenant", "AWS_CA_BUNDLE": "~/ca.pem"}
     for config in (S3Config(), S3Config.from_env(environ)):
-        found = from_environment(config, Environ(environ))
-        assert found is not None
-        assert found.tls == of_sdk(config, environ).tls == TLS(ca_file="/home/tenant/ca.pem")
+        settings = settings_from_environment(config, NonEmptyEnviron(environ))
+        assert settings is not None
+        assert settings.tls == sdk_settings(config, environ).tls == TLS(ca_file="/home/tenant/ca.pem")

@@ -1,4 +1,4 @@
-"""Our signatures are those of botocore over the headers that S3 wants signed, whatever else is sent."""
+"""Signatures equal botocore's for the headers that S3 requires to be signed, whichever other headers are sent."""
 
 from datetime import UTC, datetime
 from unittest import mock
@@ -17,7 +17,7 @@ HOST = "127.0.0.1:9000"
 KEYS = st.text(st.characters(codec="utf-8"), max_size=40)
 VISIBLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=20)
 HEADER_NAMES = st.from_regex(r"x-amz-meta-[a-z0-9-]{1,10}|content-md5|content-type", fullmatch=True)
-# Proxies and CDNs are free to change these.
+# Proxies and CDNs may rewrite these.
 REWRITTEN = st.sampled_from([
     "accept", "accept-encoding", "cache-control", "connection", "expect", "if-match", "if-none-match", "keep-alive",
     "range", "te", "traceparent", "user-agent", "via", "x-forwarded-for",
@@ -26,7 +26,7 @@ HEADER_VALUES = st.lists(VISIBLE, min_size=1, max_size=3).map("  ".join)
 MOMENTS = st.datetimes(datetime(2015, 1, 1), datetime(2099, 1, 1)).map(lambda moment: moment.replace(tzinfo=UTC))  # noqa: DTZ001
 
 
-def botocores(
+def botocore_headers(
     method: str,
     target: str,
     headers: list[tuple[str, str]],
@@ -36,7 +36,7 @@ def botocores(
     *,
     unsigned: bool,
 ) -> dict[str, str]:
-    """The headers that botocore sends with this request."""
+    """The headers that botocore sends."""
     request = AWSRequest(method=method, url=f"http://{HOST}{target}", headers=dict(headers))
     request.context["payload_signing_enabled"] = not unsigned
     if unsigned:
@@ -90,7 +90,7 @@ def test_the_same_signature_as_botocores(
         )
     )
     assert {name: ours.pop(name) for name in others} == others
-    assert ours == botocores(method, target, sent, credentials, region, now, unsigned=unsigned)
+    assert ours == botocore_headers(method, target, sent, credentials, region, now, unsigned=unsigned)
 
 
 def test_the_example_of_the_documentation() -> None:
@@ -120,12 +120,12 @@ def test_the_example_of_the_documentation() -> None:
         ("a?b#c", "a%3Fb%23c"), ("-_.~", "-_.~"), ("ü", "%C3%BC"), ("a*'()", "a%2A%27%28%29"), ("\udcff", "%FF"),
     ],
 )  # fmt: skip
-def test_keys_are_quoted_as_s3_wants_them(key: str, quoted: str) -> None:
+def test_keys_are_percent_encoded(key: str, quoted: str) -> None:
     assert quote_key(key) == quoted
 
 
 @given(st.dictionaries(KEYS.filter(bool), KEYS, max_size=5))
-def test_a_query_is_sorted_by_its_encoded_names_and_loses_nothing(query: dict[str, str]) -> None:
+def test_a_query_is_sorted_by_its_encoded_names(query: dict[str, str]) -> None:
     text = quote_query(query)
     names = [pair.partition("=")[0] for pair in text.split("&")] if text else []
     assert names == sorted(names)

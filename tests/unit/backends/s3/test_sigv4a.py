@@ -1,4 +1,4 @@
-"""Signatures for several regions are valid to code that is not the signer's, and those of sessions are botocore's."""
+"""Signatures for several regions pass an independent verification; those of sessions equal botocore's."""
 
 from datetime import UTC, datetime
 from unittest import mock

@@ -1,6 +1,6 @@
-"""The SDK's chain of credential providers, each of which reads the given environment. Imports the SDK (0.4 s).
+"""Build the SDK's credential chain for one environment. Imports the SDK (0.4 s).
 
-The order is the SDK's own, as in `aiobotocore.credentials.create_credential_resolver`.
+The providers are in the SDK's own order, as in `aiobotocore.credentials.create_credential_resolver`.
 """
 
 import asyncio
@@ -24,27 +24,30 @@ from aiobotocore.credentials import (
 from aiobotocore.utils import AioContainerMetadataFetcher, AioInstanceMetadataFetcher, create_nested_client
 from botocore.utils import JSONFileCache, resolve_imds_endpoint_mode
 
-from .settings import expand
+from .settings import expand_path
 
-__all__ = ["resolver"]
+__all__ = ["credential_resolver"]
 
-# Seconds before their end at which an instance's credentials are renewed, as the SDK does.
-_EARLY = 15 * 60
+# Seconds before expiry at which an EC2 instance's credentials are renewed, as in the SDK.
+_RENEW_BEFORE = 15 * 60
 
 
-def resolver(session: Any, environ: Mapping[str, str], http_session: Callable[..., Any], *, region: str | None) -> Any:
-    """The chain for a session.
+def credential_resolver(
+    session: Any, environ: Mapping[str, str], http_session: Callable[..., Any], *, region: str | None
+) -> Any:
+    """Build the credential chain of a session.
 
     Args:
-        session: Whose profile and settings count.
+        session: The session; provides the profile and its settings.
         environ: The environment variables.
-        http_session: Makes the HTTP client for metadata services.
-        region: Where STS is asked.
+        http_session: Creates the HTTP client for metadata services.
+        region: Region of the STS endpoint.
     """
     profile = session.get_config_variable("profile") or "default"
-    chosen = session.instance_variables().get("profile") is not None  # then the environment's keys do not count
-    environment, container = AioEnvProvider(environ=environ), _container(environ, http_session)
-    metadata = _metadata(session, environ, http_session)
+    # An explicit profile takes precedence over the keys in the environment.
+    explicit_profile = session.instance_variables().get("profile") is not None
+    environment, container = AioEnvProvider(environ=environ), _container_provider(environ, http_session)
+    metadata = _instance_metadata_provider(session, environ, http_session)
     builder = _ProfileProviders(session, environ, region)
     role = AioAssumeRoleProvider(
         load_config=lambda: session.full_config,
@@ -56,11 +59,11 @@ def resolver(session: Any, environ: Mapping[str, str], http_session: Callable[..
     )
     return AioCredentialResolver(
         providers=[
-            *([] if chosen else [environment]),
+            *([] if explicit_profile else [environment]),
             role,
-            *builder.providers(profile_name=profile, disable_env_vars=chosen),
-            AioOriginalEC2Provider(environ=_path(environ, "AWS_CREDENTIAL_FILE")),
-            _boto(environ),
+            *builder.providers(profile_name=profile, disable_env_vars=explicit_profile),
+            AioOriginalEC2Provider(environ=_path_variable(environ, "AWS_CREDENTIAL_FILE")),
+            _boto2_provider(environ),
             container,
             metadata,
         ]
@@ -68,7 +71,7 @@ def resolver(session: Any, environ: Mapping[str, str], http_session: Callable[..
 
 
 class _ProfileProviders(AioProfileProviderBuilder):  # type: ignore[misc]
-    """The providers of one profile, also of one that a role's profile names as its source."""
+    """The providers of one profile, or of the source profile of a role."""
 
     def __init__(self, session: Any, environ: Mapping[str, str], region: str | None) -> None:
         login = environ.get("AWS_LOGIN_CACHE_DIRECTORY", "~/.aws/login/cache")
@@ -76,8 +79,8 @@ class _ProfileProviders(AioProfileProviderBuilder):  # type: ignore[misc]
             session,
             cache={},
             region_name=region,
-            sso_token_cache=_cache("~/.aws/sso/cache", environ),
-            login_token_cache=_cache(login, environ),
+            sso_token_cache=_token_cache("~/.aws/sso/cache", environ),
+            login_token_cache=_token_cache(login, environ),
         )
         self._environ = environ
 
@@ -112,31 +115,31 @@ def _client_creator(session: Any, region: str | None) -> Callable[..., Any]:
     return lambda service, **kwargs: create_nested_client(session, service, **{"region_name": region, **kwargs})
 
 
-def _cache(directory: str, environ: Mapping[str, str]) -> Any:
-    """The tokens that a login has left in a directory of the home; in memory without a home."""
-    path = expand(directory, environ)
+def _token_cache(directory: str, environ: Mapping[str, str]) -> Any:
+    """The cache of login tokens in a directory; in memory if there is no home directory."""
+    path = expand_path(directory, environ)
     return JSONFileCache(path) if path else {}
 
 
-def _path(environ: Mapping[str, str], name: str) -> dict[str, str]:
-    """One variable that names a file, with the path that it means."""
-    return {name: expand(environ[name], environ)} if name in environ else {}
+def _path_variable(environ: Mapping[str, str], name: str) -> dict[str, str]:
+    """A mapping with one variable that contains a path, with the path expanded."""
+    return {name: expand_path(environ[name], environ)} if name in environ else {}
 
 
-def _boto(environ: Mapping[str, str]) -> Any:
-    """The files of boto 2."""
-    provider = AioBotoProvider(environ=_path(environ, "BOTO_CONFIG"))
-    provider.DEFAULT_CONFIG_FILENAMES = ["/etc/boto.cfg", expand("~/.boto", environ)]
+def _boto2_provider(environ: Mapping[str, str]) -> Any:
+    """The provider that reads the configuration files of boto 2."""
+    provider = AioBotoProvider(environ=_path_variable(environ, "BOTO_CONFIG"))
+    provider.DEFAULT_CONFIG_FILENAMES = ["/etc/boto.cfg", expand_path("~/.boto", environ)]
     return provider
 
 
-def _container(environ: Mapping[str, str], http_session: Callable[..., Any]) -> Any:
+def _container_provider(environ: Mapping[str, str], http_session: Callable[..., Any]) -> Any:
     fetcher = AioContainerMetadataFetcher(session=http_session(timeout=AioContainerMetadataFetcher.TIMEOUT_SECONDS))
     return AioContainerProvider(environ=environ, fetcher=fetcher)
 
 
-def _metadata(session: Any, environ: Mapping[str, str], http_session: Callable[..., Any]) -> Any:
-    """The provider that asks EC2's metadata service."""
+def _instance_metadata_provider(session: Any, environ: Mapping[str, str], http_session: Callable[..., Any]) -> Any:
+    """The provider that queries the EC2 instance metadata service."""
     timeout = session.get_config_variable("metadata_service_timeout")
     fetcher = AioInstanceMetadataFetcher(
         timeout=timeout,
@@ -146,7 +149,7 @@ def _metadata(session: Any, environ: Mapping[str, str], http_session: Callable[.
         config={
             "ec2_metadata_service_endpoint": session.get_config_variable("ec2_metadata_service_endpoint"),
             "ec2_metadata_service_endpoint_mode": resolve_imds_endpoint_mode(session),
-            "ec2_credential_refresh_window": _EARLY,
+            "ec2_credential_refresh_window": _RENEW_BEFORE,
             "ec2_metadata_v1_disabled": session.get_config_variable("ec2_metadata_v1_disabled"),
         },
         session=http_session(timeout=timeout),

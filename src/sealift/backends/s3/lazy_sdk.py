@@ -1,4 +1,4 @@
-"""What the SDK is asked for: a session for one environment, and where a bucket is. It is imported on first use."""
+"""Use the SDK without importing it at startup: open a session for one environment, resolve a bucket's endpoint."""
 
 import hashlib
 import json
@@ -10,64 +10,67 @@ from ...errors import InvalidConfig
 from ...instance import Instance
 from ...runtime.sdk_logging import filter_loggers, suppress_logs
 from .endpoint import Endpoint
-from .rules import endpoint_by_rules, register
+from .endpoint_rules import endpoint_from_rules, register
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from .sdk_session import Session
+    from .sdk_session import SDKSession
 
-__all__ = ["endpoint_from_sdk", "fingerprint", "identifying", "open_session", "refused"]
+__all__ = ["endpoint_from_sdk", "fingerprint", "invalid_config", "open_session", "stable_variables"]
 
-# Requests to token services and their replies; what is signed; tracebacks of failures that sealift reports itself.
+# These loggers write requests to token services, their replies, and the text to sign.
+# The credential loggers write tracebacks of failures that sealift reports itself.
 filter_loggers(
     "aiobotocore.credentials", "botocore.auth", "botocore.credentials", "botocore.endpoint", "botocore.hooks",
     "botocore.parsers", "botocore.utils",
 )  # fmt: skip
-# Variables and keys of a profile that change when credentials are rotated, and that mean nothing for an endpoint.
+# Variables and profile keys that change when credentials are rotated, and do not affect the endpoint.
 _ROTATED = frozenset({
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN",
     "AWS_CREDENTIAL_EXPIRATION", "AWS_CONTAINER_AUTHORIZATION_TOKEN",
 })  # fmt: skip
 
 
-async def open_session(config: S3Config, environ: Mapping[str, str], instance: Instance) -> tuple["Session", Settings]:
-    """A new session, which has read the shared files, and the settings it has found.
+async def open_session(
+    config: S3Config, environ: Mapping[str, str], instance: Instance
+) -> tuple["SDKSession", Settings]:
+    """Open an SDK session, which reads the shared files, and read its settings.
 
     Raises:
-        InvalidConfig: The profile does not exist, or a setting cannot be used.
+        InvalidConfig: The profile does not exist, or a setting is not valid.
     """
 
-    def load() -> tuple["Session", Settings]:
+    def load() -> tuple["SDKSession", Settings]:
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - 0.4 s
 
-        from .sdk_session import Session, settings_of  # noqa: PLC0415
+        from .sdk_session import SDKSession, settings_from_session  # noqa: PLC0415
 
         try:
-            session = Session(environ, config.profile, config.region)
-            return session, settings_of(session, config)
-        except InvalidConfig:  # a ValueError too
+            session = SDKSession(environ, config.profile, config.region)
+            return session, settings_from_session(session, config)
+        except InvalidConfig:  # a subclass of ValueError
             raise
         except (BotoCoreError, ValueError) as error:
-            raise refused(error) from None
+            raise invalid_config(error) from None
 
     return await instance.disk.run(load)
 
 
 async def endpoint_from_sdk(
-    bucket: str, session: "Session", settings: Settings, config: S3Config, instance: Instance
+    bucket: str, session: "SDKSession", settings: Settings, config: S3Config, instance: Instance
 ) -> Endpoint:
-    """The endpoint of a bucket by the SDK's rules.
+    """Resolve the endpoint of a bucket with the SDK's endpoint rules.
 
     Raises:
-        InvalidConfig: The SDK refuses the bucket or a setting.
-        UnsupportedOperation: Requests for this bucket cannot be signed, or must be.
+        InvalidConfig: The SDK rejects the bucket name or a setting.
+        UnsupportedOperation: The bucket needs a signature that sealift cannot create, or rejects unsigned requests.
     """
     from aiobotocore.config import AioConfig  # noqa: PLC0415 - loaded by now
     from botocore import UNSIGNED  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     async def open_client() -> Any:
-        await instance.disk.run(lambda: _warm(session))
+        await instance.disk.run(lambda: _preload(session))
         style = {} if settings.addressing_style == "auto" else {"addressing_style": settings.addressing_style}
         return session.create_client(
             "s3",
@@ -77,9 +80,9 @@ async def endpoint_from_sdk(
             verify=settings.tls.ca_file or settings.tls.verify,
             # The endpoint does not depend on the keys.
             aws_access_key_id="unused",
-            aws_secret_access_key="unused",  # noqa: S106 - no secret
+            aws_secret_access_key="unused",  # noqa: S106 - not a secret
             config=AioConfig(
-                signature_version=UNSIGNED if config.anonymous else None,  # None: as the rules say
+                signature_version=UNSIGNED if config.anonymous else None,  # None: the rules decide
                 s3=style,
                 retries={"mode": "standard", "total_max_attempts": 1},
             ),
@@ -89,28 +92,28 @@ async def endpoint_from_sdk(
     try:
         with suppress_logs():
             client = await instance.client(key, open_client)
-            return await endpoint_by_rules(client, bucket)
+            return await endpoint_from_rules(client, bucket)
     except (BotoCoreError, ClientError, ValueError) as error:
-        raise refused(error) from None
+        raise invalid_config(error) from None
 
 
-def fingerprint(session: "Session", *, rotated: bool) -> str:
-    """A hash of all that a session's answers depend on.
+def fingerprint(session: "SDKSession", *, rotated: bool) -> str:
+    """A hash of everything that a session's results depend on.
 
     Args:
-        session: Whose environment and shared files.
+        session: Provides the environment and the shared files.
         rotated: Whether to include the credentials themselves.
     """
-    if rotated:  # any variable may decide what a `credential_process` prints
+    if rotated:  # the output of a `credential_process` may depend on any variable
         variables, files = dict(session.environ), session.full_config
     else:
-        variables = identifying(session.environ)
+        variables = stable_variables(session.environ)
         files = {name: value for name, value in session.get_scoped_config().items() if name.upper() not in _ROTATED}
     return hashlib.sha256(json.dumps([variables, files], sort_keys=True, default=str).encode()).hexdigest()
 
 
-def identifying(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that decide which service and whose credentials are used, but not those that rotate."""
+def stable_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that select the service and the credentials, without those that change by rotation."""
     return {
         name: value
         for name, value in environ.items()
@@ -119,13 +122,13 @@ def identifying(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def refused(error: Exception) -> InvalidConfig:
-    """The error for what the SDK does not accept."""
-    return InvalidConfig(f"the SDK refuses this configuration: {error}")
+def invalid_config(error: Exception) -> InvalidConfig:
+    """The error for a configuration that the SDK rejects."""
+    return InvalidConfig(f"the SDK rejects this configuration: {error}")
 
 
-def _warm(session: "Session") -> None:
-    """Blocking: load what a client is made of, so that making it reads no file in the event loop."""
+def _preload(session: "SDKSession") -> None:
+    """Load the data files of a client on a thread, so that creating the client reads no file in the event loop."""
     register(session.get_component("event_emitter"))
     loader = session.get_component("data_loader")
     loader.load_service_model("s3", "service-2")

@@ -1,4 +1,4 @@
-"""When a session of a directory bucket is created, and by whom."""
+"""Sessions of directory buckets: creation, renewal, and the credentials they belong to."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from sealift import ServiceError
-from sealift.backends.s3.express import Session
+from sealift.backends.s3.express import ExpressSession
 from sealift.backends.s3.signature import Credentials
 from sealift.wire import Response
 
@@ -16,7 +16,7 @@ IAM = Credentials("AKIAUSER", "secret")
 
 
 class Service:
-    """Answers CreateSession, and counts; its sessions last five minutes."""
+    """Answers CreateSession and counts the calls. Sessions last five minutes."""
 
     def __init__(self) -> None:
         self.created = 0
@@ -46,50 +46,50 @@ def service() -> Service:
 
 
 @pytest.fixture
-def session(service: Service) -> Session:
-    return Session(lambda: service.now)
+def session(service: Service) -> ExpressSession:
+    return ExpressSession(lambda: service.now)
 
 
-async def test_one_call_serves_all_that_wait(service: Service, session: Session) -> None:
+async def test_concurrent_requests_share_one_call(service: Service, session: ExpressSession) -> None:
     service.answer = anyio.Event()
-    found: set[str] = set()
+    access_keys: set[str] = set()
 
     async def use() -> None:
-        found.add((await session.credentials(IAM, service.create)).access_key)
+        access_keys.add((await session.credentials(IAM, service.create)).access_key)
 
     async with anyio.create_task_group() as group:
         for _ in range(20):
             group.start_soon(use)
         await anyio.wait_all_tasks_blocked()
-        assert not found
+        assert not access_keys
         service.answer.set()
-    assert (found, service.created) == ({"A1"}, 1)
+    assert (access_keys, service.created) == ({"A1"}, 1)
 
 
-async def test_it_is_renewed_a_minute_before_it_expires(service: Service, session: Session) -> None:
+async def test_a_session_is_renewed_a_minute_before_it_expires(service: Service, session: ExpressSession) -> None:
     for now, created in ((1000, 1), (1239, 1), (1240, 2), (1479, 2), (9999, 3)):
         service.now = now
         credentials = await session.credentials(IAM, service.create)
         assert (credentials.access_key, service.created) == (f"A{created}", created)
 
 
-async def test_a_rejected_one_is_replaced_unless_it_has_been(service: Service, session: Session) -> None:
+async def test_a_rejected_session_is_replaced_once(service: Service, session: ExpressSession) -> None:
     assert (await session.credentials(IAM, service.create)).token == "t1"
     session.discard("t0")
     assert (await session.credentials(IAM, service.create)).token == "t1"
     session.discard("t1")
     assert (await session.credentials(IAM, service.create)).token == "t2"
-    session.discard("t1")  # the reply to a request that was sent before
+    session.discard("t1")  # a late reply to an earlier request
     assert (await session.credentials(IAM, service.create)).token == "t2"
 
 
-async def test_it_belongs_to_the_credentials_that_created_it(service: Service, session: Session) -> None:
+async def test_a_session_belongs_to_the_credentials_that_created_it(service: Service, session: ExpressSession) -> None:
     await session.credentials(IAM, service.create)
     other = await session.credentials(Credentials("AKIAOTHER", "secret"), service.create)
     assert (other.access_key, service.created) == ("A2", 2)
 
 
-async def test_a_failure_is_not_kept(service: Service, session: Session) -> None:
+async def test_a_failure_is_not_cached(service: Service, session: ExpressSession) -> None:
     service.down = True
     with pytest.raises(ServiceError, match="503"):
         await session.credentials(IAM, service.create)
@@ -97,12 +97,12 @@ async def test_a_failure_is_not_kept(service: Service, session: Session) -> None
     assert (await session.credentials(IAM, service.create)).access_key == "A2"
 
 
-async def test_a_caller_that_is_cancelled_takes_nobody_along(service: Service, session: Session) -> None:
+async def test_a_cancelled_caller_does_not_cancel_others(service: Service, session: ExpressSession) -> None:
     service.answer = anyio.Event()
-    found: list[str] = []
+    access_keys: list[str] = []
 
     async def use() -> None:
-        found.append((await session.credentials(IAM, service.create)).access_key)
+        access_keys.append((await session.credentials(IAM, service.create)).access_key)
 
     async with anyio.create_task_group() as group, anyio.create_task_group() as first:
         first.start_soon(use)
@@ -111,7 +111,7 @@ async def test_a_caller_that_is_cancelled_takes_nobody_along(service: Service, s
         await anyio.wait_all_tasks_blocked()
         first.cancel_scope.cancel()
         service.answer.set()
-    assert found == ["A2"]
+    assert access_keys == ["A2"]
 
 
 def test_secrets_are_not_shown() -> None:

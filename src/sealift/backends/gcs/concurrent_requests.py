@@ -1,4 +1,4 @@
-"""Several small requests at once."""
+"""Run small requests concurrently."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -8,34 +8,34 @@ import anyio
 from ...errors import StorageError
 from ...runtime.retry import Retry
 
-__all__ = ["at_once"]
+__all__ = ["for_each"]
 
-_AT_ONCE = 32
+_CONCURRENCY = 32
 
 T = TypeVar("T")
 
 
-async def at_once(work: Callable[[T], Awaitable[object]], items: Sequence[T], retry: Retry) -> None:
-    """Do the same with each of many things, each tried again by itself; the first that fails for good ends it all.
+async def for_each(work: Callable[[T], Awaitable[object]], items: Sequence[T], retry: Retry) -> None:
+    """Call a function for many items concurrently, with retries for each. The first failure cancels the others.
 
     Args:
-        work: Must be safe to call again.
-        items: Taken in order.
+        work: The function; must be safe to repeat.
+        items: Its arguments, started in order.
         retry: The retry loop.
 
     Raises:
-        StorageError: The first failure. It is not to be tried again: that has been done.
+        StorageError: The first failure, marked as not retryable, because it was retried already.
     """
-    waiting = iter(items)
+    remaining = iter(items)
 
-    async def go_on() -> None:
-        for item in waiting:
+    async def run_worker() -> None:
+        for item in remaining:
             await retry(lambda item=item: work(item))  # type: ignore[misc]  # mypy has no type for the default
 
     try:
         async with anyio.create_task_group() as group:
-            for _ in range(min(_AT_ONCE, len(items))):
-                group.start_soon(go_on)
+            for _ in range(min(_CONCURRENCY, len(items))):
+                group.start_soon(run_worker)
     except BaseExceptionGroup as failures:
         error: BaseException = failures
         while isinstance(error, BaseExceptionGroup):

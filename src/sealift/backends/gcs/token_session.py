@@ -1,0 +1,83 @@
+"""Send gcloud-aio-auth's requests over sealift's HTTP client."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiofiles
+
+from ...errors import AccessDenied, ServiceError, StorageError
+from ...instance import Instance
+from ...wire import Origin, Request, Response
+from . import replies
+
+__all__ = ["TokenSession"]
+
+
+class TokenSession:
+    """The methods of `gcloud.aio.auth.AioSession` that `Token` calls.
+
+    Args:
+        instance: Provides the HTTP client, the threads and the environment.
+    """
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+
+    async def post(self, url: str, *, data: str, headers: Mapping[str, str], timeout: float) -> "_TokenReply":
+        all_headers = {"content-type": "application/json"} | {name.lower(): value for name, value in headers.items()}
+        return await self._send("POST", url, all_headers, memoryview(data.encode()))
+
+    async def get(self, url: str, *, headers: Mapping[str, str], timeout: float) -> "_TokenReply":
+        if url.startswith("file:"):
+            return _TokenReply(await _read(url.removeprefix("file:")))
+        if url.startswith("environ:"):
+            return _TokenReply(self._instance.environ.get(url.removeprefix("environ:"), "").encode())
+        return await self._send("GET", url, {name.lower(): value for name, value in headers.items()}, None)
+
+    async def _send(self, method: str, url: str, headers: Mapping[str, str], body: memoryview | None) -> "_TokenReply":
+        split = urlsplit(url)
+        target = (split.path or "/") + (f"?{split.query}" if split.query else "")
+        request = Request(method, Origin.of(url), target, list(headers.items()))
+        reply = await self._instance.wire.send(request, body)
+        if reply.status != 200:
+            raise _request_error(request.origin, reply)
+        return _TokenReply(reply.body)
+
+
+class _TokenReply:
+    """The methods of aiohttp's response that `Token` calls."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def text(self) -> str:
+        return self._body.decode(errors="replace").strip()
+
+    async def json(self) -> dict[str, Any]:
+        content = None
+        with suppress(ValueError, RecursionError):  # the exception would contain the body
+            content = json.loads(self._body)
+        if not isinstance(content, dict):
+            raise AccessDenied("the reply of the token service is not JSON", hint="check the credentials file")
+        return content
+
+
+async def _read(path: str) -> bytes:
+    try:
+        async with aiofiles.open(path, "rb") as file:
+            return await file.read()
+    except OSError as error:
+        raise AccessDenied(f"the token in {path} cannot be read: {error.strerror}") from None
+
+
+def _request_error(origin: Origin, reply: Response) -> StorageError:
+    code, message = replies.error_details(reply)
+    cause = ": ".join(
+        part for part in (f"{origin.host} did not issue a token", str(reply.status), code, message) if part
+    )
+    if reply.status >= 500 or reply.status in {408, 429}:
+        return ServiceError(cause, status=reply.status, code=code, retryable=True, retry_after=reply.retry_after)
+    return AccessDenied(cause, hint="check the credentials file", status=reply.status, code=code)

@@ -1,0 +1,126 @@
+"""Convert S3 error replies to sealift's errors.
+
+Source: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+"""
+
+import re
+from collections.abc import Mapping
+
+from ...errors import AccessDenied, IntegrityError, ModelMissingError, ObjectChanged, ServiceError, StorageError
+from ...wire import Response
+from . import xml
+
+__all__ = [
+    "bucket_region",
+    "credentials_expired",
+    "error_code",
+    "is_transient",
+    "reply_error",
+    "required_field",
+    "service_error",
+]
+
+# The region becomes part of a host name and of the signature.
+_REGION = re.compile(r"[A-Za-z0-9-]{1,63}")
+
+# Codes worth a retry, in addition to statuses 408, 429 and 5xx.
+_TRANSIENT = {
+    "InternalError", "OperationAborted", "RequestTimeout", "RequestTimeoutException", "ServiceUnavailable", "SlowDown",
+    "Throttling", "ThrottlingException", "RequestThrottled", "TooManyRequests", "RequestLimitExceeded",
+}  # fmt: skip
+
+# The body did not match the checksum sent with it.
+_DAMAGED = {"BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"}
+
+# The service no longer accepts credentials that were valid before.
+_EXPIRED = {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "TokenRefreshRequired"}
+
+_DENIED = {
+    "SignatureDoesNotMatch": "the secret access key does not belong to the access key",
+    "InvalidAccessKeyId": "the access key does not exist",
+    "ExpiredToken": "the session token has expired",
+    "InvalidToken": "the session token is not valid",
+    "RequestTimeTooSkewed": "this machine's clock is wrong",
+}
+
+
+def error_code(reply: Response) -> str | None:
+    """The error code in a reply's body, such as "NoSuchKey"."""
+    return xml.fields(reply).get("Code") or None
+
+
+def is_transient(code: str | None) -> bool:
+    """Whether a request that failed with this code is worth a retry."""
+    return code in _TRANSIENT
+
+
+def bucket_region(reply: Response) -> str | None:
+    """The bucket's region, if the reply says that the request went to the wrong one."""
+    if reply.status not in {301, 307, 400, 403}:
+        return None
+    region = reply.header("x-amz-bucket-region") or xml.fields(reply).get("Region")
+    return region if region is not None and _REGION.fullmatch(region) else None
+
+
+def credentials_expired(reply: Response) -> bool:
+    """Whether the service no longer accepts the credentials. The reply to a HEAD has no code, only status 400."""
+    if reply.status not in {400, 401, 403}:
+        return False
+    return error_code(reply) in _EXPIRED or (reply.status == 400 and not reply.body)
+
+
+def required_field(reply: Response, name: str) -> str:
+    """A field of the XML in a reply with status 200.
+
+    Raises:
+        ServiceError: The field is missing. CopyObject and CompleteMultipartUpload may fail after status 200 was sent:
+            https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+    """
+    root = xml.parse(reply)
+    fields = xml.children(root)
+    if root is not None and xml.local_name(root) == "Error":
+        raise service_error(reply, fields)
+    if not fields.get(name):
+        raise ServiceError(f"the service answered 200, but without {name}", status=reply.status, retryable=True)
+    return fields[name]
+
+
+def reply_error(reply: Response, *, bucket: str, key: str | None) -> StorageError:
+    """The error for a reply whose status is not a success.
+
+    Args:
+        reply: The reply.
+        bucket: Name of the bucket.
+        key: Key of the requested object; None: the request was about the bucket.
+    """
+    fields = xml.fields(reply)
+    code, status = fields.get("Code") or None, reply.status
+    target = f"the object {key!r}" if key is not None else f"the bucket {bucket!r}"
+    if code == "NoSuchBucket":
+        hint = "check the bucket's name, and the endpoint"
+        return ModelMissingError(bucket, cause=f"there is no bucket {bucket!r}", hint=hint, status=status, code=code)
+    if status == 404 and code != "NoSuchUpload" and (key is not None or code == "NoSuchKey"):
+        return ModelMissingError(key or bucket, cause=f"there is no object {key!r}", status=status, code=code)
+    if status in {401, 403} or code in _DENIED:
+        cause = _DENIED.get(code or "", f"no permission for {target}")
+        hint = "check the credentials" if code in _DENIED else "check the credentials and the bucket's policy"
+        return AccessDenied(cause, hint=hint, status=status, code=code)
+    if code in _DAMAGED:
+        return IntegrityError(f"{target} was damaged in transit ({code})", status=status, code=code, retryable=True)
+    if status in {412, 416}:
+        return ObjectChanged(f"{target} was replaced while it was read", status=status, code=code)
+    return service_error(reply, fields)
+
+
+def service_error(reply: Response, fields: Mapping[str, str]) -> ServiceError:
+    """The error for a reply without a more specific one; `fields` are those of its XML."""
+    code, message, status = fields.get("Code") or None, fields.get("Message") or "", reply.status
+    no_reason = status == 400 and not reply.body
+    return ServiceError(
+        f"the service answered {status}" + (f" {code}" if code else "") + (f": {message}" if message else ""),
+        hint="the reply to a HEAD gives no reason; has the session token expired?" if no_reason else None,
+        status=status,
+        code=code,
+        retryable=status in {408, 429} or status >= 500 or is_transient(code),
+        retry_after=reply.retry_after,
+    )
