@@ -423,7 +423,7 @@ async def test_a_subject_token_that_is_not_there(fake: Google, nowhere: dict[str
 def test_what_a_configuration_refuses() -> None:
     with pytest.raises(InvalidConfig, match="choose one"):
         GCSConfig("/key.json", anonymous=True)
-    with pytest.raises(InvalidConfig, match="give its path") as caught:
+    with pytest.raises(InvalidConfig, match="pass the path") as caught:
         GCSConfig('{"private_key": "the-secret"}')
     assert "the-secret" not in str(caught.value)
     with pytest.raises(InvalidConfig, match="http://"):
