@@ -269,7 +269,7 @@ async def test_an_empty_buffer_and_an_empty_object(store: Store) -> None:
     ids=["bytes", "memoryview", "strided", "fortran", "reversed"],
 )
 async def test_memory_that_cannot_be_filled(store: Store, buffer: Any) -> None:
-    with pytest.raises(InvalidConfig, match="the buffer cannot be filled"):
+    with pytest.raises(InvalidConfig, match="the buffer is read-only or not contiguous"):
         await AsyncStorage().read_into(f"{store.uri}/model", buffer, config=store.config)
 
 

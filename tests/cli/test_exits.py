@@ -39,7 +39,7 @@ NOWHERE = ("--no-sign-request", "--endpoint-url", "http://127.0.0.1:1")
         (
             ["cp", "-r", "s3://BUCKET/llama/", ".", "--include", "*.onnx"],
             exit_codes.NOT_FOUND,
-            "the patterns let nothing under 'llama/'",
+            "the patterns exclude everything under 'llama/'",
         ),
         (["ls", "s3://no-such-bucket-here/"], exit_codes.NOT_FOUND, "bucket"),
         (["rm"], exit_codes.USAGE, "missing argument 'URI...'"),
@@ -47,7 +47,7 @@ NOWHERE = ("--no-sign-request", "--endpoint-url", "http://127.0.0.1:1")
         (["cat", "s3://BUCKET/missing"], exit_codes.NOT_FOUND, "there is no object 'missing'"),
         (["cat", "s3://BUCKET/llama/"], exit_codes.NOT_FOUND, "only objects below 'llama/'"),
         (["cp", "s3://BUCKET/iris.joblib", "s3://BUCKET/iris.joblib"], exit_codes.USAGE, "the same object"),
-        (["cp", "s3://BUCKET/iris.joblib", "https://127.0.0.1/x"], exit_codes.FAILURE, "https:// can only be read"),
+        (["cp", "s3://BUCKET/iris.joblib", "https://127.0.0.1/x"], exit_codes.FAILURE, "https:// is read-only"),
         (["sync", "missing", "s3://BUCKET/"], exit_codes.NOT_FOUND, "missing"),
         (["sync", "s3://BUCKET/llama", "s3://BUCKET/llama/old"], exit_codes.USAGE, "overlap"),
         (["sync", "s3://BUCKET/iris.joblib", "iris"], exit_codes.USAGE, "is an object"),

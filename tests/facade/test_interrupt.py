@@ -126,7 +126,7 @@ def test_a_second_one_ends_the_wait_for_a_cleanup_that_hangs(
             say("writing")
             never.wait()
         os.pwrite = pwrite
-        from sealift import portal
+        from sealift.runtime import portal
         cancel = portal._Session._cancel
         def cancelling(call):
             say("cancelling")
