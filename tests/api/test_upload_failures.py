@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sealift import AccessDenied, AsyncStorage, Event, IntegrityError, Limits, ModelMissingError
-from sealift.config import UploadChecksum
+from sealift.config.s3 import UploadChecksum
 from sealift.errors import ServiceError, StorageError, TransportError
 from sealift.integrity import checksums
 from sealift.types import MiB

@@ -6,7 +6,7 @@ from .generate_blocking import SOURCE, TARGET, generate
 
 
 def test_the_facade_is_up_to_date() -> None:
-    """Compared are syntax trees: ruff, which formats the file, is not installed where tests run."""
+    """Compare syntax trees: ruff, which formats the file, is not installed in the test environment."""
     text = generate(SOURCE.read_text("utf-8"))
     assert _tree(text) == _tree(TARGET.read_text("utf-8")), "run: python -m tests.typing.generate_blocking"
 
