@@ -798,7 +798,7 @@ async def test_it_cannot_be_written(serve: Serve, tmp_path: Path, scheme: str) -
             instance.delete(there, recursive=True),
             instance.delete_object(there),
         ):
-            with pytest.raises(UnsupportedOperation, match=f"{scheme}:// is read-only"):
+            with pytest.raises(UnsupportedOperation, match=f"{scheme}:// can only be read"):
                 await call
     assert not source.asked
     assert not target.asked

@@ -125,7 +125,7 @@ async def test_a_prefix_is_no_object(store: Store, path: str) -> None:
 async def test_a_bucket_is_no_object(seaweedfs: S3Service, make_bucket: MakeBucket) -> None:
     bucket = make_bucket(seaweedfs)
     put_objects(seaweedfs, bucket, {"x": b"x"})
-    with pytest.raises(ModelMissingError, match=f"read s3://{bucket}/: .*many objects"):
+    with pytest.raises(ModelMissingError, match=f"read s3://{bucket}/: .*a prefix, not an object"):
         await AsyncStorage().read(f"s3://{bucket}", config=config_of(seaweedfs))
 
 

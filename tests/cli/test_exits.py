@@ -47,7 +47,7 @@ NOWHERE = ("--no-sign-request", "--endpoint-url", "http://127.0.0.1:1")
         (["cat", "s3://BUCKET/missing"], exit_codes.NOT_FOUND, "there is no object 'missing'"),
         (["cat", "s3://BUCKET/llama/"], exit_codes.NOT_FOUND, "only objects below 'llama/'"),
         (["cp", "s3://BUCKET/iris.joblib", "s3://BUCKET/iris.joblib"], exit_codes.USAGE, "the same object"),
-        (["cp", "s3://BUCKET/iris.joblib", "https://127.0.0.1/x"], exit_codes.FAILURE, "https:// is read-only"),
+        (["cp", "s3://BUCKET/iris.joblib", "https://127.0.0.1/x"], exit_codes.FAILURE, "https:// can only be read"),
         (["sync", "missing", "s3://BUCKET/"], exit_codes.NOT_FOUND, "missing"),
         (["sync", "s3://BUCKET/llama", "s3://BUCKET/llama/old"], exit_codes.USAGE, "overlap"),
         (["sync", "s3://BUCKET/iris.joblib", "iris"], exit_codes.USAGE, "is an object"),

@@ -102,7 +102,7 @@ async def _copy_object(
 def check_writable(destination: OpenLocation) -> None:
     """Raise UnsupportedOperation if the storage is read-only."""
     if not destination.backend.capabilities.writable:
-        raise UnsupportedOperation(f"{destination.location.scheme}:// is read-only")
+        raise UnsupportedOperation(f"{destination.location.scheme}:// can only be read")
 
 
 def same_root(source: Backend, destination: Backend) -> bool:

@@ -89,7 +89,11 @@ async def find_object(source: Backend, key: str, retry: Retry) -> ObjectInfo:
     found = await resolve(source, key, retry, IGNORE_SKIPPED)
     if isinstance(found, Prefix):
         await found.objects.aclose()
-        cause = f"there is no object {key!r}, only objects below {found.key!r}" if key else "the URI names no object"
+        cause = (
+            f"there is no object {key!r}, only objects below {found.key!r}"
+            if key
+            else "the URI names a prefix, not an object"
+        )
         raise ModelMissingError(key, cause=cause)
     return found
 
