@@ -252,7 +252,7 @@ async def test_beside_the_source_is_no_overlap(seaweedfs: S3Service, bucket: str
 async def test_a_prefix_that_is_refused(ends: Ends, tmp_path: Path) -> None:
     source, target = ends
     before = all_in(tmp_path)
-    with pytest.raises(InvalidConfig, match="no object but a prefix of many"):
+    with pytest.raises(InvalidConfig, match="is a prefix, not an object"):
         await AsyncStorage().copy(source.uri, target.uri, source.config, target.config, recursive=False)
     assert target.content() == {}
     assert all_in(tmp_path) == before

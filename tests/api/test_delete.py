@@ -74,7 +74,7 @@ async def test_a_prefix(store: Store, slash: str) -> None:
 
 @pytest.mark.parametrize("slash", ["", "/"])
 async def test_a_prefix_needs_recursive(store: Store, slash: str) -> None:
-    with pytest.raises(InvalidConfig, match="no object but a prefix of many") as caught:
+    with pytest.raises(InvalidConfig, match="is a prefix, not an object") as caught:
         await AsyncStorage().delete(f"{store.uri}/m{slash}", store.config)
     assert str(caught.value).startswith("delete ")
     assert store.content() == TREE

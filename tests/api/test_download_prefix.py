@@ -153,7 +153,7 @@ async def test_patterns(
         f"s3://{bucket}/models/foo", dest, config, allow_patterns=allow, ignore_patterns=ignore
     )
     if expected is None:
-        with pytest.raises(ModelMissingError, match="patterns let nothing under 'models/foo/' through"):
+        with pytest.raises(ModelMissingError, match="patterns exclude everything under 'models/foo/'"):
             await call
         assert all_in(tmp_path) == set()
     else:

@@ -194,5 +194,5 @@ async def test_nobody_waits_for_the_disk_who_has_not_asked(tmp_path: Path, calls
 
 async def test_a_word_that_it_does_not_know(tmp_path: Path) -> None:
     word: Any = "sync"
-    with pytest.raises(InvalidConfig, match="durability='sync' is neither 'rename' nor 'fsync'"):
+    with pytest.raises(InvalidConfig, match="durability='sync' is not 'rename' or 'fsync'"):
         await AsyncStorage().download("s3://b/k", tmp_path / "k", durability=word)

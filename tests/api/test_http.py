@@ -163,9 +163,9 @@ async def test_a_file_without_a_name(serve: Serve, tmp_path: Path, path: str, di
     url = serve(lambda asked: good(asked, b"data", Content_Disposition=disposition)).url + path
     async with storage() as instance:
         for dest in (tmp_path, None):
-            with pytest.raises(InvalidConfig, match="does not say what the file is called .give the file itself"):
+            with pytest.raises(InvalidConfig, match="contains no file name .pass the path of the file"):
                 await instance.download(url, dest)
-        with pytest.raises(InvalidConfig, match="no name to be stored under"):
+        with pytest.raises(InvalidConfig, match="no file name to store it under"):
             await instance.copy(
                 url, "s3://bucket/", dest_config=S3Config("A", SECRET, endpoint_url="http://127.0.0.1:1")
             )
@@ -774,7 +774,7 @@ async def test_patterns_are_about_its_name(serve: Serve, tmp_path: Path) -> None
     url = f"{serve(file).url}/my%20model.onnx"
     async with storage() as instance:
         await instance.download(url, tmp_path, allow_patterns="my model*")
-        with pytest.raises(ModelMissingError, match="the patterns do not let 'my model.onnx' through"):
+        with pytest.raises(ModelMissingError, match="the patterns exclude 'my model.onnx'"):
             await instance.download(url, tmp_path, ignore_patterns="*.onnx")
 
 

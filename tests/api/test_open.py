@@ -62,8 +62,8 @@ async def tidy(limits: Limits = SMALL) -> AsyncIterator[AsyncStorage]:
     tasks = asyncio.all_tasks()
     async with AsyncStorage(limits) as storage:
         yield storage
-        assert storage._instance is not None
-        memory = storage._instance.memory
+        assert storage._lifetime.instance is not None
+        memory = storage._lifetime.instance.memory
         await until(lambda: asyncio.all_tasks() <= tasks)
         assert memory.lent == 0
         assert not memory._waiting
@@ -192,10 +192,10 @@ async def test_without_a_block_everything_is_closed_at_the_end(fake: FakeS3) -> 
     for whole in (True, False):
         async with aclosing(storage.open("s3://b/m", config=fake.config)) as chunks:
             async for _ in chunks:
-                assert storage._instance is not None
+                assert storage._lifetime.instance is not None
                 if not whole:
                     break
-        assert storage._instance is None
+        assert storage._lifetime.instance is None
     assert await ended(threads) == set()
     await until(lambda: {name for name in open_files() - files if name.startswith("socket:")} == set())
 

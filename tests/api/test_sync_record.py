@@ -263,7 +263,7 @@ async def test_a_record_that_cannot_be_used_costs_copies_and_a_warning(
     assert done == ALL or trouble == "full"
     assert target.content() == local.content()
     (warning,) = [record for record in caplog.records if record.levelname == "WARNING"]
-    assert "may copy more than it must" in warning.getMessage()
+    assert "may copy more than necessary" in warning.getMessage()
 
 
 async def test_a_dry_run_records_nothing(local: Store, tmp_path: Path, state: Path) -> None:

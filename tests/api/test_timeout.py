@@ -150,7 +150,7 @@ async def test_a_call_that_has_time_does_not_notice(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("timeout", [-1, float("nan")])
 async def test_a_time_that_is_none(tmp_path: Path, timeout: float) -> None:
-    with pytest.raises(InvalidConfig, match="is no time in seconds"):
+    with pytest.raises(InvalidConfig, match="is not a number of seconds"):
         await AsyncStorage().download("s3://b/k", tmp_path / "k", timeout=timeout)
 
 

@@ -184,7 +184,7 @@ async def test_a_failure_leaves_no_temporary_directory(
 
 async def test_a_prefix_is_no_archive(put: Put, config: S3Config, tmp_path: Path) -> None:
     uri = put("models/a.tgz", tar(TREE)).removesuffix("/a.tgz")
-    with pytest.raises(InvalidConfig, match="no archive but a prefix"):
+    with pytest.raises(InvalidConfig, match="is a prefix, not an archive"):
         await AsyncStorage().download(uri, tmp_path / "m", config, unpack=True)
     with pytest.raises(ModelMissingError):
         await AsyncStorage().download(f"{uri}/b.tgz", tmp_path / "m", config, unpack=True)

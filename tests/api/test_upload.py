@@ -130,9 +130,9 @@ async def test_patterns(seaweedfs: S3Service, make_bucket: MakeBucket, tree: Pat
     storage, uri = AsyncStorage(), f"s3://{bucket}/p"
     await storage.upload(tree, uri, config, allow_patterns=["*.json", "weights/*"], ignore_patterns="*0.bin")
     assert set(get_objects(seaweedfs, bucket)) == {"p/config.json", "p/weights/1.bin"}
-    with pytest.raises(ModelMissingError, match="the patterns let nothing under"):
+    with pytest.raises(ModelMissingError, match="the patterns exclude everything under"):
         await storage.upload(tree, uri, config, allow_patterns="*.onnx")
-    with pytest.raises(ModelMissingError, match=r"the patterns do not let 'config\.json' through"):
+    with pytest.raises(ModelMissingError, match=r"the patterns exclude 'config\.json'"):
         await storage.upload(tree / "config.json", uri, config, ignore_patterns="config*")
     assert len(get_objects(seaweedfs, bucket)) == 2
 
@@ -160,7 +160,7 @@ async def test_a_missing_source(seaweedfs: S3Service, make_bucket: MakeBucket, t
 async def test_a_source_that_is_not_local(seaweedfs: S3Service, make_bucket: MakeBucket) -> None:
     bucket, config = make_bucket(seaweedfs), config_of(seaweedfs)
     put_objects(seaweedfs, bucket, {"k": b"bytes"})
-    with pytest.raises(InvalidConfig, match="is no local path"):
+    with pytest.raises(InvalidConfig, match="is not a local path"):
         await AsyncStorage().upload(f"s3://{bucket}/k", f"s3://{bucket}/other", config)
     assert get_objects(seaweedfs, bucket) == {"k": b"bytes"}
 

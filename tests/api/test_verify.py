@@ -156,7 +156,7 @@ async def test_a_tag_that_is_no_md5_is_not_taken_for_one(
 
 @pytest.mark.parametrize("verify", ["yes", None, "Require"])
 async def test_a_word_that_it_does_not_know(tmp_path: Path, verify: Any) -> None:
-    with pytest.raises(InvalidConfig, match=f"verify={verify!r} is none of True, False and 'require'"):
+    with pytest.raises(InvalidConfig, match=f"verify={verify!r} is not True, False or 'require'"):
         await AsyncStorage().download("s3://b/k", tmp_path / "k", verify=verify)
 
 

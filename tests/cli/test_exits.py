@@ -43,7 +43,7 @@ NOWHERE = ("--no-sign-request", "--endpoint-url", "http://127.0.0.1:1")
         (
             ["cp", "-r", "s3://BUCKET/llama/", ".", "--include", "*.onnx"],
             exit_codes.NOT_FOUND,
-            "the patterns let nothing under 'llama/'",
+            "the patterns exclude everything under 'llama/'",
         ),
         (["ls", "s3://no-such-bucket-here/"], exit_codes.NOT_FOUND, "bucket"),
         (["rm"], exit_codes.USAGE, "missing argument 'URI...'"),

@@ -1,1 +1,1 @@
-"""What a caller of `Storage` sees: threads, forks, interrupts, the interpreter's end."""
+"""`Storage` as its callers use it: from threads, after forks, under interrupts, at interpreter exit."""

@@ -1,4 +1,4 @@
-"""A server for programs of their own, both loops, and what may block here."""
+"""Fixtures: a server for subprocesses, both event loops, and the calls that may block here."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +27,7 @@ OBJECTS = {
 
 @pytest.fixture
 def server() -> Iterator[FakeS3]:
-    """Of `large` and `q/large` the first 12 MiB come, of `stalled` 10 bytes, and the rest when it is released."""
+    """Sends 12 MiB of `large` and `q/large`, 10 bytes of `stalled`, and the rest when it is released."""
     stall = {"large": 12 * MiB, "q/large": 12 * MiB, "stalled": 10}
     with FakeS3({"b": OBJECTS}, stall=stall) as running:
         yield running

@@ -1,4 +1,4 @@
-"""Programs of their own: for what can only be seen from outside a process."""
+"""Programs run in subprocesses, for behaviour that is only visible from outside a process."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""From threads and loops of this process."""
+"""Calls from threads and event loops of this process."""
 
 import contextvars
 import os

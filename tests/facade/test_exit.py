@@ -1,4 +1,4 @@
-"""The interpreter's end: running calls finish, new ones are refused, nothing hangs, the status is the program's."""
+"""Interpreter exit: running calls finish, new ones are refused, nothing hangs, the exit status is the program's."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A child has an engine of its own, whatever its parent was doing."""
+"""A forked child gets its own engine, whatever its parent was doing."""
 
 from pathlib import Path
 

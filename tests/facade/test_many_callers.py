@@ -1,6 +1,6 @@
-"""Many callers, threads of several processes, download one prefix to one directory at once: all of them succeed.
+"""Threads of several processes download one prefix to one directory concurrently: all of them succeed.
 
-On a disk that uses inode numbers again at once, as ext4, XFS and overlays of them do: a memory file system does not.
+Runs on a disk that reuses inode numbers at once, as ext4, XFS and overlays of them do; tmpfs does not.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Two processes that download to one place at once: both end well, and what is there is whole."""
+"""Two processes download to one destination concurrently: both succeed, and the files are complete."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The verbs of `Storage` and `StorageOperations`, without a loop and in the thread of a running one."""
+"""The verbs of `Storage` and `StorageOperations`, without an event loop and in the thread of a running one."""
 
 import gc
 import os

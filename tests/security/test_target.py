@@ -200,7 +200,7 @@ async def test_a_synchronization_removes_nothing_behind_a_link(tmp_path: Path, o
     (dest / "link").symlink_to(outside)
     (dest / "old").write_bytes(b"old")
     with FakeS3({"b": {"p/a": b"a"}}) as server:
-        with pytest.raises(UnsafeKey, match=f"{dest}/link/precious would be removed, but lies behind the link"):
+        with pytest.raises(UnsafeKey, match=f"{dest}/link/precious would be deleted, but is behind the link"):
             await AsyncStorage().sync("s3://b/p/", str(dest), server.config, delete=True)
     assert (dest / "old").read_bytes() == b"old"
 

@@ -1,1 +1,1 @@
-"""What a type checker sees of the public API."""
+"""The types of the public API, as type checkers see them."""

@@ -1,46 +1,615 @@
-"""`AsyncStorage`: the verbs, and their forms for many URIs at once."""
+"""`AsyncStorage`: one method per verb, with its signature and documentation; `operations/` does the work.
 
-import shutil
-from collections.abc import Awaitable, Callable, Iterable
+The file is long because it is the documented API. The sync facade in `blocking.py` is generated from it. Inside a
+method, a name such as `copy` is the operation; `self.copy` would be the method.
+"""
+
+import os
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing
 from functools import partial
-from typing import Literal, TypeVar, overload
-
-import anyio
+from typing import Any, Literal, Self, overload
 
 from ..config import StorageConfig
 from ..errors import StorageError
 from ..keys.patterns import Patterns
-from ..operations.selection import Options
-from ..types import Durability, OnEvent, Verify
-from ..uri import get_storage_spec, is_local
-from .lifetime import Deadline
-from .many import gather
-from .queries import Queries
-from .transfers import StrPath, Transfers
+from ..operations.call_options import CallOptions
+from ..operations.copy import copy
+from ..operations.deadline import Deadline
+from ..operations.delete import delete, delete_object
+from ..operations.download import download
+from ..operations.listing import list_names, list_objects
+from ..operations.metadata import object_metadata
+from ..operations.read import open_object, read, read_into
+from ..operations.sync import synchronize
+from ..operations.sync_comparison import comparison_mode
+from ..operations.upload import check_local, upload
+from ..types import Durability, Limits, ObjectInfo, OnEvent, Synced, Unpack, Verify
+from ..uri import get_storage_spec, is_local, parse
+from . import many
+from .argument_types import PatternList, StrPath, WritableBuffer
+from .lifetime import Lifetime
 
 __all__ = ["AsyncStorage"]
 
-T = TypeVar("T")
 
-
-class AsyncStorage(Transfers, Queries):
+class AsyncStorage:
     """Moves model artifacts, from within an event loop.
 
-    An instance belongs to the loop that first uses it. Inside `async with` its connections, threads and buffers live to
-    the end of the block; without it, from the first running call to the last.
+    An instance belongs to the loop that first uses it. Inside `async with` its connections, threads and buffers stay
+    open until the end of the block; without it, from the first running call to the last.
 
     Args:
-        limits: How much of the machine all its calls together may use.
-        environ: Environment variables to find credentials, endpoints and proxies in; None: this process's.
+        limits: Limits on memory and connections, over all calls of the instance.
+        environ: Environment variables for credentials, endpoints and proxies. None: this process's.
 
     Example:
         >>> async with AsyncStorage() as storage:
         ...     path = await storage.download("s3://ml-models/iris/", "/mnt/models/iris")
     """
 
-    # The forms for many: each item is a call of the verb, all run on this instance's one engine, and the results come
-    # in the order of the items. As with asyncio.gather, `return_exceptions=True` puts a failed item's StorageError in
-    # its place, and the others go on; else the first failure cancels the others and is raised.
+    def __init__(self, limits: Limits | None = None, *, environ: Mapping[str, str] | None = None) -> None:
+        self._lifetime = Lifetime(limits, environ)
+
+    async def __aenter__(self) -> Self:
+        self._lifetime.enter()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._lifetime.leave()
+
+    async def download(  # noqa: PLR0913 - the caller's options, each by its name
+        self,
+        uri: str,
+        dest: StrPath | None = None,
+        config: StorageConfig | None = None,
+        *,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        unpack: bool | Unpack = False,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
+        on_event: OnEvent | None = None,
+    ) -> str:
+        """Download an object, or all objects under a prefix, to the local disk.
+
+        Args:
+            uri: Storage URI of an object or a prefix, or a local path. An object wins over a prefix of the same name;
+                `models/foo` as a prefix means `models/foo/…`, never `models/foo-2`.
+            dest: For an object, the file; or, if it ends in "/" or is a directory, the directory that receives the
+                file. A symbolic link to a file is followed. For a prefix, the directory that receives the keys relative
+                to the prefix. None: a new temporary directory; a local path is returned as it is.
+            config: Credentials and endpoint. None: from the environment.
+            allow_patterns: Download only objects whose path relative to the prefix (for a single object, its name)
+                matches one of these `fnmatch` patterns.
+            ignore_patterns: Skip objects whose path matches one of these.
+            unpack: The object is a tar (plain, or compressed with gzip, bzip2, xz or zstd) or zip archive: unpack it
+                into `dest`, a directory. The patterns then apply to its entries. Only files and directories are
+                unpacked, within the limits of `Unpack`; True: within its defaults.
+            verify: True: compare the bytes with a checksum if either side has one. "require": raise IntegrityError for
+                an object without a checksum. False: compare sizes only, and do not request checksums.
+            timeout: Seconds for the whole call. None: no limit.
+            durability: What a completed file survives once this returns. "rename": the end of this process. "fsync":
+                also a power failure: each file is synced before its rename, and the directories that lead to it after.
+            on_event: Called with progress events on the event loop's thread; must not block.
+
+        Returns:
+            Path of the file, or of the directory for a prefix or an archive.
+
+        Raises:
+            InvalidURI: `uri` is not a storage URI.
+            ModelMissingError: There is no such object or prefix, or the patterns exclude everything.
+            IncompleteError: Some files of a local directory could not be read; all others were copied.
+            AccessDenied: The credentials are wrong, or lack permission to read it.
+            UnsafeKey: A key or an archive entry would be written outside `dest`.
+            LocalIOError: `dest`, or a file below it, is a pipe, a device, a socket or a dangling link; or the disk is
+                full or not writable.
+            ArchiveError: The object is not an archive, is damaged, or exceeds the limits of `unpack`.
+            IntegrityError: The bytes do not match the checksum, or `verify="require"` found none.
+            DeadlineExceeded: The timeout expired; unfinished files were removed.
+            StorageError: Any other failure. Files appear under their names only when complete and verified; a new
+                directory appears as a whole.
+        """
+        options = CallOptions(
+            Patterns.of(allow_patterns, ignore_patterns),
+            on_event,
+            unpack=unpack,
+            verify=verify,
+            durability=durability,
+            deadline=Deadline(timeout),
+        )
+        async with self._lifetime.open("download", uri, config, options.deadline) as source:
+            return (await download(source, dest, options)).path
+
+    async def upload(
+        self,
+        src: StrPath,
+        uri: str,
+        config: StorageConfig | None = None,
+        *,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        verify: Verify = True,
+        timeout: float | None = None,
+        on_event: OnEvent | None = None,
+    ) -> bool:
+        """Upload a local file, or all files below a directory.
+
+        Args:
+            src: Path of the file or directory. Links are followed; empty directories are skipped.
+            uri: For a file, the object's URI; or, if it ends in "/" or is a bucket, the prefix that receives the file's
+                name. For a directory, the prefix that receives the relative paths.
+            config: Credentials and endpoint. None: from the environment.
+            allow_patterns: Upload only files whose path relative to `src` (for a single file, its name) matches one of
+                these.
+            ignore_patterns: Skip files whose path matches one of these.
+            verify: True: report which checksum the service compared. "require": raise IntegrityError if it compared
+                none. False: do not check.
+            timeout: Seconds for the whole call. None: no limit.
+            on_event: Called with progress events on the event loop's thread; must not block.
+
+        Returns:
+            True.
+
+        Raises:
+            ModelMissingError: `src` or the bucket does not exist, or `src` contains no files.
+            IncompleteError: As in `download`.
+            AccessDenied: The credentials are wrong, or lack permission to write.
+            DeadlineExceeded: The timeout expired; unfinished uploads were aborted.
+            StorageError: Any other failure. Each object is replaced atomically; objects that were complete before the
+                failure stay.
+        """
+        options = CallOptions(
+            Patterns.of(allow_patterns, ignore_patterns), on_event, verify=verify, deadline=Deadline(timeout)
+        )
+        async with self._lifetime.open_pair(
+            "upload", os.fspath(src), uri, (None, config), options.deadline, check_local
+        ) as (source, destination):
+            return await upload(source, destination, options)
+
+    async def copy(  # noqa: PLR0913 - the caller's options, each by its name
+        self,
+        src: str,
+        dest: str,
+        config: StorageConfig | None = None,
+        dest_config: StorageConfig | None = None,
+        *,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        recursive: bool = True,
+        dry_run: bool = False,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
+        on_event: OnEvent | None = None,
+    ) -> str:
+        """Copy an object, or all objects under a prefix, between any two storages.
+
+        Within one service and with the same credentials, the service copies by itself. Otherwise the bytes go through
+        memory, within the memory limit, and never through a disk.
+
+        Args:
+            src: Storage URI or local path.
+            dest: Storage URI or local path. For an object, its destination; or, if it ends in "/", or is a bucket or
+                directory, what receives its name. For a prefix, what receives the keys relative to it.
+            config: Credentials and endpoint of the source, and of a destination of the same scheme; if the source is a
+                local path, of the destination. None: from the environment.
+            dest_config: Credentials and endpoint of the destination.
+            allow_patterns: Copy only objects whose path relative to the prefix (for a single object, its name) matches
+                one of these.
+            ignore_patterns: Skip objects whose path matches one of these.
+            recursive: False: refuse a prefix.
+            dry_run: Only report to `on_event` what would be copied ("listed").
+            verify: True: compare the bytes with a checksum if either side has one. "require": raise IntegrityError for
+                an object without a checksum. False: compare sizes only, and do not request checksums.
+            timeout: Seconds for the whole call. None: no limit.
+            durability: As in `download`, for files on the local disk.
+            on_event: Called with progress events on the event loop's thread; must not block.
+
+        Returns:
+            URI or local path of the copy.
+
+        Raises:
+            ModelMissingError: There is no such object or prefix, or the patterns exclude everything.
+            IncompleteError: As in `download`.
+            InvalidConfig: Source and destination overlap, or a prefix was refused.
+            IntegrityError: The bytes do not match the checksum, or `verify="require"` found none.
+            DeadlineExceeded: The timeout expired; unfinished copies were removed.
+            StorageError: Any other failure. Each object appears atomically.
+        """
+        options = CallOptions(
+            Patterns.of(allow_patterns, ignore_patterns),
+            on_event,
+            recursive=recursive,
+            dry_run=dry_run,
+            verify=verify,
+            durability=durability,
+            deadline=Deadline(timeout),
+        )
+        async with self._lifetime.open_pair("copy", src, dest, (config, dest_config), options.deadline) as (
+            source,
+            destination,
+        ):
+            return await copy(source, destination, options)
+
+    async def copy_object(
+        self,
+        src_uri: str,
+        dest_uri: str,
+        config: StorageConfig | None = None,
+        dest_config: StorageConfig | None = None,
+        *,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
+        on_event: OnEvent | None = None,
+    ) -> bool:
+        """Copy an object or a prefix; see `AsyncStorage.copy`.
+
+        Args:
+            src_uri: Storage URI or local path.
+            dest_uri: Storage URI or local path.
+            config: As in `copy`.
+            dest_config: As in `copy`.
+            verify: As in `copy`.
+            timeout: As in `copy`.
+            durability: As in `copy`.
+            on_event: As in `copy`.
+
+        Returns:
+            True.
+
+        Raises:
+            StorageError: As in `copy`.
+        """
+        options = CallOptions(on_event=on_event, verify=verify, durability=durability, deadline=Deadline(timeout))
+        async with self._lifetime.open_pair("copy", src_uri, dest_uri, (config, dest_config), options.deadline) as (
+            source,
+            destination,
+        ):
+            return bool(await copy(source, destination, options))
+
+    async def sync(  # noqa: PLR0913 - the caller's options, each by its name
+        self,
+        src: str,
+        dest: str,
+        config: StorageConfig | None = None,
+        dest_config: StorageConfig | None = None,
+        *,
+        delete: bool = False,
+        delete_snapshots: bool = False,
+        checksum: bool = False,
+        size_only: bool = False,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        dry_run: bool = False,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
+        on_event: OnEvent | None = None,
+    ) -> Synced:
+        """Make a prefix or directory hold the objects of another one, copying only those that differ.
+
+        Two objects are equal if their sizes are equal, and either a checksum or content tag in both listings is equal,
+        or an earlier `sync` recorded that they have the same bytes and neither has changed since. All others are
+        copied. Modification times are never compared. The record is kept in `$XDG_STATE_HOME/sealift`; without it, only
+        checksums and tags count.
+
+        Args:
+            src: Storage URI or local path of a prefix or directory.
+            dest: Storage URI or local path of the prefix or directory that receives the relative paths.
+            config: As in `copy`.
+            dest_config: As in `copy`.
+            delete: After copying, delete what only the destination has; nothing if part of the source was unreadable.
+            delete_snapshots: Azure: delete objects together with their snapshots. False: an object with snapshots is an
+                error, and stays.
+            checksum: Compare checksums if sizes are equal, whatever is recorded: those that services report, and
+                those of local files, which are read. Objects that cannot be compared are copied.
+            size_only: Treat objects of equal size as equal. Fast, and wrong for weights that were retrained.
+            allow_patterns: Copy and delete only objects whose relative path matches one of these.
+            ignore_patterns: Neither copy nor delete objects whose path matches one of these.
+            dry_run: Only report to `on_event` what would be copied ("listed") and deleted ("deleted").
+            verify: As in `copy`, for copied objects.
+            timeout: Seconds for the whole call. None: no limit.
+            durability: As in `copy`; deletions are not synced.
+            on_event: Called with progress events on the event loop's thread; must not block.
+
+        Returns:
+            Numbers of objects that were copied, kept and deleted.
+
+        Raises:
+            ModelMissingError: The source does not exist; nothing is deleted. An empty bucket or directory exists.
+            IncompleteError: Part of the source could not be read, and nothing was deleted; or something at the
+                destination could not be deleted. Everything else was done.
+            InvalidConfig: Source and destination overlap, the source is a single object, or both `checksum` and
+                `size_only` are set.
+            DeadlineExceeded: The timeout expired; objects that were copied before stay.
+            StorageError: Any other failure; nothing is deleted.
+        """
+        options = CallOptions(
+            Patterns.of(allow_patterns, ignore_patterns),
+            on_event,
+            dry_run=dry_run,
+            verify=verify,
+            durability=durability,
+            delete_snapshots=delete_snapshots,
+            deadline=Deadline(timeout),
+        )
+        by = comparison_mode(checksum=checksum, size_only=size_only)
+        async with self._lifetime.open_pair("sync", src, dest, (config, dest_config), options.deadline) as (
+            source,
+            destination,
+        ):
+            return await synchronize(source, destination, options, delete=delete, by=by)
+
+    async def delete(  # noqa: PLR0913 - the caller's options, each by its name
+        self,
+        uri: str,
+        config: StorageConfig | None = None,
+        *,
+        recursive: bool = False,
+        delete_snapshots: bool = False,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        dry_run: bool = False,
+        timeout: float | None = None,
+        on_event: OnEvent | None = None,
+    ) -> int:
+        """Delete an object, or all objects under a prefix.
+
+        Args:
+            uri: Storage URI or local path.
+            config: Credentials and endpoint. None: from the environment.
+            recursive: Allow a prefix. Links in a directory are deleted, not followed.
+            delete_snapshots: Azure: delete objects together with their snapshots. False: an object with snapshots is an
+                error, and stays.
+            allow_patterns: Delete only objects whose path relative to the prefix matches one of these.
+            ignore_patterns: Skip objects whose path matches one of these.
+            dry_run: Only report to `on_event` what would be deleted ("deleted").
+            timeout: Seconds for the whole call. None: no limit.
+            on_event: Called for each deleted object, on the event loop's thread; must not block.
+
+        Returns:
+            Number of objects that were deleted: 0 for an empty bucket or directory.
+
+        Raises:
+            ModelMissingError: There is no such object or prefix.
+            IncompleteError: Some objects could not be deleted; all others were.
+            InvalidConfig: It is a prefix, and `recursive` is False.
+            DeadlineExceeded: The timeout expired; objects that were deleted before stay deleted.
+            StorageError: Any other failure; objects that were deleted before stay deleted.
+        """
+        options = CallOptions(
+            Patterns.of(allow_patterns, ignore_patterns),
+            on_event,
+            recursive=recursive,
+            dry_run=dry_run,
+            delete_snapshots=delete_snapshots,
+            deadline=Deadline(timeout),
+        )
+        async with self._lifetime.open("delete", uri, config, options.deadline) as place:
+            return await delete(place, options)
+
+    async def delete_object(
+        self,
+        uri: str,
+        config: StorageConfig | None = None,
+        *,
+        delete_snapshots: bool = False,
+        timeout: float | None = None,
+    ) -> bool:
+        """Delete one object.
+
+        Args:
+            uri: Its storage URI or local path.
+            config: Credentials and endpoint. None: from the environment.
+            delete_snapshots: As in `delete`.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Returns:
+            Whether it existed.
+
+        Raises:
+            InvalidURI: `uri` names a bucket, not an object.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
+        """
+        async with self._lifetime.open("delete", uri, config, Deadline(timeout)) as place:
+            return await delete_object(place, delete_snapshots=delete_snapshots)
+
+    async def objects(
+        self,
+        uri: str,
+        config: StorageConfig | None = None,
+        *,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        timeout: float | None = None,
+        on_event: OnEvent | None = None,
+    ) -> AsyncGenerator[ObjectInfo]:
+        """List the objects under a prefix while the listing arrives.
+
+        Args:
+            uri: Storage URI or local path of a prefix or an object.
+            config: Credentials and endpoint. None: from the environment.
+            allow_patterns: List only objects whose path relative to the prefix (for a single object, its name) matches
+                one of these `fnmatch` patterns.
+            ignore_patterns: Skip objects whose path matches one of these; local directories in which no path can match
+                are not read.
+            timeout: Seconds until the last object, including the time that the caller takes for each; the caller's own
+                code is never interrupted. None: no limit.
+            on_event: Called on the event loop's thread with a "skipped" event for each entry of a local directory that
+                is not an object: a broken link, a FIFO …; must not block.
+
+        Yields:
+            Each object with its whole key, directory markers included. Nothing for an empty bucket or directory.
+
+        Raises:
+            ModelMissingError: There is no such object or prefix.
+            IncompleteError: Some local directories could not be listed; all other objects were yielded.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
+
+        Example:
+            >>> async def total(storage: AsyncStorage, uri: str) -> int:
+            ...     return sum([obj.size or 0 async for obj in storage.objects(uri)])
+        """
+        listing = partial(list_objects, patterns=Patterns.of(allow_patterns, ignore_patterns), on_event=on_event)
+        async with aclosing(self._lifetime.iterate("list", uri, config, listing, Deadline(timeout))) as objects:
+            async for obj in objects:
+                yield obj
+
+    async def list_objects(
+        self, uri: str, config: StorageConfig | None = None, *, timeout: float | None = None
+    ) -> list[str]:
+        """List the paths of the objects under a prefix.
+
+        Args:
+            uri: Storage URI or local path.
+            config: Credentials and endpoint. None: from the environment.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Returns:
+            Paths relative to the URI, so that `f"{uri.rstrip('/')}/{path}"` is an object's URI; for the URI of an
+            object, only its name. Directory markers are left out. An empty list for an empty bucket or directory.
+
+        Raises:
+            ModelMissingError: There is no such object or prefix.
+            IncompleteError: Some local directories could not be listed.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
+        """
+        async with self._lifetime.open("list", uri, config, Deadline(timeout)) as source:
+            return await list_names(source)
+
+    async def get_object_metadata(
+        self, uri: str, config: StorageConfig | None = None, *, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """Return the metadata that the service reports for an object.
+
+        Args:
+            uri: Storage URI or local path of an object or a prefix.
+            config: Credentials and endpoint. None: from the environment.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Returns:
+            `uri`, `type` ("object" or "prefix"), `size` in bytes, `modified_time` (an aware datetime), `etag`,
+            `version`, `content_type`, `content_encoding`, `content_language`, `content_disposition`,
+            `cache_control`, `expires`, `checksums` (algorithm → hex digest), `metadata` (user metadata) and `tags`
+            (None without permission to read them). Unknown values are None; a prefix has only `uri` and `type`.
+
+        Raises:
+            ModelMissingError: There is no such object or prefix.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
+        """
+        async with self._lifetime.open("stat", uri, config, Deadline(timeout)) as source:
+            return await object_metadata(source, str(parse(uri)))
+
+    async def read(
+        self,
+        uri: str,
+        start: int = 0,
+        length: int | None = None,
+        config: StorageConfig | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> bytes:
+        """Read an object, or a range of it, into memory.
+
+        Args:
+            uri: Its storage URI or local path.
+            start: Offset of the first byte.
+            length: Number of bytes. None: to the end.
+            config: Credentials and endpoint. None: from the environment.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Returns:
+            The bytes. As with a slice, fewer or none if the object ends before. They do not count in `Limits.memory`.
+
+        Raises:
+            ModelMissingError: There is no such object.
+            IntegrityError: The bytes of the whole object do not match its checksum.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
+        """
+        async with self._lifetime.open("read", uri, config, Deadline(timeout)) as source:
+            return await read(source, start, length)
+
+    async def read_into(
+        self,
+        uri: str,
+        buffer: WritableBuffer,
+        start: int = 0,
+        config: StorageConfig | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> int:
+        """Read an object, or a range of it, directly into a buffer of the caller, without a copy in between.
+
+        Args:
+            uri: Its storage URI or local path.
+            buffer: Writable, contiguous memory: a bytearray, a numpy array, an mmap … Filled from its beginning. Its
+                content is undefined after a failure.
+            start: Offset of the first byte in the object.
+            config: Credentials and endpoint. None: from the environment.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Returns:
+            Number of bytes read: the size of the buffer, or fewer if the object ends before.
+
+        Raises:
+            InvalidConfig: `buffer` is read-only or not contiguous.
+            ModelMissingError: There is no such object.
+            IntegrityError: The bytes of the whole object do not match its checksum.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
+
+        Example:
+            >>> async def weights(storage: AsyncStorage, uri: str) -> numpy.ndarray:
+            ...     array = numpy.empty(1 << 20, numpy.float32)
+            ...     await storage.read_into(uri, array)
+            ...     return array
+        """
+        async with self._lifetime.open("read", uri, config, Deadline(timeout)) as source:
+            return await read_into(source, buffer, start)
+
+    async def open(
+        self, uri: str, start: int = 0, length: int | None = None, config: StorageConfig | None = None
+    ) -> AsyncGenerator[bytes]:
+        """Read an object in order, chunk by chunk.
+
+        A few chunks are read ahead concurrently; no more arrive while the caller works on one.
+
+        Args:
+            uri: Its storage URI or local path.
+            start: Offset of the first byte.
+            length: Number of bytes. None: to the end.
+            config: Credentials and endpoint. None: from the environment.
+
+        Yields:
+            Chunks of some MiB. To stop before the last one, use `contextlib.aclosing`.
+
+        Raises:
+            ModelMissingError: There is no such object.
+            ObjectChanged: It was replaced between two chunks.
+            IntegrityError: After the last chunk: the bytes of the whole object do not match its checksum.
+            StorageError: Any other failure.
+
+        Example:
+            >>> async def sha256(storage: AsyncStorage, uri: str) -> str:
+            ...     digest = hashlib.sha256()
+            ...     async for chunk in storage.open(uri):
+            ...         digest.update(chunk)
+            ...     return digest.hexdigest()
+        """
+        reading = partial(open_object, start=start, length=length)
+        async with aclosing(self._lifetime.iterate("read", uri, config, reading)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    # Each item of a `*_many` verb is a call of the verb. All run on this instance, and share one timeout.
 
     @overload
     async def download_many(
@@ -77,18 +646,17 @@ class AsyncStorage(Transfers, Queries):
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> list[str] | list[str | StorageError]:
-        """Download many URIs.
+        """Download many URIs concurrently.
 
         Args:
             items: URIs, each alone or with its `dest`, as for `download`.
-            config: How to sign in. None: what the environment says.
-            return_exceptions: Put a failed item's StorageError in its place among the results, and go on with the
+            config: Credentials and endpoint. None: from the environment.
+            return_exceptions: Put a failed item's StorageError in its place among the results, and continue with the
                 others. False: the first failure cancels the others and is raised.
             verify: As in `download`.
-            timeout: Seconds that all of them together may take; those that are not done then have failed. None: any
-                time.
+            timeout: Seconds for all items together; items that are not done by then fail. None: no limit.
             durability: As in `download`.
-            on_event: Told of all progress on the loop's thread; must not block.
+            on_event: Called with the progress events of all items on the event loop's thread; must not block.
 
         Returns:
             Their paths, in the order of the items.
@@ -96,25 +664,8 @@ class AsyncStorage(Transfers, Queries):
         Example:
             >>> paths = await storage.download_many([("s3://m/a/", "/mnt/a"), ("s3://m/b/", "/mnt/b")])
         """
-        pairs = ((item, None) if isinstance(item, str) else item for item in items)
-        options = Options(Patterns.of(None, None), on_event, verify=verify, durability=durability)
-        deadline = Deadline(timeout)
-        made: list[str] = []
-
-        async def download(uri: str, dest: StrPath | None) -> str:
-            path, temporary = await self._download(uri, dest, config, options, deadline)
-            if temporary is not None:
-                made.append(temporary)
-            return path
-
-        async with self:
-            try:
-                calls = (partial(download, uri, dest) for uri, dest in pairs)
-                return await self._many(calls, return_exceptions=return_exceptions)
-            except BaseException:
-                with anyio.CancelScope(shield=True):
-                    await self._remove(made)  # nobody will know where they are
-                raise
+        options = CallOptions(on_event=on_event, verify=verify, durability=durability, deadline=Deadline(timeout))
+        return await many.download_many(self._lifetime, items, config, options, return_exceptions=return_exceptions)
 
     @overload
     async def upload_many(
@@ -148,11 +699,11 @@ class AsyncStorage(Transfers, Queries):
         timeout: float | None = None,
         on_event: OnEvent | None = None,
     ) -> list[bool] | list[bool | StorageError]:
-        """Upload many files or directories.
+        """Upload many files or directories concurrently.
 
         Args:
             items: Pairs of `src` and `uri`, as for `upload`.
-            config: How to sign in. None: what the environment says.
+            config: Credentials and endpoint. None: from the environment.
             return_exceptions: As in `download_many`.
             verify: As in `upload`.
             timeout: As in `download_many`.
@@ -161,10 +712,8 @@ class AsyncStorage(Transfers, Queries):
         Returns:
             True for each, in the order of the items.
         """
-        options = Options(Patterns.of(None, None), on_event, verify=verify)
-        deadline = Deadline(timeout)
-        calls = (partial(self._upload, src, uri, config, options, deadline) for src, uri in items)
-        return await self._many(calls, return_exceptions=return_exceptions)
+        options = CallOptions(on_event=on_event, verify=verify, deadline=Deadline(timeout))
+        return await many.upload_many(self._lifetime, items, config, options, return_exceptions=return_exceptions)
 
     @overload
     async def copy_many(
@@ -204,7 +753,7 @@ class AsyncStorage(Transfers, Queries):
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> list[str] | list[str | StorageError]:
-        """Copy many objects or prefixes.
+        """Copy many objects or prefixes concurrently.
 
         Args:
             items: Pairs of `src` and `dest`, as for `copy`.
@@ -217,12 +766,11 @@ class AsyncStorage(Transfers, Queries):
             on_event: As in `download_many`.
 
         Returns:
-            Where each is now, in the order of the items.
+            URIs or local paths of the copies, in the order of the items.
         """
-        options = Options(Patterns.of(None, None), on_event, verify=verify, durability=durability)
-        deadline = Deadline(timeout)
-        calls = (partial(self._copy, src, dest, config, dest_config, options, deadline) for src, dest in items)
-        return await self._many(calls, return_exceptions=return_exceptions)
+        options = CallOptions(on_event=on_event, verify=verify, durability=durability, deadline=Deadline(timeout))
+        configs = (config, dest_config)
+        return await many.copy_many(self._lifetime, items, configs, options, return_exceptions=return_exceptions)
 
     @overload
     async def delete_many(
@@ -253,22 +801,26 @@ class AsyncStorage(Transfers, Queries):
         delete_snapshots: bool = False,
         timeout: float | None = None,
     ) -> list[bool] | list[bool | StorageError]:
-        """Remove many objects.
+        """Delete many objects concurrently.
 
         Args:
-            uris: As for `delete_object`.
-            config: How to sign in. None: what the environment says.
+            uris: Storage URIs or local paths, as for `delete_object`.
+            config: Credentials and endpoint. None: from the environment.
             return_exceptions: As in `download_many`.
             delete_snapshots: As in `delete`.
             timeout: As in `download_many`.
 
         Returns:
-            Whether each was there, in their order.
+            Whether each existed, in the order of the URIs.
         """
-        deadline = Deadline(timeout)
-        delete = partial(self._delete_object, config=config, deadline=deadline, delete_snapshots=delete_snapshots)
-        calls = (partial(delete, uri) for uri in uris)
-        return await self._many(calls, return_exceptions=return_exceptions)
+        return await many.delete_many(
+            self._lifetime,
+            uris,
+            config,
+            Deadline(timeout),
+            delete_snapshots=delete_snapshots,
+            return_exceptions=return_exceptions,
+        )
 
     @overload
     async def read_many(
@@ -296,34 +848,19 @@ class AsyncStorage(Transfers, Queries):
         return_exceptions: bool = False,
         timeout: float | None = None,
     ) -> list[bytes] | list[bytes | StorageError]:
-        """Read many objects into memory.
+        """Read many objects into memory concurrently.
 
         Args:
-            uris: As for `read`.
-            config: How to sign in. None: what the environment says.
+            uris: Storage URIs or local paths, as for `read`.
+            config: Credentials and endpoint. None: from the environment.
             return_exceptions: As in `download_many`.
             timeout: As in `download_many`.
 
         Returns:
-            Their bytes, in their order.
+            Their bytes, in the order of the URIs.
         """
         deadline = Deadline(timeout)
-        calls = (partial(self._read, uri, 0, None, config, deadline) for uri in uris)
-        return await self._many(calls, return_exceptions=return_exceptions)
-
-    async def _remove(self, directories: Iterable[str]) -> None:
-        disk = self._enter().disk
-        try:
-            for directory in directories:
-                await disk.run(partial(shutil.rmtree, directory, ignore_errors=True))
-        finally:
-            await self._leave()
-
-    async def _many(
-        self, calls: Iterable[Callable[[], Awaitable[T]]], *, return_exceptions: bool
-    ) -> list[T | StorageError]:
-        async with self:  # connections are kept from one call to the next
-            return await gather(calls, self._limits.connections, return_exceptions=return_exceptions)
+        return await many.read_many(self._lifetime, uris, config, deadline, return_exceptions=return_exceptions)
 
     is_local = staticmethod(is_local)
     get_storage_spec = staticmethod(get_storage_spec)

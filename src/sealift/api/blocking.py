@@ -1,45 +1,27 @@
-"""`Storage` and `StorageOperations`: the verbs of `AsyncStorage` for code without an event loop."""
+"""`Storage` and `StorageOperations`: the verbs of `AsyncStorage` for code without an event loop.
 
-import os
-from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal, Self, overload
-from weakref import WeakSet
+Generated from `async_storage.py` by `python -m tests.typing.generate_blocking`: edit that file, not this one.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Literal, overload
 
 from ..config import StorageConfig
-from ..errors import ClosedError, StorageError
-from ..runtime.portal import Portal
+from ..errors import StorageError
 from ..types import Durability, OnEvent, Synced, Unpack, Verify
 from ..uri import get_storage_spec, is_local
+from .argument_types import PatternList, StrPath, WritableBuffer
+from .engine_thread import Chunks, run
 
-if TYPE_CHECKING:
-    from .async_storage import AsyncStorage
-
-__all__ = ["Chunks", "Storage", "StorageOperations"]
-
-StrPath = str | os.PathLike[str]
-PatternList = Iterable[str] | str | None
-
-
-@asynccontextmanager
-async def _open() -> AsyncGenerator["AsyncStorage"]:
-    from .async_storage import AsyncStorage  # noqa: PLC0415 - not before the first call: it loads asyncio and more
-
-    async with AsyncStorage() as storage:
-        yield storage
-        for chunks in list(_reading):
-            await chunks._finish(storage)  # noqa: SLF001 - of this module
-
-
-_portal: Portal["AsyncStorage"] = Portal(_open)
+__all__ = ["Storage", "StorageOperations"]
 
 
 class Storage:
-    """Moves model artifacts, from any thread, with or without an event loop running there.
+    """Moves model artifacts, from any thread, whether or not an event loop runs there.
 
-    All calls of a process share one engine, its connections and its byte budget, in a thread of its own. It also works
-    after `os.fork`, in daemonic processes, and until the interpreter exits. An interrupt (Ctrl-C) cancels a call and
-    waits for its cleanup; a second one does not wait. `on_event` is called in the engine's thread.
+    All calls of a process share one engine with its connections and memory budget, in a background thread. It works
+    after `os.fork`, in daemonic processes, and until the interpreter exits. Ctrl-C cancels a call and waits for its
+    cleanup; a second Ctrl-C does not wait. `on_event` is called in the engine's thread.
 
     Example:
         >>> path = Storage.download("s3://ml-models/iris/model.joblib")
@@ -59,42 +41,46 @@ class Storage:
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> str:
-        """Bring an object, or all objects under a prefix, to the local disk.
+        """Download an object, or all objects under a prefix, to the local disk.
 
         Args:
-            uri: Storage URI of an object or a prefix, or a local path. An object wins over a prefix of the same name.
-            dest: For an object the file, or, if it ends in "/" or is a directory, the directory that receives the
-                file. A symbolic link to a file is followed. For a prefix the directory that receives the keys relative
-                to the prefix. None: a new temporary directory; a local URI is returned as it is.
-            config: How to sign in. None: what the environment says.
-            allow_patterns: Only objects whose path relative to the prefix (for an object: whose name) matches one of
-                these, as in `fnmatch`.
-            ignore_patterns: No objects whose path matches one of these.
-            unpack: The object is a tar (plain, or compressed by gzip, bzip2, xz or zstd) or zip archive, and `dest` is
-                the directory that receives what is in it; the patterns are for that. Only files and directories are
-                unpacked, within the bounds of `Unpack`; True: of its defaults.
-            verify: True: compare the bytes with a checksum wherever one side tells one. "require": an object of which
-                neither does is an IntegrityError. False: compare sizes only, and ask for no checksum.
-            timeout: Seconds that the whole call may take. None: any time.
-            durability: What files on the local disk survive once this returns. "rename": the end of this process.
-                "fsync": also that of the machine; see `AsyncStorage.download`.
-            on_event: Told of progress in the engine's thread; must not block.
+            uri: Storage URI of an object or a prefix, or a local path. An object wins over a prefix of the same name;
+                `models/foo` as a prefix means `models/foo/…`, never `models/foo-2`.
+            dest: For an object, the file; or, if it ends in "/" or is a directory, the directory that receives the
+                file. A symbolic link to a file is followed. For a prefix, the directory that receives the keys relative
+                to the prefix. None: a new temporary directory; a local path is returned as it is.
+            config: Credentials and endpoint. None: from the environment.
+            allow_patterns: Download only objects whose path relative to the prefix (for a single object, its name)
+                matches one of these `fnmatch` patterns.
+            ignore_patterns: Skip objects whose path matches one of these.
+            unpack: The object is a tar (plain, or compressed with gzip, bzip2, xz or zstd) or zip archive: unpack it
+                into `dest`, a directory. The patterns then apply to its entries. Only files and directories are
+                unpacked, within the limits of `Unpack`; True: within its defaults.
+            verify: True: compare the bytes with a checksum if either side has one. "require": raise IntegrityError for
+                an object without a checksum. False: compare sizes only, and do not request checksums.
+            timeout: Seconds for the whole call. None: no limit.
+            durability: What a completed file survives once this returns. "rename": the end of this process. "fsync":
+                also a power failure: each file is synced before its rename, and the directories that lead to it after.
+            on_event: Called with progress events in the engine's thread; must not block.
 
         Returns:
-            The path of the file, or of the directory for a prefix or an archive.
+            Path of the file, or of the directory for a prefix or an archive.
 
         Raises:
-            InvalidURI: `uri` is no storage URI.
-            ModelMissingError: There is nothing there, or nothing that the patterns let through.
-            AccessDenied: The credentials are wrong or not allowed to read it.
-            UnsafeKey: A key, or an archive's entry, would leave `dest`.
-            LocalIOError: `dest`, or a file below it, is a pipe, a device, a socket or a link to nothing; or the disk is
-                full or cannot be written.
-            ArchiveError: What is to be unpacked is no archive, is damaged, or would grow without bounds.
-            StorageError: Any other failure. Files appear under their names only when they are whole and verified; a
-                directory that did not exist appears as a whole.
+            InvalidURI: `uri` is not a storage URI.
+            ModelMissingError: There is no such object or prefix, or the patterns exclude everything.
+            IncompleteError: Some files of a local directory could not be read; all others were copied.
+            AccessDenied: The credentials are wrong, or lack permission to read it.
+            UnsafeKey: A key or an archive entry would be written outside `dest`.
+            LocalIOError: `dest`, or a file below it, is a pipe, a device, a socket or a dangling link; or the disk is
+                full or not writable.
+            ArchiveError: The object is not an archive, is damaged, or exceeds the limits of `unpack`.
+            IntegrityError: The bytes do not match the checksum, or `verify="require"` found none.
+            DeadlineExceeded: The timeout expired; unfinished files were removed.
+            StorageError: Any other failure. Files appear under their names only when complete and verified; a new
+                directory appears as a whole.
         """
-        return _portal.call(
+        return run(
             lambda storage: storage.download(
                 uri,
                 dest,
@@ -121,26 +107,33 @@ class Storage:
         timeout: float | None = None,
         on_event: OnEvent | None = None,
     ) -> bool:
-        """Bring a local file, or all files below a directory, to a storage; see `AsyncStorage.upload`.
+        """Upload a local file, or all files below a directory.
 
         Args:
-            src: Path of the file or directory.
-            uri: Of the object, or, for a directory or if it ends in "/", of the prefix.
-            config: How to sign in. None: what the environment says.
-            allow_patterns: Only files whose path relative to `src` (for a file: whose name) matches one of these.
-            ignore_patterns: No files whose path matches one of these.
-            verify: True: say by which checksum the service has compared the bytes. "require": one that has not is an
-                IntegrityError. False: do not look.
-            timeout: Seconds that the whole call may take. None: any time.
-            on_event: Told of progress in the engine's thread; must not block.
+            src: Path of the file or directory. Links are followed; empty directories are skipped.
+            uri: For a file, the object's URI; or, if it ends in "/" or is a bucket, the prefix that receives the file's
+                name. For a directory, the prefix that receives the relative paths.
+            config: Credentials and endpoint. None: from the environment.
+            allow_patterns: Upload only files whose path relative to `src` (for a single file, its name) matches one of
+                these.
+            ignore_patterns: Skip files whose path matches one of these.
+            verify: True: report which checksum the service compared. "require": raise IntegrityError if it compared
+                none. False: do not check.
+            timeout: Seconds for the whole call. None: no limit.
+            on_event: Called with progress events in the engine's thread; must not block.
 
         Returns:
-            True: all of it is there.
+            True.
 
         Raises:
-            StorageError: An upload failed. An object is replaced at once and as a whole.
+            ModelMissingError: `src` or the bucket does not exist, or `src` contains no files.
+            IncompleteError: As in `download`.
+            AccessDenied: The credentials are wrong, or lack permission to write.
+            DeadlineExceeded: The timeout expired; unfinished uploads were aborted.
+            StorageError: Any other failure. Each object is replaced atomically; objects that were complete before the
+                failure stay.
         """
-        return _portal.call(
+        return run(
             lambda storage: storage.upload(
                 src,
                 uri,
@@ -169,34 +162,41 @@ class Storage:
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> str:
-        """Copy an object, or all objects under a prefix, from anywhere to anywhere; see `AsyncStorage.copy`.
+        """Copy an object, or all objects under a prefix, between any two storages.
+
+        Within one service and with the same credentials, the service copies by itself. Otherwise the bytes go through
+        memory, within the memory limit, and never through a disk.
 
         Args:
             src: Storage URI or local path.
-            dest: Storage URI or local path: of the object; or, if it ends in "/", is a bucket's or a directory, of what
-                receives its name. For a prefix, of what receives the keys relative to it.
-            config: How to sign in at the source, and at a destination of the same scheme. None: what the environment
-                says.
-            dest_config: How to sign in at the destination.
-            allow_patterns: Only objects whose path relative to the prefix (for an object: whose name) matches one of
-                these.
-            ignore_patterns: No objects whose path matches one of these.
-            recursive: False refuses a prefix.
-            dry_run: Only tell `on_event` what would be copied ("listed").
-            verify: True: compare the bytes with a checksum wherever one side tells one. "require": an object of which
-                neither does is an IntegrityError. False: compare sizes only, and ask for no checksum.
-            timeout: Seconds that the whole call may take. None: any time.
-            durability: What files on the local disk survive once this returns. "rename": the end of this process.
-                "fsync": also that of the machine; see `AsyncStorage.download`.
-            on_event: Told of progress in the engine's thread; must not block.
+            dest: Storage URI or local path. For an object, its destination; or, if it ends in "/", or is a bucket or
+                directory, what receives its name. For a prefix, what receives the keys relative to it.
+            config: Credentials and endpoint of the source, and of a destination of the same scheme; if the source is a
+                local path, of the destination. None: from the environment.
+            dest_config: Credentials and endpoint of the destination.
+            allow_patterns: Copy only objects whose path relative to the prefix (for a single object, its name) matches
+                one of these.
+            ignore_patterns: Skip objects whose path matches one of these.
+            recursive: False: refuse a prefix.
+            dry_run: Only report to `on_event` what would be copied ("listed").
+            verify: True: compare the bytes with a checksum if either side has one. "require": raise IntegrityError for
+                an object without a checksum. False: compare sizes only, and do not request checksums.
+            timeout: Seconds for the whole call. None: no limit.
+            durability: As in `download`, for files on the local disk.
+            on_event: Called with progress events in the engine's thread; must not block.
 
         Returns:
-            Where it is now: a URI, or a path on the local disk.
+            URI or local path of the copy.
 
         Raises:
-            StorageError: A copy failed. Each object appears at once and as a whole.
+            ModelMissingError: There is no such object or prefix, or the patterns exclude everything.
+            IncompleteError: As in `download`.
+            InvalidConfig: Source and destination overlap, or a prefix was refused.
+            IntegrityError: The bytes do not match the checksum, or `verify="require"` found none.
+            DeadlineExceeded: The timeout expired; unfinished copies were removed.
+            StorageError: Any other failure. Each object appears atomically.
         """
-        return _portal.call(
+        return run(
             lambda storage: storage.copy(
                 src,
                 dest,
@@ -232,32 +232,45 @@ class Storage:
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> Synced:
-        """Make a prefix or directory hold what another one holds; see `AsyncStorage.sync`.
+        """Make a prefix or directory hold the objects of another one, copying only those that differ.
+
+        Two objects are equal if their sizes are equal, and either a checksum or content tag in both listings is equal,
+        or an earlier `sync` recorded that they have the same bytes and neither has changed since. All others are
+        copied. Modification times are never compared. The record is kept in `$XDG_STATE_HOME/sealift`; without it, only
+        checksums and tags count.
 
         Args:
             src: Storage URI or local path of a prefix or directory.
-            dest: The same, of what receives the relative paths.
+            dest: Storage URI or local path of the prefix or directory that receives the relative paths.
             config: As in `copy`.
             dest_config: As in `copy`.
-            delete: In the end, remove what only the destination has.
-            delete_snapshots: As in `delete`.
-            checksum: Compare checksums where sizes are equal, whatever is recorded.
-            size_only: Objects of equal size are equal.
-            allow_patterns: Copy and remove only objects whose relative path matches one of these.
-            ignore_patterns: Neither copy nor remove objects whose path matches one of these.
-            dry_run: Only tell `on_event` what would be copied ("listed") and removed ("deleted").
-            verify: As in `copy`, of what is copied.
-            timeout: Seconds that the whole call may take. None: any time.
-            durability: As in `copy`; of what is removed nothing is promised.
-            on_event: Told of progress in the engine's thread; must not block.
+            delete: After copying, delete what only the destination has; nothing if part of the source was unreadable.
+            delete_snapshots: Azure: delete objects together with their snapshots. False: an object with snapshots is an
+                error, and stays.
+            checksum: Compare checksums if sizes are equal, whatever is recorded: those that services report, and
+                those of local files, which are read. Objects that cannot be compared are copied.
+            size_only: Treat objects of equal size as equal. Fast, and wrong for weights that were retrained.
+            allow_patterns: Copy and delete only objects whose relative path matches one of these.
+            ignore_patterns: Neither copy nor delete objects whose path matches one of these.
+            dry_run: Only report to `on_event` what would be copied ("listed") and deleted ("deleted").
+            verify: As in `copy`, for copied objects.
+            timeout: Seconds for the whole call. None: no limit.
+            durability: As in `copy`; deletions are not synced.
+            on_event: Called with progress events in the engine's thread; must not block.
 
         Returns:
-            How many objects were copied, kept and deleted.
+            Numbers of objects that were copied, kept and deleted.
 
         Raises:
-            StorageError: A copy failed, or there is nothing at the source; nothing is removed then.
+            ModelMissingError: The source does not exist; nothing is deleted. An empty bucket or directory exists.
+            IncompleteError: Part of the source could not be read, and nothing was deleted; or something at the
+                destination could not be deleted. Everything else was done.
+            InvalidConfig: Source and destination overlap, the source is a single object, or both `checksum` and
+                `size_only` are set.
+            DeadlineExceeded: The timeout expired; objects that were copied before stay.
+            StorageError: Any other failure; nothing is deleted.
         """
-        return _portal.call(
+        return run(
             lambda storage: storage.sync(
                 src,
                 dest,
@@ -290,27 +303,31 @@ class Storage:
         timeout: float | None = None,
         on_event: OnEvent | None = None,
     ) -> int:
-        """Remove an object, or all objects under a prefix; see `AsyncStorage.delete`.
+        """Delete an object, or all objects under a prefix.
 
         Args:
             uri: Storage URI or local path.
-            config: How to sign in. None: what the environment says.
-            recursive: Whether a prefix may be removed.
-            delete_snapshots: Azure: remove objects together with their snapshots. False: an object that has any is an
+            config: Credentials and endpoint. None: from the environment.
+            recursive: Allow a prefix. Links in a directory are deleted, not followed.
+            delete_snapshots: Azure: delete objects together with their snapshots. False: an object with snapshots is an
                 error, and stays.
-            allow_patterns: Only objects whose path relative to the prefix matches one of these.
-            ignore_patterns: No objects whose path matches one of these.
-            dry_run: Only tell `on_event` what would be removed ("deleted").
-            timeout: Seconds that the whole call may take. None: any time.
-            on_event: Told of what is removed, in the engine's thread; must not block.
+            allow_patterns: Delete only objects whose path relative to the prefix matches one of these.
+            ignore_patterns: Skip objects whose path matches one of these.
+            dry_run: Only report to `on_event` what would be deleted ("deleted").
+            timeout: Seconds for the whole call. None: no limit.
+            on_event: Called for each deleted object, in the engine's thread; must not block.
 
         Returns:
-            How many objects were removed.
+            Number of objects that were deleted: 0 for an empty bucket or directory.
 
         Raises:
-            StorageError: Something could not be removed; what was removed before is gone.
+            ModelMissingError: There is no such object or prefix.
+            IncompleteError: Some objects could not be deleted; all others were.
+            InvalidConfig: It is a prefix, and `recursive` is False.
+            DeadlineExceeded: The timeout expired; objects that were deleted before stay deleted.
+            StorageError: Any other failure; objects that were deleted before stay deleted.
         """
-        return _portal.call(
+        return run(
             lambda storage: storage.delete(
                 uri,
                 config,
@@ -333,66 +350,92 @@ class Storage:
         *,
         timeout: float | None = None,
     ) -> bytes:
-        """Read an object, or a range of it, into memory; see `AsyncStorage.read`.
+        """Read an object, or a range of it, into memory.
 
         Args:
             uri: Its storage URI or local path.
             start: Offset of the first byte.
             length: Number of bytes. None: to the end.
-            config: How to sign in. None: what the environment says.
-            timeout: Seconds that the whole call may take. None: any time.
+            config: Credentials and endpoint. None: from the environment.
+            timeout: Seconds for the whole call. None: no limit.
 
         Returns:
-            The bytes; as with a slice, fewer or none where the object ends before.
+            The bytes. As with a slice, fewer or none if the object ends before. They do not count in `Limits.memory`.
 
         Raises:
-            StorageError: It could not be read.
+            ModelMissingError: There is no such object.
+            IntegrityError: The bytes of the whole object do not match its checksum.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
         """
-        return _portal.call(lambda storage: storage.read(uri, start, length, config, timeout=timeout))
+        return run(lambda storage: storage.read(uri, start, length, config, timeout=timeout))
 
     @staticmethod
     def read_into(
-        uri: str, buffer: Any, start: int = 0, config: StorageConfig | None = None, *, timeout: float | None = None
+        uri: str,
+        buffer: WritableBuffer,
+        start: int = 0,
+        config: StorageConfig | None = None,
+        *,
+        timeout: float | None = None,
     ) -> int:
-        """Read an object, or a range of it, straight into memory of the caller; see `AsyncStorage.read_into`.
+        """Read an object, or a range of it, directly into a buffer of the caller, without a copy in between.
 
         Args:
             uri: Its storage URI or local path.
-            buffer: Writable, contiguous memory: a bytearray, a numpy array, an mmap … Filled from its beginning.
-            start: Offset in the object of the first byte.
-            config: How to sign in. None: what the environment says.
-            timeout: Seconds that the whole call may take. None: any time.
+            buffer: Writable, contiguous memory: a bytearray, a numpy array, an mmap … Filled from its beginning. Its
+                content is undefined after a failure.
+            start: Offset of the first byte in the object.
+            config: Credentials and endpoint. None: from the environment.
+            timeout: Seconds for the whole call. None: no limit.
 
         Returns:
-            How many bytes were read: the buffer's size, or fewer where the object ends before.
+            Number of bytes read: the size of the buffer, or fewer if the object ends before.
 
         Raises:
-            StorageError: It could not be read; the buffer's content is undefined then.
+            InvalidConfig: `buffer` is read-only or not contiguous.
+            ModelMissingError: There is no such object.
+            IntegrityError: The bytes of the whole object do not match its checksum.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
+
+        Example:
+            >>> def weights(uri: str) -> numpy.ndarray:
+            ...     array = numpy.empty(1 << 20, numpy.float32)
+            ...     Storage.read_into(uri, array)
+            ...     return array
         """
-        return _portal.call(lambda storage: storage.read_into(uri, buffer, start, config, timeout=timeout))
+        return run(lambda storage: storage.read_into(uri, buffer, start, config, timeout=timeout))
 
     @staticmethod
-    def open(uri: str, start: int = 0, length: int | None = None, config: StorageConfig | None = None) -> "Chunks":
-        """Read an object in order, chunk by chunk; see `AsyncStorage.open`.
+    def open(uri: str, start: int = 0, length: int | None = None, config: StorageConfig | None = None) -> Chunks:
+        """Read an object in order, chunk by chunk.
+
+        A few chunks are read ahead concurrently; no more arrive while the caller works on one.
 
         Args:
             uri: Its storage URI or local path.
             start: Offset of the first byte.
             length: Number of bytes. None: to the end.
-            config: How to sign in. None: what the environment says.
+            config: Credentials and endpoint. None: from the environment.
 
         Returns:
-            An iterator of chunks of some MiB. To leave before the last one, use `with`.
+            Chunks of some MiB. To stop before the last one, use a `with` block.
 
         Raises:
-            StorageError: From the iterator: it could not be read.
+            ModelMissingError: There is no such object.
+            ObjectChanged: It was replaced between two chunks.
+            IntegrityError: After the last chunk: the bytes of the whole object do not match its checksum.
+            StorageError: Any other failure.
 
         Example:
-            >>> with Storage.open("s3://ml-models/weights.bin") as chunks:
-            ...     for chunk in chunks:
+            >>> def sha256(uri: str) -> str:
+            ...     digest = hashlib.sha256()
+            ...     for chunk in Storage.open(uri):
             ...         digest.update(chunk)
+            ...     return digest.hexdigest()
         """
-        return Chunks(uri, start, length, config)
+        return Chunks(lambda storage: storage.open(uri, start, length, config))
 
     @overload
     @staticmethod
@@ -406,6 +449,7 @@ class Storage:
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> list[str]: ...
+
     @overload
     @staticmethod
     def download_many(
@@ -418,6 +462,7 @@ class Storage:
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> list[str | StorageError]: ...
+
     @staticmethod
     def download_many(
         items: Iterable[str | tuple[str, StrPath | None]],
@@ -429,23 +474,25 @@ class Storage:
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> list[str] | list[str | StorageError]:
-        """Download many URIs at once; see `AsyncStorage.download_many`.
+        """Download many URIs concurrently.
 
         Args:
             items: URIs, each alone or with its `dest`, as for `download`.
-            config: How to sign in. None: what the environment says.
-            return_exceptions: Put a failed item's StorageError in its place among the results, and go on with the
+            config: Credentials and endpoint. None: from the environment.
+            return_exceptions: Put a failed item's StorageError in its place among the results, and continue with the
                 others. False: the first failure cancels the others and is raised.
             verify: As in `download`.
-            timeout: Seconds that all of them together may take; those that are not done then have failed. None: any
-                time.
+            timeout: Seconds for all items together; items that are not done by then fail. None: no limit.
             durability: As in `download`.
-            on_event: Told of all progress in the engine's thread; must not block.
+            on_event: Called with the progress events of all items in the engine's thread; must not block.
 
         Returns:
             Their paths, in the order of the items.
+
+        Example:
+            >>> paths = Storage.download_many([("s3://m/a/", "/mnt/a"), ("s3://m/b/", "/mnt/b")])
         """
-        return _portal.call(
+        return run(
             lambda storage: storage.download_many(
                 items,
                 config,
@@ -468,6 +515,7 @@ class Storage:
         timeout: float | None = None,
         on_event: OnEvent | None = None,
     ) -> list[bool]: ...
+
     @overload
     @staticmethod
     def upload_many(
@@ -479,6 +527,7 @@ class Storage:
         timeout: float | None = None,
         on_event: OnEvent | None = None,
     ) -> list[bool | StorageError]: ...
+
     @staticmethod
     def upload_many(
         items: Iterable[tuple[StrPath, str]],
@@ -489,11 +538,11 @@ class Storage:
         timeout: float | None = None,
         on_event: OnEvent | None = None,
     ) -> list[bool] | list[bool | StorageError]:
-        """Upload many files or directories at once; see `AsyncStorage.upload_many`.
+        """Upload many files or directories concurrently.
 
         Args:
             items: Pairs of `src` and `uri`, as for `upload`.
-            config: How to sign in. None: what the environment says.
+            config: Credentials and endpoint. None: from the environment.
             return_exceptions: As in `download_many`.
             verify: As in `upload`.
             timeout: As in `download_many`.
@@ -502,131 +551,86 @@ class Storage:
         Returns:
             True for each, in the order of the items.
         """
-        return _portal.call(
+        return run(
             lambda storage: storage.upload_many(
                 items, config, return_exceptions=return_exceptions, verify=verify, timeout=timeout, on_event=on_event
             )
         )
 
     is_local = staticmethod(is_local)
+
     get_storage_spec = staticmethod(get_storage_spec)
 
 
-class Chunks:
-    """The chunks of an object in order: an iterator, and a context manager that may be left early."""
-
-    def __init__(self, uri: str, start: int, length: int | None, config: StorageConfig | None) -> None:
-        self._arguments = (uri, start, length, config)
-        self._storage: AsyncStorage | None = None
-        self._source: AsyncGenerator[bytes] | None = None
-        self._closed = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        if self._closed:
-            raise StopIteration
-        chunk = _portal.call(self._advance)
-        if chunk is None:
-            self._closed = True
-            raise StopIteration
-        return chunk
-
-    async def _advance(self, storage: "AsyncStorage") -> bytes | None:
-        if self._source is None:
-            self._storage, self._source = storage, storage.open(*self._arguments)
-            _reading.add(self)
-        if self._storage is not storage:
-            raise ClosedError("the object was opened before this process was forked", hint="open it again")
-        return await anext(self._source, None)
-
-    def close(self) -> None:
-        """Stop reading."""
-        if not self._closed and self._source is not None:
-            _portal.call(self._finish)
-        self._closed = True
-
-    async def _finish(self, storage: "AsyncStorage") -> None:
-        if self._source is not None and self._storage is storage:
-            with suppress(RuntimeError):  # a call that was given up still waits for its next chunk
-                await self._source.aclose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-
-# What may be open when the engine ends.
-_reading: WeakSet[Chunks] = WeakSet()
-
-
 class StorageOperations:
-    """Single steps on a storage, for code without an event loop."""
+    """Operations on single objects, from any thread."""
 
     @staticmethod
     def list_objects(uri: str, config: StorageConfig | None = None, *, timeout: float | None = None) -> list[str]:
-        """Name the objects under a prefix.
+        """List the paths of the objects under a prefix.
 
         Args:
             uri: Storage URI or local path.
-            config: How to sign in. None: what the environment says.
-            timeout: Seconds that the whole call may take. None: any time.
+            config: Credentials and endpoint. None: from the environment.
+            timeout: Seconds for the whole call. None: no limit.
 
         Returns:
-            Their paths relative to the URI, so that `f"{uri.rstrip('/')}/{path}"` is an object's URI; for the URI of an
-            object its name alone. Directory markers are left out.
+            Paths relative to the URI, so that `f"{uri.rstrip('/')}/{path}"` is an object's URI; for the URI of an
+            object, only its name. Directory markers are left out. An empty list for an empty bucket or directory.
 
         Raises:
-            ModelMissingError: There is nothing there.
+            ModelMissingError: There is no such object or prefix.
+            IncompleteError: Some local directories could not be listed.
+            DeadlineExceeded: The timeout expired.
             StorageError: Any other failure.
         """
-        return _portal.call(lambda storage: storage.list_objects(uri, config, timeout=timeout))
+        return run(lambda storage: storage.list_objects(uri, config, timeout=timeout))
 
     @staticmethod
     def get_object_metadata(
         uri: str, config: StorageConfig | None = None, *, timeout: float | None = None
     ) -> dict[str, Any]:
-        """Tell what the service knows of an object.
+        """Return the metadata that the service reports for an object.
 
         Args:
             uri: Storage URI or local path of an object or a prefix.
-            config: How to sign in. None: what the environment says.
-            timeout: Seconds that the whole call may take. None: any time.
+            config: Credentials and endpoint. None: from the environment.
+            timeout: Seconds for the whole call. None: no limit.
 
         Returns:
             `uri`, `type` ("object" or "prefix"), `size` in bytes, `modified_time` (an aware datetime), `etag`,
             `version`, `content_type`, `content_encoding`, `content_language`, `content_disposition`,
             `cache_control`, `expires`, `checksums` (algorithm → hex digest), `metadata` (user metadata) and `tags`
-            (None where they may not be read). What is not known is None; of a prefix only its `uri` and `type` are.
+            (None without permission to read them). Unknown values are None; a prefix has only `uri` and `type`.
 
         Raises:
-            ModelMissingError: There is nothing there.
+            ModelMissingError: There is no such object or prefix.
+            DeadlineExceeded: The timeout expired.
             StorageError: Any other failure.
         """
-        return _portal.call(lambda storage: storage.get_object_metadata(uri, config, timeout=timeout))
+        return run(lambda storage: storage.get_object_metadata(uri, config, timeout=timeout))
 
     @staticmethod
     def delete_object(
         uri: str, config: StorageConfig | None = None, *, delete_snapshots: bool = False, timeout: float | None = None
     ) -> bool:
-        """Remove one object; as `AsyncStorage.delete_object`.
+        """Delete one object.
 
         Args:
             uri: Its storage URI or local path.
-            config: How to sign in. None: what the environment says.
+            config: Credentials and endpoint. None: from the environment.
             delete_snapshots: As in `Storage.delete`.
-            timeout: Seconds that the whole call may take. None: any time.
+            timeout: Seconds for the whole call. None: no limit.
 
         Returns:
-            Whether it was there.
+            Whether it existed.
 
         Raises:
-            StorageError: It could not be removed.
+            InvalidURI: `uri` names a bucket, not an object.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
         """
-        return _portal.call(
+        return run(
             lambda storage: storage.delete_object(uri, config, delete_snapshots=delete_snapshots, timeout=timeout)
         )
 
@@ -640,26 +644,35 @@ class StorageOperations:
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
+        on_event: OnEvent | None = None,
     ) -> bool:
-        """Copy an object or a prefix; as `AsyncStorage.copy`.
+        """Copy an object or a prefix; see `Storage.copy`.
 
         Args:
             src_uri: Storage URI or local path.
             dest_uri: Storage URI or local path.
-            config: How to sign in at the source, and at a destination of the same scheme.
-            dest_config: How to sign in at the destination.
+            config: As in `Storage.copy`.
+            dest_config: As in `Storage.copy`.
             verify: As in `Storage.copy`.
             timeout: As in `Storage.copy`.
             durability: As in `Storage.copy`.
+            on_event: As in `Storage.copy`.
 
         Returns:
-            True: it is there.
+            True.
 
         Raises:
-            StorageError: It could not be copied.
+            StorageError: As in `Storage.copy`.
         """
-        return _portal.call(
+        return run(
             lambda storage: storage.copy_object(
-                src_uri, dest_uri, config, dest_config, verify=verify, timeout=timeout, durability=durability
+                src_uri,
+                dest_uri,
+                config,
+                dest_config,
+                verify=verify,
+                timeout=timeout,
+                durability=durability,
+                on_event=on_event,
             )
         )

@@ -1,166 +1,178 @@
-"""The lifetime of an `AsyncStorage`, and the frame of its verbs: what they hold open, and how they fail."""
+"""What an `AsyncStorage` owns in its event loop, and for how long: connections, threads, buffers, open backends."""
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import TypeVar
 
 import anyio
 
 from ..backends import open_backend
 from ..backends.local import LocalBackend
 from ..config import StorageConfig
-from ..contract import Backend
-from ..errors import ClosedError, DeadlineExceeded, InvalidConfig, StorageError
+from ..errors import ClosedError, StorageError
 from ..instance import Instance
+from ..operations.deadline import NO_DEADLINE, Deadline
+from ..operations.open_location import OpenLocation
 from ..types import Limits
 from ..uri import Location, parse
 
-__all__ = ["Deadline", "End", "Session"]
+__all__ = ["Lifetime"]
+
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class End:
-    """One end of a transfer.
+class Lifetime:
+    """Opens the instance for the first call or `async with` block, and closes it after the last.
+
+    Args:
+        limits: Limits on memory and connections, over all calls.
+        environ: Environment variables for credentials, endpoints and proxies. None: this process's.
 
     Attributes:
-        instance: Of the instance.
-        backend: The bucket, container, repository or directory.
-        location: What the URI names in it.
+        limits: The limits.
+        instance: The instance while a call or block is open, else None.
     """
 
-    instance: Instance
-    backend: Backend
-    location: Location
-
-
-class Deadline:
-    """The end of the time that one call may take, though it be made of several.
-
-    Args:
-        timeout: Seconds from now on; None: any time.
-    """
-
-    def __init__(self, timeout: float | None) -> None:
-        if timeout is not None and not timeout >= 0:
-            raise InvalidConfig(f"timeout={timeout!r} is no time in seconds")
-        self._timeout = timeout
-        self._end = None if timeout is None else anyio.current_time() + timeout
-
-    @contextmanager
-    def held(self) -> Generator[None]:
-        """Cancel the block when the time is over.
-
-        Raises:
-            DeadlineExceeded: Then; whatever was cancelled has cleaned up.
-        """
-        if self._end is None:
-            yield
-            return
-        with anyio.CancelScope(deadline=self._end) as scope:
-            yield
-        if scope.cancelled_caught:
-            raise DeadlineExceeded(f"not done after {self._timeout:g} s", hint="allow it more time, or try again later")
-
-
-class Session:
-    """Belongs to the loop that first uses it.
-
-    Inside `async with` its connections, threads and buffers live to the end of the block; without it, from the first
-    running verb to the last.
-
-    Args:
-        limits: How much of the machine all its calls together may use.
-        environ: Environment variables to find credentials, endpoints and proxies in; None: this process's.
-    """
-
-    def __init__(self, limits: Limits | None = None, *, environ: Mapping[str, str] | None = None) -> None:
-        self._limits = limits or Limits()
+    def __init__(self, limits: Limits | None, environ: Mapping[str, str] | None) -> None:
+        self.limits = limits or Limits()
+        self.instance: Instance | None = None
         self._environ = os.environ if environ is None else environ
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._instance: Instance | None = None
         self._users = 0
 
-    async def __aenter__(self) -> Self:
-        self._enter()
-        return self
+    def enter(self) -> Instance:
+        """Open the instance if it is not open; each `enter` needs a `leave`.
 
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self._leave()
-
-    def _enter(self) -> Instance:
+        Raises:
+            ClosedError: It was used in another event loop before.
+        """
         loop = asyncio.get_running_loop()
         self._loop = self._loop or loop
         if self._loop is not loop:
             raise ClosedError("this AsyncStorage belongs to another event loop", hint="make one for each loop")
-        self._instance = self._instance or Instance(self._limits, self._environ)
+        self.instance = self.instance or Instance(self.limits, self._environ)
         self._users += 1
-        return self._instance
+        return self.instance
 
-    async def _leave(self) -> None:
+    async def leave(self) -> None:
+        """Close the instance after its last user."""
         self._users -= 1
-        if not self._users and self._instance is not None:
-            instance, self._instance = self._instance, None
+        if not self._users and self.instance is not None:
+            instance, self.instance = self.instance, None
             await instance.aclose()
 
     @asynccontextmanager
-    async def _verb(
-        self, operation: str, *uris: str, deadline: Deadline | None = None
-    ) -> AsyncGenerator[tuple[Instance, list[Location]]]:
-        """Hold the instance for the time of one verb; its errors say which verb and which URIs failed."""
-        locations: list[Location] = []
+    async def kept_open(self) -> AsyncGenerator[Instance]:
+        """Keep the instance open, so that the calls in the block share connections."""
+        instance = self.enter()
         try:
-            locations += map(parse, uris)
-            instance = self._enter()
-            try:
-                with nullcontext() if deadline is None else deadline.held():
-                    yield instance.for_call(), locations
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await self._leave()
-        except StorageError as error:
-            error.__context__ = None  # `from None` only hides it, and it may quote a secret, as a file's parser does
-            raise error.about(operation, " to ".join(map(str, locations))) from error.__cause__
+            yield instance
+        finally:
+            await self.leave()
 
     @asynccontextmanager
-    async def _at(
-        self, operation: str, uri: str, config: StorageConfig | None, deadline: Deadline | None = None
-    ) -> AsyncGenerator[End]:
-        """The place of a verb that has one."""
-        async with (
-            self._verb(operation, uri, deadline=deadline) as (instance, (location,)),
-            _opened(instance, location, config) as end,
-        ):
-            yield end
+    async def open(
+        self, operation: str, uri: str, config: StorageConfig | None, deadline: Deadline = NO_DEADLINE
+    ) -> AsyncGenerator[OpenLocation]:
+        """Open the location of a call.
+
+        Args:
+            operation: The verb, for errors.
+            uri: URI or local path.
+            config: Credentials and endpoint. None: from the environment.
+            deadline: Cancels the block.
+        """
+        async with self._call(operation, uri) as (instance, (location,)):
+            with deadline.enforced():
+                async with _opened(instance, location, config) as place:
+                    yield place
 
     @asynccontextmanager
-    async def _between(
+    async def open_pair(
         self,
         operation: str,
         src: str,
         dest: str,
-        config: StorageConfig | None,
-        dest_config: StorageConfig | None,
+        configs: tuple[StorageConfig | None, StorageConfig | None],
         deadline: Deadline,
-    ) -> AsyncGenerator[tuple[End, End]]:
-        """The places of a verb that has two; one configuration serves both, or the one that is no local path."""
-        async with self._verb(operation, src, dest, deadline=deadline) as (instance, (source, target)):
+        check_source: Callable[[Location], None] | None = None,
+    ) -> AsyncGenerator[tuple[OpenLocation, OpenLocation]]:
+        """Open the source and the destination of a call.
+
+        Args:
+            operation: The verb, for errors.
+            src: URI or local path.
+            dest: URI or local path.
+            configs: Credentials and endpoints of source and destination. Without one for the destination, it uses the
+                source's if both have the same scheme or the source is a local path.
+            deadline: Cancels the block.
+            check_source: Called with the source's location before anything is opened; raises if it is not allowed.
+        """
+        config, dest_config = configs
+        async with self._call(operation, src, dest) as (instance, (source, target)):
+            if check_source is not None:
+                check_source(source)
             if dest_config is None and source.scheme in {target.scheme, "file"}:
                 dest_config = config
-            async with _opened(instance, source, config) as first, _opened(instance, target, dest_config) as second:
-                yield first, second
+            with deadline.enforced():
+                async with _opened(instance, source, config) as first, _opened(instance, target, dest_config) as second:
+                    yield first, second
+
+    async def iterate(
+        self,
+        operation: str,
+        uri: str,
+        config: StorageConfig | None,
+        function: Callable[[OpenLocation], AsyncGenerator[T]],
+        deadline: Deadline = NO_DEADLINE,
+    ) -> AsyncGenerator[T]:
+        """Yield the results of a generator that needs an open location.
+
+        Args:
+            operation: The verb, for errors.
+            uri: URI or local path.
+            config: Credentials and endpoint. None: from the environment.
+            function: Returns the generator.
+            deadline: Cancels the generator, but never the code of the caller between two results.
+        """
+        async with self._call(operation, uri) as (instance, (location,)), AsyncExitStack() as stack:
+            with deadline.enforced():
+                place = await stack.enter_async_context(_opened(instance, location, config))
+            results = await stack.enter_async_context(aclosing(function(place)))
+            while True:
+                with deadline.enforced():  # never around a yield: it would cancel the caller's code
+                    result = await anext(results, None)
+                if result is None:
+                    return
+                yield result
+
+    @asynccontextmanager
+    async def _call(self, operation: str, *uris: str) -> AsyncGenerator[tuple[Instance, list[Location]]]:
+        """Keep the instance open for one call, and add the operation and URIs to its errors."""
+        locations: list[Location] = []
+        try:
+            locations += map(parse, uris)
+            instance = self.enter()
+            try:
+                yield instance.for_call(), locations
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self.leave()
+        except StorageError as error:
+            error.__context__ = None  # may quote a secret, as a parser's error does; `from None` would only hide it
+            raise error.about(operation, " to ".join(map(str, locations))) from error.__cause__
 
 
 @asynccontextmanager
-async def _opened(instance: Instance, location: Location, config: StorageConfig | None) -> AsyncGenerator[End]:
+async def _opened(instance: Instance, location: Location, config: StorageConfig | None) -> AsyncGenerator[OpenLocation]:
     backend = await open_backend(location, config, instance)
     if isinstance(backend, LocalBackend) and location.scheme != "file":
-        # A volume is a directory of this machine: from here on its files are like all others.
+        # A volume is a directory of this machine: from here on its files are local files.
         backend, location = LocalBackend("/", instance.disk), parse(backend.path(location.key))
     try:
-        yield End(instance, backend, location)
+        yield OpenLocation(instance, backend, location)
     finally:
         with anyio.CancelScope(shield=True):
             await backend.aclose()

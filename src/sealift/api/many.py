@@ -1,33 +1,163 @@
-"""Many calls at once, on one engine."""
+"""The `*_many` verbs: many calls of one verb on one instance, with one deadline.
 
+As with `asyncio.gather`, `return_exceptions=True` puts a failed item's StorageError in its place, and the others
+continue. Otherwise the first failure cancels the others and is raised.
+"""
+
+import os
+import shutil
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import TypeVar
 
 import anyio
 
+from ..config import StorageConfig
 from ..errors import StorageError, first_of
+from ..operations.call_options import CallOptions
+from ..operations.copy import copy
+from ..operations.deadline import Deadline
+from ..operations.delete import delete_object
+from ..operations.download import download
+from ..operations.read import read
+from ..operations.upload import check_local, upload
+from .argument_types import StrPath
+from .lifetime import Lifetime
 
-__all__ = ["gather"]
+__all__ = ["copy_many", "delete_many", "download_many", "gather", "read_many", "upload_many"]
 
 T = TypeVar("T")
 
 
-async def gather(
-    calls: Iterable[Callable[[], Awaitable[T]]], at_once: int, *, return_exceptions: bool
+async def download_many(
+    lifetime: Lifetime,
+    items: Iterable[str | tuple[str, StrPath | None]],
+    config: StorageConfig | None,
+    options: CallOptions,
+    *,
+    return_exceptions: bool,
+) -> list[str | StorageError]:
+    """Download each item; see `AsyncStorage.download_many`."""
+    temporary: list[str] = []
+
+    async def download_one(uri: str, dest: StrPath | None) -> str:
+        async with lifetime.open("download", uri, config, options.deadline) as source:
+            downloaded = await download(source, dest, options)
+        if downloaded.temporary is not None:
+            temporary.append(downloaded.temporary)
+        return downloaded.path
+
+    pairs = ((item, None) if isinstance(item, str) else item for item in items)
+    calls = (partial(download_one, uri, dest) for uri, dest in pairs)
+    async with lifetime.kept_open() as instance:
+        try:
+            return await gather(calls, lifetime.limits.connections, return_exceptions=return_exceptions)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                for directory in temporary:  # the caller will not learn their paths
+                    await instance.disk.run(partial(shutil.rmtree, directory, ignore_errors=True))
+            raise
+
+
+async def upload_many(
+    lifetime: Lifetime,
+    items: Iterable[tuple[StrPath, str]],
+    config: StorageConfig | None,
+    options: CallOptions,
+    *,
+    return_exceptions: bool,
+) -> list[bool | StorageError]:
+    """Upload each item; see `AsyncStorage.upload_many`."""
+
+    async def upload_one(src: StrPath, uri: str) -> bool:
+        async with lifetime.open_pair("upload", os.fspath(src), uri, (None, config), options.deadline, check_local) as (
+            source,
+            destination,
+        ):
+            return await upload(source, destination, options)
+
+    return await _gather(
+        lifetime, (partial(upload_one, src, uri) for src, uri in items), return_exceptions=return_exceptions
+    )
+
+
+async def copy_many(
+    lifetime: Lifetime,
+    items: Iterable[tuple[str, str]],
+    configs: tuple[StorageConfig | None, StorageConfig | None],
+    options: CallOptions,
+    *,
+    return_exceptions: bool,
+) -> list[str | StorageError]:
+    """Copy each item; see `AsyncStorage.copy_many`."""
+
+    async def copy_one(src: str, dest: str) -> str:
+        async with lifetime.open_pair("copy", src, dest, configs, options.deadline) as (source, destination):
+            return await copy(source, destination, options)
+
+    return await _gather(
+        lifetime, (partial(copy_one, src, dest) for src, dest in items), return_exceptions=return_exceptions
+    )
+
+
+async def delete_many(
+    lifetime: Lifetime,
+    uris: Iterable[str],
+    config: StorageConfig | None,
+    deadline: Deadline,
+    *,
+    delete_snapshots: bool,
+    return_exceptions: bool,
+) -> list[bool | StorageError]:
+    """Delete each object; see `AsyncStorage.delete_many`."""
+
+    async def delete_one(uri: str) -> bool:
+        async with lifetime.open("delete", uri, config, deadline) as place:
+            return await delete_object(place, delete_snapshots=delete_snapshots)
+
+    return await _gather(lifetime, (partial(delete_one, uri) for uri in uris), return_exceptions=return_exceptions)
+
+
+async def read_many(
+    lifetime: Lifetime,
+    uris: Iterable[str],
+    config: StorageConfig | None,
+    deadline: Deadline,
+    *,
+    return_exceptions: bool,
+) -> list[bytes | StorageError]:
+    """Read each object; see `AsyncStorage.read_many`."""
+
+    async def read_one(uri: str) -> bytes:
+        async with lifetime.open("read", uri, config, deadline) as source:
+            return await read(source, 0, None)
+
+    return await _gather(lifetime, (partial(read_one, uri) for uri in uris), return_exceptions=return_exceptions)
+
+
+async def _gather(
+    lifetime: Lifetime, calls: Iterable[Callable[[], Awaitable[T]]], *, return_exceptions: bool
 ) -> list[T | StorageError]:
-    """Make calls, a bounded number of them at a time.
+    async with lifetime.kept_open():
+        return await gather(calls, lifetime.limits.connections, return_exceptions=return_exceptions)
+
+
+async def gather(
+    calls: Iterable[Callable[[], Awaitable[T]]], max_concurrent: int, *, return_exceptions: bool
+) -> list[T | StorageError]:
+    """Run calls concurrently, at most a given number at a time.
 
     Args:
-        calls: What to call; taken as others end.
-        at_once: How many run at most.
-        return_exceptions: Put a call's failure in its place among the results. False: the first one cancels the others
-            and is raised.
+        calls: The calls; each is taken from the iterable when it can start.
+        max_concurrent: Maximum number of running calls.
+        return_exceptions: Put a call's StorageError in its place among the results. False: the first one cancels the
+            others and is raised.
 
     Returns:
         Results in the order of the calls.
     """
     results: dict[int, T | StorageError] = {}
-    limit = anyio.Semaphore(at_once)
+    limit = anyio.Semaphore(max_concurrent)
 
     async def run(index: int, call: Callable[[], Awaitable[T]]) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Removing objects: one, or all below a prefix."""
+"""Deleting one object, or all objects under a prefix."""
 
 import os
 import stat
@@ -7,147 +7,161 @@ from contextlib import aclosing
 
 import anyio
 
-from ..contract import Backend
-from ..errors import IncompleteError, InvalidConfig, UnsafeKey, UnsupportedOperation, first_of
-from ..instance import Instance
+from ..errors import IncompleteError, InvalidConfig, InvalidURI, ModelMissingError, UnsafeKey, first_of
 from ..types import Event, ObjectInfo
-from ..uri import Location
+from .call_options import CallOptions
+from .copy import check_writable
+from .open_location import OpenLocation
 from .resolve import Prefix, resolve
-from .selection import Options, Selection
-from .skipped import Skips
+from .selection import Selection
+from .skip_report import SkipReport
 
-__all__ = ["delete", "delete_keys", "refuse_links"]
+__all__ = ["delete", "delete_keys", "delete_object", "refuse_links"]
 
-# Objects of one step: what S3 takes in a request.
+# Objects per request: the maximum of S3's DeleteObjects.
 _BATCH = 1000
-_AT_ONCE = 4
+_MAX_CONCURRENT = 4
 
 
-async def delete(instance: Instance, backend: Backend, location: Location, options: Options) -> int:
-    """Remove what a location names; see `AsyncStorage.delete`.
+async def delete(place: OpenLocation, options: CallOptions) -> int:
+    """Delete an object or a prefix; see `AsyncStorage.delete`.
 
     Returns:
-        How many objects.
+        Number of objects that were deleted.
     """
-    if not backend.capabilities.writable:
-        raise UnsupportedOperation(f"{location.scheme}:// can only be read")
-    on_disk = backend.location.scheme == "file"
-    skips = options.skips(location.key, follow=False)
+    instance, backend, location = place.instance, place.backend, place.location
+    check_writable(place)
+    report = options.skip_report(location.key, follow=False)
     found: ObjectInfo | Prefix
-    if on_disk and await instance.disk.run(lambda: _is_entry(location.key)):
+    if place.on_disk and await instance.disk.run(lambda: _is_file(location.key)):
         found = ObjectInfo(location.key, None)
     else:
-        found = await resolve(backend, location.key, instance.retry, skips.walk)
+        found = await resolve(backend, location.key, instance.retry, report.walk)
     if isinstance(found, ObjectInfo):
-        options.let_object(location.key, location.name)
+        options.check_object(location.key, location.name)
         if not options.dry_run:
-            await instance.retry(lambda: backend.delete(location.key, snapshots=options.snapshots))
-        _tell(options, [found.key])
+            await instance.retry(lambda: backend.delete(location.key, snapshots=options.delete_snapshots))
+        _report_deleted(options, [found.key])
         return 1
     async with aclosing(found.objects):
-        if on_disk and not found.key:
-            raise InvalidConfig("this would remove every file of the machine")
-        removed = await _delete_prefix(instance, backend, found, options, skips)
-    skips.check_removal(removed)
-    return removed
+        if place.on_disk and not found.key:
+            raise InvalidConfig("this would delete every file of the machine")
+        deleted = await _delete_prefix(place, found, options, report)
+    report.check_removal(deleted)
+    return deleted
 
 
-def _is_entry(key: str) -> bool:
-    """Blocking: whether a path names a file, a link or a special file. What a link leads to is not asked."""
+async def delete_object(place: OpenLocation, *, delete_snapshots: bool) -> bool:
+    """Delete one object; see `AsyncStorage.delete_object`.
+
+    Returns:
+        Whether the object existed.
+    """
+    key = place.location.key
+    if not key:
+        raise InvalidURI("the URI names a bucket, not an object", uri=str(place.location))
+    try:
+        await place.instance.retry(lambda: place.backend.delete(key, snapshots=delete_snapshots))
+    except ModelMissingError:
+        return False
+    return True
+
+
+def _is_file(key: str) -> bool:
+    """Blocking: whether a path is a file, a link or a special file; links are not followed."""
     try:
         return not key.endswith("/") and not stat.S_ISDIR(os.lstat(f"/{key}").st_mode)
     except (OSError, ValueError):
         return False
 
 
-async def _delete_prefix(instance: Instance, backend: Backend, prefix: Prefix, options: Options, skips: Skips) -> int:
-    selection = Selection(prefix, options, skips)
-    on_disk = backend.location.scheme == "file"
-    removed = 0
+async def _delete_prefix(place: OpenLocation, prefix: Prefix, options: CallOptions, report: SkipReport) -> int:
+    selection = Selection(prefix, options, report)
+    deleted = 0
     batch: list[str] = []
-    limit = anyio.Semaphore(_AT_ONCE)
+    limit = anyio.Semaphore(_MAX_CONCURRENT)
 
-    async def step(keys: Sequence[str]) -> None:
-        nonlocal removed
+    async def delete_batch(keys: Sequence[str]) -> None:
+        nonlocal deleted
         try:
-            gone = await delete_keys(instance, backend, keys, prefix.key, options, skips)
-            removed += gone
+            count = await delete_keys(place, keys, prefix.key, options, report)
+            deleted += count
         finally:
             limit.release()
 
     try:
         async with anyio.create_task_group() as group:
             async for obj, _ in selection.objects(lambda obj: obj.key):
-                if on_disk and obj.key == prefix.key:
-                    continue  # the directory itself, which goes in the end
+                if place.on_disk and obj.key == prefix.key:
+                    continue  # the directory itself is deleted last
                 batch.append(obj.key)
                 if len(batch) == _BATCH:
                     await limit.acquire()
-                    group.start_soon(step, batch)
+                    group.start_soon(delete_batch, batch)
                     batch = []
             selection.check_patterns()
             await limit.acquire()
-            group.start_soon(step, batch)
+            group.start_soon(delete_batch, batch)
     except BaseExceptionGroup as failures:
         raise first_of(failures) from None
-    if on_disk and not selection.found and not options.dry_run:
-        await backend.delete_many([prefix.key], prefix.key)
-    return removed
+    if place.on_disk and not selection.found and not options.dry_run:
+        await place.backend.delete_many([prefix.key], prefix.key)
+    return deleted
 
 
 async def delete_keys(
-    instance: Instance,
-    backend: Backend,
+    place: OpenLocation,
     keys: Sequence[str],
     under: str,
-    options: Options,
-    skips: Skips,
+    options: CallOptions,
+    report: SkipReport,
     keep: Collection[str] = (),
 ) -> int:
-    """Remove objects that a listing has found.
+    """Delete objects that a listing found.
 
     Args:
-        instance: Of the instance.
-        backend: Where they are.
-        keys: Which.
+        place: Their bucket, container or directory.
+        keys: Their keys.
         under: As in `Backend.delete_many`.
-        options: Of the verb.
-        skips: Where to report those that could not be removed.
+        options: Options of the call.
+        report: Receives the objects that could not be deleted.
         keep: As in `Backend.delete_many`.
 
     Returns:
-        How many are gone.
+        Number of objects that were deleted.
     """
     failed: set[str] = set()
     if keys and not options.dry_run:
         try:
-            await instance.retry(lambda: backend.delete_many(keys, under, snapshots=options.snapshots, keep=keep))
+            await place.instance.retry(
+                lambda: place.backend.delete_many(keys, under, snapshots=options.delete_snapshots, keep=keep)
+            )
         except IncompleteError as error:
             for skipped in error.skipped:
-                skips.fail(skipped)
+                report.fail(skipped)
                 failed.add(skipped.key)
-    gone = [key for key in keys if key not in failed]
-    _tell(options, gone)
-    return len(gone)
+    deleted = [key for key in keys if key not in failed]
+    _report_deleted(options, deleted)
+    return len(deleted)
 
 
 def refuse_links(keys: Iterable[str], under: str) -> None:
-    """Blocking: raise if one of these files lies behind a link: it may be outside, or the file of another key.
+    """Blocking: refuse to delete files behind a link: they may be outside the directory, or belong to another key.
 
     Args:
-        keys: All begin with `under`.
-        under: "" or what ends in "/".
+        keys: Keys that begin with `under`.
+        under: "" or a prefix that ends in "/".
 
     Raises:
-        UnsafeKey: One does.
+        UnsafeKey: A file is behind a link.
     """
     for key, link in _links_above(keys, under):
         if link is not None:
-            raise UnsafeKey(f"/{key} would be removed, but lies behind the link /{link}", hint="remove the link")
+            raise UnsafeKey(f"/{key} would be deleted, but is behind the link /{link}", hint="remove the link")
 
 
 def _links_above(keys: Iterable[str], under: str) -> Iterator[tuple[str, str | None]]:
-    """Each key with the outermost link on the way to it, below the prefix."""
+    """Each key with the outermost link among its parent directories below the prefix."""
     links: dict[str, str | None] = {}
 
     def link_above(directory: str) -> str | None:
@@ -162,7 +176,7 @@ def _links_above(keys: Iterable[str], under: str) -> Iterator[tuple[str, str | N
         yield key, link_above(os.path.dirname(key))
 
 
-def _tell(options: Options, keys: Sequence[str]) -> None:
+def _report_deleted(options: CallOptions, keys: Sequence[str]) -> None:
     if options.on_event is not None:
         for key in keys:
             options.on_event(Event("deleted", key))

@@ -1,10 +1,12 @@
-"""Reading objects into memory: all at once into the caller's, or chunk by chunk in order."""
+"""Reading objects into memory: at once, into a caller's buffer, or in chunks."""
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import anyio
 
@@ -15,39 +17,87 @@ from ..instance import Instance
 from ..integrity import checksums
 from ..runtime import part_sizes
 from ..types import Capabilities, ObjectInfo, Part
+from .open_location import OpenLocation
+from .resolve import find_object
 
-__all__ = ["chunks", "length_of", "read_into"]
+__all__ = ["chunks", "open_object", "read", "read_into"]
 
-# Parts of one object that are asked for at once.
-_AT_ONCE = 16
-_AHEAD = 4
-# What is only read may have any number of parts.
-_ANY = Capabilities(max_part=1 << 62, max_parts=1 << 62)
+# Ranges of one object that are requested concurrently.
+_MAX_CONCURRENT = 16
+_READ_AHEAD = 4
+# A download to memory may have any number of parts of any size.
+_UNLIMITED = Capabilities(max_part=1 << 62, max_parts=1 << 62)
 
 
-def length_of(obj: ObjectInfo, start: int, length: int | None) -> int | None:
-    """How many bytes a range has within an object, as for a slice; None: as many as will come.
+async def read(source: OpenLocation, start: int, length: int | None) -> bytes:
+    """Read an object or a range of it; see `AsyncStorage.read`."""
+    obj, count = await _find_range(source, start, length)
+    if count is None or not obj.ranged or obj.size is None:
+        body = chunks(source.instance, source.backend, obj, start, count)
+        return b"".join([chunk async for chunk in body])
+    buffer = bytearray(count)
+    await _fill(source.instance, source.backend, obj, start, memoryview(buffer))
+    return bytes(buffer)
+
+
+async def read_into(source: OpenLocation, buffer: Any, start: int) -> int:
+    """Read a range of an object into a caller's buffer; see `AsyncStorage.read_into`.
+
+    Returns:
+        Number of bytes read.
+    """
+    view = memoryview(buffer)
+    if view.readonly or not view.c_contiguous:
+        raise InvalidConfig("the buffer is read-only or not contiguous", hint="pass writable, contiguous memory")
+    view = view.cast("B") if view.nbytes else memoryview(b"")
+    obj, found = await _find_range(source, start, len(view))
+    count = found or 0
+    if obj.ranged and obj.size is not None:
+        await _fill(source.instance, source.backend, obj, start, view[:count])
+        return count
+    done = 0
+    async with aclosing(chunks(source.instance, source.backend, obj, start, count)) as body:
+        async for chunk in body:
+            view[done : done + len(chunk)] = chunk
+            done += len(chunk)
+    return done
+
+
+async def open_object(source: OpenLocation, start: int, length: int | None) -> AsyncGenerator[bytes]:
+    """Read an object or a range of it chunk by chunk; see `AsyncStorage.open`."""
+    obj, count = await _find_range(source, start, length)
+    async with aclosing(chunks(source.instance, source.backend, obj, start, count)) as body:
+        async for chunk in body:
+            yield chunk
+
+
+async def _find_range(source: OpenLocation, start: int, length: int | None) -> tuple[ObjectInfo, int | None]:
+    """Find an object, and how many bytes of a range it has; as with a slice, a range may exceed the object.
+
+    Returns:
+        The object, and the number of bytes. None: unknown, read to the end.
 
     Raises:
-        InvalidConfig: A number is negative.
+        InvalidConfig: `start` or `length` is negative.
     """
+    obj = await find_object(source.backend, source.location.key, source.instance.retry)
     if start < 0 or (length is not None and length < 0):
-        raise InvalidConfig(f"the range from {start} of length {length}", hint="neither may be negative")
+        raise InvalidConfig(f"start={start}, length={length} is not a range", hint="neither may be negative")
     if obj.size is None:
-        return length
+        return obj, length
     rest = max(obj.size - start, 0)
-    return rest if length is None else min(rest, length)
+    return obj, rest if length is None else min(rest, length)
 
 
-async def read_into(instance: Instance, source: Backend, obj: ObjectInfo, start: int, view: memoryview) -> None:
-    """Fill memory of the caller with a part of an object, in parallel and in place.
+async def _fill(instance: Instance, source: Backend, obj: ObjectInfo, start: int, view: memoryview) -> None:
+    """Read a range of an object concurrently, directly into a buffer.
 
     Args:
-        instance: Of the instance.
-        source: Where the object is.
-        obj: What to read; it tells its size and can be read in ranges.
+        instance: The instance.
+        source: The object's backend.
+        obj: An object of known size that supports ranges.
         start: Offset of the first byte.
-        view: Writable bytes, no more than the object has from there on.
+        view: Writable bytes, no more than the object has after `start`.
     """
     if not len(view):
         return
@@ -61,19 +111,19 @@ async def read_into(instance: Instance, source: Backend, obj: ObjectInfo, start:
     algorithm = checksums.best(obj.checksums, combinable=True) if whole else None
     parts = list(part_sizes.parts(len(view), length))
     digests = [""] * len(parts)
-    limit = anyio.Semaphore(min(_AT_ONCE, instance.limits.per_host))
+    limit = anyio.Semaphore(min(_MAX_CONCURRENT, instance.limits.per_host))
 
-    async def read(part: Part) -> None:
-        into = view[part.start : part.start + part.size]
+    async def read_part(part: Part) -> None:
+        buffer = view[part.start : part.start + part.size]
         async with limit:
-            await instance.retry(partial(source.read_range, obj, start + part.start, into))
+            await instance.retry(partial(source.read_range, obj, start + part.start, buffer))
         if algorithm is not None:
-            digests[part.index] = checksums.digest(algorithm, into)
+            digests[part.index] = checksums.digest(algorithm, buffer)
 
     try:
         async with anyio.create_task_group() as group:
             for part in parts:
-                group.start_soon(read, part)
+                group.start_soon(read_part, part)
     except BaseExceptionGroup as failures:
         raise first_of(failures) from None
     if algorithm is not None:
@@ -85,16 +135,17 @@ async def read_into(instance: Instance, source: Backend, obj: ObjectInfo, start:
 async def chunks(
     instance: Instance, source: Backend, obj: ObjectInfo, start: int, length: int | None
 ) -> AsyncGenerator[bytes]:
-    """A part of an object in order; a few chunks are read ahead, and no more while nobody asks for them.
+    """Yield a range of an object in order, with a bounded read-ahead.
 
-    Budget is held only while bytes arrive, never while a caller works on a chunk: he may wait for budget himself.
+    The memory budget is held only while bytes arrive, never while the caller works on a chunk: the caller may itself
+    wait for the budget.
 
     Args:
-        instance: Of the instance.
-        source: Where the object is.
-        obj: What to read.
+        instance: The instance.
+        source: The object's backend.
+        obj: The object.
         start: Offset of the first byte.
-        length: In bytes; None: to the end. As `length_of` gave it.
+        length: Number of bytes, no more than the object has after `start`. None: to the end.
     """
     if not obj.ranged or obj.size is None or length is None or obj.version is None:
         async for chunk in _in_order(instance, source, obj, start, length):
@@ -109,13 +160,13 @@ async def chunks(
     in_order = checksums.best(obj.checksums, combinable=False) if whole and algorithm is None else None
     running = checksums.Running(in_order) if in_order is not None else None
     parts = (
-        list(part_sizes.parts(length, part_sizes.part_size(size, _ANY, instance.limits, memory.limit)))
+        list(part_sizes.parts(length, part_sizes.part_size(size, _UNLIMITED, instance.limits, memory.limit)))
         if length
         else []
     )
     digests: list[str] = []
 
-    async def read(part: Part) -> bytes:
+    async def read_part(part: Part) -> bytes:
         buffer = await memory.borrow(part.size, job)
         try:
             await instance.retry(lambda: source.read_range(obj, start + part.start, buffer))
@@ -125,12 +176,12 @@ async def chunks(
 
     ahead: deque[asyncio.Task[bytes]] = deque()
     try:
-        for part in parts[:_AHEAD]:
-            ahead.append(asyncio.create_task(read(part)))
+        for part in parts[:_READ_AHEAD]:
+            ahead.append(asyncio.create_task(read_part(part)))
         for index in range(len(parts)):
             chunk = await ahead.popleft()
-            if index + _AHEAD < len(parts):
-                ahead.append(asyncio.create_task(read(parts[index + _AHEAD])))
+            if index + _READ_AHEAD < len(parts):
+                ahead.append(asyncio.create_task(read_part(parts[index + _READ_AHEAD])))
             if algorithm is not None:
                 digests.append(checksums.digest(algorithm, chunk))
             elif running is not None:
@@ -150,7 +201,7 @@ async def chunks(
 async def _in_order(
     instance: Instance, source: Backend, obj: ObjectInfo, start: int, length: int | None
 ) -> AsyncGenerator[bytes]:
-    """The only way to read what has no ranges: from its beginning, and once."""
+    """Read an object without range support: from its beginning, discarding the bytes before `start`."""
     chunk = memoryview(bytearray(min(part_sizes.DEFAULT_PART, instance.memory.limit)))
     position, end = 0, None if length is None else start + length
     async with source.open_read(obj) as reader:
@@ -163,10 +214,11 @@ async def _in_order(
             if skipped < count:
                 yield bytes(chunk[skipped:count])
     if end is not None and position < end and obj.size is not None:
-        raise TransportError(f"{position} bytes came instead of {obj.size}")
+        raise TransportError(f"received {position} bytes instead of {obj.size}")
 
 
 def _compare(obj: ObjectInfo, algorithm: str, digests: list[str], parts: list[Part]) -> None:
+    """Compare the combined checksum of the parts with the object's."""
     verify_digest(
         obj,
         obj.checksums,

@@ -1,4 +1,4 @@
-"""Does a URI name an object, a prefix, or nothing?"""
+"""Whether a URI names an object, a prefix, or nothing."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ from ..errors import AccessDenied, ModelMissingError, StorageError
 from ..runtime.retry import Retry
 from ..types import ObjectInfo
 
-__all__ = ["LOOK", "Prefix", "find_object", "resolve"]
+__all__ = ["IGNORE_SKIPPED", "Prefix", "find_object", "resolve"]
 
-# For who only looks whether something is there: what a listing leaves out does not matter.
-LOOK = Walk(on_skip=lambda _: None)
+# For callers that only check whether something exists: skipped entries do not matter.
+IGNORE_SKIPPED = Walk(on_skip=lambda _: None)
 
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """Many objects.
+    """A prefix and the objects below it.
 
     Attributes:
-        key: What their keys begin with: "" or something that ends in "/".
-        objects: All of them, while the listing arrives; to be closed.
+        key: The common prefix of their keys: "" or a key that ends in "/".
+        objects: The objects, while the listing arrives. The caller closes it.
     """
 
     key: str
@@ -28,19 +28,19 @@ class Prefix:
 
 
 async def resolve(source: Backend, key: str, retry: Retry, walk: Walk) -> ObjectInfo | Prefix:
-    """Find what is there; an object wins over a prefix of the same name.
+    """Find the object or prefix of a key; an object wins over a prefix of the same name.
 
     An empty bucket, container or repository is an empty prefix, and so is an empty directory.
 
     Args:
-        source: Where to look.
-        key: Of the object, or of the prefix with or without its "/".
+        source: Backend to search.
+        key: Key of the object, or of the prefix with or without its final "/".
         retry: The retry loop.
         walk: How to list a directory.
 
     Raises:
-        ModelMissingError: Neither.
-        AccessDenied: It may not be read, or it may not be known whether it is there.
+        ModelMissingError: There is neither.
+        AccessDenied: There is no permission to read it, or to find out whether it exists.
     """
     if not source.capabilities.listable:
         return await retry(lambda: source.stat(key))
@@ -66,7 +66,7 @@ async def resolve(source: Backend, key: str, retry: Retry, walk: Walk) -> Object
         if isinstance(failure, ModelMissingError):
             cause = f"there is no object {key!r}, and no permission to list {prefix!r}"
             raise ModelMissingError(key, cause=cause, hint="check the key, or the credentials") from None
-        # The reply to a HEAD has no body: only the listing's says more than "no".
+        # The reply to a HEAD has no body: only the listing's reply says why access was denied.
         raise error if failure is None or (error.code and error.code != "AccessDenied") else failure from None
     if isinstance(failure, ModelMissingError):
         raise failure
@@ -77,20 +77,29 @@ async def resolve(source: Backend, key: str, retry: Retry, walk: Walk) -> Object
 async def find_object(source: Backend, key: str, retry: Retry) -> ObjectInfo:
     """Find one object.
 
+    Args:
+        source: Backend to search.
+        key: Key of the object.
+        retry: The retry loop.
+
     Raises:
-        ModelMissingError: There is none of this name; there may be a prefix.
+        ModelMissingError: There is no such object; there may be a prefix of that name.
         AccessDenied: As in `resolve`.
     """
-    found = await resolve(source, key, retry, LOOK)
+    found = await resolve(source, key, retry, IGNORE_SKIPPED)
     if isinstance(found, Prefix):
         await found.objects.aclose()
-        cause = f"there is no object {key!r}, only objects below {found.key!r}" if key else "this names many objects"
+        cause = (
+            f"there is no object {key!r}, only objects below {found.key!r}"
+            if key
+            else "the URI names a prefix, not an object"
+        )
         raise ModelMissingError(key, cause=cause)
     return found
 
 
 async def _exists(source: Backend, key: str) -> bool:
-    """Whether a listing shows the object: a HEAD that was refused (403) may also stand for a missing one."""
+    """Whether a listing contains the object: S3 may reply 403 to a HEAD of a missing object."""
     objects = source.list(key)
     try:
         async for obj in objects:
@@ -103,7 +112,7 @@ async def _exists(source: Backend, key: str) -> bool:
 
 async def _chain(first: ObjectInfo, rest: AsyncGenerator[ObjectInfo]) -> AsyncGenerator[ObjectInfo]:
     try:
-        yield first  # to `resolve`: closing a generator that has not begun would not close what it chains
+        yield first  # for `resolve`: closing a generator that has not started would not close `rest`
         yield first
         async for obj in rest:
             yield obj

@@ -1,27 +1,28 @@
-"""What a download that was killed has left, and going on with it."""
+"""Resuming a download: reuse the files that an interrupted one completed, and transfer the rest."""
 
 import asyncio
 import os
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 
 import anyio
 
 from ..backends.local import LocalBackend, open_state_directory
-from ..contract import Backend
+from ..engine.job import Job
 from ..engine.transfer import Transfer
 from ..errors import AccessDenied, IntegrityError, ModelMissingError, ObjectChanged, ServiceError, TransportError
 from ..instance import Instance
 from ..integrity import checksums
 from ..integrity.content import content_id
 from ..persist.download_journal import Journal, fingerprint
-from ..types import Event
-from .selection import Options
+from ..types import Event, ObjectInfo
+from .call_options import CallOptions
+from .open_location import OpenLocation
 
-__all__ = ["is_there", "journal_of"]
+__all__ = ["open_journal", "report_only", "transfer_missing"]
 
-# What may go better the next time.
-_PASSING = (
+# Failures after which a later run may succeed.
+_TRANSIENT = (
     AccessDenied,
     IntegrityError,
     ObjectChanged,
@@ -32,96 +33,139 @@ _PASSING = (
 
 
 @asynccontextmanager
-async def journal_of(instance: Instance, state: str, *download: object, many: bool) -> AsyncGenerator[Journal]:
-    """The journal of a download.
+async def open_journal(instance: Instance, state: str, *identity: object, many: bool) -> AsyncGenerator[Journal]:
+    """Open the journal of a download.
 
-    In the end all that the download has in the dot directory is removed, and the directory if it is empty; but if the
-    download was cancelled, or failed in a way that may pass, what has landed stays for the next one.
+    On exit, the download's files in the `.sealift` directory are removed, and the directory if it is empty. After a
+    cancellation or a transient failure they are kept for the next run.
 
     Args:
-        instance: Of the instance.
-        state: The dot directory.
-        download: What tells it from others: where the objects come from, where they go, and how they are verified.
-        many: Of a prefix, not of one object; the dot directory is made at once.
+        instance: The instance.
+        state: The `.sealift` directory.
+        identity: What distinguishes this download from others: its source, its destination, and how it is verified.
+        many: Whether a prefix is downloaded, not one object; the `.sealift` directory is then created at once.
 
     Returns:
-        The journal, which may be another process's, at the same download: see `Journal.in_use`.
+        The journal. Another process may hold it for the same download: see `Journal.taken`.
     """
-    journal = Journal(state, fingerprint(*download), many=many)
+    journal = Journal(state, fingerprint(*identity), many=many)
     disk = LocalBackend("/", instance.disk)
 
     def begin() -> None:
         while many or os.path.lexists(state):
             os.close(open_state_directory(state))
-            with suppress(FileNotFoundError):  # others have removed it again, as it was empty
+            with suppress(FileNotFoundError):  # another process found it empty and removed it again
                 journal.open()
                 break
 
     def end(*, keep: bool) -> None:
         journal.close(keep=keep)
-        with suppress(OSError):  # others use it, or it was never made
+        with suppress(OSError):  # in use by other downloads, or never created
             os.rmdir(state)
 
     keep = False
     try:
         await disk.run(begin)
         yield journal
-    except _PASSING as error:
-        keep = many or not isinstance(error, ObjectChanged)  # of another version nothing is left to fetch
+    except _TRANSIENT as error:
+        # If a single object changed, the rest of the old version can no longer be fetched.
+        keep = many or not isinstance(error, ObjectChanged)
         raise
     finally:
         with anyio.CancelScope(shield=True):
             await disk.run(lambda: end(keep=keep))
 
 
-async def is_there(
-    instance: Instance,
-    source: Backend,
+async def transfer_missing(
+    source: OpenLocation,
     target: LocalBackend,
     journal: Journal,
-    transfer: Transfer,
-    options: Options,
-) -> bool:
-    """Tell the journal what a file is to hold, and whether an earlier process has finished it.
+    transfers: AsyncGenerator[Transfer],
+    options: CallOptions,
+    kept: list[str],
+) -> None:
+    """Transfer the objects that an earlier process has not completed.
 
     Args:
-        instance: Of the instance.
-        source: Where the object is.
-        target: The directory.
-        journal: Of the download.
-        transfer: The object, and the file's path below the directory.
-        options: Told of a file that is there as if it had been moved.
+        source: Location of the objects.
+        target: The directory; closed at the end.
+        journal: The download's journal.
+        transfers: The objects.
+        options: Options of the call.
+        kept: Paths of files that stay as they are; receives those that an earlier process completed.
+    """
+
+    async def missing() -> AsyncGenerator[Transfer]:
+        async with aclosing(transfers):
+            async for transfer in transfers:
+                if await _is_complete(source, target, journal, transfer, options):
+                    kept.append(transfer.key)
+                else:
+                    yield transfer
+
+    job = Job(
+        source.backend,
+        target,
+        source.instance,
+        options.on_event,
+        verify=options.verify,
+        on_stored=options.on_stored,
+    )
+    try:
+        await job.run(missing())
+        await target.check_kept(kept)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await target.aclose()
+
+
+async def report_only(source: OpenLocation, transfers: AsyncGenerator[Transfer], options: CallOptions) -> None:
+    """Report what would be downloaded (dry run)."""
+    root = LocalBackend("/", source.instance.disk)
+    await Job(source.backend, root, source.instance, options.on_event, dry_run=True).run(transfers)
+
+
+async def _is_complete(
+    source: OpenLocation, target: LocalBackend, journal: Journal, transfer: Transfer, options: CallOptions
+) -> bool:
+    """Whether an earlier process completed a file; if so, report it as if it had been transferred.
+
+    Also records in the journal which content the file is to have.
     """
     obj, key = transfer.obj, transfer.key
     if obj.version is None or not obj.size:
         return False
-    # A version that has the bytes of the one before goes on with what that has left: a commit of the hub gives all
-    # files a new version. What is still missing is read from the new one.
-    journal.expect(key, fingerprint(obj.key, content_id(source.location.scheme, obj), obj.size, key))
+    # A version with the bytes of the one before resumes from that one's parts: a commit on the Hugging Face Hub gives
+    # all files a new version. Missing parts are read from the new version.
+    journal.expect(key, fingerprint(obj.key, content_id(source.backend.location.scheme, obj), obj.size, key))
     claims = journal.file_claims(key, obj.size)
     if not claims:
         return False
     stored = None
     if options.on_stored is not None:
         try:
-            stored = await target.stat(key)  # before it is read: of a file that changes meanwhile, this is outdated
+            stored = await target.stat(key)  # before reading: if the file changes meanwhile, this one is outdated
         except ModelMissingError:
             return False
     for claim in claims:
-        buffer = await instance.memory.borrow(claim.length, journal)
+        buffer = await source.instance.memory.borrow(claim.length, journal)
         try:
             if not await target.holds(key, obj.size, claim, buffer):
                 return False
         finally:
-            instance.memory.give_back(buffer)
+            source.instance.memory.give_back(buffer)
     await target.keep(key)
     if options.on_stored is not None and stored is not None and stored.size == obj.size:
         options.on_stored(obj, key, stored)
-    if options.on_event is not None:
-        # It had been verified before it got its name; by what, only a listing that tells checksums says.
-        verified = checksums.best(obj.checksums, combinable=False) or "size-only"
-        options.on_event(Event("listed", obj.key, obj.size, target=key))
-        options.on_event(Event("resumed", obj.key, obj.size, target=key))
-        options.on_event(Event("progress", obj.key, obj.size, target=key))
-        options.on_event(Event("object", obj.key, obj.size, verified, target=key))
+    _report_resumed(obj, obj.size, key, options)
     return True
+
+
+def _report_resumed(obj: ObjectInfo, size: int, key: str, options: CallOptions) -> None:
+    if options.on_event is not None:
+        # The file was verified before it got its name. Only checksums in the listing say by which algorithm.
+        verified = checksums.best(obj.checksums, combinable=False) or "size-only"
+        options.on_event(Event("listed", obj.key, size, target=key))
+        options.on_event(Event("resumed", obj.key, size, target=key))
+        options.on_event(Event("progress", obj.key, size, target=key))
+        options.on_event(Event("object", obj.key, size, verified, target=key))

@@ -1,84 +1,89 @@
-"""Make a destination hold what a source holds, and move only what differs."""
+"""Making a destination hold the objects of a source, copying only those that differ."""
 
 from dataclasses import replace
 
 import anyio
 
-from ..contract import Backend
-from ..errors import InvalidConfig, Skipped, UnsupportedOperation
-from ..instance import Instance
+from ..errors import InvalidConfig, Skipped
 from ..keys import paths
 from ..types import ObjectInfo, Synced
-from ..uri import Location
-from .copy import copy, overlap_on_disk, same_root
-from .download import download
-from .selection import Options
-from .skipped import under
+from .call_options import CallOptions
+from .copy import check_writable, copy_to_storage, overlap_on_disk, same_root
+from .download import download_to
+from .open_location import OpenLocation
+from .skip_report import as_prefix
 from .sync_comparison import By, Comparison
-from .sync_deletion import Wanted, list_destination, remove_extras
+from .sync_deletion import SourcePaths, delete_extras, list_destination
 
 __all__ = ["synchronize"]
 
 
 async def synchronize(
-    instance: Instance,
-    source: Backend,
-    location: Location,
-    destination: Backend,
-    target: Location,
-    options: Options,
-    *,
-    delete: bool,
-    by: By,
+    source: OpenLocation, destination: OpenLocation, options: CallOptions, *, delete: bool, by: By
 ) -> Synced:
-    """See `AsyncStorage.sync`."""
-    if not destination.capabilities.writable:
-        raise UnsupportedOperation(f"{target.scheme}:// can only be read")
-    begin, base = under(location.key), under(target.key)
-    if target.scheme == "file" and not base:
-        raise InvalidConfig("the destination is the whole file system of this machine")
-    if same_root(source, destination) and (begin.startswith(base) or base.startswith(begin)):
-        raise InvalidConfig(f"{begin!r} and {base!r} overlap", hint="choose a prefix beside the source")
-    if location.scheme == target.scheme == "file" and await instance.disk.run(
-        lambda: overlap_on_disk(location, target)
-    ):
-        raise InvalidConfig(f"/{begin} and /{base} overlap: a link leads from one to the other")
-    there = await list_destination(instance, destination, base, options.patterns)
-    found = Wanted()
-    copied = 0
-    comparison = Comparison(instance, source, destination, by=by, dry_run=options.dry_run)
-    await comparison.prepare((begin + path, old.key) for path, old in there.objects.items())
+    """Copy new and changed objects, and delete extra ones; see `AsyncStorage.sync`.
 
-    async def wanted(obj: ObjectInfo, path: str) -> bool:
+    Args:
+        source: Prefix or directory.
+        destination: Prefix or directory.
+        options: Options of the call.
+        delete: Delete objects that only the destination has.
+        by: How objects are compared.
+    """
+    await _check_ends(source, destination)
+    source_prefix, target_prefix = as_prefix(source.location.key), as_prefix(destination.location.key)
+    listing = await list_destination(destination, target_prefix, options.patterns)
+    seen = SourcePaths()
+    copied = 0
+    comparison = Comparison(source, destination, by=by, dry_run=options.dry_run)
+    await comparison.prepare((source_prefix + path, old.key) for path, old in listing.objects.items())
+
+    async def needs_copy(obj: ObjectInfo, path: str) -> bool:
         nonlocal copied
         if paths.is_directory_marker(obj.key, obj.size):
-            found.markers.add(path)
-            return path not in there.markers
-        found.objects.add(path)
-        old = there.objects.get(path)
-        different = old is None or path in there.links or not await comparison.equal(obj, old)
+            seen.markers.add(path)
+            return path not in listing.markers
+        seen.objects.add(path)
+        old = listing.objects.get(path)
+        different = old is None or path in listing.links or not await comparison.equal(obj, old)
         if different:
             copied += 1
             await comparison.before_reading(obj)
         await comparison.flush()
         return different
 
-    def stored(obj: ObjectInfo, key: str, result: ObjectInfo) -> None:
-        comparison.copied(obj, base + key if target.scheme == "file" else key, result)
+    def on_stored(obj: ObjectInfo, key: str, stored: ObjectInfo) -> None:
+        comparison.copied(obj, target_prefix + key if destination.on_disk else key, stored)
 
-    def skip(skipped: Skipped) -> None:
-        found.unknown.add(skipped.key[len(begin) :])
+    def on_skip(skipped: Skipped) -> None:
+        seen.unknown.add(skipped.key[len(source_prefix) :])
 
-    chosen = replace(options, wanted=wanted, on_stored=stored, on_skip=skip)
+    copy_options = replace(options, needs_copy=needs_copy, on_stored=on_stored, on_skip=on_skip)
     try:
-        if target.scheme == "file":
-            await download(instance, source, location, f"/{target.key}", chosen)
+        if destination.on_disk:
+            await download_to(source, f"/{destination.location.key}", copy_options)
         else:
-            await copy(instance, source, location, destination, target, chosen)
+            await copy_to_storage(source, destination, copy_options)
     finally:
         with anyio.CancelScope(shield=True):
-            await comparison.flush(all_of_it=True)
-    if not delete:
-        return Synced(copied, len(found.objects) - copied, 0)
-    deleted = await remove_extras(instance, destination, target, there, found, options)
-    return Synced(copied, len(found.objects) - copied, deleted)
+            await comparison.flush(force=True)
+    deleted = await delete_extras(destination, listing, seen, options) if delete else 0
+    return Synced(copied, len(seen.objects) - copied, deleted)
+
+
+async def _check_ends(source: OpenLocation, destination: OpenLocation) -> None:
+    """Raise if the destination is read-only, is the whole file system, or overlaps with the source."""
+    check_writable(destination)
+    source_prefix, target_prefix = as_prefix(source.location.key), as_prefix(destination.location.key)
+    if destination.on_disk and not target_prefix:
+        raise InvalidConfig("the destination is the root of this machine's file system")
+    if same_root(source.backend, destination.backend) and (
+        source_prefix.startswith(target_prefix) or target_prefix.startswith(source_prefix)
+    ):
+        raise InvalidConfig(
+            f"{source_prefix!r} and {target_prefix!r} overlap", hint="choose a prefix outside the source"
+        )
+    if source.on_disk and destination.on_disk:
+        overlap = await source.instance.disk.run(lambda: overlap_on_disk(source.location, destination.location))
+        if overlap:
+            raise InvalidConfig(f"/{source_prefix} and /{target_prefix} overlap: a link leads from one to the other")

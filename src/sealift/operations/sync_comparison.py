@@ -1,13 +1,13 @@
-"""Whether an object is already at the destination of a `sync`.
+"""Whether `sync` can skip an object because the destination already has its bytes.
 
-    sizes differ ─▶ no
-    a checksum that both ends have ─▶ yes or no
-    an equal content tag ─▶ yes
-    neither end has changed since a sync recorded that they have the same bytes ─▶ yes
-    anything else ─▶ no: it is copied
+    sizes differ                                                                 ─▶ copy
+    both sides have a checksum of the same algorithm                             ─▶ skip if equal, else copy
+    both sides have the same content tag                                         ─▶ skip
+    an earlier sync recorded equal bytes, and neither side has changed since     ─▶ skip
+    anything else                                                                ─▶ copy
 
-Times are never compared with each other. A retrained model has the size of the old one, and which of two objects was
-written later says nothing about their bytes.
+Modification times are never compared with each other: a retrained model has the size of the old one, and which of two
+objects was written later says nothing about their bytes.
 """
 
 import logging
@@ -22,72 +22,85 @@ import anyio
 from .. import config
 from ..contract import Backend
 from ..engine.verification import fetch_checksums
-from ..instance import Instance
+from ..errors import InvalidConfig
 from ..integrity import checksums
 from ..integrity.content import Facts, same_bytes
 from ..persist.sync_index import Copied, Index, Row
 from ..types import ObjectInfo
+from .open_location import OpenLocation
 from .read import chunks
 
-__all__ = ["By", "Comparison"]
+__all__ = ["By", "Comparison", "comparison_mode"]
 
 _log = logging.getLogger(__name__)
 
 By = Literal["record", "checksum", "size"]
-_OWN_CHECKSUM = "crc64nvme"
-# Objects to record in one transaction.
+# Computed for both sides when both are local.
+_LOCAL_CHECKSUM = "crc64nvme"
+# Objects recorded in one transaction.
 _BATCH = 1000
-# Seconds after which a row that is still used gets a new date.
-_REFRESHED = 24 * 3600
-# A file that is written twice within one tick of the kernel's clock keeps its times. Some file systems count in
-# seconds, or in two.
+# Seconds after which the date of a row that is still used is renewed.
+_REFRESH_AFTER = 24 * 3600
+# A file written twice within one tick of the kernel's clock keeps its times. Some file systems count in seconds, or in
+# steps of two.
 _TICK = 0.02
 _COARSE_TICK = 2.0
+
+
+def comparison_mode(*, checksum: bool, size_only: bool) -> By:
+    """How to compare objects, from the two options of `sync`.
+
+    Raises:
+        InvalidConfig: Both are set.
+    """
+    if checksum and size_only:
+        raise InvalidConfig("checksum and size_only exclude each other", hint="choose one of them")
+    return "checksum" if checksum else "size" if size_only else "record"
 
 
 class Comparison:
     """Compares the objects of one sync, and records what it copies.
 
     Args:
-        instance: Of the instance.
-        source: Where objects are copied from.
-        destination: Where they are copied to.
-        by: "record": the rule above. "checksum": by content, which is read if it is local. "size": by size alone.
+        source: Location that objects are copied from.
+        destination: Location that they are copied to.
+        by: "record": the rules above. "checksum": by checksum; local files are read. "size": by size alone.
         dry_run: Record nothing.
     """
 
-    def __init__(
-        self, instance: Instance, source: Backend, destination: Backend, *, by: By, dry_run: bool = False
-    ) -> None:
+    def __init__(self, source: OpenLocation, destination: OpenLocation, *, by: By, dry_run: bool = False) -> None:
+        instance = source.instance
         self._instance = instance
-        self._source = source
-        self._destination = destination
+        self._source = source.backend
+        self._destination = destination.backend
         self._by = by
         self._dry_run = dry_run
         directory = config.state_directory(instance.environ)
         self._index = None if directory is None else Index(os.path.join(directory, "sync"))
         self._rows: dict[str, Row | None] = {}
         self._copied: list[Copied] = []
-        self._met: dict[str, Row] = {}
+        self._reused: dict[str, Row] = {}
         self._unsettled: set[str] = set()
-        self._roots = {id(backend): f"{backend.address} {backend.location}" for backend in (source, destination)}
+        self._roots = {
+            id(backend): f"{backend.address} {backend.location}" for backend in (self._source, self._destination)
+        }
 
     async def prepare(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Look up what is recorded, for many objects at once.
+        """Look up the records of many objects at once.
 
         Args:
-            pairs: A key of the source, and the key of the destination that would hold the same object.
+            pairs: Pairs of a source key and the destination key for the same object.
         """
         if self._by == "record":
             places = [(self._place(self._source, key), self._place(self._destination, other)) for key, other in pairs]
             await self._look_up([place for pair in places for place in pair])
 
     async def equal(self, new: ObjectInfo, old: ObjectInfo) -> bool:
-        """Whether an object of the destination has the bytes of one of the source.
+        """Whether a source object and a destination object have the same bytes.
 
         Args:
-            new: At the source.
-            old: At the destination.
+            new: The object at the source.
+            old: The object at the destination.
         """
         if new.size is None or new.size != old.size:
             return False
@@ -97,23 +110,23 @@ class Comparison:
             return await self._equal_by_content(new, old)
         first = Facts.of(self._source.location.scheme, new, new.size)
         second = Facts.of(self._destination.location.scheme, old, old.size)
-        told = same_bytes(first, second)
-        if told is not None:
-            return told
+        verdict = same_bytes(first, second)
+        if verdict is not None:
+            return verdict
         return await self._equal_by_record((new, first), (old, second))
 
     async def before_reading(self, obj: ObjectInfo) -> None:
-        """Wait until a later change to a local file of the source would show in its times."""
+        """Wait until any later change to a local source file would change its modification time."""
         if self._index is not None and not self._dry_run and not await _settled(self._source, obj):
             self._unsettled.add(obj.key)
 
     def copied(self, obj: ObjectInfo, key: str, stored: ObjectInfo) -> None:
-        """Note that an object has been copied.
+        """Record that an object was copied.
 
         Args:
-            obj: As it was read.
-            key: Of the destination.
-            stored: What the destination says of it.
+            obj: The object, as it was read.
+            key: Its key at the destination.
+            stored: The object that the destination reports.
         """
         size = obj.size if stored.size is None else stored.size
         if size:
@@ -121,28 +134,28 @@ class Comparison:
             result = Facts.of(self._destination.location.scheme, stored, size)
             self._note(obj.key, origin if obj.key not in self._unsettled else _unmarked(origin), key, result)
 
-    async def flush(self, *, all_of_it: bool = False) -> None:
-        """Store what was noted, if it is much.
+    async def flush(self, *, force: bool = False) -> None:
+        """Write the collected records if there are enough for a transaction.
 
         Args:
-            all_of_it: Store it anyway.
+            force: Write them in any case.
         """
-        if self._index is None or not (self._copied or self._met):
+        if self._index is None or not (self._copied or self._reused):
             return
-        if all_of_it or len(self._copied) + len(self._met) >= _BATCH:
-            index, copied, met = self._index, self._copied, list(self._met.items())
-            self._copied, self._met = [], {}
+        if force or len(self._copied) + len(self._reused) >= _BATCH:
+            index, copied, reused = self._index, self._copied, list(self._reused.items())
+            self._copied, self._reused = [], {}
             try:
-                await self._instance.disk.run(lambda: index.record(copied, met))
+                await self._instance.disk.run(lambda: index.record(copied, reused))
             except OSError as error:
-                self._give_up(error)
+                self._disable(error)
 
     def _place(self, backend: Backend, key: str) -> str:
         return f"{self._roots[id(backend)]} {key}"
 
-    def _give_up(self, error: OSError) -> None:
+    def _disable(self, error: OSError) -> None:
         self._index = None
-        _log.warning("sync cannot use its record of earlier transfers, and may copy more than it must: %s", error)
+        _log.warning("sync cannot use its record of earlier transfers and may copy more than necessary: %s", error)
 
     async def _look_up(self, places: list[str]) -> None:
         missing = [place for place in places if place not in self._rows]
@@ -152,7 +165,7 @@ class Comparison:
         try:
             found = await self._instance.disk.run(lambda: index.find(missing))
         except OSError as error:
-            self._give_up(error)
+            self._disable(error)
             return
         self._rows |= {place: found.get(place) for place in missing}
 
@@ -165,16 +178,16 @@ class Comparison:
             equal = bool(first.content) and first.content == second.content
         if equal:
             for row, (backend, obj, _) in zip((first, second), ends, strict=True):
-                if row.content and row.facts.versions and row.used < time.time() - _REFRESHED:
-                    self._meet(self._place(backend, obj.key), row)
+                if row.content and row.facts.versions and row.used < time.time() - _REFRESH_AFTER:
+                    self._refresh(self._place(backend, obj.key), row)
         return equal
 
     async def _known(self, backend: Backend, obj: ObjectInfo, now: Facts) -> Row:
-        """The facts of an object now, and those of its row if it still has the bytes that were recorded."""
+        """The current facts of an object, with those of its row if it still has the recorded bytes."""
         row = self._rows.get(self._place(backend, obj.key))
         if row is not None and row.facts.unchanged(now):
             return Row(now.with_content(row.facts), row.content, row.used)
-        # Other times do not mean other bytes: `chmod`, a hard link or a restored backup change them, too.
+        # Other times do not mean other bytes: `chmod`, a hard link or a restored backup change times, too.
         if row is not None and row.facts.size == now.size and backend.service == "file":
             algorithm, digest = _checksum_of(row.facts)
             if algorithm is not None:
@@ -183,9 +196,9 @@ class Comparison:
                     return Row(compared.with_content(row.facts), row.content)
         return Row(now, "")
 
-    def _meet(self, place: str, row: Row) -> None:
+    def _refresh(self, place: str, row: Row) -> None:
         if not self._dry_run:
-            self._met[place] = row
+            self._reused[place] = row
 
     def _note(self, key: str, origin: Facts, target: str, result: Facts) -> None:
         if self._index is not None and not self._dry_run:
@@ -194,7 +207,7 @@ class Comparison:
             )
 
     async def _equal_by_content(self, new: ObjectInfo, old: ObjectInfo) -> bool:
-        """Compare the checksums of two objects; a local file's is computed, a service's is asked for."""
+        """Compare the checksums of two objects: computed for a local file, requested from a service."""
         ends = [
             (backend, obj if backend.service == "file" else await self._with_checksums(backend, obj))
             for backend, obj in ((self._source, new), (self._destination, old))
@@ -202,7 +215,7 @@ class Comparison:
         known = [obj.checksums for backend, obj in ends if backend.service != "file"]
         match known:
             case []:
-                algorithm: str | None = _OWN_CHECKSUM
+                algorithm: str | None = _LOCAL_CHECKSUM
             case [only]:
                 algorithm = checksums.best(only, combinable=False)
             case _:
@@ -241,7 +254,7 @@ class Comparison:
 
 
 def _checksum_of(facts: Facts) -> tuple[str | None, str]:
-    """What the content of a local file can be compared with."""
+    """The algorithm and digest to compare a local file with. None: none is recorded."""
     known = dict(tag.split(":", 1) for tag in facts.tags if tag.startswith("md5:")) | dict(facts.checksums)
     algorithm = checksums.best(known, combinable=False)
     return algorithm, known.get(algorithm or "", "")
@@ -252,9 +265,9 @@ def _unmarked(facts: Facts) -> Facts:
 
 
 async def _settled(backend: Backend, obj: ObjectInfo) -> bool:
-    """Whether a change from now on would show in an object's version; waits for the next tick of the clock if it must.
+    """Whether any change from now on would change an object's version; waits for the next clock tick if necessary.
 
-    Only local files need it: services give each version a name of its own.
+    Only local files need this: services give each version its own identifier.
     """
     if backend.service != "file" or obj.modified is None:
         return True

@@ -1,4 +1,4 @@
-"""What only the destination of a sync has: finding it, and removing it."""
+"""Finding and deleting what only the destination of a sync has."""
 
 import os
 import stat
@@ -6,45 +6,44 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ..contract import Backend, Walk
+from ..contract import Walk
 from ..errors import Skipped
-from ..instance import Instance
 from ..keys import paths
 from ..keys.patterns import Patterns
 from ..types import ObjectInfo
-from ..uri import Location
+from .call_options import CallOptions
 from .delete import delete_keys, refuse_links
-from .selection import Options
-from .skipped import under
+from .open_location import OpenLocation
+from .skip_report import as_prefix
 
-__all__ = ["There", "Wanted", "list_destination", "remove_extras"]
+__all__ = ["DestinationListing", "SourcePaths", "delete_extras", "list_destination"]
 
 
 @dataclass(slots=True)
-class There:
-    """What the destination holds; all paths are relative to it.
+class DestinationListing:
+    """The content of the destination; all paths are relative to it.
 
     Attributes:
-        objects: By their paths.
-        markers: Directory markers, each with its "/".
-        links: Links to files that are also listed under another path.
-        odd: What is left out of a local listing: broken links, FIFOs … and directories that cannot be read.
+        objects: Objects by path.
+        markers: Paths of directory markers, each with its final "/".
+        links: Paths of links to files that are also listed under another path.
+        skipped: Entries that a local listing leaves out: broken links, FIFOs …, and unreadable directories.
     """
 
     objects: dict[str, ObjectInfo] = field(default_factory=dict)
     markers: set[str] = field(default_factory=set)
     links: set[str] = field(default_factory=set)
-    odd: list[Skipped] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class Wanted:
-    """What the source holds; all paths are relative to it.
+class SourcePaths:
+    """The content of the source; all paths are relative to it.
 
     Attributes:
-        objects: Paths.
-        markers: Directory markers, each with its "/".
-        unknown: Where the source could not be listed.
+        objects: Paths of objects.
+        markers: Paths of directory markers, each with its final "/".
+        unknown: Paths that could not be listed.
     """
 
     objects: set[str] = field(default_factory=set)
@@ -52,102 +51,101 @@ class Wanted:
     unknown: set[str] = field(default_factory=set)
 
 
-async def list_destination(instance: Instance, destination: Backend, base: str, patterns: Patterns) -> There:
-    """List what a sync would replace or remove.
+async def list_destination(destination: OpenLocation, prefix: str, patterns: Patterns) -> DestinationListing:
+    """List what a sync may replace or delete.
 
     Args:
-        instance: Of the instance.
-        destination: Where.
-        base: What the keys begin with.
-        patterns: Directories of which they exclude everything are not read.
+        destination: The prefix or directory.
+        prefix: Common prefix of its keys.
+        patterns: Directories in which they exclude everything are not read.
     """
-    there = There()
-    walk = Walk(lambda key: patterns.may_match_below(key[len(base) :]), there.odd.append)
-    async for obj in destination.list(base, walk):
+    listing = DestinationListing()
+    walk = Walk(lambda key: patterns.may_match_below(key[len(prefix) :]), listing.skipped.append)
+    async for obj in destination.backend.list(prefix, walk):
         if paths.is_directory_marker(obj.key, obj.size):
-            there.markers.add(obj.key[len(base) :])
+            listing.markers.add(obj.key[len(prefix) :])
         else:
-            there.objects[obj.key[len(base) :]] = obj
-    if destination.location.scheme == "file":
-        there.links = await instance.disk.run(lambda: _links(there.objects))
-    return there
+            listing.objects[obj.key[len(prefix) :]] = obj
+    if destination.on_disk:
+        listing.links = await destination.instance.disk.run(lambda: _links(listing.objects))
+    return listing
 
 
 def _links(objects: Mapping[str, ObjectInfo]) -> set[str]:
-    """Blocking: links to other files of the same listing; replacing the one would change the other."""
-    paths: dict[str | None, list[str]] = {}
+    """Blocking: links to other files of the same listing, where replacing one would change the other."""
+    by_version: dict[str | None, list[str]] = {}
     for path, obj in objects.items():
-        paths.setdefault(obj.version, []).append(path)  # which contains the inode
-    alike = [path for group in paths.values() if len(group) > 1 for path in group]
-    return {path for path in alike if os.path.islink(f"/{objects[path].key}")}
+        by_version.setdefault(obj.version, []).append(path)  # a local version contains the inode
+    shared = [path for group in by_version.values() if len(group) > 1 for path in group]
+    return {path for path in shared if os.path.islink(f"/{objects[path].key}")}
 
 
-async def remove_extras(
-    instance: Instance, destination: Backend, target: Location, there: There, wanted: Wanted, options: Options
+async def delete_extras(
+    destination: OpenLocation, listing: DestinationListing, source: SourcePaths, options: CallOptions
 ) -> int:
-    """Remove what only the destination has. At or below what is unknown of the source, nothing is removed.
+    """Delete what only the destination has. Nothing is deleted at or below a path that is unknown at the source.
 
     Args:
-        instance: Of the instance.
-        destination: Where.
-        target: The prefix or directory.
-        there: What it holds.
-        wanted: What the source holds.
-        options: Of the sync.
+        destination: The prefix or directory.
+        listing: Its content.
+        source: The content of the source.
+        options: Options of the sync.
 
     Returns:
-        How many objects were removed.
+        Number of objects that were deleted.
 
     Raises:
-        IncompleteError: Some could not be removed, or some directories not be listed. Everything else is gone.
-        UnsafeKey: One lies behind a link. Nothing was removed.
+        IncompleteError: Some objects could not be deleted, or some directories could not be listed. All others were
+            deleted.
+        UnsafeKey: An object is behind a link. Nothing was deleted.
     """
-    base, let, on_disk = under(target.key), options.patterns.matches, target.scheme == "file"
-    skips = options.skips(target.key, destination=True)
-    extras = [path for path in there.objects if let(paths.collapse(path))]
-    if on_disk:
-        extras += _empty_directories(there, wanted, options.patterns)
-        for skipped in there.odd:
-            path = skipped.key[len(base) :]
+    key, matches, disk = destination.location.key, options.patterns.matches, destination.instance.disk
+    prefix = as_prefix(key)
+    report = options.skip_report(key, destination=True)
+    extras = [path for path in listing.objects if matches(paths.collapse(path))]
+    if destination.on_disk:
+        extras += _extra_directories(listing, source, options.patterns)
+        for skipped in listing.skipped:
+            path = skipped.key[len(prefix) :]
             if skipped.reason == "unreadable directory":
-                skips.fail(skipped)
-            elif skipped.reason != "vanished" and let(path):
+                report.fail(skipped)
+            elif skipped.reason != "vanished" and matches(path):
                 extras.append(path)
-    gone = [base + path for path in extras if path not in wanted.objects and not _is_below(path, wanted.unknown)]
-    if on_disk:
-        await instance.disk.run(lambda: refuse_links(gone, base))
-        needed = await instance.disk.run(lambda: _needed(gone, [base + path for path in wanted.objects]))
-        gone = [key for key in gone if key not in needed]
-    keep = {base, *(base + marker for marker in wanted.markers)}  # they are empty at the source, too
-    deleted = await delete_keys(instance, destination, gone, base, options, skips, keep)
-    skips.check_removal(deleted)
+    keys = [prefix + path for path in extras if path not in source.objects and not _is_below(path, source.unknown)]
+    if destination.on_disk:
+        await disk.run(lambda: refuse_links(keys, prefix))
+        needed = await disk.run(lambda: _needed(keys, [prefix + path for path in source.objects]))
+        keys = [key for key in keys if key not in needed]
+    keep = {prefix, *(prefix + marker for marker in source.markers)}  # directories that are empty at the source, too
+    deleted = await delete_keys(destination, keys, prefix, options, report, keep)
+    report.check_removal(deleted)
     return deleted
 
 
-def _empty_directories(there: There, wanted: Wanted, patterns: Patterns) -> list[str]:
-    """The markers of those that the source does not have."""
-    if not there.markers:
+def _extra_directories(listing: DestinationListing, source: SourcePaths, patterns: Patterns) -> list[str]:
+    """Markers of the directories that the source does not have."""
+    if not listing.markers:
         return []
-    needed = {directory for path in wanted.objects | wanted.markers for directory in _directories(path)}
-    return [path for path in there.markers if path and path not in needed and patterns.matches(path)]
+    needed = {directory for path in source.objects | source.markers for directory in _directories(path)}
+    return [path for path in listing.markers if path and path not in needed and patterns.matches(path)]
 
 
 def _directories(path: str) -> Iterator[str]:
-    """The markers of all directories on the way to a path, and of the path itself."""
+    """The markers of all parent directories of a path, and of the path itself if it is a directory."""
     for index, character in enumerate(path):
         if character == "/":
             yield path[: index + 1]
 
 
-def _is_below(path: str, places: Collection[str]) -> bool:
-    """Whether a path is one of these, or lies below one."""
-    return path.rstrip("/") in places or any(directory[:-1] in places for directory in _directories(path))
+def _is_below(path: str, roots: Collection[str]) -> bool:
+    """Whether a path is one of these roots, or below one."""
+    return path.rstrip("/") in roots or any(directory[:-1] in roots for directory in _directories(path))
 
 
-def _needed(gone: Iterable[str], wanted: Iterable[str]) -> set[str]:
-    """Blocking: those of some files that are also found under a key that stays, as behind a link to their directory."""
+def _needed(extras: Iterable[str], wanted: Iterable[str]) -> set[str]:
+    """Blocking: the extra files that are also reachable under a wanted key, as through a link to their directory."""
     files: dict[tuple[int, int], list[str]] = {}
-    for key in gone:
+    for key in extras:
         with suppress(OSError):
             status = os.lstat(f"/{key}")
             if stat.S_ISREG(status.st_mode):
@@ -157,7 +155,7 @@ def _needed(gone: Iterable[str], wanted: Iterable[str]) -> set[str]:
         with suppress(OSError):
             status = os.lstat(f"/{key}")
             for other in files.get((status.st_dev, status.st_ino), ()):
-                # With one name only, it is that file however its name is spelled; else it may be another hard link.
+                # With a single hard link it is the same file, however its path is spelled; else compare real paths.
                 if status.st_nlink == 1 or os.path.realpath(f"/{key}") == os.path.realpath(f"/{other}"):
                     needed.add(other)
     return needed

@@ -1,4 +1,4 @@
-"""`python -m sealift.kserve SCRIPT ARGS…`: run a program as it is, with sealift in place of KServe's storage."""
+"""`python -m sealift.kserve SCRIPT ARGS…`: run an unchanged program with sealift in place of KServe's storage."""
 
 import os
 import runpy
@@ -12,7 +12,7 @@ _USAGE = "usage: python -m sealift.kserve SCRIPT [ARGS…]\n       python -m sea
 
 
 def main() -> None:
-    """Run what the arguments name; it sees its own arguments and, as by `python SCRIPT`, its own directory first."""
+    """Run a script or module with its own arguments and, as `python SCRIPT` does, its directory first in `sys.path`."""
     as_module = sys.argv[1:2] == ["-m"]
     sys.argv = sys.argv[2 if as_module else 1 :]
     if not sys.argv:

@@ -1,4 +1,4 @@
-"""Puts sealift's names where code for KServe looks for them."""
+"""Installs sealift's names in the modules `kserve.storage` and `kserve.errors`."""
 
 import sys
 from importlib import import_module
@@ -12,15 +12,15 @@ __all__ = ["install"]
 
 
 def install() -> None:
-    """Make `kserve.storage`, and what `kserve.errors` lacks, resolve to sealift, in this process.
+    """Make `kserve.storage`, and the names that `kserve.errors` lacks, resolve to sealift in this process.
 
-    With KServe installed its other modules stay its own, and it is imported here; a `kserve.storage` of an old version
-    is replaced, but not where it was imported from before. Without it `kserve` has only these two modules. May be
-    called more than once.
+    If KServe is installed, it is imported here and its other modules stay unchanged. The `kserve.storage` of an old
+    version is replaced, but not names that were imported from it before. If KServe is not installed, `kserve` has only
+    these two modules. May be called more than once.
 
-    Where KServe has an error of the same name its class stays where it is, since KServe's server knows it by identity,
-    and becomes a base of what sealift raises: `except kserve.errors.ModelMissingError` catches a
-    `sealift.ModelMissingError`, and `except kserve.errors.InvalidInput` a `sealift.InvalidURI`.
+    If KServe has an error of the same name, its class stays in place, because KServe's server compares identities, and
+    becomes a base class of sealift's: `except kserve.errors.ModelMissingError` catches a `sealift.ModelMissingError`,
+    and `except kserve.errors.InvalidInput` a `sealift.InvalidURI`.
 
     Example:
         >>> import sealift.kserve
@@ -29,24 +29,24 @@ def install() -> None:
         >>> Storage.is_local("pvc://models/iris")
         True
     """
-    package = _imported("kserve") or _add("kserve", ModuleType("kserve", __doc__))
+    package = _import("kserve") or _add("kserve", ModuleType("kserve", __doc__))
     package.__dict__.setdefault("__path__", [])
-    theirs = _imported("kserve.errors")
+    theirs = _import("kserve.errors")
     if theirs is None:
         _add("kserve.errors", errors)
         package.__dict__["errors"] = errors
     elif theirs is not errors:
         _adopt(theirs)
     _add("kserve.storage", storage)
-    vars(package).update(storage=storage, Storage=storage.Storage)  # the latter is there up to version 0.15
+    vars(package).update(storage=storage, Storage=storage.Storage)  # KServe has the latter up to version 0.15
 
 
-def _imported(name: str) -> ModuleType | None:
-    """A module; None: it is not installed."""
+def _import(name: str) -> ModuleType | None:
+    """Import a module. None: it is not installed."""
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
-        if error.name != name:  # it is there, but what it needs is not
+        if error.name != name:  # it is installed, but one of its dependencies is not
             raise
         return None
 
@@ -59,7 +59,7 @@ def _add(name: str, module: ModuleType) -> ModuleType:
 
 
 def _adopt(theirs: ModuleType) -> None:
-    """Give a module our errors; those that it has become bases of what we raise."""
+    """Add sealift's errors to `kserve.errors`; errors that it already has become base classes of sealift's."""
     ours_all = {name: getattr(errors, name) for name in errors.__all__}
     kinds: dict[str, type[Exception]] = {
         name: kind for name, kind in ours_all.items() if isinstance(kind, type) and issubclass(kind, Exception)

@@ -1,4 +1,4 @@
-"""What the module `kserve.storage` is after `sealift.kserve.install()`."""
+"""The module that `sealift.kserve.install()` installs as `kserve.storage`."""
 
 from ... import (
     AUTHENTICATION_METHODS,

@@ -1,0 +1,12 @@
+"""Types of arguments that `Storage` and `AsyncStorage` share."""
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["PatternList", "StrPath", "WritableBuffer"]
+
+StrPath = str | os.PathLike[str]
+PatternList = Iterable[str] | str | None
+# Writable memory: bytearray, array, numpy array, mmap … (`collections.abc.Buffer` needs Python 3.12).
+WritableBuffer = Any

@@ -1,0 +1,93 @@
+"""The thread whose event loop runs the calls of `Storage`, on one `AsyncStorage` per process."""
+
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from weakref import WeakSet
+
+from ..errors import ClosedError
+from ..runtime.portal import Portal
+
+if TYPE_CHECKING:
+    from .async_storage import AsyncStorage
+
+__all__ = ["Chunks", "run"]
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def _open_storage() -> AsyncGenerator["AsyncStorage"]:
+    from .async_storage import AsyncStorage  # noqa: PLC0415 - deferred to the first call: it loads asyncio
+
+    async with AsyncStorage() as storage:
+        yield storage
+        for chunks in list(_open_chunks):
+            await chunks._finish(storage)  # noqa: SLF001 - defined below
+
+
+_portal: Portal["AsyncStorage"] = Portal(_open_storage)
+
+
+def run(call: Callable[["AsyncStorage"], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine of the shared `AsyncStorage` in the thread, and wait for its result.
+
+    Args:
+        call: Makes the coroutine.
+    """
+    return _portal.call(call)
+
+
+class Chunks:
+    """The chunks of an object in order: an iterator, and a context manager for stopping early.
+
+    Args:
+        open_source: Opens the object in the thread.
+    """
+
+    def __init__(self, open_source: Callable[["AsyncStorage"], AsyncGenerator[bytes]]) -> None:
+        self._open_source = open_source
+        self._storage: AsyncStorage | None = None
+        self._source: AsyncGenerator[bytes] | None = None
+        self._closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._closed:
+            raise StopIteration
+        chunk = run(self._advance)
+        if chunk is None:
+            self._closed = True
+            raise StopIteration
+        return chunk
+
+    async def _advance(self, storage: "AsyncStorage") -> bytes | None:
+        if self._source is None:
+            self._storage, self._source = storage, self._open_source(storage)
+            _open_chunks.add(self)
+        if self._storage is not storage:
+            raise ClosedError("the object was opened before this process was forked", hint="open it again")
+        return await anext(self._source, None)
+
+    def close(self) -> None:
+        """Stop reading."""
+        if not self._closed and self._source is not None:
+            run(self._finish)
+        self._closed = True
+
+    async def _finish(self, storage: "AsyncStorage") -> None:
+        if self._source is not None and self._storage is storage:
+            with suppress(RuntimeError):  # an abandoned call still waits for its next chunk
+                await self._source.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+# Closed with the thread's event loop.
+_open_chunks: WeakSet[Chunks] = WeakSet()

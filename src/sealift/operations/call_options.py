@@ -1,0 +1,80 @@
+"""The options of one call, passed through the operations as one value."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from ..engine.transfer import OnStored
+from ..errors import InvalidConfig, ModelMissingError
+from ..keys.patterns import Patterns
+from ..types import Durability, ObjectInfo, OnEvent, Unpack, Verify
+from .deadline import NO_DEADLINE, Deadline
+from .skip_report import OnSkip, SkipReport
+
+__all__ = ["CallOptions"]
+
+_ALL = Patterns.of(None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """The arguments of a verb other than its source, destination and configurations.
+
+    Attributes:
+        patterns: Include and exclude patterns.
+        on_event: Called with progress events.
+        recursive: Whether a prefix is allowed, or only an object.
+        dry_run: Only report what would be done.
+        unpack: Unpack the object, which is an archive. The patterns then apply to its entries. False: keep it packed.
+        verify: Whether to compare bytes with checksums.
+        durability: What a completed file on the local disk survives.
+        delete_snapshots: Whether to remove an object's snapshots with it.
+        deadline: When the call must be done.
+        needs_copy: Decides for each object, given its path relative to the prefix, whether to copy it. None: copy all.
+        on_stored: Called for each object that was copied.
+        on_skip: Called with each entry that the listing of the source leaves out, whether the patterns match it or not.
+    """
+
+    patterns: Patterns = _ALL
+    on_event: OnEvent | None = None
+    recursive: bool = True
+    dry_run: bool = False
+    unpack: bool | Unpack = False
+    verify: Verify = True
+    durability: Durability = "rename"
+    delete_snapshots: bool = False
+    deadline: Deadline = NO_DEADLINE
+    needs_copy: Callable[[ObjectInfo, str], Awaitable[bool]] | None = None
+    on_stored: OnStored | None = None
+    on_skip: OnSkip | None = None
+
+    def __post_init__(self) -> None:
+        if self.verify not in {True, False, "require"}:
+            raise InvalidConfig(f"verify={self.verify!r} is not True, False or 'require'")
+        if self.durability not in {"rename", "fsync"}:
+            raise InvalidConfig(f"durability={self.durability!r} is not 'rename' or 'fsync'")
+
+    @property
+    def unpack_limits(self) -> Unpack | None:
+        """The limits for unpacking. None: do not unpack."""
+        if isinstance(self.unpack, Unpack):
+            return self.unpack
+        return Unpack() if self.unpack else None
+
+    def skip_report(self, key: str, *, follow: bool = True, destination: bool = False, avoid: str = "") -> SkipReport:
+        """The report of the entries that a call skips under a prefix; the arguments are those of `SkipReport`."""
+        on_skip = None if destination else self.on_skip
+        return SkipReport(
+            self.patterns, key, self.on_event, on_skip=on_skip, follow=follow, destination=destination, avoid=avoid
+        )
+
+    def check_object(self, key: str, name: str) -> None:
+        """Check that these options allow a single object as the source.
+
+        Raises:
+            ModelMissingError: The patterns exclude it.
+            InvalidConfig: `sync` needs a prefix.
+        """
+        if self.needs_copy is not None:
+            raise InvalidConfig(f"{key!r} is an object, not a prefix", hint="use copy")
+        if not self.patterns.matches(name):
+            raise ModelMissingError(key, cause=f"the patterns exclude {name!r}")

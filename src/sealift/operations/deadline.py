@@ -1,0 +1,42 @@
+"""The timeout of one public call."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import anyio
+
+from ..errors import DeadlineExceeded, InvalidConfig
+
+__all__ = ["NO_DEADLINE", "Deadline"]
+
+
+class Deadline:
+    """The point in time when a call must be done. The items of a `*_many` call share one.
+
+    Args:
+        timeout: Seconds from now. None: no limit.
+    """
+
+    def __init__(self, timeout: float | None) -> None:
+        if timeout is not None and not timeout >= 0:
+            raise InvalidConfig(f"timeout={timeout!r} is not a number of seconds")
+        self._timeout = timeout
+        self._end = None if timeout is None else anyio.current_time() + timeout
+
+    @contextmanager
+    def enforced(self) -> Generator[None]:
+        """Cancel the block at the deadline.
+
+        Raises:
+            DeadlineExceeded: The deadline passed. The cancelled work has cleaned up.
+        """
+        if self._end is None:
+            yield
+            return
+        with anyio.CancelScope(deadline=self._end) as scope:
+            yield
+        if scope.cancelled_caught:
+            raise DeadlineExceeded(f"not done after {self._timeout:g} s", hint="allow it more time, or try again later")
+
+
+NO_DEADLINE = Deadline(None)

@@ -1,0 +1,108 @@
+"""Downloading a prefix into a directory."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from ..backends.local import LocalBackend
+from ..engine.transfer import Transfer
+from ..keys import paths
+from ..types import ObjectInfo
+from .call_options import CallOptions
+from .disk_space import within_space
+from .open_location import OpenLocation
+from .resolve import Prefix
+from .resume_download import open_journal, report_only, transfer_missing
+from .selection import Selection
+from .skip_report import SkipReport
+from .staging import DirectoryTarget, sync_anchor
+
+__all__ = ["INCOMPLETE", "download_directory"]
+
+INCOMPLETE = "copied everything but"
+
+
+async def download_directory(
+    source: OpenLocation, prefix: Prefix, dest: str, options: CallOptions, report: SkipReport
+) -> str:
+    """Download all selected objects of a prefix.
+
+    A new directory is built beside its destination and renamed; an existing one is filled file by file.
+
+    Args:
+        source: The prefix's location.
+        prefix: The prefix.
+        dest: The directory.
+        options: Options of the call.
+        report: Report of the skipped entries.
+
+    Returns:
+        The path of the directory.
+    """
+    async with aclosing(prefix.objects):
+        await _download(source, _Files(prefix, options, report), dest, options)
+    return dest
+
+
+async def _download(source: OpenLocation, files: "_Files", dest: str, options: CallOptions) -> None:
+    instance = source.instance
+    destination = await DirectoryTarget.of(instance, dest, f"{files.prefix!r} is a prefix of many objects")
+    if options.dry_run:
+        await report_only(source, files.transfers(), options)
+        files.check()
+        return
+    final, state = destination.final, destination.state
+    # A new directory appears as a whole, since users test for it with os.path.exists.
+    anchor = await sync_anchor(instance, final, options)
+    identity = (source.backend.address, source.location, final, options.verify)
+    async with (
+        open_journal(instance, state, *identity, many=True) as journal,
+        destination.staging(instance, journal) as staging,
+    ):
+        target = LocalBackend(
+            staging.path,
+            instance.disk,
+            state=state,
+            staged=not destination.exists,
+            journal=journal,
+            durability=options.durability,
+            versions=options.on_stored is not None,
+        )
+        transfers = files.transfers()
+        if source.backend.service != target.service:  # two local directories may share blocks
+            transfers = within_space(transfers, final, state, target.run)
+        await transfer_missing(source, target, journal, transfers, options, files.kept)
+        files.check()
+        await target.run(staging.check)
+        await target.run(lambda: staging.publish(staging.path, files.directories, anchor))
+
+
+class _Files:
+    """The files, and empty directories, that the objects of a prefix become."""
+
+    def __init__(self, prefix: Prefix, options: CallOptions, report: SkipReport) -> None:
+        self.prefix = prefix.key
+        self.directories: list[str] = []
+        self._selection = Selection(prefix, options, report)
+        self._report = report
+        self.kept = self._selection.kept
+
+    def check(self) -> None:
+        """Raise if there was nothing to download."""
+        if not self._selection.found:
+            self._report.check(INCOMPLETE)
+        self._selection.check()
+
+    async def transfers(self) -> AsyncGenerator[Transfer]:
+        tree = paths.Tree()
+        prefix = self.prefix
+
+        def path_of(obj: ObjectInfo) -> str:
+            path = paths.relative(obj.key, prefix)
+            tree.add(path, obj.key)
+            return path
+
+        async for obj, path in self._selection.objects(path_of):
+            if path:
+                yield Transfer(obj, path, listed=True)
+            elif obj.key != prefix:
+                self.directories.append(paths.relative(obj.key.rstrip("/"), prefix))

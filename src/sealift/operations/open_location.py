@@ -1,0 +1,29 @@
+"""A location together with the open backend and the instance that serve it."""
+
+from dataclasses import dataclass
+
+from ..contract import Backend
+from ..instance import Instance
+from ..uri import Location
+
+__all__ = ["OpenLocation"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLocation:
+    """A URI's location, ready for use: the argument of every operation.
+
+    Attributes:
+        instance: Connections, disk threads, memory budget and retries of the call.
+        backend: The bucket, container, repository or directory.
+        location: The object or prefix that the URI names in it.
+    """
+
+    instance: Instance
+    backend: Backend
+    location: Location
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether this is a path on the local disk."""
+        return self.location.scheme == "file"

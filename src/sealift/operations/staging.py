@@ -1,0 +1,148 @@
+"""Building a directory beside its destination, and renaming it when it is complete."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+import anyio
+
+from ..backends.local import (
+    LocalBackend,
+    existing,
+    is_in_place,
+    kind_of,
+    open_below,
+    open_state_directory,
+    publish_tree,
+    refuse_link,
+    sync_directories,
+    sync_tree,
+)
+from ..errors import LocalIOError
+from ..instance import Instance
+from ..keys import paths
+from ..persist.download_journal import Journal
+from .call_options import CallOptions
+
+__all__ = ["DirectoryTarget", "StagingDirectory", "sync_anchor"]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryTarget:
+    """The destination directory of a download.
+
+    Attributes:
+        final: Its absolute path.
+        exists: Whether it exists already.
+        state: The `.sealift` directory: inside an existing destination, beside a new one.
+    """
+
+    final: str
+    exists: bool
+    state: str
+
+    @classmethod
+    async def of(cls, instance: Instance, dest: str, because: str) -> Self:
+        """Check that a path can be a directory.
+
+        Args:
+            instance: The instance.
+            dest: The path.
+            because: Why it must be a directory, for the error.
+
+        Raises:
+            LocalIOError: It is something else.
+            UnsafeKey: The `.sealift` directory is a link.
+        """
+        final = os.path.abspath(dest)  # noqa: ASYNC240 - does not touch the disk
+        exists, kind = await instance.disk.run(
+            lambda: (os.path.isdir(final), os.path.lexists(final) and kind_of(final))
+        )
+        if kind and not exists:
+            raise LocalIOError(f"{dest} is {kind}, but {because}", hint="choose a directory")
+        state = os.path.join(final if exists else os.path.dirname(final), paths.STATE_DIRECTORY)
+        await instance.disk.run(lambda: refuse_link(state))
+        return cls(final, exists, state)
+
+    def staging(self, instance: Instance, journal: Journal) -> "StagingDirectory":
+        """The directory in which a prefix is built: the destination itself if it exists."""
+        if self.exists:
+            return StagingDirectory(instance, self.final, self.final)
+        return StagingDirectory(instance, journal.tree, self.final, shared=journal.in_use)
+
+
+class StagingDirectory:
+    """A directory under construction.
+
+    Args:
+        instance: The instance.
+        path: Where to build it.
+        final: Its destination; equal to `path` if that exists already.
+        shared: Another process builds the same download at `path`: use a temporary directory beside it.
+
+    Attributes:
+        path: Where it is built.
+    """
+
+    def __init__(self, instance: Instance, path: str, final: str, *, shared: bool = False) -> None:
+        self._final = final
+        self.path = f"{path}-{secrets.token_hex(8)}" if shared else path
+        self._temporary = shared
+        self._disk = LocalBackend("/", instance.disk)
+        self._descriptor = -1
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._disk.run(self._open)
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    def _open(self) -> None:
+        if self.path != self._final:
+            self._descriptor = open_state_directory(self.path)
+
+    def check(self) -> None:
+        """Blocking: raise if another process has removed the directory, and with it the files written so far."""
+        if self._descriptor >= 0 and not is_in_place(self._descriptor, self.path, self._final):
+            raise LocalIOError(f"{self.path} was removed while files were written to it", hint="run it again")
+
+    def publish(self, root: str, directories: Iterable[str], anchor: str | None) -> None:
+        """Blocking: create the empty directories, and rename a new tree to its destination.
+
+        Args:
+            root: The tree: this directory, or one below it.
+            directories: Paths of the empty directories below it.
+            anchor: As `sync_anchor` returned it: sync the directories up to this one. None: sync nothing.
+        """
+        final = self._final
+        for directory in ("", *directories):
+            os.close(open_below(root, directory, directory))
+        if root != final:
+            if anchor is not None:
+                sync_tree(root, files=False)
+            if not publish_tree(root, final, durable=anchor is not None) and anchor is not None:
+                sync_tree(final, files=False)
+        if anchor is not None:
+            for directory in directories:
+                sync_directories(os.path.join(final, directory), final)
+            sync_directories(final, anchor)
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._disk.run(self._close)
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        if self._temporary:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+
+async def sync_anchor(instance: Instance, final: str, options: CallOptions) -> str | None:
+    """The nearest existing ancestor of `final`, up to which new directories are synced. None: no fsync requested."""
+    return None if options.durability == "rename" else await instance.disk.run(lambda: existing(final))

@@ -1,0 +1,164 @@
+"""Write `sealift/api/blocking.py`, the sync facade, from the methods of `AsyncStorage`.
+
+    python -m tests.typing.generate_blocking
+
+Each public verb keeps its signature, its overloads and its docstring; its body passes the call to the engine's thread.
+`test_blocking.py` fails if the file is out of date.
+
+Why generated: a facade derived at runtime with `ParamSpec` and `Concatenate` was tried. mypy and pyright both lose the
+overloads of the `*_many` verbs through it, and editors and `help()` lose the docstrings, unless descriptors import
+`AsyncStorage`, and with it asyncio, as soon as sealift is imported.
+"""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import sealift
+
+API = Path(sealift.__file__).parent / "api"
+SOURCE, TARGET = API / "async_storage.py", API / "blocking.py"
+
+STORAGE = '''"""Moves model artifacts, from any thread, whether or not an event loop runs there.
+
+    All calls of a process share one engine with its connections and memory budget, in a background thread. It works
+    after `os.fork`, in daemonic processes, and until the interpreter exits. Ctrl-C cancels a call and waits for its
+    cleanup; a second Ctrl-C does not wait. `on_event` is called in the engine's thread.
+
+    Example:
+        >>> path = Storage.download("s3://ml-models/iris/model.joblib")
+    """'''
+STORAGE_OPERATIONS = '"""Operations on single objects, from any thread."""'
+STORAGE_VERBS = (
+    "download", "upload", "copy", "sync", "delete", "read", "read_into", "open", "download_many", "upload_many",
+)  # fmt: skip
+# The classes of the facade: docstring, verbs in order, and functions that need no engine.
+CLASSES = {
+    "Storage": (STORAGE, STORAGE_VERBS, ("is_local", "get_storage_spec")),
+    "StorageOperations": (
+        STORAGE_OPERATIONS,
+        ("list_objects", "get_object_metadata", "delete_object", "copy_object"),
+        (),
+    ),
+}
+# Docstring phrases that differ without an event loop.
+WORDS = (
+    ("on the event loop's thread", "in the engine's thread"),
+    ("To stop before the last one, use `contextlib.aclosing`.", "To stop before the last one, use a `with` block."),
+    ("AsyncStorage", "Storage"),
+    ("Yields:", "Returns:"),
+    ("async for", "for"),
+    ("async with", "with"),
+    ("async def", "def"),
+    ("await ", ""),
+)
+# Examples that create or receive the storage call the class instead.
+_STORAGE_ARGUMENT = re.compile(r"storage: Storage, ")
+_STORAGE_VARIABLE = re.compile(r"\bstorage\.(?=\w+\()")
+HEADER = '''"""`Storage` and `StorageOperations`: the verbs of `AsyncStorage` for code without an event loop.
+
+Generated from `async_storage.py` by `python -m tests.typing.generate_blocking`: edit that file, not this one.
+"""
+'''
+
+
+def main() -> None:
+    """Write the file, formatted by ruff."""
+    TARGET.write_text(generate(SOURCE.read_text("utf-8")), "utf-8")
+    for command in (["format", "--quiet"], ["check", "--fix", "--quiet"]):
+        subprocess.run([sys.executable, "-m", "ruff", *command, str(TARGET)], check=True)
+
+
+def generate(source: str) -> str:
+    """The text of the sync facade, not yet formatted.
+
+    Args:
+        source: The text of `async_storage.py`.
+    """
+    module = ast.parse(source)
+    (storage,) = (node for node in module.body if isinstance(node, ast.ClassDef) and node.name == "AsyncStorage")
+    methods = [node for node in storage.body if isinstance(node, ast.AsyncFunctionDef)]
+    classes = []
+    for name, (docstring, verbs, shared) in CLASSES.items():
+        body = [_method(method, name) for verb in verbs for method in methods if method.name == verb]
+        body += [f"    {function} = staticmethod({function})\n" for function in shared]
+        classes.append(f"class {name}:\n    {docstring}\n\n" + "\n".join(body))
+    text = "\n\n".join(classes)
+    return "\n".join([HEADER, _imports(module, text), f"__all__ = {sorted(CLASSES)!r}\n\n", text])
+
+
+def _method(method: ast.AsyncFunctionDef, owner: str) -> str:
+    """The static method of one verb, or one of its overloads."""
+    copied = ast.parse(ast.unparse(method)).body[0]
+    assert isinstance(copied, ast.AsyncFunctionDef)
+    del copied.args.args[0]  # self
+    decorators = [*copied.decorator_list, ast.Name("staticmethod")]
+    sync = ast.FunctionDef(copied.name, copied.args, [], decorators, copied.returns, copied.type_comment, lineno=0)
+    docstring = ast.get_docstring(copied, clean=False)
+    if docstring is None:  # an overload
+        sync.body = [ast.Expr(ast.Constant(...))]
+        return _indented(ast.unparse(sync))
+    call = _call(copied.name, copied.args)
+    if any(isinstance(node, ast.Yield) for node in ast.walk(copied)):
+        sync.returns = ast.Name("Chunks")
+        result = f"Chunks(lambda storage: {call})"
+    else:
+        result = f"run(lambda storage: {call})"
+    sync.body = [ast.Expr(ast.Constant(_docstring(docstring, owner))), *ast.parse(f"return {result}").body]
+    lines = ast.unparse(sync).splitlines()
+    if len([*copied.args.args, *copied.args.kwonlyargs]) > _MAX_ARGUMENTS:
+        start = next(index for index, line in enumerate(lines) if line.startswith("def "))
+        name, rest = lines[start].split("(", 1)
+        lines[start : start + 1] = [f"{name}(  # noqa: PLR0913 - the caller's options, each by its name", f"    {rest}"]
+    return _indented("\n".join(lines))
+
+
+_MAX_ARGUMENTS = 8  # as in pyproject.toml
+
+
+def _docstring(text: str, owner: str) -> str:
+    for old, new in (*WORDS, ("\n    ", "\n")):  # the last: it is indented again with the method
+        text = text.replace(old, new)
+    text = _STORAGE_VARIABLE.sub("Storage.", _STORAGE_ARGUMENT.sub("", text))
+    if owner != "Storage":  # a verb of the other class needs its class
+        own = CLASSES[owner][1]
+        text = re.sub(
+            r"\b[Aa]s in `(\w+)`", lambda match: match[0] if match[1] in own else f"As in `Storage.{match[1]}`", text
+        )
+    return text
+
+
+def _call(verb: str, arguments: ast.arguments) -> str:
+    passed = [each.arg for each in arguments.args] + [f"{each.arg}={each.arg}" for each in arguments.kwonlyargs]
+    return f"storage.{verb}({', '.join(passed)})"
+
+
+def _indented(text: str) -> str:
+    return "".join(f"    {line}\n" if line else "\n" for line in text.splitlines())
+
+
+def _imports(module: ast.Module, text: str) -> str:
+    """The imports of the source that the facade's signatures need."""
+    lines = ["from .engine_thread import Chunks, run"]
+    names = {node.id for node in _nodes_outside_lambdas(ast.parse(text)) if isinstance(node, ast.Name)}
+    for node in module.body:
+        if isinstance(node, ast.ImportFrom):
+            used = [each for each in node.names if (each.asname or each.name) in names]
+            if used:
+                lines.append(ast.unparse(ast.ImportFrom(node.module, used, node.level)))
+    return "\n".join(lines)
+
+
+def _nodes_outside_lambdas(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a tree except calls to the engine, whose arguments are named like operations (`delete`)."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.Lambda):
+            yield from _nodes_outside_lambdas(child)
+
+
+if __name__ == "__main__":
+    main()
