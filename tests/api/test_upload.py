@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sealift import AsyncStorage, Event, Limits, Storage
-from sealift.config import UploadChecksum
+from sealift.config.s3 import UploadChecksum
 from sealift.errors import InvalidConfig, ModelMissingError, UnsafeKey
 from sealift.integrity import checksums
 from sealift.types import MiB
