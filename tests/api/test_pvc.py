@@ -125,7 +125,7 @@ class TestWriting:
         await storage.copy("pvc://models/new/file", str(tmp_path / "back"))
         assert files_in(claim / "copy") == TREE
         assert (files_in(claim / "new"), (tmp_path / "back").read_bytes()) == ({"file": b"new"}, b"new")
-        with pytest.raises(InvalidConfig, match="lies in the other"):
+        with pytest.raises(InvalidConfig, match="one contains the other"):
             await storage.copy("pvc://models/iris", f"{claim}/iris/below")
 
     async def test_a_failed_copy_leaves_nothing(self, claim: Path, tmp_path: Path) -> None:
