@@ -9,8 +9,7 @@ transfer depends on the name of a service.
           ├─▶ ObjectInfo ──┤                                   │
     stat ─┘                └─▶ open_read   sequential, once   ─┴─▶ open_upload ─▶ write_part … ─▶ complete
 
-To add a backend, write a module with `async def open(location, config, instance) -> Backend`, add it to
-`sealift.backends.MODULES`, and run the test suite in `tests/contract` against it.
+ARCHITECTURE.md lists the steps for adding a backend.
 
 Three rules apply to all methods:
 

@@ -21,7 +21,7 @@
     ModelNotFound, InferenceError       part of the KServe API; never raised by sealift itself
 
 Backends raise errors that describe the cause; the caller that knows the URI adds it with `about`. Backends set
-`retryable` but never retry: the only retry loop is `sealift.runtime.retry`.
+`retryable` but never retry: `sealift.runtime.retry` does.
 """
 
 from collections.abc import Sequence

@@ -32,14 +32,14 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from .addresses.azure import account_host, parse_azure
-from .addresses.buckets import parse_bucket, parse_s3
-from .addresses.hub import parse_hub
-from .addresses.location import Location
-from .addresses.paths import parse_file, parse_path
-from .addresses.redaction import redacted
-from .addresses.urls import parse_url
 from .errors import InvalidURI
+from .uris.azure import account_host, parse_azure
+from .uris.buckets import parse_bucket, parse_s3
+from .uris.hub import parse_hub
+from .uris.location import Location
+from .uris.paths import parse_file, parse_path
+from .uris.redaction import redacted
+from .uris.urls import parse_url
 
 __all__ = [
     "AZURE_URI_FORMAT",

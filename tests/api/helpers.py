@@ -28,7 +28,7 @@ def all_in(directory: Path | str) -> set[str]:
 
 
 def visible_in(directory: Path | str) -> set[str]:
-    """As `all_in`, without what a stopped download leaves in the dot directory for the next one to go on with."""
+    """As `all_in`, without what a stopped download leaves in the work directory for the next one to go on with."""
     return {path for path in all_in(directory) if ".sealift" not in path.split("/")}
 
 

@@ -142,7 +142,7 @@ def _indented(text: str) -> str:
 
 def _imports(module: ast.Module, text: str) -> str:
     """The imports of the source that the facade's signatures need."""
-    lines = ["from .engine_thread import Chunks, run"]
+    lines = ["from .facade_thread import Chunks, run"]
     names = {node.id for node in _nodes_outside_lambdas(ast.parse(text)) if isinstance(node, ast.Name)}
     for node in module.body:
         if isinstance(node, ast.ImportFrom):

@@ -15,7 +15,7 @@ from sealift.errors import StorageError
 
 # Modules whose examples need neither a network nor an event loop.
 EXAMPLES = [
-    "addresses.azure", "addresses.urls", "errors", "uri", "keys.paths", "keys.patterns", "runtime.part_sizes",
+    "uris.azure", "uris.urls", "errors", "uri", "keys.paths", "keys.patterns", "runtime.part_sizes",
     "integrity.checksums", "integrity.composite", "integrity.content",
     "config.s3", "config.gcs", "config.azure", "config.http", "config.huggingface", "config.pvc", "types.options",
     "wire.message", "wire.content_range", "wire.address_policy",
@@ -116,7 +116,7 @@ def test_the_files_that_the_architecture_names_exist() -> None:
     folders = [root / "src" / "sealift", root / "src", root]
     missing = {name for name in named if not any((folder / name).exists() for folder in folders)}
     assert len(named) > 35
-    assert missing == {"addresses/foo.py", "config/foo.py", "tests/contract/test_foo.py"}  # of the example backend
+    assert missing == {"uris/foo.py", "config/foo.py", "tests/contract/test_foo.py"}  # of the example backend
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from sealift.config import Proxies
 from sealift.errors import ClosedError, InvalidConfig, TransportError
 from sealift.wire import TLS, Origin, Request, check_range
-from sealift.wire.no_proxy import proxy_for
+from sealift.wire.proxy_choice import proxy_for
 
 from .forward_proxy import ForwardProxy
 from .servers import Peer, pattern, receive, serve, server_tls, wire_with

@@ -11,7 +11,7 @@ from ..errors import StorageError
 from ..types import Durability, OnEvent, Synced, Unpack, Verify
 from ..uri import get_storage_spec, is_local
 from .argument_types import PatternList, StrPath, WritableBuffer
-from .engine_thread import Chunks, run
+from .facade_thread import Chunks, run
 
 __all__ = ["Storage", "StorageOperations"]
 

@@ -1,7 +1,7 @@
 """Unpack tar and zip archives safely. Blocking, in steps, so that a call can be cancelled between them.
 
-The standard library only parses here; sealift writes the files itself. `tarfile`'s own extraction could write outside
-the target until 2026 (CVE-2025-4517 and others), and a host may run an older patch release. Paths outside the target,
+The standard library only parses here; sealift writes the files itself. `tarfile`'s own extraction can write outside
+the target in Python releases without the fixes for CVE-2025-4517 and its successors. Paths outside the target,
 links and devices are errors, and so is an archive that would expand beyond the limits of its `Unpack`.
 """
 

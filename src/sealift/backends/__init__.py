@@ -1,6 +1,6 @@
 """Backends by URI scheme. A backend's module, and its SDK, is imported when its scheme is first used.
 
-To add a backend: a module with `open(location, config, instance) -> Backend`, an entry here, and a contract test class.
+ARCHITECTURE.md lists the steps for adding a backend.
 """
 
 from importlib import import_module

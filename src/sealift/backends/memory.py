@@ -1,4 +1,4 @@
-"""Backend that keeps objects in memory, for tests and for trying code without an object store."""
+"""Backend that keeps objects in memory, for tests of the engine. No URI leads to it."""
 
 import uuid
 from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence

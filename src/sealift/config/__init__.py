@@ -1,4 +1,4 @@
-"""Service configuration: endpoints, credentials, TLS. One file per service; no other package reads the environment.
+"""Service configuration: endpoints, credentials, TLS. One file per service, and `from_env` in each.
 
 Configurations are immutable and never show secrets in their repr. `from_env` takes the environment as an argument, so
 that tests and multi-tenant servers can pass their own.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..config import Proxies, S3Config
 from ..wire import Origin
-from ..wire.no_proxy import proxy_for
+from ..wire.proxy_choice import proxy_for
 from .report import DemoError, megabytes, print_line
 from .seaweedfs import HOST, Identity, SeaweedFS, ServerError, find_weed
 

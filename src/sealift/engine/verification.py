@@ -2,7 +2,7 @@
 
 `verify=True` compares a checksum wherever the source provides one, and otherwise relies on what the destination has
 compared. `"require"` fails if neither side provides a checksum, before the object is published wherever that can be
-known. `False` compares nothing.
+known. `False` compares sizes only.
 """
 
 from collections.abc import Mapping, Sequence

@@ -4,10 +4,10 @@ import re
 
 from ..errors import UnsafeKey
 
-__all__ = ["STATE_DIRECTORY", "Tree", "collapse", "is_directory_marker", "relative"]
+__all__ = ["WORK_DIRECTORY", "Tree", "collapse", "is_directory_marker", "relative"]
 
 # Directory for temporary files beside their target; reserved, so no key may contain it.
-STATE_DIRECTORY = ".sealift"
+WORK_DIRECTORY = ".sealift"
 # The maximum on Linux: https://man7.org/linux/man-pages/man3/limits.h.0p.html (NAME_MAX, PATH_MAX)
 _NAME_MAX = 255
 # Absolute on Windows: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
@@ -52,8 +52,8 @@ def relative(key: str, prefix: str = "") -> str:
     for segment in segments:
         if segment in {".", ".."}:
             raise UnsafeKey(f"the key {key!r} would leave the target directory")
-        if segment == STATE_DIRECTORY:
-            raise UnsafeKey(f"the key {key!r} contains {STATE_DIRECTORY}, which is reserved for temporary files")
+        if segment == WORK_DIRECTORY:
+            raise UnsafeKey(f"the key {key!r} contains {WORK_DIRECTORY}, which is reserved for temporary files")
         if _DEVICE.fullmatch(segment):
             raise UnsafeKey(f"the key {key!r} contains a reserved Windows device name")
         try:

@@ -95,7 +95,7 @@ def _check_destination(dest: str) -> None:
         raise InvalidConfig("the destination is an empty path", hint='"." is the current directory')
     if "\0" in dest:
         raise InvalidConfig(f"the destination {dest!r} contains a NUL character")
-    if os.path.basename(os.path.abspath(dest)) == paths.STATE_DIRECTORY:
+    if os.path.basename(os.path.abspath(dest)) == paths.WORK_DIRECTORY:
         raise InvalidConfig(
             f"the destination {dest!r} is where sealift keeps temporary files", hint="choose another name"
         )
@@ -117,7 +117,7 @@ async def _download_file(source: OpenLocation, obj: ObjectInfo, dest: str, optio
     if options.dry_run:
         await report_only(source, one(Transfer(obj, name)), options)
         return path
-    state = os.path.join(directory, paths.STATE_DIRECTORY)
+    state = os.path.join(directory, paths.WORK_DIRECTORY)
     identity = (source.backend.address, location, directory, name, options.verify)
     async with open_journal(instance, state, *identity, many=False) as journal:
         target = LocalBackend(directory, instance.disk, journal=journal, durability=options.durability)

@@ -10,10 +10,10 @@ from ..engine.transfer import Transfer, one
 from ..errors import InvalidConfig
 from ..types import ObjectInfo, Unpack
 from .call_options import CallOptions
+from .directory_target import BuildDirectory, DirectoryTarget, sync_anchor
 from .open_location import OpenLocation
 from .resolve import Prefix
 from .resume_download import open_journal, transfer_missing
-from .staging import DirectoryTarget, StagingDirectory, sync_anchor
 
 __all__ = ["download_archive"]
 
@@ -45,7 +45,7 @@ async def download_archive(
     identity = (source.backend.address, source.location, final, options.verify, "unpack")
     async with (
         open_journal(instance, state, *identity, many=True) as journal,
-        StagingDirectory(instance, journal.tree, final, shared=journal.in_use) as staging,
+        BuildDirectory(instance, journal.tree, final, shared=journal.in_use) as staging,
     ):
         target = LocalBackend(staging.path, instance.disk, state=state, journal=journal)
         await transfer_missing(source, target, journal, one(Transfer(found, "archive")), options, kept=[])

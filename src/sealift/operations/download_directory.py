@@ -8,13 +8,13 @@ from ..engine.transfer import Transfer
 from ..keys import paths
 from ..types import ObjectInfo
 from .call_options import CallOptions
+from .directory_target import DirectoryTarget, sync_anchor
 from .disk_space import within_space
 from .open_location import OpenLocation
 from .resolve import Prefix
 from .resume_download import open_journal, report_only, transfer_missing
 from .selection import Selection
 from .skip_report import SkipReport
-from .staging import DirectoryTarget, sync_anchor
 
 __all__ = ["INCOMPLETE", "download_directory"]
 

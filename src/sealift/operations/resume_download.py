@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 
 import anyio
 
-from ..backends.local import LocalBackend, open_state_directory
+from ..backends.local import LocalBackend, open_work_directory
 from ..engine.job import Job
 from ..engine.transfer import Transfer
 from ..errors import AccessDenied, IntegrityError, ModelMissingError, ObjectChanged, ServiceError, TransportError
@@ -53,7 +53,7 @@ async def open_journal(instance: Instance, state: str, *identity: object, many: 
 
     def begin() -> None:
         while many or os.path.lexists(state):
-            os.close(open_state_directory(state))
+            os.close(open_work_directory(state))
             with suppress(FileNotFoundError):  # another process found it empty and removed it again
                 journal.open()
                 break

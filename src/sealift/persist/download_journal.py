@@ -1,6 +1,6 @@
 """The journal of a download: which bytes of which objects are on disk, so that a killed download can be resumed.
 
-One file per download, in the dot directory, beside its partial files. Each line is a claim about bytes that have been
+One file per download, in the work directory, beside its partial files. Each line is a claim about bytes that have been
 written (lines for small files are written in batches). A claim is not trusted: the download that resumes reads the
 bytes back and compares their CRC. So a torn line, a lost page or a modified file costs a second fetch, no more.
 
@@ -61,10 +61,10 @@ class Claim:
 
 
 class Journal:
-    """The journal of one download, and the paths of its files in the dot directory.
+    """The journal of one download, and the paths of its files in the work directory.
 
     Args:
-        directory: The dot directory.
+        directory: The work directory.
         name: Name of the download: a `fingerprint` of its source and destination.
         many: Whether the download has many files, so that completed files are recorded too.
 
@@ -98,7 +98,7 @@ class Journal:
             Whether this process has the journal. If it is `in_use`, this one reads and records nothing.
 
         Raises:
-            FileNotFoundError: The dot directory does not exist.
+            FileNotFoundError: The work directory does not exist.
         """
         with self._open_lock:
             if not self._opened:

@@ -1,9 +1,10 @@
-"""HTTP/1.1 client for bulk transfer: `Wire.fetch` receives in place, `Wire.stream` streams, `Wire.send` uploads."""
+"""HTTP/1.1 client for bulk transfer: `Wire.fetch` receives in place, `Wire.stream` streams, `Wire.send` sends a body, if any,
+and receives a small response."""
 
 from .client import Wire
 from .content_range import check_range
 from .message import TLS, Origin, Request, Response
-from .no_proxy import proxy_for
+from .proxy_choice import proxy_for
 from .redirect import MOST_REDIRECTS, redirected
 from .streamed_response import StreamedResponse
 

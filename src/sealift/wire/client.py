@@ -16,8 +16,8 @@ from .dialer import Dialer
 from .dns import RunBlocking
 from .head_codec import encode_request
 from .message import Request, Response
-from .no_proxy import proxy_for
 from .pool import Pool
+from .proxy_choice import proxy_for
 from .response_receiver import BufferedReceiver, InPlaceReceiver
 from .stall_watchdog import Watchdog
 from .streamed_response import StreamedResponse, StreamingReceiver

@@ -7,8 +7,8 @@ from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
-from ..addresses.urls import ascii_host
 from ..errors import InvalidConfig
+from ..uris.urls import ascii_host
 
 __all__ = ["TLS", "AllowedAddresses", "Headers", "Origin", "Request", "Response"]
 

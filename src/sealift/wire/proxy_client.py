@@ -20,7 +20,7 @@ from .address_policy import blocked_reason
 from .dialer import redirect_blocked
 from .head_codec import encode_request
 from .message import TLS, Origin, Request, Response
-from .no_proxy import proxy_for
+from .proxy_choice import proxy_for
 from .response_receiver import MAX_BUFFERED_BODY, MAX_ERROR_BODY, check_body
 from .streamed_response import StreamedResponse
 from .tls import handshake_error

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealift.errors import UnsafeKey
-from sealift.keys.paths import STATE_DIRECTORY, Tree, is_directory_marker, relative
+from sealift.keys.paths import WORK_DIRECTORY, Tree, is_directory_marker, relative
 
 ROOT = "/target/directory"
-SEGMENTS = st.sampled_from(["", ".", "..", "a", "b", "a b", "ü", "...", "..a", "~", "a\\b", "x\0y", STATE_DIRECTORY])
+SEGMENTS = st.sampled_from(["", ".", "..", "a", "b", "a b", "ü", "...", "..a", "~", "a\\b", "x\0y", WORK_DIRECTORY])
 KEYS = st.text(max_size=40) | st.lists(SEGMENTS | st.text(max_size=5), max_size=6).map("/".join)
 
 
@@ -48,8 +48,8 @@ def test_relative(key: str, prefix: str, path: str) -> None:
         ("", "is not a valid file name"),
         ("//", "is not a valid file name"),
         ("a/", "is not a valid file name"),
-        (f"{STATE_DIRECTORY}/x", "temporary files"),
-        (f"a/{STATE_DIRECTORY}", "temporary files"),
+        (f"{WORK_DIRECTORY}/x", "temporary files"),
+        (f"a/{WORK_DIRECTORY}", "temporary files"),
         ("a\0b", "a character that is not allowed"),
         ("a\\b", "a character that is not allowed"),
         ("a\ud800", "a character that is not allowed"),
@@ -82,7 +82,7 @@ def test_no_path_escapes(key: str) -> None:
     joined = f"{ROOT}/{path}"
     assert os.path.normpath(joined) == joined
     assert joined.startswith(f"{ROOT}/")
-    assert STATE_DIRECTORY not in path.split("/")
+    assert WORK_DIRECTORY not in path.split("/")
 
 
 @given(KEYS, st.text(alphabet="ab/", max_size=6).map(lambda text: f"{text}/"))

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from ...addresses.azure import account_host
 from ...config import AzureConfig
 from ...errors import InvalidConfig, InvalidURI
 from ...uri import Location
+from ...uris.azure import account_host
 
 __all__ = ["Account", "Identity", "account_of"]
 

@@ -1,6 +1,6 @@
 """Local files as objects.
 
-A file appears under its final name only when it is complete: it is written in the state directory `.sealift` and then
+A file appears under its final name only when it is complete: it is written in the work directory `.sealift` and then
 renamed (`upload`, `staging`). `confinement` keeps all files below the root. Blocking work runs on the disk threads.
 """
 
@@ -8,7 +8,7 @@ from ...config import StorageConfig
 from ...instance import Instance
 from ...uri import Location
 from .backend import LocalBackend
-from .directories import open_below, open_state_directory, refuse_link
+from .directories import open_below, open_work_directory, refuse_link
 from .files import existing, free_space, sync_directories, sync_tree, taken_space
 from .replacement import destination, kind_of
 from .tree import is_in_place, publish_tree
@@ -22,7 +22,7 @@ __all__ = [
     "kind_of",
     "open",
     "open_below",
-    "open_state_directory",
+    "open_work_directory",
     "publish_tree",
     "refuse_link",
     "sync_directories",

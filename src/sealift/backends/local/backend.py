@@ -252,7 +252,7 @@ class LocalBackend:
             raise IncompleteError("could not remove everything", failed)
 
     async def aclose(self) -> None:
-        """Remove the state directory unless another process uses it."""
+        """Remove the work directory unless another process uses it."""
         await self._disk.run(self._staging.close)
 
 

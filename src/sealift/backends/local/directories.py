@@ -11,7 +11,7 @@ from contextlib import suppress
 from ...errors import LocalIOError, UnsafeKey
 from .files import make_directories
 
-__all__ = ["OPEN_DIRECTORY", "open_below", "open_state_directory", "refuse_link"]
+__all__ = ["OPEN_DIRECTORY", "open_below", "open_work_directory", "refuse_link"]
 
 # O_PATH, where the system has it, needs no permission to read the directory.
 OPEN_DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY)
@@ -80,8 +80,8 @@ def _link_target(root: str, link: str, key: str) -> list[str]:
     return [step for step in real[len(top) :].split("/") if step]
 
 
-def open_state_directory(state: str) -> int:
-    """Open the state directory `.sealift`, creating it if needed, even while other processes remove it when empty.
+def open_work_directory(state: str) -> int:
+    """Open the work directory `.sealift`, creating it if needed, even while other processes remove it when empty.
 
     Raises:
         LocalIOError: The path is a link, or other processes keep removing the directory.
@@ -98,6 +98,6 @@ def open_state_directory(state: str) -> int:
 
 
 def refuse_link(state: str) -> None:
-    """Raise an error if the state directory is a link, which would redirect the temporary files."""
+    """Raise an error if the work directory is a link, which would redirect the temporary files."""
     if os.path.islink(state):
         raise LocalIOError(f"{state} is a link to {os.path.realpath(state)}", hint="remove it")

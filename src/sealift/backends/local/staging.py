@@ -1,4 +1,4 @@
-"""A target directory and its state directory `.sealift`, in which files are written before they are published."""
+"""A target directory and its work directory `.sealift`, in which files are written before they are published."""
 
 import itertools
 import os
@@ -9,17 +9,17 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from ...errors import LocalIOError, UnsafeKey
-from ...keys.paths import STATE_DIRECTORY
+from ...keys.paths import WORK_DIRECTORY
 from ...persist.download_journal import Journal
 from .confinement import ConfinedDirectory
-from .directories import open_below, open_state_directory
+from .directories import open_below, open_work_directory
 from .files import READ, copy_range, existing, sync_directory, sync_file
 
 __all__ = ["PartialFile", "StagingDirectory"]
 
 _OPEN = os.O_RDWR | os.O_NOFOLLOW
 _CREATE = _OPEN | os.O_CREAT | os.O_EXCL
-# Other processes remove the state directory whenever it is empty.
+# Other processes remove the work directory whenever it is empty.
 _ATTEMPTS = 8
 
 
@@ -69,7 +69,7 @@ class StagingDirectory:
         self._anchor: str | None = None
         self._anchor_lock = threading.Lock()
         self._synced: set[str] = set()
-        self._state = state or os.path.join(root, STATE_DIRECTORY)
+        self._state = state or os.path.join(root, WORK_DIRECTORY)
         self._created: set[str] = set()
         self._token = secrets.token_hex(8)
         self._count = itertools.count()
@@ -89,7 +89,7 @@ class StagingDirectory:
 
         Args:
             key: The key.
-            temporary: Create it in the state directory, not under its final name.
+            temporary: Create it in the work directory, not under its final name.
             large: Writing it takes a while: check first whether it can be published, and restrict its permissions to
                 those of the file that it replaces.
         """
@@ -112,7 +112,7 @@ class StagingDirectory:
             try:
                 return None if self.journal is None else self.journal.partial_path(key)
             except FileNotFoundError:  # as in `_create`
-                os.close(open_state_directory(self._state))
+                os.close(open_work_directory(self._state))
         raise self._keeps_being_removed()
 
     def copy_of(self, descriptor: int) -> PartialFile:
@@ -156,7 +156,7 @@ class StagingDirectory:
         return self._create(name, mode)
 
     def _open(self, name: str, flags: int, mode: int = 0o666) -> int:
-        state = open_state_directory(self._state)
+        state = open_work_directory(self._state)
         try:
             return os.open(name, flags, mode, dir_fd=state)
         finally:
@@ -195,7 +195,7 @@ class StagingDirectory:
         self._synced.update(new)  # only after the sync: other threads rely on it
 
     def close(self) -> None:
-        """Remove the state directory unless another process uses it."""
+        """Remove the work directory unless another process uses it."""
         self.confined.close()
         with suppress(OSError):  # it is not empty, or was never created
             os.rmdir(self._state)

@@ -1,4 +1,4 @@
-"""Writing a file in the state directory and renaming it when it is complete."""
+"""Writing a file in the work directory and renaming it when it is complete."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ class Run(Protocol):
 
 
 class LocalUpload(Upload):
-    """A file being written in the state directory. Methods without `async` block and run on a disk thread."""
+    """A file being written in the work directory. Methods without `async` block and run on a disk thread."""
 
     token = ""
 

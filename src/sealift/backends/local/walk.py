@@ -8,7 +8,7 @@ from typing import Self
 
 from ...contract import Walk
 from ...errors import Skipped, SkipReason
-from ...keys.paths import STATE_DIRECTORY
+from ...keys.paths import WORK_DIRECTORY
 
 __all__ = ["Ancestors", "Contents", "scan", "start"]
 
@@ -92,7 +92,7 @@ def scan(path: str, above: Ancestors | None, walk: Walk, *, first: bool) -> Cont
     with os.scandir(path) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             contents.empty = False
-            ours = entry.name == STATE_DIRECTORY and (entry.is_symlink() or entry.is_dir())
+            ours = entry.name == WORK_DIRECTORY and (entry.is_symlink() or entry.is_dir())
             if not (ours and walk.follow):  # removing a tree includes the remains of killed downloads
                 _classify(entry, contents, walk)
     return contents

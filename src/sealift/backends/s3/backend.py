@@ -13,8 +13,8 @@ from ...uri import Location
 from ...wire import check_range
 from .bucket import Bucket
 from .delete_objects import delete_many
-from .object_attributes import fetch_checksums
 from .object_info import parse_listing, quoted_etag
+from .part_checksums import fetch_checksums
 from .properties import from_reply, to_headers
 from .reply_checksums import CHECKSUMS, has_composite_checksum, object_checksums
 from .server_copy import copy

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sealift.backends.local import directories, open_state_directory
+from sealift.backends.local import directories, open_work_directory
 from sealift.errors import LocalIOError
 
 
@@ -25,11 +25,11 @@ def removed_by_others(monkeypatch: pytest.MonkeyPatch, times: Iterator[object]) 
 
 def test_a_state_directory_removed_by_others_is_created_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     removed_by_others(monkeypatch, iter(range(5)))
-    os.close(open_state_directory(str(tmp_path / "a" / ".sealift")))
+    os.close(open_work_directory(str(tmp_path / "a" / ".sealift")))
     assert (tmp_path / "a" / ".sealift").is_dir()
 
 
 def test_a_state_directory_that_keeps_being_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     removed_by_others(monkeypatch, repeat(True))
     with pytest.raises(LocalIOError, match=r"other processes keep removing the directory .*/\.sealift"):
-        open_state_directory(str(tmp_path / ".sealift"))
+        open_work_directory(str(tmp_path / ".sealift"))

@@ -15,7 +15,7 @@ from ..backends.local import (
     is_in_place,
     kind_of,
     open_below,
-    open_state_directory,
+    open_work_directory,
     publish_tree,
     refuse_link,
     sync_directories,
@@ -27,7 +27,7 @@ from ..keys import paths
 from ..persist.download_journal import Journal
 from .call_options import CallOptions
 
-__all__ = ["DirectoryTarget", "StagingDirectory", "sync_anchor"]
+__all__ = ["BuildDirectory", "DirectoryTarget", "sync_anchor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +63,18 @@ class DirectoryTarget:
         )
         if kind and not exists:
             raise LocalIOError(f"{dest} is {kind}, but {because}", hint="choose a directory")
-        state = os.path.join(final if exists else os.path.dirname(final), paths.STATE_DIRECTORY)
+        state = os.path.join(final if exists else os.path.dirname(final), paths.WORK_DIRECTORY)
         await instance.disk.run(lambda: refuse_link(state))
         return cls(final, exists, state)
 
-    def staging(self, instance: Instance, journal: Journal) -> "StagingDirectory":
+    def staging(self, instance: Instance, journal: Journal) -> "BuildDirectory":
         """The directory in which a prefix is built: the destination itself if it exists."""
         if self.exists:
-            return StagingDirectory(instance, self.final, self.final)
-        return StagingDirectory(instance, journal.tree, self.final, shared=journal.in_use)
+            return BuildDirectory(instance, self.final, self.final)
+        return BuildDirectory(instance, journal.tree, self.final, shared=journal.in_use)
 
 
-class StagingDirectory:
+class BuildDirectory:
     """A directory under construction.
 
     Args:
@@ -104,7 +104,7 @@ class StagingDirectory:
 
     def _open(self) -> None:
         if self.path != self._final:
-            self._descriptor = open_state_directory(self.path)
+            self._descriptor = open_work_directory(self.path)
 
     def check(self) -> None:
         """Blocking: raise if another process has removed the directory, and with it the files written so far."""

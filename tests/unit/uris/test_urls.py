@@ -2,9 +2,9 @@
 
 import pytest
 
-from sealift.addresses.urls import ascii_host
 from sealift.errors import InvalidConfig, InvalidURI
 from sealift.uri import Location, parse
+from sealift.uris.urls import ascii_host
 from sealift.wire import Origin
 
 

@@ -2,8 +2,8 @@
 
 from ipaddress import ip_address, ip_network
 
-from ..addresses.urls import ascii_host
 from ..config import Proxies
+from ..uris.urls import ascii_host
 from .message import Origin
 
 __all__ = ["proxy_for"]

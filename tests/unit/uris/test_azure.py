@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from sealift.addresses.azure import AccountHost, account_host
 from sealift.errors import InvalidURI
 from sealift.uri import Location, get_storage_spec, parse
+from sealift.uris.azure import AccountHost, account_host
 
 SCHEMES = ["azure", "az", "abfs", "abfss", "wasb", "wasbs", "ABFSS"]
 SAS = "sv=2024-11-04&sp=rl&sig=Pa55word%3D"

@@ -1,0 +1,1 @@
+"""URI syntax, one module per form. `sealift.uri` selects the module by scheme."""
