@@ -1,5 +1,8 @@
-"""HTTP/1.1 client for bulk transfer: `Wire.fetch` receives in place, `Wire.stream` streams, `Wire.send` sends a body, if any,
-and receives a small response."""
+"""HTTP/1.1 client for bulk transfer.
+
+`Wire.fetch` receives a body in place, `Wire.stream` receives it as it comes, and `Wire.send` sends a body, if any, and
+receives a small response.
+"""
 
 from .client import Wire
 from .content_range import check_range
