@@ -227,7 +227,7 @@ def test_a_read_only_disk(server: FakeS3, here: Path, namespaces: bool) -> None:
     if namespaces:
         for _, text in told:
             assert f"{os.strerror(errno.EROFS)}: {target}" in text
-            assert "(choose a directory that can be written)" in text
+            assert "(choose a writable directory)" in text
     assert files_in(here) == {}
 
 

@@ -131,7 +131,7 @@ async def test_keys_that_collide_are_refused(
 async def test_seaweedfs_has_colliding_keys_too(seaweedfs: S3Service, make_bucket: MakeBucket, tmp_path: Path) -> None:
     bucket = make_bucket(seaweedfs)
     put_objects(seaweedfs, bucket, {"p/a": b"object", "p/a/b": b"below it"})
-    with pytest.raises(UnsafeKey, match=r"'p/a' and 'p/a/b'"):
+    with pytest.raises(UnsafeKey, match=r"'p/a' and 'p/a/b'|'p/a/b' and 'p/a'"):
         await AsyncStorage().download(f"s3://{bucket}/p", tmp_path / "dest", config_of(seaweedfs))
     assert all_in(tmp_path) == set()
 

@@ -9,7 +9,7 @@ from tests.api.servers import FakeS3
 from tests.facade.conftest import OBJECTS
 from tests.facade.scripts import Script, run
 
-REFUSED = "the interpreter is exiting (finish transfers before the program ends)"
+REFUSED = "the interpreter is exiting (finish transfers before the program exits)"
 
 # Says when the main thread has come to its end.
 WATCH = """

@@ -127,7 +127,7 @@ def test_a_second_one_ends_the_wait_for_a_cleanup_that_hangs(
             never.wait()
         os.pwrite = pwrite
         from sealift.runtime import portal
-        cancel = portal._Session._cancel
+        cancel = portal._LoopThread._cancel
         def cancelling(call):
             say("cancelling")
             cancel(call)
