@@ -11,8 +11,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from functools import partial
 from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import anyio
 
@@ -20,6 +22,7 @@ from ..errors import ClosedError
 
 __all__ = ["DiskThreads"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -66,6 +69,7 @@ class DiskThreads:
     """
 
     def __init__(self, threads: int = 4) -> None:
+        self._executor = _Executor(self)
         self._long = _ThreadPool(threads)
         self._short = _ThreadPool(1)
         self._done: deque[_Job[Any]] = deque()
@@ -110,6 +114,21 @@ class DiskThreads:
                 await self._ended(job)
             raise
         return result
+
+    async def read_file(self, path: str) -> bytes:
+        """Read a small file, such as a token.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        import aiofiles  # noqa: PLC0415 - most calls read no such file
+
+        # Not `async with`: that closes the file on the default executor, which rejects work while Python exits.
+        file = await aiofiles.open(path, "rb", executor=self._executor)
+        try:
+            return await file.read()
+        finally:
+            await file.close()
 
     async def _ended(self, job: _Job[Any]) -> None:
         """Wait until the function of a cancelled job has returned."""
@@ -173,6 +192,30 @@ class DiskThreads:
             for pool in (self._long, self._short):
                 for _ in range(pool.threads):
                     pool.queue.put(None)
+
+
+class _Executor(Executor):
+    """The disk threads for `loop.run_in_executor`. Unlike the default executor, they still work while Python exits."""
+
+    def __init__(self, threads: DiskThreads) -> None:
+        self._threads = threads
+        self._tasks: set[asyncio.Task[Any]] = set()  # the loop keeps only weak references
+
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run a function on a disk thread; to be called in the event loop."""
+        future: Future[T] = Future()
+
+        async def run() -> None:
+            try:
+                future.set_result(await self._threads.run(partial(function, *args, **kwargs)))
+            except Exception as error:  # noqa: BLE001 - raised again where the future is awaited
+                future.set_exception(error)
+
+        future.set_running_or_notify_cancel()  # a function that runs cannot be cancelled
+        task = asyncio.get_running_loop().create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return future
 
 
 def _take_function(job: _Job[T]) -> Callable[[], T] | None:

@@ -6,6 +6,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -292,3 +293,16 @@ async def test_a_function_is_let_go_before_its_caller_is_told(
     function = None
     await waiting
     assert left == [None]
+
+
+async def test_a_small_file_is_read_while_the_interpreter_exits(
+    disk: DiskThreads, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The default executor rejects work once the main thread has ended, although other threads still transfer."""
+    monkeypatch.setattr("concurrent.futures.thread._shutdown", True)
+    with pytest.raises(RuntimeError, match="shutdown"):
+        await asyncio.get_running_loop().run_in_executor(None, lambda: None)
+    (tmp_path / "token").write_bytes(b"secret")
+    assert await disk.read_file(str(tmp_path / "token")) == b"secret"
+    with pytest.raises(FileNotFoundError):
+        await disk.read_file(str(tmp_path / "absent"))

@@ -6,8 +6,6 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiofiles
-
 from ...errors import AccessDenied, ServiceError, StorageError
 from ...instance import Instance
 from ...wire import Origin, Request, Response
@@ -32,10 +30,16 @@ class TokenSession:
 
     async def get(self, url: str, *, headers: Mapping[str, str], timeout: float) -> "_TokenReply":
         if url.startswith("file:"):
-            return _TokenReply(await _read(url.removeprefix("file:")))
+            return _TokenReply(await self._read(url.removeprefix("file:")))
         if url.startswith("environ:"):
             return _TokenReply(self._instance.environ.get(url.removeprefix("environ:"), "").encode())
         return await self._send("GET", url, {name.lower(): value for name, value in headers.items()}, None)
+
+    async def _read(self, path: str) -> bytes:
+        try:
+            return await self._instance.disk.read_file(path)
+        except OSError as error:
+            raise AccessDenied(f"the token in {path} cannot be read: {error.strerror}") from None
 
     async def _send(self, method: str, url: str, headers: Mapping[str, str], body: memoryview | None) -> "_TokenReply":
         split = urlsplit(url)
@@ -63,14 +67,6 @@ class _TokenReply:
         if not isinstance(content, dict):
             raise AccessDenied("the reply of the token service is not JSON", hint="check the credentials file")
         return content
-
-
-async def _read(path: str) -> bytes:
-    try:
-        async with aiofiles.open(path, "rb") as file:
-            return await file.read()
-    except OSError as error:
-        raise AccessDenied(f"the token in {path} cannot be read: {error.strerror}") from None
 
 
 def _request_error(origin: Origin, reply: Response) -> StorageError:

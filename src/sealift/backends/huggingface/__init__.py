@@ -5,8 +5,6 @@ with a slash). Large files are in a separate storage, at signed URLs that expire
 from the hub itself, possibly compressed or without range support (`small_files`). `replies` parses responses.
 """
 
-import aiofiles
-
 from ...config import HFConfig, StorageConfig
 from ...errors import AccessDenied, InvalidConfig, UnsupportedOperation
 from ...instance import Instance
@@ -37,18 +35,17 @@ async def open(location: Location, config: StorageConfig | None, instance: Insta
     if credentials is environment and Origin.of(endpoint) != Origin.of(default):
         token, file = None, None  # do not send the environment's token to another hub
     if not token and file is not None:
-        token = await _read_token(file)
+        token = await _read_token(file, instance)
     repository = Repository(location, endpoint, token or None, instance)
     if location.revision and location.key:
         await instance.retry(repository.commit)  # the key may begin with the rest of a branch's name
     return HFBackend(repository, await DownloadURLs.of_repository(repository))
 
 
-async def _read_token(file: str) -> str | None:
+async def _read_token(file: str, instance: Instance) -> str | None:
     """Read the token stored by `hf auth login`; None if the file does not exist or is empty."""
     try:
-        async with aiofiles.open(file, encoding="utf-8") as stream:
-            return (await stream.read()).strip() or None
+        return (await instance.disk.read_file(file)).decode().strip() or None
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError) as problem:
