@@ -1,1 +1,1 @@
-"""What a caller of `AsyncStorage` sees, against real services and, where those cannot do it, a fake of S3."""
+"""Tests of the public `AsyncStorage` API against real services, or a fake S3 where no real one can do it."""

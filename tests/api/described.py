@@ -1,4 +1,4 @@
-"""Objects with all that a service stores beside the bytes, written and looked at by the services' own SDKs."""
+"""Objects with all the properties a service stores beside the bytes, written and read with the services' own SDKs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -30,10 +30,10 @@ class Described(ABC):
     """A bucket or container.
 
     Attributes:
-        uri: Of its root, with a "/" at its end.
-        config: How to sign in.
-        expires: Whether the service knows Expires.
-        tags: Whether it knows tags.
+        uri: URI of the root, with a trailing "/".
+        config: Credentials and endpoint.
+        expires: Whether the service supports Expires.
+        tags: Whether the service supports tags.
     """
 
     expires = False
@@ -45,18 +45,18 @@ class Described(ABC):
 
     @abstractmethod
     def put(self, key: str, data: bytes, metadata: Mapping[str, str] = METADATA) -> None:
-        """Store an object with `HEADERS`, `EXPIRES`, `TAGS` and metadata, as far as the service knows them."""
+        """Store an object with `HEADERS`, `EXPIRES`, `TAGS` and metadata, as far as the service supports them."""
 
     @abstractmethod
     def told(self, key: str) -> dict[str, Any]:
-        """What the service has beside the bytes."""
+        """The properties the service stores beside the bytes."""
 
     @abstractmethod
     def content(self, key: str) -> bytes:
         """The stored bytes."""
 
     def expected(self, source: "Described") -> dict[str, Any]:
-        """What a copy from another place has."""
+        """The properties that a copy from `source` has."""
         return {
             **HEADERS,
             "expires": EXPIRES if self.expires and source.expires else None,
@@ -65,7 +65,7 @@ class Described(ABC):
         }
 
     def dropped(self, source: "Described") -> set[str]:
-        """What such a copy lacks, as its event names it."""
+        """The properties that such a copy loses, as named in its event."""
         names = {"Expires": (source.expires, self.expires), "tags": (source.tags, self.tags)}
         return {name for name, (has, takes) in names.items() if has and not takes}
 

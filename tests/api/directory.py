@@ -1,6 +1,6 @@
-"""A fake S3 Express: a directory bucket whose sessions are checked, and end when a test says so.
+"""A fake S3 Express: directory buckets that check sessions, which expire when a test says so.
 
-Held against https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateSession.html and
+Checked against https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateSession.html and
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-differences.html
 """
 
@@ -28,16 +28,16 @@ class DirectoryS3(WritableS3):
     """Directory buckets, in path style.
 
     Args:
-        buckets: Their names.
-        lifetime: Seconds that a session lasts.
-        clock: How far the service's clock is from this machine's.
+        buckets: Bucket names.
+        lifetime: Session lifetime in seconds.
+        clock: Offset of the service's clock from this machine's.
         options: As for `FakeS3`.
 
     Attributes:
         users: Access key → secret.
-        ended: How a session that has ended is told of: status and code.
-        sessions: Access key → secret, and token, of the sessions that have not ended.
-        created: How many sessions were created.
+        ended: Status and error code of the reply to an expired session.
+        sessions: Access key → secret and token of the live sessions.
+        created: Number of sessions created.
     """
 
     def __init__(self, *buckets: str, lifetime: float = 300, clock: timedelta = timedelta(), **options: Any) -> None:
@@ -55,16 +55,16 @@ class DirectoryS3(WritableS3):
 
     @property
     def secrets(self) -> list[str]:
-        """What no error may show."""
+        """The secrets that no error may show."""
         sessions = [f"{kind}-of-session-{number + 1}" for number in range(self.created) for kind in ("secret", "token")]
         return [IAM[1], IAM_TOKEN, *sessions]
 
     def end_sessions(self) -> None:
-        """The service no longer accepts them."""
+        """Expire all sessions."""
         self.sessions.clear()
 
     def tag(self, data: bytes) -> str:
-        # It looks like an MD5, and is none.
+        # Looks like an MD5, but is not one.
         return f'"{hashlib.sha256(data).hexdigest()[:32]}"'
 
     def _answer(self, asked: Asked) -> Reply:
@@ -113,7 +113,7 @@ class DirectoryS3(WritableS3):
         return Reply(200, body.encode(), {"Date": format_datetime(now.replace(microsecond=0), usegmt=True)})
 
     def _list(self, bucket: str, query: Mapping[str, str]) -> Reply:
-        """Two keys a page, in an order of its own."""
+        """List two keys per page, in an order that is not lexicographic."""
         prefix = query.get("prefix", "")
         if (prefix and not prefix.endswith("/")) or "start-after" in query:
             return failure(400, "InvalidRequest")

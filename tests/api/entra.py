@@ -1,6 +1,6 @@
-"""Fakes of who gives tokens: the metadata services of machines, and Microsoft Entra ID.
+"""Fake token services: the metadata services of Azure machines, and Microsoft Entra ID.
 
-They answer what azure-identity's own code asks of them, which the tests run. Held against
+They answer the requests of the real azure-identity, which the tests run. Checked against
 https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token,
 https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference and
 https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
@@ -20,7 +20,7 @@ RESOURCE = "https://storage.azure.com"
 
 
 def token() -> str:
-    """What Azurite takes for a token, for an hour; nobody has signed it."""
+    """An unsigned token, valid for an hour, that Azurite accepts."""
     now = int(time.time())
     claims = {"aud": RESOURCE, "iss": "https://sts.windows.net/t/", "iat": now, "nbf": now - 60, "exp": now + 3600}
     return ".".join(_encoded(part) for part in ({"alg": "none", "typ": "JWT"}, claims, {"n": time.time_ns()}))
@@ -35,16 +35,16 @@ def answer(status: int, fields: Mapping[str, object]) -> Reply:
 
 
 class TokenGiver(FakeS3):
-    """Gives tokens, by the protocol of `reply`.
+    """A token service that speaks the protocol of `reply`.
 
     Args:
-        reply: Answers a request with the token that it is given.
-        tls: Its certificate.
-        first: Replies that come before any token.
-        seconds: For which a token is said to hold.
+        reply: Builds a reply from the request, a fresh token and its lifetime in seconds.
+        tls: TLS context with the server's certificate.
+        first: Replies sent before the first token.
+        seconds: Lifetime reported with each token.
 
     Attributes:
-        given: All tokens.
+        given: All tokens issued.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ def app_service(asked: Asked, fresh: str, seconds: int) -> Reply:
 
 
 def entra(asked: Asked, fresh: str, seconds: int) -> Reply:
-    """The token endpoint of the tenant "tenant", which knows a secret and a federated token."""
+    """The token endpoint of the tenant "tenant", which accepts a secret and a federated token."""
     form = {name: values[0] for name, values in parse_qs(asked.body.decode()).items()}
     secret = form.get("client_secret") == "the-client-secret"
     federated = form.get("client_assertion") == "a.kubernetes.token"

@@ -1,4 +1,4 @@
-"""A byte that changes between a real server and the code under test."""
+"""A proxy that corrupts one byte between a real server and the code under test."""
 
 import asyncio
 import contextlib
@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 
 from tests.services.closing import close
 
-# What an object holds, and what arrives instead of it.
+# The mark in an object, and what arrives in its place.
 MARK, OTHER = b"<this byte changes: 0>", b"<this byte changes: 1>"
 
 
 @contextlib.asynccontextmanager
 async def flipping(endpoint: str) -> AsyncIterator[str]:
-    """The same server, behind something that changes what it sends. Gives the endpoint to ask instead."""
+    """Run a proxy in front of the server that corrupts its responses. Yields the proxy's endpoint."""
     there = urlsplit(endpoint)
     tasks: set[asyncio.Task[None]] = set()
 
@@ -51,7 +51,7 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, cha
     with contextlib.suppress(ConnectionError):
         while data := await source.read(1 << 16):
             data = (kept + data).replace(MARK, OTHER) if change else data
-            # The mark's beginning waits for its end.
+            # Hold back a partial mark until the rest of it arrives.
             cut = next((size for size in range(len(MARK) - 1, 0, -1) if change and data.endswith(MARK[:size])), 0)
             kept = data[len(data) - cut :]
             sink.write(data[: len(data) - cut])

@@ -1,4 +1,4 @@
-"""A TCP forwarder that counts what is sent through it, and can hold it up in the middle."""
+"""A TCP forwarder that counts the bytes sent through it, and can hold them up midway."""
 
 import contextlib
 import socket
@@ -11,11 +11,11 @@ _STEP = 1 << 16
 
 
 class Passage:
-    """The connections of one time.
+    """The connections opened during one phase of a test.
 
     Attributes:
-        sent: Bytes that clients have sent, those that are held up left out.
-        held: Set when they have sent as much as is let through.
+        sent: Bytes forwarded from clients, without those held up.
+        held: Set once the limit is reached and bytes are held up.
     """
 
     def __init__(self, limit: int | None) -> None:
@@ -27,17 +27,17 @@ class Passage:
         self._cut = False
 
     def release(self) -> None:
-        """Let through what was held up, and all that comes."""
+        """Forward the bytes held up and everything after them."""
         self._limit = None
         self._decided.set()
 
     def cut(self) -> None:
-        """Break the connections that are held up."""
+        """Break the connections whose bytes are held up."""
         self._cut = True
         self._decided.set()
 
     def may_pass(self, count: int) -> bool:
-        """Wait until so many bytes may go on; False: they never will."""
+        """Wait until `count` bytes may be forwarded. Returns False if they never may."""
         with self._turn:
             held = self._limit is not None and self.sent + count > self._limit
             if not held:
@@ -51,10 +51,10 @@ class Passage:
 
 
 class Forwarder:
-    """Stands in front of a server.
+    """A forwarder in front of a server.
 
     Args:
-        url: Of the server.
+        url: URL of the server.
     """
 
     def __init__(self, url: str) -> None:
@@ -70,10 +70,10 @@ class Forwarder:
         return f"http://127.0.0.1:{self._listening.getsockname()[1]}"
 
     def passage(self, limit: int | None = None) -> Passage:
-        """For the connections from now on.
+        """Start a passage for all connections opened from now on.
 
         Args:
-            limit: About how many bytes they may send together; None: any.
+            limit: Approximate number of bytes they may send in total. None: no limit.
         """
         self._passages.append(Passage(limit))
         return self._passages[-1]

@@ -1,4 +1,4 @@
-"""What the tests of this folder share."""
+"""Helpers shared by the tests in this folder."""
 
 import os
 import traceback
@@ -10,30 +10,30 @@ from tests.services.s3 import Keys, S3Service
 
 
 def config_of(service: S3Service, keys: Keys | None = None) -> S3Config:
-    """How to sign in to a service, as its identity that may do everything or as another."""
+    """The configuration for a service, with its admin identity or another one."""
     chosen = keys or service.keys
     return S3Config(chosen.access_key, chosen.secret_key, endpoint_url=service.endpoint)
 
 
 def files_in(directory: Path | str) -> dict[str, bytes]:
-    """Relative path → content, of all files below a directory, hidden ones too."""
+    """Relative path → content of all files below a directory, including hidden ones."""
     root = Path(directory)
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 def all_in(directory: Path | str) -> set[str]:
-    """Relative paths of everything below a directory, hidden things too."""
+    """Relative paths of everything below a directory, including hidden entries."""
     root = Path(directory)
     return {str(path.relative_to(root)) for path in root.rglob("*")}
 
 
 def visible_in(directory: Path | str) -> set[str]:
-    """As `all_in`, without what a stopped download leaves in the work directory for the next one to go on with."""
+    """Like `all_in`, without the work directory in which a stopped download leaves its state to resume from."""
     return {path for path in all_in(directory) if ".sealift" not in path.split("/")}
 
 
 def texts_of(error: BaseException) -> Iterator[str]:
-    """All that a program could print of an error, of what it came from, and of its attributes."""
+    """All text that a program could print of an error, its causes and its attributes."""
     yield "".join(traceback.format_exception(error))
     pending, seen = [error], set()
     while pending:
@@ -52,17 +52,17 @@ def texts_of(error: BaseException) -> Iterator[str]:
 
 
 def shows(error: BaseException, *secrets: str) -> list[str]:
-    """Which of these secrets an error shows."""
+    """The secrets in the list that an error shows."""
     texts = list(texts_of(error))
     return [secret for secret in secrets if any(secret in text for text in texts)]
 
 
 def open_files() -> set[str]:
-    """What this process's descriptors refer to; sockets and pipes have names of their own."""
+    """The targets of this process's open descriptors, including sockets and pipes, each under a unique name."""
     found = set()
     for name in os.listdir("/proc/self/fd"):
         try:
             found.add(os.readlink(f"/proc/self/fd/{name}"))
-        except FileNotFoundError:  # the listing's own
+        except FileNotFoundError:  # the descriptor of the listing itself
             continue
     return found

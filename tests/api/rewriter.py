@@ -14,7 +14,7 @@ Header = tuple[str, str]
 
 @contextlib.contextmanager
 def rewriting(url: str, rewrite: Callable[[list[Header]], list[Header]]) -> Iterator[str]:
-    """Forward to the server at a URL with other headers, for the length of the block. Yields the proxy's URL."""
+    """Run a proxy that rewrites headers in front of the server at a URL. Yields the proxy's URL."""
     server = urlsplit(url)
     address = server.hostname or "", server.port or 80
 

@@ -1,6 +1,6 @@
-"""A fake S3 that does what no real one does on request: stall, name another region, record what it was asked.
+"""A fake S3 that does on request what no real one does: stall, redirect to another region, record its requests.
 
-It runs in a thread of its own, so that tests without a loop, and other processes, can use it too.
+It runs in a separate thread, so that tests without an event loop, and other processes, can use it too.
 """
 
 import asyncio
@@ -21,20 +21,20 @@ from sealift import S3Config
 from tests.services.closing import close
 
 HOST = "127.0.0.1"
-SECRET = "the-secret-of-the-fake"  # it checks no signature, but no error may show this
+SECRET = "the-secret-of-the-fake"  # signatures are not checked, but no error may show the secret
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/([^/]+)/s3/aws4_request")
 _GONE = (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, TimeoutError)
 
 
 def pattern(size: int) -> bytes:
-    """Bytes in which no two near positions look alike."""
+    """Bytes in which any two nearby positions differ."""
     unit = bytes(range(251))
     return (unit * (size // len(unit) + 1))[:size]
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request, as it came."""
+    """A request as received."""
 
     method: str
     target: str
@@ -43,23 +43,23 @@ class Asked:
 
     @property
     def query(self) -> dict[str, str]:
-        """Decoded; a parameter without a value is ""."""
+        """Decoded query parameters; a parameter without a value is ""."""
         found = parse_qs(urlsplit(self.target).query, keep_blank_values=True)
         return {name: values[0] for name, values in found.items()}
 
     @property
     def host(self) -> str:
-        """Whom it is for; of a request to a proxy, the origin."""
+        """The target host; for a request to a proxy, that of the origin."""
         return urlsplit(self.target).netloc or self.headers["host"]
 
     @property
     def path(self) -> str:
-        """Percent-encoded, as sent."""
+        """The path, percent-encoded as sent."""
         return urlsplit(self.target).path
 
     @property
     def region(self) -> str | None:
-        """Which its signature is for."""
+        """The region in the signature's scope."""
         found = _SCOPE.search(self.headers.get("authorization", ""))
         return found[1] if found else None
 
@@ -73,20 +73,20 @@ class Reply:
 
 
 class FakeS3:
-    """One bucket for each first segment of a path, or label of a host.
+    """A fake S3 with one bucket for each first path segment or host label.
 
     Args:
         objects: Bucket → key → bytes.
-        stall: Key → offset: of the bytes from there on none is sent before `release`.
-        region: The one where its buckets are; requests signed for another get status `moved`. None: any.
-        moved: 301, as S3 answers to a wrong endpoint, or 400, as it answers to a wrong signature's region.
-        tls: Its certificate.
-        instead: May answer a request itself; None from it: as usual.
-        early: As `instead`, but before the body is read, which then nobody wants.
+        stall: Key → offset from which no bytes are sent until `release`.
+        region: Region of the buckets; requests signed for another region get status `moved`. None: any region.
+        moved: 301, as S3 answers to a wrong endpoint, or 400, as it answers to a signature for a wrong region.
+        tls: TLS context with the server's certificate.
+        instead: May answer a request in place of the server; None from it: the usual reply.
+        early: Like `instead`, but called before the body is read, which is then discarded.
 
     Attributes:
-        asked: All requests, in their order.
-        stalled: Set when a reply has come to where it stalls.
+        asked: All requests in order.
+        stalled: Set once a reply has stalled.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class FakeS3:
 
     @property
     def connections(self) -> int:
-        """How many are open."""
+        """Number of open connections."""
         return len(self._tasks)
 
     @property
@@ -132,11 +132,11 @@ class FakeS3:
         return S3Config("AKIAFAKE", SECRET, endpoint_url=self.endpoint)
 
     def release(self) -> None:
-        """Let all stalled replies go on."""
+        """Resume all stalled replies."""
         self._loop.call_soon_threadsafe(self._go.set)
 
     def replace(self, bucket: str, key: str, data: bytes) -> None:
-        """Another version of an object."""
+        """Replace an object."""
         self.objects[bucket] = {**self.objects[bucket], key: data}
 
     def drop(self) -> None:
@@ -177,7 +177,7 @@ class FakeS3:
                 if (reply := self._early(asked)) is not None:
                     self.asked.append(asked)
                     await self._send(writer, reader, method, reply)
-                    while await reader.read(1 << 16):  # a close now would reset the connection, and lose the reply
+                    while await reader.read(1 << 16):  # closing now would reset the connection and lose the reply
                         pass
                     return
                 body = await reader.readexactly(int(asked.headers.get("content-length", 0)))
@@ -256,13 +256,13 @@ class FakeS3:
 
 
 def failure(status: int, code: str, more: str = "") -> Reply:
-    """As S3 tells of one; the reply to a HEAD has the status only."""
+    """An error reply in S3's format; the reply to a HEAD has the status only."""
     body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>so it is</Message>{more}</Error>"
     return Reply(status, body.encode(), {"Content-Type": "application/xml"})
 
 
 def elsewhere(region: str, status: int) -> Reply:
-    """The bucket is in this region."""
+    """The reply to a request signed for, or sent to, a region other than that of the bucket."""
     code = "PermanentRedirect" if status == 301 else "AuthorizationHeaderMalformed"
     reply = failure(status, code, f"<Region>{region}</Region>" if status == 400 else "")
     reply.headers["x-amz-bucket-region"] = region

@@ -1,4 +1,4 @@
-"""Where requests go: path and virtual style, Amazon's own hosts, buckets of another region."""
+"""Addressing: path and virtual-hosted style, Amazon's own hosts, buckets in another region."""
 
 import socket
 from pathlib import Path
@@ -19,7 +19,7 @@ OBJECTS = {"models": {"a/x y": b"x", "a/z": b"z", "large": pattern(6 * MiB)}}
 
 @pytest.fixture
 def s3_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The names below s3.test are this machine's."""
+    """Resolve the names below s3.test to this machine."""
     getaddrinfo = socket.getaddrinfo
 
     def resolve(host: Any, *args: Any, **kwargs: Any) -> Any:
@@ -86,7 +86,7 @@ async def test_an_endpoint_may_have_a_path(tmp_path: Path) -> None:
     ],
 )
 async def test_amazon_s_hosts(tmp_path: Path, region: str, bucket: str, host: str, path: str) -> None:
-    """A proxy sees them, so that nothing leaves this machine."""
+    """A proxy receives the requests, so that nothing leaves this machine."""
     with FakeS3({"models": {"z": b"z"}, "s3": {"dotted.models/z": b"z"}}) as server:
         config = S3Config("A", SECRET, region=region, use_ssl=False)
         storage = AsyncStorage(environ={"HTTP_PROXY": server.endpoint})
@@ -107,7 +107,7 @@ POINTS = [
 
 @pytest.mark.parametrize(("service", "resource", "domain"), POINTS)
 async def test_access_points(tmp_path: Path, service: str, resource: str, domain: str) -> None:
-    """By the SDK's own rules: the region is the ARN's, whatever the configuration says."""
+    """The SDK's own rules apply: the region comes from the ARN, not from the configuration."""
     partition, name, own_region = service.split(":")[1:]
     with FakeS3({f"models-{ACCOUNT}": {"accesspoint/z": b"z"}}) as server:
         region = "cn-northwest-1" if partition == "aws-cn" else "eu-west-1"
@@ -117,7 +117,7 @@ async def test_access_points(tmp_path: Path, service: str, resource: str, domain
     assert files_in(tmp_path) == {"z": b"z"}
     assert {(asked.host, asked.path) for asked in server.asked} == {(f"models-{ACCOUNT}{domain}", "/accesspoint/z")}
     for asked in server.asked:
-        if name == "s3-outposts":  # valid in all regions, as the SDK signs them
+        if name == "s3-outposts":  # the SDK signs these for all regions
             assert asked.headers["authorization"].startswith("AWS4-ECDSA-P256-SHA256 ")
             assert (asked.headers["x-amz-region-set"], f"/{name}/aws4_request" in asked.headers["authorization"]) == (
                 "*",
@@ -129,7 +129,7 @@ async def test_access_points(tmp_path: Path, service: str, resource: str, domain
 
 @pytest.mark.parametrize("separator", "/:")
 async def test_a_copy_from_an_access_point(separator: str) -> None:
-    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html: the name of its source has one form only."""
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html: the source has one form only."""
 
     def instead(asked: Asked) -> Reply | None:
         return Reply(200, b'<R><ETag>"1"</ETag></R>') if asked.method == "PUT" else None
@@ -155,7 +155,7 @@ async def test_the_alias_of_an_access_point_is_a_bucket(tmp_path: Path, alias: s
 
 @pytest.mark.parametrize("moved", [301, 400])
 async def test_a_bucket_of_another_region(tmp_path: Path, moved: int) -> None:
-    """Behind one endpoint: only the signature changes; HEAD and listing find out."""
+    """Behind one endpoint, only the signature changes; HEAD and the listing discover the region."""
     with FakeS3(OBJECTS, region="eu-west-1", moved=moved) as server:
         async with AsyncStorage(Limits(part_size=MiB)) as storage:
             await storage.download("s3://models/large", tmp_path / "large", server.config)
@@ -171,7 +171,7 @@ async def test_a_bucket_of_another_region(tmp_path: Path, moved: int) -> None:
 
 @pytest.mark.parametrize("moved", [301, 400])
 async def test_a_read_may_be_the_first_to_find_out(tmp_path: Path, moved: int) -> None:
-    """All parts that are on their way then, too."""
+    """A read may discover the region; all parts in flight are sent again."""
 
     def only_reads(asked: Asked) -> Reply | None:
         return elsewhere("eu-west-1", moved) if asked.method == "GET" and asked.region != "eu-west-1" else None
@@ -197,7 +197,7 @@ async def test_amazon_s_redirect_changes_the_host(tmp_path: Path) -> None:
 
 
 async def test_a_bucket_that_is_nowhere(tmp_path: Path) -> None:
-    """Each region names another: it is an error, not a chase."""
+    """If each region redirects to another, the call fails instead of following them."""
     with FakeS3(OBJECTS, instead=lambda asked: elsewhere(f"{asked.region}-x", 301)) as server:
         with pytest.raises(ServiceError, match="301") as caught:
             await AsyncStorage().download("s3://models/a/", tmp_path / "a", server.config)

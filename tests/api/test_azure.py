@@ -1,4 +1,4 @@
-"""Azure by the verbs of the API: against Azurite, and a fake for what Azurite does not do on request."""
+"""The API against Azure: Azurite, and a fake for what Azurite does not do on request."""
 
 import base64
 import gzip
@@ -93,7 +93,7 @@ async def test_what_the_sdk_wrote_in_blocks_is_downloaded(azurite: AzureService,
 async def test_what_is_uploaded_the_sdk_reads(
     azurite: AzureService, tmp_path: Path, limits: Limits, verified: str
 ) -> None:
-    """Of what comes in one request, Azurite does not tell the checksum that the service itself does."""
+    """Azurite does not report the checksum of a blob uploaded in one request, as the service does."""
     container = new_container(azurite)
     for name, data in MODEL.items():
         (tmp_path / "model" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -250,7 +250,7 @@ async def test_a_wrong_key(azurite: AzureService, container: str) -> None:
 
 
 async def test_a_key_that_is_none(azurite: AzureService, container: str) -> None:
-    secret = "!" + "secret!"  # so that no line of this file shows it
+    secret = "!" + "secret!"  # split, since a traceback shows source lines
     with pytest.raises(InvalidConfig, match="not valid Base64") as caught:
         await AsyncStorage().read(f"azure://{container}/k", config=azurite.config(account_key=secret))
     assert shows(caught.value, secret) == []
@@ -279,11 +279,11 @@ def test_the_sync_facade(azurite: AzureService, container: str, tmp_path: Path) 
     assert Path(path).read_bytes() == b"{}"
 
 
-# What Azurite does not do on request.
+# Behavior that Azurite does not show on request.
 
 
 class Fake:
-    """A Blob service that answers as it is told: by method or `comp`, each reply once but the last."""
+    """A Blob service with scripted replies, by method or `comp`. Each is sent once, the last one repeatedly."""
 
     def __init__(self, **replies: list[Reply]) -> None:
         self._replies = replies
@@ -315,12 +315,12 @@ def copying(status: str, name: str = "one", **more: str) -> dict[str, Any]:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits long for a copy."""
+    """Shorten the first wait for a server-side copy."""
     monkeypatch.setattr("sealift.backends.azure.server_copy._FIRST_WAIT", 0.001)
 
 
 def crc64(data: bytes) -> str:
-    """As the service tells it: its bytes the other way round."""
+    """The checksum as the service reports it, in reversed byte order."""
     return base64.b64encode(bytes.fromhex(checksums.digest("crc64nvme", data))[::-1]).decode()
 
 
@@ -448,7 +448,7 @@ def _body(data: bytes, tag: str = '"0x1"') -> Reply:
 
 
 class TestSnapshots:
-    """They go with an object only if the caller says so."""
+    """Snapshots are deleted with an object only if the caller says so."""
 
     @pytest.fixture
     def snapshots(self, azurite: AzureService, container: str) -> list[str]:
@@ -475,7 +475,7 @@ class TestSnapshots:
         assert self.left(azurite, container) == 0
 
     async def test_a_prefix(self, azurite: AzureService, container: str, snapshots: list[str]) -> None:
-        """All others go."""
+        """The objects without snapshots are deleted."""
         storage, uri, config = AsyncStorage(), f"azure://{container}/model", azurite.config()
         events: list[Event] = []
         with pytest.raises(IncompleteError, match="could not remove everything: config.json: .* has snapshots"):

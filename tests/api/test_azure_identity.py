@@ -1,4 +1,4 @@
-"""Identities sign in to Azure: azure-identity's own code against fakes of who gives tokens, and Azurite over TLS."""
+"""Azure identities: the real azure-identity against fake token services, and Azurite over TLS."""
 
 import os
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True)
 def sdk_reads_files(no_blocking_calls: BlockBuster) -> None:
-    """The exception that the SDKs get: they read files where they are called."""
+    """Allow the blocking file reads of the SDKs, which read files on the event loop."""
     for function in no_blocking_calls.functions.values():
         function.can_block_in("azure/identity/_credentials/workload_identity.py", {"_get_service_account_token"})
         function.can_block_in("azure/identity/aio/_credentials/azure_cli.py", {"_run_command"})
@@ -42,7 +42,7 @@ def container(azurite_tls: AzureService) -> str:
 
 @pytest.fixture
 def trusted(azurite_tls: AzureService, authority: trustme.CA, tmp_path: Path) -> str:
-    """A file of those who have signed Azurite's certificate and the token endpoint's."""
+    """A CA bundle for the certificates of Azurite and the token endpoint."""
     assert azurite_tls.ca_file is not None
     path = tmp_path / "authorities.pem"
     path.write_bytes(Path(azurite_tls.ca_file).read_bytes() + authority.cert_pem.bytes())
@@ -51,7 +51,7 @@ def trusted(azurite_tls: AzureService, authority: trustme.CA, tmp_path: Path) ->
 
 @pytest.fixture
 def config(azurite_tls: AzureService, trusted: str) -> AzureConfig:
-    """Where Azurite is, and no word of how to sign in."""
+    """A configuration with Azurite's endpoint and no credentials."""
     return AzureConfig("models", endpoint_url=azurite_tls.endpoint(), verify=trusted)
 
 
@@ -69,7 +69,7 @@ def entra_over_tls(authority: trustme.CA, *first: Reply) -> TokenGiver:
 async def test_a_managed_identity(
     azurite_tls: AzureService, container: str, config: AzureConfig, metadata: TokenGiver, tmp_path: Path
 ) -> None:
-    """One token for all that an instance does: reading, writing, listing, copying."""
+    """One token serves all operations of an instance: read, write, list and copy."""
     uri = f"azure://{container}"
     async with AsyncStorage() as storage:
         for name in ("first", "second"):
@@ -102,7 +102,7 @@ async def test_a_managed_identity_of_app_service(
 async def test_a_token_that_ends_is_renewed(
     container: str, config: AzureConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with TokenGiver(imds, seconds=-10) as giver:  # says that they have ended
+    with TokenGiver(imds, seconds=-10) as giver:  # tokens reported as expired
         monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", giver.endpoint)
         async with AsyncStorage() as storage:
             for _ in range(2):
@@ -119,7 +119,7 @@ async def test_tokens_that_end_in_the_middle_of_a_transfer(
     tmp_path: Path,
     verb: str,
 ) -> None:
-    """The first three say that they have; parts that want the next one at once ask for it once."""
+    """The first three tokens are reported as expired. Parts that need the next one at the same time request it once."""
     data = pattern(20 * MiB)
     (tmp_path / "here").write_bytes(data)
 
@@ -156,7 +156,7 @@ async def test_an_identity_that_is_not_assigned(container: str, config: AzureCon
 
 
 async def test_a_workload_identity(container: str, config: AzureConfig, authority: trustme.CA, tmp_path: Path) -> None:
-    """As a Kubernetes service account signs in, by the variables that its webhook sets."""
+    """Sign in as a Kubernetes service account does, with the variables set by its webhook."""
     (tmp_path / "token").write_text("a.kubernetes.token")
     with entra_over_tls(authority) as giver:
         environ = {
@@ -207,7 +207,7 @@ async def test_a_service_principal_in_the_configuration(
             client_secret="the-client-secret",
             authority=giver.endpoint,
         )
-        # The key that the environment has of the account is not what the caller asks for.
+        # The identity in the configuration takes precedence over the account key in the environment.
         storage = AsyncStorage(environ={"AZURE_STORAGE_ACCOUNT": "models", "AZURE_STORAGE_KEY": "d3Jvbmc="})
         assert await storage.read(f"azure://{container}/m", config=config) == b"real"
         assert len(giver.given) == 1
@@ -256,7 +256,7 @@ async def test_a_token_endpoint_that_nobody_listens_at(container: str, config: A
 
 
 async def test_no_credentials(container: str, config: AzureConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nonexistent")  # where somebody's az could be
+    monkeypatch.setenv("PATH", "/nonexistent")  # hides an installed az
     with pytest.raises(AccessDenied) as caught:
         await AsyncStorage().read(f"azure://{container}/m", config=config)
     text = str(caught.value)
@@ -268,7 +268,7 @@ async def test_no_credentials(container: str, config: AzureConfig, monkeypatch: 
 async def test_who_has_logged_in_with_az(
     container: str, config: AzureConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A script in az's place answers as it does."""
+    """A script stands in for az and prints what it would."""
     program = tmp_path / "az"
     program.write_text(f"""#!/bin/sh
 echo '{{"accessToken": "{token()}", "expiresOn": "2100-01-01 00:00:00.000000", "expires_on": 4102444800}}'
@@ -301,7 +301,7 @@ def _other_audience(asked: object, fresh: str, seconds: int) -> Reply:
 async def test_an_identity_of_this_process_is_not_another_environment_s(
     container: str, config: AzureConfig, metadata: TokenGiver
 ) -> None:
-    """The SDK would ask the endpoint that this process's variables name."""
+    """The SDK would use the endpoint from this process's variables."""
     with pytest.raises(AccessDenied, match="AZURE_POD_IDENTITY_AUTHORITY_HOST"):
         await AsyncStorage(environ={}).read(f"azure://{container}/m", config=config)
     assert metadata.asked == []
@@ -310,7 +310,7 @@ async def test_an_identity_of_this_process_is_not_another_environment_s(
 async def test_a_token_service_is_not_reached_through_this_process_s_proxy(
     container: str, config: AzureConfig, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")  # nobody listens there
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")  # closed port
     with entra_over_tls(authority) as giver:
         environ = {
             "AZURE_CLIENT_ID": "client",

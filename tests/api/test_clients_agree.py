@@ -1,4 +1,4 @@
-"""What sealift has written others read, and the reverse; from many threads too."""
+"""Other clients read what sealift has written, and the reverse, also from many threads."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

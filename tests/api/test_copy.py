@@ -1,4 +1,4 @@
-"""`copy` and `copy_object`: from anywhere to anywhere."""
+"""`copy` and `copy_object` between all kinds of locations."""
 
 import uuid
 from dataclasses import replace
@@ -24,13 +24,13 @@ Ends = tuple[Store, Store]
 
 @pytest.fixture(scope="module")
 def bucket(seaweedfs: S3Service) -> str:
-    """Each test has its own prefix in it."""
+    """A shared bucket, in which each test uses its own prefix."""
     return new_bucket(seaweedfs, "copy")
 
 
 @pytest.fixture(params=["local to s3", "s3 to local", "s3 to s3", "local to local"])
 def ends(request: pytest.FixtureRequest, seaweedfs: S3Service, bucket: str, tmp_path: Path) -> Ends:
-    """Two stores of different names; the first holds `TREE`, the second does not exist yet."""
+    """Two stores with different names: the first holds `TREE`, the second does not exist yet."""
     names = request.param.split(" to ")
     own = uuid.uuid4().hex
     first, second = (
@@ -43,14 +43,14 @@ def ends(request: pytest.FixtureRequest, seaweedfs: S3Service, bucket: str, tmp_
 
 @pytest.fixture
 def services(request: pytest.FixtureRequest) -> tuple[S3Service, S3Service]:
-    """Two that a test names, the source first."""
+    """The two services named by a test, source first."""
     first, second = (request.getfixturevalue(name) for name in request.param.split(" to "))
     return first, second
 
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The keys whose bytes come here from an S3."""
+    """The keys of the S3 objects whose bytes this process reads."""
     found: list[str] = []
     read_range = S3Backend.read_range
 
@@ -64,7 +64,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def lent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How much of the budget was lent, after each loan."""
+    """The memory lent from the budget, after each loan."""
     found: list[int] = []
     lend = MemoryBudget._lend
 
@@ -79,7 +79,7 @@ def lent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def no_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No body may become a file."""
+    """Fail if a body is written to a file."""
 
     def create(self: StagingDirectory, path: str, *, temporary: bool) -> tuple[str, int]:
         raise AssertionError(f"{path} is made")
@@ -181,7 +181,7 @@ async def test_the_service_copies_by_itself(
 async def test_another_way_to_sign_in_means_another_service(
     seaweedfs: S3Service, make_bucket: MakeBucket, reads: list[str]
 ) -> None:
-    """Who may read the source may not be who may write the destination."""
+    """The identity that can read the source may not be allowed to write the destination."""
     bucket = make_bucket(seaweedfs)
     source, target = prefix(seaweedfs, bucket, "from"), prefix(seaweedfs, bucket, "to")
     source.put(TREE)
@@ -199,7 +199,7 @@ async def test_another_way_to_sign_in_means_another_service(
 async def test_between_two_services(
     services: tuple[S3Service, S3Service], make_bucket: MakeBucket, no_files: None, lent: list[int]
 ) -> None:
-    """Through memory, within the budget, and never over a disk."""
+    """The bytes go through memory, within the budget, and never through a disk."""
     first, second = services
     source, target = prefix(first, make_bucket(first), "from"), prefix(second, make_bucket(second), "to")
     objects = {**TREE, "large": pattern(18 * MiB + 11), "other": pattern(6 * MiB)}
@@ -313,7 +313,7 @@ async def test_nothing_there(ends: Ends, tmp_path: Path) -> None:
 
 
 async def test_to_a_bucket_that_does_not_exist(moto: S3Service, tmp_path: Path) -> None:
-    """SeaweedFS would make it."""
+    """SeaweedFS would create the bucket."""
     directory(tmp_path).put(TREE)
     for src in (f"{tmp_path}", f"{tmp_path}/config.json"):
         with pytest.raises(ModelMissingError, match="there is no bucket 'no-such-bucket'"):
@@ -335,7 +335,7 @@ MARKED = {"": b"", "void/": b"", "full/": b"", "full/x": b"x"}
     indirect=True,
 )
 async def test_directory_markers_are_copied(services: tuple[S3Service, S3Service], make_bucket: MakeBucket) -> None:
-    """All but that of the prefix itself, which is not below it."""
+    """All markers are copied but that of the prefix itself, which is not below the prefix."""
     first, second = services
     source, target = prefix(first, make_bucket(first), "from"), prefix(second, make_bucket(second), "to")
     source.put(MARKED)

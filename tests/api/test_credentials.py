@@ -1,4 +1,4 @@
-"""Who asks: every way to sign in that the S3 backend knows."""
+"""Credentials: every way to sign in that the S3 backend supports."""
 
 import asyncio
 import json
@@ -51,7 +51,7 @@ def access_key(asked: Asked) -> str | None:
 def files(
     home: Path, monkeypatch: pytest.MonkeyPatch, *, credentials: str | None = None, config: str | None = None
 ) -> None:
-    """Write the SDK's shared files, away from their usual place, and point its variables at them."""
+    """Write the SDK's shared files outside their default location, and point its variables at them."""
     for variable, text in (("AWS_SHARED_CREDENTIALS_FILE", credentials), ("AWS_CONFIG_FILE", config)):
         if text is not None:
             (home / variable).write_text(text)
@@ -59,7 +59,7 @@ def files(
 
 
 def role(home: Path, monkeypatch: pytest.MonkeyPatch, sts: str, more: str = "") -> None:
-    """A profile whose role is assumed, with the keys of another one."""
+    """Write a profile that assumes a role with the keys of another profile."""
     files(
         home,
         monkeypatch,
@@ -128,7 +128,7 @@ async def test_the_environment_of_a_kserve_pod(seaweedfs: S3Service, uri: str, t
 
 
 async def test_no_half_of_a_pair_from_elsewhere(seaweedfs: S3Service, uri: str, tmp_path: Path) -> None:
-    """The pair of the configuration is taken, not mixed with the environment's token."""
+    """The key pair of the configuration is not mixed with the session token of the environment."""
     environ = {"AWS_ACCESS_KEY_ID": "other", "AWS_SECRET_ACCESS_KEY": "other", "AWS_SESSION_TOKEN": "of the other"}
     assert await fetch(AsyncStorage(environ=environ), uri, tmp_path, config_of(seaweedfs)) == b"real"
 
@@ -156,7 +156,7 @@ async def test_unset_variables_as_a_key_pair_fall_to_the_environment(
 async def test_unset_variables_as_a_key_pair_fall_to_the_chain(
     seaweedfs: S3Service, uri: str, tmp_path: Path, bare_environment: Path
 ) -> None:
-    """The shared file at its usual place."""
+    """The chain finds the shared file in its default location."""
     (bare_environment / ".aws").mkdir()
     (bare_environment / ".aws" / "credentials").write_text(
         f"[default]\naws_access_key_id = {seaweedfs.access_key}\naws_secret_access_key = {seaweedfs.secret_key}\n"
@@ -217,7 +217,7 @@ async def test_the_region_of_the_configuration_file(
 async def test_an_assumed_role(
     moto: S3Service, fake: FakeS3, tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """STS is asked for temporary credentials, and S3 sees those."""
+    """STS issues temporary credentials, and requests to S3 use them."""
     role(bare_environment, monkeypatch, moto.endpoint)
     config = S3Config(endpoint_url=fake.endpoint, profile="role")
     assert await fetch(AsyncStorage(), "s3://models/m", tmp_path, config) == b"fake"
@@ -230,7 +230,7 @@ async def test_an_assumed_role(
 async def test_a_web_identity(
     moto: S3Service, fake: FakeS3, tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a Kubernetes service account signs in."""
+    """Sign in as a Kubernetes service account does."""
     (bare_environment / "token").write_text("a.web.token")
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(bare_environment / "token"))
     monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/pod")
@@ -241,14 +241,14 @@ async def test_a_web_identity(
 
 
 def temporary_keys(name: str, seconds: int = 3600) -> bytes:
-    """As the metadata services of machines and containers tell of them."""
+    """Temporary keys as the metadata services of machines and containers report them."""
     expires = f"{datetime.now(UTC) + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
     keys = {"AccessKeyId": name, "SecretAccessKey": "one", "Token": "a-token", "Expiration": expires}
     return json.dumps({"Code": "Success", "Type": "AWS-HMAC", **keys}).encode()
 
 
 async def test_an_instance_profile(fake: FakeS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Version 2 of the metadata service of EC2: a session's token goes with each question."""
+    """Version 2 of the EC2 metadata service (IMDSv2), where each request carries a session token."""
 
     def metadata(asked: Asked) -> Reply:
         if (asked.method, asked.path) == ("PUT", "/latest/api/token"):
@@ -268,7 +268,7 @@ async def test_an_instance_profile(fake: FakeS3, tmp_path: Path, monkeypatch: py
 
 
 async def test_the_role_of_a_container(fake: FakeS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As ECS and the pod identities of EKS give it."""
+    """The credentials endpoint of ECS and EKS Pod Identity."""
 
     def metadata(asked: Asked) -> Reply:
         if (asked.path, asked.headers.get("authorization")) != ("/v2/credentials", "a-pod"):
@@ -284,7 +284,7 @@ async def test_the_role_of_a_container(fake: FakeS3, tmp_path: Path, monkeypatch
 
 
 async def move(verb: str, server: WritableS3, config: S3Config, here: Path) -> None:
-    """A transfer of four parts, none of which is tried again."""
+    """Transfer an object of four parts, without retries."""
     data = pattern(20 * MiB)
     async with AsyncStorage(Limits(part_size=5 * MiB, attempts=1)) as storage:
         if verb == "download":
@@ -302,7 +302,7 @@ async def move(verb: str, server: WritableS3, config: S3Config, here: Path) -> N
 async def test_a_container_s_keys_that_end_in_the_middle_of_a_transfer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
-    """Until three requests have come, each pair is about to end: the next request is signed with another one."""
+    """Until three requests have arrived, each key pair is about to expire, so the next request uses another one."""
     given: list[str] = []
 
     def metadata(asked: Asked) -> Reply:
@@ -322,7 +322,7 @@ async def test_a_container_s_keys_that_end_in_the_middle_of_a_transfer(
 async def test_a_role_that_is_assumed_again_in_the_middle_of_a_transfer(
     moto: S3Service, tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
-    """Its keys are for a quarter of an hour, which is when the SDK begins to look for others."""
+    """The keys last for 15 minutes, the remaining lifetime at which the SDK begins to renew them."""
     role(bare_environment, monkeypatch, moto.endpoint, "duration_seconds = 900\n")
     with WritableS3() as server:
         await move(verb, server, S3Config(endpoint_url=server.endpoint, profile="role"), tmp_path)
@@ -334,7 +334,7 @@ async def test_a_role_that_is_assumed_again_in_the_middle_of_a_transfer(
 async def test_a_role_is_assumed_once_for_all_verbs_of_an_instance(
     fake: FakeS3, tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process in place of a token service, since it can count how often it is asked."""
+    """A credential process stands in for a token service, since it can count its calls."""
     expires = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     answer = {"Version": 1, "AccessKeyId": "ASIAONE", "SecretAccessKey": "one", "Expiration": expires}
     (bare_environment / "answer").write_text(json.dumps(answer))
@@ -363,7 +363,7 @@ async def test_keys_of_a_file_that_changes_meanwhile(
 
 
 def temporary(name: str) -> str:
-    """A credentials file as tools write it that hand out temporary keys."""
+    """A credentials file as written by tools that issue temporary keys."""
     pair = f"aws_access_key_id = {name}\naws_secret_access_key = {SECRET}\n"
     return f"[default]\n{pair}aws_session_token = of {name}\n"
 
@@ -373,7 +373,7 @@ def temporary(name: str) -> str:
 async def test_keys_of_a_file_that_end_in_the_middle_of_a_call(
     tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch, ended: str, good: int
 ) -> None:
-    """After `good` requests; by then somebody has written others. The reply to a HEAD does not say why."""
+    """The keys expire after `good` requests, and the file then holds new ones. The reply to a HEAD does not say why."""
 
     def instead(asked: Asked) -> Reply | None:
         if len(fake.asked) <= good or access_key(asked) != "ASIAFIRST":
@@ -398,7 +398,7 @@ EXPIRED = Response(400, [], b"<Error><Code>ExpiredToken</Code></Error>")
 async def test_requests_that_are_refused_together_look_once(
     bare_environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And go on where they were, whatever else the SDK would make of the region by which they are signed."""
+    """Requests continue with the same endpoint, even where the SDK would resolve the signing region to another one."""
     config, instance = S3Config(region="fips-us-east-1"), Instance(Limits(), os.environ)
     looks: list[str] = []
 
@@ -424,7 +424,7 @@ async def test_requests_that_are_refused_together_look_once(
 async def test_a_file_of_which_only_half_is_written(
     tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch, half: str
 ) -> None:
-    """What the service has said is told, not what is wrong with the file for a moment."""
+    """The error reports the service's reply, not the temporary problem with the file."""
 
     def instead(asked: Asked) -> Reply | None:
         files(bare_environment, monkeypatch, credentials=half)
@@ -457,7 +457,7 @@ async def test_keys_that_end_and_that_nobody_has_renewed(
 async def test_a_role_that_cannot_be_assumed(
     fake: FakeS3, tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    role(bare_environment, monkeypatch, fake.endpoint)  # which is no STS
+    role(bare_environment, monkeypatch, fake.endpoint)  # which is not an STS
     config = S3Config(endpoint_url=fake.endpoint, profile="role")
     with pytest.raises(StorageError) as caught:
         await fetch(AsyncStorage(), "s3://models/m", tmp_path, config)

@@ -33,13 +33,13 @@ TREE = {"m/a.bin": b"a", "m/deep/b.bin": b"b", "m/deep/c.txt": b"c", "m/empty": 
 
 @pytest.fixture(scope="module")
 def buckets(seaweedfs: S3Service, moto: S3Service) -> dict[str, tuple[S3Service, str]]:
-    """Each test has its own prefix in them."""
+    """Shared buckets, in which each test uses its own prefix."""
     return {service.name: (service, new_bucket(service, "delete")) for service in (seaweedfs, moto)}
 
 
 @pytest.fixture(params=["local", "seaweedfs", "moto"])
 def store(request: pytest.FixtureRequest, buckets: dict[str, tuple[S3Service, str]], tmp_path: Path) -> Store:
-    """It holds `TREE`."""
+    """A store that holds `TREE`."""
     if request.param == "local":
         found = directory(tmp_path / "root")
     else:
@@ -61,7 +61,7 @@ async def test_an_object(store: Store) -> None:
 
 @pytest.mark.parametrize("slash", ["", "/"])
 async def test_a_prefix(store: Store, slash: str) -> None:
-    """At a "/" only: `m` is not `m-2`."""
+    """A prefix ends at a "/": `m` does not match `m-2`."""
     events: list[Event] = []
     storage = AsyncStorage()
     assert await storage.delete(f"{store.uri}/m{slash}", store.config, recursive=True, on_event=events.append) == 4
@@ -136,7 +136,7 @@ async def test_an_object_wins_over_a_prefix(seaweedfs: S3Service, make_bucket: M
 
 @pytest.fixture
 def batches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The requests that delete many."""
+    """The requests that delete several objects."""
     found: list[str] = []
     send = Bucket.send
 
@@ -209,7 +209,7 @@ async def test_a_link_itself_goes(tmp_path: Path) -> None:
 
 
 async def test_what_lies_under_a_link_goes(tmp_path: Path) -> None:
-    """Where the caller names the directory behind the link, as `rm -r link/` does."""
+    """A trailing "/" names the directory behind the link, as in `rm -r link/`."""
     directory(tmp_path).put({"there/a": b"a", "there/deep/b": b"b"})
     (tmp_path / "link").symlink_to(tmp_path / "there")
     assert await AsyncStorage().delete(f"{tmp_path}/link/", recursive=True) == 2
@@ -284,7 +284,7 @@ async def test_delete_object_of_a_bucket(uri: str) -> None:
 
 
 async def test_what_a_service_refuses_is_named(tmp_path: Path) -> None:
-    """And the rest is deleted."""
+    """The error names the objects that were not deleted; the rest is deleted."""
     refused = (
         b"<DeleteResult><Error><Key>m/b</Key><Code>AccessDenied</Code></Error>"
         b"<Error><Key>m/c</Key><Code>MalformedXML</Code><Message>No.</Message></Error></DeleteResult>"
@@ -305,7 +305,7 @@ async def test_what_a_service_refuses_is_named(tmp_path: Path) -> None:
 
 
 async def test_a_directory_that_becomes_a_link_meanwhile(tmp_path: Path) -> None:
-    """What it leads to is not removed."""
+    """The target of the link is not removed."""
     directory(tmp_path).put({"outside/b": b"b", "m/a": b"a"})
     (tmp_path / "m" / "deep").symlink_to(tmp_path / "outside")
     async with Instance(Limits(), {}) as instance:

@@ -1,4 +1,4 @@
-"""Directory buckets (S3 Express One Zone): sessions, and what is different about their objects."""
+"""Directory buckets (S3 Express One Zone): sessions, and the differences of their objects."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -34,7 +34,7 @@ def is_session(asked: Asked) -> bool:
 
 
 def ends(fake: DirectoryS3, *, before: int) -> None:
-    """End all sessions before a request, counted without those for sessions."""
+    """Expire all sessions before request number `before`, not counting requests for sessions."""
     count = 0
 
     def instead(asked: Asked) -> Reply | None:
@@ -84,7 +84,7 @@ async def test_everything_that_a_storage_can_do(fake: DirectoryS3, tmp_path: Pat
 async def test_a_session_that_ends_on_the_way_is_replaced_once(
     fake: DirectoryS3, tmp_path: Path, ended: tuple[int, str], before: int
 ) -> None:
-    """By the HEAD, which cannot say why, and by any of the parts."""
+    """The HEAD, whose reply cannot say why, or any of the parts discovers it."""
     fake.ended = ended
     ends(fake, before=before)
     async with AsyncStorage(Limits(part_size=MiB)) as storage:
@@ -104,7 +104,7 @@ async def test_a_session_that_ends_during_an_upload(fake: DirectoryS3, tmp_path:
 
 
 async def test_a_session_that_is_short_is_used_while_it_lasts(tmp_path: Path) -> None:
-    """One that has ended when it comes is used for the request that it was created for."""
+    """A session that has expired on arrival is used for the request that it was created for."""
     with DirectoryS3(lifetime=0) as fake:
         fake.objects[BUCKET] = dict(OBJECTS)
         await AsyncStorage().download(f"s3://{BUCKET}/ab", tmp_path / "ab", fake.config)
@@ -121,7 +121,7 @@ async def test_a_session_lasts_by_the_clock_of_the_service(tmp_path: Path, clock
 
 
 async def test_other_credentials_get_a_session_of_their_own(fake: DirectoryS3, tmp_path: Path) -> None:
-    """Also where the environment changes under one instance."""
+    """This holds also if the environment changes while an instance is in use."""
     fake.users["AKIASECOND"] = "another-secret"
     environ = {
         "AWS_ACCESS_KEY_ID": IAM[0],
@@ -138,7 +138,7 @@ async def test_other_credentials_get_a_session_of_their_own(fake: DirectoryS3, t
 
 
 async def test_another_endpoint_gets_a_session_of_its_own(fake: DirectoryS3) -> None:
-    """Also with the same keys: a session's token is never shown to another service."""
+    """This holds also with the same keys: a session token is never sent to another service."""
     environ = {
         "AWS_ACCESS_KEY_ID": IAM[0],
         "AWS_SECRET_ACCESS_KEY": IAM[1],
@@ -165,7 +165,7 @@ async def test_each_bucket_has_a_session_of_its_own(tmp_path: Path) -> None:
             await storage.copy(f"s3://{BUCKET}/a", f"s3://{other}/c", fake.config, fake.config)
         assert [asked.path for asked in fake.asked if is_session(asked)] == [f"/{BUCKET}/", f"/{other}/"]
         assert fake.objects[other]["c"] == b"a"
-        # Which buckets the service can copy between depends on their zones.
+        # The zones of two buckets decide whether the service can copy between them.
         assert not any("x-amz-copy-source" in asked.headers for asked in fake.asked)
 
 
@@ -222,7 +222,7 @@ async def test_unsigned_requests_are_not_sent(fake: DirectoryS3, tmp_path: Path)
 
 
 async def test_keys_may_be_listed_by_any_prefix(fake: DirectoryS3) -> None:
-    """The service lists directories only, in pages of no order."""
+    """The service lists directories only, in unordered pages."""
     async with Instance(Limits()) as instance:
         backend = await s3.open(Location("s3", BUCKET, ""), fake.config, instance)
         for prefix in ("", "a", "a/", "a/z", "ab", "b", "a/z/"):
@@ -231,7 +231,7 @@ async def test_keys_may_be_listed_by_any_prefix(fake: DirectoryS3) -> None:
 
 
 async def test_a_tag_is_not_taken_for_an_md5(fake: DirectoryS3, tmp_path: Path) -> None:
-    """Neither of an object that is read, nor of one that was copied, nor of one that is compared."""
+    """An ETag is not used as an MD5 when an object is read, copied or compared."""
     async with AsyncStorage() as storage:
         await storage.download(f"s3://{BUCKET}/ab", tmp_path / "ab", fake.config)
         with pytest.raises(IntegrityError, match="checksum"):

@@ -1,6 +1,6 @@
-"""Disks that refuse: full, read-only, not ours.
+"""Disk errors: full, read-only, not writable by the user.
 
-The programs here are processes of their own, since those can have a disk, limits or a user of their own.
+The programs here run as separate processes, which can have a separate disk, limits or user.
 """
 
 import errno
@@ -19,7 +19,7 @@ from tests.facade.scripts import Script
 
 OBJECTS = {"large": pattern(9 * MiB), "small": b"small", **{f"p/{number}": pattern(600 * KiB) for number in range(10)}}
 
-# Runs a program with a file system of its own in the directory `disk`, as nobody else sees it.
+# Runs a program with a private file system mounted on the directory `disk`.
 _MOUNTED = ["unshare", "-rm", "/bin/sh", "-c", 'mount -t tmpfs -o "$DISK" tmpfs "$HERE/disk" && exec "$0" "$@"']
 
 REPORT = """
@@ -55,7 +55,7 @@ def here(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def namespaces(tmp_path_factory: pytest.TempPathFactory) -> bool:
-    """Whether this machine lets its users have file systems of their own."""
+    """Whether users of this machine can mount private file systems."""
     here = tmp_path_factory.mktemp("probe")
     (here / "disk").mkdir()
     environ = {**os.environ, "HERE": str(here), "DISK": "size=1m"}
@@ -75,7 +75,7 @@ LIMITED = SmallDisk(
 
 @pytest.fixture(params=["disk", "limit"])
 def small_disk(request: pytest.FixtureRequest, namespaces: bool) -> SmallDisk:
-    """A real one where the machine allows it, and a limit of the size of files everywhere."""
+    """A real small disk where the machine allows it, and a file size limit everywhere."""
     if request.param == "limit" or not namespaces:
         return LIMITED
     hint = "free some space or choose another directory"
@@ -83,7 +83,7 @@ def small_disk(request: pytest.FixtureRequest, namespaces: bool) -> SmallDisk:
 
 
 def run(program: str, here: Path, server: FakeS3, command: list[str], disk: str = "size=2m") -> list[list[str]]:
-    """What a program reports: the class and the text of each error."""
+    """Run a program. Returns the class and text of each error it reports."""
     with Script(program, here, server, environ={"DISK": disk}, command=command) as script:
         status, lines, complaints = script.end()
     assert (status, complaints) == (0, ""), complaints
@@ -108,7 +108,7 @@ def test_a_large_object(server: FakeS3, here: Path, small_disk: SmallDisk) -> No
     for kind, text in told:
         assert kind == "LocalIOError"
         assert text.startswith("download s3://b/large: ")
-        if small_disk.hint:  # told before a byte has come
+        if small_disk.hint:  # reported before a byte is fetched
             assert f"needs {9 * MiB} bytes, but its disk has only " in text
             assert f"({small_disk.hint})" in text
         else:
@@ -136,7 +136,7 @@ def test_many_objects(server: FakeS3, here: Path, small_disk: SmallDisk) -> None
     told = run(program, here, server, small_disk.command)
     assert [kind for kind, _ in told] == ["LocalIOError"] * 2
     for (_, text), name in zip(told, ("new", "old"), strict=True):
-        if small_disk.hint:  # told before a byte has come
+        if small_disk.hint:  # reported before a byte is fetched
             assert text.startswith(f"download s3://b/p: {here}/disk/{name} needs ")
             assert " bytes or more, but its disk has only " in text
             assert f"({small_disk.hint})" in text
@@ -147,7 +147,7 @@ def test_many_objects(server: FakeS3, here: Path, small_disk: SmallDisk) -> None
 
 
 def test_objects_that_replace_others(server: FakeS3, here: Path, small_disk: SmallDisk) -> None:
-    """One by one they need no more room than there is, although all together they would."""
+    """Replaced one by one the objects fit on the disk, although all at once they would not."""
     program = (
         REPORT
         + """
@@ -167,7 +167,7 @@ def test_objects_that_replace_others(server: FakeS3, here: Path, small_disk: Sma
 
 
 def test_a_disk_without_a_size(server: FakeS3, here: Path, namespaces: bool) -> None:
-    """Some file systems have none to tell, as a tmpfs without a limit; all is tried there."""
+    """Some file systems report no size, such as a tmpfs without a limit; downloads are attempted there."""
     prelude = "" if namespaces else "os.statvfs = lambda place: os.statvfs_result((4096, 4096) + (0,) * 8)"
     program = f"""
         {prelude}
@@ -211,7 +211,7 @@ def test_a_copy_of_a_file(here: Path, server: FakeS3, small_disk: SmallDisk) -> 
 
 
 def test_a_read_only_disk(server: FakeS3, here: Path, namespaces: bool) -> None:
-    """Where the machine gives none, the directory of the system that even its root cannot write to."""
+    """Without a private file system, the test uses a system directory that even root cannot write to."""
     target = here / "disk" if namespaces else Path("/proc/self")
     program = (
         REPORT
@@ -232,7 +232,7 @@ def test_a_read_only_disk(server: FakeS3, here: Path, namespaces: bool) -> None:
 
 
 def test_a_directory_of_somebody_else(server: FakeS3, here: Path) -> None:
-    """Asked by an ordinary user; who is root becomes one, after the imports."""
+    """The program runs as an ordinary user; as root, it drops its privileges after the imports."""
     secret = here / "secret"
     secret.write_bytes(b"mine")
     secret.chmod(0)

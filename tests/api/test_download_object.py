@@ -1,4 +1,4 @@
-"""One object → one file."""
+"""Downloads of one object to one file."""
 
 import asyncio
 import gzip
@@ -32,14 +32,14 @@ OBJECTS = {
 
 @pytest.fixture(scope="module")
 def service(request: pytest.FixtureRequest) -> S3Service:
-    """SeaweedFS, unless a test asks for others."""
+    """SeaweedFS, unless a test is parametrized with other services."""
     chosen: S3Service = request.getfixturevalue(getattr(request, "param", "seaweedfs"))
     return chosen
 
 
 @pytest.fixture(scope="module")
 def bucket(service: S3Service) -> str:
-    """Only to be read."""
+    """A bucket that tests only read."""
     name = new_bucket(service, "objects")
     put_objects(service, name, OBJECTS)
     return name
@@ -206,7 +206,7 @@ async def test_patterns_apply_to_the_name(bucket: str, config: S3Config, tmp_pat
 async def test_many_parts_arrive_verified(
     seaweedfs: S3Service, make_bucket: MakeBucket, tmp_path: Path, whole: bool
 ) -> None:
-    """20 MiB and a bit, stored in parts of 5 MiB, read in parts of another size or in one piece."""
+    """An object of just over 20 MiB, stored in parts of 5 MiB, is read in parts of another size or in one piece."""
     bucket, data = make_bucket(seaweedfs), pattern(20 * MiB + 12_345)
     put_objects(seaweedfs, bucket, {"weights": data}, part_size=5 * MiB, checksum="CRC64NVME")
     events: list[Event] = []
@@ -231,7 +231,7 @@ async def test_many_parts_without_a_checksum(
     storage = AsyncStorage(Limits(part_size=MiB))
     await storage.download(f"s3://{bucket}/weights", tmp_path / "weights", config, on_event=events.append)
     assert (tmp_path / "weights").read_bytes() == data
-    # rclone forgets the parts, and its entity tag is the MD5 of the whole.
+    # rclone does not keep the parts, and its ETag is the MD5 of the whole object.
     verified = "md5" if service.directory is not None else "size-only"
     assert events[-1] == Event("object", "weights", len(data), verified, target="weights")
 
@@ -240,7 +240,7 @@ async def test_many_parts_without_a_checksum(
 async def test_an_object_that_is_stored_encoded_arrives_as_stored(
     service: S3Service, make_bucket: MakeBucket, config: S3Config, tmp_path: Path
 ) -> None:
-    """Its Content-Encoding comes with each reply, and says nothing about the reply."""
+    """Each reply carries the object's Content-Encoding, which does not describe the encoding of the reply."""
     bucket, stored = make_bucket(service), gzip.compress(pattern(MiB), mtime=0)
     client(service).put_object(Bucket=bucket, Key="m.json", Body=stored, ContentEncoding="gzip")
     uri = f"s3://{bucket}/m.json"

@@ -1,4 +1,4 @@
-"""Many objects → a directory."""
+"""Downloads of a prefix to a directory."""
 
 import os
 import tempfile
@@ -30,14 +30,14 @@ SERVICES = ["seaweedfs", "moto", "rclone_s3"]
 
 @pytest.fixture(scope="module")
 def service(request: pytest.FixtureRequest) -> S3Service:
-    """SeaweedFS, unless a test asks for others."""
+    """SeaweedFS, unless a test is parametrized with other services."""
     chosen: S3Service = request.getfixturevalue(getattr(request, "param", "seaweedfs"))
     return chosen
 
 
 @pytest.fixture(scope="module")
 def bucket(service: S3Service) -> str:
-    """Only to be read."""
+    """A bucket that tests only read."""
     name = new_bucket(service, "prefixes")
     put_objects(service, name, {f"models/foo/{path}": data for path, data in TREE.items()})
     put_objects(service, name, {"models/foo-2/stranger": b"x", "models/fooled": b"y"})
@@ -146,7 +146,7 @@ async def test_patterns(
     ignore: list[str] | str | None,
     expected: set[str] | None,
 ) -> None:
-    if not isinstance(allow, str | list | tuple | None):  # an iterator lasts for one of the two loops
+    if not isinstance(allow, str | list | tuple | None):  # the first loop would exhaust an iterator
         allow, ignore = ["*.json"], []
     dest = tmp_path / "dest"
     call = AsyncStorage().download(
@@ -162,7 +162,7 @@ async def test_patterns(
 
 
 async def test_a_new_directory_appears_as_a_whole(tmp_path: Path, no_blocking_calls: BlockBuster) -> None:
-    """While its last file is on the way, nobody sees it; then all of it is there."""
+    """The directory is not visible while its last file is in transit; then it appears complete."""
     no_blocking_calls.functions["os.stat"].can_block_in(__file__, "told")
     objects = {f"m/{number}": b"%d" % number for number in range(5)} | {"m/slow": pattern(1000)}
     dest = tmp_path / "dest"
@@ -222,7 +222,7 @@ async def test_a_file_where_a_marker_says_directory(moto: S3Service, make_bucket
 
 
 async def test_a_failure_leaves_nothing_new(tmp_path: Path) -> None:
-    """One of the objects has gone between the listing and the read."""
+    """One of the objects disappears between the listing and the read."""
 
     class Vanishing(dict[str, bytes]):
         def get(self, key: str, default: object = None) -> bytes | None:  # type: ignore[override]
@@ -241,7 +241,7 @@ async def test_a_failure_leaves_nothing_new(tmp_path: Path) -> None:
 
 
 async def test_many_small_objects(rclone_s3: S3Service, make_bucket: MakeBucket, tmp_path: Path) -> None:
-    """More than a few pages of a listing."""
+    """The listing has several pages."""
     assert rclone_s3.directory is not None
     bucket = make_bucket(rclone_s3)
     objects = {f"{number % 7}/{number:04}": b"object %d" % number for number in range(5000)}

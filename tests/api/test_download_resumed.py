@@ -1,4 +1,4 @@
-"""A download that was stopped goes on where it was: what it fetches again, and what it leaves."""
+"""Resumed downloads: what they fetch again, and what they leave behind."""
 
 import asyncio
 import contextlib
@@ -24,12 +24,12 @@ pytestmark = pytest.mark.anyio
 
 PART = 256 * KiB
 LARGE, OTHER = pattern(10 * PART), bytes(reversed(pattern(10 * PART)))
-HUGE = pattern(40 * MiB)  # five parts of the usual size
+HUGE = pattern(40 * MiB)  # five parts of the default size
 LIMITS = Limits(part_size=PART, attempts=1)
 
 
 def fetched(server: FakeS3, since: int = 0) -> list[tuple[str, int]]:
-    """Key and start of all bodies that were asked for."""
+    """Key and start offset of each body requested."""
     return [
         (
             asked.path.partition("/b/")[2],
@@ -41,7 +41,7 @@ def fetched(server: FakeS3, since: int = 0) -> list[tuple[str, int]]:
 
 
 async def stopped(server: FakeS3, uri: str, dest: Path, landed: int, finished: int = 0) -> None:
-    """A download, cancelled when some bytes have landed, some files are finished, and the rest does not come."""
+    """Run a download and cancel it once `landed` bytes and `finished` files have arrived; the rest stalls."""
     seen: list[Event] = []
     call = asyncio.ensure_future(AsyncStorage(LIMITS).download(uri, dest, server.config, on_event=seen.append))
     while (
@@ -53,12 +53,12 @@ async def stopped(server: FakeS3, uri: str, dest: Path, landed: int, finished: i
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    while server.connections:  # it has seen all that was asked
+    while server.connections:  # until the server has read all requests
         await asyncio.sleep(0.005)
 
 
 async def again(server: FakeS3, uri: str, dest: Path, **options: Any) -> tuple[list[tuple[str, int]], list[Event]]:
-    """The same download once more: what it fetched, and what it told."""
+    """Repeat the download. Returns what it fetched, and its events."""
     server.release()
     before, seen = len(server.asked), list[Event]()
     await AsyncStorage(options.pop("limits", LIMITS)).download(
@@ -71,7 +71,7 @@ async def again(server: FakeS3, uri: str, dest: Path, **options: Any) -> tuple[l
 async def test_a_tree_that_another_process_brings_to_its_place_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, brought: str
 ) -> None:
-    """Where locks lie, two take one tree for theirs."""
+    """Where file locks are unreliable, two processes may use the same tree."""
     dest, rename, replace = tmp_path / "p", os.rename, os.replace
 
     def renamed(source: str, target: str) -> None:
@@ -86,7 +86,7 @@ async def test_a_tree_that_another_process_brings_to_its_place_meanwhile(
     def replaced(source: str, target: str, **options: Any) -> None:
         if ".tree/" in source:
             replace(source, target, **options)
-        replace(source, target, **options)  # too late, of what is in the tree
+        replace(source, target, **options)  # too late for the files in the tree
 
     monkeypatch.setattr(os, "rename", renamed)
     monkeypatch.setattr(os, "replace", replaced)
@@ -99,7 +99,7 @@ async def test_a_tree_that_another_process_brings_to_its_place_meanwhile(
 async def test_a_large_file_is_noted_to_its_end_before_it_gets_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also a last part that is too small for a line of its own: a kill in this moment costs nothing then."""
+    """The journal includes a last part too small for a separate line, so that a kill at this point loses nothing."""
     dest, told, replace = tmp_path / "p", list[str](), os.replace
     dest.mkdir()
 
@@ -296,7 +296,7 @@ async def test_stopping_it_twenty_times_piles_nothing_up(tmp_path: Path) -> None
 async def test_two_downloads_to_one_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, locks: str
 ) -> None:
-    """Both end well; where locks lie, as on some network file systems, they write into one partial file."""
+    """Both succeed; where locks are unreliable, as on some network file systems, they write the same partial file."""
     if locks == "lie":
         monkeypatch.setattr(fcntl, "flock", lambda descriptor, operation: None)
     with FakeS3({"b": {"p/m": LARGE, "p/n": OTHER}}, stall={"p/m": 6 * PART}) as server:
@@ -318,7 +318,7 @@ async def two(server: FakeS3, uri: str, dest: Path) -> AsyncIterator[None]:
 
 
 async def test_a_planted_partial_is_not_written_through(tmp_path: Path) -> None:
-    """A hard link to another file, where the partial is expected, does not lead there."""
+    """A hard link to another file in place of the partial file is not written through."""
     with FakeS3({"b": {"m": LARGE}}, stall={"m": 6 * PART}) as server:
         await stopped(server, "s3://b/m", tmp_path / "m", 6 * PART)
         (partial,) = (tmp_path / ".sealift").glob("*.part")

@@ -1,4 +1,4 @@
-"""`durability="fsync"`: what was on the disk, and when, as seen from the calls that were really made."""
+"""`durability="fsync"`: what reached the disk and when, according to the system calls made."""
 
 import io
 import os
@@ -22,7 +22,7 @@ PARTS = Limits(part_size=MiB)
 
 
 class Calls(list[tuple[str, ...]]):
-    """The calls that make files last, in their order: ("fsync", path), ("rename", from, to)."""
+    """The calls that make files durable, in order: ("fsync", path), ("rename", from, to)."""
 
     def synced(self) -> list[str]:
         return [call[1] for call in self if call[0] == "fsync"]
@@ -50,12 +50,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 
 def check(calls: Calls, before: set[str], files: set[str]) -> None:
-    """Every file was on the disk before it got a name, and each directory that leads to it after that.
+    """Check that every file was synced before it got its name, and each directory above it afterwards.
 
     Args:
-        calls: What was done.
-        before: Directories that were there.
-        files: Paths of files that are new.
+        calls: Recorded calls.
+        before: Directories that existed before.
+        files: Paths of the new files.
     """
 
     def synced(path: str, after: int, until: int) -> bool:
@@ -63,7 +63,7 @@ def check(calls: Calls, before: set[str], files: set[str]) -> None:
 
     renames = [(number, call[1], call[2]) for number, call in enumerate(calls) if call[0] == "rename"]
     for file in files:
-        path, steps = file, []  # of the file itself, or of a tree that it is in
+        path, steps = file, []  # renames of the file itself, or of a tree that contains it
         for number, source, target in reversed(renames):
             if path == target or path.startswith(f"{target}/"):
                 steps.insert(0, (number, source, target))

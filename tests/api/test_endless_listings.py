@@ -1,4 +1,4 @@
-"""Services whose listings do not end, or stop half-way: an error, and nothing is removed for it."""
+"""Listings that never end or stop midway are errors, and nothing is removed because of them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -99,7 +99,7 @@ def second_page(reply: Reply) -> Callable[[Asked], Reply]:
     ],
 )
 async def test_a_listing_that_stops_half_way(answer: Callable[[Asked], Reply], cause: str, tmp_path: Path) -> None:
-    """As a source, and as what is to be removed."""
+    """The listing is that of a source, of a destination, and of a prefix to delete."""
     directory(tmp_path).put({"to/kept": b"x", "to/extra": b"x"})
     storage = AsyncStorage(Limits(attempts=1))
     options: dict[str, Any] = {"delete": True, "verify": False}

@@ -1,7 +1,7 @@
-"""Where requests go and how they are signed: compared with the endpoint rules that botocore ships, over a grid.
+"""Endpoints and signing, compared over a grid of cases with the endpoint rules that botocore ships.
 
-The rules are evaluated twice: here from their file, with the parameters that a configuration stands for, and by
-`resolve_access`, from a configuration as a user writes it.
+The rules are evaluated twice: here, from their file, with the parameters equivalent to a configuration, and by
+`resolve_access`, from the configuration as a user writes it.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from sealift.config.s3 import AddressingStyle
 from sealift.instance import Instance
 
 REGIONS = ("us-east-1", "eu-west-1", "us-gov-west-1", "cn-north-1")
-# Other services, and Amazon's by its address in a private network.
+# Other services, and Amazon S3 at its private network address.
 ENDPOINTS = (
     "http://127.0.0.1:9000",
     "https://storage.example.com",
@@ -86,7 +86,7 @@ class Case:
 
     @property
     def path_style(self) -> bool:
-        """Whether the SDK asks the rules for it: never where that is impossible, and always where a host is."""
+        """Whether the SDK requests path style from the rules: never for ARNs, always where a virtual host is impossible."""
         if self.bucket.startswith("arn:"):
             return False
         if self.kind == "legacy":
@@ -115,7 +115,7 @@ def rules() -> EndpointProvider:
 
 
 def expected(case: Case) -> object:
-    """What the rules say: the URL before a key, the signing scheme, its region or regions, and the service's name."""
+    """The result of the rules: base URL before the key, signing scheme, signing region or regions, and service name."""
     parameters: dict[str, Any] = {
         "Bucket": case.bucket,
         "Region": case.region,
@@ -139,7 +139,7 @@ def expected(case: Case) -> object:
 
 
 async def resolved(case: Case, instance: Instance) -> object:
-    """What sealift does."""
+    """The same result from sealift."""
     try:
         found = await resolve_access(case.bucket, case.config, instance)
     except InvalidConfig:
@@ -149,7 +149,7 @@ async def resolved(case: Case, instance: Instance) -> object:
 
 
 def profiles() -> str:
-    """The configuration file with the profiles of all cases."""
+    """Write the configuration file with the profiles of all cases."""
     return "".join(
         f"[profile p{fips:d}{dual_stack:d}{accelerate:d}]\n"
         f"use_fips_endpoint = {fips}\nuse_dualstack_endpoint = {dual_stack}\n"
@@ -160,7 +160,7 @@ def profiles() -> str:
 
 @pytest.fixture
 def compared(tmp_path: Path) -> Callable[[list[Case]], set[str]]:
-    """Compares all cases, and returns the kinds of buckets that can be reached."""
+    """Compare all cases. Returns the kinds of buckets that can be reached."""
     (tmp_path / "config").write_text(profiles())
     environ = {"AWS_CONFIG_FILE": str(tmp_path / "config")}
 
@@ -179,7 +179,7 @@ profile_of = attrgetter("profile")
 
 
 def of(arn: str, region: str) -> bool:
-    """Whether an ARN is of a region's partition."""
+    """Whether an ARN is in the partition of a region."""
     partition = {"us-gov-west-1": "aws-us-gov", "cn-north-1": "aws-cn"}.get(region, "aws")
     return arn.split(":")[1] == partition
 
@@ -187,7 +187,7 @@ def of(arn: str, region: str) -> bool:
 @pytest.mark.parametrize("region", REGIONS)
 def test_amazon_s_endpoints(region: str, compared: Callable[[list[Case]], set[str]]) -> None:
     reached = compared(grid(region))
-    # An ARN is of one partition, and reached from its regions only.
+    # An ARN is in one partition, and can be reached from its regions only.
     elsewhere = {kind for kind, bucket in KINDS.items() if bucket.startswith("arn:") and not of(bucket, region)}
     assert set(KINDS) - reached == elsewhere | UNSUPPORTED
 

@@ -1,7 +1,7 @@
-"""The environment changes while a call runs: the call keeps the endpoint and the keys that it began with.
+"""The environment changes during a call: the call keeps the endpoint and the keys that it started with.
 
-A server that serves one tenant after the other changes the variables of one instance. Keys of one tenant must never
-reach the service of another: not after a redirect, not when credentials end, not between the reading of two variables.
+A multi-tenant server may change the variables of one instance for each tenant. Keys of one tenant must never reach the
+service of another: not after a redirect, not when credentials expire, not between reading two variables.
 """
 
 import json
@@ -31,7 +31,7 @@ def one() -> Iterator[FakeS3]:
 
 @pytest.fixture
 def google() -> Iterator[Google]:
-    """It gives tokens to every account."""
+    """A fake Google that issues tokens to every account."""
     answer: Callable[[Asked], Reply | None] = lambda asked: reply(server._grant()) if asked.path == "/token" else None  # noqa: E731
     with Google({"m": b"m"}, instead=answer) as server:
         yield server
@@ -50,7 +50,7 @@ def keys(name: str, **others: str) -> dict[str, str]:
 def switching(
     environ: dict[str, str], changed: dict[str, str], answer: Reply | None
 ) -> Callable[[Asked], Reply | None]:
-    """The first request changes the environment, and gets this reply."""
+    """Change the environment on the first request, and answer it with `answer`. None: the usual reply."""
     pending = [answer]
 
     def instead(asked: Asked) -> Reply | None:
@@ -125,7 +125,7 @@ async def test_a_redirect_leads_to_no_other_tenant(two: FakeS3, tmp_path: Path, 
 
 @pytest.mark.parametrize("file", [False, True], ids=["variables", "beside a file"])
 async def test_a_call_reads_all_variables_at_once(one: FakeS3, two: FakeS3, tmp_path: Path, file: bool) -> None:
-    """The variables change after each of the first steps of a call."""
+    """The variables change after a varying number of steps of a call."""
     (tmp_path / "config").write_text("[default]\n")
     files = {"AWS_CONFIG_FILE": str(tmp_path / "config")} if file else {}
     tenants = [
@@ -144,7 +144,7 @@ async def test_a_call_reads_all_variables_at_once(one: FakeS3, two: FakeS3, tmp_
 
 
 async def test_a_call_to_google_uses_the_file_that_was_named_when_it_began(google: Google, tmp_path: Path) -> None:
-    """Else the token of one tenant would be kept, and used again, as that of another."""
+    """Otherwise the token of one tenant would be cached and reused as that of another."""
     files = [google.service_account(tmp_path / name, client_email=name) for name in ("one", "two")]
     for steps in range(20):
         environ = {"GOOGLE_APPLICATION_CREDENTIALS": files[0]}
@@ -159,7 +159,7 @@ async def test_a_call_to_google_uses_the_file_that_was_named_when_it_began(googl
 
 
 async def test_google_s_credentials_in_a_file_that_is_replaced(google: Google, tmp_path: Path) -> None:
-    """As Kubernetes does when a secret is rotated."""
+    """Kubernetes replaces the file when a secret is rotated."""
     file = google.service_account(tmp_path / "key", client_email="one")
     async with AsyncStorage(environ={"GOOGLE_APPLICATION_CREDENTIALS": file}) as storage:
         for name in ("one", "one", "two"):
@@ -180,14 +180,14 @@ async def test_a_subject_token_in_a_variable_that_changes(google: Google, tmp_pa
 
 
 def account(asked: Asked) -> str:
-    """Whose token a request asks for."""
+    """The account whose token is requested."""
     (assertion,) = parse_qs(asked.body.decode())["assertion"]
     claims: dict[str, str] = jwt.decode(assertion, options={"verify_signature": False})
     return claims["iss"]
 
 
 async def test_a_variable_of_a_credential_process(one: FakeS3, tmp_path: Path) -> None:
-    """Temporary keys are kept only as long as all variables that the program may read stay the same."""
+    """Temporary keys are cached only while all variables that the program may read stay the same."""
     answer = {"Version": 1, "AccessKeyId": "%s", "SecretAccessKey": "s", "Expiration": "2099-01-01T00:00:00Z"}
     program = json.dumps(answer).replace('"', '\\"')
     (tmp_path / "program").write_text(f'/usr/bin/printf "{program}" "$TENANT"')
@@ -202,7 +202,7 @@ async def test_a_variable_of_a_credential_process(one: FakeS3, tmp_path: Path) -
 
 
 async def test_a_token_file_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
-    """The error names it; the SDK's own traceback is not printed."""
+    """The error names the file; the SDK's own traceback is not logged."""
     environ = {"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/r", "AWS_WEB_IDENTITY_TOKEN_FILE": "/nonexistent/token"}
     with pytest.raises(AccessDenied, match="/nonexistent/token: No such file or directory"):
         await AsyncStorage(environ=environ).read("s3://models/m", config=S3Config(endpoint_url="http://127.0.0.1:1"))

@@ -1,4 +1,4 @@
-"""Each failure is one clear error: its class, and a message with the URI, the cause and what to do, but no secret."""
+"""Failures: one clear error with the right class, and a message with the URI, the cause and the fix, but no secret."""
 
 import errno
 import os
@@ -53,7 +53,7 @@ def bucket(seaweedfs: S3Service) -> str:
 
 
 async def call(verb: str, uri: str, dest: Path, config: Any, **limits: Any) -> StorageError:
-    """The error of a verb."""
+    """Run a verb that fails. Returns the error."""
     storage = AsyncStorage(Limits(**limits))
     with pytest.raises(StorageError) as caught:
         if verb == "download":
@@ -123,7 +123,7 @@ async def test_no_such_key(seaweedfs: S3Service, bucket: str, tmp_path: Path, ve
 
 
 def refusing(methods: dict[str, int]) -> Any:
-    """HEAD or a listing ("LIST") with this status."""
+    """Answer requests with an error status by method; "LIST" stands for a listing."""
 
     def instead(asked: Asked) -> Reply | None:
         kind = "LIST" if "list-type=2" in asked.target else asked.method
@@ -153,7 +153,7 @@ async def test_a_head_has_no_body_so_a_listing_decides(
 
 
 async def test_a_head_refused_for_a_missing_key(tmp_path: Path) -> None:
-    """S3 answers 403 to who may not list; here listing is allowed and shows that there is nothing."""
+    """S3 answers 403 to callers that may not list; here listing is allowed and shows that the key does not exist."""
     with FakeS3({"b": {"mm": b"m"}}, instead=refusing({"HEAD": 403})) as server:
         error = await call("download", "s3://b/m", tmp_path / "x", server.config)
     assert isinstance(error, ModelMissingError)
@@ -337,7 +337,7 @@ async def test_no_room_for_a_temporary_directory(
 async def test_what_the_system_says_is_passed_on(
     seaweedfs: S3Service, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, key: str
 ) -> None:
-    """Beside the real ones in `test_disk_trouble`: the message has the system's words, and the file's path."""
+    """Errors beyond the real ones in `test_disk_trouble`: the message has the system's text and the file's path."""
 
     def refuse(*args: Any) -> int:
         raise OSError(number, os.strerror(number))
@@ -351,7 +351,7 @@ async def test_what_the_system_says_is_passed_on(
 
 @pytest.mark.parametrize(("limits", "asked"), [({}, 2), ({"attempts": 3}, 3)])
 async def test_the_environment_says_how_often(tmp_path: Path, limits: dict[str, int], asked: int) -> None:
-    """As for the SDK; what the caller says takes precedence."""
+    """The variable works as for the SDK; an explicit limit takes precedence."""
     with FakeS3({"b": {"m": b"m"}}, instead=lambda asked: failure(503, "SlowDown")) as server:
         storage = AsyncStorage(Limits(**limits), environ={"AWS_MAX_ATTEMPTS": "2"})
         with pytest.raises(ServiceError, match="SlowDown"):

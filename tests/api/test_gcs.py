@@ -1,4 +1,4 @@
-"""gs:// through the verbs: with Google's client against fake-gcs-server, and what a service says that has trouble."""
+"""gs:// through the API: with Google's client against fake-gcs-server, and a fake for error replies."""
 
 import gzip
 import json
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 SMALL = {"config.json": b"{}", "empty": b"", "weights/00001": pattern(1000)}
 LARGE = pattern(3_000_001)
-# 46 parts: more than the service joins with one request.
+# 46 parts: more than the service can compose in one request.
 PARTS = Limits(part_size=64 * KiB, attempts=2)
 
 
@@ -134,7 +134,7 @@ async def test_between_two_clouds(
     config = config_of(seaweedfs)
     await storage.copy(f"s3://{s3}/m", f"gs://{bucket}/m", config)
     assert get_objects(gcs, bucket) == {"m/large.bin": LARGE, "m/small": b"x"}
-    default = AsyncStorage(environ=gcs.environ)  # the parts of S3 have a lower bound
+    default = AsyncStorage(environ=gcs.environ)  # S3 has a minimum part size
     await default.copy(f"gs://{bucket}/m", f"s3://{s3}/back", dest_config=config)
     assert await default.read(f"s3://{s3}/back/large.bin", config=config) == LARGE
 
@@ -152,7 +152,7 @@ async def test_a_configuration_of_another_service(bucket: str, storage: AsyncSto
 
 
 async def test_nothing_stays_of_an_upload_that_fails(gcs: GCSService, bucket: str, storage: AsyncStorage) -> None:
-    """Its source breaks off in the middle."""
+    """The source fails midway."""
 
     def instead(asked: Asked) -> Reply | None:
         first = asked.headers.get("range", "bytes=0-").removeprefix("bytes=").partition("-")[0]
@@ -167,7 +167,7 @@ async def test_nothing_stays_of_an_upload_that_fails(gcs: GCSService, bucket: st
 async def test_nothing_stays_of_an_upload_that_is_cancelled(
     gcs: GCSService, bucket: str, storage: AsyncStorage
 ) -> None:
-    """Its source stalls; some parts are there by then."""
+    """The source stalls after some parts have been stored."""
     stored = anyio.Event()
 
     def told(event: Event) -> None:
@@ -190,7 +190,7 @@ async def test_nothing_stays_of_an_upload_that_is_cancelled(
 
 
 async def test_pages(tmp_path: Path) -> None:
-    """Each tells where the next one begins."""
+    """Each page has the token of the next one."""
     objects = {f"m/{number:03}": b"%d" % number for number in range(25)}
 
     def instead(asked: Asked) -> Reply | None:
@@ -239,7 +239,7 @@ async def test_what_may_be_tried_again(status: int, reason: str, retryable: bool
 
 async def test_the_service_says_how_long_to_wait() -> None:
     slow = refusal(429, "rateLimitExceeded", "slow down")
-    slow.headers["Retry-After"] = "121"  # more than anybody waits
+    slow.headers["Retry-After"] = "121"  # above the maximum wait
     with Google(instead=lambda asked: slow) as google:
         with pytest.raises(ServiceError) as caught:
             await AsyncStorage().read("gs://models/m", config=google.config(anonymous=True))
@@ -276,7 +276,7 @@ async def test_a_project_pays_for_nothing_that_is_free() -> None:
 
 
 async def test_an_object_that_arrives_with_another_generation() -> None:
-    """The reply says which one it is."""
+    """The reply carries the generation."""
 
     def instead(asked: Asked) -> Reply | None:
         return Reply(200, b"other", {"X-Goog-Generation": "2"}) if asked.query.get("alt") == "media" else None
@@ -299,7 +299,7 @@ async def test_bytes_that_are_damaged_on_the_way(tmp_path: Path) -> None:
 
 
 class Writable(Google):
-    """One that takes objects, joins them, copies them in steps, and says of them what `lies` says instead."""
+    """A service that stores, composes and copies objects, copies in steps, and reports wrong CRCs as `lies` says."""
 
     def __init__(self, *, refuse_delete: bool = False, **lies: Callable[[str], bool]) -> None:
         super().__init__(instead=self._write, public=True)
@@ -361,7 +361,7 @@ def large(tmp_path: Path) -> Path:
 
 
 async def test_what_is_sent_along_with_a_body(tmp_path: Path, large: Path) -> None:
-    """The fake compares it."""
+    """The fake verifies the checksum."""
     (tmp_path / "small").write_bytes(b"small\r\n")
     with Writable() as google:
         storage, config = AsyncStorage(PARTS), google.config(anonymous=True)
@@ -395,7 +395,7 @@ async def test_a_part_that_was_damaged_on_the_way_is_sent_again(large: Path) -> 
 
 
 async def test_an_object_whose_name_was_damaged_on_the_way_is_stored_again(tmp_path: Path) -> None:
-    """The name is in the body, which no checksum goes along with."""
+    """The name is in the request body, which no checksum covers."""
     (tmp_path / "model").write_bytes(b"m")
 
     class Misheard(Writable):

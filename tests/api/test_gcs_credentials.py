@@ -1,4 +1,4 @@
-"""Who asks: every way to sign in that the Google Cloud Storage backend knows."""
+"""Credentials: every way to sign in that the Google Cloud Storage backend supports."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def fake() -> Iterator[Google]:
 
 @pytest.fixture(autouse=True)
 def nowhere(bare_environment: Path) -> dict[str, str]:
-    """An environment whose metadata service is not there; no file of this machine says who asks."""
+    """An environment without a metadata service and without credentials from this machine's files."""
     return {"GCE_METADATA_HOST": "127.0.0.1:1", "CLOUDSDK_CONFIG": str(bare_environment / "gcloud")}
 
 
@@ -96,7 +96,7 @@ async def test_the_file_of_gcloud(
 async def test_nothing_of_this_process_s_environment_is_used(
     fake: Google, tmp_path: Path, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither its variables nor its home."""
+    """Neither its variables nor its home directory are used."""
     fake.authorized_user(bare_environment / ".config" / "gcloud" / "application_default_credentials.json")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", fake.service_account(tmp_path / "key.json"))
     with pytest.raises(AccessDenied, match="no credentials"):
@@ -129,7 +129,7 @@ async def test_workload_identity_by_a_token_in_a_variable(
 async def test_workload_identity_by_a_token_in_a_file(
     fake: Google, nowhere: dict[str, str], tmp_path: Path, kind: str
 ) -> None:
-    """As a pod of another cloud's Kubernetes signs in."""
+    """Sign in as a pod in another cloud's Kubernetes does."""
     (tmp_path / "token").write_text(f"{SUBJECT}\n" if kind == "text" else json.dumps({"id_token": SUBJECT}))
     source: dict[str, object] = {"file": str(tmp_path / "token")}
     if kind == "json":
@@ -163,7 +163,7 @@ async def test_workload_identity_that_acts_as_a_service_account(
 
 
 async def test_workload_identity_of_a_pod(fake: Google, nowhere: dict[str, str], tmp_path: Path) -> None:
-    """The metadata service of GKE, as of a virtual machine."""
+    """The metadata service of GKE works like that of a virtual machine."""
     environ = nowhere | {"GCE_METADATA_HOST": fake.host}
     assert await fetch(environ, fake.config(), tmp_path) == b"fake"
     assert paths(fake)[0] == METADATA
@@ -238,7 +238,7 @@ async def test_a_token_that_is_not_taken_any_more_is_replaced(
 
 
 class Revoking(Writable):
-    """One that takes the first token for so many requests, and no longer."""
+    """A service that accepts the first token for `good` requests only."""
 
     def __init__(self, good: int) -> None:
         super().__init__()
@@ -260,7 +260,7 @@ class Revoking(Writable):
 async def test_a_token_that_ends_in_the_middle_of_a_transfer(
     nowhere: dict[str, str], tmp_path: Path, verb: str, good: int
 ) -> None:
-    """All parts that are refused at once get one new token, and it costs them no attempt."""
+    """Parts refused at the same time get one new token, without using up an attempt."""
     data = pattern(20 * MiB)
     (tmp_path / "here").write_bytes(data)
     with Revoking(good) as google:
@@ -278,7 +278,7 @@ async def test_a_token_that_ends_in_the_middle_of_a_transfer(
 
 
 async def test_a_token_near_its_end_is_replaced(nowhere: dict[str, str]) -> None:
-    """Nothing of it is left at once: each request asks for another one."""
+    """The token expires immediately, so each request gets another one."""
     with Google({"m": b"fake"}, seconds=0) as google:
         async with AsyncStorage(environ=nowhere | {"GCE_METADATA_HOST": google.host}) as storage:
             for _ in range(2):
@@ -329,7 +329,7 @@ async def test_no_credentials(
 async def test_something_else_in_place_of_the_metadata_service(
     nowhere: dict[str, str], tmp_path: Path, stall: bool
 ) -> None:
-    """The time that it gets is short, and what is not Google's is not believed."""
+    """It has a short timeout, and a reply that is not from Google is not trusted."""
     token = reply({"access_token": "ya29.other", "expires_in": 3600})
     token.stall_at = 0 if stall else None
     with FakeS3({}, instead=lambda asked: token) as other, anyio.fail_after(20):

@@ -1,4 +1,4 @@
-"""The hub through the verbs, and the real client against the fake that stands for it."""
+"""The Hugging Face Hub through the API, and the real client against the fake Hub that the tests use."""
 
 import hashlib
 import json
@@ -51,7 +51,7 @@ def hub() -> Iterator[FakeHub]:
         yield hub
 
 
-# What follows hf://, as huggingface_hub takes it apart.
+# Paths after hf://, compared with the parser of huggingface_hub.
 PATHS = [
     "owner/name", "owner/name/onnx/model.onnx", "models/owner/name@main/onnx", "owner/name@v1",
     "owner/name@feature%2Fx", "owner/name@feature%2Fx/of-x", "owner/name@refs/pr/1/config.json",
@@ -196,7 +196,7 @@ class TestVerbs:
             await storage.read(f"{uri}/none", config=hub.config)
 
     async def test_a_revision_that_exists_is_not_the_beginning_of_another(self, hub: FakeHub) -> None:
-        """As huggingface_hub reads it; the list of branches is asked for only if there is no such revision."""
+        """The rule is that of huggingface_hub; branches are listed only if the revision does not exist."""
         repo = hub.repos["models", "owner/name"]
         repo.commit({"x/config.json": b"of the tag"}, "feature")
         repo.tags.add("feature")
@@ -281,7 +281,7 @@ class TestVerbs:
         head = await anyio.to_thread.run_sync(
             lambda: client(seaweedfs).head_object(Bucket=bucket, Key="models/config.json")
         )
-        assert head["ContentType"] == "text/plain"  # as the hub tells it
+        assert head["ContentType"] == "text/plain"  # as reported by the Hub
 
     async def test_what_is_there_already_is_kept(self, hub: FakeHub, tmp_path: Path) -> None:
         storage, dest = AsyncStorage(), str(tmp_path / "model")
@@ -348,7 +348,7 @@ class TestTrouble:
     async def test_a_download_resumes_at_a_later_commit(
         self, hub: FakeHub, tmp_path: Path, uri: str, changed: str
     ) -> None:
-        """With the parts of files that this commit has, too, and with none of those that it has changed."""
+        """Parts of files that are unchanged in the later commit are reused, parts of changed files are not."""
 
         def refuse(asked: Asked) -> Reply | None:
             return Reply(500) if len(hub.requests("storage")) > 2 and asked.origin == "storage" else None
@@ -383,7 +383,7 @@ class TestTrouble:
 
     @pytest.mark.parametrize("status", [408, 429, 500, 503])
     async def test_what_fails_for_a_moment_is_asked_again(self, hub: FakeHub, tmp_path: Path, status: int) -> None:
-        """Of the hub and of where its files are, each request once."""
+        """Each request to the Hub and to its file storage fails once."""
         failed: set[tuple[str, str, str]] = set()
 
         def instead(asked: Asked) -> Reply | None:
