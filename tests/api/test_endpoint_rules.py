@@ -54,7 +54,7 @@ KINDS = {
     "multi-Region ARN with colons": "arn:aws:s3::123456789012:accesspoint:mfzwi23gnjvgw.mrap",
 }
 REFUSED = "refused"
-# Buckets that are not supported.
+# Unsupported buckets.
 UNSUPPORTED: set[str] = set()
 
 
@@ -86,7 +86,7 @@ class Case:
 
     @property
     def path_style(self) -> bool:
-        """Whether the SDK requests path style from the rules: never for ARNs, always where a virtual host is impossible."""
+        """Whether the SDK requests path style from the rules: never for ARNs, always if no virtual host is possible."""
         if self.bucket.startswith("arn:"):
             return False
         if self.kind == "legacy":

@@ -299,7 +299,7 @@ async def test_bytes_that_are_damaged_on_the_way(tmp_path: Path) -> None:
 
 
 class Writable(Google):
-    """A service that stores, composes and copies objects, copies in steps, and reports wrong CRCs as `lies` says."""
+    """A service that stores and composes objects, copies in steps, and reports a wrong CRC32C as `lies` decides."""
 
     def __init__(self, *, refuse_delete: bool = False, **lies: Callable[[str], bool]) -> None:
         super().__init__(instead=self._write, public=True)
