@@ -1,4 +1,4 @@
-"""Places that hold objects, filled and looked at without the code under test."""
+"""Directories and prefixes of objects, written and read without the code under test."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from sealift import S3Config
 from tests.api.helpers import config_of, files_in
 from tests.services.s3 import S3Service, client, put_objects
 
-# Definitely before and after whatever a test does, in seconds since the epoch.
+# Well before and well after anything a test does, in seconds since the epoch.
 LONG_AGO = 1_500_000_000
 FAR_AHEAD = 4_000_000_000
 
@@ -19,10 +19,10 @@ class Store:
     """A directory or a prefix.
 
     Attributes:
-        uri: Without a "/" at its end.
-        config: How to sign in.
-        put: Stores objects, by their paths below the URI.
-        content: All of them.
+        uri: Without a trailing "/".
+        config: Credentials and endpoint.
+        put: Stores objects under their paths relative to the URI.
+        content: Returns all objects.
     """
 
     uri: str
@@ -32,7 +32,7 @@ class Store:
 
 
 def directory(path: Path) -> Store:
-    """A directory of this machine; it need not exist yet."""
+    """A local directory; it need not exist yet."""
 
     def put(objects: Mapping[str, bytes]) -> None:
         for name, data in objects.items():
@@ -56,7 +56,7 @@ def prefix(service: S3Service, bucket: str, key: str) -> Store:
 
 
 def objects_in(service: S3Service, bucket: str, start: str = "") -> dict[str, bytes]:
-    """Key → content, of all objects whose keys begin with something."""
+    """Key → content of all objects whose keys begin with `start`."""
     s3 = client(service)
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=start)
     keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
@@ -64,7 +64,7 @@ def objects_in(service: S3Service, bucket: str, start: str = "") -> dict[str, by
 
 
 def written_at(directory: Path | str, seconds: float) -> None:
-    """Give all files below a directory a time."""
+    """Set the modification time of all files below a directory."""
     for path in Path(directory).rglob("*"):
         if path.is_file():
             os.utime(path, (seconds, seconds))
