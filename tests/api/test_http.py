@@ -1,4 +1,4 @@
-"""Files at http and https URLs, through `AsyncStorage`, `Storage` and the command line."""
+"""Read files from http and https URLs with `AsyncStorage`, `Storage` and the command line."""
 
 import asyncio
 import gzip
@@ -53,7 +53,7 @@ Serve = Callable[..., OddServer]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Starts servers that answer as a function says."""
+    """Start servers whose replies come from a function."""
     with ExitStack() as stack:
         yield lambda answer, **options: stack.enter_context(OddServer(answer, **options))
 
@@ -95,7 +95,7 @@ def without(reply: Reply, *names: str, **changes: Any) -> Reply:
 
 
 def in_one_go(asked: Asked) -> Reply:
-    """As a server without ranges answers."""
+    """The reply of a server without range support."""
     return without(Reply(200, DATA), framing="length")
 
 
@@ -107,7 +107,7 @@ def ranges_of(server: OddServer) -> list[str]:
     return sorted(asked.headers["range"] for asked in server.asked if "range" in asked.headers)
 
 
-# --- where it goes
+# --- destinations
 
 
 async def test_to_a_directory_a_file_and_a_temporary_directory(
@@ -212,7 +212,7 @@ async def test_a_real_file_server(tmp_path: Path) -> None:
 
 
 def mixing(conditions: bool, size: int) -> Answer:
-    """Answers the parts that come first of one version, and the others of another one."""
+    """Serve the first parts from one version and the rest from another."""
     other = bytes(size)
 
     def answer(asked: Asked) -> Reply:
@@ -227,7 +227,7 @@ def mixing(conditions: bool, size: int) -> Answer:
 @pytest.mark.parametrize("conditions", [True, False], ids=["If-Match", "no conditions"])
 @pytest.mark.parametrize("size", [len(DATA), len(DATA) + MiB, MiB + 5], ids=["as large", "larger", "smaller"])
 async def test_a_file_that_changes_meanwhile(serve: Serve, tmp_path: Path, conditions: bool, size: int) -> None:
-    """Never a mixture, whether the server knows conditions or not."""
+    """The result never mixes versions, whether or not the server supports conditional requests."""
     url = f"{serve(mixing(conditions, size)).url}/m?{SIGNED}"
     async with storage() as instance:
         with pytest.raises((ObjectChanged, TransportError)) as caught:
@@ -240,7 +240,7 @@ async def test_a_file_that_changes_meanwhile(serve: Serve, tmp_path: Path, condi
     assert all_in(tmp_path) == set()
 
 
-# --- one stream
+# --- single stream
 
 
 def lengthless(asked: Asked) -> Reply:
@@ -280,7 +280,7 @@ async def test_what_has_no_ranges_is_read_once(serve: Serve, tmp_path: Path, kin
 
 @pytest.mark.parametrize("kind", [*ODD, "ranges"])
 def test_the_odd_server_speaks_http(serve: Serve, kind: str) -> None:
-    """Another client reads the same."""
+    """The standard library's client reads the same bytes."""
     server = serve(ODD.get(kind, file))
     connection = http.client.HTTPConnection("127.0.0.1", server.port)
     if kind == "ranges":
@@ -294,7 +294,7 @@ def test_the_odd_server_speaks_http(serve: Serve, kind: str) -> None:
 
 
 async def test_the_standard_library_s_server(tmp_path: Path) -> None:
-    """HTTP/1.0, and neither ranges nor entity tags."""
+    """HTTP/1.0, without ranges or entity tags."""
     await asyncio.to_thread((tmp_path / "m.onnx").write_bytes, DATA)
     with plain_files(tmp_path) as url:
         async with storage() as instance:
@@ -414,7 +414,7 @@ async def test_an_encoded_range_is_refused(serve: Serve, tmp_path: Path) -> None
         await storage(attempts=3, connections=1).download(f"{server.url}/m", tmp_path / "m")
     assert not caught.value.retryable
     assert all_in(tmp_path) == set()
-    assert [asked.method for asked in server.asked] == ["HEAD", "GET"]  # it is not asked for once more
+    assert [asked.method for asked in server.asked] == ["HEAD", "GET"]  # not requested again
 
 
 # --- redirects
@@ -434,7 +434,7 @@ async def test_redirects_are_followed_once_for_all_parts(serve: Serve, tmp_path:
 
 
 async def test_headers_go_to_the_origin_of_the_uri_only(serve: Serve, tmp_path: Path) -> None:
-    """Not to another port, and not when it leads back."""
+    """They are not sent to another port, nor after a redirect from there back to the origin."""
     urls: dict[str, str] = {}
     other = serve(lambda asked: to(f"{urls['hub']}/back"))
     hub = serve(lambda asked: file(asked) if asked.path in {"/back", "/same"} else to(urls["to"]))
@@ -455,7 +455,7 @@ async def test_headers_go_to_the_origin_of_the_uri_only(serve: Serve, tmp_path: 
 
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
 async def test_redirects_end(serve: Serve, method: str) -> None:
-    """Ten are followed, for a HEAD as for the GET that takes its place."""
+    """Up to ten redirects are followed, for HEAD and for the GET that replaces it."""
 
     def answer(asked: Asked) -> Reply:
         if asked.method != method:
@@ -511,7 +511,7 @@ async def test_from_http_to_https(
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 async def test_a_signed_url_that_expires_is_asked_for_again(serve: Serve, tmp_path: Path, status: int) -> None:
-    """Once for all parts, and it costs no retry; the new one has the same version, or the download fails."""
+    """It is renewed once for all parts without using a retry; the new URL must serve the same version."""
     issued = 0
 
     def expiring(asked: Asked) -> Reply:
@@ -572,7 +572,7 @@ async def test_a_server_that_refuses_head(serve: Serve, tmp_path: Path, status: 
 
 
 async def test_the_body_of_a_file_is_not_read_to_know_its_size(serve: Serve) -> None:
-    """It has more bytes than any buffer on the way, and never comes to its end."""
+    """The body exceeds every buffer on the way and never ends."""
     size = 1 << 50
     server = serve(
         lambda asked: Reply(405) if asked.method == "HEAD" else Reply(200, DATA, {"Content-Length": str(size)})
@@ -581,12 +581,12 @@ async def test_the_body_of_a_file_is_not_read_to_know_its_size(serve: Serve) -> 
 
 
 async def test_a_head_without_a_length_of_its_own(serve: Serve) -> None:
-    """What frameworks answer to a HEAD that they do not think of."""
+    """Some web frameworks answer HEAD like this when the application does not handle it."""
     server = serve(lambda asked: Reply(200) if asked.method == "HEAD" else file(asked))
     assert await storage().read(f"{server.url}/m") == DATA
 
 
-# --- refusals
+# --- error replies
 
 
 @pytest.mark.parametrize(
@@ -689,7 +689,7 @@ def test_the_command_line_shows_no_query(serve: Serve, tmp_path: Path) -> None:
 
 @pytest.fixture
 def signed(seaweedfs: S3Service) -> str:
-    """A URL with a signature that is good for a GET of one object, and for nothing else."""
+    """A presigned URL that allows only GET of one object."""
     bucket = new_bucket(seaweedfs, "signed")
     put_objects(seaweedfs, bucket, {"models/a b+c.bin": DATA})
     parameters = {"Bucket": bucket, "Key": "models/a b+c.bin"}
@@ -698,7 +698,7 @@ def signed(seaweedfs: S3Service) -> str:
 
 
 async def test_a_url_signed_for_s3(signed: str, tmp_path: Path) -> None:
-    """A real service that checks the signature: the path and the query arrive as they were signed."""
+    """A real service checks the signature, so path and query must arrive exactly as signed."""
     async with storage() as instance:
         assert await instance.download(signed, tmp_path) == f"{tmp_path}/a b+c.bin"
         assert await instance.read(signed, MiB, 10) == DATA[MiB : MiB + 10]
@@ -783,7 +783,7 @@ async def test_patterns_are_about_its_name(serve: Serve, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_it_cannot_be_written(serve: Serve, tmp_path: Path, scheme: str) -> None:
-    """And nothing is read, at neither end, to find that out."""
+    """The call fails without a request to either end."""
     source = serve(file)
     target = serve(file)
     there = f"{scheme}://127.0.0.1:{target.port}/m"
@@ -818,7 +818,7 @@ async def test_a_copy_to_s3(serve: Serve, store: Store, answer: Answer) -> None:
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 async def test_a_large_copy_to_s3(serve: Serve, store: Store, framing: Any) -> None:
-    """In parts of an upload, from ranges and from a stream whose length nobody knows; then one that breaks off."""
+    """Multipart uploads from ranges and from a stream of unknown length; then one that is cut off."""
     data = pattern(12 * MiB + 5)
     sent: list[int | None] = [None]
 

@@ -1,4 +1,4 @@
-"""Two tenants in a process with an identity of its own: each one's requests carry the keys of its own environment."""
+"""Two tenants in a process that has a third identity: each tenant's requests use the keys of its own environment."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ LATER = datetime.now(UTC) + timedelta(hours=1)
 
 @pytest.fixture(autouse=True)
 def poison(monkeypatch: pytest.MonkeyPatch, bare_environment: Path) -> Iterator[FakeS3]:
-    """A third tenant's identity, as this process's own; whoever takes any of it asks this server."""
+    """A third identity in the process environment; any code that uses it sends its requests to this server."""
     with FakeS3({}, instead=lambda asked: Reply(200, temporary_keys("ASIAPOISON"))) as server:
         home = bare_environment / "poison"
         keys = f"aws_access_key_id = AKIAPOISON\naws_secret_access_key = {SECRET}\n"
@@ -68,7 +68,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, bare_environment: Path) -> Iterator[
 
 
 class Tenant:
-    """A home and a server of its own: a bucket, and what answers as STS, SSO or a metadata service."""
+    """A tenant's home directory and server: a bucket, and fake STS, SSO and metadata services."""
 
     def __init__(self, name: str, home: Path) -> None:
         self.name = name
@@ -235,7 +235,7 @@ async def test_each_is_who_its_environment_says(
 
 
 async def test_a_bare_environment_finds_nobody(tenants: list[Tenant]) -> None:
-    """Neither variables nor files of the process stand in for what it lacks."""
+    """Neither the variables nor the files of the process are used as a fallback."""
     for environ in ({}, {"HOME": str(tenants[0].home)}):
         storage = AsyncStorage(environ={**environ, "AWS_EC2_METADATA_DISABLED": "true"})
         with pytest.raises(AccessDenied, match="no credentials for S3 were found"):
@@ -243,7 +243,7 @@ async def test_a_bare_environment_finds_nobody(tenants: list[Tenant]) -> None:
 
 
 async def test_variables_are_read_at_each_call(tenants: list[Tenant], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of one instance, with the SDK (there is a configuration file) and without it: keys, endpoint and region."""
+    """One instance rereads keys, endpoint and region, with the SDK (for a configuration file) and without it."""
     tenants[1].file(".aws/config", "[default]\nregion = eu-x-1\n")
     environ: dict[str, str] = {}
     async with AsyncStorage(environ=environ) as storage:
@@ -258,7 +258,7 @@ async def test_variables_are_read_at_each_call(tenants: list[Tenant], monkeypatc
 
 
 async def test_a_role_belongs_to_its_environment(tenants: list[Tenant]) -> None:
-    """What an instance keeps of one environment is not used for the next one."""
+    """Credentials that an instance caches for one environment are not used for the next."""
     environ: dict[str, str] = {}
     async with AsyncStorage(environ=environ) as storage:
         for tenant in [*tenants, *tenants]:
@@ -290,7 +290,7 @@ async def test_proxies_for_amazon_s_token_service(tenants: list[Tenant]) -> None
 async def test_trusted_authorities_are_those_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """OpenSSL by itself reads `SSL_CERT_FILE` of the process."""
+    """By default, OpenSSL reads `SSL_CERT_FILE` from the process environment."""
     monkeypatch.setenv("NO_PROXY", "*")
     ours, others = trustme.CA(), trustme.CA()
     for name, authority in {"ours": ours, "others": others}.items():

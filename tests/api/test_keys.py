@@ -1,4 +1,4 @@
-"""Keys that need care: in a URL, in a signature, as a file's path."""
+"""Keys that need escaping or checks in a URL, in a signature, or as a file path."""
 
 from pathlib import Path
 
@@ -102,7 +102,7 @@ async def test_unsafe_keys_are_refused(moto: S3Service, make_bucket: MakeBucket,
 
 
 async def test_an_unsafe_key_among_good_ones(moto: S3Service, make_bucket: MakeBucket, tmp_path: Path) -> None:
-    """A new directory does not appear; an old one may have received good ones, but nothing else."""
+    """A new directory is not created; an existing one may have received the safe keys, but nothing else."""
     bucket, config = make_bucket(moto), config_of(moto)
     good = {f"p/{number}": b"good" for number in range(20)}
     put_objects(moto, bucket, {**good, "p/5/../../evil": b"evil"})

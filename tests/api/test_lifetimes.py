@@ -1,4 +1,4 @@
-"""What an instance owns, from when to when; and what a cancelled call leaves behind."""
+"""The lifetime of an instance's resources, and the state after a cancelled call."""
 
 import asyncio
 import threading
@@ -19,13 +19,13 @@ LARGE = pattern(20 * MiB)
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait for what is bound to happen; the test's own timeout is the limit."""
+    """Wait until a condition holds; the test's timeout is the limit."""
     while not condition():
         await asyncio.sleep(0.005)
 
 
 async def ended(before: set[threading.Thread]) -> set[threading.Thread]:
-    """The threads that are new and do not end; those that have been told to end get the time for it."""
+    """New threads that do not end; threads that are shutting down get time to finish."""
     new = set(threading.enumerate()) - before
     for thread in new:
         for _ in range(1000):
@@ -156,7 +156,7 @@ async def test_another_loop(tmp_path: Path) -> None:
 async def test_a_cancelled_call_leaves_nothing_that_looks_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, dest: str | None
 ) -> None:
-    """Cancelled when some of it has landed and the rest does not come; the instance goes on."""
+    """Cancelled when some data is written and the rest is stalled; the instance stays usable."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / "old").mkdir()
     objects = {"large": LARGE, "p/0": b"0", "p/large": LARGE, "small": pattern(1000), "other": b"other"}

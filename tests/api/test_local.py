@@ -1,4 +1,4 @@
-"""Local paths and file:// as a source."""
+"""Local paths and file:// URIs as a source."""
 
 import os
 import tempfile
@@ -80,7 +80,7 @@ async def test_copy_onto_itself(model: Path) -> None:
 
 
 async def test_links_are_followed(model: Path, tmp_path: Path) -> None:
-    """Also two that lead to one directory."""
+    """Including two links to the same directory."""
     (tmp_path / "outside").write_bytes(b"outside")
     (model / "link").symlink_to(tmp_path / "outside")
     (model / "latest").symlink_to("deep")

@@ -1,4 +1,4 @@
-"""The forms for many: `download_many`, `upload_many`, `copy_many`, `delete_many`, `read_many`."""
+"""Calls for many items: `download_many`, `upload_many`, `copy_many`, `delete_many`, `read_many`."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ def bucket(seaweedfs: S3Service) -> str:
 
 @pytest.fixture
 def store(seaweedfs: S3Service, bucket: str) -> Store:
-    """It holds `OBJECTS`."""
+    """A store with `OBJECTS`."""
     found = prefix(seaweedfs, bucket, uuid.uuid4().hex)
     found.put(OBJECTS)
     return found
@@ -39,7 +39,7 @@ def store(seaweedfs: S3Service, bucket: str) -> Store:
 
 @pytest.fixture
 def temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Where temporary directories are made."""
+    """The directory for temporary directories."""
     directory = tmp_path / "temporary"
     directory.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(directory))
@@ -153,13 +153,13 @@ async def test_a_uri_that_is_none_is_a_failure_like_others(store: Store) -> None
 
 @pytest.fixture
 def slow() -> Iterator[FakeS3]:
-    """Of `slow` only the beginning comes."""
+    """A server that sends only the beginning of `slow`."""
     with FakeS3({"b": {"slow": pattern(MiB), "fast": b"fast"}}, stall={"slow": 10}) as server:
         yield server
 
 
 async def test_the_first_failure_cancels_the_others(slow: FakeS3, tmp_path: Path, temporary: Path) -> None:
-    """And leaves no temporary directory, not even of those that had ended well."""
+    """No temporary directory remains, not even for the items that succeeded."""
     before = asyncio.all_tasks()
     with pytest.raises(ModelMissingError, match="download s3://b/none: there is no object"):
         await AsyncStorage(Limits(connections=8)).download_many(
@@ -206,7 +206,7 @@ async def test_where_no_temporary_directory_can_be_made(
 
 
 async def test_items_are_taken_as_others_end() -> None:
-    """However many there are, no more than told are under way."""
+    """No more calls run at once than the limit allows, however many there are."""
     running, most, taken, gate = 0, 0, 0, asyncio.Event()
 
     async def call() -> int:
@@ -227,7 +227,7 @@ async def test_items_are_taken_as_others_end() -> None:
     await until(lambda: running == 7)
     for _ in range(100):
         await asyncio.sleep(0)
-    assert taken == 8  # one of them waits for its turn
+    assert taken == 8  # one of them is waiting for a slot
     gate.set()
     assert len(await task) == 100
     assert most == 7

@@ -23,9 +23,9 @@ LARGE = pattern(11 * MiB)
 
 
 def refuse_unsigned(asked: Asked) -> Reply | None:
-    """As the service: by another signature than one for all regions nothing is allowed."""
+    """Deny every request without a signature for all regions, as the service does."""
     headers = asked.headers
-    target = re.sub("^http://[^/]+", "", asked.target)  # the tests' server is a proxy
+    target = re.sub("^http://[^/]+", "", asked.target)  # the test server acts as a proxy
     valid = (
         headers.get("authorization", "").startswith("AWS4-ECDSA-P256-SHA256 ")
         and is_signed(asked.method, target, headers, SECRET)
@@ -37,7 +37,7 @@ def refuse_unsigned(asked: Asked) -> Reply | None:
 
 
 async def test_whatever_is_done(tmp_path: Path) -> None:
-    """A proxy sees the requests, so that nothing leaves this machine."""
+    """Requests go to a proxy, so that none leaves this machine."""
     (tmp_path / "large").write_bytes(LARGE[::-1])
     with WritableS3(ALIAS, instead=refuse_unsigned) as server:
         server.objects[ALIAS] = {"a/x y": b"x", "a/z": b"z", "large": LARGE}
@@ -49,7 +49,7 @@ async def test_whatever_is_done(tmp_path: Path) -> None:
             await storage.delete(f"s3://{ARN}/a/", CONFIG, recursive=True)
         assert server.objects[ALIAS] == {"large": LARGE, "new": LARGE[::-1], "copied": b"z"}
         assert {asked.host for asked in server.asked} == {HOST}
-        # The service copies to such an access point, and not from one.
+        # The service can copy to such an access point, but not from one.
         assert not any("x-amz-copy-source" in asked.headers for asked in server.asked)
     assert files_in(tmp_path / "down") == {"x y": b"x", "z": b"z", "large": LARGE}
 

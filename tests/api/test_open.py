@@ -1,4 +1,4 @@
-"""`open` and `objects`: what comes piece by piece, while the caller works."""
+"""`open` and `objects`: results that stream while the caller processes them."""
 
 import asyncio
 import threading
@@ -44,7 +44,7 @@ def bucket(seaweedfs: S3Service) -> str:
 
 @pytest.fixture(params=["local", "seaweedfs"])
 def store(request: pytest.FixtureRequest, seaweedfs: S3Service, bucket: str, tmp_path: Path) -> Store:
-    """It holds `OBJECTS`."""
+    """A store with `OBJECTS`."""
     found = directory(tmp_path / "root") if request.param == "local" else prefix(seaweedfs, bucket, uuid.uuid4().hex)
     found.put(OBJECTS)
     return found
@@ -58,7 +58,7 @@ def fake() -> Iterator[FakeS3]:
 
 @asynccontextmanager
 async def tidy(limits: Limits = SMALL) -> AsyncIterator[AsyncStorage]:
-    """A storage of which, in the end, no memory is lent and no task is left, while it is still open."""
+    """A storage; asserts at the end, before it is closed, that it holds no memory and no running task."""
     tasks = asyncio.all_tasks()
     async with AsyncStorage(limits) as storage:
         yield storage
@@ -70,7 +70,7 @@ async def tidy(limits: Limits = SMALL) -> AsyncIterator[AsyncStorage]:
 
 
 def gets(server: FakeS3) -> list[str]:
-    """The ranges that were asked for."""
+    """The requested ranges."""
     return [asked.headers.get("range", "all") for asked in server.asked if asked.method == "GET"]
 
 
@@ -108,7 +108,7 @@ async def test_what_cannot_be_opened(store: Store) -> None:
 
 
 async def test_any_number_of_parts(store: Store) -> None:
-    """A read has no limit such as an upload's 10,000 parts."""
+    """Reads have no limit like the 10,000 parts of an upload."""
     async with tidy(Limits(part_size=100, per_host=8)) as storage:
         found = [chunk async for chunk in storage.open(f"{store.uri}/model", 0, 20_000, store.config)]
         assert b"".join(found) == DATA[:20_000]
@@ -120,7 +120,7 @@ async def test_only_a_few_chunks_are_read_ahead(fake: FakeS3) -> None:
         assert gets(fake) == []
         assert await anext(chunks) == DATA[:PART]
         await until(lambda: len(gets(fake)) == 5)
-        for _ in range(5):  # the fake serves no request before those that came earlier
+        for _ in range(5):  # the fake serves requests in order
             await storage.get_object_metadata("s3://b/small", fake.config)
         assert len(gets(fake)) == 5
         assert set(gets(fake)) == {f"bytes={start}-{start + PART - 1}" for start in range(0, 5 * PART, PART)}
@@ -202,7 +202,7 @@ async def test_without_a_block_everything_is_closed_at_the_end(fake: FakeS3) -> 
 
 @pytest.mark.parametrize("parts", [1, 2, 5])
 async def test_many_at_once_with_little_memory(store: Store, tmp_path: Path, parts: int) -> None:
-    """Each consumer itself waits for the budget while it has a chunk: nobody waits for the other."""
+    """Consumers wait for memory while they hold a chunk, without a deadlock."""
     async with tidy(Limits(part_size=PART, memory=parts * PART)) as storage:
 
         async def consume(number: int) -> None:
@@ -248,7 +248,7 @@ async def test_an_object_that_is_replaced_between_two_chunks(fake: FakeS3) -> No
 
 
 async def test_other_bytes_than_those_that_were_stored() -> None:
-    """That is known in the end, when the caller has them all."""
+    """The mismatch is detected at the end, when the caller has received all bytes."""
     told = {"x-amz-checksum-crc64nvme": "AAAAAAAAAAA=", "x-amz-checksum-type": "FULL_OBJECT"}
 
     def instead(asked: Asked) -> Reply | None:
@@ -268,7 +268,7 @@ async def test_other_bytes_than_those_that_were_stored() -> None:
 
 
 class Unversioned:
-    """To be used as `FakeS3(instead=…)`: tells no versions, so that objects can only be read once and in order."""
+    """For `FakeS3(instead=…)`: reports no versions, so objects can only be read once and in order."""
 
     def __init__(self) -> None:
         self.server: Any = None
@@ -327,7 +327,7 @@ async def test_objects_have_their_whole_keys(seaweedfs: S3Service, make_bucket: 
 
 
 async def test_a_listing_may_be_left_early(rclone_s3: S3Service, make_bucket: MakeBucket) -> None:
-    """Between its pages."""
+    """Between pages."""
     bucket = make_bucket(rclone_s3)
     assert rclone_s3.directory is not None
     directory(rclone_s3.directory / bucket).put({f"{number:04}": b"" for number in range(1500)})

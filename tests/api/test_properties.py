@@ -1,4 +1,4 @@
-"""Copies keep what stands beside the bytes: headers, user metadata and tags."""
+"""Copies keep object properties: headers, user metadata and tags."""
 
 import asyncio
 import gzip
@@ -22,14 +22,14 @@ pytestmark = pytest.mark.anyio
 
 Ends = tuple[Described, Described]
 
-# One part, none, and several; as they are stored, whatever Content-Encoding says.
+# One part, empty, and several parts; copied as stored, regardless of Content-Encoding.
 OBJECTS = {"small": gzip.compress(b"a,b\n" * 50), "empty": b"", "large": random.Random(5).randbytes(11 * MiB)}
 SERVICES = ("seaweedfs", "moto", "gcs", "azurite")
 
 
 @pytest.fixture
 def make(request: pytest.FixtureRequest, make_bucket: MakeBucket) -> Callable[[str], Described]:
-    """Makes a place at a service."""
+    """Create a bucket or container at a service."""
 
     def made(name: str) -> Described:
         service = request.getfixturevalue(name)
@@ -44,7 +44,7 @@ def make(request: pytest.FixtureRequest, make_bucket: MakeBucket) -> Callable[[s
 
 @pytest.fixture
 def ends(request: pytest.FixtureRequest, make: Callable[[str], Described]) -> Ends:
-    """Two places."""
+    """A source and a destination."""
     source, destination = request.param.split(" to ")
     return make(source), make(destination)
 
@@ -59,7 +59,7 @@ BETWEEN = [f"{source} to {destination}" for source in SERVICES for destination i
 
 @pytest.mark.parametrize("ends", BETWEEN, indirect=True)
 async def test_a_copy_keeps_them(ends: Ends, storage: AsyncStorage) -> None:
-    """Between services, and inside one; of objects of any size, from a listing."""
+    """Between services and within one, for objects of any size from a listing."""
     source, target = ends
     for key, data in OBJECTS.items():
         source.put(f"m/{key}", data)
@@ -85,7 +85,7 @@ async def test_a_copy_of_one_object_and_a_sync_keep_them(ends: Ends, storage: As
 
 @pytest.mark.parametrize("ends", ["moto to moto", "moto to gcs", "gcs to moto"], indirect=True)
 async def test_those_of_directory_markers_are_kept(ends: Ends, storage: AsyncStorage) -> None:
-    """SeaweedFS stores no properties of them."""
+    """SeaweedFS stores no properties for directory markers."""
     source, target = ends
     source.put("m/directory/", b"")
     await storage.copy(f"{source.uri}m", f"{target.uri}n", source.config, target.config)
@@ -116,7 +116,7 @@ async def test_metadata_that_azure_cannot_store_is_named(ends: Ends, storage: As
 
 @pytest.mark.parametrize("ends", ["gcs to moto", "gcs to seaweedfs", "gcs to azurite"], indirect=True)
 async def test_names_that_differ_only_in_their_case(ends: Ends, storage: AsyncStorage) -> None:
-    """Google tells them apart; for the others they are one."""
+    """Google Cloud Storage distinguishes them; the other services do not."""
     source, target = ends
     source.put("k", b"bytes", {"Owner": "me", "owner": "you", "Two": "x"})
     events: list[Event] = []
@@ -143,13 +143,13 @@ async def test_metadata_that_is_not_ascii(ends: Ends, make: Callable[[str], Desc
 async def test_an_expires_that_is_no_date_is_kept(
     moto: S3Service, make: Callable[[str], Described], storage: AsyncStorage
 ) -> None:
-    """The SDK would not send it, other programs do."""
+    """The SDK would not send such a value, but other programs do."""
     source, target = make("moto"), make("moto")
     url = f"{moto.endpoint}/{source.uri.removeprefix('s3://')}k"
     signed = "AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
     request = urllib.request.Request(url, b"bytes", {"authorization": signed, "expires": "never"}, method="PUT")
     with await asyncio.to_thread(urllib.request.urlopen, request) as reply:
         assert reply.status == 200
-    other = replace(config_of(moto), session_token="another")  # another service, as far as can be known
+    other = replace(config_of(moto), session_token="another")  # treated as another service
     await storage.copy(f"{source.uri}k", f"{target.uri}k", source.config, other)
     assert target.told("k")["expires"] == "never"

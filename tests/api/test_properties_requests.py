@@ -1,4 +1,4 @@
-"""Which requests it takes to keep what stands beside the bytes, and what becomes of replies that are odd."""
+"""The requests that preserve object properties, and the handling of unusual replies."""
 
 import gzip
 from pathlib import Path
@@ -25,11 +25,11 @@ LARGE = pattern(11 * MiB)
 
 
 class Described(WritableS3):
-    """Tells properties of the objects that it has at first.
+    """Reports properties for its initial objects.
 
     Attributes:
-        tags: The reply to those who ask for the tags; None: there are none.
-        more: Headers of the replies beside.
+        tags: The reply to a request for tags; None: the objects have no tags.
+        more: Additional reply headers.
     """
 
     def __init__(self, objects: dict[str, bytes]) -> None:
@@ -52,7 +52,7 @@ class Described(WritableS3):
 
     @property
     def requests(self) -> list[str]:
-        """Method and what is asked for, without listings and requests about the multipart upload's parts."""
+        """Method and target of each request, except listings and requests for parts of a multipart upload."""
         return [
             f"{asked.method} {'tagging' if 'tagging' in asked.query else asked.path.removeprefix('/b/')}"
             for asked in self.asked
@@ -61,14 +61,14 @@ class Described(WritableS3):
 
 
 def stored(server: WritableS3) -> dict[str, str]:
-    """The headers beside the bytes of the only object that was written."""
+    """The property headers of the only object written."""
     (asked,) = [asked for asked in server.asked if asked.method in {"PUT", "POST"} and asked.path == "/b/copy"]
     kept = ("content-type", "content-encoding", "x-amz-meta-", "x-amz-tagging", "x-amz-storage", "x-amz-server")
     return {name: value for name, value in asked.headers.items() if name.startswith(kept)}
 
 
 async def copied(source: Described, target: WritableS3, src: str = "k", dest: str = "copy") -> list[Event]:
-    """The events of complete objects."""
+    """Copy, and return the events for complete objects."""
     events: list[Event] = []
     storage = AsyncStorage(Limits(part_size=5 * MiB, attempts=2))
     await storage.copy(f"s3://b/{src}", f"s3://b/{dest}", source.config, target.config, on_event=events.append)
@@ -89,7 +89,7 @@ async def test_a_download_costs_no_request_more(tmp_path: Path) -> None:
         events: list[Event] = []
         storage = AsyncStorage(Limits(part_size=5 * MiB))
         await storage.download("s3://b/m/", tmp_path, source.config, verify=False, on_event=events.append)
-        # Empty ones are not even asked for.
+        # Empty tag sets are not even requested.
         assert sorted(source.requests) == ["GET m/a", *["GET m/large"] * 3]
         assert not any(event.dropped for event in events)
 
@@ -137,7 +137,7 @@ async def test_more_metadata_than_the_service_takes_is_its_error() -> None:
 
 
 async def test_how_an_upload_was_sent_is_no_encoding_of_the_object() -> None:
-    """Some services store it; sent again it would say that the body is in chunks."""
+    """Some services store aws-chunked; sent again, it would declare the body as chunked."""
     with Described({"k": b"bytes"}) as source:
         for told, kept in (("aws-chunked", None), ("gzip,aws-chunked", "gzip"), ("aws-chunked, br", "br")):
             source.more = {"Content-Encoding": told}
@@ -147,7 +147,7 @@ async def test_how_an_upload_was_sent_is_no_encoding_of_the_object() -> None:
 
 
 async def test_nothing_else_is_sent_along() -> None:
-    """Storage class and encryption are the destination's own."""
+    """The destination determines storage class and encryption."""
     with Described({"k": b"bytes"}) as source, WritableS3() as target:
         source.more = {"x-amz-storage-class": "GLACIER_IR", "x-amz-server-side-encryption": "AES256"}
         await copied(source, target)
@@ -159,8 +159,8 @@ async def test_nothing_else_is_sent_along() -> None:
     [
         ("=?UTF-8?B?w4bDmA==?=", "=?utf-8?b?w4bDmA==?="),
         ("=?UTF-8?Q?=C3=86=C3=98?=", "=?utf-8?b?w4bDmA==?="),
-        ("\u00c3\u0086", "=?utf-8?b?w4Y=?="),  # UTF-8 as it is, which some services send
-        ("=?UTF-8?B?YQ0KeDogeQ==?=", "=?utf-8?b?PT9VVEYtOD9CP1lRMEtlRG9nZVE9PT89?="),  # of a line break: kept encoded
+        ("\u00c3\u0086", "=?utf-8?b?w4Y=?="),  # raw UTF-8, which some services send
+        ("=?UTF-8?B?YQ0KeDogeQ==?=", "=?utf-8?b?PT9VVEYtOD9CP1lRMEtlRG9nZVE9PT89?="),  # a line break: kept encoded
         ("=?no-such?B?YQ==?=", "=?utf-8?b?PT9uby1zdWNoP0I/WVE9PT89?="),
         ("", ""),
     ],

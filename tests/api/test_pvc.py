@@ -1,4 +1,4 @@
-"""`pvc://`: volumes of Kubernetes, which are directories of this machine."""
+"""`pvc://`: Kubernetes volumes mounted as local directories."""
 
 import os
 import tempfile
@@ -30,7 +30,7 @@ TREE = {"config.json": b"{}", "deep/er/weights": pattern(9 * MiB + 7), "empty": 
 
 @pytest.fixture
 def claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The directory of the claim `models`, with a model in it."""
+    """The directory of the claim `models`, which contains a model."""
     root = tmp_path / "volume"
     for path, data in TREE.items():
         (root / "iris" / path).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What is there: `list_objects` and `get_object_metadata`."""
+"""Listings and metadata: `list_objects` and `get_object_metadata`."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`read` and `read_into`: objects into memory."""
+"""`read` and `read_into`: read objects into memory."""
 
 import array
 import asyncio
@@ -42,7 +42,7 @@ def bucket(seaweedfs: S3Service) -> str:
 
 @pytest.fixture(params=["local", "seaweedfs"])
 def store(request: pytest.FixtureRequest, seaweedfs: S3Service, bucket: str, tmp_path: Path) -> Store:
-    """It holds `OBJECTS`."""
+    """A store with `OBJECTS`."""
     found = directory(tmp_path) if request.param == "local" else prefix(seaweedfs, bucket, uuid.uuid4().hex)
     found.put(OBJECTS)
     return found
@@ -88,7 +88,7 @@ async def test_negative_numbers_are_refused(store: Store, start: int, length: in
 
 
 async def test_parts_are_read_at_once(fake: FakeS3) -> None:
-    """The rest of each is held back until all are asked for."""
+    """The server holds back the rest of each part until all are requested."""
     fake._stall = {"m": 0}
     call = asyncio.ensure_future(AsyncStorage(limits()).read("s3://b/m", config=fake.config))
     await until(lambda: len([asked for asked in fake.asked if asked.method == "GET"]) == 4)
@@ -138,7 +138,7 @@ async def test_without_permission(seaweedfs: S3Service, make_bucket: MakeBucket)
 
 @pytest.mark.parametrize("part_size", [MiB, 8 * MiB])
 async def test_other_bytes_than_those_that_were_stored(part_size: int) -> None:
-    """A whole object has a checksum, whether it comes in one piece or in several; a range has none."""
+    """A whole object has a checksum, whether read in one part or in several; a range has none."""
     told = {"x-amz-checksum-crc64nvme": "AAAAAAAAAAA=", "x-amz-checksum-type": "FULL_OBJECT"}
 
     def instead(asked: Asked) -> Reply | None:
@@ -223,7 +223,7 @@ async def test_any_memory_that_can_be_written(store: Store, make: Callable[[int]
 
 
 async def test_the_memory_is_the_caller_s_again_afterwards(store: Store) -> None:
-    """A buffer that something still refers to could not be resized or closed."""
+    """A buffer that is still exported could not be resized or closed."""
     grown, mapped = bytearray(MiB), anonymous(MiB)
     async with AsyncStorage(Limits(part_size=100_003)) as storage:
         for buffer in (grown, mapped):
@@ -292,14 +292,14 @@ async def test_after_a_cancellation_nothing_is_written(fake: FakeS3, part_size: 
         buffer[:] = bytes(len(buffer))
         fake.release()
         fake._stall = {}
-        assert await storage.read("s3://b/m", config=fake.config) == DATA  # what could still come has come
+        assert await storage.read("s3://b/m", config=fake.config) == DATA  # any late data has arrived by now
         assert not any(buffer)
         assert any(there)
         buffer += b"it is the caller's"
 
 
 async def test_after_a_failure_no_part_goes_on(fake: FakeS3) -> None:
-    """The first part fails while the others are stalled: the call ends without them."""
+    """The first part fails while the others are stalled: the call does not wait for them."""
 
     def instead(asked: Asked) -> Reply | None:
         if asked.headers.get("range", "").startswith("bytes=0-"):

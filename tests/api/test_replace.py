@@ -1,4 +1,4 @@
-"""What a new file replaces on the local disk: links, pipes, devices, permissions and owners."""
+"""Replacing existing local files: links, pipes, devices, permissions and owners."""
 
 import asyncio
 import io
@@ -76,10 +76,10 @@ CALLS = [downloaded, copied, dry_run, uploaded, uploaded_to_a_volume]
 
 @contextmanager
 def special(kind: str, path: Path) -> Iterator[int]:
-    """A file of a kind at a path; it stays what it is. Yields its file type."""
+    """Create a special file and yield its file type; the file must keep that type."""
     if kind == "socket":
         with socket.socket(socket.AF_UNIX) as bound:
-            bound.bind(os.path.relpath(path))  # its name has room for 107 bytes
+            bound.bind(os.path.relpath(path))  # a socket address is limited to 107 bytes
     elif kind == "pipe":
         os.mkfifo(path)
     else:
@@ -148,7 +148,7 @@ class TestSpecialFiles:
         assert all_in(tmp_path) == {"pipe", "nowhere"}
 
     async def test_one_in_place_of_a_finished_file(self, tmp_path: Path) -> None:
-        """Whether the file is still there is asked when the download resumes: a pipe has no writer to wait for."""
+        """A resumed download checks whether the file still exists, without waiting for a writer to the pipe."""
         dest = tmp_path / "dest"
         dest.mkdir()
         with FakeS3({"b": {"p/a": LARGE, "p/z": LARGE}}, stall={"p/z": 0}) as server:
@@ -270,7 +270,7 @@ Write = Callable[[FakeS3, Path], Awaitable[None]]
 class TestPermissions:
     @pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o755, 0o6755])
     async def test_of_the_replaced_file_stay(self, server: FakeS3, tmp_path: Path, write: Write, mode: int) -> None:
-        """But for those by which whoever runs the file gets another identity."""
+        """Except set-user-ID and set-group-ID."""
         dest = tmp_path / "dest"
         dest.mkdir()
         old_files(dest, mode)
@@ -280,7 +280,7 @@ class TestPermissions:
         assert {mode_of(path) for path in new} == {mode & 0o777}
 
     async def test_of_a_new_file_follow_the_umask(self, server: FakeS3, tmp_path: Path, write: Write) -> None:
-        """Whatever its source or an archive says."""
+        """Regardless of modes in the source or archive."""
         dest = tmp_path / "dest"
         dest.mkdir()
         before = os.umask(0o027)
@@ -330,7 +330,7 @@ def told(landed: asyncio.Event) -> Callable[[Event], None]:
 
 
 async def stopped(server: FakeS3, dest: Path, finished: str) -> None:
-    """A download of a prefix, cancelled when one file is there."""
+    """Download a prefix, and cancel when the file `finished` is complete."""
     there = asyncio.Event()
 
     def on_event(event: Event) -> None:
@@ -381,7 +381,7 @@ async def test_a_directory_in_place_of_a_file_is_found_before_anything_is_read(s
 
 @pytest.mark.parametrize("unpack", [False, True])
 async def test_a_tree_that_others_remove_meanwhile_is_not_published(tmp_path: Path, unpack: bool) -> None:
-    """A new directory is whole or not there: the files that were finished in it would be missing."""
+    """A new directory is complete or absent: publishing it would lose the files already finished."""
     dest, body = tmp_path / "dest", packed()
     with FakeS3({"b": {"p/a": SMALL, "p/z": body, "z": body}}, stall={"p/z": 0, "z": 0}) as server:
         uri = "s3://b/z" if unpack else "s3://b/p"

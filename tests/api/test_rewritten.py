@@ -1,4 +1,4 @@
-"""What a proxy or CDN does to the headers of a request does not invalidate its signature."""
+"""Header changes by a proxy or CDN do not invalidate a request's signature."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,24 +18,24 @@ ADDED = [
     ("X-Amzn-Trace-Id", "Root=1-2"), ("User-Agent", "a CDN"), ("Cache-Control", "max-age=0"), ("Pragma", "no-cache"),
     ("Forwarded", "for=192.0.2.1"), ("CDN-Loop", "proxy"),
 ]  # fmt: skip
-# The signature's own, and what S3 wants signed.
+# Headers of the signature itself, and those that S3 requires to be signed.
 KEPT = ("host", "authorization", "content-md5", "content-type", "content-length", "x-amz-")
 
 
 def google(headers: list[Header]) -> list[Header]:
-    """Google's front end names itself among the encodings, even where there are none."""
+    """Google's front end adds itself to Accept-Encoding, even if the request has none."""
     encodings = [value for name, value in headers if name.lower() == "accept-encoding"]
     others = [(name, value) for name, value in headers if name.lower() != "accept-encoding"]
     return [*others, ("Accept-Encoding", ", ".join([*encodings, "gzip(gfe)"]))]
 
 
 def balancer(headers: list[Header]) -> list[Header]:
-    """Adds its own headers, and writes names as it likes."""
+    """A load balancer adds headers, drops User-Agent, and changes the case of header names."""
     return [(name.title(), value) for name, value in headers if name.lower() != "user-agent"] + ADDED
 
 
 def every(headers: list[Header]) -> list[Header]:
-    """Keeps only what a signature must cover, but for the range, which tells what is asked for."""
+    """Keep only the headers that a signature must cover, and Range, which the reply depends on."""
     return [(name, value) for name, value in headers if name.lower().startswith((*KEPT, "range"))]
 
 

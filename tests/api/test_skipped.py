@@ -1,4 +1,4 @@
-"""What a tree holds that cannot be copied: it is named, everything else is copied, and nothing is removed for it."""
+"""Entries that cannot be copied are reported; everything else is copied, and nothing is deleted because of them."""
 
 import os
 import socket
@@ -21,7 +21,7 @@ Spoil = Callable[[Path, pytest.MonkeyPatch], None]
 def _socket(path: Path, _: pytest.MonkeyPatch) -> None:
     with socket.socket(socket.AF_UNIX) as bound:
         before = Path.cwd()
-        os.chdir(path.parent)  # a socket's path is short
+        os.chdir(path.parent)  # socket paths are limited in length
         try:
             bound.bind(path.name)
         finally:
@@ -32,7 +32,7 @@ def _unreadable_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_bytes(b"secret")
     path.chmod(0)
     access = os.access
-    refuse = str(path)  # root may read it all the same
+    refuse = str(path)  # root can read it anyway
     monkeypatch.setattr(os, "access", lambda there, mode: there != refuse and access(there, mode))
 
 
@@ -51,7 +51,7 @@ def _unreadable_directory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _vanished(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that goes between the reading of its directory and the look at it."""
+    """A file that is removed between the directory listing and its stat."""
     path.write_bytes(b"x")
     scandir = os.scandir
 
@@ -92,7 +92,7 @@ def kind(request: pytest.FixtureRequest) -> tuple[SkipReason, Spoil]:
 
 @pytest.fixture
 def source(tmp_path: Path, kind: tuple[SkipReason, Spoil], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """`TREE`, and an entry of one kind in it."""
+    """`TREE` with one entry that cannot be copied."""
     root = tmp_path / "source"
     directory(root).put(TREE)
     kind[1](root / "deep" / "odd", monkeypatch)
@@ -136,7 +136,7 @@ async def test_what_is_excluded_is_not_missed(source: Path, target: Store) -> No
 
 @pytest.mark.parametrize("source_kind", ["link to nothing", "link to itself", "link to a directory above"])
 async def test_below_a_link_that_leads_nowhere_nothing_is_removed(tmp_path: Path, source_kind: str) -> None:
-    """The patterns exclude the link, but it may have led to a directory of wanted files."""
+    """The patterns exclude the link, but its target may have been a directory with matching files."""
     directory(tmp_path / "source").put({"m/a.bin": b"a"})
     KINDS[source_kind][1](tmp_path / "source" / "m" / "latest", pytest.MonkeyPatch())
     directory(tmp_path / "to").put({"m/latest/w.bin": b"good", "m/latest.bin": b"x"})
@@ -148,7 +148,7 @@ async def test_below_a_link_that_leads_nowhere_nothing_is_removed(tmp_path: Path
 
 
 async def test_a_link_that_leads_to_the_destination(tmp_path: Path) -> None:
-    """It would be copied into itself, and grow while it is listed."""
+    """The tree would be copied into itself and grow while it is listed."""
     directory(tmp_path / "source").put(TREE)
     (tmp_path / "to").mkdir()
     (tmp_path / "source" / "up").symlink_to("..")
@@ -177,7 +177,7 @@ async def test_many_are_counted(tmp_path: Path) -> None:
 
 
 async def test_a_listing_names_them(source: Path, kind: tuple[SkipReason, Spoil]) -> None:
-    """And fails where there may be objects that it does not know."""
+    """A listing fails if it may have missed objects."""
     events: list[Event] = []
     storage = AsyncStorage()
     unknown = kind[0] in {"loop", "unreadable directory"}
@@ -253,7 +253,7 @@ async def test_empty_directories_on_a_disk(tmp_path: Path) -> None:
 
 
 async def test_directories_that_become_empty_stay_with_their_modes(tmp_path: Path) -> None:
-    """Those that the source has, and the destination itself."""
+    """Directories that exist in the source, and the destination itself."""
     (tmp_path / "source" / "void").mkdir(parents=True)
     target = tmp_path / "to"
     directory(target).put({"void/extra": b"x", "old/deep/extra": b"x"})
@@ -283,7 +283,7 @@ async def test_empty_directories_are_named_where_there_are_none(
 
 
 class TestEmptyIsNotMissing:
-    """A bucket or directory that is there, and has nothing in it."""
+    """A bucket or directory that exists but is empty."""
 
     @pytest.fixture(params=["local", "moto", "seaweedfs"])
     def place(self, request: pytest.FixtureRequest, make_bucket: MakeBucket, tmp_path: Path) -> tuple[str, object]:
@@ -304,7 +304,7 @@ class TestEmptyIsNotMissing:
         assert await AsyncStorage().delete(uri, config, recursive=True) == 0  # type: ignore[arg-type]
 
     async def test_syncing(self, place: tuple[str, object], tmp_path: Path) -> None:
-        """The listing has succeeded: there is nothing, so nothing is to stay."""
+        """The listing succeeded and is empty, so `delete` removes everything."""
         uri, config = place
         directory(tmp_path / "to").put({"a": b"a"})
         assert await AsyncStorage().sync(uri, f"{tmp_path}/to", config) == Synced(0, 0, 0)  # type: ignore[arg-type]
@@ -313,7 +313,7 @@ class TestEmptyIsNotMissing:
         assert os.listdir(tmp_path / "to") == []
 
     async def test_downloading(self, place: tuple[str, object], tmp_path: Path) -> None:
-        """An empty bucket is no model; a directory can be copied, and is empty then too."""
+        """An empty bucket is not a model; an empty directory can be copied."""
         uri, config = place
         storage = AsyncStorage()
         if config is None:

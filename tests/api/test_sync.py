@@ -1,4 +1,4 @@
-"""`sync`: copies only what differs."""
+"""`sync`: copy only differences."""
 
 import uuid
 from pathlib import Path
@@ -20,13 +20,13 @@ Ends = tuple[Store, Store]
 
 @pytest.fixture(scope="module")
 def bucket(seaweedfs: S3Service) -> str:
-    """Each test has its own prefix in it."""
+    """A bucket in which each test uses its own prefix."""
     return new_bucket(seaweedfs, "sync")
 
 
 @pytest.fixture(params=["local to s3", "s3 to local", "s3 to s3", "local to local"])
 def ends(request: pytest.FixtureRequest, seaweedfs: S3Service, bucket: str, tmp_path: Path) -> Ends:
-    """Two stores; the first holds `TREE`, written long ago where that can be told, the second does not exist yet."""
+    """Two stores: the first holds `TREE`, with old modification times if local; the second does not exist yet."""
     names = request.param.split(" to ")
     own = uuid.uuid4().hex
     first, second = (
@@ -59,7 +59,7 @@ async def test_the_second_time_there_is_nothing_to_do(ends: Ends, tmp_path: Path
     assert ends[1].content() == TREE
     assert len([event for event in events if event.kind == "object"]) == 5
     events.clear()
-    if by_checksum and ends[0].config is not None:  # they were stored without checksums
+    if by_checksum and ends[0].config is not None:  # stored without checksums
         return
     before = all_in(tmp_path)
     assert await synced(ends, on_event=events.append, checksum=by_checksum) == Synced(0, 5, 0)
@@ -125,7 +125,7 @@ async def test_checksums_of_two_directories(tmp_path: Path) -> None:
 
 
 async def test_checksums_of_two_buckets(seaweedfs: S3Service, make_bucket: MakeBucket, tmp_path: Path) -> None:
-    """Both were uploaded by this library, which stores them along."""
+    """This library uploaded both, and stores checksums with its uploads."""
     one, other = prefix(seaweedfs, make_bucket(seaweedfs), "m"), prefix(seaweedfs, make_bucket(seaweedfs), "m")
     local = directory(tmp_path)
     for store, objects in ((one, {"same": b"same", "x": b"new"}), (other, {"same": b"same", "x": b"old"})):
@@ -139,14 +139,14 @@ async def test_what_cannot_be_compared_is_copied(seaweedfs: S3Service, make_buck
     bucket = make_bucket(seaweedfs)
     source, target = directory(tmp_path), prefix(seaweedfs, bucket, "m")
     source.put({"x": b"same"})
-    put_objects(seaweedfs, bucket, {"m/x": b"same"}, part_size=4)  # without a checksum, and no MD5 for a tag
+    put_objects(seaweedfs, bucket, {"m/x": b"same"}, part_size=4)  # without a checksum; the ETag is not an MD5
     written_at(source.uri, LONG_AGO)
     assert await synced((source, target), checksum=True) == Synced(1, 0, 0)
     assert await synced((source, target), checksum=True) == Synced(0, 1, 0)
 
 
 async def test_entity_tags(seaweedfs: S3Service, moto: S3Service, make_bucket: MakeBucket) -> None:
-    """Equal ones are of equal bytes, whatever the times."""
+    """Equal entity tags mean equal bytes, regardless of times."""
     target, source = prefix(seaweedfs, make_bucket(seaweedfs), "m"), prefix(moto, make_bucket(moto), "m")
     target.put(TREE)
     source.put(TREE)
@@ -263,7 +263,7 @@ async def test_a_whole_bucket_is_a_destination(seaweedfs: S3Service, make_bucket
 
 
 async def test_directory_markers_are_copied_once(moto: S3Service, make_bucket: MakeBucket) -> None:
-    """Those that only the destination has stay: a program may have made them for a folder that is empty now."""
+    """Markers only in the destination are kept: a program may have created them for a folder that is now empty."""
     source, target = prefix(moto, make_bucket(moto), "from"), prefix(moto, make_bucket(moto), "to")
     source.put({"": b"", "void/": b"", "x": b"x"})
     target.put({"mine/": b"", "extra": b"x"})

@@ -1,4 +1,4 @@
-"""`sync` to a local directory in which, or to which, symbolic links lead."""
+"""`sync` to a local directory that contains, or is the target of, symbolic links."""
 
 import os
 from pathlib import Path
@@ -15,21 +15,21 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def ends(tmp_path: Path) -> tuple[Path, Path]:
-    """A source and a destination, both empty."""
+    """An empty source and an empty destination."""
     for name in ("source", "to"):
         (tmp_path / name).mkdir()
     return tmp_path / "source", tmp_path / "to"
 
 
 def link_to_step(to: Path) -> None:
-    """A directory of the destination that has a second name."""
+    """Create a directory in the destination, and a link to it as a second name."""
     (to / "step").mkdir(exist_ok=True)
     (to / "latest").symlink_to("step")
 
 
 @pytest.mark.parametrize(("src", "dest"), [("link/sub", "m"), ("m/sub", "link"), ("link", "m"), ("m", "link/sub/new")])
 async def test_a_link_between_source_and_destination(tmp_path: Path, src: str, dest: str) -> None:
-    """The destination would receive its own files, and lose the source."""
+    """The destination would receive its own files, and the source would be deleted."""
     directory(tmp_path / "m").put({"a": b"a", "sub/b": b"b"})
     (tmp_path / "link").symlink_to("m")
     with pytest.raises(InvalidConfig, match="overlap"):
@@ -38,7 +38,7 @@ async def test_a_link_between_source_and_destination(tmp_path: Path, src: str, d
 
 
 async def test_a_file_that_is_wanted_behind_a_link_stays(ends: tuple[Path, Path]) -> None:
-    """The source has it under one name only; the other name is the file itself."""
+    """The source has it under one name only; the other name refers to the same file."""
     source, to = ends
     directory(source).put({"latest/w": b"new"})
     directory(to).put({"step/w": b"old", "extra": b"x"})
@@ -60,7 +60,7 @@ async def test_a_hard_link_to_a_wanted_file_goes(ends: tuple[Path, Path]) -> Non
 
 @pytest.mark.parametrize("changed", ["latest", "step"])
 async def test_a_copy_that_would_replace_a_file_that_is_kept(ends: tuple[Path, Path], changed: str) -> None:
-    """Two objects cannot both be in one file, also if only one of them is copied."""
+    """Two objects cannot share a file, even if only one of them is copied."""
     source, to = ends
     directory(source).put({"latest/w": b"w", "step/w": b"w"})
     directory(to).put({"step/w": b"w"})
@@ -68,14 +68,14 @@ async def test_a_copy_that_would_replace_a_file_that_is_kept(ends: tuple[Path, P
     assert await AsyncStorage().sync(str(source), str(to), checksum=True) == Synced(0, 2, 0)
     directory(source).put({f"{changed}/w": b"W"})
     for _ in range(2):
-        # The one may be replaced while the other is compared.
+        # One may be replaced while the other is compared.
         with pytest.raises((UnsafeKey, ObjectChanged), match="land on the same file|changed while it was read"):
             await AsyncStorage().sync(str(source), str(to), checksum=True)
 
 
 @pytest.mark.parametrize(("changed", "link"), [("a", "b"), ("b", "a")])
 async def test_a_link_to_another_file_becomes_a_file(ends: tuple[Path, Path], changed: str, link: str) -> None:
-    """Else a change to the one would change the other."""
+    """Otherwise a change to one would change the other."""
     source, to = ends
     directory(source).put({"a": b"x", "b": b"x", changed: b"X"})
     directory(to).put({changed: b"x"})
@@ -85,7 +85,7 @@ async def test_a_link_to_another_file_becomes_a_file(ends: tuple[Path, Path], ch
 
 
 async def test_a_resumed_file_is_not_replaced_under_another_name(tmp_path: Path) -> None:
-    """An earlier run has finished it, so this one does not write it."""
+    """An earlier run finished the file, so this one does not write it."""
     objects = {"m/step/w": b"step", "m/x": b"x"}
 
     def broken(asked: Asked) -> Reply | None:

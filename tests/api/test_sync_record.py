@@ -1,4 +1,4 @@
-"""What `sync` records of its transfers, and what it takes for equal without a checksum that both ends have."""
+"""The transfers that `sync` records, and the files it considers equal without a common checksum."""
 
 import os
 import sqlite3
@@ -36,7 +36,7 @@ def local(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def state(bare_environment: Path) -> Path:
-    """Where the record is kept."""
+    """The directory of the sync records."""
     return bare_environment / ".local" / "state" / "sealift" / "sync"
 
 
@@ -51,14 +51,14 @@ async def synced(source: Store, target: Store, **options: object) -> Synced:
 
 
 def rewritten(path: Path, data: bytes) -> None:
-    """Change a file in place, and put back the time of its last change, as `touch -r` and some tools do."""
+    """Change a file in place and restore its modification time, as `touch -r` and some tools do."""
     before = path.stat()
     path.write_bytes(data)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 async def test_there_and_back(moto: S3Service, make_bucket: MakeBucket, tmp_path: Path) -> None:
-    """Objects without a checksum that a file could be compared with."""
+    """Objects have no checksum to compare a file with."""
     bucket = make_bucket(moto)
     source, target = prefix(moto, bucket, "m"), directory(tmp_path / "to")
     put_objects(moto, bucket, {f"m/{path}": data for path, data in TREE.items()}, part_size=6 * KiB)
@@ -66,7 +66,7 @@ async def test_there_and_back(moto: S3Service, make_bucket: MakeBucket, tmp_path
     assert await synced(source, target) == NOTHING
     assert await synced(target, source) == NOTHING
     assert await synced(target, prefix(moto, bucket, "other")) == ALL
-    assert await synced(source, prefix(moto, bucket, "other")) == NOTHING  # both have the bytes of the directory
+    assert await synced(source, prefix(moto, bucket, "other")) == NOTHING  # both have the same bytes as the directory
     assert target.content() == TREE
 
 
@@ -119,7 +119,7 @@ async def test_a_changed_file_whose_time_was_put_back_is_copied(local: Store, tm
 
 
 async def test_files_of_another_version_directory_are_copied(tmp_path: Path) -> None:
-    """Two trainings have files of the same names, sizes and times."""
+    """Two training runs have files with the same names, sizes and times."""
     one, two, target = (directory(tmp_path / name) for name in ("v1", "v2", "serving"))
     one.put({"model": b"v1"})
     two.put({"model": b"v2"})
@@ -143,7 +143,7 @@ async def test_a_directory_that_takes_the_place_of_another(local: Store, tmp_pat
 async def test_other_owners_modes_and_times_are_no_other_bytes(
     seaweedfs: S3Service, make_bucket: MakeBucket, tmp_path: Path
 ) -> None:
-    """Where a checksum is recorded, such a file is read and kept."""
+    """If a checksum is recorded, such a file is read and kept."""
     source, target = prefix(seaweedfs, make_bucket(seaweedfs), "m"), directory(tmp_path / "to")
     source.put(TREE)
     await synced(source, target)
@@ -169,7 +169,7 @@ async def test_by_size_alone(local: Store, tmp_path: Path) -> None:
     target = directory(tmp_path / "to")
     target.put({**{path: bytes(len(data)) for path, data in TREE.items()}, "config.json": b"{...}"})
     assert await synced(local, target, size_only=True) == Synced(1, 2, 0)
-    # What was copied is recorded, but equal sizes are not recorded as equal bytes.
+    # Copies are recorded, but equal sizes are not recorded as equal bytes.
     assert await synced(local, target) == Synced(2, 1, 0)
     assert target.content() == TREE
     with pytest.raises(InvalidConfig, match="exclude each other"):
@@ -177,7 +177,7 @@ async def test_by_size_alone(local: Store, tmp_path: Path) -> None:
 
 
 async def test_equal_names_at_two_services(seaweedfs: S3Service, moto: S3Service) -> None:
-    """Two services may have buckets, keys and versions of the same names."""
+    """Two services may use the same bucket names, keys and versions."""
     name = f"same-name-{uuid.uuid4().hex}"
     for service, data in ((seaweedfs, b"one of them"), (moto, b"two of them")):
         client(service).create_bucket(Bucket=name)
@@ -272,7 +272,7 @@ async def test_a_dry_run_records_nothing(local: Store, tmp_path: Path, state: Pa
 
 
 async def test_a_failed_sync_to_a_new_directory_goes_on(tmp_path: Path) -> None:
-    """Files that an earlier run has finished count like those that are fetched."""
+    """Files finished by an earlier run count as copied."""
     objects = {f"m/{name}": pattern(300 * KiB) for name in "abcd"}
     down = True
 

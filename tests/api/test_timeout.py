@@ -1,4 +1,4 @@
-"""`timeout`: a call that takes too long is cancelled, says so, and leaves nothing behind."""
+"""`timeout`: a call that takes too long is cancelled, reports it, and leaves nothing behind."""
 
 import asyncio
 import threading
@@ -25,7 +25,7 @@ Call = Callable[[AsyncStorage, S3Config, Path], Awaitable[object]]
 
 
 class Stalling(FakeS3):
-    """Sends the heads of objects and never their ends; of a listing not even all of the head."""
+    """Send the beginning of objects but never the end; of a listing not even all headers."""
 
     def __init__(self) -> None:
         super().__init__({"b": {"k": LARGE, "p/k": LARGE, "p/small": b"small"}}, stall={"k": 1000, "p/k": 7 * MiB})
@@ -116,7 +116,7 @@ async def test_other_calls_of_the_instance_go_on(tmp_path: Path) -> None:
 
 
 async def test_the_time_of_many_is_one(tmp_path: Path) -> None:
-    # The first one needs no connection: those that stall hold them all.
+    # The first item needs no connection: the stalled ones hold them all.
     (tmp_path / "source").write_bytes(b"small")
     items = [
         (str(tmp_path / "source"), tmp_path / "small"),
@@ -135,7 +135,7 @@ async def test_what_a_caller_does_with_an_object_is_not_cancelled() -> None:
     with Stalling() as server:
         found = AsyncStorage().objects("s3://b/paged/", server.config, timeout=1)
         first = await anext(found)
-        await asyncio.sleep(1.1)  # its own time, which is over then; but nothing of its own was
+        await asyncio.sleep(1.1)  # the caller's time exceeds the timeout, but none of the caller's work is cancelled
         with pytest.raises(DeadlineExceeded, match=r"^list s3://b/paged/: "):
             await anext(found)
     assert first.key == "paged/k"

@@ -1,4 +1,4 @@
-"""`download(unpack=True)`: an archive from anywhere, and what is in it on the disk."""
+"""`download(unpack=True)`: extract archives from any source to the disk."""
 
 import gzip
 import io
@@ -66,7 +66,7 @@ def config(seaweedfs: S3Service) -> S3Config:
 
 @pytest.fixture
 def put(seaweedfs: S3Service, bucket: str) -> Callable[[str, bytes], str]:
-    """Store an object, and give its URI."""
+    """Store an object and return its URI."""
 
     def put(key: str, data: bytes) -> str:
         put_objects(seaweedfs, bucket, {key: data}, checksum="CRC64NVME")
@@ -194,7 +194,7 @@ async def test_a_prefix_is_no_archive(put: Put, config: S3Config, tmp_path: Path
 async def test_a_cancelled_call_leaves_nothing_that_looks_whole(
     put: Put, config: S3Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Cancelled while the first file is made: it ends after the step."""
+    """Cancelled while the first file is created: unpacking stops after the current step."""
     monkeypatch.setattr("sealift.archives.unpack._STEP", MiB)
     begun, cancelled, made = threading.Event(), threading.Event(), []
     create = archive._create

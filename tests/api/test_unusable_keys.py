@@ -1,4 +1,4 @@
-"""Keys that can neither be sent nor signed with: each call fails before it sends anything, and no error shows them."""
+"""Credentials that cannot be sent or used to sign: calls fail before any request, and errors do not show them."""
 
 import json
 from pathlib import Path

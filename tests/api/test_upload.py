@@ -1,4 +1,4 @@
-"""Files and directories → objects."""
+"""Upload files and directories to objects."""
 
 import base64
 import os
@@ -72,7 +72,7 @@ async def test_a_file(service: S3Service, make_bucket: MakeBucket, tmp_path: Pat
     assert sum(event.size for event in events if event.kind == "progress") == size
     assert [events[0].kind, events[-1].kind] == ["listed", "object"]
     assert {event.target for event in events} == {"models/iris.bin"}
-    # The others take a checksum and say nothing of it: rclone ignores it, and moto stores wrong ones too.
+    # The others accept a checksum but do not return it: rclone ignores it, and moto stores wrong ones too.
     assert events[-1].verified == ("crc64nvme" if service.name == "seaweedfs" else "size-only")
 
 
@@ -198,7 +198,7 @@ async def test_a_name_that_is_not_utf8(seaweedfs: S3Service, make_bucket: MakeBu
     for src in (directory, os.fsdecode(path)):
         with pytest.raises(UnsafeKey, match=r"'\\udcff-model\.bin' is not UTF-8 \(rename the file\)") as caught:
             await AsyncStorage().upload(src, f"s3://{bucket}/", config)
-        assert str(caught.value).encode()  # it can be printed
+        assert str(caught.value).encode()  # printable
     assert get_objects(seaweedfs, bucket) == {}
     await AsyncStorage().upload(os.fsdecode(path), f"s3://{bucket}/named", config)
     assert get_objects(seaweedfs, bucket) == {"named": b"bytes"}

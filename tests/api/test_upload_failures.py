@@ -1,4 +1,4 @@
-"""What goes wrong with an upload: told clearly, and tried again where that may help."""
+"""Failed uploads: errors are clear, and failures that may be transient are retried."""
 
 import base64
 from dataclasses import replace
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 PART = 5 * MiB
 LARGE = pattern(6 * PART + 1)
 SMALL = pattern(1000)
-# Two parts are under way at once, so that what happens at the first one happens in the middle.
+# Two parts are in flight at once, so a failure of the first occurs mid-upload.
 TIGHT = Limits(part_size=PART, memory=2 * PART, attempts=2)
 
 
@@ -47,7 +47,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def in_200(code: str) -> Reply:
-    """A failure that was found after the status had been sent."""
+    """A failure detected after the service has sent the status."""
     return replace(failure(200, code), body=b"   \n" + failure(200, code).body)
 
 
@@ -107,7 +107,7 @@ async def test_an_end_whose_reply_was_lost_counts(large: Path, algorithm: Upload
 async def test_an_upload_that_is_gone_is_no_success(
     large: Path, algorithm: UploadChecksum | None, there: bytes | None
 ) -> None:
-    """Somebody has aborted it, and has perhaps stored something else."""
+    """Another process aborted it, and may have stored another object."""
 
     def gone(asked: Asked) -> Reply | None:
         if is_complete(asked):
@@ -229,7 +229,7 @@ async def test_bytes_that_were_damaged_on_the_way_are_refused(
     body: bytes,
     algorithm: UploadChecksum,
 ) -> None:
-    """In place of a bit that flips on the way, the checksum is that of other bytes."""
+    """Simulate corruption in transit with the checksum of different bytes."""
     bucket, digest = make_bucket(seaweedfs), checksums.digest
     put_objects(seaweedfs, bucket, {"k": b"old"})
     (tmp_path / "k").write_bytes(body)
@@ -250,7 +250,7 @@ def told(algorithm: str, data: bytes) -> str:
     ("says", "verified"), [("the same", "crc64nvme"), ("nothing", "size-only"), ("another's", "size-only")]
 )
 async def test_compared_is_what_the_service_tells_again(tmp_path: Path, body: bytes, says: str, verified: str) -> None:
-    """In the reply to an object, or to the end of an upload, where those to its parts say nothing."""
+    """The checksum comes from the reply to PUT or to completion, if the replies to parts have none."""
     headers = {} if says == "nothing" else {"x-amz-checksum-type": "FULL_OBJECT"}
     name = "crc64nvme" if says == "the same" else "crc32"
     xml = f"<Checksum{name.upper()}>{told(name, body)}</Checksum{name.upper()}><ChecksumType>FULL_OBJECT</ChecksumType>"
@@ -276,7 +276,7 @@ async def test_compared_is_what_the_service_tells_again(tmp_path: Path, body: by
 
 
 async def test_parts_that_were_all_compared(large: Path) -> None:
-    """Then so was the whole, whatever the service says at the end."""
+    """If every part was verified, so is the object, whatever the completion reply contains."""
     events: list[Event] = []
     with WritableS3() as server:
         await AsyncStorage(TIGHT).upload(large, "s3://b/k", server.config, on_event=events.append)
@@ -300,7 +300,7 @@ async def test_another_checksum_than_that_of_what_was_sent(tmp_path: Path, body:
     with WritableS3(instead=instead) as server:
         error = await refused(tmp_path / "k", server)
         assert isinstance(error, IntegrityError)
-        # Other bytes of one request may be the right ones the next time; a whole object is there already.
+        # A PUT is retried, since the next one may store the right bytes; a completed upload already has its object.
         assert sum(asked.method == "PUT" for asked in server.asked) == (2 if body is SMALL else 7)
         assert sum(map(is_complete, server.asked)) == (body is LARGE)
     assert "the service has stored different bytes for 'k' than were sent" in str(error)

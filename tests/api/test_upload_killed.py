@@ -1,4 +1,4 @@
-"""An upload whose process was killed goes on with the next run: only what is missing is sent."""
+"""After its process is killed, an upload resumes with the next run: only missing parts are sent."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ from tests.services.azurite import ACCOUNT, AzureService
 from tests.services.gcs import GCSService
 from tests.services.s3 import MakeBucket, S3Service, get_objects, unfinished_uploads
 
-# One part is under way at a time: when half of the fourth has passed, three are stored.
+# One part is in flight at a time: when half of the fourth is sent, three are stored.
 PROGRAM = """
 import asyncio, json
 from sealift import AsyncStorage, Limits
@@ -48,10 +48,10 @@ class Cloud:
     """A bucket behind a forwarder.
 
     Attributes:
-        told: The URI and the configuration, for `PROGRAM`.
-        part: Bytes of a part.
-        content: All objects, parts that are on their way too.
-        unfinished: The service's list of uploads that have not ended.
+        told: Input of `PROGRAM`: the URI and the configuration.
+        part: Part size in bytes.
+        content: Returns all objects, including parts in flight.
+        unfinished: Returns the service's list of unfinished uploads.
     """
 
     forwarder: Forwarder
@@ -105,7 +105,7 @@ def started(cloud: Cloud, source: Path) -> Script:
 
 
 def run(cloud: Cloud, source: Path) -> tuple[int, int, int]:
-    """Upload, and tell how many bytes are sent, are told as progress, and are told as resumed."""
+    """Upload, and return the bytes sent, reported as progress, and reported as resumed."""
     passage = cloud.forwarder.passage()
     with started(cloud, source) as script:
         status, lines, complaints = script.end()
@@ -116,7 +116,7 @@ def run(cloud: Cloud, source: Path) -> tuple[int, int, int]:
 
 @contextlib.contextmanager
 def held(cloud: Cloud, source: Path, parts: float = STORED + 0.5) -> Iterator[tuple[Script, Passage]]:
-    """An upload that stands still when so many parts are sent."""
+    """An upload that is held after `parts` parts are sent."""
     passage = cloud.forwarder.passage(int(parts * cloud.part))
     with started(cloud, source) as script:
         if not passage.held.wait(PATIENCE):
@@ -175,8 +175,8 @@ def test_killed_twice(cloud: Cloud, source: Path) -> None:
 
 
 def test_two_processes_at_once(cloud: Cloud, source: Path) -> None:
-    """The second one does not touch what belongs to the first."""
-    # The server for gs:// serves nobody else while a body is on its way.
+    """The second process leaves the upload and record of the first alone."""
+    # The gs:// server handles no other request while it receives a body.
     with held(cloud, source, 0 if cloud.told["config"] == "GCSConfig" else STORED + 0.5) as (script, passage):
         _, progress, resumed = run(cloud, source)
         assert (progress, resumed) == (cloud.size, 0)

@@ -1,4 +1,4 @@
-"""An upload that fails or is cancelled in the middle leaves nothing behind, no unfinished multipart upload either."""
+"""An upload that fails or is cancelled midway leaves nothing behind, not even an unfinished multipart upload."""
 
 import asyncio
 import errno
@@ -23,12 +23,12 @@ pytestmark = pytest.mark.anyio
 PART = 5 * MiB
 LARGE = pattern(6 * PART + 1)
 SMALL = pattern(1000)
-# Two parts are under way at once, so that what happens at the first one happens in the middle.
+# Two parts are in flight at once, so a failure of the first occurs mid-upload.
 TIGHT = Limits(part_size=PART, memory=2 * PART, attempts=2)
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait for what is bound to happen; the test's own timeout is the limit."""
+    """Wait until a condition holds; the test's timeout is the limit."""
     while not condition():
         await asyncio.sleep(0.005)
 
@@ -110,7 +110,7 @@ async def test_a_cancelled_upload(
 
 @pytest.mark.parametrize("number", range(1, 9))
 async def test_cancelled_at_any_request(large: Path, number: int) -> None:
-    """The request of a part, or of the end, has arrived; its reply has not."""
+    """The server has received the request for a part or for completion, but not replied."""
 
     def count(asked: Asked) -> Reply | None:
         if len(server.asked) != number + 1:

@@ -1,4 +1,4 @@
-"""An upload that could neither end nor be aborted: what the next call makes of what it has left."""
+"""Resume an upload that could be neither completed nor aborted."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
@@ -23,13 +23,13 @@ pytestmark = pytest.mark.anyio
 
 PART = 5 * MiB
 LARGE = pattern(6 * PART + 1)
-# One part at a time, so that those before a failure are there.
+# One part at a time, so that the parts before a failure are stored.
 LIMITS = Limits(part_size=PART, memory=PART, attempts=2)
 
 
 @dataclass
 class Outage:
-    """Refuses the fourth part, and to abort, as long as it is on; then other requests if told to.
+    """Deny the fourth part and the abort while on; replace the next listings of parts with `lists`.
 
     Attributes:
         lists: Replies to the next listings of parts.
@@ -53,7 +53,7 @@ class Ill(WritableS3):
 
     @property
     def parts(self) -> list[str]:
-        """Numbers of the parts that were sent since it is well."""
+        """Numbers of the parts sent since the outage ended."""
         return [asked.query["partNumber"] for asked in self.asked if "partNumber" in asked.query]
 
 
@@ -68,7 +68,7 @@ def records(home: Path) -> list[Path]:
 
 
 async def left(server: Ill, src: Path, limits: Limits = LIMITS) -> None:
-    """Three parts are there, and the upload has not ended."""
+    """Leave an unfinished upload with three stored parts."""
     with pytest.raises(AccessDenied):
         await AsyncStorage(limits).upload(src, "s3://b/k", server.config)
     assert [sorted(parts) for parts in server.uploads.values()] == [[1, 2, 3]]
@@ -77,7 +77,7 @@ async def left(server: Ill, src: Path, limits: Limits = LIMITS) -> None:
 
 
 async def upload(server: Ill, src: Path, limits: Limits = LIMITS) -> dict[str, int]:
-    """Upload it to its end; bytes of the events of each kind."""
+    """Complete the upload, and return the bytes of each event kind."""
     told: dict[str, int] = {}
 
     def count(event: Event) -> None:
@@ -142,7 +142,7 @@ async def test_an_upload_that_the_service_has_forgotten(large: Path, bare_enviro
     ("status", "code"), [(403, "AccessDenied"), (501, "NotImplemented"), (405, "MethodNotAllowed")]
 )
 async def test_a_service_that_does_not_list_parts(large: Path, status: int, code: str) -> None:
-    """What was there is removed, and all of it sent again."""
+    """The old upload is aborted, and all parts are sent again."""
     with Ill() as server:
         await left(server, large)
         server.outage.lists = [failure(status, code)]
@@ -260,7 +260,7 @@ async def test_a_record_that_somebody_has_written_harms_nothing(large: Path, bar
 async def test_an_upload_with_other_properties_begins_anew(
     seaweedfs: S3Service, make_bucket: MakeBucket, large: Path, bare_environment: Path
 ) -> None:
-    """What stands beside the bytes was sent when it was begun."""
+    """Properties are sent when an upload is created, and cannot change later."""
     bucket = make_bucket(seaweedfs)
 
     async def token(properties: Properties) -> str:

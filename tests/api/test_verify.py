@@ -1,4 +1,4 @@
-"""`verify`: what each service's checksums are good for, on healthy objects and on a byte that changes on the way."""
+"""`verify`: what each service's checksums prove, for intact objects and for a byte corrupted in transit."""
 
 import base64
 import hashlib
@@ -46,7 +46,7 @@ def verified(events: list[Event]) -> dict[str, str | None]:
     return {event.key: event.verified for event in events if event.kind == "object"}
 
 
-# Healthy objects, on services that tell different things.
+# Intact objects, on services that report different checksums.
 
 
 @pytest.mark.parametrize("service", SERVICES, indirect=True)
@@ -89,7 +89,7 @@ async def test_a_copy_inside_the_service(service: S3Service, make_bucket: MakeBu
     assert get_objects(service, bucket)["o/one"] == DATA
 
 
-# What an entity tag is good for.
+# Verification by entity tag.
 
 
 def flipped(data: bytes) -> bytes:
@@ -97,7 +97,7 @@ def flipped(data: bytes) -> bytes:
 
 
 def damaging(**headers: str) -> FakeS3:
-    """Tells of one object, and sends another one, of the same size."""
+    """Report one object, but send another of the same size."""
     server = FakeS3({"b": {"k": DATA}})
 
     def instead(asked: Asked) -> Reply | None:
@@ -205,9 +205,9 @@ async def test_an_upload_without_a_checksum_is_refused_where_one_is_required(tmp
 
 
 class OfParts(FakeS3):
-    """An object of parts, of which the service has checksums; no real service here tells them all.
+    """A multipart object with checksums of its parts; none of the test services reports them all.
 
-    As told in https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html; the SDK reads its replies.
+    Follows https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html; the SDK reads its replies.
     """
 
     def __init__(
@@ -311,7 +311,7 @@ async def test_the_checksums_of_parts_verify_the_whole(tmp_path: Path, algorithm
         )
         assert len(server.attributes_asked) == 3
         assert Path(path).read_bytes() == DATA
-        # The CRCs make one of the whole; hashes are told with the length of the parts.
+        # Part CRCs combine into one for the whole object; hashes are reported with the part length.
         assert verified(events) == {"k": algorithm if algorithm.startswith("crc") else f"{algorithm}/1500000"}
         assert await AsyncStorage(limits).read("s3://b/k", config=server.config) == DATA
 
@@ -349,7 +349,7 @@ async def test_who_may_not_ask_for_parts_gets_them_by_size(tmp_path: Path, refus
         ("sha256", [5_000_000], "sha256/5000000"),
         ("sha256", [len(DATA)], "size-only"),  # the last part is empty
         ("crc32", [len(DATA)], "crc32"),
-        ("sha256", [*range(1000, 1100)], "size-only"),  # nobody wants to be told all of these lengths
+        ("sha256", [*range(1000, 1100)], "size-only"),  # too many lengths to report
         ("crc64nvme", [*range(1000, 1100)], "crc64nvme"),
     ],
 )
@@ -378,7 +378,7 @@ async def test_parts_that_are_not_all_told_of_verify_nothing(tmp_path: Path, alg
     assert verified(events) == {"k": "size-only"}
 
 
-# The other services, through something that changes a byte.
+# The other services, behind a forwarder that changes a byte.
 
 
 @pytest.mark.parametrize("limits", [Limits(attempts=1), PARTS])

@@ -1,7 +1,7 @@
-"""A fake S3 that can be written to: for replies that no real service gives on request.
+"""A writable fake S3, for replies that a real service cannot be made to give.
 
-Held against what AWS documents: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html and
-API_CopyObject.html beside it.
+Follows the AWS documentation: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html and
+API_CopyObject.html in the same place.
 """
 
 import hashlib
@@ -14,17 +14,17 @@ from tests.api.servers import Asked, FakeS3, Reply, failure
 
 
 class WritableS3(FakeS3):
-    """One that takes objects, in one request or in parts, and copies them.
+    """Accepts objects in one request or in parts, and copies objects.
 
     Attributes:
-        uploads: Those that were begun and neither completed nor aborted: their part numbers and bytes.
+        uploads: Unfinished multipart uploads: part numbers and bytes.
     """
 
     def __init__(self, *buckets: str, **options: Any) -> None:
         super().__init__({bucket: {} for bucket in buckets or ("b",)}, **options)
         self.uploads: dict[str, dict[int, bytes]] = {}
         self._begun = 0
-        self._told: dict[bytes, dict[str, str]] = {}  # a body's headers: its ETag, its checksum
+        self._told: dict[bytes, dict[str, str]] = {}  # body → headers: ETag, checksum
 
     def usual(self, asked: Asked) -> Reply:
         """The reply without `instead`."""
@@ -36,7 +36,7 @@ class WritableS3(FakeS3):
         return super()._answer(asked)
 
     def _list_parts(self, query: Mapping[str, str]) -> Reply:
-        """API_ListParts.html, with two parts a page."""
+        """API_ListParts.html, with two parts per page."""
         stored = self.uploads.get(query["uploadId"])
         if stored is None:
             return failure(404, "NoSuchUpload")
@@ -116,7 +116,7 @@ def is_begin(asked: Asked) -> bool:
 
 
 def once(wanted: Callable[[Asked], bool], reply: Callable[[Asked], Reply]) -> Callable[[Asked], Reply | None]:
-    """Answers the first request of a kind, and leaves all others alone."""
+    """Replace the reply to the first matching request only."""
     answered: list[Asked] = []
 
     def instead(asked: Asked) -> Reply | None:
