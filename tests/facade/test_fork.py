@@ -9,7 +9,7 @@ from tests.api.servers import FakeS3
 from tests.facade.conftest import OBJECTS
 from tests.facade.scripts import Script, run
 
-# Run a function in a forked child, and return how the child ended.
+# Functions that fork a child, wait for its exit status, and download.
 CHILD = """
         def in_child(function):
             pid = os.fork()

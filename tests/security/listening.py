@@ -1,4 +1,4 @@
-"""Record everything that a program could leak: logs at every level, child processes, environment changes, and more."""
+"""Record everything that a program could leak: logs at every level, child processes, variables, and what tests add."""
 
 import base64
 import logging

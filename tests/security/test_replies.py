@@ -1,4 +1,4 @@
-"""Replies that never end or that expand enormously: reads are bounded and end in an ordinary error."""
+"""Endless, self-expanding or invalid replies: reading is bounded, and errors are `StorageError`s."""
 
 import asyncio
 import json
