@@ -34,7 +34,7 @@ async def test_a_cancelled_job_leaves_nothing_and_another_does_not_notice(verb: 
             await first
         assert destination.contents() == {}
         assert all(upload.state == "aborted" for upload in destination.uploads)
-        await until(lambda: len(pause.waiting) == 4)  # all memory is the other job's now
+        await until(lambda: len(pause.waiting) == 4)  # the other job now has all memory
         pause.open()
         await second
     assert beside.contents() == {"c": LARGE, "d": SMALL}

@@ -276,7 +276,7 @@ async def test_no_file_and_no_thread_stays(verb: str, tmp_path: Path) -> None:
         destination = LocalBackend(str(tmp_path), instance.disk)
         job = asyncio.ensure_future(Job(source, destination, instance).run(transfers(source)))
         if verb == "read":
-            while not gate.waiting:  # it waits for threads
+            while not gate.waiting:  # threads need real time
                 await asyncio.sleep(0.001)
             job.cancel()
         with pytest.raises((asyncio.CancelledError, ServiceError)):

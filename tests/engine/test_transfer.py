@@ -156,7 +156,7 @@ async def test_a_listing_that_fails_ends_the_job_and_keeps_what_has_arrived() ->
         (PART, {}, ("crc64nvme",), 0),
         (3 * PART, {}, ("crc64nvme",), 0),
         (PART, {"version": None}, ("crc64nvme",), 1),
-        (PART, {"checksums": {}}, ("crc64nvme",), 0),  # the read will tell it
+        (PART, {"checksums": {}}, ("crc64nvme",), 0),  # reported by the read
         (3 * PART, {"checksums": {}}, ("crc64nvme",), 1),
         (3 * PART, {"checksums": {}}, (), 0),
     ],
@@ -283,7 +283,7 @@ async def test_events_sum_up(ranged: bool) -> None:
         assert (mine[0].kind, mine[-1].kind) == ("listed", "object")
         assert [event.size for event in mine if event.kind in {"listed", "object"}] == [len(body)] * 2
         assert sum(event.size for event in mine if event.kind == "progress") == len(body)
-        assert mine[-1].verified == "crc64nvme"  # told by the source, or else compared by the destination
+        assert mine[-1].verified == "crc64nvme"  # reported by the source, or compared by the destination
     assert {event.kind for event in events} == {"listed", "progress", "object"}
 
 

@@ -23,7 +23,7 @@ SIZES = {"small": data(PART), "large": data(3 * PART + 7)}
 
 
 class Untold(Watched):
-    """Provides checksums only in these replies: "list", "stat", "read", "copy"; or on request, for "parts"."""
+    """Reports checksums only in these replies: "list", "stat", "read", "copy"; or on request, for "parts"."""
 
     def __init__(self, objects: dict[str, bytes] | None = None, *where: str, wrong: bool = False, **more: Any) -> None:
         super().__init__(objects, **more)

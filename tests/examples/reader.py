@@ -45,7 +45,7 @@ def objects(flowers: dict[str, bytes]) -> dict[str, bytes]:
 def s3(store: S3Service, rclone_s3: S3Service, objects: dict[str, bytes]) -> S3Service:
     """The buckets of the examples."""
     for service, bucket in ((store, "archive"), (rclone_s3, "mirror")):
-        with suppress(client(service).exceptions.ClientError):  # exists
+        with suppress(client(service).exceptions.ClientError):  # it exists already
             client(service).create_bucket(Bucket=bucket)
     for bucket, prefixes in (("ml-models", OURS), ("archive", ("",))):
         for prefix in prefixes:

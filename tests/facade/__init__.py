@@ -1,1 +1,1 @@
-"""`Storage` as its callers use it: from threads, after forks, under interrupts, at interpreter exit."""
+"""`Storage` called from threads, after forks, during interrupts, and at interpreter exit."""

@@ -27,7 +27,7 @@ OBJECTS = {
 
 @pytest.fixture
 def server() -> Iterator[FakeS3]:
-    """Sends 12 MiB of `large` and `q/large`, 10 bytes of `stalled`, and the rest when it is released."""
+    """A server that sends 12 MiB of `large` and `q/large`, 10 bytes of `stalled`, and the rest when released."""
     stall = {"large": 12 * MiB, "q/large": 12 * MiB, "stalled": 10}
     with FakeS3({"b": OBJECTS}, stall=stall) as running:
         yield running
@@ -43,12 +43,12 @@ def here(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=["asyncio", "uvloop"])
 def loop(request: pytest.FixtureRequest) -> dict[str, str]:
-    """Variables that choose the facade's loop."""
+    """Environment variables that select the facade's event loop."""
     return {"SEALIFT_LOOP": request.param}
 
 
 @pytest.fixture(autouse=True)
 def the_facade_may_block(no_blocking_calls: BlockBuster) -> None:
-    """It is for callers who may wait, even where that stops a loop of theirs."""
+    """Allow the facade to block, even in a thread with a running loop: it is a blocking API."""
     for function in no_blocking_calls.functions.values():
         function.can_block_in("sealift/runtime/portal.py", {"call", "_close"})

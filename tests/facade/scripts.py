@@ -13,10 +13,10 @@ from typing import Self
 
 from tests.api.servers import FakeS3
 
-# Half a minute is for a busy machine; what hangs, hangs for ever.
+# Seconds. Generous for a busy machine; a program that hangs never ends.
 PATIENCE = 30.0
 
-# What is left open is told; that a fork with threads may be dangerous is what these tests are about.
+# Warn about unclosed resources, but not about forks of multi-threaded processes, which these tests are about.
 WARNINGS = ("-W", "always::ResourceWarning", "-W", "ignore::DeprecationWarning")
 
 PREAMBLE = """\
@@ -44,14 +44,14 @@ def visible():
 
 
 class Script:
-    """A program that runs beside the test and tells it, line by line, how far it is.
+    """A program that runs concurrently with the test and reports its progress line by line.
 
     Args:
-        program: Comes after `PREAMBLE`.
-        here: A directory of its own.
-        server: The S3 that its `config` is for.
-        environ: More variables.
-        command: Starts the interpreter.
+        program: Source code, appended to `PREAMBLE`.
+        here: The working directory.
+        server: The S3 server for `config`.
+        environ: Additional environment variables.
+        command: Put before the interpreter.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Script:
                 **(environ or {}),
             },
             cwd=here,
-            start_new_session=True,  # a signal to it is a signal to it alone
+            start_new_session=True,  # signals reach only this program
         )
 
     @property
@@ -92,29 +92,29 @@ class Script:
         return self._process.pid
 
     def line(self) -> str:
-        """The next line that it prints; "" at its end."""
+        """Return the next line of output; "" at the end."""
         assert self._process.stdout is not None
         return self._process.stdout.readline().rstrip("\n")
 
     def until(self, wanted: str) -> None:
-        """Wait for a line; others may come before it."""
+        """Wait for a line, and skip the lines before it."""
         before = []
         while (line := self.line()) != wanted:
             before.append(line)
             assert line, (before, self.end())
 
     def interrupt(self) -> None:
-        """What Ctrl-C does."""
+        """Send SIGINT, as Ctrl-C does."""
         self._process.send_signal(signal.SIGINT)
 
     def tell(self, text: str = "go") -> None:
-        """Send it a line."""
+        """Write a line to stdin."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{text}\n")
         self._process.stdin.flush()
 
     def end(self) -> tuple[int, list[str], str]:
-        """Wait for its end: its status, the lines that were not read yet, and what it complained about."""
+        """Wait for the exit. Returns the exit status, the unread lines of stdout, and stderr."""
         try:
             out, complaints = self._process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
@@ -124,7 +124,7 @@ class Script:
         return self._process.returncode, out.splitlines(), complaints
 
     def _kill(self) -> None:
-        """It and its children."""
+        """Kill the program and its children."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -139,6 +139,6 @@ class Script:
 def run(
     program: str, here: Path, server: FakeS3 | None = None, *, environ: Mapping[str, str] | None = None
 ) -> tuple[int, list[str], str]:
-    """Run a program to its end: its status, its lines, and what it complained about."""
+    """Run a program. Returns the exit status, the lines of stdout, and stderr."""
     with Script(program, here, server, environ=environ) as script:
         return script.end()

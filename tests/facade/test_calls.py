@@ -140,7 +140,7 @@ def test_the_loop_is_the_one_asked_for(server: FakeS3, here: Path, loop: dict[st
 
 
 def test_a_loop_that_there_is_not(server: FakeS3, here: Path) -> None:
-    """The failure is the caller's, each time, and the process ends."""
+    """Every call raises the error, and the process ends."""
     program = """
         for _ in range(2):
             try:

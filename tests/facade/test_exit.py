@@ -1,4 +1,4 @@
-"""Interpreter exit: running calls finish, new ones are refused, nothing hangs, the exit status is the program's."""
+"""Interpreter exit: running calls finish, new ones fail, nothing hangs, the program's exit status is kept."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.facade.scripts import Script, run
 
 REFUSED = "the interpreter is exiting (finish transfers before the program exits)"
 
-# Says when the main thread has come to its end.
+# Reports the end of the main thread.
 WATCH = """
         def watch():
             threading.main_thread().join()
@@ -60,7 +60,7 @@ def test_a_thread_that_begins_after_the_main_one_has_ended(server: FakeS3, here:
 
 @pytest.mark.parametrize("registered", ["before the first call", "after the first call", "without a first call"])
 def test_a_call_from_an_exit_handler(server: FakeS3, here: Path, loop: dict[str, str], registered: str) -> None:
-    """Refused, whichever side of sealift's own handler it runs on."""
+    """The call fails, whether it runs before or after sealift's exit handler."""
     program = f"""
         import atexit, time
         def last():
@@ -87,7 +87,7 @@ def test_a_call_from_an_exit_handler(server: FakeS3, here: Path, loop: dict[str,
 
 
 def test_a_call_from_a_thread_in_an_exit_handler(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
-    """A thread that lives on into the exit: its call ends, one way or the other, and so does the process."""
+    """The call succeeds or fails, and the process ends."""
     program = """
         import atexit
         go, over = threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""A forked child gets its own engine, whatever its parent was doing."""
+"""A forked child gets its own engine, whatever its parent is doing."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.api.servers import FakeS3
 from tests.facade.conftest import OBJECTS
 from tests.facade.scripts import Script, run
 
-# What a child's end looks like to its parent.
+# Functions that fork a child, wait for its exit status, and download.
 CHILD = """
         def in_child(function):
             pid = os.fork()
@@ -65,7 +65,7 @@ def test_a_parent_that_has_not(server: FakeS3, here: Path, loop: dict[str, str])
 
 
 def test_while_a_download_is_under_way(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
-    """In another thread of the parent; the child does not disturb it, and has none of it."""
+    """Another thread of the parent downloads; the child neither disturbs nor inherits that download."""
     program = (
         CHILD
         + """
@@ -102,7 +102,7 @@ def test_while_a_download_is_under_way(server: FakeS3, here: Path, loop: dict[st
 
 
 def test_again_and_again_among_busy_threads(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
-    """Whatever lock another thread holds at that moment."""
+    """Other threads may hold any lock at the time of the fork."""
     program = (
         CHILD
         + """
@@ -148,7 +148,7 @@ def test_a_grandchild(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
 
 
 def test_a_child_that_ends_as_programs_do(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
-    """Through its exit handlers, with and without a download of its own."""
+    """The child exits through its exit handlers, with and without a download."""
     program = """
         Storage.download("s3://b/small", HERE / "parent", config)
         for number in range(2):
@@ -164,7 +164,7 @@ def test_a_child_that_ends_as_programs_do(server: FakeS3, here: Path, loop: dict
 
 
 def test_a_child_that_is_forked_inside_a_call(server: FakeS3, here: Path) -> None:
-    """By a callback, in the engine's own thread: the child must not wait for itself."""
+    """A callback forks in the engine's thread: the child must not wait for itself."""
     program = """
         import subprocess
         def told(event):

@@ -9,7 +9,7 @@ from tests.api.helpers import visible_in
 from tests.api.servers import FakeS3
 from tests.facade.scripts import Script
 
-# Says when some of the object has been stored, or for a small one when it has been found.
+# Reports when part of an object has been stored, or when a small object has been listed.
 TOLD = """
         import tempfile
         tempfile.tempdir = str(HERE)
@@ -74,7 +74,7 @@ def test_an_existing_directory_keeps_what_is_whole(server: FakeS3, here: Path, l
 
 
 def test_a_program_that_does_not_catch_it(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
-    """Ends as Python programs end that are interrupted."""
+    """The program ends like any interrupted Python program."""
     program = TOLD + CALLS["a large object"].join(("        ", "\n"))
     with Script(program, here, server, environ=loop) as script:
         script.until("under way")
@@ -87,7 +87,7 @@ def test_a_program_that_does_not_catch_it(server: FakeS3, here: Path, loop: dict
 
 
 def test_a_question_can_be_interrupted(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
-    """The server accepts, and says nothing."""
+    """The server accepts the connection and never replies."""
     program = """
         import socket
         silent = socket.create_server(("127.0.0.1", 0))
@@ -117,7 +117,7 @@ def test_a_question_can_be_interrupted(server: FakeS3, here: Path, loop: dict[st
 def test_a_second_one_ends_the_wait_for_a_cleanup_that_hangs(
     server: FakeS3, here: Path, loop: dict[str, str], caught: bool
 ) -> None:
-    """A write that does not return, as on a dead network mount, holds up the cleanup; not the program's end."""
+    """A write that never returns, as on a dead network mount, blocks the cleanup but not the exit."""
     program = (
         TOLD
         + f"""
@@ -154,7 +154,7 @@ def test_a_second_one_ends_the_wait_for_a_cleanup_that_hangs(
 
 
 def test_in_a_loop_of_the_program_s_own(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
-    """`AsyncStorage` in `asyncio.run`: the runner cancels, nothing is left."""
+    """`AsyncStorage` in a program's own `asyncio.Runner`, which cancels the call; no file is left."""
     program = (
         TOLD
         + """

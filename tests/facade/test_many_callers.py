@@ -1,6 +1,6 @@
-"""Threads of several processes download one prefix to one directory concurrently: all of them succeed.
+"""Threads of several processes download one prefix to one directory concurrently, and all succeed.
 
-Runs on a disk that reuses inode numbers at once, as ext4, XFS and overlays of them do; tmpfs does not.
+Needs a disk that reuses inode numbers immediately, as ext4, XFS and overlays on them do; tmpfs does not.
 """
 
 import os
@@ -16,7 +16,7 @@ from tests.api.helpers import all_in, files_in
 from tests.api.servers import FakeS3, pattern
 from tests.facade.scripts import Script
 
-# Small files, each of them different, and some of more than one part.
+# Small files with different contents, and some of several parts.
 OBJECTS = {
     **{f"p/{number % 3}/{number:02}": bytes([number]) * (20 * KiB) for number in range(24)},
     **{f"p/large-{number}": bytes([number]) + pattern(9 * MiB) for number in range(2)},
@@ -56,7 +56,7 @@ def uses_inodes_again(directory: str) -> bool:
 
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A directory on such a disk: SEALIFT_TEST_DISK, whatever it is, or the first of the usual ones."""
+    """A directory on such a disk: in SEALIFT_TEST_DISK, unchecked, or in the first suitable default location."""
     chosen = os.environ.get("SEALIFT_TEST_DISK")
     tried = [chosen] if chosen else [str(tmp_path_factory.getbasetemp()), "/var/tmp", os.getcwd()]
     for each in tried:

@@ -16,7 +16,7 @@ from tests.facade.scripts import Script
 LARGE = OBJECTS["large"]
 DIRECTORY = {"0": OBJECTS["q/0"], "large": OBJECTS["q/large"]}
 
-# Says when some bytes have landed; the end of them comes when the server is released.
+# Reports the first stored bytes; the server sends the last ones when released.
 PROGRAM = """
         landed = []
         def told(event):
@@ -34,7 +34,7 @@ def together(server: FakeS3, here: Path, loop: dict[str, str]) -> Iterator["Toge
 
 
 class Together:
-    """Two processes for one call, each of which has begun before the other one can end."""
+    """Two processes that make the same call, both started before either can finish."""
 
     def __init__(self, stack: ExitStack, server: FakeS3, here: Path, loop: dict[str, str]) -> None:
         self._stack = stack
@@ -77,7 +77,7 @@ def test_a_prefix(together: Together, here: Path, there: bool) -> None:
 @pytest.mark.parametrize("there", [False, True], ids=["new", "old"])
 @pytest.mark.parametrize("uri", ["s3://b/large", "s3://b/q"])
 def test_one_is_stopped(together: Together, here: Path, uri: str, there: bool, killed: int) -> None:
-    """By Ctrl-C, in the middle; the other one does not notice."""
+    """Ctrl-C stops one download halfway; the other one is not affected."""
     if there and uri == "s3://b/q":
         (here / "dest").mkdir()
     scripts = together.begin(uri)
@@ -85,7 +85,7 @@ def test_one_is_stopped(together: Together, here: Path, uri: str, there: bool, k
     assert scripts[killed].end()[0] != 0
     together._server.release()
     assert scripts[1 - killed].end() == (0, [str(here / "dest")], "")
-    # The one that has the journal leaves it, with what it names, to the next download; the other one leaves nothing.
+    # The process with the journal keeps it and its partial files for the next download; the other one leaves nothing.
     assert not [path for path in all_in(here) if re.search(r"/[0-9a-f]{16}(-\d+\.part|\.tree-)", path)]
     found = {path: data for path, data in files_in(here).items() if ".sealift" not in path.split("/")}
     one = uri == "s3://b/large"

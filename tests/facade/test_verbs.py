@@ -29,7 +29,7 @@ LEFT = {"a": b"a", "deep/b": b"bb", "0": b"a", "1": b"a", "2": b"a"}
 
 
 def every_verb(store: Store, here: Path) -> dict[str, bytes]:
-    """Uses each of them, and looks at what it does; what the store has in the end."""
+    """Call every verb and check its effect. Returns the final content of the store."""
     tree = directory(here / "tree")
     tree.put({"a": b"a", "deep/b": b"bb"})
     config, events = store.config, list[Event]()
@@ -110,7 +110,7 @@ def test_an_object_in_chunks(large: FakeS3) -> None:
 
 @pytest.mark.parametrize("leave", ["by break", "by an error", "before the first chunk"])
 def test_left_early(large: FakeS3, leave: str) -> None:
-    """Its engine goes on, and so does a later call; the rest of the object is not asked for."""
+    """The engine keeps working, a later call succeeds, and the rest of the object is not requested."""
     with large:
         with pytest.raises(LookupError) if leave == "by an error" else nullcontext():
             with Storage.open("s3://b/m", 0, 40 * MiB, large.config) as chunks:
@@ -133,7 +133,7 @@ def test_closed_twice_and_after_the_end(server: FakeS3) -> None:
 
 
 def test_forgotten(large: FakeS3) -> None:
-    """A loop that is left by `break`, without `with`: the engine finishes the iterator."""
+    """A `break` without `with`: the engine closes the iterator."""
     with large:
         for chunk in Storage.open("s3://b/m", config=large.config):
             assert chunk == LARGE[: len(chunk)]
@@ -161,7 +161,7 @@ def test_a_failure_in_the_middle() -> None:
 
 
 def test_chunks_of_several_threads(large: FakeS3) -> None:
-    """One iterator in each."""
+    """Each thread has its own iterator."""
     found: dict[int, bytes] = {}
 
     def consume(number: int) -> None:
@@ -177,7 +177,7 @@ def test_chunks_of_several_threads(large: FakeS3) -> None:
 
 
 def test_an_interrupt_between_two_chunks(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
-    """Ctrl-C while the next one does not come ends the loop, and the process."""
+    """Ctrl-C during the wait for the next chunk ends the loop; later calls work."""
     program = """
         import _thread
         def interrupt():
@@ -208,7 +208,7 @@ def test_left_open_at_the_end_of_the_program(server: FakeS3, here: Path, loop: d
 
 
 def test_left_open_at_a_fork(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
-    """The child cannot go on with what the parent reads, and the parent does not notice."""
+    """The child cannot continue the parent's iterator, and the parent is not affected."""
     program = """
         chunks = Storage.open("s3://b/large", 0, 10 << 20, config)
         say(len(next(chunks)))

@@ -1,4 +1,4 @@
-"""The API document's model classes, of the real KServe, load and predict; run by `tox -e kserve`."""
+"""Load and predict with the API document's model classes and the real KServe; run by `tox -e kserve`."""
 
 from pathlib import Path
 

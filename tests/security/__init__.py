@@ -1,1 +1,1 @@
-"""Attacks, one test each: what a key, an archive, a server or a log could do, and does not."""
+"""Security: one test for each attack through keys, archives, servers and logs."""

@@ -1,4 +1,4 @@
-"""An environment without accounts, as the tests of the API have it."""
+"""Fixtures shared with tests/api: an environment without accounts, and the calls that may block a loop."""
 
 from tests.api.conftest import bare_environment, what_may_block
 

@@ -1,4 +1,4 @@
-"""Hearing all that a program could show or keep: logs at every level, processes and variables, what a test adds."""
+"""Record everything that a program could leak: logs at every level, child processes, variables, and what tests add."""
 
 import base64
 import logging
@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 @dataclass
 class Heard:
-    """All that a program could show or keep of a round."""
+    """Everything that a program could leak in one round of calls."""
 
     texts: list[tuple[str, str]] = field(default_factory=list)
 
@@ -19,7 +19,7 @@ class Heard:
         self.texts += [(where, text if isinstance(text, str) else repr(text)) for text in texts]
 
     def shown(self, known: Sequence[str]) -> list[str]:
-        """Where one of these stands, as it is or encoded."""
+        """Return the places that contain one of these secrets, verbatim or encoded."""
         forms = {form for secret in known for form in (secret, quote(secret, safe=""), secret.replace("\n", "\\n"))}
         forms |= {base64.b64encode(secret.encode()).decode().rstrip("=") for secret in known}
         return [f"{where}: {text[:300]}" for where, text in self.texts if any(form in text for form in forms)]
@@ -44,12 +44,12 @@ def _audit(event: str, args: tuple[object, ...]) -> None:
         _audited[-1].add(event, args)
 
 
-sys.addaudithook(_audit)  # there is no way to take it back, so it does nothing unless asked
+sys.addaudithook(_audit)  # audit hooks cannot be removed, so this one ignores events outside of listening()
 
 
 @contextmanager
 def listening() -> Iterator[Heard]:
-    """Hear every logger at its lowest level, and every process that is started."""
+    """Record every logger at its lowest level, and every child process."""
     heard = Heard()
     ear, root = Ear(heard), logging.getLogger()
     named = [logging.getLogger(name) for name in logging.root.manager.loggerDict]

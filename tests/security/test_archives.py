@@ -1,4 +1,4 @@
-"""Archives that would write elsewhere, or more than there is room for: refused as a whole, and nothing stays."""
+"""Archives that would write outside the target or too much are rejected as a whole, and nothing remains."""
 
 import bz2
 import copy
@@ -43,20 +43,20 @@ def old_sparse() -> bytes:
 
 
 def endless_map() -> bytes:
-    """A sparse file, version 1.0, that says that its map has many lines, and ends before them."""
+    """A sparse file, version 1.0, whose map claims many lines and ends before them."""
     info = entry("sparse", size=512)
     info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "512"}
     return info.tobuf(tarfile.PAX_FORMAT) + b"100000\n".ljust(512, b"0")
 
 
 def nested_names(count: int) -> bytes:
-    """Headers that each say that the next one's name is a long one."""
+    """Headers that each announce a long name for the next one."""
     header = entry("././@LongLink", tarfile.GNUTYPE_LONGNAME, size=4).tobuf(tarfile.GNU_FORMAT) + b"name".ljust(512)
     return header * count + tar([FIRST])
 
 
 def edited(change: Callable[[zipfile.ZipFile], object]) -> bytes:
-    """A zip whose directory says something else than its entries."""
+    """A zip whose directory contradicts its entries."""
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w") as archive:
         archive.writestr(*FIRST)
@@ -66,14 +66,14 @@ def edited(change: Callable[[zipfile.ZipFile], object]) -> bytes:
 
 
 def special(kind: int) -> bytes:
-    """A zip with something that is no file, as Unix systems say it."""
+    """A zip with an entry whose Unix mode is not that of a regular file."""
     info = zipfile.ZipInfo("second")
     info.external_attr = (kind | 0o666) << 16
     return zipped([FIRST, (info, b"")])
 
 
 def quoted() -> bytes:
-    """An entry within the body of another one."""
+    """An entry inside the body of another entry."""
     inner = zipped([("inner", b"x" * 50)], zipfile.ZIP_STORED)
     local = inner[: inner.index(b"PK\x01\x02")]
     body = io.BytesIO()
@@ -88,13 +88,13 @@ def quoted() -> bytes:
 
 
 ATTACKS: dict[str, bytes] = {
-    # Names that a header in front of the entry says.
+    # Names from a header before the entry.
     "pax path": tar([FIRST, (pax(path="../evil"), b"evil")]),
     "pax absolute path": tar([FIRST, (pax(path="/etc/evil"), b"evil")]),
     "pax path with a drive": tar([FIRST, (pax(path="C:/evil"), b"evil")]),
     "pax path of all": with_global_header({"path": "../evil"}),
     "gnu long name": tar([FIRST, ("../" * 60 + "evil", b"evil")], tarfile.GNU_FORMAT),
-    # Links, whatever they lead to and whatever comes after them.
+    # Links, whatever their target and whatever follows them.
     "link": tar([FIRST, (entry("out", tarfile.SYMTYPE, link="/tmp"), b""), ("out/evil", b"evil")]),
     "link within": tar([FIRST, (entry("out", tarfile.SYMTYPE, link="first"), b"")]),
     "long link": tar([FIRST, (entry("out", tarfile.SYMTYPE, link="../" * 60), b"")], tarfile.GNU_FORMAT),
@@ -116,7 +116,7 @@ ATTACKS: dict[str, bytes] = {
     "sparse 1.0 without an end": endless_map(),
     "old sparse": old_sparse(),
     "names within names": nested_names(5000),
-    # More than one file of a name.
+    # Several files with one name.
     "twice": tar([FIRST, FIRST]),
     "twice in a zip": zipped([FIRST, ("./first", b"evil")]),
     "a file and a directory": tar([FIRST, ("first/evil", b"evil")]),
@@ -124,7 +124,7 @@ ATTACKS: dict[str, bytes] = {
     "gzip twice": gzip.compress(gzip.compress(tar([FIRST]))),
     "gzip in xz": lzma.compress(gzip.compress(tar([FIRST]))),
     "zip in bzip2": bz2.compress(zipped([FIRST])),
-    # Zips that say two things.
+    # Zips that contradict themselves.
     "another name in the directory": zipped([FIRST, ("second", b"evil")]).replace(b"second", b"secret", 1),
     "one body for two": edited(lambda archive: archive.filelist.append(archive.filelist[0])),
     "one body in another": quoted(),
@@ -137,7 +137,7 @@ ATTACKS: dict[str, bytes] = {
     "backslash": zipped([FIRST, ("..\\evil", b"evil")]),
     "directory above": zipped([FIRST, ("../evil/", b"")]),
     "our own directory": zipped([FIRST, (".sealift/evil", b"evil")]),
-    # Zips with what is no file, here or on Windows.
+    # Zips with entries that are not regular files, here or on Windows.
     "pipe in a zip": special(stat.S_IFIFO),
     "device in a zip": special(stat.S_IFCHR),
     "disk in a zip": special(stat.S_IFBLK),
@@ -168,7 +168,7 @@ def test_names_that_only_look_like_devices_are_files(tmp_path: Path, pack: Calla
 
 
 def test_what_the_directory_of_a_zip_does_not_say_does_not_count(tmp_path: Path) -> None:
-    """Another method and another size before the body itself: the directory's are taken, and the checksum is right."""
+    """The method and sizes in the local header are wrong; those of the directory are used, and the checksum matches."""
     packed = bytearray(zipped([("a", b"x" * 1000)]))
     packed[8:10] = (0).to_bytes(2, "little")
     packed[18:26] = bytes(8)
@@ -230,7 +230,7 @@ def test_any_archive_arrives_within_the_target_or_not_at_all(
             if form == "zip"
             else packed_tar(entries, tarfile.GNU_FORMAT if form == "gnu" else tarfile.PAX_FORMAT)
         )
-    except (UnicodeEncodeError, ValueError):  # half of a surrogate pair, which no archive holds
+    except (UnicodeEncodeError, ValueError):  # half of a surrogate pair, which archives cannot store
         return
     with tempfile.TemporaryDirectory() as directory:
         here = Path(directory)

@@ -1,4 +1,4 @@
-"""Line breaks and the like in what a caller gives: refused before anything is sent, or encoded; none forges a log."""
+"""Line breaks and other control characters in a caller's values are rejected or encoded, and cannot forge log lines."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -93,7 +93,7 @@ CONFIGS: dict[str, Callable[[str], Any]] = {
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("bad", ["\r\nX-Injected: 1", "\n", "\0", "\x7f"], ids=repr)
 def test_a_configuration_with_a_line_break(name: str, bad: str) -> None:
-    """Whose value may be secret: the message does not repeat it, but where a header's name is wrong."""
+    """The value may be secret: only the error for an invalid header name repeats it."""
     with pytest.raises(InvalidConfig) as caught:
         CONFIGS[name](f"{SECRET}{bad}")
     assert name == "http name" or not shows(caught.value, SECRET)
@@ -105,7 +105,7 @@ def test_a_configuration_with_a_line_break(name: str, bad: str) -> None:
     [f"https://user:{SECRET}@host", f"https://host/?sig={SECRET}", f"https://host/#{SECRET}", f"u:{SECRET}@h"],
 )
 def test_an_endpoint_holds_no_secret(make: Any, endpoint: str) -> None:
-    """It would be shown in the configuration's repr, and in errors."""
+    """The configuration's repr and errors would show it."""
     with pytest.raises(InvalidConfig, match="contains more than a host, port and path") as caught:
         make(**{"endpoint" if make is HFConfig else "endpoint_url": endpoint})
     assert not shows(caught.value, SECRET)
@@ -124,7 +124,7 @@ async def test_keys_of_the_environment_with_a_line_break(server: FakeS3, name: s
         await AsyncStorage(environ=environ).read("s3://b/m")
     except StorageError as error:
         assert not shows(error, SECRET)
-    # A secret is not sent, so what is in it does not matter; all else was refused before.
+    # The secret key is never sent, so its characters do not matter; other values were rejected before any request.
     assert all("x-injected" not in asked.headers for asked in server.asked)
     assert name == "AWS_SECRET_ACCESS_KEY" or not server.asked
 
@@ -134,7 +134,7 @@ ODD = ["a\r\nX-Injected: 1", "a\nb", "a\0b", "a\x1b[2Jb", "a b", "a\u2028b", "a?
 
 @pytest.mark.parametrize("key", ODD, ids=repr)
 async def test_keys_are_encoded_in_requests_and_in_headers(key: str) -> None:
-    """A copy names its source in a header."""
+    """A copy request contains its source in a header."""
     copied = Reply(200, b"<CopyObjectResult><ETag>&quot;1&quot;</ETag></CopyObjectResult>")
     with FakeS3({"b": {key: b"data"}}, instead=lambda asked: copied if asked.method == "PUT" else None) as server:
         async with AsyncStorage(environ={}) as storage:
@@ -163,7 +163,7 @@ async def test_keys_of_the_hub_are_encoded(key: str) -> None:
 @pytest.mark.parametrize("location", ["/a\tX: 1", "/a\x0bb", "/a\x7fb"], ids=repr)
 async def test_a_redirect_s_address_is_encoded(location: str) -> None:
     with OddServer(lambda asked: good(asked, b"data") if asked.path != "/m" else _moved(location)) as server:
-        with suppress(StorageError):  # of the reply itself
+        with suppress(StorageError):  # the reply itself may be an error
             await AsyncStorage(Limits(attempts=1), environ={}).read(f"{server.url}/m")
         assert all(asked.target.isprintable() for asked in server.asked)
 

@@ -1,4 +1,4 @@
-"""Any key: its file is below the target and nowhere else, or it is refused; no two keys have one file."""
+"""Keys become files inside the target directory or are rejected; no two keys share a file."""
 
 import asyncio
 import os
@@ -63,7 +63,7 @@ REFUSED = [
     "..", "../evil", "a/../../evil", "a/..", "./a", "C:", "C:/Windows/evil", "c:/evil", "back\\slash", "..\\evil",
     "\\\\host\\share", "a\0b", "CON", "NUL", "a/COM1", "PRN/x", ".sealift/x", "a/.sealift", "x" * 256, "full/",
 ]  # fmt: skip
-# Names that are odd and mean nothing here; on Windows some of them would.
+# Odd names without a special meaning here; some have one on Windows.
 HONEST = [
     "aux.py", "con/nul", "COM1.txt", "a:b", "C:x", "~", "~root", "-rf", "...", "..a", "a..", " ", "%2e%2e", "..%2fevil",
     "\uff0e\uff0e", "\u202egpj.exe", "a\nb", "\x1b[2J", "$HOME", "`id`", ".git/config", ".sealift2",
@@ -73,7 +73,7 @@ HONEST = [
 @pytest.mark.anyio
 @pytest.mark.parametrize("key", REFUSED, ids=lambda key: repr(key)[:24])
 async def test_what_is_refused_leaves_nothing(tmp_path: Path, key: str) -> None:
-    """By its name, and nothing is written."""
+    """The error names the key, and nothing is written."""
     with FakeS3({"b": {f"p/{key}": b"evil"}}) as server:
         for dest in ("new", "old"):
             (tmp_path / "old").mkdir(exist_ok=True)

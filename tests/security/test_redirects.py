@@ -1,4 +1,4 @@
-"""A redirect takes no secret along, and leads to no place that only this machine can reach."""
+"""Redirects: no secret is sent along, and addresses that only this machine can reach are blocked."""
 
 import socket
 import ssl
@@ -25,14 +25,14 @@ Serve = Callable[..., OddServer]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Starts servers on loopback that answer as a function says."""
+    """Start loopback servers that answer with the result of a function."""
     with ExitStack() as stack:
         yield lambda answer, **options: stack.enter_context(OddServer(answer, **options))
 
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    """Name → its addresses, a list for each time it is asked for; others resolve as usual."""
+    """Name → its addresses, one item per lookup, the last one repeated; other names resolve as usual."""
     known: dict[str, list[str]] = {}
     resolve = socket.getaddrinfo
 
@@ -61,7 +61,7 @@ def storage() -> AsyncStorage:
 METADATA = [
     "169.254.169.254", "169.254.170.2", "[fe80::1]", "[fd00:ec2::254]", "[fd00:ec2::23]", "100.100.100.200",
     "168.63.129.16", "[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]", "[64:ff9b::a9fe:a9fe]", "[2002:a9fe:a9fe::]",
-    # As the system's resolver reads addresses too.
+    # Other notations that the system's resolver accepts.
     "2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.254.43518",
 ]  # fmt: skip
 OWN = [
@@ -88,7 +88,7 @@ async def test_no_redirect_leads_to_a_metadata_service(
     with pytest.raises(TransportError, match="a redirect to .* was blocked: a link-local or cloud metadata") as caught:
         await storage().read(f"http://{'elsewhere.test' if named else '127.0.0.1'}:{hub.port}/m")
     assert not shows(caught.value, SECRET)
-    assert len(hub.asked) == 1  # it is not tried again
+    assert len(hub.asked) == 1  # it is not retried
 
 
 @pytest.mark.parametrize("host", OWN)
@@ -116,14 +116,14 @@ async def test_what_a_name_resolves_to_counts(serve: Serve, names: dict[str, lis
 async def test_a_name_that_changes_its_address_is_looked_at_where_it_is_connected_to(
     serve: Serve, names: dict[str, list[str]]
 ) -> None:
-    """There is no second look-up in between, which could say something else."""
+    """The checked address is the one connected to; a second lookup could return another one."""
     names |= {"elsewhere.test": ["127.0.0.1"], "rebinding.test": ["127.0.0.9 169.254.169.254", "127.0.0.1"]}
     inner = serve(file)
     hub = serve(to(f"http://rebinding.test:{inner.port}/secret"))
     with pytest.raises(TransportError, match="a redirect to rebinding.test"):
         await storage().read(f"http://elsewhere.test:{hub.port}/m")
     assert not inner.asked
-    assert names["rebinding.test"] == ["127.0.0.1"]  # which nobody has asked for
+    assert names["rebinding.test"] == ["127.0.0.1"]  # not looked up
 
 
 async def test_a_connection_that_the_caller_has_asked_for_is_none_for_a_redirect(
@@ -142,7 +142,7 @@ async def test_a_connection_that_the_caller_has_asked_for_is_none_for_a_redirect
 
 
 async def test_a_detour_does_not_help(serve: Serve, names: dict[str, list[str]]) -> None:
-    """elsewhere → a private address → this machine."""
+    """Follow elsewhere → a private address → this machine."""
     names |= {"elsewhere.test": ["127.0.0.1"], "third.test": ["127.0.0.1"]}
     inner = serve(file)
     second = serve(to(f"http://127.0.0.1:{inner.port}/secret"))
@@ -176,7 +176,7 @@ async def test_where_the_caller_allows_it(serve: Serve, names: dict[str, list[st
 
 
 async def test_behind_a_proxy_addresses_are_looked_at_as_they_are_written(serve: Serve) -> None:
-    """The proxy resolves names."""
+    """Only literal addresses are checked, because the proxy resolves names."""
     proxy = serve(lambda asked: Reply(302, b"", {"Location": "http://169.254.169.254/latest"}))
     instance = AsyncStorage(environ={"HTTP_PROXY": proxy.url})
     with pytest.raises(TransportError, match="a redirect to 169.254.169.254:80"):
@@ -200,7 +200,7 @@ async def test_the_hub_leads_to_no_metadata_service_either() -> None:
 
 
 async def test_headers_of_a_configuration_stay_with_the_origin_of_the_uri(serve: Serve) -> None:
-    """To another port, another name of the same machine, another scheme; and not when it leads back."""
+    """They are not sent to another port or another name of the same machine, nor when such a server redirects back."""
     urls: dict[str, str] = {}
     other = serve(lambda asked: Reply(302, b"", {"Location": urls["back"]}) if "back" in asked.target else file(asked))
     hub = serve(lambda asked: file(asked) if asked.path == "/end" else Reply(302, b"", {"Location": urls["to"]}))
@@ -235,7 +235,7 @@ async def test_the_token_of_the_hub_goes_to_the_hub_only() -> None:
 @pytest.mark.parametrize("region", ["eu-west-1", "evil.test/", "evil.test#", "a\tb", "x" * 64, "user@evil.test"])
 @pytest.mark.parametrize("status", [301, 307, 400])
 async def test_another_region_is_asked_at_the_endpoint_that_was_given(serve: Serve, region: str, status: int) -> None:
-    """Neither a Location nor the name of a region leads away from it."""
+    """Neither a Location header nor a region name redirects to another host."""
     other = serve(file)
 
     def moved(asked: Any) -> Any:
@@ -290,7 +290,7 @@ async def test_from_https_to_http_only_where_the_caller_allows_it(
 
 
 class Knocks:
-    """Counts the connections to a TLS server that says nothing."""
+    """Counts the connections to a TLS server that never replies."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self.count = 0
@@ -341,9 +341,9 @@ CASES: Mapping[str, Callable[[str, str], tuple[str, Any]]] = {
 async def test_a_certificate_that_is_not_trusted_is_not_asked_for_twice(
     authority: trustme.CA, ca_file: str, scheme: str, wrong: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither in another attempt nor at another address, and nothing is sent."""
+    """No retry, no other address, and no request is sent."""
     if scheme == "hf" and wrong == "name":
-        monkeypatch.setenv("SSL_CERT_FILE", ca_file)  # it has no setting of its own
+        monkeypatch.setenv("SSL_CERT_FILE", ca_file)  # HFConfig has no such option
     with Knocks(certificate(authority, "127.0.0.1" if wrong == "authority" else "elsewhere.test")) as server:
         uri, config = CASES[scheme](server.url, ca_file if wrong == "name" else "")
         with pytest.raises(TransportError, match="the certificate of 127.0.0.1:.* is not trusted") as caught:

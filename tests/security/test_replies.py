@@ -1,4 +1,4 @@
-"""Replies that never end, or that mean more than they say: bounded, and an error like any other."""
+"""Endless, self-expanding or invalid replies: reading is bounded, and errors are `StorageError`s."""
 
 import asyncio
 import json
@@ -18,15 +18,15 @@ from tests.services.hub import Reply as HubReply
 
 pytestmark = pytest.mark.anyio
 
-# What may be on its way in the kernel beside what is read.
+# Bytes that may be in kernel buffers in addition to those read.
 SLACK = 16 * MiB
 
 
 class Endless:
-    """Answers with a beginning, and then with the same piece until nobody listens.
+    """Sends a head, and then the same piece until the client disconnects.
 
     Attributes:
-        sent: Bytes of all replies.
+        sent: Bytes sent in all replies.
     """
 
     def __init__(self, head: bytes, piece: bytes) -> None:

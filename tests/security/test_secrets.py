@@ -1,6 +1,6 @@
-"""No secret is in a log, an error, an event, a file that stays, an argument or a variable of a child, or an output.
+"""No secret leaks into logs, errors, events, files, output, or arguments and variables of child processes.
 
-A round of all verbs, good and bad, at each service, with everything that it leaves behind looked through.
+Runs all verbs against each service, with valid and invalid credentials, and searches everything that they leave behind.
 """
 
 import asyncio
@@ -40,20 +40,20 @@ CANARY = f"canary-{secrets.token_hex(12)}"
 WRONG_KEY = base64.b64encode(f"wrong-{CANARY}-".encode() * 2).decode()
 
 
-# --- the places
+# --- services
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a round is made.
+    """A service to run all verbs against.
 
     Attributes:
-        uri: Of a prefix; of a file where there are none.
-        config: Signs in.
-        wrong: Does not, with secrets too.
-        secrets: All that must not be seen.
-        writable: Whether anything can be written there.
-        later: Secrets that come up on the way.
+        uri: A prefix, or a file if the scheme has no prefixes.
+        config: Valid credentials.
+        wrong: Invalid credentials, also secret.
+        secrets: Secrets that must not appear.
+        writable: Whether the service accepts writes.
+        later: Returns secrets created during the round.
     """
 
     uri: str
@@ -79,7 +79,7 @@ def s3(seaweedfs: S3Service) -> Place:
 
 @pytest.fixture
 def s3_by_the_sdk(seaweedfs: S3Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Place:
-    """A profile of the shared files: aiobotocore finds the keys."""
+    """A profile in the shared files: aiobotocore resolves the keys."""
     bucket = new_bucket(seaweedfs, "secrets")
     for name, secret in {"good": seaweedfs.secret_key, "wrong": CANARY}.items():
         with (tmp_path / "credentials").open("a") as file:
@@ -92,7 +92,7 @@ def s3_by_the_sdk(seaweedfs: S3Service, monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 @pytest.fixture
 def s3_directory(stack: ExitStack) -> Place:
-    """Sessions have secrets of their own."""
+    """Each session has its own secret key."""
     fake = stack.enter_context(DirectoryS3())
     fake.objects[BUCKET] = {}
     wrong = replace(fake.config, secret_access_key=CANARY, session_token=f"token-{CANARY}")
@@ -101,7 +101,7 @@ def s3_directory(stack: ExitStack) -> Place:
 
 @pytest.fixture
 def s3_multi_region(stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Another library signs."""
+    """Requests are signed by another library."""
     alias = "mfzwi23gnjvgw"
     fake = stack.enter_context(WritableS3(alias))
     monkeypatch.setenv("HTTP_PROXY", fake.endpoint)
@@ -112,7 +112,7 @@ def s3_multi_region(stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 @pytest.fixture
 def s3_role(stack: ExitStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Place:
-    """The keys come from a token service, for a token in a file."""
+    """A token service exchanges a token file for keys."""
     keys = f"<AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>secret-{CANARY}</SecretAccessKey>"
     until = f"<SessionToken>token-{CANARY}</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>"
     action = "AssumeRoleWithWebIdentity"
@@ -171,7 +171,7 @@ def hf(stack: ExitStack) -> Place:
 
 @pytest.fixture
 def http(stack: ExitStack) -> Place:
-    """A server that wants a header, and redirects to a signed address."""
+    """A server that requires a header and redirects to a signed URL."""
     cdn = stack.enter_context(
         OddServer(lambda asked: good(asked, LARGE) if CANARY in asked.target else Reply(403, asked.target.encode()))
     )
@@ -201,7 +201,7 @@ def place(request: pytest.FixtureRequest) -> Place:
     return chosen
 
 
-# --- the round
+# --- the calls
 
 
 async def attempt(heard: Heard, call: Any) -> None:
@@ -246,7 +246,7 @@ async def make_round(place: Place, model: Path, dest: Path, heard: Heard) -> Non
 
 
 async def cut_short(call: Any, heard: Heard, dest: Path) -> None:
-    """Cancel it on its way, and look at the files that are there in between."""
+    """Cancel a call while it runs, and record the files that exist then."""
     async with anyio.create_task_group() as group:
         group.start_soon(attempt, heard, call)
         for _ in range(20):
@@ -256,7 +256,7 @@ async def cut_short(call: Any, heard: Heard, dest: Path) -> None:
 
 
 def keep(heard: Heard, *directories: Path) -> None:
-    """Take down the names and the contents of all small files: state, not bodies."""
+    """Record all file names, and the contents of small files: state, not object bodies."""
     for directory in directories:
         for path in directory.rglob("*"):
             heard.add("file name", str(path))
@@ -273,12 +273,12 @@ async def test_a_round_shows_no_secret(
     (model / "small").write_bytes(b"small")
     (model / "large").write_bytes(LARGE)
     monkeypatch.setenv("XDG_STATE_HOME", str(state))
-    monkeypatch.setattr("tempfile.tempdir", str(dest))  # for a download that names no destination
+    monkeypatch.setattr("tempfile.tempdir", str(dest))  # for a download without a destination
     environ = dict(os.environ)
     loop = asyncio.get_running_loop()
     with listening() as heard:
         loop.set_debug(True)
-        loop.slow_callback_duration = 0.0  # each callback is logged, with its arguments
+        loop.slow_callback_duration = 0.0  # log each callback with its arguments
         try:
             await make_round(place, model, dest, heard)
         finally:
@@ -334,7 +334,7 @@ def test_the_command_line_shows_no_secret(seaweedfs: S3Service, tmp_path: Path, 
     ids=lambda value: " ".join(value) if isinstance(value, dict) else None,
 )
 def test_a_failing_command_shows_no_secret(tmp_path: Path, arguments: list[str], environ: dict[str, str]) -> None:
-    """Nobody is there to be asked."""
+    """No service is reachable."""
     (tmp_path / "key.json").write_text(f'{{"type": "service_account", "private_key": "{CANARY}"}}')
     told = {name: str(tmp_path / "key.json") if value == "KEYFILE" else value for name, value in environ.items()}
     nowhere = {

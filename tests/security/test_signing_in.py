@@ -1,4 +1,4 @@
-"""Signing in shows no secret: neither what is given to a token service nor what it gives, whatever the SDKs log."""
+"""Signing in leaks no secret: neither what a token service receives nor what it issues, whatever the SDKs log."""
 
 import json
 import ssl
@@ -51,7 +51,7 @@ def metadata(asked: Asked) -> Reply:
 
 
 async def try_it(heard: Heard, uri: str, config: object) -> None:
-    """Once as it should be, and once where there is no such object."""
+    """Read an object, and then one that does not exist."""
     async with AsyncStorage() as storage:
         for each in (uri, f"{uri}-none"):
             try:
@@ -139,7 +139,7 @@ def trusted(authority: trustme.CA, tmp_path: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def sdk_reads_files(no_blocking_calls: BlockBuster) -> None:
-    """The exception that the SDK gets: it reads the token where it is called."""
+    """Allow the SDK to read its token file in the event loop."""
     for function in no_blocking_calls.functions.values():
         function.can_block_in("azure/identity/_credentials/workload_identity.py", {"_get_service_account_token"})
 

@@ -1,4 +1,4 @@
-"""Nothing is written, or removed, outside of the target; nor does one key's file replace another's."""
+"""Nothing is written or removed outside the target directory, and no key's file replaces another key's."""
 
 import io
 import os
@@ -22,7 +22,7 @@ LARGE = pattern(9 * MiB)  # more than one part
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Iterator[Path]:
-    """A directory that is no target, with a file; nothing happens to it."""
+    """A directory outside the target, with a file. Checks at the end that it is unchanged."""
     path = tmp_path / "outside"
     path.mkdir()
     (path / "precious").write_bytes(b"precious")
@@ -115,7 +115,7 @@ async def test_keys_that_a_link_makes_one_file_are_both_named(tmp_path: Path, fi
 @pytest.mark.parametrize("staged", [True, False])
 @pytest.mark.parametrize(("one", "other"), [("A", "a"), ("caf\u00e9", "cafe\u0301"), ("d/STRASSE", "d/stra\u00dfe")])
 async def test_names_that_the_file_system_takes_for_one(tmp_path: Path, one: str, other: str, staged: bool) -> None:
-    """Where it does, the second name shows the first one's inode, as a hard link does here."""
+    """A hard link simulates a file system where both names refer to one inode."""
     disk = DiskThreads()
     backend = LocalBackend(str(tmp_path), disk, staged=staged)
     try:
@@ -208,7 +208,7 @@ async def test_a_synchronization_removes_nothing_behind_a_link(tmp_path: Path, o
 async def test_a_link_that_is_planted_meanwhile_is_no_way_out(
     tmp_path: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At the worst moment: after the parent was looked at, before the file gets its name."""
+    """The link appears at the worst moment: after the parent was checked, before the file is renamed into place."""
     dest = tmp_path / "dest"
     dest.mkdir()
     replace = os.replace

@@ -77,7 +77,7 @@ def test_invalid_arguments_are_rejected(arguments: dict[str, Any], message: str)
     ids=lambda arguments: next(iter(arguments)),
 )
 def test_secrets_that_are_not_utf8_are_refused_without_showing_them(arguments: dict[str, str]) -> None:
-    """The error of an encoder holds the whole text."""
+    """A UnicodeEncodeError contains the whole text."""
     kind = S3Config if "access_key_id" in arguments else HFConfig if "token" in arguments else AzureConfig
     with pytest.raises(InvalidConfig, match="not UTF-8") as caught:
         kind(**arguments)  # type: ignore[arg-type]

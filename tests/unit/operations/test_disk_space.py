@@ -1,4 +1,4 @@
-"""Whether there is room for what a listing has told of so far."""
+"""Check of the free disk space while objects are listed."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ PAGE = 256
 
 @pytest.fixture(autouse=True)
 def disk(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The room that every disk says to have."""
+    """The free space that every disk reports."""
     told = SimpleNamespace(f_bavail=FREE // 1000, f_frsize=1000, f_blocks=1000)
     monkeypatch.setattr(os, "statvfs", lambda path: told)
     return told
@@ -35,7 +35,7 @@ class Listing:
     """Objects of these sizes.
 
     Attributes:
-        told: How many have been taken from it.
+        told: The number of objects taken from it.
     """
 
     def __init__(self, *sizes: int | None) -> None:
@@ -53,7 +53,7 @@ class Listing:
 
 
 async def passed(listing: Listing, directory: Path, state: Path | None = None) -> list[str]:
-    """The keys that got through."""
+    """Return the keys that passed the check."""
     there = str(state or directory / "none")
     try:
         return [each.obj.key async for each in within_space(listing.transfers(), str(directory), there, run)]
@@ -79,7 +79,7 @@ async def test_what_does_not_fit_is_told_before_anything_is_moved(tmp_path: Path
 
 
 async def test_a_long_listing_is_not_waited_for(tmp_path: Path) -> None:
-    """The first of it are moved, and no more than fits."""
+    """The first objects are moved before the listing ends, and no more than fit."""
     listing = Listing(*[0] * (PAGE + 10), FREE + 1)
     keys: list[str] = []
     with pytest.raises(LocalIOError):
@@ -100,7 +100,7 @@ async def test_files_that_are_replaced_make_room(tmp_path: Path) -> None:
 
 
 async def test_what_earlier_downloads_have_left_is_taken_for_a_part(tmp_path: Path) -> None:
-    """As far as it is written: some have their size from the beginning."""
+    """Only written blocks count: some files get their full size when they are created."""
     state = tmp_path / ".sealift" / "tree"
     state.mkdir(parents=True)
     with open(state / "part", "wb") as file:

@@ -1,4 +1,4 @@
-"""The journal of a download that was interrupted."""
+"""The journal of an interrupted download."""
 
 import errno
 import os
@@ -65,7 +65,7 @@ def test_what_is_taken_back_is_not_claimed(tmp_path: Path) -> None:
     third = journal(tmp_path)
     assert third.claim("model.bin", 0) is None
     third.close(keep=True)
-    assert os.listdir(tmp_path) == []  # there was nothing to keep
+    assert os.listdir(tmp_path) == []  # nothing to keep
 
 
 @given(st.binary(max_size=200), st.integers(0, 200))
@@ -75,7 +75,7 @@ def test_a_damaged_journal_claims_nothing_new(tmp_path_factory: pytest.TempPathF
     path.write_bytes(path.read_bytes()[:cut] + junk)
     again = journal(directory)
     assert {again.claim("model.bin", start) for start in (0, 8)} <= {None, FIRST, SECOND}
-    again.add("model.bin", FIRST)  # on a line of its own, whatever was before
+    again.add("model.bin", FIRST)  # starts a new line, whatever precedes it
     again.flush()
     os.close(again._descriptor)
     third = journal(directory)
@@ -143,7 +143,7 @@ def test_leftovers_of_a_week_ago_go(tmp_path: Path) -> None:
 
 
 def test_leftovers_that_somebody_has_just_resumed_do_not_go(tmp_path: Path) -> None:
-    """They are just as old, but another download to the same directory must not remove them."""
+    """Another download to the same directory must not remove them, although they are as old as others."""
     killed(tmp_path, FIRST)
     Path(f"{tmp_path}/{NAME}.tree").mkdir()
     (tmp_path / f"{NAME}-{NAME}-{NAME}.part").write_bytes(b"")
@@ -179,7 +179,7 @@ def test_one_that_was_planted(tmp_path: Path, kind: str) -> None:
 def test_a_child_that_was_forked_meanwhile_does_not_keep_it(tmp_path: Path) -> None:
     one = journal(tmp_path)
     one.add("model.bin", FIRST)
-    inherited = os.dup(one._descriptor)  # as a fork does: one open file, one lock
+    inherited = os.dup(one._descriptor)  # like a fork: one open file, one lock
     one.close(keep=True)
     try:
         again = journal(tmp_path)

@@ -70,7 +70,7 @@ def test_removed(directory: Path) -> None:
     first.remove()
     assert os.listdir(directory) == []
     second = locked(directory)
-    first.remove()  # once more: it is another's now
+    first.remove()  # a second time: the record now belongs to `second`
     first.release()
     assert is_locked(directory)
     second.release()

@@ -139,7 +139,7 @@ async def test_cancelled_while_it_runs_it_returns_only_when_the_function_has_end
     for _ in range(20):
         await asyncio.sleep(0)
     assert not running.done()
-    running.cancel()  # once more: it still has to wait
+    running.cancel()  # a second cancellation: it still waits
     for _ in range(20):
         await asyncio.sleep(0)
     assert not running.done()
@@ -165,7 +165,7 @@ async def test_a_buffer_is_not_touched_after_the_cancelled_call_has_returned(dis
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert buffer == b"late"  # it came before the return, so that the buffer can be used again now
+    assert buffer == b"late"  # written before the return, so the buffer can be reused now
     buffer[:] = b"next"
     await disk.run(lambda: None)
     assert buffer == b"next"
@@ -238,7 +238,7 @@ async def test_after_close_nothing_runs_and_the_threads_end() -> None:
     with pytest.raises(ClosedError, match="closed"):
         await disk.run(lambda: None)
     work.go_on.set()
-    assert await running == "done"  # what was under way is finished
+    assert await running == "done"  # running work finishes
     for thread in started:
         thread.join(PATIENCE)
     assert not threads()

@@ -98,7 +98,7 @@ async def test_a_large_wish_is_not_starved_by_small_ones() -> None:
     assert borrowers.served == ["small 1", "small 2"]
     borrowers.give_back("small 1")
     await settle()
-    assert borrowers.served == ["small 1", "small 2"]  # it is the large one's turn, so the small one waits
+    assert borrowers.served == ["small 1", "small 2"]  # the large one is next, so the small one waits
     borrowers.give_back("small 2")
     await settle()
     borrowers.give_back("large")
@@ -241,10 +241,10 @@ async def test_memory_that_the_system_does_not_give_is_an_error_of_who_asks_for_
     tasks = [asyncio.ensure_future(memory.borrow(size, job)) for size, job in ((NO_MACHINE_HAS, "b"), (2, "c"))]
     await settle()
     assert not any(task.done() for task in tasks)
-    memory.give_back(first)  # not an error of this one, who has what it wanted
+    memory.give_back(first)  # no error here: this job has its memory
     with pytest.raises(InvalidConfig):
         await tasks[0]
-    memory.give_back(await tasks[1])  # who came behind it goes on
+    memory.give_back(await tasks[1])  # the job behind it gets its memory
     assert (memory.lent, memory._waiting, memory._buffers) == (0, {}, {})
 
 

@@ -121,7 +121,7 @@ async def test_delays_have_full_jitter_below_a_doubling_bound() -> None:
 async def test_the_service_says_how_long_to_wait() -> None:
     script = Script([busy(7), busy(0.01)])
     await script.retry()(script)
-    assert script.slept == [7, pytest.approx(0.4)]  # at least what it asked for; jitter may be longer
+    assert script.slept == [7, pytest.approx(0.4)]  # at least the requested delay; jitter may be longer
 
 
 async def test_a_service_that_asks_for_too_long_is_not_waited_for() -> None:

@@ -72,7 +72,7 @@ def test_the_account_of_the_environment(environ: dict[str, str], secret: str) ->
 
 
 def test_a_key_of_the_environment_that_names_no_account_is_for_the_one_of_the_uri() -> None:
-    """As KServe sets it."""
+    """KServe sets the variable so."""
     assert account(URL, None, {"AZURE_STORAGE_ACCESS_KEY": KEY}).key == KEY
 
 
@@ -93,7 +93,7 @@ def test_secrets_of_another_account_are_not_sent(config: AzureConfig | None) -> 
         assert found.identity is not None
 
 
-# The forms of URI that name a container of the account "models".
+# All forms of URI for a container of the account "models".
 FORMS = [
     "abfss://box@models.dfs.core.windows.net/k",
     "wasbs://box@models.blob.core.windows.net/k",
