@@ -25,6 +25,7 @@ from ..errors import LocalIOError
 from ..instance import Instance
 from ..keys import paths
 from ..persist.download_journal import Journal
+from ..persist.file_locks import is_at
 from .call_options import CallOptions
 
 __all__ = ["BuildDirectory", "DirectoryTarget", "sync_anchor"]
@@ -120,6 +121,8 @@ class BuildDirectory:
             anchor: As `sync_anchor` returned it: sync the directories up to this one. None: sync nothing.
         """
         final = self._final
+        if root == self.path != final and is_at(self._descriptor, final):
+            root = final  # where locks are unreliable, another process has published the tree that both were building
         for directory in ("", *directories):
             os.close(open_below(root, directory, directory))
         if root != final:

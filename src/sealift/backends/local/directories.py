@@ -53,11 +53,13 @@ def open_below(root: str, directory: str, key: str) -> int:
 
 
 def _open_root(root: str) -> int:
-    try:
-        return os.open(root, OPEN_DIRECTORY & ~os.O_NOFOLLOW)
-    except FileNotFoundError:
-        make_directories(root)
-        return os.open(root, OPEN_DIRECTORY & ~os.O_NOFOLLOW)
+    """Open a root directory, creating it if needed, even while other processes remove it."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return os.open(root, OPEN_DIRECTORY & ~os.O_NOFOLLOW)
+        except FileNotFoundError:
+            make_directories(root)
+    raise _keeps_being_removed(root)
 
 
 def _open_or_create(name: str, directory: int) -> int:
@@ -94,10 +96,14 @@ def open_work_directory(state: str) -> int:
         except OSError:
             refuse_link(state)
             raise
-    raise LocalIOError(f"other processes keep removing the directory {state}")
+    raise _keeps_being_removed(state)
 
 
 def refuse_link(state: str) -> None:
     """Raise an error if the work directory is a link, which would redirect the temporary files."""
     if os.path.islink(state):
         raise LocalIOError(f"{state} is a link to {os.path.realpath(state)}", hint="remove it")
+
+
+def _keeps_being_removed(directory: str) -> LocalIOError:
+    return LocalIOError(f"other processes keep removing the directory {directory}")

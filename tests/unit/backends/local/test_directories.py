@@ -1,4 +1,4 @@
-"""State directories that other processes remove at the same time."""
+"""Directories that other processes remove at the same time."""
 
 import os
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sealift.backends.local import directories, open_work_directory
+from sealift.backends.local import directories, open_below, open_work_directory
 from sealift.errors import LocalIOError
 
 
@@ -33,3 +33,15 @@ def test_a_state_directory_that_keeps_being_removed(tmp_path: Path, monkeypatch:
     removed_by_others(monkeypatch, repeat(True))
     with pytest.raises(LocalIOError, match=r"other processes keep removing the directory .*/\.sealift"):
         open_work_directory(str(tmp_path / ".sealift"))
+
+
+def test_a_root_removed_by_others_is_created_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    removed_by_others(monkeypatch, iter(range(5)))
+    os.close(open_below(str(tmp_path / "root"), "a/b", "a/b/key"))
+    assert (tmp_path / "root" / "a" / "b").is_dir()
+
+
+def test_a_root_that_keeps_being_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    removed_by_others(monkeypatch, repeat(True))
+    with pytest.raises(LocalIOError, match="other processes keep removing the directory .*/root"):
+        open_below(str(tmp_path / "root"), "a", "a/key")
