@@ -28,7 +28,7 @@ from .types import Capabilities, Head, ObjectInfo, Part, Receipt
 from .types.properties import NO_PROPERTIES, Properties
 from .uri import Location
 
-__all__ = ["EVERYTHING", "Backend", "Reader", "Upload", "Walk"]
+__all__ = ["EVERYTHING", "Backend", "Reader", "Sink", "Upload", "Walk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,25 @@ class Walk:
 
 
 EVERYTHING = Walk()
+
+
+class Sink(Protocol):
+    """Where the bytes of one read go, in order, other than memory. A read that fails can be continued.
+
+    Used by a thread that receives the bytes, while no other thread uses it. All methods may block.
+    """
+
+    def __len__(self) -> int:
+        """Bytes that are still missing."""
+
+    def space(self) -> memoryview:
+        """Where to receive the next bytes; at most 256 KiB, and never more than are missing."""
+
+    def filled(self, count: int) -> None:
+        """Take over the first `count` bytes of `space`."""
+
+    def rewind(self) -> None:
+        """Start again with the first byte."""
 
 
 class Reader(Protocol):

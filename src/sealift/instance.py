@@ -10,6 +10,7 @@ from typing import Any, Self
 import anyio
 
 from .config import Proxies
+from .runtime.detached import run_detached
 from .runtime.disk_threads import DiskThreads
 from .runtime.memory_budget import MemoryBudget, default_budget
 from .runtime.parts_in_flight import PartsInFlight
@@ -41,10 +42,10 @@ class Instance:
         self.limits = limits
         self.environ = self._live_environ = environ
         self.disk = DiskThreads()
-        in_flight = PartsInFlight(lambda: time.thread_time() + self.disk.cpu_seconds)
-        self.memory = MemoryBudget(limits.memory or default_budget(), in_flight)
         self.retry = Retry(RetryBudget(), attempts=limits.attempts)
-        self.wire = Wire(limits, run_blocking=self.disk.run, proxies=Proxies.from_env(environ), environ=environ)
+        self.wire = Wire(limits, run_blocking=run_detached, proxies=Proxies.from_env(environ), environ=environ)
+        in_flight = PartsInFlight(lambda: time.thread_time() + self.disk.cpu_seconds + self.wire.cpu_seconds)
+        self.memory = MemoryBudget(limits.memory or default_budget(), in_flight)
         self.credentials: dict[Hashable, Any] = {}
         self._clients: dict[Hashable, Any] = {}
         self._client_locks: dict[Hashable, anyio.Lock] = {}

@@ -11,7 +11,7 @@ import pytest
 from sealift import AsyncStorage, AzureConfig, GCSConfig, HFConfig, HTTPConfig, Limits, S3Config, StorageError
 from sealift.types import KiB, MiB
 from sealift.wire.head_codec import MAX_HEAD_BYTES
-from sealift.wire.response_receiver import MAX_BUFFERED_BODY
+from sealift.wire.response_reader import MAX_BUFFERED_BODY
 from tests.api.servers import FakeS3, Reply
 from tests.services.hub import FakeHub
 from tests.services.hub import Reply as HubReply

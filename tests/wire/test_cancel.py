@@ -74,17 +74,17 @@ async def test_in_the_same_loop_iteration_as_the_last_byte() -> None:
 
     async with serve(handler) as server, wire_with() as wire:
         await wire.send(get(server))
-        connection = next(iter(wire._pool._connections))
-        task = asyncio.ensure_future(wire.send(get(server)))
-        finish = connection._finish
+        drain = wire._lanes._threads._drain
 
-        def finish_and_cancel(receiver: Any) -> None:
-            finish(receiver)
+        def drain_and_cancel() -> None:
+            drain()
             task.cancel()
 
-        connection._finish = finish_and_cancel  # type: ignore[method-assign]
+        wire._lanes._threads._drain = drain_and_cancel  # type: ignore[method-assign]
+        task = asyncio.ensure_future(wire.send(get(server)))
         await asyncio.wait([task])
         assert task.cancelled()
+        wire._lanes._threads._drain = drain  # type: ignore[method-assign]
         assert (await wire.send(get(server))).body == b"ok"
 
 

@@ -15,7 +15,7 @@ from sealift.types import Limits
 from sealift.wire import TLS, Origin, Request, Response
 from sealift.wire.connection import Connection
 from sealift.wire.head_codec import encode_request
-from sealift.wire.response_receiver import BufferedReceiver, InPlaceReceiver, ResponseReceiver
+from sealift.wire.response_reader import BufferedReceiver, InPlaceReceiver, ResponseReceiver
 from sealift.wire.stall_watchdog import Watchdog
 
 ORIGIN = Origin("http", "127.0.0.1", 1)

@@ -90,7 +90,7 @@ async def test_a_partial_response_on_a_kept_connection_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("what", [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno", b""], ids=["a response", "EOF"])
-@pytest.mark.parametrize("noticed", ["by the loop", "in the kernel", "by a peek"])
+@pytest.mark.parametrize("noticed", ["by the sweep", "in the kernel", "by a peek"])
 async def test_data_or_eof_on_an_idle_connection_closes_it(
     what: bytes, noticed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,7 +104,7 @@ async def test_data_or_eof_on_an_idle_connection_closes_it(
             if peer.number == 0:
                 await may_come.wait()
                 peer.at_once(what)
-                if noticed == "by the loop":
+                if noticed == "by the sweep":
                     await peer.until_disconnected()
                 came.set()
 

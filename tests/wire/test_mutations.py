@@ -16,7 +16,7 @@ from sealift.types import KiB, Limits, MiB
 from sealift.wire import TLS, Request, Response
 from sealift.wire.connection import Connection
 from sealift.wire.head_codec import encode_request
-from sealift.wire.response_receiver import BufferedReceiver, InPlaceReceiver, ResponseReceiver
+from sealift.wire.response_reader import BufferedReceiver, InPlaceReceiver, ResponseReceiver
 from sealift.wire.stall_watchdog import Watchdog
 from sealift.wire.streamed_response import StreamingReceiver
 

@@ -8,7 +8,7 @@ import pytest
 
 from sealift.errors import InvalidConfig, TransportError
 from sealift.wire import Request
-from sealift.wire.response_receiver import MAX_BUFFERED_BODY
+from sealift.wire.response_reader import MAX_BUFFERED_BODY
 
 from .servers import Peer, Server, pattern, serve, wire_with
 

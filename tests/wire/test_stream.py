@@ -6,7 +6,6 @@ import pytest
 
 from sealift.errors import ClosedError, InvalidConfig, TransportError
 from sealift.wire import Request, StreamedResponse
-from sealift.wire.streamed_response import StreamingReceiver
 
 from .servers import Peer, Server, pattern, serve, until, wire_with
 
@@ -118,25 +117,6 @@ async def test_an_unread_body_closes_the_connection_unless_already_received() ->
         async with wire.stream(get(server, "/tiny")) as response:
             assert await read_all(response) == b"tiny"
         assert len(server.peers) == 2
-
-
-async def test_a_paused_connection_resumes_for_the_next_exchange() -> None:
-    """The end of a body can arrive in the packet that fills the buffer."""
-    body = BODY[: 256 * 1024]
-
-    async def handler(peer: Peer) -> None:
-        while True:
-            await peer.request()
-            await peer.respond(body)
-
-    async with serve(handler) as server, wire_with() as wire:
-        for _ in range(3):
-            async with wire.stream(get(server)) as response:
-                receiver = response._readinto.__self__  # type: ignore[attr-defined]
-                assert isinstance(receiver, StreamingReceiver)
-                await until(lambda receiver=receiver: receiver.finished)
-            assert (await wire.send(get(server))).body == body
-        assert len(server.peers) == 1
 
 
 async def test_a_closed_body_cannot_be_read() -> None:

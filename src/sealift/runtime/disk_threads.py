@@ -7,6 +7,7 @@ is needed.
 """
 
 import asyncio
+import signal
 import threading
 import time
 from collections import deque
@@ -58,6 +59,7 @@ class DiskThreads:
 
     Args:
         threads: How many long functions run at once. Threads are started on demand.
+        name: Name of the threads.
 
     Example:
         >>> async def size(path: str) -> int:
@@ -68,7 +70,8 @@ class DiskThreads:
         ...         disk.close()
     """
 
-    def __init__(self, threads: int = 4) -> None:
+    def __init__(self, threads: int = 4, name: str = "sealift-disk") -> None:
+        self._name = name
         self._executor = _Executor(self)
         self._long = _ThreadPool(threads)
         self._short = _ThreadPool(1)
@@ -82,7 +85,9 @@ class DiskThreads:
         """CPU seconds that the threads have used."""
         return sum(self._long.cpu_seconds.copy().values()) + sum(self._short.cpu_seconds.copy().values())
 
-    async def run(self, function: Callable[[], T], *, short: bool = False) -> T:
+    async def run(
+        self, function: Callable[[], T], *, short: bool = False, interrupt: Callable[[], None] | None = None
+    ) -> T:
         """Run a function in a thread and return its result.
 
         A cancelled call returns once the function can have no more effects: immediately if it has not started,
@@ -92,6 +97,7 @@ class DiskThreads:
         Args:
             function: The function, without arguments.
             short: Whether it takes well under a millisecond, such as writing a small file.
+            interrupt: Called if the call is cancelled while the function runs, to make it end soon.
 
         Raises:
             ClosedError: `close` was called.
@@ -111,6 +117,8 @@ class DiskThreads:
             result: T = await job.future
         except asyncio.CancelledError:
             if not _take_function(job):
+                if interrupt is not None:
+                    interrupt()
                 await self._ended(job)
             raise
         return result
@@ -143,7 +151,7 @@ class DiskThreads:
                     continue  # cancelled again; the caller raises the first cancellation when the function ends
 
     def _start_thread(self, pool: "_ThreadPool") -> None:
-        thread = threading.Thread(target=self._work, args=(pool,), name="sealift-disk", daemon=True)
+        thread = threading.Thread(target=self._work, args=(pool,), name=self._name, daemon=True)
         try:
             thread.start()
         except RuntimeError as error:  # the interpreter is exiting, or there are too many threads
@@ -153,6 +161,8 @@ class DiskThreads:
             pool.threads += 1
 
     def _work(self, pool: "_ThreadPool") -> None:
+        # Writing to a closed socket must be an error, even if the program has restored the default action.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
         while (job := pool.queue.get()) is not None:
             if function := _take_function(job):
                 try:

@@ -1,26 +1,29 @@
 """`Wire`, the HTTP client: `fetch`, `send` and `stream`."""
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ..config import Proxies
+from ..contract import Sink
 from ..errors import ClosedError, InvalidConfig
 from ..types import Limits
 from .connection import Connection, StaleConnectionError
+from .content_range import Expectation
 from .dialer import Dialer
 from .dns import RunBlocking
+from .exchange import Exchange
 from .head_codec import encode_request
+from .lanes import Lanes
 from .message import Request, Response
 from .pool import Pool
 from .proxy_choice import proxy_for
-from .response_receiver import BufferedReceiver, InPlaceReceiver
+from .sinks import memory_sink
 from .stall_watchdog import Watchdog
-from .streamed_response import StreamedResponse, StreamingReceiver
+from .streamed_response import BodyStream, StreamedResponse
 
 if TYPE_CHECKING:
     from .proxy_client import ProxyClient
@@ -65,47 +68,49 @@ class Wire:
         self._proxy_client: ProxyClient | None = None
         self._closed = False
         self._watchdog = Watchdog(limits, self._sweep)
-        self._dialer = Dialer(limits, run_blocking, self._watchdog, environ)
+        self._lanes = Lanes(limits.connections, self._watchdog)
+        self._dialer = Dialer(limits, self._lanes, run_blocking, environ)
         self._pool = Pool(limits, self._dialer.dial)
 
-    async def fetch(self, request: Request, into: memoryview) -> Response:
-        """Receive a body of known length in place.
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU seconds that the lanes have used."""
+        return self._lanes.cpu_seconds
+
+    async def fetch(
+        self, request: Request, into: memoryview | Sink, expectation: Expectation | None = None
+    ) -> Response:
+        """Receive a body of known length into memory or a file.
 
         Args:
             request: The request, including the Range header for a ranged read.
-            into: Writable buffer of exactly the body's length, at least 1 byte. The kernel writes to it directly. After
-                the call has returned, failed or been cancelled, nothing more is written to it.
+            into: Writable buffer of exactly the body's length, at least 1 byte, or a sink. After the call has returned,
+                failed or been cancelled, nothing more is written to it.
+            expectation: What the response must say before its body is written. None: it is checked afterwards.
 
         Returns:
-            For status 200 or 206, the buffer is full; `check_range` verifies which range it holds. For any other
-            status, `Response.body` holds the first 64 KiB of the body, and the buffer none of it.
+            For status 200 or 206, the body is in its place; `check_range` verifies which range it is. For any other
+            status, and if the response is not the expected one (`Response.unexpected`), `Response.body` holds the first
+            64 KiB of the body, and nothing was written.
 
         Raises:
             TransportError: The connection failed, broke or stalled, or the body has the wrong length. Retryable, except
-                for certificate errors and names that do not exist.
+                for certificate errors and names that do not exist. A sink keeps what has arrived.
             InvalidConfig: The request or the buffer is not valid.
             ClosedError: The client is closed.
         """
-        if into.readonly or not into.nbytes or not into.c_contiguous:
-            raise InvalidConfig("a body needs a writable, contiguous buffer of at least one byte")
         if request.method == "HEAD":
             raise InvalidConfig("a response to HEAD has no body to fetch")
-        into = into.cast("B")
+        sink = memory_sink(into) if isinstance(into, memoryview) else into
         if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
-            return await proxy_client.fetch(request, into)
-        create_future = asyncio.get_running_loop().create_future
-        scratch = self._dialer.scratch
-        while True:
-            framing, head = encode_request(request)
-            connection = await self._pool.acquire(request.origin, request.tls)
-            try:
-                receiver = InPlaceReceiver(framing, scratch, request.origin, create_future(), into, request.encoded)
-                return await connection.exchange(receiver, head)
-            except StaleConnectionError:
-                if request.method == "POST":
-                    raise
-            finally:
-                self._pool.release(connection)
+            return await proxy_client.fetch(request, sink, expectation)
+
+        def receive(exchange: Exchange) -> Response:
+            if isinstance(into, memoryview):
+                sink.rewind()  # after a stale connection
+            return exchange.receive_into(sink, expectation)
+
+        return await self._exchange(request, None, receive)
 
     async def send(self, request: Request, body: memoryview | None = None) -> Response:
         """Send a request whose response is small.
@@ -128,26 +133,30 @@ class Wire:
             body = body.cast("B") if body.nbytes else memoryview(b"")
         if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
             return await proxy_client.send(request, body)
-        create_future = asyncio.get_running_loop().create_future
-        scratch = self._dialer.scratch
+        return await self._exchange(request, body, Exchange.receive_small)
+
+    async def _exchange(
+        self, request: Request, body: memoryview | None, run: Callable[[Exchange], Response]
+    ) -> Response:
+        """Carry out an exchange on a lane."""
         while True:
-            framing, head = encode_request(request, None if body is None else len(body))
+            head = encode_request(request, None if body is None else len(body))
             connection = await self._pool.acquire(request.origin, request.tls)
+            self._lanes.watch(connection)
             try:
-                return await connection.exchange(
-                    BufferedReceiver(framing, scratch, request.origin, create_future()), head, body
-                )
+                return await self._lanes.run(connection, partial(run, Exchange(connection, request, head, body)))
             except StaleConnectionError:
                 if request.method == "POST":
                     raise
             finally:
+                self._lanes.unwatch(connection)
                 self._pool.release(connection)
 
     def stream(self, request: Request) -> AbstractAsyncContextManager[StreamedResponse]:
         """Stream a body, of known or unknown length.
 
-        At most about 256 KiB are buffered. The connection does not count as stalled while the caller is not reading.
-        Leaving the context before the end of the body closes the connection.
+        A piece of at most 256 KiB is buffered. The connection does not count as stalled while the caller is not
+        reading. Leaving the context before the end of the body closes the connection.
 
         Args:
             request: The request.
@@ -168,34 +177,32 @@ class Wire:
         self._dialer.close()
         await self._pool.aclose()
         self._watchdog.close()
+        self._lanes.close()
         if self._proxy_client is not None:
             await self._proxy_client.aclose()
-        # A transport aborted during its handshake closes in the next iteration of the loop, without notification.
-        await asyncio.sleep(0)
 
     @asynccontextmanager
     async def _stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
         if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
-            async with proxy_client.stream(request) as response:
-                yield response
+            async with proxy_client.stream(request) as streamed:
+                yield streamed
             return
-        connection, receiver = await self._open_stream(request)
+        connection, body, response = await self._open_stream(request)
         try:
-            yield StreamedResponse(receiver.future.result(), receiver.readinto)
+            yield StreamedResponse(response, body.readinto)
         finally:
-            if not receiver.finished:
-                connection.abort()
-            self._pool.release(connection)
-
-    async def _open_stream(self, request: Request) -> tuple[Connection, StreamingReceiver]:
-        create_future = asyncio.get_running_loop().create_future
-        while True:
-            framing, head = encode_request(request)
-            connection = await self._pool.acquire(request.origin, request.tls)
-            receiver = StreamingReceiver(framing, self._dialer.scratch, request.origin, create_future(), connection)
             try:
-                await connection.exchange(receiver, head)
-                return connection, receiver
+                await body.aclose()
+            finally:
+                self._pool.release(connection)
+
+    async def _open_stream(self, request: Request) -> tuple[Connection, BodyStream, Response]:
+        while True:
+            head = encode_request(request)
+            connection = await self._pool.acquire(request.origin, request.tls)
+            body = BodyStream(Exchange(connection, request, head), self._lanes)
+            try:
+                return connection, body, await body.open()
             except BaseException as error:
                 self._pool.release(connection)
                 if not isinstance(error, StaleConnectionError) or request.method == "POST":
@@ -211,7 +218,7 @@ class Wire:
             module = await self._run_blocking(partial(import_module, ".proxy_client", __package__))
             # A concurrent call may have created it during the import.
             self._proxy_client = self._proxy_client or module.ProxyClient(
-                self._limits, self._proxies, self._dialer.context
+                self._limits, self._proxies, self._dialer.context, self._lanes.run_blocking
             )
         return self._proxy_client
 

@@ -1,268 +1,306 @@
-"""One HTTP/1.1 connection: one exchange at a time. Unsolicited data closes it."""
+"""One connection: a blocking socket, used by one lane at a time. The event loop interrupts and closes it.
 
-import asyncio
+The threads that use connections are called lanes (`lanes.py`). Rules that keep a lane and the loop apart:
+
+- The loop ends what a lane is doing with `interrupt`: it shuts the socket down, which wakes the lane in any system
+  call. It calls `socket.socket.shutdown`, never that of `SSLSocket`, which drops the TLS object first: the lane would
+  then receive and send without encryption.
+- After a shutdown the kernel still delivers what was queued, so a lane checks `interrupted` after each system call.
+- Only the loop closes sockets, when no lane uses them: the number of a closed descriptor may be that of a file already.
+"""
+
+import errno
+import os
+import select
 import socket
-from typing import TYPE_CHECKING, cast
-
-import h11
+import ssl
+import time
+from collections.abc import Iterable
+from contextlib import suppress
 
 from ..errors import TransportError
-from ..types import MiB
-from .message import TLS, Origin, Response
-from .response_receiver import ResponseReceiver
-from .socket_state import tcp_state, unacknowledged_bytes
-from .stall_watchdog import Watchdog
+from ..types import KiB
+from .dns import Address
+from .message import TLS, Origin
+from .socket_state import received_bytes, tcp_state, unacknowledged_bytes
+from .tls import handshake_error
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+__all__ = ["Connection", "ConnectionLostError", "StaleConnectionError"]
 
-__all__ = ["Connection", "StaleConnectionError"]
+# Bytes of a request body that are sent at once; in between, the lane looks for an early response.
+_SLICE = 256 * KiB
 
-_SLICE = MiB
-"""Bytes of a request body written to the transport at once; the next slice waits until its buffer is nearly empty."""
+
+class ConnectionLostError(Exception):
+    """The peer has closed the connection while a request was sent; it may have responded before."""
 
 
 class StaleConnectionError(TransportError):
     """A keep-alive connection was closed before any byte of the response arrived."""
 
 
-class Connection(asyncio.BufferedProtocol):
+class Connection:
     """A connection to one origin.
-
-    `get_buffer` never returns an empty buffer (which would kill a TLS connection), and always a memoryview (asyncio's
-    TLS copies a bytearray). The scratch buffer may be shared by all connections of a loop: it is written and read
-    within one callback.
 
     Args:
         origin: The server.
-        tls: Connection security that was applied.
-        sock: The connected socket, used for its state only; the transport owns it.
-        scratch: Buffer for data that is not received in place.
-        watchdog: Detects stalled exchanges.
+        tls: Connection security.
 
     Attributes:
-        closed: The connection is unusable; its transport may not have closed yet.
+        closed: The socket is closed.
+        interrupted: Why the loop has ended what the lane was doing; None: it has not.
         reusable: The last exchange left the connection ready for another one.
         reused: At least one exchange has completed.
         idle_since: Loop time at which the last exchange ended.
-        on_lost: Called when the transport has closed.
+        waiting: A caller waits for the lane, so that a pause counts as a stall.
+        transferring: A body is being transferred, so that the minimum throughput applies.
     """
 
-    def __init__(self, origin: Origin, tls: TLS, sock: socket.socket, scratch: memoryview, watchdog: Watchdog) -> None:
+    def __init__(self, origin: Origin, tls: TLS) -> None:
         self.origin = origin
         self.tls = tls
         self.name = origin.address
         self.closed = False
+        self.interrupted: BaseException | None = None
         self.reusable = False
         self.reused = False
         self.idle_since = 0.0
-        self.on_lost: Callable[[Connection], None] | None = None
-        self._sock = sock
-        self._scratch = scratch
-        self._watchdog = watchdog
-        self._transport: asyncio.Transport | None = None
-        self._tcp_transport: asyncio.Transport | None = None  # differs from _transport under TLS
-        self._receiver: ResponseReceiver | None = None
-        self._buffer = scratch
+        self.waiting = False
+        self.transferring = False
+        self._sock: socket.socket | None = None
+        self._failed: list[socket.socket] = []
         self._received = 0
+        self._received_by_kernel: int | None = None
         self._sent = 0
-        self._writing_paused = False
-        self._write_resumed: asyncio.Future[None] | None = None
 
-    # Used by `Wire`.
+    # Called by the loop.
 
-    async def exchange(self, receiver: ResponseReceiver, head: bytes, body: memoryview | None = None) -> Response:
-        """Send a request and wait for the response.
-
-        Once this returns or raises, the receiver's buffer is no longer written to, except by a `StreamingReceiver`.
-
-        Raises:
-            StaleConnectionError: The server had closed the idle connection.
-            TransportError: The exchange failed; the connection is closed.
-        """
-        transport = self._transport
-        if self.closed or transport is None or transport.is_closing():
-            raise self._error(receiver, f"{self.name} closed the connection")
-        self._receiver = receiver
+    def interrupt(self, reason: BaseException) -> None:
+        """End what the lane is doing; the lane raises `reason`. The connection cannot be used afterwards."""
+        if self.interrupted is None:
+            self.interrupted = reason
         self.reusable = False
-        self._watchdog.watch(self)
-        try:
-            self._sent += len(head)
-            transport.write(head)
-            if body:
-                await self._send_body(receiver, body, transport)
-            return await receiver.future
-        except BaseException:
-            if receiver.future.done() and not receiver.future.cancelled():
-                receiver.future.exception()  # mark as retrieved, or asyncio logs it when the task was cancelled
-            self.abort()
-            raise
+        if self._sock is not None and not self.closed:
+            with suppress(OSError):  # it is not connected yet, or no longer
+                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the socket; no lane may be using it. Idempotent."""
+        self.closed = True
+        for sock in (*self._failed, self._sock):
+            if sock is not None:
+                sock.close()
+
+    def fail(self, error: Exception) -> None:
+        """End a stalled exchange; called by the watchdog."""
+        self.interrupt(error)
+
+    @property
+    def bytes_transferred(self) -> int:
+        """Bytes received, and bytes sent that the peer has acknowledged."""
+        sock = self._sock
+        return self._received + self._sent - (unacknowledged_bytes(sock) if sock is not None else 0)
 
     def is_still_idle(self) -> bool:
         """Whether no data and no EOF has arrived on this idle connection, not even in the kernel's buffer.
 
-        An EOF would cost the next request a round trip; data would be mistaken for its response. Under TLS, pending
-        data can be legitimate (session tickets), so it is left to the transport.
+        An EOF would cost the next request a round trip; data would be mistaken for its response. Under TLS, waiting
+        data can be legitimate (session tickets): a read that would block decides.
         """
-        secure = self._tcp_transport is not self._transport
-        state = tcp_state(self._sock)
+        sock = self._sock
+        if sock is None or self.interrupted is not None:
+            return False
+        state = tcp_state(sock)
         if state is not None:
-            established, count = state
-            return established and (secure or count == self._received)
+            established, received = state
+            if not established:
+                return False
+            if received == self._received_by_kernel:
+                return True
+            if not isinstance(sock, ssl.SSLSocket):
+                return False
+        sock.setblocking(False)
         try:
-            return bool(self._sock.recv(1, socket.MSG_PEEK)) and secure
-        except (BlockingIOError, InterruptedError):
+            sock.recv(1)
+        except (BlockingIOError, InterruptedError, ssl.SSLWantReadError):
+            self._received_by_kernel = received_bytes(sock)
+            sock.setblocking(True)
             return True
         except OSError:
             return False
+        return False  # unsolicited data, or an EOF
 
-    def pause_reading(self) -> None:
-        """Stop reading from the socket, so that TCP flow control stops the sender."""
-        if self._transport is not None:
-            self._transport.pause_reading()
+    # Called by the lane.
 
-    def resume_reading(self) -> None:
-        """Resume reading from the socket."""
-        if self._transport is not None and not self.closed:
-            self._transport.resume_reading()
+    def open(self, addresses: Iterable[Address], timeout: float, context: ssl.SSLContext | None) -> list[str]:
+        """Connect to the first address that accepts, and do the TLS handshake.
 
-    def abort(self) -> None:
-        """Close immediately and release the receiver's buffer. Idempotent."""
-        receiver = self._receiver
-        if receiver is not None:
-            self._detach()
-            receiver.cancel()
-        self._wake_sender()
-        if not self.closed:
-            self.closed = True
-            if self._transport is not None:
-                self._transport.abort()
+        Args:
+            addresses: The addresses to try, in order.
+            timeout: Seconds that all of it may take.
+            context: TLS settings; None: no TLS.
 
-    def fail(self, error: Exception) -> None:
-        """End the exchange with an error."""
-        receiver = self._receiver
-        if receiver is not None:
-            self._detach()
-            receiver.fail(error)
-        self.abort()
+        Returns:
+            Why each address before that one failed. If there are as many reasons as addresses, none accepted.
 
-    async def _send_body(self, receiver: ResponseReceiver, body: memoryview, transport: asyncio.Transport) -> None:
-        """Write the body under flow control; stop if the server rejects the request early."""
-        loop = asyncio.get_running_loop()
-        for start in range(0, len(body), _SLICE):
-            if self._writing_paused:
-                self._write_resumed = loop.create_future()
-                try:
-                    await self._write_resumed
-                finally:
-                    self._write_resumed = None
-            elif start:
-                await asyncio.sleep(0)  # yield to other tasks even if the socket never blocks
-            if transport.is_closing() or receiver.rejected or receiver.future.done():
-                return
-            piece = body[start : start + _SLICE]
-            self._sent += len(piece)
-            for data in receiver.framing.send_with_data_passthrough(h11.Data(data=piece)) or ():  # type: ignore[arg-type]
-                transport.write(data)
-        receiver.framing.send(h11.EndOfMessage())
-
-    def _detach(self) -> None:
-        """Detach the receiver: later data is no longer written to its buffer."""
-        self._receiver = None
-        self._buffer = self._scratch
-        self._watchdog.unwatch(self)
-
-    def _finish(self, receiver: ResponseReceiver) -> None:
-        self._detach()
-        # h11 tracks Connection: close, HTTP/1.0, and whether the whole request was sent.
-        self.reusable = receiver.framing.our_state is h11.DONE and not receiver.must_close and not self._unsent()
-        self.reused = True
-        receiver.complete()
-        self._wake_sender()
-
-    def _wake_sender(self) -> None:
-        if self._write_resumed is not None and not self._write_resumed.done():
-            self._write_resumed.set_result(None)
-
-    def _error(self, receiver: ResponseReceiver, cause: str) -> TransportError:
-        return (StaleConnectionError if self.reused and receiver.no_bytes_received else TransportError)(
-            cause, retryable=True
-        )
-
-    # The `Watched` protocol, for the watchdog.
-
-    @property
-    def waiting(self) -> bool:
-        return self._receiver is not None and self._receiver.waiting
-
-    @property
-    def transferring(self) -> bool:
-        return self._receiver is not None and (self._receiver.transferring or self._unsent() > 0)
-
-    @property
-    def bytes_transferred(self) -> int:
-        return self._received + self._sent - self._unsent() - unacknowledged_bytes(self._sock)
-
-    def _unsent(self) -> int:
-        if self._transport is None or self._tcp_transport is None:
-            return 0
-        size = self._transport.get_write_buffer_size()
-        return size if self._tcp_transport is self._transport else size + self._tcp_transport.get_write_buffer_size()
-
-    # asyncio.BufferedProtocol
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = self._tcp_transport = cast("asyncio.Transport", transport)  # uvloop's does not subclass it
-
-    def secure_transport_made(self, transport: asyncio.Transport) -> None:
-        """The TLS transport on top of the TCP one is ready."""
-        self._transport = transport
-
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's signature
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        receiver = self._receiver
-        if receiver is None:
-            self.abort()  # unsolicited data
-            return
-        self._received += nbytes
-        try:
-            target = receiver.receive(nbytes)
-        except TransportError as error:
-            self.fail(error)
-            return
-        if target is None:
-            self._finish(receiver)
-            return
-        self._buffer = target
-        if receiver.rejected:
-            self._wake_sender()
-
-    def eof_received(self) -> None:
-        receiver = self._receiver
-        if receiver is not None:
+        Raises:
+            TransportError: The TLS handshake failed, or it took too long.
+        """
+        addresses = list(addresses)
+        deadline = time.monotonic() + timeout
+        reasons: list[str] = []
+        for address in addresses:
             try:
-                receiver.receive_eof()
-            except TransportError as error:
-                self.fail(self._error(receiver, error.cause))
-            else:
-                self._finish(receiver)
-        self.abort()
+                sock = self._connect(address, timeout / len(addresses))
+            except OSError as error:
+                self._check()
+                reasons.append(_describe(error))
+                continue
+            if context is not None:
+                self._secure(sock, context, deadline, timeout)
+            break
+        return reasons
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.closed = True
-        receiver = self._receiver
-        if receiver is not None:
-            why = "was reset" if isinstance(exc, ConnectionError) else "was lost"
-            self.fail(self._error(receiver, f"the connection to {self.name} {why}"))
-        self._wake_sender()
-        if self.on_lost is not None:
-            self.on_lost(self)
+    def _connect(self, address: Address, timeout: float) -> socket.socket:
+        sock = socket.socket(address.family, socket.SOCK_STREAM)
+        self._failed.append(sock)
+        sock.setblocking(False)
+        error = sock.connect_ex(address.sockaddr)
+        self._sock = sock
+        if error == errno.EINPROGRESS:
+            self._check()  # from here on, `interrupt` finds a socket that it can shut down
+            poll = select.poll()
+            poll.register(sock, select.POLLOUT)
+            if not poll.poll(timeout * 1000):
+                raise TimeoutError
+            error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            raise OSError(error, os.strerror(error))
+        self._check()
+        # Head and body may be two writes; Nagle's algorithm would delay the second.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setblocking(True)
+        self._failed.remove(sock)
+        return sock
 
-    def pause_writing(self) -> None:
-        self._writing_paused = True
+    def _secure(self, sock: socket.socket, context: ssl.SSLContext, deadline: float, timeout: float) -> None:
+        try:
+            # A connection that ends without TLS's closing message is truncated, not finished.
+            secured = context.wrap_socket(
+                sock, server_hostname=self.origin.host, do_handshake_on_connect=False, suppress_ragged_eofs=False
+            )
+            self._sock = secured
+            self._check()
+            secured.settimeout(max(deadline - time.monotonic(), 0.001))
+            secured.do_handshake()
+            secured.settimeout(None)
+        except TimeoutError:
+            self._check()
+            raise TransportError(
+                f"the TLS handshake with {self.name} took longer than {timeout:g} s", retryable=True
+            ) from None
+        except OSError as error:  # includes ssl.SSLError and the errors of a connection closed early
+            self._check()
+            raise handshake_error(error, self.origin) from None
+        self._check()
 
-    def resume_writing(self) -> None:
-        self._writing_paused = False
-        self._wake_sender()
+    def receive_into(self, view: memoryview) -> int:
+        """Receive at least one byte; 0: the peer has closed the connection.
+
+        Raises:
+            TransportError: The connection was lost.
+        """
+        assert self._sock is not None  # noqa: S101 - for mypy
+        try:
+            count = self._sock.recv_into(view)
+        except OSError as error:
+            self._check()
+            raise TransportError(self._lost(error), retryable=True) from None
+        if self.interrupted is not None:
+            self._check()
+        self._received += count
+        return count
+
+    def send(self, data: bytes) -> None:
+        """Send a head, and perhaps a small body with it.
+
+        Raises:
+            ConnectionLostError: The peer has closed the connection, perhaps after it has responded.
+        """
+        assert self._sock is not None  # noqa: S101 - for mypy
+        try:
+            self._sock.sendall(data)
+        except OSError as error:
+            self._check()
+            raise ConnectionLostError(self._lost(error)) from None
+        self._check()
+        self._sent += len(data)
+
+    def send_body(self, body: memoryview, early: memoryview) -> tuple[int, int | None]:
+        """Send a body, or as much of it as the peer takes before it responds.
+
+        Args:
+            body: The rest of the body.
+            early: Buffer for data that arrives meanwhile.
+
+        Returns:
+            How many bytes were sent; and how many arrived, 0 for an EOF, or None if the whole body was sent.
+
+        Raises:
+            ConnectionLostError: As for `send`.
+        """
+        sock = self._sock
+        assert sock is not None  # noqa: S101 - for mypy
+        self.transferring = True
+        sock.setblocking(False)
+        sent = 0
+        try:
+            poll = select.poll()
+            poll.register(sock, select.POLLIN | select.POLLOUT)
+            while sent < len(body):
+                events = poll.poll()[0][1]
+                self._check()
+                if events & ~select.POLLOUT:
+                    with suppress(BlockingIOError, ssl.SSLWantReadError):
+                        count = sock.recv_into(early)
+                        self._check()
+                        self._received += count
+                        return sent, count
+                if events & select.POLLOUT:
+                    with suppress(BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                        count = sock.send(body[sent : sent + _SLICE])
+                        sent += count
+                        self._sent += count
+            return sent, None
+        except OSError as error:
+            self._check()
+            raise ConnectionLostError(self._lost(error)) from None
+        finally:
+            sock.setblocking(True)
+            self.transferring = False
+
+    def finish(self, *, reusable: bool) -> None:
+        """Record the end of an exchange."""
+        sock = self._sock
+        assert sock is not None  # noqa: S101 - for mypy
+        self.transferring = False
+        self.reused = True
+        if reusable and isinstance(sock, ssl.SSLSocket):
+            reusable = not sock.pending()
+            self._received_by_kernel = received_bytes(sock)
+        else:
+            self._received_by_kernel = self._received
+        self.reusable = reusable and self.interrupted is None
+
+    def _check(self) -> None:
+        if self.interrupted is not None:
+            raise self.interrupted
+
+    def _lost(self, error: OSError) -> str:
+        return f"the connection to {self.name} {'was reset' if isinstance(error, ConnectionError) else 'was lost'}"
+
+
+def _describe(error: OSError) -> str:
+    if isinstance(error, TimeoutError) or error.errno is None:
+        return "no response"
+    return os.strerror(error.errno).lower()

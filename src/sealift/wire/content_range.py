@@ -1,11 +1,13 @@
-"""Check that a response holds the requested range."""
+"""Check that a response holds the requested range of the expected version."""
 
 import re
+from contextlib import suppress
+from dataclasses import dataclass
 
 from ..errors import TransportError
 from .message import Response
 
-__all__ = ["check_range"]
+__all__ = ["Expectation", "check_range"]
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,20})-(\d{1,20})/(\d{1,20}|\*)", re.ASCII | re.IGNORECASE)
 
@@ -45,6 +47,38 @@ def check_range(response: Response, start: int, length: int) -> int | None:
     if (int(first), int(last)) != (start, start + length - 1) or (total != "*" and int(total) < start + length):
         raise _range_mismatch(f"bytes {first}-{last}/{total}", start, length)
     return None if total == "*" else int(total)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a response must say before its body is written to a file.
+
+    Args:
+        start: Offset of the first byte within the object.
+        size: Size of the object in bytes; None: not known.
+        pinned: Headers that identify the version, each with the values that it may have; "" if it may be missing.
+    """
+
+    start: int
+    size: int | None = None
+    pinned: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def matches(self, response: Response, length: int) -> bool:
+        """Whether a 200 or 206 is the answer to a request for `length` bytes.
+
+        Example:
+            >>> response = Response(206, [(b"content-range", b"bytes 5-9/100"), (b"etag", b'"a"')])
+            >>> Expectation(5, 100, (("etag", ('"a"',)),)).matches(response, 5)
+            True
+            >>> Expectation(5, 100, (("etag", ('"b"',)),)).matches(response, 5)
+            False
+        """
+        if any((response.header(name) or "") not in values for name, values in self.pinned):
+            return False
+        with suppress(TransportError):
+            size = check_range(response, self.start, length)
+            return size is None or self.size is None or size == self.size
+        return False
 
 
 def _range_mismatch(actual: str, start: int, length: int) -> TransportError:

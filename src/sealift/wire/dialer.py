@@ -1,23 +1,19 @@
 """Open connections: resolve the name, try its addresses in turn, do the TLS handshake."""
 
 import asyncio
-import errno
-import os
-import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from ..errors import ClosedError, TransportError
-from ..types import KiB, Limits
+from ..types import Limits
 from .address_policy import blocked_reason
 from .connection import Connection
-from .dns import Resolver, RunBlocking
+from .dns import Address, Resolver, RunBlocking
+from .lanes import Lanes
 from .message import TLS, AllowedAddresses, Origin
-from .stall_watchdog import Watchdog
-from .tls import create_context, handshake_error
+from .tls import create_context
 
 __all__ = ["Dialer", "redirect_blocked"]
 
@@ -27,23 +23,21 @@ class Dialer:
 
     Args:
         limits: `idle_timeout` applies.
+        lanes: Threads that connect.
         run_blocking: Runs DNS lookups and reads of certificate files in a thread.
-        watchdog: Detects stalls on the new connections.
         environ: Environment variables; `SSL_CERT_FILE` and `SSL_CERT_DIR` are read.
     """
 
-    def __init__(
-        self, limits: Limits, run_blocking: RunBlocking, watchdog: Watchdog, environ: Mapping[str, str]
-    ) -> None:
-        self.scratch = memoryview(bytearray(64 * KiB))
+    def __init__(self, limits: Limits, lanes: Lanes, run_blocking: RunBlocking, environ: Mapping[str, str]) -> None:
         self._timeout = limits.idle_timeout
+        self._lanes = lanes
         self._run_blocking = run_blocking
-        self._watchdog = watchdog
         self._environ = environ
         self._resolver = Resolver(run_blocking)
         self._contexts: dict[TLS, ssl.SSLContext] = {}
         self._context_lock = asyncio.Lock()
-        self._deadlines: set[asyncio.Timeout] = set()
+        self._preparing: set[asyncio.Timeout] = set()
+        self._opening: set[Connection] = set()
         self._closed = False
 
     async def dial(self, origin: Origin, tls: TLS) -> Connection:
@@ -54,35 +48,32 @@ class Dialer:
                 trusted, or a redirect points to a blocked address.
             ClosedError: The dialer was closed while connecting.
         """
-        ssl_context = await self.context(tls) if origin.scheme == "https" else None
-        if self._closed:
-            raise ClosedError("closed while connecting")
-        doing = "connecting to"
-        deadline = asyncio.timeout(self._timeout)
-        self._deadlines.add(deadline)
+        addresses, context = await self._prepare(origin, tls)
+        connection = Connection(origin, tls)
+        self._opening.add(connection)
         try:
-            async with deadline:
-                sock = await self._connect(origin, tls.allowed_addresses)
-                connection = Connection(origin, tls, sock, self.scratch, self._watchdog)
-                transport = await _attach_transport(sock, connection)
-                if ssl_context is not None:
-                    doing = "the TLS handshake with"
-                    await self._secure(connection, transport, ssl_context)
-                return connection
-        except TimeoutError:
-            if self._closed:
-                raise ClosedError("closed while connecting") from None
-            raise TransportError(
-                f"{doing} {origin.address} took longer than {self._timeout:g} s", retryable=True
-            ) from None
+            reasons = await self._lanes.run(connection, lambda: connection.open(addresses, self._timeout, context))
+            for address in addresses[: len(reasons)]:
+                self._resolver.drop_address(origin, address)
+            if len(reasons) == len(addresses):
+                self._resolver.forget(origin)
+                reason = reasons[-1] if reasons else "no address"
+                hint = "check the endpoint, and that the service is up and reachable from this machine"
+                raise TransportError(f"cannot connect to {origin.address}: {reason}", hint=hint, retryable=True)
+        except BaseException:
+            connection.close()
+            raise
         finally:
-            self._deadlines.discard(deadline)
+            self._opening.discard(connection)
+        return connection
 
     def close(self) -> None:
         """Cancel the connections being opened."""
         self._closed = True
-        for deadline in self._deadlines:
+        for deadline in self._preparing:
             deadline.reschedule(-1)
+        for connection in self._opening:
+            connection.interrupt(ClosedError("closed while connecting"))
 
     async def context(self, tls: TLS) -> ssl.SSLContext:
         """The SSL context for these settings, cached. Built in a thread: it reads the system's certificates."""
@@ -92,115 +83,35 @@ class Dialer:
                 self._contexts[tls] = await self._run_blocking(partial(create_context, tls, self._environ))
             return self._contexts[tls]
 
-    async def _connect(self, origin: Origin, allowed: AllowedAddresses) -> socket.socket:
-        resolved = await self._resolver.addresses(origin)
-        addresses = (
-            resolved
-            if allowed == "any"
-            else [each for each in resolved if not blocked_reason(each.sockaddr[0], allowed)]
-        )
-        if resolved and not addresses:
-            raise redirect_blocked(origin, blocked_reason(resolved[0].sockaddr[0], allowed))
-        reason = "no address"
-        for address in addresses:
-            try:
-                sock = socket.socket(address.family, socket.SOCK_STREAM)
-            except OSError as error:
-                reason = _describe(error)
-                continue
-            try:
-                sock.setblocking(False)
-                # Head and body are two writes; Nagle's algorithm would delay the second. asyncio disables it only for
-                # sockets that it has created itself.
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                async with asyncio.timeout(self._timeout / len(addresses)):
-                    await _connect_socket(sock, address.sockaddr)
-                return sock
-            except OSError as error:  # includes TimeoutError
-                sock.close()
-                reason = _describe(error)
-                self._resolver.drop_address(origin, address)
-            except BaseException:
-                sock.close()
-                raise
-        self._resolver.forget(origin)
-        hint = "check the endpoint, and that the service is up and reachable from this machine"
-        raise TransportError(f"cannot connect to {origin.address}: {reason}", hint=hint, retryable=True)
-
-    async def _secure(self, connection: Connection, transport: asyncio.Transport, ssl_context: ssl.SSLContext) -> None:
-        loop = asyncio.get_running_loop()
+    async def _prepare(self, origin: Origin, tls: TLS) -> tuple[list[Address], ssl.SSLContext | None]:
+        """Resolve the name, and load the certificates."""
+        context = await self.context(tls) if origin.scheme == "https" else None
+        deadline = asyncio.timeout(self._timeout)
+        self._preparing.add(deadline)
         try:
-            secured = await loop.start_tls(
-                transport,
-                connection,
-                ssl_context,
-                server_hostname=connection.origin.host,
-                ssl_handshake_timeout=self._timeout,
-            )
-        except OSError as error:  # includes ssl.SSLError and the errors of a connection closed early
-            transport.abort()
-            raise handshake_error(error, connection.origin) from None
-        except BaseException:
-            transport.abort()
-            raise
-        if secured is None:
-            raise handshake_error(ConnectionResetError(), connection.origin)
-        connection.secure_transport_made(secured)
-
-
-async def _attach_transport(sock: socket.socket, connection: Connection) -> asyncio.Transport:
-    """Create the transport for a connected socket, which it then owns.
-
-    Cancellation does not interrupt `create_connection`: uvloop before 0.23 would close the descriptor, and the socket
-    object would close it again, when a disk thread may already have reused the number for a file.
-    """
-    loop = asyncio.get_running_loop()
-    attaching = asyncio.ensure_future(loop.create_connection(lambda: connection, sock=sock))
-    try:
-        transport, _ = await asyncio.shield(attaching)
-    except asyncio.CancelledError:
-        attaching.add_done_callback(_abort_transport)
-        raise
-    return transport
-
-
-def _abort_transport(attaching: "asyncio.Future[tuple[asyncio.Transport, Any]]") -> None:
-    if not attaching.cancelled() and attaching.exception() is None:
-        attaching.result()[0].abort()
-
-
-async def _connect_socket(sock: socket.socket, address: Any) -> None:
-    """Like `loop.sock_connect`, but without libuv's thread pool on uvloop.
-
-    uvloop runs `getaddrinfo` there even for an IP address; a forked child, which lacks these threads, would crash on
-    exit.
-    """
-    error = sock.connect_ex(address)
-    if error == errno.EINPROGRESS:
-        loop = asyncio.get_running_loop()
-        writable = loop.create_future()
-        loop.add_writer(sock, _wake, writable)
-        try:
-            await writable
+            async with deadline:
+                addresses = self._allowed(origin, await self._resolver.addresses(origin), tls.allowed_addresses)
+        except TimeoutError:
+            if not self._closed:
+                raise TransportError(
+                    f"looking up {origin.host} took longer than {self._timeout:g} s", retryable=True
+                ) from None
         finally:
-            loop.remove_writer(sock)
-        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if error:
-        raise OSError(error, os.strerror(error))
+            self._preparing.discard(deadline)
+        if self._closed:
+            raise ClosedError("closed while connecting")
+        return addresses, context
+
+    def _allowed(self, origin: Origin, addresses: list[Address], allowed: AllowedAddresses) -> list[Address]:
+        if allowed == "any":
+            return addresses
+        passed = [each for each in addresses if not blocked_reason(each.sockaddr[0], allowed)]
+        if addresses and not passed:
+            raise redirect_blocked(origin, blocked_reason(addresses[0].sockaddr[0], allowed))
+        return passed
 
 
 def redirect_blocked(origin: Origin, reason: str | None) -> TransportError:
     """The error for a redirect to an address that `blocked_reason` rejects."""
     hint = "redirects must not reach internal services; if intended, use that address as the endpoint or URL"
     return TransportError(f"a redirect to {origin.address} was blocked: {reason}", hint=hint)
-
-
-def _wake(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-def _describe(error: OSError) -> str:
-    if isinstance(error, TimeoutError) or error.errno is None:
-        return "no response"
-    return os.strerror(error.errno).lower()

@@ -1,20 +1,21 @@
 """Encode request heads, rejecting request smuggling, and parse simple response heads.
 
 A head is a start line and header fields. Request heads, and the common response heads, are validated by one regular
-expression: h11 checks each header separately, which is measurably slow for small objects. h11 receives only what it
-needs of a request to frame the body and the response, and parses all other responses.
+expression: h11 checks each header separately, which is measurably slow for small objects. h11 parses all other
+responses; of the request, it is told only what determines the framing of the response.
 """
 
 import re
-from functools import lru_cache
-
-import h11
+from typing import TYPE_CHECKING
 
 from ..errors import InvalidConfig
 from ..types import KiB
 from .message import Request, Response
 
-__all__ = ["MAX_HEAD_BYTES", "encode_request", "parse_simple_head"]
+if TYPE_CHECKING:
+    import h11
+
+__all__ = ["MAX_HEAD_BYTES", "closes", "encode_request", "parse_simple_head", "response_framing"]
 
 MAX_HEAD_BYTES = 64 * KiB
 
@@ -52,7 +53,7 @@ def parse_simple_head(data: memoryview) -> tuple[Response, int] | None:
     for line in bytes(found[2]).split(b"\r\n")[:-1]:
         name, _, value = line.partition(b":")
         name, value = name.lower(), value.strip(b" \t")
-        if name in _FRAMING_HEADERS:
+        if name in _FRAMING_HEADERS and (name != b"connection" or value.lower() != b"keep-alive"):
             return None
         if name == b"content-length":
             lengths += 1
@@ -62,8 +63,8 @@ def parse_simple_head(data: memoryview) -> tuple[Response, int] | None:
     return (Response(int(found[1]), headers), found.end()) if lengths == 1 else None
 
 
-def encode_request(request: Request, length: int | None = None) -> tuple[h11.Connection, bytes]:
-    """Encode a request's head; also return the h11 connection that frames the body and the response.
+def encode_request(request: Request, length: int | None = None) -> bytes:
+    """Encode a request's head.
 
     Args:
         request: The request.
@@ -91,15 +92,32 @@ def encode_request(request: Request, length: int | None = None) -> tuple[h11.Con
             f"a request to {request.origin.address} has an invalid method, target or header",
             hint="percent-encode the target; header values must be ASCII without line breaks",
         )
+    return head.encode("ascii")
+
+
+def closes(request: Request) -> bool:
+    """Whether a request asks the server to close the connection after the response."""
+    return any(name.lower() == "connection" and "close" in value.lower() for name, value in request.headers)
+
+
+def response_framing(request: Request, body: memoryview | None, *, sent: bool) -> "h11.Connection":
+    """Create the h11 connection that parses the response to a request.
+
+    Args:
+        request: The request.
+        body: Its body.
+        sent: Whether the body was sent completely; otherwise the connection cannot be reused.
+    """
+    import h11  # noqa: PLC0415 - most responses are parsed without it
+
+    length = 0 if body is None else len(body)
     framing = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
-    framing.send(_framing_request(request.method, length or 0, present.get("connection", "")))
-    if not length:
+    headers = [("Host", "host"), ("Content-Length", str(length))]
+    if closes(request):
+        headers.append(("Connection", "close"))
+    framing.send(h11.Request(method=request.method, target="/", headers=headers))
+    if sent:
+        if body is not None and length:
+            framing.send_with_data_passthrough(h11.Data(data=body))  # type: ignore[arg-type]  # takes any bytes-like
         framing.send(h11.EndOfMessage())
-    return framing, head.encode("ascii")
-
-
-@lru_cache(maxsize=256)
-def _framing_request(method: str, length: int, connection: str) -> h11.Request:
-    """The parts of a request that determine where its body and its response end."""
-    headers = [("Host", "host"), ("Content-Length", str(length)), ("Connection", connection)]
-    return h11.Request(method=method, target="/", headers=[header for header in headers if header[1]])
+    return framing

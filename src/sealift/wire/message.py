@@ -133,11 +133,13 @@ class Response:
         status: Status code.
         headers: Header fields, names in lower case.
         body: From `Wire.send`, the whole body. From `Wire.fetch`, the beginning of an error body.
+        unexpected: From `Wire.fetch`, a 200 or 206 that is not the expected one; its body was not written.
     """
 
     status: int
     headers: Headers
     body: bytes = b""
+    unexpected: bool = False
 
     def header(self, name: str) -> str | None:
         """The value of a header (case-insensitive name); repeated headers are joined with commas.

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from ..errors import ClosedError, TransportError
+from ..errors import ClosedError
 from ..types import Limits
 from .connection import Connection
 from .message import TLS, Origin
@@ -38,7 +38,7 @@ class Pool:
     """The connections of one `Wire`.
 
     State changes synchronously, between awaits, so no lock is needed. Invariant: no waiter can be served; every change
-    that could free a slot or a connection calls `_serve_waiters`. A slot is freed only once its transport has closed.
+    that could free a slot or a connection calls `_serve_waiters`.
 
     Args:
         limits: `connections` and `per_host` apply.
@@ -71,26 +71,38 @@ class Pool:
         connection = self._take_idle(host, tls)
         if connection is None and not self._reserve_slot(host):
             connection = await self._wait(host, tls)
+        elif self._waiters:
+            self._serve_waiters()  # closed connections that were found on the way have freed slots
         return connection or await self._open_connection(origin, tls, host)
 
     def release(self, connection: Connection) -> None:
         """Return a connection to the pool if it is reusable; otherwise close it."""
-        if connection.closed or not connection.reusable or self._closed:
-            connection.abort()
-            return
-        connection.idle_since = asyncio.get_running_loop().time()
-        self._hosts[connection.origin].idle.append(connection)
+        if not connection.reusable or self._closed:
+            self._close(connection)
+        else:
+            connection.idle_since = asyncio.get_running_loop().time()
+            self._hosts[connection.origin].idle.append(connection)
         if self._waiters:
             self._serve_waiters()
 
     def sweep(self) -> bool:
-        """Close connections that have been idle for too long; return whether any idle ones remain."""
+        """Close connections that the server has closed, or that have been idle for too long.
+
+        Returns:
+            Whether any idle ones remain.
+        """
         oldest = asyncio.get_running_loop().time() - _IDLE_SECONDS
         any_left = False
         for host in self._hosts.values():
-            while host.idle and host.idle[0].idle_since < oldest:
-                host.idle.pop(0).abort()
+            idle, host.idle = host.idle, []
+            for connection in idle:
+                if connection.idle_since >= oldest and connection.is_still_idle():
+                    host.idle.append(connection)
+                else:
+                    self._close(connection)
             any_left = any_left or bool(host.idle)
+        if self._waiters:
+            self._serve_waiters()
         return any_left
 
     async def aclose(self) -> None:
@@ -101,8 +113,11 @@ class Pool:
                 if not waiter.granted.done():
                     waiter.granted.set_exception(_closed())
                     waiter.granted.exception()  # mark as retrieved: its task may be cancelled now
-        for connection in list(self._connections):
-            connection.fail(_closed())
+        for host in self._hosts.values():
+            while host.idle:
+                self._close(host.idle.pop())
+        for connection in self._connections:
+            connection.interrupt(_closed())
         while self._open:
             self._all_closed = self._all_closed or asyncio.get_running_loop().create_future()
             await asyncio.shield(self._all_closed)
@@ -114,26 +129,25 @@ class Pool:
             if connection.tls != tls:
                 continue
             del host.idle[index]
-            if not connection.closed and connection.is_still_idle():
+            if connection.is_still_idle():
                 return connection
-            connection.abort()
+            self._close(connection)
         return None
 
     def _reserve_slot(self, host: _Host) -> bool:
         """Reserve a slot for a new connection to this host; return whether one was free.
 
-        If none was, the longest idle connection that counts against the limit is closed; its slot is freed once its
-        transport has closed.
+        If none is, the longest idle connection that counts against the limit is closed.
         """
         if host.open >= self._limits.per_host:
-            if host.idle:
-                host.idle.pop(0).abort()
-            return False
+            if not host.idle:
+                return False
+            self._close(host.idle.pop(0))
         if self._open >= self._limits.connections:
             idle = [other.idle for other in self._hosts.values() if other.idle]
-            if idle:
-                min(idle, key=lambda connections: connections[0].idle_since).pop(0).abort()
-            return False
+            if not idle:
+                return False
+            self._close(min(idle, key=lambda connections: connections[0].idle_since).pop(0))
         host.open += 1
         self._open += 1
         return True
@@ -166,30 +180,29 @@ class Pool:
         try:
             connection = await self._dial(origin, tls)
             if self._closed:
-                connection.abort()
+                connection.close()
                 raise _closed()
-            if connection.closed:
-                raise TransportError(f"{origin.address} closed the connection immediately", retryable=True)
         except BaseException:
             self._release_slot(host)
             raise
         self._connections.add(connection)
-        connection.on_lost = self._lost
         return connection
 
-    def _lost(self, connection: Connection) -> None:
-        host = self._hosts[connection.origin]
+    def _close(self, connection: Connection) -> None:
+        """Close a connection that no lane uses, and free its slot; the caller serves the waiters."""
+        connection.close()
         self._connections.discard(connection)
-        if connection in host.idle:
-            host.idle.remove(connection)
-        self._release_slot(host)
+        self._free_slot(self._hosts[connection.origin])
 
-    def _release_slot(self, host: _Host) -> None:
+    def _free_slot(self, host: _Host) -> None:
         host.open -= 1
         self._open -= 1
         if self._all_closed is not None and not self._open:
             self._all_closed.set_result(None)
             self._all_closed = None
+
+    def _release_slot(self, host: _Host) -> None:
+        self._free_slot(host)
         if self._waiters:
             self._serve_waiters()
 

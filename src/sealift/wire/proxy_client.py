@@ -8,20 +8,26 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from urllib.parse import unquote
 
 import httpx
 
 from ..config import Proxies
+from ..contract import Sink
 from ..errors import ClosedError, InvalidConfig, TransportError
 from ..runtime.sdk_logging import filter_loggers, suppress_logs
 from ..types import KiB, Limits
 from .address_policy import blocked_reason
+from .content_range import Expectation
 from .dialer import redirect_blocked
+from .dns import RunBlocking
+from .exchange import check_body
 from .head_codec import encode_request
 from .message import TLS, Origin, Request, Response
 from .proxy_choice import proxy_for
-from .response_receiver import MAX_BUFFERED_BODY, MAX_ERROR_BODY, check_body
+from .response_reader import MAX_BUFFERED_BODY, MAX_ERROR_BODY
+from .sinks import fill
 from .streamed_response import StreamedResponse
 from .tls import handshake_error
 
@@ -40,9 +46,17 @@ class ProxyClient:
         limits: As in `Wire`.
         proxies: Proxy URLs, and the hosts exempt from them.
         context: Returns the SSL context for TLS settings.
+        run_blocking: Runs a function in a thread; used to write bodies to files.
     """
 
-    def __init__(self, limits: Limits, proxies: Proxies, context: Callable[[TLS], Awaitable[ssl.SSLContext]]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        proxies: Proxies,
+        context: Callable[[TLS], Awaitable[ssl.SSLContext]],
+        run_blocking: RunBlocking,
+    ) -> None:
+        self._run_blocking = run_blocking
         self._limits = limits
         self._proxies = proxies
         self._context = context
@@ -51,33 +65,30 @@ class ProxyClient:
         self._per_host: dict[Origin, asyncio.Semaphore] = {}
         self._closed = False
 
-    async def fetch(self, request: Request, into: memoryview) -> Response:
+    async def fetch(self, request: Request, sink: Sink, expectation: Expectation | None) -> Response:
         """See `Wire.fetch`."""
         async with self._exchange(request, None) as (response, pieces):
-            error = response.status not in {200, 206}
-            if not error:
-                check_body(response, len(into), request.origin, encoded=request.encoded)
-            filled = 0
-            body = bytearray()
-            async for piece in pieces:
-                if error:
+            wanted = response.status in {200, 206} and (expectation is None or expectation.matches(response, len(sink)))
+            if not wanted:
+                response.unexpected = response.status in {200, 206}
+                body = bytearray()
+                async for piece in pieces:
                     body += piece[: MAX_ERROR_BODY - len(body)]
                     if len(body) == MAX_ERROR_BODY:
                         break
-                    continue
-                end = filled + len(piece)
-                if end > len(into):
-                    break
-                into[filled:end] = piece
-                filled = end
-            else:
-                if not error and filled == len(into):
-                    return response
-            if error:
                 response.body = bytes(body)
                 return response
+            expected = len(sink)
+            check_body(response, expected, request)
+            async for piece in pieces:
+                if len(piece) > len(sink):
+                    break
+                await self._run_blocking(partial(fill, sink, memoryview(piece)))
+            else:
+                if not len(sink):
+                    return response
         raise TransportError(
-            f"{request.origin.address} sent a body whose length is not the expected {len(into)} bytes", retryable=True
+            f"{request.origin.address} sent a body whose length is not the expected {expected} bytes", retryable=True
         )
 
     async def send(self, request: Request, body: memoryview | None) -> Response:

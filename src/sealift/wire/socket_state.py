@@ -9,7 +9,7 @@ if sys.platform == "linux":
     import fcntl
     import termios
 
-__all__ = ["TCPState", "tcp_state", "unacknowledged_bytes"]
+__all__ = ["TCPState", "received_bytes", "tcp_state", "unacknowledged_bytes"]
 
 TCPState = tuple[bool, int]
 """Whether the connection is established, and the number of bytes received, read or not."""
@@ -35,6 +35,12 @@ def tcp_state(sock: socket.socket) -> TCPState | None:
         return None
     state, received = _RECEIVED.unpack(info)
     return (state == _ESTABLISHED, received) if received else None
+
+
+def received_bytes(sock: socket.socket) -> int | None:
+    """Bytes that the kernel has received on a connection, read or not; None if it does not report it."""
+    state = tcp_state(sock)
+    return None if state is None else state[1]
 
 
 def unacknowledged_bytes(sock: socket.socket) -> int:

@@ -1,121 +1,117 @@
 """Streamed bodies, of any length: read once, in order, at the pace of the reader."""
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Protocol
-
-import h11
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING
 
 from ..errors import ClosedError, InvalidConfig
 from ..types import KiB
-from .message import Headers, Origin, Response
-from .response_receiver import ResponseReceiver
+from .exchange import Exchange
+from .lanes import Lanes
+from .message import Headers, Response
 
-__all__ = ["StreamedResponse", "StreamingReceiver"]
+if TYPE_CHECKING:
+    from .response_reader import ResponseReader
 
-_HIGH_WATER = 256 * KiB
-"""Buffered bytes above which reading from the socket is paused."""
+__all__ = ["BodyStream", "StreamedResponse"]
 
-
-class Pausable(Protocol):
-    """A connection whose reading can be paused."""
-
-    def pause_reading(self) -> None: ...
-    def resume_reading(self) -> None: ...
+_BUFFER = 256 * KiB
 
 
-class StreamingReceiver(ResponseReceiver):
-    """Resolves once the head has arrived; buffers a limited amount of the body until it is read.
+class BodyStream:
+    """The body of one response, received piece by piece while it is read.
 
-    Attributes:
-        finished: The whole body has been received.
+    A cancelled read does not end the receiving of a piece: the next read gets it.
+
+    Args:
+        exchange: The exchange.
+        lanes: The lanes.
     """
 
-    def __init__(
-        self,
-        framing: h11.Connection,
-        scratch: memoryview,
-        origin: Origin,
-        future: asyncio.Future[Response],
-        socket: Pausable,
-    ) -> None:
-        super().__init__(framing, scratch, origin, future)
-        self.finished = False
-        self._socket = socket
-        self._chunks: deque[memoryview] = deque()
-        self._buffered = 0
-        self._paused = False
-        self._data_ready: asyncio.Future[None] | None = None
+    def __init__(self, exchange: Exchange, lanes: Lanes) -> None:
+        self._exchange = exchange
+        self._lanes = lanes
+        self._scratch = memoryview(bytearray(_BUFFER))
+        self._reader: ResponseReader | None = None
+        self._pieces: Iterator[memoryview] = iter(())
+        self._unread = memoryview(b"")
+        self._receiving: asyncio.Task[memoryview | None] | None = None
         self._error: Exception | None = None
+        self._ended = False
 
-    @property
-    def waiting(self) -> bool:  # type: ignore[override]  # a property here
-        return not self.future.done() or self._data_ready is not None
+    async def open(self) -> Response:
+        """Send the request and receive the head of the response."""
+        self._lanes.watch(self._exchange.connection)
+        try:
+            return await self._lanes.run(self._exchange.connection, self._begin)
+        except BaseException:
+            await self.aclose()
+            raise
+
+    def _begin(self) -> Response:
+        self._reader = self._exchange.begin(self._scratch)
+        response = self._exchange.read_head(self._reader)
+        self._exchange.connection.transferring = True
+        self._pieces = self._reader.pieces()
+        if self._reader.finished:
+            self._exchange.finish(self._reader)
+        return response
+
+    def _next_piece(self) -> memoryview | None:
+        piece = next(self._pieces, None)
+        assert self._reader is not None  # noqa: S101 - for mypy
+        if self._reader.finished:
+            self._exchange.finish(self._reader)
+        return piece
 
     async def readinto(self, view: memoryview) -> int:
+        """See `StreamedResponse.readinto`."""
         if not view.nbytes:
             raise InvalidConfig("a body cannot be read into an empty buffer")
-        while not self._chunks:
+        view = view.cast("B")
+        while not self._unread:
             if self._error is not None:
                 raise self._error
-            if self.finished:
+            if self._ended:
                 return 0
-            self._data_ready = asyncio.get_running_loop().create_future()
+            if self._receiving is None:
+                self._receiving = asyncio.ensure_future(self._receive())
+            await asyncio.wait([self._receiving])
+            if self._receiving is None or not self._receiving.done():
+                continue
+            receiving, self._receiving = self._receiving, None
             try:
-                await self._data_ready
-            finally:
-                self._data_ready = None
-        view = view.cast("B")
-        filled = 0
-        while self._chunks and filled < len(view):
-            chunk = self._chunks.popleft()
-            count = min(len(chunk), len(view) - filled)
-            view[filled : filled + count] = chunk[:count]
-            filled += count
-            if count < len(chunk):
-                self._chunks.appendleft(chunk[count:])
-        self._buffered -= filled
-        if self._paused and self._buffered <= _HIGH_WATER // 2:
-            self._resume()
-        return filled
+                piece = receiving.result()
+            except Exception as error:
+                self._error = error
+                raise
+            self._unread, self._ended = piece or memoryview(b""), piece is None
+        if self._error is not None:
+            raise self._error
+        count = min(len(self._unread), len(view))
+        view[:count] = self._unread[:count]
+        self._unread = self._unread[count:]
+        return count
 
-    def complete(self) -> None:
-        self.finished = True
-        if self._paused:
-            self._resume()  # for the next exchange
-        super().complete()
-        self._notify()
+    async def _receive(self) -> memoryview | None:
+        return await self._lanes.run(self._exchange.connection, self._next_piece)
 
-    def fail(self, error: Exception) -> None:
-        self._error = error
-        super().fail(error)
-        self._notify()
-
-    def cancel(self) -> None:
+    async def aclose(self) -> None:
+        """End the receiving, and wait until it has ended."""
         self._error = ClosedError("the body was closed before its end")
-        super().cancel()
-        self._notify()
-
-    def _on_head(self, response: Response) -> None:
-        self.transferring = True
-        self.future.set_result(response)
-
-    def _on_data(self, data: bytes) -> None:
-        self._chunks.append(memoryview(data))
-        self._buffered += len(data)
-        self._notify()
-        if self._buffered >= _HIGH_WATER and not self._paused:
-            self._paused = True
-            self._socket.pause_reading()
-
-    def _resume(self) -> None:
-        self._paused = False
-        self._socket.resume_reading()
-
-    def _notify(self) -> None:
-        if self._data_ready is not None and not self._data_ready.done():
-            self._data_ready.set_result(None)
+        self._lanes.unwatch(self._exchange.connection)
+        receiving, cancelled = self._receiving, False
+        if receiving is None:
+            return
+        self._exchange.connection.interrupt(self._error)
+        while not receiving.done():
+            try:
+                await asyncio.wait([receiving])
+            except asyncio.CancelledError:  # the lane still uses the buffer
+                cancelled = True
+        receiving.exception()  # mark as retrieved
+        if cancelled:
+            raise asyncio.CancelledError
 
 
 class StreamedResponse:

@@ -1,0 +1,55 @@
+"""Memory as the destination of a body, and copying to any destination."""
+
+from ..contract import Sink
+from ..errors import InvalidConfig
+from ..types import KiB
+
+__all__ = ["MemorySink", "fill", "memory_sink"]
+
+# Small pieces: an interrupted lane notices it soon.
+_PIECE = 256 * KiB
+
+
+class MemorySink:
+    """A `Sink` that fills a buffer.
+
+    Args:
+        into: The buffer, of bytes.
+    """
+
+    def __init__(self, into: memoryview) -> None:
+        self._into = self._rest = into
+
+    def __len__(self) -> int:
+        return len(self._rest)
+
+    def space(self) -> memoryview:
+        return self._rest[:_PIECE]
+
+    def filled(self, count: int) -> None:
+        self._rest = self._rest[count:]
+
+    def rewind(self) -> None:
+        self._rest = self._into
+
+
+def memory_sink(into: memoryview) -> MemorySink:
+    """Use any buffer as a sink.
+
+    Raises:
+        InvalidConfig: The buffer is empty, read-only or not contiguous.
+    """
+    if into.readonly or not into.nbytes or not into.c_contiguous:
+        raise InvalidConfig("a body needs a writable, contiguous buffer of at least one byte")
+    return MemorySink(into.cast("B"))
+
+
+def fill(sink: Sink, data: memoryview) -> None:
+    """Copy bytes to a sink, which has room for them."""
+    done = 0
+    while done < len(data):
+        space = sink.space()
+        count = min(len(space), len(data) - done)
+        space[:count] = data[done : done + count]
+        sink.filled(count)
+        done += count
