@@ -28,7 +28,7 @@ from .types import Capabilities, Head, ObjectInfo, Part, Receipt
 from .types.properties import NO_PROPERTIES, Properties
 from .uri import Location
 
-__all__ = ["EVERYTHING", "Backend", "Reader", "Sink", "Upload", "Walk"]
+__all__ = ["EVERYTHING", "Backend", "FileRange", "Reader", "Sink", "Upload", "Walk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,35 @@ class Sink(Protocol):
     def filled(self, count: int) -> None:
         """Take over the first `count` bytes of `space`."""
 
+    def flush(self) -> None:
+        """Write what was taken over and not written yet; called at the end of each read, failed or not."""
+
     def rewind(self) -> None:
         """Start again with the first byte."""
+
+
+class FileRange(Sink, Protocol):
+    """A range of an open file, as a sink. Another process may receive and write its bytes instead.
+
+    Attributes:
+        descriptor: The file, open for reading and writing.
+        crcs: The checksum of the bytes so far, for each algorithm that is wanted: "crc32", "crc32c" or "crc64nvme".
+    """
+
+    descriptor: int
+    crcs: Mapping[str, int]
+
+    @property
+    def position(self) -> int:
+        """Offset in the file of the first byte that is missing; to be used after `flush`."""
+
+    def advance(self, count: int, crcs: Mapping[str, int]) -> None:
+        """Record bytes that were written to the file.
+
+        Args:
+            count: How many, from `position` on.
+            crcs: The checksums of all bytes so far.
+        """
 
 
 class Reader(Protocol):
@@ -92,6 +119,22 @@ class Upload(Protocol):
 
     Saved to a file, so it must not contain a secret.
     """
+
+    def file_range(self, part: Part, piece: memoryview, algorithm: str | None) -> FileRange | None:  # noqa: ARG002
+        """Return the part as a sink, so that its bytes need not pass through a buffer of its size.
+
+        Args:
+            part: The part.
+            piece: Memory that the sink may use.
+            algorithm: Checksum to compute, one that combines; None: none.
+
+        Returns:
+            The sink; None: the bytes have to be given to `write_part`.
+        """
+        return None
+
+    async def recall_range(self, part: Part, sink: FileRange) -> None:
+        """Advance a sink over the bytes of its part that an earlier process has written."""
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
         """Store one part, replacing any earlier part of the same index.
@@ -172,8 +215,11 @@ class Backend(Protocol):
             ServiceError: The service repeats a page or returns a malformed one.
         """
 
-    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
+    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
         """Read exactly `len(into)` bytes of this version, starting at offset `start`.
+
+        A sink receives no byte of another version or range. If the read fails, it keeps what has arrived, and another
+        read may continue there.
 
         A read of the whole object is sent without a `Range` header, because some services return checksums only then.
 

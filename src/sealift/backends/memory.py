@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from ..contract import EVERYTHING, Reader, Upload, Walk
+from ..contract import EVERYTHING, Reader, Sink, Upload, Walk
 from ..errors import ModelMissingError, ObjectChanged
 from ..integrity import checksums
 from ..types import Capabilities, Head, ObjectInfo, Part, Receipt
@@ -73,7 +73,8 @@ class MemoryBackend:
             if key.startswith(prefix):
                 yield self._objects[key][0]
 
-    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
+    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
+        assert isinstance(into, memoryview)  # noqa: S101 - `Capabilities.sinks` is False
         info, data = self._pinned(obj)
         into[:] = memoryview(data)[start : start + len(into)]
         sums = obj.checksums if len(into) == len(data) else {}

@@ -13,7 +13,7 @@ import anyio
 from ..types import KiB
 from .composite import is_composite, new_hash
 
-__all__ = ["COMBINABLE", "InOrder", "Running", "best", "combine", "common", "digest"]
+__all__ = ["COMBINABLE", "InOrder", "Running", "best", "combine", "common", "crc_digest", "digest", "extend_crc"]
 
 _WIDTH = {"crc32": 4, "crc32c": 4, "crc64nvme": 8}
 COMBINABLE = frozenset(_WIDTH)
@@ -68,7 +68,7 @@ def digest(algorithm: str, data: memoryview | bytes) -> str:
         for start in range(0, len(data), step):
             running.update(data[start : start + step])
         return running.hexdigest()
-    return _hex(algorithm, _crc(algorithm, data))
+    return crc_digest(algorithm, extend_crc(algorithm, data))
 
 
 def combine(algorithm: str, parts: Iterable[tuple[str, int]]) -> str:
@@ -92,10 +92,21 @@ def combine(algorithm: str, parts: Iterable[tuple[str, int]]) -> str:
     whole = 0
     for part, length in parts:
         whole = function(whole, int(part, 16), length)
-    return _hex(algorithm, whole)
+    return crc_digest(algorithm, whole)
 
 
-def _crc(algorithm: str, data: memoryview | bytes, previous: int = 0) -> int:
+def extend_crc(algorithm: str, data: memoryview | bytes, previous: int = 0) -> int:
+    """Compute a CRC, continuing from that of the bytes before.
+
+    Args:
+        algorithm: One of `COMBINABLE`.
+        data: The bytes.
+        previous: The CRC of the bytes before; 0: there are none.
+
+    Example:
+        >>> extend_crc("crc32c", b"56789", extend_crc("crc32c", b"1234")) == int("e3069283", 16)
+        True
+    """
     from awscrt import checksums  # noqa: PLC0415 - 40 ms
 
     function = {"crc32": checksums.crc32, "crc32c": checksums.crc32c, "crc64nvme": checksums.crc64nvme}[algorithm]
@@ -103,7 +114,8 @@ def _crc(algorithm: str, data: memoryview | bytes, previous: int = 0) -> int:
     return crc
 
 
-def _hex(algorithm: str, number: int) -> str:
+def crc_digest(algorithm: str, number: int) -> str:
+    """Write a CRC as a digest."""
     return number.to_bytes(_WIDTH[algorithm], "big").hex()
 
 
@@ -129,14 +141,14 @@ class Running:
     def update(self, data: memoryview | bytes) -> None:
         """Add the next bytes. SHA-256 runs at about 2 GB/s and releases the GIL."""
         if self._hash is None:
-            self._crc = _crc(self._algorithm, data, self._crc)
+            self._crc = extend_crc(self._algorithm, data, self._crc)
         else:
             self._hash.update(data)
 
     @property
     def digest(self) -> str:
         """The checksum of all bytes so far."""
-        return _hex(self._algorithm, self._crc) if self._hash is None else self._hash.hexdigest()
+        return crc_digest(self._algorithm, self._crc) if self._hash is None else self._hash.hexdigest()
 
 
 class InOrder(Running):

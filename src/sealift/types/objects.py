@@ -113,6 +113,7 @@ class Capabilities:
         compares: Whether the service may verify uploads against a checksum sent with the data.
         properties: Whether the service stores `Properties`.
         tags: Whether `Properties.tags` are among them.
+        sinks: Whether `Backend.read_range` accepts sinks.
     """
 
     min_part: int = 1
@@ -126,3 +127,4 @@ class Capabilities:
     compares: bool = False
     properties: bool = True
     tags: bool = False
+    sinks: bool = False

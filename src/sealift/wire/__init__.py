@@ -5,21 +5,25 @@ receives a small response.
 """
 
 from .client import Wire
-from .content_range import check_range
+from .content_range import Expectation, check_expected, check_range
 from .message import TLS, Origin, Request, Response
 from .proxy_choice import proxy_for
 from .redirect import MOST_REDIRECTS, redirected
+from .sinks import fill
 from .streamed_response import StreamedResponse
 
 __all__ = [
     "MOST_REDIRECTS",
     "TLS",
+    "Expectation",
     "Origin",
     "Request",
     "Response",
     "StreamedResponse",
     "Wire",
+    "check_expected",
     "check_range",
+    "fill",
     "proxy_for",
     "redirected",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..errors import TransportError
 from .message import Response
 
-__all__ = ["Expectation", "check_range"]
+__all__ = ["Expectation", "check_expected", "check_range"]
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,20})-(\d{1,20})/(\d{1,20}|\*)", re.ASCII | re.IGNORECASE)
 
@@ -79,6 +79,16 @@ class Expectation:
             size = check_range(response, self.start, length)
             return size is None or self.size is None or size == self.size
         return False
+
+
+def check_expected(response: Response) -> None:
+    """Fail if the body of a 200 or 206 was not written to its sink, for a reason that nothing else has found.
+
+    Raises:
+        TransportError: It was not written; retryable.
+    """
+    if response.unexpected:
+        raise TransportError("the server sent another version or range than the requested one", retryable=True)
 
 
 def _range_mismatch(actual: str, start: int, length: int) -> TransportError:

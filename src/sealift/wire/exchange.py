@@ -11,7 +11,7 @@ from .connection import Connection, ConnectionLostError, StaleConnectionError
 from .content_range import Expectation
 from .head_codec import closes, response_framing
 from .message import Request, Response
-from .response_reader import MAX_BUFFERED_BODY, MAX_ERROR_BODY, ResponseReader, body_length
+from .response_reader import MAX_BUFFERED_BODY, MAX_ERROR_BODY, MalformedResponseError, ResponseReader, body_length
 from .sinks import fill
 
 if TYPE_CHECKING:
@@ -80,10 +80,15 @@ class Exchange:
         if not wanted:
             response.unexpected = response.status in {200, 206}
             self._keep_beginning(reader, response)
-        elif check_body(response, len(sink), self.request):
-            self._fill(reader, sink)
         else:
-            self._fill_counted(reader, sink)
+            counted = not check_body(response, len(sink), self.request)
+            try:
+                self._fill_counted(reader, sink) if counted else self._fill(reader, sink)
+            except MalformedResponseError:
+                sink.rewind()
+                raise
+            finally:
+                sink.flush()
         self.finish(reader)
         return response
 
@@ -150,10 +155,14 @@ class Exchange:
         for piece in reader.pieces():
             received += len(piece)
             if received > expected:
-                raise self._error(f"sent more than the expected {expected} bytes")
+                raise MalformedResponseError(
+                    f"{self.connection.name} sent more than the expected {expected} bytes", retryable=True
+                )
             fill(sink, piece)
         if received < expected:
-            raise self._error(f"sent {received} bytes, expected {expected}")
+            raise MalformedResponseError(
+                f"{self.connection.name} sent {received} bytes, expected {expected}", retryable=True
+            )
 
     def _keep_beginning(self, reader: ResponseReader, response: Response) -> None:
         body = bytearray()
@@ -162,9 +171,6 @@ class Exchange:
                 break
             body += piece[: MAX_ERROR_BODY - len(body)]
         response.body = bytes(body)
-
-    def _error(self, problem: str) -> TransportError:
-        return TransportError(f"{self.request.origin.address} {problem}", retryable=True)
 
 
 def check_body(response: Response, length: int, request: Request) -> bool:

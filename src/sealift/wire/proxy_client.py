@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from urllib.parse import unquote
 
+import anyio
 import httpx
 
 from ..config import Proxies
@@ -80,13 +81,18 @@ class ProxyClient:
                 return response
             expected = len(sink)
             check_body(response, expected, request)
-            async for piece in pieces:
-                if len(piece) > len(sink):
-                    break
-                await self._run_blocking(partial(fill, sink, memoryview(piece)))
-            else:
-                if not len(sink):
-                    return response
+            try:
+                async for piece in pieces:
+                    if len(piece) > len(sink):
+                        break
+                    await self._run_blocking(partial(fill, sink, memoryview(piece)))
+                else:
+                    if not len(sink):
+                        return response
+                await self._run_blocking(sink.rewind)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._run_blocking(sink.flush)
         raise TransportError(
             f"{request.origin.address} sent a body whose length is not the expected {expected} bytes", retryable=True
         )

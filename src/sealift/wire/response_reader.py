@@ -11,10 +11,14 @@ from .message import Headers, Origin, Response
 if TYPE_CHECKING:
     import h11
 
-__all__ = ["MAX_BUFFERED_BODY", "MAX_ERROR_BODY", "ResponseReader", "Source", "body_length"]
+__all__ = ["MAX_BUFFERED_BODY", "MAX_ERROR_BODY", "MalformedResponseError", "ResponseReader", "Source", "body_length"]
 
 MAX_ERROR_BODY = 64 * KiB
 MAX_BUFFERED_BODY = 8 * MiB  # a listing of 1,000 keys of 1,024 encoded bytes takes 3 to 4 MiB
+
+
+class MalformedResponseError(TransportError):
+    """The server has sent something that is not a valid response; what was read of it cannot be relied on."""
 
 
 class Source(Protocol):
@@ -230,7 +234,7 @@ class ResponseReader:
         )
 
     def _not_http(self) -> TransportError:
-        return self._error("sent something that is not HTTP/1.1")
+        return MalformedResponseError(f"{self._origin.address} sent something that is not HTTP/1.1", retryable=True)
 
     def _error(self, problem: str) -> TransportError:
         return TransportError(f"{self._origin.address} {problem}", retryable=True)

@@ -29,6 +29,9 @@ class MemorySink:
     def filled(self, count: int) -> None:
         self._rest = self._rest[count:]
 
+    def flush(self) -> None:
+        """Nothing is buffered."""
+
     def rewind(self) -> None:
         self._rest = self._into
 

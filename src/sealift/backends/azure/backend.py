@@ -5,13 +5,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from ...config import AzureConfig
-from ...contract import EVERYTHING, Reader, Walk
+from ...contract import EVERYTHING, Reader, Sink, Walk
 from ...errors import ObjectChanged
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
-from ...wire import check_range
+from ...wire import Expectation, check_expected, check_range
 from . import replies
 from .authorization import TokenAuthorizer
 from .container import Container
@@ -38,7 +38,13 @@ class AzureBackend:
 
     # https://learn.microsoft.com/azure/storage/blobs/scalability-targets
     capabilities = Capabilities(
-        max_part=4000 * MiB, max_parts=50_000, server_copy=True, checksums=("md5",), compares=True, tags=True
+        max_part=4000 * MiB,
+        max_parts=50_000,
+        server_copy=True,
+        checksums=("md5",),
+        compares=True,
+        tags=True,
+        sinks=True,
     )
 
     def __init__(
@@ -77,20 +83,23 @@ class AzureBackend:
 
         return paginate(page, self._container.instance.retry)
 
-    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
-        whole = start == 0 and len(into) == obj.size
+    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
+        length = len(into)
+        whole = start == 0 and length == obj.size
         headers = [("accept-encoding", "identity")]
         if not whole:
-            headers.append(("range", f"bytes={start}-{start + len(into) - 1}"))
+            headers.append(("range", f"bytes={start}-{start + length - 1}"))
         if obj.version is not None:
             headers.append(("if-match", obj.version))
-        reply = await self._container.fetch(obj.key, headers, into)
+        pinned = () if obj.version is None else (("etag", (obj.version, obj.version.strip('"'))),)
+        reply = await self._container.fetch(obj.key, headers, into, Expectation(start, obj.size, pinned))
         version = replies.quoted(reply.header("etag"))
         if obj.version is not None and version != obj.version:
             raise ObjectChanged(f"the object {obj.key!r} was replaced while it was read")
-        size = check_range(reply, start, len(into))
+        size = check_range(reply, start, length)
         if obj.size is not None and size is not None and size != obj.size:
             raise ObjectChanged(f"the size of the object {obj.key!r} has changed")
+        check_expected(reply)
         # With a range, Content-MD5 is not that of the whole object.
         digests = replies.md5(reply.header("content-md5")) if whole else {}
         return Head(version, size, digests, properties=of_reply(reply))

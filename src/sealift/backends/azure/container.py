@@ -5,11 +5,12 @@ from contextlib import asynccontextmanager
 from typing import NoReturn
 from urllib.parse import quote, urlsplit
 
+from ...contract import Sink
 from ...errors import ObjectChanged, StorageError, UnsupportedOperation
 from ...instance import Instance
 from ...types import KiB, ObjectInfo
 from ...uri import Location
-from ...wire import TLS, Origin, Request, Response, StreamedResponse
+from ...wire import TLS, Expectation, Origin, Request, Response, StreamedResponse
 from . import replies
 from .account import Account
 from .authorization import Authorizer
@@ -104,13 +105,13 @@ class Container:
         """
         return await self.instance.wire.send(await self.request(method, key, headers, query), body)
 
-    async def fetch(self, key: str, headers: Headers, into: memoryview) -> Response:
-        """Receive an object or a range into memory, as `Wire.fetch`; the status is 200 or 206.
+    async def fetch(self, key: str, headers: Headers, into: memoryview | Sink, expectation: Expectation) -> Response:
+        """Receive an object or a range, as `Wire.fetch`; the status is 200 or 206.
 
         Raises:
             StorageError: The service returned an error.
         """
-        reply = await self.instance.wire.fetch(await self.request("GET", key, headers), into)
+        reply = await self.instance.wire.fetch(await self.request("GET", key, headers), into, expectation)
         if reply.status not in {200, 206}:
             await self._raise_error(reply, key)
         return reply

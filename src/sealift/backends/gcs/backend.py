@@ -3,13 +3,13 @@
 from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 
-from ...contract import EVERYTHING, Reader, Walk
+from ...contract import EVERYTHING, Reader, Sink, Walk
 from ...errors import ObjectChanged, StorageError
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
-from ...wire import Response, check_range
+from ...wire import Expectation, Response, check_expected, check_range
 from . import replies
 from .bucket import Bucket
 from .delete_objects import delete, delete_many
@@ -27,7 +27,7 @@ class GCSBackend:
     """
 
     # https://cloud.google.com/storage/quotas#objects
-    capabilities = Capabilities(server_copy=True, checksums=replies.CHECKSUMS, compares=True)
+    capabilities = Capabilities(server_copy=True, checksums=replies.CHECKSUMS, compares=True, sinks=True)
 
     def __init__(self, bucket: Bucket) -> None:
         self.location = bucket.location
@@ -58,18 +58,22 @@ class GCSBackend:
                 if not obj.key.startswith(PARTS_PREFIX) or prefix.startswith(PARTS_PREFIX):
                     yield obj
 
-    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
-        whole = start == 0 and len(into) == obj.size
-        headers = [] if whole else [("range", f"bytes={start}-{start + len(into) - 1}")]
-        reply = await self._bucket.fetch(obj.key, _generation_query(obj), headers, into)
+    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
+        length = len(into)
+        whole = start == 0 and length == obj.size
+        headers = [] if whole else [("range", f"bytes={start}-{start + length - 1}")]
+        pinned = () if obj.version is None else (("x-goog-generation", ("", obj.version)),)
+        expectation = Expectation(start, obj.size, pinned)
+        reply = await self._bucket.fetch(obj.key, _generation_query(obj), headers, into, expectation)
         if reply.status not in {200, 206}:
             raise await self._read_error(reply, obj)
         version = reply.header("x-goog-generation") or obj.version
         if obj.version is not None and version != obj.version:
             raise ObjectChanged(f"the object {obj.key!r} was replaced while it was read")
-        size = check_range(reply, start, len(into))
+        size = check_range(reply, start, length)
         if obj.size is not None and size is not None and size != obj.size:
             raise ObjectChanged(f"the size of the object {obj.key!r} has changed")
+        check_expected(reply)
         return Head(version, size, replies.header_checksums(reply) if whole else {})
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:

@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager
 from urllib.parse import quote, urlencode
 
 from ...config import GCSConfig
+from ...contract import Sink
 from ...errors import ModelMissingError, ObjectChanged, StorageError, UnsupportedOperation
 from ...instance import Instance
 from ...types import KiB, ObjectInfo
 from ...uri import Location
-from ...wire import Origin, Request, Response, StreamedResponse
+from ...wire import Expectation, Origin, Request, Response, StreamedResponse
 from . import replies
 from .credentials import Credentials
 
@@ -103,12 +104,14 @@ class Bucket:
                 break
         return reply
 
-    async def fetch(self, key: str, query: Query, headers: Headers, into: memoryview) -> Response:
-        """Receive an object as it is stored, or a range of it, into a buffer; see `Wire.fetch`."""
+    async def fetch(
+        self, key: str, query: Query, headers: Headers, into: memoryview | Sink, expectation: Expectation
+    ) -> Response:
+        """Receive an object as it is stored, or a range of it; see `Wire.fetch`."""
         query = {**query, "alt": "media"}
         for attempt in itertools.count():
             request = await self._request("GET", self.path(key), query, [*_AS_STORED, *headers], encoded=True)
-            reply = await self.instance.wire.fetch(request, into)
+            reply = await self.instance.wire.fetch(request, into, expectation)
             if not self._should_resend(attempt, request, reply):
                 break
         return reply

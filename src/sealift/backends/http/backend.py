@@ -4,13 +4,13 @@ from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Seque
 from contextlib import asynccontextmanager
 from typing import NoReturn
 
-from ...contract import EVERYTHING, Reader, Upload, Walk
+from ...contract import EVERYTHING, Reader, Sink, Upload, Walk
 from ...errors import ObjectChanged, TransportError, UnsupportedOperation
 from ...instance import Instance
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
-from ...wire import Response, check_range
+from ...wire import Expectation, Response, check_expected, check_range
 from . import replies
 from .decode import CODINGS, Decoded
 from .site import Site
@@ -26,7 +26,7 @@ class HTTPBackend:
         instance: Provides threads.
     """
 
-    capabilities = Capabilities(writable=False, listable=False)
+    capabilities = Capabilities(writable=False, listable=False, sinks=True)
     address = ""
 
     def __init__(self, site: Site, instance: Instance) -> None:
@@ -41,20 +41,23 @@ class HTTPBackend:
     async def stat(self, key: str) -> ObjectInfo:
         return replies.object_info(key, await self._site.find(key))
 
-    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
+    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
+        length = len(into)
         headers = _pinned(obj)
         # Also for the whole file: Content-Range reveals a file that has grown on a server that ignores the condition.
         if obj.ranged:
-            headers.append(("range", f"bytes={start}-{start + len(into) - 1}"))
-        reply = await self._site.fetch(obj.key, headers, into)
+            headers.append(("range", f"bytes={start}-{start + length - 1}"))
+        pinned = () if obj.version is None else (("etag", (obj.version,)),)
+        reply = await self._site.fetch(obj.key, headers, into, Expectation(start, obj.size, pinned))
         version = replies.version(reply)
         if obj.version is not None and version != obj.version:
             if version is None:
                 raise TransportError("the response to a range request has no ETag")
             raise ObjectChanged("the file was replaced while it was read")
-        size = check_range(reply, start, len(into))
+        size = check_range(reply, start, length)
         if size is not None and size != obj.size:
             raise ObjectChanged("the size of the file has changed")
+        check_expected(reply)
         return Head(version, size)
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:

@@ -10,10 +10,11 @@ from dataclasses import replace
 import anyio
 
 from ...config import HTTPConfig
+from ...contract import Sink
 from ...errors import StorageError, TransportError
 from ...instance import Instance
 from ...uri import Location
-from ...wire import MOST_REDIRECTS, TLS, Origin, Request, Response, StreamedResponse, redirected
+from ...wire import MOST_REDIRECTS, TLS, Expectation, Origin, Request, Response, StreamedResponse, redirected
 from ...wire.redirect import as_target
 from . import replies
 
@@ -70,8 +71,8 @@ class Site:
         self._resolved[key] = chain.request
         return reply
 
-    async def fetch(self, key: str, headers: Headers, into: memoryview) -> Response:
-        """Receive a file or a range into memory, as `Wire.fetch`; the status is 200 or 206.
+    async def fetch(self, key: str, headers: Headers, into: memoryview | Sink, expectation: Expectation) -> Response:
+        """Receive a file or a range, as `Wire.fetch`; the status is 200 or 206.
 
         Raises:
             StorageError: The server returned an error.
@@ -80,7 +81,7 @@ class Site:
             start = self._resolved.get(key) or self._original(key)
             chain = self._chain(start)
             while True:
-                reply = await self._wire.fetch(_as("GET", chain.request, headers), into)
+                reply = await self._wire.fetch(_as("GET", chain.request, headers), into, expectation)
                 if not chain.follow(reply):
                     break
             if reply.status in {200, 206}:

@@ -3,15 +3,16 @@
 from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import NoReturn
 
-from ...contract import EVERYTHING, Reader, Upload, Walk
+from ...contract import EVERYTHING, Reader, Sink, Upload, Walk
 from ...errors import ModelMissingError, ObjectChanged, UnsupportedOperation
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
-from ...wire import MOST_REDIRECTS, Response, check_range, redirected
+from ...wire import MOST_REDIRECTS, Expectation, Response, check_expected, check_range, fill, redirected
 from . import replies, small_files
 from .download_urls import DownloadURL, DownloadURLs
 from .repository import FORWARDED_HEADERS, Repository, too_many_redirects
@@ -30,7 +31,7 @@ class HFBackend:
         urls: Download URLs of the repository's files.
     """
 
-    capabilities = Capabilities(writable=False, checksums=("sha256",))
+    capabilities = Capabilities(writable=False, checksums=("sha256",), sinks=True)
 
     def __init__(self, repository: Repository, urls: DownloadURLs) -> None:
         self.location = repository.location
@@ -51,6 +52,7 @@ class HFBackend:
         commit = await self._repository.commit()
         url = await self._urls.of(self._path(key), commit.sha)
         sums = {} if url.sha256 is None else {"sha256": url.sha256}
+        check_expected(reply)
         properties = Properties(content_type=url.content_type)
         return ObjectInfo(key, url.size, commit.sha, commit.date, url.etag, sums, properties)
 
@@ -80,41 +82,51 @@ class HFBackend:
             raise ModelMissingError(key, cause=f"{key!r} is a branch, not a file")
         return path
 
-    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
+    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
+        length = len(into)
         sha = obj.version or (await self._repository.commit()).sha
-        whole = start == 0 and len(into) == obj.size
-        range_header = [] if whole else [("range", f"bytes={start}-{start + len(into) - 1}")]
+        whole = start == 0 and length == obj.size
+        range_header = [] if whole else [("range", f"bytes={start}-{start + length - 1}")]
         if "sha256" not in obj.checksums:
             request = self._repository.file("GET", self._path(obj.key), sha, *range_header)
             async with self._repository.stream(request, obj.key) as streamed:
                 _check_commit(streamed.header("x-repo-commit"), sha)
-                await small_files.read_range(streamed, obj.size, start, into)
+                buffer = into if isinstance(into, memoryview) else memoryview(bytearray(length))
+                await small_files.read_range(streamed, obj.size, start, buffer)
+            if not isinstance(into, memoryview):
+                await self._repository.instance.disk.run(partial(fill, into, buffer))
             return Head(sha, obj.size, properties=Properties(content_type=streamed.header("content-type")))
         url = await self._urls.of(self._path(obj.key), sha)
-        reply = await self._fetch(obj, url, range_header, into)
+        reply = await self._fetch(obj, url, range_header, into, Expectation(start, obj.size))
         if reply.status in _EXPIRED:
             url = await self._urls.of(self._path(obj.key), sha, expired=[url])
-            reply = await self._fetch(obj, url, range_header, into)
+            reply = await self._fetch(obj, url, range_header, into, Expectation(start, obj.size))
         if reply.status not in {200, 206}:
             at_hub = url.request.origin == self._repository.origin
             raise self._repository.error(reply, obj.key) if at_hub else replies.refused(reply, obj.key)
-        size = check_range(reply, start, len(into))
+        size = check_range(reply, start, length)
         if size is not None and size != obj.size:
             raise ObjectChanged(f"the file {obj.key!r} has {size} bytes, but the hub reported {obj.size}")
+        check_expected(reply)
         properties = Properties(content_type=url.content_type)
         return Head(sha, size, obj.checksums if whole else {}, properties=properties)
 
     async def _fetch(
-        self, obj: ObjectInfo, url: DownloadURL, headers: Sequence[tuple[str, str]], into: memoryview
+        self,
+        obj: ObjectInfo,
+        url: DownloadURL,
+        headers: Sequence[tuple[str, str]],
+        into: memoryview | Sink,
+        expectation: Expectation,
     ) -> Response:
-        """Receive a range of a file into memory from its download URL."""
+        """Receive a range of a file from its download URL."""
         if url.sha256 != obj.checksums["sha256"] or url.size not in {None, obj.size}:
             raise ObjectChanged(f"the content of {obj.key!r} on the hub has changed")
         request = replace(url.request, headers=[*url.request.headers, *headers])
         at_hub = request.origin == self._repository.origin
         async with nullcontext() if at_hub else self._urls.storage:
             for _ in range(MOST_REDIRECTS + 1):
-                reply = await self._repository.instance.wire.fetch(request, into)
+                reply = await self._repository.instance.wire.fetch(request, into, expectation)
                 following = redirected(request, reply, FORWARDED_HEADERS)
                 if following is None:
                     return reply

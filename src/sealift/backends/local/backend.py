@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import anyio
 
-from ...contract import EVERYTHING, Reader, Walk
+from ...contract import EVERYTHING, Reader, Sink, Walk
 from ...errors import IncompleteError, LocalIOError, ObjectChanged, Skipped, SkipReason
 from ...persist.download_journal import Claim, Journal
 from ...runtime.disk_threads import DiskThreads
@@ -130,7 +130,8 @@ class LocalBackend:
         if nothing and base and not name_start:
             yield ObjectInfo(prefix, 0)
 
-    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
+    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
+        assert isinstance(into, memoryview)  # noqa: S101 - `Capabilities.sinks` is False
         path = self._staging.path(obj.key)
 
         def read() -> None:

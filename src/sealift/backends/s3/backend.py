@@ -4,13 +4,13 @@ from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Seque
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from ...contract import EVERYTHING, Reader, Walk
+from ...contract import EVERYTHING, Reader, Sink, Walk
 from ...errors import ObjectChanged
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
-from ...wire import check_range
+from ...wire import Expectation, check_expected, check_range
 from .bucket import Bucket
 from .delete_objects import delete_many
 from .object_info import parse_listing, quoted_etag
@@ -39,6 +39,7 @@ class S3Backend:
             checksums=CHECKSUMS if bucket.directory else (*CHECKSUMS, "md5"),
             compares=bucket.checksum is not None,
             tags=not bucket.directory,
+            sinks=True,
         )
         self.location = bucket.location
         self.address = bucket.address
@@ -71,25 +72,28 @@ class S3Backend:
 
         return paginate(page, self._bucket.instance.retry)
 
-    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview) -> Head:
-        whole = start == 0 and len(into) == obj.size
+    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
+        length = len(into)
+        whole = start == 0 and length == obj.size
         headers = [("accept-encoding", "identity")]
         if whole:
             headers.append(("x-amz-checksum-mode", "ENABLED"))
         else:
-            headers.append(("range", f"bytes={start}-{start + len(into) - 1}"))
+            headers.append(("range", f"bytes={start}-{start + length - 1}"))
         # If-Match never matches a weak ETag: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1
         if obj.version is not None and obj.version.startswith('"'):
             headers.append(("if-match", obj.version))
-        reply = await self._bucket.fetch(obj.key, headers, into)
+        pinned = () if obj.version is None else (("etag", (obj.version, obj.version.strip('"'))),)
+        reply = await self._bucket.fetch(obj.key, headers, into, Expectation(start, obj.size, pinned))
         if reply.status not in {200, 206}:
             raise self._bucket.error(reply, obj.key)
         version = quoted_etag(reply.header("etag"))
         if obj.version is not None and version != obj.version:
             raise ObjectChanged(f"the object {obj.key!r} was replaced while it was read")
-        size = check_range(reply, start, len(into))
+        size = check_range(reply, start, length)
         if obj.size is not None and size is not None and size != obj.size:
             raise ObjectChanged(f"the size of the object {obj.key!r} has changed")
+        check_expected(reply)
         if not whole:
             return Head(version, size)
         checksums = object_checksums(reply, md5_tags=not self._bucket.directory)

@@ -10,11 +10,12 @@ import anyio
 
 from ...config import S3Config
 from ...config.s3 import UploadChecksum
+from ...contract import Sink
 from ...errors import StorageError
 from ...instance import Instance
 from ...types import KiB, ObjectInfo
 from ...uri import Location
-from ...wire import Request, Response, StreamedResponse
+from ...wire import Expectation, Request, Response, StreamedResponse
 from . import errors, express, sigv4a
 from .access import BucketAccess, resolve_access
 from .lazy_sdk import stable_variables
@@ -142,14 +143,14 @@ class Bucket:
                 reply = await wire.send(request, body)
             return reply
 
-    async def fetch(self, key: str, headers: Headers, into: memoryview) -> Response:
-        """Receive an object, or a range of it, into a buffer; see `Wire.fetch`."""
+    async def fetch(self, key: str, headers: Headers, into: memoryview | Sink, expectation: Expectation) -> Response:
+        """Receive an object, or a range of it; see `Wire.fetch`."""
         wire, access = self.instance.wire, self._access
         with self._configured_attempts():
             request = await self.signed_request("GET", key, headers)
-            reply = await wire.fetch(request, into)
+            reply = await wire.fetch(request, into, expectation)
             if self._session_rejected(reply, request) or await self._refresh_access(reply, access):
-                reply = await wire.fetch(await self.signed_request("GET", key, headers), into)
+                reply = await wire.fetch(await self.signed_request("GET", key, headers), into, expectation)
             return reply
 
     @asynccontextmanager
