@@ -133,8 +133,9 @@ class Upload(Protocol):
         """
         return None
 
-    async def recall_range(self, part: Part, sink: FileRange) -> None:
-        """Advance a sink over the bytes of its part that an earlier process has written."""
+    async def recall_range(self, part: Part, sink: FileRange) -> bool:  # noqa: ARG002 - used by overrides
+        """Advance a sink over the bytes of its part that an earlier process has written; whether there are any."""
+        return False
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
         """Store one part, replacing any earlier part of the same index.

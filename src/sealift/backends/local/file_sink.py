@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from ...integrity.checksums import extend_crc
 from ...persist.download_journal import Claim
 from ...types import MiB, Part
+from .files import read_into
 
 __all__ = ["FileSink"]
 
@@ -83,6 +84,28 @@ class FileSink:
             raise
         self._buffered = 0
         self.advance(len(data), crcs)
+
+    def recall(self, claim: Claim) -> bool:
+        """Read back bytes that an earlier process has written; advance over them if they are as it claims.
+
+        Args:
+            claim: What the journal says about the beginning of the part.
+
+        Returns:
+            Whether they are.
+        """
+        crcs, done = dict.fromkeys({*self._algorithms, JOURNAL_CRC}, 0), 0
+        while done < claim.length:
+            piece = self._piece[: claim.length - done]
+            if not read_into(self.descriptor, self._part.start + done, piece):
+                return False
+            crcs = {name: extend_crc(name, piece, crc) for name, crc in crcs.items()}
+            done += len(piece)
+        if claim.crc != f"{crcs[JOURNAL_CRC]:08x}":
+            return False
+        self._written = self._claimed = done
+        self.crcs = {name: crcs[name] for name in self._algorithms}
+        return True
 
     def advance(self, count: int, crcs: Mapping[str, int]) -> None:
         self._written += count

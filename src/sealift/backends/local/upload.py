@@ -3,15 +3,17 @@
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Protocol, TypeVar
 
 import anyio
 
-from ...contract import Upload
+from ...contract import FileRange, Upload
 from ...errors import LocalIOError, ObjectChanged
 from ...persist.download_journal import Claim
 from ...persist.file_locks import is_at
 from ...types import KiB, MiB, ObjectInfo, Part, Receipt
+from .file_sink import FileSink
 from .files import READ, check_version, copy_range, crc, crc_of, free_space, info, read_into, sync_file, taken_space
 from .reserve import reserve
 from .staging import PartialFile, StagingDirectory
@@ -165,6 +167,18 @@ class LocalUpload(Upload):
             self.remove()
         self.close()
         self._temporary = None
+
+    def file_range(self, part: Part, piece: memoryview, algorithm: str | None) -> FileSink:
+        journal = self._staging.journal
+        claim = None if journal is None else partial(journal.add, self._key)
+        return FileSink(self._path, self._descriptor, part, piece, algorithm, claim)
+
+    async def recall_range(self, part: Part, sink: FileRange) -> bool:
+        claim = None if self._staging.journal is None else self._staging.journal.claim(self._key, part.start)
+        if claim is None or not 0 < claim.length <= part.size:  # the usual case, checked without a thread
+            return False
+        assert isinstance(sink, FileSink)  # noqa: S101 - for mypy: from `file_range`
+        return await self._run(lambda: sink.recall(claim))
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
         # One at a time: the kernel serializes writes to a file, and waiting writers burn CPU.
