@@ -40,21 +40,25 @@ class MemoryBudget:
         self.limit = limit
         self._in_flight = in_flight or PartsInFlight()
         self._lent = 0
-        self._buffers: dict[int, bytearray] = {}  # id of a lent view → its buffer
+        self._moving = 0
+        self._buffers: dict[
+            int, tuple[bytearray, int]
+        ] = {}  # id of a lent view → its buffer, bytes that pass through it
         self._idle: list[bytearray] = []
-        self._waiting: dict[Hashable, deque[tuple[int, asyncio.Future[memoryview]]]] = {}
+        self._waiting: dict[Hashable, deque[tuple[int, int, asyncio.Future[memoryview]]]] = {}
 
     @property
     def lent(self) -> int:
         """Bytes that are currently borrowed."""
         return self._lent
 
-    async def borrow(self, size: int, job: Hashable) -> memoryview:
+    async def borrow(self, size: int, job: Hashable, *, moves: int | None = None) -> memoryview:
         """Wait for a buffer.
 
         Args:
             size: Length of the buffer in bytes, at least 1.
             job: Identifies the job; jobs take turns.
+            moves: Bytes that will pass through the buffer, if they are more than its size. They count as in flight.
 
         Returns:
             A view of exactly that length, with undefined content.
@@ -67,10 +71,11 @@ class MemoryBudget:
                 f"a buffer of {size} bytes is larger than the memory budget of {self.limit} bytes",
                 hint=f"Limits(memory={size}) or more",
             )
-        if not self._waiting and self._fits(size):
-            return self._lend(size)
+        moves = size if moves is None else moves
+        if not self._waiting and self._fits(size, moves):
+            return self._lend(size, moves)
         future: asyncio.Future[memoryview] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(job, deque()).append((size, future))
+        self._waiting.setdefault(job, deque()).append((size, moves, future))
         try:
             return await future
         except asyncio.CancelledError:
@@ -82,10 +87,11 @@ class MemoryBudget:
 
     def give_back(self, view: memoryview) -> None:
         """Return a borrowed buffer, which must not be used afterwards."""
-        buffer = self._buffers.pop(id(view))
+        buffer, moves = self._buffers.pop(id(view))
         view.release()
         self._lent -= len(buffer)
-        self._in_flight.moved(len(buffer), self.limit)
+        self._moving -= moves
+        self._in_flight.moved(moves, full=2 * self._lent >= self.limit)
         if len(buffer) >= _REUSE_FROM:
             self._idle.append(buffer)
         if self._waiting:
@@ -93,7 +99,7 @@ class MemoryBudget:
 
     def _forget(self, job: Hashable, future: asyncio.Future[memoryview]) -> None:
         requests = self._waiting.get(job, deque())
-        kept = deque(request for request in requests if request[1] is not future)
+        kept = deque(request for request in requests if request[2] is not future)
         if kept:
             self._waiting[job] = kept
         else:
@@ -103,8 +109,8 @@ class MemoryBudget:
     def _serve_waiting(self) -> None:
         while self._waiting:
             job, requests = next(iter(self._waiting.items()))
-            size, future = requests[0]
-            if not future.done() and not self._fits(size):
+            size, moves, future = requests[0]
+            if not future.done() and not self._fits(size, moves):
                 return
             requests.popleft()
             del self._waiting[job]
@@ -112,20 +118,21 @@ class MemoryBudget:
                 self._waiting[job] = requests  # to the back of the queue
             if not future.done():
                 try:
-                    future.set_result(self._lend(size))
+                    future.set_result(self._lend(size, moves))
                 except InvalidConfig as error:  # for the borrower, not for the caller that returned a buffer
                     future.set_exception(error)
 
-    def _fits(self, size: int) -> bool:
-        return self._lent + size <= min(self.limit, self._in_flight.bound(size))
+    def _fits(self, size: int, moves: int) -> bool:
+        return self._lent + size <= self.limit and self._moving + moves <= self._in_flight.bound(moves)
 
-    def _lend(self, size: int) -> memoryview:
+    def _lend(self, size: int, moves: int) -> memoryview:
         if not self._lent:
             self._in_flight.restart()
         buffer = self._take_idle(size)
         self._lent += len(buffer)
+        self._moving += moves
         view = memoryview(buffer)[:size]
-        self._buffers[id(view)] = buffer
+        self._buffers[id(view)] = (buffer, moves)
         return view
 
     def _take_idle(self, size: int) -> bytearray:

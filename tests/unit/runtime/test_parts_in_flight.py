@@ -16,7 +16,7 @@ class Clocks:
         for _ in range(size // (8 * MiB)):
             self.wall += seconds * 8 * MiB / size
             self.work += load * seconds * 8 * MiB / size
-            self.window.moved(8 * MiB, limit)
+            self.window.moved(8 * MiB, full=self.window.bound(8 * MiB) >= limit)
 
     @property
     def bound(self) -> int:
