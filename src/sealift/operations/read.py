@@ -53,7 +53,9 @@ async def read_into(source: OpenLocation, buffer: Any, start: int) -> int:
     obj, found = await _find_range(source, start, len(view))
     count = found or 0
     if obj.ranged and obj.size is not None:
-        await _fill(source.instance, source.backend, obj, start, view[:count])
+        # Released at once: the traceback of a cancelled task may live on, and the buffer is the caller's.
+        with view[:count] as part, view:
+            await _fill(source.instance, source.backend, obj, start, part)
         return count
     done = 0
     async with aclosing(chunks(source.instance, source.backend, obj, start, count)) as body:
@@ -114,11 +116,11 @@ async def _fill(instance: Instance, source: Backend, obj: ObjectInfo, start: int
     limit = anyio.Semaphore(min(_MAX_CONCURRENT, instance.limits.per_host))
 
     async def read_part(part: Part) -> None:
-        buffer = view[part.start : part.start + part.size]
-        async with limit:
-            await instance.retry(partial(source.read_range, obj, start + part.start, buffer))
-        if algorithm is not None:
-            digests[part.index] = checksums.digest(algorithm, buffer)
+        with view[part.start : part.start + part.size] as buffer:
+            async with limit:
+                await instance.retry(partial(source.read_range, obj, start + part.start, buffer))
+            if algorithm is not None:
+                digests[part.index] = checksums.digest(algorithm, buffer)
 
     try:
         async with anyio.create_task_group() as group:

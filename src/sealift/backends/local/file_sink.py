@@ -7,13 +7,10 @@ from ...errors import ObjectChanged
 from ...integrity.checksums import extend_crc
 from ...persist.download_journal import Claim
 from ...types import MiB, Part
-from .files import as_storage_error, read_into
+from .files import as_storage_error, crc_algorithm, read_into
 from .reserve import reserve
 
 __all__ = ["FileSink"]
-
-JOURNAL_CRC = "crc32c"
-"""Algorithm of the claims about parts."""
 
 # Bytes between two claims in the journal: what a kill costs, at most, besides the piece.
 _CLAIM_EVERY = MiB
@@ -45,7 +42,8 @@ class FileSink:
         self._part = part
         self._piece = piece
         self._claim = claim
-        self._algorithms = {each for each in (algorithm, JOURNAL_CRC if claim else None) if each is not None}
+        self._claim_crc = crc_algorithm(part.size)
+        self._algorithms = {each for each in (algorithm, self._claim_crc if claim else None) if each is not None}
         self.rewind()
 
     def __len__(self) -> int:
@@ -101,11 +99,12 @@ class FileSink:
         """
         for claim in claims:
             crcs, crc, end = self.crcs, 0, self._written + claim.length
+            algorithm = crc_algorithm(claim.length)
             while self._written + self._buffered < end:
                 piece = self._piece[: end - self._written - self._buffered]
                 if not read_into(self.descriptor, self.position + self._buffered, piece):
                     break
-                crc = extend_crc(JOURNAL_CRC, piece, crc)
+                crc = extend_crc(algorithm, piece, crc)
                 crcs = {name: extend_crc(name, piece, crcs[name]) for name in crcs}
                 self._buffered += len(piece)
             complete, self._buffered = self._written + self._buffered == end, 0
@@ -130,4 +129,4 @@ class FileSink:
         complete = self._written == self._part.size
         if self._claim is not None and (complete or self._written - self._claimed >= _CLAIM_EVERY):
             self._claimed = self._written
-            self._claim(Claim(self._part.start, self._written, f"{crcs[JOURNAL_CRC]:08x}"))
+            self._claim(Claim(self._part.start, self._written, f"{crcs[self._claim_crc]:08x}"))
