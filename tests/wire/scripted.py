@@ -71,7 +71,7 @@ def run(
     before, lane.scratch = lane.scratch, memoryview(bytearray(scratch))
     try:
         return exchange.receive_small() if sink is None else exchange.receive_into(sink, expectation)
-    except Exception as error:  # noqa: BLE001 - the result of the exchange
+    except Exception as error:  # the result of the exchange
         return error
     finally:
         lane.scratch = before

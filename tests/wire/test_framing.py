@@ -1,4 +1,4 @@
-"""A connection over a scripted socket: however data is split into packets, the body is correct or the exchange fails."""
+"""A connection over a scripted socket: however data is split into packets, the body is correct or the call fails."""
 
 import pytest
 from hypothesis import given, settings
