@@ -10,7 +10,6 @@ import pytest
 
 from sealift.errors import ClosedError, TransportError
 from sealift.wire import TLS, Origin, Request
-from sealift.wire.connection import Connection
 from sealift.wire.exchange import Exchange
 from sealift.wire.head_codec import encode_request
 from sealift.wire.sinks import MemorySink
@@ -201,7 +200,7 @@ async def test_a_closed_connection_is_an_error() -> None:
     async with serve(transfer) as server, wire_with() as wire:
         request = Request("PUT", server.origin, "/")
         for body in (None, memoryview(b"small"), memoryview(BODY)):
-            connection: Connection = await wire._dialer.dial(server.origin, TLS())
+            connection = await wire._dialer.dial(server.origin, TLS())
             connection.interrupt(ClosedError("closed"))
             connection.close()
             exchange = Exchange(connection, request, encode_request(request, len(body or b"")), body)
