@@ -23,7 +23,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from .errors import Skipped
+from .errors import Skipped, UnsupportedOperation
 from .types import Capabilities, Head, ObjectInfo, Part, Receipt
 from .types.properties import NO_PROPERTIES, Properties
 from .uri import Location
@@ -92,6 +92,9 @@ class FileRange(Sink, Protocol):
     def position(self) -> int:
         """Offset in the file of the first byte that is missing; to be used after `flush`."""
 
+    def read_back(self, update: Callable[[memoryview], None]) -> None:
+        """Read all bytes from the file, piece by piece; blocks."""
+
     def advance(self, count: int, crcs: Mapping[str, int]) -> None:
         """Record bytes that were written to the file.
 
@@ -120,18 +123,18 @@ class Upload(Protocol):
     Saved to a file, so it must not contain a secret.
     """
 
-    def file_range(self, part: Part, piece: memoryview, algorithm: str | None) -> FileRange | None:  # noqa: ARG002
-        """Return the part as a sink, so that its bytes need not pass through a buffer of its size.
+    writes_ranges: bool = False
+    """Whether parts are ranges of a file, so that `file_range` replaces `write_part`."""
+
+    def file_range(self, part: Part, piece: memoryview, algorithm: str | None) -> FileRange:  # noqa: ARG002
+        """Return a part as a sink, so that its bytes need not pass through a buffer of its size.
 
         Args:
             part: The part.
-            piece: Memory that the sink may use.
+            piece: Memory that the sink may use, at most as long as the part.
             algorithm: Checksum to compute, one that combines; None: none.
-
-        Returns:
-            The sink; None: the bytes have to be given to `write_part`.
         """
-        return None
+        raise UnsupportedOperation("the parts of this upload are not ranges of a file")
 
     async def recall_range(self, part: Part, sink: FileRange) -> bool:  # noqa: ARG002 - used by overrides
         """Advance a sink over the bytes of its part that an earlier process has written; whether there are any."""

@@ -139,7 +139,7 @@ async def test_a_killed_process_is_gone_on_with(tmp_path: Path) -> None:
         config = S3Config("AKIAFAKE", "secret", endpoint_url=sys.argv[1])
         def told(event):
             if event.kind == "progress":
-                print(flush=True)
+                print(event.size, flush=True)
         Storage.download("s3://b/m", sys.argv[2], config, on_event=told)
     """
     with FakeS3({"b": {"m": HUGE}}, stall={"m": 24 * MiB}) as server:
@@ -148,14 +148,16 @@ async def test_a_killed_process_is_gone_on_with(tmp_path: Path) -> None:
         )
         with child:
             assert child.stdout is not None
-            for _ in range(3):
-                await anyio.to_thread.run_sync(child.stdout.readline)
+            arrived = 0
+            while arrived < 24 * MiB:
+                arrived += int(await anyio.to_thread.run_sync(child.stdout.readline))
             child.send_signal(signal.SIGKILL)
         while server.connections:
             await asyncio.sleep(0.005)
         assert not (tmp_path / "m").exists()
         missing, _ = await again(server, "s3://b/m", tmp_path / "m", limits=Limits())
-    assert sorted(missing) == [("m", 24 * MiB), ("m", 32 * MiB)]
+    # Of each part that had arrived, at most the last piece and what was not in the journal yet.
+    assert sum(8 * MiB - start % (8 * MiB) for _, start in missing) <= 16 * MiB + 3 * (MiB + 256 * KiB)
     assert files_in(tmp_path) == {"m": HUGE}
     assert all_in(tmp_path) == {"m"}
 
@@ -187,11 +189,11 @@ async def test_a_changed_object_is_fetched_anew(tmp_path: Path) -> None:
     assert files_in(tmp_path) == {"m": OTHER}
 
 
-async def test_other_parts_are_fetched_anew(tmp_path: Path) -> None:
+async def test_parts_of_another_size_are_kept_as_far_as_they_go(tmp_path: Path) -> None:
     with FakeS3({"b": {"m": LARGE}}, stall={"m": 6 * PART}) as server:
         await stopped(server, "s3://b/m", tmp_path / "m", 6 * PART)
         fetched_again, _ = await again(server, "s3://b/m", tmp_path / "m", limits=Limits(part_size=3 * PART))
-    assert sorted(fetched_again) == [("m", start * PART) for start in (0, 3, 6, 9)]
+    assert sorted(fetched_again) == [("m", 6 * PART), ("m", 9 * PART)]
     assert files_in(tmp_path) == {"m": LARGE}
 
 
@@ -247,7 +249,8 @@ async def test_an_outage_is_gone_on_with(tmp_path: Path) -> None:
 
 async def test_an_object_that_changes_meanwhile_leaves_no_mixture(tmp_path: Path) -> None:
     with FakeS3({"b": {"m": LARGE}}, stall={"m": 6 * PART}) as server:
-        call = asyncio.ensure_future(AsyncStorage(LIMITS).download("s3://b/m", tmp_path / "m", server.config))
+        limits = Limits(part_size=PART, attempts=1, per_host=1)
+        call = asyncio.ensure_future(AsyncStorage(limits).download("s3://b/m", tmp_path / "m", server.config))
         while not server.stalled.is_set():
             await asyncio.sleep(0.005)
         server.replace("b", "m", OTHER)

@@ -15,6 +15,7 @@ from ..runtime import part_sizes
 from ..types import Event, EventKind, ObjectInfo, OnEvent, Receipt
 from ..types.properties import NO_PROPERTIES, Properties, dropped
 from . import copied_properties, resume_upload
+from .progress import Progress
 from .transfer import OnStored, Transfer
 from .verification import Verification
 
@@ -52,6 +53,7 @@ class JobContext:
         self.instance = instance
         self.verification = verification
         self.stores_properties = destination.capabilities.properties
+        self.progress = Progress(lambda transfer, count: self.emit("progress", transfer, count))
         self._on_event = on_event
         self._on_stored = on_stored
         self._open_uploads: dict[int, Upload] = {}

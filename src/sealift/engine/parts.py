@@ -7,14 +7,17 @@ import anyio
 import anyio.lowlevel
 
 from ..contract import Upload
-from ..errors import IntegrityError, StorageError
+from ..errors import IntegrityError, StorageError, TransportError
 from ..integrity import checksums
-from ..types import Part, Receipt
+from ..types import KiB, Part, Receipt
 from .context import JobContext
 from .transfer import Transfer
 from .verification import verify_digest
 
 __all__ = ["MultipartTransfer", "move_part"]
+
+# Bytes received before they are written to a file.
+_PIECE = 256 * KiB
 
 
 @dataclass(slots=True)
@@ -56,31 +59,70 @@ class MultipartTransfer:
 
 async def move_part(context: JobContext, multipart: MultipartTransfer, part: Part) -> None:
     """Move one part, and publish the object if it was the last."""
-    transfer, in_order = multipart.transfer, multipart.in_order
+    in_order = multipart.in_order
     upload = await _upload(context, multipart)
     memory = context.instance.memory
+    to_file = context.source.capabilities.sinks and upload.writes_ranges
+    size = min(part.size, _PIECE) if to_file else part.size
     async with nullcontext() if in_order is None else in_order.memory_turns.turn(part.index):
-        buffer = await memory.borrow(part.size, context)
+        buffer = await memory.borrow(size, context, moves=part.size)
     try:
-        recalled = await upload.recall(part, buffer)
-        if not recalled:
-            await context.retry(transfer, lambda: context.source.read_range(transfer.obj, part.start, buffer))
-        if multipart.algorithm is not None and in_order is None:
-            multipart.digests[part.index] = checksums.digest(multipart.algorithm, buffer)
-        receipt = Receipt(part)
-        if not recalled:
-            receipt = await context.retry(transfer, lambda: upload.write_part(part, buffer))
-        if in_order is not None:
-            async with in_order.hash_turns.turn(part.index):
-                await context.instance.disk.run(lambda: in_order.update(buffer))
+        move = _move_to_file if to_file else _move_through_memory
+        multipart.receipts[part.index] = await move(context, multipart, part, upload, buffer)
     finally:
         memory.give_back(buffer)
-    multipart.receipts[part.index] = receipt
+    if len(multipart.receipts) == len(multipart.parts):
+        await _publish(context, multipart, upload)
+
+
+async def _move_through_memory(
+    context: JobContext, multipart: MultipartTransfer, part: Part, upload: Upload, buffer: memoryview
+) -> Receipt:
+    """Read a part into memory and write it."""
+    transfer, in_order = multipart.transfer, multipart.in_order
+    recalled = await upload.recall(part, buffer)
+    if not recalled:
+        await context.retry(transfer, lambda: context.source.read_range(transfer.obj, part.start, buffer))
+    if multipart.algorithm is not None and in_order is None:
+        multipart.digests[part.index] = checksums.digest(multipart.algorithm, buffer)
+    receipt = Receipt(part)
+    if not recalled:
+        receipt = await context.retry(transfer, lambda: upload.write_part(part, buffer))
+    if in_order is not None:
+        async with in_order.hash_turns.turn(part.index):
+            await context.instance.disk.run(lambda: in_order.update(buffer))
     if recalled or receipt.reused:
         context.emit("resumed", transfer, part.size)
     context.emit("progress", transfer, part.size)
-    if len(multipart.receipts) == len(multipart.parts):
-        await _publish(context, multipart, upload)
+    return receipt
+
+
+async def _move_to_file(
+    context: JobContext, multipart: MultipartTransfer, part: Part, upload: Upload, piece: memoryview
+) -> Receipt:
+    """Read a part straight into its file. A read that breaks is continued at the byte where it broke."""
+    transfer, in_order, source = multipart.transfer, multipart.in_order, context.source
+    algorithm = multipart.algorithm if in_order is None else None
+    sink = upload.file_range(part, piece, algorithm)
+    if await upload.recall_range(part, sink):
+        context.emit("resumed", transfer, part.size - len(sink))
+
+    async def read() -> None:
+        while missing := len(sink):
+            try:
+                await source.read_range(transfer.obj, part.start + part.size - missing, sink)
+            except TransportError as error:
+                if not error.retryable or missing - len(sink) < _PIECE:
+                    raise
+
+    with context.progress.count(transfer, lambda: part.size - len(sink)):
+        await context.retry(transfer, read)
+    if algorithm is not None:
+        multipart.digests[part.index] = checksums.crc_digest(algorithm, sink.crcs[algorithm])
+    if in_order is not None:
+        async with in_order.hash_turns.turn(part.index):
+            await context.instance.disk.run(lambda: sink.read_back(in_order.update))
+    return Receipt(part)
 
 
 async def _upload(context: JobContext, multipart: MultipartTransfer) -> Upload:

@@ -1,7 +1,7 @@
 """Compute and combine checksums. Digests are lower-case hex.
 
 CRCs can be combined: the CRCs of parts that arrive in any order yield the CRC of the whole object without reading it
-again. They are computed by awscrt at memory speed; awscrt is imported when the first checksum is computed. Hashes (MD5,
+again. They are computed at memory speed by `crc_library`, which is loaded when the first one is computed. Hashes (MD5,
 SHA) need the bytes in order; so do the hashes of part hashes described in `composite`.
 """
 
@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from ..types import KiB
+from . import crc_library
 from .composite import is_composite, new_hash
 
 __all__ = ["COMBINABLE", "InOrder", "Running", "best", "combine", "common", "crc_digest", "digest", "extend_crc"]
@@ -82,16 +83,10 @@ def combine(algorithm: str, parts: Iterable[tuple[str, int]]) -> str:
         >>> combine("crc32c", [(digest("crc32c", b"1234"), 4), (digest("crc32c", b"56789"), 5)])
         'e3069283'
     """
-    from awscrt import checksums  # noqa: PLC0415 - 40 ms
-
-    function = {
-        "crc32": checksums.combine_crc32,
-        "crc32c": checksums.combine_crc32c,
-        "crc64nvme": checksums.combine_crc64nvme,
-    }[algorithm]
+    _, combined = crc_library.load()[algorithm]
     whole = 0
     for part, length in parts:
-        whole = function(whole, int(part, 16), length)
+        whole = combined(whole, int(part, 16), length)
     return crc_digest(algorithm, whole)
 
 
@@ -107,11 +102,8 @@ def extend_crc(algorithm: str, data: memoryview | bytes, previous: int = 0) -> i
         >>> extend_crc("crc32c", b"56789", extend_crc("crc32c", b"1234")) == int("e3069283", 16)
         True
     """
-    from awscrt import checksums  # noqa: PLC0415 - 40 ms
-
-    function = {"crc32": checksums.crc32, "crc32c": checksums.crc32c, "crc64nvme": checksums.crc64nvme}[algorithm]
-    crc: int = function(data, previous)
-    return crc
+    crc, _ = crc_library.load()[algorithm]
+    return crc(data, previous)
 
 
 def crc_digest(algorithm: str, number: int) -> str:

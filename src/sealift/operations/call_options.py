@@ -1,16 +1,20 @@
 """The options of one call, passed through the operations as one value."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from typing import Literal
 
 from ..engine.transfer import OnStored
 from ..errors import InvalidConfig, ModelMissingError
+from ..frozen_dataclass import dataclass
 from ..keys.patterns import Patterns
 from ..types import Durability, ObjectInfo, OnEvent, Unpack, Verify
 from .deadline import NO_DEADLINE, Deadline
 from .skip_report import OnSkip, SkipReport
 
-__all__ = ["CallOptions"]
+__all__ = ["By", "CallOptions", "comparison_mode"]
+
+# How `sync` compares objects; see `sync_comparison`.
+By = Literal["record", "checksum", "size"]
 
 _ALL = Patterns.of(None, None)
 
@@ -78,3 +82,14 @@ class CallOptions:
             raise InvalidConfig(f"{key!r} is an object, not a prefix", hint="use copy")
         if not self.patterns.matches(name):
             raise ModelMissingError(key, cause=f"the patterns exclude {name!r}")
+
+
+def comparison_mode(*, checksum: bool, size_only: bool) -> By:
+    """How to compare objects, from the two options of `sync`.
+
+    Raises:
+        InvalidConfig: Both are set.
+    """
+    if checksum and size_only:
+        raise InvalidConfig("checksum and size_only exclude each other", hint="choose one of them")
+    return "checksum" if checksum else "size" if size_only else "record"

@@ -5,12 +5,14 @@ the back. So a small model does not wait for a large one, and large parts are no
 """
 
 import asyncio
+import mmap
+import os
 from collections import deque
 from collections.abc import Hashable
-from pathlib import Path
 
 from ..errors import InvalidConfig
 from ..types import MiB
+from .large_buffer import allocate
 from .parts_in_flight import PartsInFlight
 
 __all__ = ["MemoryBudget", "default_budget"]
@@ -18,6 +20,8 @@ __all__ = ["MemoryBudget", "default_budget"]
 _DEFAULT = 128 * MiB
 # Fresh memory costs page faults, 0.1 s CPU per GB; below this size reusing buffers is not worth it.
 _REUSE_FROM = 128 * 1024
+
+_Buffer = bytearray | mmap.mmap
 
 
 class MemoryBudget:
@@ -40,21 +44,23 @@ class MemoryBudget:
         self.limit = limit
         self._in_flight = in_flight or PartsInFlight()
         self._lent = 0
-        self._buffers: dict[int, bytearray] = {}  # id of a lent view → its buffer
-        self._idle: list[bytearray] = []
-        self._waiting: dict[Hashable, deque[tuple[int, asyncio.Future[memoryview]]]] = {}
+        self._moving = 0
+        self._buffers: dict[int, tuple[_Buffer, int]] = {}  # id of a lent view → its buffer, bytes it moves
+        self._idle: list[_Buffer] = []
+        self._waiting: dict[Hashable, deque[tuple[int, int, asyncio.Future[memoryview]]]] = {}
 
     @property
     def lent(self) -> int:
         """Bytes that are currently borrowed."""
         return self._lent
 
-    async def borrow(self, size: int, job: Hashable) -> memoryview:
+    async def borrow(self, size: int, job: Hashable, *, moves: int | None = None) -> memoryview:
         """Wait for a buffer.
 
         Args:
             size: Length of the buffer in bytes, at least 1.
             job: Identifies the job; jobs take turns.
+            moves: Bytes that will pass through the buffer, if they are more than its size. They count as in flight.
 
         Returns:
             A view of exactly that length, with undefined content.
@@ -67,10 +73,11 @@ class MemoryBudget:
                 f"a buffer of {size} bytes is larger than the memory budget of {self.limit} bytes",
                 hint=f"Limits(memory={size}) or more",
             )
-        if not self._waiting and self._fits(size):
-            return self._lend(size)
+        moves = size if moves is None else moves
+        if not self._waiting and self._fits(size, moves):
+            return self._lend(size, moves)
         future: asyncio.Future[memoryview] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(job, deque()).append((size, future))
+        self._waiting.setdefault(job, deque()).append((size, moves, future))
         try:
             return await future
         except asyncio.CancelledError:
@@ -82,10 +89,11 @@ class MemoryBudget:
 
     def give_back(self, view: memoryview) -> None:
         """Return a borrowed buffer, which must not be used afterwards."""
-        buffer = self._buffers.pop(id(view))
+        buffer, moves = self._buffers.pop(id(view))
         view.release()
         self._lent -= len(buffer)
-        self._in_flight.moved(len(buffer), self.limit)
+        self._moving -= moves
+        self._in_flight.moved(moves, full=2 * self._lent >= self.limit)
         if len(buffer) >= _REUSE_FROM:
             self._idle.append(buffer)
         if self._waiting:
@@ -93,7 +101,7 @@ class MemoryBudget:
 
     def _forget(self, job: Hashable, future: asyncio.Future[memoryview]) -> None:
         requests = self._waiting.get(job, deque())
-        kept = deque(request for request in requests if request[1] is not future)
+        kept = deque(request for request in requests if request[2] is not future)
         if kept:
             self._waiting[job] = kept
         else:
@@ -103,8 +111,8 @@ class MemoryBudget:
     def _serve_waiting(self) -> None:
         while self._waiting:
             job, requests = next(iter(self._waiting.items()))
-            size, future = requests[0]
-            if not future.done() and not self._fits(size):
+            size, moves, future = requests[0]
+            if not future.done() and not self._fits(size, moves):
                 return
             requests.popleft()
             del self._waiting[job]
@@ -112,23 +120,24 @@ class MemoryBudget:
                 self._waiting[job] = requests  # to the back of the queue
             if not future.done():
                 try:
-                    future.set_result(self._lend(size))
+                    future.set_result(self._lend(size, moves))
                 except InvalidConfig as error:  # for the borrower, not for the caller that returned a buffer
                     future.set_exception(error)
 
-    def _fits(self, size: int) -> bool:
-        return self._lent + size <= min(self.limit, self._in_flight.bound(size))
+    def _fits(self, size: int, moves: int) -> bool:
+        return self._lent + size <= self.limit and self._moving + moves <= self._in_flight.bound(moves)
 
-    def _lend(self, size: int) -> memoryview:
+    def _lend(self, size: int, moves: int) -> memoryview:
         if not self._lent:
             self._in_flight.restart()
         buffer = self._take_idle(size)
         self._lent += len(buffer)
+        self._moving += moves
         view = memoryview(buffer)[:size]
-        self._buffers[id(view)] = buffer
+        self._buffers[id(view)] = (buffer, moves)
         return view
 
-    def _take_idle(self, size: int) -> bytearray:
+    def _take_idle(self, size: int) -> _Buffer:
         """The smallest idle buffer that fits without wasting budget, or a new one; frees idle buffers for it."""
         room = min(2 * size, self.limit - self._lent)
         # Most recently returned first: it may still be in the CPU cache.
@@ -140,13 +149,15 @@ class MemoryBudget:
         while self._idle and self._lent + size + sum(map(len, self._idle)) > self.limit:
             self._idle.pop(0)
         try:
-            return bytearray(size)
+            return allocate(size) if size >= _REUSE_FROM else bytearray(size)
         except MemoryError:
             hint = f"use a memory budget below {self.limit} bytes: Limits(memory=…)"
             raise InvalidConfig(f"the system cannot allocate {size} more bytes to this process", hint=hint) from None
 
 
-def default_budget(membership: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")) -> int:
+def default_budget(
+    membership: str | os.PathLike[str] = "/proc/self/cgroup", mounted: str | os.PathLike[str] = "/sys/fs/cgroup"
+) -> int:
     """128 MiB, or a quarter of the control group's memory limit if that is less.
 
     Reads the limits of this process's control group and all its parents, in version 2 (`memory.max`,
@@ -158,28 +169,31 @@ def default_budget(membership: Path = Path("/proc/self/cgroup"), mounted: Path =
     """
     limits = [_DEFAULT * 4]
     try:
-        memberships = membership.read_text(encoding="utf-8").splitlines()
+        with open(membership, encoding="utf-8") as file:
+            memberships = file.read().splitlines()
     except OSError:  # not Linux
         memberships = []
     for line in memberships:
         _, controllers, path = line.split(":", 2)
         if not controllers:
-            root, name = mounted, "memory.max"
+            root, name = os.fspath(mounted), "memory.max"
         elif "memory" in controllers.split(","):
-            root, name = mounted / "memory", "memory.limit_in_bytes"
+            root, name = os.path.join(mounted, "memory"), "memory.limit_in_bytes"
         else:
             continue
-        group = root / path.lstrip("/")
-        for directory in (group, *group.parents):
-            limits += _limit_of(directory / name)
-            if directory == root:
-                break
+        group = root
+        limits += _limit_of(os.path.join(group, name))
+        for segment in path.split("/"):
+            if segment:
+                group = os.path.join(group, segment)
+                limits += _limit_of(os.path.join(group, name))
     return min(limits) // 4
 
 
-def _limit_of(file: Path) -> list[int]:
+def _limit_of(path: str) -> list[int]:
     try:
-        text = file.read_text(encoding="ascii").strip()
+        with open(path, encoding="ascii") as file:
+            text = file.read().strip()
     except OSError:  # no limit in this group, or a group of another namespace
         return []
     return [int(text)] if text.isdigit() else []

@@ -12,11 +12,12 @@ from ..types import MiB
 __all__ = ["PartsInFlight"]
 
 # Parts in flight initially, and the minimum in bytes if parts are small.
-_PARTS = 8
-_MIN_BYTES = 64 * MiB
+_PARTS = 4
+_MIN_BYTES = 32 * MiB
 # Load of the threads, in CPUs: below the first the limit doubles, above the second it is halved.
 _LOW_LOAD = 0.5
 _HIGH_LOAD = 0.75
+_MAX_FACTOR = 16
 
 
 class PartsInFlight:
@@ -40,7 +41,7 @@ class PartsInFlight:
 
         Example:
             >>> PartsInFlight().bound(8 * MiB) // MiB, PartsInFlight().bound(512 * MiB) // MiB
-            (64, 4096)
+            (32, 2048)
         """
         return self._factor * max(_MIN_BYTES, _PARTS * size)
 
@@ -48,19 +49,19 @@ class PartsInFlight:
         """Start measuring again, because nothing was in flight before."""
         self._wall_before, self._work_before, self._moved = self._wall(), self._work(), 0
 
-    def moved(self, size: int, limit: int) -> None:
-        """Count a buffer that was returned, and adapt the limit.
+    def moved(self, size: int, *, full: bool) -> None:
+        """Count bytes that were moved, and adapt the limit.
 
         Args:
-            size: Size of the buffer in bytes.
-            limit: The whole memory budget in bytes.
+            size: How many bytes.
+            full: Whether the memory budget is used up, so that a higher limit would have no effect.
         """
         self._moved += size
         if self._moved < _MIN_BYTES * self._factor:
             return
         elapsed = max(self._wall() - self._wall_before, 1e-6)
         load = (self._work() - self._work_before) / elapsed
-        if load < _LOW_LOAD and self.bound(1) < limit:
+        if load < _LOW_LOAD and not full and self._factor < _MAX_FACTOR:
             self._factor *= 2
         elif load > _HIGH_LOAD and self._factor > 1:
             self._factor //= 2

@@ -1,8 +1,10 @@
 """Progress events and results of calls."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from ..frozen_dataclass import dataclass
 
 __all__ = ["Event", "EventKind", "OnEvent", "Synced"]
 

@@ -102,16 +102,18 @@ class Wire:
         """
         if request.method == "HEAD":
             raise InvalidConfig("a response to HEAD has no body to fetch")
-        sink = memory_sink(into) if isinstance(into, memoryview) else into
+        if not isinstance(into, memoryview):
+            return await self._fetch(request, into, expectation)
+        sink = memory_sink(into)
+        try:
+            return await self._fetch(request, sink, expectation)
+        finally:
+            sink.release()
+
+    async def _fetch(self, request: Request, sink: Sink, expectation: Expectation | None) -> Response:
         if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
             return await proxy_client.fetch(request, sink, expectation)
-
-        def receive(exchange: Exchange) -> Response:
-            if isinstance(into, memoryview):
-                sink.rewind()  # after a stale connection
-            return exchange.receive_into(sink, expectation)
-
-        return await self._exchange(request, None, receive)
+        return await self._exchange(request, None, lambda exchange: exchange.receive_into(sink, expectation))
 
     async def send(self, request: Request, body: memoryview | None = None) -> Response:
         """Send a request whose response is small.

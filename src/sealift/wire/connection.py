@@ -89,6 +89,7 @@ class Connection:
     def close(self) -> None:
         """Close the socket; no lane may be using it. Idempotent."""
         self.closed = True
+        self.interrupted = None  # its traceback may refer to the caller's buffer
         for sock in (*self._failed, self._sock):
             if sock is not None:
                 sock.close()

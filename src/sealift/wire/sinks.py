@@ -18,7 +18,8 @@ class MemorySink:
     """
 
     def __init__(self, into: memoryview) -> None:
-        self._into = self._rest = into
+        self._into = into
+        self._rest = into[:]
 
     def __len__(self) -> int:
         return len(self._rest)
@@ -33,7 +34,12 @@ class MemorySink:
         """Nothing is buffered."""
 
     def rewind(self) -> None:
-        self._rest = self._into
+        self._rest = self._into[:]
+
+    def release(self) -> None:
+        """Give the buffer back to the caller, who may want to resize it."""
+        self._rest.release()
+        self._into.release()
 
 
 def memory_sink(into: memoryview) -> MemorySink:

@@ -1,17 +1,16 @@
 """A part of a file, received piece by piece and written in place."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+from ...errors import ObjectChanged
 from ...integrity.checksums import extend_crc
 from ...persist.download_journal import Claim
 from ...types import MiB, Part
-from .files import read_into
+from .files import as_storage_error, crc_algorithm, read_into
+from .reserve import reserve
 
 __all__ = ["FileSink"]
-
-JOURNAL_CRC = "crc32c"
-"""Algorithm of the claims about parts."""
 
 # Bytes between two claims in the journal: what a kill costs, at most, besides the piece.
 _CLAIM_EVERY = MiB
@@ -43,7 +42,8 @@ class FileSink:
         self._part = part
         self._piece = piece
         self._claim = claim
-        self._algorithms = {each for each in (algorithm, JOURNAL_CRC if claim else None) if each is not None}
+        self._claim_crc = crc_algorithm(part.size)
+        self._algorithms = {each for each in (algorithm, self._claim_crc if claim else None) if each is not None}
         self.rewind()
 
     def __len__(self) -> int:
@@ -75,37 +75,53 @@ class FileSink:
         if not data:
             return
         crcs = {name: extend_crc(name, data, crc) for name, crc in self.crcs.items()}  # while they are in the cache
+        if not self._written:
+            reserve(self.descriptor, self._part.start, self._part.size)
         done = 0
         try:
             while done < len(data):
                 done += os.pwrite(self.descriptor, data[done:], self.position + done)
         except OSError as error:
             error.filename = self._path  # the OSError has only the descriptor
-            raise
+            with as_storage_error(None):
+                raise
         self._buffered = 0
         self.advance(len(data), crcs)
 
-    def recall(self, claim: Claim) -> bool:
-        """Read back bytes that an earlier process has written; advance over them if they are as it claims.
+    def recall(self, claims: Sequence[Claim]) -> bool:
+        """Read back bytes that an earlier process has written; advance over those that are as it claims.
 
         Args:
-            claim: What the journal says about the beginning of the part.
+            claims: What the journal says about the beginning of the part, in order.
 
         Returns:
-            Whether they are.
+            Whether there are any.
         """
-        crcs, done = dict.fromkeys({*self._algorithms, JOURNAL_CRC}, 0), 0
-        while done < claim.length:
-            piece = self._piece[: claim.length - done]
+        for claim in claims:
+            crcs, crc, end = self.crcs, 0, self._written + claim.length
+            algorithm = crc_algorithm(claim.length)
+            while self._written + self._buffered < end:
+                piece = self._piece[: end - self._written - self._buffered]
+                if not read_into(self.descriptor, self.position + self._buffered, piece):
+                    break
+                crc = extend_crc(algorithm, piece, crc)
+                crcs = {name: extend_crc(name, piece, crcs[name]) for name in crcs}
+                self._buffered += len(piece)
+            complete, self._buffered = self._written + self._buffered == end, 0
+            if not complete or claim.crc != f"{crc:08x}":
+                break
+            self._written, self.crcs = end, crcs
+        self._claimed = self._written
+        return self._written > 0
+
+    def read_back(self, update: Callable[[memoryview], None]) -> None:
+        done = 0
+        while done < self._part.size:
+            piece = self._piece[: self._part.size - done]
             if not read_into(self.descriptor, self._part.start + done, piece):
-                return False
-            crcs = {name: extend_crc(name, piece, crc) for name, crc in crcs.items()}
+                raise ObjectChanged(f"{self._path} was truncated while it was written")
+            update(piece)
             done += len(piece)
-        if claim.crc != f"{crcs[JOURNAL_CRC]:08x}":
-            return False
-        self._written = self._claimed = done
-        self.crcs = {name: crcs[name] for name in self._algorithms}
-        return True
 
     def advance(self, count: int, crcs: Mapping[str, int]) -> None:
         self._written += count
@@ -113,4 +129,4 @@ class FileSink:
         complete = self._written == self._part.size
         if self._claim is not None and (complete or self._written - self._claimed >= _CLAIM_EVERY):
             self._claimed = self._written
-            self._claim(Claim(self._part.start, self._written, f"{crcs[JOURNAL_CRC]:08x}"))
+            self._claim(Claim(self._part.start, self._written, f"{crcs[self._claim_crc]:08x}"))

@@ -39,6 +39,7 @@ class LocalUpload(Upload):
     """A file being written in the work directory. Methods without `async` block and run on a disk thread."""
 
     token = ""
+    writes_ranges = True
 
     def __init__(self, staging: StagingDirectory, run: Run, key: str, size: int | None) -> None:
         self._staging = staging
@@ -174,11 +175,16 @@ class LocalUpload(Upload):
         return FileSink(self._path, self._descriptor, part, piece, algorithm, claim)
 
     async def recall_range(self, part: Part, sink: FileRange) -> bool:
-        claim = None if self._staging.journal is None else self._staging.journal.claim(self._key, part.start)
-        if claim is None or not 0 < claim.length <= part.size:  # the usual case, checked without a thread
+        journal, claims, end = self._staging.journal, list[Claim](), part.start
+        while journal is not None and (claim := journal.claim(self._key, end)) is not None:
+            end += claim.length
+            if end > part.start + part.size:
+                break
+            claims.append(claim)
+        if not claims:  # the usual case, checked without a thread
             return False
         assert isinstance(sink, FileSink)  # noqa: S101 - for mypy: from `file_range`
-        return await self._run(lambda: sink.recall(claim))
+        return await self._run(lambda: sink.recall(claims))
 
     async def write_part(self, part: Part, data: memoryview) -> Receipt:
         # One at a time: the kernel serializes writes to a file, and waiting writers burn CPU.

@@ -1,0 +1,66 @@
+"""Progress events: told a few times a second from the counters of the lanes, not piece by piece."""
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from .transfer import Transfer
+
+__all__ = ["Progress"]
+
+# Seconds between two looks at the counters.
+_INTERVAL = 0.15
+
+
+@dataclass(slots=True, eq=False)
+class _Counter:
+    transfer: Transfer
+    received: Callable[[], int]
+    told: int
+
+
+class Progress:
+    """Tells how many bytes have moved.
+
+    Args:
+        emit: Called with a transfer and a number of bytes. The sum over all calls is exact; a number is negative if
+            bytes have to be moved again.
+    """
+
+    def __init__(self, emit: Callable[[Transfer, int], None]) -> None:
+        self._emit = emit
+        self._counters: set[_Counter] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @contextmanager
+    def count(self, transfer: Transfer, received: Callable[[], int]) -> Generator[None]:
+        """Tell the progress of a transfer while the context is open, and the rest at its end.
+
+        Args:
+            transfer: The transfer.
+            received: Returns the number of bytes that it has moved.
+        """
+        counter = _Counter(transfer, received, 0)
+        self._counters.add(counter)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._tick)
+        try:
+            yield
+        finally:
+            self._counters.discard(counter)
+            self._tell(counter)
+            if not self._counters and self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def _tick(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._tick)
+        for counter in list(self._counters):
+            self._tell(counter)
+
+    def _tell(self, counter: _Counter) -> None:
+        received = counter.received()
+        if received != counter.told:
+            count, counter.told = received - counter.told, received
+            self._emit(counter.transfer, count)
