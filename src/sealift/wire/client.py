@@ -67,6 +67,7 @@ class Wire:
         self._any_proxy = proxies.http is not None or proxies.https is not None
         self._proxy_client: ProxyClient | None = None
         self._closed = False
+        self._streams: dict[BodyStream, Connection] = {}
         self._watchdog = Watchdog(limits, self._sweep)
         self._lanes = Lanes(limits.connections, self._watchdog)
         self._dialer = Dialer(limits, self._lanes, run_blocking, environ)
@@ -177,7 +178,11 @@ class Wire:
         """Close all connections and wait until they are closed. Running calls raise `ClosedError`."""
         self._closed = True
         self._dialer.close()
-        await self._pool.aclose()
+        self._pool.close()
+        for body, connection in list(self._streams.items()):  # perhaps nobody reads them, or leaves their context
+            await body.aclose()
+            self._pool.release(connection)
+        await self._pool.wait_closed()
         self._watchdog.close()
         self._lanes.close()
         if self._proxy_client is not None:
@@ -190,9 +195,13 @@ class Wire:
                 yield streamed
             return
         connection, body, response = await self._open_stream(request)
+        self._streams[body] = connection
         try:
+            if self._closed:
+                raise ClosedError("the storage instance is closed")
             yield StreamedResponse(response, body.readinto)
         finally:
+            del self._streams[body]
             try:
                 await body.aclose()
             finally:

@@ -22,7 +22,7 @@ from ..errors import TransportError
 from ..types import KiB
 from .dns import Address
 from .message import TLS, Origin
-from .socket_state import received_bytes, tcp_state, unacknowledged_bytes
+from .socket_state import tcp_state, unacknowledged_bytes, unread_bytes, would_block
 from .tls import handshake_error
 
 __all__ = ["Connection", "ConnectionLostError", "StaleConnectionError"]
@@ -53,6 +53,7 @@ class Connection:
         reused: At least one exchange has completed.
         idle_since: Loop time at which the last exchange ended.
         waiting: A caller waits for the lane, so that a pause counts as a stall.
+        storing: The lane writes what it has received, so that a pause is none of the peer's.
         transferring: A body is being transferred, so that the minimum throughput applies.
     """
 
@@ -66,6 +67,7 @@ class Connection:
         self.reused = False
         self.idle_since = 0.0
         self.waiting = False
+        self.storing = False
         self.transferring = False
         self._sock: socket.socket | None = None
         self._failed: list[socket.socket] = []
@@ -113,23 +115,16 @@ class Connection:
             return False
         state = tcp_state(sock)
         if state is not None:
-            established, received = state
-            if not established:
+            if not state.established:
                 return False
-            if received == self._received_by_kernel:
+            if state.received == self._received_by_kernel:
                 return True
             if not isinstance(sock, ssl.SSLSocket):
                 return False
-        sock.setblocking(False)
-        try:
-            sock.recv(1)
-        except (BlockingIOError, InterruptedError, ssl.SSLWantReadError):
-            self._received_by_kernel = received_bytes(sock)
-            sock.setblocking(True)
-            return True
-        except OSError:
+        if not would_block(sock):
             return False
-        return False  # unsolicited data, or an EOF
+        self._received_by_kernel = state and state.received  # before the read: there may be more now
+        return True
 
     # Called by the lane.
 
@@ -237,12 +232,12 @@ class Connection:
         self._check()
         self._sent += len(data)
 
-    def send_body(self, body: memoryview, early: memoryview) -> tuple[int, int | None]:
+    def send_body(self, body: memoryview, early: memoryview | None) -> tuple[int, int | None]:
         """Send a body, or as much of it as the peer takes before it responds.
 
         Args:
             body: The rest of the body.
-            early: Buffer for data that arrives meanwhile.
+            early: Buffer for data that arrives meanwhile; None: leave it to be received later.
 
         Returns:
             How many bytes were sent; and how many arrived, 0 for an EOF, or None if the whole body was sent.
@@ -253,21 +248,21 @@ class Connection:
         sock = self._sock
         assert sock is not None  # noqa: S101 - for mypy
         self.transferring = True
-        sock.setblocking(False)
         sent = 0
         try:
+            sock.setblocking(False)
             poll = select.poll()
-            poll.register(sock, select.POLLIN | select.POLLOUT)
+            poll.register(sock, select.POLLOUT if early is None else select.POLLIN | select.POLLOUT)
             while sent < len(body):
                 events = poll.poll()[0][1]
                 self._check()
-                if events & ~select.POLLOUT:
+                if early is not None and events & ~select.POLLOUT:
                     with suppress(BlockingIOError, ssl.SSLWantReadError):
                         count = sock.recv_into(early)
                         self._check()
                         self._received += count
                         return sent, count
-                if events & select.POLLOUT:
+                if events & ~select.POLLIN:
                     with suppress(BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
                         count = sock.send(body[sent : sent + _SLICE])
                         sent += count
@@ -277,7 +272,8 @@ class Connection:
             self._check()
             raise ConnectionLostError(self._lost(error)) from None
         finally:
-            sock.setblocking(True)
+            with suppress(OSError):  # closed: the exception says so
+                sock.setblocking(True)
             self.transferring = False
 
     def finish(self, *, reusable: bool) -> None:
@@ -286,11 +282,12 @@ class Connection:
         assert sock is not None  # noqa: S101 - for mypy
         self.transferring = False
         self.reused = True
+        self._received_by_kernel = self._received
         if reusable and isinstance(sock, ssl.SSLSocket):
             reusable = not sock.pending()
-            self._received_by_kernel = received_bytes(sock)
-        else:
-            self._received_by_kernel = self._received
+            state = tcp_state(sock)
+            # What waits may be a session ticket, or unsolicited data: a read decides before the next request.
+            self._received_by_kernel = state.received if state is not None and not unread_bytes(sock) else None
         self.reusable = reusable and self.interrupted is None
 
     def _check(self) -> None:
