@@ -104,12 +104,13 @@ _CONFIG = """
     map $args $list_marker {{ default ""; "~(?:^|&)(?:marker|start-after)=(?<marker>[^&]*)" $marker; }}
     map $args $not_listed {{
         default "";
-        "~(?:^|&)max-keys=(?!1000(?:&|$))" yes;
+        "~(?:^|&)max-keys=(?!1(?:000)?(?:&|$))" yes;
         "~(?:^|&)(?:acl|location|policy|uploads|versioning|versions)(?:=|&|$)" yes;
     }}
     map $list_prefix $listing {{ default {empty}; include {state}/listings; }}
     map "$listing $list_delimiter $list_marker" $marker_page {{ default unknown; "~ $" 0; include {state}/markers; }}
-    map $list_token $list_page {{ default $list_token; "" $marker_page; }}
+    map $args $only_first {{ default ""; "~(?:^|&)max-keys=1(?:&|$)" first; }}
+    map "$only_first$list_token" $list_page {{ default $list_token; first first; "" $marker_page; }}
 
     proxy_cache_path {state}/cache levels=1:2 keys_zone=objects:32m inactive=1d use_temp_path=off;
 

@@ -1,7 +1,8 @@
 """S3 listings written to files before a benchmark, so that nginx answers ListObjects (v1 and v2) as fast as files.
 
 A listing is chosen by its version, its prefix, whether it has a delimiter, and the page. `nginx_s3.py` maps the query
-of a request to one of these files. A page number is the continuation token; the last key of a page is the marker.
+of a request to one of these files. The number of a page is the continuation token, the last key of a page the marker.
+The page `first` answers `max-keys=1`, with which clients ask whether a prefix has any objects.
 """
 
 import hashlib
@@ -26,10 +27,12 @@ class Object:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a listing: its keys or common prefixes."""
+    """One page of a listing: its keys or common prefixes. `following` is the token of the next page."""
 
     keys: Sequence[str]
     folders: Sequence[str] = ()
+    following: str | None = None
+    max_keys: int = PAGE
 
 
 def etag(path: Path, *, multipart: bool) -> str:
@@ -57,19 +60,20 @@ def write(root: Path, bucket: str, objects: Mapping[str, Object]) -> tuple[dict[
     for prefix in sorted(_prefixes(objects)):
         name = listings[prefix] = f"listing{len(listings)}"
         for delimiter, pages in (("flat", _flat(objects, prefix)), ("folders", _by_folder(objects, prefix))):
-            for number, page in enumerate(pages):
-                more = number + 1 < len(pages)
-                if more:
-                    markers[f"{name} {delimiter} {page.keys[-1]}"] = number + 1
-                for version in ("v1", "v2"):
+            for number, page in enumerate(pages[:-1]):
+                markers[f"{name} {delimiter} {page.keys[-1]}"] = number + 1
+            named = {str(number): page for number, page in enumerate(pages)} | {"first": _first(pages)}
+            for version in ("v1", "v2"):
+                for number, page in named.items():
                     target = root / version / delimiter / name / f"{number}.xml"
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_text(_xml(version, bucket, prefix, page, objects, number + 1 if more else None))
+                    target.write_text(_xml(version, bucket, prefix, page, objects))
     for version in ("v1", "v2"):
         for delimiter in ("flat", "folders"):
-            target = root / version / delimiter / EMPTY / "0.xml"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(_xml(version, bucket, "", Page(()), objects, None))
+            for number in ("0", "first"):
+                target = root / version / delimiter / EMPTY / f"{number}.xml"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(_xml(version, bucket, "", Page(()), objects))
     return listings, markers
 
 
@@ -83,7 +87,19 @@ def _prefixes(objects: Mapping[str, Object]) -> set[str]:
 
 def _flat(objects: Mapping[str, Object], prefix: str) -> list[Page]:
     keys = sorted(key for key in objects if key.startswith(prefix))
-    return [Page(keys[start : start + PAGE]) for start in range(0, len(keys), PAGE)]
+    starts = range(0, len(keys), PAGE)
+    return [
+        Page(keys[start : start + PAGE], following=str(number) if start + PAGE < len(keys) else None)
+        for number, start in enumerate(starts, start=1)
+    ]
+
+
+def _first(pages: Sequence[Page]) -> Page:
+    page = pages[0]
+    entries = len(page.keys) + len(page.folders)
+    # A client that asked for one entry does not ask for the next.
+    following = "unknown" if entries > 1 or page.following is not None else None
+    return Page(page.keys[:1], () if page.keys else page.folders[:1], following, max_keys=1)
 
 
 def _by_folder(objects: Mapping[str, Object], prefix: str) -> list[Page]:
@@ -95,20 +111,18 @@ def _by_folder(objects: Mapping[str, Object], prefix: str) -> list[Page]:
     return [Page(keys, folders)]
 
 
-def _xml(
-    version: str, bucket: str, prefix: str, page: Page, objects: Mapping[str, Object], following: int | None
-) -> str:
+def _xml(version: str, bucket: str, prefix: str, page: Page, objects: Mapping[str, Object]) -> str:
     def lines() -> Iterator[str]:
         yield '<?xml version="1.0" encoding="UTF-8"?>'
         yield '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
-        yield f"<Name>{bucket}</Name><Prefix>{prefix}</Prefix><MaxKeys>{PAGE}</MaxKeys>"
-        yield f"<IsTruncated>{'false' if following is None else 'true'}</IsTruncated>"
+        yield f"<Name>{bucket}</Name><Prefix>{prefix}</Prefix><MaxKeys>{page.max_keys}</MaxKeys>"
+        yield f"<IsTruncated>{'false' if page.following is None else 'true'}</IsTruncated>"
         if version == "v2":
             yield f"<KeyCount>{len(page.keys) + len(page.folders)}</KeyCount>"
-            if following is not None:
-                yield f"<NextContinuationToken>{following}</NextContinuationToken>"
-        elif following is not None:
-            yield f"<NextMarker>{page.keys[-1]}</NextMarker>"
+            if page.following is not None:
+                yield f"<NextContinuationToken>{page.following}</NextContinuationToken>"
+        elif page.following is not None:
+            yield f"<NextMarker>{[*page.keys, *page.folders][-1]}</NextMarker>"
         for key in page.keys:
             found = objects[key]
             tag = found.etag.replace('"', "&quot;")
