@@ -113,11 +113,22 @@ def other_cpu() -> int:
     return max(os.sched_getaffinity(0))
 
 
-def pin(pids: Sequence[int], cpus: Collection[int]) -> None:
-    """Let processes and their children run on some CPUs only."""
+@contextlib.contextmanager
+def pinned(pids: Sequence[int], cpu: int | None) -> Iterator[None]:
+    """Let processes and their children run on one CPU only, until the end of the block; None: on all."""
+    try:
+        if cpu is not None:
+            _pin(pids, {cpu})
+        yield
+    finally:
+        if cpu is not None:
+            _pin(pids, os.sched_getaffinity(0))
+
+
+def _pin(pids: Sequence[int], cpus: Collection[int]) -> None:
     for pid in pids:
         os.sched_setaffinity(pid, cpus)
-        pin([int(child) for child in _children(pid)], cpus)
+        _pin([int(child) for child in _children(pid)], cpus)
 
 
 def _children(pid: int) -> list[str]:

@@ -118,15 +118,27 @@ class Session:
             if peer.cannot(scenario) is None
             for variant, command in peer.variants(scenario).items()
         ]
-        if scenario.work_ms is not None:
-            # The client and its event loop get one CPU, everything else the other.
-            servers.pin(server.pids, {servers.other_cpu()})
+        # In i, the client and its event loop have one CPU, everything else another.
+        cpu = None if scenario.work_ms is None else servers.other_cpu()
+        with servers.pinned(server.pids, cpu):
+            self._rounds(scenario, server, destination, runs, repeat, cpu)
+        return runs
+
+    def _rounds(
+        self,
+        scenario: Scenario,
+        server: Server,
+        destination: Destination,
+        runs: list[Run],
+        repeat: int,
+        cpu: int | None,
+    ) -> None:
         active = runs
         for turn in range(repeat + 1):
             # Each round starts with a different variant, so that none always runs after the same one.
             first = turn % max(len(active), 1)
             for run in active[first:] + active[:first]:
-                sample = self._once(scenario, server, destination, run, verify=turn == 0)
+                sample = self._once(scenario, server, destination, run, cpu, verify=turn == 0)
                 if turn == 0:
                     run.warm_up = sample
                 else:
@@ -135,17 +147,22 @@ class Session:
                 active = _without_slow(active)
             elif turn == 1:
                 active = [run for run in active if not _behind(run, active)]
-        return runs
 
     def _once(
-        self, scenario: Scenario, server: Server, destination: Destination, run: Run, *, verify: bool
+        self,
+        scenario: Scenario,
+        server: Server,
+        destination: Destination,
+        run: Run,
+        cpu: int | None,
+        *,
+        verify: bool,
     ) -> measure.Sample:
         dataset = self._datasets[source(self._work, scenario)]
         destination.empty()
         self._touch_memory(dataset.total, self._target(scenario.file_system).parent)
         try:
             before = servers.cpu_seconds(server.pids)
-            cpu = None if scenario.work_ms is None else servers.other_cpu()
             environ = peers.environ(run.peer, server, self._home)
             sample = measure.run(run.command, environ, self._home, children_cpu=cpu)
             after = servers.cpu_seconds(server.pids)
