@@ -116,7 +116,7 @@ def _row(run: Run, unit: Unit, total_bytes: int, objects: int) -> Row:
         peak_rss=figure(lambda sample: sample.peak_rss),
         peak_pss=_figure(shared) if shared else None,
         server_cpu_per_gb=_figure([seconds / (total_bytes / 1e9) for seconds in served]) if served else None,
-        report={name: figure(lambda sample, name=name: sample.report[name]) for name in run.samples[0].report},
+        report={name: _figure([sample.report[name] for sample in run.samples]) for name in run.samples[0].report},
     )
 
 
