@@ -57,24 +57,27 @@ def write(root: Path, bucket: str, objects: Mapping[str, Object]) -> tuple[dict[
         raise ValueError(f"{unsafe[0]!r} has characters that a listing must escape")
     listings: dict[str, str] = {}
     markers: dict[str, int] = {}
+    for delimiter in ("flat", "folders"):
+        _write_pages(root, bucket, objects, (delimiter, EMPTY, ""), [Page(())])
     for prefix in sorted(_prefixes(objects)):
         name = listings[prefix] = f"listing{len(listings)}"
         for delimiter, pages in (("flat", _flat(objects, prefix)), ("folders", _by_folder(objects, prefix))):
-            for number, page in enumerate(pages[:-1]):
-                markers[f"{name} {delimiter} {page.keys[-1]}"] = number + 1
-            named = {str(number): page for number, page in enumerate(pages)} | {"first": _first(pages)}
-            for version in ("v1", "v2"):
-                for number, page in named.items():
-                    target = root / version / delimiter / name / f"{number}.xml"
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_text(_xml(version, bucket, prefix, page, objects))
-    for version in ("v1", "v2"):
-        for delimiter in ("flat", "folders"):
-            for number in ("0", "first"):
-                target = root / version / delimiter / EMPTY / f"{number}.xml"
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(_xml(version, bucket, "", Page(()), objects))
+            _write_pages(root, bucket, objects, (delimiter, name, prefix), pages)
+            for number, page in enumerate(pages[:-1], start=1):
+                markers[f"{name} {delimiter} {page.keys[-1]}"] = number
     return listings, markers
+
+
+def _write_pages(
+    root: Path, bucket: str, objects: Mapping[str, Object], listing: tuple[str, str, str], pages: Sequence[Page]
+) -> None:
+    delimiter, name, prefix = listing
+    named = {str(number): page for number, page in enumerate(pages)} | {"first": _first(pages)}
+    for version in ("v1", "v2"):
+        folder = root / version / delimiter / name
+        folder.mkdir(parents=True)
+        for page_name, page in named.items():
+            (folder / f"{page_name}.xml").write_text(_xml(version, bucket, prefix, page, objects))
 
 
 def _prefixes(objects: Mapping[str, Object]) -> set[str]:
