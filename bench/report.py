@@ -71,7 +71,7 @@ Each figure is a median, with the range of all runs in parentheses, followed by 
 ratio below 1 is slower than sealift, a CPU time ratio above 1 costs more. Each peer is shown with the better of its
 defaults and one tuning; `{page}.json` has every sample of both and the command lines. CPU time is the user and system
 time of the client and its children, from start to end. Peak PSS is the memory of all processes of the client together,
-sampled 20 times a second, in which shared pages count once; peak RSS is that of the largest single process.
+sampled up to 20 times a second, in which shared pages count once; peak RSS is that of the largest single process.
 """
 
 _DELAYS = """

@@ -5,8 +5,9 @@ Linux carries the peak RSS of a process over fork and exec: a child started by a
 report at least 300 MiB. Started from here, the minimum is the 9 MiB or so of this interpreter.
 
 CPU time is that of the command and of all descendants that were waited for; peak RSS is that of the largest process.
-Peak PSS is the largest sum over the command and all its descendants at one time, sampled 20 times a second: a page that
-several processes share counts once. CPU is the only CPU for the descendants, or "None".
+Peak PSS is the largest sum over the command and all its descendants at one time: a page that several processes share
+counts once. The kernel visits every page of a process for it, so it is sampled 20 times a second or, if that would take
+more than 2 % of a CPU, less often. CPU is the only CPU for the descendants, or "None".
 """
 
 import contextlib
@@ -16,7 +17,7 @@ import sys
 import threading
 import time
 
-INTERVAL = 0.05  # seconds
+INTERVAL, SHARE = 0.05, 0.02  # seconds between two looks; share of a CPU
 
 
 class Tree:
@@ -29,20 +30,27 @@ class Tree:
         self._ended = threading.Event()
 
     def watch(self) -> None:
+        due = 0.0
         while not self._ended.wait(INTERVAL):
-            self.sample()
+            self.find()
+            if (now := time.monotonic()) >= due:
+                start = time.thread_time()
+                self.sample()
+                due = now + (time.thread_time() - start) / SHARE
 
     def stop(self) -> None:
         self._ended.set()
 
-    def sample(self) -> None:
+    def find(self) -> None:
         found = {int(name) for name in os.listdir("/proc") if name.isdecimal()}
         self._inside = {pid: inside for pid, inside in self._inside.items() if pid in found}
         # In the order of their IDs, which is nearly always that of their start: a parent comes before its child.
         for pid in sorted(found - self._inside.keys()):
             self._inside[pid] = self._belongs(pid)
+
+    def sample(self) -> None:
         pss = sum(_pss(pid) for pid, inside in self._inside.items() if inside)
-        self.peak_pss = max(pss, self.peak_pss or 0)
+        self.peak_pss = max(pss, self.peak_pss or 0) or None
 
     def _belongs(self, pid: int) -> bool:
         if pid == self._root:
