@@ -22,7 +22,7 @@ _HERE = Path(__file__).parent
 def main() -> int:
     arguments = _arguments()
     # An interrupted session stops its servers and removes its data, as a completed one does.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+    signal.signal(signal.SIGTERM, _terminate)
     scenarios = [one for one in SCENARIOS if {one.letter, one.letter[0]} & set(arguments.scenarios)]
     whole_pages = _whole_pages([each for one in scenarios for each in one.on(arguments.destination)])
     if arguments.quick:
@@ -39,10 +39,10 @@ def main() -> int:
             chosen = [peer for peer in chosen if not peer.worker_processes]
         clouds.prepare({one.service for one in scenarios})
         scenarios = [each for one in scenarios for each in one.on(arguments.destination)]
-        scratch, memory = _scratch(work), None
+        scratch, memory = _scratch(work / str(os.getpid())), None
         try:
             if any(one.file_system is FileSystem.TMPFS for one in scenarios):
-                memory = _scratch(arguments.tmpfs_dir.absolute() / "sealift-bench")
+                memory = _scratch(arguments.tmpfs_dir.absolute() / f"sealift-bench-{os.getpid()}")
             outcomes = _run(scratch, memory or scratch, programs, scenarios, chosen, arguments.repeat)
             downloads = any(one.page is Page.DOWNLOAD for one in scenarios)
             cost = startup.measure_startup(programs.sealift_python, scratch) if ours and downloads else None
@@ -85,6 +85,12 @@ def main() -> int:
     return 0
 
 
+def _terminate(*_: object) -> None:
+    # A second signal, as `timeout` sends it, would end the clean-up.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit("terminated")
+
+
 def _write(
     results: Path,
     context: report.Context,
@@ -107,11 +113,9 @@ def _whole_pages(scenarios: Sequence[Scenario]) -> set[Page]:
     return set(Page) - missing
 
 
-def _scratch(parent: Path) -> Path:
-    parent.mkdir(parents=True, exist_ok=True)
-    scratch = parent / str(os.getpid())
-    scratch.mkdir()
-    return scratch
+def _scratch(path: Path) -> Path:
+    path.mkdir(parents=True)
+    return path
 
 
 def _run(
