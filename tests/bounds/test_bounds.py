@@ -25,8 +25,8 @@ from tests.bounds.server import HOST, HUGE, LARGE, SMALL, SMALL_SIZE
 from tests.cli.program import clean_environ
 
 HERE = Path(__file__).parent
-# Imports take 80 MiB, bodies 128 MiB, and each thread has 8 MiB of stack, of which it uses little.
-MEMORY = 400 * MiB
+# Imports take 80 MiB, bodies 128 MiB, and each of up to 80 threads has 8 MiB of stack, of which it uses little.
+MEMORY = 912 * MiB
 # Resident memory other than bodies: connections, file names, the working memory of threads.
 OVERHEAD = 16 * MiB
 # A copy of this much of each body that is sent may wait for the socket (asyncio makes one up to Python 3.11).
