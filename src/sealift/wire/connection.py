@@ -296,6 +296,5 @@ class Connection:
 
 
 def _describe(error: OSError) -> str:
-    if isinstance(error, TimeoutError) or error.errno is None:
-        return "no response"
-    return os.strerror(error.errno).lower()
+    unknown = isinstance(error, TimeoutError) or error.errno is None
+    return "no response" if unknown else os.strerror(error.errno or 0).lower()
