@@ -113,7 +113,7 @@ class AsyncStorage:
         async with self._lifetime.open("download", uri, config, options.deadline) as source:
             from ..operations.download import download
 
-            return (await download(source, dest, options)).path
+            return (await download(source, dest, options.about(source.location))).path
 
     async def upload(
         self,
@@ -161,7 +161,7 @@ class AsyncStorage:
         ) as (source, destination):
             from ..operations.upload import upload
 
-            return await upload(source, destination, options)
+            return await upload(source, destination, options.about(source.location))
 
     async def copy(  # noqa: PLR0913 - the caller's options, each by its name
         self,
@@ -228,7 +228,7 @@ class AsyncStorage:
         ):
             from ..operations.copy import copy
 
-            return await copy(source, destination, options)
+            return await copy(source, destination, options.about(source.location))
 
     async def copy_object(
         self,
@@ -267,7 +267,7 @@ class AsyncStorage:
         ):
             from ..operations.copy import copy
 
-            return bool(await copy(source, destination, options))
+            return bool(await copy(source, destination, options.about(source.location)))
 
     async def sync(  # noqa: PLR0913 - the caller's options, each by its name
         self,
@@ -342,7 +342,7 @@ class AsyncStorage:
         ):
             from ..operations.sync import synchronize
 
-            return await synchronize(source, destination, options, delete=delete, by=by)
+            return await synchronize(source, destination, options.about(source.location), delete=delete, by=by)
 
     async def delete(  # noqa: PLR0913 - the caller's options, each by its name
         self,
@@ -392,7 +392,7 @@ class AsyncStorage:
         async with self._lifetime.open("delete", uri, config, options.deadline) as place:
             from ..operations.delete import delete
 
-            return await delete(place, options)
+            return await delete(place, options.about(place.location))
 
     async def delete_object(
         self,

@@ -40,7 +40,7 @@ async def download_many(
         async with lifetime.open("download", uri, config, options.deadline) as source:
             from ..operations.download import download
 
-            downloaded = await download(source, dest, options)
+            downloaded = await download(source, dest, options.about(source.location))
         if downloaded.temporary is not None:
             temporary.append(downloaded.temporary)
         return downloaded.path
@@ -76,7 +76,7 @@ async def upload_many(
         ):
             from ..operations.upload import upload
 
-            return await upload(source, destination, options)
+            return await upload(source, destination, options.about(source.location))
 
     return await _gather(
         lifetime, (partial(upload_one, src, uri) for src, uri in items), return_exceptions=return_exceptions
@@ -97,7 +97,7 @@ async def copy_many(
         async with lifetime.open_pair("copy", src, dest, configs, options.deadline) as (source, destination):
             from ..operations.copy import copy
 
-            return await copy(source, destination, options)
+            return await copy(source, destination, options.about(source.location))
 
     return await _gather(
         lifetime, (partial(copy_one, src, dest) for src, dest in items), return_exceptions=return_exceptions
