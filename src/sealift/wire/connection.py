@@ -90,9 +90,8 @@ class Connection:
         """Close the socket; no lane may be using it. Idempotent."""
         self.closed = True
         self.interrupted = ClosedError("the connection is closed")  # the traceback of another may refer to buffers
-        for sock in (*self._failed, self._sock):
-            if sock is not None:
-                sock.close()
+        for sock in filter(None, (*self._failed, self._sock)):
+            sock.close()
 
     fail = interrupt  # called by the watchdog
 
