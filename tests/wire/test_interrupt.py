@@ -10,6 +10,8 @@ import pytest
 
 from sealift.errors import ClosedError, TransportError
 from sealift.wire import TLS, Origin, Request
+from sealift.wire.connection import Connection
+from sealift.wire.dns import Address
 from sealift.wire.exchange import Exchange
 from sealift.wire.head_codec import encode_request
 from sealift.wire.sinks import MemorySink
@@ -155,6 +157,51 @@ async def test_connecting_to_an_address_that_does_not_answer(end: str, scheme: s
             await wire.aclose()
             with pytest.raises(ClosedError):
                 await task
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_interrupted_in_the_moment_of_connecting(
+    moment: str, unanswered: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop cannot shut down a socket that it cannot see yet."""
+
+    def connect_ex(sock: socket.socket, address: Any) -> int:
+        if moment == "before":
+            connection.interrupt(ClosedError("cancelled"))
+        error = super(socket.socket, sock).connect_ex(address)
+        if moment == "after":
+            connection.interrupt(ClosedError("cancelled"))
+        return error
+
+    monkeypatch.setattr(socket.socket, "connect_ex", connect_ex)
+    connection = Connection(unanswered, TLS())
+    address = Address(socket.AF_INET, (unanswered.host, unanswered.port))
+    with pytest.raises(ClosedError):
+        await asyncio.to_thread(connection.open, [address], 1000, None)
+    connection.close()
+
+
+async def test_interrupted_in_the_moment_of_wrapping(
+    authority: Any, ca_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a socket is wrapped, neither the old nor the new one has its descriptor."""
+
+    def wrap_socket(self: ssl.SSLContext, sock: socket.socket, **options: Any) -> ssl.SSLSocket:
+        wrapped = original(self, sock, **options)
+        if not interrupted:
+            interrupted.append(next(iter(wire._dialer._opening)))
+            interrupted[0].interrupt(ClosedError("cancelled"))
+        return wrapped
+
+    original = ssl.SSLContext.wrap_socket
+    interrupted: list[Connection] = []
+    async with serve(transfer, tls=server_tls(authority)) as server, wire_with(connections=1) as wire:
+        monkeypatch.setattr(ssl.SSLContext, "wrap_socket", wrap_socket)
+        request = Request("PUT", server.origin, "/", (), TLS(ca_file=ca_file))
+        with pytest.raises(ClosedError):
+            await wire.send(request, memoryview(b"body"))
+        await until(lambda: not server.open)
+        assert (await wire.send(request, memoryview(b"body"))).body == b"ok"
 
 
 async def test_connecting_takes_no_longer_than_the_timeout(unanswered: Origin) -> None:

@@ -173,14 +173,15 @@ async def test_a_server_with_tls_that_does_not_read_the_body(authority: Any, ca_
 async def test_a_slow_disk_is_no_stall() -> None:
     class SlowSink(MemorySink):
         def filled(self, count: int) -> None:
-            may_store.wait()
             super().filled(count)
+            may_store.wait()
 
     async def handler(peer: Peer) -> None:
         await peer.request()
-        await peer.respond(b"hello")
+        await peer.respond(body)
 
-    may_store, memory = threading.Event(), bytearray(5)
+    body = bytes(range(250)) * 4000
+    may_store, memory = threading.Event(), bytearray(len(body))
     async with serve(handler) as server, wire_with(idle_timeout=0.05, min_throughput=1_000_000) as wire:
         ticks = 0
         sweep = wire._watchdog._sweep
@@ -197,7 +198,7 @@ async def test_a_slow_disk_is_no_stall() -> None:
         finally:
             may_store.set()
         await task
-        assert memory == b"hello"
+        assert memory == body
 
 
 async def test_a_tls_handshake_that_trickles() -> None:

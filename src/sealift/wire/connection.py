@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 
-from ..errors import TransportError
+from ..errors import ClosedError, TransportError
 from ..types import KiB
 from .dns import Address
 from .message import TLS, Origin
@@ -69,8 +69,8 @@ class Connection:
         self.waiting = False
         self.storing = False
         self.transferring = False
-        self._sock: socket.socket | None = None
-        self._failed: list[socket.socket] = []
+        self._sock: socket.socket | None = None  # set by the lane, also while it is connecting
+        self._failed: list[socket.socket] = []  # to be closed by the loop
         self._received = 0
         self._received_by_kernel: int | None = None
         self._sent = 0
@@ -89,14 +89,11 @@ class Connection:
     def close(self) -> None:
         """Close the socket; no lane may be using it. Idempotent."""
         self.closed = True
-        self.interrupted = None  # its traceback may refer to the caller's buffer
-        for sock in (*self._failed, self._sock):
-            if sock is not None:
-                sock.close()
+        self.interrupted = ClosedError("the connection is closed")  # the traceback of another may refer to buffers
+        for sock in filter(None, (*self._failed, self._sock)):
+            sock.close()
 
-    def fail(self, error: Exception) -> None:
-        """End a stalled exchange; called by the watchdog."""
-        self.interrupt(error)
+    fail = interrupt  # called by the watchdog
 
     @property
     def bytes_transferred(self) -> int:
@@ -212,8 +209,7 @@ class Connection:
         except OSError as error:
             self._check()
             raise TransportError(self._lost(error), retryable=True) from None
-        if self.interrupted is not None:
-            self._check()
+        self._check()
         self._received += count
         return count
 
@@ -256,7 +252,7 @@ class Connection:
             while sent < len(body):
                 events = poll.poll()[0][1]
                 self._check()
-                if early is not None and events & ~select.POLLOUT:
+                if early and events & ~select.POLLOUT:
                     with suppress(BlockingIOError, ssl.SSLWantReadError):
                         count = sock.recv_into(early)
                         self._check()
@@ -295,10 +291,9 @@ class Connection:
             raise self.interrupted
 
     def _lost(self, error: OSError) -> str:
-        return f"the connection to {self.name} {'was reset' if isinstance(error, ConnectionError) else 'was lost'}"
+        return f"the connection to {self.name} was {'reset' if isinstance(error, ConnectionError) else 'lost'}"
 
 
 def _describe(error: OSError) -> str:
-    if isinstance(error, TimeoutError) or error.errno is None:
-        return "no response"
-    return os.strerror(error.errno).lower()
+    unknown = isinstance(error, TimeoutError) or error.errno is None
+    return "no response" if unknown else os.strerror(error.errno or 0).lower()
