@@ -53,7 +53,7 @@ class ScriptedSocket:
 def connect(pieces: Iterable[bytes]) -> tuple[Connection, Any]:
     """An open connection, and its socket."""
     connection = Connection(ORIGIN, TLS())
-    connection._sock = sock = ScriptedSocket(pieces)  # type: ignore[assignment]
+    connection._sock = connection._stream = sock = ScriptedSocket(pieces)  # type: ignore[assignment]
     return connection, sock
 
 

@@ -113,15 +113,6 @@ async def test_queued_bytes_are_not_taken_over_after_an_interruption(
         assert not any(memory[written:])  # perhaps bytes of the body, but no ciphertext
 
 
-async def test_an_interrupted_connection_stays_encrypted(authority: Any, ca_file: str) -> None:
-    async with serve(transfer, tls=server_tls(authority)) as server, wire_with() as wire:
-        connection = await wire._dialer.dial(server.origin, TLS(ca_file=ca_file))
-        connection.interrupt(ClosedError("cancelled"))
-        assert isinstance(connection._sock, ssl.SSLSocket)
-        assert connection._sock.version() == "TLSv1.3"  # None: without encryption
-        connection.close()
-
-
 @pytest.fixture
 def unanswered() -> Any:
     """The origin of a listener whose queue is full: the kernel does not answer further connections."""
@@ -181,22 +172,18 @@ async def test_interrupted_in_the_moment_of_connecting(
     connection.close()
 
 
-async def test_interrupted_in_the_moment_of_wrapping(
-    authority: Any, ca_file: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While a socket is wrapped, neither the old nor the new one has its descriptor."""
-
-    def wrap_socket(self: ssl.SSLContext, sock: socket.socket, **options: Any) -> ssl.SSLSocket:
-        wrapped = original(self, sock, **options)
+async def test_interrupted_before_the_handshake(authority: Any, ca_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrap_bio(self: ssl.SSLContext, *bios: ssl.MemoryBIO, **options: Any) -> ssl.SSLObject:
+        wrapped = original(self, *bios, **options)
         if not interrupted:
             interrupted.append(next(iter(wire._dialer._opening)))
             interrupted[0].interrupt(ClosedError("cancelled"))
         return wrapped
 
-    original = ssl.SSLContext.wrap_socket
+    original = ssl.SSLContext.wrap_bio
     interrupted: list[Connection] = []
     async with serve(transfer, tls=server_tls(authority)) as server, wire_with(connections=1) as wire:
-        monkeypatch.setattr(ssl.SSLContext, "wrap_socket", wrap_socket)
+        monkeypatch.setattr(ssl.SSLContext, "wrap_bio", wrap_bio)
         request = Request("PUT", server.origin, "/", (), TLS(ca_file=ca_file))
         with pytest.raises(ClosedError):
             await wire.send(request, memoryview(b"body"))

@@ -2,7 +2,6 @@
 
 import array
 import socket
-import ssl
 import struct
 import sys
 from typing import NamedTuple
@@ -11,7 +10,7 @@ if sys.platform == "linux":
     import fcntl
     import termios
 
-__all__ = ["TCPState", "tcp_state", "unacknowledged_bytes", "unread_bytes", "would_block"]
+__all__ = ["TCPState", "tcp_state", "unacknowledged_bytes", "unread_bytes"]
 
 
 class TCPState(NamedTuple):
@@ -47,19 +46,6 @@ def tcp_state(sock: socket.socket) -> TCPState | None:
         return None
     state, received = _RECEIVED.unpack(info)
     return TCPState(state == _ESTABLISHED, received) if received else None
-
-
-def would_block(sock: socket.socket) -> bool:
-    """Whether a read would wait for data, instead of returning some, an EOF or an error. Processes session tickets."""
-    try:
-        sock.setblocking(False)
-        sock.recv(1)
-    except (BlockingIOError, ssl.SSLWantReadError):
-        sock.setblocking(True)
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def unread_bytes(sock: socket.socket) -> int:
