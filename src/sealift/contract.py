@@ -21,14 +21,16 @@ Three rules apply to all methods:
 from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from .errors import Skipped, UnsupportedOperation
 from .types import Capabilities, Head, ObjectInfo, Part, Receipt
 from .types.properties import NO_PROPERTIES, Properties
 from .uri import Location
 
-__all__ = ["EVERYTHING", "Backend", "FileRange", "Reader", "Sink", "Upload", "Walk"]
+__all__ = ["EVERYTHING", "Backend", "FileRange", "Lane", "Reader", "Sink", "SmallObjects", "Upload", "Walk"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,42 @@ class Upload(Protocol):
         await self.abort()
 
 
+class SmallObjects(Protocol):
+    """Reads and stores small objects without an event loop. Both methods block.
+
+    For the usual case only: any exception means that the caller repeats the read or the write with `Backend.read_range`
+    or `Backend.put`, which report errors, renew credentials and follow redirects.
+    """
+
+    def read(self, obj: ObjectInfo, into: memoryview) -> Head:
+        """Read a whole object, of `len(into)` bytes; as `Backend.read_range`, but without `Head.properties`."""
+
+    def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
+        """Store an object; as `Backend.put`. Leaves nothing behind if it fails."""
+
+
+class Lane(SmallObjects, Protocol):
+    """A connection for many small requests, one after the other, and a thread to send them from.
+
+    After an exception it must not be used again.
+
+    Attributes:
+        fastest: Seconds that the fastest request so far took; before the first one, an estimate or 0.
+        usable: Whether the connection can be used for another request.
+    """
+
+    @property
+    def fastest(self) -> float: ...
+    @property
+    def usable(self) -> bool: ...
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """Run a function that calls `read` or `put`, in a thread.
+
+        If this call is cancelled, the running request fails, and the call returns when the function has ended.
+        """
+
+
 class Backend(Protocol):
     """One bucket, container, repository or directory."""
 
@@ -265,6 +303,22 @@ class Backend(Protocol):
 
         Raises:
             UnsupportedOperation: A property that is sent as a header contains a control character.
+        """
+
+    @property
+    def small_objects(self) -> SmallObjects | None:
+        """For a storage without connections: small objects, in any thread. None: see `open_lane`."""
+
+    def open_lane(self) -> AbstractAsyncContextManager[Lane] | None:
+        """Take a connection for a series of small objects; it is given back when the context is left.
+
+        It uses the credentials that are valid when it is entered, so it should be left within seconds.
+
+        Returns:
+            A context manager. None: small objects are read and stored one by one, with `read_range` and `put`.
+
+        Raises:
+            StorageError: From the context manager: there are no credentials, or there is no connection.
         """
 
     async def open_upload(

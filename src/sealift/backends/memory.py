@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from ..contract import EVERYTHING, Reader, Sink, Upload, Walk
+from ..contract import EVERYTHING, Reader, Sink, SmallObjects, Upload, Walk
 from ..errors import ModelMissingError, ObjectChanged
 from ..integrity import checksums
 from ..types import Capabilities, Head, ObjectInfo, Part, Receipt
@@ -26,6 +26,8 @@ class MemoryBackend:
     Example:
         >>> backend = MemoryBackend("models", {"iris/weights.bin": b"..."})
     """
+
+    small_objects: SmallObjects | None = None
 
     def __init__(self, name: str = "memory", objects: Mapping[str, bytes] | None = None) -> None:
         self.capabilities = Capabilities(server_copy=True, checksums=("crc64nvme",), compares=True, tags=True)
@@ -93,6 +95,9 @@ class MemoryBackend:
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         return self.store(key, bytes(data), properties)
+
+    def open_lane(self) -> None:
+        return None
 
     async def open_upload(
         self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None

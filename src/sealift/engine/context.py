@@ -73,6 +73,11 @@ class JobContext:
 
         return await self.instance.retry(function, on_retry=report)
 
+    @property
+    def is_observed(self) -> bool:
+        """Whether anybody is told which objects are stored."""
+        return self._on_event is not None or self._on_stored is not None
+
     def emit(self, kind: EventKind, transfer: Transfer, size: int = 0) -> None:
         if self._on_event is not None:
             self._on_event(Event(kind, transfer.obj.key, size, target=transfer.key, total=self.total))

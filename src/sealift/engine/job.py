@@ -4,7 +4,7 @@
 
 Each job has its own task group. How an object moves depends on the object:
 
-- of one part: read and `put` (`whole.py`);
+- of one part: read and `put` (`whole.py`); small ones one after the other, on a few lanes (`bundles.py`);
 - larger: its parts are uploaded in any order, and the upload is published once all parts are stored and the whole
   object is verified (`parts.py`);
 - without ranges, a size or a version: read once, in order (`stream.py`);
@@ -29,6 +29,7 @@ from ..keys import paths
 from ..runtime import part_sizes
 from ..types import OnEvent, Verify
 from . import parts, plan, server_copy, stream, whole
+from .bundles import Bundles
 from .context import JobContext
 from .transfer import OnStored, Transfer
 from .verification import Verification
@@ -96,19 +97,27 @@ class Job:
             await self._context.suspend_open_uploads()
 
     async def _feed(self, transfers: AsyncGenerator[Transfer], group: TaskGroup) -> None:
-        total = 0
+        async def put(work: Work) -> None:
+            if self._idle <= self._queue.qsize() and self._workers < self._max_workers:
+                self._workers += 1
+                group.start_soon(self._work)
+            await self._queue.put(work)
+
+        total, context = 0, self._context
+        bundles = Bundles(context, group, lambda transfer: put(partial(whole.move_whole, context, transfer)))
         async with aclosing(transfers):
             async for transfer in transfers:
                 total += transfer.obj.size or 0
                 self._context.emit("listed", transfer, transfer.obj.size or 0)
                 if self._dry_run:
                     continue
+                if bundles.fits(transfer):
+                    await bundles.add(transfer)
+                    continue
                 for work in await self._split(transfer):
-                    if self._idle <= self._queue.qsize() and self._workers < self._max_workers:
-                        self._workers += 1
-                        group.start_soon(self._work)
-                    await self._queue.put(work)
+                    await put(work)
         self._context.total = total
+        await bundles.finish()
         for _ in range(self._workers):
             await self._queue.put(None)
 

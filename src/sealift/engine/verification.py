@@ -14,7 +14,15 @@ from ..integrity import checksums
 from ..runtime.disk_threads import DiskThreads
 from ..types import Head, KiB, ObjectInfo, Receipt, Verify
 
-__all__ = ["SIZE_ONLY", "Verification", "fetch_checksums", "read_whole", "unverifiable", "verify_digest"]
+__all__ = [
+    "SIZE_ONLY",
+    "Verification",
+    "compare_whole",
+    "fetch_checksums",
+    "read_whole",
+    "unverifiable",
+    "verify_digest",
+]
 
 SIZE_ONLY = "size-only"
 """Reported for an object that was not compared with a checksum."""
@@ -149,13 +157,46 @@ async def read_whole(
     head = await source.read_range(obj, 0, buffer)
     if not verify:
         return None, head
-    expected = {**obj.checksums, **head.checksums}
-    if not expected:
-        expected = {**await fetch_checksums(source, replace(obj, composite=obj.composite or head.composite))}
-    algorithm = checksums.best(expected, combinable=False)
+    if _needs_request(obj, head):
+        sums = await fetch_checksums(source, replace(obj, composite=True))
+        obj = replace(obj, checksums=sums)
+    algorithm, expected = _choose(obj, head)
     if algorithm is not None:
         verify_digest(obj, expected, algorithm, await _digest(disk, algorithm, buffer), retryable=True)
     return algorithm, head
+
+
+def compare_whole(obj: ObjectInfo, head: Head, data: memoryview) -> str | None:
+    """Compare an object that was read, without another request; blocks for slow checksums.
+
+    Args:
+        obj: The object.
+        head: The head of the reply.
+        data: Its bytes.
+
+    Returns:
+        The algorithm of the checksum that was compared; None: the source provides none.
+
+    Raises:
+        IntegrityError: The bytes do not match, or only a request returns the checksums.
+    """
+    if _needs_request(obj, head):
+        raise unverifiable(f"the checksums of {obj.key!r} are those of its parts")
+    algorithm, expected = _choose(obj, head)
+    if algorithm is not None:
+        verify_digest(obj, expected, algorithm, checksums.digest(algorithm, data), retryable=True)
+    return algorithm
+
+
+def _needs_request(obj: ObjectInfo, head: Head) -> bool:
+    """Whether the service returns the checksums of an object only on request: see `Backend.checksums`."""
+    return (obj.composite or head.composite) and not obj.checksums and not head.checksums
+
+
+def _choose(obj: ObjectInfo, head: Head) -> tuple[str | None, Mapping[str, str]]:
+    """The checksum to compare, and all that are known."""
+    expected = {**obj.checksums, **head.checksums}
+    return checksums.best(expected, combinable=False), expected
 
 
 def unverifiable(cause: str) -> IntegrityError:

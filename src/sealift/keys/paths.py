@@ -15,6 +15,9 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 # Device names reserved on Windows, in the spelling of that page. They are ordinary names on Linux and macOS, so only
 # exact matches are rejected: real repositories contain "aux.py" and directories named "aux".
 _DEVICE = re.compile(r"CON|PRN|AUX|NUL|(COM|LPT)[0-9]")
+# Ordinary paths, which need no further check if they are no longer than a name: most keys, in a fraction of the time.
+_SEGMENT = rf"(?!(?:{_DEVICE.pattern})(?:/|\Z))[A-Za-z0-9_][A-Za-z0-9_.+=@-]*"
+_ORDINARY = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
 
 
 def is_directory_marker(key: str, size: int | None) -> bool:
@@ -24,7 +27,10 @@ def is_directory_marker(key: str, size: int | None) -> bool:
 
 def collapse(key: str, prefix: str = "") -> str:
     """Remove the prefix and empty segments from a key. The result is not validated; see `relative`."""
-    return "/".join(segment for segment in key[len(prefix) :].split("/") if segment)
+    path = key[len(prefix) :]
+    if "//" not in path and not path.startswith("/") and not path.endswith("/"):
+        return path
+    return "/".join(segment for segment in path.split("/") if segment)
 
 
 def relative(key: str, prefix: str = "") -> str:
@@ -44,6 +50,9 @@ def relative(key: str, prefix: str = "") -> str:
         >>> relative("models/iris//weights.bin", "models/")
         'iris/weights.bin'
     """
+    path = key[len(prefix) :]
+    if len(path) <= _NAME_MAX and _ORDINARY.fullmatch(path):
+        return path
     segments = collapse(key, prefix).split("/")
     if key.endswith("/") or segments == [""]:
         raise UnsafeKey(f"the key {key!r} is not a valid file name", hint="download it alone, to a file path")
@@ -95,10 +104,11 @@ class Tree:
         while directory and directory not in self._directories:
             directories.append(directory)
             directory = directory.rpartition("/")[0]
-        for other in (self._directories.get(path), *map(self._files.get, directories)):
-            if other is not None:
-                raise UnsafeKey(
-                    f"the keys {key!r} and {other!r} conflict: one is a file where the other needs a directory"
-                )
+        if directories or path in self._directories:
+            for other in (self._directories.get(path), *map(self._files.get, directories)):
+                if other is not None:
+                    raise UnsafeKey(
+                        f"the keys {key!r} and {other!r} conflict: one is a file where the other needs a directory"
+                    )
+            self._directories |= dict.fromkeys(directories, key)
         self._files[path] = key
-        self._directories |= dict.fromkeys(directories, key)

@@ -38,6 +38,8 @@ class Patterns:
 
     def matches(self, path: str) -> bool:
         """Check whether a path is selected."""
+        if self.allow is None and not self.ignore:
+            return True
         if self.allow is not None and not any(fnmatchcase(path, pattern) for pattern in self.allow):
             return False
         return not any(fnmatchcase(path, pattern) for pattern in self.ignore)

@@ -163,6 +163,8 @@ class Journal:
             key: Path of the file below the target directory.
             size: Size of the file in bytes.
         """
+        if not self._claims:  # of a download that was not interrupted
+            return []
         claims = self._claims.get(self._objects.get(key, ""), {})
         covering, end = [], 0
         while end < size and (claim := claims.get(end)) is not None:

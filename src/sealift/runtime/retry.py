@@ -42,10 +42,10 @@ class RetryBudget:
         self._tokens -= self._cost
         return True
 
-    def succeeded(self) -> None:
-        """Return tokens after a successful request."""
+    def succeeded(self, requests: int = 1) -> None:
+        """Return tokens after successful requests."""
         if self._tokens < self._capacity:
-            self._tokens = min(self._capacity, self._tokens + self._refund)
+            self._tokens = min(self._capacity, self._tokens + self._refund * requests)
 
 
 def _uniform(low: float, high: float) -> float:

@@ -6,6 +6,7 @@ receives a small response.
 
 from .client import Wire
 from .content_range import Expectation, check_expected, check_range
+from .held_connection import ConnectionLane, HeldConnection
 from .message import TLS, Origin, Request, Response
 from .proxy_choice import proxy_for
 from .redirect import MOST_REDIRECTS, redirected
@@ -15,7 +16,9 @@ from .streamed_response import StreamedResponse
 __all__ = [
     "MOST_REDIRECTS",
     "TLS",
+    "ConnectionLane",
     "Expectation",
+    "HeldConnection",
     "Origin",
     "Request",
     "Response",

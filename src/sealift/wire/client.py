@@ -17,8 +17,9 @@ from .dialer import Dialer
 from .dns import RunBlocking
 from .exchange import Exchange
 from .head_codec import encode_request
+from .held_connection import HeldConnection
 from .lanes import Lanes
-from .message import Request, Response
+from .message import TLS, Origin, Request, Response
 from .pool import Pool
 from .proxy_choice import proxy_for
 from .sinks import memory_sink
@@ -154,6 +155,30 @@ class Wire:
             finally:
                 self._lanes.unwatch(connection)
                 self._pool.release(connection)
+
+    def is_direct(self, origin: Origin) -> bool:
+        """Whether requests to an origin are sent without a proxy, so that `hold` works."""
+        return not self._any_proxy or proxy_for(origin, self._proxies) is None
+
+    @asynccontextmanager
+    async def hold(self, origin: Origin, tls: TLS) -> AsyncIterator[HeldConnection]:
+        """Keep a connection for several small requests, which a lane sends one after the other.
+
+        Args:
+            origin: The server; `is_direct` must be true for it.
+            tls: Connection security.
+
+        Raises:
+            TransportError: The connection cannot be opened.
+            ClosedError: The client is closed.
+        """
+        connection = await self._pool.acquire(origin, tls)
+        self._lanes.watch(connection)
+        try:
+            yield HeldConnection(connection, self._lanes)
+        finally:
+            self._lanes.unwatch(connection)
+            self._pool.release(connection)
 
     def stream(self, request: Request) -> AbstractAsyncContextManager[StreamedResponse]:
         """Stream a body, of known or unknown length.

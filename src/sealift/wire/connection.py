@@ -21,7 +21,7 @@ from ..errors import ClosedError, TransportError
 from ..types import KiB
 from .dns import Address
 from .message import TLS, Origin
-from .socket_state import tcp_state, unacknowledged_bytes, unread_bytes
+from .socket_state import round_trip, tcp_state, unacknowledged_bytes, unread_bytes
 from .tls import handshake_error
 from .tls_stream import TLSStream
 
@@ -101,6 +101,11 @@ class Connection:
         """Bytes received, and bytes sent that the peer has acknowledged."""
         sock = self._sock
         return self._received + self._sent - (unacknowledged_bytes(sock) if sock is not None else 0)
+
+    @property
+    def round_trip(self) -> float:
+        """Seconds that a round trip takes, as the kernel has measured; 0 if unknown."""
+        return 0.0 if self._sock is None else round_trip(self._sock)
 
     def is_still_idle(self) -> bool:
         """Whether no data and no EOF has arrived on this idle connection, not even in the kernel's buffer.

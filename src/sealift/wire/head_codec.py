@@ -26,14 +26,15 @@ _HEAD = re.compile(rf"{_NAME} /[!-~]* HTTP/1\.1\r\n(?:{_NAME}: {_VALUE}\r\n)+\r\
 
 # Stricter than https://www.rfc-editor.org/rfc/rfc9112#section-4 and #section-5: no folded lines, ASCII only. A colon
 # ends a name and a line break ends a value, so parsing is unambiguous.
-_FIELDS = re.compile(rb"HTTP/1\.1 (200|206) [ -~]*\r\n((?:%b:[ -~\t]*\r\n)+)\r\n" % _NAME.encode())
+_FIELDS = re.compile(rb"HTTP/1\.1 (20[0146]) [ -~]*\r\n((?:%b:[ -~\t]*\r\n)+)\r\n" % _NAME.encode())
+_FIELD = re.compile(rb"([^:]+):[ \t]*([^\r]*)\r\n")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 # Besides Content-Length, these determine where a body ends and whether the connection can be reused.
-_FRAMING_HEADERS = {b"transfer-encoding", b"connection", b"upgrade"}
+_FRAMING_HEADERS = frozenset({b"transfer-encoding", b"connection", b"upgrade"})
 
 
 def parse_simple_head(data: memoryview) -> tuple[Response, int] | None:
-    r"""Parse the head of a 200 or 206 with one Content-Length that leaves the connection reusable.
+    r"""Parse the head of a 200, 201 or 206 with one Content-Length, or of a 204, that leaves the connection reusable.
 
     Args:
         data: Data received so far, starting with the head.
@@ -49,18 +50,20 @@ def parse_simple_head(data: memoryview) -> tuple[Response, int] | None:
     found = _FIELDS.match(data[:MAX_HEAD_BYTES])
     if found is None:
         return None
-    headers, lengths = [], 0
-    for line in bytes(found[2]).split(b"\r\n")[:-1]:
-        name, _, value = line.partition(b":")
-        name, value = name.lower(), value.strip(b" \t")
-        if name in _FRAMING_HEADERS and (name != b"connection" or value.lower() != b"keep-alive"):
+    headers = [(name.lower(), value.rstrip(b" \t")) for name, value in _FIELD.findall(found[2])]
+    fields = dict(headers)
+    if not _FRAMING_HEADERS.isdisjoint(fields):
+        connections = [value.lower() for name, value in headers if name in _FRAMING_HEADERS]
+        if connections != [b"keep-alive"] or b"connection" not in fields:
             return None
-        if name == b"content-length":
-            lengths += 1
-            if not _LENGTH.fullmatch(value):
-                return None
-        headers.append((name, value))
-    return (Response(int(found[1]), headers), found.end()) if lengths == 1 else None
+    status, length = int(found[1]), fields.get(b"content-length")
+    if status == 204:  # has no body
+        return (Response(status, headers), found.end()) if length is None else None
+    if length is None or not _LENGTH.fullmatch(length):
+        return None
+    if len(fields) < len(headers) and [name for name, _ in headers].count(b"content-length") > 1:
+        return None
+    return Response(status, headers), found.end()
 
 
 def encode_request(request: Request, length: int | None = None) -> bytes:
@@ -74,13 +77,15 @@ def encode_request(request: Request, length: int | None = None) -> bytes:
         InvalidConfig: The method, target or a header is not valid in HTTP. The message does not repeat the value.
     """
     headers = list(request.headers)
-    present = {name.lower(): value for name, value in headers}
-    if "host" not in present:
+    names = [name.lower() for name, _ in headers]
+    if "host" not in names:
         # First, as RFC 9112 section 3.2 recommends.
         headers.insert(0, ("Host", request.origin.netloc))
-    if "transfer-encoding" in present or present.get("content-length", str(length or 0)) != str(length or 0):
+        names.append("host")
+    stated = [value for name, (_, value) in zip(names, headers, strict=False) if name == "content-length"]
+    if "transfer-encoding" in names or stated not in ([], [str(length or 0)]):
         raise InvalidConfig("the request headers contradict the length of the body")
-    if "content-length" not in present and (length is not None or request.method in {"POST", "PUT"}):
+    if not stated and (length is not None or request.method in {"POST", "PUT"}):
         headers.append(("Content-Length", str(length or 0)))
     fields = "".join([f"{name}: {value}\r\n" for name, value in headers])
     head = f"{request.method} {request.target} HTTP/1.1\r\n{fields}\r\n"

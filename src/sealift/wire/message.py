@@ -1,7 +1,7 @@
 """`Origin`, `TLS`, `Request` and `Response`: plain values whose `repr` shows no secrets."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Literal
@@ -140,15 +140,20 @@ class Response:
     headers: Headers
     body: bytes = b""
     unexpected: bool = False
+    _fields: dict[str, str] | None = field(default=None, init=False, compare=False)
 
     def header(self, name: str) -> str | None:
         """The value of a header (case-insensitive name); repeated headers are joined with commas.
 
         https://www.rfc-editor.org/rfc/rfc9110#section-5.3
         """
-        key = name.lower().encode("latin-1")
-        values = [value.decode("latin-1") for field, value in self.headers if field == key]
-        return ", ".join(values) if values else None
+        fields = self._fields
+        if fields is None:
+            fields = self._fields = {}
+            for key, value in self.headers:
+                known, text = key.decode("latin-1"), value.decode("latin-1")
+                fields[known] = f"{fields[known]}, {text}" if known in fields else text
+        return fields[name] if name in fields else fields.get(name.lower())
 
     @property
     def retry_after(self) -> float | None:

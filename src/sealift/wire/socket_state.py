@@ -10,7 +10,7 @@ if sys.platform == "linux":
     import fcntl
     import termios
 
-__all__ = ["TCPState", "tcp_state", "unacknowledged_bytes", "unread_bytes"]
+__all__ = ["TCPState", "round_trip", "tcp_state", "unacknowledged_bytes", "unread_bytes"]
 
 
 class TCPState(NamedTuple):
@@ -28,6 +28,8 @@ class TCPState(NamedTuple):
 _RECEIVED = struct.Struct("=B127xQ")
 """tcpi_state and tcpi_bytes_received of struct tcp_info in linux/tcp.h (since Linux 4.2)."""
 _ESTABLISHED = 1
+_ROUND_TRIP = struct.Struct("=68xI")
+"""tcpi_rtt, in microseconds."""
 
 
 def tcp_state(sock: socket.socket) -> TCPState | None:
@@ -51,6 +53,17 @@ def tcp_state(sock: socket.socket) -> TCPState | None:
 def unread_bytes(sock: socket.socket) -> int:
     """Bytes that the kernel has received and nobody has read yet; 0 if it does not report it."""
     return _socket_ioctl(sock, termios.FIONREAD) if sys.platform == "linux" else 0
+
+
+def round_trip(sock: socket.socket) -> float:
+    """The smoothed round trip time of a connection, in seconds; 0 if the kernel does not report it."""
+    if sys.platform != "linux":
+        return 0.0
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ROUND_TRIP.size)
+    except OSError:
+        return 0.0
+    return _ROUND_TRIP.unpack(info)[0] / 1e6 if len(info) == _ROUND_TRIP.size else 0.0
 
 
 def unacknowledged_bytes(sock: socket.socket) -> int:

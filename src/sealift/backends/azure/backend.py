@@ -1,25 +1,26 @@
 """Backend for an Azure Blob Storage container."""
 
 from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 
 from ...config import AzureConfig
-from ...contract import EVERYTHING, Reader, Sink, Walk
+from ...contract import EVERYTHING, Reader, Sink, SmallObjects, Walk
 from ...errors import ObjectChanged
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
-from ...wire import Expectation, check_expected, check_range
+from ...wire import check_expected, check_range
 from . import replies
 from .authorization import TokenAuthorizer
 from .container import Container
 from .delete_blobs import delete, delete_many
-from .properties import of_reply, to_headers
+from .lane import AzureLane, expectation, open_lane, pinned_headers
+from .properties import of_reply
 from .server_copy import copy
 from .tags import tags
-from .upload import AzureUpload, checksum_header, stored_info, verified_checksums
+from .upload import AzureUpload, put_headers, stored_blob
 
 __all__ = ["AzureBackend"]
 
@@ -46,6 +47,8 @@ class AzureBackend:
         tags=True,
         sinks=True,
     )
+
+    small_objects: SmallObjects | None = None
 
     def __init__(
         self, location: Location, config: AzureConfig | None, container_at: Callable[[Location], Container]
@@ -86,13 +89,10 @@ class AzureBackend:
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
         length = len(into)
         whole = start == 0 and length == obj.size
-        headers = [("accept-encoding", "identity")]
+        headers = pinned_headers(obj)
         if not whole:
             headers.append(("range", f"bytes={start}-{start + length - 1}"))
-        if obj.version is not None:
-            headers.append(("if-match", obj.version))
-        pinned = () if obj.version is None else (("etag", (obj.version, obj.version.strip('"'))),)
-        reply = await self._container.fetch(obj.key, headers, into, Expectation(start, obj.size, pinned))
+        reply = await self._container.fetch(obj.key, headers, into, expectation(obj, start))
         version = replies.quoted(reply.header("etag"))
         if obj.version is not None and version != obj.version:
             raise ObjectChanged(f"the object {obj.key!r} was replaced while it was read")
@@ -112,22 +112,18 @@ class AzureBackend:
 
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
-        headers = [("accept-encoding", "identity")]
-        if obj.version is not None:
-            headers.append(("if-match", obj.version))
-        async with self._container.stream(obj.key, headers) as reply:
+        async with self._container.stream(obj.key, pinned_headers(obj)) as reply:
             if obj.version is not None and replies.quoted(reply.header("etag")) != obj.version:
                 raise ObjectChanged(f"the object {obj.key!r} was replaced before it was read")
             yield reply
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
-        checksums, headers = checksum_header(data)
-        kept, property_headers = to_headers(properties, key)
-        sent = [("x-ms-blob-type", "BlockBlob"), *property_headers, *headers]
-        reply = await self._container.send("PUT", key, sent, body=data)
-        if reply.status != 201:
-            raise self._container.error(reply, key)
-        return replace(stored_info(reply, key, len(data), verified_checksums(reply, key, checksums)), properties=kept)
+        kept, checksums, headers = put_headers(key, data, properties)
+        reply = await self._container.send("PUT", key, headers, body=data)
+        return replace(stored_blob(self._container, reply, key, len(data), checksums), properties=kept)
+
+    def open_lane(self) -> AbstractAsyncContextManager[AzureLane] | None:
+        return open_lane(self._container) if self._container.is_direct else None
 
     async def open_upload(
         self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None

@@ -10,10 +10,10 @@ from ...errors import ObjectChanged, StorageError, UnsupportedOperation
 from ...instance import Instance
 from ...types import KiB, ObjectInfo
 from ...uri import Location
-from ...wire import TLS, Expectation, Origin, Request, Response, StreamedResponse
+from ...wire import TLS, Expectation, HeldConnection, Origin, Request, Response, StreamedResponse
 from . import replies
 from .account import Account
-from .authorization import Authorizer
+from .authorization import Authorization, Authorizer
 
 __all__ = ["Container", "Headers"]
 
@@ -66,15 +66,26 @@ class Container:
     async def request(
         self, method: str, key: str | None, headers: Headers = (), query: Mapping[str, str] | None = None
     ) -> Request:
-        """Build an authorized request.
+        """Build an authorized request; the arguments are those of `authorized`."""
+        return self.authorized(await self.authorizer(), method, key, headers, query)
+
+    def authorized(
+        self,
+        authorization: Authorization,
+        method: str,
+        key: str | None,
+        headers: Headers = (),
+        query: Mapping[str, str] | None = None,
+    ) -> Request:
+        """Build a request.
 
         Args:
+            authorization: What authorizes it.
             method: HTTP method.
             key: Key of the object; None: the container.
             headers: Additional headers, with lower-case names.
             query: Query parameters.
         """
-        authorization = await self.authorizer()
         fields = [
             f"{name}={quote(value, safe='-_.~', errors='surrogateescape')}" for name, value in (query or {}).items()
         ]
@@ -84,6 +95,18 @@ class Container:
         sent = [("host", self._origin.netloc), ("x-ms-version", _VERSION), *headers, *authorization.headers]
         # Content-Encoding is a property of the object: return its bytes as stored, without decoding.
         return Request(method, self._origin, target, sent, self._tls, encoded=True)
+
+    @asynccontextmanager
+    async def hold(self) -> AsyncGenerator[tuple[Authorization, HeldConnection]]:
+        """Keep a connection for several small requests, and what authorizes them; see `Wire.hold`."""
+        authorization = await self.authorizer()
+        async with self.instance.wire.hold(self._origin, self._tls) as connection:
+            yield authorization, connection
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether requests are sent without a proxy, so that `hold` works."""
+        return self.instance.wire.is_direct(self._origin)
 
     async def send(
         self,

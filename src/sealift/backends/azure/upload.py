@@ -19,7 +19,7 @@ from . import replies
 from .container import Container, Headers
 from .properties import to_headers
 
-__all__ = ["AzureUpload", "checksum_header", "stored_info", "verified_checksums"]
+__all__ = ["AzureUpload", "checksum_header", "put_headers", "stored_blob", "stored_info", "verified_checksums"]
 
 _CRC = "crc64nvme"
 # Prefix of all block ids.
@@ -58,6 +58,28 @@ def stored_info(reply: Response, key: str, size: int, digests: Mapping[str, str]
     """
     tag = replies.quoted(reply.header("etag"))
     return ObjectInfo(key, size, tag, etag=tag, checksums=digests)
+
+
+def put_headers(key: str, data: memoryview, properties: Properties) -> tuple[Properties, Mapping[str, str], Headers]:
+    """The headers to store an object with, in one request.
+
+    Returns:
+        The properties that are stored, the checksums of the body, and the headers.
+    """
+    digests, headers = checksum_header(data)
+    kept, property_headers = to_headers(properties, key)
+    return kept, digests, [("x-ms-blob-type", "BlockBlob"), *property_headers, *headers]
+
+
+def stored_blob(container: Container, reply: Response, key: str, size: int, digests: Mapping[str, str]) -> ObjectInfo:
+    """Describe the object that a request with `put_headers` has stored.
+
+    Raises:
+        StorageError: The service refused the request, or has stored other bytes.
+    """
+    if reply.status != 201:
+        raise container.error(reply, key)
+    return stored_info(reply, key, size, verified_checksums(reply, key, digests))
 
 
 class AzureUpload(Upload):

@@ -1,20 +1,21 @@
 """Implement the backend contract for a Cloud Storage bucket."""
 
 from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 
-from ...contract import EVERYTHING, Reader, Sink, Walk
+from ...contract import EVERYTHING, Reader, Sink, SmallObjects, Walk
 from ...errors import ObjectChanged, StorageError
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
-from ...wire import Expectation, Response, check_expected, check_range
+from ...wire import Response, check_expected, check_range
 from . import replies
 from .bucket import Bucket
 from .delete_objects import delete, delete_many
+from .lane import GCSLane, expectation, generation_query, open_lane
 from .server_copy import copy
-from .upload import PARTS_PREFIX, GCSUpload, put
+from .upload import PARTS_PREFIX, GCSUpload, PutRequest
 
 __all__ = ["GCSBackend"]
 
@@ -28,6 +29,8 @@ class GCSBackend:
 
     # https://cloud.google.com/storage/quotas#objects
     capabilities = Capabilities(server_copy=True, checksums=replies.CHECKSUMS, compares=True, sinks=True)
+
+    small_objects: SmallObjects | None = None
 
     def __init__(self, bucket: Bucket) -> None:
         self.location = bucket.location
@@ -62,9 +65,7 @@ class GCSBackend:
         length = len(into)
         whole = start == 0 and length == obj.size
         headers = [] if whole else [("range", f"bytes={start}-{start + length - 1}")]
-        pinned = () if obj.version is None else (("x-goog-generation", ("", obj.version)),)
-        expectation = Expectation(start, obj.size, pinned)
-        reply = await self._bucket.fetch(obj.key, _generation_query(obj), headers, into, expectation)
+        reply = await self._bucket.fetch(obj.key, generation_query(obj), headers, into, expectation(obj, start))
         if reply.status not in {200, 206}:
             raise await self._read_error(reply, obj)
         version = reply.header("x-goog-generation") or obj.version
@@ -84,7 +85,7 @@ class GCSBackend:
 
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
-        async with self._bucket.stream(obj.key, _generation_query(obj)) as reply:
+        async with self._bucket.stream(obj.key, generation_query(obj)) as reply:
             if isinstance(reply, Response):
                 raise await self._read_error(reply, obj)
             yield reply
@@ -95,7 +96,13 @@ class GCSBackend:
         return missing or self._bucket.error(reply, obj.key)
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
-        return await put(self._bucket, key, data, properties)
+        put = PutRequest.of(self._bucket, key, data, properties)
+        return put.stored(
+            self._bucket, await self._bucket.send(put.method, put.path, put.query, put.headers, body=put.body)
+        )
+
+    def open_lane(self) -> AbstractAsyncContextManager[GCSLane] | None:
+        return open_lane(self._bucket) if self._bucket.is_direct else None
 
     async def open_upload(
         self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
@@ -124,7 +131,3 @@ class GCSBackend:
 
     async def aclose(self) -> None:
         """Do nothing: the instance closes the connections."""
-
-
-def _generation_query(obj: ObjectInfo) -> dict[str, str]:
-    return {} if obj.version is None else {"generation": obj.version}

@@ -11,7 +11,7 @@ from ...errors import ModelMissingError, ObjectChanged, StorageError, Unsupporte
 from ...instance import Instance
 from ...types import KiB, ObjectInfo
 from ...uri import Location
-from ...wire import Expectation, Origin, Request, Response, StreamedResponse
+from ...wire import TLS, Expectation, HeldConnection, Origin, Request, Response, StreamedResponse
 from . import replies
 from .credentials import Credentials
 
@@ -98,7 +98,7 @@ class Bucket:
             body: Sent without a copy.
         """
         for attempt in itertools.count():
-            request = await self._request(method, path, query or {}, headers)
+            request = self.request(method, path, query or {}, headers, await self.bearer())
             reply = await self.instance.wire.send(request, body)
             if not self._should_resend(attempt, request, reply):
                 break
@@ -108,9 +108,8 @@ class Bucket:
         self, key: str, query: Query, headers: Headers, into: memoryview | Sink, expectation: Expectation
     ) -> Response:
         """Receive an object as it is stored, or a range of it; see `Wire.fetch`."""
-        query = {**query, "alt": "media"}
         for attempt in itertools.count():
-            request = await self._request("GET", self.path(key), query, [*_AS_STORED, *headers], encoded=True)
+            request = self.read_request(key, query, headers, await self.bearer())
             reply = await self.instance.wire.fetch(request, into, expectation)
             if not self._should_resend(attempt, request, reply):
                 break
@@ -121,7 +120,7 @@ class Bucket:
         """Receive an object as it is stored, as a stream; see `Wire.stream`. An error is a `Response` with its body."""
         query = {**query, "alt": "media"}
         for attempt in itertools.count():
-            request = await self._request("GET", self.path(key), query, _AS_STORED)
+            request = self.request("GET", self.path(key), query, _AS_STORED, await self.bearer())
             async with self.instance.wire.stream(request) as reply:
                 if reply.status == 200:
                     yield reply
@@ -159,16 +158,45 @@ class Bucket:
         anonymous = self._credentials is None
         return replies.reply_error(reply, bucket=self.location.root, key=key, anonymous=anonymous)
 
-    async def _request(
-        self, method: str, path: str, query: Query, headers: Headers, *, encoded: bool = False
+    async def bearer(self) -> str | None:
+        """The token of the next requests; None: they are anonymous."""
+        return None if self._credentials is None else await self._credentials.bearer()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        headers: Headers,
+        bearer: str | None,
+        *,
+        encoded: bool = False,
     ) -> Request:
+        """Build a request; the arguments are those of `send`, and `bearer` as it was returned by `bearer`."""
         all_headers = list(headers)
-        if self._credentials is not None:
-            all_headers.append(("authorization", f"Bearer {await self._credentials.bearer()}"))
+        if bearer is not None:
+            all_headers.append(("authorization", f"Bearer {bearer}"))
         if self._requester_pays and self.config.project_id is not None:
             query = {**query, "userProject": self.config.project_id}
         target = f"{path}?{urlencode(query, quote_via=quote, safe='')}" if query else path
         return Request(method, self._origin, target, all_headers, encoded=encoded)
+
+    def read_request(self, key: str, query: Query, headers: Headers, bearer: str | None) -> Request:
+        """Build a request for an object as it is stored, or for a range of it."""
+        query = {**query, "alt": "media"}
+        return self.request("GET", self.path(key), query, [*_AS_STORED, *headers], bearer, encoded=True)
+
+    @asynccontextmanager
+    async def hold(self) -> AsyncGenerator[tuple[str | None, HeldConnection]]:
+        """Keep a connection for several small requests, and the token for them; see `Wire.hold`."""
+        bearer = await self.bearer()
+        async with self.instance.wire.hold(self._origin, TLS()) as connection:
+            yield bearer, connection
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether requests are sent without a proxy, so that `hold` works."""
+        return self.instance.wire.is_direct(self._origin)
 
     def _should_resend(self, attempt: int, request: Request, reply: Response) -> bool:
         """Whether to resend a request: with a new token, once, or billed to the configured project.

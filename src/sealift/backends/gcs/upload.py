@@ -11,8 +11,8 @@ import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import anyio
 
@@ -21,13 +21,14 @@ from ...errors import AccessDenied, IncompleteError, IntegrityError, ModelMissin
 from ...integrity import checksums
 from ...types import ObjectInfo, Part, Receipt
 from ...types.properties import NO_PROPERTIES, Properties
+from ...wire import Response
 from . import replies
-from .bucket import Bucket
+from .bucket import Bucket, Headers, Query
 from .concurrent_requests import for_each
 from .delete_objects import delete, delete_many
 from .properties import to_resource
 
-__all__ = ["PARTS_PREFIX", "GCSUpload", "put", "stored_object"]
+__all__ = ["PARTS_PREFIX", "GCSUpload", "PutRequest", "stored_object"]
 
 PARTS_PREFIX = ".sealift/parts/"
 """Prefix of the keys of parts. A lifecycle rule can remove parts left behind by a killed process."""
@@ -39,28 +40,57 @@ _SETTLE_TIME = 0.5
 _TOKEN = re.compile("[0-9a-f]{32}")
 
 
-async def put(bucket: Bucket, key: str, data: memoryview, properties: Properties) -> ObjectInfo:
-    """Store an object; see `Backend.put`."""
-    crc = checksums.digest("crc32c", data)
-    bucket.path(key)  # raises for a key that JSON would change
-    metadata = {"contentType": _CONTENT_TYPE} | to_resource(properties, key)
-    metadata |= {"name": key, "crc32c": base64.b64encode(bytes.fromhex(crc)).decode()}
-    boundary = f"sealift-{secrets.token_hex(16)}"
-    head = (
-        f"--{boundary}\r\ncontent-type: application/json; charset=UTF-8\r\n\r\n{json.dumps(metadata)}\r\n"
-        f"--{boundary}\r\ncontent-type: {metadata['contentType']}\r\n\r\n"  # must equal the one in the metadata
-    )
-    # This copies the data: the metadata must precede it, and the HTTP client sends a single buffer.
-    body = b"".join((head.encode(), data, f"\r\n--{boundary}--\r\n".encode()))
-    headers = [("content-type", f"multipart/related; boundary={boundary}")]
-    query = {"uploadType": "multipart", "fields": replies.FIELDS}
-    reply = await bucket.send("POST", _upload_path(bucket), query, headers, body=memoryview(body))
-    if reply.status != 200:
-        raise bucket.error(reply, None if reply.status == 404 else key)
-    resource = replies.json_object(reply)
-    if resource.get("name") != key:  # the checksum does not cover the name
-        raise IntegrityError(f"the service has stored {key!r} under a different name", retryable=True)
-    return stored_object(resource, key, len(data), crc)
+@dataclass(frozen=True, slots=True)
+class PutRequest:
+    """The request that stores an object; see `Backend.put`.
+
+    Attributes:
+        method: HTTP method.
+        path: URL path.
+        query: Query parameters.
+        headers: Headers in addition to Host and Authorization.
+        body: The metadata and the content of the object.
+    """
+
+    method: str
+    path: str
+    query: Query
+    headers: Headers
+    body: memoryview
+    _key: str
+    _size: int
+    _crc: str
+
+    @classmethod
+    def of(cls, bucket: Bucket, key: str, data: memoryview, properties: Properties) -> Self:
+        """Build the request."""
+        crc = checksums.digest("crc32c", data)
+        bucket.path(key)  # raises for a key that JSON would change
+        metadata = {"contentType": _CONTENT_TYPE} | to_resource(properties, key)
+        metadata |= {"name": key, "crc32c": base64.b64encode(bytes.fromhex(crc)).decode()}
+        boundary = f"sealift-{secrets.token_hex(16)}"
+        head = (
+            f"--{boundary}\r\ncontent-type: application/json; charset=UTF-8\r\n\r\n{json.dumps(metadata)}\r\n"
+            f"--{boundary}\r\ncontent-type: {metadata['contentType']}\r\n\r\n"  # must equal the one in the metadata
+        )
+        # This copies the data: the metadata must precede it, and the HTTP client sends a single buffer.
+        body = b"".join((head.encode(), data, f"\r\n--{boundary}--\r\n".encode()))
+        headers = [("content-type", f"multipart/related; boundary={boundary}")]
+        query = {"uploadType": "multipart", "fields": replies.FIELDS}
+        return cls("POST", _upload_path(bucket), query, headers, memoryview(body), key, len(data), crc)
+
+    def stored(self, bucket: Bucket, reply: Response) -> ObjectInfo:
+        """The object that was stored according to the reply.
+
+        Raises:
+            StorageError: The service refused the request, or has stored something else.
+        """
+        if reply.status != 200:
+            raise bucket.error(reply, None if reply.status == 404 else self._key)
+        resource = replies.json_object(reply)
+        if resource.get("name") != self._key:  # the checksum does not cover the name
+            raise IntegrityError(f"the service has stored {self._key!r} under a different name", retryable=True)
+        return stored_object(resource, self._key, self._size, self._crc)
 
 
 def stored_object(resource: Mapping[str, Any], key: str, size: int | None, crc: str | None) -> ObjectInfo:

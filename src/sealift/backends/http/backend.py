@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Seque
 from contextlib import asynccontextmanager
 from typing import NoReturn
 
-from ...contract import EVERYTHING, Reader, Sink, Upload, Walk
+from ...contract import EVERYTHING, Reader, Sink, SmallObjects, Upload, Walk
 from ...errors import ObjectChanged, TransportError, UnsupportedOperation
 from ...instance import Instance
 from ...types import Capabilities, Head, ObjectInfo
@@ -28,6 +28,7 @@ class HTTPBackend:
 
     capabilities = Capabilities(writable=False, listable=False, sinks=True)
     address = ""
+    small_objects: SmallObjects | None = None
 
     def __init__(self, site: Site, instance: Instance) -> None:
         self.location = site.location
@@ -91,6 +92,9 @@ class HTTPBackend:
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         self._refuse()
+
+    def open_lane(self) -> None:
+        return None
 
     async def open_upload(
         self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NoReturn
 
-from ...contract import EVERYTHING, Reader, Sink, Upload, Walk
+from ...contract import EVERYTHING, Reader, Sink, SmallObjects, Upload, Walk
 from ...errors import ModelMissingError, ObjectChanged, UnsupportedOperation
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, ObjectInfo
@@ -32,6 +32,8 @@ class HFBackend:
     """
 
     capabilities = Capabilities(writable=False, checksums=("sha256",), sinks=True)
+
+    small_objects: SmallObjects | None = None
 
     def __init__(self, repository: Repository, urls: DownloadURLs) -> None:
         self.location = repository.location
@@ -147,6 +149,9 @@ class HFBackend:
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         _read_only()
+
+    def open_lane(self) -> None:
+        return None
 
     async def open_upload(
         self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None

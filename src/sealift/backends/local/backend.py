@@ -12,14 +12,15 @@ from typing import TypeVar
 import anyio
 
 from ...contract import EVERYTHING, Reader, Sink, Walk
-from ...errors import IncompleteError, LocalIOError, ObjectChanged, Skipped, SkipReason
+from ...errors import IncompleteError, LocalIOError, Skipped, SkipReason
 from ...persist.download_journal import Claim, Journal
 from ...runtime.disk_threads import DiskThreads
 from ...types import Capabilities, Durability, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
-from .files import READ, as_storage_error, check_version, crc, info, read_into, stat_file
+from .files import READ, as_storage_error, crc, info, read_into, stat_file
 from .removal import remove_all
+from .small_files import SmallFiles
 from .staging import StagingDirectory
 from .upload import LocalUpload
 from .walk import Ancestors, scan, start
@@ -66,6 +67,7 @@ class LocalBackend:
         self._staging = StagingDirectory(
             root, state, staged=staged, journal=journal, durable=durable, versions=versions
         )
+        self.small_objects = SmallFiles(self._staging, self.run)
 
     def path(self, key: str) -> str:
         """Return the path of a key's file.
@@ -133,19 +135,7 @@ class LocalBackend:
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
         assert isinstance(into, memoryview)  # noqa: S101 - `Capabilities.sinks` is False
         path = self._staging.path(obj.key)
-
-        def read() -> None:
-            descriptor = os.open(path, READ)
-            try:
-                check_version(obj, os.fstat(descriptor))
-                if not read_into(descriptor, start, into):
-                    raise ObjectChanged(f"{path} was truncated while it was read")
-                check_version(obj, os.fstat(descriptor))
-            finally:
-                os.close(descriptor)
-
-        await self.run(read, reading=path, short=len(into) < _LONG)
-        return Head(obj.version, obj.size)
+        return await self.run(lambda: self.small_objects.read(obj, into, start), reading=path, short=len(into) < _LONG)
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
         return {}  # there are no composite checksums
@@ -196,22 +186,11 @@ class LocalBackend:
         await self.run(lambda: self._staging.confined.check_kept(keys))
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
-        upload = LocalUpload(self._staging, self.run, key, len(data))
-        journal = self._staging.journal
-        noted = journal is not None and journal.many  # a single small object leaves nothing to resume
+        short = len(data) < _LONG and not self._staging.durable
+        return await self.run(lambda: self.small_objects.put(key, data), short=short)
 
-        def write() -> ObjectInfo:
-            try:
-                upload.create(temporary=not self._staging.staged)
-                claim = upload.write(0, data, noted=noted)
-                published = upload.publish()
-                upload.note(claim)
-                return published
-            except BaseException:
-                upload.remove()
-                raise
-
-        return await self.run(write, short=len(data) < _LONG and not self._staging.durable)
+    def open_lane(self) -> None:
+        return None
 
     async def open_upload(
         self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None

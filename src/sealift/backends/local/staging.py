@@ -80,7 +80,7 @@ class StagingDirectory:
         Raises:
             UnsafeKey: The key would leave the root.
         """
-        if key.startswith("/") or ".." in key.split("/"):
+        if key.startswith("/") or (".." in key and ".." in key.split("/")):
             raise UnsafeKey(f"the key {key!r} would leave {self.root}")
         return os.path.join(self.root, key)
 

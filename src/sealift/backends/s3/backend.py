@@ -1,23 +1,23 @@
 """Implement the backend contract for an S3 bucket. What only some calls need is imported when it is used."""
 
 from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...contract import EVERYTHING, Reader, Sink, Walk
+from ...contract import EVERYTHING, Reader, Sink, SmallObjects, Walk
 from ...errors import ObjectChanged
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
-from ...wire import Expectation, check_expected, check_range
 from .bucket import Bucket
 from .object_info import parse_listing, quoted_etag
-from .properties import from_reply, to_headers
-from .reply_checksums import CHECKSUMS, has_composite_checksum, object_checksums
+from .read import head_of_reply, read_headers
+from .reply_checksums import CHECKSUMS
 
 if TYPE_CHECKING:
+    from .lane import S3Lane
     from .upload import S3Upload
 
 __all__ = ["S3Backend"]
@@ -29,6 +29,8 @@ class S3Backend:
     Args:
         bucket: Sends the requests.
     """
+
+    small_objects: SmallObjects | None = None
 
     def __init__(self, bucket: Bucket) -> None:
         # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
@@ -73,30 +75,9 @@ class S3Backend:
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
         length = len(into)
-        whole = start == 0 and length == obj.size
-        headers = [("accept-encoding", "identity")]
-        if whole:
-            headers.append(("x-amz-checksum-mode", "ENABLED"))
-        else:
-            headers.append(("range", f"bytes={start}-{start + length - 1}"))
-        # If-Match never matches a weak ETag: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1
-        if obj.version is not None and obj.version.startswith('"'):
-            headers.append(("if-match", obj.version))
-        pinned = () if obj.version is None else (("etag", (obj.version, obj.version.strip('"'))),)
-        reply = await self._bucket.fetch(obj.key, headers, into, Expectation(start, obj.size, pinned))
-        if reply.status not in {200, 206}:
-            raise self._bucket.error(reply, obj.key)
-        version = quoted_etag(reply.header("etag"))
-        if obj.version is not None and version != obj.version:
-            raise ObjectChanged(f"the object {obj.key!r} was replaced while it was read")
-        size = check_range(reply, start, length)
-        if obj.size is not None and size is not None and size != obj.size:
-            raise ObjectChanged(f"the size of the object {obj.key!r} has changed")
-        check_expected(reply)
-        if not whole:
-            return Head(version, size)
-        checksums = object_checksums(reply, md5_tags=not self._bucket.directory)
-        return Head(version, size, checksums, has_composite_checksum(reply), from_reply(reply))
+        headers, expectation = read_headers(obj, start, length)
+        reply = await self._bucket.fetch(obj.key, headers, into, expectation)
+        return head_of_reply(self._bucket, obj, start, length, reply)
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
         from .part_checksums import fetch_checksums
@@ -116,12 +97,16 @@ class S3Backend:
             yield reply
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
-        from .upload import body_checksum, stored_object
+        from .upload import put_headers, stored_object
 
-        digests, headers = body_checksum(self._bucket, data)
-        kept, property_headers = to_headers(properties, key)
-        reply = await self._bucket.send("PUT", key, [*property_headers, *headers], body=data)
+        kept, digests, headers = put_headers(self._bucket, key, data, properties)
+        reply = await self._bucket.send("PUT", key, headers, body=data)
         return replace(stored_object(self._bucket, reply, key, len(data), digests), properties=kept)
+
+    def open_lane(self) -> "AbstractAsyncContextManager[S3Lane] | None":
+        from .lane import open_lane
+
+        return open_lane(self._bucket) if self._bucket.is_direct else None
 
     async def open_upload(
         self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None

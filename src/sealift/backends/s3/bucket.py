@@ -1,10 +1,9 @@
 """Send signed requests to one bucket, follow redirects to its region, and renew expired credentials."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ...config import S3Config
@@ -14,19 +13,18 @@ from ...errors import StorageError
 from ...instance import Instance
 from ...types import KiB, ObjectInfo
 from ...uri import Location
-from ...wire import Expectation, Request, Response, StreamedResponse
+from ...wire import Expectation, HeldConnection, Request, Response, StreamedResponse
 from . import errors
 from .access import BucketAccess, resolve_access
 from .lazy_sdk import stable_variables
 from .object_info import object_info
-from .signature import EMPTY_SHA256, UNSIGNED_PAYLOAD, quote_key, quote_query, sign
+from .signature import EMPTY_SHA256, UNSIGNED_PAYLOAD
+from .signer import Headers, Signer
 
 if TYPE_CHECKING:
     from .express import ExpressSession
 
 __all__ = ["Bucket", "Headers"]
-
-Headers = Sequence[tuple[str, str]]
 
 # How much of an error reply's body is read, in bytes.
 _ERROR_BODY = 16 * KiB
@@ -74,6 +72,20 @@ class Bucket:
         """The checksum algorithm of uploads; None: uploads carry no checksum."""
         return self._access.checksum
 
+    async def signer(self, *, iam: bool = False) -> Signer:
+        """What builds and signs requests, for the next few seconds.
+
+        Args:
+            iam: Sign with the caller's own (IAM) credentials instead of those of a directory bucket's session.
+        """
+        access = self._access
+        if access.credentials is None:
+            return Signer(access, None)
+        credentials = await access.credentials()
+        if access.scheme == "sigv4-s3express" and not iam:
+            credentials = await self._session.credentials(credentials, self._create_session)
+        return Signer(access, credentials)
+
     async def signed_request(
         self,
         method: str,
@@ -84,38 +96,20 @@ class Bucket:
         payload: str = EMPTY_SHA256,
         iam: bool = False,
     ) -> Request:
-        """Build and sign a request.
+        """Build and sign a request; the arguments are those of `signer` and `Signer.request`."""
+        return (await self.signer(iam=iam)).request(method, key, headers, query, payload=payload)
 
-        Args:
-            method: HTTP method.
-            key: The object's key; None: the request is about the bucket.
-            headers: Headers in addition to Host and those of the signature, with lower-case names.
-            query: Query parameters, in any order.
-            payload: Hash of the body, as in `sign`.
-            iam: Sign with the caller's own (IAM) credentials instead of those of a directory bucket's session.
-        """
-        access = self._access
-        target = f"{access.path}/{'' if key is None else quote_key(key)}" + (f"?{quote_query(query)}" if query else "")
-        signed = [("host", access.origin.netloc), *headers]
-        if access.credentials is not None:
-            signer = sign
-            if access.scheme == "sigv4a":
-                from .sigv4a import sign as signer  # noqa: PLC0415 - only for access points of several regions
-            credentials = await access.credentials()
-            if access.scheme == "sigv4-s3express" and not iam:
-                credentials = await self._session.credentials(credentials, self._create_session)
-            signed = signer(
-                method,
-                target,
-                signed,
-                credentials=credentials,
-                region=access.region,
-                service=access.service,
-                now=datetime.now(UTC),
-                payload=payload,
-            )
-        # Content-Encoding is metadata of the object: the body arrives as it was stored and must not be decoded.
-        return Request(method, access.origin, target, signed, access.tls, encoded=True)
+    @asynccontextmanager
+    async def hold(self) -> AsyncGenerator[tuple[Signer, HeldConnection]]:
+        """Keep a connection for several small requests, and what signs them; see `Wire.hold`."""
+        signer = await self.signer()
+        async with self.instance.wire.hold(signer.access.origin, signer.access.tls) as connection:
+            yield signer, connection
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether requests are sent without a proxy, so that `hold` works."""
+        return self.instance.wire.is_direct(self._access.origin)
 
     async def send(
         self,

@@ -79,14 +79,15 @@ def object_checksums(reply: Response, *, md5_tags: bool = True) -> dict[str, str
     checksums = header_checksums(reply)
     if checksums or not md5_tags or not _MD5.fullmatch(tag := reply.header("etag") or ""):
         return checksums
-    encryption = {header for header in reply.headers if header[0].startswith(b"x-amz-server-side-encryption")}
-    return {"md5": tag.strip('"')} if encryption <= {(b"x-amz-server-side-encryption", b"AES256")} else {}
+    encryption = [header for header in reply.headers if header[0].startswith(b"x-amz-server-side-encryption")]
+    return {"md5": tag.strip('"')} if encryption in ([], [(b"x-amz-server-side-encryption", b"AES256")]) else {}
 
 
 def has_composite_checksum(reply: Response) -> bool:
     """Whether the service has checksums of an object's parts, but none of the whole object."""
-    names = (name.removeprefix(b"x-amz-checksum-").decode("latin-1") for name, _ in reply.headers)
-    return reply.header("x-amz-checksum-type") == "COMPOSITE" and any(name in CHECKSUMS for name in names)
+    if reply.header("x-amz-checksum-type") != "COMPOSITE":
+        return False
+    return any(name.removeprefix(b"x-amz-checksum-").decode("latin-1") in CHECKSUMS for name, _ in reply.headers)
 
 
 def decoded(values: Mapping[str, str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
@@ -22,6 +23,7 @@ UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 # Headers that S3 requires to be signed, in addition to "x-amz-*". Others (Accept-Encoding, Range, If-Match …) are not
 # signed: proxies and CDNs may rewrite them, which would invalidate the signature.
 _SIGNED = frozenset({"host", "content-md5", "content-type"})
+_PLAIN = re.compile("[/A-Za-z0-9_.~-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Credentials:
 
 def quote_key(key: str) -> str:
     """Percent-encode an object's key for the path of a URL, except "/"."""
-    return quote(key, safe="/-_.~", errors="surrogateescape")
+    return key if _PLAIN.fullmatch(key) else quote(key, safe="/-_.~", errors="surrogateescape")
 
 
 def quote_query(parameters: Mapping[str, str]) -> str:
@@ -79,22 +81,28 @@ def sign(
     Returns:
         All headers to send, in order: `headers`, then those of the signature.
     """
-    timestamp = now.strftime("%Y%m%dT%H%M%SZ")
+    timestamp, scope = _scope(now, region, service)
     sent = [*headers, ("x-amz-content-sha256", payload), ("x-amz-date", timestamp)]
     if credentials.token is not None:
         sent.append((credentials.token_header, credentials.token))
-    ordered = sorted((name, value) for name, value in sent if is_signed(name))
-    names = ";".join(name for name, _ in ordered)
+    ordered = sorted([field for field in sent if field[0] in _SIGNED or field[0].startswith("x-amz-")])
+    names = ";".join([name for name, _ in ordered])
     path, _, query = target.partition("?")
-    lines = "".join(f"{name}:{' '.join(value.split())}\n" for name, value in ordered)
+    lines = "".join([f"{name}:{' '.join(value.split())}\n" for name, value in ordered])
     request = f"{method}\n{path}\n{query}\n{lines}\n{names}\n{payload}"
-    scope = f"{timestamp[:8]}/{region}/{service}/aws4_request"
     text = f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
     # Copy a keyed HMAC: hmac.digest would release the GIL, and the disk threads would take it.
     mac = _signing_key(credentials.secret_key, timestamp[:8], region, service).copy()
     mac.update(text.encode())
-    fields = (f"Credential={credentials.access_key}/{scope}", f"SignedHeaders={names}", f"Signature={mac.hexdigest()}")
-    return [*sent, ("authorization", f"AWS4-HMAC-SHA256 {', '.join(fields)}")]
+    credential = f"Credential={credentials.access_key}/{scope}, SignedHeaders={names}, Signature={mac.hexdigest()}"
+    return [*sent, ("authorization", f"AWS4-HMAC-SHA256 {credential}")]
+
+
+@lru_cache(maxsize=16)
+def _scope(now: datetime, region: str, service: str) -> tuple[str, str]:
+    """The timestamp and the credential scope; the same for all requests that are signed at one moment."""
+    timestamp = now.strftime("%Y%m%dT%H%M%SZ")
+    return timestamp, f"{timestamp[:8]}/{region}/{service}/aws4_request"
 
 
 @lru_cache(maxsize=64)

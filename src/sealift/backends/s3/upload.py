@@ -28,7 +28,7 @@ from .properties import to_headers
 from .reply_checksums import completion_checksums, header_checksums
 from .stored_parts import StoredPart, is_identical, list_stored_parts
 
-__all__ = ["S3Upload", "body_checksum", "stored_object"]
+__all__ = ["S3Upload", "body_checksum", "put_headers", "stored_object"]
 
 _MD5 = re.compile('"[0-9a-f]{32}"')
 # Amazon answers 200, other services also 201 or 204: https://www.rfc-editor.org/rfc/rfc9110#PUT
@@ -43,6 +43,22 @@ def body_checksum(bucket: Bucket, data: memoryview) -> tuple[Mapping[str, str], 
         return {}, []
     digest = checksums.digest(algorithm, data)
     return {algorithm: digest}, [_header(algorithm, digest)]
+
+
+def put_headers(
+    bucket: Bucket, key: str, data: memoryview, properties: Properties
+) -> tuple[Properties, Mapping[str, str], Headers]:
+    """The headers to store an object with, in one request.
+
+    Returns:
+        The properties that are stored, the digests of the body, and the headers.
+
+    Raises:
+        UnsupportedOperation: A property contains a control character.
+    """
+    digests, headers = body_checksum(bucket, data)
+    kept, property_headers = to_headers(properties, key)
+    return kept, digests, [*property_headers, *headers]
 
 
 def stored_object(bucket: Bucket, reply: Response, key: str, size: int, digests: Mapping[str, str]) -> ObjectInfo:

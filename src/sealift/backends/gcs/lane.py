@@ -1,0 +1,56 @@
+"""Small objects one after the other, on one connection; see `contract.Lane`."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from ...types import Head, ObjectInfo
+from ...types.properties import NO_PROPERTIES, Properties
+from ...wire import ConnectionLane, Expectation, HeldConnection
+from . import replies
+from .bucket import Bucket, Query
+from .upload import PutRequest
+
+__all__ = ["GCSLane", "expectation", "generation_query", "open_lane"]
+
+
+class GCSLane(ConnectionLane):
+    """Reads and stores objects of one bucket; blocks.
+
+    Args:
+        bucket: The bucket.
+        bearer: Token of the requests; None: they are anonymous.
+        connection: Sends them.
+    """
+
+    def __init__(self, bucket: Bucket, bearer: str | None, connection: HeldConnection) -> None:
+        super().__init__(connection)
+        self._bucket = bucket
+        self._bearer = bearer
+
+    def read(self, obj: ObjectInfo, into: memoryview) -> Head:
+        request = self._bucket.read_request(obj.key, generation_query(obj), [], self._bearer)
+        reply = self.connection.fetch(request, into, expectation(obj, 0))
+        return Head(obj.version, obj.size, replies.header_checksums(reply))
+
+    def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
+        put = PutRequest.of(self._bucket, key, data, properties)
+        request = self._bucket.request(put.method, put.path, put.query, put.headers, self._bearer)
+        return put.stored(self._bucket, self.connection.send(request, put.body))
+
+
+@asynccontextmanager
+async def open_lane(bucket: Bucket) -> AsyncGenerator[GCSLane]:
+    """Take a connection to the service; see `Backend.open_lane`."""
+    async with bucket.hold() as (bearer, connection):
+        yield GCSLane(bucket, bearer, connection)
+
+
+def generation_query(obj: ObjectInfo) -> Query:
+    """The query that names an object's version."""
+    return {} if obj.version is None else {"generation": obj.version}
+
+
+def expectation(obj: ObjectInfo, start: int) -> Expectation:
+    """What the reply to a read of an object must say, from the offset `start` on."""
+    pinned = () if obj.version is None else (("x-goog-generation", ("", obj.version)),)
+    return Expectation(start, obj.size, pinned)

@@ -1,0 +1,48 @@
+"""Small objects one after the other, on one connection; see `contract.Lane`."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from ...types import Head, ObjectInfo
+from ...types.properties import NO_PROPERTIES, Properties
+from ...wire import ConnectionLane, HeldConnection
+from .bucket import Bucket
+from .read import read_headers, whole_head
+from .signature import UNSIGNED_PAYLOAD
+from .signer import Signer
+from .upload import put_headers, stored_object
+
+__all__ = ["S3Lane", "open_lane"]
+
+
+class S3Lane(ConnectionLane):
+    """Reads and stores objects of one bucket; blocks.
+
+    Args:
+        bucket: The bucket.
+        signer: Signs the requests.
+        connection: Sends them.
+    """
+
+    def __init__(self, bucket: Bucket, signer: Signer, connection: HeldConnection) -> None:
+        super().__init__(connection)
+        self._bucket = bucket
+        self._signer = signer
+
+    def read(self, obj: ObjectInfo, into: memoryview) -> Head:
+        headers, expectation = read_headers(obj, 0, len(into))
+        reply = self.connection.fetch(self._signer.request("GET", obj.key, headers), into, expectation)
+        return whole_head(self._bucket, obj, reply)
+
+    def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
+        kept, digests, headers = put_headers(self._bucket, key, data, properties)
+        reply = self.connection.send(self._signer.request("PUT", key, headers, payload=UNSIGNED_PAYLOAD), data)
+        return replace(stored_object(self._bucket, reply, key, len(data), digests), properties=kept)
+
+
+@asynccontextmanager
+async def open_lane(bucket: Bucket) -> AsyncGenerator[S3Lane]:
+    """Take a connection to a bucket's service; see `Backend.open_lane`."""
+    async with bucket.hold() as (signer, connection):
+        yield S3Lane(bucket, signer, connection)

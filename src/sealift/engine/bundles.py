@@ -1,0 +1,236 @@
+"""Move small objects in bundles: a few lanes carry them out one after the other, without a task for each object.
+
+    feeder ─▶ queue ─▶ lane: [ read ▸ verify ▸ store ] [ read ▸ verify ▸ store ] … ─▶ results, a batch at a time
+
+A lane moves an object only if nothing goes wrong. Everything else (an error of the service, a broken connection, wrong
+bytes, a full disk) is left to `whole.py`, which starts that object again, with its retries and its errors.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from anyio.abc import TaskGroup
+
+from ..contract import Lane, SmallObjects
+from ..errors import StorageError
+from ..runtime import part_sizes
+from ..types import KiB, ObjectInfo
+from ..types.properties import NO_PROPERTIES, Properties
+from .context import JobContext
+from .transfer import Transfer
+from .verification import compare_whole
+
+__all__ = ["Bundles"]
+
+_SMALL = 256 * KiB
+# Objects that are listed and not moved yet.
+_AHEAD = 1024
+# Seconds after which a lane gives its connection back, so that other requests get their turn.
+_TURN = 0.05
+# Seconds that a lane sleeps when it has caught up with the listing. Waking it for each object would cost more.
+_PAUSE = 0.001
+# Objects after which the listing lets other threads run.
+_YIELD = 16
+# While the round trip is unknown, many lanes move one object each.
+_FIRST_LANES = 16
+_FEWEST_LANES = 4
+# Seconds of interpreter time that an object takes. While one lane waits for a reply, others use that time.
+_BUSY = 0.0001
+# Failures after which the lanes give up, if they are more than the successes.
+_MANY_FAILURES = 16
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What a lane has done before it gave its connection back.
+
+    Attributes:
+        moved: The objects that it has moved, with their properties, the checksum and what the destination returned.
+        failed: An object that it has given up.
+    """
+
+    moved: list[tuple[Transfer, Properties, str, ObjectInfo]]
+    failed: Transfer | None = None
+
+
+class Bundles:
+    """The small objects of one job.
+
+    One of the two ends has connections, and the other one works in any thread (`SmallObjects`). Otherwise, nothing
+    `fits`.
+
+    Args:
+        context: The job.
+        group: The job's tasks.
+        move_alone: Called with each object that a lane has given up.
+    """
+
+    def __init__(
+        self, context: JobContext, group: TaskGroup, move_alone: Callable[[Transfer], Awaitable[None]]
+    ) -> None:
+        self._context = context
+        self._group = group
+        self._move_alone = move_alone
+        instance = context.instance
+        part = part_sizes.part_size(1, context.destination.capabilities, instance.limits, instance.memory.limit)
+        self._limit = min(_SMALL, part)
+        self._in_use = self._open_lane() is not None
+        self._most_lanes = min(instance.limits.connections, instance.limits.per_host)
+        self._waiting: deque[Transfer] = deque()
+        self._lanes = 0
+        self._idle: list[asyncio.Future[None]] = []
+        self._room: asyncio.Future[None] | None = None
+        self._ended: asyncio.Future[None] | None = None
+        self._closing = False
+        self._fastest: float | None = None
+        self._added = self._moved = self._failed = 0
+        self._wanted = min(_FIRST_LANES, self._most_lanes)
+
+    def fits(self, transfer: Transfer) -> bool:
+        """Whether `add` takes an object."""
+        obj = transfer.obj
+        return (
+            self._in_use
+            and obj.size is not None
+            and 0 < obj.size <= self._limit
+            and transfer.listed
+            and obj.version is not None
+            and obj.ranged
+        )
+
+    async def add(self, transfer: Transfer) -> None:
+        """Move an object soon; waits while many are waiting."""
+        self._waiting.append(transfer)
+        self._added += 1
+        if self._idle:
+            _wake(self._idle.pop())
+        elif self._lanes < self._wanted:
+            self._start_lane()
+        if len(self._waiting) >= _AHEAD:
+            self._room = asyncio.get_running_loop().create_future()
+            await self._room
+        elif not self._added % _YIELD:
+            await asyncio.sleep(0)
+
+    async def finish(self) -> None:
+        """Wait until all objects have been moved or given up."""
+        self._closing = True
+        while self._idle:
+            _wake(self._idle.pop())
+        if self._lanes:
+            self._ended = asyncio.get_running_loop().create_future()
+            await self._ended
+
+    def _open_lane(self) -> AbstractAsyncContextManager[Lane] | None:
+        """Open a lane to the end that has connections; None: it has none, or both have."""
+        source, destination = self._context.source, self._context.destination
+        if destination.small_objects is not None:
+            return source.open_lane()
+        return None if source.small_objects is None else destination.open_lane()
+
+    def _start_lane(self) -> None:
+        self._lanes += 1
+        self._group.start_soon(self._run_lane)
+
+    async def _run_lane(self) -> None:
+        while self._waiting or not self._closing:
+            if not self._waiting:
+                self._idle.append(waiting := asyncio.get_running_loop().create_future())
+                await waiting
+            elif self._lanes > self._wanted:
+                break
+            else:
+                await self._take_turn()
+        self._lanes -= 1
+        if self._ended is not None and not self._lanes:
+            _wake(self._ended)
+
+    async def _take_turn(self) -> None:
+        memory = self._context.instance.memory
+        buffer = await memory.borrow(self._limit, self._context)
+        try:
+            turn = await self._use_lane(buffer)
+        finally:
+            memory.give_back(buffer)
+        if self._room is not None and len(self._waiting) < _AHEAD:
+            _wake(self._room)
+        for _ in range(min(self._wanted - self._lanes, len(self._waiting))):
+            self._start_lane()
+        self._context.instance.retry.budget.succeeded(2 * len(turn.moved))
+        for transfer, properties, verified, stored in turn.moved if self._context.is_observed else ():
+            size = transfer.obj.size or 0
+            self._context.emit("progress", transfer, size)
+            self._context.report_stored(transfer, size, verified, properties, stored)
+        self._moved += len(turn.moved)
+        if turn.failed is not None:
+            self._failed += 1
+            await self._move_alone(turn.failed)
+            if self._failed >= max(_MANY_FAILURES, self._moved):
+                self._in_use = False
+                while self._waiting:
+                    await self._move_alone(self._waiting.popleft())
+
+    async def _use_lane(self, buffer: memoryview) -> _Turn:
+        opening = self._open_lane()
+        if opening is None:  # a redirect has led to a host behind a proxy
+            return _Turn([], self._take())
+        try:
+            async with opening as lane:
+                turn = await lane.run(lambda: self._move(lane, buffer))
+                if turn.moved:
+                    self._measure(lane.fastest)
+                return turn
+        except StorageError:
+            return _Turn([], self._take())
+
+    def _measure(self, fastest: float) -> None:
+        """Choose how many lanes keep the interpreter busy, given the time of the fastest request of a turn."""
+        self._fastest = fastest if self._fastest is None else (self._fastest + fastest) / 2
+        self._wanted = min(max(_FEWEST_LANES, round(self._fastest / _BUSY)), self._most_lanes)
+
+    def _take(self) -> Transfer | None:
+        try:
+            return self._waiting.popleft()
+        except IndexError:  # another lane was faster
+            return None
+
+    def _move(self, lane: Lane, buffer: memoryview) -> _Turn:
+        """Move objects until the turn ends; blocks."""
+        source = self._context.source.small_objects or lane
+        destination = self._context.destination.small_objects or lane
+        turn, until = _Turn([]), time.monotonic() + (_TURN if self._fastest is not None else 0)
+        while True:
+            if (transfer := self._take()) is None:
+                if self._closing or time.monotonic() >= until:
+                    break
+                time.sleep(_PAUSE)
+                continue
+            try:
+                with buffer[: transfer.obj.size] as data:
+                    turn.moved.append((transfer, *self._move_one(transfer, data, source, destination)))
+            except Exception:  # noqa: BLE001 - moved again by `move_alone`, which raises it if it persists
+                turn.failed = transfer
+                break
+            if time.monotonic() >= until or not lane.usable:
+                break
+        return turn
+
+    def _move_one(
+        self, transfer: Transfer, data: memoryview, source: SmallObjects, destination: SmallObjects
+    ) -> tuple[Properties, str, ObjectInfo]:
+        obj, verification = transfer.obj, self._context.verification
+        head = source.read(obj, data)
+        algorithm = compare_whole(obj, head, data) if verification.wanted else None
+        verification.before_writing(obj, algorithm)
+        properties = obj.properties if self._context.stores_properties and obj.properties else NO_PROPERTIES
+        stored = destination.put(transfer.key, data, properties)
+        return properties, verification.outcome(obj, algorithm, stored), stored
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
