@@ -37,7 +37,7 @@ _PAUSE = 0.001
 _YIELD = 16
 # While the round trip is unknown, many lanes move one object each.
 _FIRST_LANES = 16
-_FEWEST_LANES = 4
+_FEWEST_LANES = 3
 # Seconds of interpreter time that an object takes. While one lane waits for a reply, others use that time.
 _BUSY = 0.0001
 # Failures after which the lanes give up, if they are more than the successes.
