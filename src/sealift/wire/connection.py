@@ -19,8 +19,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from ..errors import TransportError
-from ..types import KiB
-from .dns import Address
+from ..types.sizes import KiB
+from .address import Address
 from .message import TLS, Origin
 from .socket_state import received_bytes, tcp_state, unacknowledged_bytes
 from .tls import handshake_error

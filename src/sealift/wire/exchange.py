@@ -4,9 +4,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..contract import Sink
 from ..errors import TransportError
-from ..types import KiB
+from ..types.sizes import KiB
 from .connection import Connection, ConnectionLostError, StaleConnectionError
 from .content_range import Expectation
 from .head_codec import closes, response_framing
@@ -16,6 +15,8 @@ from .sinks import fill
 
 if TYPE_CHECKING:
     import h11
+
+    from ..contract import Sink
 
 __all__ = ["Exchange", "check_body"]
 
@@ -63,7 +64,7 @@ class Exchange:
         self.finish(reader)
         return response
 
-    def receive_into(self, sink: Sink, expectation: Expectation | None = None) -> Response:
+    def receive_into(self, sink: "Sink", expectation: Expectation | None = None) -> Response:
         """Send the request; write the body of a 200 or 206 to a sink.
 
         Args:
@@ -144,12 +145,12 @@ class Exchange:
                 raise StaleConnectionError(error.cause, retryable=True) from None
             raise
 
-    def _fill(self, reader: ResponseReader, sink: Sink) -> None:
+    def _fill(self, reader: ResponseReader, sink: "Sink") -> None:
         reader.in_place(len(sink))
         while len(sink):
             sink.filled(reader.read_into(sink.space()))
 
-    def _fill_counted(self, reader: ResponseReader, sink: Sink) -> None:
+    def _fill_counted(self, reader: ResponseReader, sink: "Sink") -> None:
         """Fill a sink from a body whose length is not known before its end."""
         expected, received = len(sink), 0
         for piece in reader.pieces():

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidConfig
-from ..types import KiB
+from ..types.sizes import KiB
 from .message import Request, Response
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from sealift.backends.local import LocalBackend
 from sealift.backends.local import reserve as module
-from sealift.backends.local.reserve import reserve
+from sealift.runtime.reserve import reserve
 from sealift.runtime.disk_threads import DiskThreads
 from sealift.types import KiB, MiB, Part
 
