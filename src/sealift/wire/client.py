@@ -73,7 +73,7 @@ class Wire:
         self._lanes = Lanes(limits.connections, self._watchdog)
         self._dialer = Dialer(limits, self._lanes, run_blocking, environ)
         self._pool = Pool(limits, self._dialer.dial)
-        self._workers = Workers(limits, self._dialer, self._lanes, self._watchdog, run_blocking, environ)
+        self._workers = Workers(limits, self._dialer, self._lanes, run_blocking, environ)
 
     @property
     def cpu_seconds(self) -> float:
@@ -245,5 +245,4 @@ class Wire:
         return self._proxy_client
 
     def _sweep(self) -> bool:
-        connections, workers = self._pool.sweep(), self._workers.sweep()
-        return connections or workers
+        return self._pool.sweep()

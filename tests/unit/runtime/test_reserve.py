@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sealift.backends.local import LocalBackend
-from sealift.backends.local import reserve as module
+from sealift.runtime import reserve as module
 from sealift.runtime.reserve import reserve
 from sealift.runtime.disk_threads import DiskThreads
 from sealift.types import KiB, MiB, Part

@@ -26,7 +26,7 @@ def python_executable() -> str | None:
     """The Python that can run a worker; None: a frozen program, or a host that embeds Python."""
     name = os.path.basename(sys.executable or "").lower()
     python = os.path.isabs(sys.executable or "") and name.startswith(("python", "pypy"))
-    return sys.executable if python and not getattr(sys, "frozen", False) and _PROGRAM.is_file() else None
+    return sys.executable if python and not getattr(sys, "frozen", False) else None
 
 
 class WorkerProcess:

@@ -100,12 +100,10 @@ class Worker:
 
     async def started(self, timeout: float) -> bool:
         """Wait until the process serves; return False if it does not within `timeout` seconds, and end it."""
-        try:
-            async with asyncio.timeout(timeout):
-                return await asyncio.shield(self._hello)
-        except TimeoutError:
+        await asyncio.wait([self._hello], timeout=timeout)
+        if not self.alive:
             self.kill()
-            return False
+        return self.alive
 
     async def dial(self, origin: Origin, tls: TLS) -> RemoteConnection:
         """Open a connection in the worker; as `Dialer.dial`."""
@@ -230,7 +228,7 @@ class Worker:
     def _process_report(self, kind: int, number: int, payload: bytes) -> None:
         self._reports += 1
         if kind == HELLO:
-            self.alive = int.from_bytes(payload, "little") == PROTOCOL
+            self.alive = int.from_bytes(payload, "little") == PROTOCOL and not self.retired
             self._say_hello(serving=self.alive)
         elif kind != BEAT:
             connection = self._connections.get(number)

@@ -20,6 +20,8 @@ __all__ = ["Workers"]
 
 # Seconds until a worker has to serve; usually it takes 0.03 to 0.1.
 _START_TIMEOUT = 5.0
+# A worker sends a sign of life every second at least, unless it is stopped or gets no CPU time.
+_SILENCE = 15.0
 # A worker without orders is ended after this many seconds.
 _IDLE_SECONDS = 20.0
 # Automatic mode: how many workers, and how many bytes have to be received before it pays to start them.
@@ -39,11 +41,11 @@ class Workers:
         limits: `processes`, `idle_timeout` and `min_throughput` apply.
         dialer: Resolves names, and checks addresses.
         lanes: Threads that record progress.
-        watchdog: Ends workers that do not run.
         run_blocking: Runs a function in a thread; starts the processes.
         environ: Environment variables of the instance.
         executable: A Python; None: this one, if it can run workers.
         start_timeout: Seconds until a worker has to serve. If it does not, threads serve alone.
+        silence: Seconds after which a worker with orders is killed if it sends no sign of life.
     """
 
     def __init__(
@@ -51,17 +53,17 @@ class Workers:
         limits: Limits,
         dialer: Dialer,
         lanes: Lanes,
-        watchdog: Watchdog,
         run_blocking: RunBlocking,
         environ: Mapping[str, str],
         *,
         executable: str | None = None,
         start_timeout: float = _START_TIMEOUT,
+        silence: float = _SILENCE,
     ) -> None:
         self._settings = {"idle_timeout": limits.idle_timeout, "min_throughput": limits.min_throughput}
         self._dialer = dialer
         self._lanes = lanes
-        self._watchdog = watchdog
+        self._watchdog = Watchdog(Limits(idle_timeout=silence, min_throughput=0), self._sweep)
         self._run_blocking = run_blocking
         self._environ = environ
         self._executable = executable or python_executable()
@@ -102,14 +104,6 @@ class Workers:
         serving = [worker for worker in self._workers if worker.alive]
         return min(serving, key=lambda worker: worker.assigned, default=None)
 
-    def sweep(self) -> bool:
-        """End the workers that have been idle for long; return whether any are left."""
-        now = asyncio.get_running_loop().time()
-        for worker in self._workers:
-            if not worker.assigned and now - worker.idle_since > _IDLE_SECONDS:
-                worker.retire()
-        return bool(self._workers)
-
     async def aclose(self) -> None:
         """End all workers, and wait until they have ended."""
         self._closing = True
@@ -118,6 +112,15 @@ class Workers:
         if self._starting is not None:
             await asyncio.wait([self._starting])
         await asyncio.gather(*(worker.aclose() for worker in list(self._workers)))
+        self._watchdog.close()
+
+    def _sweep(self) -> bool:
+        """End the workers that have been idle for long; return whether any are left."""
+        now = asyncio.get_running_loop().time()
+        for worker in self._workers:
+            if not worker.assigned and now - worker.idle_since > _IDLE_SECONDS:
+                worker.retire()
+        return bool(self._workers)
 
     def _usable(self) -> bool:
         if not self._wanted or self._executable is None or self._closing:
