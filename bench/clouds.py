@@ -10,7 +10,7 @@ import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from bench import servers
+from bench import nginx, servers
 from bench.data import Dataset
 from bench.scenarios import Service
 from bench.servers import BUCKET, Server, ServerError
@@ -68,7 +68,8 @@ def hub(repository: str, storage: Path, dataset: Dataset, work: Path) -> Iterato
     """Serve a repository: `hub.py` lists its files and redirects downloads to nginx, which serves `storage`."""
     (port,) = servers.free_ports(1)
     endpoint, listing = f"http://127.0.0.1:{port}", work / "hub.json"
-    with servers.nginx(storage, work) as (plain, _):
+    with nginx.nginx(storage, work) as nginx_servers:
+        plain = nginx_servers.plain
         files = {path: {"size": file.size, "sha256": file.sha256} for path, file in dataset.files.items()}
         listing.write_text(json.dumps({"name": repository, "storage": plain.endpoint, "files": files}))
         command = [sys.executable, "-I", str(_HERE / "hub.py"), str(port), str(listing)]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench import data
-from bench.scenarios import MiB
+from bench.datasets import MiB
 from bench.servers import BUCKET, ServerError
 
 

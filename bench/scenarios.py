@@ -1,18 +1,20 @@
 """The scenarios. Each one is a server, an object or a prefix, a direction, and the unit of its speed."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-KiB, MiB, GiB = 1 << 10, 1 << 20, 1 << 30
+from bench.datasets import GiB, KiB, MiB, files, model, shards, small_objects
 
 
 class Service(StrEnum):
     """The server at the other end of a scenario."""
 
     NGINX = "nginx"
-    NGINX_TLS = "nginx, TLS"
-    RCLONE = "rclone serve s3"
+    NGINX_TLS = "nginx, TLS 1.3"
+    NGINX_TLS12 = "nginx, TLS 1.2"
+    NGINX_S3 = "nginx with listings"
+    NGINX_CRC = "nginx with listings and CRCs"
     NGINX_PUT = "nginx's PUT"
     SEAWEEDFS = "SeaweedFS"
     GCS = "fake-gcs-server"
@@ -25,6 +27,8 @@ class Service(StrEnum):
         return _SCHEMES.get(self, "s3")
 
 
+SERVES_OBJECTS = frozenset({Service.NGINX, Service.NGINX_TLS, Service.NGINX_TLS12})
+LISTS = frozenset({Service.NGINX_S3, Service.NGINX_CRC})
 _SCHEMES = {Service.GCS: "gs", Service.AZURE: "az", Service.HUB: "hf"}
 S3_SERVICES = frozenset(Service) - frozenset(_SCHEMES)
 
@@ -36,16 +40,29 @@ class Direction(StrEnum):
     UPLOAD = "upload"
 
 
+class FileSystem(StrEnum):
+    """Where a scenario writes its files."""
+
+    DISK = "disk"
+    TMPFS = "tmpfs"
+
+
 class Page(StrEnum):
     """The page that shows the results; also the name of its files."""
 
     DOWNLOAD = "download"
     UPLOAD = "upload"
     CLOUDS = "clouds"
+    SERVER = "server"
 
     @property
     def heading(self) -> str:
-        return "Downloads from clouds and a hub" if self is Page.CLOUDS else f"{self.capitalize()}s"
+        return {
+            Page.DOWNLOAD: "Downloads",
+            Page.UPLOAD: "Uploads",
+            Page.CLOUDS: "Downloads from clouds and a hub",
+            Page.SERVER: "Downloads inside an asyncio server, and worker processes",
+        }[self]
 
 
 class Unit(StrEnum):
@@ -61,7 +78,9 @@ class Scenario:
     """One thing to transfer.
 
     `key` is an object, or a prefix if it ends in `/`. `sizes` lists the objects (bytes, by path relative to the folder
-    of the key), `quick` those of a smoke run.
+    of the key), `quick` those of a smoke run. `file_systems` are those it runs on unless the command line names others;
+    none if it writes no files. `peers` names the clients that it compares; None: all that can use the server. `work_ms`
+    is the Python work of the asyncio server in which the client runs, in milliseconds of every 5; None: no server.
     """
 
     letter: str
@@ -72,6 +91,21 @@ class Scenario:
     sizes: Mapping[str, int]
     quick: Mapping[str, int]
     direction: Direction = Direction.DOWNLOAD
+    file_systems: Sequence[FileSystem] = (FileSystem.DISK,)
+    file_system: FileSystem | None = None
+    peers: Collection[str] | None = None
+    work_ms: int | None = None
+
+    @property
+    def id(self) -> str:
+        """The letter, followed by the file system if that is not the disk."""
+        return f"{self.letter}-{self.file_system}" if self.file_system is FileSystem.TMPFS else self.letter
+
+    def on(self, chosen: Sequence[FileSystem] | None) -> "list[Scenario]":
+        """This scenario on each chosen file system; None: on its own."""
+        if not self.file_systems:
+            return [self]
+        return [replace(self, file_system=one) for one in (self.file_systems if chosen is None else chosen)]
 
     def smoke(self) -> "Scenario":
         """The same scenario with small sizes, to check that it works; the speed means nothing."""
@@ -80,10 +114,13 @@ class Scenario:
     @property
     def heading(self) -> str:
         way = "from" if self.direction is Direction.DOWNLOAD else "to"
-        return f"({self.letter}) {self.title}, {way} {self.service}"
+        where = "" if self.file_system is None else f", files on {self.file_system}"
+        return f"({self.id}) {self.title}, {way} {self.service}{where}"
 
     @property
     def page(self) -> Page:
+        if self.peers is not None:
+            return Page.SERVER
         return Page(self.direction) if self.service in S3_SERVICES else Page.CLOUDS
 
     @property
@@ -95,67 +132,78 @@ class Scenario:
         return self.key.rpartition("/")[0]
 
 
-def _small_objects(count: int) -> dict[str, int]:
-    return {f"{number // 1000:03}/{number:05}.bin": 10 * KiB for number in range(count)}
-
-
-def _model(shard: int) -> dict[str, int]:
-    shards = {f"model-{number:05}-of-00006.safetensors": shard for number in range(1, 7)}
-    return shards | {
-        "README.md": 11 * KiB,
-        "config.json": 683,
-        "generation_config.json": 187,
-        "model.safetensors.index.json": 24 * KiB,
-        "special_tokens_map.json": 296,
-        "tokenizer.json": 2 * MiB + 311,
-        "tokenizer_config.json": 51 * KiB,
-        "vocab.json": 780 * KiB,
-        "merges.txt": 446 * KiB,
-        "preprocessor_config.json": 342,
-        "modules.json": 349,
-        "1_Pooling/config.json": 190,
-    }
-
-
-def _files(count: int) -> dict[str, int]:
-    return {f"{number:03}.bin": 8 * MiB for number in range(count)}
-
-
-def _shards(size: int) -> dict[str, int]:
-    return {f"model-{number:05}-of-00004.safetensors": size for number in range(1, 5)}
-
-
 _LARGE, _LARGE_QUICK = {"object.bin": 2 * GiB}, {"object.bin": 64 * MiB}
 _GIGABYTE = {"object.bin": GiB}
+_BOTH = (FileSystem.DISK, FileSystem.TMPFS)
+# With the numbers of worker processes in `peers.py`.
+WORKERS = (0, 1, 2, 4)
 
 SCENARIOS = (
-    Scenario("a", "one 2 GiB object", Service.NGINX, "large/object.bin", Unit.MEGABYTES, _LARGE, _LARGE_QUICK),
     Scenario(
-        "b", "one 2 GiB object over TLS", Service.NGINX_TLS, "large/object.bin", Unit.MEGABYTES, _LARGE, _LARGE_QUICK
+        "a",
+        "one 2 GiB object",
+        Service.NGINX,
+        "large/object.bin",
+        Unit.MEGABYTES,
+        _LARGE,
+        _LARGE_QUICK,
+        file_systems=_BOTH,
+    ),
+    Scenario(
+        "b",
+        "one 2 GiB object over TLS 1.3",
+        Service.NGINX_TLS,
+        "large/object.bin",
+        Unit.MEGABYTES,
+        _LARGE,
+        _LARGE_QUICK,
+        file_systems=_BOTH,
+    ),
+    Scenario(
+        "b2",
+        "one 2 GiB object over TLS 1.2",
+        Service.NGINX_TLS12,
+        "large/object.bin",
+        Unit.MEGABYTES,
+        _LARGE,
+        _LARGE_QUICK,
+        file_systems=_BOTH,
     ),
     Scenario(
         "c",
         "20,000 objects of 10 KiB",
-        Service.RCLONE,
+        Service.NGINX_S3,
         "many/",
         Unit.OBJECTS,
-        _small_objects(20_000),
-        _small_objects(1_000),
+        small_objects(20_000),
+        small_objects(2_000),
+        file_systems=_BOTH,
     ),
     Scenario(
         "d",
-        "a model: 6 shards of 256 MiB, 12 small files",
-        Service.RCLONE,
+        "a model whose ETags are MD5s: 6 shards of 256 MiB, 12 small files",
+        Service.NGINX_S3,
         "model/",
         Unit.MEGABYTES,
-        _model(256 * MiB),
-        _model(16 * MiB),
+        model(256 * MiB),
+        model(16 * MiB),
+        file_systems=_BOTH,
+    ),
+    Scenario(
+        "d2",
+        "a model with CRC64NVME checksums: 6 shards of 256 MiB, 12 small files",
+        Service.NGINX_CRC,
+        "model/",
+        Unit.MEGABYTES,
+        model(256 * MiB),
+        model(16 * MiB),
+        file_systems=_BOTH,
     ),
     # On the server that can list, because one of the peers requests a listing before it reads an object.
     Scenario(
         "f",
         "cold start: a new process downloads 1 KiB",
-        Service.RCLONE,
+        Service.NGINX_S3,
         "tiny/object.bin",
         Unit.MILLISECONDS,
         {"object.bin": KiB},
@@ -168,8 +216,8 @@ SCENARIOS = (
         Service.NGINX_PUT,
         "files/",
         Unit.MEGABYTES,
-        _files(128),
-        _files(8),
+        files(128),
+        files(8),
         Direction.UPLOAD,
     ),
     Scenario(
@@ -181,6 +229,7 @@ SCENARIOS = (
         {"object.bin": GiB},
         {"object.bin": 64 * MiB},
         Direction.UPLOAD,
+        file_systems=(),
     ),
     Scenario(
         "e3",
@@ -188,9 +237,10 @@ SCENARIOS = (
         Service.SEAWEEDFS,
         "few/",
         Unit.OBJECTS,
-        _small_objects(2_000),
-        _small_objects(200),
+        small_objects(2_000),
+        small_objects(200),
         Direction.UPLOAD,
+        file_systems=(),
     ),
     Scenario(
         "e4",
@@ -198,8 +248,8 @@ SCENARIOS = (
         Service.NGINX_PUT,
         "few/",
         Unit.OBJECTS,
-        _small_objects(2_000),
-        _small_objects(200),
+        small_objects(2_000),
+        small_objects(200),
         Direction.UPLOAD,
     ),
     Scenario("g1", "one 1 GiB object", Service.GCS, "gigabyte/object.bin", Unit.MEGABYTES, _GIGABYTE, _LARGE_QUICK),
@@ -210,7 +260,32 @@ SCENARIOS = (
         Service.HUB,
         "model/",
         Unit.MEGABYTES,
-        _shards(256 * MiB),
-        _shards(16 * MiB),
+        shards(256 * MiB),
+        shards(16 * MiB),
+    ),
+    *(
+        Scenario(
+            letter,
+            f"one 2 GiB object, inside an asyncio server with {work_ms} ms of Python work every 5 ms",
+            Service.NGINX,
+            "large/object.bin",
+            Unit.MEGABYTES,
+            _LARGE,
+            _LARGE_QUICK,
+            peers=("sealift", "sealift-asyncio", "s5cmd", "rclone", "obstore", "boto3"),
+            work_ms=work_ms,
+        )
+        for letter, work_ms in (("i1", 1), ("i2", 4))
+    ),
+    Scenario(
+        "j",
+        "one 2 GiB object, with and without worker processes",
+        Service.NGINX,
+        "large/object.bin",
+        Unit.MEGABYTES,
+        _LARGE,
+        _LARGE_QUICK,
+        file_systems=_BOTH,
+        peers=("sealift", *(f"sealift-processes-{count}" for count in WORKERS)),
     ),
 )

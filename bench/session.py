@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench import clouds, data, measure, peers, servers
+from bench import clouds, data, measure, nginx, nginx_s3, peers, servers
+from bench.datasets import MiB
 from bench.destinations import Bucket, Destination, Directory
 from bench.peers import Job, Peer, Programs
-from bench.scenarios import S3_SERVICES, Direction, MiB, Scenario, Service
+from bench.scenarios import LISTS, S3_SERVICES, SERVES_OBJECTS, Direction, FileSystem, Scenario, Service
 from bench.servers import Server
 
 # A warm-up that takes longer than this, and this many times as long as the fastest one, counts and is the only run: a
@@ -42,11 +43,16 @@ class Session:
     """The state shared by all scenarios."""
 
     def __init__(
-        self, work: Path, programs: Programs, datasets: dict[Path, data.Dataset], say: Callable[[str], None]
+        self,
+        work: Path,
+        memory: Path,
+        programs: Programs,
+        datasets: dict[Path, data.Dataset],
+        say: Callable[[str], None],
     ) -> None:
         self._work, self._programs, self._datasets, self._say = work, programs, datasets, say
+        self._memory = memory
         self._objects = work / "objects"
-        self._target = work / "target"
         self._home = work / "home"
         self._home.mkdir()
 
@@ -54,15 +60,15 @@ class Session:
     def serving(self, service: Service, scenarios: Sequence[Scenario]) -> Iterator[Server]:
         """Run a server only during its own scenarios, so that it uses no CPU while another one is measured."""
         with contextlib.ExitStack() as stack:
-            if service in {Service.NGINX, Service.NGINX_TLS}:
-                plain, tls = stack.enter_context(servers.nginx(self._objects, self._work))
-                yield plain if service is Service.NGINX else tls
-            elif service is Service.RCLONE:
-                server = stack.enter_context(servers.rclone_s3(self._programs.rclone, self._objects, self._work))
-                self._prime(server)
-                yield server
+            if service in SERVES_OBJECTS:
+                found = stack.enter_context(nginx.nginx(self._objects, self._work))
+                yield {Service.NGINX_TLS: found.tls13, Service.NGINX_TLS12: found.tls12}.get(service, found.plain)
+            elif service in LISTS:
+                folders, crcs = {scenario.folder for scenario in scenarios}, service is Service.NGINX_CRC
+                yield stack.enter_context(nginx_s3.nginx_s3(self._objects, folders, self._work, checksums=crcs))
             elif service is Service.NGINX_PUT:
-                yield stack.enter_context(servers.nginx_put(self._target, self._work))
+                (file_system,) = {scenario.file_system for scenario in scenarios}
+                yield stack.enter_context(nginx.nginx_put(self._target(file_system), self._work))
             elif service is Service.HUB:
                 (scenario,) = scenarios
                 folder = source(self._work, scenario)
@@ -79,24 +85,23 @@ class Session:
                 self._bucket(server, "").make()
                 yield server
 
-    def _prime(self, server: Server) -> None:
-        """Let the server compute the ETags of its objects, which it does once, so that no run pays for it."""
-        command = [str(self._programs.rclone), "size", f"bench:{servers.BUCKET}"]
-        measure.run(command, peers.environ(peers.PEERS[0], server, self._home), self._home)
+    def _target(self, file_system: FileSystem | None) -> Path:
+        return (self._memory if file_system is FileSystem.TMPFS else self._work) / "target"
 
     def _bucket(self, server: Server, folder: str) -> Bucket:
         return Bucket(self._programs.rclone, peers.environ(peers.PEERS[0], server, self._home), folder)
 
     def _ends(self, scenario: Scenario, server: Server) -> tuple[Path, Destination]:
         """The local path of the transfers, and the destination to check."""
+        target = self._target(scenario.file_system)
         if scenario.direction is Direction.DOWNLOAD:
-            path = self._target / ("tree" if scenario.is_prefix else Path(scenario.key).name)
-            return path, Directory(path if scenario.is_prefix else self._target, self._target)
+            path = target / ("tree" if scenario.is_prefix else Path(scenario.key).name)
+            return path, Directory(path if scenario.is_prefix else target, target)
         folder = source(self._work, scenario)
         path = folder if scenario.is_prefix else folder / Path(scenario.key).name
         if scenario.service is Service.SEAWEEDFS:
             return path, self._bucket(server, scenario.folder)
-        return path, Directory(self._target / servers.BUCKET / scenario.folder, self._target)
+        return path, Directory(target / servers.BUCKET / scenario.folder, target)
 
     def run(self, scenario: Scenario, server: Server, chosen: Sequence[Peer], repeat: int) -> list[Run]:
         """Run all variants of the peers that support `scenario`, interleaved: one verified warm-up, then `repeat` runs.
@@ -106,19 +111,34 @@ class Session:
             data.WrongBytesError: a peer reported success, but its bytes differ from the source.
         """
         path, destination = self._ends(scenario, server)
-        job = Job(scenario.key, scenario.is_prefix, path, scenario.service.scheme)
+        job = Job(scenario.key, scenario.is_prefix, path, scenario.service.scheme, scenario.work_ms)
         runs = [
             Run(peer, variant, command(self._programs, job))
             for peer in chosen
             if peer.cannot(scenario) is None
-            for variant, command in peer.variants(scenario.direction).items()
+            for variant, command in peer.variants(scenario).items()
         ]
+        # In i, the client and its event loop have one CPU, everything else another.
+        cpu = None if scenario.work_ms is None else servers.other_cpu()
+        with servers.pinned(server.pids, cpu):
+            self._rounds(scenario, server, destination, runs, repeat, cpu)
+        return runs
+
+    def _rounds(
+        self,
+        scenario: Scenario,
+        server: Server,
+        destination: Destination,
+        runs: list[Run],
+        repeat: int,
+        cpu: int | None,
+    ) -> None:
         active = runs
         for turn in range(repeat + 1):
             # Each round starts with a different variant, so that none always runs after the same one.
             first = turn % max(len(active), 1)
             for run in active[first:] + active[:first]:
-                sample = self._once(scenario, server, destination, run, verify=turn == 0)
+                sample = self._once(scenario, server, destination, run, cpu, verify=turn == 0)
                 if turn == 0:
                     run.warm_up = sample
                 else:
@@ -127,38 +147,45 @@ class Session:
                 active = _without_slow(active)
             elif turn == 1:
                 active = [run for run in active if not _behind(run, active)]
-        return runs
 
     def _once(
-        self, scenario: Scenario, server: Server, destination: Destination, run: Run, *, verify: bool
+        self,
+        scenario: Scenario,
+        server: Server,
+        destination: Destination,
+        run: Run,
+        cpu: int | None,
+        *,
+        verify: bool,
     ) -> measure.Sample:
         dataset = self._datasets[source(self._work, scenario)]
         destination.empty()
-        self._touch_memory(dataset.total)
+        self._touch_memory(dataset.total, self._target(scenario.file_system).parent)
         try:
             before = servers.cpu_seconds(server.pids)
-            sample = measure.run(run.command, peers.environ(run.peer, server, self._home), self._home)
+            environ = peers.environ(run.peer, server, self._home)
+            sample = measure.run(run.command, environ, self._home, children_cpu=cpu)
             after = servers.cpu_seconds(server.pids)
             if before is not None and after is not None:
                 sample = replace(sample, server_cpu_s=after - before)
             destination.check(dataset, every_byte=verify)
         except (measure.CommandError, data.WrongBytesError) as error:
-            error.add_note(f"in scenario {scenario.letter}, {run.peer.name} ({run.variant})")
+            error.add_note(f"in scenario {scenario.id}, {run.peer.name} ({run.variant})")
             raise
-        kind = "warm-up" if verify else "counted"
+        kind, memory = "warm-up" if verify else "counted", sample.peak_pss or sample.peak_rss
         self._say(
-            f"  {scenario.letter} {run.peer.name:<16} {run.variant:<8} {kind:<8} "
-            f"{sample.wall_s:7.2f} s {sample.cpu_s:7.2f} s CPU {sample.peak_rss / MiB:7.0f} MiB"
+            f"  {scenario.id} {run.peer.name:<20} {run.variant:<8} {kind:<8} "
+            f"{sample.transfer_s:7.2f} s {sample.cpu_s:7.2f} s CPU {memory / MiB:7.0f} MiB"
         )
         return sample
 
-    def _touch_memory(self, size: int) -> None:
+    def _touch_memory(self, size: int, directory: Path) -> None:
         """Give every run the same kind of memory: write and remove a file as large as the data of the run.
 
         A virtual machine may have returned its free memory to the host, and touching it again costs several times as
         much as the write itself.
         """
-        filler, block = self._work / "filler", bytes(16 * MiB)
+        filler, block = directory / "filler", bytes(16 * MiB)
         with filler.open("wb", buffering=0) as out:
             for _ in range(0, size, len(block)):
                 out.write(block)
@@ -167,16 +194,16 @@ class Session:
 
 def _without_slow(runs: list[Run]) -> list[Run]:
     warm_ups = [run.warm_up for run in runs if run.warm_up is not None]
-    limit = max(SLOW_S, SLOW_TIMES * min((warm_up.wall_s for warm_up in warm_ups), default=0.0))
+    limit = max(SLOW_S, SLOW_TIMES * min((warm_up.transfer_s for warm_up in warm_ups), default=0.0))
     for run in runs:
-        if run.warm_up is not None and run.warm_up.wall_s > limit:
+        if run.warm_up is not None and run.warm_up.transfer_s > limit:
             run.samples.append(run.warm_up)
     return [run for run in runs if not run.samples]
 
 
 def _behind(run: Run, active: Sequence[Run]) -> bool:
     def walls(one: Run) -> list[float]:
-        return [sample.wall_s for sample in (one.warm_up, *one.samples) if sample is not None]
+        return [sample.transfer_s for sample in (one.warm_up, *one.samples) if sample is not None]
 
     others = [other for other in active if other.peer is run.peer and other is not run]
     return any(

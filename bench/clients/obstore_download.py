@@ -1,8 +1,7 @@
 """Download with obstore: `obstore_download.py URI DEST [--tuned]`.
 
 Default: the stream of one GET, written to the file; a prefix (a URI ending in `/`) is a loop over the listing on a
-thread pool of default size. Tuned: ranges in parallel into a preallocated file; of a prefix more objects at once, each
-still as one stream, because obstore rejects the range replies of the server that lists (their status is 200).
+thread pool of default size. Tuned: ranges in parallel into a preallocated file, and of a prefix more objects at once.
 """
 
 import os
@@ -25,9 +24,9 @@ def main(uri: str, dest: Path, tuned: bool) -> None:
         options["root_certificate"] = Path(bundle).read_bytes()
     store = S3Store(bucket, virtual_hosted_style_request=False, client_options=options)
     if key.endswith("/"):
-        tree(store, key, dest, threads=16 if tuned else None)
+        tree(store, key, dest, tuned=tuned)
     elif tuned:
-        ranges(store, key, dest)
+        ranges(store, key, dest, obstore.head(store, key)["size"])
     else:
         stream(store, key, dest)
 
@@ -38,8 +37,7 @@ def stream(store: S3Store, key: str, target: Path) -> None:
             out.write(chunk)
 
 
-def ranges(store: S3Store, key: str, target: Path) -> None:
-    size = obstore.head(store, key)["size"]
+def ranges(store: S3Store, key: str, target: Path, size: int) -> None:
     if size <= PART:
         stream(store, key, target)
         return
@@ -58,17 +56,20 @@ def ranges(store: S3Store, key: str, target: Path) -> None:
     os.close(descriptor)
 
 
-def tree(store: S3Store, prefix: str, dest: Path, threads: int | None) -> None:
+def tree(store: S3Store, prefix: str, dest: Path, *, tuned: bool) -> None:
     made: set[Path] = set()
     running: list[Future[None]] = []
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(16 if tuned else None) as pool:
         for page in obstore.list(store, prefix=prefix):
             for found in page:
                 target = dest / found["path"].removeprefix(prefix)
                 if target.parent not in made:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     made.add(target.parent)
-                running.append(pool.submit(stream, store, found["path"], target))
+                if tuned and found["size"] > PART:
+                    running.append(pool.submit(ranges, store, found["path"], target, found["size"]))
+                else:
+                    running.append(pool.submit(stream, store, found["path"], target))
         for done in running:
             done.result()
 

@@ -25,9 +25,11 @@ Backends raise errors that describe the cause; the caller that knows the URI add
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Any, Literal, Self
+
+from .frozen_dataclass import dataclass
 
 __all__ = [
     "AccessDenied", "ArchiveError", "ClosedError", "DeadlineExceeded", "IncompleteError", "InferenceError",

@@ -68,8 +68,8 @@ def lent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     lend = MemoryBudget._lend
 
-    def watched(self: MemoryBudget, size: int) -> memoryview:
-        view = lend(self, size)
+    def watched(self: MemoryBudget, size: int, moves: int) -> memoryview:
+        view = lend(self, size, moves)
         found.append(self.lent)
         return view
 

@@ -234,3 +234,30 @@ async def test_at_each_step_of_connecting(secure: bool, authority: Any, ca_file:
                 await until(lambda: not server.open)
             steps += 1
         assert (await task).body == b"/"
+
+
+@pytest.mark.parametrize("state", ["unread", "reading", "a cancelled read"])
+async def test_aclose_while_a_stream_is_open(state: str) -> None:
+    """Perhaps the reader is a suspended generator, which never closes its stream."""
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n1")
+        await peer.until_disconnected()
+
+    async with serve(handler) as server, wire_with() as wire:
+        async with wire.stream(get(server)) as response:
+            view = memoryview(bytearray(10))
+            assert await response.readinto(view) == 1
+            reading = None
+            if state != "unread":
+                reading = asyncio.ensure_future(response.readinto(view))
+                await asyncio.sleep(0.01)
+            if state == "a cancelled read":
+                assert reading is not None
+                await cancel(reading)
+            await wire.aclose()
+            await until(lambda: not server.open)
+            with pytest.raises(ClosedError):
+                await (reading if state == "reading" and reading else response.readinto(view))
+        assert wire._pool._open == 0

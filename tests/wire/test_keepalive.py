@@ -1,13 +1,17 @@
 """Keep-alive connections: stale ones are replaced, and idle ones closed."""
 
 import asyncio
+import threading
+from typing import Any
 
 import pytest
 
 from sealift.errors import TransportError
-from sealift.wire import Request
+from sealift.wire import TLS, Request
+from sealift.wire.connection import Connection
+from sealift.wire.socket_state import unread_bytes
 
-from .servers import Handler, Peer, Server, serve, until, wire_with
+from .servers import Handler, Peer, Server, serve, server_tls, until, wire_with
 
 pytestmark = pytest.mark.anyio
 
@@ -131,3 +135,54 @@ async def test_idle_connections_expire(monkeypatch: pytest.MonkeyPatch) -> None:
         await until(lambda: not server.open)
         await wire.send(request(server))
         assert len(server.peers) == 2
+
+
+async def echo(peer: Peer) -> None:
+    while True:
+        await peer.respond((await peer.request()).target.encode())
+
+
+async def test_waiting_session_tickets_do_not_end_a_connection(authority: Any, ca_file: str) -> None:
+    """Servers send them after the handshake (TLS 1.3)."""
+    tls = TLS(ca_file=ca_file)
+    async with serve(echo, tls=server_tls(authority)) as server, wire_with() as wire:
+        connection = await wire._pool.acquire(server.origin, tls)
+        assert connection._sock is not None
+        await until(lambda: unread_bytes(connection._sock))  # type: ignore[arg-type]  # the tickets
+        connection.reusable = True
+        wire._pool.release(connection)
+        for target in ("/1", "/2", "/3"):
+            assert (await wire.send(Request("POST", server.origin, target, (), tls))).body == target.encode()
+        assert len(server.peers) == 1
+
+
+@pytest.mark.parametrize("when", ["with the response", "while it is idle"])
+@pytest.mark.parametrize("extra", [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno", b"H"])
+async def test_unsolicited_data_under_tls_ends_the_connection(
+    when: str, extra: bytes, authority: Any, ca_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def handler(peer: Peer) -> None:
+        while True:
+            target = (await peer.request()).target
+            await peer.respond(target.encode())
+            if target == "/1":
+                if when == "while it is idle":
+                    await finished.wait()
+                await peer.write(extra)
+            came.set()
+
+    def finish(connection: Connection, *, reusable: bool) -> None:
+        if when == "with the response":
+            came.wait()
+        original(connection, reusable=reusable)
+
+    original = Connection.finish
+    monkeypatch.setattr(Connection, "finish", finish)
+    came, finished = threading.Event(), asyncio.Event()
+    async with serve(handler, tls=server_tls(authority)) as server, wire_with() as wire:
+        for number in (1, 2, 3):
+            request = Request("POST", server.origin, f"/{number}", (), TLS(ca_file=ca_file))
+            assert (await wire.send(request)).body == f"/{number}".encode()
+            finished.set()
+            await until(came.is_set)
+        assert [peer.requests for peer in server.peers] == [1, 2]

@@ -2,25 +2,24 @@
 
 import asyncio
 import itertools
-import socket
 import tracemalloc
 from collections.abc import Callable, Iterator
 
-import h11
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sealift.errors import TransportError
 from sealift.types import KiB, Limits, MiB
-from sealift.wire import TLS, Request, Response
-from sealift.wire.connection import Connection
+from sealift.wire import Response
+from sealift.wire.exchange import Exchange
 from sealift.wire.head_codec import encode_request
-from sealift.wire.response_reader import BufferedReceiver, InPlaceReceiver, ResponseReceiver
+from sealift.wire.lanes import Lanes
+from sealift.wire.sinks import memory_sink
 from sealift.wire.stall_watchdog import Watchdog
-from sealift.wire.streamed_response import StreamingReceiver
+from sealift.wire.streamed_response import BodyStream
 
-from .test_framing import ORIGIN, Transport, chunked, exchange, head
+from .scripted import GET, chunked, connect, exchange, head, parsed_by_h11, run, split
 
 BODY = b"hello world"
 REPLIES = [
@@ -75,34 +74,13 @@ def mutated(draw: st.DrawFn) -> bytes:
     return data
 
 
-def parsed_by_h11(data: bytes) -> tuple[int | None, bytes, bool]:
-    """Status, body and completeness as parsed by h11 alone, in one piece."""
-    framing, _ = encode_request(Request("GET", ORIGIN, "/k"))
-    status, body = None, b""
-    try:
-        framing.receive_data(data)
-        framing.receive_data(b"")
-        while True:
-            event = framing.next_event()
-            if isinstance(event, h11.Response):
-                status = event.status_code
-            elif isinstance(event, h11.Data):
-                body += event.data
-            elif isinstance(event, h11.EndOfMessage):
-                return status, body, True
-            elif not isinstance(event, h11.InformationalResponse):
-                return status, body, False
-    except h11.RemoteProtocolError:
-        return status, body, False
-
-
 @settings(max_examples=600, deadline=None)
 @given(data=mutated(), cuts=cuts, scratch=scratches)
 def test_fetch_returns_what_h11_reads_or_fails(data: bytes, cuts: list[int], scratch: int) -> None:
     result, got, connection = exchange(data, cuts, len(BODY), scratch=scratch)
     if isinstance(result, BaseException):
         assert isinstance(result, TransportError)
-        assert connection.closed
+        assert not connection.reusable
         return
     fetched = result.status in {200, 206}
     assert parsed_by_h11(data) == (result.status, got if fetched else result.body, True)
@@ -115,7 +93,7 @@ def test_send_returns_what_h11_reads_or_fails(data: bytes, cuts: list[int], scra
     result, _, connection = exchange(data, cuts, None, scratch=scratch)
     if isinstance(result, BaseException):
         assert isinstance(result, TransportError)
-        assert connection.closed
+        assert not connection.reusable
         return
     assert parsed_by_h11(data) == (result.status, result.body, True)
 
@@ -124,27 +102,20 @@ def read_in_order(data: bytes, cuts: list[int], steps: list[int]) -> tuple[int |
     """Stream a body; return the status, the data read and the final error."""
 
     async def run() -> tuple[int | None, bytes, BaseException | None]:
-        with socket.socket() as sock:
-            watchdog = Watchdog(Limits(), lambda: False)
-            connection = Connection(ORIGIN, TLS(), sock, memoryview(bytearray(300)), watchdog)
-            connection.connection_made(Transport())
-            framing, sent = encode_request(Request("GET", ORIGIN, "/k"))
-            future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-            receiver = StreamingReceiver(framing, connection.get_buffer(-1), ORIGIN, future, connection)
-            task = asyncio.ensure_future(connection.exchange(receiver, sent))
-            await asyncio.sleep(0)
-            feed(connection, data, cuts)
-            connection.connection_lost(None)
-            watchdog.close()
-            got = b""
+        watchdog = Watchdog(Limits(), lambda: False)
+        lanes = Lanes(1, watchdog)
+        connection, _ = connect(split(data, cuts))
+        stream = BodyStream(Exchange(connection, GET, encode_request(GET)), lanes)
+        got = b""
+        try:
             try:
-                status = (await task).status
+                status = (await stream.open()).status
             except TransportError as error:
                 return None, b"", error
             try:
                 for step in itertools.cycle(steps):
                     memory = bytearray(b"\xee" * (step + 8))
-                    count = await receiver.readinto(memoryview(memory)[4:-4])
+                    count = await stream.readinto(memoryview(memory)[4:-4])
                     assert memory[:4] + memory[4 + count :] == b"\xee" * (step + 8 - count)
                     got += memory[4 : 4 + count]
                     if not count:
@@ -152,23 +123,12 @@ def read_in_order(data: bytes, cuts: list[int], steps: list[int]) -> tuple[int |
             except TransportError as error:
                 return status, got, error
             raise AssertionError
+        finally:
+            await stream.aclose()
+            watchdog.close()
+            lanes.close()
 
     return asyncio.run(run())
-
-
-def feed(connection: Connection, data: bytes, cuts: list[int]) -> None:
-    """Feed data and then EOF, as an event loop would, until the connection is closed."""
-    bounds = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
-    for start, end in itertools.pairwise(bounds):
-        piece = data[start:end]
-        while piece and not connection.closed:
-            buffer = memoryview(connection.get_buffer(-1))
-            count = min(len(buffer), len(piece))
-            buffer[:count] = piece[:count]
-            connection.buffer_updated(count)
-            piece = piece[count:]
-    if not connection.closed:
-        connection.eof_received()
 
 
 @settings(max_examples=300, deadline=None)
@@ -218,37 +178,14 @@ def test_endless_responses_are_aborted(what: str, call: str) -> None:
     """The connection is closed after a bounded number of bytes, and few of them are kept in memory."""
     most = 9 * MiB if call == "send" else 256 * KiB
 
-    async def run() -> int:
-        with socket.socket() as sock:
-            watchdog = Watchdog(Limits(), lambda: False)
-            scratch = memoryview(bytearray(64 * KiB))
-            connection = Connection(ORIGIN, TLS(), sock, scratch, watchdog)
-            connection.connection_made(Transport())
-            framing, sent = encode_request(Request("GET", ORIGIN, "/k"))
-            future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-            receiver: ResponseReceiver = BufferedReceiver(framing, scratch, ORIGIN, future)
-            if call == "fetch":
-                receiver = InPlaceReceiver(framing, scratch, ORIGIN, future, memoryview(bytearray(len(BODY))))
-            task = asyncio.ensure_future(connection.exchange(receiver, sent))
-            await asyncio.sleep(0)
-            fed = 0
-            for piece in ENDLESS[what]():
-                buffer = memoryview(connection.get_buffer(-1))
-                count = min(len(buffer), len(piece))
-                buffer[:count] = piece[:count]
-                connection.buffer_updated(count)
-                fed += count
-                if connection.closed or not connection.waiting:
-                    break
-                assert fed < most
-            watchdog.close()
-            (result,) = await asyncio.gather(task, return_exceptions=True)
-            assert isinstance(result, TransportError) or (result.status == 500 and not connection.reusable)
-            return fed
-
+    connection, sock = connect(ENDLESS[what]())
+    sink = memory_sink(memoryview(bytearray(len(BODY)))) if call == "fetch" else None
     tracemalloc.start()
     try:
-        asyncio.run(run())
+        result = run(connection, sink)
         assert tracemalloc.get_traced_memory()[1] < (3 if call == "send" else 1) * most + MiB
     finally:
         tracemalloc.stop()
+    assert isinstance(result, TransportError) or (isinstance(result, Response) and result.status == 500)
+    assert not connection.reusable
+    assert sock.received < most

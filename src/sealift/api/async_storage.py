@@ -1,32 +1,23 @@
 """`AsyncStorage`: one method per verb, with its signature and documentation; `operations/` does the work.
 
 The file is long because it is the documented API. The sync facade in `blocking.py` is generated from it. Inside a
-method, a name such as `copy` is the operation; `self.copy` would be the method.
+method, a name such as `copy` is the operation; `self.copy` would be the method. Operations are imported after their
+location is opened: `Lifetime` loads the module of the verb in a thread.
 """
 
 import os
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
-from functools import partial
 from typing import Any, Literal, Self, overload
 
 from ..config import StorageConfig
 from ..errors import StorageError
 from ..keys.patterns import Patterns
-from ..operations.call_options import CallOptions
-from ..operations.copy import copy
+from ..operations.call_options import CallOptions, comparison_mode
 from ..operations.deadline import Deadline
-from ..operations.delete import delete, delete_object
-from ..operations.download import download
-from ..operations.listing import list_names, list_objects
-from ..operations.metadata import object_metadata
-from ..operations.read import open_object, read, read_into
-from ..operations.sync import synchronize
-from ..operations.sync_comparison import comparison_mode
-from ..operations.upload import check_local, upload
+from ..operations.open_location import OpenLocation, check_local
 from ..types import Durability, Limits, ObjectInfo, OnEvent, Synced, Unpack, Verify
 from ..uri import get_storage_spec, is_local, parse
-from . import many
 from .argument_types import PatternList, StrPath, WritableBuffer
 from .lifetime import Lifetime
 
@@ -120,7 +111,9 @@ class AsyncStorage:
             deadline=Deadline(timeout),
         )
         async with self._lifetime.open("download", uri, config, options.deadline) as source:
-            return (await download(source, dest, options)).path
+            from ..operations.download import download
+
+            return (await download(source, dest, options.about(source.location))).path
 
     async def upload(
         self,
@@ -166,7 +159,9 @@ class AsyncStorage:
         async with self._lifetime.open_pair(
             "upload", os.fspath(src), uri, (None, config), options.deadline, check_local
         ) as (source, destination):
-            return await upload(source, destination, options)
+            from ..operations.upload import upload
+
+            return await upload(source, destination, options.about(source.location))
 
     async def copy(  # noqa: PLR0913 - the caller's options, each by its name
         self,
@@ -231,7 +226,9 @@ class AsyncStorage:
             source,
             destination,
         ):
-            return await copy(source, destination, options)
+            from ..operations.copy import copy
+
+            return await copy(source, destination, options.about(source.location))
 
     async def copy_object(
         self,
@@ -268,7 +265,9 @@ class AsyncStorage:
             source,
             destination,
         ):
-            return bool(await copy(source, destination, options))
+            from ..operations.copy import copy
+
+            return bool(await copy(source, destination, options.about(source.location)))
 
     async def sync(  # noqa: PLR0913 - the caller's options, each by its name
         self,
@@ -341,7 +340,9 @@ class AsyncStorage:
             source,
             destination,
         ):
-            return await synchronize(source, destination, options, delete=delete, by=by)
+            from ..operations.sync import synchronize
+
+            return await synchronize(source, destination, options.about(source.location), delete=delete, by=by)
 
     async def delete(  # noqa: PLR0913 - the caller's options, each by its name
         self,
@@ -389,7 +390,9 @@ class AsyncStorage:
             deadline=Deadline(timeout),
         )
         async with self._lifetime.open("delete", uri, config, options.deadline) as place:
-            return await delete(place, options)
+            from ..operations.delete import delete
+
+            return await delete(place, options.about(place.location))
 
     async def delete_object(
         self,
@@ -416,6 +419,8 @@ class AsyncStorage:
             StorageError: Any other failure.
         """
         async with self._lifetime.open("delete", uri, config, Deadline(timeout)) as place:
+            from ..operations.delete import delete_object
+
             return await delete_object(place, delete_snapshots=delete_snapshots)
 
     async def objects(
@@ -455,7 +460,13 @@ class AsyncStorage:
             >>> async def total(storage: AsyncStorage, uri: str) -> int:
             ...     return sum([obj.size or 0 async for obj in storage.objects(uri)])
         """
-        listing = partial(list_objects, patterns=Patterns.of(allow_patterns, ignore_patterns), on_event=on_event)
+        patterns = Patterns.of(allow_patterns, ignore_patterns)
+
+        def listing(source: OpenLocation) -> AsyncGenerator[ObjectInfo]:
+            from ..operations.listing import list_objects
+
+            return list_objects(source, patterns, on_event)
+
         async with aclosing(self._lifetime.iterate("list", uri, config, listing, Deadline(timeout))) as objects:
             async for obj in objects:
                 yield obj
@@ -481,6 +492,8 @@ class AsyncStorage:
             StorageError: Any other failure.
         """
         async with self._lifetime.open("list", uri, config, Deadline(timeout)) as source:
+            from ..operations.listing import list_names
+
             return await list_names(source)
 
     async def get_object_metadata(
@@ -505,6 +518,8 @@ class AsyncStorage:
             StorageError: Any other failure.
         """
         async with self._lifetime.open("stat", uri, config, Deadline(timeout)) as source:
+            from ..operations.metadata import object_metadata
+
             return await object_metadata(source, str(parse(uri)))
 
     async def read(
@@ -535,6 +550,8 @@ class AsyncStorage:
             StorageError: Any other failure.
         """
         async with self._lifetime.open("read", uri, config, Deadline(timeout)) as source:
+            from ..operations.read import read
+
             return await read(source, start, length)
 
     async def read_into(
@@ -573,6 +590,8 @@ class AsyncStorage:
             ...     return array
         """
         async with self._lifetime.open("read", uri, config, Deadline(timeout)) as source:
+            from ..operations.read import read_into
+
             return await read_into(source, buffer, start)
 
     async def open(
@@ -604,7 +623,12 @@ class AsyncStorage:
             ...         digest.update(chunk)
             ...     return digest.hexdigest()
         """
-        reading = partial(open_object, start=start, length=length)
+
+        def reading(source: OpenLocation) -> AsyncGenerator[bytes]:
+            from ..operations.read import open_object
+
+            return open_object(source, start, length)
+
         async with aclosing(self._lifetime.iterate("read", uri, config, reading)) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -665,6 +689,8 @@ class AsyncStorage:
             >>> paths = await storage.download_many([("s3://m/a/", "/mnt/a"), ("s3://m/b/", "/mnt/b")])
         """
         options = CallOptions(on_event=on_event, verify=verify, durability=durability, deadline=Deadline(timeout))
+        from . import many
+
         return await many.download_many(self._lifetime, items, config, options, return_exceptions=return_exceptions)
 
     @overload
@@ -713,6 +739,8 @@ class AsyncStorage:
             True for each, in the order of the items.
         """
         options = CallOptions(on_event=on_event, verify=verify, deadline=Deadline(timeout))
+        from . import many
+
         return await many.upload_many(self._lifetime, items, config, options, return_exceptions=return_exceptions)
 
     @overload
@@ -770,6 +798,8 @@ class AsyncStorage:
         """
         options = CallOptions(on_event=on_event, verify=verify, durability=durability, deadline=Deadline(timeout))
         configs = (config, dest_config)
+        from . import many
+
         return await many.copy_many(self._lifetime, items, configs, options, return_exceptions=return_exceptions)
 
     @overload
@@ -813,6 +843,8 @@ class AsyncStorage:
         Returns:
             Whether each existed, in the order of the URIs.
         """
+        from . import many
+
         return await many.delete_many(
             self._lifetime,
             uris,
@@ -860,6 +892,8 @@ class AsyncStorage:
             Their bytes, in the order of the URIs.
         """
         deadline = Deadline(timeout)
+        from . import many
+
         return await many.read_many(self._lifetime, uris, config, deadline, return_exceptions=return_exceptions)
 
     is_local = staticmethod(is_local)

@@ -4,10 +4,12 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from importlib import import_module
 from typing import TypeVar
 
 import anyio
 
+from .. import operations
 from ..backends import open_backend
 from ..backends.local import LocalBackend
 from ..config import StorageConfig
@@ -21,6 +23,10 @@ from ..uri import Location, parse
 __all__ = ["Lifetime"]
 
 T = TypeVar("T")
+
+# The modules of operations that have another name.
+_MODULES = {"list": "listing", "stat": "metadata"}
+_loaded: set[str] = set()
 
 
 class Lifetime:
@@ -156,6 +162,7 @@ class Lifetime:
             locations += map(parse, uris)
             instance = self.enter()
             try:
+                await _load(operation, instance)
                 yield instance.for_call(), locations
             finally:
                 with anyio.CancelScope(shield=True):
@@ -163,6 +170,13 @@ class Lifetime:
         except StorageError as error:
             error.__context__ = None  # may quote a secret, as a parser's error does; `from None` would only hide it
             raise error.about(operation, " to ".join(map(str, locations))) from error.__cause__
+
+
+async def _load(operation: str, instance: Instance) -> None:
+    """Import the module of an operation in a thread: the event loop would stop for 10 to 30 ms."""
+    if operation not in _loaded:
+        await instance.disk.run(lambda: import_module(f".{_MODULES.get(operation, operation)}", operations.__name__))
+        _loaded.add(operation)
 
 
 @asynccontextmanager

@@ -1,11 +1,11 @@
 """The `*_many` verbs: many calls of one verb on one instance, with one deadline.
 
 As with `asyncio.gather`, `return_exceptions=True` puts a failed item's StorageError in its place, and the others
-continue. Otherwise the first failure cancels the others and is raised.
+continue. Otherwise the first failure cancels the others and is raised. As in
+`AsyncStorage`, operations are imported after their location is opened.
 """
 
 import os
-import shutil
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import TypeVar
@@ -15,12 +15,8 @@ import anyio
 from ..config import StorageConfig
 from ..errors import StorageError, first_of
 from ..operations.call_options import CallOptions
-from ..operations.copy import copy
 from ..operations.deadline import Deadline
-from ..operations.delete import delete_object
-from ..operations.download import download
-from ..operations.read import read
-from ..operations.upload import check_local, upload
+from ..operations.open_location import check_local
 from .argument_types import StrPath
 from .lifetime import Lifetime
 
@@ -42,7 +38,9 @@ async def download_many(
 
     async def download_one(uri: str, dest: StrPath | None) -> str:
         async with lifetime.open("download", uri, config, options.deadline) as source:
-            downloaded = await download(source, dest, options)
+            from ..operations.download import download
+
+            downloaded = await download(source, dest, options.about(source.location))
         if downloaded.temporary is not None:
             temporary.append(downloaded.temporary)
         return downloaded.path
@@ -53,6 +51,8 @@ async def download_many(
         try:
             return await gather(calls, lifetime.limits.connections, return_exceptions=return_exceptions)
         except BaseException:
+            import shutil
+
             with anyio.CancelScope(shield=True):
                 for directory in temporary:  # the caller will not learn their paths
                     await instance.disk.run(partial(shutil.rmtree, directory, ignore_errors=True))
@@ -74,7 +74,9 @@ async def upload_many(
             source,
             destination,
         ):
-            return await upload(source, destination, options)
+            from ..operations.upload import upload
+
+            return await upload(source, destination, options.about(source.location))
 
     return await _gather(
         lifetime, (partial(upload_one, src, uri) for src, uri in items), return_exceptions=return_exceptions
@@ -93,7 +95,9 @@ async def copy_many(
 
     async def copy_one(src: str, dest: str) -> str:
         async with lifetime.open_pair("copy", src, dest, configs, options.deadline) as (source, destination):
-            return await copy(source, destination, options)
+            from ..operations.copy import copy
+
+            return await copy(source, destination, options.about(source.location))
 
     return await _gather(
         lifetime, (partial(copy_one, src, dest) for src, dest in items), return_exceptions=return_exceptions
@@ -113,6 +117,8 @@ async def delete_many(
 
     async def delete_one(uri: str) -> bool:
         async with lifetime.open("delete", uri, config, deadline) as place:
+            from ..operations.delete import delete_object
+
             return await delete_object(place, delete_snapshots=delete_snapshots)
 
     return await _gather(lifetime, (partial(delete_one, uri) for uri in uris), return_exceptions=return_exceptions)
@@ -130,6 +136,8 @@ async def read_many(
 
     async def read_one(uri: str) -> bytes:
         async with lifetime.open("read", uri, config, deadline) as source:
+            from ..operations.read import read
+
             return await read(source, 0, None)
 
     return await _gather(lifetime, (partial(read_one, uri) for uri in uris), return_exceptions=return_exceptions)

@@ -1,9 +1,9 @@
 """What the readers of tar and zip yield, and the limits that both keep."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ..errors import ArchiveError, UnsafeKey
+from ..frozen_dataclass import dataclass
 from ..types import MiB, Unpack
 
 __all__ = ["CHUNK", "Entry", "ExpansionLimits", "unsupported_kind"]

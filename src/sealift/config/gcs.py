@@ -1,10 +1,10 @@
 """Google Cloud Storage."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Self
 
 from ..errors import InvalidConfig
+from ..frozen_dataclass import dataclass
 from .checks import check_strings
 
 __all__ = ["GCSConfig"]

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ..errors import InvalidConfig
+from ..frozen_dataclass import dataclass
 from .checks import check_strings
 
 __all__ = ["HTTPConfig"]

@@ -1,10 +1,11 @@
 """The Hugging Face Hub."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Self
 
 from ..errors import InvalidConfig
+from ..frozen_dataclass import dataclass
 from .checks import check_strings, flag
 from .environment import expand_home
 

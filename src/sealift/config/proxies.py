@@ -1,8 +1,10 @@
 """HTTP proxy settings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Self
+
+from ..frozen_dataclass import dataclass
 
 __all__ = ["Proxies"]
 

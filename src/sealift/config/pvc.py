@@ -1,10 +1,11 @@
 """Kubernetes persistent volume claims (PVCs)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Self
 
 from ..errors import InvalidConfig
+from ..frozen_dataclass import dataclass
 
 __all__ = ["PVCConfig"]
 

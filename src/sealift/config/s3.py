@@ -1,10 +1,11 @@
 """Amazon S3 and S3-compatible services."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, Self
 
 from ..errors import InvalidConfig
+from ..frozen_dataclass import dataclass
 from .checks import check_strings, flag
 from .environment import expand_home
 

@@ -37,7 +37,12 @@ class JobContext:
         verification: Which checksums are compared.
         on_event: Called with progress events.
         on_stored: Called for each object that is stored and verified.
+
+    Attributes:
+        total: Bytes of all objects, once all are listed.
     """
+
+    total: int | None = None
 
     def __init__(
         self,
@@ -63,13 +68,14 @@ class JobContext:
 
         def report(error: StorageError, delay: float) -> None:
             if self._on_event is not None:
-                self._on_event(Event("retry", transfer.obj.key, error=error, delay=delay, target=transfer.key))
+                key, target = transfer.obj.key, transfer.key
+                self._on_event(Event("retry", key, error=error, delay=delay, target=target, total=self.total))
 
         return await self.instance.retry(function, on_retry=report)
 
     def emit(self, kind: EventKind, transfer: Transfer, size: int = 0) -> None:
         if self._on_event is not None:
-            self._on_event(Event(kind, transfer.obj.key, size, target=transfer.key))
+            self._on_event(Event(kind, transfer.obj.key, size, target=transfer.key, total=self.total))
 
     def report_stored(
         self, transfer: Transfer, size: int, verified: str, sent: Properties | None, stored: ObjectInfo | None
@@ -88,7 +94,9 @@ class JobContext:
         if self._on_event is not None:
             kept = stored.properties if stored is not None else None
             lost = dropped(sent, kept) if self.stores_properties and sent is not None and kept is not None else ()
-            self._on_event(Event("object", transfer.obj.key, size, verified, target=transfer.key, dropped=lost))
+            self._on_event(
+                Event("object", transfer.obj.key, size, verified, target=transfer.key, dropped=lost, total=self.total)
+            )
 
     def part_size(self, obj: ObjectInfo) -> int | None:
         """The length of an object's parts in bytes; None: the object's size is unknown."""

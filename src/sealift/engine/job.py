@@ -96,8 +96,10 @@ class Job:
             await self._context.suspend_open_uploads()
 
     async def _feed(self, transfers: AsyncGenerator[Transfer], group: TaskGroup) -> None:
+        total = 0
         async with aclosing(transfers):
             async for transfer in transfers:
+                total += transfer.obj.size or 0
                 self._context.emit("listed", transfer, transfer.obj.size or 0)
                 if self._dry_run:
                     continue
@@ -106,6 +108,7 @@ class Job:
                         self._workers += 1
                         group.start_soon(self._work)
                     await self._queue.put(work)
+        self._context.total = total
         for _ in range(self._workers):
             await self._queue.put(None)
 

@@ -1,7 +1,7 @@
 """Compute and combine checksums. Digests are lower-case hex.
 
 CRCs can be combined: the CRCs of parts that arrive in any order yield the CRC of the whole object without reading it
-again. They are computed by awscrt at memory speed; awscrt is imported when the first checksum is computed. Hashes (MD5,
+again. They are computed at memory speed by `crc_library`, which is loaded when the first one is computed. Hashes (MD5,
 SHA) need the bytes in order; so do the hashes of part hashes described in `composite`.
 """
 
@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from ..types import KiB
+from . import crc_library
 from .composite import is_composite, new_hash
 from .crc import extend_crc
 
@@ -83,16 +84,10 @@ def combine(algorithm: str, parts: Iterable[tuple[str, int]]) -> str:
         >>> combine("crc32c", [(digest("crc32c", b"1234"), 4), (digest("crc32c", b"56789"), 5)])
         'e3069283'
     """
-    from awscrt import checksums  # noqa: PLC0415 - 40 ms
-
-    function = {
-        "crc32": checksums.combine_crc32,
-        "crc32c": checksums.combine_crc32c,
-        "crc64nvme": checksums.combine_crc64nvme,
-    }[algorithm]
+    _, combined = crc_library.load()[algorithm]
     whole = 0
     for part, length in parts:
-        whole = function(whole, int(part, 16), length)
+        whole = combined(whole, int(part, 16), length)
     return crc_digest(algorithm, whole)
 
 

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from ..frozen_dataclass import dataclass
 from ..types import ObjectInfo
 
 __all__ = ["Facts", "content_id", "same_bytes"]

@@ -1,5 +1,7 @@
 """CRCs at memory speed. Apart from `checksums`, so that a worker process imports little."""
 
+from . import crc_library
+
 __all__ = ["extend_crc"]
 
 
@@ -15,8 +17,5 @@ def extend_crc(algorithm: str, data: memoryview | bytes, previous: int = 0) -> i
         >>> extend_crc("crc32c", b"56789", extend_crc("crc32c", b"1234")) == int("e3069283", 16)
         True
     """
-    from awscrt import checksums  # noqa: PLC0415 - 40 ms
-
-    function = {"crc32": checksums.crc32, "crc32c": checksums.crc32c, "crc64nvme": checksums.crc64nvme}[algorithm]
-    crc: int = function(data, previous)
-    return crc
+    crc, _ = crc_library.load()[algorithm]
+    return crc(data, previous)

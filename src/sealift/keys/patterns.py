@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+from ..frozen_dataclass import dataclass
 
 __all__ = ["Patterns"]
 

@@ -1,16 +1,22 @@
 """The options of one call, passed through the operations as one value."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Literal
 
 from ..engine.transfer import OnStored
 from ..errors import InvalidConfig, ModelMissingError
+from ..frozen_dataclass import dataclass
 from ..keys.patterns import Patterns
-from ..types import Durability, ObjectInfo, OnEvent, Unpack, Verify
+from ..types import Durability, Event, ObjectInfo, OnEvent, Unpack, Verify
+from ..uri import Location
 from .deadline import NO_DEADLINE, Deadline
 from .skip_report import OnSkip, SkipReport
 
-__all__ = ["CallOptions"]
+__all__ = ["By", "CallOptions", "comparison_mode"]
+
+# How `sync` compares objects; see `sync_comparison`.
+By = Literal["record", "checksum", "size"]
 
 _ALL = Patterns.of(None, None)
 
@@ -53,6 +59,12 @@ class CallOptions:
         if self.durability not in {"rename", "fsync"}:
             raise InvalidConfig(f"durability={self.durability!r} is not 'rename' or 'fsync'")
 
+    def about(self, location: Location) -> "CallOptions":
+        """These options for a call about a location, which is named in its events."""
+        if self.on_event is None:
+            return self
+        return replace(self, on_event=_CallEvents(self.on_event, str(location)))
+
     @property
     def unpack_limits(self) -> Unpack | None:
         """The limits for unpacking. None: do not unpack."""
@@ -78,3 +90,29 @@ class CallOptions:
             raise InvalidConfig(f"{key!r} is an object, not a prefix", hint="use copy")
         if not self.patterns.matches(name):
             raise ModelMissingError(key, cause=f"the patterns exclude {name!r}")
+
+
+class _CallEvents:
+    """Adds to the events of one call what they have in common."""
+
+    def __init__(self, on_event: OnEvent, call: str) -> None:
+        self._on_event = on_event
+        self._call = call
+        self._listed = 0  # bytes, of objects that are transferred and of those that an earlier run has completed
+
+    def __call__(self, event: Event) -> None:
+        if event.kind == "listed":
+            self._listed += event.size
+        total = None if event.total is None else self._listed
+        self._on_event(replace(event, call=self._call, total=total))
+
+
+def comparison_mode(*, checksum: bool, size_only: bool) -> By:
+    """How to compare objects, from the two options of `sync`.
+
+    Raises:
+        InvalidConfig: Both are set.
+    """
+    if checksum and size_only:
+        raise InvalidConfig("checksum and size_only exclude each other", hint="choose one of them")
+    return "checksum" if checksum else "size" if size_only else "record"

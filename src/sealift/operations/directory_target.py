@@ -4,7 +4,6 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Self
 
 import anyio
@@ -22,6 +21,7 @@ from ..backends.local import (
     sync_tree,
 )
 from ..errors import LocalIOError
+from ..frozen_dataclass import dataclass
 from ..instance import Instance
 from ..keys import paths
 from ..persist.download_journal import Journal

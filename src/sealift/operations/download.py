@@ -1,8 +1,6 @@
 """Downloads to the local disk: an object becomes a file, a prefix or an archive becomes a directory."""
 
 import os
-import shutil
-import tempfile
 from functools import partial
 from typing import NamedTuple
 
@@ -14,8 +12,6 @@ from ..errors import InvalidConfig
 from ..keys import paths
 from ..types import ObjectInfo
 from .call_options import CallOptions
-from .download_archive import download_archive
-from .download_directory import INCOMPLETE, download_directory
 from .open_location import OpenLocation
 from .resolve import IGNORE_SKIPPED, Prefix, resolve
 from .resume_download import open_journal, report_only, transfer_missing
@@ -50,6 +46,9 @@ async def download(source: OpenLocation, dest: str | os.PathLike[str] | None, op
         if isinstance(found, Prefix):
             await found.objects.aclose()
         return Downloaded(f"/{source.location.key.rstrip('/')}")
+    import shutil  # noqa: PLC0415 - most downloads have a destination
+    import tempfile  # noqa: PLC0415
+
     disk = source.instance.disk
     created: list[str] = []
 
@@ -82,8 +81,12 @@ async def download_to(source: OpenLocation, dest: str, options: CallOptions) -> 
     report = options.skip_report(location.key, avoid=dest)
     found = await resolve(source.backend, location.key, source.instance.retry, report.walk)
     if options.unpack_limits is not None:
+        from .download_archive import download_archive  # noqa: PLC0415 - most downloads are not unpacked
+
         return await download_archive(source, found, dest, options, options.unpack_limits)
     if isinstance(found, Prefix):
+        from .download_directory import INCOMPLETE, download_directory  # noqa: PLC0415 - not needed for one object
+
         path = await download_directory(source, found, dest, options, report)
         report.check(INCOMPLETE)
         return path

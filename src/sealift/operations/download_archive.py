@@ -5,6 +5,7 @@ import shutil
 
 import anyio
 
+from ..archives import unpack
 from ..backends.local import LocalBackend, sync_tree
 from ..engine.transfer import Transfer, one
 from ..errors import InvalidConfig
@@ -33,8 +34,6 @@ async def download_archive(
     Returns:
         The path of the directory.
     """
-    from ..archives import unpack  # noqa: PLC0415 - 4 ms that most downloads need not wait for
-
     if isinstance(found, Prefix):
         await found.objects.aclose()
         raise InvalidConfig(f"{found.key!r} is a prefix, not an archive", hint="name the object to unpack")

@@ -1,12 +1,12 @@
 """A location together with the open backend and the instance that serve it."""
 
-from dataclasses import dataclass
-
 from ..contract import Backend
+from ..errors import InvalidConfig
+from ..frozen_dataclass import dataclass
 from ..instance import Instance
 from ..uri import Location
 
-__all__ = ["OpenLocation"]
+__all__ = ["OpenLocation", "check_local"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +27,9 @@ class OpenLocation:
     def on_disk(self) -> bool:
         """Whether this is a path on the local disk."""
         return self.location.scheme == "file"
+
+
+def check_local(source: Location) -> None:
+    """Raise InvalidConfig if the source of an upload is not a local path or a mounted volume."""
+    if source.scheme not in {"file", "pvc"}:
+        raise InvalidConfig(f"{source} is not a local path", hint="use copy() between storages")

@@ -15,8 +15,8 @@ from ..engine.verification import fetch_checksums, read_whole, verify_digest
 from ..errors import InvalidConfig, TransportError, first_of
 from ..instance import Instance
 from ..integrity import checksums
-from ..runtime import part_sizes
-from ..types import Capabilities, ObjectInfo, Part
+from ..runtime import large_buffer, part_sizes
+from ..types import Capabilities, MiB, ObjectInfo, Part
 from .open_location import OpenLocation
 from .resolve import find_object
 
@@ -25,6 +25,8 @@ __all__ = ["chunks", "open_object", "read", "read_into"]
 # Ranges of one object that are requested concurrently.
 _MAX_CONCURRENT = 16
 _READ_AHEAD = 4
+# Larger objects are copied in a thread, without the interpreter lock.
+_SMALL = 2 * MiB
 # A download to memory may have any number of parts of any size.
 _UNLIMITED = Capabilities(max_part=1 << 62, max_parts=1 << 62)
 
@@ -35,9 +37,14 @@ async def read(source: OpenLocation, start: int, length: int | None) -> bytes:
     if count is None or not obj.ranged or obj.size is None:
         body = chunks(source.instance, source.backend, obj, start, count)
         return b"".join([chunk async for chunk in body])
-    buffer = bytearray(count)
-    await _fill(source.instance, source.backend, obj, start, memoryview(buffer))
-    return bytes(buffer)
+    if count <= _SMALL:
+        buffer = bytearray(count)
+        await _fill(source.instance, source.backend, obj, start, memoryview(buffer))
+        return bytes(buffer)
+    memory = large_buffer.allocate(count)
+    with memoryview(memory) as view:
+        await _fill(source.instance, source.backend, obj, start, view)
+    return await source.instance.disk.run(lambda: large_buffer.to_bytes(memory))
 
 
 async def read_into(source: OpenLocation, buffer: Any, start: int) -> int:
@@ -53,7 +60,9 @@ async def read_into(source: OpenLocation, buffer: Any, start: int) -> int:
     obj, found = await _find_range(source, start, len(view))
     count = found or 0
     if obj.ranged and obj.size is not None:
-        await _fill(source.instance, source.backend, obj, start, view[:count])
+        # Released at once: the traceback of a cancelled task may live on, and the buffer is the caller's.
+        with view[:count] as part, view:
+            await _fill(source.instance, source.backend, obj, start, part)
         return count
     done = 0
     async with aclosing(chunks(source.instance, source.backend, obj, start, count)) as body:
@@ -114,11 +123,11 @@ async def _fill(instance: Instance, source: Backend, obj: ObjectInfo, start: int
     limit = anyio.Semaphore(min(_MAX_CONCURRENT, instance.limits.per_host))
 
     async def read_part(part: Part) -> None:
-        buffer = view[part.start : part.start + part.size]
-        async with limit:
-            await instance.retry(partial(source.read_range, obj, start + part.start, buffer))
-        if algorithm is not None:
-            digests[part.index] = checksums.digest(algorithm, buffer)
+        with view[part.start : part.start + part.size] as buffer:
+            async with limit:
+                await instance.retry(partial(source.read_range, obj, start + part.start, buffer))
+            if algorithm is not None:
+                digests[part.index] = checksums.digest(algorithm, buffer)
 
     try:
         async with anyio.create_task_group() as group:

@@ -1,10 +1,10 @@
 """Whether a URI names an object, a prefix, or nothing."""
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 
 from ..contract import Backend, Walk
 from ..errors import AccessDenied, ModelMissingError, StorageError
+from ..frozen_dataclass import dataclass
 from ..runtime.retry import Retry
 from ..types import ObjectInfo
 

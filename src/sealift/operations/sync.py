@@ -7,12 +7,12 @@ import anyio
 from ..errors import InvalidConfig, Skipped
 from ..keys import paths
 from ..types import ObjectInfo, Synced
-from .call_options import CallOptions
+from .call_options import By, CallOptions
 from .copy import check_writable, copy_to_storage, overlap_on_disk, same_root
 from .download import download_to
 from .open_location import OpenLocation
 from .skip_report import as_prefix
-from .sync_comparison import By, Comparison
+from .sync_comparison import Comparison
 from .sync_deletion import SourcePaths, delete_extras, list_destination
 
 __all__ = ["synchronize"]

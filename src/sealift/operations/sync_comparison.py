@@ -15,26 +15,24 @@ import os
 import time
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Literal
 
 import anyio
 
 from .. import config
 from ..contract import Backend
 from ..engine.verification import fetch_checksums
-from ..errors import InvalidConfig
 from ..integrity import checksums
 from ..integrity.content import Facts, same_bytes
 from ..persist.sync_index import Copied, Index, Row
 from ..types import ObjectInfo
+from .call_options import By
 from .open_location import OpenLocation
 from .read import chunks
 
-__all__ = ["By", "Comparison", "comparison_mode"]
+__all__ = ["Comparison"]
 
 _log = logging.getLogger(__name__)
 
-By = Literal["record", "checksum", "size"]
 # Computed for both sides when both are local.
 _LOCAL_CHECKSUM = "crc64nvme"
 # Objects recorded in one transaction.
@@ -45,17 +43,6 @@ _REFRESH_AFTER = 24 * 3600
 # steps of two.
 _TICK = 0.02
 _COARSE_TICK = 2.0
-
-
-def comparison_mode(*, checksum: bool, size_only: bool) -> By:
-    """How to compare objects, from the two options of `sync`.
-
-    Raises:
-        InvalidConfig: Both are set.
-    """
-    if checksum and size_only:
-        raise InvalidConfig("checksum and size_only exclude each other", hint="choose one of them")
-    return "checksum" if checksum else "size" if size_only else "record"
 
 
 class Comparison:

@@ -13,21 +13,20 @@ Everything but `fingerprint` blocks. A lock keeps two processes from sharing a j
 import hashlib
 import os
 import re
-import secrets
-import shutil
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
+from ..frozen_dataclass import dataclass
 from ..types import KiB
 from . import file_locks
 
 __all__ = ["Claim", "Journal", "fingerprint"]
 
-_LINE = re.compile(r"([0-9a-f]{16}) ([0-9a-f]{1,16}) ([0-9a-f]{1,16}) ([0-9a-f]{8})")
-_LEFTOVER = re.compile(r"[0-9a-f]{16}(\.journal|\.tree(-[0-9a-f]{16})?|(-[0-9a-f]{16}){2}\.part|-\d+\.part)")
+# Compiled when they are used, as few downloads find files of an earlier one.
+_LINE = r"([0-9a-f]{16}) ([0-9a-f]{1,16}) ([0-9a-f]{1,16}) ([0-9a-f]{8})"
+_LEFTOVER = r"[0-9a-f]{16}(\.journal|\.tree(-[0-9a-f]{16})?|(-[0-9a-f]{16}){2}\.part|-\d+\.part)"
 # Bytes of small files whose lines are written in one batch: a write per file costs as much as all its other work.
 _BATCH = 256 * KiB
 # Seconds after which leftovers that were not resumed are removed; as long as buckets usually keep unfinished uploads.
@@ -116,7 +115,7 @@ class Journal:
         line = "\n"
         with open(self._descriptor, encoding="ascii", errors="replace", newline="\n", closefd=False) as lines:
             for line in lines:
-                if match := _LINE.fullmatch(line.removesuffix("\n")):
+                if match := re.fullmatch(_LINE, line.removesuffix("\n")):
                     claim = Claim(int(match[2], 16), int(match[3], 16), match[4])
                     if claim.length:
                         self._claims.setdefault(match[1], {})[claim.start] = claim
@@ -234,7 +233,7 @@ def _remove_expired(directory: str) -> None:
     with os.scandir(directory) as entries:
         for entry in entries:
             with suppress(OSError):  # another process removes it too, or is running this download
-                if _LEFTOVER.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < oldest:
+                if re.fullmatch(_LEFTOVER, entry.name) and entry.stat(follow_symlinks=False).st_mtime < oldest:
                     with _locked(os.path.join(directory, f"{entry.name[:16]}.journal")):
                         if entry.is_dir(follow_symlinks=False):
                             _discard(entry.path)
@@ -265,6 +264,9 @@ def _discard(tree: str) -> None:
     """Remove a directory tree. It is renamed first, so that a process that still uses it notices: locks may be
     unreliable.
     """
+    import secrets  # noqa: PLC0415 - most downloads leave no tree
+    import shutil  # noqa: PLC0415
+
     directory, name = os.path.split(tree)
     aside = os.path.join(directory, f"{name[:16]}.tree-{secrets.token_hex(8)}")
     with suppress(FileNotFoundError):

@@ -15,10 +15,10 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from ..frozen_dataclass import dataclass
 from ..integrity.content import Facts
 from . import private_directory
 

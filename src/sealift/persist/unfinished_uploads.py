@@ -13,9 +13,10 @@ import json
 import os
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+from ..frozen_dataclass import dataclass
 from ..types.properties import Properties
 from . import file_locks, private_directory
 

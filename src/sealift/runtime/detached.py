@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
+from ..errors import ClosedError
+
 __all__ = ["run_detached"]
 
 T = TypeVar("T")
@@ -20,6 +22,9 @@ async def run_detached(function: Callable[[], T]) -> T:
     Args:
         function: The function, without arguments.
 
+    Raises:
+        ClosedError: No thread can be started.
+
     Example:
         >>> import socket
         >>> async def lookup() -> list[object]:
@@ -31,7 +36,7 @@ async def run_detached(function: Callable[[], T]) -> T:
     def run() -> None:
         try:
             result = function()
-        except Exception as error:  # noqa: BLE001 - raised again in the caller
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller
             report(lambda error=error: future.set_exception(error))  # type: ignore[misc]
         else:
             report(lambda: future.set_result(result))
@@ -40,5 +45,8 @@ async def run_detached(function: Callable[[], T]) -> T:
         with suppress(RuntimeError):  # the loop is closed: nobody waits
             loop.call_soon_threadsafe(lambda: None if future.done() else finish())
 
-    threading.Thread(target=run, name="sealift-lookup", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="sealift-lookup", daemon=True).start()
+    except RuntimeError as error:  # the interpreter is exiting, or there are too many threads
+        raise ClosedError(f"cannot start a thread: {error}") from None
     return await future

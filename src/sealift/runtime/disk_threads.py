@@ -120,6 +120,7 @@ class DiskThreads:
                 if interrupt is not None:
                     interrupt()
                 await self._ended(job)
+                job.error = job.result = None  # the caller's traceback must not keep buffers alive
             raise
         return result
 

@@ -5,12 +5,14 @@ the back. So a small model does not wait for a large one, and large parts are no
 """
 
 import asyncio
+import mmap
+import os
 from collections import deque
 from collections.abc import Hashable
-from pathlib import Path
 
 from ..errors import InvalidConfig
 from ..types import MiB
+from .large_buffer import allocate
 from .parts_in_flight import PartsInFlight
 
 __all__ = ["MemoryBudget", "default_budget"]
@@ -18,6 +20,8 @@ __all__ = ["MemoryBudget", "default_budget"]
 _DEFAULT = 128 * MiB
 # Fresh memory costs page faults, 0.1 s CPU per GB; below this size reusing buffers is not worth it.
 _REUSE_FROM = 128 * 1024
+
+_Buffer = bytearray | mmap.mmap
 
 
 class MemoryBudget:
@@ -41,10 +45,8 @@ class MemoryBudget:
         self._in_flight = in_flight or PartsInFlight()
         self._lent = 0
         self._moving = 0
-        self._buffers: dict[
-            int, tuple[bytearray, int]
-        ] = {}  # id of a lent view → its buffer, bytes that pass through it
-        self._idle: list[bytearray] = []
+        self._buffers: dict[int, tuple[_Buffer, int]] = {}  # id of a lent view → its buffer, bytes it moves
+        self._idle: list[_Buffer] = []
         self._waiting: dict[Hashable, deque[tuple[int, int, asyncio.Future[memoryview]]]] = {}
 
     @property
@@ -135,7 +137,7 @@ class MemoryBudget:
         self._buffers[id(view)] = (buffer, moves)
         return view
 
-    def _take_idle(self, size: int) -> bytearray:
+    def _take_idle(self, size: int) -> _Buffer:
         """The smallest idle buffer that fits without wasting budget, or a new one; frees idle buffers for it."""
         room = min(2 * size, self.limit - self._lent)
         # Most recently returned first: it may still be in the CPU cache.
@@ -147,13 +149,15 @@ class MemoryBudget:
         while self._idle and self._lent + size + sum(map(len, self._idle)) > self.limit:
             self._idle.pop(0)
         try:
-            return bytearray(size)
+            return allocate(size) if size >= _REUSE_FROM else bytearray(size)
         except MemoryError:
             hint = f"use a memory budget below {self.limit} bytes: Limits(memory=…)"
             raise InvalidConfig(f"the system cannot allocate {size} more bytes to this process", hint=hint) from None
 
 
-def default_budget(membership: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")) -> int:
+def default_budget(
+    membership: str | os.PathLike[str] = "/proc/self/cgroup", mounted: str | os.PathLike[str] = "/sys/fs/cgroup"
+) -> int:
     """128 MiB, or a quarter of the control group's memory limit if that is less.
 
     Reads the limits of this process's control group and all its parents, in version 2 (`memory.max`,
@@ -165,28 +169,31 @@ def default_budget(membership: Path = Path("/proc/self/cgroup"), mounted: Path =
     """
     limits = [_DEFAULT * 4]
     try:
-        memberships = membership.read_text(encoding="utf-8").splitlines()
+        with open(membership, encoding="utf-8") as file:
+            memberships = file.read().splitlines()
     except OSError:  # not Linux
         memberships = []
     for line in memberships:
         _, controllers, path = line.split(":", 2)
         if not controllers:
-            root, name = mounted, "memory.max"
+            root, name = os.fspath(mounted), "memory.max"
         elif "memory" in controllers.split(","):
-            root, name = mounted / "memory", "memory.limit_in_bytes"
+            root, name = os.path.join(mounted, "memory"), "memory.limit_in_bytes"
         else:
             continue
-        group = root / path.lstrip("/")
-        for directory in (group, *group.parents):
-            limits += _limit_of(directory / name)
-            if directory == root:
-                break
+        group = root
+        limits += _limit_of(os.path.join(group, name))
+        for segment in path.split("/"):
+            if segment:
+                group = os.path.join(group, segment)
+                limits += _limit_of(os.path.join(group, name))
     return min(limits) // 4
 
 
-def _limit_of(file: Path) -> list[int]:
+def _limit_of(path: str) -> list[int]:
     try:
-        text = file.read_text(encoding="ascii").strip()
+        with open(path, encoding="ascii") as file:
+            text = file.read().strip()
     except OSError:  # no limit in this group, or a group of another namespace
         return []
     return [int(text)] if text.isdigit() else []

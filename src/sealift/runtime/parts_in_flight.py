@@ -41,7 +41,7 @@ class PartsInFlight:
 
         Example:
             >>> PartsInFlight().bound(8 * MiB) // MiB, PartsInFlight().bound(512 * MiB) // MiB
-            (64, 4096)
+            (32, 2048)
         """
         return self._factor * max(_MIN_BYTES, _PARTS * size)
 

@@ -5,14 +5,12 @@ request, and by a budget per instance, so that an outage does not multiply the l
 exponentially with full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
 """
 
-import random
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
-import anyio
-
 from ..errors import StorageError
+from ..frozen_dataclass import dataclass
 
 __all__ = ["Retry", "RetryBudget"]
 
@@ -50,7 +48,13 @@ class RetryBudget:
             self._tokens = min(self._capacity, self._tokens + self._refund)
 
 
-@dataclass(frozen=True)
+def _uniform(low: float, high: float) -> float:
+    import random  # noqa: PLC0415 - most transfers retry nothing
+
+    return random.uniform(low, high)  # noqa: S311 - not for cryptography
+
+
+@dataclass(frozen=True, slots=True)
 class Retry:
     """Calls a function until it succeeds, fails permanently, or no retry is left.
 
@@ -71,8 +75,8 @@ class Retry:
     attempts: int | None = None
     base: float = 0.2
     longest: float = 20.0
-    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
-    uniform: Callable[[float, float], float] = random.uniform
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    uniform: Callable[[float, float], float] = _uniform
 
     async def __call__(
         self,

@@ -1,8 +1,10 @@
 """Progress events and results of calls."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from ..frozen_dataclass import dataclass
 
 __all__ = ["Event", "EventKind", "OnEvent", "Synced"]
 
@@ -29,6 +31,8 @@ class Event:
         dropped: For "object": properties of the source that were not copied, such as "Expires", "metadata 'a-b'" or
             "tags", because the destination cannot store them or the tags could not be read.
         reason: For "skipped": the reason.
+        call: The URI or path that the call reads, or deletes; several calls may share one callback.
+        total: Bytes of all objects that the call transfers, as far as their sizes are known; None until all are listed.
     """
 
     kind: EventKind
@@ -40,6 +44,8 @@ class Event:
     target: str = ""
     dropped: tuple[str, ...] = ()
     reason: str = ""
+    call: str = field(default="", compare=False)
+    total: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

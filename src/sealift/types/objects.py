@@ -1,9 +1,10 @@
 """Objects, parts of objects, and the capabilities of backends."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
+from ..frozen_dataclass import dataclass
 from .properties import Properties
 from .sizes import GiB
 

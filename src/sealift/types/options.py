@@ -1,9 +1,9 @@
 """Options that callers choose."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import InvalidConfig
+from ..frozen_dataclass import dataclass
 
 __all__ = ["Durability", "Limits", "Unpack", "Verify"]
 

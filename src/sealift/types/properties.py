@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ..errors import UnsupportedOperation
+from ..frozen_dataclass import dataclass
 
 __all__ = ["HEADERS", "NO_PROPERTIES", "Properties", "ascii_fields", "dropped", "fits_header", "from_headers"]
 

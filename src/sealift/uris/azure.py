@@ -1,20 +1,20 @@
 """Azure Blob Storage URIs: containers and storage account hosts."""
 
 import re
-from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote
 
 from ..errors import InvalidURI
+from ..frozen_dataclass import dataclass
 from .location import Location
 from .redaction import holds_credentials, redacted
 
 __all__ = ["AccountHost", "account_host", "parse_azure", "parse_azure_url"]
 
-_CONTAINER = re.compile(r"\$?[a-z0-9][a-z0-9-]{1,62}|\$(root|logs|web)")
+_CONTAINER = r"\$?[a-z0-9][a-z0-9-]{1,62}|\$(root|logs|web)"
 # https://learn.microsoft.com/azure/storage/common/storage-account-overview#storage-account-endpoints
 _CLOUDS = {"core.windows.net", "core.chinacloudapi.cn", "core.usgovcloudapi.net", "core.cloudapi.de"}
 _PUBLIC_CLOUD, _ZONES = "core.windows.net", "storage.azure.net"
-_HOST = re.compile(
+_HOST = (
     r"(?P<name>[a-z0-9]{3,24})(?P<feature>(?:-secondary)?(?:-ipv6|-dualstack)?)\."
     r"(?:privatelink\.)?(?P<zone>z[0-9]{1,2}\.)?(?:blob|dfs)\.(?P<suffix>.+?)\.?"
 )
@@ -57,7 +57,7 @@ def account_host(host: str) -> AccountHost | None:
         >>> account_host("models.privatelink.blob.core.windows.net").host
         'models.blob.core.windows.net'
     """
-    matched = _HOST.fullmatch(host)
+    matched = re.fullmatch(_HOST, host)
     if matched is None:
         return None
     name, feature, zone, suffix = matched["name"], matched["feature"], matched["zone"] or "", matched["suffix"]
@@ -85,11 +85,11 @@ def parse_azure(text: str, rest: str) -> Location:
             raise InvalidURI("the part after the @ is not a storage account host", hint=hint, uri=redacted(text))
         if not key.isascii() and any("\ud800" <= each <= "\udfff" for each in key):
             raise InvalidURI("blob names must be UTF-8", hint=_HADOOP_FORM, uri=redacted(text))
-    elif holds_credentials(rest) and not _CONTAINER.fullmatch(container):
+    elif holds_credentials(rest) and not re.fullmatch(_CONTAINER, container):
         raise InvalidURI("credentials do not belong in a URI", hint="pass an AzureConfig", uri=redacted(text))
     if not container:
         raise InvalidURI("the container name is missing", hint=_SHORT_FORM, uri=redacted(text))
-    if not _CONTAINER.fullmatch(container):
+    if not re.fullmatch(_CONTAINER, container):
         cause = "the part before the @" if at else repr(container)
         hint = _HADOOP_FORM if at else _SHORT_FORM
         raise InvalidURI(f"{cause} is not a valid container name", hint=hint, uri=redacted(text))
@@ -120,7 +120,7 @@ def parse_azure_url(text: str, url: SplitResult, account: AccountHost) -> Locati
         container, key = (unquote(part, errors="strict") for part in url.path[1:].partition("/")[::2])
     except UnicodeDecodeError:
         raise InvalidURI("blob names must be percent-encoded UTF-8", hint=form, uri=redacted(text)) from None
-    if not _CONTAINER.fullmatch(container):
+    if not re.fullmatch(_CONTAINER, container):
         cause = f"{container!r} is not a valid container name" if container else "the container name is missing"
         raise InvalidURI(cause, hint=form, uri=redacted(text))
     return Location("azure", container, key, account=account.host, query=url.query)

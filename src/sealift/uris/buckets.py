@@ -15,12 +15,11 @@ _CLAIM = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
 _NAMES = {"s3": ("bucket", _BUCKET), "gs": ("bucket", _BUCKET), "pvc": ("claim", _CLAIM)}
 # Access points, Object Lambda and multi-region access points, then Outposts. The resource separator is "/" or ":":
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html#amazons3-resources-for-iam-policies
-_ARN = re.compile(
+_ARN = (
     r"(arn:aws[a-z0-9-]*:"
     r"(?:(?:s3|s3-object-lambda):[a-z0-9-]*:[0-9]{12}:accesspoint[/:][A-Za-z0-9.-]{1,63}"
     r"|s3-outposts:[a-z0-9-]+:[0-9]{12}:outpost[/:][A-Za-z0-9-]{1,63}[/:]accesspoint[/:][A-Za-z0-9-]{1,63}))"
-    r"(?:/(.*))?",
-    re.DOTALL,
+    r"(?:/(.*))?"
 )
 _ARN_FORM = "s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/key"
 
@@ -37,7 +36,7 @@ def parse_s3(text: str, rest: str) -> Location:
     """
     if not rest.startswith("arn:"):
         return parse_bucket("s3", text, rest)
-    if matched := _ARN.fullmatch(rest):
+    if matched := re.fullmatch(_ARN, rest, re.DOTALL):
         return Location("s3", matched[1], matched[2] or "")
     if bucket := re.fullmatch(r"arn:aws[a-z0-9-]*:s3:::([^/]+)(?:/.*)?", rest, re.DOTALL):
         raise InvalidURI("a bucket ARN cannot be used in a URI", hint=f"s3://{bucket[1]}/key", uri=redacted(text))

@@ -13,8 +13,8 @@ _FORM = "hf://owner/name[@revision][/path]"
 _KINDS = ("models", "datasets", "spaces")
 # First segments with another meaning in huggingface_hub; they cannot be owners.
 _RESERVED = {"buckets", "kernels", "bucket", "dataset", "kernel", "model", "space"}
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-_REVISION = re.compile(rf"({SPECIAL_REFS}|[^/]+)(?:/(.*))?", re.DOTALL)
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
+_REVISION = rf"({SPECIAL_REFS}|[^/]+)(?:/(.*))?"
 
 
 def parse_hub(text: str, rest: str) -> Location:
@@ -48,7 +48,7 @@ def parse_hub(text: str, rest: str) -> Location:
     if len(names) == 1 and (separator == "@" or holds_credentials(rest)):
         hint = f"HFConfig(token=…); for a revision, {_FORM} or hf://name:revision"
         raise InvalidURI("credentials do not belong in a URI", hint=hint, uri=redacted(text))
-    if not all(_NAME.fullmatch(name) and ".." not in name for name in names):
+    if not all(re.fullmatch(_NAME, name) and ".." not in name for name in names):
         raise InvalidURI(f"{'/'.join(names)!r} is not a valid repository name", hint=_FORM, uri=redacted(text))
     return Location("hf", "/".join(names), key, revision=revision, kind=kind)
 
@@ -61,7 +61,7 @@ def _split(rest: str) -> tuple[str, str, str]:
 
 def _revision(text: str, separator: str, tail: str) -> tuple[str, str]:
     """Return the decoded revision and the path after it."""
-    matched = _REVISION.fullmatch(tail)
+    matched = re.fullmatch(_REVISION, tail, re.DOTALL)
     if matched is None:
         raise InvalidURI(f"the revision after the {separator!r} is empty", hint=_FORM, uri=redacted(text))
     try:

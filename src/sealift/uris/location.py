@@ -1,9 +1,11 @@
 """`Location`: a parsed storage URI."""
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Self
 from urllib.parse import quote
+
+from ..frozen_dataclass import dataclass
 
 __all__ = ["SPECIAL_REFS", "Location"]
 

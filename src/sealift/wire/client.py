@@ -69,6 +69,7 @@ class Wire:
         self._any_proxy = proxies.http is not None or proxies.https is not None
         self._proxy_client: ProxyClient | None = None
         self._closed = False
+        self._streams: dict[BodyStream, Connection] = {}
         self._watchdog = Watchdog(limits, self._sweep)
         self._lanes = Lanes(limits.connections, self._watchdog)
         self._dialer = Dialer(limits, self._lanes, run_blocking, environ)
@@ -104,20 +105,22 @@ class Wire:
         """
         if request.method == "HEAD":
             raise InvalidConfig("a response to HEAD has no body to fetch")
-        sink = memory_sink(into) if isinstance(into, memoryview) else into
+        if not isinstance(into, memoryview):
+            return await self._fetch(request, into, expectation)
+        sink = memory_sink(into)
+        try:
+            return await self._fetch(request, sink, expectation)
+        finally:
+            sink.release()
+
+    async def _fetch(self, request: Request, sink: Sink, expectation: Expectation | None) -> Response:
         if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
             return await proxy_client.fetch(request, sink, expectation)
         if expectation is not None and is_file_range(sink):
             worker = await self._workers.worker_for(len(sink))
             if worker is not None:
                 return await self._fetch_in_worker(worker, request, sink, expectation)
-
-        def receive(exchange: Exchange) -> Response:
-            if isinstance(into, memoryview):
-                sink.rewind()  # after a stale connection
-            return exchange.receive_into(sink, expectation)
-
-        return await self._exchange(request, None, receive)
+        return await self._exchange(request, None, lambda exchange: exchange.receive_into(sink, expectation))
 
     async def _fetch_in_worker(
         self, worker: Worker, request: Request, sink: FileRange, expectation: Expectation
@@ -196,7 +199,11 @@ class Wire:
         """Close all connections and wait until they are closed. Running calls raise `ClosedError`."""
         self._closed = True
         self._dialer.close()
-        await self._pool.aclose()
+        self._pool.close()
+        for body, connection in list(self._streams.items()):  # perhaps nobody reads them, or leaves their context
+            await body.aclose()
+            self._pool.release(connection)
+        await self._pool.wait_closed()
         await self._workers.aclose()
         self._watchdog.close()
         self._lanes.close()
@@ -210,9 +217,13 @@ class Wire:
                 yield streamed
             return
         connection, body, response = await self._open_stream(request)
+        self._streams[body] = connection
         try:
+            if self._closed:
+                raise ClosedError("the storage instance is closed")
             yield StreamedResponse(response, body.readinto)
         finally:
+            del self._streams[body]
             try:
                 await body.aclose()
             finally:

@@ -3,8 +3,7 @@
 The threads that use connections are called lanes (`lanes.py`). Rules that keep a lane and the loop apart:
 
 - The loop ends what a lane is doing with `interrupt`: it shuts the socket down, which wakes the lane in any system
-  call. It calls `socket.socket.shutdown`, never that of `SSLSocket`, which drops the TLS object first: the lane would
-  then receive and send without encryption.
+  call, below TLS, which the loop never touches.
 - After a shutdown the kernel still delivers what was queued, so a lane checks `interrupted` after each system call.
 - Only the loop closes sockets, when no lane uses them: the number of a closed descriptor may be that of a file already.
 """
@@ -18,12 +17,13 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 
-from ..errors import TransportError
-from ..types.sizes import KiB
+from ..errors import ClosedError, TransportError
+from ..types import KiB
 from .address import Address
 from .message import TLS, Origin
-from .socket_state import received_bytes, tcp_state, unacknowledged_bytes
+from .socket_state import tcp_state, unacknowledged_bytes, unread_bytes
 from .tls import handshake_error
+from .tls_stream import TLSStream
 
 __all__ = ["Connection", "ConnectionLostError", "StaleConnectionError"]
 
@@ -53,6 +53,7 @@ class Connection:
         reused: At least one exchange has completed.
         idle_since: Loop time at which the last exchange ended.
         waiting: A caller waits for the lane, so that a pause counts as a stall.
+        storing: The lane writes what it has received, so that a pause is none of the peer's.
         transferring: A body is being transferred, so that the minimum throughput applies.
     """
 
@@ -66,9 +67,11 @@ class Connection:
         self.reused = False
         self.idle_since = 0.0
         self.waiting = False
+        self.storing = False
         self.transferring = False
-        self._sock: socket.socket | None = None
-        self._failed: list[socket.socket] = []
+        self._sock: socket.socket | None = None  # set by the lane, also while it is connecting
+        self._stream: socket.socket | TLSStream | None = None  # the socket, or TLS on it
+        self._failed: list[socket.socket] = []  # to be closed by the loop
         self._received = 0
         self._received_by_kernel: int | None = None
         self._sent = 0
@@ -82,18 +85,16 @@ class Connection:
         self.reusable = False
         if self._sock is not None and not self.closed:
             with suppress(OSError):  # it is not connected yet, or no longer
-                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+                self._sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the socket; no lane may be using it. Idempotent."""
         self.closed = True
-        for sock in (*self._failed, self._sock):
-            if sock is not None:
-                sock.close()
+        self.interrupted = ClosedError("the connection is closed")  # the traceback of another may refer to buffers
+        for sock in filter(None, (*self._failed, self._sock)):
+            sock.close()
 
-    def fail(self, error: Exception) -> None:
-        """End a stalled exchange; called by the watchdog."""
-        self.interrupt(error)
+    fail = interrupt  # called by the watchdog
 
     @property
     def bytes_transferred(self) -> int:
@@ -112,23 +113,16 @@ class Connection:
             return False
         state = tcp_state(sock)
         if state is not None:
-            established, received = state
-            if not established:
+            if not state.established:
                 return False
-            if received == self._received_by_kernel:
+            if state.received == self._received_by_kernel:
                 return True
-            if not isinstance(sock, ssl.SSLSocket):
+            if self._stream is sock:
                 return False
-        sock.setblocking(False)
-        try:
-            sock.recv(1)
-        except (BlockingIOError, InterruptedError, ssl.SSLWantReadError):
-            self._received_by_kernel = received_bytes(sock)
-            sock.setblocking(True)
-            return True
-        except OSError:
+        if not self._would_block(sock):
             return False
-        return False  # unsolicited data, or an EOF
+        self._received_by_kernel = state and state.received  # before the read: there may be more now
+        return True
 
     # Called by the lane.
 
@@ -156,8 +150,7 @@ class Connection:
                 self._check()
                 reasons.append(_describe(error))
                 continue
-            if context is not None:
-                self._secure(sock, context, deadline, timeout)
+            self._stream = sock if context is None else self._secured(sock, context, deadline, timeout)
             break
         return reasons
 
@@ -183,17 +176,10 @@ class Connection:
         self._failed.remove(sock)
         return sock
 
-    def _secure(self, sock: socket.socket, context: ssl.SSLContext, deadline: float, timeout: float) -> None:
+    def _secured(self, sock: socket.socket, context: ssl.SSLContext, deadline: float, timeout: float) -> TLSStream:
+        stream = TLSStream(sock, context, self.origin.host)
         try:
-            # A connection that ends without TLS's closing message is truncated, not finished.
-            secured = context.wrap_socket(
-                sock, server_hostname=self.origin.host, do_handshake_on_connect=False, suppress_ragged_eofs=False
-            )
-            self._sock = secured
-            self._check()
-            secured.settimeout(max(deadline - time.monotonic(), 0.001))
-            secured.do_handshake()
-            secured.settimeout(None)
+            stream.do_handshake(deadline)
         except TimeoutError:
             self._check()
             raise TransportError(
@@ -203,6 +189,7 @@ class Connection:
             self._check()
             raise handshake_error(error, self.origin) from None
         self._check()
+        return stream
 
     def receive_into(self, view: memoryview) -> int:
         """Receive at least one byte; 0: the peer has closed the connection.
@@ -210,14 +197,13 @@ class Connection:
         Raises:
             TransportError: The connection was lost.
         """
-        assert self._sock is not None  # noqa: S101 - for mypy
+        assert self._stream is not None  # noqa: S101 - for mypy
         try:
-            count = self._sock.recv_into(view)
+            count = self._stream.recv_into(view)
         except OSError as error:
             self._check()
             raise TransportError(self._lost(error), retryable=True) from None
-        if self.interrupted is not None:
-            self._check()
+        self._check()
         self._received += count
         return count
 
@@ -227,21 +213,21 @@ class Connection:
         Raises:
             ConnectionLostError: The peer has closed the connection, perhaps after it has responded.
         """
-        assert self._sock is not None  # noqa: S101 - for mypy
+        assert self._stream is not None  # noqa: S101 - for mypy
         try:
-            self._sock.sendall(data)
+            self._stream.sendall(data)
         except OSError as error:
             self._check()
             raise ConnectionLostError(self._lost(error)) from None
         self._check()
         self._sent += len(data)
 
-    def send_body(self, body: memoryview, early: memoryview) -> tuple[int, int | None]:
+    def send_body(self, body: memoryview, early: memoryview | None) -> tuple[int, int | None]:
         """Send a body, or as much of it as the peer takes before it responds.
 
         Args:
             body: The rest of the body.
-            early: Buffer for data that arrives meanwhile.
+            early: Buffer for data that arrives meanwhile; None: leave it to be received later.
 
         Returns:
             How many bytes were sent; and how many arrived, 0 for an EOF, or None if the whole body was sent.
@@ -249,26 +235,27 @@ class Connection:
         Raises:
             ConnectionLostError: As for `send`.
         """
-        sock = self._sock
+        sock, stream = self._sock, self._stream
         assert sock is not None  # noqa: S101 - for mypy
+        assert stream is not None  # noqa: S101 - for mypy
         self.transferring = True
-        sock.setblocking(False)
         sent = 0
         try:
+            sock.setblocking(False)
             poll = select.poll()
-            poll.register(sock, select.POLLIN | select.POLLOUT)
-            while sent < len(body):
+            poll.register(sock, select.POLLOUT if early is None else select.POLLIN | select.POLLOUT)
+            while sent < len(body) or (isinstance(stream, TLSStream) and stream.unsent):
                 events = poll.poll()[0][1]
                 self._check()
-                if events & ~select.POLLOUT:
-                    with suppress(BlockingIOError, ssl.SSLWantReadError):
-                        count = sock.recv_into(early)
+                if early and events & ~select.POLLOUT:
+                    with suppress(BlockingIOError):
+                        count = stream.recv_into(early)
                         self._check()
                         self._received += count
                         return sent, count
-                if events & select.POLLOUT:
-                    with suppress(BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
-                        count = sock.send(body[sent : sent + _SLICE])
+                if events & ~select.POLLIN:
+                    with suppress(BlockingIOError):
+                        count = stream.send(body[sent : sent + _SLICE])
                         sent += count
                         self._sent += count
             return sent, None
@@ -276,31 +263,44 @@ class Connection:
             self._check()
             raise ConnectionLostError(self._lost(error)) from None
         finally:
-            sock.setblocking(True)
+            with suppress(OSError):  # closed: the exception says so
+                sock.setblocking(True)
             self.transferring = False
 
     def finish(self, *, reusable: bool) -> None:
         """Record the end of an exchange."""
-        sock = self._sock
-        assert sock is not None  # noqa: S101 - for mypy
+        assert self._sock is not None  # noqa: S101 - for mypy
         self.transferring = False
         self.reused = True
-        if reusable and isinstance(sock, ssl.SSLSocket):
-            reusable = not sock.pending()
-            self._received_by_kernel = received_bytes(sock)
-        else:
-            self._received_by_kernel = self._received
+        self._received_by_kernel = self._received
+        if reusable and isinstance(self._stream, TLSStream):
+            state = tcp_state(self._sock)
+            # What waits may be a session ticket, or unsolicited data: a read decides before the next request.
+            unread = self._stream.unread or unread_bytes(self._sock)
+            self._received_by_kernel = None if unread or state is None else state.received
         self.reusable = reusable and self.interrupted is None
+
+    def _would_block(self, sock: socket.socket) -> bool:
+        """Whether a read would wait for data, instead of returning some, an EOF or an error."""
+        assert self._stream is not None  # noqa: S101 - for mypy
+        try:
+            sock.setblocking(False)
+            self._stream.recv_into(memoryview(bytearray(1)))
+        except BlockingIOError:
+            sock.setblocking(True)
+            return True
+        except OSError:
+            return False
+        return False
 
     def _check(self) -> None:
         if self.interrupted is not None:
             raise self.interrupted
 
     def _lost(self, error: OSError) -> str:
-        return f"the connection to {self.name} {'was reset' if isinstance(error, ConnectionError) else 'was lost'}"
+        return f"the connection to {self.name} was {'reset' if isinstance(error, ConnectionError) else 'lost'}"
 
 
 def _describe(error: OSError) -> str:
-    if isinstance(error, TimeoutError) or error.errno is None:
-        return "no response"
-    return os.strerror(error.errno).lower()
+    unknown = isinstance(error, TimeoutError) or error.errno is None
+    return "no response" if unknown else os.strerror(error.errno or 0).lower()

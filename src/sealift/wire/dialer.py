@@ -104,7 +104,8 @@ class Dialer:
         """Cancel the connections being opened."""
         self._closed = True
         for deadline in self._preparing:
-            deadline.reschedule(-1)
+            if not deadline.expired():
+                deadline.reschedule(-1)
         for connection in self._opening:
             connection.interrupt(ClosedError("closed while connecting"))
 

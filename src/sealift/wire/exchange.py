@@ -1,11 +1,12 @@
 """One request and its response on one connection. Blocking; runs on a lane."""
 
 import threading
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import TransportError
-from ..types.sizes import KiB
+from ..types import KiB
 from .connection import Connection, ConnectionLostError, StaleConnectionError
 from .content_range import Expectation
 from .head_codec import closes, response_framing
@@ -44,12 +45,16 @@ class Exchange:
         request: The request.
         head: Its encoded head.
         body: Its body.
+
+    Attributes:
+        sent: The whole request was sent; otherwise the connection cannot be reused.
     """
 
     connection: Connection
     request: Request
     head: bytes
     body: memoryview | None = None
+    sent: bool = field(default=False, init=False)
 
     def receive_small(self) -> Response:
         """Send the request; return the response with its whole body."""
@@ -97,38 +102,39 @@ class Exchange:
         """Send the request; return the reader of its response."""
         connection, request, body = self.connection, self.request, self.body
         connection.reusable = False
-        sent = not body or len(body) <= _SMALL_BODY
 
         def framing() -> "h11.Connection":
-            return response_framing(request, body, sent=sent)
+            return response_framing(request, body, sent=self.sent)
 
         reader = ResponseReader(connection, request.origin, framing, scratch, head_only=request.method == "HEAD")
-        try:
+        with suppress(ConnectionLostError):  # the response may have arrived before
             if not body or len(body) <= _SMALL_BODY:
                 connection.send(self.head if not body else self.head + body)
+                self.sent = True
             else:
                 connection.send(self.head)
-                sent = self._send_body(reader, body, scratch)
-        except ConnectionLostError:  # the response may have arrived before
-            sent = False
+                self.sent = self._send_body(reader, body, scratch)
         return reader
 
     def _send_body(self, reader: ResponseReader, body: memoryview, scratch: memoryview) -> bool:
         done = 0
+        early: memoryview | None = scratch
         while True:
-            count, received = self.connection.send_body(body[done:], scratch)
+            count, received = self.connection.send_body(body[done:], early)
             done += count
             if received is None:
                 return True
             if not received:
                 return False
             reader.feed(received)
-            if reader.finished or (reader.response is not None and reader.response.status >= 300):
-                return False  # the rest of the body is pointless
+            if reader.response is not None:
+                if reader.finished or reader.response.status >= 300:
+                    return False  # the rest of the body is pointless
+                early = None  # the rest of the response is received afterwards
 
     def finish(self, reader: ResponseReader) -> None:
         """Record whether the connection can be used again."""
-        reusable = reader.finished and not reader.must_close and not closes(self.request)
+        reusable = self.sent and reader.finished and not reader.must_close and not closes(self.request)
         self.connection.finish(reusable=reusable)
 
     def read_head(self, reader: ResponseReader) -> Response:
@@ -148,7 +154,10 @@ class Exchange:
     def _fill(self, reader: ResponseReader, sink: "Sink") -> None:
         reader.in_place(len(sink))
         while len(sink):
-            sink.filled(reader.read_into(sink.space()))
+            count = reader.read_into(sink.space())
+            self.connection.storing = True
+            sink.filled(count)
+            self.connection.storing = False
 
     def _fill_counted(self, reader: ResponseReader, sink: "Sink") -> None:
         """Fill a sink from a body whose length is not known before its end."""
@@ -159,7 +168,9 @@ class Exchange:
                 raise MalformedResponseError(
                     f"{self.connection.name} sent more than the expected {expected} bytes", retryable=True
                 )
+            self.connection.storing = True
             fill(sink, piece)
+            self.connection.storing = False
         if received < expected:
             raise MalformedResponseError(
                 f"{self.connection.name} sent {received} bytes, expected {expected}", retryable=True

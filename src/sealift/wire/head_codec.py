@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidConfig
-from ..types.sizes import KiB
+from ..types import KiB
 from .message import Request, Response
 
 if TYPE_CHECKING:

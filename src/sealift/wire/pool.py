@@ -134,8 +134,8 @@ class Pool:
             self._serve_waiters()
         return any_left
 
-    async def aclose(self) -> None:
-        """Close all connections, including busy ones, and wait until they are closed. No new ones are opened."""
+    def close(self) -> None:
+        """Close all idle connections, and interrupt busy ones. No new ones are opened."""
         self._closed = True
         for host in self._hosts.values():
             for waiter in host.waiting:
@@ -147,6 +147,9 @@ class Pool:
                 self._close(host.idle.pop())
         for connection in self._connections:
             connection.interrupt(_closed())
+
+    async def wait_closed(self) -> None:
+        """Wait until all connections are closed."""
         while self._open:
             self._all_closed = self._all_closed or asyncio.get_running_loop().create_future()
             await asyncio.shield(self._all_closed)
@@ -218,10 +221,10 @@ class Pool:
         return connection
 
     def _close(self, connection: Pooled) -> None:
-        """Close a connection that no lane uses, and free its slot; the caller serves the waiters."""
+        """Close a connection that no lane uses, and free its slot; the caller serves the waiters. Idempotent."""
         connection.close()
-        self._connections.pop(connection, None)
-        self._free_slot(self._hosts[connection.origin])
+        if self._connections.pop(connection, None) is not None:
+            self._free_slot(self._hosts[connection.origin])
 
     def _free_slot(self, host: _Host) -> None:
         host.open -= 1

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import TransportError
-from ..types.sizes import KiB, MiB
+from ..types import KiB, MiB
 from .head_codec import MAX_HEAD_BYTES, parse_simple_head
 from .message import Headers, Origin, Response
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, TypeGuard
 
 from ..errors import InvalidConfig
-from ..types.sizes import KiB
+from ..types import KiB
 
 if TYPE_CHECKING:
     from ..contract import FileRange, Sink
@@ -22,7 +22,8 @@ class MemorySink:
     """
 
     def __init__(self, into: memoryview) -> None:
-        self._into = self._rest = into
+        self._into = into
+        self._rest = into[:]
 
     def __len__(self) -> int:
         return len(self._rest)
@@ -37,7 +38,12 @@ class MemorySink:
         """Nothing is buffered."""
 
     def rewind(self) -> None:
-        self._rest = self._into
+        self._rest = self._into[:]
+
+    def release(self) -> None:
+        """Give the buffer back to the caller, who may want to resize it."""
+        self._rest.release()
+        self._into.release()
 
 
 def is_file_range(sink: "Sink") -> "TypeGuard[FileRange]":

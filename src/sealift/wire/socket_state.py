@@ -4,15 +4,26 @@ import array
 import socket
 import struct
 import sys
+from typing import NamedTuple
 
 if sys.platform == "linux":
     import fcntl
     import termios
 
-__all__ = ["TCPState", "received_bytes", "tcp_state", "unacknowledged_bytes"]
+__all__ = ["TCPState", "tcp_state", "unacknowledged_bytes", "unread_bytes"]
 
-TCPState = tuple[bool, int]
-"""Whether the connection is established, and the number of bytes received, read or not."""
+
+class TCPState(NamedTuple):
+    """State of a TCP connection.
+
+    Attributes:
+        established: Neither side has closed it.
+        received: Number of bytes received, read or not.
+    """
+
+    established: bool
+    received: int
+
 
 _RECEIVED = struct.Struct("=B127xQ")
 """tcpi_state and tcpi_bytes_received of struct tcp_info in linux/tcp.h (since Linux 4.2)."""
@@ -30,17 +41,16 @@ def tcp_state(sock: socket.socket) -> TCPState | None:
     try:
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED.size)
     except OSError:
-        return False, 0
+        return TCPState(False, 0)
     if len(info) < _RECEIVED.size:
         return None
     state, received = _RECEIVED.unpack(info)
-    return (state == _ESTABLISHED, received) if received else None
+    return TCPState(state == _ESTABLISHED, received) if received else None
 
 
-def received_bytes(sock: socket.socket) -> int | None:
-    """Bytes that the kernel has received on a connection, read or not; None if it does not report it."""
-    state = tcp_state(sock)
-    return None if state is None else state[1]
+def unread_bytes(sock: socket.socket) -> int:
+    """Bytes that the kernel has received and nobody has read yet; 0 if it does not report it."""
+    return _socket_ioctl(sock, termios.FIONREAD) if sys.platform == "linux" else 0
 
 
 def unacknowledged_bytes(sock: socket.socket) -> int:
@@ -48,11 +58,13 @@ def unacknowledged_bytes(sock: socket.socket) -> int:
 
     On a slow uplink they can take longer than `Limits.idle_timeout` to drain; each acknowledgement is progress.
     """
-    if sys.platform != "linux" or sock.fileno() < 0:
-        return 0
+    return _socket_ioctl(sock, termios.TIOCOUTQ) if sys.platform == "linux" else 0  # SIOCOUTQ of tcp(7)
+
+
+def _socket_ioctl(sock: socket.socket, request: int) -> int:
     size = array.array("i", [0])
     try:
-        fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, size)  # SIOCOUTQ of tcp(7)
-    except OSError:
+        fcntl.ioctl(sock.fileno(), request, size)
+    except (OSError, ValueError):  # ValueError: the socket is closed
         return 0
     return size[0]

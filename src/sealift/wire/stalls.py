@@ -15,6 +15,7 @@ class Watched(Protocol):
     Attributes:
         name: Host and port, for messages.
         waiting: Whether a task waits for data; an exchange whose reader is not reading cannot stall.
+        storing: Whether received data is being written to a disk; a slow disk is no stall, either.
         transferring: Whether a body is being transferred, so that the minimum throughput applies.
         bytes_transferred: Bytes sent and received so far.
     """
@@ -23,6 +24,8 @@ class Watched(Protocol):
 
     @property
     def waiting(self) -> bool: ...
+    @property
+    def storing(self) -> bool: ...
     @property
     def transferring(self) -> bool: ...
     @property
@@ -74,7 +77,7 @@ class Stalls:
         """Look at all exchanges; to be called every `interval` seconds."""
         for exchange, sample in list(self._samples.items()):
             total = exchange.bytes_transferred
-            if sample is None or not exchange.waiting:
+            if sample is None or exchange.storing or not exchange.waiting:
                 self._samples[exchange] = _Sample(total, 0, total, 0)
             elif (problem := self._check(sample, total, transferring=exchange.transferring)) is not None:
                 exchange.fail(TransportError(f"{exchange.name} {problem}", retryable=True))

@@ -109,7 +109,8 @@ class BodyStream:
                 await asyncio.wait([receiving])
             except asyncio.CancelledError:  # the lane still uses the buffer
                 cancelled = True
-        receiving.exception()  # mark as retrieved
+        if not receiving.cancelled():
+            receiving.exception()  # mark as retrieved
         if cancelled:
             raise asyncio.CancelledError
 

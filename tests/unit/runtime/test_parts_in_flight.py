@@ -29,33 +29,33 @@ def test_it_widens_while_the_threads_wait_up_to_the_budget() -> None:
     for _ in range(5):
         clocks.move(clocks.bound * MiB, seconds=1, load=0.2, limit=512 * MiB)
         seen.append(clocks.bound)
-    assert seen == [128, 256, 512, 512, 512]
+    assert seen == [64, 128, 256, 512, 512]
 
 
 def test_it_stays_where_the_threads_are_the_bottleneck() -> None:
     clocks = Clocks()
     clocks.move(GiB, seconds=1, load=0.9)
-    assert clocks.bound == 64
+    assert clocks.bound == 32
 
 
 def test_it_narrows_when_the_threads_become_the_bottleneck_and_keeps_between() -> None:
     clocks = Clocks()
-    clocks.move(64 * MiB, seconds=1, load=0.2)
-    assert clocks.bound == 128
-    clocks.move(GiB, seconds=1, load=0.6)
-    assert clocks.bound == 128
-    clocks.move(GiB, seconds=1, load=0.9)
+    clocks.move(32 * MiB, seconds=1, load=0.2)
     assert clocks.bound == 64
+    clocks.move(GiB, seconds=1, load=0.6)
+    assert clocks.bound == 64
+    clocks.move(GiB, seconds=1, load=0.9)
+    assert clocks.bound == 32
 
 
 def test_a_pause_is_not_taken_for_a_far_server() -> None:
     clocks = Clocks()
-    clocks.move(56 * MiB, seconds=1, load=0.9)
+    clocks.move(24 * MiB, seconds=1, load=0.9)
     clocks.wall += 3600
     clocks.window.restart()
-    clocks.move(64 * MiB, seconds=1, load=0.9)
-    assert clocks.bound == 64
+    clocks.move(32 * MiB, seconds=1, load=0.9)
+    assert clocks.bound == 32
 
 
 def test_large_parts_are_in_flight_together_too() -> None:
-    assert PartsInFlight().bound(GiB) == 8 * GiB
+    assert PartsInFlight().bound(GiB) == 4 * GiB

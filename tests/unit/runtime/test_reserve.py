@@ -8,8 +8,8 @@ import pytest
 
 from sealift.backends.local import LocalBackend
 from sealift.runtime import reserve as module
-from sealift.runtime.reserve import reserve
 from sealift.runtime.disk_threads import DiskThreads
+from sealift.runtime.reserve import reserve
 from sealift.types import KiB, MiB, Part
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="fallocate is Linux-only")

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from urllib.parse import urlsplit
 
 from ...config import AzureConfig
 from ...errors import InvalidConfig, InvalidURI
+from ...frozen_dataclass import dataclass
 from ...uri import Location
 from ...uris.azure import account_host
 

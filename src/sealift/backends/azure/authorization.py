@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from ...errors import InvalidConfig
+from ...frozen_dataclass import dataclass
 from ...instance import Instance
 from .account import Account
 from .token import CachedToken, identity_environment

@@ -1,6 +1,8 @@
 """An access token and its lifetime."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from ...frozen_dataclass import dataclass
 
 __all__ = ["AccessToken"]
 

@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote, urlsplit
 
 import anyio
 
 from ...errors import StorageError, TransportError
+from ...frozen_dataclass import dataclass
 from ...instance import Instance
 from ...types import KiB
 from ...uri import Location

@@ -8,12 +8,9 @@ from ...integrity.checksums import extend_crc
 from ...persist.download_journal import Claim
 from ...runtime.reserve import reserve
 from ...types import MiB, Part
-from .files import read_into, storage_error
+from .files import crc_algorithm, read_into, storage_error
 
 __all__ = ["FileSink"]
-
-JOURNAL_CRC = "crc32c"
-"""Algorithm of the claims about parts."""
 
 # Bytes between two claims in the journal: what a kill costs, at most, besides the piece.
 _CLAIM_EVERY = MiB
@@ -45,7 +42,8 @@ class FileSink:
         self._part = part
         self._piece = piece
         self._claim = claim
-        self._algorithms = {each for each in (algorithm, JOURNAL_CRC if claim else None) if each is not None}
+        self._claim_crc = crc_algorithm(part.size)
+        self._algorithms = {each for each in (algorithm, self._claim_crc if claim else None) if each is not None}
         self.rewind()
 
     def __len__(self) -> int:
@@ -103,11 +101,12 @@ class FileSink:
         """
         for claim in claims:
             crcs, crc, end = self.crcs, 0, self._written + claim.length
+            algorithm = crc_algorithm(claim.length)
             while self._written + self._buffered < end:
                 piece = self._piece[: end - self._written - self._buffered]
                 if not read_into(self.descriptor, self.position + self._buffered, piece):
                     break
-                crc = extend_crc(JOURNAL_CRC, piece, crc)
+                crc = extend_crc(algorithm, piece, crc)
                 crcs = {name: extend_crc(name, piece, crcs[name]) for name in crcs}
                 self._buffered += len(piece)
             complete, self._buffered = self._written + self._buffered == end, 0
@@ -132,4 +131,4 @@ class FileSink:
         complete = self._written == self._part.size
         if self._claim is not None and (complete or self._written - self._claimed >= _CLAIM_EVERY):
             self._claimed = self._written
-            self._claim(Claim(self._part.start, self._written, f"{crcs[JOURNAL_CRC]:08x}"))
+            self._claim(Claim(self._part.start, self._written, f"{crcs[self._claim_crc]:08x}"))

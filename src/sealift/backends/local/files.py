@@ -21,6 +21,7 @@ __all__ = [
     "check_version",
     "copy_range",
     "crc",
+    "crc_algorithm",
     "crc_of",
     "existing",
     "free_space",
@@ -147,9 +148,14 @@ class _SmallCRC:
         return f"{self._value:08x}"
 
 
+def crc_algorithm(length: int) -> str:
+    """The algorithm of journal entries of this many bytes."""
+    return "crc32c" if length > _SMALL else "crc32"
+
+
 def crc_of(length: int) -> "_SmallCRC | checksums.Running":
-    """Return a running checksum for journal entries of this many bytes: CRC32C, or CRC32 for small data."""
-    return checksums.Running("crc32c") if length > _SMALL else _SmallCRC()
+    """Return a running checksum for journal entries of this many bytes."""
+    return checksums.Running(crc_algorithm(length)) if length > _SMALL else _SmallCRC()
 
 
 def crc(data: memoryview) -> str:

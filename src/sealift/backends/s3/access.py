@@ -6,10 +6,11 @@ and is not imported: the import takes longer than the rest of a cold start.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ...config import S3Config
 from ...config.s3 import UploadChecksum
+from ...frozen_dataclass import dataclass
 from ...instance import Instance
 from ...wire import TLS, Origin
 from .credentials import chain_credentials, static_credentials

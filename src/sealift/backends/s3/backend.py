@@ -1,8 +1,9 @@
-"""Implement the backend contract for an S3 bucket."""
+"""Implement the backend contract for an S3 bucket. What only some calls need is imported when it is used."""
 
 from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ...contract import EVERYTHING, Reader, Sink, Walk
 from ...errors import ObjectChanged
@@ -12,14 +13,12 @@ from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
 from ...wire import Expectation, check_expected, check_range
 from .bucket import Bucket
-from .delete_objects import delete_many
 from .object_info import parse_listing, quoted_etag
-from .part_checksums import fetch_checksums
 from .properties import from_reply, to_headers
 from .reply_checksums import CHECKSUMS, has_composite_checksum, object_checksums
-from .server_copy import copy
-from .tags import fetch_tags
-from .upload import S3Upload, body_checksum, stored_object
+
+if TYPE_CHECKING:
+    from .upload import S3Upload
 
 __all__ = ["S3Backend"]
 
@@ -100,9 +99,13 @@ class S3Backend:
         return Head(version, size, checksums, has_composite_checksum(reply), from_reply(reply))
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
+        from .part_checksums import fetch_checksums
+
         return await fetch_checksums(self._bucket, obj)
 
     async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
+        from .tags import fetch_tags
+
         return await fetch_tags(self._bucket, obj)
 
     @asynccontextmanager
@@ -113,6 +116,8 @@ class S3Backend:
             yield reply
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
+        from .upload import body_checksum, stored_object
+
         digests, headers = body_checksum(self._bucket, data)
         kept, property_headers = to_headers(properties, key)
         reply = await self._bucket.send("PUT", key, [*property_headers, *headers], body=data)
@@ -120,12 +125,16 @@ class S3Backend:
 
     async def open_upload(
         self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
-    ) -> S3Upload:
+    ) -> "S3Upload":
+        from .upload import S3Upload
+
         if resume is not None:
             return await S3Upload.reopen(self._bucket, key, resume, properties)
         return await S3Upload.begin(self._bucket, key, properties)
 
     async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
+        from .server_copy import copy
+
         return await copy(self._bucket, src, obj, key)
 
     async def delete(self, key: str, *, snapshots: bool = False) -> None:
@@ -137,6 +146,8 @@ class S3Backend:
     async def delete_many(
         self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
     ) -> None:
+        from .delete_objects import delete_many
+
         await delete_many(self._bucket, keys)
 
     async def aclose(self) -> None:

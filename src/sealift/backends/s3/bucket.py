@@ -5,8 +5,7 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-
-import anyio
+from typing import TYPE_CHECKING
 
 from ...config import S3Config
 from ...config.s3 import UploadChecksum
@@ -16,11 +15,14 @@ from ...instance import Instance
 from ...types import KiB, ObjectInfo
 from ...uri import Location
 from ...wire import Expectation, Request, Response, StreamedResponse
-from . import errors, express, sigv4a
+from . import errors
 from .access import BucketAccess, resolve_access
 from .lazy_sdk import stable_variables
 from .object_info import object_info
 from .signature import EMPTY_SHA256, UNSIGNED_PAYLOAD, quote_key, quote_query, sign
+
+if TYPE_CHECKING:
+    from .express import ExpressSession
 
 __all__ = ["Bucket", "Headers"]
 
@@ -49,7 +51,7 @@ class Bucket:
         self.config = config
         self.instance = instance
         self._access = self._initial_access = access
-        self._refreshing = anyio.Lock()
+        self._refreshing = asyncio.Lock()
         self._next_renewal = 0.0
 
     @property
@@ -96,7 +98,9 @@ class Bucket:
         target = f"{access.path}/{'' if key is None else quote_key(key)}" + (f"?{quote_query(query)}" if query else "")
         signed = [("host", access.origin.netloc), *headers]
         if access.credentials is not None:
-            signer = sigv4a.sign if access.scheme == "sigv4a" else sign
+            signer = sign
+            if access.scheme == "sigv4a":
+                from .sigv4a import sign as signer  # noqa: PLC0415 - only for access points of several regions
             credentials = await access.credentials()
             if access.scheme == "sigv4-s3express" and not iam:
                 credentials = await self._session.credentials(credentials, self._create_session)
@@ -205,22 +209,30 @@ class Bucket:
             raise
 
     @property
-    def _session(self) -> express.ExpressSession:
+    def _session(self) -> "ExpressSession":
         """The session on this directory bucket, shared by all calls of the instance."""
+        from .express import ExpressSession  # noqa: PLC0415 - only for directory buckets
+
         access = self._access
         key = ("s3express", self.location.root, self.config, access.origin, access.path, access.region)
-        session: express.ExpressSession = self.instance.credentials.setdefault(key, express.ExpressSession())
+        session: ExpressSession = self.instance.credentials.setdefault(key, ExpressSession())
         return session
 
     async def _create_session(self) -> Response:
         reply = await self.send("GET", None, query={"session": ""}, iam=True)
         if reply.status != 200:
-            raise express.session_error(self.error(reply, None), self.location.root)
+            from .express import session_error  # noqa: PLC0415
+
+            raise session_error(self.error(reply, None), self.location.root)
         return reply
 
     def _session_rejected(self, reply: Response, request: Request) -> bool:
         """Whether to resend a request with a new session, because the service rejected the current one."""
-        token = express.rejected_token(reply, request)
+        if not self.directory:
+            return False
+        from .express import rejected_token  # noqa: PLC0415
+
+        token = rejected_token(reply, request)
         if token is not None:
             self._session.discard(token)
         return token is not None
@@ -269,7 +281,7 @@ class Bucket:
                     return used
                 return replace(used, credentials=access.credentials)
             except StorageError:  # the file may be half written
-                await anyio.sleep(pause)
+                await asyncio.sleep(pause)
         return used  # report the service's error, not this one
 
 

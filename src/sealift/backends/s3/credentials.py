@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["CredentialSource", "chain_credentials", "static_credentials"]
 
 CredentialSource = Callable[[], Awaitable[Credentials]]
-# Not allowed in headers and signatures. Lone surrogates stand for bytes of the environment that are not UTF-8.
-_UNUSABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def static_credentials(config: S3Config, environ: Mapping[str, str]) -> CredentialSource | None:
@@ -91,12 +90,21 @@ def _reason(error: Exception) -> str:
 def _checked(access_key: str, secret_key: str, token: str | None) -> Credentials:
     fields = {"access key ID": access_key, "secret access key": secret_key, "session token": token or None}
     for name, value in fields.items():
-        if value is not None and (not value or _UNUSABLE.search(value)):
+        if value is not None and not _is_usable(value):
             cause = "contains a control character or a byte that is not UTF-8" if value else "is empty"
             raise InvalidConfig(
                 f"the {name} for S3 {cause}", hint="is there a line break at its end?" if value else None
             )
     return Credentials(access_key, secret_key, token or None)
+
+
+def _is_usable(value: str) -> bool:
+    """Whether a value is allowed in headers and signatures."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # lone surrogates stand for bytes of the environment that are not UTF-8
+        return False
+    return bool(value) and not _CONTROL.search(value)
 
 
 def _constant(credentials: Credentials) -> CredentialSource:

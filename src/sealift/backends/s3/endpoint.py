@@ -1,11 +1,12 @@
 """Resolve the endpoint of a bucket at a service other than Amazon's, without the SDK."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
+from ...frozen_dataclass import dataclass
 from ...wire import Origin
 from .settings import Settings
 from .signature import quote_key
@@ -20,7 +21,7 @@ Scheme = Literal["sigv4", "sigv4a", "sigv4-s3express"]
 _PLAIN_REGION = re.compile(r"(?!aws-global$|s3-external-1$)(?!.*fips)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PLAIN_BUCKET = re.compile(r"(?!.*--)[A-Za-z0-9._-]{1,255}")
 # A label of a host name.
-_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+_LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 _AMAZON = (".amazonaws.com", ".amazonaws.com.cn", ".aws", ".amazonwebservices.com.cn")
 
 
@@ -57,7 +58,7 @@ def endpoint_without_sdk(bucket: str, settings: Settings) -> Endpoint | None:
     virtual = settings.addressing_style == "virtual"
     if virtual and "." in bucket:  # the SDK's choice depends on TLS, among others
         return None
-    if virtual and len(bucket) >= 3 and _LABEL.fullmatch(bucket) and not _is_ip_address(host):
+    if virtual and len(bucket) >= 3 and re.fullmatch(_LABEL, bucket) and not _is_ip_address(host):
         origin = replace(origin, host=f"{bucket}.{origin.host}")
     else:
         path = f"{path}/{quote_key(bucket)}"

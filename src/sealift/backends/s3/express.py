@@ -7,13 +7,13 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateSession.html
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
 import anyio
 
 from ...errors import AccessDenied, ServiceError, StorageError
+from ...frozen_dataclass import dataclass
 from ...wire import Request, Response
 from . import errors
 from .signature import Credentials

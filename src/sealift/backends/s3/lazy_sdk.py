@@ -1,7 +1,6 @@
 """Use the SDK without importing it at startup: open a session for one environment, resolve a bucket's endpoint."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +103,8 @@ def fingerprint(session: "SDKSession", *, rotated: bool) -> str:
         session: Provides the environment and the shared files.
         rotated: Whether to include the credentials themselves.
     """
+    import json  # noqa: PLC0415 - only for the SDK
+
     if rotated:  # the output of a `credential_process` may depend on any variable
         variables, files = dict(session.environ), session.full_config
     else:

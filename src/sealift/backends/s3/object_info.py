@@ -5,14 +5,17 @@ Sources, under https://docs.aws.amazon.com/AmazonS3/latest/API/: API_HeadObject.
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
-from xml.etree import ElementTree as ET
 
 from ...errors import ServiceError
 from ...types import ObjectInfo
 from ...wire import Response
 from .properties import from_reply
 from .reply_checksums import has_composite_checksum, object_checksums
+
+if TYPE_CHECKING:
+    from xml.etree import ElementTree as ET
 
 __all__ = ["object_info", "parse_listing", "quoted_etag"]
 
@@ -44,6 +47,8 @@ def parse_listing(body: bytes) -> tuple[list[ObjectInfo], str | None]:
     botocore's parser takes about eight times as long, which is noticeable in a long listing
     (`python -m bench.sdk_cost`).
     """
+    from xml.etree import ElementTree as ET  # noqa: PLC0415 - 4 ms; a download of one object reads no XML
+
     try:
         root = ET.fromstring(body)  # noqa: S314 - expat bounds entity expansion since 2.4.1
     except ET.ParseError as error:
@@ -61,7 +66,7 @@ def parse_listing(body: bytes) -> tuple[list[ObjectInfo], str | None]:
     return objects, token if truncated else None
 
 
-def _contents(root: ET.Element, space: str, decode: Callable[[str], str]) -> Iterator[ObjectInfo]:
+def _contents(root: "ET.Element", space: str, decode: Callable[[str], str]) -> Iterator[ObjectInfo]:
     key_tag, size_tag, etag_tag, time_tag = (f"{space}{name}" for name in ("Key", "Size", "ETag", "LastModified"))
     for entry in root.iter(f"{space}Contents"):
         fields = {child.tag: child.text or "" for child in entry}

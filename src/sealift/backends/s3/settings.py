@@ -7,12 +7,12 @@ the files. If there are none, the environment is sufficient and the SDK is not i
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ...config import S3Config, expand_home
 from ...config.s3 import UploadChecksum
 from ...errors import InvalidConfig
+from ...frozen_dataclass import dataclass
 from ...wire import TLS
 
 __all__ = [
@@ -36,11 +36,11 @@ _SDK_VARIABLES = (
 )  # fmt: skip
 # Amazon's endpoints s3.REGION, s3-REGION, s3.dualstack.REGION, s3-fips.REGION, and VPC endpoints:
 # https://docs.aws.amazon.com/general/latest/gr/s3.html
-_AMAZON = re.compile(
+_AMAZON = (
     r"(?:^|\.)(?:s3|s3-fips|bucket\.vpce-[\w-]+\.s3)(?:\.dualstack)?[.-]([a-z]{2}(?:-[a-z]+)+-\d)(?:\.vpce)?"
     r"\.amazonaws\.com(?:\.cn)?$"
 )
-_VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
+_VARIABLE = r"\$(\w+|\{[^}]*\})"
 
 
 class NonEmptyEnviron(Mapping[str, str]):
@@ -141,7 +141,7 @@ def expand_path(path: str, environ: Mapping[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
         return environ.get(match[1].strip("{}"), match[0])
 
-    expanded = expand_home(_VARIABLE.sub(value, path), environ)
+    expanded = expand_home(re.sub(_VARIABLE, value, path), environ)
     if os.path.expandvars(expanded) != expanded:
         raise InvalidConfig(f"the path {path!r} contains a variable that is not set", hint="write the path in full")
     return expanded
@@ -178,7 +178,7 @@ def region_of_endpoint(endpoint: str | None) -> str | None:
         >>> region_of_endpoint("https://s3.eu-west-1.amazonaws.com")
         'eu-west-1'
     """
-    match = _AMAZON.search(_host(endpoint)) if endpoint else None
+    match = re.search(_AMAZON, _host(endpoint)) if endpoint else None
     return match[1] if match else None
 
 

@@ -8,10 +8,12 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from functools import lru_cache
 from urllib.parse import quote
+
+from ...frozen_dataclass import dataclass
 
 __all__ = ["EMPTY_SHA256", "UNSIGNED_PAYLOAD", "Credentials", "is_signed", "quote_key", "quote_query", "sign"]
 

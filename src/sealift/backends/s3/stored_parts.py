@@ -7,9 +7,9 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ...errors import ModelMissingError, ServiceError, UnsupportedOperation
+from ...frozen_dataclass import dataclass
 from ...integrity import checksums
 from ...runtime.disk_threads import DiskThreads
 from ...runtime.paging import ContinuationTokens

@@ -9,7 +9,7 @@ import sys
 from types import ModuleType
 
 _LENGTH = 4  # bytes of the length before an order; see `protocol.py`
-_PACKAGES = {"sealift": "", "sealift.types": "types", "sealift.wire": "wire"}
+_PACKAGES = {"sealift": "", "sealift.wire": "wire"}
 
 
 def _receive(control: socket.socket, length: int) -> bytes:

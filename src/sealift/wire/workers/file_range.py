@@ -12,11 +12,9 @@ __all__ = ["PIECE", "ReceivedRange"]
 
 PIECE = 256 * KiB
 
-# Progress is reported after this many bytes, unless it was just reported, and on a slow link after this many seconds:
-# what a kill costs, at most, besides the piece.
+# Progress is reported after this many bytes or seconds, whichever comes first: what a kill costs, at most.
 _REPORT_BYTES = MiB
 _REPORT_SECONDS = 0.1
-_JUST = 0.02
 
 
 class ReceivedRange:
@@ -67,7 +65,7 @@ class ReceivedRange:
         passed = time.monotonic() - self._reported_at
         if self._buffered == len(self._piece) or passed >= _REPORT_SECONDS:
             self._write()
-            if passed >= (_JUST if self._unreported >= _REPORT_BYTES else _REPORT_SECONDS):
+            if self._unreported >= _REPORT_BYTES or passed >= _REPORT_SECONDS:
                 self._tell()
 
     def flush(self) -> None:

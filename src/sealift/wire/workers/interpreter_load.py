@@ -13,8 +13,8 @@ __all__ = ["InterpreterLoad"]
 # A sleep of this many seconds ends late if another thread holds the interpreter.
 _SLEEP = 0.02
 _SAMPLES = 15
-# Median delay from which the host counts as busy. Without other Python code it is 0.1 ms, even while all CPUs are in use; a
-# busy Python thread gives the interpreter up only every 5 ms.
+# Median delay from which the host counts as busy. Without other Python code it is 0.1 ms, even while all CPUs are in
+# use; a busy Python thread gives the interpreter up only every 5 ms.
 _BUSY = 0.001
 # The thread ends if nobody has asked for this many seconds.
 _UNUSED = 1.0

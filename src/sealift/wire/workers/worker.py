@@ -43,12 +43,13 @@ class Worker:
         run_blocking: Runs a function on a thread.
         idle_since: Loop time at which its last order ended.
         patience: Seconds that it may take to end an order.
+        storing: As in `Watched`.
         transferring: As in `Watched`.
     """
 
     name = "a worker process"
     patience = 5.0
-    transferring = False
+    storing = transferring = False
 
     def __init__(
         self,

@@ -1,0 +1,92 @@
+"""A call imports what it needs, and nothing else."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api.servers import FakeS3
+
+PROGRAM = """
+import json, sys
+from sealift import Storage
+{statement}
+print(json.dumps([*sys.modules]))
+"""
+# Other operations, and what only some replies, buckets or configurations need.
+OPERATIONS = {
+    f"sealift.operations.{name}"
+    for name in (
+        "copy", "delete", "directory_target", "disk_space", "download_archive", "download_directory", "listing",
+        "metadata", "read", "selection", "sync", "sync_comparison", "sync_deletion", "upload",
+    )
+}  # fmt: skip
+S3 = {
+    f"sealift.backends.s3.{name}"
+    for name in (
+        "credential_chain", "delete_objects", "express", "part_checksums", "sdk_session", "server_copy", "sigv4a",
+        "stored_parts", "tags", "upload",
+    )
+}  # fmt: skip
+OTHERS = {
+    "aiobotocore", "aiofiles", "aiohttp", "awscrt", "azure", "botocore", "click", "configparser", "ctypes", "gcloud",
+    "http", "httpx", "multiprocessing", "pathlib", "pickle", "sealift.api.many", "sealift.archives", "sealift.cli",
+    "sealift.persist.sync_index", "sealift.wire.proxy_client", "sqlite3", "tarfile", "tempfile", "tomllib", "uuid",
+    "xml", "zipfile",
+}  # fmt: skip
+
+
+def loaded_by(statement: str, endpoint: str) -> set[str]:
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "AKIA",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_CONFIG_FILE": "",
+        "AWS_SHARED_CREDENTIALS_FILE": "",
+    }
+    program = PROGRAM.format(statement=statement)
+    # -S: packages that other packages have installed for the start of each interpreter do not count.
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program], env=environ, capture_output=True, text=True, check=True
+    )
+    return set(json.loads(done.stdout))
+
+
+def among(loaded: set[str], names: set[str]) -> set[str]:
+    """The names that were loaded, or modules of theirs."""
+    return {name for name in names if any(module == name or module.startswith(f"{name}.") for module in loaded)}
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with FakeS3({"bucket": {"model.bin": b"model", "models/a": b"a"}}) as server:
+        yield server.endpoint
+
+
+def test_download_of_an_object(endpoint: str, tmp_path: Path) -> None:
+    target = tmp_path / "model.bin"
+    loaded = loaded_by(f"Storage.download('s3://bucket/model.bin', {str(target)!r})", endpoint)
+    assert target.read_bytes() == b"model"
+    assert among(loaded, OPERATIONS | S3 | OTHERS) == set()
+    services = {"azure", "gcs", "http", "huggingface", "memory", "pvc"}
+    assert among(loaded, {f"sealift.backends.{name}" for name in services}) == set()
+
+
+def test_download_of_a_prefix(endpoint: str, tmp_path: Path) -> None:
+    loaded = loaded_by(f"Storage.download('s3://bucket/models/', {str(tmp_path)!r})", endpoint)
+    assert (tmp_path / "a").read_bytes() == b"a"
+    needed = {f"sealift.operations.{name}" for name in ("directory_target", "disk_space", "download_directory")}
+    assert among(loaded, OPERATIONS) == needed | {"sealift.operations.selection"}
+    assert among(loaded, S3 | OTHERS) == {"xml"}
+
+
+def test_read(endpoint: str) -> None:
+    loaded = loaded_by("assert Storage.read('s3://bucket/model.bin') == b'model'", endpoint)
+    assert among(loaded, OPERATIONS) == {"sealift.operations.read"}
+    assert among(loaded, S3 | OTHERS) == set()
