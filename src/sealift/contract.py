@@ -23,7 +23,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from .errors import Skipped, UnsupportedOperation
+from .errors import Skipped, StorageError, UnsupportedOperation
 from .types import Capabilities, Head, ObjectInfo, Part, Receipt
 from .types.properties import NO_PROPERTIES, Properties
 from .uri import Location
@@ -104,6 +104,9 @@ class FileRange(Sink, Protocol):
             count: How many, from `position` on.
             crcs: The checksums of all bytes so far.
         """
+
+    def write_error(self, error: OSError) -> StorageError:
+        """The error to raise if another process could not write to the file."""
 
 
 class Reader(Protocol):

@@ -232,6 +232,6 @@ async def test_the_timer_stops_with_the_last_exchange() -> None:
         await peer.respond(b"ok", "Connection: close")
 
     async with serve(handler) as server, wire_with() as wire:
-        wire._watchdog._interval = 0.01
+        wire._watchdog._stalls.interval = 0.01
         assert (await wire.send(get(server))).body == b"ok"
         await until(lambda: wire._watchdog._timer is None)

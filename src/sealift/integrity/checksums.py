@@ -13,6 +13,7 @@ import anyio
 from ..types import KiB
 from . import crc_library
 from .composite import is_composite, new_hash
+from .crc import extend_crc
 
 __all__ = ["COMBINABLE", "InOrder", "Running", "best", "combine", "common", "crc_digest", "digest", "extend_crc"]
 
@@ -88,22 +89,6 @@ def combine(algorithm: str, parts: Iterable[tuple[str, int]]) -> str:
     for part, length in parts:
         whole = combined(whole, int(part, 16), length)
     return crc_digest(algorithm, whole)
-
-
-def extend_crc(algorithm: str, data: memoryview | bytes, previous: int = 0) -> int:
-    """Compute a CRC, continuing from that of the bytes before.
-
-    Args:
-        algorithm: One of `COMBINABLE`.
-        data: The bytes.
-        previous: The CRC of the bytes before; 0: there are none.
-
-    Example:
-        >>> extend_crc("crc32c", b"56789", extend_crc("crc32c", b"1234")) == int("e3069283", 16)
-        True
-    """
-    crc, _ = crc_library.load()[algorithm]
-    return crc(data, previous)
 
 
 def crc_digest(algorithm: str, number: int) -> str:

@@ -28,6 +28,8 @@ class Limits:
             profile's `max_attempts`; otherwise 5.
         idle_timeout: Seconds without data after which a connection is considered stalled; also the connect timeout.
         min_throughput: Bytes per second, averaged over `idle_timeout`, below which a connection is considered stalled.
+        processes: Worker processes that receive the parts of large files, besides threads. 0: none. None: two, started
+            during a large download if the threads of this process are held up by its other Python code.
 
     Raises:
         InvalidConfig: A value is not positive.
@@ -40,6 +42,7 @@ class Limits:
     attempts: int | None = None
     idle_timeout: float = 30.0
     min_throughput: int = 1024
+    processes: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("memory", "connections", "per_host", "part_size", "attempts", "idle_timeout"):
@@ -48,6 +51,8 @@ class Limits:
                 raise InvalidConfig(f"Limits({name}={value!r}) is not positive")
         if self.min_throughput < 0:
             raise InvalidConfig(f"Limits(min_throughput={self.min_throughput!r}) is negative")
+        if self.processes is not None and self.processes < 0:
+            raise InvalidConfig(f"Limits(processes={self.processes!r}) is negative")
 
 
 @dataclass(frozen=True, slots=True)

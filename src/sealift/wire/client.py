@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ..config import Proxies
-from ..contract import Sink
+from ..contract import FileRange, Sink
 from ..errors import ClosedError, InvalidConfig
 from ..types import Limits
 from .connection import Connection, StaleConnectionError
@@ -22,9 +22,11 @@ from .lanes import Lanes
 from .message import TLS, Origin, Request, Response
 from .pool import Pool
 from .proxy_choice import proxy_for
-from .sinks import memory_sink
+from .sinks import is_file_range, memory_sink
 from .stall_watchdog import Watchdog
 from .streamed_response import BodyStream, StreamedResponse
+from .workers.worker import Worker
+from .workers.workers import Workers
 
 if TYPE_CHECKING:
     from .proxy_client import ProxyClient
@@ -40,7 +42,7 @@ class Wire:
     except that a stale keep-alive connection (closed by the server while idle) is replaced.
 
     Args:
-        limits: `connections`, `per_host`, `idle_timeout` and `min_throughput` apply.
+        limits: `connections`, `per_host`, `processes`, `idle_timeout` and `min_throughput` apply.
         run_blocking: Runs a function in a thread; used for DNS lookups and for reading certificates.
         proxies: HTTP proxies and the hosts exempt from them.
         environ: Environment variables; `SSL_CERT_FILE` and `SSL_CERT_DIR` are read.
@@ -73,6 +75,7 @@ class Wire:
         self._lanes = Lanes(limits.connections, self._watchdog)
         self._dialer = Dialer(limits, self._lanes, run_blocking, environ)
         self._pool = Pool(limits, self._dialer.dial)
+        self._workers = Workers(limits, self._dialer, self._lanes, run_blocking, environ)
 
     @property
     def cpu_seconds(self) -> float:
@@ -114,7 +117,25 @@ class Wire:
     async def _fetch(self, request: Request, sink: Sink, expectation: Expectation | None) -> Response:
         if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
             return await proxy_client.fetch(request, sink, expectation)
+        if expectation is not None and is_file_range(sink):
+            worker = await self._workers.worker_for(len(sink))
+            if worker is not None:
+                return await self._fetch_in_worker(worker, request, sink, expectation)
         return await self._exchange(request, None, lambda exchange: exchange.receive_into(sink, expectation))
+
+    async def _fetch_in_worker(
+        self, worker: Worker, request: Request, sink: FileRange, expectation: Expectation
+    ) -> Response:
+        head = encode_request(request)
+        with worker.assign():
+            while True:
+                connection = await self._pool.acquire(request.origin, request.tls, worker.dial)
+                try:
+                    return await connection.fetch(request, head, sink, expectation)
+                except StaleConnectionError:
+                    continue
+                finally:
+                    self._pool.release(connection)
 
     async def send(self, request: Request, body: memoryview | None = None) -> Response:
         """Send a request whose response is small.
@@ -208,6 +229,7 @@ class Wire:
             await body.aclose()
             self._pool.release(connection)
         await self._pool.wait_closed()
+        await self._workers.aclose()
         self._watchdog.close()
         self._lanes.close()
         if self._proxy_client is not None:

@@ -19,7 +19,7 @@ from contextlib import suppress
 
 from ..errors import ClosedError, TransportError
 from ..types import KiB
-from .dns import Address
+from .address import Address
 from .message import TLS, Origin
 from .socket_state import round_trip, tcp_state, unacknowledged_bytes, unread_bytes
 from .tls import handshake_error

@@ -2,20 +2,32 @@
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Protocol
 
 from ..errors import ClosedError, TransportError
 from ..types import Limits
+from .address import Address
 from .address_policy import blocked_reason
 from .connection import Connection
-from .dns import Address, Resolver, RunBlocking
+from .dns import Resolver, RunBlocking
 from .lanes import Lanes
 from .message import TLS, AllowedAddresses, Origin
 from .tls import create_context
 
 __all__ = ["Dialer", "redirect_blocked"]
+
+
+class Opening(Protocol):
+    """A connection that is being opened."""
+
+    origin: Origin
+    tls: TLS
+
+    def interrupt(self, reason: BaseException) -> None: ...
+    def close(self) -> None: ...
 
 
 class Dialer:
@@ -37,7 +49,7 @@ class Dialer:
         self._contexts: dict[TLS, ssl.SSLContext] = {}
         self._context_lock = asyncio.Lock()
         self._preparing: set[asyncio.Timeout] = set()
-        self._opening: set[Connection] = set()
+        self._opening: set[Opening] = set()
         self._closed = False
 
     async def dial(self, origin: Origin, tls: TLS) -> Connection:
@@ -48,11 +60,33 @@ class Dialer:
                 trusted, or a redirect points to a blocked address.
             ClosedError: The dialer was closed while connecting.
         """
-        addresses, context = await self._prepare(origin, tls)
+        context = await self.context(tls) if origin.scheme == "https" else None
         connection = Connection(origin, tls)
+
+        async def connect(addresses: Sequence[Address], timeout: float) -> list[str]:
+            return await self._lanes.run(connection, lambda: connection.open(addresses, timeout, context))
+
+        await self.open(connection, connect)
+        return connection
+
+    async def open(
+        self, connection: Opening, connect: Callable[[Sequence[Address], float], Awaitable[list[str]]]
+    ) -> None:
+        """Open a connection by other means.
+
+        Args:
+            connection: The connection.
+            connect: Connects to one of these addresses within so many seconds; as `Connection.open`.
+
+        Raises:
+            TransportError: As `dial`.
+            ClosedError: As `dial`.
+        """
+        origin = connection.origin
+        addresses = await self._addresses(origin, connection.tls)
         self._opening.add(connection)
         try:
-            reasons = await self._lanes.run(connection, lambda: connection.open(addresses, self._timeout, context))
+            reasons = await connect(addresses, self._timeout)
             for address in addresses[: len(reasons)]:
                 self._resolver.drop_address(origin, address)
             if len(reasons) == len(addresses):
@@ -65,7 +99,6 @@ class Dialer:
             raise
         finally:
             self._opening.discard(connection)
-        return connection
 
     def close(self) -> None:
         """Cancel the connections being opened."""
@@ -84,9 +117,8 @@ class Dialer:
                 self._contexts[tls] = await self._run_blocking(partial(create_context, tls, self._environ))
             return self._contexts[tls]
 
-    async def _prepare(self, origin: Origin, tls: TLS) -> tuple[list[Address], ssl.SSLContext | None]:
-        """Resolve the name, and load the certificates."""
-        context = await self.context(tls) if origin.scheme == "https" else None
+    async def _addresses(self, origin: Origin, tls: TLS) -> list[Address]:
+        """Resolve the name."""
         deadline = asyncio.timeout(self._timeout)
         self._preparing.add(deadline)
         try:
@@ -101,7 +133,7 @@ class Dialer:
             self._preparing.discard(deadline)
         if self._closed:
             raise ClosedError("closed while connecting")
-        return addresses, context
+        return addresses
 
     def _allowed(self, origin: Origin, addresses: list[Address], allowed: AllowedAddresses) -> list[Address]:
         if allowed == "any":

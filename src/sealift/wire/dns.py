@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address
 from itertools import chain, zip_longest
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from ..errors import TransportError
+from .address import Address
 from .message import Origin
 
 __all__ = ["Address", "Resolver", "RunBlocking"]
@@ -25,14 +26,6 @@ class RunBlocking(Protocol):
     """Runs a function in a thread and returns its result."""
 
     def __call__(self, fn: Callable[[], T], /) -> Awaitable[T]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """An address to connect a socket to, as returned by `socket.getaddrinfo`."""
-
-    family: socket.AddressFamily
-    sockaddr: tuple[Any, ...]
 
 
 @dataclass(slots=True)

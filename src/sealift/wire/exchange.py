@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..contract import Sink
 from ..errors import TransportError
 from ..types import KiB
 from .connection import Connection, ConnectionLostError, StaleConnectionError
@@ -17,6 +16,8 @@ from .sinks import fill
 
 if TYPE_CHECKING:
     import h11
+
+    from ..contract import Sink
 
 __all__ = ["Exchange", "check_body"]
 
@@ -68,7 +69,7 @@ class Exchange:
         self.finish(reader)
         return response
 
-    def receive_into(self, sink: Sink, expectation: Expectation | None = None) -> Response:
+    def receive_into(self, sink: "Sink", expectation: Expectation | None = None) -> Response:
         """Send the request; write the body of a 200 or 206 to a sink.
 
         Args:
@@ -150,7 +151,7 @@ class Exchange:
                 raise StaleConnectionError(error.cause, retryable=True) from None
             raise
 
-    def _fill(self, reader: ResponseReader, sink: Sink) -> None:
+    def _fill(self, reader: ResponseReader, sink: "Sink") -> None:
         reader.in_place(len(sink))
         while len(sink):
             count = reader.read_into(sink.space())
@@ -158,7 +159,7 @@ class Exchange:
             sink.filled(count)
             self.connection.storing = False
 
-    def _fill_counted(self, reader: ResponseReader, sink: Sink) -> None:
+    def _fill_counted(self, reader: ResponseReader, sink: "Sink") -> None:
         """Fill a sink from a body whose length is not known before its end."""
         expected, received = len(sink), 0
         for piece in reader.pieces():

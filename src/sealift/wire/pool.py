@@ -4,25 +4,44 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar, overload
 
 from ..errors import ClosedError
 from ..types import Limits
 from .connection import Connection
 from .message import TLS, Origin
 
-__all__ = ["Pool"]
+__all__ = ["Pool", "Pooled"]
 
 _IDLE_SECONDS = 20.0
 """How long idle connections are kept: below the keep-alive timeout of most servers."""
+
+
+class Pooled(Protocol):
+    """A connection, of this process or of a worker process; see `Connection`."""
+
+    origin: Origin
+    tls: TLS
+    reusable: bool
+    idle_since: float
+
+    def interrupt(self, reason: BaseException) -> None: ...
+    def close(self) -> None: ...
+    def is_still_idle(self) -> bool: ...
+
+
+C = TypeVar("C", bound=Pooled)
+Dial = Callable[[Origin, TLS], Awaitable[Pooled]]
 
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
     """A request waiting for a connection. Granted: an idle connection, or a slot to open a new one (None)."""
 
+    dial: Dial
     tls: TLS
     number: int
-    granted: asyncio.Future[Connection | None]
+    granted: asyncio.Future[Pooled | None]
 
 
 @dataclass(slots=True)
@@ -30,7 +49,7 @@ class _Host:
     """Connections to one origin, and the requests waiting for one."""
 
     open: int = 0  # idle, busy, opening and closing
-    idle: list[Connection] = field(default_factory=list)  # longest idle first
+    idle: list[Pooled] = field(default_factory=list)  # longest idle first
     waiting: deque[_Waiter] = field(default_factory=deque)
 
 
@@ -49,15 +68,24 @@ class Pool:
         self._limits = limits
         self._dial = dial
         self._hosts: dict[Origin, _Host] = {}
-        self._connections: set[Connection] = set()
+        self._connections: dict[Pooled, Dial] = {}
         self._open = 0
         self._waiters = 0
         self._next_number = 0
         self._closed = False
         self._all_closed: asyncio.Future[None] | None = None
 
-    async def acquire(self, origin: Origin, tls: TLS) -> Connection:
+    @overload
+    async def acquire(self, origin: Origin, tls: TLS) -> Connection: ...
+    @overload
+    async def acquire(self, origin: Origin, tls: TLS, dial: Callable[[Origin, TLS], Awaitable[C]]) -> C: ...
+    async def acquire(self, origin: Origin, tls: TLS, dial: Dial | None = None) -> Pooled:
         """Get a connection for one exchange; the caller must `release` it.
+
+        Args:
+            origin: The server.
+            tls: Connection security.
+            dial: Opens a connection; only one that it has opened is reused. None: the pool's own.
 
         Raises:
             TransportError: The connection cannot be opened.
@@ -68,14 +96,15 @@ class Pool:
         host = self._hosts.get(origin)
         if host is None:
             host = self._hosts[origin] = _Host()
-        connection = self._take_idle(host, tls)
+        dial = dial or self._dial
+        connection = self._take_idle(host, dial, tls)
         if connection is None and not self._reserve_slot(host):
-            connection = await self._wait(host, tls)
+            connection = await self._wait(host, dial, tls)
         elif self._waiters:
             self._serve_waiters()  # closed connections that were found on the way have freed slots
-        return connection or await self._open_connection(origin, tls, host)
+        return connection or await self._open_connection(origin, tls, host, dial)
 
-    def release(self, connection: Connection) -> None:
+    def release(self, connection: Pooled) -> None:
         """Return a connection to the pool if it is reusable; otherwise close it."""
         if not connection.reusable or self._closed:
             self._close(connection)
@@ -125,11 +154,11 @@ class Pool:
             self._all_closed = self._all_closed or asyncio.get_running_loop().create_future()
             await asyncio.shield(self._all_closed)
 
-    def _take_idle(self, host: _Host, tls: TLS) -> Connection | None:
+    def _take_idle(self, host: _Host, dial: Dial, tls: TLS) -> Pooled | None:
         """Take the most recently used idle connection, whose congestion window is the largest."""
         for index in range(len(host.idle) - 1, -1, -1):
             connection = host.idle[index]
-            if connection.tls != tls:
+            if connection.tls != tls or self._connections[connection] != dial:
                 continue
             del host.idle[index]
             if connection.is_still_idle():
@@ -155,9 +184,9 @@ class Pool:
         self._open += 1
         return True
 
-    async def _wait(self, host: _Host, tls: TLS) -> Connection | None:
+    async def _wait(self, host: _Host, dial: Dial, tls: TLS) -> Pooled | None:
         self._next_number += 1
-        waiter = _Waiter(tls, self._next_number, asyncio.get_running_loop().create_future())
+        waiter = _Waiter(dial, tls, self._next_number, asyncio.get_running_loop().create_future())
         host.waiting.append(waiter)
         self._waiters += 1
         try:
@@ -178,24 +207,23 @@ class Pool:
             else:
                 self.release(connection)
 
-    async def _open_connection(self, origin: Origin, tls: TLS, host: _Host) -> Connection:
+    async def _open_connection(self, origin: Origin, tls: TLS, host: _Host, dial: Dial) -> Pooled:
         """Open a connection in the slot reserved for it."""
         try:
-            connection = await self._dial(origin, tls)
+            connection = await dial(origin, tls)
             if self._closed:
                 connection.close()
                 raise _closed()
         except BaseException:
             self._release_slot(host)
             raise
-        self._connections.add(connection)
+        self._connections[connection] = dial
         return connection
 
-    def _close(self, connection: Connection) -> None:
+    def _close(self, connection: Pooled) -> None:
         """Close a connection that no lane uses, and free its slot; the caller serves the waiters. Idempotent."""
         connection.close()
-        if connection in self._connections:
-            self._connections.discard(connection)
+        if self._connections.pop(connection, None) is not None:
             self._free_slot(self._hosts[connection.origin])
 
     def _free_slot(self, host: _Host) -> None:
@@ -220,9 +248,9 @@ class Pool:
     def _grant(self, host: _Host) -> bool:
         """Serve the host's oldest waiter; return whether that was possible."""
         waiter = host.waiting[0]
-        connection: Connection | None = None
+        connection: Pooled | None = None
         if not waiter.granted.done():  # otherwise it was cancelled, but its task has not run yet
-            connection = self._take_idle(host, waiter.tls)
+            connection = self._take_idle(host, waiter.dial, waiter.tls)
             if connection is None and not self._reserve_slot(host):
                 return False
             waiter.granted.set_result(connection)

@@ -1,10 +1,14 @@
 """Memory as the destination of a body, and copying to any destination."""
 
-from ..contract import Sink
+from typing import TYPE_CHECKING, TypeGuard
+
 from ..errors import InvalidConfig
 from ..types import KiB
 
-__all__ = ["MemorySink", "fill", "memory_sink"]
+if TYPE_CHECKING:
+    from ..contract import FileRange, Sink
+
+__all__ = ["MemorySink", "fill", "is_file_range", "memory_sink"]
 
 # Small pieces: an interrupted lane notices it soon.
 _PIECE = 256 * KiB
@@ -42,6 +46,11 @@ class MemorySink:
         self._into.release()
 
 
+def is_file_range(sink: "Sink") -> "TypeGuard[FileRange]":
+    """Whether another process can receive the bytes of a sink."""
+    return hasattr(sink, "descriptor")
+
+
 def memory_sink(into: memoryview) -> MemorySink:
     """Use any buffer as a sink.
 
@@ -53,7 +62,7 @@ def memory_sink(into: memoryview) -> MemorySink:
     return MemorySink(into.cast("B"))
 
 
-def fill(sink: Sink, data: memoryview) -> None:
+def fill(sink: "Sink", data: memoryview) -> None:
     """Copy bytes to a sink, which has room for them."""
     done = 0
     while done < len(data):

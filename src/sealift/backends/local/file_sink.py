@@ -3,12 +3,12 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 
-from ...errors import ObjectChanged
+from ...errors import ObjectChanged, StorageError
 from ...integrity.checksums import extend_crc
 from ...persist.download_journal import Claim
+from ...runtime.reserve import reserve
 from ...types import MiB, Part
-from .files import as_storage_error, crc_algorithm, read_into
-from .reserve import reserve
+from .files import crc_algorithm, read_into, storage_error
 
 __all__ = ["FileSink"]
 
@@ -82,11 +82,13 @@ class FileSink:
             while done < len(data):
                 done += os.pwrite(self.descriptor, data[done:], self.position + done)
         except OSError as error:
-            error.filename = self._path  # the OSError has only the descriptor
-            with as_storage_error(None):
-                raise
+            raise self.write_error(error) from None
         self._buffered = 0
         self.advance(len(data), crcs)
+
+    def write_error(self, error: OSError) -> StorageError:
+        error.filename = self._path  # the OSError has only the descriptor
+        return storage_error(error)
 
     def recall(self, claims: Sequence[Claim]) -> bool:
         """Read back bytes that an earlier process has written; advance over those that are as it claims.

@@ -29,6 +29,7 @@ __all__ = [
     "make_directories",
     "read_into",
     "stat_file",
+    "storage_error",
     "sync_directories",
     "sync_directory",
     "sync_file",
@@ -207,17 +208,22 @@ def as_storage_error(reading: str | None) -> Iterator[None]:
     except StorageError:
         raise
     except OSError as error:
-        path = error.filename2 or error.filename or reading or "the file"
-        if reading is not None and error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}:
-            kind = "is a directory" if error.errno == errno.EISDIR else "does not exist"
-            raise ModelMissingError(reading, cause=f"{reading} {kind}") from None
-        if reading is not None and isinstance(error, PermissionError):
-            raise AccessDenied(f"no permission to read {path}", hint="check its mode and owner") from None
-        hint = {
-            errno.ENOSPC: "free some space or choose another directory",
-            errno.EDQUOT: "the user's disk quota is exhausted",
-            errno.EROFS: "choose a writable directory",
-            errno.EACCES: f"this process runs as user {os.geteuid()}; check the directory's mode and owner",
-            errno.EMFILE: "raise the limit on open files, or lower Limits(connections=…)",
-        }.get(error.errno or 0)
-        raise LocalIOError(f"{os.strerror(error.errno or 0)}: {path}", hint=hint) from None
+        raise storage_error(error, reading) from None
+
+
+def storage_error(error: OSError, reading: str | None = None) -> StorageError:
+    """The StorageError for an OSError; `reading` is the path whose absence means a missing object."""
+    path = error.filename2 or error.filename or reading or "the file"
+    if reading is not None and error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}:
+        kind = "is a directory" if error.errno == errno.EISDIR else "does not exist"
+        return ModelMissingError(reading, cause=f"{reading} {kind}")
+    if reading is not None and isinstance(error, PermissionError):
+        return AccessDenied(f"no permission to read {path}", hint="check its mode and owner")
+    hint = {
+        errno.ENOSPC: "free some space or choose another directory",
+        errno.EDQUOT: "the user's disk quota is exhausted",
+        errno.EROFS: "choose a writable directory",
+        errno.EACCES: f"this process runs as user {os.geteuid()}; check the directory's mode and owner",
+        errno.EMFILE: "raise the limit on open files, or lower Limits(connections=…)",
+    }.get(error.errno or 0)
+    return LocalIOError(f"{os.strerror(error.errno or 0)}: {path}", hint=hint)

@@ -12,10 +12,10 @@ from ...contract import FileRange, Upload
 from ...errors import LocalIOError, ObjectChanged
 from ...persist.download_journal import Claim
 from ...persist.file_locks import is_at
+from ...runtime.reserve import reserve
 from ...types import KiB, MiB, ObjectInfo, Part, Receipt
 from .file_sink import FileSink
 from .files import READ, check_version, copy_range, crc, crc_of, free_space, info, read_into, sync_file, taken_space
-from .reserve import reserve
 from .staging import PartialFile, StagingDirectory
 
 __all__ = ["LocalUpload", "Run"]

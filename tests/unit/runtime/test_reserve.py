@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sealift.backends.local import LocalBackend
-from sealift.backends.local import reserve as module
-from sealift.backends.local.reserve import reserve
+from sealift.runtime import reserve as module
 from sealift.runtime.disk_threads import DiskThreads
+from sealift.runtime.reserve import reserve
 from sealift.types import KiB, MiB, Part
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="fallocate is Linux-only")

@@ -1,0 +1,15 @@
+"""`Address`, what a host name resolves to."""
+
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Address"]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address to connect a socket to, as returned by `socket.getaddrinfo`."""
+
+    family: socket.AddressFamily
+    sockaddr: tuple[Any, ...]
