@@ -28,7 +28,18 @@ from .types import Capabilities, Head, ObjectInfo, Part, Receipt
 from .types.properties import NO_PROPERTIES, Properties
 from .uri import Location
 
-__all__ = ["EVERYTHING", "Backend", "FileRange", "Lane", "Reader", "Sink", "SmallObjects", "Upload", "Walk"]
+__all__ = [
+    "EVERYTHING",
+    "Backend",
+    "FileRange",
+    "Lane",
+    "Reader",
+    "SentBytes",
+    "Sink",
+    "SmallObjects",
+    "Upload",
+    "Walk",
+]
 
 T = TypeVar("T")
 
@@ -55,6 +66,17 @@ class Walk:
 
 
 EVERYTHING = Walk()
+
+
+class SentBytes:
+    """Counts the bytes of one part that were sent so far. Written by the thread that sends them.
+
+    Attributes:
+        count: The number of bytes.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
 
 
 class Sink(Protocol):
@@ -145,7 +167,7 @@ class Upload(Protocol):
         """Advance a sink over the bytes of its part that an earlier process has written; whether there are any."""
         return False
 
-    async def write_part(self, part: Part, data: memoryview) -> Receipt:
+    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
         """Store one part, replacing any earlier part of the same index.
 
         When an upload is resumed, a part that the service already stores with the same checksum is not sent again
@@ -154,6 +176,7 @@ class Upload(Protocol):
         Args:
             part: Index and offset of the part within the object.
             data: The bytes of the part, `part.size` of them.
+            sent: Counts the bytes while they are sent, for progress events.
         """
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:

@@ -78,3 +78,40 @@ async def test_calls_without_a_secret_in_their_events(tmp_path: Path) -> None:
     events: list[Event] = []
     await AsyncStorage().copy(str(tmp_path / "f"), str(tmp_path / "g"), on_event=events.append)
     assert {event.call for event in events} == {f"file://{tmp_path}/f"}
+
+
+async def test_progress_of_an_upload_within_a_part(tmp_path: Path) -> None:
+    """A server that reads slowly: bytes are told before the part is stored."""
+    reading = asyncio.Event()
+    received = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal received
+        while head := await reader.read(65536):
+            if head.startswith((b"HEAD", b"GET")):
+                writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+            elif b"?uploads" in head:
+                body = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+            else:
+                received += len(head)
+                await reading.wait()
+                writer.close()
+                return
+
+    (tmp_path / "f").write_bytes(LARGE)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    events: list[Event] = []
+    call = asyncio.ensure_future(
+        AsyncStorage(Limits(part_size=20 * MiB, per_host=1, attempts=1)).upload(
+            tmp_path / "f", "s3://b/m", S3Config("AKIAFAKE", "secret", endpoint_url=endpoint), on_event=events.append
+        )
+    )
+    while not sums(events, "progress"):
+        await asyncio.sleep(0.005)
+    assert 0 < sums(events, "progress") < 20 * MiB
+    call.cancel()
+    await asyncio.wait([call])
+    reading.set()
+    server.close()

@@ -86,8 +86,8 @@ def run(endpoint: str, directory: Path, scenario: str, **limits: int) -> dict[st
 def check(used: dict[str, Any], *, connections: int, callers: int = 0, sending: int = 0) -> None:
     assert 0 < used["resident"] <= used["budget"] + OVERHEAD + sending * SLICE
     assert 0 < used["connections"] <= connections
-    # A socket per connection, and a file per large object and per thread; each connection has one, its lane.
-    files = 2 * max(callers, 1) + THREADS + connections
+    # A socket per connection, a file per large object and per thread, and two per lane: a file and its directory.
+    files = 2 * max(callers, 1) + THREADS + 2 * connections
     assert used["descriptors"] <= used["idle"]["descriptors"] + connections + files
     # A lane per connection.
     assert used["threads"] <= used["idle"]["threads"] + THREADS + callers + connections

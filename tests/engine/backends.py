@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 
 from sealift.backends.memory import MemoryBackend
-from sealift.contract import EVERYTHING, Reader, Upload, Walk
+from sealift.contract import EVERYTHING, Reader, SentBytes, Upload, Walk
 from sealift.errors import StorageError, TransportError
 from sealift.types import Capabilities, Head, ObjectInfo, Part, Receipt
 from sealift.types.properties import NO_PROPERTIES, Properties
@@ -103,10 +103,10 @@ class WatchedUpload(Upload):
         self._key = key
         self._upload = upload
 
-    async def write_part(self, part: Part, data: memoryview) -> Receipt:
+    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
         await self._backend.called("write", self._key)
         self.parts.append(part)
-        receipt: Receipt = await self._upload.write_part(part, data)
+        receipt: Receipt = await self._upload.write_part(part, data, sent)
         return receipt
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sealift.backends.memory import MemoryBackend
-from sealift.contract import EVERYTHING, Upload, Walk
+from sealift.contract import EVERYTHING, SentBytes, Upload, Walk
 from sealift.engine.job import Job
 from sealift.errors import IntegrityError, ServiceError
 from sealift.integrity import checksums as checksum
@@ -73,8 +73,8 @@ class _Unanswered(Upload):
     def __init__(self, upload: Any) -> None:
         self._upload = upload
 
-    async def write_part(self, part: Part, data: memoryview) -> Receipt:
-        return replace(await self._upload.write_part(part, data), checksums={})
+    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
+        return replace(await self._upload.write_part(part, data, sent), checksums={})
 
     async def complete(self, receipts: Any) -> ObjectInfo:
         found: ObjectInfo = await self._upload.complete(receipts)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from ..contract import EVERYTHING, Reader, Sink, SmallObjects, Upload, Walk
+from ..contract import EVERYTHING, Reader, SentBytes, Sink, SmallObjects, Upload, Walk
 from ..errors import ModelMissingError, ObjectChanged
 from ..integrity import checksums
 from ..types import Capabilities, Head, ObjectInfo, Part, Receipt
@@ -142,7 +142,7 @@ class _MemoryUpload(Upload):
         self._properties = properties
         self._parts: dict[int, bytes] = {}
 
-    async def write_part(self, part: Part, data: memoryview) -> Receipt:
+    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
         self._parts[part.index] = bytes(data)
         return Receipt(part, checksums={"crc64nvme": checksums.digest("crc64nvme", data)})
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import anyio
 import anyio.lowlevel
 
-from ..contract import Upload
+from ..contract import SentBytes, Upload
 from ..errors import IntegrityError, StorageError, TransportError
 from ..integrity import checksums
 from ..types import KiB, Part, Receipt
@@ -85,15 +85,16 @@ async def _move_through_memory(
         await context.retry(transfer, lambda: context.source.read_range(transfer.obj, part.start, buffer))
     if multipart.algorithm is not None and in_order is None:
         multipart.digests[part.index] = checksums.digest(multipart.algorithm, buffer)
-    receipt = Receipt(part)
-    if not recalled:
-        receipt = await context.retry(transfer, lambda: upload.write_part(part, buffer))
+    receipt, sent = Receipt(part), SentBytes()
+    with context.progress.count(transfer, lambda: sent.count):
+        if not recalled:
+            receipt = await context.retry(transfer, lambda: upload.write_part(part, buffer, sent))
+        if recalled or receipt.reused:
+            context.emit("resumed", transfer, part.size)
+        sent.count = part.size
     if in_order is not None:
         async with in_order.hash_turns.turn(part.index):
             await context.instance.disk.run(lambda: in_order.update(buffer))
-    if recalled or receipt.reused:
-        context.emit("resumed", transfer, part.size)
-    context.emit("progress", transfer, part.size)
     return receipt
 
 

@@ -17,7 +17,7 @@ from dataclasses import replace
 import anyio
 
 from .. import config
-from ..contract import Backend, Upload
+from ..contract import Backend, SentBytes, Upload
 from ..errors import StorageError
 from ..instance import Instance
 from ..persist import unfinished_uploads
@@ -138,8 +138,8 @@ class _RecordedUpload(Upload):
         self._record = record
         self._disk = disk
 
-    async def write_part(self, part: Part, data: memoryview) -> Receipt:
-        return await self._upload.write_part(part, data)
+    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
+        return await self._upload.write_part(part, data, sent)
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
         stored = await self._upload.complete(receipts)

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ..config import Proxies
-from ..contract import FileRange, Sink
+from ..contract import FileRange, SentBytes, Sink
 from ..errors import ClosedError, InvalidConfig
 from ..types import Limits
 from .connection import Connection, StaleConnectionError
@@ -137,13 +137,14 @@ class Wire:
                 finally:
                     self._pool.release(connection)
 
-    async def send(self, request: Request, body: memoryview | None = None) -> Response:
+    async def send(self, request: Request, body: memoryview | None = None, sent: SentBytes | None = None) -> Response:
         """Send a request whose response is small.
 
         Args:
             request: The request.
             body: Request body, sent under flow control without copying more than about 1 MiB at a time. It must not
                 change before the call ends.
+            sent: Counts the bytes of the body while they are sent.
 
         Returns:
             The response with its whole body. If the server responds before it has received the whole request body, the
@@ -158,10 +159,14 @@ class Wire:
             body = body.cast("B") if body.nbytes else memoryview(b"")
         if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
             return await proxy_client.send(request, body)
-        return await self._exchange(request, body, Exchange.receive_small)
+        return await self._exchange(request, body, Exchange.receive_small, sent)
 
     async def _exchange(
-        self, request: Request, body: memoryview | None, run: Callable[[Exchange], Response]
+        self,
+        request: Request,
+        body: memoryview | None,
+        run: Callable[[Exchange], Response],
+        sent: SentBytes | None = None,
     ) -> Response:
         """Carry out an exchange on a lane."""
         while True:
@@ -169,7 +174,7 @@ class Wire:
             connection = await self._pool.acquire(request.origin, request.tls)
             self._lanes.watch(connection)
             try:
-                return await self._lanes.run(connection, partial(run, Exchange(connection, request, head, body)))
+                return await self._lanes.run(connection, partial(run, Exchange(connection, request, head, body, sent)))
             except StaleConnectionError:
                 if request.method == "POST":
                     raise

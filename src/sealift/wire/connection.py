@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 
+from ..contract import SentBytes
 from ..errors import ClosedError, TransportError
 from ..types import KiB
 from .address import Address
@@ -227,12 +228,13 @@ class Connection:
         self._check()
         self._sent += len(data)
 
-    def send_body(self, body: memoryview, early: memoryview | None) -> tuple[int, int | None]:
+    def send_body(self, body: memoryview, early: memoryview | None, counter: SentBytes) -> tuple[int, int | None]:
         """Send a body, or as much of it as the peer takes before it responds.
 
         Args:
             body: The rest of the body.
             early: Buffer for data that arrives meanwhile; None: leave it to be received later.
+            counter: Counts the bytes.
 
         Returns:
             How many bytes were sent; and how many arrived, 0 for an EOF, or None if the whole body was sent.
@@ -262,6 +264,7 @@ class Connection:
                     with suppress(BlockingIOError):
                         count = stream.send(body[sent : sent + _SLICE])
                         sent += count
+                        counter.count += count
                         self._sent += count
             return sent, None
         except OSError as error:

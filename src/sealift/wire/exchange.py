@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..contract import SentBytes
 from ..errors import TransportError
 from ..types import KiB
 from .connection import Connection, ConnectionLostError, StaleConnectionError
@@ -45,6 +46,7 @@ class Exchange:
         request: The request.
         head: Its encoded head.
         body: Its body.
+        sent_bytes: Counts the bytes of the body while they are sent.
 
     Attributes:
         sent: The whole request was sent; otherwise the connection cannot be reused.
@@ -54,6 +56,7 @@ class Exchange:
     request: Request
     head: bytes
     body: memoryview | None = None
+    sent_bytes: SentBytes | None = None
     sent: bool = field(default=False, init=False)
 
     def receive_small(self) -> Response:
@@ -118,9 +121,11 @@ class Exchange:
 
     def _send_body(self, reader: ResponseReader, body: memoryview, scratch: memoryview) -> bool:
         done = 0
+        counter = self.sent_bytes or SentBytes()
+        counter.count = 0  # of this attempt
         early: memoryview | None = scratch
         while True:
-            count, received = self.connection.send_body(body[done:], early)
+            count, received = self.connection.send_body(body[done:], early, counter)
             done += count
             if received is None:
                 return True

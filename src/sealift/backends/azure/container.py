@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import NoReturn
 from urllib.parse import quote, urlsplit
 
-from ...contract import Sink
+from ...contract import SentBytes, Sink
 from ...errors import ObjectChanged, StorageError, UnsupportedOperation
 from ...instance import Instance
 from ...types import KiB, ObjectInfo
@@ -116,6 +116,7 @@ class Container:
         query: Mapping[str, str] | None = None,
         *,
         body: memoryview | None = None,
+        sent: SentBytes | None = None,
     ) -> Response:
         """Send a request whose response is small.
 
@@ -125,8 +126,9 @@ class Container:
             headers: Additional headers, with lower-case names.
             query: Query parameters.
             body: Request body, sent without copying.
+            sent: Counts the bytes of the body while they are sent.
         """
-        return await self.instance.wire.send(await self.request(method, key, headers, query), body)
+        return await self.instance.wire.send(await self.request(method, key, headers, query), body, sent)
 
     async def fetch(self, key: str, headers: Headers, into: memoryview | Sink, expectation: Expectation) -> Response:
         """Receive an object or a range, as `Wire.fetch`; the status is 200 or 206.

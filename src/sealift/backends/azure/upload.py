@@ -9,7 +9,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ...contract import Upload
+from ...contract import SentBytes, Upload
 from ...errors import IntegrityError, ModelMissingError, ServiceError
 from ...integrity import checksums
 from ...types import ObjectInfo, Part, Receipt
@@ -146,13 +146,13 @@ class AzureUpload(Upload):
         name = self.token.encode() + part.index.to_bytes(4, "big") + bytes.fromhex(digest)
         return base64.b64encode(name).decode()
 
-    async def write_part(self, part: Part, data: memoryview) -> Receipt:
+    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
         digests, headers = checksum_header(data)
         block = self._block(part, digests[_CRC])
         if self._stored_blocks.get(block) == part.size:
             return Receipt(part, block, digests, reused=True)
         query = {"comp": "block", "blockid": block}
-        reply = await self._container.send("PUT", self._key, headers, query, body=data)
+        reply = await self._container.send("PUT", self._key, headers, query, body=data, sent=sent)
         if reply.status != 201:
             raise self._error(reply)
         return Receipt(part, block, digests, compared=bool(verified_checksums(reply, self._key, digests)))

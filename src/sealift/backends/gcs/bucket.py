@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import quote, urlencode
 
 from ...config import GCSConfig
-from ...contract import Sink
+from ...contract import SentBytes, Sink
 from ...errors import ModelMissingError, ObjectChanged, StorageError, UnsupportedOperation
 from ...instance import Instance
 from ...types import KiB, ObjectInfo
@@ -87,6 +87,7 @@ class Bucket:
         headers: Headers = (),
         *,
         body: memoryview | None = None,
+        sent: SentBytes | None = None,
     ) -> Response:
         """Send a request and read its whole reply, which is small.
 
@@ -96,10 +97,11 @@ class Bucket:
             query: Query parameters.
             headers: Headers in addition to Host and Authorization, with lower-case names.
             body: Sent without a copy.
+            sent: Counts the bytes of the body while they are sent.
         """
         for attempt in itertools.count():
             request = self.request(method, path, query or {}, headers, await self.bearer())
-            reply = await self.instance.wire.send(request, body)
+            reply = await self.instance.wire.send(request, body, sent)
             if not self._should_resend(attempt, request, reply):
                 break
         return reply

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import anyio
 
-from ...contract import Upload
+from ...contract import SentBytes, Upload
 from ...errors import AccessDenied, IncompleteError, IntegrityError, ModelMissingError, ServiceError
 from ...integrity import checksums
 from ...types import ObjectInfo, Part, Receipt
@@ -158,7 +158,7 @@ class GCSUpload(Upload):
         self._stored_parts = {obj.key: obj for obj in objects}
         self._temporary |= set(self._stored_parts)
 
-    async def write_part(self, part: Part, data: memoryview) -> Receipt:
+    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
         crc = checksums.digest("crc32c", data)
         name = f"{self._prefix}/{part.index:05}"
         stored = self._stored_parts.pop(name, None)
@@ -168,7 +168,7 @@ class GCSUpload(Upload):
         self._track(name)
         query = {"uploadType": "media", "name": name, "fields": replies.FIELDS}
         reply = await self._bucket.send(
-            "POST", _upload_path(self._bucket), query, [("content-type", _CONTENT_TYPE)], body=data
+            "POST", _upload_path(self._bucket), query, [("content-type", _CONTENT_TYPE)], body=data, sent=sent
         )
         if reply.status != 200:
             raise self._bucket.error(reply, None if reply.status == 404 else self._key)

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 import anyio
 
-from ...contract import FileRange, Upload
+from ...contract import FileRange, SentBytes, Upload
 from ...errors import LocalIOError, ObjectChanged
 from ...persist.download_journal import Claim
 from ...persist.file_locks import is_at
@@ -186,7 +186,7 @@ class LocalUpload(Upload):
         assert isinstance(sink, FileSink)  # noqa: S101 - for mypy: from `file_range`
         return await self._run(lambda: sink.recall(claims))
 
-    async def write_part(self, part: Part, data: memoryview) -> Receipt:
+    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
         # One at a time: the kernel serializes writes to a file, and waiting writers burn CPU.
         def write() -> None:
             self.note(self.write(part.start, data))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...config import S3Config
 from ...config.s3 import UploadChecksum
-from ...contract import Sink
+from ...contract import SentBytes, Sink
 from ...errors import StorageError
 from ...instance import Instance
 from ...types import KiB, ObjectInfo
@@ -119,6 +119,7 @@ class Bucket:
         query: dict[str, str] | None = None,
         *,
         body: memoryview | None = None,
+        sent: SentBytes | None = None,
         iam: bool = False,
     ) -> Response:
         """Send a request and read its whole reply, which is small.
@@ -129,16 +130,17 @@ class Bucket:
             headers: Headers in addition to Host and those of the signature, with lower-case names.
             query: Query parameters, in any order.
             body: Sent without a copy. Its SHA-256 is not signed: that takes another pass and is slower than a CRC.
+            sent: Counts the bytes of the body while they are sent.
             iam: As for `signed_request`.
         """
         payload = EMPTY_SHA256 if body is None else UNSIGNED_PAYLOAD
         wire, access = self.instance.wire, self._access
         with self._configured_attempts():
             request = await self.signed_request(method, key, headers, query, payload=payload, iam=iam)
-            reply = await wire.send(request, body)
+            reply = await wire.send(request, body, sent)
             if self._session_rejected(reply, request) or await self._refresh_access(reply, access):
                 request = await self.signed_request(method, key, headers, query, payload=payload, iam=iam)
-                reply = await wire.send(request, body)
+                reply = await wire.send(request, body, sent)
             return reply
 
     async def fetch(self, key: str, headers: Headers, into: memoryview | Sink, expectation: Expectation) -> Response:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
-from ...contract import Upload
+from ...contract import SentBytes, Upload
 from ...errors import IntegrityError, ModelMissingError, StorageError
 from ...integrity import checksums
 from ...types import ObjectInfo, Part, Receipt
@@ -161,14 +161,14 @@ class S3Upload(Upload):
             raise
         return upload
 
-    async def write_part(self, part: Part, data: memoryview) -> Receipt:
+    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
         digests, headers = body_checksum(self._bucket, data)
         stored = self._stored_parts.get(part.index)
         if stored is not None and await is_identical(stored, data, digests, self._bucket.instance.disk):
             compared = bool(digests) and stored.checksums == digests
             return Receipt(part, stored.etag, digests, compared=compared, reused=True)
         self._stored_parts.pop(part.index, None)
-        reply = await self._bucket.send("PUT", self._key, headers, self._query(part), body=data)
+        reply = await self._bucket.send("PUT", self._key, headers, self._query(part), body=data, sent=sent)
         info = stored_object(self._bucket, reply, self._key, part.size, digests)
         return Receipt(part, info.etag or "", digests, compared=info.checksums == digests)
 
