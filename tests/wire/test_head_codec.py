@@ -36,6 +36,14 @@ def test_a_simple_head() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("fields", "status"), [((LENGTH,), "201 Created"), (("ETag: x",), "204 No Content")])
+def test_replies_to_put(fields: tuple[str, ...], status: str) -> None:
+    data = head(*fields, status=status)
+    parsed = parse_simple_head(memoryview(data))
+    assert parsed is not None
+    assert (parsed[0].status, parsed[1]) == (int(status[:3]), len(data))
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -82,7 +90,7 @@ def test_a_simple_head_is_parsed_as_h11_does(data: bytes) -> None:
     assert isinstance(event, h11.Response)
     assert (event.status_code, list(event.headers)) == (response.status, response.headers)
     assert framing.trailing_data[0] == b""
-    if length := int(response.header("content-length") or ""):
+    if length := int(response.header("content-length") or 0):
         framing.receive_data(b"x" * min(length, KiB))
         assert isinstance(framing.next_event(), h11.Data)
     if length <= KiB:
