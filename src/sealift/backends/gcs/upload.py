@@ -6,6 +6,7 @@ composed object must have.
 Sources, under https://cloud.google.com/storage/docs/: uploading-objects, composite-objects, data-validation
 """
 
+import asyncio
 import base64
 import json
 import re
@@ -13,8 +14,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
-
-import anyio
 
 from ...contract import Upload
 from ...errors import AccessDenied, IncompleteError, IntegrityError, ModelMissingError, ServiceError
@@ -194,7 +193,7 @@ class GCSUpload(Upload):
     async def abort(self) -> None:
         await self._delete_parts()
         if self._unconfirmed:  # the service may store a part after its request was cancelled
-            await anyio.sleep(_SETTLE_TIME)
+            await asyncio.sleep(_SETTLE_TIME)
             await delete_many(self._bucket, sorted(self._unconfirmed))
             self._unconfirmed.clear()
 
