@@ -12,11 +12,12 @@ import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self
 
 from ...contract import Upload
 from ...errors import AccessDenied, IncompleteError, IntegrityError, ModelMissingError, ServiceError
+from ...frozen_dataclass import dataclass
 from ...integrity import checksums
 from ...types import ObjectInfo, Part, Receipt
 from ...types.properties import NO_PROPERTIES, Properties
