@@ -20,10 +20,10 @@ Three rules apply to all methods:
 
 from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from .errors import Skipped, StorageError, UnsupportedOperation
+from .frozen_dataclass import dataclass
 from .types import Capabilities, Head, ObjectInfo, Part, Receipt
 from .types.properties import NO_PROPERTIES, Properties
 from .uri import Location

@@ -1,5 +1,6 @@
 """The resources that one `AsyncStorage` owns: connections, disk threads, SDK clients, memory and retry budgets."""
 
+import asyncio
 import copy
 import os
 import time
@@ -7,14 +8,13 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Self
 
-import anyio
-
 from .config import Proxies
 from .runtime.detached import run_detached
 from .runtime.disk_threads import DiskThreads
 from .runtime.memory_budget import MemoryBudget, default_budget
 from .runtime.parts_in_flight import PartsInFlight
 from .runtime.retry import Retry, RetryBudget
+from .runtime.shielded import shielded
 from .types import Limits
 from .wire import Wire
 
@@ -48,7 +48,7 @@ class Instance:
         self.memory = MemoryBudget(limits.memory or default_budget(), in_flight)
         self.credentials: dict[Hashable, Any] = {}
         self._clients: dict[Hashable, Any] = {}
-        self._client_locks: dict[Hashable, anyio.Lock] = {}
+        self._client_locks: dict[Hashable, asyncio.Lock] = {}
         self._exit_stack = AsyncExitStack()
 
     def for_call(self) -> Self:
@@ -71,19 +71,21 @@ class Instance:
             open_client: Creates the context manager that opens the client.
         """
         if key not in self._clients:
-            async with self._client_locks.setdefault(key, anyio.Lock()):
+            async with self._client_locks.setdefault(key, asyncio.Lock()):
                 if key not in self._clients:
                     self._clients[key] = await self._exit_stack.enter_async_context(await open_client())
         return self._clients[key]
 
     async def aclose(self) -> None:
         """Close all clients, connections and threads."""
-        with anyio.CancelScope(shield=True):
-            try:
-                await self._exit_stack.aclose()
-            finally:
-                await self.wire.aclose()
-                self.disk.close()
+        await shielded(self._close())
+
+    async def _close(self) -> None:
+        try:
+            await self._exit_stack.aclose()
+        finally:
+            await self.wire.aclose()
+            self.disk.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -168,6 +168,20 @@ def test_a_whole_object_of_another_length() -> None:
         check_range(make_response(200, content_length="6"), 0, 5)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"Sun, 06 Nov 1994 08:49:37 GMT",
+        b"Sun,  6 Nov 1994 08:49:37 GMT",
+        b"Sun, 06 nov 1994 08:49:37 gmt",
+        b"Sunday, 06-Nov-94 08:49:37 GMT",
+        b"Sun, 06 Nov 1994 10:49:37 +0200",
+    ],
+)
+def test_forms_of_a_date(value: bytes) -> None:
+    assert Response(200, [(b"date", value)]).time("date") == datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)
+
+
 @pytest.mark.parametrize("zone", ["GMT", "-0000", ""])  # some servers omit the zone; HTTP dates are always UTC
 def test_a_date_without_a_time_zone_is_utc(zone: str) -> None:
     response = Response(200, [(b"last-modified", f"Tue, 01 Sep 2020 10:20:30 {zone}".rstrip().encode())])

@@ -7,8 +7,6 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from importlib import import_module
 from typing import TypeVar
 
-import anyio
-
 from .. import operations
 from ..backends import open_backend
 from ..backends.local import LocalBackend
@@ -17,6 +15,7 @@ from ..errors import ClosedError, StorageError
 from ..instance import Instance
 from ..operations.deadline import NO_DEADLINE, Deadline
 from ..operations.open_location import OpenLocation
+from ..runtime.shielded import shielded
 from ..types import Limits
 from ..uri import Location, parse
 
@@ -165,8 +164,7 @@ class Lifetime:
                 await _load(operation, instance)
                 yield instance.for_call(), locations
             finally:
-                with anyio.CancelScope(shield=True):
-                    await self.leave()
+                await shielded(self.leave())
         except StorageError as error:
             error.__context__ = None  # may quote a secret, as a parser's error does; `from None` would only hide it
             raise error.about(operation, " to ".join(map(str, locations))) from error.__cause__
@@ -188,5 +186,4 @@ async def _opened(instance: Instance, location: Location, config: StorageConfig 
     try:
         yield OpenLocation(instance, backend, location)
     finally:
-        with anyio.CancelScope(shield=True):
-            await backend.aclose()
+        await shielded(backend.aclose())

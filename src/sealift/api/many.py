@@ -5,18 +5,18 @@ continue. Otherwise the first failure cancels the others and is raised. As in
 `AsyncStorage`, operations are imported after their location is opened.
 """
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import TypeVar
-
-import anyio
 
 from ..config import StorageConfig
 from ..errors import StorageError, first_of
 from ..operations.call_options import CallOptions
 from ..operations.deadline import Deadline
 from ..operations.open_location import check_local
+from ..runtime.shielded import cancelled_once, shielded
 from .argument_types import StrPath
 from .lifetime import Lifetime
 
@@ -53,9 +53,11 @@ async def download_many(
         except BaseException:
             import shutil
 
-            with anyio.CancelScope(shield=True):
+            async def remove() -> None:
                 for directory in temporary:  # the caller will not learn their paths
                     await instance.disk.run(partial(shutil.rmtree, directory, ignore_errors=True))
+
+            await shielded(remove())
             raise
 
 
@@ -165,7 +167,7 @@ async def gather(
         Results in the order of the calls.
     """
     results: dict[int, T | StorageError] = {}
-    limit = anyio.Semaphore(max_concurrent)
+    limit = asyncio.Semaphore(max_concurrent)
 
     async def run(index: int, call: Callable[[], Awaitable[T]]) -> None:
         try:
@@ -177,11 +179,14 @@ async def gather(
         finally:
             limit.release()
 
-    try:
-        async with anyio.create_task_group() as group:
+    async def run_all() -> None:
+        async with asyncio.TaskGroup() as group:
             for index, call in enumerate(calls):
                 await limit.acquire()
-                group.start_soon(run, index, call)
+                group.create_task(run(index, call))
+
+    try:
+        await cancelled_once(run_all())
     except BaseExceptionGroup as failures:
         raise first_of(failures) from None
     return [results[index] for index in range(len(results))]

@@ -11,9 +11,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-
-from anyio.abc import TaskGroup
 
 from ..contract import Lane, SmallObjects
 from ..errors import StorageError
@@ -44,7 +41,6 @@ _BUSY = 0.0001
 _MANY_FAILURES = 16
 
 
-@dataclass(slots=True)
 class _Turn:
     """What a lane has done before it gave its connection back.
 
@@ -53,8 +49,11 @@ class _Turn:
         failed: An object that it has given up.
     """
 
-    moved: list[tuple[Transfer, Properties, str, ObjectInfo]]
-    failed: Transfer | None = None
+    __slots__ = ("failed", "moved")
+
+    def __init__(self, failed: Transfer | None = None) -> None:
+        self.moved: list[tuple[Transfer, Properties, str, ObjectInfo]] = []
+        self.failed = failed
 
 
 class Bundles:
@@ -70,7 +69,7 @@ class Bundles:
     """
 
     def __init__(
-        self, context: JobContext, group: TaskGroup, move_alone: Callable[[Transfer], Awaitable[None]]
+        self, context: JobContext, group: asyncio.TaskGroup, move_alone: Callable[[Transfer], Awaitable[None]]
     ) -> None:
         self._context = context
         self._group = group
@@ -134,7 +133,7 @@ class Bundles:
 
     def _start_lane(self) -> None:
         self._lanes += 1
-        self._group.start_soon(self._run_lane)
+        self._group.create_task(self._run_lane())
 
     async def _run_lane(self) -> None:
         while self._waiting or not self._closing:
@@ -177,7 +176,7 @@ class Bundles:
     async def _use_lane(self, buffer: memoryview) -> _Turn:
         opening = self._open_lane()
         if opening is None:  # a redirect has led to a host behind a proxy
-            return _Turn([], self._take())
+            return _Turn(self._take())
         try:
             async with opening as lane:
                 turn = await lane.run(lambda: self._move(lane, buffer))
@@ -185,7 +184,7 @@ class Bundles:
                     self._measure(lane.fastest)
                 return turn
         except StorageError:
-            return _Turn([], self._take())
+            return _Turn(self._take())
 
     def _measure(self, fastest: float) -> None:
         """Choose how many lanes keep the interpreter busy, given the time of the fastest request of a turn."""
@@ -202,7 +201,7 @@ class Bundles:
         """Move objects until the turn ends; blocks."""
         source = self._context.source.small_objects or lane
         destination = self._context.destination.small_objects or lane
-        turn, until = _Turn([]), time.monotonic() + (_TURN if self._fastest is not None else 0)
+        turn, until = _Turn(), time.monotonic() + (_TURN if self._fastest is not None else 0)
         while True:
             if (transfer := self._take()) is None:
                 if self._closing or time.monotonic() >= until:

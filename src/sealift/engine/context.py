@@ -6,15 +6,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
-import anyio
-
 from ..contract import Backend, Upload
 from ..errors import StorageError
 from ..instance import Instance
 from ..runtime import part_sizes
+from ..runtime.shielded import shielded
 from ..types import Event, EventKind, ObjectInfo, OnEvent, Receipt
 from ..types.properties import NO_PROPERTIES, Properties, dropped
-from . import copied_properties, resume_upload
+from . import copied_properties
 from .progress import Progress
 from .transfer import OnStored, Transfer
 from .verification import Verification
@@ -125,6 +124,8 @@ class JobContext:
 
     async def open_upload(self, transfer: Transfer) -> Upload:
         """Open an upload that is suspended if the job fails, even if the job is cancelled while the upload opens."""
+        from . import resume_upload  # noqa: PLC0415 - only for objects of several parts
+
         length, properties = self.part_size(transfer.obj), transfer.obj.properties or NO_PROPERTIES
         opening = asyncio.ensure_future(
             resume_upload.open_upload(
@@ -135,8 +136,7 @@ class JobContext:
             with copied_properties.tag_permission_hint(properties):
                 upload = await asyncio.shield(opening)
         except asyncio.CancelledError:
-            with anyio.move_on_after(_ABORT_DEADLINE, shield=True), suppress(StorageError):
-                await (await opening).suspend()
+            await shielded(_suspend_opened(opening))
             raise
         self._open_uploads[id(upload)] = upload
         return upload
@@ -166,7 +166,17 @@ class JobContext:
     async def suspend_open_uploads(self) -> None:
         """Suspend the uploads that a failure has left open."""
         if self._open_uploads:
-            with anyio.move_on_after(_ABORT_DEADLINE, shield=True):
+            await shielded(self._suspend_all())
+
+    async def _suspend_all(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ABORT_DEADLINE):
                 for upload in list(self._open_uploads.values()):
                     with suppress(StorageError):  # report the failure that led here instead
                         await self.instance.retry(upload.suspend)
+
+
+async def _suspend_opened(opening: asyncio.Future[Upload]) -> None:
+    with suppress(TimeoutError, StorageError):
+        async with asyncio.timeout(_ABORT_DEADLINE):
+            await (await opening).suspend()

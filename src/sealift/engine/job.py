@@ -19,14 +19,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
 
-import anyio
-from anyio.abc import TaskGroup
-
 from ..contract import Backend
 from ..errors import first_of
 from ..instance import Instance
 from ..keys import paths
 from ..runtime import part_sizes
+from ..runtime.shielded import cancelled_once
 from ..types import OnEvent, Verify
 from . import parts, plan, server_copy, stream, whole
 from .bundles import Bundles
@@ -89,18 +87,21 @@ class Job:
             StorageError: The first failure; later ones are its notes. Objects that were already published stay.
         """
         try:
-            async with anyio.create_task_group() as group:
-                await self._feed(transfers, group)
+            await cancelled_once(self._move_all(transfers))
         except BaseExceptionGroup as failures:
             raise first_of(failures) from None
         finally:
             await self._context.suspend_open_uploads()
 
-    async def _feed(self, transfers: AsyncGenerator[Transfer], group: TaskGroup) -> None:
+    async def _move_all(self, transfers: AsyncGenerator[Transfer]) -> None:
+        async with asyncio.TaskGroup() as group:
+            await self._feed(transfers, group)
+
+    async def _feed(self, transfers: AsyncGenerator[Transfer], group: asyncio.TaskGroup) -> None:
         async def put(work: Work) -> None:
             if self._idle <= self._queue.qsize() and self._workers < self._max_workers:
                 self._workers += 1
-                group.start_soon(self._work)
+                group.create_task(self._work())
             await self._queue.put(work)
 
         total, context = 0, self._context

@@ -1,10 +1,7 @@
 """Move an object in parts, in any order, and publish it once all parts are stored and the whole object is verified."""
 
+import asyncio
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
-
-import anyio
-import anyio.lowlevel
 
 from ..contract import SentBytes, Upload
 from ..errors import IntegrityError, StorageError, TransportError
@@ -20,14 +17,15 @@ __all__ = ["MultipartTransfer", "move_part"]
 _PIECE = 256 * KiB
 
 
-@dataclass(slots=True)
 class MultipartTransfer:
     """An object whose parts arrive in any order.
 
-    Attributes:
+    Args:
         transfer: The object.
         parts: Its parts, in order.
         algorithm: The checksum to verify it with; None: no checksum.
+
+    Attributes:
         in_order: Computes that checksum where it cannot be combined from the checksums of the parts.
         receipts: Part index → receipt, for each part that is stored.
         digests: Part index → checksum, where checksums combine.
@@ -35,18 +33,18 @@ class MultipartTransfer:
         opening: Held while the upload is opened.
     """
 
-    transfer: Transfer
-    parts: list[Part]
-    algorithm: str | None
-    in_order: checksums.InOrder | None = field(init=False)
-    receipts: dict[int, Receipt] = field(default_factory=dict)
-    digests: dict[int, str] = field(default_factory=dict)
-    upload: Upload | None = None
-    opening: anyio.Lock = field(default_factory=anyio.Lock)
+    __slots__ = ("algorithm", "digests", "in_order", "opening", "parts", "receipts", "transfer", "upload")
 
-    def __post_init__(self) -> None:
-        combines = self.algorithm is None or self.algorithm in checksums.COMBINABLE
-        self.in_order = None if combines or self.algorithm is None else checksums.InOrder(self.algorithm)
+    def __init__(self, transfer: Transfer, parts: list[Part], algorithm: str | None) -> None:
+        self.transfer = transfer
+        self.parts = parts
+        self.algorithm = algorithm
+        combines = algorithm is None or algorithm in checksums.COMBINABLE
+        self.in_order = None if combines or algorithm is None else checksums.InOrder(algorithm)
+        self.receipts: dict[int, Receipt] = {}
+        self.digests: dict[int, str] = {}
+        self.upload: Upload | None = None
+        self.opening = asyncio.Lock()
 
     @property
     def digest(self) -> str:
@@ -130,7 +128,7 @@ async def _upload(context: JobContext, multipart: MultipartTransfer) -> Upload:
     """The object's upload, opened by the first part that needs it."""
     if multipart.upload is None:
         async with multipart.opening:
-            await anyio.lowlevel.checkpoint()  # if another part failed to open it, this one is cancelled here
+            await asyncio.sleep(0)  # if another part failed to open it, this one is cancelled here
             if multipart.upload is None:
                 transfer = multipart.transfer
                 multipart.upload = await context.retry(transfer, lambda: context.open_upload(transfer))

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from .transfer import Transfer
 
@@ -13,11 +12,13 @@ __all__ = ["Progress"]
 _INTERVAL = 0.15
 
 
-@dataclass(slots=True, eq=False)
 class _Counter:
-    transfer: Transfer
-    received: Callable[[], int]
-    told: int
+    __slots__ = ("received", "told", "transfer")
+
+    def __init__(self, transfer: Transfer, received: Callable[[], int]) -> None:
+        self.transfer = transfer
+        self.received = received
+        self.told = 0
 
 
 class Progress:
@@ -41,7 +42,7 @@ class Progress:
             transfer: The transfer.
             received: Returns the number of bytes that it has moved.
         """
-        counter = _Counter(transfer, received, 0)
+        counter = _Counter(transfer, received)
         self._counters.add(counter)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._tick)

@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-import anyio
-
 from .. import config
 from ..contract import Backend, SentBytes, Upload
 from ..errors import StorageError
@@ -23,6 +21,7 @@ from ..instance import Instance
 from ..persist import unfinished_uploads
 from ..persist.unfinished_uploads import UnfinishedUpload, UploadRecord
 from ..runtime.disk_threads import DiskThreads
+from ..runtime.shielded import shielded
 from ..types import ObjectInfo, Part, Receipt
 from ..types.properties import NO_PROPERTIES, Properties
 
@@ -94,8 +93,7 @@ async def _lock(directory: str, current: UnfinishedUpload, disk: DiskThreads) ->
 
 
 async def _release(record: UploadRecord, disk: DiskThreads) -> None:
-    with anyio.CancelScope(shield=True):
-        await disk.run(record.release, short=True)
+    await shielded(disk.run(record.release, short=True))
 
 
 async def _reopen(

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 from ..contract import Reader, Upload
@@ -35,7 +35,6 @@ async def move_stream(context: JobContext, transfer: Transfer, algorithm: str | 
     context.report_stored(transfer, attempt.size, verified, obj.properties, stored)
 
 
-@dataclass(slots=True)
 class _Attempt:
     """One read of the whole object.
 
@@ -46,10 +45,13 @@ class _Attempt:
         stored: The stored object, where one request was enough.
     """
 
-    size: int = 0
-    upload: Upload | None = None
-    receipts: list[Receipt] = field(default_factory=list)
-    stored: ObjectInfo | None = None
+    __slots__ = ("receipts", "size", "stored", "upload")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.upload: Upload | None = None
+        self.receipts: list[Receipt] = []
+        self.stored: ObjectInfo | None = None
 
 
 async def _read_and_write(context: JobContext, transfer: Transfer, algorithm: str | None) -> _Attempt:

@@ -1,8 +1,8 @@
 """The unit of work that operations hand to a job."""
 
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
 
+from ..frozen_dataclass import dataclass
 from ..types import ObjectInfo
 
 __all__ = ["OnStored", "Transfer", "one"]

@@ -5,10 +5,9 @@ again. They are computed at memory speed by `crc_library`, which is loaded when 
 SHA) need the bytes in order; so do the hashes of part hashes described in `composite`.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
-
-import anyio
 
 from ..types import KiB
 from . import crc_library
@@ -150,13 +149,13 @@ class _Turns:
 
     def __init__(self) -> None:
         self._next = 0
-        self._waiting: dict[int, anyio.Event] = {}
+        self._waiting: dict[int, asyncio.Event] = {}
 
     @asynccontextmanager
     async def turn(self, index: int) -> AsyncGenerator[None]:
         """Wait until all earlier parts have finished their turn. If one fails, later parts wait until cancelled."""
         if index != self._next:
-            await self._waiting.setdefault(index, anyio.Event()).wait()
+            await self._waiting.setdefault(index, asyncio.Event()).wait()
         yield
         self._next = index + 1
         if event := self._waiting.pop(self._next, None):

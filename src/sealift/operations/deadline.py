@@ -1,9 +1,8 @@
 """The timeout of one public call."""
 
+import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
-
-import anyio
 
 from ..errors import DeadlineExceeded, InvalidConfig
 
@@ -21,7 +20,7 @@ class Deadline:
         if timeout is not None and not timeout >= 0:
             raise InvalidConfig(f"timeout={timeout!r} is not a number of seconds")
         self._timeout = timeout
-        self._end = None if timeout is None else anyio.current_time() + timeout
+        self._end = None if timeout is None else asyncio.get_running_loop().time() + timeout
 
     @contextmanager
     def enforced(self) -> Generator[None]:
@@ -33,6 +32,8 @@ class Deadline:
         if self._end is None:
             yield
             return
+        import anyio  # noqa: PLC0415 - most calls have no timeout
+
         with anyio.CancelScope(deadline=self._end) as scope:
             yield
         if scope.cancelled_caught:

@@ -1,12 +1,8 @@
 """Building a directory beside its destination, and renaming it when it is complete."""
 
 import os
-import secrets
-import shutil
 from collections.abc import Iterable
 from typing import Self
-
-import anyio
 
 from ..backends.local import (
     LocalBackend,
@@ -26,6 +22,7 @@ from ..instance import Instance
 from ..keys import paths
 from ..persist.download_journal import Journal
 from ..persist.file_locks import is_at
+from ..runtime.shielded import shielded
 from .call_options import CallOptions
 
 __all__ = ["BuildDirectory", "DirectoryTarget", "sync_anchor"]
@@ -90,7 +87,7 @@ class BuildDirectory:
 
     def __init__(self, instance: Instance, path: str, final: str, *, shared: bool = False) -> None:
         self._final = final
-        self.path = f"{path}-{secrets.token_hex(8)}" if shared else path
+        self.path = f"{path}-{os.urandom(8).hex()}" if shared else path
         self._temporary = shared
         self._disk = LocalBackend("/", instance.disk)
         self._descriptor = -1
@@ -136,13 +133,14 @@ class BuildDirectory:
             sync_directories(final, anchor)
 
     async def __aexit__(self, *exc_info: object) -> None:
-        with anyio.CancelScope(shield=True):
-            await self._disk.run(self._close)
+        await shielded(self._disk.run(self._close))
 
     def _close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
         if self._temporary:
+            import shutil  # noqa: PLC0415 - not needed where the directory already exists
+
             shutil.rmtree(self.path, ignore_errors=True)
 
 

@@ -4,12 +4,11 @@ import os
 from functools import partial
 from typing import NamedTuple
 
-import anyio
-
 from ..backends.local import LocalBackend, destination
 from ..engine.transfer import Transfer, one
 from ..errors import InvalidConfig
 from ..keys import paths
+from ..runtime.shielded import shielded
 from ..types import ObjectInfo
 from .call_options import CallOptions
 from .open_location import OpenLocation
@@ -59,9 +58,8 @@ async def download(source: OpenLocation, dest: str | os.PathLike[str] | None, op
         await LocalBackend("/", disk).run(create)
         return Downloaded(await download_to(source, created[0], options), created[0])
     except BaseException:
-        with anyio.CancelScope(shield=True):
-            for path in created:
-                await disk.run(partial(shutil.rmtree, path, ignore_errors=True))
+        for path in created:
+            await shielded(disk.run(partial(shutil.rmtree, path, ignore_errors=True)))
         raise
 
 

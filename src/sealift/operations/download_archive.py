@@ -3,12 +3,11 @@
 import os
 import shutil
 
-import anyio
-
 from ..archives import unpack
 from ..backends.local import LocalBackend, sync_tree
 from ..engine.transfer import Transfer, one
 from ..errors import InvalidConfig
+from ..runtime.shielded import shielded
 from ..types import ObjectInfo, Unpack
 from .call_options import CallOptions
 from .directory_target import BuildDirectory, DirectoryTarget, sync_anchor
@@ -55,8 +54,7 @@ async def download_archive(
             while await target.run(lambda: next(steps, None)) is not None:
                 pass  # a cancelled call ends after the current step
         finally:
-            with anyio.CancelScope(shield=True):
-                await instance.disk.run(steps.close)
+            await shielded(instance.disk.run(steps.close))
         if anchor is not None:
             await target.run(lambda: sync_tree(root, files=True))
         await target.run(staging.check)

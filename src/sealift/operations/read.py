@@ -8,14 +8,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import anyio
-
 from ..contract import Backend
 from ..engine.verification import fetch_checksums, read_whole, verify_digest
 from ..errors import InvalidConfig, TransportError, first_of
 from ..instance import Instance
 from ..integrity import checksums
 from ..runtime import large_buffer, part_sizes
+from ..runtime.shielded import cancelled_once, shielded
 from ..types import Capabilities, MiB, ObjectInfo, Part
 from .open_location import OpenLocation
 from .resolve import find_object
@@ -120,7 +119,7 @@ async def _fill(instance: Instance, source: Backend, obj: ObjectInfo, start: int
     algorithm = checksums.best(obj.checksums, combinable=True) if whole else None
     parts = list(part_sizes.parts(len(view), length))
     digests = [""] * len(parts)
-    limit = anyio.Semaphore(min(_MAX_CONCURRENT, instance.limits.per_host))
+    limit = asyncio.Semaphore(min(_MAX_CONCURRENT, instance.limits.per_host))
 
     async def read_part(part: Part) -> None:
         with view[part.start : part.start + part.size] as buffer:
@@ -129,10 +128,13 @@ async def _fill(instance: Instance, source: Backend, obj: ObjectInfo, start: int
             if algorithm is not None:
                 digests[part.index] = checksums.digest(algorithm, buffer)
 
-    try:
-        async with anyio.create_task_group() as group:
+    async def read_all() -> None:
+        async with asyncio.TaskGroup() as group:
             for part in parts:
-                group.start_soon(read_part, part)
+                group.create_task(read_part(part))
+
+    try:
+        await cancelled_once(read_all())
     except BaseExceptionGroup as failures:
         raise first_of(failures) from None
     if algorithm is not None:
@@ -199,8 +201,7 @@ async def chunks(
     finally:
         for task in ahead:
             task.cancel()
-        with anyio.CancelScope(shield=True):
-            await asyncio.gather(*ahead, return_exceptions=True)
+        await shielded(asyncio.gather(*ahead, return_exceptions=True))
     if algorithm is not None and parts:
         _compare(obj, algorithm, digests, parts)
     elif in_order is not None and running is not None:

@@ -5,8 +5,6 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager, suppress
 
-import anyio
-
 from ..backends.local import LocalBackend, open_work_directory
 from ..engine.job import Job
 from ..engine.transfer import Transfer
@@ -15,6 +13,7 @@ from ..instance import Instance
 from ..integrity import checksums
 from ..integrity.content import content_id
 from ..persist.download_journal import Journal, fingerprint
+from ..runtime.shielded import shielded
 from ..types import Event, ObjectInfo
 from .call_options import CallOptions
 from .open_location import OpenLocation
@@ -72,8 +71,7 @@ async def open_journal(instance: Instance, state: str, *identity: object, many: 
         keep = many or not isinstance(error, ObjectChanged)
         raise
     finally:
-        with anyio.CancelScope(shield=True):
-            await disk.run(lambda: end(keep=keep))
+        await shielded(disk.run(lambda: end(keep=keep)))
 
 
 async def transfer_missing(
@@ -115,8 +113,7 @@ async def transfer_missing(
         await job.run(missing())
         await target.check_kept(kept)
     finally:
-        with anyio.CancelScope(shield=True):
-            await target.aclose()
+        await shielded(target.aclose())
 
 
 async def report_only(source: OpenLocation, transfers: AsyncGenerator[Transfer], options: CallOptions) -> None:

@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 
-import anyio
-
 from ..errors import InvalidConfig, Skipped
 from ..keys import paths
+from ..runtime.shielded import shielded
 from ..types import ObjectInfo, Synced
 from .call_options import By, CallOptions
 from .copy import check_writable, copy_to_storage, overlap_on_disk, same_root
@@ -65,8 +64,7 @@ async def synchronize(
         else:
             await copy_to_storage(source, destination, copy_options)
     finally:
-        with anyio.CancelScope(shield=True):
-            await comparison.flush(force=True)
+        await shielded(comparison.flush(force=True))
     deleted = await delete_extras(destination, listing, seen, options) if delete else 0
     return Synced(copied, len(seen.objects) - copied, deleted)
 

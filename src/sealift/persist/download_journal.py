@@ -266,11 +266,10 @@ def _discard(tree: str) -> None:
     """Remove a directory tree. It is renamed first, so that a process that still uses it notices: locks may be
     unreliable.
     """
-    import secrets  # noqa: PLC0415 - most downloads leave no tree
-    import shutil  # noqa: PLC0415
-
     directory, name = os.path.split(tree)
-    aside = os.path.join(directory, f"{name[:16]}.tree-{secrets.token_hex(8)}")
+    aside = os.path.join(directory, f"{name[:16]}.tree-{os.urandom(8).hex()}")
     with suppress(FileNotFoundError):
         os.rename(tree, aside)
+        import shutil  # noqa: PLC0415 - most downloads leave no tree
+
         shutil.rmtree(aside, ignore_errors=True)

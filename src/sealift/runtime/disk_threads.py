@@ -13,13 +13,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, Generic, ParamSpec, TypeVar
 
-import anyio
-
 from ..errors import ClosedError
+from .shielded import shielded
 
 __all__ = ["DiskThreads"]
 
@@ -144,12 +144,8 @@ class DiskThreads:
         if job.drained or job in self._done:
             return
         job.ended = asyncio.get_running_loop().create_future()
-        with anyio.CancelScope(shield=True):
-            while not job.ended.done():
-                try:
-                    await asyncio.shield(job.ended)
-                except asyncio.CancelledError:
-                    continue  # cancelled again; the caller raises the first cancellation when the function ends
+        with suppress(asyncio.CancelledError):  # cancelled again; the caller raises the first cancellation
+            await shielded(job.ended)
 
     def _start_thread(self, pool: "_ThreadPool") -> None:
         thread = threading.Thread(target=self._work, args=(pool,), name=self._name, daemon=True)

@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
-import anyio
-
 from ..errors import ServiceError
 from ..types import ObjectInfo
 from .retry import Retry
+from .shielded import shielded
 
 __all__ = ["ContinuationTokens", "Page", "paginate"]
 
@@ -79,5 +78,4 @@ async def paginate(fetch: Callable[[str | None], Awaitable[Page]], retry: Retry)
                 return
     finally:
         upcoming.cancel()
-        with anyio.CancelScope(shield=True):
-            await asyncio.gather(upcoming, return_exceptions=True)
+        await shielded(asyncio.gather(upcoming, return_exceptions=True))

@@ -1,8 +1,9 @@
 """`Address`, what a host name resolves to."""
 
 import socket
-from dataclasses import dataclass
 from typing import Any
+
+from ..frozen_dataclass import dataclass
 
 __all__ = ["Address"]
 

@@ -2,9 +2,9 @@
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 
 from ..errors import TransportError
+from ..frozen_dataclass import dataclass
 from .message import Response
 
 __all__ = ["Expectation", "check_expected", "check_range"]

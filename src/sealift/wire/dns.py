@@ -4,7 +4,6 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address
 from itertools import chain, zip_longest
@@ -28,12 +27,14 @@ class RunBlocking(Protocol):
     def __call__(self, fn: Callable[[], T], /) -> Awaitable[T]: ...
 
 
-@dataclass(slots=True)
 class _Entry:
-    addresses: list[Address] = field(default_factory=list)
-    expires: float = 0.0
-    rotation: int = 0
-    resolving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    __slots__ = ("addresses", "expires", "resolving", "rotation")
+
+    def __init__(self) -> None:
+        self.addresses: list[Address] = []
+        self.expires = 0.0
+        self.rotation = 0
+        self.resolving = asyncio.Lock()
 
 
 class Resolver:

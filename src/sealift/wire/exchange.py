@@ -2,7 +2,6 @@
 
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..contract import SentBytes
@@ -37,7 +36,6 @@ class _Lane(threading.local):
 _lane = _Lane()
 
 
-@dataclass(slots=True)
 class Exchange:
     """A request to send on a connection; each method is called once, on a lane.
 
@@ -52,12 +50,22 @@ class Exchange:
         sent: The whole request was sent; otherwise the connection cannot be reused.
     """
 
-    connection: Connection
-    request: Request
-    head: bytes
-    body: memoryview | None = None
-    sent_bytes: SentBytes | None = None
-    sent: bool = field(default=False, init=False)
+    __slots__ = ("body", "connection", "head", "request", "sent", "sent_bytes")
+
+    def __init__(
+        self,
+        connection: Connection,
+        request: Request,
+        head: bytes,
+        body: memoryview | None = None,
+        sent_bytes: SentBytes | None = None,
+    ) -> None:
+        self.connection = connection
+        self.request = request
+        self.head = head
+        self.body = body
+        self.sent_bytes = sent_bytes
+        self.sent = False
 
     def receive_small(self) -> Response:
         """Send the request; return the response with its whole body."""

@@ -1,13 +1,14 @@
 """`Origin`, `TLS`, `Request` and `Response`: plain values whose `repr` shows no secrets."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
 from ..errors import InvalidConfig
+from ..frozen_dataclass import dataclass
 from ..uris.urls import ascii_host
 
 __all__ = ["TLS", "AllowedAddresses", "Headers", "Origin", "Request", "Response"]
@@ -18,6 +19,7 @@ Headers = list[tuple[bytes, bytes]]
 AllowedAddresses = Literal["any", "local", "public"]
 
 _PORTS = {"http": 80, "https": 443}
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +127,24 @@ class Request:
         return f"Request({self.method} {self.origin.scheme}://{self.origin.netloc}{self.target.partition('?')[0]})"
 
 
-@dataclass(slots=True)
 class Response:
     """A response.
 
-    Attributes:
+    Args:
         status: Status code.
         headers: Header fields, names in lower case.
         body: From `Wire.send`, the whole body. From `Wire.fetch`, the beginning of an error body.
         unexpected: From `Wire.fetch`, a 200 or 206 that is not the expected one; its body was not written.
     """
 
-    status: int
-    headers: Headers
-    body: bytes = b""
-    unexpected: bool = False
-    _fields: dict[str, str] | None = field(default=None, init=False, compare=False)
+    __slots__ = ("_fields", "body", "headers", "status", "unexpected")
+
+    def __init__(self, status: int, headers: Headers, body: bytes = b"", *, unexpected: bool = False) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.unexpected = unexpected
+        self._fields: dict[str, str] | None = None
 
     def header(self, name: str) -> str | None:
         """The value of a header (case-insensitive name); repeated headers are joined with commas.
@@ -172,10 +176,15 @@ class Response:
 
         https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7
         """
-        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - most responses need no date
+        value = self.header(name) or ""
+        if len(value) == len("Sun, 06 Nov 1994 08:49:37 GMT") and value[8:11] in _MONTHS and value[25:] == " GMT":
+            month = _MONTHS.index(value[8:11]) + 1
+            with suppress(ValueError):
+                return datetime.fromisoformat(f"{value[12:16]}-{month:02}-{value[5:7]}T{value[17:25]}+00:00")
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - servers send the form above
 
         try:
-            date = parsedate_to_datetime(self.header(name) or "")
+            date = parsedate_to_datetime(value)
         except (ValueError, OverflowError):
             return None
         return date if date.tzinfo is not None else date.replace(tzinfo=UTC)

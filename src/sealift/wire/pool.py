@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, overload
 
 from ..errors import ClosedError
@@ -34,23 +33,27 @@ C = TypeVar("C", bound=Pooled)
 Dial = Callable[[Origin, TLS], Awaitable[Pooled]]
 
 
-@dataclass(slots=True, eq=False)
 class _Waiter:
     """A request waiting for a connection. Granted: an idle connection, or a slot to open a new one (None)."""
 
-    dial: Dial
-    tls: TLS
-    number: int
-    granted: asyncio.Future[Pooled | None]
+    __slots__ = ("dial", "granted", "number", "tls")
+
+    def __init__(self, dial: Dial, tls: TLS, number: int, granted: asyncio.Future[Pooled | None]) -> None:
+        self.dial = dial
+        self.tls = tls
+        self.number = number
+        self.granted = granted
 
 
-@dataclass(slots=True)
 class _Host:
     """Connections to one origin, and the requests waiting for one."""
 
-    open: int = 0  # idle, busy, opening and closing
-    idle: list[Pooled] = field(default_factory=list)  # longest idle first
-    waiting: deque[_Waiter] = field(default_factory=deque)
+    __slots__ = ("idle", "open", "waiting")
+
+    def __init__(self) -> None:
+        self.open = 0  # idle, busy, opening and closing
+        self.idle: list[Pooled] = []  # longest idle first
+        self.waiting: deque[_Waiter] = deque()
 
 
 class Pool:

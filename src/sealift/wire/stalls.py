@@ -1,6 +1,5 @@
 """The rules by which an exchange has stalled. `Watchdog` ticks on the event loop, a worker process by itself."""
 
-from dataclasses import dataclass
 from math import ceil
 from typing import Protocol
 
@@ -33,12 +32,14 @@ class Watched(Protocol):
     def fail(self, error: Exception) -> None: ...
 
 
-@dataclass(slots=True)
 class _Sample:
-    total: int  # bytes transferred so far
-    idle_ticks: int  # since the last byte
-    window_start: int  # `total` when the throughput window began
-    window_ticks: int  # since the throughput window began
+    __slots__ = ("idle_ticks", "total", "window_start", "window_ticks")
+
+    def __init__(self, total: int) -> None:
+        self.total = total  # bytes transferred so far
+        self.idle_ticks = 0  # since the last byte
+        self.window_start = total  # `total` when the throughput window began
+        self.window_ticks = 0  # since the throughput window began
 
 
 class Stalls:
@@ -78,7 +79,7 @@ class Stalls:
         for exchange, sample in list(self._samples.items()):
             total = exchange.bytes_transferred
             if sample is None or exchange.storing or not exchange.waiting:
-                self._samples[exchange] = _Sample(total, 0, total, 0)
+                self._samples[exchange] = _Sample(total)
             elif (problem := self._check(sample, total, transferring=exchange.transferring)) is not None:
                 exchange.fail(TransportError(f"{exchange.name} {problem}", retryable=True))
 

@@ -1,10 +1,10 @@
 """Delete objects, with or without their snapshots."""
 
+import asyncio
 from collections.abc import Sequence
 
-import anyio
-
 from ...errors import IncompleteError, ModelMissingError, ServiceError, Skipped, StorageError
+from ...runtime.shielded import cancelled_once
 from ...wire import Response
 from . import replies
 from .container import Container
@@ -46,7 +46,7 @@ async def delete_many(container: Container, keys: Sequence[str], *, snapshots: b
 
     Each object takes one request: batches need another permission, and are limited and billed like single requests.
     """
-    limit = anyio.Semaphore(_CONCURRENCY)
+    limit = asyncio.Semaphore(_CONCURRENCY)
     retry = container.instance.retry
     failed: list[Skipped] = []
 
@@ -63,10 +63,13 @@ async def delete_many(container: Container, keys: Sequence[str], *, snapshots: b
                     raise
                 failed.append(Skipped(key, "not deleted", error.cause, error))
 
-    try:
-        async with anyio.create_task_group() as group:
+    async def remove_all() -> None:
+        async with asyncio.TaskGroup() as group:
             for key in keys:
-                group.start_soon(remove, key)
+                group.create_task(remove(key))
+
+    try:
+        await cancelled_once(remove_all())
     except BaseExceptionGroup as failures:
         error: BaseException = failures
         while isinstance(error, BaseExceptionGroup):

@@ -3,10 +3,9 @@
 Source: https://learn.microsoft.com/rest/api/storageservices/copy-blob
 """
 
+import asyncio
 from contextlib import suppress
 from dataclasses import replace
-
-import anyio
 
 from ...errors import AccessDenied, ModelMissingError, ServiceError, StorageError
 from ...types import ObjectInfo
@@ -41,6 +40,8 @@ async def copy(container: Container, source: Container, obj: ObjectInfo, key: st
     try:
         reply = await _wait_until_copied(container, reply, key, copy_id)
     except BaseException:
+        import anyio  # noqa: PLC0415 - most copies succeed
+
         with anyio.move_on_after(_ABORT_DEADLINE, shield=True), suppress(StorageError):
             abort = {"comp": "copy", "copyid": copy_id}
             await container.send("PUT", key, [("x-ms-copy-action", "abort")], abort)
@@ -69,7 +70,7 @@ async def _wait_until_copied(container: Container, reply: Response, key: str, co
     """
     wait = _FIRST_WAIT
     while (status := replies.header(reply, "x-ms-copy-status")) == "pending":
-        await anyio.sleep(wait)
+        await asyncio.sleep(wait)
         wait = min(2 * wait, _LONGEST_WAIT)
         # Retry only the status request: the copy continues on the server.
         reply = await container.instance.retry(lambda: container.head(key))

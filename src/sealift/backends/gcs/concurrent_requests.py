@@ -1,12 +1,12 @@
 """Run small requests concurrently."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-import anyio
-
 from ...errors import StorageError
 from ...runtime.retry import Retry
+from ...runtime.shielded import cancelled_once
 
 __all__ = ["for_each"]
 
@@ -32,10 +32,13 @@ async def for_each(work: Callable[[T], Awaitable[object]], items: Sequence[T], r
         for item in remaining:
             await retry(lambda item=item: work(item))  # type: ignore[misc]  # mypy has no type for the default
 
-    try:
-        async with anyio.create_task_group() as group:
+    async def run_all() -> None:
+        async with asyncio.TaskGroup() as group:
             for _ in range(min(_CONCURRENCY, len(items))):
-                group.start_soon(run_worker)
+                group.create_task(run_worker())
+
+    try:
+        await cancelled_once(run_all())
     except BaseExceptionGroup as failures:
         error: BaseException = failures
         while isinstance(error, BaseExceptionGroup):

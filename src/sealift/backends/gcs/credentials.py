@@ -6,6 +6,7 @@ seconds. Tokens from the metadata server need a single request, without gcloud-a
 Source: https://cloud.google.com/docs/authentication/application-default-credentials
 """
 
+import asyncio
 import hashlib
 import io
 import json
@@ -13,8 +14,6 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-
-import anyio
 
 from ...config import GCSConfig, expand_home
 from ...errors import AccessDenied, InvalidConfig, StorageError, TransportError
@@ -52,7 +51,7 @@ class Credentials:
         self._now = now
         self._token: str | None = None
         self._renew_at = 0.0
-        self._requesting = anyio.Lock()
+        self._requesting = asyncio.Lock()
 
     async def bearer(self) -> str:
         """The value of a token that does not expire soon.
@@ -178,7 +177,7 @@ def _read_json(path: str) -> dict[str, Any] | str:
 
 async def _exchange(sdk_token: Any, path: str) -> AccessToken:
     try:
-        with anyio.fail_after(_TIMEOUT):
+        async with asyncio.timeout(_TIMEOUT):
             reply = await sdk_token.refresh(timeout=_TIMEOUT)
         return AccessToken(reply.value, float(reply.expires_in))
     except StorageError:

@@ -3,7 +3,8 @@
 Source: https://cloud.google.com/compute/docs/metadata/querying-metadata
 """
 
-import anyio
+import asyncio
+from contextlib import suppress
 
 from ...errors import AccessDenied, TransportError
 from ...instance import Instance
@@ -51,8 +52,9 @@ class MetadataServer:
         wire = Wire(self._instance.limits, run_blocking=self._instance.disk.run)
         reply: Response | None = None
         try:
-            with anyio.move_on_after(_POD_TIMEOUT if in_pod else _TIMEOUT):
-                reply = await self._send(wire, request, retry=in_pod or self._answered)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_POD_TIMEOUT if in_pod else _TIMEOUT):
+                    reply = await self._send(wire, request, retry=in_pod or self._answered)
         finally:
             await wire.aclose()
         if reply is None or reply.header("metadata-flavor") != "Google":
@@ -74,7 +76,7 @@ class MetadataServer:
             except TransportError:
                 if not retry:
                     return None
-            await anyio.sleep(_RETRY_INTERVAL)
+            await asyncio.sleep(_RETRY_INTERVAL)
 
 
 def _no_credentials() -> AccessDenied:

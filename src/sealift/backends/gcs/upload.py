@@ -6,18 +6,18 @@ composed object must have.
 Sources, under https://cloud.google.com/storage/docs/: uploading-objects, composite-objects, data-validation
 """
 
+import asyncio
 import base64
 import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self
-
-import anyio
 
 from ...contract import SentBytes, Upload
 from ...errors import AccessDenied, IncompleteError, IntegrityError, ModelMissingError, ServiceError
+from ...frozen_dataclass import dataclass
 from ...integrity import checksums
 from ...types import ObjectInfo, Part, Receipt
 from ...types.properties import NO_PROPERTIES, Properties
@@ -194,7 +194,7 @@ class GCSUpload(Upload):
     async def abort(self) -> None:
         await self._delete_parts()
         if self._unconfirmed:  # the service may store a part after its request was cancelled
-            await anyio.sleep(_SETTLE_TIME)
+            await asyncio.sleep(_SETTLE_TIME)
             await delete_many(self._bucket, sorted(self._unconfirmed))
             self._unconfirmed.clear()
 

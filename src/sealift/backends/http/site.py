@@ -3,11 +3,10 @@
 https://www.rfc-editor.org/rfc/rfc9110#section-15.4
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-
-import anyio
 
 from ...config import HTTPConfig
 from ...contract import Sink
@@ -49,7 +48,7 @@ class Site:
         self._config = config
         self._wire = instance.wire
         self._resolved: dict[str, Request] = {}
-        self._resolving = anyio.Lock()
+        self._resolving = asyncio.Lock()
 
     async def find(self, key: str) -> Response:
         """Return the headers of a file, and cache the target of its redirects for later reads.

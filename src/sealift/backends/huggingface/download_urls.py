@@ -1,11 +1,10 @@
 """Download URLs of files: requested once per file, cached for all its parts, and renewed when expired."""
 
+import asyncio
 from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Self
-
-import anyio
 
 from ...errors import ObjectChanged
 from ...wire import MOST_REDIRECTS, Request, Response, redirected
@@ -41,7 +40,7 @@ class DownloadURL:
 
 @dataclass(slots=True)
 class _Entry:
-    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     url: DownloadURL | None = None
 
 
@@ -53,7 +52,7 @@ class DownloadURLs:
         storage: Limits connections to the storage behind the hub; shared by the instance.
     """
 
-    def __init__(self, repository: Repository, storage: anyio.Semaphore) -> None:
+    def __init__(self, repository: Repository, storage: asyncio.Semaphore) -> None:
         self.repository = repository
         self.storage = storage
         self._entries: dict[tuple[str, str], _Entry] = {}
@@ -62,8 +61,8 @@ class DownloadURLs:
     async def of_repository(cls, repository: Repository) -> Self:
         """Create the cache for a repository, with the connection limit of its instance."""
 
-        async def semaphore() -> AbstractAsyncContextManager[anyio.Semaphore]:
-            return nullcontext(anyio.Semaphore(_STORAGE_CONNECTIONS))
+        async def semaphore() -> AbstractAsyncContextManager[asyncio.Semaphore]:
+            return nullcontext(asyncio.Semaphore(_STORAGE_CONNECTIONS))
 
         return cls(repository, await repository.instance.client(("huggingface", "storage"), semaphore))
 

@@ -1,11 +1,10 @@
 """Requests for one repository: its commit, its files, and listings."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from urllib.parse import quote, urlsplit
-
-import anyio
 
 from ...errors import StorageError, TransportError
 from ...frozen_dataclass import dataclass
@@ -64,7 +63,7 @@ class Repository:
             self._headers.append(("authorization", f"Bearer {token}"))
         self.signed_in = token is not None
         self._commit: Commit | None = None
-        self._lock = anyio.Lock()
+        self._lock = asyncio.Lock()
 
     @property
     def address(self) -> str:

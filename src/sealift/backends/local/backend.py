@@ -9,12 +9,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-import anyio
-
 from ...contract import EVERYTHING, Reader, Sink, Walk
 from ...errors import IncompleteError, LocalIOError, Skipped, SkipReason
 from ...persist.download_journal import Claim, Journal
 from ...runtime.disk_threads import DiskThreads
+from ...runtime.shielded import shielded
 from ...types import Capabilities, Durability, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
@@ -199,8 +198,7 @@ class LocalBackend:
         try:
             await self.run(upload.create)
         except BaseException:
-            with anyio.CancelScope(shield=True):
-                await upload.abort()
+            await shielded(upload.abort())
             raise
         return upload
 
@@ -213,8 +211,7 @@ class LocalBackend:
                 done += await self.run(lambda: upload.copy_from(source, obj, done), reading=source)  # noqa: B023
             return await upload.complete(())
         except BaseException:
-            with anyio.CancelScope(shield=True):
-                await upload.abort()
+            await shielded(upload.abort())
             raise
 
     async def delete(self, key: str, *, snapshots: bool = False) -> None:

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import stat as modes
 import sys
 import zlib
@@ -176,7 +175,8 @@ def copy_range(source: int, target: int, start: int, count: int) -> int:
     os.lseek(source, start, os.SEEK_SET)
     os.lseek(target, start, os.SEEK_SET)
     with os.fdopen(source, "rb", closefd=False) as reader, os.fdopen(target, "wb", closefd=False) as writer:
-        shutil.copyfileobj(reader, writer, MiB)
+        while data := reader.read(MiB):
+            writer.write(data)
         writer.flush()
         return writer.tell() - start
 

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import secrets
 import stat
 import threading
 from contextlib import suppress
@@ -71,7 +70,7 @@ class StagingDirectory:
         self._synced: set[str] = set()
         self._state = state or os.path.join(root, WORK_DIRECTORY)
         self._created: set[str] = set()
-        self._token = secrets.token_hex(8)
+        self._token = os.urandom(8).hex()
         self._count = itertools.count()
 
     def path(self, key: str) -> str:

@@ -1,12 +1,11 @@
 """Writing a file in the work directory and renaming it when it is complete."""
 
+import asyncio
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Protocol, TypeVar
-
-import anyio
 
 from ...contract import FileRange, SentBytes, Upload
 from ...errors import LocalIOError, ObjectChanged
@@ -50,7 +49,7 @@ class LocalUpload(Upload):
         self._temporary: str | None = None
         self._resumable = False
         self._descriptor = -1
-        self._writing = anyio.Lock()
+        self._writing = asyncio.Lock()
 
     def create(self, *, temporary: bool = True) -> None:
         large = self._size is None or self._size >= MiB

@@ -3,11 +3,11 @@
 import errno
 import os
 import stat as modes
-from dataclasses import dataclass, field
 from typing import Self
 
 from ...contract import Walk
 from ...errors import Skipped, SkipReason
+from ...frozen_dataclass import dataclass
 from ...keys.paths import WORK_DIRECTORY
 
 __all__ = ["Ancestors", "Contents", "scan", "start"]
@@ -44,9 +44,11 @@ class Ancestors:
         return False
 
 
-@dataclass(slots=True)
 class Contents:
     """The entries of a directory.
+
+    Args:
+        ancestors: This directory and those above it.
 
     Attributes:
         ancestors: This directory and those above it.
@@ -56,11 +58,14 @@ class Contents:
         empty: Whether the directory has no entries.
     """
 
-    ancestors: Ancestors
-    files: list[tuple[str, os.stat_result]] = field(default_factory=list)
-    directories: list[str] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
-    empty: bool = True
+    __slots__ = ("ancestors", "directories", "empty", "files", "skipped")
+
+    def __init__(self, ancestors: Ancestors) -> None:
+        self.ancestors = ancestors
+        self.files: list[tuple[str, os.stat_result]] = []
+        self.directories: list[str] = []
+        self.skipped: list[Skipped] = []
+        self.empty = True
 
 
 def start(walk: Walk) -> Ancestors | None:

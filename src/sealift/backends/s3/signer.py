@@ -1,9 +1,10 @@
 """Build and sign the requests for one bucket. No I/O: usable in any thread."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 
+from ...frozen_dataclass import dataclass
 from ...wire import Request
 from .access import BucketAccess
 from .signature import EMPTY_SHA256, Credentials, quote_key, quote_query, sign

@@ -5,9 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
-import anyio
-
 from ...contract import FileRange
+from ...runtime.shielded import shielded
 from .protocol import ProtocolError
 
 __all__ = ["ProgressRecord", "ended"]
@@ -66,14 +65,8 @@ async def ended(future: "asyncio.Future[Any]") -> None:
     Raises:
         CancelledError: The task was cancelled meanwhile; the future is done, too.
     """
-    cancelled: asyncio.CancelledError | None = None
-    with anyio.CancelScope(shield=True):
-        while not future.done():
-            try:
-                await asyncio.wait([future])
-            except asyncio.CancelledError as error:
-                cancelled = error
-    if not future.cancelled():
-        future.exception()  # mark it as retrieved
-    if cancelled is not None:
-        raise cancelled
+    try:
+        await shielded(asyncio.wait([future]))
+    finally:
+        if not future.cancelled():
+            future.exception()  # mark it as retrieved

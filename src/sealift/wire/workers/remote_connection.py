@@ -140,7 +140,7 @@ class RemoteConnection:
         if status in {200, 206} and not unexpected and len(sink):
             raise self._nonsense()
         self.reusable = reusable and self.interrupted is None
-        return Response(status, headers, body, unexpected)
+        return Response(status, headers, body, unexpected=unexpected)
 
     async def _call(self, descriptor: int | None, name: str, *order: Any) -> tuple[int, bytes]:
         """Send an order and wait for its answer.
