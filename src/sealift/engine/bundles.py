@@ -77,7 +77,7 @@ class Bundles:
         instance = context.instance
         part = part_sizes.part_size(1, context.destination.capabilities, instance.limits, instance.memory.limit)
         self._limit = min(_SMALL, part)
-        self._in_use = self._open_lane() is not None
+        self._in_use: bool | None = None  # None: not known before the first small object
         self._most_lanes = min(instance.limits.connections, instance.limits.per_host)
         self._waiting: deque[Transfer] = deque()
         self._lanes = 0
@@ -92,14 +92,16 @@ class Bundles:
     def fits(self, transfer: Transfer) -> bool:
         """Whether `add` takes an object."""
         obj = transfer.obj
-        return (
-            self._in_use
-            and obj.size is not None
+        small = (
+            obj.size is not None
             and 0 < obj.size <= self._limit
             and transfer.listed
             and obj.version is not None
             and obj.ranged
         )
+        if small and self._in_use is None:
+            self._in_use = self._open_lane() is not None
+        return small and bool(self._in_use)
 
     async def add(self, transfer: Transfer) -> None:
         """Move an object soon; waits while many are waiting."""

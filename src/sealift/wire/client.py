@@ -25,11 +25,11 @@ from .proxy_choice import proxy_for
 from .sinks import is_file_range, memory_sink
 from .stall_watchdog import Watchdog
 from .streamed_response import BodyStream, StreamedResponse
-from .workers.worker import Worker
 from .workers.workers import Workers
 
 if TYPE_CHECKING:
     from .proxy_client import ProxyClient
+    from .workers.worker import Worker
 
 __all__ = ["Wire"]
 
@@ -124,7 +124,7 @@ class Wire:
         return await self._exchange(request, None, lambda exchange: exchange.receive_into(sink, expectation))
 
     async def _fetch_in_worker(
-        self, worker: Worker, request: Request, sink: FileRange, expectation: Expectation
+        self, worker: "Worker", request: Request, sink: FileRange, expectation: Expectation
     ) -> Response:
         head = encode_request(request)
         with worker.assign():

@@ -11,7 +11,6 @@ from .bucket import Bucket
 from .read import read_headers, whole_head
 from .signature import UNSIGNED_PAYLOAD
 from .signer import Signer
-from .upload import put_headers, stored_object
 
 __all__ = ["S3Lane", "open_lane"]
 
@@ -36,6 +35,8 @@ class S3Lane(ConnectionLane):
         return whole_head(self._bucket, obj, reply)
 
     def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
+        from .upload import put_headers, stored_object  # noqa: PLC0415 - downloads need neither
+
         kept, digests, headers = put_headers(self._bucket, key, data, properties)
         reply = self.connection.send(self._signer.request("PUT", key, headers, payload=UNSIGNED_PAYLOAD), data)
         return replace(stored_object(self._bucket, reply, key, len(data), digests), properties=kept)

@@ -1,7 +1,6 @@
 """Measure how long the threads of this process wait for the interpreter."""
 
 import os
-import statistics
 import threading
 import time
 from collections import deque
@@ -48,7 +47,7 @@ class InterpreterLoad:
     def delay(self) -> float:
         """The median delay of a sleep, in seconds; 0 until enough samples were taken."""
         delays = self._delays.copy()
-        return statistics.median(delays) if len(delays) == _SAMPLES else 0.0
+        return sorted(delays)[_SAMPLES // 2] if len(delays) == _SAMPLES else 0.0
 
     def _sample(self) -> None:
         with _waiting_for_cpu() as waited:

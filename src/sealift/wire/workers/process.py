@@ -7,13 +7,14 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from .protocol import encode_order
 
 __all__ = ["WorkerProcess", "python_executable"]
 
-_PROGRAM = Path(__file__).with_name("child.py")
+_DIRECTORY = os.path.dirname(__file__)
+_PROGRAM = os.path.join(_DIRECTORY, "child.py")
+_PACKAGE = os.path.dirname(os.path.dirname(_DIRECTORY))  # of sealift
 # What Python and OpenSSL need from this process's environment; nothing else is passed on.
 _PASSED_ON = (
     "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES",
@@ -56,7 +57,7 @@ class WorkerProcess:
         with theirs:
             try:
                 process = subprocess.Popen(  # noqa: S603 - this Python, with a file of this package
-                    [executable, "-P", "-s", "-S", str(_PROGRAM)],
+                    [executable, "-P", "-s", "-S", _PROGRAM],
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,  # a traceback could quote a request
@@ -128,8 +129,7 @@ class WorkerProcess:
 
 def _encode_settings(settings: Mapping[str, float]) -> bytes:
     path = [each for each in sys.path if os.path.isabs(each)]
-    package = str(_PROGRAM.parents[2])
-    return encode_order({"path": path, "package": package, "parent": os.getpid(), **settings})
+    return encode_order({"path": path, "package": _PACKAGE, "parent": os.getpid(), **settings})
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -5,8 +5,8 @@ import os
 import time
 from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
-from ...runtime.cpus import available_cpus
 from ...types import Limits, MiB
 from ..dialer import Dialer
 from ..dns import RunBlocking
@@ -14,7 +14,9 @@ from ..lanes import Lanes
 from ..stall_watchdog import Watchdog
 from .interpreter_load import InterpreterLoad
 from .process import WorkerProcess, python_executable
-from .worker import Worker
+
+if TYPE_CHECKING:
+    from .worker import Worker
 
 __all__ = ["Workers"]
 
@@ -84,7 +86,7 @@ class Workers:
         """How many worker processes have started to serve."""
         return sum(worker.alive for worker in self._workers)
 
-    async def worker_for(self, size: int) -> Worker | None:
+    async def worker_for(self, size: int) -> "Worker | None":
         """Choose the worker that receives a part of a file; None: a thread of this process does.
 
         If the number of workers was chosen by the caller, waits until they have started; otherwise threads serve
@@ -140,6 +142,8 @@ class Workers:
     async def _start(self) -> None:
         try:
             if self._automatic:
+                from ...runtime.cpus import available_cpus  # noqa: PLC0415 - only large downloads start workers
+
                 cpus = await self._run_blocking(available_cpus)
                 self._wanted = min(_AUTOMATIC, int(cpus)) if cpus > 1 else 0
             missing = self._wanted - len(self._workers)
@@ -154,11 +158,13 @@ class Workers:
         except OSError:
             self._failed_starts += 1
             return
+        from .worker import Worker  # noqa: PLC0415 - only large downloads start one
+
         worker = Worker(process, self._dialer, self._lanes, self._watchdog, self._ended)
         self._workers.add(worker)
         if not await worker.started(self._start_timeout):
             self._failed_starts += 1
 
-    def _ended(self, worker: Worker) -> None:
+    def _ended(self, worker: "Worker") -> None:
         self._workers.discard(worker)
         self._unexpected_ends += not worker.retired
