@@ -11,9 +11,8 @@ from ..types import MiB
 
 __all__ = ["PartsInFlight"]
 
-# Parts in flight initially, and the minimum in bytes if parts are small.
-_PARTS = 4
-_MIN_BYTES = 32 * MiB
+# Bytes in flight initially, if parts are smaller: as many as that number of parts of this size.
+_PART = 8 * MiB
 # Load of the threads, in CPUs: below the first the limit doubles, above the second it is halved.
 _LOW_LOAD = 0.5
 _HIGH_LOAD = 0.75
@@ -26,11 +25,16 @@ class PartsInFlight:
     Args:
         work: Returns the CPU seconds that the threads have used.
         wall: Returns the current time in seconds.
+        parts: Parts in flight initially.
     """
 
     def __init__(
-        self, work: Callable[[], float] = time.thread_time, wall: Callable[[], float] = time.monotonic
+        self,
+        work: Callable[[], float] = time.thread_time,
+        wall: Callable[[], float] = time.monotonic,
+        parts: int = 4,
     ) -> None:
+        self._parts = parts
         self._work = work
         self._wall = wall
         self._factor = 1
@@ -43,7 +47,7 @@ class PartsInFlight:
             >>> PartsInFlight().bound(8 * MiB) // MiB, PartsInFlight().bound(512 * MiB) // MiB
             (32, 2048)
         """
-        return self._factor * max(_MIN_BYTES, _PARTS * size)
+        return self._factor * self._parts * max(_PART, size)
 
     def restart(self) -> None:
         """Start measuring again, because nothing was in flight before."""
@@ -57,7 +61,7 @@ class PartsInFlight:
             full: Whether the memory budget is used up, so that a higher limit would have no effect.
         """
         self._moved += size
-        if self._moved < _MIN_BYTES * self._factor:
+        if self._moved < self._parts * _PART * self._factor:
             return
         elapsed = max(self._wall() - self._wall_before, 1e-6)
         load = (self._work() - self._work_before) / elapsed

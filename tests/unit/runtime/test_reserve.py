@@ -16,7 +16,8 @@ needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="fallocate is L
 
 
 @needs_linux
-def test_what_is_there_stays_and_the_rest_has_its_blocks(tmp_path: Path) -> None:
+def test_what_is_there_stays_and_the_rest_has_its_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_in_memory", lambda descriptor: False)  # it may be: temporary directories often are
     path = tmp_path / "file"
     path.write_bytes(b"here")
     with path.open("r+b") as file:
@@ -27,6 +28,16 @@ def test_what_is_there_stays_and_the_rest_has_its_blocks(tmp_path: Path) -> None
         reserve(file.fileno(), MiB, MiB)
         assert os.fstat(file.fileno()).st_blocks * 512 >= 2 * MiB
     assert path.read_bytes() == b"here" + bytes(2 * MiB - 4)
+
+
+@needs_linux
+def test_nothing_is_reserved_in_memory() -> None:
+    descriptor = os.memfd_create("file")
+    try:
+        reserve(descriptor, 0, MiB)
+        assert os.fstat(descriptor).st_blocks == 0
+    finally:
+        os.close(descriptor)
 
 
 def test_nothing_happens_where_fallocate_is_not_supported(tmp_path: Path) -> None:
@@ -47,12 +58,12 @@ def test_a_system_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, la
         monkeypatch.setitem(sys.modules, "ctypes", None)
     else:
         monkeypatch.setattr("ctypes.CDLL", lambda _: object())
-    module._fallocate.cache_clear()
+    module._function.cache_clear()
     try:
         with path.open("r+b") as file:
             reserve(file.fileno(), 0, MiB)
     finally:
-        module._fallocate.cache_clear()
+        module._function.cache_clear()
     assert path.read_bytes() == b"here"
 
 
