@@ -2,7 +2,7 @@
 
 import sys
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import ctypes
@@ -56,7 +56,7 @@ def _function(name: str) -> "ctypes._NamedFuncPointer | None":
         function: ctypes._NamedFuncPointer = getattr(ctypes.CDLL(None), name)
     except (ImportError, OSError, AttributeError):  # no ctypes, a static build, or another C library
         return None
-    signatures = {
+    signatures: dict[str, list[Any]] = {
         "fallocate": [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64],
         "fstatfs": [ctypes.c_int, ctypes.c_char_p],
     }
