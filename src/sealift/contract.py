@@ -223,12 +223,18 @@ class Lane(SmallObjects, Protocol):
     Attributes:
         fastest: Seconds that the fastest request so far took; before the first one, an estimate or 0.
         usable: Whether the connection can be used for another request.
+        ahead: How many objects `ask` may request before the first of them is read.
     """
 
     @property
     def fastest(self) -> float: ...
     @property
     def usable(self) -> bool: ...
+    @property
+    def ahead(self) -> int: ...
+
+    def ask(self, obj: ObjectInfo) -> None:
+        """Send the request for an object ahead of `read`; objects are then read in this order. Blocks."""
 
     async def run(self, function: Callable[[], T]) -> T:
         """Run a function that calls `read` or `put`, in a thread.

@@ -9,7 +9,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Self
 
 from .config import Proxies
-from .runtime.cpus import available_cpus
 from .runtime.detached import run_detached
 from .runtime.disk_threads import DiskThreads
 from .runtime.memory_budget import MemoryBudget, default_budget
@@ -47,7 +46,7 @@ class Instance:
         self.wire = Wire(limits, run_blocking=run_detached, proxies=Proxies.from_env(environ), environ=environ)
         in_flight = PartsInFlight(
             lambda: time.thread_time() + self.disk.cpu_seconds + self.wire.cpu_seconds,
-            parts=4 if available_cpus() >= 4 else 3,  # more lanes than CPUs wait for each other
+            parts=4 if (os.cpu_count() or 1) >= 4 else 3,  # more lanes than CPUs wait for each other
         )
         self.memory = MemoryBudget(limits.memory or default_budget(), in_flight)
         self.credentials: dict[Hashable, Any] = {}

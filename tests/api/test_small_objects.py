@@ -118,7 +118,10 @@ async def test_objects_that_fail_once_are_moved_alone(tmp_path: Path, reply: Rep
     events: list[Event] = []
     with FakeS3({"b": MANY}, instead=(once := Once(reply))) as server:
         await AsyncStorage().download("s3://b/p/", tmp_path / "new", server.config, on_event=events.append)
-        assert requests_of(server) == {key: 1 + (f"/b/{key}" in once.seen) for key in MANY}
+        sent = requests_of(server)
+        assert all(sent[key] >= 1 + (f"/b/{key}" in once.seen) for key in MANY)
+        # With each failure, a lane may give up the request for one more object that it has sent ahead.
+        assert sum(sent.values()) <= len(MANY) + 2 * len(once.seen)
     assert len(once.seen) == 60
     assert files_in(tmp_path / "new") == TREE
     assert kinds(events)["object"] == 300

@@ -31,6 +31,13 @@ class FakeLane:
         self.usable = True
         self._backend = backend
 
+    @property
+    def ahead(self) -> int:
+        return self._backend.ahead
+
+    def ask(self, obj: ObjectInfo) -> None:
+        self._backend.asked.append(obj.key)
+
     async def run(self, function: Callable[[], T]) -> T:
         running = asyncio.get_running_loop().run_in_executor(None, function)
         try:
@@ -61,6 +68,8 @@ class Laned(Watched):
         super().__init__(objects, **capabilities)
         self.opened = self.open_now = self.most_open = 0
         self.moved: list[str] = []
+        self.asked: list[str] = []
+        self.ahead = 1
         self.fail: Callable[[str], None] = lambda key: None
         self.refuse: StorageError | None = None
         self.round_trip = 0.0

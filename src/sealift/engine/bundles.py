@@ -34,9 +34,9 @@ _PAUSE = 0.001
 _YIELD = 16
 # While the round trip is unknown, many lanes move one object each.
 _FIRST_LANES = 16
-_FEWEST_LANES = 3
-# Seconds of interpreter time that an object takes. While one lane waits for a reply, others use that time.
-_BUSY = 0.0001
+_FEWEST_LANES = 1
+# Seconds of interpreter time that the two objects of a lane's connections take. While one lane waits, others use it.
+_BUSY = 0.0003
 # Failures after which the lanes give up, if they are more than the successes.
 _MANY_FAILURES = 16
 
@@ -78,7 +78,8 @@ class Bundles:
         part = part_sizes.part_size(1, context.destination.capabilities, instance.limits, instance.memory.limit)
         self._limit = min(_SMALL, part)
         self._in_use: bool | None = None  # None: not known before the first small object
-        self._most_lanes = min(instance.limits.connections, instance.limits.per_host)
+        # Each has two connections, if there are enough.
+        self._most_lanes = max(1, min(instance.limits.connections, instance.limits.per_host) // 2)
         self._waiting: deque[Transfer] = deque()
         self._lanes = 0
         self._idle: list[asyncio.Future[None]] = []
@@ -201,23 +202,31 @@ class Bundles:
 
     def _move(self, lane: Lane, buffer: memoryview) -> _Turn:
         """Move objects until the turn ends; blocks."""
+        reads = self._context.source.small_objects is None
         source = self._context.source.small_objects or lane
         destination = self._context.destination.small_objects or lane
         turn, until = _Turn(), time.monotonic() + (_TURN if self._fastest is not None else 0)
-        while True:
-            if (transfer := self._take()) is None:
-                if self._closing or time.monotonic() >= until:
-                    break
-                time.sleep(_PAUSE)
-                continue
-            try:
+        taken: deque[Transfer] = deque()  # not moved yet; if the lane reads, they are requested
+        more = True
+        try:
+            while True:
+                while more and len(taken) <= (lane.ahead if reads else 0) and (transfer := self._take()) is not None:
+                    taken.append(transfer)
+                    if reads:
+                        lane.ask(transfer.obj)
+                if not taken:
+                    if not more or self._closing or time.monotonic() >= until:
+                        break
+                    time.sleep(_PAUSE)
+                    continue
+                transfer = taken[0]
                 with buffer[: transfer.obj.size] as data:
                     turn.moved.append((transfer, *self._move_one(transfer, data, source, destination)))
-            except Exception:  # noqa: BLE001 - moved again by `move_alone`, which raises it if it persists
-                turn.failed = transfer
-                break
-            if time.monotonic() >= until or not lane.usable:
-                break
+                taken.popleft()
+                more = more and time.monotonic() < until and lane.usable
+        except Exception:  # noqa: BLE001 - moved again by `move_alone`, which raises it if it persists
+            turn.failed = taken.popleft()
+            self._waiting.extendleft(reversed(taken))
         return turn
 
     def _move_one(

@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ..config import Proxies
 from ..contract import FileRange, SentBytes, Sink
-from ..errors import ClosedError, InvalidConfig
+from ..errors import ClosedError, InvalidConfig, TransportError
 from ..types import Limits
 from .connection import Connection, StaleConnectionError
 from .content_range import Expectation
@@ -188,7 +188,9 @@ class Wire:
 
     @asynccontextmanager
     async def hold(self, origin: Origin, tls: TLS) -> AsyncIterator[HeldConnection]:
-        """Keep a connection for several small requests, which a lane sends one after the other.
+        """Keep connections for several small requests, which a lane sends one after the other.
+
+        It has two connections if that needs no waiting: while one waits for a response, the lane works on the other.
 
         Args:
             origin: The server; `is_direct` must be true for it.
@@ -198,13 +200,18 @@ class Wire:
             TransportError: The connection cannot be opened.
             ClosedError: The client is closed.
         """
-        connection = await self._pool.acquire(origin, tls)
-        self._lanes.watch(connection)
+        held = [await self._pool.acquire(origin, tls)]
         try:
-            yield HeldConnection(connection, self._lanes)
+            with suppress(TransportError):  # one is enough
+                second = await self._pool.acquire_now(origin, tls)
+                held += [] if second is None else [second]
+            for connection in held:
+                self._lanes.watch(connection)
+            yield HeldConnection(held, self._lanes)
         finally:
-            self._lanes.unwatch(connection)
-            self._pool.release(connection)
+            for connection in held:
+                self._lanes.unwatch(connection)
+                self._pool.release(connection)
 
     def stream(self, request: Request) -> AbstractAsyncContextManager[StreamedResponse]:
         """Stream a body, of known or unknown length.

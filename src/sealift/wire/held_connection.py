@@ -1,14 +1,16 @@
-"""A connection that one lane keeps for several small requests, one after the other.
+"""Connections that one lane keeps for several small requests, one after the other.
 
 `fetch` accepts only the usual response, in the form of `parse_simple_head`. Any other one is an error, and the caller
 repeats the request with `Wire`.
 """
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ..errors import TransportError
+from ..types import ObjectInfo
 from .connection import Connection
 from .content_range import Expectation
 from .exchange import Exchange
@@ -22,54 +24,73 @@ T = TypeVar("T")
 
 
 class HeldConnection:
-    """A connection for several exchanges. `fetch` and `send` block: call them in a function given to `run`.
+    """Connections for several exchanges. `ask`, `fetch` and `send` block: call them in a function given to `run`.
 
-    After an error it cannot be used again. Nothing is retried, not even on a stale connection.
+    After an error they cannot be used again. Nothing is retried, not even on a stale connection.
 
     Args:
-        connection: The connection.
-        lanes: Threads that use it.
+        connections: The connections, to one server.
+        lanes: Threads that use them.
 
     Attributes:
         fastest: Seconds that the fastest exchange took; before the first one, the round trip that the kernel has
             measured.
+        ahead: How many requests `ask` may send before the response to the first is fetched.
     """
 
-    def __init__(self, connection: Connection, lanes: Lanes) -> None:
-        self.fastest = connection.round_trip
-        self._connection = connection
+    def __init__(self, connections: Sequence[Connection], lanes: Lanes) -> None:
+        self.fastest = connections[0].round_trip
+        self.ahead = len(connections) - 1
+        self._connections = connections
         self._lanes = lanes
         self._scratch = memoryview(bytearray(MAX_HEAD_BYTES))
         self._measured = False
+        self._free = deque(connections)
+        self._used: set[Connection] = set()
+        self._asked: dict[int, tuple[Connection, float]] = {}  # id of a request → where and when it was sent
 
     @property
     def usable(self) -> bool:
         """Whether another exchange may follow."""
-        return self._connection.reusable
+        return all(connection.reusable for connection in self._free)
 
     async def run(self, function: Callable[[], T]) -> T:
         """Run a function on a lane; as `Lanes.run`."""
-        return await self._lanes.run(self._connection, function)
+        first, *others = self._connections
+        return await self._lanes.run(first, function, *others)
+
+    def ask(self, request: Request) -> None:
+        """Send a request without a body ahead of `fetch`, which receives the response.
+
+        Raises:
+            TransportError: The connection broke.
+        """
+        connection, started = self._begin()
+        self._asked[id(request)] = connection, started
+        connection.send(encode_request(request))
+        connection.waiting = False  # what happens until the response is fetched is no stall
 
     def fetch(self, request: Request, into: memoryview, expectation: Expectation) -> Response:
-        """Receive a body of known length into memory.
+        """Receive a body of known length into memory. Sends the request, unless `ask` did.
 
         Raises:
             TransportError: The response is not the expected one, or the connection broke.
         """
-        started = self._begin()
-        self._connection.send(encode_request(request))
-        response, ahead = self._receive_head()
+        if id(request) not in self._asked:
+            self.ask(request)
+        connection, started = self._asked.pop(id(request))
+        connection.waiting = True
+        response, ahead = self._receive_head(connection)
         encoding = None if request.encoded else response.header("content-encoding")
         if (
             response.header("content-length") != str(len(into))
             or encoding not in {None, "identity"}
             or not expectation.matches(response, len(into))
         ):
-            raise self._unexpected()
-        self._receive_body(ahead, into)
-        self._connection.finish(reusable=True)
-        self._measure(started)
+            raise _unexpected(connection)
+        _receive_body(connection, ahead, into)
+        connection.finish(reusable=True)
+        self._end(connection, started)
         return response
 
     def send(self, request: Request, body: memoryview) -> Response:
@@ -78,51 +99,57 @@ class HeldConnection:
         Raises:
             TransportError: The connection broke.
         """
-        started = self._begin()
-        exchange = Exchange(self._connection, request, encode_request(request, len(body)), body)
+        connection, started = self._begin()
+        exchange = Exchange(connection, request, encode_request(request, len(body)), body)
         response = exchange.receive_small()
-        self._measure(started)
+        self._end(connection, started)
         return response
 
-    def _begin(self) -> float:
-        if self._measured and not self._connection.is_still_idle():  # what has arrived is no response to this request
-            raise self._unexpected()
-        self._connection.reusable = False
-        self._connection.waiting = True
-        return time.perf_counter()
+    def _begin(self) -> tuple[Connection, float]:
+        connection = self._free.popleft()
+        # What has arrived is no response to this request. The pool has just looked at those that are new here.
+        if connection in self._used and not connection.is_still_idle():
+            raise _unexpected(connection)
+        self._used.add(connection)
+        connection.reusable = False
+        connection.waiting = True
+        return connection, time.perf_counter()
 
-    def _measure(self, started: float) -> None:
-        self._connection.waiting = False  # what happens until the next exchange is no stall
+    def _end(self, connection: Connection, started: float) -> None:
+        connection.waiting = False  # what happens until the next exchange is no stall
+        self._free.append(connection)
         elapsed = time.perf_counter() - started
         self.fastest = min(self.fastest, elapsed) if self._measured else elapsed
         self._measured = True
 
-    def _receive_head(self) -> tuple[Response, memoryview]:
+    def _receive_head(self, connection: Connection) -> tuple[Response, memoryview]:
         """Receive the head of a success; return it with what has arrived of the body."""
         received = 0
-        while count := self._connection.receive_into(self._scratch[received:]):
+        while count := connection.receive_into(self._scratch[received:]):
             received += count
             if (parsed := parse_simple_head(self._scratch[:received])) is not None:
                 return parsed[0], self._scratch[parsed[1] : received]
             if b"\r\n\r\n" in bytes(self._scratch[:received]):
                 break
-        raise self._unexpected()
+        raise _unexpected(connection)
 
-    def _receive_body(self, ahead: memoryview, into: memoryview) -> None:
-        """Receive a body of exactly this length, whose first bytes have arrived."""
-        done = len(ahead)
-        if done > len(into):
-            raise self._unexpected()
-        into[:done] = ahead
-        self._connection.transferring = True
-        while done < len(into):
-            count = self._connection.receive_into(into[done:])
-            if not count:
-                raise self._unexpected()
-            done += count
 
-    def _unexpected(self) -> TransportError:
-        return TransportError(f"{self._connection.name} sent an unexpected response", retryable=True)
+def _receive_body(connection: Connection, ahead: memoryview, into: memoryview) -> None:
+    """Receive a body of exactly this length, whose first bytes have arrived."""
+    done = len(ahead)
+    if done > len(into):
+        raise _unexpected(connection)
+    into[:done] = ahead
+    connection.transferring = True
+    while done < len(into):
+        count = connection.receive_into(into[done:])
+        if not count:
+            raise _unexpected(connection)
+        done += count
+
+
+def _unexpected(connection: Connection) -> TransportError:
+    return TransportError(f"{connection.name} sent an unexpected response", retryable=True)
 
 
 class ConnectionLane:
@@ -134,6 +161,24 @@ class ConnectionLane:
 
     def __init__(self, connection: HeldConnection) -> None:
         self.connection = connection
+        self._asked: dict[str, Request] = {}
+
+    @property
+    def ahead(self) -> int:
+        return self.connection.ahead
+
+    def ask(self, obj: ObjectInfo) -> None:
+        request = self._asked[obj.key] = self.read_request(obj)
+        self.connection.ask(request)
+
+    def receive(self, obj: ObjectInfo, into: memoryview, expectation: Expectation) -> Response:
+        """Receive an object; the request for it is sent first, unless `ask` did."""
+        request = self._asked.pop(obj.key, None) or self.read_request(obj)
+        return self.connection.fetch(request, into, expectation)
+
+    def read_request(self, obj: ObjectInfo) -> Request:
+        """Build the request for a whole object."""
+        raise NotImplementedError
 
     @property
     def fastest(self) -> float:

@@ -33,7 +33,7 @@ class Lanes:
         """CPU seconds that the threads have used."""
         return self._threads.cpu_seconds
 
-    async def run(self, connection: Connection, function: Callable[[], T]) -> T:
+    async def run(self, connection: Connection, function: Callable[[], T], *others: Connection) -> T:
         """Run a function that uses a connection.
 
         A cancelled call interrupts the connection, and returns when the function has ended: from then on it writes to
@@ -42,10 +42,16 @@ class Lanes:
         Args:
             connection: The connection.
             function: The function; blocks.
+            others: More connections that it uses.
         """
+
+        def interrupt() -> None:
+            for each in (connection, *others):
+                each.interrupt(ClosedError("cancelled"))
+
         connection.waiting = True
         try:
-            return await self._threads.run(function, interrupt=lambda: connection.interrupt(ClosedError("cancelled")))
+            return await self._threads.run(function, interrupt=interrupt)
         finally:
             connection.waiting = False
 

@@ -107,6 +107,14 @@ class Pool:
             self._serve_waiters()  # closed connections that were found on the way have freed slots
         return connection or await self._open_connection(origin, tls, host, dial)
 
+    async def acquire_now(self, origin: Origin, tls: TLS) -> Connection | None:
+        """Get a connection as `acquire` does, but not if that would mean to wait for another request to end."""
+        host = self._hosts.get(origin) or _Host()
+        room = self._open < self._limits.connections or any(other.idle for other in self._hosts.values())
+        if self._waiters or not (host.idle or (room and host.open < self._limits.per_host)):
+            return None
+        return await self.acquire(origin, tls)
+
     def release(self, connection: Pooled) -> None:
         """Return a connection to the pool if it is reusable; otherwise close it."""
         if not connection.reusable or self._closed:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ...types import Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
-from ...wire import ConnectionLane, Expectation, HeldConnection
+from ...wire import ConnectionLane, Expectation, HeldConnection, Request
 from . import replies
 from .authorization import Authorization
 from .container import Container
@@ -30,9 +30,11 @@ class AzureLane(ConnectionLane):
         self._authorization = authorization
 
     def read(self, obj: ObjectInfo, into: memoryview) -> Head:
-        request = self._container.authorized(self._authorization, "GET", obj.key, pinned_headers(obj))
-        reply = self.connection.fetch(request, into, expectation(obj, 0))
+        reply = self.receive(obj, into, expectation(obj, 0))
         return Head(obj.version, obj.size, replies.md5(reply.header("content-md5")))
+
+    def read_request(self, obj: ObjectInfo) -> Request:
+        return self._container.authorized(self._authorization, "GET", obj.key, pinned_headers(obj))
 
     def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         kept, digests, headers = put_headers(key, data, properties)

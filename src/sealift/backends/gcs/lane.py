@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from ...types import Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
-from ...wire import ConnectionLane, Expectation, HeldConnection
+from ...wire import ConnectionLane, Expectation, HeldConnection, Request
 from . import replies
 from .bucket import Bucket, Query
 from .upload import PutRequest
@@ -28,9 +28,11 @@ class GCSLane(ConnectionLane):
         self._bearer = bearer
 
     def read(self, obj: ObjectInfo, into: memoryview) -> Head:
-        request = self._bucket.read_request(obj.key, generation_query(obj), [], self._bearer)
-        reply = self.connection.fetch(request, into, expectation(obj, 0))
+        reply = self.receive(obj, into, expectation(obj, 0))
         return Head(obj.version, obj.size, replies.header_checksums(reply))
+
+    def read_request(self, obj: ObjectInfo) -> Request:
+        return self._bucket.read_request(obj.key, generation_query(obj), [], self._bearer)
 
     def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         put = PutRequest.of(self._bucket, key, data, properties)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ...types import Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
-from ...wire import ConnectionLane, HeldConnection
+from ...wire import ConnectionLane, HeldConnection, Request
 from .bucket import Bucket
 from .read import read_headers, whole_head
 from .signature import UNSIGNED_PAYLOAD
@@ -30,9 +30,12 @@ class S3Lane(ConnectionLane):
         self._signer = signer
 
     def read(self, obj: ObjectInfo, into: memoryview) -> Head:
-        headers, expectation = read_headers(obj, 0, len(into))
-        reply = self.connection.fetch(self._signer.request("GET", obj.key, headers), into, expectation)
-        return whole_head(self._bucket, obj, reply)
+        _, expectation = read_headers(obj, 0, len(into))
+        return whole_head(self._bucket, obj, self.receive(obj, into, expectation))
+
+    def read_request(self, obj: ObjectInfo) -> Request:
+        headers, _ = read_headers(obj, 0, obj.size or 0)
+        return self._signer.request("GET", obj.key, headers)
 
     def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         from .upload import put_headers, stored_object  # noqa: PLC0415 - downloads need neither
