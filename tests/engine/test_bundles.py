@@ -267,7 +267,7 @@ async def test_a_checksum_that_is_required(side: str) -> None:
 
 
 async def test_lanes_are_given_up_while_the_listing_waits() -> None:
-    """The listing waits for room among the objects of the lanes; a slow service lets it wait until they are given up."""
+    """The listing waits for room among the objects of the lanes, and the service is slow."""
     objects = {f"{number:04}": b"1" for number in range(1100)}
     source, destination = Laned(objects), Threaded()
 
