@@ -264,3 +264,21 @@ async def test_a_checksum_that_is_required(side: str) -> None:
         with pytest.raises(IntegrityError, match="there is no checksum"):
             await Job(source, destination, instance, verify="require").run(transfers(source))
     assert destination.contents() == {}
+
+
+async def test_lanes_are_given_up_while_the_listing_waits() -> None:
+    """The listing waits for room among the objects of the lanes, and the service is slow."""
+    objects = {f"{number:04}": b"1" for number in range(1100)}
+    source, destination = Laned(objects), Threaded()
+
+    def fail(key: str) -> None:
+        raise transient()
+
+    async def slow(verb: str, key: str) -> None:
+        for _ in range(500 if len(source.calls) < 40 else 0):
+            await asyncio.sleep(0)
+
+    source.fail, source.before = fail, slow
+    async with machine(connections=1) as instance, asyncio.timeout(60):
+        await Job(source, destination, instance).run(transfers(source))
+    assert destination.contents() == objects

@@ -1,6 +1,8 @@
 """Bodies received into a part of a file: written as they arrive, continued after a break, and never wrong."""
 
+import errno
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -175,3 +177,33 @@ def test_claims_come_once_per_mebibyte_and_at_the_end(tmp_path: Path) -> None:
         assert isinstance(result, Response)
         assert [claim.length for claim in claims] == [MiB, 2 * MiB, 3 * MiB]
         assert claims[-1].crc == f"{google_crc32c.value(BODY):08x}"
+
+
+def test_what_was_received_of_a_malformed_body_is_not_resumed(tmp_path: Path) -> None:
+    """The server said that the body is longer than the part, so its first bytes may be wrong, too."""
+    body = bytes(2 * MiB)
+    data = head("Transfer-Encoding: chunked") + chunked([body, b"more"])
+    with file_sink(tmp_path / "file", len(body)) as (sink, claims):
+        assert isinstance(run(connect([data])[0], sink), MalformedResponseError)
+        assert [claim.length for claim in claims[:-1]] == [MiB, 2 * MiB]
+        assert claims[-1].start == claims[0].start  # and so replaces it
+        assert not sink.recall(claims[-1:])
+        assert len(sink) == len(body)
+
+
+def test_every_byte_has_another_crc_than_a_claim_that_is_never_true() -> None:
+    assert all(google_crc32c.value(bytes([byte])) and zlib.crc32(bytes([byte])) for byte in range(256))
+
+
+def test_an_error_of_the_disk_at_the_journal_is_raised(tmp_path: Path) -> None:
+    def full(claim: Claim) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    descriptor = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
+    try:
+        sink = FileSink("the file", descriptor, Part(0, 0, 11), memoryview(bytearray(100)), None, full)
+        result = run(connect([head("Content-Length: 11") + b"hello world"])[0], sink)
+        assert isinstance(result, LocalIOError)
+        assert "the file" in str(result)
+    finally:
+        os.close(descriptor)

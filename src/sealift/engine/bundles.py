@@ -175,6 +175,8 @@ class Bundles:
                 self._in_use = False
                 while self._waiting:
                     await self._move_alone(self._waiting.popleft())
+                if self._room is not None:  # no later turn makes room
+                    _wake(self._room)
 
     async def _use_lane(self, buffer: memoryview) -> _Turn:
         opening = self._open_lane()

@@ -14,6 +14,8 @@ __all__ = ["FileSink"]
 
 # Bytes between two claims in the journal: what a kill costs, at most, besides the piece.
 _CLAIM_EVERY = MiB
+# A CRC that no single byte has: a claim that is never true, and replaces those about the same part.
+_NO_BYTE = "00000000"
 
 
 class FileSink:
@@ -44,6 +46,7 @@ class FileSink:
         self._claim = claim
         self._claim_crc = crc_algorithm(part.size)
         self._algorithms = {each for each in (algorithm, self._claim_crc if claim else None) if each is not None}
+        self._claimed = 0
         self.rewind()
 
     def __len__(self) -> int:
@@ -59,6 +62,8 @@ class FileSink:
         return self._written + self._buffered
 
     def rewind(self) -> None:
+        if self._claimed:  # what was received cannot be relied on, nor may a later process
+            self._record(Claim(self._part.start, 1, _NO_BYTE))
         self._written = self._buffered = self._claimed = 0
         self.crcs: Mapping[str, int] = dict.fromkeys(self._algorithms, 0)
 
@@ -120,7 +125,11 @@ class FileSink:
         done = 0
         while done < self._part.size:
             piece = self._piece[: self._part.size - done]
-            if not read_into(self.descriptor, self._part.start + done, piece):
+            try:
+                complete = read_into(self.descriptor, self._part.start + done, piece)
+            except OSError as error:
+                raise self.write_error(error) from None
+            if not complete:
                 raise ObjectChanged(f"{self._path} was truncated while it was written")
             update(piece)
             done += len(piece)
@@ -131,4 +140,12 @@ class FileSink:
         complete = self._written == self._part.size
         if self._claim is not None and (complete or self._written - self._claimed >= _CLAIM_EVERY):
             self._claimed = self._written
-            self._claim(Claim(self._part.start, self._written, f"{crcs[self._claim_crc]:08x}"))
+            self._record(Claim(self._part.start, self._written, f"{crcs[self._claim_crc]:08x}"))
+
+    def _record(self, claim: Claim) -> None:
+        if self._claim is None:
+            return
+        try:
+            self._claim(claim)
+        except OSError as error:
+            raise self.write_error(error) from None

@@ -135,7 +135,10 @@ class RemoteConnection:
             self._record = None
             await record.finish()
         if kind != RESPONSE:
-            raise self._failed(kind, payload, sink)
+            failure = self._failed(kind, payload, sink)
+            if isinstance(failure, MalformedResponseError):
+                await self.worker.run_blocking(sink.rewind)
+            raise failure
         status, headers, body, unexpected, reusable = self._decoded(payload)
         if status in {200, 206} and not unexpected and len(sink):
             raise self._nonsense()
@@ -178,8 +181,6 @@ class RemoteConnection:
             return error if sink is None else sink.write_error(error)
         if failure.kind == Failure.DEFECT:
             return RuntimeError(failure.cause)
-        if failure.kind == Failure.MALFORMED and sink is not None:
-            sink.rewind()
         return _storage_error(failure)
 
     def _decoded(self, payload: bytes) -> tuple[int, list[tuple[bytes, bytes]], bytes, bool, bool]:
