@@ -115,3 +115,14 @@ async def test_progress_of_an_upload_within_a_part(tmp_path: Path) -> None:
     await asyncio.wait([call])
     reading.set()
     server.close()
+
+
+async def test_an_error_of_a_listener_ends_the_call_within_a_part(tmp_path: Path) -> None:
+    def listen(event: Event) -> None:
+        if event.kind == "progress":
+            raise ZeroDivisionError
+
+    with FakeS3({"b": {"m": LARGE}}, stall={"m": 3 * MiB}) as server:
+        limits = Limits(part_size=24 * MiB - 1, per_host=1)
+        with pytest.raises(ZeroDivisionError):
+            await AsyncStorage(limits).download("s3://b/m", tmp_path / "m", server.config, on_event=listen)

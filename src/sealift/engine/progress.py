@@ -13,12 +13,14 @@ _INTERVAL = 0.15
 
 
 class _Counter:
-    __slots__ = ("received", "told", "transfer")
+    __slots__ = ("error", "received", "task", "told", "transfer")
 
     def __init__(self, transfer: Transfer, received: Callable[[], int]) -> None:
         self.transfer = transfer
         self.received = received
         self.told = 0
+        self.task = asyncio.current_task()
+        self.error: Exception | None = None
 
 
 class Progress:
@@ -41,6 +43,9 @@ class Progress:
         Args:
             transfer: The transfer.
             received: Returns the number of bytes that it has moved.
+
+        Raises:
+            Exception: What `emit` has raised meanwhile; it cancels what the task is doing.
         """
         counter = _Counter(transfer, received)
         self._counters.add(counter)
@@ -48,9 +53,14 @@ class Progress:
             self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._tick)
         try:
             yield
+        except asyncio.CancelledError:
+            if counter.error is not None:
+                raise counter.error from None
+            raise
         finally:
             self._counters.discard(counter)
-            self._tell(counter)
+            if counter.error is None:
+                self._tell(counter)
             if not self._counters and self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
@@ -58,7 +68,13 @@ class Progress:
     def _tick(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._tick)
         for counter in list(self._counters):
-            self._tell(counter)
+            try:
+                self._tell(counter)
+            except Exception as error:  # noqa: BLE001 - raised by `count`
+                counter.error = error
+                self._counters.discard(counter)
+                if counter.task is not None:
+                    counter.task.cancel()
 
     def _tell(self, counter: _Counter) -> None:
         received = counter.received()
