@@ -209,7 +209,7 @@ class TestAddresses:
             async with anyio.create_task_group() as group:
                 for start in range(20):
                     group.start_soon(read, backend, obj, start, 10)
-                await until(lambda: len(arrived) == 16 and backend._urls.storage.statistics().tasks_waiting == 4)
+                await until(lambda: len(arrived) == 16 and backend._urls.storage.locked())
                 go.set()
         assert len(arrived) == 20
 

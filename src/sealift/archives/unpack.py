@@ -5,6 +5,7 @@ the target in Python releases without the fixes for CVE-2025-4517 and its succes
 links and devices are errors, and so is an archive that would expand beyond the limits of its `Unpack`.
 """
 
+import errno
 import os
 import struct
 import tarfile
@@ -72,6 +73,10 @@ def unpack(
             raise UnsupportedOperation(f"the archive cannot be read: {error}") from None
         except _PARSER_ERRORS as error:
             raise ArchiveError(f"the archive is damaged: {error}") from None
+        except OSError as error:
+            if error.errno != errno.EINVAL or error.filename is not None:
+                raise
+            raise ArchiveError("the archive is damaged: an entry starts before the file") from None  # zipfile's seek
 
 
 def _write(entries: Iterator[Entry | None], target: str, wanted: Callable[[str], bool]) -> Generator[int]:

@@ -47,11 +47,13 @@ class _Turn:
     Attributes:
         moved: The objects that it has moved, with their properties, the checksum and what the destination returned.
         failed: An object that it has given up.
+        error: Why.
     """
 
-    __slots__ = ("failed", "moved")
+    __slots__ = ("error", "failed", "moved")
 
     def __init__(self, failed: Transfer | None = None) -> None:
+        self.error: Exception | None = None
         self.moved: list[tuple[Transfer, Properties, str, ObjectInfo]] = []
         self.failed = failed
 
@@ -170,6 +172,7 @@ class Bundles:
         self._moved += len(turn.moved)
         if turn.failed is not None:
             self._failed += 1
+            await self._wait_as_asked(turn.failed, turn.error)
             await self._move_alone(turn.failed)
             if self._failed >= max(_MANY_FAILURES, self._moved):
                 self._in_use = False
@@ -177,6 +180,16 @@ class Bundles:
                     await self._move_alone(self._waiting.popleft())
                 if self._room is not None:  # no later turn makes room
                     _wake(self._room)
+
+    async def _wait_as_asked(self, transfer: Transfer, error: Exception | None) -> None:
+        """Wait if the service has asked for it; counts as a retry."""
+        errors = [error] if isinstance(error, StorageError) and error.retryable and error.retry_after else []
+
+        async def fail_once() -> None:
+            if errors:
+                raise errors.pop()
+
+        await self._context.retry(transfer, fail_once)
 
     async def _use_lane(self, buffer: memoryview) -> _Turn:
         opening = self._open_lane()
@@ -226,8 +239,8 @@ class Bundles:
                     turn.moved.append((transfer, *self._move_one(transfer, data, source, destination)))
                 taken.popleft()
                 more = more and time.monotonic() < until and lane.usable
-        except Exception:  # noqa: BLE001 - moved again by `move_alone`, which raises it if it persists
-            turn.failed = taken.popleft()
+        except Exception as error:  # noqa: BLE001 - moved again by `move_alone`, which raises it if it persists
+            turn.failed, turn.error = taken.popleft(), error
             self._waiting.extendleft(reversed(taken))
         return turn
 

@@ -4,6 +4,7 @@
 repeats the request with `Wire`.
 """
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,6 +22,9 @@ from .message import Request, Response
 __all__ = ["ConnectionLane", "HeldConnection"]
 
 T = TypeVar("T")
+
+# https://www.rfc-editor.org/rfc/rfc9110#field.retry-after; a date is left to the request that is sent again.
+_RETRY_AFTER = re.compile(rb"\r\nretry-after:[ \t]*([0-9]{1,6})[ \t]*\r\n", re.IGNORECASE)
 
 
 class HeldConnection:
@@ -131,7 +135,10 @@ class HeldConnection:
                 return parsed[0], self._scratch[parsed[1] : received]
             if b"\r\n\r\n" in bytes(self._scratch[:received]):
                 break
-        raise _unexpected(connection)
+        error = _unexpected(connection)
+        if (delay := _RETRY_AFTER.search(self._scratch[:received])) is not None:
+            error.retry_after = float(delay[1])
+        raise error
 
 
 def _receive_body(connection: Connection, ahead: memoryview, into: memoryview) -> None:

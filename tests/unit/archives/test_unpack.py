@@ -389,3 +389,12 @@ def test_damage_is_a_storage_error_or_does_no_harm(
     except StorageError:
         pass
     assert {path.name for path in directory.iterdir()} <= {"packed", "target"}
+
+
+def test_a_zip_archive_without_its_beginning(unpack: Extract) -> None:
+    """Its first entry would start before the file."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        file.writestr("a", b"x" * 100)
+    with pytest.raises(ArchiveError):
+        unpack(b"PK\x03\x04" + packed.getvalue()[14:])
