@@ -112,10 +112,11 @@ class HeldConnection:
     def _begin(self) -> tuple[Connection, float]:
         connection = self._free.popleft()
         # What has arrived is no response to this request. The pool has just looked at those that are new here.
-        if connection in self._used and not connection.is_still_idle():
+        still_idle = connection not in self._used or connection.is_still_idle()
+        connection.reusable = False
+        if not still_idle:
             raise _unexpected(connection)
         self._used.add(connection)
-        connection.reusable = False
         connection.waiting = True
         return connection, time.perf_counter()
 

@@ -87,10 +87,12 @@ class Worker:
     def _receive(self) -> bool:
         """Receive orders; return False at the end of the control socket."""
         try:
-            data, descriptors, _, _ = socket.recv_fds(self._control, 1 << 16, 16, socket.MSG_DONTWAIT)
+            data, descriptors, flags, _ = socket.recv_fds(self._control, 1 << 16, 16, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return True
         except OSError:
+            return False
+        if flags & socket.MSG_CTRUNC:  # too many open files: the order would get the file of another one
             return False
         self._descriptors.extend(descriptors)
         self._buffer += data
