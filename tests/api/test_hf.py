@@ -170,6 +170,13 @@ class TestVerbs:
             key: "sha256" if key.endswith((".safetensors", ".onnx")) else "size-only" for key in FILES
         }
 
+    @pytest.mark.parametrize("size", [2 * MiB + 5, 2 * MiB + 300_000])
+    async def test_a_file_of_git_in_several_parts(self, hub: FakeHub, tmp_path: Path, size: int) -> None:
+        hub.repo("owner/git", {"tokenizer.json": pattern(size)})
+        uri = "hf://owner/git/tokenizer.json"
+        await AsyncStorage(Limits(part_size=MiB)).download(uri, tmp_path / "file", hub.config)
+        assert (tmp_path / "file").read_bytes() == pattern(size)
+
     async def test_a_file_of_a_revision(self, hub: FakeHub, tmp_path: Path) -> None:
         hub.repos["models", "owner/name"].commit({"config.json": b"of the request"}, "refs/pr/1")
         storage = AsyncStorage()

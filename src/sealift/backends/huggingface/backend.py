@@ -95,7 +95,7 @@ class HFBackend:
                 buffer = into if isinstance(into, memoryview) else memoryview(bytearray(length))
                 await small_files.read_range(streamed, obj.size, start, buffer)
             if not isinstance(into, memoryview):
-                await self._repository.instance.disk.run(partial(fill, into, buffer))
+                await self._repository.instance.disk.run(partial(_store, into, buffer))
             return Head(sha, obj.size, properties=Properties(content_type=streamed.header("content-type")))
         url = await self._urls.of(self._path(obj.key), sha)
         reply = await self._fetch(obj, url, range_header, into, Expectation(start, obj.size))
@@ -180,6 +180,11 @@ def _is_path(key: str) -> bool:
     except UnicodeEncodeError:
         return False
     return not {"", ".", ".."} & set(key.split("/"))
+
+
+def _store(sink: Sink, data: memoryview) -> None:
+    fill(sink, data)
+    sink.flush()
 
 
 def _check_commit(received: str | None, sha: str) -> None:

@@ -88,7 +88,6 @@ class FileSink:
                 done += os.pwrite(self.descriptor, data[done:], self.position + done)
         except OSError as error:
             raise self.write_error(error) from None
-        self._buffered = 0
         self.advance(len(data), crcs)
 
     def write_error(self, error: OSError) -> StorageError:
@@ -135,6 +134,7 @@ class FileSink:
             done += len(piece)
 
     def advance(self, count: int, crcs: Mapping[str, int]) -> None:
+        self._buffered = 0  # without a call before the next line: another thread may ask for the length
         self._written += count
         self.crcs = crcs
         complete = self._written == self._part.size
