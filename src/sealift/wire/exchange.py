@@ -78,6 +78,9 @@ class Exchange:
                 raise TransportError(f"{self.connection.name} sent a response of more than {MAX_BUFFERED_BODY} bytes")
         response.body = bytes(body)
         self.finish(reader)
+        if self.body and not self.sent and response.status < 300:
+            cause = f"{self.connection.name} answered {response.status} before it had received the whole body"
+            raise TransportError(cause, retryable=True)
         return response
 
     def receive_into(self, sink: "Sink", expectation: Expectation | None = None) -> Response:
