@@ -116,6 +116,8 @@ async def _move_to_file(
 
     with context.progress.count(transfer, lambda: part.size - len(sink)):
         await context.retry(transfer, read)
+        if sink.position < part.start + part.size:  # a backend has not flushed it
+            await context.instance.disk.run(sink.flush)
     if algorithm is not None:
         multipart.digests[part.index] = checksums.crc_digest(algorithm, sink.crcs[algorithm])
     if in_order is not None:
