@@ -226,6 +226,8 @@ def _killed(payload: Payload, moments: list[Moment], *, replaced: bool) -> KillS
         for moment in (*moments, None):
             if not _dies(payload, proxied.endpoints, killer, moment, finished):
                 break
+            for proxy in proxied.proxies:
+                proxy.wait_closed()  # what it forwards to the killed process counts for this kill
             kills += 1
             finished = payload.finished()
             payload.check_left()

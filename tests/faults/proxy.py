@@ -153,6 +153,11 @@ class Proxy:
     def endpoint(self) -> str:
         return f"{'https' if self.tls else 'http'}://{HOST}:{self.port}"
 
+    def wait_closed(self) -> None:
+        """Wait until all connections are closed: those of a killed process, once nothing more is forwarded."""
+        while self._open and not self.closing.wait(0.002):
+            pass
+
     def __enter__(self) -> Self:
         self._threads[0].start()
         return self
