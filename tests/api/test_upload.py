@@ -165,11 +165,22 @@ async def test_a_source_that_is_not_local(seaweedfs: S3Service, make_bucket: Mak
     assert get_objects(seaweedfs, bucket) == {"k": b"bytes"}
 
 
-@pytest.mark.parametrize("name", ["seaweedfs", "moto"])
-async def test_odd_keys(request: pytest.FixtureRequest, make_bucket: MakeBucket, tmp_path: Path, name: str) -> None:
-    service: S3Service = request.getfixturevalue(name)
+@pytest.fixture
+def chosen(request: pytest.FixtureRequest) -> S3Service:
+    """The service that a test names; started outside the event loop."""
+    service: S3Service = request.getfixturevalue(request.param)
+    return service
+
+
+@pytest.mark.parametrize("chosen", ["seaweedfs", "moto"], indirect=True)
+async def test_odd_keys(chosen: S3Service, make_bucket: MakeBucket, tmp_path: Path) -> None:
+    service = chosen
     bucket, config = make_bucket(service), config_of(service)
-    more = CONTROL_KEYS if name == "seaweedfs" else (*PATHLIKE_KEYS, *(key for key in CONTROL_KEYS if "\n" not in key))
+    more = (
+        CONTROL_KEYS
+        if service.name == "seaweedfs"
+        else (*PATHLIKE_KEYS, *(key for key in CONTROL_KEYS if "\n" not in key))
+    )
     keys = (*ODD_KEYS, *more)
     async with AsyncStorage() as storage:
         for key in keys:
