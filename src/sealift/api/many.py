@@ -41,8 +41,8 @@ async def download_many(
             from ..operations.download import download
 
             downloaded = await download(source, dest, options.about(source.location))
-        if downloaded.temporary is not None:
-            temporary.append(downloaded.temporary)
+            if downloaded.temporary is not None:  # before leaving the block, where a cancellation may arrive
+                temporary.append(downloaded.temporary)
         return downloaded.path
 
     pairs = ((item, None) if isinstance(item, str) else item for item in items)
