@@ -6,15 +6,13 @@ from contextlib import nullcontext, suppress
 from ..contract import SentBytes, Upload
 from ..errors import IntegrityError, StorageError, TransportError
 from ..integrity import checksums
-from ..types import KiB, Part, Receipt
+from ..types import Part, Receipt
+from ..wire import PIECE
 from .context import JobContext
 from .transfer import Transfer
 from .verification import verify_digest
 
 __all__ = ["MultipartTransfer", "move_part"]
-
-# Bytes received before they are written to a file.
-_PIECE = 256 * KiB
 
 
 class MultipartTransfer:
@@ -61,7 +59,7 @@ async def move_part(context: JobContext, multipart: MultipartTransfer, part: Par
     upload = await _upload(context, multipart)
     memory = context.instance.memory
     to_file = context.source.capabilities.sinks and upload.writes_ranges
-    size = min(part.size, _PIECE) if to_file else part.size
+    size = min(part.size, PIECE) if to_file else part.size
     async with nullcontext() if in_order is None else in_order.memory_turns.turn(part.index):
         buffer = await memory.borrow(size, context, moves=part.size)
     try:
@@ -111,7 +109,7 @@ async def _move_to_file(
             try:
                 await source.read_range(transfer.obj, part.start + part.size - missing, sink)
             except TransportError as error:
-                if not error.retryable or missing - len(sink) < _PIECE:
+                if not error.retryable or missing - len(sink) < PIECE:
                     raise
 
     with context.progress.count(transfer, lambda: part.size - len(sink)):

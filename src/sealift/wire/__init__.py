@@ -9,17 +9,20 @@ from .content_range import Expectation, check_expected, check_range
 from .held_connection import ConnectionLane, HeldConnection
 from .message import TLS, Origin, Request, Response
 from .proxy_choice import proxy_for
+from .range_writer import PIECE, RangeWriter
 from .redirect import MOST_REDIRECTS, redirected
 from .sinks import fill
 from .streamed_response import StreamedResponse
 
 __all__ = [
     "MOST_REDIRECTS",
+    "PIECE",
     "TLS",
     "ConnectionLane",
     "Expectation",
     "HeldConnection",
     "Origin",
+    "RangeWriter",
     "Request",
     "Response",
     "StreamedResponse",

@@ -16,8 +16,8 @@ import ssl
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from ..contract import SentBytes
 from ..errors import ClosedError, TransportError
 from ..types import KiB
 from .address import Address
@@ -25,6 +25,9 @@ from .message import TLS, Origin
 from .socket_state import round_trip, tcp_state, unacknowledged_bytes, unread_bytes
 from .tls import handshake_error
 from .tls_stream import TLSStream
+
+if TYPE_CHECKING:
+    from ..contract import SentBytes
 
 __all__ = ["Connection", "ConnectionLostError", "StaleConnectionError"]
 
@@ -228,13 +231,15 @@ class Connection:
         self._check()
         self._sent += len(data)
 
-    def send_body(self, body: memoryview, early: memoryview | None, counter: SentBytes) -> tuple[int, int | None]:
+    def send_body(
+        self, body: memoryview, early: memoryview | None, counter: "SentBytes | None"
+    ) -> tuple[int, int | None]:
         """Send a body, or as much of it as the peer takes before it responds.
 
         Args:
             body: The rest of the body.
             early: Buffer for data that arrives meanwhile; None: leave it to be received later.
-            counter: Counts the bytes.
+            counter: Counts the bytes. None: nobody asks.
 
         Returns:
             How many bytes were sent; and how many arrived, 0 for an EOF, or None if the whole body was sent.
@@ -264,7 +269,8 @@ class Connection:
                     with suppress(BlockingIOError):
                         count = stream.send(body[sent : sent + _SLICE])
                         sent += count
-                        counter.count += count
+                        if counter is not None:
+                            counter.count += count
                         self._sent += count
             return sent, None
         except OSError as error:

@@ -4,7 +4,6 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..contract import SentBytes
 from ..errors import TransportError
 from ..types import KiB
 from .connection import Connection, ConnectionLostError, StaleConnectionError
@@ -17,7 +16,7 @@ from .sinks import fill
 if TYPE_CHECKING:
     import h11
 
-    from ..contract import Sink
+    from ..contract import SentBytes, Sink
 
 __all__ = ["Exchange", "check_body"]
 
@@ -58,7 +57,7 @@ class Exchange:
         request: Request,
         head: bytes,
         body: memoryview | None = None,
-        sent_bytes: SentBytes | None = None,
+        sent_bytes: "SentBytes | None" = None,
     ) -> None:
         self.connection = connection
         self.request = request
@@ -132,11 +131,11 @@ class Exchange:
 
     def _send_body(self, reader: ResponseReader, body: memoryview, scratch: memoryview) -> bool:
         done = 0
-        counter = self.sent_bytes or SentBytes()
-        counter.count = 0  # of this attempt
+        if self.sent_bytes is not None:
+            self.sent_bytes.count = 0  # of this attempt
         early: memoryview | None = scratch
         while True:
-            count, received = self.connection.send_body(body[done:], early, counter)
+            count, received = self.connection.send_body(body[done:], early, self.sent_bytes)
             done += count
             if received is None:
                 return True

@@ -4,10 +4,10 @@
 repeats the request with `Wire`.
 """
 
-import re
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from ..errors import TransportError
@@ -15,16 +15,14 @@ from ..types import ObjectInfo
 from .connection import Connection
 from .content_range import Expectation
 from .exchange import Exchange
-from .head_codec import MAX_HEAD_BYTES, encode_request, parse_simple_head
+from .head_codec import MAX_HEAD_BYTES, encode_request, parse_simple_head, response_framing
 from .lanes import Lanes
 from .message import Request, Response
+from .response_reader import ResponseReader
 
 __all__ = ["ConnectionLane", "HeldConnection"]
 
 T = TypeVar("T")
-
-# https://www.rfc-editor.org/rfc/rfc9110#field.retry-after; a date is left to the request that is sent again.
-_RETRY_AFTER = re.compile(rb"\r\nretry-after:[ \t]*([0-9]{1,6})[ \t]*\r\n", re.IGNORECASE)
 
 
 class HeldConnection:
@@ -84,7 +82,7 @@ class HeldConnection:
             self.ask(request)
         connection, started = self._asked.pop(id(request))
         connection.waiting = True
-        response, ahead = self._receive_head(connection)
+        response, ahead = self._receive_head(connection, request)
         encoding = None if request.encoded else response.header("content-encoding")
         if (
             response.header("content-length") != str(len(into))
@@ -127,7 +125,7 @@ class HeldConnection:
         self.fastest = min(self.fastest, elapsed) if self._measured else elapsed
         self._measured = True
 
-    def _receive_head(self, connection: Connection) -> tuple[Response, memoryview]:
+    def _receive_head(self, connection: Connection, request: Request) -> tuple[Response, memoryview]:
         """Receive the head of a success; return it with what has arrived of the body."""
         received = 0
         while count := connection.receive_into(self._scratch[received:]):
@@ -137,8 +135,10 @@ class HeldConnection:
             if b"\r\n\r\n" in bytes(self._scratch[:received]):
                 break
         error = _unexpected(connection)
-        if (delay := _RETRY_AFTER.search(self._scratch[:received])) is not None:
-            error.retry_after = float(delay[1])
+        framing = partial(response_framing, request, None, sent=True)
+        reader = ResponseReader(connection, request.origin, framing, self._scratch)
+        reader.feed(received)
+        error.retry_after = reader.response.retry_after if reader.response is not None else None
         raise error
 
 

@@ -3,15 +3,12 @@
 from typing import TYPE_CHECKING, TypeGuard
 
 from ..errors import InvalidConfig
-from ..types import KiB
+from .range_writer import PIECE
 
 if TYPE_CHECKING:
     from ..contract import FileRange, Sink
 
 __all__ = ["MemorySink", "fill", "is_file_range", "memory_sink"]
-
-# Small pieces: an interrupted lane notices it soon.
-_PIECE = 256 * KiB
 
 
 class MemorySink:
@@ -29,7 +26,7 @@ class MemorySink:
         return len(self._rest)
 
     def space(self) -> memoryview:
-        return self._rest[:_PIECE]
+        return self._rest[:PIECE]  # an interrupted lane notices it soon
 
     def filled(self, count: int) -> None:
         self._rest = self._rest[count:]

@@ -1,13 +1,12 @@
 """A part of a file, received piece by piece and written in place."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 
 from ...errors import ObjectChanged, StorageError
-from ...integrity.checksums import extend_crc
+from ...integrity.crc import extend_crc
 from ...persist.download_journal import Claim
-from ...runtime.reserve import reserve
 from ...types import MiB, Part
+from ...wire import RangeWriter
 from .files import crc_algorithm, read_into, storage_error
 
 __all__ = ["FileSink"]
@@ -18,7 +17,7 @@ _CLAIM_EVERY = MiB
 _NO_BYTE = "00000000"
 
 
-class FileSink:
+class FileSink(RangeWriter):
     """A range of an open file; see `contract.FileRange`.
 
     Args:
@@ -39,56 +38,24 @@ class FileSink:
         algorithm: str | None,
         claim: Callable[[Claim], None] | None,
     ) -> None:
-        self.descriptor = descriptor
-        self._path = path
-        self._part = part
-        self._piece = piece
-        self._claim = claim
         self._claim_crc = crc_algorithm(part.size)
-        self._algorithms = {each for each in (algorithm, self._claim_crc if claim else None) if each is not None}
+        algorithms = {each for each in (algorithm, self._claim_crc if claim else None) if each is not None}
+        super().__init__(descriptor, part.start, part.size, dict.fromkeys(algorithms, 0), piece)
+        self._path = path
+        self._claim = claim
         self._claimed = 0
-        self.rewind()
-
-    def __len__(self) -> int:
-        return self._part.size - self._written - self._buffered
-
-    @property
-    def position(self) -> int:
-        return self._part.start + self._written
-
-    @property
-    def received(self) -> int:
-        """Bytes of the part that were received so far. May be read by another thread."""
-        return self._written + self._buffered
 
     def rewind(self) -> None:
         if self._claimed:  # what was received cannot be relied on, nor may a later process
-            self._record(Claim(self._part.start, 1, _NO_BYTE))
-        self._written = self._buffered = self._claimed = 0
-        self.crcs: Mapping[str, int] = dict.fromkeys(self._algorithms, 0)
+            self._record(Claim(self._start, 1, _NO_BYTE))
+        self._claimed = 0
+        super().rewind()
 
-    def space(self) -> memoryview:
-        return self._piece[self._buffered : self._buffered + len(self)]
-
-    def filled(self, count: int) -> None:
-        self._buffered += count
-        if self._buffered == len(self._piece):
-            self.flush()
-
-    def flush(self) -> None:
-        data = self._piece[: self._buffered]
-        if not data:
-            return
-        crcs = {name: extend_crc(name, data, crc) for name, crc in self.crcs.items()}  # while they are in the cache
-        if not self._written:
-            reserve(self.descriptor, self._part.start, self._part.size)
-        done = 0
+    def _write(self, data: memoryview) -> None:
         try:
-            while done < len(data):
-                done += os.pwrite(self.descriptor, data[done:], self.position + done)
+            super()._write(data)
         except OSError as error:
             raise self.write_error(error) from None
-        self.advance(len(data), crcs)
 
     def write_error(self, error: OSError) -> StorageError:
         error.filename = self._path  # the OSError has only the descriptor
@@ -122,10 +89,10 @@ class FileSink:
 
     def read_back(self, update: Callable[[memoryview], None]) -> None:
         done = 0
-        while done < self._part.size:
-            piece = self._piece[: self._part.size - done]
+        while done < self._size:
+            piece = self._piece[: self._size - done]
             try:
-                complete = read_into(self.descriptor, self._part.start + done, piece)
+                complete = read_into(self.descriptor, self._start + done, piece)
             except OSError as error:
                 raise self.write_error(error) from None
             if not complete:
@@ -134,13 +101,11 @@ class FileSink:
             done += len(piece)
 
     def advance(self, count: int, crcs: Mapping[str, int]) -> None:
-        self._buffered = 0  # without a call before the next line: another thread may ask for the length
-        self._written += count
-        self.crcs = crcs
-        complete = self._written == self._part.size
+        super().advance(count, crcs)
+        complete = self._written == self._size
         if self._claim is not None and (complete or self._written - self._claimed >= _CLAIM_EVERY):
             self._claimed = self._written
-            self._record(Claim(self._part.start, self._written, f"{crcs[self._claim_crc]:08x}"))
+            self._record(Claim(self._start, self._written, f"{crcs[self._claim_crc]:08x}"))
 
     def _record(self, claim: Claim) -> None:
         if self._claim is None:

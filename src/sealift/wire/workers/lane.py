@@ -13,8 +13,9 @@ from ..connection import Connection, StaleConnectionError
 from ..content_range import Expectation
 from ..exchange import Exchange
 from ..message import TLS, Origin, Request
+from ..range_writer import PIECE
 from ..response_reader import MalformedResponseError
-from .file_range import PIECE, ReceivedRange
+from .file_range import ReceivedRange
 from .protocol import (
     FAILED,
     OPENED,
