@@ -74,7 +74,7 @@ class JobContext:
 
     @property
     def is_observed(self) -> bool:
-        """Whether anybody is told which objects are stored."""
+        """Whether there is a callback for objects that are stored."""
         return self._on_event is not None or self._on_stored is not None
 
     def emit(self, kind: EventKind, transfer: Transfer, size: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""Progress events: told a few times a second from the counters of the lanes, not piece by piece."""
+"""Progress events: reported a few times a second from the counters of the lanes, not piece by piece."""
 
 import asyncio
 from collections.abc import Callable, Generator
@@ -13,18 +13,18 @@ _INTERVAL = 0.15
 
 
 class _Counter:
-    __slots__ = ("error", "received", "task", "told", "transfer")
+    __slots__ = ("error", "received", "reported", "task", "transfer")
 
     def __init__(self, transfer: Transfer, received: Callable[[], int]) -> None:
         self.transfer = transfer
         self.received = received
-        self.told = 0
+        self.reported = 0
         self.task = asyncio.current_task()
         self.error: Exception | None = None
 
 
 class Progress:
-    """Tells how many bytes have moved.
+    """Reports how many bytes have moved.
 
     Args:
         emit: Called with a transfer and a number of bytes. The sum over all calls is exact; a number is negative if
@@ -38,7 +38,7 @@ class Progress:
 
     @contextmanager
     def count(self, transfer: Transfer, received: Callable[[], int]) -> Generator[None]:
-        """Tell the progress of a transfer while the context is open, and the rest at its end.
+        """Report the progress of a transfer while the context is open, and the rest at its end.
 
         Args:
             transfer: The transfer.
@@ -60,7 +60,7 @@ class Progress:
         finally:
             self._counters.discard(counter)
             if counter.error is None:
-                self._tell(counter)
+                self._report(counter)
             if not self._counters and self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
@@ -69,15 +69,15 @@ class Progress:
         self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._tick)
         for counter in list(self._counters):
             try:
-                self._tell(counter)
+                self._report(counter)
             except Exception as error:  # noqa: BLE001 - raised by `count`
                 counter.error = error
                 self._counters.discard(counter)
                 if counter.task is not None:
                     counter.task.cancel()
 
-    def _tell(self, counter: _Counter) -> None:
+    def _report(self, counter: _Counter) -> None:
         received = counter.received()
-        if received != counter.told:
-            count, counter.told = received - counter.told, received
+        if received != counter.reported:
+            count, counter.reported = received - counter.reported, received
             self._emit(counter.transfer, count)

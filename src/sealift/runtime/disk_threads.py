@@ -1,4 +1,4 @@
-"""A few daemon threads for blocking work: files and name resolution.
+"""Daemon threads for blocking work: a few for files, and the lanes of `wire/lanes.py`.
 
 They replace the loop's default executor, which the whole process shares for name resolution and which rejects work once
 the interpreter exits, and anyio's thread limiter, which web frameworks share. Results return in batches: however many

@@ -1,7 +1,7 @@
 """Limit the bytes in flight to what keeps the threads busy.
 
 With a distant server, threads mostly wait, and more parts in flight help. With a near one, CPU work is the bottleneck,
-and more parts only evict each other from the CPU cache before they are written.
+and more lanes only wait for each other.
 """
 
 import time
@@ -11,7 +11,7 @@ from ..types import MiB
 
 __all__ = ["PartsInFlight"]
 
-# Bytes in flight initially, if parts are smaller: as many as that number of parts of this size.
+# Smaller parts count as parts of this size.
 _PART = 8 * MiB
 # Load of the threads, in CPUs: below the first the limit doubles, above the second it is halved.
 _LOW_LOAD = 0.5

@@ -5,7 +5,7 @@ receives a small response.
 """
 
 from .client import Wire
-from .content_range import Expectation, check_expected, check_range
+from .content_range import Expectation, check_expected, check_range, check_read
 from .held_connection import ConnectionLane, HeldConnection
 from .message import TLS, Origin, Request, Response
 from .proxy_choice import proxy_for
@@ -29,6 +29,7 @@ __all__ = [
     "Wire",
     "check_expected",
     "check_range",
+    "check_read",
     "fill",
     "proxy_for",
     "redirected",

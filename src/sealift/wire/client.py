@@ -142,8 +142,7 @@ class Wire:
 
         Args:
             request: The request.
-            body: Request body, sent under flow control without copying more than about 1 MiB at a time. It must not
-                change before the call ends.
+            body: Request body, sent in slices of 256 KiB. It must not change before the call ends.
             sent: Counts the bytes of the body while they are sent.
 
         Returns:
@@ -282,7 +281,7 @@ class Wire:
         """The proxy client, if a proxy applies to this request; None: connect directly."""
         if self._closed:
             raise ClosedError("the storage instance is closed")
-        if proxy_for(request.origin, self._proxies) is None:
+        if self.is_direct(request.origin):
             return None
         if self._proxy_client is None:
             module = await self._run_blocking(partial(import_module, ".proxy_client", __package__))

@@ -2,12 +2,16 @@
 
 import re
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from ..errors import TransportError
+from ..errors import ObjectChanged, TransportError
 from ..frozen_dataclass import dataclass
 from .message import Response
 
-__all__ = ["Expectation", "check_expected", "check_range"]
+if TYPE_CHECKING:
+    from ..types import ObjectInfo
+
+__all__ = ["Expectation", "check_expected", "check_range", "check_read"]
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,20})-(\d{1,20})/(\d{1,20}|\*)", re.ASCII | re.IGNORECASE)
 
@@ -79,6 +83,29 @@ class Expectation:
             size = check_range(response, self.start, length)
             return size is None or self.size is None or size == self.size
         return False
+
+
+def check_read(response: Response, obj: "ObjectInfo", start: int, length: int) -> int | None:
+    """Verify that a response holds a range of an object of this size; its version was compared before.
+
+    Args:
+        response: As in `check_range`.
+        obj: The object that was read.
+        start: As in `check_range`.
+        length: As in `check_range`.
+
+    Returns:
+        As `check_range`.
+
+    Raises:
+        ObjectChanged: The size of the object is another one.
+        TransportError: As in `check_range` and `check_expected`.
+    """
+    size = check_range(response, start, length)
+    if obj.size is not None and size is not None and size != obj.size:
+        raise ObjectChanged(f"the size of the object {obj.key!r} has changed")
+    check_expected(response)
+    return size
 
 
 def check_expected(response: Response) -> None:

@@ -2,7 +2,7 @@
 
 A head is a start line and header fields. Request heads, and the common response heads, are validated by one regular
 expression: h11 checks each header separately, which is measurably slow for small objects. h11 parses all other
-responses; of the request, it is told only what determines the framing of the response.
+responses; of the request, it needs only what determines the framing of the response.
 """
 
 import re

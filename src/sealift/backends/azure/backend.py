@@ -11,7 +11,7 @@ from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
-from ...wire import check_expected, check_range
+from ...wire import check_read
 from . import replies
 from .authorization import TokenAuthorizer
 from .container import Container
@@ -96,10 +96,7 @@ class AzureBackend:
         version = replies.quoted(reply.header("etag"))
         if obj.version is not None and version != obj.version:
             raise ObjectChanged(f"the object {obj.key!r} was replaced while it was read")
-        size = check_range(reply, start, length)
-        if obj.size is not None and size is not None and size != obj.size:
-            raise ObjectChanged(f"the size of the object {obj.key!r} has changed")
-        check_expected(reply)
+        size = check_read(reply, obj, start, length)
         # With a range, Content-MD5 is not that of the whole object.
         digests = replies.md5(reply.header("content-md5")) if whole else {}
         return Head(version, size, digests, properties=of_reply(reply))

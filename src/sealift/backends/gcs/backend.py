@@ -9,7 +9,7 @@ from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
-from ...wire import Response, check_expected, check_range
+from ...wire import Response, check_read
 from . import replies
 from .bucket import Bucket
 from .delete_objects import delete, delete_many
@@ -71,10 +71,7 @@ class GCSBackend:
         version = reply.header("x-goog-generation") or obj.version
         if obj.version is not None and version != obj.version:
             raise ObjectChanged(f"the object {obj.key!r} was replaced while it was read")
-        size = check_range(reply, start, length)
-        if obj.size is not None and size is not None and size != obj.size:
-            raise ObjectChanged(f"the size of the object {obj.key!r} has changed")
-        check_expected(reply)
+        size = check_read(reply, obj, start, length)
         return Head(version, size, replies.header_checksums(reply) if whole else {})
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:

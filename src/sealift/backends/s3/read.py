@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ...errors import ObjectChanged
 from ...types import Head, ObjectInfo
-from ...wire import Expectation, Response, check_expected, check_range
+from ...wire import Expectation, Response, check_read
 from .bucket import Bucket
 from .object_info import quoted_etag
 from .properties import from_reply
@@ -45,10 +45,7 @@ def head_of_reply(bucket: Bucket, obj: ObjectInfo, start: int, length: int, repl
     version = quoted_etag(reply.header("etag"))
     if obj.version is not None and version != obj.version:
         raise ObjectChanged(f"the object {obj.key!r} was replaced while it was read")
-    size = check_range(reply, start, length)
-    if obj.size is not None and size is not None and size != obj.size:
-        raise ObjectChanged(f"the size of the object {obj.key!r} has changed")
-    check_expected(reply)
+    size = check_read(reply, obj, start, length)
     if start != 0 or length != obj.size:
         return Head(version, size)
     return replace(whole_head(bucket, obj, reply), version=version, size=size, properties=from_reply(reply))
