@@ -9,8 +9,9 @@ import anyio
 import anyio.lowlevel
 
 from sealift.backends.memory import MemoryBackend
-from sealift.contract import EVERYTHING, Reader, SentBytes, Upload, Walk
+from sealift.contract import EVERYTHING, Reader, Upload, Walk
 from sealift.errors import StorageError, TransportError
+from sealift.lane_contract import SentBytes
 from sealift.types import Capabilities, Head, ObjectInfo, Part, Receipt
 from sealift.types.properties import NO_PROPERTIES, Properties
 from sealift.uri import Location

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from sealift.contract import Lane
 from sealift.engine.job import Job
 from sealift.errors import IntegrityError, StorageError, TransportError
+from sealift.lane_contract import Lane
 from sealift.types import Event, Head, ObjectInfo
 from sealift.types.properties import NO_PROPERTIES, Properties
 from tests.engine.backends import Watched, transient

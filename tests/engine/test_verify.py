@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from sealift.backends.memory import MemoryBackend
-from sealift.contract import EVERYTHING, SentBytes, Upload, Walk
+from sealift.contract import EVERYTHING, Upload, Walk
 from sealift.engine.job import Job
 from sealift.errors import IntegrityError, ServiceError
 from sealift.integrity import checksums as checksum
+from sealift.lane_contract import SentBytes
 from sealift.types import Event, Head, ObjectInfo, Part, Receipt, Verify
 from sealift.types.properties import NO_PROPERTIES, Properties
 from sealift.uri import Location

@@ -6,7 +6,7 @@ from typing import Any
 
 import h11
 
-from sealift.contract import Sink
+from sealift.lane_contract import Sink
 from sealift.types import KiB
 from sealift.wire import TLS, Expectation, Origin, Request, Response
 from sealift.wire import exchange as exchange_module

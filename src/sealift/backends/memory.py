@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from ..contract import EVERYTHING, Reader, SentBytes, Sink, SmallObjects, Upload, Walk
+from ..contract import EVERYTHING, Reader, Upload, Walk
 from ..errors import ModelMissingError, ObjectChanged
 from ..integrity import checksums
+from ..lane_contract import SentBytes, Sink, SmallObjects
 from ..types import Capabilities, Head, ObjectInfo, Part, Receipt
 from ..types.properties import NO_PROPERTIES, Properties
 from ..uri import Location

@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
-from ..contract import Lane, SmallObjects
 from ..errors import StorageError
+from ..lane_contract import Lane, SmallObjects
 from ..runtime import part_sizes
 from ..types import KiB, ObjectInfo
 from ..types.properties import NO_PROPERTIES, Properties

@@ -3,9 +3,10 @@
 import asyncio
 from contextlib import nullcontext, suppress
 
-from ..contract import SentBytes, Upload
+from ..contract import Upload
 from ..errors import IntegrityError, StorageError, TransportError
 from ..integrity import checksums
+from ..lane_contract import SentBytes
 from ..types import Part, Receipt
 from ..wire import PIECE
 from .context import JobContext

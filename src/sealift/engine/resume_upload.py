@@ -15,9 +15,10 @@ from contextlib import suppress
 from dataclasses import replace
 
 from .. import config
-from ..contract import Backend, SentBytes, Upload
+from ..contract import Backend, Upload
 from ..errors import StorageError
 from ..instance import Instance
+from ..lane_contract import SentBytes
 from ..persist import unfinished_uploads
 from ..persist.unfinished_uploads import UnfinishedUpload, UploadRecord
 from ..runtime.disk_threads import DiskThreads

@@ -8,10 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ..config import Proxies
-from ..contract import FileRange, SentBytes, Sink
 from ..errors import ClosedError, InvalidConfig, TransportError
+from ..lane_contract import FileRange, SentBytes, Sink
 from ..types import Limits
-from .connection import Connection, StaleConnectionError
+from .connection import Connection
+from .connection_errors import StaleConnectionError
 from .content_range import Expectation
 from .dialer import Dialer
 from .dns import RunBlocking

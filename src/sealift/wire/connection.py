@@ -14,33 +14,23 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import ClosedError, TransportError
-from ..types import KiB
 from .address import Address
+from .connection_errors import ConnectionLostError, refusal
 from .message import TLS, Origin
+from .range_writer import PIECE
 from .socket_state import round_trip, tcp_state, unacknowledged_bytes, unread_bytes
 from .tls import handshake_error
 from .tls_stream import TLSStream
 
 if TYPE_CHECKING:
-    from ..contract import SentBytes
+    from ..lane_contract import SentBytes
 
-__all__ = ["Connection", "ConnectionLostError", "StaleConnectionError"]
-
-# Bytes of a request body that are sent at once; in between, the lane looks for an early response.
-_SLICE = 256 * KiB
-
-
-class ConnectionLostError(Exception):
-    """The peer has closed the connection while a request was sent; it may have responded before."""
-
-
-class StaleConnectionError(TransportError):
-    """A keep-alive connection was closed before any byte of the response arrived."""
+__all__ = ["Connection"]
 
 
 class Connection:
@@ -51,7 +41,6 @@ class Connection:
         tls: Connection security.
 
     Attributes:
-        closed: The socket is closed.
         interrupted: Why the loop has ended what the lane was doing; None: it has not.
         reusable: The last exchange left the connection ready for another one.
         reused: At least one exchange has completed.
@@ -65,7 +54,6 @@ class Connection:
         self.origin = origin
         self.tls = tls
         self.name = origin.address
-        self.closed = False
         self.interrupted: BaseException | None = None
         self.reusable = False
         self.reused = False
@@ -87,13 +75,12 @@ class Connection:
         if self.interrupted is None:
             self.interrupted = reason
         self.reusable = False
-        if self._sock is not None and not self.closed:
+        if self._sock is not None:
             with suppress(OSError):  # it is not connected yet, or no longer
                 self._sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the socket; no lane may be using it. Idempotent."""
-        self.closed = True
         self.interrupted = ClosedError("the connection is closed")  # the traceback of another may refer to buffers
         for sock in filter(None, (*self._failed, self._sock)):
             sock.close()
@@ -103,8 +90,7 @@ class Connection:
     @property
     def bytes_transferred(self) -> int:
         """Bytes received, and bytes sent that the peer has acknowledged."""
-        sock = self._sock
-        return self._received + self._sent - (unacknowledged_bytes(sock) if sock is not None else 0)
+        return self._received + self._sent - (0 if self._sock is None else unacknowledged_bytes(self._sock))
 
     @property
     def round_trip(self) -> float:
@@ -135,7 +121,7 @@ class Connection:
 
     # Called by the lane.
 
-    def open(self, addresses: Iterable[Address], timeout: float, context: ssl.SSLContext | None) -> list[str]:
+    def open(self, addresses: Sequence[Address], timeout: float, context: ssl.SSLContext | None) -> list[str]:
         """Connect to the first address that accepts, and do the TLS handshake.
 
         Args:
@@ -149,7 +135,6 @@ class Connection:
         Raises:
             TransportError: The TLS handshake failed, or it took too long.
         """
-        addresses = list(addresses)
         deadline = time.monotonic() + timeout
         reasons: list[str] = []
         for address in addresses:
@@ -157,7 +142,7 @@ class Connection:
                 sock = self._connect(address, timeout / len(addresses))
             except OSError as error:
                 self._check()
-                reasons.append(_describe(error))
+                reasons.append(refusal(error))
                 continue
             self._stream = sock if context is None else self._secured(sock, context, deadline, timeout)
             break
@@ -248,8 +233,7 @@ class Connection:
             ConnectionLostError: As for `send`.
         """
         sock, stream = self._sock, self._stream
-        assert sock is not None  # noqa: S101 - for mypy
-        assert stream is not None  # noqa: S101 - for mypy
+        assert sock is not None and stream is not None  # noqa: S101, PT018 - for mypy
         self.transferring = True
         sent = 0
         try:
@@ -267,7 +251,7 @@ class Connection:
                         return sent, count
                 if events & ~select.POLLIN:
                     with suppress(BlockingIOError):
-                        count = stream.send(body[sent : sent + _SLICE])
+                        count = stream.send(body[sent : sent + PIECE])  # in between, look for an early response
                         sent += count
                         if counter is not None:
                             counter.count += count
@@ -313,8 +297,3 @@ class Connection:
 
     def _lost(self, error: OSError) -> str:
         return f"the connection to {self.name} was {'reset' if isinstance(error, ConnectionError) else 'lost'}"
-
-
-def _describe(error: OSError) -> str:
-    unknown = isinstance(error, TimeoutError) or error.errno is None
-    return "no response" if unknown else os.strerror(error.errno or 0).lower()

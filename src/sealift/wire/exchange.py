@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import TransportError
 from ..types import KiB
-from .connection import Connection, ConnectionLostError, StaleConnectionError
+from .connection import Connection
+from .connection_errors import ConnectionLostError, StaleConnectionError
 from .content_range import Expectation
 from .head_codec import closes, response_framing
 from .message import Request, Response
@@ -16,7 +17,7 @@ from .sinks import fill
 if TYPE_CHECKING:
     import h11
 
-    from ..contract import SentBytes, Sink
+    from ..lane_contract import SentBytes, Sink
 
 __all__ = ["Exchange", "check_body"]
 

@@ -161,7 +161,7 @@ def _unexpected(connection: Connection) -> TransportError:
 
 
 class ConnectionLane:
-    """What the `contract.Lane` of each service needs besides its requests.
+    """What the `lane_contract.Lane` of each service needs besides its requests.
 
     Args:
         connection: The connection.

@@ -15,8 +15,8 @@ import anyio
 import httpx
 
 from ..config import Proxies
-from ..contract import Sink
 from ..errors import ClosedError, InvalidConfig, TransportError
+from ..lane_contract import Sink
 from ..runtime.sdk_logging import filter_loggers, suppress_logs
 from ..types import KiB, Limits
 from .address_policy import blocked_reason

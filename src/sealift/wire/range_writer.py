@@ -10,7 +10,7 @@ from ..types.sizes import KiB
 __all__ = ["PIECE", "RangeWriter"]
 
 PIECE = 256 * KiB
-"""Bytes received before they are written. Larger writes cost several times the CPU on ext4."""
+"""Bytes that are received, written or sent at once. Larger writes cost several times the CPU on ext4."""
 
 
 class RangeWriter:

@@ -6,7 +6,7 @@ from ..errors import InvalidConfig
 from .range_writer import PIECE
 
 if TYPE_CHECKING:
-    from ..contract import FileRange, Sink
+    from ..lane_contract import FileRange, Sink
 
 __all__ = ["MemorySink", "fill", "is_file_range", "memory_sink"]
 

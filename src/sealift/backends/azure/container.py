@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 from typing import NoReturn
 from urllib.parse import quote, urlsplit
 
-from ...contract import SentBytes, Sink
 from ...errors import ObjectChanged, StorageError, UnsupportedOperation
 from ...instance import Instance
+from ...lane_contract import SentBytes, Sink
 from ...types import KiB, ObjectInfo
 from ...uri import Location
 from ...wire import TLS, Expectation, HeldConnection, Origin, Request, Response, StreamedResponse

@@ -1,4 +1,4 @@
-"""Small objects one after the other, on one connection; see `contract.Lane`."""
+"""Small objects one after the other, on one connection; see `lane_contract.Lane`."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

@@ -9,9 +9,10 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ...contract import SentBytes, Upload
+from ...contract import Upload
 from ...errors import IntegrityError, ModelMissingError, ServiceError
 from ...integrity import checksums
+from ...lane_contract import SentBytes
 from ...types import ObjectInfo, Part, Receipt
 from ...types.properties import NO_PROPERTIES, Properties
 from ...wire import Response

@@ -3,8 +3,9 @@
 from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 
-from ...contract import EVERYTHING, Reader, Sink, SmallObjects, Walk
+from ...contract import EVERYTHING, Reader, Walk
 from ...errors import ObjectChanged, StorageError
+from ...lane_contract import Sink, SmallObjects
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from urllib.parse import quote, urlencode
 
 from ...config import GCSConfig
-from ...contract import SentBytes, Sink
 from ...errors import ModelMissingError, ObjectChanged, StorageError, UnsupportedOperation
 from ...instance import Instance
+from ...lane_contract import SentBytes, Sink
 from ...types import KiB, ObjectInfo
 from ...uri import Location
 from ...wire import TLS, Expectation, HeldConnection, Origin, Request, Response, StreamedResponse

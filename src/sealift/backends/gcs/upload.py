@@ -15,10 +15,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
-from ...contract import SentBytes, Upload
+from ...contract import Upload
 from ...errors import AccessDenied, IncompleteError, IntegrityError, ModelMissingError, ServiceError
 from ...frozen_dataclass import dataclass
 from ...integrity import checksums
+from ...lane_contract import SentBytes
 from ...types import ObjectInfo, Part, Receipt
 from ...types.properties import NO_PROPERTIES, Properties
 from ...wire import Response

@@ -4,9 +4,10 @@ from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Seque
 from contextlib import asynccontextmanager
 from typing import NoReturn
 
-from ...contract import EVERYTHING, Reader, Sink, SmallObjects, Upload, Walk
+from ...contract import EVERYTHING, Reader, Upload, Walk
 from ...errors import ObjectChanged, TransportError, UnsupportedOperation
 from ...instance import Instance
+from ...lane_contract import Sink, SmallObjects
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from ...config import HTTPConfig
-from ...contract import Sink
 from ...errors import StorageError, TransportError
 from ...instance import Instance
+from ...lane_contract import Sink
 from ...uri import Location
 from ...wire import MOST_REDIRECTS, TLS, Expectation, Origin, Request, Response, StreamedResponse, redirected
 from ...wire.redirect import as_target

@@ -6,8 +6,9 @@ from dataclasses import replace
 from functools import partial
 from typing import NoReturn
 
-from ...contract import EVERYTHING, Reader, Sink, SmallObjects, Upload, Walk
+from ...contract import EVERYTHING, Reader, Upload, Walk
 from ...errors import ModelMissingError, ObjectChanged, UnsupportedOperation
+from ...lane_contract import Sink, SmallObjects
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties

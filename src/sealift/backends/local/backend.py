@@ -9,8 +9,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from ...contract import EVERYTHING, Reader, Sink, Walk
+from ...contract import EVERYTHING, Reader, Walk
 from ...errors import IncompleteError, LocalIOError, Skipped, SkipReason
+from ...lane_contract import Sink
 from ...persist.download_journal import Claim, Journal
 from ...runtime.disk_threads import DiskThreads
 from ...runtime.shielded import shielded

@@ -18,7 +18,7 @@ _NO_BYTE = "00000000"
 
 
 class FileSink(RangeWriter):
-    """A range of an open file; see `contract.FileRange`.
+    """A range of an open file; see `lane_contract.FileRange`.
 
     Args:
         path: Path of the file, for errors.

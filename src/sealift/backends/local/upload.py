@@ -7,8 +7,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Protocol, TypeVar
 
-from ...contract import FileRange, SentBytes, Upload
+from ...contract import Upload
 from ...errors import LocalIOError, ObjectChanged
+from ...lane_contract import FileRange, SentBytes
 from ...persist.download_journal import Claim
 from ...persist.file_locks import is_at
 from ...runtime.reserve import reserve

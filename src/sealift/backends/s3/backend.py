@@ -5,8 +5,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...contract import EVERYTHING, Reader, Sink, SmallObjects, Walk
+from ...contract import EVERYTHING, Reader, Walk
 from ...errors import ObjectChanged
+from ...lane_contract import Sink, SmallObjects
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from ...config import S3Config
 from ...config.s3 import UploadChecksum
-from ...contract import SentBytes, Sink
 from ...errors import StorageError
 from ...instance import Instance
+from ...lane_contract import SentBytes, Sink
 from ...types import KiB, ObjectInfo
 from ...uri import Location
 from ...wire import Expectation, HeldConnection, Request, Response, StreamedResponse

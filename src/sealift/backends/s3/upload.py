@@ -14,9 +14,10 @@ from contextlib import suppress
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
-from ...contract import SentBytes, Upload
+from ...contract import Upload
 from ...errors import IntegrityError, ModelMissingError, StorageError
 from ...integrity import checksums
+from ...lane_contract import SentBytes
 from ...types import ObjectInfo, Part, Receipt
 from ...types.properties import NO_PROPERTIES, Properties
 from ...wire import Response

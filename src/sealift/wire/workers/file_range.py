@@ -14,7 +14,7 @@ _REPORT_SECONDS = 0.1
 
 
 class ReceivedRange(RangeWriter):
-    """A range of an open file; see `contract.FileRange`.
+    """A range of an open file; see `lane_contract.FileRange`.
 
     Args:
         descriptor: As in `RangeWriter`.

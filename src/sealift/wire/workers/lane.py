@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ...errors import InvalidConfig, TransportError
 from ..address import Address
-from ..connection import Connection, StaleConnectionError
+from ..connection import Connection
+from ..connection_errors import StaleConnectionError
 from ..content_range import Expectation
 from ..exchange import Exchange
 from ..message import TLS, Origin, Request

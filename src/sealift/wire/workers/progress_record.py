@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
-from ...contract import FileRange
+from ...lane_contract import FileRange
 from ...runtime.shielded import shielded
 from .protocol import ProtocolError
 

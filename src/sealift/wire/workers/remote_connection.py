@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ...contract import FileRange
 from ...errors import ClosedError, InvalidConfig, StorageError, TransportError
+from ...lane_contract import FileRange
 from ..address import Address
-from ..connection import StaleConnectionError
+from ..connection_errors import StaleConnectionError
 from ..content_range import Expectation
 from ..head_codec import closes
 from ..message import TLS, Origin, Request, Response
