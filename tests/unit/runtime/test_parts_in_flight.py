@@ -57,5 +57,15 @@ def test_a_pause_is_not_taken_for_a_far_server() -> None:
     assert clocks.bound == 32
 
 
+def test_a_distant_server_starts_with_more() -> None:
+    round_trip = 0.001
+    window = PartsInFlight(round_trip=lambda: round_trip)
+    window.restart()
+    assert window.bound(8 * MiB) == 32 * MiB
+    round_trip = 0.03
+    window.restart()
+    assert window.bound(8 * MiB) == 128 * MiB
+
+
 def test_large_parts_are_in_flight_together_too() -> None:
     assert PartsInFlight().bound(GiB) == 4 * GiB
