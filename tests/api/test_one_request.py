@@ -176,3 +176,15 @@ async def test_without_free_memory_the_object_is_read_later(tmp_path: Path) -> N
             await storage.download("s3://b/k", tmp_path / "k", server.config)
         assert [asked.method for asked in server.asked] == ["GET", "GET"]
     assert (tmp_path / "k").read_bytes() == SMALL
+
+
+async def test_a_retry_of_the_first_request_is_reported(tmp_path: Path) -> None:
+    events: list[Event] = []
+
+    def instead(asked: Asked) -> Reply | None:
+        return Reply(503, b"", {"Retry-After": "0"}) if len(server.asked) == 1 else None
+
+    with FakeS3({"b": {"k": SMALL}}, instead=instead) as server:
+        await AsyncStorage().download("s3://b/k", tmp_path / "k", server.config, on_event=events.append)
+    assert [event.kind for event in events] == ["retry", "listed", "progress", "object"]
+    assert events[0].key == "k"

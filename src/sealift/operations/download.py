@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from ..backends.local import LocalBackend, destination
 from ..engine.transfer import Received, Transfer, one
-from ..errors import InvalidConfig
+from ..errors import InvalidConfig, StorageError
 from ..keys import paths
 from ..runtime import part_sizes
 from ..runtime.shielded import shielded
-from ..types import ObjectInfo
+from ..types import Event, ObjectInfo, OnEvent
 from .call_options import CallOptions
 from .first_read import FirstRead
 from .open_location import OpenLocation
@@ -83,7 +83,8 @@ async def download_to(source: OpenLocation, dest: str, options: CallOptions) -> 
     first = _first_read(source)
     stat = None if options.dry_run or options.unpack else first.stat
     with closing(first):
-        found = await resolve(source.backend, location.key, instance.retry, report.walk, stat)
+        retry = partial(instance.retry, on_retry=partial(_report_retry, location.key, options.on_event))
+        found = await resolve(source.backend, location.key, retry, report.walk, stat)
         if options.unpack_limits is not None:
             from .download_archive import download_archive  # noqa: PLC0415 - most downloads are not unpacked
 
@@ -95,6 +96,11 @@ async def download_to(source: OpenLocation, dest: str, options: CallOptions) -> 
             report.check(INCOMPLETE)
             return path
         return await _download_file(source, found, dest, options, first.received)
+
+
+def _report_retry(key: str, on_event: OnEvent | None, error: StorageError, delay: float) -> None:
+    if on_event is not None:
+        on_event(Event("retry", key, error=error, delay=delay))
 
 
 def _first_read(source: OpenLocation) -> FirstRead:

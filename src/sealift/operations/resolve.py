@@ -5,10 +5,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from ..contract import Backend, Walk
 from ..errors import AccessDenied, ModelMissingError, StorageError
 from ..frozen_dataclass import dataclass
-from ..runtime.retry import Retry
 from ..types import ObjectInfo
 
-__all__ = ["IGNORE_SKIPPED", "Prefix", "find_object", "resolve"]
+__all__ = ["IGNORE_SKIPPED", "Prefix", "Retry", "Stat", "find_object", "resolve"]
+
+Stat = Callable[[str], Awaitable[ObjectInfo]]
+Retry = Callable[[Callable[[], Awaitable[ObjectInfo]]], Awaitable[ObjectInfo]]
 
 # For callers that only check whether something exists: skipped entries do not matter.
 IGNORE_SKIPPED = Walk(on_skip=lambda _: None)
@@ -32,7 +34,7 @@ async def resolve(
     key: str,
     retry: Retry,
     walk: Walk,
-    stat: Callable[[str], Awaitable[ObjectInfo]] | None = None,
+    stat: Stat | None = None,
 ) -> ObjectInfo | Prefix:
     """Find the object or prefix of a key; an object wins over a prefix of the same name.
 
@@ -82,9 +84,7 @@ async def resolve(
     raise ModelMissingError(key, cause=cause)
 
 
-async def find_object(
-    source: Backend, key: str, retry: Retry, stat: Callable[[str], Awaitable[ObjectInfo]] | None = None
-) -> ObjectInfo:
+async def find_object(source: Backend, key: str, retry: Retry, stat: Stat | None = None) -> ObjectInfo:
     """Find one object.
 
     Args:

@@ -16,7 +16,7 @@ _PART = 8 * MiB
 # Load of the threads, in CPUs: below the first the limit doubles, above the second it is halved.
 _LOW_LOAD = 0.5
 _HIGH_LOAD = 0.75
-_MAX_FACTOR = 16
+_MAX_FACTOR = 8
 # Seconds of a round trip from which a server is distant: the limit starts higher.
 _DISTANT = 0.02
 _DISTANT_FACTOR = 4
