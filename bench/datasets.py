@@ -3,9 +3,9 @@
 KiB, MiB, GiB = 1 << 10, 1 << 20, 1 << 30
 
 
-def small_objects(count: int) -> dict[str, int]:
-    """Objects of 10 KiB in folders of 1,000."""
-    return {f"{number // 1000:03}/{number:05}.bin": 10 * KiB for number in range(count)}
+def small_objects(count: int, size: int = 10 * KiB) -> dict[str, int]:
+    """Objects of `size` bytes in folders of 1,000."""
+    return {f"{number // 1000:03}/{number:05}.bin": size for number in range(count)}
 
 
 def model(shard: int) -> dict[str, int]:
@@ -27,9 +27,9 @@ def model(shard: int) -> dict[str, int]:
     }
 
 
-def files(count: int) -> dict[str, int]:
-    """Files of 8 MiB."""
-    return {f"{number:03}.bin": 8 * MiB for number in range(count)}
+def files(count: int, size: int = 8 * MiB) -> dict[str, int]:
+    """Files of `size` bytes."""
+    return {f"{number:03}.bin": size for number in range(count)}
 
 
 def shards(size: int) -> dict[str, int]:

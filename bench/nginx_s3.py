@@ -18,7 +18,15 @@ from bench.servers import BUCKET, Server, ServerError
 
 
 @contextlib.contextmanager
-def nginx_s3(objects: Path, folders: Collection[str], work: Path, *, checksums: bool) -> Iterator[Server]:
+def nginx_s3(
+    objects: Path,
+    folders: Collection[str],
+    work: Path,
+    *,
+    checksums: bool,
+    address: str = "127.0.0.1",
+    connection_rate: int = 0,
+) -> Iterator[Server]:
     """Serve the files of some folders of the bucket below `objects`.
 
     Args:
@@ -27,6 +35,8 @@ def nginx_s3(objects: Path, folders: Collection[str], work: Path, *, checksums: 
         work: Where to keep listings and cached replies, which need as much space as the files.
         checksums: As for objects that current SDKs stored: the CRC64NVME of the whole object on request, and files of
             more than 8 MiB have the ETag of a multipart upload. Otherwise the ETag, an MD5, is the only checksum.
+        address: Where clients reach the server.
+        connection_rate: Most bytes per second of each connection; 0: no limit.
     """
     state = Path(tempfile.mkdtemp(dir=work, prefix="nginx-s3-"))
     found = {
@@ -46,10 +56,18 @@ def nginx_s3(objects: Path, folders: Collection[str], work: Path, *, checksums: 
     crcs = {f"ENABLED:/{BUCKET}/{key}": _crc64nvme(path) for key, path in found.items()} if checksums else {}
     _write_map(state / "checksums", crcs)
     port, origin = servers.free_ports(2)
-    config = _CONFIG.format(state=state, objects=objects, port=port, origin=origin, bucket=BUCKET, empty=s3_pages.EMPTY)
+    config = _CONFIG.format(
+        state=state,
+        objects=objects,
+        origin=origin,
+        bucket=BUCKET,
+        empty=s3_pages.EMPTY,
+        rate=connection_rate,
+        listen=" ".join(f"listen {one}:{port};" for one in sorted({"127.0.0.1", address})),
+    )
     with nginx.running(state, config, port) as pid:
         _fill_cache(port, sizes)
-        yield Server(f"http://127.0.0.1:{port}", *servers.keys(), pids=(pid,))
+        yield Server(f"http://{address}:{port}", *servers.keys(), pids=(pid,))
 
 
 def _written(text: str) -> set[str]:
@@ -112,6 +130,8 @@ _CONFIG = """
     map $args $only_first {{ default ""; "~(?:^|&)max-keys=1(?:&|$)" first; }}
     map "$only_first$list_token" $list_page {{ default $list_token; first first; "" $marker_page; }}
 
+    map $server_addr $rate {{ default {rate}; 127.0.0.1 0; }}
+
     proxy_cache_path {state}/cache levels=1:2 keys_zone=objects:32m inactive=1d use_temp_path=off;
 
     server {{
@@ -122,7 +142,8 @@ _CONFIG = """
         location / {{ try_files $uri =404; }}
     }}
     server {{
-        listen 127.0.0.1:{port};
+        {listen}
+        limit_rate $rate;
         location ~ ^/{bucket}/?$ {{
             root {state}/pages;
             default_type application/xml;

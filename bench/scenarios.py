@@ -15,6 +15,8 @@ class Service(StrEnum):
     NGINX_TLS12 = "nginx, TLS 1.2"
     NGINX_S3 = "nginx with listings"
     NGINX_CRC = "nginx with listings and CRCs"
+    NGINX_30 = "nginx with listings and CRCs, 30 ms away"
+    NGINX_100 = "nginx with listings and CRCs, 100 ms away"
     NGINX_PUT = "nginx's PUT"
     SEAWEEDFS = "SeaweedFS"
     GCS = "fake-gcs-server"
@@ -28,7 +30,9 @@ class Service(StrEnum):
 
 
 SERVES_OBJECTS = frozenset({Service.NGINX, Service.NGINX_TLS, Service.NGINX_TLS12})
-LISTS = frozenset({Service.NGINX_S3, Service.NGINX_CRC})
+ROUND_TRIPS = {Service.NGINX_30: 0.03, Service.NGINX_100: 0.1}
+"""Seconds, for servers at the other end of a link."""
+LISTS = frozenset({Service.NGINX_S3, Service.NGINX_CRC, *ROUND_TRIPS})
 _SCHEMES = {Service.GCS: "gs", Service.AZURE: "az", Service.HUB: "hf"}
 S3_SERVICES = frozenset(Service) - frozenset(_SCHEMES)
 
@@ -54,6 +58,7 @@ class Page(StrEnum):
     UPLOAD = "upload"
     CLOUDS = "clouds"
     SERVER = "server"
+    WAN = "wan"
 
     @property
     def heading(self) -> str:
@@ -62,6 +67,7 @@ class Page(StrEnum):
             Page.UPLOAD: "Uploads",
             Page.CLOUDS: "Downloads from clouds and a hub",
             Page.SERVER: "Downloads inside an asyncio server, and worker processes",
+            Page.WAN: "Downloads from distant servers",
         }[self]
 
 
@@ -119,6 +125,8 @@ class Scenario:
 
     @property
     def page(self) -> Page:
+        if self.service in ROUND_TRIPS:
+            return Page.WAN
         if self.peers is not None:
             return Page.SERVER
         return Page(self.direction) if self.service in S3_SERVICES else Page.CLOUDS
@@ -135,6 +143,7 @@ class Scenario:
 _LARGE, _LARGE_QUICK = {"object.bin": 2 * GiB}, {"object.bin": 64 * MiB}
 _GIGABYTE = {"object.bin": GiB}
 _BOTH = (FileSystem.DISK, FileSystem.TMPFS)
+_WAN_PEERS = ("sealift", "sealift-unverified", "s5cmd", "rclone")
 # With the numbers of worker processes in `peers.py`.
 WORKERS = (0, 1, 2, 4)
 
@@ -287,5 +296,45 @@ SCENARIOS = (
         _LARGE_QUICK,
         file_systems=_BOTH,
         peers=("sealift", *(f"sealift-processes-{count}" for count in WORKERS)),
+    ),
+    Scenario(
+        "w1",
+        "one 2 GiB object",
+        Service.NGINX_30,
+        "large/object.bin",
+        Unit.MEGABYTES,
+        _LARGE,
+        _LARGE_QUICK,
+        peers=_WAN_PEERS,
+    ),
+    Scenario(
+        "w2",
+        "2,000 objects of 100 KiB",
+        Service.NGINX_30,
+        "hundred/",
+        Unit.MEGABYTES,
+        small_objects(2_000, 100 * KiB),
+        small_objects(200, 100 * KiB),
+        peers=_WAN_PEERS,
+    ),
+    Scenario(
+        "w3",
+        "2,000 objects of 100 KiB",
+        Service.NGINX_100,
+        "hundred/",
+        Unit.MEGABYTES,
+        small_objects(2_000, 100 * KiB),
+        small_objects(200, 100 * KiB),
+        peers=_WAN_PEERS,
+    ),
+    Scenario(
+        "w4",
+        "100 files of 9 MiB with CRC64NVME checksums",
+        Service.NGINX_100,
+        "nine/",
+        Unit.MEGABYTES,
+        files(100, 9 * MiB),
+        files(4, 9 * MiB),
+        peers=_WAN_PEERS,
     ),
 )

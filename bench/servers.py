@@ -24,7 +24,7 @@ class Server:
     """An S3 endpoint and an account.
 
     For other services, `environ` has the variables that clients need. `pids` are its processes, if their CPU time is
-    reported.
+    reported. `client_namespace` is the network namespace in which clients reach it; None: that of this process.
     """
 
     endpoint: str
@@ -33,6 +33,7 @@ class Server:
     ca_bundle: Path | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
     pids: tuple[int, ...] = ()
+    client_namespace: int | None = None
 
 
 @contextlib.contextmanager

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench import clouds, data, measure, nginx, nginx_s3, peers, servers
+from bench import clouds, data, measure, nginx, nginx_s3, peers, servers, wan
 from bench.datasets import MiB
 from bench.destinations import Bucket, Destination, Directory
 from bench.peers import Job, Peer, Programs
-from bench.scenarios import LISTS, S3_SERVICES, SERVES_OBJECTS, Direction, FileSystem, Scenario, Service
+from bench.scenarios import LISTS, ROUND_TRIPS, S3_SERVICES, SERVES_OBJECTS, Direction, FileSystem, Scenario, Service
 from bench.servers import Server
 
 # A warm-up that takes longer than this, and this many times as long as the fastest one, counts and is the only run: a
@@ -63,6 +63,21 @@ class Session:
             if service in SERVES_OBJECTS:
                 found = stack.enter_context(nginx.nginx(self._objects, self._work))
                 yield {Service.NGINX_TLS: found.tls13, Service.NGINX_TLS12: found.tls12}.get(service, found.plain)
+            elif service in ROUND_TRIPS:
+                folders = {scenario.folder for scenario in scenarios}
+                ends = stack.enter_context(wan.link(ROUND_TRIPS[service]))
+                with wan.inside(ends.server):
+                    server = stack.enter_context(
+                        nginx_s3.nginx_s3(
+                            self._objects,
+                            folders,
+                            self._work,
+                            checksums=True,
+                            address=wan.ADDRESS,
+                            connection_rate=wan.CONNECTION_RATE,
+                        )
+                    )
+                yield replace(server, client_namespace=ends.client)
             elif service in LISTS:
                 folders, crcs = {scenario.folder for scenario in scenarios}, service is Service.NGINX_CRC
                 yield stack.enter_context(nginx_s3.nginx_s3(self._objects, folders, self._work, checksums=crcs))
@@ -164,7 +179,8 @@ class Session:
         try:
             before = servers.cpu_seconds(server.pids)
             environ = peers.environ(run.peer, server, self._home)
-            sample = measure.run(run.command, environ, self._home, children_cpu=cpu)
+            with wan.inside(server.client_namespace):
+                sample = measure.run(run.command, environ, self._home, children_cpu=cpu)
             after = servers.cpu_seconds(server.pids)
             if before is not None and after is not None:
                 sample = replace(sample, server_cpu_s=after - before)

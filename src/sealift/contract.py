@@ -9,6 +9,8 @@ transfer depends on the name of a service.
           ├─▶ ObjectInfo ──┤                                   │
     stat ─┘                └─▶ open_read   sequential, once   ─┴─▶ open_upload ─▶ write_part … ─▶ complete
 
+    find_and_read: stat and open_read in one request
+
 ARCHITECTURE.md lists the steps for adding a backend.
 
 Three rules apply to all methods:
@@ -203,6 +205,22 @@ class Backend(Protocol):
 
     def open_read(self, obj: ObjectInfo) -> AbstractAsyncContextManager[Reader]:
         """Open an object for one sequential read: for objects without a known size, range support or a version."""
+
+    def find_and_read(self, key: str) -> AbstractAsyncContextManager[tuple[ObjectInfo, Reader]] | None:
+        """Find an object and open it for one sequential read, in one request.
+
+        Leaving the context before the end of the body closes the connection.
+
+        Args:
+            key: Key of the object.
+
+        Returns:
+            A context manager with the object, as from `stat`, but perhaps without its properties. None: the service
+            needs more than one request.
+
+        Raises:
+            StorageError: From the context manager; as `stat`.
+        """
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         """Store an object in one request, atomically replacing any object of the same key.

@@ -47,6 +47,7 @@ class Instance:
         in_flight = PartsInFlight(
             lambda: time.thread_time() + self.disk.cpu_seconds + self.wire.cpu_seconds,
             parts=4 if (os.cpu_count() or 1) >= 4 else 3,  # more lanes than CPUs wait for each other
+            round_trip=lambda: self.wire.round_trip,
         )
         self.memory = MemoryBudget(limits.memory or default_budget(), in_flight)
         self.credentials: dict[Hashable, Any] = {}

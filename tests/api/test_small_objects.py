@@ -83,7 +83,7 @@ async def test_limits(tmp_path: Path, limits: dict[str, Any]) -> None:
     with FakeS3({"b": MANY}, instead=watched) as server:
         await AsyncStorage(Limits(**limits)).download("s3://b/p/", tmp_path / "new", server.config)
     assert files_in(tmp_path / "new") == TREE
-    assert most <= min(limits.get("connections", 64), limits.get("per_host", 32))
+    assert most <= min(limits.get("connections", 256), limits.get("per_host", 128))
 
 
 class Once:

@@ -25,8 +25,8 @@ from tests.bounds.server import HOST, HUGE, LARGE, SMALL, SMALL_SIZE
 from tests.cli.program import clean_environ
 
 HERE = Path(__file__).parent
-# Imports take 80 MiB, bodies 128 MiB, and each of up to 80 threads has 8 MiB of stack, of which it uses little.
-MEMORY = 912 * MiB
+# Imports take 80 MiB, bodies 128 MiB, and each of up to 150 threads has 8 MiB of stack, of which it uses little.
+MEMORY = 1472 * MiB
 # Resident memory other than bodies: connections, file names, the working memory of threads.
 OVERHEAD = 16 * MiB
 # A copy of this much of each body that is sent may wait for the socket (asyncio makes one up to Python 3.11).
@@ -129,11 +129,11 @@ def test_other_limits(endpoint: str, directory: Path, limits: dict[str, int], co
 
 
 def test_many_small_objects(endpoint: str, directory: Path) -> None:
-    check(run(endpoint, directory, "small"), connections=32)
+    check(run(endpoint, directory, "small"), connections=128)
     assert sum(path.stat().st_size for path in (directory / "small").iterdir()) == SMALL * SMALL_SIZE
 
 
 def test_eight_callers_at_once(endpoint: str, directory: Path) -> None:
     """All callers share one budget."""
-    check(run(endpoint, directory, "eight"), connections=32, callers=8)
+    check(run(endpoint, directory, "eight"), connections=128, callers=8)
     assert [(directory / str(number)).stat().st_size for number in range(8)] == [LARGE] * 8

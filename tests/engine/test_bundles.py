@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -15,7 +14,7 @@ from sealift.lane_contract import Lane
 from sealift.types import Event, Head, ObjectInfo
 from sealift.types.properties import NO_PROPERTIES, Properties
 from tests.engine.backends import Watched, transient
-from tests.engine.machine import PART, data, machine, transfers
+from tests.engine.machine import PART, data, machine, transfers, until
 
 pytestmark = pytest.mark.anyio
 T = TypeVar("T")
@@ -220,14 +219,19 @@ async def test_an_error_of_a_listener_ends_the_job() -> None:
 
 
 async def test_a_distant_service_gets_more_lanes() -> None:
-    near, distant = Laned(OBJECTS), Laned(OBJECTS)
-    near.fail = distant.fail = lambda key: time.sleep(0.002)
-    distant.round_trip = 0.01
-    async with machine(connections=24, memory=100 * PART) as instance:
+    """It gets them before its first response has arrived."""
+    near, distant, responding = Laned(OBJECTS), Laned(OBJECTS), threading.Event()
+    distant.round_trip = 0.1
+    distant.fail = lambda key: responding.wait() and None
+    async with machine(connections=64, per_host=64, memory=100 * PART) as instance:
         await Job(near, Threaded(), instance).run(transfers(near))
-        await Job(distant, Threaded(), instance).run(transfers(distant))
-    assert near.most_open <= 16
-    assert distant.most_open <= 24
+        assert near.most_open <= 16
+        call = asyncio.ensure_future(Job(distant, Threaded(), instance).run(transfers(distant)))
+        await until(lambda: distant.open_now == 32)
+        assert not distant.moved
+        responding.set()
+        await call
+    assert distant.most_open == 32
 
 
 async def test_cancelled() -> None:

@@ -94,6 +94,9 @@ class MemoryBackend:
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
         yield _MemoryReader(self._pinned(obj)[1])
 
+    def find_and_read(self, key: str) -> None:
+        return None
+
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         return self.store(key, bytes(data), properties)
 

@@ -94,7 +94,7 @@ storage_options = _combine(
         "--connections",
         type=click.IntRange(min=1),
         metavar="N",
-        help="Maximum number of connections.  [default: 32 per host]",
+        help="Maximum number of connections.  [default: 128 per host]",
     ),
     _option("-v", "--verbose", is_flag=True, help="Show each object and each retry, and tracebacks of errors."),
 )

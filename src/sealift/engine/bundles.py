@@ -32,7 +32,7 @@ _TURN = 0.05
 _PAUSE = 0.001
 # Objects after which the listing lets other threads run.
 _YIELD = 16
-# While the round trip is unknown, many lanes move one object each.
+# Before the first request has ended, as many lanes as this, or more with a distant server, move one object each.
 _FIRST_LANES = 16
 _FEWEST_LANES = 1
 # Seconds of interpreter time that the two objects of a lane's connections take. While one lane waits, others use it.
@@ -136,6 +136,10 @@ class Bundles:
             return source.open_lane()
         return None if source.small_objects is None else destination.open_lane()
 
+    def _start_lanes(self) -> None:
+        for _ in range(min(self._wanted - self._lanes, len(self._waiting))):
+            self._start_lane()
+
     def _start_lane(self) -> None:
         self._lanes += 1
         self._group.create_task(self._run_lane())
@@ -162,8 +166,7 @@ class Bundles:
             memory.give_back(buffer)
         if self._room is not None and len(self._waiting) < _AHEAD:
             _wake(self._room)
-        for _ in range(min(self._wanted - self._lanes, len(self._waiting))):
-            self._start_lane()
+        self._start_lanes()
         self._context.instance.retry.budget.succeeded(2 * len(turn.moved))
         for transfer, properties, verified, stored in turn.moved if self._context.is_observed else ():
             size = transfer.obj.size or 0
@@ -197,6 +200,9 @@ class Bundles:
             return _Turn(self._take())
         try:
             async with opening as lane:
+                if self._fastest is None:  # no request has ended, but the kernel has measured the round trip
+                    self._choose_lanes(lane.fastest, _FIRST_LANES)
+                    self._start_lanes()
                 turn = await lane.run(lambda: self._move(lane, buffer))
                 if turn.moved:
                     self._measure(lane.fastest)
@@ -205,9 +211,13 @@ class Bundles:
             return _Turn(self._take())
 
     def _measure(self, fastest: float) -> None:
-        """Choose how many lanes keep the interpreter busy, given the time of the fastest request of a turn."""
+        """Take the time of the fastest request of a turn into account."""
         self._fastest = fastest if self._fastest is None else (self._fastest + fastest) / 2
-        self._wanted = min(max(_FEWEST_LANES, round(self._fastest / _BUSY)), self._most_lanes)
+        self._choose_lanes(self._fastest, _FEWEST_LANES)
+
+    def _choose_lanes(self, request: float, fewest: int) -> None:
+        """Choose how many lanes keep the interpreter busy, given the seconds that a request takes."""
+        self._wanted = min(max(fewest, round(request / _BUSY)), self._most_lanes)
 
     def _take(self) -> Transfer | None:
         try:

@@ -1,6 +1,7 @@
 """Move objects from one backend to another: any → any.
 
-    feeder: transfers, as the listing yields them ─▶ bounded queue ─▶ workers: memory ▸ read ▸ verify ▸ write
+    feeder: transfers, as the listing yields them ─▶ prepared, several at a time ─▶ bounded queue
+        ─▶ workers: memory ▸ read ▸ verify ▸ write
 
 Each job has its own task group. How an object moves depends on the object:
 
@@ -35,6 +36,9 @@ from .verification import Verification
 __all__ = ["Job"]
 
 Work = Callable[[], Awaitable[None]]
+
+# Objects that are prepared at the same time: some need a request before they can be split into parts.
+_PREPARED = 16
 
 
 class Job:
@@ -105,6 +109,9 @@ class Job:
             await self._queue.put(work)
 
         total, context = 0, self._context
+        # In the order of the listing, so that the parts of an object are read before those of the next one.
+        prepared: asyncio.Queue[asyncio.Task[Iterable[Work]] | None] = asyncio.Queue(min(_PREPARED, self._max_workers))
+        putting = group.create_task(_put_prepared(prepared, put))
         bundles = Bundles(context, group, lambda transfer: put(partial(whole.move_whole, context, transfer)))
         async with aclosing(transfers):
             async for transfer in transfers:
@@ -115,10 +122,11 @@ class Job:
                 if bundles.fits(transfer):
                     await bundles.add(transfer)
                     continue
-                for work in await self._split(transfer):
-                    await put(work)
+                await prepared.put(group.create_task(self._split(transfer)))
         self._context.total = total
+        await prepared.put(None)
         await bundles.finish()
+        await putting
         for _ in range(self._workers):
             await self._queue.put(None)
 
@@ -152,3 +160,12 @@ class Job:
 
         multipart = parts.MultipartTransfer(transfer, list(part_sizes.parts(obj.size, length)), algorithm)
         return (partial(parts.move_part, context, multipart, part) for part in multipart.parts)
+
+
+async def _put_prepared(
+    prepared: asyncio.Queue[asyncio.Task[Iterable[Work]] | None], put: Callable[[Work], Awaitable[None]]
+) -> None:
+    """Put the work of each prepared transfer into the queue of the workers."""
+    while (transfer := await prepared.get()) is not None:
+        for work in await transfer:
+            await put(work)

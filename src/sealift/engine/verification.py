@@ -13,6 +13,7 @@ from ..errors import IntegrityError
 from ..integrity import checksums
 from ..runtime.disk_threads import DiskThreads
 from ..types import Head, KiB, ObjectInfo, Receipt, Verify
+from .transfer import Received
 
 __all__ = [
     "SIZE_ONLY",
@@ -135,7 +136,13 @@ async def fetch_checksums(source: Backend, obj: ObjectInfo) -> Mapping[str, str]
 
 
 async def read_whole(
-    disk: DiskThreads, source: Backend, obj: ObjectInfo, buffer: memoryview, *, verify: bool = True
+    disk: DiskThreads,
+    source: Backend,
+    obj: ObjectInfo,
+    buffer: memoryview,
+    *,
+    verify: bool = True,
+    received: Received | None = None,
 ) -> tuple[str | None, Head]:
     """Read an object of one part and verify it.
 
@@ -145,6 +152,7 @@ async def read_whole(
         obj: The object to read.
         buffer: Memory of the object's size.
         verify: Whether to compare a checksum.
+        received: The bytes in `buffer`, if they were received before; then the first call sends no request.
 
     Returns:
         The checksum algorithm that was compared (None: the source provides none, or `verify` is False), and the head
@@ -154,7 +162,10 @@ async def read_whole(
         IntegrityError: The bytes do not match the checksum.
         StorageError: The read failed.
     """
-    head = await source.read_range(obj, 0, buffer)
+    if received is not None and received.take():
+        head = Head(obj.version, obj.size)
+    else:
+        head = await source.read_range(obj, 0, buffer)
     if not verify:
         return None, head
     if _needs_request(obj, head):

@@ -1,5 +1,6 @@
 """Move an object of one part: read it into memory, verify it, and store it in one request."""
 
+from ..types import Head
 from .context import JobContext
 from .copied_properties import of_empty_object
 from .transfer import Transfer
@@ -16,18 +17,23 @@ async def move_whole(context: JobContext, transfer: Transfer) -> None:
     if not obj.size:
         await _move_empty(context, transfer)
         return
-    memory = instance.memory
-    buffer = await memory.borrow(obj.size, context)
-    try:
-        verified, head = await context.retry(
-            transfer, lambda: read_whole(instance.disk, context.source, obj, buffer, verify=verification.wanted)
+    memory, received = instance.memory, transfer.received
+    buffer = received.data if received is not None else await memory.borrow(obj.size, context)
+
+    async def read() -> tuple[str | None, Head]:
+        return await read_whole(
+            instance.disk, context.source, obj, buffer, verify=verification.wanted, received=received
         )
+
+    try:
+        verified, head = await context.retry(transfer, read)
         verification.before_writing(obj, verified)
         # The reply with the bytes carries their properties too, which saves a request.
         properties = await context.properties_to_store(transfer, head.properties or obj.properties)
         stored = await context.retry(transfer, lambda: context.put(transfer, buffer, properties))
     finally:
-        memory.give_back(buffer)
+        if received is None:
+            memory.give_back(buffer)
     context.emit("progress", transfer, obj.size)
     context.report_stored(transfer, obj.size, verification.outcome(obj, verified, stored), properties, stored)
 

@@ -1,16 +1,19 @@
 """Downloads to the local disk: an object becomes a file, a prefix or an archive becomes a directory."""
 
 import os
+from contextlib import closing
 from functools import partial
 from typing import NamedTuple
 
 from ..backends.local import LocalBackend, destination
-from ..engine.transfer import Transfer, one
-from ..errors import InvalidConfig
+from ..engine.transfer import Received, Transfer, one
+from ..errors import InvalidConfig, StorageError
 from ..keys import paths
+from ..runtime import part_sizes
 from ..runtime.shielded import shielded
-from ..types import ObjectInfo
+from ..types import Event, ObjectInfo, OnEvent
 from .call_options import CallOptions
+from .first_read import FirstRead
 from .open_location import OpenLocation
 from .resolve import IGNORE_SKIPPED, Prefix, resolve
 from .resume_download import open_journal, report_only, transfer_missing
@@ -75,20 +78,38 @@ async def download_to(source: OpenLocation, dest: str, options: CallOptions) -> 
         The path of the file or directory.
     """
     _check_destination(dest)
-    location = source.location
+    instance, location = source.instance, source.location
     report = options.skip_report(location.key, avoid=dest)
-    found = await resolve(source.backend, location.key, source.instance.retry, report.walk)
-    if options.unpack_limits is not None:
-        from .download_archive import download_archive  # noqa: PLC0415 - most downloads are not unpacked
+    first = _first_read(source)
+    stat = None if options.dry_run or options.unpack else first.stat
+    with closing(first):
+        retry = partial(instance.retry, on_retry=partial(_report_retry, location.key, options.on_event))
+        found = await resolve(source.backend, location.key, retry, report.walk, stat)
+        if options.unpack_limits is not None:
+            from .download_archive import download_archive  # noqa: PLC0415 - most downloads are not unpacked
 
-        return await download_archive(source, found, dest, options, options.unpack_limits)
-    if isinstance(found, Prefix):
-        from .download_directory import INCOMPLETE, download_directory  # noqa: PLC0415 - not needed for one object
+            return await download_archive(source, found, dest, options, options.unpack_limits)
+        if isinstance(found, Prefix):
+            from .download_directory import INCOMPLETE, download_directory  # noqa: PLC0415 - not needed for one object
 
-        path = await download_directory(source, found, dest, options, report)
-        report.check(INCOMPLETE)
-        return path
-    return await _download_file(source, found, dest, options)
+            path = await download_directory(source, found, dest, options, report)
+            report.check(INCOMPLETE)
+            return path
+        return await _download_file(source, found, dest, options, first.received)
+
+
+def _report_retry(key: str, on_event: OnEvent | None, error: StorageError, delay: float) -> None:
+    if on_event is not None:
+        on_event(Event("retry", key, error=error, delay=delay))
+
+
+def _first_read(source: OpenLocation) -> FirstRead:
+    """Find an object, and read it if it has only one part."""
+    memory = source.instance.memory
+    longest = min(source.instance.limits.part_size or part_sizes.DEFAULT_PART, memory.limit // 8)
+    return FirstRead(
+        source.backend, lambda size: memory.borrow_now(size) if size <= longest else None, memory.give_back
+    )
 
 
 def _check_destination(dest: str) -> None:
@@ -102,7 +123,9 @@ def _check_destination(dest: str) -> None:
         )
 
 
-async def _download_file(source: OpenLocation, obj: ObjectInfo, dest: str, options: CallOptions) -> str:
+async def _download_file(
+    source: OpenLocation, obj: ObjectInfo, dest: str, options: CallOptions, received: Received | None
+) -> str:
     instance, location = source.instance, source.location
     name = location.name if obj.name is None else obj.name
     options.check_object(location.key, name)
@@ -122,5 +145,6 @@ async def _download_file(source: OpenLocation, obj: ObjectInfo, dest: str, optio
     identity = (source.backend.address, location, directory, name, options.verify)
     async with open_journal(instance, state, *identity, many=False) as journal:
         target = LocalBackend(directory, instance.disk, journal=journal, durability=options.durability)
-        await transfer_missing(source, target, journal, one(Transfer(obj, name)), options, kept=[])
+        transfers = one(Transfer(obj, name, received=received))
+        await transfer_missing(source, target, journal, transfers, options, kept=[])
     return path

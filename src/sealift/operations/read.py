@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -16,6 +16,7 @@ from ..integrity import checksums
 from ..runtime import large_buffer, part_sizes
 from ..runtime.shielded import cancelled_once, shielded
 from ..types import Capabilities, MiB, ObjectInfo, Part
+from .first_read import FirstRead
 from .open_location import OpenLocation
 from .resolve import find_object
 
@@ -32,7 +33,13 @@ _UNLIMITED = Capabilities(max_part=1 << 62, max_parts=1 << 62)
 
 async def read(source: OpenLocation, start: int, length: int | None) -> bytes:
     """Read an object or a range of it; see `AsyncStorage.read`."""
-    obj, count = await _find_range(source, start, length)
+    first = FirstRead(source.backend, lambda size: memoryview(bytearray(size)) if size <= _SMALL else None)
+    whole = start == 0 and length is None
+    obj, count = await _find_range(source, start, length, first.stat if whole else None)
+    if (received := first.received) is not None:
+        disk, data = source.instance.disk, received.data
+        await source.instance.retry(lambda: read_whole(disk, source.backend, obj, data, received=received))
+        return bytes(data)
     if count is None or not obj.ranged or obj.size is None:
         body = chunks(source.instance, source.backend, obj, start, count)
         return b"".join([chunk async for chunk in body])
@@ -79,7 +86,12 @@ async def open_object(source: OpenLocation, start: int, length: int | None) -> A
             yield chunk
 
 
-async def _find_range(source: OpenLocation, start: int, length: int | None) -> tuple[ObjectInfo, int | None]:
+async def _find_range(
+    source: OpenLocation,
+    start: int,
+    length: int | None,
+    stat: Callable[[str], Awaitable[ObjectInfo]] | None = None,
+) -> tuple[ObjectInfo, int | None]:
     """Find an object, and how many bytes of a range it has; as with a slice, a range may exceed the object.
 
     Returns:
@@ -88,7 +100,7 @@ async def _find_range(source: OpenLocation, start: int, length: int | None) -> t
     Raises:
         InvalidConfig: `start` or `length` is negative.
     """
-    obj = await find_object(source.backend, source.location.key, source.instance.retry)
+    obj = await find_object(source.backend, source.location.key, source.instance.retry, stat)
     if start < 0 or (length is not None and length < 0):
         raise InvalidConfig(f"start={start}, length={length} is not a range", hint="neither may be negative")
     if obj.size is None:

@@ -1,14 +1,16 @@
 """Whether a URI names an object, a prefix, or nothing."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from ..contract import Backend, Walk
 from ..errors import AccessDenied, ModelMissingError, StorageError
 from ..frozen_dataclass import dataclass
-from ..runtime.retry import Retry
 from ..types import ObjectInfo
 
-__all__ = ["IGNORE_SKIPPED", "Prefix", "find_object", "resolve"]
+__all__ = ["IGNORE_SKIPPED", "Prefix", "Retry", "Stat", "find_object", "resolve"]
+
+Stat = Callable[[str], Awaitable[ObjectInfo]]
+Retry = Callable[[Callable[[], Awaitable[ObjectInfo]]], Awaitable[ObjectInfo]]
 
 # For callers that only check whether something exists: skipped entries do not matter.
 IGNORE_SKIPPED = Walk(on_skip=lambda _: None)
@@ -27,7 +29,13 @@ class Prefix:
     objects: AsyncGenerator[ObjectInfo]
 
 
-async def resolve(source: Backend, key: str, retry: Retry, walk: Walk) -> ObjectInfo | Prefix:
+async def resolve(
+    source: Backend,
+    key: str,
+    retry: Retry,
+    walk: Walk,
+    stat: Stat | None = None,
+) -> ObjectInfo | Prefix:
     """Find the object or prefix of a key; an object wins over a prefix of the same name.
 
     An empty bucket, container or repository is an empty prefix, and so is an empty directory.
@@ -37,17 +45,19 @@ async def resolve(source: Backend, key: str, retry: Retry, walk: Walk) -> Object
         key: Key of the object, or of the prefix with or without its final "/".
         retry: The retry loop.
         walk: How to list a directory.
+        stat: Finds an object. None: `source.stat`.
 
     Raises:
         ModelMissingError: There is neither.
         AccessDenied: There is no permission to read it, or to find out whether it exists.
     """
+    stat = stat or source.stat
     if not source.capabilities.listable:
-        return await retry(lambda: source.stat(key))
+        return await retry(lambda: stat(key))
     failure: StorageError | None = None
     if key and not key.endswith("/"):
         try:
-            return await retry(lambda: source.stat(key))
+            return await retry(lambda: stat(key))
         except (ModelMissingError, AccessDenied) as error:
             failure = error
     prefix = key if not key or key.endswith("/") else f"{key}/"
@@ -74,19 +84,20 @@ async def resolve(source: Backend, key: str, retry: Retry, walk: Walk) -> Object
     raise ModelMissingError(key, cause=cause)
 
 
-async def find_object(source: Backend, key: str, retry: Retry) -> ObjectInfo:
+async def find_object(source: Backend, key: str, retry: Retry, stat: Stat | None = None) -> ObjectInfo:
     """Find one object.
 
     Args:
         source: Backend to search.
         key: Key of the object.
         retry: The retry loop.
+        stat: As in `resolve`.
 
     Raises:
         ModelMissingError: There is no such object; there may be a prefix of that name.
         AccessDenied: As in `resolve`.
     """
-    found = await resolve(source, key, retry, IGNORE_SKIPPED)
+    found = await resolve(source, key, retry, IGNORE_SKIPPED, stat)
     if isinstance(found, Prefix):
         await found.objects.aclose()
         cause = (

@@ -16,7 +16,10 @@ _PART = 8 * MiB
 # Load of the threads, in CPUs: below the first the limit doubles, above the second it is halved.
 _LOW_LOAD = 0.5
 _HIGH_LOAD = 0.75
-_MAX_FACTOR = 16
+_MAX_FACTOR = 8
+# Seconds of a round trip from which a server is distant: the limit starts higher.
+_DISTANT = 0.02
+_DISTANT_FACTOR = 4
 
 
 class PartsInFlight:
@@ -26,6 +29,7 @@ class PartsInFlight:
         work: Returns the CPU seconds that the threads have used.
         wall: Returns the current time in seconds.
         parts: Parts in flight initially.
+        round_trip: Returns the seconds that a round trip to the server takes; 0 if unknown.
     """
 
     def __init__(
@@ -33,12 +37,14 @@ class PartsInFlight:
         work: Callable[[], float] = time.thread_time,
         wall: Callable[[], float] = time.monotonic,
         parts: int = 4,
+        round_trip: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._parts = parts
         self._work = work
         self._wall = wall
+        self._round_trip = round_trip
         self._factor = 1
-        self.restart()
+        self._measure_anew()
 
     def bound(self, size: int) -> int:
         """Bytes that may be in flight for buffers of `size` bytes.
@@ -51,6 +57,11 @@ class PartsInFlight:
 
     def restart(self) -> None:
         """Start measuring again, because nothing was in flight before."""
+        if self._round_trip() > _DISTANT:
+            self._factor = max(self._factor, _DISTANT_FACTOR)
+        self._measure_anew()
+
+    def _measure_anew(self) -> None:
         self._wall_before, self._work_before, self._moved = self._wall(), self._work(), 0
 
     def moved(self, size: int, *, full: bool) -> None:
@@ -69,4 +80,4 @@ class PartsInFlight:
             self._factor *= 2
         elif load > _HIGH_LOAD and self._factor > 1:
             self._factor //= 2
-        self.restart()
+        self._measure_anew()

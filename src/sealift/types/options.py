@@ -36,8 +36,8 @@ class Limits:
     """
 
     memory: int | None = None
-    connections: int = 64
-    per_host: int = 32
+    connections: int = 256
+    per_host: int = 128
     part_size: int | None = None
     attempts: int | None = None
     idle_timeout: float = 30.0

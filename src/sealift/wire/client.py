@@ -72,7 +72,7 @@ class Wire:
         self._proxy_client: ProxyClient | None = None
         self._closed = False
         self._streams: dict[BodyStream, Connection] = {}
-        self._watchdog = Watchdog(limits, lambda: self._pool.sweep())  # noqa: PLW0108 - the pool is made below
+        self._watchdog = Watchdog(limits, lambda: self._pool.sweep())  # noqa: PLW0108 - it is made below
         self._lanes = Lanes(limits.connections, self._watchdog)
         self._dialer = Dialer(limits, self._lanes, run_blocking, environ)
         self._pool = Pool(limits, self._dialer.dial)
@@ -83,6 +83,11 @@ class Wire:
     def cpu_seconds(self) -> float:
         """CPU seconds that the lanes have used."""
         return self._lanes.cpu_seconds
+
+    @property
+    def round_trip(self) -> float:
+        """Seconds of a round trip on the newest connection; 0 if unknown."""
+        return self._dialer.round_trip
 
     async def fetch(
         self, request: Request, into: memoryview | Sink, expectation: Expectation | None = None

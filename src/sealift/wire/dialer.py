@@ -37,6 +37,9 @@ class Dialer:
         lanes: Threads that connect.
         run_blocking: Runs DNS lookups and reads of certificate files in a thread.
         environ: Environment variables; `SSL_CERT_FILE` and `SSL_CERT_DIR` are read.
+
+    Attributes:
+        round_trip: Seconds that a round trip takes on the newest connection; 0 if unknown.
     """
 
     def __init__(self, limits: Limits, lanes: Lanes, run_blocking: RunBlocking, environ: Mapping[str, str]) -> None:
@@ -49,6 +52,7 @@ class Dialer:
         self._context_lock = asyncio.Lock()
         self._preparing: set[asyncio.Timeout] = set()
         self._opening: set[Opening] = set()
+        self.round_trip = 0.0
         self._closed = False
 
     async def dial(self, origin: Origin, tls: TLS) -> Connection:
@@ -66,6 +70,7 @@ class Dialer:
             return await self._lanes.run(connection, lambda: connection.open(addresses, timeout, context))
 
         await self.open(connection, connect)
+        self.round_trip = connection.round_trip
         return connection
 
     async def open(

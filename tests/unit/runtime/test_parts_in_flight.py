@@ -29,7 +29,7 @@ def test_it_widens_while_the_threads_wait_up_to_the_budget() -> None:
     for _ in range(5):
         clocks.move(clocks.bound * MiB, seconds=1, load=0.2, limit=512 * MiB)
         seen.append(clocks.bound)
-    assert seen == [64, 128, 256, 512, 512]
+    assert seen == [64, 128, 256, 256, 256]
 
 
 def test_it_stays_where_the_threads_are_the_bottleneck() -> None:
@@ -55,6 +55,16 @@ def test_a_pause_is_not_taken_for_a_far_server() -> None:
     clocks.window.restart()
     clocks.move(32 * MiB, seconds=1, load=0.9)
     assert clocks.bound == 32
+
+
+def test_a_distant_server_starts_with_more() -> None:
+    round_trip = 0.001
+    window = PartsInFlight(round_trip=lambda: round_trip)
+    window.restart()
+    assert window.bound(8 * MiB) == 32 * MiB
+    round_trip = 0.03
+    window.restart()
+    assert window.bound(8 * MiB) == 128 * MiB
 
 
 def test_large_parts_are_in_flight_together_too() -> None:

@@ -12,7 +12,7 @@ from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
-from ...wire import check_read
+from ...wire import Response, check_read
 from . import replies
 from .authorization import TokenAuthorizer
 from .container import Container
@@ -114,6 +114,11 @@ class AzureBackend:
             if obj.version is not None and replies.quoted(reply.header("etag")) != obj.version:
                 raise ObjectChanged(f"the object {obj.key!r} was replaced before it was read")
             yield reply
+
+    @asynccontextmanager
+    async def find_and_read(self, key: str) -> AsyncGenerator[tuple[ObjectInfo, Reader]]:
+        async with self._container.stream(key, []) as reply:
+            yield replies.object_info(key, Response(reply.status, reply.headers)), reply
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         kept, checksums, headers = put_headers(key, data, properties)

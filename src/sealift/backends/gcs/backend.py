@@ -88,6 +88,13 @@ class GCSBackend:
                 raise await self._read_error(reply, obj)
             yield reply
 
+    @asynccontextmanager
+    async def find_and_read(self, key: str) -> AsyncGenerator[tuple[ObjectInfo, Reader]]:
+        async with self._bucket.stream(key, {}) as reply:
+            if isinstance(reply, Response):
+                raise self._bucket.error(reply, key)
+            yield replies.read_info(key, Response(reply.status, reply.headers)), reply
+
     async def _read_error(self, reply: Response, obj: ObjectInfo) -> StorageError:
         """The error for a reply to a failed read."""
         missing = await self._bucket.missing_error(obj) if reply.status == 404 else None

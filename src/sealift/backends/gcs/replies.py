@@ -23,6 +23,7 @@ __all__ = [
     "json_object",
     "object_info",
     "parse_listing",
+    "read_info",
     "reply_error",
 ]
 
@@ -91,6 +92,19 @@ def header_checksums(reply: Response) -> dict[str, str]:
         if digest:
             digests[algorithm] = digest
     return digests
+
+
+def read_info(key: str, reply: Response) -> ObjectInfo:
+    """The object described by the headers of the reply to a read of the whole object, without its properties."""
+    length, tag = reply.header("content-length"), reply.header("etag")
+    return ObjectInfo(
+        key,
+        int(length) if length is not None and length.isdecimal() else None,
+        reply.header("x-goog-generation"),
+        reply.time("last-modified"),
+        f'"{tag.strip(chr(34))}"' if tag else None,
+        header_checksums(reply),
+    )
 
 
 def error_details(reply: Response) -> tuple[str | None, str]:

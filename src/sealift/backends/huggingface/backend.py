@@ -149,6 +149,9 @@ class HFBackend:
             _check_commit(reply.header("x-repo-commit"), sha)
             yield small_files.decoded(reply)
 
+    def find_and_read(self, key: str) -> None:
+        return None
+
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         _read_only()
 

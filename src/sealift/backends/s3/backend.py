@@ -12,8 +12,9 @@ from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
+from ...wire import Response
 from .bucket import Bucket
-from .object_info import parse_listing, quoted_etag
+from .object_info import object_info, parse_listing, quoted_etag
 from .read import head_of_reply, read_headers
 from .reply_checksums import CHECKSUMS
 
@@ -96,6 +97,13 @@ class S3Backend:
             if obj.version is not None and quoted_etag(reply.header("etag")) != obj.version:
                 raise ObjectChanged(f"the object {obj.key!r} was replaced before it was read")
             yield reply
+
+    @asynccontextmanager
+    async def find_and_read(self, key: str) -> AsyncGenerator[tuple[ObjectInfo, Reader]]:
+        headers = [("accept-encoding", "identity"), ("x-amz-checksum-mode", "ENABLED")]
+        async with self._bucket.stream(key, headers) as reply:
+            head = Response(reply.status, reply.headers)
+            yield object_info(key, head, md5_tags=not self._bucket.directory), reply
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         from .upload import put_headers, stored_object

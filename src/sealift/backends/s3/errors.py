@@ -6,7 +6,15 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 import re
 from collections.abc import Mapping
 
-from ...errors import AccessDenied, IntegrityError, ModelMissingError, ObjectChanged, ServiceError, StorageError
+from ...errors import (
+    AccessDenied,
+    IntegrityError,
+    ModelMissingError,
+    ObjectChanged,
+    ServiceError,
+    StorageError,
+    UnsupportedOperation,
+)
 from ...wire import Response
 from . import xml
 
@@ -101,6 +109,8 @@ def reply_error(reply: Response, *, bucket: str, key: str | None) -> StorageErro
         return ModelMissingError(bucket, cause=f"there is no bucket {bucket!r}", hint=hint, status=status, code=code)
     if status == 404 and code != "NoSuchUpload" and (key is not None or code == "NoSuchKey"):
         return ModelMissingError(key or bucket, cause=f"there is no object {key!r}", status=status, code=code)
+    if code == "InvalidObjectState":
+        return UnsupportedOperation(f"{target} is archived", hint="restore it first", status=status, code=code)
     if status in {401, 403} or code in _DENIED:
         cause = _DENIED.get(code or "", f"no permission for {target}")
         hint = "check the credentials" if code in _DENIED else "check the credentials and the bucket's policy"
