@@ -27,8 +27,8 @@ METHODS = {
     "StorageOperations": {"list_objects", "get_object_metadata", "delete_object", "copy_object"},
     "AsyncStorage": {
         "download", "upload", "copy", "copy_object", "sync", "delete", "delete_object", "abort_uploads", "objects",
-        "list_objects", "get_object_metadata", "read", "read_into", "open", "download_many", "upload_many", "copy_many", "delete_many",
-        "read_many", *URI_METHODS,
+        "list_objects", "get_object_metadata", "read", "read_into", "open", "download_many", "upload_many", "copy_many",
+        "delete_many", "read_many", *URI_METHODS,
     },
 }  # fmt: skip
 # Parameter and return types of the methods.
