@@ -34,6 +34,10 @@ async def until(condition: Callable[[], object]) -> None:
         await asyncio.sleep(0.005)
 
 
+def records(home: Path) -> list[Path]:
+    return list((home / ".local/state/sealift/uploads").iterdir())
+
+
 @pytest.fixture(params=["seaweedfs", "moto"])
 def service(request: pytest.FixtureRequest) -> S3Service:
     chosen: S3Service = request.getfixturevalue(request.param)
@@ -123,7 +127,7 @@ async def test_a_cancelled_upload(
 
 
 @pytest.mark.parametrize("number", range(1, 9))
-async def test_cancelled_at_any_request(large: Path, number: int) -> None:
+async def test_cancelled_at_any_request(large: Path, bare_environment: Path, number: int) -> None:
     """The server has received the request for a part or for completion, but not replied."""
 
     def count(asked: Asked) -> Reply | None:
@@ -140,11 +144,13 @@ async def test_cancelled_at_any_request(large: Path, number: int) -> None:
         assert server.objects["b"] in ({}, {"k": LARGE})
         stored = {part for parts in server.uploads.values() for part in parts}
         assert bool(stored) is (1 < number < 8)  # the first part, or the completion, was being sent
+        assert len(records(bare_environment)) == (number > 1)
         server.asked.clear()
         await AsyncStorage(TIGHT).upload(large, "s3://b/k", server.config)
         assert (server.objects["b"], server.uploads) == ({"k": LARGE}, {})
         sent = {int(asked.query["partNumber"]) for asked in server.asked if "partNumber" in asked.query}
         assert sent.isdisjoint(stored)
+        assert records(bare_environment) == []
 
 
 async def test_cancelled_while_the_upload_is_begun(large: Path) -> None:
@@ -226,7 +232,7 @@ async def test_damaged_parts_are_not_kept(
         with pytest.raises(IntegrityError, match="do not match its crc32c checksum"):
             await AsyncStorage(TIGHT).copy(f"s3://{there}/k", f"s3://{here}/k", damaged, config_of(seaweedfs))
     assert (unfinished_uploads(seaweedfs, here), get_objects(seaweedfs, here)) == ([], {})
-    assert list((bare_environment / ".local/state/sealift/uploads").iterdir()) == []
+    assert records(bare_environment) == []
 
 
 async def test_a_cancelled_copy_between_two_services(service: S3Service, make_bucket: MakeBucket) -> None:
@@ -259,7 +265,7 @@ async def test_one_upload_fails_and_another_goes_on(
     preadv = os.preadv
 
     def fail(descriptor: int, buffers: list[memoryview], start: int) -> int:
-        if start >= 3 * PART and os.readlink(f"/proc/self/fd/{descriptor}") == str(large):
+        if start >= 6 * PART and os.readlink(f"/proc/self/fd/{descriptor}") == str(large):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return preadv(descriptor, buffers, start)
 
