@@ -82,11 +82,11 @@ def test_an_interrupted_upload_resumes(
             assert passage.held.wait(TIMEOUT)
             process.send_signal(number)
             stdout, stderr = process.communicate(timeout=TIMEOUT)
-        message = "15.0 MiB are stored; run the same command again to resume\nerror: interrupted\n"
+        message = "15.7 MB are stored; run the same command again to resume\nerror: interrupted\n"
         assert (process.returncode, stdout, stderr) == (code, "", message)
         passage = forwarder.passage()
         done = run(*upload, environ=environ)
-        assert (done.returncode, "; 15.0 MiB already transferred" in done.stderr) == (0, True)
+        assert (done.returncode, "; 15.7 MB already transferred" in done.stderr) == (0, True)
         assert 11 * MiB < passage.sent < 12 * MiB
     assert objects_in(seaweedfs, bucket) == {"big.bin": data}
 

@@ -186,8 +186,9 @@ class JobContext:
         return self._open_uploads[id(upload)].recorded
 
     def discard_upload(self, upload: Upload) -> None:
-        """Abort an upload when it is suspended: its stored parts must not be resumed."""
-        self._open_uploads[id(upload)].discarded = True
+        """Abort an upload when it is suspended, unless it is complete: its stored parts must not be resumed."""
+        if opened := self._open_uploads.get(id(upload)):
+            opened.discarded = True
 
     async def suspend_upload(self, upload: Upload) -> None:
         """Close an upload that has failed: a later call resumes it, if it can be resumed."""
