@@ -129,7 +129,7 @@ async def _abort_expired(directory: str, destination: Backend, disk: DiskThreads
             await _release(record, disk)
 
 
-async def abort_recorded(destination: Backend, record: UploadRecord, disk: DiskThreads) -> int:
+async def abort_recorded(destination: Backend, record: UploadRecord, disk: DiskThreads) -> None:
     """Abort an upload that an earlier call has left, and remove its record.
 
     Args:
@@ -137,22 +137,17 @@ async def abort_recorded(destination: Backend, record: UploadRecord, disk: DiskT
         record: Its record, locked by this process.
         disk: Threads for the record.
 
-    Returns:
-        How many bytes the service had stored.
-
     Raises:
         StorageError: The upload could not be aborted; its record is unchanged.
     """
-    recorded, stored = record.upload, 0
+    recorded = record.upload
     if recorded is not None:
         try:
             upload = await destination.open_upload(recorded.key, recorded.size, resume=recorded.token)
-            stored = upload.stored
             await upload.abort()
         except ModelMissingError:  # it has ended, or was aborted by somebody else
             _log.debug("the upload to %s no longer exists", recorded.key)
     await shielded(disk.run(record.remove, short=True))
-    return stored
 
 
 async def _reopen(
