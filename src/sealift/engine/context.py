@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from ..contract import Backend, Upload
@@ -29,7 +29,6 @@ _SUSPEND_DEADLINE = 10.0
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
 class _OpenUpload:
     """An upload that is neither completed nor suspended.
 
@@ -40,10 +39,13 @@ class _OpenUpload:
         discarded: Whether it is to be aborted: its parts are damaged, or of another version.
     """
 
-    transfer: Transfer
-    upload: Upload
-    recorded: "RecordedUpload | None"
-    discarded: bool = False
+    __slots__ = ("discarded", "recorded", "transfer", "upload")
+
+    def __init__(self, transfer: Transfer, upload: Upload, recorded: "RecordedUpload | None") -> None:
+        self.transfer = transfer
+        self.upload = upload
+        self.recorded = recorded
+        self.discarded = False
 
 
 class JobContext:
