@@ -2,7 +2,7 @@
 
 A backend is one bucket, container, repository or directory; its keys are relative to that root. The engine works
 through this interface alone, and what a service can do is described by `Backend.capabilities`, so neither a plan nor a
-transfer depends on the name of a service.
+transfer depends on the name of a service. ARCHITECTURE.md lists the steps for adding a backend.
 
     Reading                                                    Writing
     list ─┐                ┌─▶ read_range  any part, parallel ─┬─▶ put                        small object, one request
@@ -10,8 +10,6 @@ transfer depends on the name of a service.
     stat ─┘                └─▶ open_read   sequential, once   ─┴─▶ open_upload ─▶ write_part … ─▶ complete
 
     find_and_read: stat and open_read in one request
-
-ARCHITECTURE.md lists the steps for adding a backend.
 
 Three rules apply to all methods:
 
@@ -68,7 +66,7 @@ class Reader(Protocol):
 class Upload(Protocol):
     """A multi-part upload. The object becomes visible when `complete` returns.
 
-    Derive from this class: the default `recall` and `suspend` suit uploads that cannot outlive the process.
+    Derive from this class: its methods suit uploads that cannot outlive the process.
     """
 
     token: str
@@ -76,6 +74,9 @@ class Upload(Protocol):
 
     Saved to a file, so it must not contain a secret.
     """
+
+    stored: int = 0
+    """Bytes of the parts that an earlier process has stored, if this upload resumes one."""
 
     writes_ranges: bool = False
     """Whether parts are ranges of a file, so that `file_range` replaces `write_part`."""
@@ -117,14 +118,18 @@ class Upload(Protocol):
         """
 
     async def abort(self) -> None:
-        """Delete the stored parts. Idempotent; may be called in any state."""
+        """Delete the stored parts. May be called in any state, and again."""
 
     async def recall(self, part: Part, into: memoryview) -> bool:  # noqa: ARG002 - used by overrides
         """Read a part stored by an earlier process into `into`. Returns False if it is missing or damaged."""
         return False
 
+    def holds(self, receipt: Receipt) -> bool:  # noqa: ARG002 - used by overrides
+        """Whether the service still has the part that an earlier process has stored with this receipt."""
+        return False
+
     async def suspend(self) -> None:
-        """Close the upload without completing it, and keep its parts for `recall` if storing them is free."""
+        """Close the upload without completing it; keep its parts if a later process can resume it."""
         await self.abort()
 
 

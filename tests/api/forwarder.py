@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -15,11 +16,13 @@ class Passage:
 
     Attributes:
         sent: Bytes forwarded from clients, without those held up.
+        received: Bytes forwarded to clients.
         held: Set once the limit is reached and bytes are held up.
     """
 
     def __init__(self, limit: int | None) -> None:
         self.sent = 0
+        self.received = 0
         self.held = threading.Event()
         self._limit = limit
         self._turn = threading.Lock()
@@ -48,6 +51,12 @@ class Passage:
         with self._turn:
             self.sent += 0 if self._cut else count
         return not self._cut
+
+    def note_received(self, count: int) -> bool:
+        """Count bytes that are forwarded to a client."""
+        with self._turn:
+            self.received += count
+        return True
 
 
 class Forwarder:
@@ -86,8 +95,8 @@ class Forwarder:
                 self._sockets += [client, server]
                 passage = self._passages[-1]
                 self._threads += [
-                    threading.Thread(target=_pump, args=(client, server, passage)),
-                    threading.Thread(target=_pump, args=(server, client, None)),
+                    threading.Thread(target=_pump, args=(client, server, passage.may_pass)),
+                    threading.Thread(target=_pump, args=(server, client, passage.note_received)),
                 ]
                 for thread in self._threads[-2:]:
                     thread.start()
@@ -110,10 +119,10 @@ class Forwarder:
             each.close()
 
 
-def _pump(source: socket.socket, sink: socket.socket, passage: Passage | None) -> None:
+def _pump(source: socket.socket, sink: socket.socket, may_pass: Callable[[int], bool]) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(_STEP):
-            if passage is not None and not passage.may_pass(len(data)):
+            if not may_pass(len(data)):
                 break
             sink.sendall(data)
     _end(source)

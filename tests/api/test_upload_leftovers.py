@@ -1,4 +1,4 @@
-"""An upload that fails or is cancelled midway leaves nothing behind, not even an unfinished multipart upload."""
+"""An upload that fails or is cancelled midway publishes nothing; the next call resumes it, and leaves nothing."""
 
 import asyncio
 import errno
@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from sealift import AsyncStorage, Event, Limits, LocalIOError, ObjectChanged
+from sealift import AsyncStorage, Event, IntegrityError, Limits, LocalIOError, ObjectChanged
 from sealift.errors import ServiceError
 from sealift.types import MiB
+from tests.api.flipping import MARK, flipping
 from tests.api.helpers import config_of
 from tests.api.servers import Asked, FakeS3, Reply, failure, pattern
 from tests.api.writable import WritableS3, is_begin, once
-from tests.services.s3 import MakeBucket, S3Service, get_object, get_objects, unfinished_uploads
+from tests.services.s3 import MakeBucket, S3Service, get_object, get_objects, put_objects, unfinished_uploads
 
 pytestmark = pytest.mark.anyio
 
@@ -31,6 +32,10 @@ async def until(condition: Callable[[], object]) -> None:
     """Wait until a condition holds; the test's timeout is the limit."""
     while not condition():
         await asyncio.sleep(0.005)
+
+
+def records(home: Path) -> list[Path]:
+    return list((home / ".local/state/sealift/uploads").iterdir())
 
 
 @pytest.fixture(params=["seaweedfs", "moto"])
@@ -83,37 +88,50 @@ async def test_a_file_that_fails_in_the_middle(
     with pytest.raises((LocalIOError, ObjectChanged)):
         await AsyncStorage(TIGHT).upload(src, f"s3://{bucket}/k", config_of(service))
     assert reads >= 4
-    assert unfinished_uploads(service, bucket) == []
+    if how == "changed" and name == "large":  # its parts are of no use any more
+        assert unfinished_uploads(service, bucket) == []
     assert all(data == LARGE for data in get_objects(service, bucket).values())
+    await completed(service, bucket, src)
+
+
+async def completed(service: S3Service, bucket: str, src: Path) -> None:
+    """Upload once more: everything arrives, and nothing is left behind."""
+    await AsyncStorage(TIGHT).upload(src, f"s3://{bucket}/k", config_of(service))
+    assert unfinished_uploads(service, bucket) == []
+    stored = {key: data for key, data in get_objects(service, bucket).items() if key != "after"}
+    assert stored == ({"k": LARGE} if src.is_file() else {f"k/{number}": LARGE for number in range(4)})
 
 
 @pytest.mark.parametrize("name", ["large", "directory"])
 async def test_a_cancelled_upload(
     request: pytest.FixtureRequest, service: S3Service, make_bucket: MakeBucket, name: str
 ) -> None:
-    bucket, src = make_bucket(service), request.getfixturevalue(name)
+    bucket, src, moved = make_bucket(service), request.getfixturevalue(name), 0
 
     def cancel(event: Event) -> None:
-        if event.kind == "progress":
+        nonlocal moved
+        moved += event.size if event.kind == "progress" else 0
+        if moved > 3 * PART:  # more than the parts in flight
             call.cancel()
 
     async with AsyncStorage(TIGHT) as storage:
         call = asyncio.ensure_future(storage.upload(src, f"s3://{bucket}/k", config_of(service), on_event=cancel))
         with pytest.raises(asyncio.CancelledError):
             await call
-        assert unfinished_uploads(service, bucket) == []
+        assert unfinished_uploads(service, bucket) != []
         assert get_objects(service, bucket) == {}
         (src.parent / "after").write_bytes(SMALL)
         await storage.upload(src.parent / "after", f"s3://{bucket}/after", config_of(service))
     assert get_objects(service, bucket) == {"after": SMALL}
+    await completed(service, bucket, src)
 
 
 @pytest.mark.parametrize("number", range(1, 9))
-async def test_cancelled_at_any_request(large: Path, number: int) -> None:
+async def test_cancelled_at_any_request(large: Path, bare_environment: Path, number: int) -> None:
     """The server has received the request for a part or for completion, but not replied."""
 
     def count(asked: Asked) -> Reply | None:
-        if len(server.asked) != number + 1:
+        if len(server.asked) != number + 1 or call.done():
             return None
         return replace(server.usual(asked), body=b" ", stall_at=0)
 
@@ -123,8 +141,16 @@ async def test_cancelled_at_any_request(large: Path, number: int) -> None:
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        assert server.uploads == {}
         assert server.objects["b"] in ({}, {"k": LARGE})
+        stored = {part for parts in server.uploads.values() for part in parts}
+        assert bool(stored) is (1 < number < 8)  # the first part, or the completion, was being sent
+        assert len(records(bare_environment)) == (number > 1)
+        server.asked.clear()
+        await AsyncStorage(TIGHT).upload(large, "s3://b/k", server.config)
+        assert (server.objects["b"], server.uploads) == ({"k": LARGE}, {})
+        sent = {int(asked.query["partNumber"]) for asked in server.asked if "partNumber" in asked.query}
+        assert sent.isdisjoint(stored)
+        assert records(bare_environment) == []
 
 
 async def test_cancelled_while_the_upload_is_begun(large: Path) -> None:
@@ -145,7 +171,7 @@ async def test_cancelled_while_the_upload_is_begun(large: Path) -> None:
 
 
 async def test_a_cancelled_call_does_not_wait_for_ever(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sealift.engine.context._ABORT_DEADLINE", 0.05)
+    monkeypatch.setattr("sealift.engine.context._SUSPEND_DEADLINE", 0.05)
     with WritableS3(instead=once(is_begin, lambda asked: Reply(200, b"never", stall_at=0))) as server:
         call = asyncio.ensure_future(AsyncStorage(TIGHT).upload(large, "s3://b/k", server.config))
         await until(server.stalled.is_set)
@@ -169,8 +195,14 @@ async def test_a_copy_between_two_services_whose_source_fails(service: S3Service
     with source(fail) as other:
         with pytest.raises(ServiceError, match="500 InternalError"):
             await AsyncStorage(TIGHT).copy("s3://models/k", f"s3://{bucket}/k", other.config, config_of(service))
+        assert get_objects(service, bucket) == {}
+        ranges, events = -10, list[Event]()
+        await AsyncStorage(TIGHT).copy(
+            "s3://models/k", f"s3://{bucket}/k", other.config, config_of(service), on_event=events.append
+        )
+        assert sum(event.size for event in events if event.kind == "resumed") >= PART
     assert unfinished_uploads(service, bucket) == []
-    assert get_objects(service, bucket) == {}
+    assert get_objects(service, bucket) == {"k": LARGE}
 
 
 async def test_a_copy_between_two_services_whose_source_changes(service: S3Service, make_bucket: MakeBucket) -> None:
@@ -190,6 +222,19 @@ async def test_a_copy_between_two_services_whose_source_changes(service: S3Servi
     assert get_objects(service, bucket) == {}
 
 
+async def test_damaged_parts_are_not_kept(
+    moto: S3Service, seaweedfs: S3Service, make_bucket: MakeBucket, bare_environment: Path
+) -> None:
+    there, here = make_bucket(moto), make_bucket(seaweedfs)
+    put_objects(moto, there, {"k": LARGE[: 2 * PART] + MARK + LARGE[2 * PART :]}, checksum="CRC32C")
+    async with flipping(moto.endpoint) as endpoint:
+        damaged = replace(config_of(moto), endpoint_url=endpoint)
+        with pytest.raises(IntegrityError, match="do not match its crc32c checksum"):
+            await AsyncStorage(TIGHT).copy(f"s3://{there}/k", f"s3://{here}/k", damaged, config_of(seaweedfs))
+    assert (unfinished_uploads(seaweedfs, here), get_objects(seaweedfs, here)) == ([], {})
+    assert records(bare_environment) == []
+
+
 async def test_a_cancelled_copy_between_two_services(service: S3Service, make_bucket: MakeBucket) -> None:
     bucket = make_bucket(service)
     landed: list[Event] = []
@@ -204,8 +249,12 @@ async def test_a_cancelled_copy_between_two_services(service: S3Service, make_bu
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-    assert unfinished_uploads(service, bucket) == []
+    assert unfinished_uploads(service, bucket) == ["k"]
     assert get_objects(service, bucket) == {}
+    with source() as another:  # the record is of an object in another service
+        await AsyncStorage(TIGHT).copy("s3://models/k", f"s3://{bucket}/k", another.config, config_of(service))
+        assert sum("range" in asked.headers for asked in another.asked) == 7
+    assert get_objects(service, bucket) == {"k": LARGE}
 
 
 async def test_one_upload_fails_and_another_goes_on(
@@ -216,7 +265,7 @@ async def test_one_upload_fails_and_another_goes_on(
     preadv = os.preadv
 
     def fail(descriptor: int, buffers: list[memoryview], start: int) -> int:
-        if start >= 3 * PART and os.readlink(f"/proc/self/fd/{descriptor}") == str(large):
+        if start >= 6 * PART and os.readlink(f"/proc/self/fd/{descriptor}") == str(large):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return preadv(descriptor, buffers, start)
 
@@ -229,6 +278,23 @@ async def test_one_upload_fails_and_another_goes_on(
         )
     assert isinstance(first, LocalIOError)
     assert second is True
-    assert unfinished_uploads(seaweedfs, bucket) == []
+    assert unfinished_uploads(seaweedfs, bucket) == ["first"]
     assert set(get_objects(seaweedfs, bucket)) == {"second"}
     assert get_object(seaweedfs, bucket, "second") == LARGE
+
+
+async def test_an_upload_that_cannot_be_recorded_is_aborted(
+    service: S3Service, make_bucket: MakeBucket, large: Path
+) -> None:
+    bucket = make_bucket(service)
+
+    def cancel(event: Event) -> None:
+        if event.kind == "progress":
+            call.cancel()
+
+    upload = AsyncStorage(TIGHT, environ={}).upload(large, f"s3://{bucket}/k", config_of(service), on_event=cancel)
+    call = asyncio.ensure_future(upload)
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert unfinished_uploads(service, bucket) == []
+    assert get_objects(service, bucket) == {}

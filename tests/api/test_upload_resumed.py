@@ -116,19 +116,6 @@ async def test_what_ended_leaves_no_record(large: Path, bare_environment: Path) 
     assert records(bare_environment) == []
 
 
-async def test_what_was_cancelled_leaves_no_record(large: Path, bare_environment: Path) -> None:
-    def cancel(event: Event) -> None:
-        if event.kind == "progress":
-            call.cancel()
-
-    with WritableS3() as server:
-        call = asyncio.ensure_future(AsyncStorage(LIMITS).upload(large, "s3://b/k", server.config, on_event=cancel))
-        with pytest.raises(asyncio.CancelledError):
-            await call
-        assert server.uploads == {}
-    assert records(bare_environment) == []
-
-
 async def test_an_upload_that_the_service_has_forgotten(large: Path, bare_environment: Path) -> None:
     with Ill() as server:
         await left(server, large)

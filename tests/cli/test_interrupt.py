@@ -4,9 +4,13 @@ from pathlib import Path
 import pytest
 
 from sealift.cli import exit_codes
+from sealift.types import MiB
+from tests.api.forwarder import Forwarder
+from tests.api.servers import pattern
 from tests.services.s3 import MakeBucket, S3Service, client
 
-from .program import TIMEOUT, start
+from .conftest import Invoke, objects_in
+from .program import TIMEOUT, run, start
 from .stalling import StallingS3
 
 
@@ -54,3 +58,63 @@ def test_a_signal_aborts_multipart_uploads(
     assert (process.returncode, stdout, stderr) == (code, "", "error: interrupted\n")
     assert uploads() == []
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, exit_codes.INTERRUPTED), (signal.SIGTERM, exit_codes.TERMINATED)]
+)
+def test_an_interrupted_upload_resumes(
+    seaweedfs: S3Service,
+    make_bucket: MakeBucket,
+    environ: dict[str, str],
+    tmp_path: Path,
+    number: signal.Signals,
+    code: int,
+) -> None:
+    bucket, data = make_bucket(seaweedfs), pattern(26 * MiB)
+    (tmp_path / "big.bin").write_bytes(data)
+    with Forwarder(seaweedfs.endpoint) as forwarder:
+        environ |= {"AWS_ENDPOINT_URL": forwarder.url}
+        # Parts of 5 MiB, one at a time.
+        upload = ("cp", "--memory", "40MiB", "--connections", "1", tmp_path / "big.bin", f"s3://{bucket}/big.bin")
+        passage = forwarder.passage(17 * MiB)
+        with start(*upload, environ=environ) as process:
+            assert passage.held.wait(TIMEOUT)
+            process.send_signal(number)
+            stdout, stderr = process.communicate(timeout=TIMEOUT)
+        message = "15.7 MB are stored; run the same command again to resume\nerror: interrupted\n"
+        assert (process.returncode, stdout, stderr) == (code, "", message)
+        passage = forwarder.passage()
+        done = run(*upload, environ=environ)
+        assert (done.returncode, "; 15.7 MB already transferred" in done.stderr) == (0, True)
+        assert 11 * MiB < passage.sent < 12 * MiB
+    assert objects_in(seaweedfs, bucket) == {"big.bin": data}
+
+
+def test_an_upload_that_fails_is_kept_until_it_is_aborted(
+    seaweedfs: S3Service, make_bucket: MakeBucket, environ: dict[str, str], tmp_path: Path
+) -> None:
+    bucket, data = make_bucket(seaweedfs), pattern(26 * MiB)
+    (tmp_path / "big.bin").write_bytes(data)
+    with Forwarder(seaweedfs.endpoint) as forwarder:
+        environ |= {"AWS_ENDPOINT_URL": forwarder.url}
+        upload = ("cp", "--memory", "40MiB", "--connections", "1", tmp_path / "big.bin", f"s3://{bucket}/big.bin")
+        passage = forwarder.passage(17 * MiB)
+        with start(*upload, environ=environ) as process:
+            assert passage.held.wait(TIMEOUT)
+            (tmp_path / "big.bin").unlink()
+            passage.release()
+            _, stderr = process.communicate(timeout=TIMEOUT)
+        assert process.returncode == exit_codes.NOT_FOUND
+        assert f"{20 * MiB} bytes are stored; try again to resume" in stderr
+        done = run("rm", "--incomplete", f"s3://{bucket}/", environ=environ)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "aborted 1 incomplete upload\n")
+        done = run("rm", "--incomplete", f"s3://{bucket}/", environ=environ)
+        assert done.stderr == "aborted 0 incomplete uploads\n"
+    assert "Uploads" not in client(seaweedfs).list_multipart_uploads(Bucket=bucket)
+
+
+def test_incomplete_uploads_have_no_patterns(invoke: Invoke) -> None:
+    result = invoke("rm", "--incomplete", "-r", "s3://b/k")
+    assert result.exit_code == exit_codes.USAGE
+    assert "--incomplete cannot be combined with" in result.stderr

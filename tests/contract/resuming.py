@@ -1,5 +1,7 @@
 """The contract of backends whose uploads another process can resume, in addition to writing."""
 
+from dataclasses import replace
+
 import pytest
 
 from sealift.contract import Upload
@@ -51,6 +53,19 @@ class ResumingContract(WritingContract):
         token = await self.left(place, 0)
         await self.write(await self.reopened(place, token), self.pieces[1])
         assert await self.ended(place, await self.reopened(place, token)) == [True, True, False]
+
+    async def test_it_holds_the_parts_that_were_stored(self, place: Place) -> None:
+        upload = await place.backend.open_upload("a/model.bin", 2 * self.step + 1)
+        first, last = [await self.write(upload, self.pieces[index]) for index in (0, 2)]
+        assert upload.stored == 0
+        reopened = await self.reopened(place, upload.token)
+        assert reopened.stored == self.step + 1
+        assert reopened.holds(first)
+        assert reopened.holds(last)
+        assert not reopened.holds(replace(first, token="another"))
+        assert not reopened.holds(replace(first, part=replace(first.part, size=1)))
+        assert not reopened.holds(Receipt(self.pieces[1], "another"))
+        await reopened.abort()
 
     async def test_other_bytes_are_sent_again(self, place: Place) -> None:
         token = await self.left(place, 0, 1, seed=3)

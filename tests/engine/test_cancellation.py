@@ -63,7 +63,7 @@ async def test_an_upload_whose_opening_is_cancelled_is_aborted(kind: str) -> Non
 
 
 async def test_an_opening_that_never_ends_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sealift.engine.context._ABORT_DEADLINE", 0.01)
+    monkeypatch.setattr("sealift.engine.context._SUSPEND_DEADLINE", 0.01)
     source, destination, gate = Watched({"k": LARGE}), Watched(), Gate("open")
     destination.before = gate
     async with machine() as instance:

@@ -33,7 +33,8 @@ STORAGE = '''"""Moves model artifacts, from any thread, whether or not an event 
     """'''
 STORAGE_OPERATIONS = '"""Operations on single objects, from any thread."""'
 STORAGE_VERBS = (
-    "download", "upload", "copy", "sync", "delete", "read", "read_into", "open", "download_many", "upload_many",
+    "download", "upload", "copy", "sync", "delete", "abort_uploads", "read", "read_into", "open", "download_many",
+    "upload_many",
 )  # fmt: skip
 # The classes of the facade: docstring, verbs in order, and functions that need no engine.
 CLASSES = {

@@ -62,7 +62,10 @@ uri: StorageURI = "s3://ml-models/iris/"
 
 
 def told(event: Event) -> None:
-    assert_type(event.kind, Literal["listed", "progress", "resumed", "object", "retry", "deleted", "skipped"])
+    assert_type(
+        event.kind,
+        Literal["listed", "progress", "resumed", "suspended", "object", "retry", "deleted", "skipped"],
+    )
     assert_type(event.reason, str)
     assert_type(event.target, str)
     assert_type(event.key, str)

@@ -21,14 +21,14 @@ DOCUMENTED = {
 URI_METHODS = {"is_local", "get_storage_spec"}
 METHODS = {
     "Storage": {
-        "download", "upload", "copy", "sync", "delete", "read", "read_into", "open", "download_many", "upload_many",
-        *URI_METHODS,
+        "download", "upload", "copy", "sync", "delete", "abort_uploads", "read", "read_into", "open", "download_many",
+        "upload_many", *URI_METHODS,
     },
     "StorageOperations": {"list_objects", "get_object_metadata", "delete_object", "copy_object"},
     "AsyncStorage": {
-        "download", "upload", "copy", "copy_object", "sync", "delete", "delete_object", "objects", "list_objects",
-        "get_object_metadata", "read", "read_into", "open", "download_many", "upload_many", "copy_many", "delete_many",
-        "read_many", *URI_METHODS,
+        "download", "upload", "copy", "copy_object", "sync", "delete", "delete_object", "abort_uploads", "objects",
+        "list_objects", "get_object_metadata", "read", "read_into", "open", "download_many", "upload_many", "copy_many",
+        "delete_many", "read_many", *URI_METHODS,
     },
 }  # fmt: skip
 # Parameter and return types of the methods.

@@ -149,7 +149,7 @@ class AsyncStorage:
             ModelMissingError: `src` or the bucket does not exist, or `src` contains no files.
             IncompleteError: As in `download`.
             AccessDenied: The credentials are wrong, or lack permission to write.
-            DeadlineExceeded: The timeout expired; unfinished uploads were aborted.
+            DeadlineExceeded: The timeout expired; the same call resumes unfinished uploads.
             StorageError: Any other failure. Each object is replaced atomically; objects that were complete before the
                 failure stay.
         """
@@ -393,6 +393,35 @@ class AsyncStorage:
             from ..operations.delete import delete
 
             return await delete(place, options.about(place.location))
+
+    async def abort_uploads(
+        self, uri: str, config: StorageConfig | None = None, *, timeout: float | None = None
+    ) -> int:
+        """Abort unfinished uploads instead of resuming them: delete their stored parts.
+
+        Only uploads that this user has started on this machine are aborted, and none that is running. An upload that no
+        call resumes for a week is aborted anyway, by the next upload to the same bucket.
+
+        Args:
+            uri: Storage URI of an object, or of a prefix or bucket for all uploads under it.
+            config: Credentials and endpoint. None: from the environment.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Returns:
+            Number of uploads that were aborted.
+
+        Raises:
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure; uploads that were not aborted can still be resumed.
+
+        Example:
+            >>> async def discard(storage: AsyncStorage) -> None:
+            ...     await storage.abort_uploads("s3://ml-models/llama/")
+        """
+        async with self._lifetime.open("abort uploads", uri, config, Deadline(timeout)) as place:
+            from ..operations.abort_uploads import abort_uploads
+
+            return await abort_uploads(place)
 
     async def delete_object(
         self,

@@ -129,7 +129,7 @@ class Storage:
             ModelMissingError: `src` or the bucket does not exist, or `src` contains no files.
             IncompleteError: As in `download`.
             AccessDenied: The credentials are wrong, or lack permission to write.
-            DeadlineExceeded: The timeout expired; unfinished uploads were aborted.
+            DeadlineExceeded: The timeout expired; the same call resumes unfinished uploads.
             StorageError: Any other failure. Each object is replaced atomically; objects that were complete before the
                 failure stay.
         """
@@ -340,6 +340,31 @@ class Storage:
                 on_event=on_event,
             )
         )
+
+    @staticmethod
+    def abort_uploads(uri: str, config: StorageConfig | None = None, *, timeout: float | None = None) -> int:
+        """Abort unfinished uploads instead of resuming them: delete their stored parts.
+
+        Only uploads that this user has started on this machine are aborted, and none that is running. An upload that no
+        call resumes for a week is aborted anyway, by the next upload to the same bucket.
+
+        Args:
+            uri: Storage URI of an object, or of a prefix or bucket for all uploads under it.
+            config: Credentials and endpoint. None: from the environment.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Returns:
+            Number of uploads that were aborted.
+
+        Raises:
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure; uploads that were not aborted can still be resumed.
+
+        Example:
+            >>> def discard(storage: Storage) -> None:
+            ...     Storage.abort_uploads("s3://ml-models/llama/")
+        """
+        return run(lambda storage: storage.abort_uploads(uri, config, timeout=timeout))
 
     @staticmethod
     def read(

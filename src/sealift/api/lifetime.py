@@ -24,7 +24,7 @@ __all__ = ["Lifetime"]
 T = TypeVar("T")
 
 # The modules of operations that have another name.
-_MODULES = {"list": "listing", "stat": "metadata"}
+_MODULES = {"abort uploads": "abort_uploads", "list": "listing", "stat": "metadata"}
 _loaded: set[str] = set()
 
 

@@ -33,6 +33,7 @@ class Tally:
         total: Bytes of the objects listed so far.
         done: Bytes stored at the destination.
         resumed: Bytes of `done` that an earlier transfer stored.
+        suspended: Bytes that uploads which failed or were interrupted have stored.
         retries: Requests sent again.
         removed: Objects removed.
         dropped: Number of objects per property that could not be copied.
@@ -43,6 +44,7 @@ class Tally:
     total: int = 0
     done: int = 0
     resumed: int = 0
+    suspended: int = 0
     retries: int = 0
     removed: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
@@ -58,6 +60,8 @@ class Tally:
                 self.total = max(self.total, self.done)  # the size of an object may be unknown until its end
             case "resumed":
                 self.resumed += event.size
+            case "suspended":
+                self.suspended += event.size
             case "object":
                 self.finished += 1
                 self.dropped.update(event.dropped)

@@ -1,5 +1,6 @@
 """The output of cp, sync and rm: lines per object on stdout, progress and a summary on stderr."""
 
+import asyncio
 import sys
 import time
 from collections.abc import AsyncGenerator
@@ -8,6 +9,7 @@ from typing import Any
 
 import click
 
+from ..errors import DeadlineExceeded
 from ..types import Event, OnEvent
 from .arguments import Argument, Destination
 from .formatting import json_line, skipped_line
@@ -39,8 +41,14 @@ class Report:
         settings = self._settings
         # Lines and a progress bar on the same terminal would overwrite each other.
         quiet = settings.dry_run or (settings.as_json and sys.stdout.isatty())
-        async with self._stdout, show_progress(self._tally, quiet=quiet) as self._display:
-            yield
+        try:
+            async with self._stdout, show_progress(self._tally, quiet=quiet) as self._display:
+                yield
+        except (asyncio.CancelledError, DeadlineExceeded):  # other errors have a hint about it
+            if self._tally.suspended:
+                text = f"{size(self._tally.suspended)} are stored; run the same command again to resume"
+                click.echo(text, err=True)
+            raise
 
     def transfer_events(self, source: Argument, destination: Destination) -> OnEvent:
         """Return the event callback for a copy or sync.

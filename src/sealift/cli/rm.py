@@ -20,6 +20,7 @@ from .options import (
 from .report import Report
 from .run import run
 from .settings import Settings
+from .units import count
 
 __all__ = ["rm"]
 
@@ -31,10 +32,12 @@ Examples:
   sealift rm s3://ml-models/iris/model.joblib
   sealift rm -r --dry-run s3://ml-models/llama/          show what would be removed
   sealift rm -r s3://ml-models/llama/ --include '*.tmp'
+  sealift rm --incomplete s3://ml-models/llama/          abort uploads that were interrupted
 """,
 )
 @click.argument("uris", metavar="URI...", nargs=-1, required=True, shell_complete=files_and_uris)
 @recursive_option
+@click.option("--incomplete", is_flag=True, help="Abort incomplete uploads to the URI or under it, instead of objects.")
 @pattern_options
 @snapshots_option
 @json_option
@@ -42,17 +45,27 @@ Examples:
 @dry_run_option
 @storage_options
 @click.pass_obj
-def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool) -> None:
+def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool, incomplete: bool) -> None:
     """Remove objects or files; with -r, everything under a prefix or directory.
 
     URIs are processed in order, up to the first one that fails. Patterns match paths relative to the URI, as in cp.
     Symbolic links are removed, not their targets. Objects that cannot be removed are reported on stderr; the rest is
     removed, and the exit code is 1.
 
+    With --incomplete, uploads that this user has started on this machine, and that failed or were interrupted, are
+    aborted: their stored parts are deleted, objects stay.
+
     With --json, prints one line for each removed object and a summary line. A summary also goes to stderr.
     """
     targets = [(uri, Argument.of(uri), settings.config(uri, os.environ)) for uri in uris]
     storage, report = settings.storage(), Report(settings)
+
+    async def abort() -> int:
+        deadline = None if settings.timeout is None else time.monotonic() + settings.timeout
+        async with storage:
+            return sum(
+                [await storage.abort_uploads(uri, config, timeout=_rest(deadline)) for uri, _, config in targets]
+            )
 
     async def remove() -> None:
         deadline = None if settings.timeout is None else time.monotonic() + settings.timeout
@@ -66,10 +79,20 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool) -> None:
                     allow_patterns=settings.include or None,
                     ignore_patterns=settings.exclude or None,
                     dry_run=settings.dry_run,
-                    timeout=None if deadline is None else max(0.0, deadline - time.monotonic()),
+                    timeout=_rest(deadline),
                     on_event=report.removal_events(argument),
                 )
 
+    if incomplete:
+        if recursive or settings.dry_run or settings.include or settings.exclude or settings.as_json:
+            raise click.UsageError("--incomplete cannot be combined with -r, -n, --include, --exclude or --json")
+        click.echo(f"aborted {count(run(abort), 'incomplete upload')}", err=True)
+        return
     with suggest_recursive():
         run(remove)
     report.summarize_removal()
+
+
+def _rest(deadline: float | None) -> float | None:
+    """Seconds until a deadline."""
+    return None if deadline is None else max(0.0, deadline - time.monotonic())

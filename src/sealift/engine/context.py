@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..contract import Backend, Upload
 from ..errors import StorageError
@@ -18,12 +18,34 @@ from .progress import Progress
 from .transfer import OnStored, Transfer
 from .verification import Verification
 
+if TYPE_CHECKING:
+    from .resume_upload import RecordedUpload
+
 __all__ = ["JobContext"]
 
 # Seconds that the cleanup after a failure may take.
-_ABORT_DEADLINE = 10.0
+_SUSPEND_DEADLINE = 10.0
 
 T = TypeVar("T")
+
+
+class _OpenUpload:
+    """An upload that is neither completed nor suspended.
+
+    Attributes:
+        transfer: The object.
+        upload: Its upload.
+        recorded: The same, if a later call can resume it.
+        discarded: Whether it is to be aborted: its parts are damaged, or of another version.
+    """
+
+    __slots__ = ("discarded", "recorded", "transfer", "upload")
+
+    def __init__(self, transfer: Transfer, upload: Upload, recorded: "RecordedUpload | None") -> None:
+        self.transfer = transfer
+        self.upload = upload
+        self.recorded = recorded
+        self.discarded = False
 
 
 class JobContext:
@@ -60,7 +82,8 @@ class JobContext:
         self.progress = Progress(lambda transfer, count: self.emit("progress", transfer, count))
         self._on_event = on_event
         self._on_stored = on_stored
-        self._open_uploads: dict[int, Upload] = {}
+        self._open_uploads: dict[int, _OpenUpload] = {}
+        self._kept: dict[str, tuple[Transfer, int]] = {}
 
     async def retry(self, transfer: Transfer, function: Callable[[], Awaitable[T]]) -> T:
         """Call a function until it succeeds, and report each retry as an event."""
@@ -138,7 +161,9 @@ class JobContext:
         except asyncio.CancelledError:
             await shielded(_suspend_opened(opening))
             raise
-        self._open_uploads[id(upload)] = upload
+        recorded = upload if isinstance(upload, resume_upload.RecordedUpload) else None
+        self._open_uploads[id(upload)] = _OpenUpload(transfer, upload, recorded)
+        self._kept.pop(transfer.key, None)
         return upload
 
     async def complete_upload(
@@ -158,25 +183,45 @@ class JobContext:
         del self._open_uploads[id(upload)]
         return stored
 
-    async def abort_upload(self, upload: Upload) -> None:
-        """Abort an upload; its stored parts are not resumed."""
-        await upload.abort()
-        del self._open_uploads[id(upload)]
+    def recorded_upload(self, upload: Upload) -> "RecordedUpload | None":
+        """An open upload, if a later call can resume it."""
+        return self._open_uploads[id(upload)].recorded
 
-    async def suspend_open_uploads(self) -> None:
-        """Suspend the uploads that a failure has left open."""
+    def discard_upload(self, upload: Upload) -> None:
+        """Abort an upload when it is suspended, unless it is complete: its stored parts must not be resumed."""
+        if opened := self._open_uploads.get(id(upload)):
+            opened.discarded = True
+
+    async def suspend_upload(self, upload: Upload) -> None:
+        """Close an upload that has failed: a later call resumes it, if it can be resumed."""
+        opened = self._open_uploads.pop(id(upload))
+        with suppress(StorageError):  # report the failure that led here instead
+            await self.instance.retry(upload.abort if opened.discarded else upload.suspend)
+        if upload.stored and not opened.discarded:
+            size = opened.transfer.obj.size or upload.stored
+            self._kept[opened.transfer.key] = (opened.transfer, min(upload.stored, size))
+
+    async def suspend_open_uploads(self) -> int:
+        """Suspend the uploads that a failure has left open.
+
+        Returns:
+            How many bytes of unfinished uploads are stored, from which a later call resumes.
+        """
         if self._open_uploads:
             await shielded(self._suspend_all())
+        kept, self._kept = self._kept, {}
+        for transfer, size in kept.values():
+            self.emit("suspended", transfer, size)
+        return sum(size for _, size in kept.values())
 
     async def _suspend_all(self) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(_ABORT_DEADLINE):
-                for upload in list(self._open_uploads.values()):
-                    with suppress(StorageError):  # report the failure that led here instead
-                        await self.instance.retry(upload.suspend)
+            async with asyncio.timeout(_SUSPEND_DEADLINE), asyncio.TaskGroup() as group:
+                for opened in list(self._open_uploads.values()):
+                    group.create_task(self.suspend_upload(opened.upload))
 
 
 async def _suspend_opened(opening: asyncio.Future[Upload]) -> None:
     with suppress(TimeoutError, StorageError):
-        async with asyncio.timeout(_ABORT_DEADLINE):
+        async with asyncio.timeout(_SUSPEND_DEADLINE):
             await (await opening).suspend()

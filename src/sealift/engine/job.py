@@ -11,8 +11,8 @@ Each job has its own task group. How an object moves depends on the object:
 - without ranges, a size or a version: read once, in order (`stream.py`);
 - between two locations of one service: copied by the service (`server_copy.py`).
 
-On failure or cancellation the task group unwinds and open uploads are suspended or aborted; other jobs are not
-affected.
+On failure or cancellation the task group unwinds and open uploads are suspended, so that a later call resumes them, or
+aborted; other jobs are not affected.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from contextlib import aclosing
 from functools import partial
 
 from ..contract import Backend
-from ..errors import first_of
+from ..errors import StorageError, first_of
 from ..instance import Instance
 from ..keys import paths
 from ..runtime import part_sizes
@@ -93,7 +93,11 @@ class Job:
         try:
             await cancelled_once(self._move_all(transfers))
         except BaseExceptionGroup as failures:
-            raise first_of(failures) from None
+            error, kept = first_of(failures), await self._context.suspend_open_uploads()
+            if kept and isinstance(error, StorageError):
+                hint = f"{kept} bytes are stored; try again to resume"
+                error.hint = f"{error.hint}; {hint}" if error.hint else hint
+            raise error from None
         finally:
             await self._context.suspend_open_uploads()
 

@@ -1,10 +1,10 @@
 """Move an object in parts, in any order, and publish it once all parts are stored and the whole object is verified."""
 
 import asyncio
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 
 from ..contract import Upload
-from ..errors import IntegrityError, StorageError, TransportError
+from ..errors import IntegrityError, ObjectChanged, TransportError
 from ..integrity import checksums
 from ..lane_contract import SentBytes
 from ..types import Part, Receipt
@@ -56,9 +56,34 @@ class MultipartTransfer:
 
 async def move_part(context: JobContext, multipart: MultipartTransfer, part: Part) -> None:
     """Move one part, and publish the object if it was the last."""
-    in_order = multipart.in_order
     upload = await _upload(context, multipart)
-    memory = context.instance.memory
+    try:
+        if not _reuse(context, multipart, part, upload):
+            await _move(context, multipart, part, upload)
+        if len(multipart.receipts) == len(multipart.parts):
+            await _publish(context, multipart, upload)
+    except (IntegrityError, ObjectChanged):
+        context.discard_upload(upload)  # damaged parts, and those of another version, must not be resumed
+        raise
+
+
+def _reuse(context: JobContext, multipart: MultipartTransfer, part: Part, upload: Upload) -> bool:
+    """Whether an earlier process has stored a part, so that it need not even be read."""
+    recorded = context.recorded_upload(upload)
+    if recorded is None or multipart.in_order is not None:
+        return False
+    found = recorded.find(part, multipart.algorithm)
+    if found is None:
+        return False
+    multipart.receipts[part.index] = found.receipt
+    multipart.digests[part.index] = found.digest
+    context.emit("resumed", multipart.transfer, part.size)
+    context.emit("progress", multipart.transfer, part.size)
+    return True
+
+
+async def _move(context: JobContext, multipart: MultipartTransfer, part: Part, upload: Upload) -> None:
+    memory, in_order = context.instance.memory, multipart.in_order
     to_file = context.source.capabilities.sinks and upload.writes_ranges
     size = min(part.size, PIECE) if to_file else part.size
     async with nullcontext() if in_order is None else in_order.memory_turns.turn(part.index):
@@ -68,8 +93,6 @@ async def move_part(context: JobContext, multipart: MultipartTransfer, part: Par
         multipart.receipts[part.index] = await move(context, multipart, part, upload, buffer)
     finally:
         memory.give_back(buffer)
-    if len(multipart.receipts) == len(multipart.parts):
-        await _publish(context, multipart, upload)
 
 
 async def _move_through_memory(
@@ -92,6 +115,8 @@ async def _move_through_memory(
     if in_order is not None:
         async with in_order.hash_turns.turn(part.index):
             await context.instance.disk.run(lambda: in_order.update(buffer))
+    elif (recorded := context.recorded_upload(upload)) is not None:
+        await recorded.add(receipt, multipart.algorithm, multipart.digests.get(part.index, ""))
     return receipt
 
 
@@ -139,12 +164,7 @@ async def _upload(context: JobContext, multipart: MultipartTransfer) -> Upload:
 async def _publish(context: JobContext, multipart: MultipartTransfer, upload: Upload) -> None:
     transfer, algorithm = multipart.transfer, multipart.algorithm
     if algorithm is not None:
-        try:
-            verify_digest(transfer.obj, transfer.obj.checksums, algorithm, multipart.digest)
-        except IntegrityError:
-            with suppress(StorageError):  # report the wrong checksum instead
-                await context.instance.retry(upload.abort)  # damaged parts must not be resumed
-            raise
+        verify_digest(transfer.obj, transfer.obj.checksums, algorithm, multipart.digest)
     receipts = [multipart.receipts[part.index] for part in multipart.parts]
     stored = await context.complete_upload(transfer, upload, receipts, algorithm)
     verified = context.verification.outcome(transfer.obj, algorithm, stored)

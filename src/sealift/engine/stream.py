@@ -1,12 +1,12 @@
 """Move an object that can only be read once, in order: without ranges, a known size or a version."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
 from ..contract import Reader, Upload
-from ..errors import StorageError, TransportError
+from ..errors import IntegrityError, ObjectChanged, StorageError, TransportError
 from ..integrity import checksums
 from ..runtime import part_sizes
 from ..types import ObjectInfo, Part, Receipt
@@ -75,12 +75,13 @@ async def _read_and_write(context: JobContext, transfer: Transfer, algorithm: st
                     await _write(context, transfer, attempt, buffer[:count], last=not more)
                 attempt.size += count
                 context.emit("progress", transfer, count)
-    except StorageError:
+    except StorageError as error:
         if attempt.size:  # the next attempt starts from the beginning
             context.emit("progress", transfer, -attempt.size)
         if attempt.upload is not None:
-            with suppress(StorageError):
-                await context.abort_upload(attempt.upload)
+            if isinstance(error, IntegrityError | ObjectChanged):
+                context.discard_upload(attempt.upload)
+            await context.suspend_upload(attempt.upload)
         raise
     return attempt
 

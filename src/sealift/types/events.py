@@ -8,7 +8,7 @@ from ..frozen_dataclass import dataclass
 
 __all__ = ["Event", "EventKind", "OnEvent", "Synced"]
 
-EventKind = Literal["listed", "progress", "resumed", "object", "retry", "deleted", "skipped"]
+EventKind = Literal["listed", "progress", "resumed", "suspended", "object", "retry", "deleted", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +17,10 @@ class Event:
 
     Attributes:
         kind: "listed" (an object will be transferred), "progress" (bytes were stored), "resumed" (so many bytes of the
-            following "progress" events were stored by an earlier run), "object" (an object is complete and verified),
-            "retry" (a request failed and will be retried), "deleted" (an object was deleted), "skipped" (a file,
-            directory or object was skipped, or not deleted).
+            following "progress" events were stored by an earlier run), "suspended" (an upload failed or was cancelled;
+            so many of its bytes are stored, and the same call resumes it), "object" (an object is complete and
+            verified), "retry" (a request failed and will be retried), "deleted" (an object was deleted), "skipped" (a
+            file, directory or object was skipped, or not deleted).
         key: Key of the object at the source; for "deleted", the key that was deleted.
         size: Bytes: the object's size for "listed" and "object" (0 if unknown), newly stored bytes for "progress"
             (negative if a sequential body restarts from the beginning).

@@ -4,16 +4,30 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sealift import config
-from sealift.persist.unfinished_uploads import UnfinishedUpload, UploadRecord, lock_record
+from sealift.persist.unfinished_uploads import (
+    RecordedPart,
+    UnfinishedUpload,
+    UploadRecord,
+    lock_all,
+    lock_expired,
+    lock_record,
+)
+from sealift.types import Part, Receipt
 from tests.unit.vanishing_files import vanish_after_scan
 
-UPLOAD = UnfinishedUpload("/models/a.bin", "s3://b/a.bin", "https://s3.example.com/b", "v1", 10, 5, "token")
+UPLOAD = UnfinishedUpload("/models/a.bin", "https://s3.example.com/b", "a.bin", "v1", 10, 5, token="token")
+PARTS = [
+    RecordedPart(Receipt(Part(0, 0, 5), '"e0"', {"crc64nvme": "00"}, compared=True), "crc32c", "01"),
+    RecordedPart(Receipt(Part(1, 5, 5), '"e1"')),
+]
 
 
 @pytest.fixture
@@ -22,13 +36,13 @@ def directory(tmp_path: Path) -> Path:
 
 
 def locked(directory: Path, upload: UnfinishedUpload = UPLOAD) -> UploadRecord:
-    found = lock_record(str(directory), upload.source, upload.destination, upload.address)
+    found = lock_record(str(directory), upload.source, upload.address, upload.key)
     assert found is not None
     return found
 
 
 def is_locked(directory: Path) -> bool:
-    return lock_record(str(directory), UPLOAD.source, UPLOAD.destination, UPLOAD.address) is None
+    return lock_record(str(directory), UPLOAD.source, UPLOAD.address, UPLOAD.key) is None
 
 
 def test_what_was_written_is_found_by_the_next(directory: Path) -> None:
@@ -55,8 +69,8 @@ def test_one_at_a_time(directory: Path) -> None:
     locked(directory).release()
 
 
-@pytest.mark.parametrize("other", [{"source": "/b"}, {"destination": "s3://b/c"}, {"address": "http://127.0.0.1/b"}])
-def test_other_uploads_are_others(directory: Path, other: dict[str, str]) -> None:
+@pytest.mark.parametrize("other", [{"source": "/b"}, {"key": "c"}, {"address": "http://127.0.0.1/b"}])
+def test_other_uploads_are_others(directory: Path, other: dict[str, Any]) -> None:
     first = locked(directory)
     second = locked(directory, replace(UPLOAD, **other))
     assert len(os.listdir(directory)) == 2
@@ -85,10 +99,10 @@ def test_after_a_kill_the_next_one_has_it(directory: Path) -> None:
     program = (
         "import os, signal, sys; from sealift.persist.unfinished_uploads import UnfinishedUpload, lock_record\n"
         "directory, *names = sys.argv[1:]\n"
-        "found = lock_record(directory, *names); found.write(UnfinishedUpload(*names, 'v1', 10, 5, 'token'))\n"
+        "found = lock_record(directory, *names); found.write(UnfinishedUpload(*names, 'v1', 10, 5, token='token'))\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    names = (UPLOAD.source, UPLOAD.destination, UPLOAD.address)
+    names = (UPLOAD.source, UPLOAD.address, UPLOAD.key)
     environ = {"PYTHONPATH": os.pathsep.join(sys.path)}
     ended = subprocess.run([sys.executable, "-c", program, str(directory), *names], env=environ, check=False)
     assert ended.returncode == -9
@@ -144,31 +158,100 @@ def test_a_link_is_not_followed(directory: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_old_ones_are_dropped_unless_somebody_is_at_them(directory: Path) -> None:
-    old, kept, busy = (replace(UPLOAD, destination=f"s3://b/{name}") for name in ("old", "kept", "busy"))
-    working = locked(directory, busy)
-    working.write(busy)
-    for upload in (old, kept):
-        each = locked(directory, upload)
-        each.write(upload)
-        each.release()
-    torn = directory / "x.json.0000"
-    torn.write_bytes(b"{")
-    for path in directory.iterdir():
-        if "s3://b/kept" not in path.read_text():
-            os.utime(path, (0, 0))
-    locked(directory).release()
-    assert not torn.exists()
-    assert len(os.listdir(directory)) == 2
-    working.release()
-    second = locked(directory, busy)
-    assert second.upload == busy
-    assert locked(directory, kept).upload == kept
+def test_parts_are_found_by_the_next(directory: Path) -> None:
+    first = locked(directory)
+    first.write(UPLOAD)
+    first.add(PARTS[0])
+    first.release()
+    second = locked(directory)
+    assert second.parts == {0: PARTS[0]}
+    second.add(PARTS[1])
     second.release()
+    third = locked(directory)
+    assert (third.upload, third.parts) == (UPLOAD, dict(enumerate(PARTS)))
+    third.write(replace(UPLOAD, token="another"))  # another upload has none of them
+    third.add(PARTS[1])
+    third.release()
+    assert locked(directory).parts == {1: PARTS[1]}
+
+
+@pytest.mark.parametrize(
+    "torn", [b'\n[0, 0, 5, "e', b"\n", b"\n[]", b"\n{}", b"\n[1, 2, 3]", b"\n\xff", b'\n["x",1,1,"",{},0,0,0]']
+)
+def test_a_torn_line_is_ignored(directory: Path, torn: bytes) -> None:
+    first = locked(directory)
+    first.write(UPLOAD)
+    first.release()
+    (path,) = directory.iterdir()
+    path.write_bytes(path.read_bytes() + torn)
+    second = locked(directory)
+    assert (second.upload, second.parts) == (UPLOAD, {})
+    second.add(PARTS[1])
+    second.release()
+    assert locked(directory).parts == {1: PARTS[1]}
+
+
+def left(directory: Path, age: float, **fields: Any) -> UnfinishedUpload:
+    """Leave the record of an upload that was last used `age` days ago."""
+    upload = replace(UPLOAD, **fields)
+    record = locked(directory, upload)
+    record.write(upload)
+    record.release()
+    (path,) = (
+        path for path in directory.iterdir() if path.stat().st_mtime > time.time() - 3600 and path.suffix == ".json"
+    )
+    os.utime(path, (0, time.time() - age * 24 * 3600))
+    return upload
+
+
+def test_old_ones_expire_unless_somebody_is_at_them(directory: Path) -> None:
+    old, _, busy = left(directory, 8, key="old"), left(directory, 6, key="kept"), left(directory, 8, key="busy")
+    working = locked(directory, busy)
+    (expired,) = lock_expired(str(directory), UPLOAD.address)
+    assert expired.upload == old
+    expired.remove()
+    working.release()
+    assert len(os.listdir(directory)) == 2
+
+
+def test_old_ones_of_another_service_stay_for_a_call_that_can_abort_them(directory: Path) -> None:
+    other = left(directory, 8, address="https://s3.example.com/other")
+    left(directory, 91, address="https://s3.example.com/gone")
+    assert lock_expired(str(directory), UPLOAD.address) == []
+    (expired,) = lock_expired(str(directory), other.address)
+    assert expired.upload == other
+    assert len(os.listdir(directory)) == 1
+
+
+def test_a_resumed_upload_is_not_old(directory: Path) -> None:
+    record = locked(directory, left(directory, 8))
+    record.renew()
+    record.release()
+    assert lock_expired(str(directory), UPLOAD.address) == []
+
+
+def test_what_a_killed_write_has_left_goes_after_a_week(directory: Path) -> None:
+    left(directory, 6)
+    torn = directory / "x.json.new"
+    torn.write_bytes(b"{")
+    os.utime(torn, (0, 0))
+    assert lock_expired(str(directory), UPLOAD.address) == []
+    assert not torn.exists()
+
+
+def test_those_that_are_wanted(directory: Path) -> None:
+    wanted, _ = left(directory, 1, key="a/b"), left(directory, 2, key="a/c")
+    left(directory, 3, key="a/b", address="https://s3.example.com/other")
+    working = locked(directory, left(directory, 4, key="a/b", source="/models/busy"))
+    (found,) = lock_all(str(directory), UPLOAD.address, lambda key: key == "a/b")
+    assert found.upload == wanted
+    found.release()
+    working.release()
+    assert len(os.listdir(directory)) == 4
 
 
 def test_names_that_are_no_text(directory: Path) -> None:
-    odd = replace(UPLOAD, source="/models/\udcff", destination="s3://b/\udcff")
+    odd = replace(UPLOAD, source="/models/\udcff", key="\udcff")
     first = locked(directory, odd)
     first.write(odd)
     first.release()
@@ -213,6 +296,4 @@ def test_a_record_that_goes_while_old_ones_are_looked_for(directory: Path, monke
     """Many uploads of one process start and end at the same time."""
     locked(directory).release()
     vanish_after_scan(monkeypatch, directory / "another.json")
-    record = locked(directory)
-    assert is_locked(directory)
-    record.release()
+    assert lock_expired(str(directory), UPLOAD.address) == []

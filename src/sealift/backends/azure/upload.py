@@ -116,6 +116,7 @@ class AzureUpload(Upload):
         self._key = key
         self._properties, self._headers = to_headers(properties, key)
         self._stored_blocks = stored_blocks or {}
+        self.stored = sum(self._stored_blocks.values())
         self._published: ObjectInfo | None = None
 
     @classmethod
@@ -157,6 +158,9 @@ class AzureUpload(Upload):
         if reply.status != 201:
             raise self._error(reply)
         return Receipt(part, block, digests, compared=bool(verified_checksums(reply, self._key, digests)))
+
+    def holds(self, receipt: Receipt) -> bool:
+        return self._stored_blocks.get(receipt.token) == receipt.part.size
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
         if self._published is None:

@@ -158,10 +158,19 @@ class GCSUpload(Upload):
         """
         self._stored_parts = {obj.key: obj for obj in objects}
         self._temporary |= set(self._stored_parts)
+        # Larger parts, composed before publishing, have longer names: their bytes are those of other parts.
+        self.stored = sum(obj.size or 0 for name, obj in self._stored_parts.items() if len(name) == len(self._name(0)))
+
+    def _name(self, index: int) -> str:
+        return f"{self._prefix}/{index:05}"
+
+    def holds(self, receipt: Receipt) -> bool:
+        stored = self._stored_parts.get(self._name(receipt.part.index))
+        return stored is not None and (stored.size, stored.version) == (receipt.part.size, receipt.token)
 
     async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
         crc = checksums.digest("crc32c", data)
-        name = f"{self._prefix}/{part.index:05}"
+        name = self._name(part.index)
         stored = self._stored_parts.pop(name, None)
         if stored is not None and (stored.size, stored.checksums.get("crc32c")) == (part.size, crc):
             self._stored_parts[name] = stored
@@ -209,7 +218,7 @@ class GCSUpload(Upload):
 
     async def _publish(self, receipts: Sequence[Receipt]) -> ObjectInfo:
         """Compose the object. More parts than one request accepts are first composed to larger parts."""
-        sources = [{"name": f"{self._prefix}/{part.part.index:05}", "generation": part.token} for part in receipts]
+        sources = [{"name": self._name(part.part.index), "generation": part.token} for part in receipts]
         level = 0
         while len(sources) > _MAX_SOURCES:
             level += 1

@@ -155,6 +155,7 @@ class S3Upload(Upload):
             if upload.token != token:
                 raise ModelMissingError(key, cause=f"the upload of {key!r} was created with the checksum {algorithm}")
             upload._stored_parts = await list_stored_parts(bucket, key, upload_id)
+            upload.stored = sum(part.size for part in upload._stored_parts.values())
         except StorageError as error:
             if not error.retryable:  # no later attempt will resume it
                 with suppress(StorageError):
@@ -172,6 +173,10 @@ class S3Upload(Upload):
         reply = await self._bucket.send("PUT", self._key, headers, self._query(part), body=data, sent=sent)
         info = stored_object(self._bucket, reply, self._key, part.size, digests)
         return Receipt(part, info.etag or "", digests, compared=info.checksums == digests)
+
+    def holds(self, receipt: Receipt) -> bool:
+        stored = self._stored_parts.get(receipt.part.index)
+        return stored is not None and (stored.size, stored.etag) == (receipt.part.size, receipt.token)
 
     async def copy_part(self, part: Part, source: str, headers: Headers) -> Receipt:
         """Copy a part from another object within the service.
