@@ -108,9 +108,9 @@ class StorageError(RuntimeError):
     def __str__(self) -> str:
         subject = " ".join(part for part in (self.operation, self.uri) if part)
         text = f"{subject}: {self.cause}" if subject else self.cause
-        text = f"{text}; {self.given_up}" if self.given_up else text
         # Keys and service messages are untrusted: escape control characters (log injection, terminal escapes).
-        return (f"{text} ({self.hint})" if self.hint else text).translate(_ESCAPED)
+        text = f"{text} ({self.hint})" if self.hint else text
+        return (f"{text}; {self.given_up}" if self.given_up else text).translate(_ESCAPED)
 
 
 class InvalidInput(ValueError):

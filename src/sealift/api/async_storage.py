@@ -449,7 +449,8 @@ class AsyncStorage:
             timeout: Seconds until the last object, including the time that the caller takes for each; the caller's own
                 code is never interrupted. None: no limit.
             on_event: Called on the event loop's thread with a "skipped" event for each entry of a local directory that
-                is not an object: a broken link, a FIFO …; must not block.
+                is not an object: a broken link, a FIFO …, and with a "retry" or "paused" event before each wait; must
+                not block.
 
         Yields:
             Each object with its whole key, directory markers included. Nothing for an empty bucket or directory.

@@ -13,6 +13,7 @@ from ..errors import IntegrityError
 from ..integrity import checksums
 from ..runtime.disk_threads import DiskThreads
 from ..types import Head, KiB, ObjectInfo, Receipt, Verify
+from . import continued_read
 
 __all__ = [
     "SIZE_ONLY",
@@ -154,7 +155,7 @@ async def read_whole(
         IntegrityError: The bytes do not match the checksum.
         StorageError: The read failed.
     """
-    head = await source.read_range(obj, 0, buffer)
+    head = await continued_read.read_whole(source, obj, buffer)
     if not verify:
         return None, head
     if _needs_request(obj, head):

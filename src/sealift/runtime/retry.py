@@ -120,11 +120,10 @@ class Retry:
         latest = self.deadline if asked and self.deadline is not None else ends
         wait = self._wait(error, request, pace if throttled else None)
         if asked and now + asked > latest:
-            error.given_up = f"given up, because the service asks to wait {asked:.0f} s"
+            error.given_up = f"given up, because the service asks to wait {_seconds(asked)}"
         elif now >= latest or request.attempt >= self._most_attempts(error, limited=limited) or request.is_alone:
-            error.given_up = f"given up after {request.attempt} attempts in {now - request.started:.0f} s"
-            if request.attempt == 1:
-                error.given_up = ""
+            if request.attempt > 1:
+                error.given_up = f"given up after {request.attempt} attempts in {_seconds(now - request.started)}"
         else:
             return max(wait, asked) if asked else min(wait, latest - now)
         return None
@@ -146,6 +145,10 @@ class Retry:
         if most is not None:
             return most
         return _ATTEMPTS if limited or error.host is None or isinstance(error, IntegrityError) else math.inf
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def _is_connection_limit(error: StorageError, pace: HostPace) -> bool:

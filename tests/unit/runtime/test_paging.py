@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from sealift.errors import ServiceError
-from sealift.runtime.paging import ContinuationTokens, Page, paginate
 from sealift.runtime.host_pace import Hosts
+from sealift.runtime.paging import ContinuationTokens, Page, paginate
 from sealift.runtime.retry import Retry
 from sealift.types import ObjectInfo
 

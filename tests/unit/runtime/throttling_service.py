@@ -1,4 +1,4 @@
-"""A service that allows so many requests per second, or connections, and clients that keep to a `HostPace`; simulated."""
+"""Simulates a service that allows so many requests per second, or connections, and a client with a `HostPace`."""
 
 import heapq
 import itertools
