@@ -116,6 +116,8 @@ class HostPace:
         """Record requests that the host has answered, and not with a failure."""
         now = self.last_success = self._clock()
         self._vain = 0
+        if self.paused:  # they were sent before the pause
+            return
         self._accepted += requests
         if self._level < self._most:
             self._grow(requests, now)
@@ -124,7 +126,7 @@ class HostPace:
             if self._rate.is_lifted(now):
                 self._rate = None
         if self._rate is None and self.limited:
-            self.limited = self.paused
+            self.limited = False
 
     def _grow(self, requests: int, now: float) -> None:
         if self._level >= self._doubling_until:
