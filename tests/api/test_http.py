@@ -679,7 +679,7 @@ def test_the_command_line_shows_no_query(serve: Serve, tmp_path: Path) -> None:
     assert (listed.returncode, listed.stdout) == (0, "my model\n")
     as_json = run("cp", "--json", f"{url}?{SIGNED}", tmp_path / "copy")
     stat = run("stat", f"{url}?{SIGNED}")
-    failed = run("cat", "-v", f"http://127.0.0.1:1/m?{SIGNED}")
+    failed = run("cat", "-v", "--patience", "2", f"http://127.0.0.1:1/m?{SIGNED}")
     assert failed.returncode
     for each in (done, listed, as_json, stat, failed):
         assert SECRET not in each.stdout + each.stderr

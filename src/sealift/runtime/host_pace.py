@@ -10,6 +10,7 @@ Everything here runs in the event loop's thread.
 import asyncio
 import math
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from .request_rate import RequestRate
@@ -25,8 +26,10 @@ _DISTANT = 0.01
 # Bounds in seconds of the pause after a refusal without Retry-After. It doubles while every request is refused.
 _PAUSE = 0.1
 _LONGEST_PAUSE = 20.0
-# If a host accepts more requests than this between two refusals, their rate is the problem, not their number at once.
-_MANY_ACCEPTED = 20
+# If a host accepts fewer requests than this between two refusals, it refuses too many.
+_FEW = 40
+# So many refusals show whether a lower rate helps.
+_REFUSALS = 10
 
 
 def uniform(low: float, high: float) -> float:
@@ -75,6 +78,8 @@ class HostPace:
         self._vain = 0  # pauses since the last success
         self._rate: RequestRate | None = None
         self._accepted = 0  # since the last pause
+        self._history: deque[int] = deque(maxlen=_REFUSALS)  # what was accepted between the last pauses
+        self._at_any_rate: bool | None = None  # the host refuses some requests at any rate; None: not tried
 
     @property
     def level(self) -> int:
@@ -116,9 +121,9 @@ class HostPace:
         """Record requests that the host has answered, and not with a failure."""
         now = self.last_success = self._clock()
         self._vain = 0
+        self._accepted += requests
         if self.paused:  # they were sent before the pause
             return
-        self._accepted += requests
         if self._level < self._most:
             self._grow(requests, now)
         if self._rate is not None:
@@ -152,10 +157,12 @@ class HostPace:
         until = now if asked is None else now + asked + self._uniform(0, _PAUSE)
         if not self.paused:  # otherwise this request was sent before the pause
             bound = min(_LONGEST_PAUSE, _PAUSE * 2 ** min(self._vain, 10))
+            if self._rate is not None or self._at_any_rate:  # the share of refusals is known
+                bound *= min(1.0, _FEW / max(self._accepted, 1))
             until = max(until, now + self._uniform(bound / 2, bound))
             self._vain += 1
             self.pauses += 1
-            self._slow_down(now, connections=connections)
+            self._slow_down(now, asked=asked is not None, connections=connections)
         if until > self._paused_until:
             self._paused_until = until
             if self._rate is not None:
@@ -163,16 +170,37 @@ class HostPace:
         self.limited = True
         return self._paused_until - now
 
-    def _slow_down(self, now: float, *, connections: bool) -> None:
-        if connections or self._accepted < _MANY_ACCEPTED or self._rate is None:
+    def _slow_down(self, now: float, *, asked: bool, connections: bool) -> None:
+        few = asked or self._accepted < _FEW
+        if connections or few or self._rate is None:
             self._doubling_until = max(1, min(self.level, self.running()) // 2)
             self._level = self._ceiling = 1.0
             self._next_doubling = None
-        if self._rate is not None:
-            self._rate.refused(now)
-        elif not connections:
-            self._rate = RequestRate(now)
+        if not connections:
+            self._history.append(self._accepted)
+            self._doubt_rate()
+            if self._at_any_rate:
+                self._rate = None
+            elif self._rate is None:
+                self._rate = RequestRate(now)
+            elif few:
+                self._rate.refused(now)
         self._accepted = 0
+
+    def _doubt_rate(self) -> None:
+        """Decide whether the host refuses some requests for another reason than their rate.
+
+        A host that limits the rate soon accepts many in a row. If one does not, it gets requests at any rate, unless it
+        then accepts hardly any.
+        """
+        few = [accepted for accepted in self._history if accepted < _FEW]
+        if len(few) < _REFUSALS - 2:
+            return
+        if self._at_any_rate is None and sum(few) >= 3 * len(few):
+            self._at_any_rate = True
+            self._history.clear()
+        elif self._at_any_rate and sum(few) < 1.5 * len(few):
+            self._at_any_rate = False
 
 
 class Hosts:

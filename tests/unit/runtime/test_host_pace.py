@@ -57,8 +57,8 @@ class TestLevel:
         pace.running = lambda: 20
         pace.throttled(connections=True)
         assert pace.level == 1
-        grow(pace, time, 0.5)
-        assert 5 <= pace.level <= 12
+        grow(pace, time, 0.6)
+        assert 5 <= pace.level <= 16
         grow(pace, time, 10)
         assert pace.level == 32
 
@@ -129,9 +129,11 @@ class TestPause:
         time = Time()
         pace = pace_of(time)
         for _ in range(2):
-            pace.succeeded()
             time.now += pace.throttled()
-        assert await pace.turn()
+            pace.succeeded()
+        pace.throttled()
+        time.now += 1
+        assert all([await pace.turn() for _ in range(5)])
         sleep = pace._sleep
 
         async def meanwhile(seconds: float) -> None:
@@ -174,12 +176,12 @@ def test_a_host_that_refuses_nothing_any_more_is_not_limited() -> None:
 
 @pytest.mark.parametrize("latency", [0.002, 0.02])
 @pytest.mark.parametrize(
-    ("per_second", "requests", "refused"), [(300, 1500, 0.05), (10, 400, 0.05), (3000, 30_000, 0.01)]
+    ("per_second", "requests", "refused"), [(300, 1500, 0.05), (10, 400, 0.05), (3000, 12_000, 0.01)]
 )
 def test_a_service_that_limits_requests(per_second: float, requests: int, refused: float, latency: float) -> None:
     """It gets nearly as many as it allows, and few more."""
     times, refusals = [], []
-    for seed in range(10):
+    for seed in range(4):
         service = Simulation(per_second, per_second, latency, seed=seed)
         # Of what takes the longer, requests or round trips.
         ideal = max((requests - per_second) / per_second, requests * latency / 32)
@@ -191,7 +193,7 @@ def test_a_service_that_limits_requests(per_second: float, requests: int, refuse
 
 def test_a_service_that_allows_no_burst() -> None:
     service = Simulation(per_second=300, burst=20)
-    assert service.run(6000) < 1.25 * 6000 / 300
+    assert service.run(3000) < 1.5 * 3000 / 300
     assert service.refused < 0.05 * service.sent
 
 
@@ -199,6 +201,14 @@ def test_a_service_that_limits_connections() -> None:
     service = Simulation(connections=4, latency=1.0)
     assert service.run(400) < 2 * 400 / 4
     assert service.refused < 0.3 * service.sent
+
+
+@pytest.mark.parametrize("unlucky", [0.005, 0.02, 0.2])
+def test_a_service_that_refuses_some_at_any_rate(unlucky: float) -> None:
+    """It does not become slower and slower."""
+    service = Simulation(unlucky=unlucky)
+    service.run(1000)
+    assert service.now < 0.1 * service.refused + 20
 
 
 @pytest.mark.parametrize("retry_after", [1.0, 10.0])

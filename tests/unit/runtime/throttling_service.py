@@ -19,6 +19,7 @@ class Simulation:
         burst: How many it allows at once, after a while without any.
         latency: Seconds until a reply.
         connections: How many requests the service allows at once.
+        unlucky: Fraction of the requests that the service refuses for no reason.
         retry_after: Seconds that a refusal asks to wait.
         workers: How many requests the client would like to send at once.
         seed: Of the jitter.
@@ -28,6 +29,7 @@ class Simulation:
     burst: float = 1e9
     latency: float = 0.01
     connections: int = 1000
+    unlucky: float = 0.0
     retry_after: float | None = None
     workers: int = 64
     seed: int = 0
@@ -90,7 +92,7 @@ class Simulation:
         self.sent += 1
         self._tokens = min(self.burst, self._tokens + (self.now - self._filled_at) * self.per_second)
         self._filled_at = self.now
-        accepted = self._tokens >= 1 and self.running <= self.connections
+        accepted = self._tokens >= 1 and self.running <= self.connections and self._random.random() >= self.unlucky
         self._tokens -= accepted
         self.refused += not accepted
         self._at(self.now + self.latency * self._random.uniform(0.8, 1.2), self._reply, accepted)
