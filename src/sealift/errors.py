@@ -53,9 +53,12 @@ class StorageError(RuntimeError):
         code: The service's error code, such as "NoSuchKey".
         retryable: Whether the same request may succeed if it is retried.
         retry_after: Delay in seconds requested by the service (`Retry-After`).
+        throttled: Whether the service asks for fewer requests.
+        host: Host and port that did not answer, or answered with an error.
 
     Attributes:
         attempts: Maximum number of attempts for this request, if the service's own configuration sets one.
+        given_up: For an error that was retried: how often and for how long, as a clause that ends the message.
 
     Example:
         >>> str(StorageError("the bucket does not exist", operation="download", uri="s3://b/k", hint="check its name"))
@@ -63,8 +66,9 @@ class StorageError(RuntimeError):
     """
 
     attempts: int | None = None
+    given_up: str = ""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the facts about an error, each by its name
         self,
         cause: str,
         *,
@@ -75,6 +79,8 @@ class StorageError(RuntimeError):
         code: str | None = None,
         retryable: bool = False,
         retry_after: float | None = None,
+        throttled: bool = False,
+        host: str | None = None,
     ) -> None:
         super().__init__(cause)
         self.cause = cause
@@ -85,6 +91,8 @@ class StorageError(RuntimeError):
         self.code = code
         self.retryable = retryable
         self.retry_after = retry_after
+        self.throttled = throttled
+        self.host = host
 
     def about(self, operation: str, uri: str) -> Self:
         """Set the operation and the URI unless an inner layer has set them, and return this error.
@@ -101,7 +109,8 @@ class StorageError(RuntimeError):
         subject = " ".join(part for part in (self.operation, self.uri) if part)
         text = f"{subject}: {self.cause}" if subject else self.cause
         # Keys and service messages are untrusted: escape control characters (log injection, terminal escapes).
-        return (f"{text} ({self.hint})" if self.hint else text).translate(_ESCAPED)
+        text = f"{text} ({self.hint})" if self.hint else text
+        return (f"{text}; {self.given_up}" if self.given_up else text).translate(_ESCAPED)
 
 
 class InvalidInput(ValueError):

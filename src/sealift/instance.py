@@ -1,4 +1,4 @@
-"""The resources that one `AsyncStorage` owns: connections, disk threads, SDK clients, memory and retry budgets."""
+"""The resources that one `AsyncStorage` owns: connections, disk threads, SDK clients, memory budget, pace of hosts."""
 
 import asyncio
 import copy
@@ -6,16 +6,18 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 from typing import Any, Self
 
 from .config import Proxies
 from .runtime.detached import run_detached
 from .runtime.disk_threads import DiskThreads
+from .runtime.host_pace import Hosts
 from .runtime.memory_budget import MemoryBudget, default_budget
 from .runtime.parts_in_flight import PartsInFlight
-from .runtime.retry import Retry, RetryBudget
+from .runtime.retry import Retry
 from .runtime.shielded import shielded
-from .types import Limits
+from .types import Limits, OnEvent
 from .wire import Wire
 
 __all__ = ["Instance"]
@@ -34,7 +36,7 @@ class Instance:
         disk: Threads for blocking file operations.
         wire: HTTP connections.
         memory: Memory budget for bodies.
-        retry: Retry loop with this instance's retry budget.
+        retry: Retry loop; within a call, with its deadline and events.
         credentials: Configuration → SDK credentials that refresh themselves.
     """
 
@@ -42,8 +44,11 @@ class Instance:
         self.limits = limits
         self.environ = self._live_environ = environ
         self.disk = DiskThreads()
-        self.retry = Retry(RetryBudget(), attempts=limits.attempts)
-        self.wire = Wire(limits, run_blocking=run_detached, proxies=Proxies.from_env(environ), environ=environ)
+        hosts = Hosts(limits.per_host)
+        self.retry = Retry(hosts, limits)
+        self.wire = Wire(
+            limits, hosts=hosts, run_blocking=run_detached, proxies=Proxies.from_env(environ), environ=environ
+        )
         in_flight = PartsInFlight(
             lambda: time.thread_time() + self.disk.cpu_seconds + self.wire.cpu_seconds,
             parts=4 if (os.cpu_count() or 1) >= 4 else 3,  # more lanes than CPUs wait for each other
@@ -55,14 +60,19 @@ class Instance:
         self._client_locks: dict[Hashable, asyncio.Lock] = {}
         self._exit_stack = AsyncExitStack()
 
-    def for_call(self) -> Self:
+    def for_call(self, deadline: float | None = None, on_event: OnEvent | None = None) -> Self:
         """Return this instance with a snapshot of the environment, for the duration of one call.
 
         A call awaits between reading one variable and the next. Without a snapshot, a concurrent change of the
         environment could combine the endpoint of one tenant with the keys of another.
+
+        Args:
+            deadline: Loop time at which the call is cancelled.
+            on_event: Called with an event when a request has to wait.
         """
         snapshot = copy.copy(self)
         snapshot.environ = dict(self._live_environ)
+        snapshot.retry = replace(self.retry, deadline=deadline, on_event=on_event)
         return snapshot
 
     async def client(

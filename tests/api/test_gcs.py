@@ -239,10 +239,10 @@ async def test_what_may_be_tried_again(status: int, reason: str, retryable: bool
 
 async def test_the_service_says_how_long_to_wait() -> None:
     slow = refusal(429, "rateLimitExceeded", "slow down")
-    slow.headers["Retry-After"] = "121"  # above the maximum wait
+    slow.headers["Retry-After"] = "121"  # longer than the patience
     with Google(instead=lambda asked: slow) as google:
         with pytest.raises(ServiceError) as caught:
-            await AsyncStorage().read("gs://models/m", config=google.config(anonymous=True))
+            await AsyncStorage(Limits(patience=60)).read("gs://models/m", config=google.config(anonymous=True))
         assert len(google.asked) == 1
     assert caught.value.retry_after == 121
 

@@ -645,9 +645,8 @@ async def test_busy_servers_are_asked_again_when_they_say(serve: Serve, tmp_path
 
 async def test_a_server_that_asks_for_too_much_patience(serve: Serve) -> None:
     server = serve(lambda asked: Reply(503, headers={"Retry-After": "3600"}))
-    with pytest.raises(ServiceError) as caught:
+    with pytest.raises(ServiceError, match="given up, because the service asks to wait 3600 s"):
         await storage(attempts=5).read(f"{server.url}/m")
-    assert caught.value.__notes__ == ["given up: the service asks to wait 3600 s"]
     assert len(server.asked) == 1
 
 
@@ -680,7 +679,7 @@ def test_the_command_line_shows_no_query(serve: Serve, tmp_path: Path) -> None:
     assert (listed.returncode, listed.stdout) == (0, "my model\n")
     as_json = run("cp", "--json", f"{url}?{SIGNED}", tmp_path / "copy")
     stat = run("stat", f"{url}?{SIGNED}")
-    failed = run("cat", "-v", f"http://127.0.0.1:1/m?{SIGNED}")
+    failed = run("cat", "-v", "--patience", "2", f"http://127.0.0.1:1/m?{SIGNED}")
     assert failed.returncode
     for each in (done, listed, as_json, stat, failed):
         assert SECRET not in each.stdout + each.stderr

@@ -9,7 +9,8 @@ from typing import Any
 from sealift.contract import Backend
 from sealift.engine.transfer import Transfer
 from sealift.instance import Instance
-from sealift.runtime.retry import Retry, RetryBudget
+from sealift.runtime.host_pace import Hosts
+from sealift.runtime.retry import Retry
 from sealift.types import Limits
 
 PART = 1000
@@ -32,7 +33,7 @@ async def machine(**limits: Any) -> AsyncIterator[Instance]:
     """
     tasks = asyncio.all_tasks()
     instance = Instance(Limits(**{"memory": 10 * PART, "part_size": PART, **limits}), {})
-    instance.retry = Retry(RetryBudget(), attempts=instance.limits.attempts, sleep=_no_time)
+    instance.retry = Retry(Hosts(instance.limits.per_host), instance.limits, sleep=_no_time)
     try:
         yield instance
         assert instance.memory.lent == 0

@@ -8,7 +8,8 @@ from sealift.backends.memory import MemoryBackend
 from sealift.contract import EVERYTHING, Walk
 from sealift.errors import ModelMissingError
 from sealift.operations.resolve import Prefix, find_object, resolve
-from sealift.runtime.retry import Retry, RetryBudget
+from sealift.runtime.host_pace import Hosts
+from sealift.runtime.retry import Retry
 from sealift.types import ObjectInfo
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +33,7 @@ async def test_a_listing_that_nobody_reads_is_closed() -> None:
     backend = Watched()
     for key in ("p/a", "p/b"):
         await backend.put(key, memoryview(b"x"))
-    retry = Retry(RetryBudget())
+    retry = Retry(Hosts(4))
     found = await resolve(backend, "p", retry, Walk())
     assert isinstance(found, Prefix)
     assert backend.open == 1

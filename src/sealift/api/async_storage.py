@@ -33,14 +33,21 @@ class AsyncStorage:
     Args:
         limits: Limits on memory and connections, over all calls of the instance.
         environ: Environment variables for credentials, endpoints and proxies. None: this process's.
+        on_event: Called with a "retry" or "paused" event when a request of a call without an `on_event` has to wait.
 
     Example:
         >>> async with AsyncStorage() as storage:
         ...     path = await storage.download("s3://ml-models/iris/", "/mnt/models/iris")
     """
 
-    def __init__(self, limits: Limits | None = None, *, environ: Mapping[str, str] | None = None) -> None:
-        self._lifetime = Lifetime(limits, environ)
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        on_event: OnEvent | None = None,
+    ) -> None:
+        self._lifetime = Lifetime(limits, environ, on_event)
 
     async def __aenter__(self) -> Self:
         self._lifetime.enter()
@@ -110,7 +117,7 @@ class AsyncStorage:
             durability=durability,
             deadline=Deadline(timeout),
         )
-        async with self._lifetime.open("download", uri, config, options.deadline) as source:
+        async with self._lifetime.open("download", uri, config, options.deadline, on_event) as source:
             from ..operations.download import download
 
             return (await download(source, dest, options.about(source.location))).path
@@ -157,7 +164,7 @@ class AsyncStorage:
             Patterns.of(allow_patterns, ignore_patterns), on_event, verify=verify, deadline=Deadline(timeout)
         )
         async with self._lifetime.open_pair(
-            "upload", os.fspath(src), uri, (None, config), options.deadline, check_local
+            "upload", os.fspath(src), uri, (None, config), options.deadline, check_local, on_event
         ) as (source, destination):
             from ..operations.upload import upload
 
@@ -222,10 +229,9 @@ class AsyncStorage:
             durability=durability,
             deadline=Deadline(timeout),
         )
-        async with self._lifetime.open_pair("copy", src, dest, (config, dest_config), options.deadline) as (
-            source,
-            destination,
-        ):
+        async with self._lifetime.open_pair(
+            "copy", src, dest, (config, dest_config), options.deadline, on_event=on_event
+        ) as (source, destination):
             from ..operations.copy import copy
 
             return await copy(source, destination, options.about(source.location))
@@ -261,10 +267,9 @@ class AsyncStorage:
             StorageError: As in `copy`.
         """
         options = CallOptions(on_event=on_event, verify=verify, durability=durability, deadline=Deadline(timeout))
-        async with self._lifetime.open_pair("copy", src_uri, dest_uri, (config, dest_config), options.deadline) as (
-            source,
-            destination,
-        ):
+        async with self._lifetime.open_pair(
+            "copy", src_uri, dest_uri, (config, dest_config), options.deadline, on_event=on_event
+        ) as (source, destination):
             from ..operations.copy import copy
 
             return bool(await copy(source, destination, options.about(source.location)))
@@ -336,10 +341,9 @@ class AsyncStorage:
             deadline=Deadline(timeout),
         )
         by = comparison_mode(checksum=checksum, size_only=size_only)
-        async with self._lifetime.open_pair("sync", src, dest, (config, dest_config), options.deadline) as (
-            source,
-            destination,
-        ):
+        async with self._lifetime.open_pair(
+            "sync", src, dest, (config, dest_config), options.deadline, on_event=on_event
+        ) as (source, destination):
             from ..operations.sync import synchronize
 
             return await synchronize(source, destination, options.about(source.location), delete=delete, by=by)
@@ -389,7 +393,7 @@ class AsyncStorage:
             delete_snapshots=delete_snapshots,
             deadline=Deadline(timeout),
         )
-        async with self._lifetime.open("delete", uri, config, options.deadline) as place:
+        async with self._lifetime.open("delete", uri, config, options.deadline, on_event) as place:
             from ..operations.delete import delete
 
             return await delete(place, options.about(place.location))
@@ -474,7 +478,8 @@ class AsyncStorage:
             timeout: Seconds until the last object, including the time that the caller takes for each; the caller's own
                 code is never interrupted. None: no limit.
             on_event: Called on the event loop's thread with a "skipped" event for each entry of a local directory that
-                is not an object: a broken link, a FIFO …; must not block.
+                is not an object: a broken link, a FIFO …, and with a "retry" or "paused" event before each wait; must
+                not block.
 
         Yields:
             Each object with its whole key, directory markers included. Nothing for an empty bucket or directory.
@@ -496,7 +501,9 @@ class AsyncStorage:
 
             return list_objects(source, patterns, on_event)
 
-        async with aclosing(self._lifetime.iterate("list", uri, config, listing, Deadline(timeout))) as objects:
+        async with aclosing(
+            self._lifetime.iterate("list", uri, config, listing, Deadline(timeout), on_event)
+        ) as objects:
             async for obj in objects:
                 yield obj
 

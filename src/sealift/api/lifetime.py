@@ -4,6 +4,8 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from typing import TypeVar
 
@@ -16,7 +18,7 @@ from ..instance import Instance
 from ..operations.deadline import NO_DEADLINE, Deadline
 from ..operations.open_location import OpenLocation
 from ..runtime.shielded import shielded
-from ..types import Limits
+from ..types import Event, Limits, OnEvent
 from ..uri import Location, parse
 
 __all__ = ["Lifetime"]
@@ -34,15 +36,19 @@ class Lifetime:
     Args:
         limits: Limits on memory and connections, over all calls.
         environ: Environment variables for credentials, endpoints and proxies. None: this process's.
+        on_event: Called when a request of a call without an `on_event` has to wait.
 
     Attributes:
         limits: The limits.
         instance: The instance while a call or block is open, else None.
     """
 
-    def __init__(self, limits: Limits | None, environ: Mapping[str, str] | None) -> None:
+    def __init__(
+        self, limits: Limits | None, environ: Mapping[str, str] | None, on_event: OnEvent | None = None
+    ) -> None:
         self.limits = limits or Limits()
         self.instance: Instance | None = None
+        self._on_event = on_event
         self._environ = os.environ if environ is None else environ
         self._loop: asyncio.AbstractEventLoop | None = None
         self._users = 0
@@ -79,7 +85,12 @@ class Lifetime:
 
     @asynccontextmanager
     async def open(
-        self, operation: str, uri: str, config: StorageConfig | None, deadline: Deadline = NO_DEADLINE
+        self,
+        operation: str,
+        uri: str,
+        config: StorageConfig | None,
+        deadline: Deadline = NO_DEADLINE,
+        on_event: OnEvent | None = None,
     ) -> AsyncGenerator[OpenLocation]:
         """Open the location of a call.
 
@@ -88,8 +99,9 @@ class Lifetime:
             uri: URI or local path.
             config: Credentials and endpoint. None: from the environment.
             deadline: Cancels the block.
+            on_event: Called when a request has to wait.
         """
-        async with self._call(operation, uri) as (instance, (location,)):
+        async with self._call(operation, uri, deadline=deadline, on_event=on_event) as (instance, (location,)):
             with deadline.enforced():
                 async with _opened(instance, location, config) as place:
                     yield place
@@ -103,6 +115,7 @@ class Lifetime:
         configs: tuple[StorageConfig | None, StorageConfig | None],
         deadline: Deadline,
         check_source: Callable[[Location], None] | None = None,
+        on_event: OnEvent | None = None,
     ) -> AsyncGenerator[tuple[OpenLocation, OpenLocation]]:
         """Open the source and the destination of a call.
 
@@ -114,9 +127,11 @@ class Lifetime:
                 source's if both have the same scheme or the source is a local path.
             deadline: Cancels the block.
             check_source: Called with the source's location before anything is opened; raises if it is not allowed.
+            on_event: As in `open`.
         """
         config, dest_config = configs
-        async with self._call(operation, src, dest) as (instance, (source, target)):
+        calling = self._call(operation, src, dest, deadline=deadline, on_event=on_event)
+        async with calling as (instance, (source, target)):
             if check_source is not None:
                 check_source(source)
             if dest_config is None and source.scheme in {target.scheme, "file"}:
@@ -132,6 +147,7 @@ class Lifetime:
         config: StorageConfig | None,
         function: Callable[[OpenLocation], AsyncGenerator[T]],
         deadline: Deadline = NO_DEADLINE,
+        on_event: OnEvent | None = None,
     ) -> AsyncGenerator[T]:
         """Yield the results of a generator that needs an open location.
 
@@ -141,8 +157,10 @@ class Lifetime:
             config: Credentials and endpoint. None: from the environment.
             function: Returns the generator.
             deadline: Cancels the generator, but never the code of the caller between two results.
+            on_event: As in `open`.
         """
-        async with self._call(operation, uri) as (instance, (location,)), AsyncExitStack() as stack:
+        calling = self._call(operation, uri, deadline=deadline, on_event=on_event)
+        async with calling as (instance, (location,)), AsyncExitStack() as stack:
             with deadline.enforced():
                 place = await stack.enter_async_context(_opened(instance, location, config))
             results = await stack.enter_async_context(aclosing(function(place)))
@@ -154,20 +172,28 @@ class Lifetime:
                 yield result
 
     @asynccontextmanager
-    async def _call(self, operation: str, *uris: str) -> AsyncGenerator[tuple[Instance, list[Location]]]:
+    async def _call(
+        self, operation: str, *uris: str, deadline: Deadline, on_event: OnEvent | None
+    ) -> AsyncGenerator[tuple[Instance, list[Location]]]:
         """Keep the instance open for one call, and add the operation and URIs to its errors."""
+        on_event = on_event or self._on_event
         locations: list[Location] = []
         try:
             locations += map(parse, uris)
             instance = self.enter()
             try:
                 await _load(operation, instance)
-                yield instance.for_call(), locations
+                about = None if on_event is None else partial(_about, on_event, str(locations[0]))
+                yield instance.for_call(deadline.end, about), locations
             finally:
                 await shielded(self.leave())
         except StorageError as error:
             error.__context__ = None  # may quote a secret, as a parser's error does; `from None` would only hide it
             raise error.about(operation, " to ".join(map(str, locations))) from error.__cause__
+
+
+def _about(on_event: OnEvent, call: str, event: Event) -> None:
+    on_event(replace(event, call=call))
 
 
 async def _load(operation: str, instance: Instance) -> None:

@@ -37,7 +37,7 @@ async def download_many(
     temporary: list[str] = []
 
     async def download_one(uri: str, dest: StrPath | None) -> str:
-        async with lifetime.open("download", uri, config, options.deadline) as source:
+        async with lifetime.open("download", uri, config, options.deadline, options.on_event) as source:
             from ..operations.download import download
 
             downloaded = await download(source, dest, options.about(source.location))
@@ -72,10 +72,9 @@ async def upload_many(
     """Upload each item; see `AsyncStorage.upload_many`."""
 
     async def upload_one(src: StrPath, uri: str) -> bool:
-        async with lifetime.open_pair("upload", os.fspath(src), uri, (None, config), options.deadline, check_local) as (
-            source,
-            destination,
-        ):
+        async with lifetime.open_pair(
+            "upload", os.fspath(src), uri, (None, config), options.deadline, check_local, options.on_event
+        ) as (source, destination):
             from ..operations.upload import upload
 
             return await upload(source, destination, options.about(source.location))
@@ -96,7 +95,10 @@ async def copy_many(
     """Copy each item; see `AsyncStorage.copy_many`."""
 
     async def copy_one(src: str, dest: str) -> str:
-        async with lifetime.open_pair("copy", src, dest, configs, options.deadline) as (source, destination):
+        async with lifetime.open_pair("copy", src, dest, configs, options.deadline, on_event=options.on_event) as (
+            source,
+            destination,
+        ):
             from ..operations.copy import copy
 
             return await copy(source, destination, options.about(source.location))

@@ -14,6 +14,7 @@ from .options import files_and_uris, json_option, pattern_options, storage_optio
 from .run import run
 from .settings import Settings
 from .stdout import StdoutWriter
+from .waits import print_wait
 
 __all__ = ["ls"]
 
@@ -52,8 +53,11 @@ def ls(settings: Settings, uri: str, *, is_long: bool) -> None:
             return json_line(key=obj.key, path=path, size=obj.size, modified=obj.modified, etag=obj.etag)
         return _long_line(obj, path) if is_long else path
 
-    def report_skipped(event: Event) -> None:
-        click.echo(skipped_line(argument.name(event.key), event), err=True)
+    def on_event(event: Event) -> None:
+        if event.kind == "skipped":
+            click.echo(skipped_line(argument.name(event.key), event), err=True)
+        else:
+            print_wait(event)
 
     async def list_objects() -> None:
         listing = storage.objects(
@@ -62,7 +66,7 @@ def ls(settings: Settings, uri: str, *, is_long: bool) -> None:
             allow_patterns=settings.include or None,
             ignore_patterns=settings.exclude or None,
             timeout=settings.timeout,
-            on_event=report_skipped,
+            on_event=on_event,
         )
         async with StdoutWriter() as stdout, aclosing(listing) as objects:
             async for obj in objects:

@@ -96,6 +96,18 @@ storage_options = _combine(
         metavar="N",
         help="Maximum number of connections.  [default: 128 per host]",
     ),
+    _option(
+        "--retries",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Maximum number of retries per request.  [default: none, see --patience]",
+    ),
+    _option(
+        "--patience",
+        type=click.FloatRange(min=0),
+        metavar="SECONDS",
+        help="Retry until nothing from the host has succeeded for so long.  [default: 180]",
+    ),
     _option("-v", "--verbose", is_flag=True, help="Show each object and each retry, and tracebacks of errors."),
 )
 source_options = _combine(

@@ -17,6 +17,7 @@ from .progress import ProgressBar, ProgressLines, Tally, show_progress
 from .settings import Settings
 from .stdout import StdoutWriter
 from .units import count, size
+from .waits import is_long, wait_line
 
 __all__ = ["Report"]
 
@@ -34,6 +35,7 @@ class Report:
         self._stdout = StdoutWriter()
         self._display: ProgressBar | ProgressLines = ProgressLines(self._tally)
         self._start = time.monotonic()
+        self._silent_until = 0.0  # a line has told about the wait until then
 
     @asynccontextmanager
     async def progress(self) -> AsyncGenerator[None]:
@@ -66,8 +68,8 @@ class Report:
                 self._skipped((destination.argument if event.target else source).name(event.key), event)
             elif event.kind == ("listed" if self._settings.dry_run else "object"):
                 self._copied(source.name(event.key), destination.name(event), event)
-            elif event.kind == "retry" and self._settings.verbose:
-                self._display.print_line(f"{event.key}: retrying in {event.delay:.1f} s: {event.error}")
+            else:
+                self._waiting(event)
 
         return on_event
 
@@ -82,10 +84,23 @@ class Report:
             self._tally.add(event)
             if event.kind == "skipped":
                 self._skipped(argument.name(event.key), event)
+            elif event.kind != "deleted":
+                self._waiting(event)
             else:
                 self._removed(argument.name(event.key))
 
         return on_event
+
+    def _waiting(self, event: Event) -> None:
+        """Show a wait: a long one once while it lasts, all of them with --verbose."""
+        if self._settings.verbose:
+            if event.kind in {"retry", "paused"}:
+                self._display.print_line(wait_line(event))
+        elif is_long(event):
+            now = time.monotonic()
+            if now >= self._silent_until:
+                self._silent_until = now + event.delay
+                self._display.print_line(wait_line(event))
 
     def _copied(self, source: str, target: str, event: Event) -> None:
         settings = self._settings

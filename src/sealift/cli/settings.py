@@ -10,6 +10,7 @@ import click
 from ..config import S3Config
 from ..types import Durability, Limits, Verify
 from ..uri import Location, parse
+from .waits import print_wait
 
 if TYPE_CHECKING:
     from ..api.async_storage import AsyncStorage
@@ -47,6 +48,8 @@ class Settings:
     source_no_sign_request: bool = False
     memory: int | None = None
     connections: int | None = None
+    retries: int | None = None
+    patience: float | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     as_json: bool = False
@@ -67,10 +70,13 @@ class Settings:
         """A storage with the requested limits."""
         from ..api.async_storage import AsyncStorage  # noqa: PLC0415 - keeps --help fast
 
-        limits = Limits(memory=self.memory)
+        chosen: dict[str, Any] = {"memory": self.memory, "patience": self.patience}
         if self.connections is not None:
-            limits = dataclasses.replace(limits, connections=self.connections, per_host=self.connections)
-        return AsyncStorage(limits)
+            chosen |= {"connections": self.connections, "per_host": self.connections}
+        if self.retries is not None:
+            chosen["attempts"] = self.retries + 1
+        limits = Limits(**{name: value for name, value in chosen.items() if value is not None})
+        return AsyncStorage(limits, on_event=print_wait)
 
     def config(self, uri: str, environ: Mapping[str, str]) -> S3Config | None:
         """The configuration of the environment, overridden by the options; None if no option is set.

@@ -167,7 +167,6 @@ class Bundles:
         if self._room is not None and len(self._waiting) < _AHEAD:
             _wake(self._room)
         self._start_lanes()
-        self._context.instance.retry.budget.succeeded(2 * len(turn.moved))
         for transfer, properties, verified, stored in turn.moved if self._context.is_observed else ():
             size = transfer.obj.size or 0
             self._context.emit("progress", transfer, size)
@@ -185,8 +184,8 @@ class Bundles:
                     _wake(self._room)
 
     async def _wait_as_asked(self, transfer: Transfer, error: Exception | None) -> None:
-        """Wait if the service has asked for it; counts as a retry."""
-        errors = [error] if isinstance(error, StorageError) and error.retryable and error.retry_after else []
+        """Wait if the service has asked for it, or for fewer requests; counts as a retry."""
+        errors = [error] if isinstance(error, StorageError) and (error.retry_after or error.throttled) else []
 
         async def fail_once() -> None:
             if errors:

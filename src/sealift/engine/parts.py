@@ -2,14 +2,16 @@
 
 import asyncio
 from contextlib import nullcontext
+from functools import partial
 
 from ..contract import Upload
-from ..errors import IntegrityError, ObjectChanged, TransportError
+from ..errors import IntegrityError, ObjectChanged
 from ..integrity import checksums
 from ..lane_contract import SentBytes
 from ..types import Part, Receipt
 from ..wire import PIECE
 from .context import JobContext
+from .continued_read import fill_range, read_into
 from .transfer import Transfer
 from .verification import verify_digest
 
@@ -102,7 +104,7 @@ async def _move_through_memory(
     transfer, in_order = multipart.transfer, multipart.in_order
     recalled = await upload.recall(part, buffer)
     if not recalled:
-        await context.retry(transfer, lambda: context.source.read_range(transfer.obj, part.start, buffer))
+        await read_into(partial(context.retry, transfer), context.source, transfer.obj, part.start, buffer)
     if multipart.algorithm is not None and in_order is None:
         multipart.digests[part.index] = checksums.digest(multipart.algorithm, buffer)
     receipt, sent = Receipt(part), SentBytes()
@@ -130,16 +132,8 @@ async def _move_to_file(
     if await upload.recall_range(part, sink):
         context.emit("resumed", transfer, part.size - len(sink))
 
-    async def read() -> None:
-        while missing := len(sink):
-            try:
-                await source.read_range(transfer.obj, part.start + part.size - missing, sink)
-            except TransportError as error:
-                if not error.retryable or missing - len(sink) < PIECE:
-                    raise
-
     with context.progress.count(transfer, lambda: part.size - len(sink)):
-        await context.retry(transfer, read)
+        await context.retry(transfer, lambda: fill_range(source, transfer.obj, part.start + part.size, sink))
         if sink.position < part.start + part.size:  # a backend has not flushed it
             await context.instance.disk.run(sink.flush)
     if algorithm is not None:

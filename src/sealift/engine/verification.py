@@ -13,6 +13,7 @@ from ..errors import IntegrityError
 from ..integrity import checksums
 from ..runtime.disk_threads import DiskThreads
 from ..types import Head, KiB, ObjectInfo, Receipt, Verify
+from . import continued_read
 from .transfer import Received
 
 __all__ = [
@@ -165,7 +166,7 @@ async def read_whole(
     if received is not None and received.take():
         head = Head(obj.version, obj.size)
     else:
-        head = await source.read_range(obj, 0, buffer)
+        head = await continued_read.read_whole(source, obj, buffer)
     if not verify:
         return None, head
     if _needs_request(obj, head):

@@ -14,13 +14,16 @@ class Deadline:
 
     Args:
         timeout: Seconds from now. None: no limit.
+
+    Attributes:
+        end: The loop time; None: no limit.
     """
 
     def __init__(self, timeout: float | None) -> None:
         if timeout is not None and not timeout >= 0:
             raise InvalidConfig(f"timeout={timeout!r} is not a number of seconds")
         self._timeout = timeout
-        self._end = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        self.end = None if timeout is None else asyncio.get_running_loop().time() + timeout
 
     @contextmanager
     def enforced(self) -> Generator[None]:
@@ -29,12 +32,12 @@ class Deadline:
         Raises:
             DeadlineExceeded: The deadline passed. The cancelled work has cleaned up.
         """
-        if self._end is None:
+        if self.end is None:
             yield
             return
         import anyio  # noqa: PLC0415 - most calls have no timeout
 
-        with anyio.CancelScope(deadline=self._end) as scope:
+        with anyio.CancelScope(deadline=self.end) as scope:
             yield
         if scope.cancelled_caught:
             raise DeadlineExceeded(f"not done after {self._timeout:g} s", hint="allow it more time, or try again later")

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from ..contract import Backend
+from ..engine.continued_read import read_into as read_range_into
 from ..engine.verification import fetch_checksums, read_whole, verify_digest
 from ..errors import InvalidConfig, TransportError, first_of
 from ..instance import Instance
@@ -19,6 +20,7 @@ from ..types import Capabilities, MiB, ObjectInfo, Part
 from .first_read import FirstRead
 from .open_location import OpenLocation
 from .resolve import find_object
+from .sequential_read import SequentialRead
 
 __all__ = ["chunks", "open_object", "read", "read_into"]
 
@@ -136,7 +138,7 @@ async def _fill(instance: Instance, source: Backend, obj: ObjectInfo, start: int
     async def read_part(part: Part) -> None:
         with view[part.start : part.start + part.size] as buffer:
             async with limit:
-                await instance.retry(partial(source.read_range, obj, start + part.start, buffer))
+                await read_range_into(instance.retry, source, obj, start + part.start, buffer)
             if algorithm is not None:
                 digests[part.index] = checksums.digest(algorithm, buffer)
 
@@ -192,7 +194,7 @@ async def chunks(
     async def read_part(part: Part) -> bytes:
         buffer = await memory.borrow(part.size, job)
         try:
-            await instance.retry(lambda: source.read_range(obj, start + part.start, buffer))
+            await read_range_into(instance.retry, source, obj, start + part.start, buffer)
             return bytes(buffer)
         finally:
             memory.give_back(buffer)
@@ -226,9 +228,10 @@ async def _in_order(
     """Read an object without range support: from its beginning, discarding the bytes before `start`."""
     chunk = memoryview(bytearray(min(part_sizes.DEFAULT_PART, instance.memory.limit)))
     position, end = 0, None if length is None else start + length
-    async with source.open_read(obj) as reader:
+    async with aclosing(SequentialRead(source, obj)) as reader:
         while end is None or position < end:
-            count = await reader.readinto(chunk if end is None else chunk[: end - position])
+            view = chunk if end is None else chunk[: end - position]
+            count = await instance.retry(lambda: reader.readinto(view))  # noqa: B023 - awaited here
             if count == 0:
                 break
             skipped = min(max(start - position, 0), count)

@@ -1,68 +1,66 @@
 """The retry loop.
 
-The backend decides which failures are transient (`StorageError.retryable`). Retries are limited twice: by attempts per
-request, and by a budget per instance, so that an outage does not multiply the load on the service. Delays grow
-exponentially with full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
+The backend decides which failures are transient (`StorageError.retryable`) and which ask for fewer requests
+(`StorageError.throttled`). A request is repeated until nothing from its host has succeeded for `patience` seconds. So a
+host that is down is waited for, also at the first request, and one that is slow is not given up. A host that asks for
+fewer requests pauses all of them (`host_pace.py`). Other failures delay only the request that failed, exponentially
+with full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
 """
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from ..errors import StorageError
+from ..errors import IntegrityError, StorageError
 from ..frozen_dataclass import dataclass
+from ..types import Event, Limits, OnEvent
+from .host_pace import HostPace, Hosts, uniform
 
-__all__ = ["Retry", "RetryBudget"]
+__all__ = ["Retry"]
 
 T = TypeVar("T")
 
+# How often a request is tried if waiting would hardly help: the bytes are damaged, or no host is known to be at fault.
 _ATTEMPTS = 5
-_MAX_RETRY_AFTER = 120.0  # seconds; if a service asks for a longer delay, the request fails
+# How often a request may fail while others to the same host succeed.
+_FAILURES_AMONG_SUCCESSES = 20
 
 
-class RetryBudget:
-    """Limits the retries of an instance: a token bucket that successful requests refill slowly.
+class _Request:
+    """The attempts of one request."""
 
-    Args:
-        capacity: Tokens in the full bucket.
-        cost: Tokens that one retry takes.
-        refund: Tokens that one success returns.
-    """
+    __slots__ = ("_failures_among_successes", "_last_failure", "attempt", "started")
 
-    def __init__(self, capacity: float = 500, cost: float = 5, refund: float = 1) -> None:
-        self._capacity = capacity
-        self._cost = cost
-        self._refund = refund
-        self._tokens = capacity
+    def __init__(self, now: float) -> None:
+        self.attempt = 1
+        self.started = self._last_failure = now
+        self._failures_among_successes = 0
 
-    def take(self) -> bool:
-        """Take the tokens of one retry; returns whether there were enough."""
-        if self._tokens < self._cost:
-            return False
-        self._tokens -= self._cost
-        return True
+    def failed(self, now: float, pace: HostPace | None, *, throttled: bool) -> None:
+        if pace is not None and not throttled and pace.last_success > self._last_failure:
+            self._failures_among_successes += 1
+        self._last_failure = now
 
-    def succeeded(self, requests: int = 1) -> None:
-        """Return tokens after successful requests."""
-        if self._tokens < self._capacity:
-            self._tokens = min(self._capacity, self._tokens + self._refund * requests)
-
-
-def _uniform(low: float, high: float) -> float:
-    import random  # noqa: PLC0415 - most transfers retry nothing
-
-    return random.uniform(low, high)  # noqa: S311 - not for cryptography
+    @property
+    def is_alone(self) -> bool:
+        """Whether the host serves other requests, but not this one."""
+        return self._failures_among_successes >= _FAILURES_AMONG_SUCCESSES
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Calls a function until it succeeds, fails permanently, or no retry is left.
+    """Calls a function until it succeeds, fails permanently, or nothing has succeeded for too long.
 
     Args:
-        budget: The retry budget that all requests of an instance share.
-        attempts: Maximum number of calls, including the first. None: `StorageError.attempts`, or 5.
-        base: Upper bound of the first delay in seconds; doubles with each retry.
-        longest: Upper bound of any delay in seconds, except one that the service asks for.
+        hosts: The hosts of the instance.
+        limits: `attempts`, `patience`, `backoff_initial` and `backoff_max` apply.
+        deadline: Clock time at which the caller cancels; a service that asks to wait longer is not waited for.
+            None: it may ask to wait until `patience` ends.
+        on_event: Called with an event of the kind "retry" before each wait, unless the call has an `on_retry`, and with
+            one of the kind "paused" if a request has paused all requests to its host.
+        clock: Returns the time in seconds.
         sleep: Waits for a number of seconds.
         uniform: Returns a random number between two bounds.
 
@@ -71,12 +69,13 @@ class Retry:
         ...     return await retry(lambda: read_part(3))
     """
 
-    budget: RetryBudget
-    attempts: int | None = None
-    base: float = 0.2
-    longest: float = 20.0
+    hosts: Hosts
+    limits: Limits = Limits()
+    deadline: float | None = None
+    on_event: OnEvent | None = None
+    clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    uniform: Callable[[float, float], float] = _uniform
+    uniform: Callable[[float, float], float] = uniform
 
     async def __call__(
         self,
@@ -91,36 +90,68 @@ class Retry:
             on_retry: Called before each retry with the failure and the delay in seconds.
 
         Raises:
-            StorageError: The last failure; a note gives the number of attempts.
+            StorageError: The last failure; its text says how often it was tried, and for how long.
         """
-        attempt = 1
+        request = _Request(self.clock())
         while True:
             try:
-                result = await function()
+                return await function()
             except StorageError as error:
-                delay = self._delay(error, attempt)
+                delay = self._delay(error, request)
                 if delay is None:
                     raise
                 if on_retry is not None:
                     on_retry(error, delay)
-            else:
-                self.budget.succeeded()
-                return result
+                elif self.on_event is not None:
+                    self.on_event(Event("retry", "", error=error, delay=delay))
             await self.sleep(delay)
-            attempt += 1
+            request.attempt += 1
 
-    def _delay(self, error: StorageError, attempt: int) -> float | None:
+    def _delay(self, error: StorageError, request: _Request) -> float | None:
         """Seconds until the next attempt; None: do not retry."""
-        if not error.retryable:
+        pace = None if error.host is None else self.hosts.of(error.host)
+        limited = pace is not None and _is_connection_limit(error, pace)
+        if error.given_up or not (error.retryable or limited):
             return None
-        if attempt >= (self.attempts or error.attempts or _ATTEMPTS):
-            reason = f"given up after {attempt} attempts"
-        elif (error.retry_after or 0) > _MAX_RETRY_AFTER:
-            reason = f"given up: the service asks to wait {error.retry_after:.0f} s"
-        elif not self.budget.take():
-            reason = f"given up after {attempt} attempts: too many requests are failing"
+        throttled = error.throttled or limited
+        now, asked = self.clock(), error.retry_after or 0.0
+        request.failed(now, pace, throttled=throttled)
+        ends = self.limits.patience + (request.started if pace is None else max(request.started, pace.last_success))
+        latest = self.deadline if asked and self.deadline is not None else ends
+        wait = self._wait(error, request, pace if throttled else None)
+        if asked and now + asked > latest:
+            error.given_up = f"given up, because the service asks to wait {_seconds(asked)}"
+        elif now >= latest or request.attempt >= self._most_attempts(error, limited=limited) or request.is_alone:
+            if request.attempt > 1:
+                error.given_up = f"given up after {request.attempt} attempts in {_seconds(now - request.started)}"
         else:
-            jitter = self.uniform(0, min(self.longest, self.base * 2 ** (attempt - 1)))
-            return max(jitter, error.retry_after or 0)
-        error.add_note(reason)
+            return max(wait, asked) if asked else min(wait, latest - now)
         return None
+
+    def _wait(self, error: StorageError, request: _Request, pace: HostPace | None) -> float:
+        """Seconds to wait, if the service has not asked for more; pauses the host if it asks for fewer requests."""
+        if pace is None:
+            bound = self.limits.backoff_initial * 2 ** min(request.attempt - 1, 30)
+            return self.uniform(0, min(self.limits.backoff_max, bound))
+        pauses = pace.pauses
+        asked = None if error.retry_after is None else min(error.retry_after, self.limits.patience)
+        wait = pace.throttled(asked, connections=error.status in {None, 403})
+        if pace.pauses > pauses and self.on_event is not None:
+            self.on_event(Event("paused", "", error=error, delay=wait))
+        return wait
+
+    def _most_attempts(self, error: StorageError, *, limited: bool) -> float:
+        most = self.limits.attempts or error.attempts
+        if most is not None:
+            return most
+        return _ATTEMPTS if limited or error.host is None or isinstance(error, IntegrityError) else math.inf
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def _is_connection_limit(error: StorageError, pace: HostPace) -> bool:
+    """Whether a host denies access perhaps only because it has too many connections from this address."""
+    denied = error.status == 403 and error.code is None
+    return denied and pace.level > 1 and pace.running() > 0 and pace.last_success > -math.inf

@@ -10,7 +10,7 @@ from .held_connection import ConnectionLane, HeldConnection
 from .message import TLS, Origin, Request, Response
 from .proxy_choice import proxy_for
 from .range_writer import PIECE, RangeWriter
-from .sinks import fill
+from .sinks import fill, memory_sink
 from .streamed_response import StreamedResponse
 
 __all__ = [
@@ -29,5 +29,6 @@ __all__ = [
     "check_range",
     "check_read",
     "fill",
+    "memory_sink",
     "proxy_for",
 ]

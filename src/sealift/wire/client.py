@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..config import Proxies
 from ..errors import ClosedError, InvalidConfig, TransportError
 from ..lane_contract import FileRange, SentBytes, Sink
+from ..runtime.host_pace import Hosts
 from ..types import Limits
 from .connection import Connection
 from .connection_errors import StaleConnectionError
@@ -21,6 +22,7 @@ from .head_codec import encode_request
 from .held_connection import HeldConnection
 from .lanes import Lanes
 from .message import TLS, Origin, Request, Response
+from .observation import Observation
 from .pool import Pool
 from .proxy_choice import proxy_for
 from .sinks import is_file_range, memory_sink
@@ -44,6 +46,7 @@ class Wire:
 
     Args:
         limits: `connections`, `per_host`, `processes`, `idle_timeout` and `min_throughput` apply.
+        hosts: The pace of each host. None: nothing is known about any.
         run_blocking: Runs a function in a thread; used for DNS lookups and for reading certificates.
         proxies: HTTP proxies and the hosts exempt from them.
         environ: Environment variables; `SSL_CERT_FILE` and `SSL_CERT_DIR` are read.
@@ -61,6 +64,7 @@ class Wire:
         self,
         limits: Limits,
         *,
+        hosts: Hosts | None = None,
         run_blocking: RunBlocking,
         proxies: Proxies = Proxies(),  # noqa: B008
         environ: Mapping[str, str] = os.environ,
@@ -75,7 +79,7 @@ class Wire:
         self._watchdog = Watchdog(limits, lambda: self._pool.sweep())  # noqa: PLW0108 - it is made below
         self._lanes = Lanes(limits.connections, self._watchdog)
         self._dialer = Dialer(limits, self._lanes, run_blocking, environ)
-        self._pool = Pool(limits, self._dialer.dial)
+        self._pool = Pool(limits, self._dialer.dial, hosts or Hosts(limits.per_host))
         self._environ = environ
         self._workers: Workers | None = None
 
@@ -113,16 +117,20 @@ class Wire:
         """
         if request.method == "HEAD":
             raise InvalidConfig("a response to HEAD has no body to fetch")
-        if not isinstance(into, memoryview):
-            return await self._fetch(request, into, expectation)
-        sink = memory_sink(into)
-        try:
-            return await self._fetch(request, sink, expectation)
-        finally:
-            sink.release()
+        with self._observe(request.origin) as observation:
+            if not isinstance(into, memoryview):
+                return observation.answered(await self._fetch(request, into, expectation, observation))
+            sink = memory_sink(into)
+            try:
+                return observation.answered(await self._fetch(request, sink, expectation, observation))
+            finally:
+                sink.release()
 
-    async def _fetch(self, request: Request, sink: Sink, expectation: Expectation | None) -> Response:
+    async def _fetch(
+        self, request: Request, sink: Sink, expectation: Expectation | None, observation: Observation
+    ) -> Response:
         if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
+            await observation.turn()
             return await proxy_client.fetch(request, sink, expectation)
         if expectation is not None and is_file_range(sink):
             if self._workers is None:
@@ -167,9 +175,11 @@ class Wire:
         """
         if body is not None:
             body = body.cast("B") if body.nbytes else memoryview(b"")
-        if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
-            return await proxy_client.send(request, body)
-        return await self._exchange(request, body, Exchange.receive_small, sent)
+        with self._observe(request.origin) as observation:
+            if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
+                await observation.turn()
+                return observation.answered(await proxy_client.send(request, body))
+            return observation.answered(await self._exchange(request, body, Exchange.receive_small, sent))
 
     async def _exchange(
         self,
@@ -207,18 +217,24 @@ class Wire:
             tls: Connection security.
 
         Raises:
-            TransportError: The connection cannot be opened.
+            TransportError: The connection cannot be opened, or the host limits its requests, so that each needs a turn.
             ClosedError: The client is closed.
         """
-        held = [await self._pool.acquire(origin, tls)]
+        with self._observe(origin) as observation:
+            if self._pool.pace(origin).limited:
+                raise TransportError(f"{origin.address} limits its requests", retryable=True)
+            held = [await self._pool.acquire(origin, tls)]
+        lane = None
         try:
             with suppress(TransportError):  # one is enough
                 second = await self._pool.acquire_now(origin, tls)
                 held += [] if second is None else [second]
             for connection in held:
                 self._lanes.watch(connection)
-            yield HeldConnection(held, self._lanes)
+            lane = HeldConnection(held, self._lanes)
+            yield lane
         finally:
+            observation.completed(0 if lane is None else lane.completed)
             for connection in held:
                 self._lanes.unwatch(connection)
                 self._pool.release(connection)
@@ -260,11 +276,16 @@ class Wire:
 
     @asynccontextmanager
     async def _stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
+        observation = self._observe(request.origin)
         if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
-            async with proxy_client.stream(request) as streamed:
-                yield streamed
+            with observation:
+                await observation.turn()
+                async with proxy_client.stream(request) as streamed:
+                    yield observation.answered(streamed)
             return
-        connection, body, response = await self._open_stream(request)
+        with observation:
+            connection, body, response = await self._open_stream(request)
+        observation.answered(response)
         self._streams[body] = connection
         try:
             if self._closed:
@@ -302,3 +323,6 @@ class Wire:
                 self._limits, self._proxies, self._dialer.context, self._lanes.run_blocking
             )
         return self._proxy_client
+
+    def _observe(self, origin: Origin) -> Observation:
+        return Observation(origin, self._pool.pace(origin))

@@ -38,11 +38,13 @@ class HeldConnection:
         fastest: Seconds that the fastest exchange took; before the first one, the round trip that the kernel has
             measured.
         ahead: How many requests `ask` may send before the response to the first is fetched.
+        completed: How many exchanges have completed.
     """
 
     def __init__(self, connections: Sequence[Connection], lanes: Lanes) -> None:
         self.fastest = connections[0].round_trip
         self.ahead = len(connections) - 1
+        self.completed = 0
         self._connections = connections
         self._lanes = lanes
         self._scratch = memoryview(bytearray(MAX_HEAD_BYTES))
@@ -104,6 +106,7 @@ class HeldConnection:
         connection, started = self._begin()
         exchange = Exchange(connection, request, encode_request(request, len(body)), body)
         response = exchange.receive_small()
+        response.host = connection.name
         self._end(connection, started)
         return response
 
@@ -121,6 +124,7 @@ class HeldConnection:
     def _end(self, connection: Connection, started: float) -> None:
         connection.waiting = False  # what happens until the next exchange is no stall
         self._free.append(connection)
+        self.completed += 1
         elapsed = time.perf_counter() - started
         self.fastest = min(self.fastest, elapsed) if self._measured else elapsed
         self._measured = True
@@ -138,7 +142,9 @@ class HeldConnection:
         framing = partial(response_framing, request, None, sent=True)
         reader = ResponseReader(connection, request.origin, framing, self._scratch)
         reader.feed(received)
-        error.retry_after = reader.response.retry_after if reader.response is not None else None
+        if reader.response is not None:
+            error.status, error.retry_after = reader.response.status, reader.response.retry_after
+            error.throttled = reader.response.asks_for_less
         raise error
 
 
@@ -157,7 +163,7 @@ def _receive_body(connection: Connection, ahead: memoryview, into: memoryview) -
 
 
 def _unexpected(connection: Connection) -> TransportError:
-    return TransportError(f"{connection.name} sent an unexpected response", retryable=True)
+    return TransportError(f"{connection.name} sent an unexpected response", retryable=True, host=connection.name)
 
 
 class ConnectionLane:

@@ -19,6 +19,9 @@ Headers = list[tuple[bytes, bytes]]
 AllowedAddresses = Literal["any", "local", "public"]
 
 _PORTS = {"http": 80, "https": 443}
+_MILLISECONDS = ("x-amz-retry-after", "retry-after-ms", "x-ms-retry-after-ms")
+# Request Timeout, which servers also send when they have too many connections; Too Many Requests; Service Unavailable.
+_THROTTLED = {408, 429, 503}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -135,15 +138,25 @@ class Response:
         headers: Header fields, names in lower case.
         body: From `Wire.send`, the whole body. From `Wire.fetch`, the beginning of an error body.
         unexpected: From `Wire.fetch`, a 200 or 206 that is not the expected one; its body was not written.
+        host: Host and port of the server, for errors.
     """
 
-    __slots__ = ("_fields", "body", "headers", "status", "unexpected")
+    __slots__ = ("_fields", "body", "headers", "host", "status", "unexpected")
 
-    def __init__(self, status: int, headers: Headers, body: bytes = b"", *, unexpected: bool = False) -> None:
+    def __init__(
+        self,
+        status: int,
+        headers: Headers,
+        body: bytes = b"",
+        *,
+        unexpected: bool = False,
+        host: str | None = None,
+    ) -> None:
         self.status = status
         self.headers = headers
         self.body = body
         self.unexpected = unexpected
+        self.host = host
         self._fields: dict[str, str] | None = None
 
     def header(self, name: str) -> str | None:
@@ -163,13 +176,28 @@ class Response:
     def retry_after(self) -> float | None:
         """Seconds to wait before a retry, never negative; None: Retry-After is missing or malformed.
 
-        Either seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after.
+        Either seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after. AWS and Azure also send
+        milliseconds, under other names.
         """
+        for name in _MILLISECONDS:
+            value = (self.header(name) or "").strip()
+            if value.isascii() and value.isdigit():
+                return float(value) / 1000
         value = (self.header("retry-after") or "").strip()
         if value.isascii() and value.isdigit():
             return float(value)
         until = self.time("retry-after")
         return None if until is None else max(0.0, (until - datetime.now(UTC)).total_seconds())
+
+    @property
+    def asks_for_less(self) -> bool:
+        """Whether the server asks for fewer requests, as far as the status says."""
+        return self.status in _THROTTLED
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the server did not do its work; a missing file, for example, is no such failure."""
+        return self.status >= 500 or self.status in _THROTTLED or self.status in {401, 403}
 
     def time(self, name: str) -> datetime | None:
         """The date in a header; None: missing or malformed.

@@ -1,11 +1,13 @@
-"""Connection pool: limits per host and in total, served first come, first served."""
+"""Connection pool: limits per host and in total, served first come, first served, at the pace of each host."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar, overload
 
-from ..errors import ClosedError
+from ..errors import ClosedError, TransportError
+from ..runtime.host_pace import HostPace, Hosts
 from ..types import Limits
 from .connection import Connection
 from .message import TLS, Origin
@@ -24,6 +26,8 @@ class Pooled(Protocol):
     reusable: bool
     idle_since: float
 
+    @property
+    def round_trip(self) -> float: ...
     def interrupt(self, reason: BaseException) -> None: ...
     def close(self) -> None: ...
     def is_still_idle(self) -> bool: ...
@@ -48,12 +52,18 @@ class _Waiter:
 class _Host:
     """Connections to one origin, and the requests waiting for one."""
 
-    __slots__ = ("idle", "open", "waiting")
+    __slots__ = ("idle", "open", "pace", "waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, pace: HostPace) -> None:
+        self.pace = pace
+        pace.running = lambda: self.busy
         self.open = 0  # idle, busy, opening and closing
         self.idle: list[Pooled] = []  # longest idle first
         self.waiting: deque[_Waiter] = deque()
+
+    @property
+    def busy(self) -> int:
+        return self.open - len(self.idle)
 
 
 class Pool:
@@ -65,11 +75,13 @@ class Pool:
     Args:
         limits: `connections` and `per_host` apply.
         dial: Opens a connection.
+        hosts: The pace of each host.
     """
 
-    def __init__(self, limits: Limits, dial: Callable[[Origin, TLS], Awaitable[Connection]]) -> None:
+    def __init__(self, limits: Limits, dial: Callable[[Origin, TLS], Awaitable[Connection]], hosts: Hosts) -> None:
         self._limits = limits
         self._dial = dial
+        self._paces = hosts
         self._hosts: dict[Origin, _Host] = {}
         self._connections: dict[Pooled, Dial] = {}
         self._open = 0
@@ -94,34 +106,56 @@ class Pool:
             TransportError: The connection cannot be opened.
             ClosedError: The pool is closed.
         """
-        if self._closed:
-            raise _closed()
+        host, dial = self._host(origin), dial or self._dial
+        while True:
+            if host.pace.limited:
+                await host.pace.resumed()
+            if self._closed:
+                raise _closed()
+            connection = self._take_idle(host, dial, tls)
+            if connection is None and not self._reserve_slot(host):
+                connection = await self._wait(host, dial, tls)
+            elif self._waiters:
+                self._serve_waiters()  # closed connections that were found on the way have freed slots
+            if not host.pace.limited or await self._take_turn(connection, host):
+                return connection or await self._open_connection(origin, tls, host, dial)
+
+    async def _take_turn(self, connection: Pooled | None, host: _Host) -> bool:
+        """Wait until the host may be asked. If it is paused, return the connection, and False."""
+        granted = False
+        try:
+            granted = await host.pace.turn()
+        finally:
+            if not granted:
+                self._return(connection, host)
+        return granted
+
+    def pace(self, origin: Origin) -> HostPace:
+        """The pace of a host."""
+        return self._host(origin).pace
+
+    def _host(self, origin: Origin) -> _Host:
         host = self._hosts.get(origin)
         if host is None:
-            host = self._hosts[origin] = _Host()
-        dial = dial or self._dial
-        connection = self._take_idle(host, dial, tls)
-        if connection is None and not self._reserve_slot(host):
-            connection = await self._wait(host, dial, tls)
-        elif self._waiters:
-            self._serve_waiters()  # closed connections that were found on the way have freed slots
-        return connection or await self._open_connection(origin, tls, host, dial)
+            host = self._hosts[origin] = _Host(self._paces.of(origin.address))
+        return host
 
     async def acquire_now(self, origin: Origin, tls: TLS) -> Connection | None:
         """Get a connection as `acquire` does, but not if that would mean to wait for another request to end."""
-        host = self._hosts.get(origin) or _Host()
+        host = self._host(origin)
         room = self._open < self._limits.connections or any(other.idle for other in self._hosts.values())
-        if self._waiters or not (host.idle or (room and host.open < self._limits.per_host)):
+        if self._waiters or host.pace.limited or host.busy >= host.pace.level or not (host.idle or room):
             return None
         return await self.acquire(origin, tls)
 
     def release(self, connection: Pooled) -> None:
         """Return a connection to the pool if it is reusable; otherwise close it."""
-        if not connection.reusable or self._closed:
+        host = self._hosts[connection.origin]
+        if not connection.reusable or self._closed or host.open > host.pace.level:
             self._close(connection)
         else:
             connection.idle_since = asyncio.get_running_loop().time()
-            self._hosts[connection.origin].idle.append(connection)
+            host.idle.append(connection)
         if self._waiters:
             self._serve_waiters()
 
@@ -167,6 +201,8 @@ class Pool:
 
     def _take_idle(self, host: _Host, dial: Dial, tls: TLS) -> Pooled | None:
         """Take the most recently used idle connection, whose congestion window is the largest."""
+        if host.busy >= host.pace.level:
+            return None
         for index in range(len(host.idle) - 1, -1, -1):
             connection = host.idle[index]
             if connection.tls != tls or self._connections[connection] != dial:
@@ -182,6 +218,8 @@ class Pool:
 
         If none is, the longest idle connection that counts against the limit is closed.
         """
+        if host.busy >= host.pace.level:
+            return False
         if host.open >= self._limits.per_host:
             if not host.idle:
                 return False
@@ -212,11 +250,14 @@ class Pool:
             host.waiting.remove(waiter)
             self._waiters -= 1
         elif waiter.granted.done() and not waiter.granted.cancelled() and waiter.granted.exception() is None:
-            connection = waiter.granted.result()
-            if connection is None:
-                self._release_slot(host)
-            else:
-                self.release(connection)
+            self._return(waiter.granted.result(), host)
+
+    def _return(self, connection: Pooled | None, host: _Host) -> None:
+        """Return what a request was granted and has not used: a connection, or a slot to open one."""
+        if connection is None:
+            self._release_slot(host)
+        else:
+            self.release(connection)
 
     async def _open_connection(self, origin: Origin, tls: TLS, host: _Host, dial: Dial) -> Pooled:
         """Open a connection in the slot reserved for it."""
@@ -225,9 +266,13 @@ class Pool:
             if self._closed:
                 connection.close()
                 raise _closed()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, TransportError):
+                # A host that others are connected to does not accept more connections.
+                error.throttled = error.retryable and host.busy > 1 and host.pace.last_success > -math.inf
             self._release_slot(host)
             raise
+        host.pace.connected(connection.round_trip)
         self._connections[connection] = dial
         return connection
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
-from ..errors import ClosedError, InvalidConfig
+from ..errors import ClosedError, InvalidConfig, TransportError
 from ..types import KiB
 from .exchange import Exchange
 from .lanes import Lanes
@@ -83,6 +83,8 @@ class BodyStream:
             try:
                 piece = receiving.result()
             except Exception as error:
+                if isinstance(error, TransportError):
+                    error.host = self._exchange.connection.name
                 self._error = error
                 raise
             self._unread, self._ended = piece or memoryview(b""), piece is None
@@ -121,10 +123,13 @@ class StreamedResponse:
     Attributes:
         status: Status code.
         headers: Header fields, names in lower case.
+        host: Host and port of the server, for errors.
     """
 
     def __init__(self, response: Response, readinto: Callable[[memoryview], Awaitable[int]]) -> None:
         self.status = response.status
+        self.host = response.host
+        self.is_failure = response.is_failure
         self.headers: Headers = response.headers
         self.header = response.header
         self._readinto = readinto

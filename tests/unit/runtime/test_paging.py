@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from sealift.errors import ServiceError
+from sealift.runtime.host_pace import Hosts
 from sealift.runtime.paging import ContinuationTokens, Page, paginate
-from sealift.runtime.retry import Retry, RetryBudget
+from sealift.runtime.retry import Retry
 from sealift.types import ObjectInfo
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +22,7 @@ async def pages(following: Callable[[str | None], str | None]) -> tuple[list[str
         asked += 1
         return [ObjectInfo(token or "", 1)], following(token)
 
-    return [obj.key async for obj in paginate(ask, Retry(RetryBudget()))], asked
+    return [obj.key async for obj in paginate(ask, Retry(Hosts(4)))], asked
 
 
 async def test_many_pages() -> None:

@@ -154,7 +154,7 @@ class Container:
                 return
             body = memoryview(bytearray(_ERROR_BODY))
             count = await reply.readinto(body)
-            failure = Response(reply.status, reply.headers, bytes(body[:count]))
+            failure = Response(reply.status, reply.headers, bytes(body[:count]), host=reply.host)
         await self._raise_error(failure, key)
 
     async def _raise_error(self, reply: Response, key: str) -> NoReturn:

@@ -247,6 +247,8 @@ def _service_error(reply: Response, why: str | None) -> ServiceError:
         code=why,
         retryable=status in {408, 429} or status >= 500,
         retry_after=reply.retry_after,
+        throttled=reply.asks_for_less or why == "ServerBusy",
+        host=reply.host,
     )
 
 

@@ -27,6 +27,7 @@ _PUBLIC_AUTHORITY = "https://login.microsoftonline.com"
 _EARLY = 300
 # Transient statuses; 404 and 410 come from a metadata service that is starting:
 # https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#retry-guidance
+_HOST = "the token service of Azure"  # there are several, and the SDK chooses
 _TRANSIENT = {404, 408, 410, 429}
 # Variables that the SDK's managed identities, and `az`, always read from the process environment.
 _MANAGED = (
@@ -194,9 +195,10 @@ def _token_error(error: Exception) -> StorageError:
     if status is None and type(error).__name__.startswith(
         ("ServiceRe", "IncompleteRead")
     ):  # no reply, or an incomplete one
-        return TransportError(f"no token for Azure: {_first_line(error)}", retryable=True)
+        return TransportError(f"no token for Azure: {_first_line(error)}", retryable=True, host=_HOST)
     if status is not None and (status in _TRANSIENT or status >= 500):
-        return TransportError(f"no token for Azure: the token service answered {status}", retryable=True)
+        cause = f"no token for Azure: the token service answered {status}"
+        return TransportError(cause, retryable=True, host=_HOST)
     return AccessDenied(
         f"no token for Azure: {_first_line(error)}",
         hint="check the identity and its federated credentials",

@@ -129,7 +129,7 @@ class Bucket:
                     return
                 body = memoryview(bytearray(_ERROR_BODY))
                 count = await reply.readinto(body)
-                refusal = Response(reply.status, reply.headers, bytes(body[:count]))
+                refusal = Response(reply.status, reply.headers, bytes(body[:count]), host=reply.host)
             if not self._should_resend(attempt, request, refusal):
                 yield refusal
                 return

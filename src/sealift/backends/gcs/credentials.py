@@ -183,7 +183,8 @@ async def _exchange(sdk_token: Any, path: str) -> AccessToken:
     except StorageError:
         raise
     except TimeoutError:
-        raise TransportError(f"the token service did not answer within {_TIMEOUT:.0f} s", retryable=True) from None
+        cause = f"the token service did not answer within {_TIMEOUT:.0f} s"
+        raise TransportError(cause, retryable=True, host="the token service of Google") from None
     except Exception as error:  # noqa: BLE001 - many types, for fields that the file or the reply lacks
         reason = f"{error} is missing" if isinstance(error, KeyError) else type(error).__name__
     raise AccessDenied(f"the credentials in {path} cannot be used: {reason}", hint="check the file")

@@ -59,7 +59,7 @@ class MetadataServer:
             await wire.aclose()
         if reply is None or reply.header("metadata-flavor") != "Google":
             if self._answered:
-                raise TransportError("the metadata server does not answer", retryable=True)
+                raise TransportError("the metadata server does not answer", retryable=True, host=host)
             raise _no_credentials()
         if reply.status != 200:
             raise _denied(reply)

@@ -31,7 +31,8 @@ CHECKSUMS = ("crc32c", "md5")
 FIELDS = ",".join(("name,size,generation,timeCreated,etag,crc32c,md5Hash", *PROPERTIES.values(), "metadata"))
 
 # Reasons worth a retry, in addition to statuses 408, 429 and 5xx.
-_TRANSIENT = {"rateLimitExceeded", "userRateLimitExceeded", "backendError", "internalError"}
+_RATE_LIMITS = {"rateLimitExceeded", "userRateLimitExceeded"}
+_TRANSIENT = {*_RATE_LIMITS, "backendError", "internalError"}
 # Maximum number of characters of a server's message in an error.
 _LONGEST_MESSAGE = 300
 
@@ -151,6 +152,8 @@ def reply_error(reply: Response, *, bucket: str, key: str | None, anonymous: boo
         code=code,
         retryable=status in {408, 429} or status >= 500 or code in _TRANSIENT,
         retry_after=reply.retry_after,
+        throttled=reply.asks_for_less or code in _RATE_LIMITS,
+        host=reply.host,
     )
 
 

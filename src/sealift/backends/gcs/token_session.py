@@ -75,5 +75,13 @@ def _request_error(origin: Origin, reply: Response) -> StorageError:
         part for part in (f"{origin.host} did not issue a token", str(reply.status), code, message) if part
     )
     if reply.status >= 500 or reply.status in {408, 429}:
-        return ServiceError(cause, status=reply.status, code=code, retryable=True, retry_after=reply.retry_after)
+        return ServiceError(
+            cause,
+            status=reply.status,
+            code=code,
+            retryable=True,
+            retry_after=reply.retry_after,
+            throttled=reply.asks_for_less,
+            host=reply.host,
+        )
     return AccessDenied(cause, hint="check the credentials file", status=reply.status, code=code)

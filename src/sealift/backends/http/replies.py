@@ -81,7 +81,7 @@ def error(reply: Response, key: str, *, hint: str) -> StorageError:
     """
     status = reply.status
     if status in {401, 403}:
-        return AccessDenied(f"the server denied access ({status})", hint=hint, status=status)
+        return AccessDenied(f"the server denied access ({status})", hint=hint, status=status, host=reply.host)
     if status in {404, 410}:
         return ModelMissingError(key, cause=f"the server has no such file ({status})", status=status)
     if status in {412, 416}:
@@ -91,4 +91,6 @@ def error(reply: Response, key: str, *, hint: str) -> StorageError:
         status=status,
         retryable=status in {408, 425, 429} or (status >= 500 and status not in _NOT_RETRYABLE),
         retry_after=reply.retry_after,
+        throttled=reply.asks_for_less,
+        host=reply.host,
     )

@@ -64,7 +64,7 @@ class Site:
         # Some servers send Content-Length: 0 for every HEAD, so check it with a GET.
         if reply.status in _HEAD_NOT_SUPPORTED or (reply.status == 200 and reply.header("content-length") == "0"):
             async with self._open(chain) as streamed:
-                reply = Response(streamed.status, streamed.headers)
+                reply = Response(streamed.status, streamed.headers, host=streamed.host)
         if reply.status != 200:
             raise self._error(reply, key, chain.request)
         self._resolved[key] = chain.request
@@ -105,7 +105,7 @@ class Site:
                 if reply.status == 200:
                     yield reply
                     return
-                failure = Response(reply.status, reply.headers)
+                failure = Response(reply.status, reply.headers, host=reply.host)
             if last or not await self._resolved_again(key, start, failure):
                 raise self._error(failure, key, chain.request)
 

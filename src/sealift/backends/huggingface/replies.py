@@ -185,7 +185,9 @@ def refused(reply: Response, key: str) -> StorageError:
     """Convert an error response of the hub's storage. Its body is not quoted: it may contain the signed URL."""
     status = reply.status
     if status in {401, 403}:
-        return AccessDenied(f"the hub's storage denied access to {key!r} at the URL from the hub", status=status)
+        return AccessDenied(
+            f"the hub's storage denied access to {key!r} at the URL from the hub", status=status, host=reply.host
+        )
     if status in {404, 410}:
         return ModelMissingError(key, cause=f"the hub's storage does not have {key!r}", status=status)
     if status == 416:
@@ -201,6 +203,8 @@ def _service_error(reply: Response, who: str, text: str, code: str | None) -> Se
         code=code,
         retryable=status in {408, 429} or status >= 500,
         retry_after=_retry_after(reply),
+        throttled=reply.asks_for_less,
+        host=reply.host,
     )
 
 

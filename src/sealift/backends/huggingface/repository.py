@@ -152,7 +152,7 @@ class Repository:
                 count = 0
                 while count < len(body) and (more := await reply.readinto(body[count:])):
                     count += more
-                failure = Response(reply.status, reply.headers, bytes(body[:count]))
+                failure = Response(reply.status, reply.headers, bytes(body[:count]), host=reply.host)
             following = redirected(request, failure, FORWARDED_HEADERS)
             if following is None:
                 raise self.error(failure, key) if request.origin == self.origin else replies.refused(failure, key)

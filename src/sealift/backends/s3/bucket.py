@@ -288,4 +288,4 @@ async def _error_reply(reply: StreamedResponse) -> Response:
     count = 0
     while count < len(body) and (received := await reply.readinto(body[count:])):
         count += received
-    return Response(reply.status, reply.headers, bytes(body[:count]))
+    return Response(reply.status, reply.headers, bytes(body[:count]), host=reply.host)

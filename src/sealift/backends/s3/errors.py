@@ -32,9 +32,11 @@ __all__ = [
 _REGION = r"[A-Za-z0-9-]{1,63}"
 
 # Codes worth a retry, in addition to statuses 408, 429 and 5xx.
-_TRANSIENT = {
-    "InternalError", "OperationAborted", "RequestTimeout", "RequestTimeoutException", "ServiceUnavailable", "SlowDown",
-    "Throttling", "ThrottlingException", "RequestThrottled", "TooManyRequests", "RequestLimitExceeded",
+_TRANSIENT = {"InternalError", "OperationAborted"}
+# Those that ask for fewer requests. As in botocore/retries/standard.py.
+_THROTTLED = {
+    "BandwidthLimitExceeded", "RequestLimitExceeded", "RequestThrottled", "RequestTimeout", "RequestTimeoutException",
+    "ServiceUnavailable", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests",
 }  # fmt: skip
 
 # The body did not match the checksum sent with it.
@@ -59,7 +61,7 @@ def error_code(reply: Response) -> str | None:
 
 def is_transient(code: str | None) -> bool:
     """Whether a request that failed with this code is worth a retry."""
-    return code in _TRANSIENT
+    return code in _TRANSIENT or code in _THROTTLED
 
 
 def bucket_region(reply: Response) -> str | None:
@@ -114,7 +116,7 @@ def reply_error(reply: Response, *, bucket: str, key: str | None) -> StorageErro
     if status in {401, 403} or code in _DENIED:
         cause = _DENIED.get(code or "", f"no permission for {target}")
         hint = "check the credentials" if code in _DENIED else "check the credentials and the bucket's policy"
-        return AccessDenied(cause, hint=hint, status=status, code=code)
+        return AccessDenied(cause, hint=hint, status=status, code=code, host=reply.host)
     if code in _DAMAGED:
         return IntegrityError(f"{target} was damaged in transit ({code})", status=status, code=code, retryable=True)
     if status in {412, 416}:
@@ -133,4 +135,6 @@ def service_error(reply: Response, fields: Mapping[str, str]) -> ServiceError:
         code=code,
         retryable=status in {408, 429} or status >= 500 or is_transient(code),
         retry_after=reply.retry_after,
+        throttled=reply.asks_for_less or code in _THROTTLED,
+        host=reply.host,
     )

@@ -63,6 +63,11 @@ class RemoteConnection:
 
     # Called by the pool.
 
+    @property
+    def round_trip(self) -> float:
+        """Unknown: only the worker can ask the kernel."""
+        return 0.0
+
     def interrupt(self, reason: BaseException) -> None:
         """End what the worker does with the connection; the call that waits for it raises `reason`."""
         self.interrupted = self.interrupted or reason

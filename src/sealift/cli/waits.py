@@ -1,0 +1,29 @@
+"""Tell the user why a command is waiting."""
+
+import click
+
+from ..types import Event
+from .exit_codes import printable
+
+__all__ = ["is_long", "print_wait", "wait_line"]
+
+# Seconds from which on a wait is shown without --verbose.
+_LONG = 2.0
+
+
+def is_long(event: Event) -> bool:
+    """Whether an event is about a wait that a user would notice."""
+    return event.kind in {"retry", "paused"} and event.delay >= _LONG
+
+
+def wait_line(event: Event) -> str:
+    """The line about a wait."""
+    name = f"{event.key}: " if event.key else ""
+    what = "pausing for" if event.kind == "paused" else "retrying in"
+    return printable(f"{name}{what} {event.delay:.1f} s: {event.error}")
+
+
+def print_wait(event: Event) -> None:
+    """Print a line about a wait on stderr, if it is long."""
+    if is_long(event):
+        click.echo(wait_line(event), err=True)

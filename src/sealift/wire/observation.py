@@ -1,0 +1,61 @@
+"""What the outcome of a request tells about its host."""
+
+from types import TracebackType
+from typing import Self, TypeVar
+
+from ..errors import TransportError
+from ..runtime.host_pace import HostPace
+from .message import Origin, Response
+from .streamed_response import StreamedResponse
+
+__all__ = ["Observation"]
+
+R = TypeVar("R", Response, StreamedResponse)
+
+
+class Observation:
+    """Reports the response to a request to the pace of its host; errors and responses get the name of the host.
+
+    Args:
+        origin: The server.
+        pace: Its pace.
+
+    Example:
+        >>> async def send(wire: Wire, request: Request) -> Response:
+        ...     with Observation(request.origin, pace) as observation:
+        ...         return observation.answered(await wire.exchange(request))
+    """
+
+    __slots__ = ("_host", "_pace")
+
+    def __init__(self, origin: Origin, pace: HostPace) -> None:
+        self._host = origin.address
+        self._pace = pace
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, TransportError):
+            error.host = error.host or self._host
+
+    async def turn(self) -> None:
+        """Wait until the host may be asked; the pool does so for connections of its own."""
+        while self._pace.limited:
+            await self._pace.resumed()
+            if await self._pace.turn():
+                break
+
+    def answered(self, response: R) -> R:
+        """Record a response."""
+        response.host = self._host
+        if not response.is_failure:
+            self._pace.succeeded()
+        return response
+
+    def completed(self, requests: int) -> None:
+        """Record requests that succeeded."""
+        if requests:
+            self._pace.succeeded(requests)
