@@ -22,6 +22,11 @@ class Deadline:
         self._timeout = timeout
         self._end = None if timeout is None else asyncio.get_running_loop().time() + timeout
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is a limit."""
+        return self._end is not None
+
     @contextmanager
     def enforced(self) -> Generator[None]:
         """Cancel the block at the deadline.

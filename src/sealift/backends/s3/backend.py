@@ -13,7 +13,8 @@ from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
 from .bucket import Bucket
-from .object_info import parse_listing, quoted_etag
+from .listing_page import parse_listing
+from .object_info import quoted_etag
 from .read import head_of_reply, read_headers
 from .reply_checksums import CHECKSUMS
 
