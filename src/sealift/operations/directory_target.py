@@ -1,5 +1,6 @@
 """Building a directory beside its destination, and renaming it when it is complete."""
 
+import itertools
 import os
 from collections.abc import Iterable
 from typing import Self
@@ -120,7 +121,7 @@ class BuildDirectory:
         final = self._final
         if root == self.path != final and is_at(self._descriptor, final):
             root = final  # where locks are unreliable, another process has published the tree that both were building
-        for directory in ("", *directories):
+        for directory in itertools.chain([""], directories):
             os.close(open_below(root, directory, directory))
         if root != final:
             if anchor is not None:

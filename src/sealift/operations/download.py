@@ -5,6 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 from ..backends.local import LocalBackend, destination
+from ..compressed_list import CompressedList
 from ..engine.transfer import Transfer, one
 from ..errors import InvalidConfig
 from ..keys import paths
@@ -122,5 +123,5 @@ async def _download_file(source: OpenLocation, obj: ObjectInfo, dest: str, optio
     identity = (source.backend.address, location, directory, name, options.verify)
     async with open_journal(instance, state, *identity, many=False) as journal:
         target = LocalBackend(directory, instance.disk, journal=journal, durability=options.durability)
-        await transfer_missing(source, target, journal, one(Transfer(obj, name)), options, kept=[])
+        await transfer_missing(source, target, journal, one(Transfer(obj, name)), options, CompressedList())
     return path

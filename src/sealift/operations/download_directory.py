@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from ..backends.local import LocalBackend
+from ..compressed_list import CompressedList
 from ..engine.transfer import Transfer
 from ..keys import paths
 from ..types import ObjectInfo
@@ -81,7 +82,7 @@ class _Files:
 
     def __init__(self, prefix: Prefix, options: CallOptions, report: SkipReport) -> None:
         self.prefix = prefix.key
-        self.directories: list[str] = []
+        self.directories: CompressedList[str] = CompressedList()
         self._selection = Selection(prefix, options, report)
         self._report = report
         self.kept = self._selection.kept

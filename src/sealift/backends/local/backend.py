@@ -147,35 +147,41 @@ class LocalBackend:
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
         yield _LocalReader(self, obj)
 
-    async def holds(self, key: str, size: int, claim: Claim, into: memoryview) -> bool:
-        """Whether a key's file holds the bytes that its journal entry describes.
+    async def completed(self, files: Sequence[tuple[str, int, Claim]], into: memoryview) -> Sequence[ObjectInfo | None]:
+        """Find out which files hold the bytes that a journal describes; sync those if `durability` is "fsync".
 
         Args:
-            key: The key.
-            size: Expected size of the file, in bytes.
-            claim: The journal entry.
-            into: Buffer of `claim.length` bytes, filled from the file.
-        """
-        path = self._staging.path(key)
+            files: Key, expected size in bytes, and journal entry of each file.
+            into: Buffer, at least as long as the longest entry, into which the bytes are read.
 
-        def read() -> bool:
+        Returns:
+            For each file, what it was before it was read; None: it holds other bytes, or does not exist.
+        """
+
+        def check(key: str, size: int, claim: Claim) -> ObjectInfo | None:
+            path = self._staging.path(key)
             try:
-                if not stat.S_ISREG(os.lstat(path).st_mode):  # it was replaced
-                    return False
                 descriptor = os.open(path, READ | os.O_NOFOLLOW)
-            except FileNotFoundError:
-                return False
+            except OSError as error:
+                if error.errno in {*_MISSING, errno.ELOOP, errno.ENXIO}:  # removed, or replaced by a link or a socket
+                    return None
+                raise
             try:
-                same_size = os.fstat(descriptor).st_size == size
-                return same_size and read_into(descriptor, claim.start, into) and crc(into) == claim.crc
+                status = os.fstat(descriptor)
+                with into[: claim.length] as data:
+                    if (
+                        not stat.S_ISREG(status.st_mode)
+                        or status.st_size != size
+                        or not read_into(descriptor, claim.start, data)
+                        or crc(data) != claim.crc
+                    ):
+                        return None
+                self._staging.keep(key)
             finally:
                 os.close(descriptor)
+            return info(key, status)
 
-        return await self.run(read)
-
-    async def keep(self, key: str) -> None:
-        """Keep an existing file as part of this job, and sync it if `durability` is "fsync"."""
-        await self.run(lambda: self._staging.keep(key))
+        return await self.run(lambda: [check(*file) for file in files])
 
     async def check_kept(self, keys: Iterable[str]) -> None:
         """Check that this job has not replaced any of the files that it kept.

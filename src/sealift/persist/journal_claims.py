@@ -1,0 +1,108 @@
+"""The lines of a download journal: claims about bytes that have been written.
+
+<object> <start> <length> <CRC>      all in hex; a length of 0 retracts all earlier claims about the object
+"""
+
+import re
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+
+from ..frozen_dataclass import dataclass
+
+__all__ = ["Claim", "Claims", "line"]
+
+# Compiled when it is used, as few downloads find the journal of an earlier one.
+_LINE = rb"([0-9a-f]{16}) ([0-9a-f]{1,16}) ([0-9a-f]{1,16}) ([0-9a-f]{8})\n?"
+# Objects whose claims are kept as objects: those whose parts are being resumed.
+_KEPT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Bytes of an object that have been written.
+
+    Attributes:
+        start: Offset of the first byte within the object.
+        length: Number of bytes.
+        crc: Their CRC, in hex.
+    """
+
+    start: int
+    length: int
+    crc: str
+
+
+def line(obj: str, claim: Claim) -> str:
+    """The line of a claim about an object, which is a `fingerprint`."""
+    return f"{obj} {claim.start:x} {claim.length:x} {claim.crc}\n"
+
+
+class Claims:
+    """The claims in a journal. They take 28 bytes each, since a journal may have millions.
+
+    Args:
+        lines: The lines of the journal. Other lines, such as one that was cut off, are ignored.
+
+    Example:
+        >>> Claims([b"00000000000000aa 0 8 cbf43926"]).of("00000000000000aa")
+        {0: Claim(start=0, length=8, crc='cbf43926')}
+    """
+
+    def __init__(self, lines: Iterable[bytes] = ()) -> None:
+        columns = array("Q"), array("Q"), array("Q"), array("I")
+        for text in lines:
+            if match := re.fullmatch(_LINE, text):
+                for column, value in zip(columns, match.groups(), strict=True):
+                    column.append(int(value, 16))
+        # By object; the claims about one object stay in their order.
+        order = sorted(range(len(columns[0])), key=columns[0].__getitem__)
+        if 0 in columns[2]:
+            order = _not_retracted(order, columns[0], columns[2])
+        self._objects, self._starts, self._lengths, self._crcs = (
+            array(column.typecode, map(column.__getitem__, order)) for column in columns
+        )
+        self._left = len(order)
+        self._retracted: set[str] = set()
+        self._kept: dict[str, dict[int, Claim]] = {}
+
+    def __bool__(self) -> bool:
+        return self._left > 0
+
+    def of(self, obj: str) -> dict[int, Claim]:
+        """The claims about an object, by their start."""
+        if not self._left or obj in self._retracted:
+            return {}
+        if obj not in self._kept:
+            if len(self._kept) == _KEPT:
+                self._kept.clear()
+            self._kept[obj] = {
+                self._starts[each]: Claim(self._starts[each], self._lengths[each], f"{self._crcs[each]:08x}")
+                for each in self._lines_about(obj)
+            }
+        return self._kept[obj]
+
+    def _lines_about(self, obj: str) -> range:
+        number = int(obj, 16)
+        return range(bisect_left(self._objects, number), bisect_right(self._objects, number))
+
+    def retract(self, obj: str) -> bool:
+        """Drop the claims about an object; returns whether there were any."""
+        found = bool(self.of(obj))
+        if found:
+            self._left -= len(self._lines_about(obj))
+            self._retracted.add(obj)
+        return found
+
+
+def _not_retracted(order: list[int], objects: Sequence[int], lengths: Sequence[int]) -> list[int]:
+    kept: list[int] = []
+    retracted = -1
+    for each in reversed(order):
+        if objects[each] != retracted:
+            if lengths[each]:
+                kept.append(each)
+            else:
+                retracted = objects[each]
+    kept.reverse()
+    return kept
