@@ -141,14 +141,7 @@ class Journal:
             obj: A `fingerprint` of the object and its version, as for `expect`.
             size: Size of the file in bytes.
         """
-        if not self._claims:  # of a download that was not interrupted
-            return []
-        claims = self._claims.of(obj)
-        covering, end = [], 0
-        while end < size and (claim := claims.get(end)) is not None:
-            covering.append(claim)
-            end += claim.length
-        return covering if end == size else []
+        return self._claims.cover(obj, size)
 
     def add(self, key: str, claim: Claim) -> None:
         """Record a claim; call after the bytes have been written."""

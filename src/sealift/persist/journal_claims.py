@@ -71,28 +71,42 @@ class Claims:
 
     def of(self, obj: str) -> dict[int, Claim]:
         """The claims about an object, by their start."""
-        if not self._left or obj in self._retracted:
-            return {}
         if obj not in self._kept:
             if len(self._kept) == _KEPT:
                 self._kept.clear()
-            self._kept[obj] = {
-                self._starts[each]: Claim(self._starts[each], self._lengths[each], f"{self._crcs[each]:08x}")
-                for each in self._lines_about(obj)
-            }
+            self._kept[obj] = {self._starts[each]: self._claim(each) for each in self._lines_about(obj)}
         return self._kept[obj]
 
+    def cover(self, obj: str, size: int) -> list[Claim]:
+        """The claims that cover the first `size` bytes of an object, in order; empty if any byte is missing."""
+        lines = self._lines_about(obj)
+        if len(lines) == 1:  # the usual case
+            (only,) = lines
+            return [self._claim(only)] if (self._starts[only], self._lengths[only]) == (0, size) else []
+        claims, found, end = self.of(obj) if lines else {}, list[Claim](), 0
+        while end < size and (claim := claims.get(end)) is not None:
+            found.append(claim)
+            end += claim.length
+        return found if end == size else []
+
+    def _claim(self, index: int) -> Claim:
+        return Claim(self._starts[index], self._lengths[index], f"{self._crcs[index]:08x}")
+
     def _lines_about(self, obj: str) -> range:
+        if not self._left or obj in self._retracted:
+            return range(0)
         number = int(obj, 16)
-        return range(bisect_left(self._objects, number), bisect_right(self._objects, number))
+        first = bisect_left(self._objects, number)
+        return range(first, bisect_right(self._objects, number, first))
 
     def retract(self, obj: str) -> bool:
         """Drop the claims about an object; returns whether there were any."""
-        found = bool(self.of(obj))
-        if found:
-            self._left -= len(self._lines_about(obj))
+        lines = self._lines_about(obj)
+        if lines:
+            self._left -= len(lines)
             self._retracted.add(obj)
-        return found
+            self._kept.pop(obj, None)
+        return bool(lines)
 
 
 def _not_retracted(order: list[int], objects: Sequence[int], lengths: Sequence[int]) -> list[int]:
