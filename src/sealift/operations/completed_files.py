@@ -59,7 +59,7 @@ class CompletedFiles:
         # A version with the bytes of the one before resumes from that one's parts: a commit on the Hugging Face Hub
         # gives all files a new version. Missing parts are read from the new version.
         identity = fingerprint(obj.key, content_id(self._scheme, obj), obj.size, key)
-        if self._journal.file_claims(identity, obj.size):
+        if self._journal.claims_file(identity, obj.size):
             self._claimed.append((pack(obj), key, identity))
             return True
         self._journal.expect(key, identity)

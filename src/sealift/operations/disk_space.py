@@ -46,9 +46,10 @@ async def within_space(
     async with aclosing(transfers):
         async for transfer in transfers:
             needed += transfer.obj.size or 0
-            unchecked.append(transfer.key)
+            if not new:  # nothing is replaced in a new directory
+                unchecked.append(transfer.key)
             if needed > room and new:
-                new, room = False, await run(lambda: free(new=False))
+                room = await run(lambda: free(new=False))
             if needed > room:
                 replacing, unchecked = unchecked, CompressedList()
                 room += await run(lambda: _replaced(directory, replacing))  # noqa: B023 - awaited here

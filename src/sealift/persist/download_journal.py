@@ -143,6 +143,10 @@ class Journal:
         """
         return self._claims.cover(obj, size)
 
+    def claims_file(self, obj: str, size: int) -> bool:
+        """Whether `file_claims` returns any claims."""
+        return self._claims.covers(obj, size)
+
     def add(self, key: str, claim: Claim) -> None:
         """Record a claim; call after the bytes have been written."""
         if (obj := self._objects.get(key)) is not None and self._descriptor >= 0:

@@ -4,16 +4,20 @@
 """
 
 import re
+import struct
 from array import array
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import BinaryIO
 
 from ..frozen_dataclass import dataclass
 
 __all__ = ["Claim", "Claims", "line"]
 
 # Compiled when it is used, as few downloads find the journal of an earlier one.
-_LINE = rb"([0-9a-f]{16}) ([0-9a-f]{1,16}) ([0-9a-f]{1,16}) ([0-9a-f]{8})\n?"
+_LINE = rb"^([0-9a-f]{16}) ([0-9a-f]{1,16}) ([0-9a-f]{1,16}) ([0-9a-f]{8})$"
+# Bytes that are parsed at once.
+_READ = 256 << 10
 # Objects whose claims are kept as objects: those whose parts are being resumed.
 _KEPT = 64
 
@@ -42,19 +46,22 @@ class Claims:
     """The claims in a journal. They take 28 bytes each, since a journal may have millions.
 
     Args:
-        lines: The lines of the journal. Other lines, such as one that was cut off, are ignored.
+        journal: The journal. Lines with another format, such as one that was cut off, are ignored. None: no claims.
 
     Example:
-        >>> Claims([b"00000000000000aa 0 8 cbf43926"]).of("00000000000000aa")
+        >>> Claims(io.BytesIO(b"00000000000000aa 0 8 cbf43926")).of("00000000000000aa")
         {0: Claim(start=0, length=8, crc='cbf43926')}
     """
 
-    def __init__(self, lines: Iterable[bytes] = ()) -> None:
+    def __init__(self, journal: BinaryIO | None = None) -> None:
         columns = array("Q"), array("Q"), array("Q"), array("I")
-        for text in lines:
-            if match := re.fullmatch(_LINE, text):
-                for column, value in zip(columns, match.groups(), strict=True):
-                    column.append(int(value, 16))
+        while journal is not None and (lines := journal.readlines(_READ)):
+            found = re.findall(_LINE, b"".join(lines), re.MULTILINE)
+            objects, starts, lengths, crcs = zip(*found, strict=True) if found else ((),) * 4
+            columns[0].extend(struct.unpack(f">{len(found)}Q", bytes.fromhex(b"".join(objects).decode())))
+            columns[1].extend([int(start, 16) for start in starts])
+            columns[2].extend([int(length, 16) for length in lengths])
+            columns[3].extend(struct.unpack(f">{len(found)}I", bytes.fromhex(b"".join(crcs).decode())))
         # By object; the claims about one object stay in their order.
         order = sorted(range(len(columns[0])), key=columns[0].__getitem__)
         if 0 in columns[2]:
@@ -79,15 +86,18 @@ class Claims:
 
     def cover(self, obj: str, size: int) -> list[Claim]:
         """The claims that cover the first `size` bytes of an object, in order; empty if any byte is missing."""
-        lines = self._lines_about(obj)
-        if len(lines) == 1:  # the usual case
-            (only,) = lines
-            return [self._claim(only)] if (self._starts[only], self._lengths[only]) == (0, size) else []
-        claims, found, end = self.of(obj) if lines else {}, list[Claim](), 0
+        claims, found, end = self.of(obj), list[Claim](), 0
         while end < size and (claim := claims.get(end)) is not None:
             found.append(claim)
             end += claim.length
         return found if end == size else []
+
+    def covers(self, obj: str, size: int) -> bool:
+        """Whether `cover` returns any claims."""
+        lines = self._lines_about(obj)
+        if len(lines) == 1:  # the usual case
+            return self._starts[lines[0]] == 0 and self._lengths[lines[0]] == size
+        return bool(lines) and bool(self.cover(obj, size))
 
     def _claim(self, index: int) -> Claim:
         return Claim(self._starts[index], self._lengths[index], f"{self._crcs[index]:08x}")
@@ -95,9 +105,11 @@ class Claims:
     def _lines_about(self, obj: str) -> range:
         if not self._left or obj in self._retracted:
             return range(0)
-        number = int(obj, 16)
-        first = bisect_left(self._objects, number)
-        return range(first, bisect_right(self._objects, number, first))
+        number, objects = int(obj, 16), self._objects
+        first = end = bisect_left(objects, number)
+        while end < len(objects) and objects[end] == number:
+            end += 1
+        return range(first, end)
 
     def retract(self, obj: str) -> bool:
         """Drop the claims about an object; returns whether there were any."""
