@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Self
 
 from ..backends.local import (
@@ -65,6 +66,28 @@ class DirectoryTarget:
         state = os.path.join(final if exists else os.path.dirname(final), paths.WORK_DIRECTORY)
         await instance.disk.run(lambda: refuse_link(state))
         return cls(final, exists, state)
+
+    async def resumed(self, instance: Instance, name: str) -> Self:
+        """This destination, but with the journal beside it if a download was killed after it published the directory.
+
+        Args:
+            instance: The instance.
+            name: Name of the download, as for `Journal`.
+        """
+        beside = os.path.join(os.path.dirname(self.final), paths.WORK_DIRECTORY)
+
+        def was_published() -> bool:
+            journal = Journal(beside, name, many=True)
+            return (
+                not os.path.islink(beside)
+                and os.path.isfile(journal.path)
+                and not os.path.lexists(journal.tree)
+                and os.stat(beside).st_dev == os.stat(self.final).st_dev  # files can be renamed into it
+            )
+
+        if self.exists and await instance.disk.run(was_published):
+            return replace(self, state=beside)
+        return self
 
     def staging(self, instance: Instance, journal: Journal) -> "BuildDirectory":
         """The directory in which a prefix is built: the destination itself if it exists."""

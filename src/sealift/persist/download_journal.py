@@ -51,6 +51,7 @@ class Journal:
         many: Whether the download has many files, so that completed files are recorded too.
 
     Attributes:
+        path: Path of the journal.
         tree: Path where a new target directory is assembled before it is published as a whole.
         in_use: Whether another process is running the same download; set by `open`.
     """
@@ -61,7 +62,7 @@ class Journal:
         self.many = many
         self._directory = directory
         self._name = name
-        self._path = os.path.join(directory, f"{name}.journal")
+        self.path = os.path.join(directory, f"{name}.journal")
         self._open_lock = threading.Lock()
         self._opened = False
         self._descriptor = -1
@@ -86,7 +87,7 @@ class Journal:
         with self._open_lock:
             if not self._opened:
                 try:
-                    self._descriptor = file_locks.acquire(self._path, required=False)
+                    self._descriptor = file_locks.acquire(self.path, required=False)
                 except BlockingIOError:
                     self.in_use = True
                 self._opened = True
@@ -204,7 +205,7 @@ class Journal:
                     with suppress(FileNotFoundError):
                         os.unlink(os.path.join(self._directory, entry))
             with suppress(FileNotFoundError):
-                os.unlink(self._path)  # before unlocking, so that the next owner sees that it is gone
+                os.unlink(self.path)  # before unlocking, so that the next owner sees that it is gone
         file_locks.release(self._descriptor)
         self._descriptor = -1
 
