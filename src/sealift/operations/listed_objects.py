@@ -14,8 +14,8 @@ __all__ = ["ListedObjects"]
 
 # Rows that are sorted at once, if the listing is not in order.
 _RUN = 1 << 16
-# Blocks of rows that are kept uncompressed.
-_KEPT = 32
+# Blocks of rows that are kept uncompressed. The order of a walk, files before directories, needs a few.
+_KEPT = 8
 
 _Row = tuple[str, Packed]
 _path = itemgetter(0)
