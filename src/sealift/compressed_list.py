@@ -1,16 +1,20 @@
 """Lists that take a few bytes per item, for what a call must remember about each of a million objects."""
 
+import heapq
 import marshal
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Generic, TypeVar
 
-__all__ = ["BLOCK", "CompressedList"]
+__all__ = ["BLOCK", "CompressedList", "sort"]
 
 T = TypeVar("T")
 
 # Items that are compressed together.
 BLOCK = 512
+# Items that are sorted at once.
+_RUN = 1 << 16
 
 
 class CompressedList(Generic[T]):
@@ -62,6 +66,22 @@ class CompressedList(Generic[T]):
         for block in self._blocks:
             yield from _decompress(block)
         yield from self._last
+
+
+def sort(items: CompressedList[T], key: Callable[[T], Any]) -> CompressedList[T]:
+    """Sort a list: runs of it are sorted, compressed and merged.
+
+    Args:
+        items: The items.
+        key: As for `sorted`.
+    """
+    remaining = iter(items)
+    runs: list[CompressedList[T]] = []
+    while run := sorted(islice(remaining, _RUN), key=key):
+        runs.append(CompressedList(run))
+    if len(runs) < 2:
+        return runs[0] if runs else CompressedList()
+    return CompressedList(heapq.merge(*runs, key=key))
 
 
 def _compress(items: list[T]) -> bytes:

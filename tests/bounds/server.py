@@ -1,8 +1,9 @@
 """An S3 service that generates its objects while it sends them: `python server.py` prints its port, then serves.
 
 The bucket b contains `huge`, which is larger than 32 bits can count, `eight/0` to `eight/7`, `small/00000` to
-`small/19999`, and 200,000 objects in each of `many/` and `copy/`, whose ETags are hashes of their names. Of multipart uploads, only sizes and checksums are kept. There is one thread per connection. `/counted`
-returns the peak number of connections and the uploads, and resets both.
+`small/19999`, and 200,000 objects in each of `many/` and `copy/`, whose ETags are hashes of their names. Of multipart
+uploads, only sizes and checksums are kept. There is one thread per connection. `/counted` returns the peak number of
+connections and the uploads, and resets both.
 """
 
 import base64

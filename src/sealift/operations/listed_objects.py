@@ -1,19 +1,15 @@
 """A listing that is kept in memory: the objects at the destination of a sync, by path."""
 
-import heapq
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from operator import itemgetter
 
-from ..compressed_list import BLOCK, CompressedList
+from ..compressed_list import BLOCK, CompressedList, sort
 from ..types import ObjectInfo
 from .packed_object import Packed, pack, unpack
 
 __all__ = ["ListedObjects"]
 
-# Rows that are sorted at once, if the listing is not in order.
-_RUN = 1 << 16
 # Blocks of rows that are kept uncompressed. The order of a walk, files before directories, needs a few.
 _KEPT = 8
 
@@ -51,7 +47,7 @@ class ListedObjects:
     def sort(self) -> None:
         """Sort the objects by path, unless they were listed in that order."""
         if not self._ordered:
-            self._rows = _sorted(self._rows)
+            self._rows = sort(self._rows, _path)
             self._first_paths = [self._rows.block(number)[0][0] for number in range(self._rows.blocks)]
             self._ordered = True
         self._found = bytearray(len(self._rows))
@@ -92,12 +88,3 @@ class ListedObjects:
             rows = enumerate(self._rows.block(number), start=number * BLOCK)
             self._kept[number] = {path: (index, packed) for index, (path, packed) in rows}
         return self._kept[number]
-
-
-def _sorted(rows: Iterable[_Row]) -> CompressedList[_Row]:
-    """Sort without having all rows in memory: runs are sorted, compressed and merged."""
-    remaining = iter(rows)
-    runs: list[CompressedList[_Row]] = []
-    while run := sorted(islice(remaining, _RUN), key=_path):
-        runs.append(CompressedList(run))
-    return CompressedList(heapq.merge(*runs, key=_path))

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sealift import compressed_list
 from sealift.compressed_list import BLOCK
-from sealift.operations import listed_objects
 from sealift.operations.listed_objects import ListedObjects
 from sealift.types import ObjectInfo
 
@@ -28,7 +28,7 @@ def test_any_order(paths: list[str], other: str) -> None:
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_many_blocks_and_runs(monkeypatch: pytest.MonkeyPatch, *, reverse: bool) -> None:
-    monkeypatch.setattr(listed_objects, "_RUN", BLOCK + 7)
+    monkeypatch.setattr(compressed_list, "_RUN", BLOCK + 7)
     paths = [f"{number:06}" for number in range(20 * BLOCK)]
     found = listed(paths[::-1] if reverse else paths)
     assert len(found) == len(paths)

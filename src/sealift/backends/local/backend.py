@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -23,7 +23,7 @@ from .removal import remove_all
 from .small_files import SmallFiles
 from .staging import StagingDirectory
 from .upload import LocalUpload
-from .walk import Ancestors, scan, start
+from .walk import Ancestors, Contents, scan, start
 
 __all__ = ["LocalBackend"]
 
@@ -94,11 +94,17 @@ class LocalBackend:
 
     async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         base, _, name_start = prefix.rpartition("/")
-        pending: list[tuple[str, Ancestors | None]] = [(base, await self._disk.run(lambda: start(walk)))]
+        # The directories that are not listed yet: those on each level of the way to the current one.
+        top = await self._disk.run(lambda: start(walk))
+        pending: list[Iterator[tuple[str, Ancestors | None]]] = [iter([(base, top)])]
         first = True
         nothing = True
         while pending:
-            directory, above = pending.pop()
+            following = next(pending[-1], None)
+            if following is None:
+                pending.pop()
+                continue
+            directory, above = following
             path = self._staging.path(directory)
             try:
                 contents = await self._disk.run(partial(scan, path, above, walk, first=first))
@@ -115,19 +121,16 @@ class LocalBackend:
             if contents.empty and not first:
                 nothing = False
                 yield ObjectInfo(below, 0)
-            for name, status in contents.files:
-                if (key := below + name).startswith(begin):
-                    nothing = False
-                    yield info(key, status)
-            for skipped in contents.skipped:
-                if (key := below + skipped.key).startswith(begin):
-                    _skip(walk, replace(skipped, key=key))
-            inner = (below + name for name in reversed(contents.directories))
-            pending += [
-                (key, contents.ancestors)
-                for key in inner
-                if key.startswith(begin) and (walk.enter is None or walk.enter(key))
-            ]
+            for block in range(contents.blocks):
+                files, others = await contents.read(block, self._disk)
+                for name, status in files:
+                    if (key := below + name).startswith(begin):
+                        nothing = False
+                        yield info(key, status)
+                for skipped in others:
+                    if (key := below + skipped.key).startswith(begin):
+                        _skip(walk, replace(skipped, key=key))
+            pending.append(_inner(contents, below, begin, walk))
             first = False
         if nothing and base and not name_start:
             yield ObjectInfo(prefix, 0)
@@ -238,6 +241,14 @@ class LocalBackend:
     async def aclose(self) -> None:
         """Remove the work directory unless another process uses it."""
         await self._disk.run(self._staging.close)
+
+
+def _inner(contents: Contents, below: str, begin: str, walk: Walk) -> Iterator[tuple[str, Ancestors]]:
+    """The subdirectories that are listed: their keys, and the directories above them."""
+    for name in contents.directories():
+        key = below + name
+        if key.startswith(begin) and (walk.enter is None or walk.enter(key)):
+            yield key, contents.ancestors
 
 
 def _skip(walk: Walk, skipped: Skipped) -> None:
