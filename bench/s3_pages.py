@@ -77,7 +77,7 @@ def _write_pages(
         folder = root / version / delimiter / name
         folder.mkdir(parents=True)
         for page_name, page in named.items():
-            (folder / f"{page_name}.xml").write_text(_xml(version, bucket, prefix, page, objects))
+            (folder / f"{page_name}.xml").write_text(xml(version, bucket, prefix, page, objects))
 
 
 def _prefixes(objects: Mapping[str, Object]) -> set[str]:
@@ -114,7 +114,7 @@ def _by_folder(objects: Mapping[str, Object], prefix: str) -> list[Page]:
     return [Page(keys, folders)]
 
 
-def _xml(version: str, bucket: str, prefix: str, page: Page, objects: Mapping[str, Object]) -> str:
+def xml(version: str, bucket: str, prefix: str, page: Page, objects: Mapping[str, Object]) -> str:
     def lines() -> Iterator[str]:
         yield '<?xml version="1.0" encoding="UTF-8"?>'
         yield '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'

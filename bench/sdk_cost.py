@@ -15,7 +15,7 @@ from botocore.credentials import Credentials as SDKCredentials
 from botocore.parsers import create_parser
 from botocore.session import get_session
 
-from sealift.backends.s3.object_info import parse_listing
+from sealift.backends.s3.listing_page import parse_listing
 from sealift.backends.s3.signature import Credentials, sign
 
 ENTRY = (

@@ -162,6 +162,34 @@ async def test_a_killed_process_is_gone_on_with(tmp_path: Path) -> None:
     assert all_in(tmp_path) == {"m"}
 
 
+async def test_killed_after_a_new_directory_got_its_name(tmp_path: Path) -> None:
+    script = """
+        import os, signal, sys
+        from sealift import S3Config, Storage
+        from sealift.persist.download_journal import Journal
+        Journal.close = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+        config = S3Config("AKIAFAKE", "secret", endpoint_url=sys.argv[1])
+        Storage.download("s3://b/p", sys.argv[2], config)
+    """
+    objects = {"p/large": HUGE, "p/small": b"small", "p/deep/small": b"deep", "p/empty": b""}
+    files, dest = {key[2:]: data for key, data in objects.items()}, tmp_path / "new"
+    with FakeS3({"b": objects}) as server:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", textwrap.dedent(script), server.endpoint, dest
+        )
+        assert await child.wait() == -signal.SIGKILL
+        assert files_in(dest) == files
+        (dest / "small").write_bytes(b"SMALL")
+        missing, events = await again(server, "s3://b/p", dest, limits=Limits())
+        assert missing == [("p/small", 0)]  # which was changed in the meantime
+        assert sum(event.kind == "object" for event in events) == len(files)
+        assert files_in(dest) == files
+        assert all_in(tmp_path) == {"new", "new/deep", *(f"new/{path}" for path in files)}
+        # From now on, it is a download into an existing directory.
+        missing, _ = await again(server, "s3://b/p", dest, limits=Limits())
+        assert {key for key, _ in missing} == {"p/large", "p/small", "p/deep/small"}
+
+
 @pytest.mark.parametrize("dest", ["new", "old"])
 async def test_finished_files_of_a_prefix_are_not_fetched_again(tmp_path: Path, dest: str) -> None:
     (tmp_path / "old").mkdir()

@@ -19,8 +19,10 @@ from typing import Self
 _MEMORY = int(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
 
-from sealift import AsyncStorage, Limits, S3Config, Storage  # noqa: E402
+from sealift import AsyncStorage, Limits, S3Config, Storage, Synced  # noqa: E402
 from sealift.runtime.memory_budget import default_budget  # noqa: E402
+
+MANY = 200_000  # as in server.py
 
 _EVERY = 0.002  # seconds between two samples
 
@@ -91,6 +93,34 @@ def small(directory: str, config: S3Config, limits: Limits) -> None:
     one_instance("s3://b/small/", f"{directory}/small", config, limits)
 
 
+def listing(_: str, config: S3Config, limits: Limits) -> None:
+    async def count() -> int:
+        async with AsyncStorage(limits) as storage:
+            return sum([1 async for _ in storage.objects("s3://b/many/", config)])
+
+    assert asyncio.run(count()) == MANY
+
+
+def sync(_: str, config: S3Config, limits: Limits) -> None:
+    """All objects are the same at both ends."""
+
+    async def run() -> Synced:
+        async with AsyncStorage(limits) as storage:
+            return await storage.sync("s3://b/many/", "s3://b/copy/", config, config, delete=True)
+
+    assert asyncio.run(run()) == Synced(0, MANY, 0)
+
+
+def selection(directory: str, config: S3Config, limits: Limits) -> None:
+    """What a download remembers about each object."""
+
+    async def run() -> Synced:
+        async with AsyncStorage(limits) as storage:
+            return await storage.sync("s3://b/many/", f"{directory}/many", config, dry_run=True)
+
+    assert asyncio.run(run()) == Synced(MANY, 0, 0)
+
+
 def eight(directory: str, config: S3Config, limits: Limits) -> None:
     """Eight callers of the facade, each in its own thread, with the limits of the facade."""
     failures: list[BaseException] = []
@@ -117,6 +147,9 @@ SCENARIOS: dict[str, Callable[[str, S3Config, Limits], None]] = {
     "large": large,
     "small": small,
     "eight": eight,
+    "list": listing,
+    "sync": sync,
+    "selection": selection,
 }
 
 

@@ -1,11 +1,13 @@
 """An S3 service that generates its objects while it sends them: `python server.py` prints its port, then serves.
 
-The bucket b contains `huge`, which is larger than 32 bits can count, `eight/0` to `eight/7`, and `small/00000` to
-`small/19999`. Of multipart uploads, only sizes and checksums are kept. There is one thread per connection. `/counted`
-returns the peak number of connections and the uploads, and resets both.
+The bucket b contains `huge`, which is larger than 32 bits can count, `eight/0` to `eight/7`, `small/00000` to
+`small/19999`, and 200,000 objects in each of `many/` and `copy/`, whose ETags are hashes of their names. Of multipart
+uploads, only sizes and checksums are kept. There is one thread per connection. `/counted` returns the peak number of
+connections and the uploads, and resets both.
 """
 
 import base64
+import hashlib
 import json
 import random
 import re
@@ -20,6 +22,7 @@ HOST = "127.0.0.1"
 HUGE = (4 << 30) + 1
 LARGE = 128 << 20
 SMALL, SMALL_SIZE = 20_000, 10 << 10
+MANY = 200_000
 # The content that all objects repeat. Its length is not a power of two, so that a misplaced part has different bytes.
 UNIT = memoryview(random.Random(0).randbytes((1 << 20) + 7))
 _PAGE = 1000
@@ -28,6 +31,7 @@ _CHECKSUM = "x-amz-checksum-crc64nvme"
 
 def main() -> None:
     sizes = {"huge": HUGE} | {f"eight/{number}": LARGE for number in range(8)}
+    sizes |= {f"{prefix}/{number:06}": SMALL_SIZE for prefix in ("many", "copy") for number in range(MANY)}
     sizes |= {f"small/{number:05}": SMALL_SIZE for number in range(SMALL)}
     Service(sizes).run()
 
@@ -36,6 +40,7 @@ class Service:
     def __init__(self, sizes: dict[str, int]) -> None:
         self._sizes = dict(sorted(sizes.items()))
         self._checksums = {length: _checksum(length) for length in {*sizes.values()}}
+        self._names: dict[str, list[str]] = {}  # by prefix
         self._lock = threading.Lock()
         self._open = self._most = 0
         self._parts: dict[int, tuple[str, int]] = {}
@@ -126,17 +131,25 @@ class Service:
 
     def _page(self, query: dict[str, str]) -> bytes:
         start = int(query.get("continuation-token", "0"))
-        names = [name for name in self._sizes if name.startswith(query.get("prefix", ""))]
+        prefix = query.get("prefix", "")
+        if prefix not in self._names:
+            self._names[prefix] = [name for name in self._sizes if name.startswith(prefix)]
+        names = self._names[prefix]
         shown = names[start : start + _PAGE]
         more = start + _PAGE < len(names)
         entries = "".join(
             f"<Contents><Key>{name}</Key><LastModified>2020-09-01T10:20:30.000Z</LastModified>"
-            f"<ETag>&quot;{self._sizes[name]}&quot;</ETag><Size>{self._sizes[name]}</Size></Contents>"
+            f"<ETag>&quot;{_etag(name, self._sizes[name])}&quot;</ETag><Size>{self._sizes[name]}</Size></Contents>"
             for name in shown
         )
         token = f"<NextContinuationToken>{start + _PAGE}</NextContinuationToken>" if more else ""
         truncated = f"<IsTruncated>{'true' if more else 'false'}</IsTruncated>{token}"
         return f"<ListBucketResult>{truncated}{entries}</ListBucketResult>".encode()
+
+
+def _etag(name: str, size: int) -> str:
+    prefix, _, name = name.partition("/")
+    return hashlib.md5(name.encode()).hexdigest() if prefix in {"many", "copy"} else str(size)
 
 
 def _send(connection: socket.socket, status: int, body: bytes, *headers: str) -> None:

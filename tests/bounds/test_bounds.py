@@ -133,6 +133,13 @@ def test_many_small_objects(endpoint: str, directory: Path) -> None:
     assert sum(path.stat().st_size for path in (directory / "small").iterdir()) == SMALL * SMALL_SIZE
 
 
+@pytest.mark.parametrize("scenario", ["list", "selection", "sync"])
+def test_memory_does_not_grow_with_the_number_of_objects(endpoint: str, directory: Path, scenario: str) -> None:
+    """A page of a listing takes 1 MiB; a compressed block of names, 2 to 30 bytes for each object."""
+    used = run(endpoint, directory, scenario)
+    assert used["resident"] <= OVERHEAD
+
+
 def test_eight_callers_at_once(endpoint: str, directory: Path) -> None:
     """All callers share one budget."""
     check(run(endpoint, directory, "eight"), connections=128, callers=8)

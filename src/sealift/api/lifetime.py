@@ -164,11 +164,13 @@ class Lifetime:
             with deadline.enforced():
                 place = await stack.enter_async_context(_opened(instance, location, config))
             results = await stack.enter_async_context(aclosing(function(place)))
-            while True:
+            while deadline.end is not None:
                 with deadline.enforced():  # never around a yield: it would cancel the caller's code
                     result = await anext(results, None)
                 if result is None:
                     return
+                yield result
+            async for result in results:
                 yield result
 
     @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import re
 
+from ..compressed_list import CompressedList
 from ..errors import UnsafeKey
 
 __all__ = ["WORK_DIRECTORY", "Tree", "collapse", "is_directory_marker", "relative"]
@@ -77,19 +78,24 @@ def relative(key: str, prefix: str = "") -> str:
 
 
 class Tree:
-    """The set of paths that one job writes below a directory; rejects keys whose paths conflict.
+    """The paths that one job writes below a directory; rejects keys whose paths conflict.
+
+    While the paths are in ascending order, as most services list them, each is compared only with those that it begins
+    with. From the first one that is out of order on, all are kept in memory.
 
     Example:
         >>> tree = Tree()
-        >>> tree.add("a/b", key="a/b")
         >>> tree.add("a", key="a")
+        >>> tree.add("a/b", key="a/b")
         Traceback (most recent call last):
-        sealift.errors.UnsafeKey: the keys 'a' and 'a/b' conflict: one is a file where the other needs a directory
+        sealift.errors.UnsafeKey: the keys 'a/b' and 'a' conflict: one is a file where the other needs a directory
     """
 
     def __init__(self) -> None:
-        self._files: dict[str, str] = {}
-        self._directories: dict[str, str] = {}
+        self._last = ""
+        self._beginnings: list[tuple[str, str]] = []  # paths that the last one begins with, and it itself, with keys
+        self._added: CompressedList[tuple[str, str]] = CompressedList()
+        self._unordered: _UnorderedTree | None = None
 
     def add(self, path: str, key: str) -> None:
         """Reserve the path of a key.
@@ -97,6 +103,33 @@ class Tree:
         Raises:
             UnsafeKey: The path is used as a file or directory by another key, or is below another key's file.
         """
+        if self._unordered is None and path > self._last:
+            beginnings = self._beginnings
+            while beginnings and not path.startswith(beginnings[-1][0]):
+                beginnings.pop()
+            for file, other in beginnings:
+                if path[len(file)] == "/":
+                    raise _conflict(key, other)
+            beginnings.append((path, key))
+            self._last = path
+            self._added.append((path, key))
+            return
+        if self._unordered is None:
+            self._unordered = _UnorderedTree()
+            for added in self._added:
+                self._unordered.add(*added)
+            self._added.clear()
+        self._unordered.add(path, key)
+
+
+class _UnorderedTree:
+    """As `Tree`, for paths in any order."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, str] = {}
+        self._directories: dict[str, str] = {}
+
+    def add(self, path: str, key: str) -> None:
         if (other := self._files.get(path)) is not None:
             raise UnsafeKey(f"the keys {other!r} and {key!r} map to the same path")
         directories = []
@@ -107,8 +140,10 @@ class Tree:
         if directories or path in self._directories:
             for other in (self._directories.get(path), *map(self._files.get, directories)):
                 if other is not None:
-                    raise UnsafeKey(
-                        f"the keys {key!r} and {other!r} conflict: one is a file where the other needs a directory"
-                    )
+                    raise _conflict(key, other)
             self._directories |= dict.fromkeys(directories, key)
         self._files[path] = key
+
+
+def _conflict(key: str, other: str) -> UnsafeKey:
+    return UnsafeKey(f"the keys {key!r} and {other!r} conflict: one is a file where the other needs a directory")

@@ -36,9 +36,14 @@ class Patterns:
 
         return cls(None if allow is None else as_tuple(allow), as_tuple(ignore or ()))
 
+    @property
+    def match_all(self) -> bool:
+        """Whether all paths are selected."""
+        return self.allow is None and not self.ignore
+
     def matches(self, path: str) -> bool:
         """Check whether a path is selected."""
-        if self.allow is None and not self.ignore:
+        if self.match_all:
             return True
         if self.allow is not None and not any(fnmatchcase(path, pattern) for pattern in self.allow):
             return False

@@ -1,7 +1,9 @@
 """Building a directory beside its destination, and renaming it when it is complete."""
 
+import itertools
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Self
 
 from ..backends.local import (
@@ -64,6 +66,28 @@ class DirectoryTarget:
         await instance.disk.run(lambda: refuse_link(state))
         return cls(final, exists, state)
 
+    async def resumed(self, instance: Instance, name: str) -> Self:
+        """This destination, but with the journal beside it if a download was killed after it published the directory.
+
+        Args:
+            instance: The instance.
+            name: Name of the download, as for `Journal`.
+        """
+        beside = os.path.join(os.path.dirname(self.final), paths.WORK_DIRECTORY)
+
+        def was_published() -> bool:
+            journal = Journal(beside, name, many=True)
+            return (
+                not os.path.islink(beside)
+                and os.path.isfile(journal.path)
+                and not os.path.lexists(journal.tree)
+                and os.stat(beside).st_dev == os.stat(self.final).st_dev  # files can be renamed into it
+            )
+
+        if self.exists and await instance.disk.run(was_published):
+            return replace(self, state=beside)
+        return self
+
     def staging(self, instance: Instance, journal: Journal) -> "BuildDirectory":
         """The directory in which a prefix is built: the destination itself if it exists."""
         if self.exists:
@@ -119,7 +143,7 @@ class BuildDirectory:
         final = self._final
         if root == self.path != final and is_at(self._descriptor, final):
             root = final  # where locks are unreliable, another process has published the tree that both were building
-        for directory in ("", *directories):
+        for directory in itertools.chain([""], directories):
             os.close(open_below(root, directory, directory))
         if root != final:
             if anchor is not None:

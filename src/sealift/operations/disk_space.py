@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing, suppress
 
 from ..backends.local import existing, free_space, taken_space
+from ..compressed_list import CompressedList
 from ..engine.transfer import Transfer
 from ..errors import LocalIOError
 
@@ -31,16 +32,26 @@ async def within_space(
     Raises:
         LocalIOError: There is not enough space.
     """
-    needed, room = 0, await run(lambda: free_space(existing(directory)) + _held(state))
+
+    def free(*, new: bool) -> int:
+        return free_space(existing(directory)) + (0 if new else _held(state))
+
+    # The files of a new directory stay in the `.sealift` directory until it is complete, so they can be added up later.
+    new = bool(await run(lambda: not os.path.isdir(directory)))
+    needed, room = 0, await run(lambda: free(new=new))
     ahead: deque[Transfer] = deque()
     filling = True
-    unchecked: list[str] = []  # paths of files that may be replaced: checked only when space gets scarce
+    # Paths of files that may be replaced: checked only when space gets scarce.
+    unchecked: CompressedList[str] = CompressedList()
     async with aclosing(transfers):
         async for transfer in transfers:
             needed += transfer.obj.size or 0
-            unchecked.append(transfer.key)
+            if not new:  # nothing is replaced in a new directory
+                unchecked.append(transfer.key)
+            if needed > room and new:
+                room = await run(lambda: free(new=False))
             if needed > room:
-                replacing, unchecked = unchecked, []
+                replacing, unchecked = unchecked, CompressedList()
                 room += await run(lambda: _replaced(directory, replacing))  # noqa: B023 - awaited here
             if needed > room:
                 raise LocalIOError(

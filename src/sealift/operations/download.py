@@ -6,6 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 from ..backends.local import LocalBackend, destination
+from ..compressed_list import CompressedList
 from ..engine.transfer import Received, Transfer, one
 from ..errors import InvalidConfig, StorageError
 from ..keys import paths
@@ -146,5 +147,5 @@ async def _download_file(
     async with open_journal(instance, state, *identity, many=False) as journal:
         target = LocalBackend(directory, instance.disk, journal=journal, durability=options.durability)
         transfers = one(Transfer(obj, name, received=received))
-        await transfer_missing(source, target, journal, transfers, options, kept=[])
+        await transfer_missing(source, target, journal, transfers, options, CompressedList())
     return path

@@ -5,6 +5,7 @@ import shutil
 
 from ..archives import unpack
 from ..backends.local import LocalBackend, sync_tree
+from ..compressed_list import CompressedList
 from ..engine.transfer import Transfer, one
 from ..errors import InvalidConfig
 from ..runtime.shielded import shielded
@@ -46,7 +47,7 @@ async def download_archive(
         BuildDirectory(instance, journal.tree, final, shared=journal.in_use) as staging,
     ):
         target = LocalBackend(staging.path, instance.disk, state=state, journal=journal)
-        await transfer_missing(source, target, journal, one(Transfer(found, "archive")), options, kept=[])
+        await transfer_missing(source, target, journal, one(Transfer(found, "archive")), options, CompressedList())
         root = os.path.join(staging.path, "tree")
         await target.run(lambda: shutil.rmtree(root, ignore_errors=True))  # left by an earlier attempt
         steps = unpack.unpack(os.path.join(staging.path, "archive"), root, options.patterns.matches, limits)

@@ -4,8 +4,10 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from ..backends.local import LocalBackend
+from ..compressed_list import CompressedList
 from ..engine.transfer import Transfer
 from ..keys import paths
+from ..persist.download_journal import fingerprint
 from ..types import ObjectInfo
 from .call_options import CallOptions
 from .directory_target import DirectoryTarget, sync_anchor
@@ -50,10 +52,12 @@ async def _download(source: OpenLocation, files: "_Files", dest: str, options: C
         await report_only(source, files.transfers(), options)
         files.check()
         return
-    final, state = destination.final, destination.state
+    final = destination.final
     # A new directory appears as a whole, since users test for it with os.path.exists.
     anchor = await sync_anchor(instance, final, options)
     identity = (source.backend.address, source.location, final, options.verify)
+    destination = await destination.resumed(instance, fingerprint(*identity))
+    state = destination.state
     async with (
         open_journal(instance, state, *identity, many=True) as journal,
         destination.staging(instance, journal) as staging,
@@ -73,6 +77,7 @@ async def _download(source: OpenLocation, files: "_Files", dest: str, options: C
         await transfer_missing(source, target, journal, transfers, options, files.kept)
         files.check()
         await target.run(staging.check)
+        await target.run(journal.flush)  # complete before the directory gets its name, in case this process is killed
         await target.run(lambda: staging.publish(staging.path, files.directories, anchor))
 
 
@@ -81,7 +86,7 @@ class _Files:
 
     def __init__(self, prefix: Prefix, options: CallOptions, report: SkipReport) -> None:
         self.prefix = prefix.key
-        self.directories: list[str] = []
+        self.directories: CompressedList[str] = CompressedList()
         self._selection = Selection(prefix, options, report)
         self._report = report
         self.kept = self._selection.kept

@@ -26,10 +26,11 @@ async def list_objects(
         if patterns.matches(location.name if found.name is None else found.name):
             yield found
         return
+    match_all = patterns.match_all
     async with aclosing(found.objects) as objects:
         async for obj in objects:
-            marker = is_directory_marker(obj.key, obj.size)
-            if patterns.matches(obj.key[len(found.key) :] if marker else collapse(obj.key, found.key)):
+            marker = not match_all and is_directory_marker(obj.key, obj.size)
+            if match_all or patterns.matches(obj.key[len(found.key) :] if marker else collapse(obj.key, found.key)):
                 yield obj
     report.check(_INCOMPLETE)
 

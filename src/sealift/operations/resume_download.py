@@ -1,4 +1,4 @@
-"""Resuming a download: reuse the files that an interrupted one completed, and transfer the rest."""
+"""Resuming a download: transfer what an interrupted one has not completed; `completed_files.py` checks the rest."""
 
 import asyncio
 import os
@@ -6,16 +6,15 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager, suppress
 
 from ..backends.local import LocalBackend, open_work_directory
+from ..compressed_list import CompressedList
 from ..engine.job import Job
 from ..engine.transfer import Transfer
-from ..errors import AccessDenied, IntegrityError, ModelMissingError, ObjectChanged, ServiceError, TransportError
+from ..errors import AccessDenied, IntegrityError, ObjectChanged, ServiceError, TransportError
 from ..instance import Instance
-from ..integrity import checksums
-from ..integrity.content import content_id
 from ..persist.download_journal import Journal, fingerprint
 from ..runtime.shielded import shielded
-from ..types import Event, ObjectInfo
 from .call_options import CallOptions
+from .completed_files import CompletedFiles
 from .open_location import OpenLocation
 
 __all__ = ["open_journal", "report_only", "transfer_missing"]
@@ -80,9 +79,11 @@ async def transfer_missing(
     journal: Journal,
     transfers: AsyncGenerator[Transfer],
     options: CallOptions,
-    kept: list[str],
+    kept: CompressedList[str],
 ) -> None:
     """Transfer the objects that an earlier process has not completed.
+
+    Files that it has completed are read back at the end of the listing, while the others are transferred.
 
     Args:
         source: Location of the objects.
@@ -92,11 +93,16 @@ async def transfer_missing(
         options: Options of the call.
         kept: Paths of files that stay as they are; receives those that an earlier process completed.
     """
+    completed = CompletedFiles(source, target, journal, options)
 
     async def missing() -> AsyncGenerator[Transfer]:
         async with aclosing(transfers):
             async for transfer in transfers:
-                if await _is_complete(source, target, journal, transfer, options):
+                if not completed.add(transfer):
+                    yield transfer
+        async with aclosing(completed.check()) as checked:
+            async for transfer, complete in checked:
+                if complete:
                     kept.append(transfer.key)
                 else:
                     yield transfer
@@ -120,49 +126,3 @@ async def report_only(source: OpenLocation, transfers: AsyncGenerator[Transfer],
     """Report what would be downloaded (dry run)."""
     root = LocalBackend("/", source.instance.disk)
     await Job(source.backend, root, source.instance, options.on_event, dry_run=True).run(transfers)
-
-
-async def _is_complete(
-    source: OpenLocation, target: LocalBackend, journal: Journal, transfer: Transfer, options: CallOptions
-) -> bool:
-    """Whether an earlier process completed a file; if so, report it as if it had been transferred.
-
-    Also records in the journal which content the file is to have.
-    """
-    obj, key = transfer.obj, transfer.key
-    if obj.version is None or not obj.size:
-        return False
-    # A version with the bytes of the one before resumes from that one's parts: a commit on the Hugging Face Hub gives
-    # all files a new version. Missing parts are read from the new version.
-    journal.expect(key, fingerprint(obj.key, content_id(source.backend.location.scheme, obj), obj.size, key))
-    claims = journal.file_claims(key, obj.size)
-    if not claims:
-        return False
-    stored = None
-    if options.on_stored is not None:
-        try:
-            stored = await target.stat(key)  # before reading: if the file changes meanwhile, this one is outdated
-        except ModelMissingError:
-            return False
-    for claim in claims:
-        buffer = await source.instance.memory.borrow(claim.length, journal)
-        try:
-            if not await target.holds(key, obj.size, claim, buffer):
-                return False
-        finally:
-            source.instance.memory.give_back(buffer)
-    await target.keep(key)
-    if options.on_stored is not None and stored is not None and stored.size == obj.size:
-        options.on_stored(obj, key, stored)
-    _report_resumed(obj, obj.size, key, options)
-    return True
-
-
-def _report_resumed(obj: ObjectInfo, size: int, key: str, options: CallOptions) -> None:
-    if options.on_event is not None:
-        # The file was verified before it got its name. Only checksums in the listing say by which algorithm.
-        verified = checksums.best(obj.checksums, combinable=False) or "size-only"
-        options.on_event(Event("listed", obj.key, size, target=key))
-        options.on_event(Event("resumed", obj.key, size, target=key))
-        options.on_event(Event("progress", obj.key, size, target=key))
-        options.on_event(Event("object", obj.key, size, verified, target=key))

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 
+from ..compressed_list import CompressedList
 from ..errors import InvalidConfig, ModelMissingError
 from ..keys import paths
 from ..types import ObjectInfo
@@ -33,7 +34,7 @@ class Selection:
             raise InvalidConfig(f"{subject} a prefix, not an object", hint=ASK_RECURSIVELY)
         self.prefix = prefix
         self.found = 0
-        self.kept: list[str] = []
+        self.kept: CompressedList[str] = CompressedList()
         self._options = options
         self._report = report
         self._excluded = False

@@ -1,5 +1,6 @@
 """Making a destination hold the objects of a source, copying only those that differ."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from ..errors import InvalidConfig, Skipped
@@ -33,17 +34,23 @@ async def synchronize(
     source_prefix, target_prefix = as_prefix(source.location.key), as_prefix(destination.location.key)
     listing = await list_destination(destination, target_prefix, options.patterns)
     seen = SourcePaths()
-    copied = 0
-    comparison = Comparison(source, destination, by=by, dry_run=options.dry_run)
-    await comparison.prepare((source_prefix + path, old.key) for path, old in listing.objects.items())
+    found = copied = 0
+
+    def near(key: str) -> Iterator[tuple[str, str]]:
+        for old in listing.objects.near(key[len(target_prefix) :]):
+            yield source_prefix + old.key[len(target_prefix) :], old.key
+
+    comparison = Comparison(source, destination, near, by=by, dry_run=options.dry_run)
 
     async def needs_copy(obj: ObjectInfo, path: str) -> bool:
-        nonlocal copied
+        nonlocal found, copied
         if paths.is_directory_marker(obj.key, obj.size):
             seen.markers.add(path)
             return path not in listing.markers
-        seen.objects.add(path)
-        old = listing.objects.get(path)
+        found += 1
+        if delete and destination.on_disk:
+            seen.objects.append(path)
+        old = listing.objects.find(path)
         different = old is None or path in listing.links or not await comparison.equal(obj, old)
         if different:
             copied += 1
@@ -66,7 +73,7 @@ async def synchronize(
     finally:
         await shielded(comparison.flush(force=True))
     deleted = await delete_extras(destination, listing, seen, options) if delete else 0
-    return Synced(copied, len(seen.objects) - copied, deleted)
+    return Synced(copied, found - copied, deleted)
 
 
 async def _check_ends(source: OpenLocation, destination: OpenLocation) -> None:

@@ -13,8 +13,9 @@ objects was written later says nothing about their bytes.
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import chain
 
 import anyio
 
@@ -22,7 +23,7 @@ from .. import config
 from ..contract import Backend
 from ..engine.verification import fetch_checksums
 from ..integrity import checksums
-from ..integrity.content import Facts, same_bytes
+from ..integrity.content import Facts, same_bytes, same_content_tag
 from ..persist.sync_index import Copied, Index, Row
 from ..types import ObjectInfo
 from .call_options import By
@@ -37,6 +38,8 @@ _log = logging.getLogger(__name__)
 _LOCAL_CHECKSUM = "crc64nvme"
 # Objects recorded in one transaction.
 _BATCH = 1000
+# Records that are kept in memory.
+_KEPT = 4096
 # Seconds after which the date of a row that is still used is renewed.
 _REFRESH_AFTER = 24 * 3600
 # A file written twice within one tick of the kernel's clock keeps its times. Some file systems count in seconds, or in
@@ -51,15 +54,26 @@ class Comparison:
     Args:
         source: Location that objects are copied from.
         destination: Location that they are copied to.
+        near: Given the key of an object at the destination, returns pairs of a source key and a destination key that
+            are likely to be compared next. Their records are looked up together.
         by: "record": the rules above. "checksum": by checksum; local files are read. "size": by size alone.
         dry_run: Record nothing.
     """
 
-    def __init__(self, source: OpenLocation, destination: OpenLocation, *, by: By, dry_run: bool = False) -> None:
+    def __init__(
+        self,
+        source: OpenLocation,
+        destination: OpenLocation,
+        near: Callable[[str], Iterable[tuple[str, str]]],
+        *,
+        by: By,
+        dry_run: bool = False,
+    ) -> None:
         instance = source.instance
         self._instance = instance
         self._source = source.backend
         self._destination = destination.backend
+        self._near = near
         self._by = by
         self._dry_run = dry_run
         directory = config.state_directory(instance.environ)
@@ -71,16 +85,6 @@ class Comparison:
         self._roots = {
             id(backend): f"{backend.address} {backend.location}" for backend in (self._source, self._destination)
         }
-
-    async def prepare(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Look up the records of many objects at once.
-
-        Args:
-            pairs: Pairs of a source key and the destination key for the same object.
-        """
-        if self._by == "record":
-            places = [(self._place(self._source, key), self._place(self._destination, other)) for key, other in pairs]
-            await self._look_up([place for pair in places for place in pair])
 
     async def equal(self, new: ObjectInfo, old: ObjectInfo) -> bool:
         """Whether a source object and a destination object have the same bytes.
@@ -95,7 +99,10 @@ class Comparison:
             return True
         if self._by == "checksum":
             return await self._equal_by_content(new, old)
-        first = Facts.of(self._source.location.scheme, new, new.size)
+        scheme = self._source.location.scheme
+        if scheme == self._destination.location.scheme and same_content_tag(scheme, new, old):
+            return True
+        first = Facts.of(scheme, new, new.size)
         second = Facts.of(self._destination.location.scheme, old, old.size)
         verdict = same_bytes(first, second)
         if verdict is not None:
@@ -120,6 +127,7 @@ class Comparison:
             origin = Facts.of(self._source.location.scheme, obj, size)
             result = Facts.of(self._destination.location.scheme, stored, size)
             self._note(obj.key, origin if obj.key not in self._unsettled else _unmarked(origin), key, result)
+            self._unsettled.discard(obj.key)
 
     async def flush(self, *, force: bool = False) -> None:
         """Write the collected records if there are enough for a transaction.
@@ -144,11 +152,16 @@ class Comparison:
         self._index = None
         _log.warning("sync cannot use its record of earlier transfers and may copy more than necessary: %s", error)
 
-    async def _look_up(self, places: list[str]) -> None:
-        missing = [place for place in places if place not in self._rows]
-        if self._index is None or not missing:
+    async def _look_up(self, key: str, other: str) -> None:
+        """Look up the records of an object at the source and of one at the destination, and of those near them."""
+        places = self._place(self._source, key), self._place(self._destination, other)
+        if self._index is None or all(place in self._rows for place in places):
             return
+        if len(self._rows) > _KEPT:
+            self._rows.clear()
         index = self._index
+        near = ((self._place(self._source, one), self._place(self._destination, two)) for one, two in self._near(other))
+        missing = list({*places, *chain.from_iterable(near)} - self._rows.keys())
         try:
             found = await self._instance.disk.run(lambda: index.find(missing))
         except OSError as error:
@@ -158,7 +171,7 @@ class Comparison:
 
     async def _equal_by_record(self, new: tuple[ObjectInfo, Facts], old: tuple[ObjectInfo, Facts]) -> bool:
         ends = [(self._source, *new), (self._destination, *old)]
-        await self._look_up([self._place(backend, obj.key) for backend, obj, _ in ends])
+        await self._look_up(new[0].key, old[0].key)
         first, second = [await self._known(*end) for end in ends]
         equal = same_bytes(first.facts, second.facts)
         if equal is None:

@@ -2,10 +2,13 @@
 
 import os
 import stat
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain, pairwise
 
+from ..compressed_list import CompressedList
 from ..contract import Walk
 from ..errors import Skipped
 from ..keys import paths
@@ -13,6 +16,7 @@ from ..keys.patterns import Patterns
 from ..types import ObjectInfo
 from .call_options import CallOptions
 from .delete import delete_keys, refuse_links
+from .listed_objects import ListedObjects
 from .open_location import OpenLocation
 from .skip_report import as_prefix
 
@@ -24,13 +28,13 @@ class DestinationListing:
     """The content of the destination; all paths are relative to it.
 
     Attributes:
-        objects: Objects by path.
+        objects: Objects by path. Those that the source has are looked up.
         markers: Paths of directory markers, each with its final "/".
         links: Paths of links to files that are also listed under another path.
         skipped: Entries that a local listing leaves out: broken links, FIFOs …, and unreadable directories.
     """
 
-    objects: dict[str, ObjectInfo] = field(default_factory=dict)
+    objects: ListedObjects = field(default_factory=ListedObjects)
     markers: set[str] = field(default_factory=set)
     links: set[str] = field(default_factory=set)
     skipped: list[Skipped] = field(default_factory=list)
@@ -41,12 +45,12 @@ class SourcePaths:
     """The content of the source; all paths are relative to it.
 
     Attributes:
-        objects: Paths of objects.
+        objects: Paths of objects. Needed only to delete files on a disk.
         markers: Paths of directory markers, each with its final "/".
         unknown: Paths that could not be listed.
     """
 
-    objects: set[str] = field(default_factory=set)
+    objects: CompressedList[str] = field(default_factory=CompressedList)
     markers: set[str] = field(default_factory=set)
     unknown: set[str] = field(default_factory=set)
 
@@ -60,24 +64,32 @@ async def list_destination(destination: OpenLocation, prefix: str, patterns: Pat
         patterns: Directories in which they exclude everything are not read.
     """
     listing = DestinationListing()
+    versions = array("q")
     walk = Walk(lambda key: patterns.may_match_below(key[len(prefix) :]), listing.skipped.append)
     async for obj in destination.backend.list(prefix, walk):
         if paths.is_directory_marker(obj.key, obj.size):
             listing.markers.add(obj.key[len(prefix) :])
         else:
-            listing.objects[obj.key[len(prefix) :]] = obj
+            listing.objects.add(obj.key[len(prefix) :], obj)
+            if destination.on_disk:
+                versions.append(hash(obj.version))
+    listing.objects.sort()
     if destination.on_disk:
-        listing.links = await destination.instance.disk.run(lambda: _links(listing.objects))
+        listing.links = await destination.instance.disk.run(lambda: _links(listing.objects, versions))
     return listing
 
 
-def _links(objects: Mapping[str, ObjectInfo]) -> set[str]:
-    """Blocking: links to other files of the same listing, where replacing one would change the other."""
-    by_version: dict[str | None, list[str]] = {}
-    for path, obj in objects.items():
-        by_version.setdefault(obj.version, []).append(path)  # a local version contains the inode
-    shared = [path for group in by_version.values() if len(group) > 1 for path in group]
-    return {path for path in shared if os.path.islink(f"/{objects[path].key}")}
+def _links(objects: Iterable[tuple[str, ObjectInfo]], versions: Iterable[int]) -> set[str]:
+    """Blocking: links to other files of the same listing, where replacing one would change the other.
+
+    Args:
+        objects: The objects by path.
+        versions: Hashes of their versions, which contain the inode, in any order.
+    """
+    shared = {one for one, other in pairwise(sorted(versions)) if one == other}
+    if not shared:
+        return set()
+    return {path for path, obj in objects if hash(obj.version) in shared and os.path.islink(f"/{obj.key}")}
 
 
 async def delete_extras(
@@ -102,7 +114,7 @@ async def delete_extras(
     key, matches, disk = destination.location.key, options.patterns.matches, destination.instance.disk
     prefix = as_prefix(key)
     report = options.skip_report(key, destination=True)
-    extras = [path for path in listing.objects if matches(paths.collapse(path))]
+    extras = [path for path in listing.objects.not_found() if matches(paths.collapse(path))]
     if destination.on_disk:
         extras += _extra_directories(listing, source, options.patterns)
         for skipped in listing.skipped:
@@ -111,10 +123,10 @@ async def delete_extras(
                 report.fail(skipped)
             elif skipped.reason != "vanished" and matches(path):
                 extras.append(path)
-    keys = [prefix + path for path in extras if path not in source.objects and not _is_below(path, source.unknown)]
+    keys = [prefix + path for path in extras if not _is_below(path, source.unknown)]
     if destination.on_disk:
         await disk.run(lambda: refuse_links(keys, prefix))
-        needed = await disk.run(lambda: _needed(keys, [prefix + path for path in source.objects]))
+        needed = await disk.run(lambda: _needed(keys, (prefix + path for path in source.objects)))
         keys = [key for key in keys if key not in needed]
     keep = {prefix, *(prefix + marker for marker in source.markers)}  # directories that are empty at the source, too
     deleted = await delete_keys(destination, keys, prefix, options, report, keep)
@@ -126,8 +138,10 @@ def _extra_directories(listing: DestinationListing, source: SourcePaths, pattern
     """Markers of the directories that the source does not have."""
     if not listing.markers:
         return []
-    needed = {directory for path in source.objects | source.markers for directory in _directories(path)}
-    return [path for path in listing.markers if path and path not in needed and patterns.matches(path)]
+    extra = listing.markers.copy()
+    for path in chain(source.objects, source.markers):
+        extra.difference_update(_directories(path))
+    return [path for path in extra if path and patterns.matches(path)]
 
 
 def _directories(path: str) -> Iterator[str]:

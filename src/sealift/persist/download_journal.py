@@ -1,10 +1,9 @@
 """The journal of a download: which bytes of which objects are on disk, so that a killed download can be resumed.
 
 One file per download, in the work directory, beside its partial files. Each line is a claim about bytes that have been
-written (lines for small files are written in batches). A claim is not trusted: the download that resumes reads the
-bytes back and compares their CRC. So a torn line, a lost page or a modified file costs a second fetch, no more.
-
-    <object> <start> <length> <CRC>      all in hex; a length of 0 retracts all earlier claims about the object
+written (`journal_claims.py`; lines for small files are written in batches). A claim is not trusted: the download that
+resumes reads the bytes back and compares their CRC. So a torn line, a lost page or a modified file costs a second
+fetch, no more.
 
 Everything but `fingerprint` blocks. A lock keeps two processes from sharing a journal; where file locks are unreliable
 (some network file systems), both processes write identical bytes to the same places.
@@ -18,14 +17,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from ..frozen_dataclass import dataclass
 from ..types import KiB
 from . import file_locks
+from .journal_claims import Claim, Claims, line
 
 __all__ = ["Claim", "Journal", "fingerprint"]
 
-# Compiled when they are used, as few downloads find files of an earlier one.
-_LINE = r"([0-9a-f]{16}) ([0-9a-f]{1,16}) ([0-9a-f]{1,16}) ([0-9a-f]{8})"
+# Compiled when it is used, as few downloads find files of an earlier one.
 _LEFTOVER = r"[0-9a-f]{16}(\.journal|\.tree(-[0-9a-f]{16})?|(-[0-9a-f]{16}){2}\.part|-\d+\.part)"
 # Bytes of small files whose lines are written in one batch: a write per file costs as much as all its other work.
 _BATCH = 256 * KiB
@@ -44,21 +42,6 @@ def fingerprint(*facts: object) -> str:
     return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=8).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Bytes of an object that have been written.
-
-    Attributes:
-        start: Offset of the first byte within the object.
-        length: Number of bytes.
-        crc: Their CRC, in hex.
-    """
-
-    start: int
-    length: int
-    crc: str
-
-
 class Journal:
     """The journal of one download, and the paths of its files in the work directory.
 
@@ -68,6 +51,7 @@ class Journal:
         many: Whether the download has many files, so that completed files are recorded too.
 
     Attributes:
+        path: Path of the journal.
         tree: Path where a new target directory is assembled before it is published as a whole.
         in_use: Whether another process is running the same download; set by `open`.
     """
@@ -78,13 +62,14 @@ class Journal:
         self.many = many
         self._directory = directory
         self._name = name
-        self._path = os.path.join(directory, f"{name}.journal")
+        self.path = os.path.join(directory, f"{name}.journal")
         self._open_lock = threading.Lock()
         self._opened = False
         self._descriptor = -1
-        self._claims: dict[str, dict[int, Claim]] = {}  # written by earlier processes
-        self._recorded: set[str] = set()  # objects that this process has written claims about
-        self._objects: dict[str, str] = {}
+        self._claims = Claims()  # written by earlier processes
+        self._recorded = False  # whether this process has written any
+        self._objects: dict[str, str] = {}  # of files that are not finished
+        self._claimed: set[str] = set()  # those that this process has written claims about
         self._partials: dict[str, set[str]] = {}
         self._write_lock = threading.Lock()
         self._lines: list[str] = []  # not written yet
@@ -102,7 +87,7 @@ class Journal:
         with self._open_lock:
             if not self._opened:
                 try:
-                    self._descriptor = file_locks.acquire(self._path, required=False)
+                    self._descriptor = file_locks.acquire(self.path, required=False)
                 except BlockingIOError:
                     self.in_use = True
                 self._opened = True
@@ -112,16 +97,10 @@ class Journal:
             return self._descriptor >= 0
 
     def _read(self) -> None:
-        line = "\n"
-        with open(self._descriptor, encoding="ascii", errors="replace", newline="\n", closefd=False) as lines:
-            for line in lines:
-                if match := re.fullmatch(_LINE, line.removesuffix("\n")):
-                    claim = Claim(int(match[2], 16), int(match[3], 16), match[4])
-                    if claim.length:
-                        self._claims.setdefault(match[1], {})[claim.start] = claim
-                    else:
-                        self._claims.pop(match[1], None)
-        if not line.endswith("\n"):  # a torn line: start the next one on a line of its own
+        with open(self._descriptor, "rb", closefd=False) as journal:
+            self._claims = Claims(journal)
+            torn = bool(journal.tell()) and os.pread(self._descriptor, 1, journal.tell() - 1) != b"\n"
+        if torn:  # start the next line on a line of its own
             os.write(self._descriptor, b"\n")
         for entry in os.listdir(self._directory):
             if entry.startswith(f"{self._name}-"):
@@ -154,41 +133,43 @@ class Journal:
 
     def claim(self, key: str, start: int) -> Claim | None:
         """The claim about a file's bytes from `start` on; None: there is none."""
-        return self._claims.get(self._objects.get(key, ""), {}).get(start)
+        return self._claims.of(self._objects[key]).get(start) if key in self._objects else None
 
-    def file_claims(self, key: str, size: int) -> list[Claim]:
+    def file_claims(self, obj: str, size: int) -> list[Claim]:
         """The claims that cover a whole file, in order; empty if any part of it is missing.
 
         Args:
-            key: Path of the file below the target directory.
+            obj: A `fingerprint` of the object and its version, as for `expect`.
             size: Size of the file in bytes.
         """
-        if not self._claims:  # of a download that was not interrupted
-            return []
-        claims = self._claims.get(self._objects.get(key, ""), {})
-        covering, end = [], 0
-        while end < size and (claim := claims.get(end)) is not None:
-            covering.append(claim)
-            end += claim.length
-        return covering if end == size else []
+        return self._claims.cover(obj, size)
+
+    def claims_file(self, obj: str, size: int) -> bool:
+        """Whether `file_claims` returns any claims."""
+        return self._claims.covers(obj, size)
 
     def add(self, key: str, claim: Claim) -> None:
         """Record a claim; call after the bytes have been written."""
         if (obj := self._objects.get(key)) is not None and self._descriptor >= 0:
-            self._recorded.add(obj)
+            self._recorded = True
+            self._claimed.add(obj)
             self._write(obj, claim)
 
     def retract(self, key: str) -> None:
         """Retract all claims about a file."""
-        obj = self._objects.get(key, "")
-        if obj in self._claims or obj in self._recorded:
-            self._claims.pop(obj, None)
-            self._recorded.discard(obj)
+        obj = self._objects.get(key)
+        if obj is not None and (self._claims.retract(obj) or obj in self._claimed):
+            self._claimed.discard(obj)
             self._write(obj, Claim(0, 0, "00000000"))
+
+    def finish(self, key: str) -> None:
+        """Forget a file that is complete and has its final name; nothing more is recorded about it."""
+        if (obj := self._objects.pop(key, None)) is not None:
+            self._claimed.discard(obj)
 
     def _write(self, obj: str, claim: Claim) -> None:
         with self._write_lock:
-            self._lines.append(f"{obj} {claim.start:x} {claim.length:x} {claim.crc}\n")
+            self._lines.append(line(obj, claim))
             self._unwritten += claim.length or _BATCH
             if self._unwritten >= _BATCH:
                 self._write_lines()
@@ -224,7 +205,7 @@ class Journal:
                     with suppress(FileNotFoundError):
                         os.unlink(os.path.join(self._directory, entry))
             with suppress(FileNotFoundError):
-                os.unlink(self._path)  # before unlocking, so that the next owner sees that it is gone
+                os.unlink(self.path)  # before unlocking, so that the next owner sees that it is gone
         file_locks.release(self._descriptor)
         self._descriptor = -1
 

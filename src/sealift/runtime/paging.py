@@ -72,6 +72,7 @@ async def paginate(fetch: Callable[[str | None], Awaitable[Page]], retry: Retry)
             if token is not None:
                 tokens.check(token)
                 upcoming = asyncio.ensure_future(page(token))
+                await asyncio.sleep(0)  # send the request now: the code that iterates may not wait for anything
             for obj in objects:
                 yield obj
             if token is None:

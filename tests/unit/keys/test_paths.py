@@ -123,6 +123,21 @@ def test_conflicting_keys_are_both_named(first: str, second: str) -> None:
     assert repr(second) in str(caught.value)
 
 
+@given(st.lists(st.lists(st.sampled_from(["a", "b", "a-", "a.b", "A"]), min_size=1, max_size=3).map("/".join)))
+def test_paths_in_order_conflict_as_in_any_other_order(paths: list[str]) -> None:
+    def conflicts(added: list[str]) -> bool:
+        tree = Tree()
+        try:
+            for path in added:
+                tree.add(path, path)
+        except UnsafeKey:
+            return True
+        return False
+
+    expected = len(set(paths)) < len(paths) or any(other.startswith(f"{path}/") for path in paths for other in paths)
+    assert conflicts(paths) == conflicts(sorted(paths)) == conflicts(sorted(paths, reverse=True)) == expected
+
+
 def test_siblings_do_not_conflict() -> None:
     tree = Tree()
     for key in ("a/b", "a/c", "a-b", "b/a", "a/bb/c"):

@@ -1,7 +1,9 @@
 """The journal of an interrupted download."""
 
 import errno
+import io
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sealift.persist.download_journal import Claim, Journal, fingerprint
+from sealift.persist.journal_claims import Claims
 from tests.unit.vanishing_files import vanish_after_scan
 
 FIRST, SECOND = Claim(0, 8, "0000abcd"), Claim(8, 4, "12345678")
@@ -37,7 +40,7 @@ def test_claims_are_read_again(tmp_path: Path) -> None:
     killed(tmp_path, SECOND, FIRST)
     again = journal(tmp_path)
     assert (again.claim("model.bin", 0), again.claim("model.bin", 8)) == (FIRST, SECOND)
-    assert again.file_claims("model.bin", 12) == [FIRST, SECOND]
+    assert again.file_claims(fingerprint("model.bin", '"1"'), 12) == [FIRST, SECOND]
     again.close(keep=False)
 
 
@@ -45,7 +48,7 @@ def test_claims_are_read_again(tmp_path: Path) -> None:
 def test_a_file_with_a_gap_is_not_whole(tmp_path: Path, claims: list[Claim], size: int) -> None:
     killed(tmp_path, *claims)
     again = journal(tmp_path)
-    assert again.file_claims("model.bin", size) == []
+    assert again.file_claims(fingerprint("model.bin", '"1"'), size) == []
     again.close(keep=False)
 
 
@@ -205,3 +208,37 @@ def test_what_goes_while_old_leftovers_are_looked_for(tmp_path: Path, monkeypatc
     vanish_after_scan(monkeypatch, tmp_path / f"{'0' * 16}.journal")
     journal(tmp_path).close(keep=False)
     assert os.listdir(tmp_path) == []
+
+
+def test_claims_take_28_bytes_each() -> None:
+    lines = [f"{fingerprint(number)} 0 2800 {number:08x}\n" for number in range(20_000)]
+    tracemalloc.start()
+    claims = Claims(io.BytesIO("".join(lines).encode()))
+    lines.clear()
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert all(claims.cover(fingerprint(number), 0x2800) == [Claim(0, 0x2800, f"{number:08x}")] for number in range(99))
+    assert taken < 40 * 20_000
+
+
+def test_a_finished_file_is_forgotten(tmp_path: Path) -> None:
+    one = journal(tmp_path)
+    one.add("model.bin", FIRST)
+    one.finish("model.bin")
+    one.add("model.bin", SECOND)
+    one.retract("model.bin")
+    one.close(keep=True)
+    again = journal(tmp_path)
+    assert (again.claim("model.bin", 0), again.claim("model.bin", 8)) == (FIRST, None)
+    again.close(keep=False)
+
+
+def test_claims_after_a_retraction_count(tmp_path: Path) -> None:
+    one = journal(tmp_path)
+    one.add("model.bin", FIRST)
+    one.retract("model.bin")
+    one.add("model.bin", SECOND)
+    one.close(keep=True)
+    again = journal(tmp_path)
+    assert (again.claim("model.bin", 0), again.claim("model.bin", 8)) == (None, SECOND)
+    again.close(keep=False)

@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -24,7 +24,7 @@ from .staging import StagingDirectory
 from .upload import LocalUpload
 
 if TYPE_CHECKING:
-    from .walk import Ancestors
+    from .walk import Ancestors, Contents
 
 __all__ = ["LocalBackend"]
 
@@ -97,11 +97,17 @@ class LocalBackend:
         from .walk import scan, start  # noqa: PLC0415 - a download writes files, and lists none
 
         base, _, name_start = prefix.rpartition("/")
-        pending: list[tuple[str, Ancestors | None]] = [(base, await self._disk.run(lambda: start(walk)))]
+        # The directories that are not listed yet: those on each level of the way to the current one.
+        top = await self._disk.run(lambda: start(walk))
+        pending: list[Iterator[tuple[str, Ancestors | None]]] = [iter([(base, top)])]
         first = True
         nothing = True
         while pending:
-            directory, above = pending.pop()
+            following = next(pending[-1], None)
+            if following is None:
+                pending.pop()
+                continue
+            directory, above = following
             path = self._staging.path(directory)
             try:
                 contents = await self._disk.run(partial(scan, path, above, walk, first=first))
@@ -118,19 +124,16 @@ class LocalBackend:
             if contents.empty and not first:
                 nothing = False
                 yield ObjectInfo(below, 0)
-            for name, status in contents.files:
-                if (key := below + name).startswith(begin):
-                    nothing = False
-                    yield info(key, status)
-            for skipped in contents.skipped:
-                if (key := below + skipped.key).startswith(begin):
-                    _skip(walk, replace(skipped, key=key))
-            inner = (below + name for name in reversed(contents.directories))
-            pending += [
-                (key, contents.ancestors)
-                for key in inner
-                if key.startswith(begin) and (walk.enter is None or walk.enter(key))
-            ]
+            for block in range(contents.blocks):
+                files, others = await contents.read(block, self._disk)
+                for name, status in files:
+                    if (key := below + name).startswith(begin):
+                        nothing = False
+                        yield info(key, status)
+                for skipped in others:
+                    if (key := below + skipped.key).startswith(begin):
+                        _skip(walk, replace(skipped, key=key))
+            pending.append(_inner(contents, below, begin, walk))
             first = False
         if nothing and base and not name_start:
             yield ObjectInfo(prefix, 0)
@@ -150,35 +153,41 @@ class LocalBackend:
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
         yield _LocalReader(self, obj)
 
-    async def holds(self, key: str, size: int, claim: Claim, into: memoryview) -> bool:
-        """Whether a key's file holds the bytes that its journal entry describes.
+    async def completed(self, files: Sequence[tuple[str, int, Claim]], into: memoryview) -> Sequence[ObjectInfo | None]:
+        """Find out which files hold the bytes that a journal describes; sync those if `durability` is "fsync".
 
         Args:
-            key: The key.
-            size: Expected size of the file, in bytes.
-            claim: The journal entry.
-            into: Buffer of `claim.length` bytes, filled from the file.
-        """
-        path = self._staging.path(key)
+            files: Key, expected size in bytes, and journal entry of each file.
+            into: Buffer, at least as long as the longest entry, into which the bytes are read.
 
-        def read() -> bool:
+        Returns:
+            For each file, what it was before it was read; None: it holds other bytes, or does not exist.
+        """
+
+        def check(key: str, size: int, claim: Claim) -> ObjectInfo | None:
+            path = self._staging.path(key)
             try:
-                if not stat.S_ISREG(os.lstat(path).st_mode):  # it was replaced
-                    return False
                 descriptor = os.open(path, READ | os.O_NOFOLLOW)
-            except FileNotFoundError:
-                return False
+            except OSError as error:
+                if error.errno in {*_MISSING, errno.ELOOP, errno.ENXIO}:  # removed, or replaced by a link or a socket
+                    return None
+                raise
             try:
-                same_size = os.fstat(descriptor).st_size == size
-                return same_size and read_into(descriptor, claim.start, into) and crc(into) == claim.crc
+                status = os.fstat(descriptor)
+                with into[: claim.length] as data:
+                    if (
+                        not stat.S_ISREG(status.st_mode)
+                        or status.st_size != size
+                        or not read_into(descriptor, claim.start, data)
+                        or crc(data) != claim.crc
+                    ):
+                        return None
+                self._staging.keep(key)
             finally:
                 os.close(descriptor)
+            return info(key, status)
 
-        return await self.run(read)
-
-    async def keep(self, key: str) -> None:
-        """Keep an existing file as part of this job, and sync it if `durability` is "fsync"."""
-        await self.run(lambda: self._staging.keep(key))
+        return await self.run(lambda: [check(*file) for file in files])
 
     async def check_kept(self, keys: Iterable[str]) -> None:
         """Check that this job has not replaced any of the files that it kept.
@@ -240,6 +249,14 @@ class LocalBackend:
     async def aclose(self) -> None:
         """Remove the work directory unless another process uses it."""
         await self._disk.run(self._staging.close)
+
+
+def _inner(contents: "Contents", below: str, begin: str, walk: Walk) -> Iterator[tuple[str, "Ancestors"]]:
+    """The subdirectories that are listed: their keys, and the directories above them."""
+    for name in contents.directories():
+        key = below + name
+        if key.startswith(begin) and (walk.enter is None or walk.enter(key)):
+            yield key, contents.ancestors
 
 
 def _skip(walk: Walk, skipped: Skipped) -> None:

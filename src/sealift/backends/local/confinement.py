@@ -3,9 +3,11 @@
 Files are renamed into a directory that was opened without following links (`directories`), so a link that another
 process creates in the meantime has no effect. The file system decides which names refer to the same file (case
 folding, Unicode normalization, links), so files are identified by their inodes. Other processes may write below the
-same root, and inodes are soon reused: a recorded inode only says which two names to compare.
+same root, and inodes are soon reused: an inode only says which two names to compare. A file whose status changed before
+this job published its first one is not one of its files.
 """
 
+import math
 import os
 import stat
 import threading
@@ -13,6 +15,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TypeVar
 
+from ...compressed_list import CompressedList
 from ...errors import UnsafeKey
 from ...persist.file_locks import is_at
 from .directories import open_below
@@ -39,10 +42,11 @@ class ConfinedDirectory:
 
     def __init__(self, root: str) -> None:
         self._root = root
-        self._key_by_inode: dict[int, str] = {}  # inode when the file was published → key
+        self._key_by_inode: dict[int, str] = {}
         self._key_by_folded: dict[int, str] = {}  # hash of the case-folded, normalized key → key
         self._in_place: dict[str, int] = {}  # key → descriptor, of unfinished files under their final names
-        self._unrecorded: list[str] = []  # keys of finished ones, whose inodes are looked up only when needed
+        self._published: CompressedList[str] = CompressedList()  # not in the dictionaries, which are filled when needed
+        self._earliest: float = math.inf  # change time of the first published file, in ns
         self._lock = threading.Lock()  # no other thread publishes between the check of a name and its rename
         # Directory of the last file, usually also that of the next: its path, and a descriptor.
         self._last = ("", -1)
@@ -97,7 +101,7 @@ class ConfinedDirectory:
                 sync_file(descriptor, temporary)
             os.replace(temporary, name, dst_dir_fd=directory)
             status = os.fstat(descriptor)
-            self._key_by_inode[_identity(status)] = self._key_by_folded[_folded(key)] = key
+            self._note(key, status)
             return status
 
         return self._in_directory_of(key, rename)
@@ -105,9 +109,13 @@ class ConfinedDirectory:
     def finish(self, key: str, *, complete: bool) -> None:
         """Record that a file from `create` is complete, or about to be removed. Call this before closing it."""
         with self._lock:
-            self._in_place.pop(key, None)
-            if complete:
-                self._unrecorded.append(key)
+            descriptor = self._in_place.pop(key, None)
+            if complete and descriptor is not None:
+                self._note(key, os.fstat(descriptor))
+
+    def _note(self, key: str, status: os.stat_result) -> None:
+        self._published.append(key)
+        self._earliest = min(self._earliest, status.st_ctime_ns)
 
     def check_kept(self, keys: Iterable[str]) -> None:
         """Check that no file this job kept was replaced under another name.
@@ -119,10 +127,12 @@ class ConfinedDirectory:
             UnsafeKey: The file of another key of this job has replaced one of them.
         """
         with self._lock:
-            self._record_inodes()
-            for key in keys if self._key_by_inode else ():
+            for key in keys if self._earliest < math.inf else ():
                 with suppress(OSError):  # another process has removed it
                     status = os.lstat(os.path.join(self._root, key))
+                    if status.st_ctime_ns < self._earliest:  # it is older than all files of this job
+                        continue
+                    self._record_inodes()
                     other = self._key_by_inode.get(_identity(status), key)
                     if other != key and os.path.samestat(status, os.lstat(os.path.join(self._root, other))):
                         raise self._collision(other, key)
@@ -160,7 +170,8 @@ class ConfinedDirectory:
         if status is None or stat.S_ISLNK(status.st_mode):  # a key's file is never a link
             return status
         identity = _identity(status)
-        self._record_inodes()
+        if status.st_ctime_ns >= self._earliest:  # otherwise, it is older than all files that this job has published
+            self._record_inodes()
         unfinished = (each for each, file in self._in_place.items() if _identity(os.fstat(file)) == identity)
         suspects = {self._key_by_inode.get(identity), next(unfinished, None), self._key_by_folded.get(_folded(key))}
         for other in suspects - {None, key}:
@@ -169,11 +180,12 @@ class ConfinedDirectory:
         return status
 
     def _record_inodes(self) -> None:
-        """Look up the inodes of files that were written in place; only when needed, as each takes a system call."""
-        for key in self._unrecorded:
+        """Fill the dictionaries; only when needed, as they take 300 bytes and a system call for each file."""
+        for key in self._published:
+            self._key_by_folded[_folded(key)] = key
             with suppress(OSError):  # another process has removed it, or a directory above it
                 self._key_by_inode[_identity(os.lstat(os.path.join(self._root, key)))] = key
-        self._unrecorded.clear()
+        self._published.clear()
 
     def _collision(self, one: str, other: str) -> UnsafeKey:
         return UnsafeKey(f"the keys {one!r} and {other!r} land on the same file in {self._root}")

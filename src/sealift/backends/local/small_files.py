@@ -47,6 +47,8 @@ class SmallFiles:
             claim = upload.write(0, data, noted=noted)
             published = upload.publish()
             upload.note(claim)
+            if journal is not None:
+                journal.finish(key)
         except BaseException:
             upload.remove()
             raise

@@ -20,6 +20,8 @@ _OPEN = os.O_RDWR | os.O_NOFOLLOW
 _CREATE = _OPEN | os.O_CREAT | os.O_EXCL
 # Other processes remove the work directory whenever it is empty.
 _ATTEMPTS = 8
+# Directories that are known to exist.
+_REMEMBERED = 1024
 
 
 class PartialFile(NamedTuple):
@@ -99,6 +101,8 @@ class StagingDirectory:
         directory = os.path.dirname(key)
         if directory not in self._created:
             os.close(open_below(self.root, directory, key))
+            if len(self._created) == _REMEMBERED:
+                self._created.clear()
             self._created.add(directory)
         mode = 0o666 if old is None or not stat.S_ISREG(old.st_mode) else 0o600 | old.st_mode & 0o066
         name = self._partial(key)
@@ -191,6 +195,8 @@ class StagingDirectory:
             new.append(directory)
             directory = os.path.dirname(directory)
             sync_directory(directory)
+        if len(self._synced) >= _REMEMBERED:
+            self._synced.clear()
         self._synced.update(new)  # only after the sync: other threads rely on it
 
     def close(self) -> None:

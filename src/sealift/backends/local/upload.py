@@ -203,10 +203,14 @@ class LocalUpload(Upload):
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
         def publish() -> ObjectInfo:
-            if self._staging.journal is not None:
+            journal = self._staging.journal
+            if journal is not None:
                 # Flush the entry of a short last part, without which the file counts as incomplete.
-                self._staging.journal.flush()
-            return self.publish()
+                journal.flush()
+            published = self.publish()
+            if journal is not None:
+                journal.finish(self._key)
+            return published
 
         return await self._run(publish)
 

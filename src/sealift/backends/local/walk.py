@@ -1,14 +1,19 @@
-"""List one directory and explain skipped entries; blocking."""
+"""List one directory and explain skipped entries; functions without `async` block."""
 
 import errno
+import heapq
 import os
 import stat as modes
+from collections.abc import Iterator
+from functools import partial
 from typing import Self
 
+from ...compressed_list import CompressedList, sort
 from ...contract import Walk
 from ...errors import Skipped, SkipReason
 from ...frozen_dataclass import dataclass
 from ...keys.paths import WORK_DIRECTORY
+from ...runtime.disk_threads import DiskThreads
 
 __all__ = ["Ancestors", "Contents", "scan", "start"]
 
@@ -21,6 +26,9 @@ _KINDS = {
 }
 # Errors of a link whose target does not exist.
 _BROKEN = {errno.ENOENT, errno.ENOTDIR}
+
+
+Block = tuple[list[tuple[str, os.stat_result]], list[Skipped]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +53,63 @@ class Ancestors:
 
 
 class Contents:
-    """The entries of a directory.
+    """The entries of a directory, in the order of their names. A directory may have millions.
 
     Args:
+        path: The directory.
         ancestors: This directory and those above it.
+        walk: Options of the walk.
 
     Attributes:
         ancestors: This directory and those above it.
-        files: Names and statuses of the entries listed as objects.
-        directories: Names of subdirectories.
-        skipped: All other entries; their keys are names.
         empty: Whether the directory has no entries.
     """
 
-    __slots__ = ("ancestors", "directories", "empty", "files", "skipped")
+    __slots__ = ("_directories", "_first", "_links", "_names", "_path", "_walk", "ancestors", "empty")
 
-    def __init__(self, ancestors: Ancestors) -> None:
+    def __init__(self, path: str, ancestors: Ancestors, walk: Walk) -> None:
+        self._path = path
+        self._walk = walk
+        names, directories = CompressedList[str](), CompressedList[str]()
         self.ancestors = ancestors
-        self.files: list[tuple[str, os.stat_result]] = []
-        self.directories: list[str] = []
-        self.skipped: list[Skipped] = []
         self.empty = True
+        with os.scandir(path) as entries:
+            for entry in entries:
+                self.empty = False
+                ours = entry.name == WORK_DIRECTORY and (entry.is_symlink() or entry.is_dir())
+                if not (ours and walk.follow):  # removing a tree includes the remains of killed downloads
+                    (directories if entry.is_dir(follow_symlinks=False) else names).append(entry.name)
+        self._names = sort(names, str)
+        self._directories = sort(directories, str)
+        self._links: list[str] = []
+        # In the same call, as most directories have one block at most.
+        self._first = self._read(0) if names else ([], [])
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks of the entries that are no directories."""
+        return self._names.blocks
+
+    async def read(self, block: int, disk: DiskThreads) -> Block:
+        """Names and statuses of the entries of a block that are listed as objects, and the skipped ones, by name."""
+        return await disk.run(partial(self._read, block)) if block else self._first
+
+    def _read(self, block: int) -> Block:
+        files: list[tuple[str, os.stat_result]] = []
+        skipped: list[Skipped] = []
+        for name in self._names.block(block):
+            found = _classify(os.path.join(self._path, name), name, self._walk)
+            if isinstance(found, Skipped):
+                skipped.append(found)
+            elif found is not None and modes.S_ISDIR(found.st_mode):
+                self._links.append(name)
+            elif found is not None:
+                files.append((name, found))
+        return files, skipped
+
+    def directories(self) -> Iterator[str]:
+        """Names of subdirectories, and of links to directories. Call it after all blocks were read."""
+        return heapq.merge(self._directories, self._links)
 
 
 def start(walk: Walk) -> Ancestors | None:
@@ -93,49 +137,36 @@ def scan(path: str, above: Ancestors | None, walk: Walk, *, first: bool) -> Cont
     identity = status.st_dev, status.st_ino
     if above is not None and not first and identity in above:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-    contents = Contents(Ancestors(identity, above))
-    with os.scandir(path) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            contents.empty = False
-            ours = entry.name == WORK_DIRECTORY and (entry.is_symlink() or entry.is_dir())
-            if not (ours and walk.follow):  # removing a tree includes the remains of killed downloads
-                _classify(entry, contents, walk)
-    return contents
+    return Contents(path, Ancestors(identity, above), walk)
 
 
-def _classify(entry: os.DirEntry[str], contents: Contents, walk: Walk) -> None:
-    if entry.is_dir(follow_symlinks=False):
-        contents.directories.append(entry.name)
-        return
+def _classify(path: str, name: str, walk: Walk) -> os.stat_result | Skipped | None:
+    """The status of an entry that is listed, or why it is skipped; None: it has been removed."""
     try:
-        status = entry.stat(follow_symlinks=walk.follow)
+        status = os.stat(path, follow_symlinks=walk.follow)
     except OSError as error:
-        if walk.follow or error.errno != errno.ENOENT:  # already removed
-            contents.skipped.append(_unreadable(entry, error))
-        return
-    if modes.S_ISDIR(status.st_mode):
-        contents.directories.append(entry.name)
-    elif not walk.follow:
-        contents.files.append((entry.name, status))
-    elif not modes.S_ISREG(status.st_mode):
+        # Otherwise, it is already removed.
+        return _unreadable(path, name, error) if walk.follow or error.errno != errno.ENOENT else None
+    if modes.S_ISDIR(status.st_mode) or not walk.follow:
+        return status
+    if not modes.S_ISREG(status.st_mode):
         kind = _KINDS.get(modes.S_IFMT(status.st_mode), "special file")
-        contents.skipped.append(Skipped(entry.name, "special file", f"{kind}, not a regular file"))
-    elif walk.readable and not _is_readable(entry, status):
-        contents.skipped.append(Skipped(entry.name, "unreadable file", "no permission to read the file"))
-    else:
-        contents.files.append((entry.name, status))
+        return Skipped(name, "special file", f"{kind}, not a regular file")
+    if walk.readable and not _is_readable(path, status):
+        return Skipped(name, "unreadable file", "no permission to read the file")
+    return status
 
 
-def _is_readable(entry: os.DirEntry[str], status: os.stat_result) -> bool:
+def _is_readable(path: str, status: os.stat_result) -> bool:
     # Most files are readable by everyone, which saves a system call.
-    return status.st_mode & _READABLE_BY_ALL == _READABLE_BY_ALL or os.access(entry.path, os.R_OK)
+    return status.st_mode & _READABLE_BY_ALL == _READABLE_BY_ALL or os.access(path, os.R_OK)
 
 
-def _unreadable(entry: os.DirEntry[str], error: OSError) -> Skipped:
+def _unreadable(path: str, name: str, error: OSError) -> Skipped:
     reason: SkipReason = "unreadable file"
     cause = os.strerror(error.errno or 0)
-    if entry.is_symlink():
-        target = os.readlink(entry.path)
+    if os.path.islink(path):
+        target = os.readlink(path)
         if error.errno in _BROKEN:
             reason, cause = "broken link", f"link to {target}, which does not exist"
         elif error.errno == errno.ELOOP:
@@ -144,4 +175,4 @@ def _unreadable(entry: os.DirEntry[str], error: OSError) -> Skipped:
             cause = f"link to {target}, which cannot be read: {cause}"
     elif error.errno == errno.ENOENT:
         reason, cause = "vanished", "removed while the directory was listed"
-    return Skipped(entry.name, reason, cause)
+    return Skipped(name, reason, cause)

@@ -14,7 +14,8 @@ from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
 from ...wire import Response
 from .bucket import Bucket
-from .object_info import object_info, parse_listing, quoted_etag
+from .listing_page import parse_listing
+from .object_info import object_info, quoted_etag
 from .read import head_of_reply, read_headers
 from .reply_checksums import CHECKSUMS
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealift.backends.s3.object_info import object_info, parse_listing, quoted_etag
+from sealift.backends.s3.listing_page import parse_listing
+from sealift.backends.s3.object_info import object_info, quoted_etag
 from sealift.errors import ServiceError
 from tests.unit.backends.s3.responses import NAMESPACE, encoded, response
 
