@@ -79,9 +79,17 @@ class StagingDirectory:
         Raises:
             UnsafeKey: The key would leave the root.
         """
+        self.check(key)
+        return os.path.join(self.root, key)
+
+    def check(self, key: str) -> None:
+        """Fail if a key would leave the root.
+
+        Raises:
+            UnsafeKey: It would.
+        """
         if key.startswith("/") or (".." in key and ".." in key.split("/")):
             raise UnsafeKey(f"the key {key!r} would leave {self.root}")
-        return os.path.join(self.root, key)
 
     def create(self, key: str, *, temporary: bool, large: bool = False) -> PartialFile:
         """Create the file of a key.

@@ -8,7 +8,8 @@ from ...types import Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...wire import ConnectionLane, HeldConnection, Request
 from .bucket import Bucket
-from .read import read_headers, whole_head
+from .read import WHOLE_HEADERS, expectation, read_headers, whole_head
+from .request_template import RequestTemplate
 from .signature import UNSIGNED_PAYLOAD
 from .signer import Signer
 
@@ -28,10 +29,17 @@ class S3Lane(ConnectionLane):
         super().__init__(connection)
         self._bucket = bucket
         self._signer = signer
+        self._reads: RequestTemplate | None = None
+        if signer.access.scheme != "sigv4a":
+            self._reads = RequestTemplate(signer, "GET", WHOLE_HEADERS, ["if-match"])
 
     def read(self, obj: ObjectInfo, into: memoryview) -> Head:
-        _, expectation = read_headers(obj, 0, len(into))
-        return whole_head(self._bucket, obj, self.receive(obj, into, expectation))
+        return whole_head(self._bucket, obj, self.receive(obj, into, expectation(obj, 0)))
+
+    def read_head(self, obj: ObjectInfo) -> bytes:
+        if self._reads is not None and obj.version is not None and obj.version.startswith('"'):
+            return self._reads.encode(obj.key, obj.version)
+        return super().read_head(obj)
 
     def read_request(self, obj: ObjectInfo) -> Request:
         headers, _ = read_headers(obj, 0, obj.size or 0)
