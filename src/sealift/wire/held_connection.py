@@ -99,15 +99,18 @@ class HeldConnection:
         self._end(connection, started)
         return response
 
-    def send(self, request: Request, body: memoryview) -> Response:
+    def send(self, head: bytes, body: memoryview) -> Response:
         """Send a request with a body, and receive the whole response, in any form: it may have stored something.
+
+        Args:
+            head: The encoded head of the request.
+            body: Its body.
 
         Raises:
             TransportError: The connection broke.
         """
         connection, started = self._begin()
-        exchange = Exchange(connection, request, encode_request(request, len(body)), body)
-        response = exchange.receive_small()
+        response = Exchange(connection, Request("PUT", connection.origin, "/"), head, body).receive_small()
         self._end(connection, started)
         return response
 
@@ -184,6 +187,10 @@ class ConnectionLane:
         if not self.connection.asked:
             self.ask(obj)
         return self.connection.fetch(into, expectation)
+
+    def send(self, request: Request, body: memoryview) -> Response:
+        """Send a request with a body; see `HeldConnection.send`."""
+        return self.connection.send(encode_request(request, len(body)), body)
 
     def read_head(self, obj: ObjectInfo) -> bytes:
         """Encode the request for a whole object."""

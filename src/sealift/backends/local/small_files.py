@@ -81,7 +81,8 @@ class SmallFiles:
         journal = self._staging.journal
         noted = journal is not None and journal.many  # a single small object leaves nothing to resume
         try:
-            upload.create(temporary=not self._staging.staged)
+            # One of many is not resumed, so that its name need not be computed from the key and looked up.
+            upload.create(temporary=not self._staging.staged, resumable=not noted)
             claim = upload.write(0, data, noted=noted)
             published = upload.publish()
             upload.note(claim)

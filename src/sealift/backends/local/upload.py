@@ -52,9 +52,9 @@ class LocalUpload(Upload):
         self._descriptor = -1
         self._writing = asyncio.Lock()
 
-    def create(self, *, temporary: bool = True) -> None:
+    def create(self, *, temporary: bool = True, resumable: bool = True) -> None:
         large = self._size is None or self._size >= MiB
-        self._take(self._staging.create(self._key, temporary=temporary, large=large))
+        self._take(self._staging.create(self._key, temporary=temporary, large=large, resumable=resumable))
         if self._size is not None and large:
             # Parts reserve their own blocks (`reserve`); check for space for all of them first.
             free = free_space(self._descriptor)

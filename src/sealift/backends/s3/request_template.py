@@ -24,9 +24,9 @@ class RequestTemplate:
         payload: As for `Signer.request`.
 
     Example:
-        >>> template = RequestTemplate(signer, "GET", [("accept-encoding", "identity")], ["if-match"])
-        >>> template.encode("models/a.bin", '"4a8a08f09d37b73795649038408b5f33"')
-        b'GET /bucket/models/a.bin HTTP/1.1…'
+        >>> def read_all(bucket: Signer, keys: Sequence[str]) -> list[bytes]:
+        ...     template = RequestTemplate(bucket, "GET", [("accept-encoding", "identity")])
+        ...     return [template.encode(key) for key in keys]
     """
 
     def __init__(
