@@ -231,10 +231,11 @@ class Bundles:
         destination = self._context.destination.small_objects or lane
         turn, until = _Turn(), time.monotonic() + (_TURN if self._fastest is not None else 0)
         taken: deque[Transfer] = deque()  # not moved yet; if the lane reads, they are requested
+        ahead = lane.ahead if reads else 0
         more = True
         try:
             while True:
-                while more and len(taken) <= (lane.ahead if reads else 0) and (transfer := self._take()) is not None:
+                while more and len(taken) <= ahead and (transfer := self._take()) is not None:
                     taken.append(transfer)
                     if reads:
                         lane.ask(transfer.obj)

@@ -207,7 +207,7 @@ def _needs_request(obj: ObjectInfo, head: Head) -> bool:
 
 def _choose(obj: ObjectInfo, head: Head) -> tuple[str | None, Mapping[str, str]]:
     """The checksum to compare, and all that are known."""
-    expected = {**obj.checksums, **head.checksums}
+    expected = {**obj.checksums, **head.checksums} if obj.checksums else head.checksums
     return checksums.best(expected, combinable=False), expected
 
 

@@ -104,7 +104,12 @@ class Journal:
             os.write(self._descriptor, b"\n")
         for entry in os.listdir(self._directory):
             if entry.startswith(f"{self._name}-"):
-                self._partials.setdefault(entry.split("-")[1], set()).add(entry)
+                path, _, obj = entry.removeprefix(f"{self._name}-").partition("-")
+                if obj:
+                    self._partials.setdefault(path, set()).add(entry)
+                else:  # has a `temporary_name`
+                    with suppress(FileNotFoundError):
+                        os.unlink(os.path.join(self._directory, entry))
 
     def expect(self, key: str, obj: str) -> None:
         """Declare which object a file will hold. Files that are not declared are not recorded.
@@ -130,6 +135,17 @@ class Journal:
             with suppress(FileNotFoundError):
                 os.unlink(os.path.join(self._directory, stale))
         return os.path.join(self._directory, name)
+
+    def temporary_name(self, number: int) -> str | None:
+        """The name of a temporary file that is not resumed. If this process is killed, the next one removes it.
+
+        Args:
+            number: A number that no other process uses.
+
+        Returns:
+            The name; None: the journal is `in_use`, or not open.
+        """
+        return f"{self._name}-{number}.part" if self._descriptor >= 0 else None
 
     def claim(self, key: str, start: int) -> Claim | None:
         """The claim about a file's bytes from `start` on; None: there is none."""

@@ -6,6 +6,7 @@ receives a small response.
 
 from .client import Wire
 from .content_range import Expectation, check_expected, check_range, check_read
+from .head_codec import check_value, format_head
 from .held_connection import ConnectionLane, HeldConnection
 from .message import TLS, Origin, Request, Response
 from .proxy_choice import proxy_for
@@ -28,7 +29,9 @@ __all__ = [
     "check_expected",
     "check_range",
     "check_read",
+    "check_value",
     "fill",
+    "format_head",
     "memory_sink",
     "proxy_for",
 ]

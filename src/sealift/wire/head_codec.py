@@ -1,21 +1,31 @@
 """Encode request heads, rejecting request smuggling, and parse simple response heads.
 
-A head is a start line and header fields. Request heads, and the common response heads, are validated by one regular
-expression: h11 checks each header separately, which is measurably slow for small objects. h11 parses all other
-responses; of the request, it needs only what determines the framing of the response.
+A head is a start line and header fields. Request heads are validated by one regular expression, and common response
+heads are split into lines: h11 checks each header separately, which is measurably slow for small objects. h11 parses
+all other responses; of the request, it needs only what determines the framing of the response.
 """
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidConfig
 from ..types import KiB
-from .message import Request, Response
+from .message import Origin, Request, Response
 
 if TYPE_CHECKING:
     import h11
 
-__all__ = ["MAX_HEAD_BYTES", "closes", "encode_request", "parse_simple_head", "response_framing"]
+__all__ = [
+    "MAX_HEAD_BYTES",
+    "check_value",
+    "closes",
+    "encode_request",
+    "format_head",
+    "parse_simple_head",
+    "response_framing",
+]
 
 MAX_HEAD_BYTES = 64 * KiB
 
@@ -23,14 +33,18 @@ MAX_HEAD_BYTES = 64 * KiB
 _NAME = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _VALUE = r"(?:[!-~](?:[ -~\t]*[!-~])?)?"
 _HEAD = re.compile(rf"{_NAME} /[!-~]* HTTP/1\.1\r\n(?:{_NAME}: {_VALUE}\r\n)+\r\n")
+_HEADER_VALUE = re.compile(_VALUE)
 
 # Stricter than https://www.rfc-editor.org/rfc/rfc9112#section-4 and #section-5: no folded lines, ASCII only. A colon
 # ends a name and a line break ends a value, so parsing is unambiguous.
-_FIELDS = re.compile(rb"HTTP/1\.1 (20[0146]) [ -~]*\r\n((?:%b:[ -~\t]*\r\n)+)\r\n" % _NAME.encode())
-_FIELD = re.compile(rb"([^:]+):[ \t]*([^\r]*)\r\n")
-_LENGTH = re.compile(rb"[0-9]{1,18}")
-# Besides Content-Length, these determine where a body ends and whether the connection can be reused.
-_FRAMING_HEADERS = frozenset({b"transfer-encoding", b"connection", b"upgrade"})
+_STATUS = {b"HTTP/1.1 %d " % status: status for status in (200, 201, 204, 206)}
+_VALUE_BYTES = bytes(range(0x20, 0x7F)) + b"\t"
+_FIELD_NAME = re.compile(_NAME.encode())
+# Longer heads, and longer numbers in a Content-Length, are left to h11.
+_SIMPLE_BYTES = 8 * KiB
+_MOST_DIGITS = 18
+# These must not be repeated: they determine where a body ends and whether the connection can be reused.
+_ONCE = frozenset({b"content-length", b"connection"})
 
 
 def parse_simple_head(data: memoryview) -> tuple[Response, int] | None:
@@ -47,23 +61,41 @@ def parse_simple_head(data: memoryview) -> tuple[Response, int] | None:
         38
         >>> parse_simple_head(memoryview(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"))
     """
-    found = _FIELDS.match(data[:MAX_HEAD_BYTES])
-    if found is None:
+    received = bytes(data[:_SIMPLE_BYTES])
+    end = received.find(b"\r\n\r\n")
+    head = received[: max(end, 0)]
+    first, *lines = head.split(b"\r\n")
+    status = _STATUS.get(first[:13])
+    # Each control character is part of one of the line breaks.
+    if status is None or head.translate(None, _VALUE_BYTES) != b"\r\n" * len(lines):
         return None
-    headers = [(name.lower(), value.rstrip(b" \t")) for name, value in _FIELD.findall(found[2])]
-    fields = dict(headers)
-    if not _FRAMING_HEADERS.isdisjoint(fields):
-        connections = [value.lower() for name, value in headers if name in _FRAMING_HEADERS]
-        if connections != [b"keep-alive"] or b"connection" not in fields:
+    headers = []
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if not colon or (lower := _lower_name(name)) is None:
             return None
-    status, length = int(found[1]), fields.get(b"content-length")
+        headers.append((lower, value.strip(b" \t")))
+    fields = dict(headers)
+    repeated = len(fields) < len(headers)
+    if repeated and any([name for name, _ in headers].count(name) > 1 for name in _ONCE):
+        return None
+    if b"transfer-encoding" in fields or b"upgrade" in fields:
+        return None
+    if fields.get(b"connection", b"keep-alive").lower() != b"keep-alive":
+        return None
+    length = fields.get(b"content-length")
     if status == 204:  # has no body
-        return (Response(status, headers), found.end()) if length is None else None
-    if length is None or not _LENGTH.fullmatch(length):
+        if length is not None:
+            return None
+    elif length is None or not length.isdigit() or len(length) > _MOST_DIGITS:
         return None
-    if len(fields) < len(headers) and [name for name, _ in headers].count(b"content-length") > 1:
-        return None
-    return Response(status, headers), found.end()
+    return Response(status, headers, fields=None if repeated else fields), end + 4
+
+
+@lru_cache(maxsize=256)
+def _lower_name(name: bytes) -> bytes | None:
+    """The name of a header in lower case; None: it is not valid."""
+    return name.lower() if _FIELD_NAME.fullmatch(name) else None
 
 
 def encode_request(request: Request, length: int | None = None) -> bytes:
@@ -87,17 +119,50 @@ def encode_request(request: Request, length: int | None = None) -> bytes:
         raise InvalidConfig("the request headers contradict the length of the body")
     if not stated and (length is not None or request.method in {"POST", "PUT"}):
         headers.append(("Content-Length", str(length or 0)))
+    return format_head(request.method, request.origin, request.target, headers).encode("ascii")
+
+
+def format_head(method: str, origin: Origin, target: str, headers: Sequence[tuple[str, str]]) -> str:
+    """Format the head of a request.
+
+    Args:
+        method: HTTP method.
+        origin: The server, for the error.
+        target: Path and query.
+        headers: All headers, including Host.
+
+    Raises:
+        InvalidConfig: As for `encode_request`.
+    """
     fields = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    head = f"{request.method} {request.target} HTTP/1.1\r\n{fields}\r\n"
+    head = f"{method} {target} HTTP/1.1\r\n{fields}\r\n"
     # The line count must match, so that no value contains a line break. Host and Content-Length must not be repeated.
     lines, names = len(headers) + 2, [name.lower() for name, _ in headers]
     valid = head.count("\r") == head.count("\n") == lines and _HEAD.fullmatch(head)
     if not valid or names.count("host") != 1 or names.count("content-length") > 1:
-        raise InvalidConfig(
-            f"a request to {request.origin.address} has an invalid method, target or header",
-            hint="percent-encode the target; header values must be ASCII without line breaks",
-        )
-    return head.encode("ascii")
+        raise _invalid(origin)
+    return head
+
+
+def check_value(value: str, origin: Origin) -> None:
+    """Fail if a header cannot have this value.
+
+    Args:
+        value: The value.
+        origin: The server that it would be sent to, for the error.
+
+    Raises:
+        InvalidConfig: As for `encode_request`.
+    """
+    if not _HEADER_VALUE.fullmatch(value):
+        raise _invalid(origin)
+
+
+def _invalid(origin: Origin) -> InvalidConfig:
+    return InvalidConfig(
+        f"a request to {origin.address} has an invalid method, target or header",
+        hint="percent-encode the target; header values must be ASCII without line breaks",
+    )
 
 
 def closes(request: Request) -> bool:

@@ -28,6 +28,8 @@ T = TypeVar("T")
 class HeldConnection:
     """Connections for several exchanges. `ask`, `fetch` and `send` block: call them in a function given to `run`.
 
+    Responses are fetched in the order of their requests. Bodies arrive as they are stored, whatever their encoding.
+
     After an error they cannot be used again. Nothing is retried, not even on a stale connection.
 
     Args:
@@ -39,6 +41,7 @@ class HeldConnection:
             measured.
         ahead: How many requests `ask` may send before the response to the first is fetched.
         completed: How many exchanges have completed.
+        usable: Whether another exchange may follow.
     """
 
     def __init__(self, connections: Sequence[Connection], lanes: Lanes) -> None:
@@ -51,61 +54,65 @@ class HeldConnection:
         self._measured = False
         self._free = deque(connections)
         self._used: set[Connection] = set()
-        self._asked: dict[int, tuple[Connection, float]] = {}  # id of a request → where and when it was sent
+        self._asked: deque[tuple[Connection, float]] = deque()  # where and when each request was sent
+        self.usable = True
 
     @property
-    def usable(self) -> bool:
-        """Whether another exchange may follow."""
-        return all(connection.reusable for connection in self._free)
+    def asked(self) -> int:
+        """How many requests were sent whose responses are not fetched yet."""
+        return len(self._asked)
 
     async def run(self, function: Callable[[], T]) -> T:
         """Run a function on a lane; as `Lanes.run`."""
         first, *others = self._connections
         return await self._lanes.run(first, function, *others)
 
-    def ask(self, request: Request) -> None:
-        """Send a request without a body ahead of `fetch`, which receives the response.
+    def ask(self, head: bytes) -> None:
+        """Send a request for an object; `fetch` receives the response.
+
+        Args:
+            head: The encoded request, which has no body.
 
         Raises:
             TransportError: The connection broke.
         """
         connection, started = self._begin()
-        self._asked[id(request)] = connection, started
-        connection.send(encode_request(request))
+        self._asked.append((connection, started))
+        connection.send(head)
         connection.waiting = False  # what happens until the response is fetched is no stall
 
-    def fetch(self, request: Request, into: memoryview, expectation: Expectation) -> Response:
-        """Receive a body of known length into memory. Sends the request, unless `ask` did.
+    def fetch(self, into: memoryview, expectation: Expectation) -> Response:
+        """Receive the body that the first of the requests was sent for.
+
+        Args:
+            into: Memory of the length that it must have.
+            expectation: What else the response must say.
 
         Raises:
             TransportError: The response is not the expected one, or the connection broke.
         """
-        if id(request) not in self._asked:
-            self.ask(request)
-        connection, started = self._asked.pop(id(request))
+        connection, started = self._asked.popleft()
         connection.waiting = True
-        response, ahead = self._receive_head(connection, request)
-        encoding = None if request.encoded else response.header("content-encoding")
-        if (
-            response.header("content-length") != str(len(into))
-            or encoding not in {None, "identity"}
-            or not expectation.matches(response, len(into))
-        ):
+        response, ahead = self._receive_head(connection)
+        if response.header("content-length") != str(len(into)) or not expectation.matches(response, len(into)):
             raise _unexpected(connection)
         _receive_body(connection, ahead, into)
         connection.finish(reusable=True)
         self._end(connection, started)
         return response
 
-    def send(self, request: Request, body: memoryview) -> Response:
+    def send(self, head: bytes, body: memoryview) -> Response:
         """Send a request with a body, and receive the whole response, in any form: it may have stored something.
+
+        Args:
+            head: The encoded head of the request.
+            body: Its body.
 
         Raises:
             TransportError: The connection broke.
         """
         connection, started = self._begin()
-        exchange = Exchange(connection, request, encode_request(request, len(body)), body)
-        response = exchange.receive_small()
+        response = Exchange(connection, Request("PUT", connection.origin, "/"), head, body).receive_small()
         response.host = connection.name
         self._end(connection, started)
         return response
@@ -125,11 +132,12 @@ class HeldConnection:
         connection.waiting = False  # what happens until the next exchange is no stall
         self._free.append(connection)
         self.completed += 1
+        self.usable = self.usable and connection.reusable
         elapsed = time.perf_counter() - started
         self.fastest = min(self.fastest, elapsed) if self._measured else elapsed
         self._measured = True
 
-    def _receive_head(self, connection: Connection, request: Request) -> tuple[Response, memoryview]:
+    def _receive_head(self, connection: Connection) -> tuple[Response, memoryview]:
         """Receive the head of a success; return it with what has arrived of the body."""
         received = 0
         while count := connection.receive_into(self._scratch[received:]):
@@ -139,8 +147,8 @@ class HeldConnection:
             if b"\r\n\r\n" in bytes(self._scratch[:received]):
                 break
         error = _unexpected(connection)
-        framing = partial(response_framing, request, None, sent=True)
-        reader = ResponseReader(connection, request.origin, framing, self._scratch)
+        framing = partial(response_framing, Request("GET", connection.origin, "/"), None, sent=True)
+        reader = ResponseReader(connection, connection.origin, framing, self._scratch)
         reader.feed(received)
         if reader.response is not None:
             error.status, error.retry_after = reader.response.status, reader.response.retry_after
@@ -175,20 +183,24 @@ class ConnectionLane:
 
     def __init__(self, connection: HeldConnection) -> None:
         self.connection = connection
-        self._asked: dict[str, Request] = {}
-
-    @property
-    def ahead(self) -> int:
-        return self.connection.ahead
+        self.ahead = connection.ahead
 
     def ask(self, obj: ObjectInfo) -> None:
-        request = self._asked[obj.key] = self.read_request(obj)
-        self.connection.ask(request)
+        self.connection.ask(self.read_head(obj))
 
     def receive(self, obj: ObjectInfo, into: memoryview, expectation: Expectation) -> Response:
         """Receive an object; the request for it is sent first, unless `ask` did."""
-        request = self._asked.pop(obj.key, None) or self.read_request(obj)
-        return self.connection.fetch(request, into, expectation)
+        if not self.connection.asked:
+            self.ask(obj)
+        return self.connection.fetch(into, expectation)
+
+    def send(self, request: Request, body: memoryview) -> Response:
+        """Send a request with a body; see `HeldConnection.send`."""
+        return self.connection.send(encode_request(request, len(body)), body)
+
+    def read_head(self, obj: ObjectInfo) -> bytes:
+        """Encode the request for a whole object."""
+        return encode_request(self.read_request(obj))
 
     def read_request(self, obj: ObjectInfo) -> Request:
         """Build the request for a whole object."""

@@ -1,6 +1,6 @@
 """`Origin`, `TLS`, `Request` and `Response`: plain values whose `repr` shows no secrets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -139,6 +139,7 @@ class Response:
         body: From `Wire.send`, the whole body. From `Wire.fetch`, the beginning of an error body.
         unexpected: From `Wire.fetch`, a 200 or 206 that is not the expected one; its body was not written.
         host: Host and port of the server, for errors.
+        fields: The same headers as a dict, if none is repeated.
     """
 
     __slots__ = ("_fields", "body", "headers", "host", "status", "unexpected")
@@ -151,13 +152,14 @@ class Response:
         *,
         unexpected: bool = False,
         host: str | None = None,
+        fields: Mapping[bytes, bytes] | None = None,
     ) -> None:
         self.status = status
         self.headers = headers
         self.body = body
         self.unexpected = unexpected
         self.host = host
-        self._fields: dict[str, str] | None = None
+        self._fields = fields
 
     def header(self, name: str) -> str | None:
         """The value of a header (case-insensitive name); repeated headers are joined with commas.
@@ -166,11 +168,12 @@ class Response:
         """
         fields = self._fields
         if fields is None:
-            fields = self._fields = {}
+            joined: dict[bytes, bytes] = {}
             for key, value in self.headers:
-                known, text = key.decode("latin-1"), value.decode("latin-1")
-                fields[known] = f"{fields[known]}, {text}" if known in fields else text
-        return fields[name] if name in fields else fields.get(name.lower())
+                joined[key] = b"%b, %b" % (joined[key], value) if key in joined else value
+            fields = self._fields = joined
+        found = fields.get(name.lower().encode())
+        return None if found is None else found.decode("latin-1")
 
     @property
     def retry_after(self) -> float | None:

@@ -135,13 +135,13 @@ def test_a_partial_of_an_older_version_goes(tmp_path: Path) -> None:
 def test_leftovers_of_a_week_ago_go(tmp_path: Path) -> None:
     others = f"{fingerprint('another')}"
     old = {f"{others}.journal", f"{others}-{others}-{NAME}.part", f"{others}-3.part"}
-    for name in {*old, "notes.txt", f"{NAME}-7.part"}:
+    for name in {*old, "notes.txt", f"{NAME}-{others}-{NAME}.part"}:
         (tmp_path / name).write_bytes(b"")
     (tmp_path / f"{others}.tree").mkdir()
     for name in {*old, f"{others}.tree", "notes.txt"}:
         os.utime(tmp_path / name, (0, 0))
     one = journal(tmp_path)
-    assert set(os.listdir(tmp_path)) == {"notes.txt", f"{NAME}-7.part", f"{NAME}.journal"}
+    assert set(os.listdir(tmp_path)) == {"notes.txt", f"{NAME}-{others}-{NAME}.part", f"{NAME}.journal"}
     one.close(keep=False)
 
 
@@ -242,3 +242,16 @@ def test_claims_after_a_retraction_count(tmp_path: Path) -> None:
     again = journal(tmp_path)
     assert (again.claim("model.bin", 0), again.claim("model.bin", 8)) == (None, SECOND)
     again.close(keep=False)
+
+
+def test_temporary_files_of_a_killed_process_go_when_the_next_one_opens_the_journal(tmp_path: Path) -> None:
+    assert journal(tmp_path, opened=False).temporary_name(1) is None
+    first = journal(tmp_path)
+    name = first.temporary_name(1)
+    assert name is not None
+    (tmp_path / name).write_bytes(b"half")
+    os.close(first._descriptor)
+    second = journal(tmp_path)
+    assert not (tmp_path / name).exists()
+    second.close(keep=False)
+    assert not list(tmp_path.iterdir())

@@ -39,7 +39,7 @@ class AzureLane(ConnectionLane):
     def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         kept, digests, headers = put_headers(key, data, properties)
         request = self._container.authorized(self._authorization, "PUT", key, headers)
-        reply = self.connection.send(request, data)
+        reply = self.send(request, data)
         return replace(stored_blob(self._container, reply, key, len(data), digests), properties=kept)
 
 

@@ -37,7 +37,7 @@ class GCSLane(ConnectionLane):
     def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         put = PutRequest.of(self._bucket, key, data, properties)
         request = self._bucket.request(put.method, put.path, put.query, put.headers, self._bearer)
-        return put.stored(self._bucket, self.connection.send(request, put.body))
+        return put.stored(self._bucket, self.send(request, put.body))
 
 
 @asynccontextmanager

@@ -57,17 +57,16 @@ class ConfinedDirectory:
         Returns:
             Its descriptor. None: a file exists, such as one that a killed process has left.
         """
+        return self._in_directory_of(key, self._create)
 
-        def create(directory: int, name: str) -> int | None:
-            try:
-                descriptor = os.open(name, _NEW_FILE, 0o666, dir_fd=directory)
-            except FileExistsError:
-                self._check(name, directory, key)
-                return None
-            self._in_place[key] = descriptor
-            return descriptor
-
-        return self._in_directory_of(key, create)
+    def _create(self, directory: int, name: str, key: str) -> int | None:
+        try:
+            descriptor = os.open(name, _NEW_FILE, 0o666, dir_fd=directory)
+        except FileExistsError:
+            self._check(directory, name, key)
+            return None
+        self._in_place[key] = descriptor
+        return descriptor
 
     def replaced(self, key: str) -> os.stat_result | None:
         """Return the status of the file that a key's file will replace, if any.
@@ -76,7 +75,7 @@ class ConfinedDirectory:
             LocalIOError: The existing file is a pipe, a device or a socket.
             UnsafeKey: As in `rename`.
         """
-        return self._in_directory_of(key, lambda directory, name: self._check(name, directory, key))
+        return self._in_directory_of(key, self._check)
 
     def rename(self, temporary: str, descriptor: int, key: str, *, durable: bool = False) -> os.stat_result:
         """Rename a file to its final name. It replaces an existing file and takes over its permissions.
@@ -95,8 +94,8 @@ class ConfinedDirectory:
             UnsafeKey: The name is that of another key's file, or below a link that leads out of the root.
         """
 
-        def rename(directory: int, name: str) -> os.stat_result:
-            old = self._check(name, directory, key)
+        def rename(directory: int, name: str, key: str) -> os.stat_result:
+            old = self._check(directory, name, key)
             if old is not None and inherit(descriptor, old) and durable:
                 sync_file(descriptor, temporary)
             os.replace(temporary, name, dst_dir_fd=directory)
@@ -142,18 +141,18 @@ class ConfinedDirectory:
         with self._lock:
             self._close_last()
 
-    def _in_directory_of(self, key: str, act: Callable[[int, str], T]) -> T:
-        """Call a function with a descriptor of a key's directory and the file's name."""
+    def _in_directory_of(self, key: str, act: Callable[[int, str, str], T]) -> T:
+        """Call a function with a descriptor of a key's directory, the file's name, and the key."""
         directory, _, name = key.rpartition("/")
         try:
             with self._lock:
                 last, descriptor = self._last
                 if descriptor >= 0 and last == directory:
                     with suppress(FileNotFoundError):  # another process has removed it
-                        return act(descriptor, name)
+                        return act(descriptor, name, key)
                 self._close_last()
                 self._last = (directory, open_below(self._root, directory, key))
-                return act(self._last[1], name)
+                return act(self._last[1], name, key)
         except OSError as error:
             if name in {error.filename, error.filename2}:  # from a call relative to the directory
                 error.filename, error.filename2 = os.path.join(self._root, key), None
@@ -164,7 +163,7 @@ class ConfinedDirectory:
             os.close(self._last[1])
         self._last = ("", -1)
 
-    def _check(self, name: str, directory: int, key: str) -> os.stat_result | None:
+    def _check(self, directory: int, name: str, key: str) -> os.stat_result | None:
         """Return the status of a key's existing file; raise if it is another key's file, or cannot be replaced."""
         status = replaceable(name, directory, os.path.join(self._root, key))
         if status is None or stat.S_ISLNK(status.st_mode):  # a key's file is never a link

@@ -133,18 +133,24 @@ def read_into(descriptor: int, start: int, into: memoryview) -> bool:
 
 
 class _SmallCRC:
-    """A CRC32 computed while holding the GIL, which is faster for small data."""
+    """A CRC32 of small data."""
 
     def __init__(self) -> None:
         self._value = 0
 
     def update(self, data: memoryview) -> None:
-        for start in range(0, len(data), _GIL_HELD):
-            self._value = zlib.crc32(data[start : start + _GIL_HELD], self._value)
+        self._value = _extend_small(data, self._value)
 
     @property
     def digest(self) -> str:
         return f"{self._value:08x}"
+
+
+def _extend_small(data: memoryview, value: int = 0) -> int:
+    """Continue a CRC32 while holding the GIL, which is faster for small data."""
+    for start in range(0, len(data), _GIL_HELD):
+        value = zlib.crc32(data[start : start + _GIL_HELD], value)
+    return value
 
 
 def crc_algorithm(length: int) -> str:
@@ -159,9 +165,7 @@ def crc_of(length: int) -> "_SmallCRC | checksums.Running":
 
 def crc(data: memoryview) -> str:
     """Return the digest that `crc_of` computes for these bytes."""
-    running = crc_of(len(data))
-    running.update(data)
-    return running.digest
+    return checksums.digest(crc_algorithm(len(data)), data) if len(data) > _SMALL else f"{_extend_small(data):08x}"
 
 
 def copy_range(source: int, target: int, start: int, count: int) -> int:

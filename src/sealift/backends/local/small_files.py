@@ -1,13 +1,15 @@
 """Small files, read and written at once; blocks. See `contract.SmallObjects`."""
 
 import os
+from contextlib import suppress
 
 from ...errors import ObjectChanged
+from ...persist.download_journal import Claim
 from ...types import Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
-from .files import READ, check_version, read_into
+from .files import READ, check_version, crc, info, read_into
 from .staging import StagingDirectory
-from .upload import LocalUpload, Run
+from .upload import WRITE_SIZE, LocalUpload, Run
 
 __all__ = ["SmallFiles"]
 
@@ -39,11 +41,48 @@ class SmallFiles:
 
     def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         """Write a file and publish it."""
+        staging = self._staging
+        staging.check(key)
+        if staging.staged and not staging.durable and len(data) <= WRITE_SIZE:
+            descriptor = staging.confined.create(key)
+            if descriptor is not None:
+                return self._fill(key, descriptor, data)
+        return self._put(key, data)
+
+    def _fill(self, key: str, descriptor: int, data: memoryview) -> ObjectInfo:
+        """Write a new file that has its final name already: its directory is published later."""
+        staging, done = self._staging, 0
+        try:
+            while done < len(data):
+                done += os.pwrite(descriptor, data[done:], done)
+            stored = info(key, os.fstat(descriptor)) if staging.versions else ObjectInfo(key, len(data))
+        except BaseException as error:
+            self._discard(key, descriptor)
+            if isinstance(error, OSError):
+                error.filename = staging.path(key)  # the OSError has only the descriptor
+            raise
+        staging.confined.finish(key, complete=True)
+        os.close(descriptor)
+        if staging.journal is not None and staging.journal.many and data:
+            staging.journal.add(key, Claim(0, len(data), crc(data)))
+        return stored
+
+    def _discard(self, key: str, descriptor: int) -> None:
+        staging = self._staging
+        staging.confined.finish(key, complete=False)
+        os.close(descriptor)
+        with suppress(FileNotFoundError):
+            os.unlink(staging.path(key))
+        if staging.journal is not None:
+            staging.journal.retract(key)
+
+    def _put(self, key: str, data: memoryview) -> ObjectInfo:
         upload = LocalUpload(self._staging, self._run, key, len(data))
         journal = self._staging.journal
         noted = journal is not None and journal.many  # a single small object leaves nothing to resume
         try:
-            upload.create(temporary=not self._staging.staged)
+            # One of many is not resumed, so that its name need not be computed from the key and looked up.
+            upload.create(temporary=not self._staging.staged, resumable=not noted)
             claim = upload.write(0, data, noted=noted)
             published = upload.publish()
             upload.note(claim)

@@ -71,9 +71,12 @@ class StagingDirectory:
         self._anchor_lock = threading.Lock()
         self._synced: set[str] = set()
         self._state = state or os.path.join(root, WORK_DIRECTORY)
+        self._state_descriptor = -1
+        self._removed: list[int] = []  # descriptors of work directories that other processes have removed
+        self._state_lock = threading.Lock()
         self._created: set[str] = set()
         self._token = os.urandom(8).hex()
-        self._count = itertools.count()
+        self._count = itertools.count(int.from_bytes(os.urandom(8)))
 
     def path(self, key: str) -> str:
         """Return the path of a key's file.
@@ -81,11 +84,19 @@ class StagingDirectory:
         Raises:
             UnsafeKey: The key would leave the root.
         """
-        if key.startswith("/") or (".." in key and ".." in key.split("/")):
-            raise UnsafeKey(f"the key {key!r} would leave {self.root}")
+        self.check(key)
         return os.path.join(self.root, key)
 
-    def create(self, key: str, *, temporary: bool, large: bool = False) -> PartialFile:
+    def check(self, key: str) -> None:
+        """Fail if a key would leave the root.
+
+        Raises:
+            UnsafeKey: It would.
+        """
+        if key.startswith("/") or (".." in key and ".." in key.split("/")):
+            raise UnsafeKey(f"the key {key!r} would leave {self.root}")
+
+    def create(self, key: str, *, temporary: bool, large: bool = False, resumable: bool = True) -> PartialFile:
         """Create the file of a key.
 
         Args:
@@ -93,6 +104,7 @@ class StagingDirectory:
             temporary: Create it in the work directory, not under its final name.
             large: Writing it takes a while: check first whether it can be published, and restrict its permissions to
                 those of the file that it replaces.
+            resumable: A later process may find it, if there is a journal.
         """
         self._find_anchor()
         if not temporary and (descriptor := self.confined.create(key)) is not None:
@@ -105,7 +117,7 @@ class StagingDirectory:
                 self._created.clear()
             self._created.add(directory)
         mode = 0o666 if old is None or not stat.S_ISREG(old.st_mode) else 0o600 | old.st_mode & 0o066
-        name = self._partial(key)
+        name = self._partial(key) if resumable else None
         if name is None:
             return self._new_temporary(mode)
         return PartialFile(os.path.join(self._state, name), self._reopen(name, mode), resumable=True)
@@ -135,35 +147,45 @@ class StagingDirectory:
         return copy
 
     def _new_temporary(self, mode: int) -> PartialFile:
-        name = f"{self._token}-{next(self._count)}.part"
+        number = next(self._count)
+        name = None if self.journal is None else self.journal.temporary_name(number)
+        name = name or f"{self._token}-{number}.part"
         return PartialFile(os.path.join(self._state, name), self._create(name, mode))
 
     def _create(self, name: str, mode: int) -> int:
         for _ in range(_ATTEMPTS):
+            state = self._open_state()
             try:
-                return self._open(name, _CREATE, mode)
+                return os.open(name, _CREATE, mode, dir_fd=state)
             except FileNotFoundError:  # another process has removed the empty directory
-                continue
+                self._forget_state(state)
             except FileExistsError:  # planted by another process
-                os.unlink(os.path.join(self._state, name))
+                os.unlink(name, dir_fd=state)
         raise self._keeps_being_removed()
 
     def _reopen(self, name: str, mode: int) -> int:
         """Open or create a partial file. Never truncates it: where file locks are unreliable, it may be in use."""
         with suppress(FileNotFoundError):
-            descriptor = self._open(name, _OPEN)
+            descriptor = os.open(name, _OPEN, dir_fd=self._open_state())
             status = os.fstat(descriptor)
             if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid():
                 return descriptor
             os.close(descriptor)  # planted: writes to it could change a file elsewhere
         return self._create(name, mode)
 
-    def _open(self, name: str, flags: int, mode: int = 0o666) -> int:
-        state = open_work_directory(self._state)
-        try:
-            return os.open(name, flags, mode, dir_fd=state)
-        finally:
-            os.close(state)
+    def _open_state(self) -> int:
+        """A descriptor of the work directory, which is created if needed."""
+        with self._state_lock:
+            if self._state_descriptor < 0:
+                self._state_descriptor = open_work_directory(self._state)
+            return self._state_descriptor
+
+    def _forget_state(self, descriptor: int) -> None:
+        """Open the work directory again the next time. Other threads may still use the descriptor."""
+        with self._state_lock:
+            if self._state_descriptor == descriptor:
+                self._removed.append(descriptor)
+                self._state_descriptor = -1
 
     def _keeps_being_removed(self) -> LocalIOError:
         return LocalIOError(f"other processes keep removing the directory {self._state}")
@@ -202,5 +224,10 @@ class StagingDirectory:
     def close(self) -> None:
         """Remove the work directory unless another process uses it."""
         self.confined.close()
+        with self._state_lock:
+            for descriptor in (*self._removed, self._state_descriptor):
+                if descriptor >= 0:
+                    os.close(descriptor)
+            self._removed, self._state_descriptor = [], -1
         with suppress(OSError):  # it is not empty, or was never created
             os.rmdir(self._state)

@@ -18,13 +18,13 @@ from .file_sink import FileSink
 from .files import READ, check_version, copy_range, crc, crc_of, free_space, info, read_into, sync_file, taken_space
 from .staging import PartialFile, StagingDirectory
 
-__all__ = ["LocalUpload", "Run"]
+__all__ = ["WRITE_SIZE", "LocalUpload", "Run"]
 
 T = TypeVar("T")
 
 # Bytes per write. For larger writes the kernel looks for large contiguous pages; on a virtual machine with memory
 # ballooning it may wait for each of them, several times longer than the write itself takes.
-_WRITE_SIZE = 256 * KiB
+WRITE_SIZE = 256 * KiB
 # Bytes per copy_file_range call, which cannot be interrupted: a cancelled copy ends soon.
 _COPY_STEP = 256 * MiB
 
@@ -52,9 +52,9 @@ class LocalUpload(Upload):
         self._descriptor = -1
         self._writing = asyncio.Lock()
 
-    def create(self, *, temporary: bool = True) -> None:
+    def create(self, *, temporary: bool = True, resumable: bool = True) -> None:
         large = self._size is None or self._size >= MiB
-        self._take(self._staging.create(self._key, temporary=temporary, large=large))
+        self._take(self._staging.create(self._key, temporary=temporary, large=large, resumable=resumable))
         if self._size is not None and large:
             # Parts reserve their own blocks (`reserve`); check for space for all of them first.
             free = free_space(self._descriptor)
@@ -74,11 +74,11 @@ class LocalUpload(Upload):
         """Write bytes at an offset; return the claim to `note` in the journal, if `noted` and there is a journal."""
         running = crc_of(len(data)) if noted and self._staging.journal is not None else None
         done = 0
-        if len(data) > _WRITE_SIZE:
+        if len(data) > WRITE_SIZE:
             reserve(self._descriptor, start, len(data))
         try:
             while done < len(data):
-                count = os.pwrite(self._descriptor, data[done : done + _WRITE_SIZE], start + done)
+                count = os.pwrite(self._descriptor, data[done : done + WRITE_SIZE], start + done)
                 if running is not None:  # while these bytes are in the CPU cache
                     running.update(data[done : done + count])
                 done += count

@@ -7,8 +7,9 @@ from dataclasses import replace
 from ...types import Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...wire import ConnectionLane, HeldConnection, Request
-from .bucket import Bucket
-from .read import read_headers, whole_head
+from .bucket import Bucket, Headers
+from .read import WHOLE_HEADERS, expectation, read_headers, whole_head
+from .request_template import RequestTemplate
 from .signature import UNSIGNED_PAYLOAD
 from .signer import Signer
 
@@ -28,10 +29,19 @@ class S3Lane(ConnectionLane):
         super().__init__(connection)
         self._bucket = bucket
         self._signer = signer
+        self._templates = signer.access.scheme != "sigv4a"
+        self._reads: RequestTemplate | None = None
+        self._puts: RequestTemplate | None = None
 
     def read(self, obj: ObjectInfo, into: memoryview) -> Head:
-        _, expectation = read_headers(obj, 0, len(into))
-        return whole_head(self._bucket, obj, self.receive(obj, into, expectation))
+        return whole_head(self._bucket, obj, self.receive(obj, into, expectation(obj, 0)))
+
+    def read_head(self, obj: ObjectInfo) -> bytes:
+        if not self._templates or obj.version is None or not obj.version.startswith('"'):
+            return super().read_head(obj)
+        if self._reads is None:
+            self._reads = RequestTemplate(self._signer, "GET", WHOLE_HEADERS, ["if-match"])
+        return self._reads.encode(obj.key, obj.version)
 
     def read_request(self, obj: ObjectInfo) -> Request:
         headers, _ = read_headers(obj, 0, obj.size or 0)
@@ -41,8 +51,17 @@ class S3Lane(ConnectionLane):
         from .upload import put_headers, stored_object  # noqa: PLC0415 - downloads need neither
 
         kept, digests, headers = put_headers(self._bucket, key, data, properties)
-        reply = self.connection.send(self._signer.request("PUT", key, headers, payload=UNSIGNED_PAYLOAD), data)
+        if self._templates and properties is NO_PROPERTIES:
+            reply = self.connection.send(self._put_head(key, len(data), headers), data)
+        else:
+            reply = self.send(self._signer.request("PUT", key, headers, payload=UNSIGNED_PAYLOAD), data)
         return replace(stored_object(self._bucket, reply, key, len(data), digests), properties=kept)
+
+    def _put_head(self, key: str, size: int, checksum: Headers) -> bytes:
+        if self._puts is None:
+            names = ["content-length", *[name for name, _ in checksum]]
+            self._puts = RequestTemplate(self._signer, "PUT", [], names, payload=UNSIGNED_PAYLOAD)
+        return self._puts.encode(key, str(size), *[value for _, value in checksum])
 
 
 @asynccontextmanager

@@ -11,7 +11,11 @@ from .properties import from_reply
 from .reply_checksums import has_composite_checksum, object_checksums
 from .signer import Headers
 
-__all__ = ["head_of_reply", "read_headers", "whole_head"]
+__all__ = ["WHOLE_HEADERS", "expectation", "head_of_reply", "read_headers", "whole_head"]
+
+_AS_STORED = ("accept-encoding", "identity")
+WHOLE_HEADERS = [_AS_STORED, ("x-amz-checksum-mode", "ENABLED")]
+"""Headers of a GET of a whole object, besides If-Match."""
 
 
 def read_headers(obj: ObjectInfo, start: int, length: int) -> tuple[Headers, Expectation]:
@@ -22,16 +26,18 @@ def read_headers(obj: ObjectInfo, start: int, length: int) -> tuple[Headers, Exp
         start: Offset of the first byte.
         length: Number of bytes.
     """
-    headers = [("accept-encoding", "identity")]
-    if start == 0 and length == obj.size:
-        headers.append(("x-amz-checksum-mode", "ENABLED"))
-    else:
-        headers.append(("range", f"bytes={start}-{start + length - 1}"))
+    whole = start == 0 and length == obj.size
+    headers = [*WHOLE_HEADERS] if whole else [_AS_STORED, ("range", f"bytes={start}-{start + length - 1}")]
     # If-Match never matches a weak ETag: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1
     if obj.version is not None and obj.version.startswith('"'):
         headers.append(("if-match", obj.version))
+    return headers, expectation(obj, start)
+
+
+def expectation(obj: ObjectInfo, start: int) -> Expectation:
+    """What the reply to a GET of an object must say, from the offset `start` on."""
     pinned = () if obj.version is None else (("etag", (obj.version, obj.version.strip('"'))),)
-    return headers, Expectation(start, obj.size, pinned)
+    return Expectation(start, obj.size, pinned)
 
 
 def head_of_reply(bucket: Bucket, obj: ObjectInfo, start: int, length: int, reply: Response) -> Head:

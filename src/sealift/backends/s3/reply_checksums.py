@@ -21,9 +21,13 @@ __all__ = [
     "object_checksums",
 ]
 
+_Headers = list[tuple[bytes, bytes]]
+
 CHECKSUMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
 
 _MD5 = re.compile('"?[0-9a-f]{32}"?')
+# The header of objects that are encrypted with a key of S3.
+_OWN_KEY = (b"x-amz-server-side-encryption", b"AES256")
 
 
 def header_checksums(reply: Response) -> dict[str, str]:
@@ -32,9 +36,17 @@ def header_checksums(reply: Response) -> dict[str, str]:
     Composite checksums ("…-3", checksums of the parts' checksums) cannot be compared and are left out. Some services
     do not mark them as composite, so a multipart object's checksums count only if the service states their type.
     """
+    return _checksums(_amazon_headers(reply), reply)
+
+
+def _amazon_headers(reply: Response) -> _Headers:
+    return [field for field in reply.headers if field[0].startswith(b"x-amz-")]
+
+
+def _checksums(headers: _Headers, reply: Response) -> dict[str, str]:
     values = {
         name.removeprefix(b"x-amz-checksum-").decode("latin-1"): value.decode("latin-1")
-        for name, value in reply.headers
+        for name, value in headers
         if name.startswith(b"x-amz-checksum-")
     }
     kind = values.pop("type", None)
@@ -76,11 +88,14 @@ def object_checksums(reply: Response, *, md5_tags: bool = True) -> dict[str, str
         reply: The reply.
         md5_tags: False: the ETags of this bucket look like an MD5, but are not.
     """
-    checksums = header_checksums(reply)
+    headers = _amazon_headers(reply)
+    checksums = _checksums(headers, reply) if headers else {}
     if checksums or not md5_tags or not _MD5.fullmatch(tag := reply.header("etag") or ""):
         return checksums
-    encryption = [header for header in reply.headers if header[0].startswith(b"x-amz-server-side-encryption")]
-    return {"md5": tag.strip('"')} if encryption in ([], [(b"x-amz-server-side-encryption", b"AES256")]) else {}
+    for name, value in headers:
+        if name.startswith(b"x-amz-server-side-encryption") and (name, value) != _OWN_KEY:
+            return {}
+    return {"md5": tag.strip('"')}
 
 
 def has_composite_checksum(reply: Response) -> bool:

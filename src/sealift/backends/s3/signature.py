@@ -16,7 +16,17 @@ from urllib.parse import quote
 
 from ...frozen_dataclass import dataclass
 
-__all__ = ["EMPTY_SHA256", "UNSIGNED_PAYLOAD", "Credentials", "is_signed", "quote_key", "quote_query", "sign"]
+__all__ = [
+    "EMPTY_SHA256",
+    "UNSIGNED_PAYLOAD",
+    "Credentials",
+    "SigningKey",
+    "canonical_headers",
+    "is_signed",
+    "quote_key",
+    "quote_query",
+    "sign",
+]
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
@@ -81,21 +91,50 @@ def sign(
     Returns:
         All headers to send, in order: `headers`, then those of the signature.
     """
-    timestamp, scope = _scope(now, region, service)
-    sent = [*headers, ("x-amz-content-sha256", payload), ("x-amz-date", timestamp)]
-    if credentials.token is not None:
-        sent.append((credentials.token_header, credentials.token))
-    ordered = sorted([field for field in sent if field[0] in _SIGNED or field[0].startswith("x-amz-")])
-    names = ";".join([name for name, _ in ordered])
+    key = SigningKey(credentials, region, service, now)
+    sent = [*headers, *key.headers(payload)]
+    names, lines = canonical_headers(sent)
     path, _, query = target.partition("?")
+    signature = key.signature(f"{method}\n{path}\n{query}\n{lines}\n{names}\n{payload}")
+    return [*sent, ("authorization", key.authorization(names, signature))]
+
+
+def canonical_headers(headers: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """The headers to sign in canonical form: their names, and their lines."""
+    ordered = sorted([field for field in headers if field[0] in _SIGNED or field[0].startswith("x-amz-")])
     lines = "".join([f"{name}:{' '.join(value.split())}\n" for name, value in ordered])
-    request = f"{method}\n{path}\n{query}\n{lines}\n{names}\n{payload}"
-    text = f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-    # Copy a keyed HMAC: hmac.digest would release the GIL, and the disk threads would take it.
-    mac = _signing_key(credentials.secret_key, timestamp[:8], region, service).copy()
-    mac.update(text.encode())
-    credential = f"Credential={credentials.access_key}/{scope}, SignedHeaders={names}, Signature={mac.hexdigest()}"
-    return [*sent, ("authorization", f"AWS4-HMAC-SHA256 {credential}")]
+    return ";".join([name for name, _ in ordered]), lines
+
+
+class SigningKey:
+    """Signs requests with the credentials and the time of one moment; the arguments are those of `sign`."""
+
+    __slots__ = ("_credentials", "_mac", "_scope", "_start", "_timestamp")
+
+    def __init__(self, credentials: Credentials, region: str, service: str, now: datetime) -> None:
+        self._credentials = credentials
+        self._timestamp, self._scope = _scope(now, region, service)
+        self._start = f"AWS4-HMAC-SHA256\n{self._timestamp}\n{self._scope}\n"
+        self._mac = _keyed_mac(credentials.secret_key, self._timestamp[:8], region, service)
+
+    def headers(self, payload: str) -> list[tuple[str, str]]:
+        """The headers that a signed request needs besides Authorization."""
+        fields = [("x-amz-content-sha256", payload), ("x-amz-date", self._timestamp)]
+        if self._credentials.token is not None:
+            fields.append((self._credentials.token_header, self._credentials.token))
+        return fields
+
+    def signature(self, request: str) -> str:
+        """The signature of a canonical request."""
+        # Copy a keyed HMAC: hmac.digest would release the GIL, and the disk threads would take it.
+        mac = self._mac.copy()
+        mac.update(f"{self._start}{hashlib.sha256(request.encode()).hexdigest()}".encode())
+        return mac.hexdigest()
+
+    def authorization(self, names: str, signature: str) -> str:
+        """The value of the Authorization header, given the names of the signed headers."""
+        credential = f"Credential={self._credentials.access_key}/{self._scope}"
+        return f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={names}, Signature={signature}"
 
 
 @lru_cache(maxsize=16)
@@ -106,7 +145,7 @@ def _scope(now: datetime, region: str, service: str) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=64)
-def _signing_key(secret: str, day: str, region: str, service: str) -> hmac.HMAC:
+def _keyed_mac(secret: str, day: str, region: str, service: str) -> hmac.HMAC:
     key = f"AWS4{secret}".encode()
     for step in (day, region, service, "aws4_request"):
         key = hmac.digest(key, step.encode(), "sha256")
