@@ -2,7 +2,7 @@
 
 import tarfile
 from collections.abc import Generator, Iterator
-from typing import IO
+from io import BufferedReader
 
 from ..errors import ArchiveError
 from .decompress import Readable, decompressed
@@ -19,7 +19,7 @@ _KINDS = {
 }
 
 
-def tar_entries(file: IO[bytes], limits: ExpansionLimits) -> Generator[Entry | None]:
+def tar_entries(file: BufferedReader, limits: ExpansionLimits) -> Generator[Entry | None]:
     """Yield the entries of a tar archive; None where only time has passed."""
     source = decompressed(file)
     stream = _TarStream(source or file, limits)

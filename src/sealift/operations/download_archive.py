@@ -1,19 +1,19 @@
 """Downloading an archive and unpacking it into a directory."""
 
 import os
-import shutil
 
-from ..archives import unpack
-from ..backends.local import LocalBackend, sync_tree
+from ..archives.archive_stream import ReadRange
+from ..archives.archive_target import ArchiveTarget
+from ..backends.local import sync_tree
+from ..engine.job import Job
 from ..engine.transfer import Transfer, one
-from ..errors import InvalidConfig
-from ..runtime.shielded import shielded
+from ..errors import InvalidConfig, LocalIOError
 from ..types import ObjectInfo, Unpack
 from .call_options import CallOptions
 from .directory_target import BuildDirectory, DirectoryTarget, sync_anchor
 from .open_location import OpenLocation
 from .resolve import Prefix
-from .resume_download import open_journal, transfer_missing
+from .resume_download import open_journal
 
 __all__ = ["download_archive"]
 
@@ -21,7 +21,7 @@ __all__ = ["download_archive"]
 async def download_archive(
     source: OpenLocation, found: ObjectInfo | Prefix, dest: str, options: CallOptions, limits: Unpack
 ) -> str:
-    """Download an archive into the `.sealift` directory, and publish its entries at the destination.
+    """Unpack an archive into the `.sealift` directory while it arrives, and publish its entries at the destination.
 
     Args:
         source: The archive's location.
@@ -45,18 +45,30 @@ async def download_archive(
         open_journal(instance, state, *identity, many=True) as journal,
         BuildDirectory(instance, journal.tree, final, shared=journal.in_use) as staging,
     ):
-        target = LocalBackend(staging.path, instance.disk, state=state, journal=journal)
-        await transfer_missing(source, target, journal, one(Transfer(found, "archive")), options, kept=[])
         root = os.path.join(staging.path, "tree")
-        await target.run(lambda: shutil.rmtree(root, ignore_errors=True))  # left by an earlier attempt
-        steps = unpack.unpack(os.path.join(staging.path, "archive"), root, options.patterns.matches, limits)
+        read_range = _ranges(source, found)
+        target = ArchiveTarget(root, staging.path, instance.disk, options.patterns.matches, limits, read_range)
+        job = Job(source.backend, target, instance, options.on_event, verify=options.verify)
         try:
-            while await target.run(lambda: next(steps, None)) is not None:
-                pass  # a cancelled call ends after the current step
-        finally:
-            await shielded(instance.disk.run(steps.close))
+            await job.run(one(Transfer(found, "archive")))
+        except LocalIOError:
+            await target.run(staging.check)  # explains why files could not be written
+            raise
         if anchor is not None:
             await target.run(lambda: sync_tree(root, files=True))
         await target.run(staging.check)
         await target.run(lambda: staging.publish(root, (), anchor))
     return dest
+
+
+def _ranges(source: OpenLocation, archive: ObjectInfo) -> ReadRange | None:
+    """How to read ranges of the archive; None: its storage has no ranges, or cannot say which version they are of."""
+    if not archive.ranged or archive.version is None:
+        return None
+
+    async def read_range(start: int, length: int) -> bytes:
+        buffer = bytearray(length)
+        await source.instance.retry(lambda: source.backend.read_range(archive, start, memoryview(buffer)))
+        return bytes(buffer)
+
+    return read_range
