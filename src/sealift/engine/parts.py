@@ -6,9 +6,9 @@ from contextlib import nullcontext, suppress
 from ..contract import Upload
 from ..errors import IntegrityError, StorageError, TransportError
 from ..integrity import checksums
-from ..lane_contract import SentBytes
+from ..lane_contract import SentBytes, Sink
 from ..types import Part, Receipt
-from ..wire import PIECE
+from ..wire import PIECE, memory_sink
 from .context import JobContext
 from .transfer import Transfer
 from .verification import verify_digest
@@ -78,7 +78,13 @@ async def _move_through_memory(
     """Read a part into memory and write it."""
     transfer, in_order = multipart.transfer, multipart.in_order
     recalled = await upload.recall(part, buffer)
-    if not recalled:
+    if not recalled and context.source.capabilities.sinks:
+        sink = memory_sink(buffer)
+        try:
+            await _read(context, transfer, part, sink)
+        finally:
+            sink.release()
+    elif not recalled:
         await context.retry(transfer, lambda: context.source.read_range(transfer.obj, part.start, buffer))
     if multipart.algorithm is not None and in_order is None:
         multipart.digests[part.index] = checksums.digest(multipart.algorithm, buffer)
@@ -98,23 +104,15 @@ async def _move_through_memory(
 async def _move_to_file(
     context: JobContext, multipart: MultipartTransfer, part: Part, upload: Upload, piece: memoryview
 ) -> Receipt:
-    """Read a part straight into its file. A read that breaks is continued at the byte where it broke."""
-    transfer, in_order, source = multipart.transfer, multipart.in_order, context.source
+    """Read a part straight into its file."""
+    transfer, in_order = multipart.transfer, multipart.in_order
     algorithm = multipart.algorithm if in_order is None else None
     sink = upload.file_range(part, piece, algorithm)
     if await upload.recall_range(part, sink):
         context.emit("resumed", transfer, part.size - len(sink))
 
-    async def read() -> None:
-        while missing := len(sink):
-            try:
-                await source.read_range(transfer.obj, part.start + part.size - missing, sink)
-            except TransportError as error:
-                if not error.retryable or missing - len(sink) < PIECE:
-                    raise
-
     with context.progress.count(transfer, lambda: part.size - len(sink)):
-        await context.retry(transfer, read)
+        await _read(context, transfer, part, sink)
         if sink.position < part.start + part.size:  # a backend has not flushed it
             await context.instance.disk.run(sink.flush)
     if algorithm is not None:
@@ -123,6 +121,20 @@ async def _move_to_file(
         async with in_order.hash_turns.turn(part.index):
             await context.instance.disk.run(lambda: sink.read_back(in_order.update))
     return Receipt(part)
+
+
+async def _read(context: JobContext, transfer: Transfer, part: Part, sink: Sink) -> None:
+    """Read a part, or the rest of it. A read that breaks is continued at the byte where it broke."""
+
+    async def read() -> None:
+        while missing := len(sink):
+            try:
+                await context.source.read_range(transfer.obj, part.start + part.size - missing, sink)
+            except TransportError as error:
+                if not error.retryable or missing - len(sink) < PIECE:
+                    raise
+
+    await context.retry(transfer, read)
 
 
 async def _upload(context: JobContext, multipart: MultipartTransfer) -> Upload:

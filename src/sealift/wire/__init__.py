@@ -11,7 +11,7 @@ from .message import TLS, Origin, Request, Response
 from .proxy_choice import proxy_for
 from .range_writer import PIECE, RangeWriter
 from .redirect import MOST_REDIRECTS, redirected
-from .sinks import fill
+from .sinks import fill, memory_sink
 from .streamed_response import StreamedResponse
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "check_range",
     "check_read",
     "fill",
+    "memory_sink",
     "proxy_for",
     "redirected",
 ]
