@@ -4,7 +4,7 @@ import os
 
 from ..archives.archive_stream import ReadRange
 from ..archives.archive_target import ArchiveTarget
-from ..backends.local import sync_tree
+from ..backends.local import LocalBackend, sync_tree
 from ..engine.job import Job
 from ..engine.transfer import Transfer, one
 from ..errors import InvalidConfig, LocalIOError
@@ -41,23 +41,23 @@ async def download_archive(
     final, state = destination.final, destination.state
     anchor = await sync_anchor(instance, final, options)
     identity = (source.backend.address, source.location, final, options.verify, "unpack")
-    async with (
-        open_journal(instance, state, *identity, many=True) as journal,
-        BuildDirectory(instance, journal.tree, final, shared=journal.in_use) as staging,
-    ):
-        root = os.path.join(staging.path, "tree")
-        read_range = _ranges(source, found)
-        target = ArchiveTarget(root, staging.path, instance.disk, options.patterns.matches, limits, read_range)
-        job = Job(source.backend, target, instance, options.on_event, verify=options.verify)
-        try:
-            await job.run(one(Transfer(found, "archive")))
-        except LocalIOError:
-            await target.run(staging.check)  # explains why files could not be written
-            raise
-        if anchor is not None:
-            await target.run(lambda: sync_tree(root, files=True))
-        await target.run(staging.check)
-        await target.run(lambda: staging.publish(root, (), anchor))
+    async with open_journal(instance, state, *identity, many=True) as journal:
+        await LocalBackend("/", instance.disk).run(journal.discard_tree)  # of a killed process: it cannot be resumed
+        async with BuildDirectory(instance, journal.tree, final, shared=journal.in_use) as staging:
+            # The name is new, because another process may unpack in the same directory where locks are unreliable.
+            root = os.path.join(staging.path, os.urandom(8).hex())
+            read_range = _ranges(source, found)
+            target = ArchiveTarget(root, staging.path, instance.disk, options.patterns.matches, limits, read_range)
+            job = Job(source.backend, target, instance, options.on_event, verify=options.verify)
+            try:
+                await job.run(one(Transfer(found, "archive")))
+            except LocalIOError:
+                await target.run(staging.check)  # explains why files could not be written
+                raise
+            if anchor is not None:
+                await target.run(lambda: sync_tree(root, files=True))
+            await target.run(staging.check)
+            await target.run(lambda: staging.publish(root, (), anchor))
     return dest
 
 

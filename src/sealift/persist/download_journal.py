@@ -127,6 +127,11 @@ class Journal:
             if entry.startswith(f"{self._name}-"):
                 self._partials.setdefault(entry.split("-")[1], set()).add(entry)
 
+    def discard_tree(self) -> None:
+        """Remove what an earlier run has left in `tree`, unless the journal is `in_use`."""
+        if not self.in_use:
+            _discard(self.tree)
+
     def expect(self, key: str, obj: str) -> None:
         """Declare which object a file will hold. Files that are not declared are not recorded.
 
