@@ -5,10 +5,14 @@ from collections.abc import Generator, Iterator
 from io import BufferedReader
 
 from ..errors import ArchiveError
+from ..types import MiB
 from .decompress import Readable, decompressed
 from .entries import CHUNK, Entry, ExpansionLimits, unsupported_kind
 
 __all__ = ["tar_entries"]
+
+# A header that claims to be longer is not genuine.
+_MAX_HEADER = MiB
 
 _KINDS = {
     tarfile.SYMTYPE: "a symbolic link",
@@ -64,7 +68,7 @@ class _TarStream:
             pass
 
     def read(self, size: int) -> bytes:
-        if size > CHUNK:
+        if size > _MAX_HEADER:
             raise ArchiveError(f"the archive has a header of {size:,} bytes, which is too large")
         data = b""
         while len(data) < size and (more := self._source.read(size - len(data))):
