@@ -240,7 +240,7 @@ def _remove_expired(directory: str) -> None:
     with os.scandir(directory) as entries:
         for entry in entries:
             with suppress(OSError):  # another process removes it too, or is running this download
-                if re.fullmatch(_LEFTOVER, entry.name) and entry.stat(follow_symlinks=False).st_mtime < oldest:
+                if entry.stat(follow_symlinks=False).st_mtime < oldest and re.fullmatch(_LEFTOVER, entry.name):
                     with _locked(os.path.join(directory, f"{entry.name[:16]}.journal")):
                         if entry.is_dir(follow_symlinks=False):
                             _discard(entry.path)

@@ -10,12 +10,10 @@ from .held_connection import ConnectionLane, HeldConnection
 from .message import TLS, Origin, Request, Response
 from .proxy_choice import proxy_for
 from .range_writer import PIECE, RangeWriter
-from .redirect import MOST_REDIRECTS, redirected
 from .sinks import fill, memory_sink
 from .streamed_response import StreamedResponse
 
 __all__ = [
-    "MOST_REDIRECTS",
     "PIECE",
     "TLS",
     "ConnectionLane",
@@ -33,5 +31,4 @@ __all__ = [
     "fill",
     "memory_sink",
     "proxy_for",
-    "redirected",
 ]
