@@ -296,7 +296,7 @@ def first_of(failures: BaseExceptionGroup[BaseException]) -> BaseException:
         error = pending.pop(0)
         if isinstance(error, BaseExceptionGroup):
             pending[:0] = error.exceptions
-        else:
+        elif error not in flat:  # several tasks may have waited for what failed
             flat.append(error)
     first, *others = sorted(flat, key=lambda error: isinstance(error, StorageError), reverse=True)
     for other in others[:5]:

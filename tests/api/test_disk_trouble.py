@@ -6,7 +6,7 @@ The programs here run as separate processes, which can have a separate disk, lim
 import errno
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 from sealift.types import KiB, MiB
 from tests.api.helpers import files_in
 from tests.api.servers import FakeS3, pattern
+from tests.api.test_unpack import tar, zipped
 from tests.facade.scripts import Script
 
 OBJECTS = {"large": pattern(9 * MiB), "small": b"small", **{f"p/{number}": pattern(600 * KiB) for number in range(10)}}
@@ -264,3 +265,23 @@ def test_a_directory_of_somebody_else(server: FakeS3, here: Path) -> None:
     assert f"download file://{secret}: no permission to read {secret} (check its mode and owner)" == local[1]
     assert below[0] in {"AccessDenied", "ModelMissingError"}
     assert not Path("/tmp/not-for-sealift").exists()
+
+
+@pytest.mark.parametrize("pack", [tar, zipped])
+def test_an_archive(here: Path, small_disk: SmallDisk, pack: Callable[[dict[str, bytes]], bytes]) -> None:
+    program = (
+        REPORT
+        + f"""
+        {small_disk.prelude}
+        (HERE / "disk" / "old").mkdir()
+        for dest in ("old", "new"):
+            report(lambda: Storage.download("s3://b/m", HERE / "disk" / dest, config, unpack=True))
+        assert everything() == ["disk", "disk/old"], everything()
+    """
+    )
+    with FakeS3({"b": {"m": pack({"small": b"small", "large": pattern(9 * MiB)})}}) as server:
+        told = run(program, here, server, small_disk.command)
+    assert len(told) == 2
+    for kind, text in told:
+        assert kind == "LocalIOError"
+        assert text.startswith(f"download s3://b/m: {small_disk.words}")

@@ -55,7 +55,8 @@ class Storage:
             ignore_patterns: Skip objects whose path matches one of these.
             unpack: The object is a tar (plain, or compressed with gzip, bzip2, xz or zstd) or zip archive: unpack it
                 into `dest`, a directory. The patterns then apply to its entries. Only files and directories are
-                unpacked, within the limits of `Unpack`; True: within its defaults.
+                unpacked, within the limits of `Unpack`; True: within its defaults. It is unpacked while it arrives, not
+                stored; an interrupted call starts from the beginning.
             verify: True: compare the bytes with a checksum if either side has one. "require": raise IntegrityError for
                 an object without a checksum. False: compare sizes only, and do not request checksums.
             timeout: Seconds for the whole call. None: no limit.

@@ -20,6 +20,7 @@ __all__ = ["Decompressed", "Readable", "decompressed"]
 # `xz -9` needs 65 MiB to decompress, but a file of a few bytes can demand 4 GiB.
 _XZ_MEMORY = 256 * MiB
 _COMPRESSED_CHUNK = 64 * KiB
+_LONGEST_MAGIC = 6
 
 
 class Readable(Protocol):
@@ -29,17 +30,16 @@ class Readable(Protocol):
         """Return up to `size` bytes; b"" at the end."""
 
 
-def decompressed(file: IO[bytes]) -> "Decompressed | None":
+def decompressed(file: io.BufferedReader) -> "Decompressed | None":
     """Open a compressed file, detecting the format from its first bytes; None: it is not compressed.
 
     Args:
-        file: The file, positioned at its beginning.
+        file: The file, positioned at its beginning; read once, in order.
 
     Raises:
         UnsupportedOperation: No installed library reads the format.
     """
-    magic_bytes = file.read(6)
-    file.seek(0)
+    magic_bytes = file.peek(_LONGEST_MAGIC)
     for magic, open_stream in _BY_MAGIC.items():
         if magic_bytes.startswith(magic):
             return Decompressed(open_stream(file))

@@ -1,20 +1,41 @@
 """What the readers of tar and zip yield, and the limits that both keep."""
 
+import io
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 from ..errors import ArchiveError, UnsafeKey
 from ..frozen_dataclass import dataclass
-from ..types import MiB, Unpack
+from ..types import KiB, MiB, Unpack
+from .zip_stream import ZipStream
 
-__all__ = ["CHUNK", "Entry", "ExpansionLimits", "unsupported_kind"]
+__all__ = ["CHUNK", "Archive", "Entry", "ExpansionLimits", "unsupported_kind"]
 
-CHUNK = MiB
-"""Bytes that are read and written at once. A tar header that claims to be longer is not genuine."""
+CHUNK = 256 * KiB
+"""Bytes of a file that are read and written at once: larger writes cost more CPU time on ext4."""
 
 # Any archive may expand to this size, whatever the ratio.
 _ALWAYS_ALLOWED = 64 * MiB
 
 _HINT = "to allow more: unpack=Unpack(…)"
+
+
+class Archive(Protocol):
+    """An archive that can be read once, in order.
+
+    Attributes:
+        reader: Its bytes.
+    """
+
+    reader: io.BufferedReader
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes; while that is unknown, how many have been read."""
+
+    def random_access(self) -> AbstractContextManager[ZipStream]:
+        """Open it as a zip archive; `reader` must not be used afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +56,12 @@ class ExpansionLimits:
 
     Args:
         limits: The limits.
-        packed: Size of the archive file in bytes.
+        archive: The archive.
     """
 
-    def __init__(self, limits: Unpack, packed: int) -> None:
+    def __init__(self, limits: Unpack, archive: Archive) -> None:
         self.limits = limits
-        self._packed = packed
+        self._archive = archive
         self._entries = 0
         self._bytes = 0
 
@@ -63,10 +84,10 @@ class ExpansionLimits:
     def _check(self, total: int) -> None:
         if total > self.limits.size:
             raise ArchiveError(f"the archive expands to more than {self.limits.size:,} bytes", hint=_HINT)
-        if total > max(_ALWAYS_ALLOWED, self._packed * self.limits.ratio):
-            ratio = f"{self.limits.ratio:g}"
+        if total > _ALWAYS_ALLOWED and total > self._archive.size * self.limits.ratio:
+            packed, ratio = self._archive.size, f"{self.limits.ratio:g}"
             raise ArchiveError(
-                f"the archive of {self._packed:,} bytes expands to more than {ratio} times its size", hint=_HINT
+                f"the archive of {packed:,} bytes expands to more than {ratio} times its size", hint=_HINT
             )
 
 

@@ -2,13 +2,17 @@
 
 import tarfile
 from collections.abc import Generator, Iterator
-from typing import IO
+from io import BufferedReader
 
 from ..errors import ArchiveError
+from ..types import MiB
 from .decompress import Readable, decompressed
 from .entries import CHUNK, Entry, ExpansionLimits, unsupported_kind
 
 __all__ = ["tar_entries"]
+
+# A header that claims to be longer is not genuine.
+_MAX_HEADER = MiB
 
 _KINDS = {
     tarfile.SYMTYPE: "a symbolic link",
@@ -19,7 +23,7 @@ _KINDS = {
 }
 
 
-def tar_entries(file: IO[bytes], limits: ExpansionLimits) -> Generator[Entry | None]:
+def tar_entries(file: BufferedReader, limits: ExpansionLimits) -> Generator[Entry | None]:
     """Yield the entries of a tar archive; None where only time has passed."""
     source = decompressed(file)
     stream = _TarStream(source or file, limits)
@@ -64,7 +68,7 @@ class _TarStream:
             pass
 
     def read(self, size: int) -> bytes:
-        if size > CHUNK:
+        if size > _MAX_HEADER:
             raise ArchiveError(f"the archive has a header of {size:,} bytes, which is too large")
         data = b""
         while len(data) < size and (more := self._source.read(size - len(data))):

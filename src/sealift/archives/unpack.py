@@ -18,9 +18,9 @@ from typing import IO
 from ..errors import ArchiveError, ModelMissingError, StorageError, UnsafeKey, UnsupportedOperation
 from ..keys.paths import Tree, relative
 from ..types import MiB, Unpack
-from . import zip_archive
-from .entries import Entry, ExpansionLimits
+from .entries import Archive, Entry, ExpansionLimits
 from .tar_archive import tar_entries
+from .zip_archive import MAGIC, MAGIC_LENGTH, zip_entries
 
 __all__ = ["unpack"]
 
@@ -36,7 +36,7 @@ _PARSER_ERRORS = (
 
 
 def unpack(
-    archive: str,
+    archive: Archive,
     target: str,
     wanted: Callable[[str], bool] = lambda _: True,
     limits: Unpack = Unpack(),  # noqa: B008 - a value
@@ -44,7 +44,7 @@ def unpack(
     """Unpack an archive into a new directory, one step for each `next`.
 
     Args:
-        archive: Path of the file; its format is detected from its first bytes, not its name.
+        archive: The archive; its format is detected from its first bytes, not its name.
         target: Path of the directory, which must not exist. After a failure it holds some of the files.
         wanted: Whether to unpack a path, relative to the archive's root; paths of directories end in "/".
         limits: How many entries and bytes the archive may expand to.
@@ -53,30 +53,33 @@ def unpack(
         Bytes unpacked so far.
 
     Raises:
-        ArchiveError: The file is not an archive, is damaged or encrypted, or exceeds the limits.
+        ArchiveError: It is not an archive, is damaged or encrypted, or exceeds the limits.
         UnsafeKey: An entry is outside the target, is a link or a device, or has the path of another entry.
         UnsupportedOperation: The compression method is not supported.
         ModelMissingError: `wanted` is False for every entry.
         OSError: A file could not be written.
     """
-    with open(archive, "rb") as file:
-        counted = ExpansionLimits(limits, os.fstat(file.fileno()).st_size)
-        magic = file.read(4)
-        file.seek(0)
-        try:
-            read_entries = zip_archive.zip_entries if magic in zip_archive.MAGIC else tar_entries
-            with closing(read_entries(file, counted)) as entries:
-                yield from _write(entries, target, wanted)
-        except StorageError:
+    try:
+        with closing(_entries(archive, ExpansionLimits(limits, archive))) as entries:
+            yield from _write(entries, target, wanted)
+    except StorageError:
+        raise
+    except NotImplementedError as error:
+        raise UnsupportedOperation(f"the archive cannot be read: {error}") from None
+    except _PARSER_ERRORS as error:
+        raise ArchiveError(f"the archive is damaged: {error}") from None
+    except OSError as error:
+        if error.errno != errno.EINVAL or error.filename is not None:
             raise
-        except NotImplementedError as error:
-            raise UnsupportedOperation(f"the archive cannot be read: {error}") from None
-        except _PARSER_ERRORS as error:
-            raise ArchiveError(f"the archive is damaged: {error}") from None
-        except OSError as error:
-            if error.errno != errno.EINVAL or error.filename is not None:
-                raise
-            raise ArchiveError("the archive is damaged: an entry starts before the file") from None  # zipfile's seek
+        raise ArchiveError("the archive is damaged: an entry starts before the file") from None  # zipfile's seek
+
+
+def _entries(archive: Archive, limits: ExpansionLimits) -> Generator[Entry | None]:
+    if archive.reader.peek(MAGIC_LENGTH)[:MAGIC_LENGTH] in MAGIC:
+        with archive.random_access() as file:
+            yield from zip_entries(file, limits)
+    else:
+        yield from tar_entries(archive.reader, limits)
 
 
 def _write(entries: Iterator[Entry | None], target: str, wanted: Callable[[str], bool]) -> Generator[int]:

@@ -3,15 +3,16 @@
 import stat
 import zipfile
 from collections.abc import Generator, Iterator
-from typing import IO
 
 from ..errors import ArchiveError, UnsafeKey, UnsupportedOperation
 from ..types import MiB
 from .entries import CHUNK, Entry, ExpansionLimits, unsupported_kind
+from .zip_stream import ZipStream
 
-__all__ = ["MAGIC", "zip_entries"]
+__all__ = ["MAGIC", "MAGIC_LENGTH", "zip_entries"]
 
 MAGIC = {b"PK\x03\x04", b"PK\x05\x06"}
+MAGIC_LENGTH = 4
 
 # `zipfile` reads the central directory as a whole: allow 16 MiB (100,000 entries), or this much per permitted entry.
 _MAX_DIRECTORY = 16 * MiB
@@ -22,7 +23,7 @@ _LOCAL_HEADER = 30
 _KINDS = {stat.S_IFLNK: "a symbolic link", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
-def zip_entries(file: IO[bytes], limits: ExpansionLimits) -> Generator[Entry | None]:
+def zip_entries(file: ZipStream, limits: ExpansionLimits) -> Generator[Entry | None]:
     """Yield the entries of a zip archive."""
     max_directory = max(_MAX_DIRECTORY, _MAX_RECORD * limits.limits.entries)
     with zipfile.ZipFile(_BoundedReads(file, max_directory)) as archive:
@@ -30,8 +31,10 @@ def zip_entries(file: IO[bytes], limits: ExpansionLimits) -> Generator[Entry | N
         for info in archive.infolist():  # the sizes that the archive claims; the bytes that are read are counted too
             total += info.file_size
             limits.announce(total)
-        _check_overlaps(archive)
-        for info in archive.infolist():
+        file.start_entries()
+        entries = sorted(archive.infolist(), key=lambda info: info.header_offset)  # so that they are read in order
+        _check_overlaps(entries, archive.start_dir)
+        for info in entries:
             if "\0" in info.orig_filename:  # `zipfile` truncates the name there
                 raise UnsafeKey(f"the archive's entry {info.orig_filename!r} has a NUL character in its name")
             mode = stat.S_IFMT(info.external_attr >> 16)
@@ -41,13 +44,12 @@ def zip_entries(file: IO[bytes], limits: ExpansionLimits) -> Generator[Entry | N
             yield Entry(info.filename, None if directory else _body(archive, info, limits))
 
 
-def _check_overlaps(archive: zipfile.ZipFile) -> None:
+def _check_overlaps(entries: list[zipfile.ZipInfo], end: int) -> None:
     """Reject overlapping entries, as in a zip bomb: https://www.bamsoftware.com/hacks/zipbomb/.
 
     `zipfile` rejects them from the patch releases of 2024 on.
     """
-    end = archive.start_dir
-    for info in sorted(archive.infolist(), key=lambda info: info.header_offset, reverse=True):
+    for info in reversed(entries):
         if info.header_offset + _LOCAL_HEADER + info.compress_size > end:
             raise ArchiveError(f"the archive is damaged: its entry {info.filename!r} overlaps another one")
         end = info.header_offset
@@ -69,7 +71,7 @@ def _body(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: ExpansionLimi
 class _BoundedReads:
     """A file that limits the size of a single read: `zipfile` reads a central directory of any size at once."""
 
-    def __init__(self, file: IO[bytes], max_size: int) -> None:
+    def __init__(self, file: ZipStream, max_size: int) -> None:
         self._file = file
         self._max_size = max_size
         self.seek = file.seek

@@ -125,15 +125,15 @@ async def _move_through_memory(
 async def _move_to_file(
     context: JobContext, multipart: MultipartTransfer, part: Part, upload: Upload, piece: memoryview
 ) -> Receipt:
-    """Read a part straight into its file. A read that breaks is continued at the byte where it broke."""
-    transfer, in_order, source = multipart.transfer, multipart.in_order, context.source
+    """Read a part straight into its file."""
+    transfer, in_order = multipart.transfer, multipart.in_order
     algorithm = multipart.algorithm if in_order is None else None
     sink = upload.file_range(part, piece, algorithm)
     if await upload.recall_range(part, sink):
         context.emit("resumed", transfer, part.size - len(sink))
 
     with context.progress.count(transfer, lambda: part.size - len(sink)):
-        await context.retry(transfer, lambda: fill_range(source, transfer.obj, part.start + part.size, sink))
+        await context.retry(transfer, lambda: fill_range(context.source, transfer.obj, part.start + part.size, sink))
         if sink.position < part.start + part.size:  # a backend has not flushed it
             await context.instance.disk.run(sink.flush)
     if algorithm is not None:

@@ -14,7 +14,9 @@ from . import crc_library
 from .composite import is_composite, new_hash
 from .crc import extend_crc
 
-__all__ = ["COMBINABLE", "InOrder", "Running", "best", "combine", "common", "crc_digest", "digest", "extend_crc"]
+__all__ = [
+    "COMBINABLE", "InOrder", "Running", "Turns", "best", "combine", "common", "crc_digest", "digest", "extend_crc",
+]  # fmt: skip
 
 _WIDTH = {"crc32": 4, "crc32c": 4, "crc64nvme": 8}
 COMBINABLE = frozenset(_WIDTH)
@@ -140,12 +142,12 @@ class InOrder(Running):
 
     def __init__(self, algorithm: str) -> None:
         super().__init__(algorithm)
-        self.memory_turns = _Turns()
-        self.hash_turns = _Turns()
+        self.memory_turns = Turns()
+        self.hash_turns = Turns()
 
 
-class _Turns:
-    """Admit the parts of an object one at a time, in order."""
+class Turns:
+    """Admits the parts of an object one at a time, in order."""
 
     def __init__(self) -> None:
         self._next = 0

@@ -1,20 +1,19 @@
 """Downloading an archive and unpacking it into a directory."""
 
 import os
-import shutil
 
-from ..archives import unpack
+from ..archives.archive_stream import ReadRange
+from ..archives.archive_target import ArchiveTarget
 from ..backends.local import LocalBackend, sync_tree
-from ..compressed_list import CompressedList
+from ..engine.job import Job
 from ..engine.transfer import Transfer, one
-from ..errors import InvalidConfig
-from ..runtime.shielded import shielded
+from ..errors import InvalidConfig, LocalIOError
 from ..types import ObjectInfo, Unpack
 from .call_options import CallOptions
 from .directory_target import BuildDirectory, DirectoryTarget, sync_anchor
 from .open_location import OpenLocation
 from .resolve import Prefix
-from .resume_download import open_journal, transfer_missing
+from .resume_download import open_journal
 
 __all__ = ["download_archive"]
 
@@ -22,7 +21,7 @@ __all__ = ["download_archive"]
 async def download_archive(
     source: OpenLocation, found: ObjectInfo | Prefix, dest: str, options: CallOptions, limits: Unpack
 ) -> str:
-    """Download an archive into the `.sealift` directory, and publish its entries at the destination.
+    """Unpack an archive into the `.sealift` directory while it arrives, and publish its entries at the destination.
 
     Args:
         source: The archive's location.
@@ -42,22 +41,34 @@ async def download_archive(
     final, state = destination.final, destination.state
     anchor = await sync_anchor(instance, final, options)
     identity = (source.backend.address, source.location, final, options.verify, "unpack")
-    async with (
-        open_journal(instance, state, *identity, many=True) as journal,
-        BuildDirectory(instance, journal.tree, final, shared=journal.in_use) as staging,
-    ):
-        target = LocalBackend(staging.path, instance.disk, state=state, journal=journal)
-        await transfer_missing(source, target, journal, one(Transfer(found, "archive")), options, CompressedList())
-        root = os.path.join(staging.path, "tree")
-        await target.run(lambda: shutil.rmtree(root, ignore_errors=True))  # left by an earlier attempt
-        steps = unpack.unpack(os.path.join(staging.path, "archive"), root, options.patterns.matches, limits)
-        try:
-            while await target.run(lambda: next(steps, None)) is not None:
-                pass  # a cancelled call ends after the current step
-        finally:
-            await shielded(instance.disk.run(steps.close))
-        if anchor is not None:
-            await target.run(lambda: sync_tree(root, files=True))
-        await target.run(staging.check)
-        await target.run(lambda: staging.publish(root, (), anchor))
+    async with open_journal(instance, state, *identity, many=True) as journal:
+        await LocalBackend("/", instance.disk).run(journal.discard_tree)  # of a killed process: it cannot be resumed
+        async with BuildDirectory(instance, journal.tree, final, shared=journal.in_use) as staging:
+            # The name is new, because another process may unpack in the same directory where locks are unreliable.
+            root = os.path.join(staging.path, os.urandom(8).hex())
+            read_range = _ranges(source, found)
+            target = ArchiveTarget(root, staging.path, instance.disk, options.patterns.matches, limits, read_range)
+            job = Job(source.backend, target, instance, options.on_event, verify=options.verify)
+            try:
+                await job.run(one(Transfer(found, "archive")))
+            except LocalIOError:
+                await target.run(staging.check)  # explains why files could not be written
+                raise
+            if anchor is not None:
+                await target.run(lambda: sync_tree(root, files=True))
+            await target.run(staging.check)
+            await target.run(lambda: staging.publish(root, (), anchor))
     return dest
+
+
+def _ranges(source: OpenLocation, archive: ObjectInfo) -> ReadRange | None:
+    """How to read ranges of the archive; None: its storage has no ranges, or cannot say which version they are of."""
+    if not archive.ranged or archive.version is None:
+        return None
+
+    async def read_range(start: int, length: int) -> bytes:
+        buffer = bytearray(length)
+        await source.instance.retry(lambda: source.backend.read_range(archive, start, memoryview(buffer)))
+        return bytes(buffer)
+
+    return read_range

@@ -111,6 +111,11 @@ class Journal:
                     with suppress(FileNotFoundError):
                         os.unlink(os.path.join(self._directory, entry))
 
+    def discard_tree(self) -> None:
+        """Remove what an earlier run has left in `tree`, unless the journal is `in_use`."""
+        if not self.in_use:
+            _discard(self.tree)
+
     def expect(self, key: str, obj: str) -> None:
         """Declare which object a file will hold. Files that are not declared are not recorded.
 

@@ -69,7 +69,8 @@ class Unpack:
     Args:
         entries: Maximum number of files and directories.
         size: Maximum total size of the files in bytes.
-        ratio: Maximum ratio of unpacked to packed size, applied above 64 MiB. Model weights reach 2, sparse weights
+        ratio: Maximum ratio of unpacked to packed size, applied above 64 MiB; of what has arrived, if the size of the
+            archive is not known in advance. Model weights reach 2, sparse weights
             some tens, decompression bombs a thousand.
 
     Raises:

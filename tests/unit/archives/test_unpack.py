@@ -11,7 +11,8 @@ import shutil
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sealift.archives import unpack as archive
+from sealift.archives.zip_stream import ZipStream
 from sealift.errors import (
     ArchiveError,
     InvalidConfig,
@@ -73,18 +75,33 @@ def zipped(files: Iterable[tuple[zipfile.ZipInfo | str, bytes]], method: int = z
 _DEFAULT = Unpack()
 
 
+class Packed:
+    """An archive in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self.reader: io.BufferedReader = io.BufferedReader(io.BytesIO(data))  # type: ignore[arg-type] # at run time it is one
+        self.data = data
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    @contextmanager
+    def random_access(self) -> Iterator[ZipStream]:
+        yield ZipStream(self.reader, self.size, lambda start, length: self.data[start : start + length])
+
+
 @pytest.fixture
 def unpack(tmp_path: Path) -> Callable[..., dict[str, bytes]]:
     """Unpack an archive and return path → content. Nothing is written outside the target, even after a failure."""
 
     def unpack(data: bytes, let: Callable[[str], bool] = lambda _: True, bounds: Unpack = _DEFAULT) -> dict[str, bytes]:
-        packed, target = tmp_path / "packed", tmp_path / "target"
-        packed.write_bytes(data)
+        target = tmp_path / "target"
         try:
-            for _ in archive.unpack(str(packed), str(target), let, bounds):
+            for _ in archive.unpack(Packed(data), str(target), let, bounds):
                 pass
         finally:
-            assert {path.name for path in tmp_path.iterdir()} <= {"packed", "target"}
+            assert {path.name for path in tmp_path.iterdir()} <= {"target"}
             assert not [path for path in target.rglob("*") if path.is_symlink()]
         return {str(path.relative_to(target)): path.read_bytes() for path in target.rglob("*") if path.is_file()}
 
@@ -315,11 +332,10 @@ class TestBounds:
 
     def test_a_step_is_small(self, tmp_path: Path) -> None:
         """A call can be cancelled between steps, which are limited in bytes and in entries."""
-        (tmp_path / "large").write_bytes(tar([("a", bytes(100 * MiB))]))
-        told = list(archive.unpack(str(tmp_path / "large"), str(tmp_path / "one")))
+        told = list(archive.unpack(Packed(tar([("a", bytes(100 * MiB))])), str(tmp_path / "one")))
         assert max(after - before for before, after in itertools.pairwise(told)) <= 33 * MiB
-        (tmp_path / "many").write_bytes(tar((f"{number}", b"x") for number in range(1000)))
-        assert len(list(archive.unpack(str(tmp_path / "many"), str(tmp_path / "two")))) >= 4
+        many = Packed(tar((f"{number}", b"x") for number in range(1000)))
+        assert len(list(archive.unpack(many, str(tmp_path / "two")))) >= 4
 
 
 def test_an_encrypted_zip(unpack: Extract) -> None:
@@ -338,9 +354,8 @@ def test_no_archive_that_was_cut_off_is_taken_for_a_whole_one(
     whole = zipped(files) if compression == "zip" else COMPRESSIONS[compression](tar(files))
     last = len(whole) - 10_240 if compression == "tar" else len(whole) - 40
     for number, size in enumerate([*range(0, last, 97), *range(512, last, 512)]):
-        (tmp_path / "cut").write_bytes(whole[:size])
         with pytest.raises(ArchiveError):
-            list(archive.unpack(str(tmp_path / "cut"), str(tmp_path / f"cut-{number}")))
+            list(archive.unpack(Packed(whole[:size]), str(tmp_path / f"cut-{number}")))
 
 
 def test_a_header_in_the_middle_that_cannot_be_read(unpack: Extract) -> None:
@@ -382,13 +397,12 @@ def test_damage_is_a_storage_error_or_does_no_harm(
         start = int(place * len(packed))
         damaged[start : start + len(change)] = change
     directory = tmp_path_factory.mktemp("damaged")
-    (directory / "packed").write_bytes(damaged)
     try:
-        for _ in archive.unpack(str(directory / "packed"), str(directory / "target")):
+        for _ in archive.unpack(Packed(bytes(damaged)), str(directory / "target")):
             pass
     except StorageError:
         pass
-    assert {path.name for path in directory.iterdir()} <= {"packed", "target"}
+    assert {path.name for path in directory.iterdir()} <= {"target"}
 
 
 def test_a_zip_archive_without_its_beginning(unpack: Extract) -> None:

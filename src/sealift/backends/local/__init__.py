@@ -9,11 +9,12 @@ from ...instance import Instance
 from ...uri import Location
 from .backend import LocalBackend
 from .directories import open_below, open_work_directory, refuse_link
-from .files import existing, free_space, sync_directories, sync_tree, taken_space
+from .files import as_storage_error, existing, free_space, sync_directories, sync_tree, taken_space
 from .replacement import destination, kind_of
 
 __all__ = [
     "LocalBackend",
+    "as_storage_error",
     "destination",
     "existing",
     "free_space",

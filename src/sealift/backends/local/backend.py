@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from ...contract import EVERYTHING, Reader, Walk
+from ...contract import EVERYTHING, Reader, Upload, Walk
 from ...errors import IncompleteError, LocalIOError, Skipped, SkipReason
 from ...lane_contract import Sink
 from ...persist.download_journal import Claim, Journal
@@ -68,7 +68,8 @@ class LocalBackend:
         self._staging = StagingDirectory(
             root, state, staged=staged, journal=journal, durable=durable, versions=versions
         )
-        self.small_objects = SmallFiles(self._staging, self.run)
+        self._small_files = SmallFiles(self._staging, self.run)
+        self.small_objects: SmallFiles | None = self._small_files
 
     def path(self, key: str) -> str:
         """Return the path of a key's file.
@@ -141,7 +142,7 @@ class LocalBackend:
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
         assert isinstance(into, memoryview)  # noqa: S101 - `Capabilities.sinks` is False
         path = self._staging.path(obj.key)
-        return await self.run(lambda: self.small_objects.read(obj, into, start), reading=path, short=len(into) < _LONG)
+        return await self.run(lambda: self._small_files.read(obj, into, start), reading=path, short=len(into) < _LONG)
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
         return {}  # there are no composite checksums
@@ -202,14 +203,17 @@ class LocalBackend:
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
         short = len(data) < _LONG and not self._staging.durable
-        return await self.run(lambda: self.small_objects.put(key, data), short=short)
+        return await self.run(lambda: self._small_files.put(key, data), short=short)
 
     def open_lane(self) -> None:
         return None
 
     async def open_upload(
         self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
-    ) -> "LocalUpload":
+    ) -> Upload:
+        return await self._create_upload(key, size)
+
+    async def _create_upload(self, key: str, size: int | None) -> LocalUpload:
         upload = LocalUpload(self._staging, self.run, key, size)
         try:
             await self.run(upload.create)
@@ -220,7 +224,7 @@ class LocalBackend:
 
     async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
         source = os.path.join(f"/{src.key}", obj.key)
-        upload = await self.open_upload(key, None)
+        upload = await self._create_upload(key, None)
         try:
             done = 0
             while done < (obj.size or 0):
