@@ -190,6 +190,27 @@ async def test_killed_after_a_new_directory_got_its_name(tmp_path: Path) -> None
         assert {key for key, _ in missing} == {"p/large", "p/small", "p/deep/small"}
 
 
+async def test_missing_files_come_before_those_that_are_read_back(tmp_path: Path) -> None:
+    objects = {f"p/{number:03}": b"%03d" % number for number in range(600)} | {"p/z": LARGE}
+    with FakeS3({"b": objects}, stall={"p/z": 5 * PART}) as server:
+        await stopped(server, "s3://b/p", tmp_path / "new", 3 * 600 + 5 * PART, 600)
+        (tree,) = (tmp_path / ".sealift").glob("*.tree")
+        (tree / "001").write_bytes(b"xyz")
+        (tree / "002").unlink()
+        (tree / "003").unlink()
+        (tree / "003").symlink_to("000")
+        missing, events = await again(server, "s3://b/p", tmp_path / "new")
+    listed = [event.key for event in events if event.kind == "listed"]
+    assert listed[0] == "p/z"
+    assert sorted(listed) == sorted(objects)
+    assert (
+        {"p/001", "p/002", "p/003"}
+        <= {key for key, _ in missing}
+        <= {"p/001", "p/002", "p/003", "p/z"} | {f"p/{number:03}" for number in range(600 - 100, 600)}
+    )  # lines of the last small files may not have been written
+    assert files_in(tmp_path / "new") == {key[2:]: data for key, data in objects.items()}
+
+
 @pytest.mark.parametrize("dest", ["new", "old"])
 async def test_finished_files_of_a_prefix_are_not_fetched_again(tmp_path: Path, dest: str) -> None:
     (tmp_path / "old").mkdir()
