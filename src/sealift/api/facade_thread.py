@@ -7,6 +7,7 @@ from weakref import WeakSet
 
 from ..errors import ClosedError
 from ..runtime.portal import Portal
+from ..types import Limits
 
 if TYPE_CHECKING:
     from .async_storage import AsyncStorage
@@ -16,11 +17,15 @@ __all__ = ["Chunks", "run"]
 T = TypeVar("T")
 
 
+# Limits of the shared storage, for tests; set before the first call. None: the defaults.
+limits: Limits | None = None
+
+
 @asynccontextmanager
 async def _open_storage() -> AsyncGenerator["AsyncStorage"]:
     from .async_storage import AsyncStorage  # noqa: PLC0415 - deferred to the first call: it loads asyncio
 
-    async with AsyncStorage() as storage:
+    async with AsyncStorage(limits) as storage:
         yield storage
         for chunks in list(_open_chunks):
             await chunks._finish(storage)  # noqa: SLF001 - defined below

@@ -2,6 +2,7 @@
 
 import click
 
+from ..errors import StorageError
 from ..types import Event
 from .exit_codes import printable
 
@@ -24,6 +25,7 @@ def wait_line(event: Event) -> str:
 
 
 def print_wait(event: Event) -> None:
-    """Print a line about a wait on stderr, if it is long."""
-    if is_long(event):
+    """Print a line about a wait on stderr, if it is long. A pause is told once, not for each request that it delays."""
+    told = event.kind == "retry" and isinstance(event.error, StorageError) and event.error.throttled
+    if is_long(event) and not told:
         click.echo(wait_line(event), err=True)

@@ -28,7 +28,7 @@ _PAUSE = 0.1
 _LONGEST_PAUSE = 20.0
 # If a host accepts fewer requests than this between two refusals, it refuses too many.
 _FEW = 40
-# So many refusals show whether a lower rate helps.
+# So many refusals in a row show whether a lower rate helps.
 _REFUSALS = 10
 
 
@@ -78,7 +78,7 @@ class HostPace:
         self._vain = 0  # pauses since the last success
         self._rate: RequestRate | None = None
         self._accepted = 0  # since the last pause
-        self._history: deque[int] = deque(maxlen=_REFUSALS)  # what was accepted between the last pauses
+        self._history: deque[int] = deque(maxlen=_REFUSALS)  # accepted between pauses less than 1 s apart
         self._at_any_rate: bool | None = None  # the host refuses some requests at any rate; None: not tried
 
     @property
@@ -177,6 +177,8 @@ class HostPace:
             self._level = self._ceiling = 1.0
             self._next_doubling = None
         if not connections:
+            if now - self._paused_until > 1:
+                self._history.clear()
             self._history.append(self._accepted)
             self._doubt_rate()
             if self._at_any_rate:
@@ -190,16 +192,15 @@ class HostPace:
     def _doubt_rate(self) -> None:
         """Decide whether the host refuses some requests for another reason than their rate.
 
-        A host that limits the rate soon accepts many in a row. If one does not, it gets requests at any rate, unless it
-        then accepts hardly any.
+        A host that limits the rate refuses nothing for a second once the rate is right. If one goes on to refuse some,
+        it gets requests at any rate, unless it then accepts hardly any.
         """
-        few = [accepted for accepted in self._history if accepted < _FEW]
-        if len(few) < _REFUSALS - 2:
+        if len(self._history) < _REFUSALS:
             return
-        if self._at_any_rate is None and sum(few) >= 3 * len(few):
+        if self._at_any_rate is None and sum(self._history) >= 3 * _REFUSALS:
             self._at_any_rate = True
             self._history.clear()
-        elif self._at_any_rate and sum(few) < 1.5 * len(few):
+        elif self._at_any_rate and sum(self._history) < 1.5 * _REFUSALS:
             self._at_any_rate = False
 
 

@@ -2,68 +2,22 @@
 
 import asyncio
 import math
-from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar, overload
+from typing import TypeVar, overload
 
 from ..errors import ClosedError, TransportError
 from ..runtime.host_pace import HostPace, Hosts
 from ..types import Limits
 from .connection import Connection
 from .message import TLS, Origin
+from .pool_host import Dial, Host, Pooled, Waiter
 
 __all__ = ["Pool", "Pooled"]
 
 _IDLE_SECONDS = 20.0
 """How long idle connections are kept: below the keep-alive timeout of most servers."""
 
-
-class Pooled(Protocol):
-    """A connection, of this process or of a worker process; see `Connection`."""
-
-    origin: Origin
-    tls: TLS
-    reusable: bool
-    idle_since: float
-
-    @property
-    def round_trip(self) -> float: ...
-    def interrupt(self, reason: BaseException) -> None: ...
-    def close(self) -> None: ...
-    def is_still_idle(self) -> bool: ...
-
-
 C = TypeVar("C", bound=Pooled)
-Dial = Callable[[Origin, TLS], Awaitable[Pooled]]
-
-
-class _Waiter:
-    """A request waiting for a connection. Granted: an idle connection, or a slot to open a new one (None)."""
-
-    __slots__ = ("dial", "granted", "number", "tls")
-
-    def __init__(self, dial: Dial, tls: TLS, number: int, granted: asyncio.Future[Pooled | None]) -> None:
-        self.dial = dial
-        self.tls = tls
-        self.number = number
-        self.granted = granted
-
-
-class _Host:
-    """Connections to one origin, and the requests waiting for one."""
-
-    __slots__ = ("idle", "open", "pace", "waiting")
-
-    def __init__(self, pace: HostPace) -> None:
-        self.pace = pace
-        pace.running = lambda: self.busy
-        self.open = 0  # idle, busy, opening and closing
-        self.idle: list[Pooled] = []  # longest idle first
-        self.waiting: deque[_Waiter] = deque()
-
-    @property
-    def busy(self) -> int:
-        return self.open - len(self.idle)
 
 
 class Pool:
@@ -82,7 +36,7 @@ class Pool:
         self._limits = limits
         self._dial = dial
         self._paces = hosts
-        self._hosts: dict[Origin, _Host] = {}
+        self._hosts: dict[Origin, Host] = {}
         self._connections: dict[Pooled, Dial] = {}
         self._open = 0
         self._waiters = 0
@@ -120,7 +74,7 @@ class Pool:
             if not host.pace.limited or await self._take_turn(connection, host):
                 return connection or await self._open_connection(origin, tls, host, dial)
 
-    async def _take_turn(self, connection: Pooled | None, host: _Host) -> bool:
+    async def _take_turn(self, connection: Pooled | None, host: Host) -> bool:
         """Wait until the host may be asked. If it is paused, return the connection, and False."""
         granted = False
         try:
@@ -134,10 +88,10 @@ class Pool:
         """The pace of a host."""
         return self._host(origin).pace
 
-    def _host(self, origin: Origin) -> _Host:
+    def _host(self, origin: Origin) -> Host:
         host = self._hosts.get(origin)
         if host is None:
-            host = self._hosts[origin] = _Host(self._paces.of(origin.address))
+            host = self._hosts[origin] = Host(self._paces.of(origin.address))
         return host
 
     async def acquire_now(self, origin: Origin, tls: TLS) -> Connection | None:
@@ -199,7 +153,7 @@ class Pool:
             self._all_closed = self._all_closed or asyncio.get_running_loop().create_future()
             await asyncio.shield(self._all_closed)
 
-    def _take_idle(self, host: _Host, dial: Dial, tls: TLS) -> Pooled | None:
+    def _take_idle(self, host: Host, dial: Dial, tls: TLS) -> Pooled | None:
         """Take the most recently used idle connection, whose congestion window is the largest."""
         if host.busy >= host.pace.level:
             return None
@@ -213,7 +167,7 @@ class Pool:
             self._close(connection)
         return None
 
-    def _reserve_slot(self, host: _Host) -> bool:
+    def _reserve_slot(self, host: Host) -> bool:
         """Reserve a slot for a new connection to this host; return whether one was free.
 
         If none is, the longest idle connection that counts against the limit is closed.
@@ -233,9 +187,9 @@ class Pool:
         self._open += 1
         return True
 
-    async def _wait(self, host: _Host, dial: Dial, tls: TLS) -> Pooled | None:
+    async def _wait(self, host: Host, dial: Dial, tls: TLS) -> Pooled | None:
         self._next_number += 1
-        waiter = _Waiter(dial, tls, self._next_number, asyncio.get_running_loop().create_future())
+        waiter = Waiter(dial, tls, self._next_number, asyncio.get_running_loop().create_future())
         host.waiting.append(waiter)
         self._waiters += 1
         try:
@@ -244,7 +198,7 @@ class Pool:
             self._cancel_wait(waiter, host)
             raise
 
-    def _cancel_wait(self, waiter: _Waiter, host: _Host) -> None:
+    def _cancel_wait(self, waiter: Waiter, host: Host) -> None:
         """Remove a cancelled waiter; pass on what it was already granted."""
         if waiter in host.waiting:
             host.waiting.remove(waiter)
@@ -252,14 +206,14 @@ class Pool:
         elif waiter.granted.done() and not waiter.granted.cancelled() and waiter.granted.exception() is None:
             self._return(waiter.granted.result(), host)
 
-    def _return(self, connection: Pooled | None, host: _Host) -> None:
+    def _return(self, connection: Pooled | None, host: Host) -> None:
         """Return what a request was granted and has not used: a connection, or a slot to open one."""
         if connection is None:
             self._release_slot(host)
         else:
             self.release(connection)
 
-    async def _open_connection(self, origin: Origin, tls: TLS, host: _Host, dial: Dial) -> Pooled:
+    async def _open_connection(self, origin: Origin, tls: TLS, host: Host, dial: Dial) -> Pooled:
         """Open a connection in the slot reserved for it."""
         try:
             connection = await dial(origin, tls)
@@ -282,14 +236,14 @@ class Pool:
         if self._connections.pop(connection, None) is not None:
             self._free_slot(self._hosts[connection.origin])
 
-    def _free_slot(self, host: _Host) -> None:
+    def _free_slot(self, host: Host) -> None:
         host.open -= 1
         self._open -= 1
         if self._all_closed is not None and not self._open:
             self._all_closed.set_result(None)
             self._all_closed = None
 
-    def _release_slot(self, host: _Host) -> None:
+    def _release_slot(self, host: Host) -> None:
         self._free_slot(host)
         if self._waiters:
             self._serve_waiters()
@@ -301,7 +255,7 @@ class Pool:
             hosts = sorted((host for host in self._hosts.values() if host.waiting), key=_oldest_number)
             granted = any(self._grant(host) for host in hosts)
 
-    def _grant(self, host: _Host) -> bool:
+    def _grant(self, host: Host) -> bool:
         """Serve the host's oldest waiter; return whether that was possible."""
         waiter = host.waiting[0]
         connection: Pooled | None = None
@@ -315,7 +269,7 @@ class Pool:
         return True
 
 
-def _oldest_number(host: _Host) -> int:
+def _oldest_number(host: Host) -> int:
     return host.waiting[0].number
 
 
