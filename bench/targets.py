@@ -47,7 +47,8 @@ _RATIOS = (
     *(_Against(name, "kserve-storage", 1.0) for name in ("d", "d-tmpfs")),
     _Against("e2", "s5cmd", cpu_at_most=0.7),
     *(_Against(name, "s5cmd", 1.2) for name in ("e4", "e4-tmpfs")),
-    *(_Against(name, "rclone", 1.0) for name in ("g1", "g2")),
+    *(_Against(name, "rclone", 1.0) for name in ("g1", "g2", "w4")),
+    *(_Against(name, "s5cmd", 2.0) for name in ("w2", "w3")),
 )
 _AGAINST_FASTEST = {"d2": 1.2, "d2-tmpfs": 1.2, "e1": 1.0}
 _MOST_USER_MS_PER_OBJECT = 0.12

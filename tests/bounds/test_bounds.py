@@ -94,7 +94,7 @@ def check(used: dict[str, Any], *, connections: int, callers: int = 0, sending: 
 
 
 def test_a_huge_object(endpoint: str, directory: Path) -> None:
-    check(run(endpoint, directory, "huge"), connections=32)
+    check(run(endpoint, directory, "huge"), connections=128)
     assert (directory / "huge").stat().st_size == HUGE
 
 
@@ -116,7 +116,7 @@ def test_a_huge_file(endpoint: str, directory: Path) -> None:
     """All of it is read and sent; most of it is holes."""
     digest = mostly_holes(directory / "huge")
     used = run(endpoint, directory, "upload")
-    check(used, connections=32, sending=used["budget"] // DEFAULT_PART)
+    check(used, connections=128, sending=used["budget"] // DEFAULT_PART)
     assert used["uploaded"] == {"uploaded": [digest, HUGE]}
 
 
