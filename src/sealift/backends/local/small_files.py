@@ -63,8 +63,10 @@ class SmallFiles:
             raise
         staging.confined.finish(key, complete=True)
         os.close(descriptor)
-        if staging.journal is not None and staging.journal.many and data:
-            staging.journal.add(key, Claim(0, len(data), crc(data)))
+        if (journal := staging.journal) is not None:
+            if journal.many and data:
+                journal.add(key, Claim(0, len(data), crc(data)))
+            journal.finish(key)
         return stored
 
     def _discard(self, key: str, descriptor: int) -> None:
