@@ -1,28 +1,24 @@
-"""The resources that one `AsyncStorage` owns: connections, disk threads, SDK clients, memory and retry budgets."""
+"""What one `AsyncStorage` uses: its own configuration and SDK clients, and the resources that its event loop shares."""
 
 import asyncio
 import copy
 import os
-import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Self
 
-from .config import Proxies
-from .runtime.detached import run_detached
-from .runtime.disk_threads import DiskThreads
-from .runtime.memory_budget import MemoryBudget, default_budget
-from .runtime.parts_in_flight import PartsInFlight
-from .runtime.retry import Retry, RetryBudget
+from .loop_resources import enter_resources
 from .runtime.shielded import shielded
 from .types import Limits
-from .wire import Wire
 
 __all__ = ["Instance"]
 
 
 class Instance:
-    """Resources shared by all calls of one `AsyncStorage`. Create it in the event loop that uses it.
+    """What all calls of one `AsyncStorage` share. Create it in the event loop that uses it.
+
+    Configuration and credentials belong to the instance. Threads, connections and budgets belong to the event loop,
+    where other instances with equal limits use them too.
 
     Args:
         limits: Resource limits.
@@ -41,14 +37,11 @@ class Instance:
     def __init__(self, limits: Limits, environ: Mapping[str, str] = os.environ) -> None:
         self.limits = limits
         self.environ = self._live_environ = environ
-        self.disk = DiskThreads()
-        self.retry = Retry(RetryBudget(), attempts=limits.attempts)
-        self.wire = Wire(limits, run_blocking=run_detached, proxies=Proxies.from_env(environ), environ=environ)
-        in_flight = PartsInFlight(
-            lambda: time.thread_time() + self.disk.cpu_seconds + self.wire.cpu_seconds,
-            parts=4 if (os.cpu_count() or 1) >= 4 else 3,  # more lanes than CPUs wait for each other
-        )
-        self.memory = MemoryBudget(limits.memory or default_budget(), in_flight)
+        self._resources = enter_resources(limits, environ)
+        self.disk = self._resources.disk
+        self.wire = self._resources.wire
+        self.memory = self._resources.memory
+        self.retry = self._resources.retry
         self.credentials: dict[Hashable, Any] = {}
         self._clients: dict[Hashable, Any] = {}
         self._client_locks: dict[Hashable, asyncio.Lock] = {}
@@ -80,15 +73,14 @@ class Instance:
         return self._clients[key]
 
     async def aclose(self) -> None:
-        """Close all clients, connections and threads."""
+        """Close all SDK clients, and end the use of the shared resources."""
         await shielded(self._close())
 
     async def _close(self) -> None:
         try:
             await self._exit_stack.aclose()
         finally:
-            await self.wire.aclose()
-            self.disk.close()
+            self._resources.leave()
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,8 +1,8 @@
 """An S3 service that generates its objects while it sends them: `python server.py` prints its port, then serves.
 
-The bucket b contains `huge`, which is larger than 32 bits can count, `eight/0` to `eight/7`, and `small/00000` to
-`small/19999`. Of multipart uploads, only sizes and checksums are kept. There is one thread per connection. `/counted`
-returns the peak number of connections and the uploads, and resets both.
+The bucket b contains `huge`, which is larger than 32 bits can count, `eight/0` to `eight/7`, `request/0` to
+`request/7`, and `small/00000` to `small/19999`. Of multipart uploads, only sizes and checksums are kept. There is one
+thread per connection. `/counted` returns the peak number of connections and the uploads, and resets both.
 """
 
 import base64
@@ -19,6 +19,7 @@ from sealift.integrity import checksums
 HOST = "127.0.0.1"
 HUGE = (4 << 30) + 1
 LARGE = 128 << 20
+LARGER = 2 * LARGE
 SMALL, SMALL_SIZE = 20_000, 10 << 10
 # The content that all objects repeat. Its length is not a power of two, so that a misplaced part has different bytes.
 UNIT = memoryview(random.Random(0).randbytes((1 << 20) + 7))
@@ -28,6 +29,7 @@ _CHECKSUM = "x-amz-checksum-crc64nvme"
 
 def main() -> None:
     sizes = {"huge": HUGE} | {f"eight/{number}": LARGE for number in range(8)}
+    sizes |= {f"request/{number}": LARGER for number in range(8)}
     sizes |= {f"small/{number:05}": SMALL_SIZE for number in range(SMALL)}
     Service(sizes).run()
 

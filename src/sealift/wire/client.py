@@ -247,6 +247,13 @@ class Wire:
         if self._proxy_client is not None:
             await self._proxy_client.aclose()
 
+    def abandon(self) -> None:
+        """Close what can be closed without the event loop: idle connections, workers, threads. Idempotent."""
+        self._closed = True
+        self._workers.abandon()
+        self._pool.close_idle()
+        self._lanes.close()
+
     @asynccontextmanager
     async def _stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
         if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
