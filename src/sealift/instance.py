@@ -30,7 +30,8 @@ class Instance:
         disk: Threads for blocking file operations.
         wire: HTTP connections.
         memory: Memory budget for bodies.
-        retry: Retry loop with this instance's retry budget.
+        retry: Retry loop with its retry budget.
+        calls: Calls that do the same and share one task.
         credentials: Configuration → SDK credentials that refresh themselves.
     """
 
@@ -42,6 +43,7 @@ class Instance:
         self.wire = self._resources.wire
         self.memory = self._resources.memory
         self.retry = self._resources.retry
+        self.calls = self._resources.calls
         self.credentials: dict[Hashable, Any] = {}
         self._clients: dict[Hashable, Any] = {}
         self._client_locks: dict[Hashable, asyncio.Lock] = {}

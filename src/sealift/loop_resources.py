@@ -19,6 +19,7 @@ from .runtime.disk_threads import DiskThreads
 from .runtime.memory_budget import MemoryBudget, default_budget
 from .runtime.parts_in_flight import PartsInFlight
 from .runtime.retry import Retry, RetryBudget
+from .runtime.shared_calls import SharedCalls
 from .types import Limits
 from .wire import Wire
 
@@ -48,6 +49,7 @@ class LoopResources:
         wire: HTTP connections.
         memory: Memory budget for bodies.
         retry: Retry loop with the retry budget.
+        calls: Calls that do the same and share one task.
     """
 
     def __init__(self, key: _Key, limits: Limits, proxies: Proxies, certificates: Mapping[str, str]) -> None:
@@ -59,6 +61,7 @@ class LoopResources:
             parts=4 if (os.cpu_count() or 1) >= 4 else 3,  # more lanes than CPUs wait for each other
         )
         self.memory = MemoryBudget(limits.memory or default_budget(), in_flight)
+        self.calls = SharedCalls()
         self._key = key
         self._users = 0
         self._unused = asyncio.Event()

@@ -299,14 +299,20 @@ async def test_stopping_it_twenty_times_piles_nothing_up(tmp_path: Path) -> None
 async def test_two_downloads_to_one_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, locks: str
 ) -> None:
-    """Both succeed; where locks are unreliable, as on some network file systems, they write the same partial file."""
+    """Two callers that do not know of each other. Where locks are reliable, the second one waits, and then has nothing
+    to do. Otherwise, as on some network file systems, both write the same partial file.
+    """
     if locks == "lie":
         monkeypatch.setattr(fcntl, "flock", lambda descriptor, operation: None)
     with FakeS3({"b": {"p/m": LARGE, "p/n": OTHER}}, stall={"p/m": 6 * PART}) as server:
         async with two(server, uri, tmp_path / "here"):
-            while sum(start >= 6 * PART for _, start in fetched(server)) < 2:
+            while not server.stalled.is_set() or len(open_journals()) < 2:
+                await asyncio.sleep(0.005)
+            while locks == "lie" and sum(start >= 6 * PART for _, start in fetched(server)) < 2:
                 await asyncio.sleep(0.005)
             server.release()
+    if locks == "hold":
+        assert len(fetched(server)) == len(set(fetched(server)))
     expected = {"here": LARGE} if uri.endswith("m") else {"here/m": LARGE, "here/n": OTHER}
     assert files_in(tmp_path) == expected
     assert not [path for path in all_in(tmp_path) if ".sealift" in path]
@@ -315,9 +321,17 @@ async def test_two_downloads_to_one_place(
 @contextlib.asynccontextmanager
 async def two(server: FakeS3, uri: str, dest: Path) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as group:
-        for _ in range(2):
-            group.create_task(AsyncStorage(LIMITS).download(uri, dest, server.config))
+        for number in range(2):
+            storage = AsyncStorage(LIMITS, environ={"HOME": f"/home/{number}"})  # otherwise they would share one call
+            group.create_task(storage.download(uri, dest, server.config))
         yield
+
+
+def open_journals() -> list[str]:
+    """The journals that this process has open, once per descriptor; unlike `open_files`, which has no duplicates."""
+    descriptors = [Path("/proc/self/fd") / name for name in os.listdir("/proc/self/fd")]
+    targets = [str(path.readlink()) for path in descriptors if path.is_symlink()]
+    return [target for target in targets if target.endswith(".journal")]
 
 
 async def test_a_planted_partial_is_not_written_through(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from ..types import Event, ObjectInfo
 from .call_options import CallOptions
 from .open_location import OpenLocation
 
-__all__ = ["open_journal", "report_only", "transfer_missing"]
+__all__ = ["open_journal", "report_completed", "report_only", "report_resumed", "transfer_missing"]
 
 # Failures after which a later run may succeed.
 _TRANSIENT = (
@@ -29,11 +29,16 @@ _TRANSIENT = (
     TransportError,
     asyncio.CancelledError,
 )
+# Seconds between two attempts to open a journal that another caller has; the pauses double.
+_FIRST_PAUSE = 0.02
+_LONGEST_PAUSE = 0.5
 
 
 @asynccontextmanager
-async def open_journal(instance: Instance, state: str, *identity: object, many: bool) -> AsyncGenerator[Journal]:
-    """Open the journal of a download.
+async def open_journal(
+    instance: Instance, state: str, *identity: object, many: bool, request: str = ""
+) -> AsyncGenerator[Journal]:
+    """Open the journal of a download. If another caller of this process or another one has it, wait until it has ended.
 
     On exit, the download's files in the `.sealift` directory are removed, and the directory if it is empty. After a
     cancellation or a transient failure they are kept for the next run.
@@ -42,36 +47,40 @@ async def open_journal(instance: Instance, state: str, *identity: object, many: 
         instance: The instance.
         state: The `.sealift` directory.
         identity: What distinguishes this download from others: its source, its destination, and how it is verified.
-        many: Whether a prefix is downloaded, not one object; the `.sealift` directory is then created at once.
+        many: Whether a prefix is downloaded, not one object.
+        request: As in `Journal`.
 
     Returns:
-        The journal. Another process may hold it for the same download: see `Journal.taken`.
+        The journal. If another caller has done the same meanwhile (`Journal.completed`), nothing is left to do.
     """
-    journal = Journal(state, fingerprint(*identity), many=many)
+    journal = Journal(state, fingerprint(*identity), many=many, request=request)
     disk = LocalBackend("/", instance.disk)
 
-    def begin() -> None:
-        while many or os.path.lexists(state):
+    def begin() -> bool:
+        while True:
             os.close(open_work_directory(state))
             with suppress(FileNotFoundError):  # another process found it empty and removed it again
-                journal.open()
-                break
+                return journal.open() or journal.completed is not None
 
-    def end(*, keep: bool) -> None:
-        journal.close(keep=keep)
+    def end(*, keep: bool, complete: bool) -> None:
+        journal.close(keep=keep, complete=complete)
         with suppress(OSError):  # in use by other downloads, or never created
             os.rmdir(state)
 
-    keep = False
+    keep = complete = False
     try:
-        await disk.run(begin)
+        pause = _FIRST_PAUSE
+        while not await disk.run(begin):
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
         yield journal
+        complete = True
     except _TRANSIENT as error:
         # If a single object changed, the rest of the old version can no longer be fetched.
         keep = many or not isinstance(error, ObjectChanged)
         raise
     finally:
-        await shielded(disk.run(lambda: end(keep=keep)))
+        await shielded(disk.run(lambda: end(keep=keep, complete=complete)))
 
 
 async def transfer_missing(
@@ -96,6 +105,7 @@ async def transfer_missing(
     async def missing() -> AsyncGenerator[Transfer]:
         async with aclosing(transfers):
             async for transfer in transfers:
+                journal.size += transfer.obj.size or 0
                 if await _is_complete(source, target, journal, transfer, options):
                     kept.append(transfer.key)
                 else:
@@ -154,11 +164,19 @@ async def _is_complete(
     await target.keep(key)
     if options.on_stored is not None and stored is not None and stored.size == obj.size:
         options.on_stored(obj, key, stored)
-    _report_resumed(obj, obj.size, key, options)
+    report_resumed(obj, obj.size, key, options)
     return True
 
 
-def _report_resumed(obj: ObjectInfo, size: int, key: str, options: CallOptions) -> None:
+def report_completed(key: str, size: int, options: CallOptions) -> None:
+    """Report in one event of each kind that another caller has stored the bytes of all objects of a call."""
+    if options.on_event is not None:
+        for kind in ("listed", "resumed", "progress"):
+            options.on_event(Event(kind, key, size, total=size))
+
+
+def report_resumed(obj: ObjectInfo, size: int, key: str, options: CallOptions) -> None:
+    """Report a file that was completed before as if it had been transferred."""
     if options.on_event is not None:
         # The file was verified before it got its name. Only checksums in the listing say by which algorithm.
         verified = checksums.best(obj.checksums, combinable=False) or "size-only"

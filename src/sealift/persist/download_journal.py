@@ -6,8 +6,11 @@ bytes back and compares their CRC. So a torn line, a lost page or a modified fil
 
     <object> <start> <length> <CRC>      all in hex; a length of 0 retracts all earlier claims about the object
 
-Everything but `fingerprint` blocks. A lock keeps two processes from sharing a journal; where file locks are unreliable
-(some network file systems), both processes write identical bytes to the same places.
+    complete <request> <size>            the last line of a journal that is removed because its download is complete
+
+Everything but `fingerprint` blocks. A lock keeps two callers, of one or several processes, from sharing a journal: the
+second one waits for the first, keeps the file open meanwhile, and sees by the last line whether anything is left to do.
+Where file locks are unreliable (some network file systems), both write identical bytes to the same places.
 """
 
 import hashlib
@@ -16,7 +19,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 from ..frozen_dataclass import dataclass
 from ..types import KiB
@@ -26,11 +29,17 @@ __all__ = ["Claim", "Journal", "fingerprint"]
 
 # Compiled when they are used, as few downloads find files of an earlier one.
 _LINE = r"([0-9a-f]{16}) ([0-9a-f]{1,16}) ([0-9a-f]{1,16}) ([0-9a-f]{8})"
-_LEFTOVER = r"[0-9a-f]{16}(\.journal|\.tree(-[0-9a-f]{16})?|(-[0-9a-f]{16}){2}\.part|-\d+\.part)"
+_COMPLETE = rb"complete ([0-9a-f]{16}) ([0-9a-f]{1,16})\n"
+_LEFTOVER = r"[0-9a-f]{16}(\.journal|\.tree(-[0-9a-f]{16})?|(-[0-9a-f]{16}){2}\.part|(-[0-9a-f]{16})?-\d+\.part)"
+# Those of a journal's owner that cannot be resumed.
+_TEMPORARY = r"[0-9a-f]{16}(\.tree-[0-9a-f]{16}|-[0-9a-f]{16}-\d+\.part)"
 # Bytes of small files whose lines are written in one batch: a write per file costs as much as all its other work.
 _BATCH = 256 * KiB
 # Seconds after which leftovers that were not resumed are removed; as long as buckets usually keep unfinished uploads.
 _MAX_AGE = 7 * 24 * 3600.0
+# The same for files that cannot be resumed. Where file locks are unreliable, younger ones may be in use.
+_MAX_TEMPORARY_AGE = 60.0
+_LAST_LINE = 64  # bytes, at least as long as one
 
 
 def fingerprint(*facts: object) -> str:
@@ -66,22 +75,29 @@ class Journal:
         directory: The work directory.
         name: Name of the download: a `fingerprint` of its source and destination.
         many: Whether the download has many files, so that completed files are recorded too.
+        request: A `fingerprint` of what else distinguishes this call from others for this source and destination. "":
+            the call cannot use what another one has completed.
 
     Attributes:
         tree: Path where a new target directory is assembled before it is published as a whole.
-        in_use: Whether another process is running the same download; set by `open`.
+        name: Name of the download.
+        size: Bytes of its objects; set by the caller.
+        completed: Bytes of the objects if another caller has completed the same request, so that nothing is left to
+            do; set by `open`.
     """
 
-    def __init__(self, directory: str, name: str, *, many: bool) -> None:
+    def __init__(self, directory: str, name: str, *, many: bool, request: str = "") -> None:
         self.tree = os.path.join(directory, f"{name}.tree")
-        self.in_use = False
+        self.name = name
+        self.size = 0
+        self.completed: int | None = None
         self.many = many
+        self._request = request
         self._directory = directory
-        self._name = name
         self._path = os.path.join(directory, f"{name}.journal")
         self._open_lock = threading.Lock()
-        self._opened = False
         self._descriptor = -1
+        self._awaited = -1  # the journal of another caller
         self._claims: dict[str, dict[int, Claim]] = {}  # written by earlier processes
         self._recorded: set[str] = set()  # objects that this process has written claims about
         self._objects: dict[str, str] = {}
@@ -94,22 +110,43 @@ class Journal:
         """Open and lock the journal, and read the claims of an earlier process; may be called again.
 
         Returns:
-            Whether this process has the journal. If it is `in_use`, this one reads and records nothing.
+            Whether this caller has the journal. False: another one has `completed` the request, or is running the same
+            download, until which has ended this one reads and records nothing.
 
         Raises:
             FileNotFoundError: The work directory does not exist.
         """
         with self._open_lock:
-            if not self._opened:
+            while self._descriptor < 0 and self.completed is None:
+                if self._awaited < 0:
+                    self._awaited = file_locks.open_file(self._path)
                 try:
-                    self._descriptor = file_locks.acquire(self._path, required=False)
+                    file_locks.lock(self._awaited, required=False)
                 except BlockingIOError:
-                    self.in_use = True
-                self._opened = True
-                if not self.in_use:
-                    self._read()
-                    _remove_expired(self._directory)
+                    return False
+                self._take_over()
             return self._descriptor >= 0
+
+    @property
+    def held(self) -> bool:
+        """Whether this caller has the journal."""
+        return self._descriptor >= 0
+
+    def _take_over(self) -> None:
+        """Continue with a journal that was just locked, unless its owner has removed it."""
+        descriptor, self._awaited = self._awaited, -1
+        if file_locks.is_at(descriptor, self._path):
+            self._descriptor = descriptor
+            self._read()
+            _remove_leftovers(self._directory, self.name)
+            return
+        try:
+            end = os.fstat(descriptor).st_size
+            found = re.search(_COMPLETE + rb"\Z", os.pread(descriptor, _LAST_LINE, max(0, end - _LAST_LINE)))
+        finally:
+            file_locks.release(descriptor)
+        if found and self._request and found[1] == self._request.encode():
+            self.completed = int(found[2], 16)
 
     def _read(self) -> None:
         line = "\n"
@@ -124,7 +161,7 @@ class Journal:
         if not line.endswith("\n"):  # a torn line: start the next one on a line of its own
             os.write(self._descriptor, b"\n")
         for entry in os.listdir(self._directory):
-            if entry.startswith(f"{self._name}-"):
+            if entry.startswith(f"{self.name}-"):
                 self._partials.setdefault(entry.split("-")[1], set()).add(entry)
 
     def expect(self, key: str, obj: str) -> None:
@@ -140,13 +177,13 @@ class Journal:
         """The path of a file's partial file. Removes partial files of other versions.
 
         Returns:
-            The path; None: the file was not declared by `expect`, or the journal is `in_use`.
+            The path; None: the file was not declared by `expect`, or another caller has the journal.
         """
         obj = self._objects.get(key)
         if obj is None or not self.open():
             return None
         path = fingerprint(key)
-        name = f"{self._name}-{path}-{obj}.part"
+        name = f"{self.name}-{path}-{obj}.part"
         for stale in self._partials.pop(path, set()) - {name}:
             with suppress(FileNotFoundError):
                 os.unlink(os.path.join(self._directory, stale))
@@ -204,14 +241,20 @@ class Journal:
         os.write(self._descriptor, "".join(self._lines).encode())
         self._lines, self._unwritten = [], 0
 
-    def close(self, *, keep: bool) -> None:
+    def close(self, *, keep: bool, complete: bool = False) -> None:
         """Close the journal, and remove the files of the download unless it can be resumed.
 
         Args:
             keep: Keep them for a later download to resume, if there are any claims.
+            complete: The download is complete: tell callers that wait for it.
         """
+        if self._awaited >= 0:
+            os.close(self._awaited)
+            self._awaited = -1
         if self._descriptor < 0:
             return
+        if complete and self._request:
+            os.write(self._descriptor, f"complete {self._request} {self.size:x}\n".encode())
         if keep and (self._claims or self._recorded):
             self._write_lines()
         else:
@@ -220,7 +263,7 @@ class Journal:
             with suppress(FileNotFoundError):  # another process has removed it, where locks are unreliable
                 entries += os.listdir(self._directory)
             for entry in entries:
-                if entry.startswith(f"{self._name}-"):
+                if entry.startswith(f"{self.name}-"):
                     with suppress(FileNotFoundError):
                         os.unlink(os.path.join(self._directory, entry))
             with suppress(FileNotFoundError):
@@ -229,14 +272,23 @@ class Journal:
         self._descriptor = -1
 
 
-def _remove_expired(directory: str) -> None:
-    """Remove leftovers of downloads that were not resumed in time."""
-    oldest = time.time() - _MAX_AGE
+def _remove_leftovers(directory: str, ours: str) -> None:
+    """Remove leftovers of downloads that were not resumed in time, and those that cannot be resumed.
+
+    Args:
+        directory: The work directory.
+        ours: Name of the download whose journal this caller has.
+    """
+    now = time.time()
     with os.scandir(directory) as entries:
         for entry in entries:
             with suppress(OSError):  # another process removes it too, or is running this download
-                if re.fullmatch(_LEFTOVER, entry.name) and entry.stat(follow_symlinks=False).st_mtime < oldest:
-                    with _locked(os.path.join(directory, f"{entry.name[:16]}.journal")):
+                name, temporary = entry.name[:16], bool(re.fullmatch(_TEMPORARY, entry.name))
+                if not re.fullmatch(_LEFTOVER, entry.name) or (name == ours and not temporary):
+                    continue
+                oldest = now - (_MAX_TEMPORARY_AGE if temporary else _MAX_AGE)
+                if entry.stat(follow_symlinks=False).st_mtime < oldest:
+                    with nullcontext() if name == ours else _locked(os.path.join(directory, f"{name}.journal")):
                         if entry.is_dir(follow_symlinks=False):
                             _discard(entry.path)
                         else:

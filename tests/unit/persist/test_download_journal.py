@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -205,3 +206,60 @@ def test_what_goes_while_old_leftovers_are_looked_for(tmp_path: Path, monkeypatc
     vanish_after_scan(monkeypatch, tmp_path / f"{'0' * 16}.journal")
     journal(tmp_path).close(keep=False)
     assert os.listdir(tmp_path) == []
+
+
+def test_one_that_waits_sees_that_nothing_is_left_to_do(tmp_path: Path) -> None:
+    request = fingerprint("its options")
+    first = Journal(str(tmp_path), NAME, many=True, request=request)
+    assert first.open()
+    same = Journal(str(tmp_path), NAME, many=True, request=request)
+    other = Journal(str(tmp_path), NAME, many=True, request=fingerprint("other options"))
+    assert not same.open()
+    assert not other.open()
+    assert same.completed is None
+    first.size = 12
+    first.close(keep=False, complete=True)
+    assert not same.open()
+    assert same.completed == 12
+    assert other.open()
+    assert other.completed is None
+    same.close(keep=False)
+    other.close(keep=False)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_one_that_waits_takes_over_what_was_not_completed(tmp_path: Path, keep: bool) -> None:
+    first = journal(tmp_path)
+    second = Journal(str(tmp_path), NAME, many=True, request=fingerprint("its options"))
+    second.expect("model.bin", fingerprint("model.bin", '"1"'))
+    assert not second.open()
+    first.add("model.bin", FIRST)
+    first.close(keep=keep)
+    assert second.open()
+    assert second.completed is None
+    assert second.claim("model.bin", 0) == (FIRST if keep else None)
+    second.close(keep=False)
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_cannot_be_resumed_goes_when_its_owner_is_gone(tmp_path: Path) -> None:
+    """Temporary files of downloads that were killed, but not those that another caller may be writing."""
+    dead, live = fingerprint("dead"), fingerprint("live")
+    for name in (dead, live, NAME):
+        (tmp_path / f"{name}-{name}-7.part").write_bytes(b"")
+        (tmp_path / f"{name}.tree-{name}").mkdir()
+    (tmp_path / f"{dead}-{dead}-{NAME}.part").write_bytes(b"")  # to be resumed
+    running = Journal(str(tmp_path), live, many=True)
+    assert running.open()
+    young = f"{NAME}-{dead}-8.part"
+    (tmp_path / young).write_bytes(b"")
+    for name in os.listdir(tmp_path):
+        age = 30 if name == young else 90
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    one = journal(tmp_path)
+    kept = {f"{live}.journal", f"{live}-{live}-7.part", f"{live}.tree-{live}", f"{dead}-{dead}-{NAME}.part", young}
+    assert set(os.listdir(tmp_path)) == {*kept, f"{NAME}.journal"}
+    one.close(keep=False)
+    assert set(os.listdir(tmp_path)) == kept - {young}
+    running.close(keep=False)
