@@ -80,7 +80,6 @@ class Journal:
 
     Attributes:
         tree: Path where a new target directory is assembled before it is published as a whole.
-        name: Name of the download.
         size: Bytes of its objects; set by the caller.
         completed: Bytes of the objects if another caller has completed the same request, so that nothing is left to
             do; set by `open`.
@@ -88,12 +87,12 @@ class Journal:
 
     def __init__(self, directory: str, name: str, *, many: bool, request: str = "") -> None:
         self.tree = os.path.join(directory, f"{name}.tree")
-        self.name = name
         self.size = 0
         self.completed: int | None = None
         self.many = many
         self._request = request
         self._directory = directory
+        self._name = name
         self._path = os.path.join(directory, f"{name}.journal")
         self._open_lock = threading.Lock()
         self._descriptor = -1
@@ -128,9 +127,9 @@ class Journal:
             return self._descriptor >= 0
 
     @property
-    def held(self) -> bool:
-        """Whether this caller has the journal."""
-        return self._descriptor >= 0
+    def temporary_prefix(self) -> str:
+        """How the names of temporary files begin that the next owner of the journal may remove; "": it is not open."""
+        return f"{self._name}-" if self._descriptor >= 0 else ""
 
     def _take_over(self) -> None:
         """Continue with a journal that was just locked, unless its owner has removed it."""
@@ -138,7 +137,7 @@ class Journal:
         if file_locks.is_at(descriptor, self._path):
             self._descriptor = descriptor
             self._read()
-            _remove_leftovers(self._directory, self.name)
+            _remove_leftovers(self._directory, self._name)
             return
         try:
             end = os.fstat(descriptor).st_size
@@ -161,7 +160,7 @@ class Journal:
         if not line.endswith("\n"):  # a torn line: start the next one on a line of its own
             os.write(self._descriptor, b"\n")
         for entry in os.listdir(self._directory):
-            if entry.startswith(f"{self.name}-"):
+            if entry.startswith(f"{self._name}-"):
                 self._partials.setdefault(entry.split("-")[1], set()).add(entry)
 
     def expect(self, key: str, obj: str) -> None:
@@ -183,7 +182,7 @@ class Journal:
         if obj is None or not self.open():
             return None
         path = fingerprint(key)
-        name = f"{self.name}-{path}-{obj}.part"
+        name = f"{self._name}-{path}-{obj}.part"
         for stale in self._partials.pop(path, set()) - {name}:
             with suppress(FileNotFoundError):
                 os.unlink(os.path.join(self._directory, stale))
@@ -263,7 +262,7 @@ class Journal:
             with suppress(FileNotFoundError):  # another process has removed it, where locks are unreliable
                 entries += os.listdir(self._directory)
             for entry in entries:
-                if entry.startswith(f"{self.name}-"):
+                if entry.startswith(f"{self._name}-"):
                     with suppress(FileNotFoundError):
                         os.unlink(os.path.join(self._directory, entry))
             with suppress(FileNotFoundError):

@@ -133,8 +133,7 @@ class StagingDirectory:
         return copy
 
     def _new_temporary(self, mode: int) -> PartialFile:
-        # The name of the journal, so that its next owner removes what a process that was killed has left.
-        owner = f"{self.journal.name}-" if self.journal is not None and self.journal.held else ""
+        owner = "" if self.journal is None else self.journal.temporary_prefix
         name = f"{owner}{self._token}-{next(self._count)}.part"
         return PartialFile(os.path.join(self._state, name), self._create(name, mode))
 
