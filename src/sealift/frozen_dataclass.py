@@ -1,15 +1,18 @@
 """`dataclass(frozen=True, slots=True)` for classes that are defined while a program starts.
 
 The decorator of the standard library compiles seven methods per class, 0.6 to 0.9 ms each class; a download needs some
-forty classes. This one compiles `__init__`, and the other methods are closures. The classes are dataclasses in every
-other respect (`fields`, `replace`, `asdict`, `match`, pickling), and type checkers see the decorator of the standard
-library. A class that derives from one of them needs the decorator of the standard library.
+forty classes. This one compiles only `__init__`, once for all classes with the same number of fields, and the other
+methods are closures. The classes are dataclasses in every other respect (`fields`, `replace`, `asdict`, `match`,
+pickling), and type checkers see the decorator of the standard library. A class that derives from one of them needs the
+decorator of the standard library.
 """
 
 import dataclasses
 from collections.abc import Callable
+from functools import cache
 from operator import attrgetter
 from reprlib import recursive_repr
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 __all__ = ["dataclass"]
@@ -64,28 +67,45 @@ def _frozen_with_slots(*, frozen: bool, slots: bool, repr: bool = True) -> Calla
 
 
 def _init(cls: type[Any], fields: tuple["dataclasses.Field[Any]", ...]) -> Callable[..., None]:
-    """Compile `__init__`. It sets the slots directly, since assignment is not allowed."""
+    """Make `__init__`. It sets the slots directly, since assignment is not allowed."""
     scope: dict[str, Any] = {"__name__": cls.__module__, "factory": _FACTORY}
-    parameters, body = ["self"], []
-    for field in fields:
-        name, value = field.name, field.name
-        scope[f"set_{name}"] = getattr(cls, name).__set__
+    defaults, made_by_factory = [], []
+    for index, field in enumerate(fields):
+        scope[f"set_{index}"] = getattr(cls, field.name).__set__
+        made_by_factory.append(field.default_factory is not dataclasses.MISSING)
         if field.default_factory is not dataclasses.MISSING:
-            scope[f"new_{name}"] = field.default_factory
-            parameters.append(f"{name}=factory")
-            value = f"new_{name}() if {name} is factory else {name}"
+            scope[f"new_{index}"] = field.default_factory
+            defaults.append(_FACTORY)
         elif field.default is not dataclasses.MISSING:
-            scope[f"default_{name}"] = field.default
-            parameters.append(f"{name}=default_{name}")
-        else:
-            parameters.append(name)
-        body.append(f"set_{name}(self, {value})")
-    if hasattr(cls, "__post_init__"):
-        body.append("self.__post_init__()")
-    exec(f"def __init__({', '.join(parameters)}):\n {'; '.join(body)}", scope)  # noqa: S102 - as the standard library does
-    init: Callable[..., None] = scope["__init__"]
+            defaults.append(field.default)
+        elif defaults:
+            raise TypeError(f"non-default argument {field.name!r} follows default argument")
+    code = _init_code(tuple(made_by_factory), calls_post_init=hasattr(cls, "__post_init__"))
+    parameters = ("self", *[field.name for field in fields])
+    init = FunctionType(code.replace(co_varnames=parameters), scope, "__init__", tuple(defaults))
     init.__annotations__ = {**{field.name: field.type for field in fields}, "return": None}
     return init
+
+
+@cache
+def _init_code(made_by_factory: tuple[bool, ...], *, calls_post_init: bool) -> CodeType:
+    """Compile the `__init__` of the classes that differ only in the names of their fields.
+
+    Args:
+        made_by_factory: For each field, whether it has a `default_factory`.
+        calls_post_init: Whether it calls `__post_init__`.
+    """
+    parameters, body = ["self"], []
+    for index, has_factory in enumerate(made_by_factory):
+        parameters.append(name := f"field_{index}")
+        value = f"new_{index}() if {name} is factory else {name}" if has_factory else name
+        body.append(f"set_{index}(self, {value})")
+    if calls_post_init:
+        body.append("self.__post_init__()")
+    scope: dict[str, Any] = {}
+    exec(f"def __init__({', '.join(parameters)}):\n {'; '.join(body)}", scope)  # noqa: S102 - as the standard library does
+    code: CodeType = scope["__init__"].__code__
+    return code
 
 
 def _comparison(fields: tuple["dataclasses.Field[Any]", ...]) -> dict[str, Callable[..., Any]]:

@@ -33,9 +33,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .errors import InvalidURI
-from .uris.azure import account_host, parse_azure
 from .uris.buckets import parse_bucket, parse_s3
-from .uris.hub import parse_hub
 from .uris.location import Location
 from .uris.paths import parse_file, parse_path
 from .uris.redaction import redacted
@@ -77,7 +75,7 @@ SUPPORTED_PROTOCOLS = {
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 # A URI with a missing slash, which would otherwise silently be a local path.
-_MISSING_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?!//)(.*)", re.DOTALL)
+_MISSING_SLASH = r"([A-Za-z][A-Za-z0-9+.-]*):(?!//)(.*)"
 # Schemes of Hadoop and fsspec.
 _ALIASES = {
     "s3a": "s3",
@@ -124,8 +122,12 @@ def parse(text: str) -> Location:
         case "gs" | "pvc":
             return parse_bucket(scheme, text, rest)
         case "azure":
+            from .uris.azure import parse_azure  # noqa: PLC0415 - as below, a call parses one or two schemes
+
             return parse_azure(text, rest)
         case "hf":
+            from .uris.hub import parse_hub  # noqa: PLC0415
+
             return parse_hub(text, rest)
         case "file":
             return parse_file(text, rest)
@@ -137,7 +139,7 @@ def parse(text: str) -> Location:
 
 def _without_authority(text: str) -> Location:
     """Parse a local path, or a file URI in its short form: https://www.rfc-editor.org/rfc/rfc8089#appendix-B."""
-    short = _MISSING_SLASH.fullmatch(text)
+    short = re.fullmatch(_MISSING_SLASH, text, re.DOTALL)
     scheme = short[1].lower() if short else ""
     if short is None or scheme not in {*SUPPORTED_PROTOCOLS, *_ALIASES}:
         return parse_path(text)
@@ -186,6 +188,8 @@ def get_storage_spec(uri: str) -> dict[str, Any]:
         case "s3" | "gs":
             components: dict[str, Any] = {"bucket": location.root}
         case "azure":
+            from .uris.azure import account_host  # noqa: PLC0415
+
             account = account_host(location.account or "")
             components = {"container": location.root} | ({"account": account.name} if account else {})
         case "pvc":

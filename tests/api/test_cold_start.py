@@ -27,16 +27,19 @@ OPERATIONS = {
 S3 = {
     f"sealift.backends.s3.{name}"
     for name in (
-        "credential_chain", "delete_objects", "express", "part_checksums", "sdk_session", "server_copy", "sigv4a",
-        "stored_parts", "tags", "upload",
+        "credential_chain", "delete_objects", "endpoint_rules", "express", "lazy_sdk", "part_checksums", "sdk_session",
+        "server_copy", "sigv4a", "stored_parts", "tags", "upload",
     )
 }  # fmt: skip
 OTHERS = {
     "aiobotocore", "aiofiles", "aiohttp", "anyio", "awscrt", "azure", "botocore", "click", "configparser", "ctypes",
-    "email", "gcloud", "h11", "http", "httpx", "json", "multiprocessing", "pathlib", "pickle", "random",
-    "sealift.api.many", "sealift.archives", "sealift.cli", "sealift.engine.resume_upload", "sealift.persist.sync_index",
-    "sealift.wire.proxy_client", "secrets", "shutil", "sqlite3", "statistics", "tarfile", "tempfile", "tomllib",
-    "typing_extensions", "uuid", "xml", "zipfile",
+    "email", "gcloud", "h11", "http", "httpx", "json", "mmap", "multiprocessing", "pathlib", "pickle",
+    "random", "sealift.api.many", "sealift.archives", "sealift.backends.local.removal", "sealift.backends.local.walk",
+    "sealift.cli", "sealift.engine.parts", "sealift.engine.resume_upload", "sealift.engine.server_copy",
+    "sealift.engine.stream", "sealift.persist.sync_index", "sealift.runtime.sdk_logging", "sealift.uris.azure",
+    "sealift.uris.hub", "sealift.wire.address_policy", "sealift.wire.proxy_client", "sealift.wire.redirect",
+    "sealift.wire.workers", "secrets", "shutil", "sqlite3", "statistics", "tarfile", "tempfile", "tomllib",
+    "typing_extensions", "unicodedata", "uuid", "xml", "zipfile",
 }  # fmt: skip
 
 
@@ -74,6 +77,7 @@ def test_download_of_an_object(endpoint: str, tmp_path: Path) -> None:
     loaded = loaded_by(f"Storage.download('s3://bucket/model.bin', {str(target)!r})", endpoint)
     assert target.read_bytes() == b"model"
     assert among(loaded, OPERATIONS | S3 | OTHERS) == set()
+    assert among(loaded, {"sealift.backends.local.tree"}) == set()
     services = {"azure", "gcs", "http", "huggingface", "memory", "pvc"}
     assert among(loaded, {f"sealift.backends.{name}" for name in services}) == set()
 
@@ -83,7 +87,7 @@ def test_download_of_a_prefix(endpoint: str, tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"a"
     needed = {f"sealift.operations.{name}" for name in ("directory_target", "disk_space", "download_directory")}
     assert among(loaded, OPERATIONS) == needed | {"sealift.operations.selection"}
-    assert among(loaded, S3 | OTHERS) == {"xml"}
+    assert among(loaded, S3 | OTHERS) == {"mmap", "xml"}
 
 
 def test_read(endpoint: str) -> None:

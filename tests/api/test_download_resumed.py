@@ -17,7 +17,7 @@ import pytest
 
 from sealift import AsyncStorage, Event, Limits, LocalIOError, ObjectChanged, StorageError
 from sealift.types import KiB, MiB
-from tests.api.helpers import all_in, files_in
+from tests.api.helpers import all_in, files_in, open_journals
 from tests.api.servers import Asked, FakeS3, Reply, failure, pattern
 
 pytestmark = pytest.mark.anyio
@@ -325,13 +325,6 @@ async def two(server: FakeS3, uri: str, dest: Path) -> AsyncIterator[None]:
             storage = AsyncStorage(LIMITS, environ={"HOME": f"/home/{number}"})  # otherwise they would share one call
             group.create_task(storage.download(uri, dest, server.config))
         yield
-
-
-def open_journals() -> list[str]:
-    """The journals that this process has open, once per descriptor; unlike `open_files`, which has no duplicates."""
-    descriptors = [Path("/proc/self/fd") / name for name in os.listdir("/proc/self/fd")]
-    targets = [str(path.readlink()) for path in descriptors if path.is_symlink()]
-    return [target for target in targets if target.endswith(".journal")]
 
 
 async def test_a_planted_partial_is_not_written_through(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from sealift import AsyncStorage, DeadlineExceeded, Event, Limits, ModelMissingError, Storage
 from sealift.types import KiB
-from tests.api.helpers import all_in, files_in
+from tests.api.helpers import all_in, files_in, open_journals
 from tests.api.servers import FakeS3, pattern
-from tests.api.test_download_resumed import fetched, open_journals
+from tests.api.test_download_resumed import fetched
 from tests.api.test_lifetimes import until
 
 pytestmark = pytest.mark.anyio

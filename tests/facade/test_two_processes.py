@@ -9,7 +9,7 @@ from signal import Signals
 
 import pytest
 
-from tests.api.helpers import all_in, files_in
+from tests.api.helpers import all_in, files_in, open_files
 from tests.api.servers import FakeS3
 from tests.api.test_download_resumed import fetched
 from tests.facade.conftest import OBJECTS
@@ -64,8 +64,7 @@ class Together:
 
 
 def has_journal(pid: int) -> bool:
-    descriptors = [path for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
-    return any(os.readlink(path).endswith(".journal") for path in descriptors)
+    return any(target.endswith(".journal") for target in open_files(pid))
 
 
 def test_one_large_object(together: Together, here: Path) -> None:

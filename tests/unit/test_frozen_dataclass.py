@@ -85,6 +85,34 @@ def test_wrong_arguments_are_reported_as_for_any_function(arguments: dict[str, A
     assert str(ours.value) == str(theirs.value).replace("Theirs", "Ours")
 
 
+def test_classes_with_the_same_number_of_fields_have_their_own_names_and_defaults() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Point:
+        x: int
+        y: int = 0
+
+    @dataclass(frozen=True, slots=True)
+    class Size:
+        width: int = 1
+        height: int = 2
+
+    assert (repr(Point(x=3)), repr(Size(height=4))) == (
+        f"{Point.__qualname__}(x=3, y=0)",
+        f"{Size.__qualname__}(width=1, height=4)",
+    )
+    with pytest.raises(TypeError, match="width"):
+        Point(width=1)  # type: ignore[call-arg] # the test's point
+
+
+def test_a_field_without_a_default_must_not_follow_one_with_a_default() -> None:
+    class Wrong:
+        size: int = 0
+        key: str
+
+    with pytest.raises(TypeError, match="non-default argument 'key' follows default argument"):
+        dataclass(frozen=True, slots=True)(Wrong)
+
+
 def test_post_init_is_called() -> None:
     with pytest.raises(ValueError, match="-1"):
         Ours("k", -1)

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from sealift.errors import TransportError
-from sealift.wire import TLS, Origin, Request, Response, redirected
-from sealift.wire.redirect import as_target
+from sealift.wire import TLS, Origin, Request, Response
+from sealift.wire.redirect import as_target, redirected
 
 SECRET = "Pa55word"
 HEADERS = [("authorization", SECRET), ("x-api-key", SECRET), ("Range", "bytes=0-9"), ("if-match", '"v1"')]

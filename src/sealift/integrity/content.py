@@ -14,7 +14,7 @@ __all__ = ["Facts", "content_id", "same_bytes"]
 # but is not a hash of its content, so different ETags do not prove different content.
 _S3_TAG = re.compile(r'"([0-9a-f]{32})(-[0-9]+)?"')
 # For files stored in Git itself, the hub's ETag is the Git object ID, a hash of the content.
-_GIT_TAG = re.compile(r'"([0-9a-f]{40}|[0-9a-f]{64})"')
+_GIT_TAG = r'"([0-9a-f]{40}|[0-9a-f]{64})"'
 # Without 32-bit checksums: a collision between two versions of a large file would mix their parts.
 _COLLISION_SAFE = ("sha256", "sha1", "md5", "crc64nvme")
 
@@ -97,6 +97,6 @@ def _content_tags(scheme: str, etag: str | None) -> set[str]:
     """Extract content tags from an ETag; empty if the storage's ETags do not depend on the bytes alone."""
     if scheme == "s3" and (matched := _S3_TAG.fullmatch(etag or "")):
         return {f"s3-parts:{matched[1]}{matched[2]}" if matched[2] else f"md5:{matched[1]}"}
-    if scheme == "hf" and (matched := _GIT_TAG.fullmatch(etag or "")):
+    if scheme == "hf" and (matched := re.fullmatch(_GIT_TAG, etag or "")):
         return {f"git:{matched[1]}"}
     return set()

@@ -11,12 +11,12 @@ WORK_DIRECTORY = ".sealift"
 # The maximum on Linux: https://man7.org/linux/man-pages/man3/limits.h.0p.html (NAME_MAX, PATH_MAX)
 _NAME_MAX = 255
 # Absolute on Windows: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
-_DRIVE = re.compile(r"[A-Za-z]:")
+_DRIVE = r"[A-Za-z]:"
 # Device names reserved on Windows, in the spelling of that page. They are ordinary names on Linux and macOS, so only
 # exact matches are rejected: real repositories contain "aux.py" and directories named "aux".
-_DEVICE = re.compile(r"CON|PRN|AUX|NUL|(COM|LPT)[0-9]")
+_DEVICE = r"CON|PRN|AUX|NUL|(COM|LPT)[0-9]"
 # Ordinary paths, which need no further check if they are no longer than a name: most keys, in a fraction of the time.
-_SEGMENT = rf"(?!(?:{_DEVICE.pattern})(?:/|\Z))[A-Za-z0-9_][A-Za-z0-9_.+=@-]*"
+_SEGMENT = rf"(?!(?:{_DEVICE})(?:/|\Z))[A-Za-z0-9_][A-Za-z0-9_.+=@-]*"
 _ORDINARY = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
 
 
@@ -56,14 +56,14 @@ def relative(key: str, prefix: str = "") -> str:
     segments = collapse(key, prefix).split("/")
     if key.endswith("/") or segments == [""]:
         raise UnsafeKey(f"the key {key!r} is not a valid file name", hint="download it alone, to a file path")
-    if _DRIVE.fullmatch(segments[0]):
+    if re.fullmatch(_DRIVE, segments[0]):
         raise UnsafeKey(f"the key {key!r} starts with a Windows drive letter")
     for segment in segments:
         if segment in {".", ".."}:
             raise UnsafeKey(f"the key {key!r} would leave the target directory")
         if segment == WORK_DIRECTORY:
             raise UnsafeKey(f"the key {key!r} contains {WORK_DIRECTORY}, which is reserved for temporary files")
-        if _DEVICE.fullmatch(segment):
+        if re.fullmatch(_DEVICE, segment):
             raise UnsafeKey(f"the key {key!r} contains a reserved Windows device name")
         try:
             length = len(segment.encode(errors="surrogateescape"))

@@ -8,7 +8,7 @@ from ..frozen_dataclass import dataclass
 
 __all__ = ["Patterns"]
 
-_LITERAL = re.compile(r"[^*?\[]*")
+_LITERAL = r"[^*?\[]*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,6 @@ class Patterns:
 
 
 def _pattern_may_match_below(pattern: str, start: str) -> bool:
-    match = _LITERAL.match(pattern)
+    match = re.match(_LITERAL, pattern)
     literal = match[0] if match else ""
     return literal.startswith(start) or (literal != pattern and start.startswith(literal))

@@ -7,15 +7,14 @@ from typing import Self
 from ..backends.local import (
     LocalBackend,
     existing,
-    is_in_place,
     kind_of,
     open_below,
     open_work_directory,
-    publish_tree,
     refuse_link,
     sync_directories,
     sync_tree,
 )
+from ..backends.local.tree import is_in_place, publish_tree
 from ..errors import LocalIOError
 from ..frozen_dataclass import dataclass
 from ..instance import Instance

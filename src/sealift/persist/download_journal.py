@@ -282,11 +282,11 @@ def _remove_leftovers(directory: str, ours: str) -> None:
     with os.scandir(directory) as entries:
         for entry in entries:
             with suppress(OSError):  # another process removes it too, or is running this download
-                name, temporary = entry.name[:16], bool(re.fullmatch(_TEMPORARY, entry.name))
-                if not re.fullmatch(_LEFTOVER, entry.name) or (name == ours and not temporary):
+                changed = entry.stat(follow_symlinks=False).st_mtime
+                if changed >= now - _MAX_TEMPORARY_AGE or not re.fullmatch(_LEFTOVER, entry.name):
                     continue
-                oldest = now - (_MAX_TEMPORARY_AGE if temporary else _MAX_AGE)
-                if entry.stat(follow_symlinks=False).st_mtime < oldest:
+                name, temporary = entry.name[:16], bool(re.fullmatch(_TEMPORARY, entry.name))
+                if temporary or (changed < now - _MAX_AGE and name != ours):
                     with nullcontext() if name == ours else _locked(os.path.join(directory, f"{name}.journal")):
                         if entry.is_dir(follow_symlinks=False):
                             _discard(entry.path)

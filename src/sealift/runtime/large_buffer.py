@@ -3,16 +3,19 @@
 `bytearray(n)` and `bytes(view)` write the whole buffer while they hold the interpreter lock, about 1 ms per 2 MiB.
 """
 
-import mmap
+from typing import TYPE_CHECKING
 
 from ..types import MiB
+
+if TYPE_CHECKING:
+    import mmap
 
 __all__ = ["allocate", "to_bytes"]
 
 _PIECE = MiB
 
 
-def allocate(size: int) -> mmap.mmap:
+def allocate(size: int) -> "mmap.mmap":
     """Allocate zeroed memory. Pages are made when they are first written, as a rule by the kernel without the lock.
 
     Args:
@@ -21,13 +24,15 @@ def allocate(size: int) -> mmap.mmap:
     Raises:
         MemoryError: The system cannot allocate it.
     """
+    import mmap  # noqa: PLC0415 - downloads of small objects need none
+
     try:
         return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except OSError as error:
         raise MemoryError(f"cannot allocate {size} bytes: {error.strerror}") from None
 
 
-def to_bytes(buffer: mmap.mmap) -> bytes:
+def to_bytes(buffer: "mmap.mmap") -> bytes:
     """Copy a buffer piece by piece, and free each piece that has been copied. Call it in a thread.
 
     Args:
@@ -39,6 +44,8 @@ def to_bytes(buffer: mmap.mmap) -> bytes:
         >>> to_bytes(buffer)
         b'GGUF'
     """
+    import mmap  # noqa: PLC0415 - loaded by now
+
     pieces = []
     for start in range(0, len(buffer), _PIECE):
         pieces.append(buffer[start : start + _PIECE])

@@ -5,23 +5,26 @@ the back. So a small model does not wait for a large one, and large parts are no
 """
 
 import asyncio
-import mmap
 import os
 from collections import deque
 from collections.abc import Hashable
+from typing import TYPE_CHECKING
 
 from ..errors import InvalidConfig
 from ..types import MiB
 from .large_buffer import allocate
 from .parts_in_flight import PartsInFlight
 
+if TYPE_CHECKING:
+    import mmap
+
+    _Buffer = bytearray | mmap.mmap
+
 __all__ = ["MemoryBudget", "default_budget"]
 
 _DEFAULT = 128 * MiB
 # Fresh memory costs page faults, 0.1 s CPU per GB; below this size reusing buffers is not worth it.
 _REUSE_FROM = 128 * 1024
-
-_Buffer = bytearray | mmap.mmap
 
 
 class MemoryBudget:
@@ -137,7 +140,7 @@ class MemoryBudget:
         self._buffers[id(view)] = (buffer, moves)
         return view
 
-    def _take_idle(self, size: int) -> _Buffer:
+    def _take_idle(self, size: int) -> "_Buffer":
         """The smallest idle buffer that fits without wasting budget, or a new one; frees idle buffers for it."""
         room = min(2 * size, self.limit - self._lent)
         # Most recently returned first: it may still be in the CPU cache.

@@ -49,7 +49,7 @@ HEADERS = {
 
 _FIELDS = {header.lower().encode(): name for header, name in HEADERS.items()}
 # A line break would start another header: https://www.rfc-editor.org/rfc/rfc9110#section-5.5
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL = r"[\x00-\x08\x0a-\x1f\x7f]"
 
 
 def from_headers(
@@ -112,7 +112,7 @@ def fits_header(value: str, what: str, key: str) -> bool:
     Raises:
         UnsupportedOperation: The value contains a control character, which could start another header.
     """
-    if _CONTROL.search(value):
+    if re.search(_CONTROL, value):
         cause = f"{what} of {key!r} contains a line break or another control character, not allowed in an HTTP header"
         raise UnsupportedOperation(cause, hint="change it at the source")
     return value.isascii() and value == value.strip()

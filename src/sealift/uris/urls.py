@@ -4,7 +4,6 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from ..errors import InvalidURI
-from .azure import account_host, parse_azure_url
 from .location import Location
 from .redaction import redacted
 
@@ -54,6 +53,8 @@ def parse_url(text: str) -> Location:
     if "@" in url.netloc:
         hint = "pass them as HTTPConfig(headers={'Authorization': …})"
         raise InvalidURI("credentials do not belong in a URL", hint=hint, uri=redacted(text))
+    from .azure import account_host, parse_azure_url  # noqa: PLC0415 - the other schemes need neither
+
     host = _validated_host(text, url, host)
     account = account_host(host)
     if account is not None and account.cloud is not None:

@@ -10,12 +10,10 @@ from .held_connection import ConnectionLane, HeldConnection
 from .message import TLS, Origin, Request, Response
 from .proxy_choice import proxy_for
 from .range_writer import PIECE, RangeWriter
-from .redirect import MOST_REDIRECTS, redirected
 from .sinks import fill
 from .streamed_response import StreamedResponse
 
 __all__ = [
-    "MOST_REDIRECTS",
     "PIECE",
     "TLS",
     "ConnectionLane",
@@ -32,5 +30,4 @@ __all__ = [
     "check_read",
     "fill",
     "proxy_for",
-    "redirected",
 ]

@@ -26,11 +26,11 @@ from .proxy_choice import proxy_for
 from .sinks import is_file_range, memory_sink
 from .stall_watchdog import Watchdog
 from .streamed_response import BodyStream, StreamedResponse
-from .workers.workers import Workers
 
 if TYPE_CHECKING:
     from .proxy_client import ProxyClient
     from .workers.worker import Worker
+    from .workers.workers import Workers
 
 __all__ = ["Wire"]
 
@@ -72,11 +72,12 @@ class Wire:
         self._proxy_client: ProxyClient | None = None
         self._closed = False
         self._streams: dict[BodyStream, Connection] = {}
-        self._watchdog = Watchdog(limits, self._sweep)
+        self._watchdog = Watchdog(limits, lambda: self._pool.sweep())  # noqa: PLW0108 - the pool is made below
         self._lanes = Lanes(limits.connections, self._watchdog)
         self._dialer = Dialer(limits, self._lanes, run_blocking, environ)
         self._pool = Pool(limits, self._dialer.dial)
-        self._workers = Workers(limits, self._dialer, self._lanes, run_blocking, environ)
+        self._environ = environ
+        self._workers: Workers | None = None
 
     @property
     def cpu_seconds(self) -> float:
@@ -119,6 +120,10 @@ class Wire:
         if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
             return await proxy_client.fetch(request, sink, expectation)
         if expectation is not None and is_file_range(sink):
+            if self._workers is None:
+                from .workers.workers import Workers  # noqa: PLC0415 - they receive only parts of files
+
+                self._workers = Workers(self._limits, self._dialer, self._lanes, self._run_blocking, self._environ)
             worker = await self._workers.worker_for(len(sink))
             if worker is not None:
                 return await self._fetch_in_worker(worker, request, sink, expectation)
@@ -241,7 +246,8 @@ class Wire:
             await body.aclose()
             self._pool.release(connection)
         await self._pool.wait_closed()
-        await self._workers.aclose()
+        if self._workers is not None:
+            await self._workers.aclose()
         self._watchdog.close()
         self._lanes.close()
         if self._proxy_client is not None:
@@ -250,7 +256,8 @@ class Wire:
     def abandon(self) -> None:
         """Close what can be closed without the event loop: idle connections, workers, threads. Idempotent."""
         self._closed = True
-        self._workers.abandon()
+        if self._workers is not None:
+            self._workers.abandon()
         self._pool.close_idle()
         self._lanes.close()
 
@@ -298,6 +305,3 @@ class Wire:
                 self._limits, self._proxies, self._dialer.context, self._lanes.run_blocking
             )
         return self._proxy_client
-
-    def _sweep(self) -> bool:
-        return self._pool.sweep()

@@ -10,7 +10,6 @@ from typing import Protocol
 from ..errors import ClosedError, TransportError
 from ..types import Limits
 from .address import Address
-from .address_policy import blocked_reason
 from .connection import Connection
 from .dns import Resolver, RunBlocking
 from .lanes import Lanes
@@ -138,6 +137,8 @@ class Dialer:
     def _allowed(self, origin: Origin, addresses: list[Address], allowed: AllowedAddresses) -> list[Address]:
         if allowed == "any":
             return addresses
+        from .address_policy import blocked_reason  # noqa: PLC0415 - only after a redirect
+
         passed = [each for each in addresses if not blocked_reason(each.sockaddr[0], allowed)]
         if addresses and not passed:
             raise redirect_blocked(origin, blocked_reason(addresses[0].sockaddr[0], allowed))

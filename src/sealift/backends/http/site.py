@@ -13,8 +13,8 @@ from ...errors import StorageError, TransportError
 from ...instance import Instance
 from ...lane_contract import Sink
 from ...uri import Location
-from ...wire import MOST_REDIRECTS, TLS, Expectation, Origin, Request, Response, StreamedResponse, redirected
-from ...wire.redirect import as_target
+from ...wire import TLS, Expectation, Origin, Request, Response, StreamedResponse
+from ...wire.redirect import MOST_REDIRECTS, as_target, redirected
 from . import replies
 
 __all__ = ["Headers", "Site"]

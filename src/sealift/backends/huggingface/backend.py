@@ -13,7 +13,8 @@ from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
-from ...wire import MOST_REDIRECTS, Expectation, Response, check_expected, check_range, fill, redirected
+from ...wire import Expectation, Response, check_expected, check_range, fill
+from ...wire.redirect import MOST_REDIRECTS, redirected
 from . import replies, small_files
 from .download_urls import DownloadURL, DownloadURLs
 from .repository import FORWARDED_HEADERS, Repository, too_many_redirects

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from ...errors import ObjectChanged
-from ...wire import MOST_REDIRECTS, Request, Response, redirected
+from ...wire import Request, Response
+from ...wire.redirect import MOST_REDIRECTS, redirected
 from . import replies
 from .repository import FORWARDED_HEADERS, Repository, too_many_redirects
 

@@ -11,7 +11,8 @@ from ...frozen_dataclass import dataclass
 from ...instance import Instance
 from ...types import KiB
 from ...uri import Location
-from ...wire import MOST_REDIRECTS, Origin, Request, Response, StreamedResponse, redirected
+from ...wire import Origin, Request, Response, StreamedResponse
+from ...wire.redirect import MOST_REDIRECTS, redirected
 from . import replies
 from .branches import rest_of_branch
 

@@ -11,19 +11,16 @@ from .backend import LocalBackend
 from .directories import open_below, open_work_directory, refuse_link
 from .files import existing, free_space, sync_directories, sync_tree, taken_space
 from .replacement import destination, kind_of
-from .tree import is_in_place, publish_tree
 
 __all__ = [
     "LocalBackend",
     "destination",
     "existing",
     "free_space",
-    "is_in_place",
     "kind_of",
     "open",
     "open_below",
     "open_work_directory",
-    "publish_tree",
     "refuse_link",
     "sync_directories",
     "sync_tree",

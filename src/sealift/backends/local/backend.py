@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Iter
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ...contract import EVERYTHING, Reader, Walk
 from ...errors import IncompleteError, LocalIOError, Skipped, SkipReason
@@ -19,11 +19,12 @@ from ...types import Capabilities, Durability, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
 from .files import READ, as_storage_error, crc, info, read_into, stat_file
-from .removal import remove_all
 from .small_files import SmallFiles
 from .staging import StagingDirectory
 from .upload import LocalUpload
-from .walk import Ancestors, scan, start
+
+if TYPE_CHECKING:
+    from .walk import Ancestors
 
 __all__ = ["LocalBackend"]
 
@@ -95,6 +96,8 @@ class LocalBackend:
         return info(key, await self.run(lambda: stat_file(path), reading=path))
 
     async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        from .walk import scan, start  # noqa: PLC0415 - a download writes files, and lists none
+
         base, _, name_start = prefix.rpartition("/")
         pending: list[tuple[str, Ancestors | None]] = [(base, await self._disk.run(lambda: start(walk)))]
         first = True
@@ -224,6 +227,8 @@ class LocalBackend:
     async def delete_many(
         self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
     ) -> None:
+        from .removal import remove_all  # noqa: PLC0415 - a download removes no files of others
+
         for key in keys:
             self._staging.path(key)
         top = self._staging.path(under.rstrip("/"))

@@ -9,7 +9,6 @@ same root, and inodes are soon reused: a recorded inode only says which two name
 import os
 import stat
 import threading
-import unicodedata
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TypeVar
@@ -206,4 +205,6 @@ def _folded(key: str) -> int:
     """Hash a key so that keys differing only in case or Unicode normalization have equal hashes."""
     if key.isascii():
         return hash(key.lower())
+    import unicodedata  # noqa: PLC0415 - most names are ASCII
+
     return hash(unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", key).casefold()))

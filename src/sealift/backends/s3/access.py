@@ -5,8 +5,9 @@ accelerate, dotted buckets). With an explicit key pair and endpoint, and without
 and is not imported: the import takes longer than the rest of a cold start.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ...config import S3Config
 from ...config.s3 import UploadChecksum
@@ -15,9 +16,11 @@ from ...instance import Instance
 from ...wire import TLS, Origin
 from .credentials import chain_credentials, static_credentials
 from .endpoint import Scheme, endpoint_without_sdk
-from .lazy_sdk import endpoint_from_sdk, open_session
-from .settings import NonEmptyEnviron, settings_from_environment
+from .settings import NonEmptyEnviron, Settings, settings_from_environment
 from .signature import Credentials
+
+if TYPE_CHECKING:
+    from .sdk_session import SDKSession
 
 __all__ = ["BucketAccess", "resolve_access"]
 
@@ -59,8 +62,10 @@ class BucketAccess:
         """The access to the same bucket in the region that the service named."""
         if self.fixed_origin:
             return replace(self, region=region)
+        from .lazy_sdk import endpoint_from_sdk  # noqa: PLC0415 - as below
+
         config = replace(config, region=region)
-        session, settings = await open_session(config, NonEmptyEnviron(instance.environ), instance)
+        session, settings = await _open_session(config, NonEmptyEnviron(instance.environ), instance)
         endpoint = await endpoint_from_sdk(bucket, session, settings, config, instance)
         return replace(
             self,
@@ -88,17 +93,19 @@ async def resolve_access(bucket: str, config: S3Config, instance: Instance) -> B
     environ = NonEmptyEnviron(instance.environ)
     settings, session = await instance.disk.run(lambda: settings_from_environment(config, environ)), None
     if settings is None:
-        session, settings = await open_session(config, environ, instance)
+        session, settings = await _open_session(config, environ, instance)
     credentials = None
     if not config.anonymous:
         credentials = static_credentials(config, environ) if session is None else None
         if credentials is None:
-            session = session or (await open_session(config, environ, instance))[0]
+            session = session or (await _open_session(config, environ, instance))[0]
             credentials = await chain_credentials(session, config, instance)
     endpoint = endpoint_without_sdk(bucket, settings)
     fixed_origin = endpoint is not None
     if endpoint is None:
-        session = session or (await open_session(config, environ, instance))[0]
+        from .lazy_sdk import endpoint_from_sdk  # noqa: PLC0415 - loaded only where the SDK decides
+
+        session = session or (await _open_session(config, environ, instance))[0]
         endpoint = await endpoint_from_sdk(bucket, session, settings, config, instance)
     return BucketAccess(
         endpoint.origin,
@@ -112,3 +119,11 @@ async def resolve_access(bucket: str, config: S3Config, instance: Instance) -> B
         settings.attempts,
         fixed_origin=fixed_origin,
     )
+
+
+async def _open_session(
+    config: S3Config, environ: Mapping[str, str], instance: Instance
+) -> tuple["SDKSession", Settings]:
+    from .lazy_sdk import open_session  # noqa: PLC0415 - loaded only where the SDK decides
+
+    return await open_session(config, environ, instance)

@@ -16,7 +16,6 @@ from ...uri import Location
 from ...wire import Expectation, HeldConnection, Request, Response, StreamedResponse
 from . import errors
 from .access import BucketAccess, resolve_access
-from .lazy_sdk import stable_variables
 from .object_info import object_info
 from .signature import EMPTY_SHA256, UNSIGNED_PAYLOAD
 from .signer import Headers, Signer
@@ -264,6 +263,8 @@ class Bucket:
         now = asyncio.get_running_loop().time()
         if now < self._next_renewal:  # each renewal makes the SDK parse its files
             return used
+        from .lazy_sdk import stable_variables  # noqa: PLC0415 - most credentials are accepted
+
         self._next_renewal = now + _RENEWAL_INTERVAL
         latest = self.instance.for_call()
         if stable_variables(latest.environ) != stable_variables(self.instance.environ):

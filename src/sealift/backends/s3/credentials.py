@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from ...config import S3Config
 from ...errors import AccessDenied, InvalidConfig
 from ...instance import Instance
-from ...runtime.sdk_logging import suppress_logs
-from .lazy_sdk import fingerprint, invalid_config
 from .signature import Credentials
 
 if TYPE_CHECKING:
@@ -47,6 +45,9 @@ async def chain_credentials(session: "SDKSession", config: S3Config, instance: I
     """
     from botocore.credentials import RefreshableCredentials  # noqa: PLC0415 - loaded by now
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    from ...runtime.sdk_logging import suppress_logs  # noqa: PLC0415
+    from .lazy_sdk import fingerprint, invalid_config  # noqa: PLC0415
 
     if (static := static_credentials(config, {})) is not None:
         return static

@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 # The region becomes part of a host name and of the signature.
-_REGION = re.compile(r"[A-Za-z0-9-]{1,63}")
+_REGION = r"[A-Za-z0-9-]{1,63}"
 
 # Codes worth a retry, in addition to statuses 408, 429 and 5xx.
 _TRANSIENT = {
@@ -59,7 +59,7 @@ def bucket_region(reply: Response) -> str | None:
     if reply.status not in {301, 307, 400, 403}:
         return None
     region = reply.header("x-amz-bucket-region") or xml.fields(reply).get("Region")
-    return region if region is not None and _REGION.fullmatch(region) else None
+    return region if region is not None and re.fullmatch(_REGION, region) else None
 
 
 def credentials_expired(reply: Response) -> bool:

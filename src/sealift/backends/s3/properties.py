@@ -13,7 +13,7 @@ from ...wire import Response
 __all__ = ["from_reply", "to_headers"]
 
 _METADATA = "x-amz-meta-"
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
+_NAME = r"[!#$%&'*+.^_`|~0-9a-z-]+"
 
 
 def from_reply(reply: Response) -> Properties:
@@ -45,7 +45,7 @@ def to_headers(properties: Properties, key: str) -> tuple[Properties, list[tuple
     metadata: dict[str, str] = {}
     for name, value in properties.metadata.items():
         lower = name.lower()
-        if _NAME.fullmatch(lower) and lower not in metadata:
+        if re.fullmatch(_NAME, lower) and lower not in metadata:
             metadata[lower] = value
             headers.append((f"{_METADATA}{lower}", _encode(value, f"the metadata {name!r}", key)))
     if properties.tags:
