@@ -1,30 +1,25 @@
-"""The resources that one `AsyncStorage` owns: connections, disk threads, SDK clients, memory budget, pace of hosts."""
+"""What one `AsyncStorage` uses: its own configuration and SDK clients, and the resources that its event loop shares."""
 
 import asyncio
 import copy
 import os
-import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from typing import Any, Self
 
-from .config import Proxies
-from .runtime.detached import run_detached
-from .runtime.disk_threads import DiskThreads
-from .runtime.host_pace import Hosts
-from .runtime.memory_budget import MemoryBudget, default_budget
-from .runtime.parts_in_flight import PartsInFlight
-from .runtime.retry import Retry
+from .loop_resources import enter_resources
 from .runtime.shielded import shielded
 from .types import Limits, OnEvent
-from .wire import Wire
 
 __all__ = ["Instance"]
 
 
 class Instance:
-    """Resources shared by all calls of one `AsyncStorage`. Create it in the event loop that uses it.
+    """What all calls of one `AsyncStorage` share. Create it in the event loop that uses it.
+
+    Configuration and credentials belong to the instance. Threads, connections and budgets belong to the event loop,
+    where other instances with equal limits use them too.
 
     Args:
         limits: Resource limits.
@@ -37,24 +32,19 @@ class Instance:
         wire: HTTP connections.
         memory: Memory budget for bodies.
         retry: Retry loop; within a call, with its deadline and events.
+        calls: Calls that do the same and share one task.
         credentials: Configuration → SDK credentials that refresh themselves.
     """
 
     def __init__(self, limits: Limits, environ: Mapping[str, str] = os.environ) -> None:
         self.limits = limits
         self.environ = self._live_environ = environ
-        self.disk = DiskThreads()
-        hosts = Hosts(limits.per_host)
-        self.retry = Retry(hosts, limits)
-        self.wire = Wire(
-            limits, hosts=hosts, run_blocking=run_detached, proxies=Proxies.from_env(environ), environ=environ
-        )
-        in_flight = PartsInFlight(
-            lambda: time.thread_time() + self.disk.cpu_seconds + self.wire.cpu_seconds,
-            parts=4 if (os.cpu_count() or 1) >= 4 else 3,  # more lanes than CPUs wait for each other
-            round_trip=lambda: self.wire.round_trip,
-        )
-        self.memory = MemoryBudget(limits.memory or default_budget(), in_flight)
+        self._resources = enter_resources(limits, environ)
+        self.disk = self._resources.disk
+        self.wire = self._resources.wire
+        self.memory = self._resources.memory
+        self.retry = self._resources.retry
+        self.calls = self._resources.calls
         self.credentials: dict[Hashable, Any] = {}
         self._clients: dict[Hashable, Any] = {}
         self._client_locks: dict[Hashable, asyncio.Lock] = {}
@@ -75,6 +65,12 @@ class Instance:
         snapshot.retry = replace(self.retry, deadline=deadline, on_event=on_event)
         return snapshot
 
+    def observed(self, on_event: OnEvent) -> Self:
+        """Return this instance with another callback for requests that have to wait."""
+        observed = copy.copy(self)
+        observed.retry = replace(self.retry, on_event=on_event)
+        return observed
+
     async def client(
         self, key: Hashable, open_client: Callable[[], Awaitable[AbstractAsyncContextManager[Any]]]
     ) -> Any:
@@ -91,15 +87,14 @@ class Instance:
         return self._clients[key]
 
     async def aclose(self) -> None:
-        """Close all clients, connections and threads."""
+        """Close all SDK clients, and end the use of the shared resources."""
         await shielded(self._close())
 
     async def _close(self) -> None:
         try:
             await self._exit_stack.aclose()
         finally:
-            await self.wire.aclose()
-            self.disk.close()
+            self._resources.leave()
 
     async def __aenter__(self) -> Self:
         return self

@@ -57,12 +57,19 @@ def shows(error: BaseException, *secrets: str) -> list[str]:
     return [secret for secret in secrets if any(secret in text for text in texts)]
 
 
-def open_files() -> set[str]:
-    """The targets of this process's open descriptors, including sockets and pipes, each under a unique name."""
-    found = set()
-    for name in os.listdir("/proc/self/fd"):
+def open_files(pid: int | str = "self") -> set[str]:
+    """The targets of a process's open descriptors, including sockets and pipes, each under a unique name."""
+    return set(_descriptors(pid))
+
+
+def open_journals() -> list[str]:
+    """The journals that this process has open, once per descriptor."""
+    return [target for target in _descriptors("self") if target.endswith(".journal")]
+
+
+def _descriptors(pid: int | str) -> Iterator[str]:
+    for name in os.listdir(f"/proc/{pid}/fd"):
         try:
-            found.add(os.readlink(f"/proc/self/fd/{name}"))
-        except FileNotFoundError:  # the descriptor of the listing itself
+            yield os.readlink(f"/proc/{pid}/fd/{name}")
+        except FileNotFoundError:  # closed meanwhile, as that of the listing itself
             continue
-    return found

@@ -17,7 +17,7 @@ import pytest
 
 from sealift import AsyncStorage, Event, Limits, LocalIOError, ObjectChanged, StorageError
 from sealift.types import KiB, MiB
-from tests.api.helpers import all_in, files_in
+from tests.api.helpers import all_in, files_in, open_journals
 from tests.api.servers import Asked, FakeS3, Reply, failure, pattern
 
 pytestmark = pytest.mark.anyio
@@ -348,14 +348,20 @@ async def test_stopping_it_twenty_times_piles_nothing_up(tmp_path: Path) -> None
 async def test_two_downloads_to_one_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, locks: str
 ) -> None:
-    """Both succeed; where locks are unreliable, as on some network file systems, they write the same partial file."""
+    """Two callers that do not know of each other. Where locks are reliable, the second one waits, and then has nothing
+    to do. Otherwise, as on some network file systems, both write the same partial file.
+    """
     if locks == "lie":
         monkeypatch.setattr(fcntl, "flock", lambda descriptor, operation: None)
     with FakeS3({"b": {"p/m": LARGE, "p/n": OTHER}}, stall={"p/m": 6 * PART}) as server:
         async with two(server, uri, tmp_path / "here"):
-            while sum(start >= 6 * PART for _, start in fetched(server)) < 2:
+            while not server.stalled.is_set() or len(open_journals()) < 2:
+                await asyncio.sleep(0.005)
+            while locks == "lie" and sum(start >= 6 * PART for _, start in fetched(server)) < 2:
                 await asyncio.sleep(0.005)
             server.release()
+    if locks == "hold":
+        assert len(fetched(server)) == len(set(fetched(server)))
     expected = {"here": LARGE} if uri.endswith("m") else {"here/m": LARGE, "here/n": OTHER}
     assert files_in(tmp_path) == expected
     assert not [path for path in all_in(tmp_path) if ".sealift" in path]
@@ -364,8 +370,9 @@ async def test_two_downloads_to_one_place(
 @contextlib.asynccontextmanager
 async def two(server: FakeS3, uri: str, dest: Path) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as group:
-        for _ in range(2):
-            group.create_task(AsyncStorage(LIMITS).download(uri, dest, server.config))
+        for number in range(2):
+            storage = AsyncStorage(LIMITS, environ={"HOME": f"/home/{number}"})  # otherwise they would share one call
+            group.create_task(storage.download(uri, dest, server.config))
         yield
 
 

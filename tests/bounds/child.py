@@ -11,7 +11,7 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self
 
@@ -121,6 +121,26 @@ def selection(directory: str, config: S3Config, limits: Limits) -> None:
     assert asyncio.run(run()) == Synced(MANY, 0, 0)
 
 
+def at_once(calls: Iterable[tuple[str, str]], config: S3Config, limits: Limits) -> None:
+    """Download all at once, each with an instance of its own, as in the requests of a server."""
+
+    async def download_all() -> None:
+        async with asyncio.TaskGroup() as group:
+            for uri, dest in calls:
+                group.create_task(AsyncStorage(limits).download(uri, dest, config))
+
+    asyncio.run(download_all())
+
+
+def requests(directory: str, config: S3Config, limits: Limits) -> None:
+    at_once(((f"s3://b/request/{number}", f"{directory}/{number}") for number in range(8)), config, limits)
+
+
+def small_requests(directory: str, config: S3Config, limits: Limits) -> None:
+    calls = ((f"s3://b/small/{number:05}", f"{directory}/{number}") for number in range(200))
+    at_once(calls, config, limits)
+
+
 def eight(directory: str, config: S3Config, limits: Limits) -> None:
     """Eight callers of the facade, each in its own thread, with the limits of the facade."""
     failures: list[BaseException] = []
@@ -150,6 +170,8 @@ SCENARIOS: dict[str, Callable[[str, S3Config, Limits], None]] = {
     "list": listing,
     "sync": sync,
     "selection": selection,
+    "requests": requests,
+    "small_requests": small_requests,
 }
 
 

@@ -1,9 +1,9 @@
 """An S3 service that generates its objects while it sends them: `python server.py` prints its port, then serves.
 
-The bucket b contains `huge`, which is larger than 32 bits can count, `eight/0` to `eight/7`, `small/00000` to
-`small/19999`, and 200,000 objects in each of `many/` and `copy/`, whose ETags are hashes of their names. Of multipart
-uploads, only sizes and checksums are kept. There is one thread per connection. `/counted` returns the peak number of
-connections and the uploads, and resets both.
+The bucket b contains `huge`, which is larger than 32 bits can count, `eight/0` to `eight/7`, `request/0` to
+`request/7`, `small/00000` to `small/19999`, and 200,000 objects in each of `many/` and `copy/`, whose ETags are hashes
+of their names. Of multipart uploads, only sizes and checksums are kept. There is one thread per connection. `/counted`
+returns the peak number of connections and the uploads, and resets both.
 """
 
 import base64
@@ -21,6 +21,7 @@ from sealift.integrity import checksums
 HOST = "127.0.0.1"
 HUGE = (4 << 30) + 1
 LARGE = 128 << 20
+LARGER = 2 * LARGE
 SMALL, SMALL_SIZE = 20_000, 10 << 10
 MANY = 200_000
 # The content that all objects repeat. Its length is not a power of two, so that a misplaced part has different bytes.
@@ -31,6 +32,7 @@ _CHECKSUM = "x-amz-checksum-crc64nvme"
 
 def main() -> None:
     sizes = {"huge": HUGE} | {f"eight/{number}": LARGE for number in range(8)}
+    sizes |= {f"request/{number}": LARGER for number in range(8)}
     sizes |= {f"{prefix}/{number:06}": SMALL_SIZE for prefix in ("many", "copy") for number in range(MANY)}
     sizes |= {f"small/{number:05}": SMALL_SIZE for number in range(SMALL)}
     Service(sizes).run()

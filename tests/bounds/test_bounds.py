@@ -21,7 +21,7 @@ import pytest
 from sealift.integrity import checksums
 from sealift.runtime.part_sizes import DEFAULT_PART
 from sealift.types import MiB
-from tests.bounds.server import HOST, HUGE, LARGE, SMALL, SMALL_SIZE
+from tests.bounds.server import HOST, HUGE, LARGE, LARGER, SMALL, SMALL_SIZE
 from tests.cli.program import clean_environ
 
 HERE = Path(__file__).parent
@@ -83,11 +83,13 @@ def run(endpoint: str, directory: Path, scenario: str, **limits: int) -> dict[st
     return used
 
 
-def check(used: dict[str, Any], *, connections: int, callers: int = 0, sending: int = 0) -> None:
+def check(used: dict[str, Any], *, connections: int, callers: int = 0, calls: int = 1, sending: int = 0) -> None:
+    """Check the resources of `calls` calls at once, of `callers` threads."""
     assert 0 < used["resident"] <= used["budget"] + OVERHEAD + sending * SLICE
     assert 0 < used["connections"] <= connections
-    # A socket per connection, a file per large object and per thread, and two per lane: a file and its directory.
-    files = 2 * max(callers, 1) + THREADS + 2 * connections
+    # A socket per connection, a file and a journal per call, a file per thread, and two per lane: a file and its
+    # directory.
+    files = 2 * calls + THREADS + 2 * connections
     assert used["descriptors"] <= used["idle"]["descriptors"] + connections + files
     # A lane per connection.
     assert used["threads"] <= used["idle"]["threads"] + THREADS + callers + connections
@@ -142,5 +144,16 @@ def test_memory_does_not_grow_with_the_number_of_objects(endpoint: str, director
 
 def test_eight_callers_at_once(endpoint: str, directory: Path) -> None:
     """All callers share one budget."""
-    check(run(endpoint, directory, "eight"), connections=128, callers=8)
+    check(run(endpoint, directory, "eight"), connections=128, callers=8, calls=8)
     assert [(directory / str(number)).stat().st_size for number in range(8)] == [LARGE] * 8
+
+
+def test_eight_instances_at_once(endpoint: str, directory: Path) -> None:
+    """They share the resources of their event loop."""
+    check(run(endpoint, directory, "requests", memory=32 * MiB, processes=0), connections=128, calls=8)
+    assert [(directory / str(number)).stat().st_size for number in range(8)] == [LARGER] * 8
+
+
+def test_many_instances_for_small_objects(endpoint: str, directory: Path) -> None:
+    check(run(endpoint, directory, "small_requests"), connections=128, calls=200)
+    assert [(directory / str(number)).stat().st_size for number in range(200)] == [SMALL_SIZE] * 200

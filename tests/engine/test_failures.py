@@ -284,10 +284,8 @@ async def test_no_file_and_no_thread_stays(verb: str, tmp_path: Path) -> None:
         await destination.aclose()
         assert not [path for path in tmp_path.rglob("*") if path.is_file()]
         assert not (tmp_path / ".sealift").exists()
-    for thread in threading.enumerate():
-        if thread.name == "sealift-disk" and thread not in others:
-            thread.join(10)
-            assert not thread.is_alive()
+    while {thread for thread in threading.enumerate() if thread.name == "sealift-disk"} - others:
+        await asyncio.sleep(0.01)
 
 
 async def test_from_memory_to_disk_and_back(tmp_path: Path) -> None:

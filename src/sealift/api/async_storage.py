@@ -93,6 +93,11 @@ class AsyncStorage:
                 also a power failure: each file is synced before its rename, and the directories that lead to it after.
             on_event: Called with progress events on the event loop's thread; must not block.
 
+        Equal calls that run at once in one event loop (same URI, `dest`, configuration, environment and options) share
+        one transfer, which continues as long as any of them waits for it. Each has its own `timeout` and events: a call
+        that joins is first told in one event each how many bytes were listed and stored before. Other calls for the
+        same URI and `dest`, also those of other processes, wait for each other.
+
         Returns:
             Path of the file, or of the directory for a prefix or an archive.
 
@@ -118,10 +123,14 @@ class AsyncStorage:
             durability=durability,
             deadline=Deadline(timeout),
         )
-        async with self._lifetime.open("download", uri, config, options.deadline, on_event) as source:
-            from ..operations.download import download
+        if dest is not None:
+            from .shared_download import download_to
 
-            return (await download(source, dest, options.about(source.location))).path
+            return await download_to(self._lifetime, uri, dest, config, options)
+        async with self._lifetime.open("download", uri, config, options.deadline, on_event) as source:
+            from ..operations.download import download_to_temporary
+
+            return (await download_to_temporary(source, options.about(source.location))).path
 
     async def upload(
         self,

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -15,6 +15,7 @@ from ..backends.local import LocalBackend
 from ..config import StorageConfig
 from ..errors import ClosedError, StorageError
 from ..instance import Instance
+from ..operations.call_options import CallOptions
 from ..operations.deadline import NO_DEADLINE, Deadline
 from ..operations.open_location import OpenLocation
 from ..runtime.shielded import shielded
@@ -106,6 +107,40 @@ class Lifetime:
                 async with _opened(instance, location, config) as place:
                     yield place
 
+    async def share(
+        self,
+        operation: str,
+        uri: str,
+        config: StorageConfig | None,
+        options: CallOptions,
+        function: Callable[[OpenLocation, CallOptions], Awaitable[T]],
+        *arguments: Hashable,
+    ) -> T:
+        """Run a call, or wait for an equal one that runs already in this event loop; see `SharedCalls.run`.
+
+        Calls are equal if their location, configuration, environment, options and arguments are.
+
+        Args:
+            operation: The verb, for errors.
+            uri: URI or local path.
+            config: Credentials and endpoint. None: from the environment.
+            options: Options of the call.
+            function: Does the work at the open location, with these options.
+            arguments: What the function does depends on.
+        """
+        async with self._call(operation, uri, deadline=NO_DEADLINE) as (instance, (location,)):
+
+            async def work(on_event: OnEvent | None) -> T:
+                observed = instance if on_event is None else instance.observed(on_event)
+                # The call that has started it may end before it does.
+                async with self.kept_open(), _opened(observed, location, config) as place:
+                    return await function(place, replace(options, on_event=on_event, deadline=NO_DEADLINE))
+
+            environ = frozenset(instance.environ.items())
+            key = (operation, location, config, environ, options.request, *arguments)
+            with options.deadline.enforced():
+                return await instance.calls.run(key, work, options.about(location).on_event)
+
     @asynccontextmanager
     async def open_pair(
         self,
@@ -175,7 +210,7 @@ class Lifetime:
 
     @asynccontextmanager
     async def _call(
-        self, operation: str, *uris: str, deadline: Deadline, on_event: OnEvent | None
+        self, operation: str, *uris: str, deadline: Deadline, on_event: OnEvent | None = None
     ) -> AsyncGenerator[tuple[Instance, list[Location]]]:
         """Keep the instance open for one call, and add the operation and URIs to its errors."""
         on_event = on_event or self._on_event

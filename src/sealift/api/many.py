@@ -19,6 +19,7 @@ from ..operations.open_location import check_local
 from ..runtime.shielded import cancelled_once, shielded
 from .argument_types import StrPath
 from .lifetime import Lifetime
+from .shared_download import download_to
 
 __all__ = ["copy_many", "delete_many", "download_many", "gather", "read_many", "upload_many"]
 
@@ -37,10 +38,12 @@ async def download_many(
     temporary: list[str] = []
 
     async def download_one(uri: str, dest: StrPath | None) -> str:
+        if dest is not None:
+            return await download_to(lifetime, uri, dest, config, options)
         async with lifetime.open("download", uri, config, options.deadline, options.on_event) as source:
-            from ..operations.download import download
+            from ..operations.download import download_to_temporary
 
-            downloaded = await download(source, dest, options.about(source.location))
+            downloaded = await download_to_temporary(source, options.about(source.location))
             if downloaded.temporary is not None:  # before leaving the block, where a cancellation may arrive
                 temporary.append(downloaded.temporary)
         return downloaded.path

@@ -8,9 +8,11 @@ from ..engine.transfer import OnStored
 from ..errors import InvalidConfig, ModelMissingError
 from ..frozen_dataclass import dataclass
 from ..keys.patterns import Patterns
+from ..persist.download_journal import fingerprint
 from ..types import Durability, Event, ObjectInfo, OnEvent, Unpack, Verify
 from ..uri import Location
 from .deadline import NO_DEADLINE, Deadline
+from .open_location import OpenLocation
 from .skip_report import OnSkip, SkipReport
 
 __all__ = ["By", "CallOptions", "comparison_mode"]
@@ -64,6 +66,26 @@ class CallOptions:
         if self.on_event is None:
             return self
         return replace(self, on_event=_CallEvents(self.on_event, str(location)))
+
+    def shared_request(self, source: OpenLocation, *facts: object) -> str:
+        """What distinguishes a download to a path from others from there to this path, as a `fingerprint`.
+
+        Args:
+            source: Its source.
+            facts: Whatever else does.
+
+        Returns:
+            The fingerprint; "" for a call that cannot use what another one has downloaded meanwhile: it must see which
+            objects are copied or skipped.
+        """
+        if source.on_disk or self.needs_copy is not None or self.on_stored is not None:
+            return ""
+        return fingerprint(self.request, *facts)
+
+    @property
+    def request(self) -> tuple[Patterns, Unpack | None, Verify, Durability]:
+        """The options on which the result of a download depends."""
+        return self.patterns, self.unpack_limits, self.verify, self.durability
 
     @property
     def unpack_limits(self) -> Unpack | None:

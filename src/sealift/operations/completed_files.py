@@ -1,6 +1,6 @@
 """The files that an interrupted download has completed, according to its journal."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from ..backends.local import LocalBackend
 from ..compressed_list import CompressedList
@@ -8,12 +8,12 @@ from ..engine.transfer import Transfer
 from ..integrity import checksums
 from ..integrity.content import content_id
 from ..persist.download_journal import Claim, Journal, fingerprint
-from ..types import Event, KiB, MiB, ObjectInfo
+from ..types import Event, KiB, MiB, ObjectInfo, OnEvent
 from .call_options import CallOptions
 from .open_location import OpenLocation
 from .packed_object import Packed, pack, unpack
 
-__all__ = ["CompletedFiles"]
+__all__ = ["CompletedFiles", "report_resumed"]
 
 # Files of up to this size are read back together: a thread reads so many of them, or so many bytes, before it returns.
 _SMALL = 256 * KiB
@@ -124,16 +124,17 @@ class CompletedFiles:
             return False
         if self._options.on_stored is not None:
             self._options.on_stored(transfer.obj, transfer.key, stored)
-        if self._options.on_event is not None:
-            _report(transfer, self._options.on_event)
+        report_resumed(transfer, self._options.on_event)
         return True
 
 
-def _report(transfer: Transfer, on_event: Callable[[Event], None]) -> None:
-    obj, key, size = transfer.obj, transfer.key, transfer.obj.size or 0
-    # The file was verified before it got its name. Only checksums in the listing say by which algorithm.
-    verified = checksums.best(obj.checksums, combinable=False) or "size-only"
-    on_event(Event("listed", obj.key, size, target=key))
-    on_event(Event("resumed", obj.key, size, target=key))
-    on_event(Event("progress", obj.key, size, target=key))
-    on_event(Event("object", obj.key, size, verified, target=key))
+def report_resumed(transfer: Transfer, on_event: OnEvent | None) -> None:
+    """Report a file that was completed before as if it had been transferred."""
+    if on_event is not None:
+        obj, key, size = transfer.obj, transfer.key, transfer.obj.size or 0
+        # The file was verified before it got its name. Only checksums in the listing say by which algorithm.
+        verified = checksums.best(obj.checksums, combinable=False) or "size-only"
+        on_event(Event("listed", obj.key, size, target=key))
+        on_event(Event("resumed", obj.key, size, target=key))
+        on_event(Event("progress", obj.key, size, target=key))
+        on_event(Event("object", obj.key, size, verified, target=key))

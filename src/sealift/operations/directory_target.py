@@ -92,7 +92,7 @@ class DirectoryTarget:
         """The directory in which a prefix is built: the destination itself if it exists."""
         if self.exists:
             return BuildDirectory(instance, self.final, self.final)
-        return BuildDirectory(instance, journal.tree, self.final, shared=journal.in_use)
+        return BuildDirectory(instance, journal.tree, self.final)
 
 
 class BuildDirectory:
@@ -102,16 +102,14 @@ class BuildDirectory:
         instance: The instance.
         path: Where to build it.
         final: Its destination; equal to `path` if that exists already.
-        shared: Another process builds the same download at `path`: use a temporary directory beside it.
 
     Attributes:
         path: Where it is built.
     """
 
-    def __init__(self, instance: Instance, path: str, final: str, *, shared: bool = False) -> None:
+    def __init__(self, instance: Instance, path: str, final: str) -> None:
         self._final = final
-        self.path = f"{path}-{os.urandom(8).hex()}" if shared else path
-        self._temporary = shared
+        self.path = path
         self._disk = LocalBackend("/", instance.disk)
         self._descriptor = -1
 
@@ -161,10 +159,6 @@ class BuildDirectory:
     def _close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
-        if self._temporary:
-            import shutil  # noqa: PLC0415 - not needed where the directory already exists
-
-            shutil.rmtree(self.path, ignore_errors=True)
 
 
 async def sync_anchor(instance: Instance, final: str, options: CallOptions) -> str | None:

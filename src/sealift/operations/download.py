@@ -5,7 +5,7 @@ from contextlib import closing
 from functools import partial
 from typing import NamedTuple
 
-from ..backends.local import LocalBackend, destination
+from ..backends.local import LocalBackend, destination, existing
 from ..compressed_list import CompressedList
 from ..engine.transfer import Received, Transfer, one
 from ..errors import InvalidConfig, StorageError
@@ -14,36 +14,34 @@ from ..runtime import part_sizes
 from ..runtime.shielded import shielded
 from ..types import Event, ObjectInfo, OnEvent
 from .call_options import CallOptions
+from .completed_files import report_resumed
 from .first_read import FirstRead
 from .open_location import OpenLocation
 from .resolve import IGNORE_SKIPPED, Prefix, resolve
 from .resume_download import open_journal, report_only, transfer_missing
 
-__all__ = ["Downloaded", "download", "download_to"]
+__all__ = ["Downloaded", "download_to", "download_to_temporary"]
 
 
 class Downloaded(NamedTuple):
-    """The result of a download.
+    """The result of a download without a destination.
 
     Attributes:
         path: Path of the file or directory.
-        temporary: The temporary directory that was created for it, if any.
+        temporary: The temporary directory that was created for it; None: it is a local path, and stays where it is.
     """
 
     path: str
     temporary: str | None = None
 
 
-async def download(source: OpenLocation, dest: str | os.PathLike[str] | None, options: CallOptions) -> Downloaded:
-    """Download to a path, or to a new temporary directory; see `AsyncStorage.download`.
+async def download_to_temporary(source: OpenLocation, options: CallOptions) -> Downloaded:
+    """Download to a new temporary directory; see `AsyncStorage.download`.
 
     Args:
-        source: Object, prefix or local path.
-        dest: The path. None: a new temporary directory; for a local path, the path itself.
+        source: Object, prefix, or local path, which is returned as it is.
         options: Options of the call.
     """
-    if dest is not None:
-        return Downloaded(await download_to(source, os.fspath(dest), options))
     if source.on_disk and not options.unpack:
         found = await resolve(source.backend, source.location.key, source.instance.retry, IGNORE_SKIPPED)
         if isinstance(found, Prefix):
@@ -142,10 +140,17 @@ async def _download_file(
     if options.dry_run:
         await report_only(source, one(Transfer(obj, name)), options)
         return path
+    anchor = None  # found before the journal creates directories
+    if options.durability == "fsync":
+        anchor = await instance.disk.run(lambda: existing(directory))
     state = os.path.join(directory, paths.WORK_DIRECTORY)
     identity = (source.backend.address, location, directory, name, options.verify)
-    async with open_journal(instance, state, *identity, many=False) as journal:
-        target = LocalBackend(directory, instance.disk, journal=journal, durability=options.durability)
+    request = "" if obj.version is None or not obj.size else options.shared_request(source, obj.version, obj.size)
+    async with open_journal(instance, state, *identity, many=False, request=request) as journal:
+        if journal.completed is not None:
+            report_resumed(Transfer(obj, name), options.on_event)
+            return path
+        target = LocalBackend(directory, instance.disk, journal=journal, durability=options.durability, anchor=anchor)
         transfers = one(Transfer(obj, name, received=received))
         await transfer_missing(source, target, journal, transfers, options, CompressedList())
     return path

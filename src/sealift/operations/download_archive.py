@@ -13,7 +13,7 @@ from .call_options import CallOptions
 from .directory_target import BuildDirectory, DirectoryTarget, sync_anchor
 from .open_location import OpenLocation
 from .resolve import Prefix
-from .resume_download import open_journal
+from .resume_download import open_journal, report_completed
 
 __all__ = ["download_archive"]
 
@@ -41,9 +41,13 @@ async def download_archive(
     final, state = destination.final, destination.state
     anchor = await sync_anchor(instance, final, options)
     identity = (source.backend.address, source.location, final, options.verify, "unpack")
-    async with open_journal(instance, state, *identity, many=True) as journal:
+    request = options.shared_request(source, found.version) if found.version is not None else ""
+    async with open_journal(instance, state, *identity, many=True, request=request) as journal:
+        if journal.completed is not None:
+            report_completed(found.key, journal.completed, options)
+            return dest
         await LocalBackend("/", instance.disk).run(journal.discard_tree)  # of a killed process: it cannot be resumed
-        async with BuildDirectory(instance, journal.tree, final, shared=journal.in_use) as staging:
+        async with BuildDirectory(instance, journal.tree, final) as staging:
             # The name is new, because another process may unpack in the same directory where locks are unreliable.
             root = os.path.join(staging.path, os.urandom(8).hex())
             read_range = _ranges(source, found)
@@ -54,6 +58,7 @@ async def download_archive(
             except LocalIOError:
                 await target.run(staging.check)  # explains why files could not be written
                 raise
+            journal.size = found.size or 0
             if anchor is not None:
                 await target.run(lambda: sync_tree(root, files=True))
             await target.run(staging.check)

@@ -14,7 +14,7 @@ from .directory_target import DirectoryTarget, sync_anchor
 from .disk_space import within_space
 from .open_location import OpenLocation
 from .resolve import Prefix
-from .resume_download import open_journal, report_only, transfer_missing
+from .resume_download import open_journal, report_completed, report_only, transfer_missing
 from .selection import Selection
 from .skip_report import SkipReport
 
@@ -58,27 +58,30 @@ async def _download(source: OpenLocation, files: "_Files", dest: str, options: C
     identity = (source.backend.address, source.location, final, options.verify)
     destination = await destination.resumed(instance, fingerprint(*identity))
     state = destination.state
-    async with (
-        open_journal(instance, state, *identity, many=True) as journal,
-        destination.staging(instance, journal) as staging,
-    ):
-        target = LocalBackend(
-            staging.path,
-            instance.disk,
-            state=state,
-            staged=not destination.exists,
-            journal=journal,
-            durability=options.durability,
-            versions=options.on_stored is not None,
-        )
-        transfers = files.transfers()
-        if source.backend.service != target.service:  # two local directories may share blocks
-            transfers = within_space(transfers, final, state, target.run)
-        await transfer_missing(source, target, journal, transfers, options, files.kept)
-        files.check()
-        await target.run(staging.check)
-        await target.run(journal.flush)  # complete before the directory gets its name, in case this process is killed
-        await target.run(lambda: staging.publish(staging.path, files.directories, anchor))
+    request = options.shared_request(source)
+    async with open_journal(instance, state, *identity, many=True, request=request) as journal:
+        if journal.completed is not None:
+            report_completed(files.prefix, journal.completed, options)
+            return
+        async with destination.staging(instance, journal) as staging:
+            target = LocalBackend(
+                staging.path,
+                instance.disk,
+                state=state,
+                staged=not destination.exists,
+                journal=journal,
+                durability=options.durability,
+                versions=options.on_stored is not None,
+            )
+            transfers = files.transfers()
+            if source.backend.service != target.service:  # two local directories may share blocks
+                transfers = within_space(transfers, final, state, target.run)
+            await transfer_missing(source, target, journal, transfers, options, files.kept)
+            files.check()
+            await target.run(staging.check)
+            # Complete before the directory gets its name, in case this process is killed.
+            await target.run(journal.flush)
+            await target.run(lambda: staging.publish(staging.path, files.directories, anchor))
 
 
 class _Files:

@@ -13,11 +13,12 @@ from ..errors import AccessDenied, IntegrityError, ObjectChanged, ServiceError, 
 from ..instance import Instance
 from ..persist.download_journal import Journal, fingerprint
 from ..runtime.shielded import shielded
+from ..types import Event
 from .call_options import CallOptions
 from .completed_files import CompletedFiles
 from .open_location import OpenLocation
 
-__all__ = ["open_journal", "report_only", "transfer_missing"]
+__all__ = ["open_journal", "report_completed", "report_only", "transfer_missing"]
 
 # Failures after which a later run may succeed.
 _TRANSIENT = (
@@ -28,11 +29,16 @@ _TRANSIENT = (
     TransportError,
     asyncio.CancelledError,
 )
+# Seconds between two attempts to open a journal that another caller has; the pauses double.
+_FIRST_PAUSE = 0.02
+_LONGEST_PAUSE = 0.5
 
 
 @asynccontextmanager
-async def open_journal(instance: Instance, state: str, *identity: object, many: bool) -> AsyncGenerator[Journal]:
-    """Open the journal of a download.
+async def open_journal(
+    instance: Instance, state: str, *identity: object, many: bool, request: str = ""
+) -> AsyncGenerator[Journal]:
+    """Open the journal of a download. If another caller of this process or another one has it, wait until it has ended.
 
     On exit, the download's files in the `.sealift` directory are removed, and the directory if it is empty. After a
     cancellation or a transient failure they are kept for the next run.
@@ -41,36 +47,40 @@ async def open_journal(instance: Instance, state: str, *identity: object, many: 
         instance: The instance.
         state: The `.sealift` directory.
         identity: What distinguishes this download from others: its source, its destination, and how it is verified.
-        many: Whether a prefix is downloaded, not one object; the `.sealift` directory is then created at once.
+        many: Whether a prefix is downloaded, not one object.
+        request: As in `Journal`.
 
     Returns:
-        The journal. Another process may hold it for the same download: see `Journal.taken`.
+        The journal. If another caller has done the same meanwhile (`Journal.completed`), nothing is left to do.
     """
-    journal = Journal(state, fingerprint(*identity), many=many)
+    journal = Journal(state, fingerprint(*identity), many=many, request=request)
     disk = LocalBackend("/", instance.disk)
 
-    def begin() -> None:
-        while many or os.path.lexists(state):
+    def begin() -> bool:
+        while True:
             os.close(open_work_directory(state))
             with suppress(FileNotFoundError):  # another process found it empty and removed it again
-                journal.open()
-                break
+                return journal.open() or journal.completed is not None
 
-    def end(*, keep: bool) -> None:
-        journal.close(keep=keep)
+    def end(*, keep: bool, complete: bool) -> None:
+        journal.close(keep=keep, complete=complete)
         with suppress(OSError):  # in use by other downloads, or never created
             os.rmdir(state)
 
-    keep = False
+    keep = complete = False
     try:
-        await disk.run(begin)
+        pause = _FIRST_PAUSE
+        while not await disk.run(begin):
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
         yield journal
+        complete = True
     except _TRANSIENT as error:
         # If a single object changed, the rest of the old version can no longer be fetched.
         keep = many or not isinstance(error, ObjectChanged)
         raise
     finally:
-        await shielded(disk.run(lambda: end(keep=keep)))
+        await shielded(disk.run(lambda: end(keep=keep, complete=complete)))
 
 
 async def transfer_missing(
@@ -98,6 +108,7 @@ async def transfer_missing(
     async def missing() -> AsyncGenerator[Transfer]:
         async with aclosing(transfers):
             async for transfer in transfers:
+                journal.size += transfer.obj.size or 0
                 if not completed.add(transfer):
                     yield transfer
         async with aclosing(completed.check()) as checked:
@@ -126,3 +137,10 @@ async def report_only(source: OpenLocation, transfers: AsyncGenerator[Transfer],
     """Report what would be downloaded (dry run)."""
     root = LocalBackend("/", source.instance.disk)
     await Job(source.backend, root, source.instance, options.on_event, dry_run=True).run(transfers)
+
+
+def report_completed(key: str, size: int, options: CallOptions) -> None:
+    """Report in one event of each kind that another caller has stored the bytes of all objects of a call."""
+    if options.on_event is not None:
+        for kind in ("listed", "resumed", "progress"):
+            options.on_event(Event(kind, key, size, total=size))

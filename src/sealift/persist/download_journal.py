@@ -5,30 +5,31 @@ written (`journal_claims.py`; lines for small files are written in batches). A c
 resumes reads the bytes back and compares their CRC. So a torn line, a lost page or a modified file costs a second
 fetch, no more.
 
-Everything but `fingerprint` blocks. A lock keeps two processes from sharing a journal; where file locks are unreliable
-(some network file systems), both processes write identical bytes to the same places.
+    complete <request> <size>            the last line of a journal that is removed because its download is complete
+
+Everything but `fingerprint` blocks. A lock keeps two callers, of one or several processes, from sharing a journal: the
+second one waits for the first, keeps the file open meanwhile, and sees by the last line whether anything is left to do.
+Where file locks are unreliable (some network file systems), both write identical bytes to the same places.
 """
 
 import hashlib
 import os
 import re
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from ..types import KiB
 from . import file_locks
+from .download_leftovers import discard, remove_leftovers
 from .journal_claims import Claim, Claims, line
 
 __all__ = ["Claim", "Journal", "fingerprint"]
 
-# Compiled when it is used, as few downloads find files of an earlier one.
-_LEFTOVER = r"[0-9a-f]{16}(\.journal|\.tree(-[0-9a-f]{16})?|(-[0-9a-f]{16}){2}\.part|-\d+\.part)"
+# Compiled when it is used, as few downloads wait for another one.
+_COMPLETE = rb"complete ([0-9a-f]{16}) ([0-9a-f]{1,16})\n"
 # Bytes of small files whose lines are written in one batch: a write per file costs as much as all its other work.
 _BATCH = 256 * KiB
-# Seconds after which leftovers that were not resumed are removed; as long as buckets usually keep unfinished uploads.
-_MAX_AGE = 7 * 24 * 3600.0
+_LAST_LINE = 64  # bytes, at least as long as one
 
 
 def fingerprint(*facts: object) -> str:
@@ -49,23 +50,29 @@ class Journal:
         directory: The work directory.
         name: Name of the download: a `fingerprint` of its source and destination.
         many: Whether the download has many files, so that completed files are recorded too.
+        request: A `fingerprint` of what else distinguishes this call from others for this source and destination. "":
+            the call cannot use what another one has completed.
 
     Attributes:
         path: Path of the journal.
         tree: Path where a new target directory is assembled before it is published as a whole.
-        in_use: Whether another process is running the same download; set by `open`.
+        size: Bytes of its objects; set by the caller.
+        completed: Bytes of the objects if another caller has completed the same request, so that nothing is left to
+            do; set by `open`.
     """
 
-    def __init__(self, directory: str, name: str, *, many: bool) -> None:
+    def __init__(self, directory: str, name: str, *, many: bool, request: str = "") -> None:
         self.tree = os.path.join(directory, f"{name}.tree")
-        self.in_use = False
+        self.size = 0
+        self.completed: int | None = None
         self.many = many
+        self._request = request
         self._directory = directory
         self._name = name
         self.path = os.path.join(directory, f"{name}.journal")
         self._open_lock = threading.Lock()
-        self._opened = False
         self._descriptor = -1
+        self._awaited = -1  # the journal of another caller
         self._claims = Claims()  # written by earlier processes
         self._recorded = False  # whether this process has written any
         self._objects: dict[str, str] = {}  # of files that are not finished
@@ -79,22 +86,43 @@ class Journal:
         """Open and lock the journal, and read the claims of an earlier process; may be called again.
 
         Returns:
-            Whether this process has the journal. If it is `in_use`, this one reads and records nothing.
+            Whether this caller has the journal. False: another one has `completed` the request, or is running the same
+            download, until which has ended this one reads and records nothing.
 
         Raises:
             FileNotFoundError: The work directory does not exist.
         """
         with self._open_lock:
-            if not self._opened:
+            while self._descriptor < 0 and self.completed is None:
+                if self._awaited < 0:
+                    self._awaited = file_locks.open_file(self.path)
                 try:
-                    self._descriptor = file_locks.acquire(self.path, required=False)
+                    file_locks.lock(self._awaited, required=False)
                 except BlockingIOError:
-                    self.in_use = True
-                self._opened = True
-                if not self.in_use:
-                    self._read()
-                    _remove_expired(self._directory)
+                    return False
+                self._take_over()
             return self._descriptor >= 0
+
+    @property
+    def temporary_prefix(self) -> str:
+        """How the names of temporary files begin that the next owner of the journal may remove; "": it is not open."""
+        return f"{self._name}-" if self._descriptor >= 0 else ""
+
+    def _take_over(self) -> None:
+        """Continue with a journal that was just locked, unless its owner has removed it."""
+        descriptor, self._awaited = self._awaited, -1
+        if file_locks.is_at(descriptor, self.path):
+            self._descriptor = descriptor
+            self._read()
+            remove_leftovers(self._directory, self._name)
+            return
+        try:
+            end = os.fstat(descriptor).st_size
+            found = re.search(_COMPLETE + rb"\Z", os.pread(descriptor, _LAST_LINE, max(0, end - _LAST_LINE)))
+        finally:
+            file_locks.release(descriptor)
+        if found and self._request and found[1] == self._request.encode():
+            self.completed = int(found[2], 16)
 
     def _read(self) -> None:
         with open(self._descriptor, "rb", closefd=False) as journal:
@@ -104,17 +132,11 @@ class Journal:
             os.write(self._descriptor, b"\n")
         for entry in os.listdir(self._directory):
             if entry.startswith(f"{self._name}-"):
-                path, _, obj = entry.removeprefix(f"{self._name}-").partition("-")
-                if obj:
-                    self._partials.setdefault(path, set()).add(entry)
-                else:  # has a `temporary_name`
-                    with suppress(FileNotFoundError):
-                        os.unlink(os.path.join(self._directory, entry))
+                self._partials.setdefault(entry.split("-")[1], set()).add(entry)
 
     def discard_tree(self) -> None:
-        """Remove what an earlier run has left in `tree`, unless the journal is `in_use`."""
-        if not self.in_use:
-            _discard(self.tree)
+        """Remove what an earlier run has left in `tree`."""
+        discard(self.tree)
 
     def expect(self, key: str, obj: str) -> None:
         """Declare which object a file will hold. Files that are not declared are not recorded.
@@ -129,7 +151,7 @@ class Journal:
         """The path of a file's partial file. Removes partial files of other versions.
 
         Returns:
-            The path; None: the file was not declared by `expect`, or the journal is `in_use`.
+            The path; None: the file was not declared by `expect`, or another caller has the journal.
         """
         obj = self._objects.get(key)
         if obj is None or not self.open():
@@ -140,17 +162,6 @@ class Journal:
             with suppress(FileNotFoundError):
                 os.unlink(os.path.join(self._directory, stale))
         return os.path.join(self._directory, name)
-
-    def temporary_name(self, number: int) -> str | None:
-        """The name of a temporary file that is not resumed. If this process is killed, the next one removes it.
-
-        Args:
-            number: A number that no other process uses.
-
-        Returns:
-            The name; None: the journal is `in_use`, or not open.
-        """
-        return f"{self._name}-{number}.part" if self._descriptor >= 0 else None
 
     def claim(self, key: str, start: int) -> Claim | None:
         """The claim about a file's bytes from `start` on; None: there is none."""
@@ -206,18 +217,24 @@ class Journal:
         os.write(self._descriptor, "".join(self._lines).encode())
         self._lines, self._unwritten = [], 0
 
-    def close(self, *, keep: bool) -> None:
+    def close(self, *, keep: bool, complete: bool = False) -> None:
         """Close the journal, and remove the files of the download unless it can be resumed.
 
         Args:
             keep: Keep them for a later download to resume, if there are any claims.
+            complete: The download is complete: tell callers that wait for it.
         """
+        if self._awaited >= 0:
+            os.close(self._awaited)
+            self._awaited = -1
         if self._descriptor < 0:
             return
+        if complete and self._request:
+            os.write(self._descriptor, f"complete {self._request} {self.size:x}\n".encode())
         if keep and (self._claims or self._recorded):
             self._write_lines()
         else:
-            _discard(self.tree)
+            discard(self.tree)
             entries: list[str] = []
             with suppress(FileNotFoundError):  # another process has removed it, where locks are unreliable
                 entries += os.listdir(self._directory)
@@ -229,49 +246,3 @@ class Journal:
                 os.unlink(self.path)  # before unlocking, so that the next owner sees that it is gone
         file_locks.release(self._descriptor)
         self._descriptor = -1
-
-
-def _remove_expired(directory: str) -> None:
-    """Remove leftovers of downloads that were not resumed in time."""
-    oldest = time.time() - _MAX_AGE
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            with suppress(OSError):  # another process removes it too, or is running this download
-                if entry.stat(follow_symlinks=False).st_mtime < oldest and re.fullmatch(_LEFTOVER, entry.name):
-                    with _locked(os.path.join(directory, f"{entry.name[:16]}.journal")):
-                        if entry.is_dir(follow_symlinks=False):
-                            _discard(entry.path)
-                        else:
-                            os.unlink(entry.path)
-
-
-@contextmanager
-def _locked(journal: str) -> Iterator[None]:
-    """Lock a download's journal, if it has one: its files may be old although it was just resumed.
-
-    Raises:
-        BlockingIOError: Another process is running the download.
-    """
-    try:
-        descriptor = os.open(journal, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        yield
-        return
-    try:
-        file_locks.lock(descriptor, required=False)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _discard(tree: str) -> None:
-    """Remove a directory tree. It is renamed first, so that a process that still uses it notices: locks may be
-    unreliable.
-    """
-    directory, name = os.path.split(tree)
-    aside = os.path.join(directory, f"{name[:16]}.tree-{os.urandom(8).hex()}")
-    with suppress(FileNotFoundError):
-        os.rename(tree, aside)
-        import shutil  # noqa: PLC0415 - most downloads leave no tree
-
-        shutil.rmtree(aside, ignore_errors=True)

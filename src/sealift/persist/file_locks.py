@@ -10,7 +10,7 @@ import os
 import stat
 from contextlib import suppress
 
-__all__ = ["acquire", "is_at", "lock", "release"]
+__all__ = ["acquire", "is_at", "lock", "open_file", "release"]
 
 # Errors of flock on file systems without locks: https://man7.org/linux/man-pages/man2/flock.2.html
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
@@ -36,12 +36,8 @@ def acquire(path: str, *, required: bool = True) -> int:
         ...     release(acquire(file.name))
     """
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        descriptor = open_file(path)
         try:
-            status = os.fstat(descriptor)
-            # A planted pipe or hard link would redirect what is appended.
-            if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
             lock(descriptor, required=required)
             if is_at(descriptor, path):
                 return descriptor
@@ -49,6 +45,27 @@ def acquire(path: str, *, required: bool = True) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)  # the previous owner has just removed or replaced it
+
+
+def open_file(path: str) -> int:
+    """Open a file to lock it, creating it if it does not exist.
+
+    Args:
+        path: Path of the file; a symbolic link is an error.
+
+    Returns:
+        A descriptor for reading and appending.
+
+    Raises:
+        OSError: The file cannot be opened, is not a regular file, or has more than one hard link.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    status = os.fstat(descriptor)
+    # A planted pipe or hard link would redirect what is appended.
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        os.close(descriptor)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+    return descriptor
 
 
 def lock(descriptor: int, *, required: bool = True) -> None:

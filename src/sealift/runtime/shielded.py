@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
-__all__ = ["cancelled_once", "shielded"]
+__all__ = ["cancelled_once", "shielded", "until_done"]
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ async def _run(work: Awaitable[T], *, cancel: bool) -> T:
         except asyncio.CancelledError:
             if cancel:
                 task.cancel()
-            await _until_done(task)
+            await until_done(task)
             if not task.cancelled():
                 task.result()  # raises its error
             raise
@@ -89,7 +89,7 @@ def _scope() -> AbstractContextManager[object]:
     return anyio.CancelScope(shield=True)
 
 
-async def _until_done(task: asyncio.Future[T]) -> None:
+async def until_done(task: asyncio.Future[T]) -> None:
     with _scope():
         while not task.done():
             try:

@@ -16,7 +16,7 @@ Durability = Literal["rename", "fsync"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Resource limits of one instance.
+    """Resource limits; instances with equal limits in one event loop share them.
 
     Args:
         memory: Bytes of bodies held in memory, over all running calls. None: 128 MiB, or a quarter of the cgroup's

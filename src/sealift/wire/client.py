@@ -274,6 +274,14 @@ class Wire:
         if self._proxy_client is not None:
             await self._proxy_client.aclose()
 
+    def abandon(self) -> None:
+        """Close what can be closed without the event loop: idle connections, workers, threads. Idempotent."""
+        self._closed = True
+        if self._workers is not None:
+            self._workers.abandon()
+        self._pool.close_idle()
+        self._lanes.close()
+
     @asynccontextmanager
     async def _stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
         observation = self._observe(request.origin)

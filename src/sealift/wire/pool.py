@@ -141,11 +141,15 @@ class Pool:
                 if not waiter.granted.done():
                     waiter.granted.set_exception(_closed())
                     waiter.granted.exception()  # mark as retrieved: its task may be cancelled now
+        self.close_idle()
+        for connection in self._connections:
+            connection.interrupt(_closed())
+
+    def close_idle(self) -> None:
+        """Close all idle connections."""
         for host in self._hosts.values():
             while host.idle:
                 self._close(host.idle.pop())
-        for connection in self._connections:
-            connection.interrupt(_closed())
 
     async def wait_closed(self) -> None:
         """Wait until all connections are closed."""

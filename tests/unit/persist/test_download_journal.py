@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -244,14 +245,58 @@ def test_claims_after_a_retraction_count(tmp_path: Path) -> None:
     again.close(keep=False)
 
 
-def test_temporary_files_of_a_killed_process_go_when_the_next_one_opens_the_journal(tmp_path: Path) -> None:
-    assert journal(tmp_path, opened=False).temporary_name(1) is None
+def test_one_that_waits_sees_that_nothing_is_left_to_do(tmp_path: Path) -> None:
+    request = fingerprint("its options")
+    first = Journal(str(tmp_path), NAME, many=True, request=request)
+    assert first.open()
+    same = Journal(str(tmp_path), NAME, many=True, request=request)
+    other = Journal(str(tmp_path), NAME, many=True, request=fingerprint("other options"))
+    assert not same.open()
+    assert not other.open()
+    assert same.completed is None
+    first.size = 12
+    first.close(keep=False, complete=True)
+    assert not same.open()
+    assert same.completed == 12
+    assert other.open()
+    assert other.completed is None
+    same.close(keep=False)
+    other.close(keep=False)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_one_that_waits_takes_over_what_was_not_completed(tmp_path: Path, keep: bool) -> None:
     first = journal(tmp_path)
-    name = first.temporary_name(1)
-    assert name is not None
-    (tmp_path / name).write_bytes(b"half")
-    os.close(first._descriptor)
-    second = journal(tmp_path)
-    assert not (tmp_path / name).exists()
+    second = Journal(str(tmp_path), NAME, many=True, request=fingerprint("its options"))
+    second.expect("model.bin", fingerprint("model.bin", '"1"'))
+    assert not second.open()
+    first.add("model.bin", FIRST)
+    first.close(keep=keep)
+    assert second.open()
+    assert second.completed is None
+    assert second.claim("model.bin", 0) == (FIRST if keep else None)
     second.close(keep=False)
-    assert not list(tmp_path.iterdir())
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_cannot_be_resumed_goes_when_its_owner_is_gone(tmp_path: Path) -> None:
+    """Temporary files of downloads that were killed, but not those that another caller may be writing."""
+    dead, live = fingerprint("dead"), fingerprint("live")
+    for name in (dead, live, NAME):
+        (tmp_path / f"{name}-{name}-7.part").write_bytes(b"")
+        (tmp_path / f"{name}.tree-{name}").mkdir()
+    (tmp_path / f"{dead}-{dead}-{NAME}.part").write_bytes(b"")  # to be resumed
+    running = Journal(str(tmp_path), live, many=True)
+    assert running.open()
+    young = f"{NAME}-{dead}-8.part"
+    (tmp_path / young).write_bytes(b"")
+    for name in os.listdir(tmp_path):
+        age = 30 if name == young else 90
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    one = journal(tmp_path)
+    kept = {f"{live}.journal", f"{live}-{live}-7.part", f"{live}.tree-{live}", f"{dead}-{dead}-{NAME}.part", young}
+    assert set(os.listdir(tmp_path)) == {*kept, f"{NAME}.journal"}
+    one.close(keep=False)
+    assert set(os.listdir(tmp_path)) == kept - {young}
+    running.close(keep=False)

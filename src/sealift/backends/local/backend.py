@@ -46,6 +46,7 @@ class LocalBackend:
         journal: Journal in which to record written parts.
         durability: "fsync": sync each file to disk before reporting it, and its directories unless `staged`.
         versions: Report the version of each written file, also with `staged`.
+        anchor: The directory up to which new ones are synced. None: the deepest that exists when the first is created.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class LocalBackend:
         journal: Journal | None = None,
         durability: Durability = "rename",
         versions: bool = False,
+        anchor: str | None = None,
     ) -> None:
         self.capabilities = Capabilities(server_copy=True, max_part=1 << 62, max_parts=100_000, properties=False)
         self.location = Location("file", "/", root.strip("/"))
@@ -66,7 +68,7 @@ class LocalBackend:
         self._disk = disk
         durable = durability == "fsync"
         self._staging = StagingDirectory(
-            root, state, staged=staged, journal=journal, durable=durable, versions=versions
+            root, state, staged=staged, journal=journal, durable=durable, versions=versions, anchor=anchor
         )
         self._small_files = SmallFiles(self._staging, self.run)
         self.small_objects: SmallFiles | None = self._small_files

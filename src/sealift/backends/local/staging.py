@@ -49,6 +49,7 @@ class StagingDirectory:
         durable: Sync a file, and the directories that lead to it, to disk before reporting it as stored. With
             `staged`, the caller syncs the directories.
         versions: Report the version of a file also if it was written under its final name.
+        anchor: The directory up to which new ones are synced. None: the deepest that exists when the first is created.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class StagingDirectory:
         journal: Journal | None = None,
         durable: bool = False,
         versions: bool = False,
+        anchor: str | None = None,
     ) -> None:
         self.root = root
         self.staged = staged
@@ -67,7 +69,7 @@ class StagingDirectory:
         self.journal = journal
         self.durable = durable
         self.versions = versions
-        self._anchor: str | None = None
+        self._anchor = anchor
         self._anchor_lock = threading.Lock()
         self._synced: set[str] = set()
         self._state = state or os.path.join(root, WORK_DIRECTORY)
@@ -147,9 +149,8 @@ class StagingDirectory:
         return copy
 
     def _new_temporary(self, mode: int) -> PartialFile:
-        number = next(self._count)
-        name = None if self.journal is None else self.journal.temporary_name(number)
-        name = name or f"{self._token}-{number}.part"
+        owner = "" if self.journal is None else self.journal.temporary_prefix
+        name = f"{owner}{self._token}-{next(self._count)}.part"
         return PartialFile(os.path.join(self._state, name), self._create(name, mode))
 
     def _create(self, name: str, mode: int) -> int:

@@ -172,6 +172,11 @@ class Worker:
         else:
             self._process.close()
 
+    def abandon(self) -> None:
+        """Let the process end, without the event loop."""
+        self.retire()
+        self._process.close()
+
     # Called by the loop.
 
     def _flush(self) -> None:

@@ -116,6 +116,12 @@ class Workers:
         await asyncio.gather(*(worker.aclose() for worker in list(self._workers)))
         self._watchdog.close()
 
+    def abandon(self) -> None:
+        """Let all workers end, without the event loop."""
+        self._closing = True
+        for worker in self._workers:
+            worker.abandon()
+
     def _sweep(self) -> bool:
         """End the workers that have been idle for long; return whether any are left."""
         now = asyncio.get_running_loop().time()
