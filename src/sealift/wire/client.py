@@ -46,7 +46,7 @@ class Wire:
         limits: `connections`, `per_host`, `processes`, `idle_timeout` and `min_throughput` apply.
         run_blocking: Runs a function in a thread; used for DNS lookups and for reading certificates.
         proxies: HTTP proxies and the hosts exempt from them.
-        environ: Environment variables; `SSL_CERT_FILE` and `SSL_CERT_DIR` are read.
+        environ: Environment variables; those that `tls.ca_paths` names are read.
 
     Example:
         >>> async def first_mebibyte(wire: Wire, url: str, target: str) -> bytearray:

@@ -1,4 +1,4 @@
-"""Open connections: resolve the name, try its addresses in turn, do the TLS handshake."""
+"""Open connections: resolve the name, connect to one of its addresses, do the TLS handshake."""
 
 import asyncio
 import ssl
@@ -36,7 +36,7 @@ class Dialer:
         limits: `idle_timeout` applies.
         lanes: Threads that connect.
         run_blocking: Runs DNS lookups and reads of certificate files in a thread.
-        environ: Environment variables; `SSL_CERT_FILE` and `SSL_CERT_DIR` are read.
+        environ: Environment variables; those that `tls.ca_paths` names are read.
     """
 
     def __init__(self, limits: Limits, lanes: Lanes, run_blocking: RunBlocking, environ: Mapping[str, str]) -> None:
@@ -66,6 +66,7 @@ class Dialer:
             return await self._lanes.run(connection, lambda: connection.open(addresses, timeout, context))
 
         await self.open(connection, connect)
+        connection.close_unused()
         return connection
 
     async def open(

@@ -110,6 +110,7 @@ class Request:
         headers: Sent unchanged. Host is added if missing, and Content-Length if there is a body.
         tls: Connection security.
         encoded: Whether `Wire.fetch` accepts a body with a Content-Encoding, because the object is stored that way.
+        first_byte_timeout: Seconds that the response may take to begin; 0: `Limits.idle_timeout`.
 
     Example:
         >>> Request("GET", Origin.of("http://127.0.0.1:9000"), "/bucket/key?X-Amz-Signature=abc")
@@ -122,6 +123,7 @@ class Request:
     headers: Sequence[tuple[str, str]] = ()
     tls: TLS = TLS()
     encoded: bool = False
+    first_byte_timeout: float = 0.0
 
     def __repr__(self) -> str:
         return f"Request({self.method} {self.origin.scheme}://{self.origin.netloc}{self.target.partition('?')[0]})"
