@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from ..contract import Backend
+from ..contract import Backend, OnlyInOrder
 from ..engine.verification import fetch_checksums, read_whole, verify_digest
 from ..errors import InvalidConfig, TransportError, first_of
 from ..instance import Instance
@@ -36,13 +36,17 @@ async def read(source: OpenLocation, start: int, length: int | None) -> bytes:
     if count is None or not obj.ranged or obj.size is None:
         body = chunks(source.instance, source.backend, obj, start, count)
         return b"".join([chunk async for chunk in body])
-    if count <= _SMALL:
-        buffer = bytearray(count)
-        await _fill(source.instance, source.backend, obj, start, memoryview(buffer))
-        return bytes(buffer)
-    memory = large_buffer.allocate(count)
-    with memoryview(memory) as view:
-        await _fill(source.instance, source.backend, obj, start, view)
+    try:
+        if count <= _SMALL:
+            buffer = bytearray(count)
+            await _fill(source.instance, source.backend, obj, start, memoryview(buffer))
+            return bytes(buffer)
+        memory = large_buffer.allocate(count)
+        with memoryview(memory) as view:
+            await _fill(source.instance, source.backend, obj, start, view)
+    except OnlyInOrder as error:
+        body = chunks(source.instance, source.backend, error.obj, start, length if error.obj.size is None else count)
+        return b"".join([chunk async for chunk in body])
     return await source.instance.disk.run(lambda: large_buffer.to_bytes(memory))
 
 
@@ -60,9 +64,12 @@ async def read_into(source: OpenLocation, buffer: Any, start: int) -> int:
     count = found or 0
     if obj.ranged and obj.size is not None:
         # Released at once: the traceback of a cancelled task may live on, and the buffer is the caller's.
-        with view[:count] as part, view:
-            await _fill(source.instance, source.backend, obj, start, part)
-        return count
+        try:
+            with view[:count] as part, view:
+                await _fill(source.instance, source.backend, obj, start, part)
+            return count
+        except OnlyInOrder as error:
+            obj, view = error.obj, memoryview(buffer).cast("B")
     done = 0
     async with aclosing(chunks(source.instance, source.backend, obj, start, count)) as body:
         async for chunk in body:
@@ -162,9 +169,26 @@ async def chunks(
         async for chunk in _in_order(instance, source, obj, start, length):
             yield chunk
         return
+    begun = False
+    try:
+        async with aclosing(_in_parts(instance, source, obj, start, length)) as body:
+            async for chunk in body:
+                begun = True
+                yield chunk
+    except OnlyInOrder as error:
+        if begun:
+            raise
+        async for chunk in _in_order(instance, source, error.obj, start, length):
+            yield chunk
+
+
+async def _in_parts(
+    instance: Instance, source: Backend, obj: ObjectInfo, start: int, length: int
+) -> AsyncGenerator[bytes]:
+    """Read parts of an object concurrently; yield them in order."""
     job = object()
     memory = instance.memory
-    size, whole = obj.size, length == obj.size
+    size, whole = obj.size or 0, length == obj.size
     if whole:
         obj = replace(obj, checksums=await instance.retry(lambda: fetch_checksums(source, obj)))
     algorithm = checksums.best(obj.checksums, combinable=True) if whole else None
@@ -212,6 +236,19 @@ async def _in_order(
     instance: Instance, source: Backend, obj: ObjectInfo, start: int, length: int | None
 ) -> AsyncGenerator[bytes]:
     """Read an object without range support: from its beginning, discarding the bytes before `start`."""
+    try:
+        async with aclosing(_read_once(instance, source, obj, start, length)) as body:
+            async for chunk in body:
+                yield chunk
+    except OnlyInOrder as error:  # raised before the first byte
+        async with aclosing(_read_once(instance, source, error.obj, start, length)) as body:
+            async for chunk in body:
+                yield chunk
+
+
+async def _read_once(
+    instance: Instance, source: Backend, obj: ObjectInfo, start: int, length: int | None
+) -> AsyncGenerator[bytes]:
     chunk = memoryview(bytearray(min(part_sizes.DEFAULT_PART, instance.memory.limit)))
     position, end = 0, None if length is None else start + length
     async with source.open_read(obj) as reader:

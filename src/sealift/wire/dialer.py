@@ -11,6 +11,7 @@ from ..errors import ClosedError, TransportError
 from ..types import Limits
 from .address import Address
 from .connection import Connection
+from .connection_errors import CannotConnectError
 from .dns import Resolver, RunBlocking
 from .lanes import Lanes
 from .message import TLS, AllowedAddresses, Origin
@@ -93,7 +94,7 @@ class Dialer:
                 self._resolver.forget(origin)
                 reason = reasons[-1] if reasons else "no address"
                 hint = "check the endpoint, and that the service is up and reachable from this machine"
-                raise TransportError(f"cannot connect to {origin.address}: {reason}", hint=hint, retryable=True)
+                raise CannotConnectError(f"cannot connect to {origin.address}: {reason}", hint=hint, retryable=True)
         except BaseException:
             connection.close()
             raise

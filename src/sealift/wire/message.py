@@ -11,12 +11,15 @@ from ..errors import InvalidConfig
 from ..frozen_dataclass import dataclass
 from ..uris.urls import ascii_host
 
-__all__ = ["TLS", "AllowedAddresses", "Headers", "Origin", "Request", "Response"]
+__all__ = ["PATIENCE", "TLS", "AllowedAddresses", "Headers", "Origin", "Request", "Response"]
 
 Headers = list[tuple[bytes, bytes]]
 # Which addresses may be connected to (see `address_policy`). "any": the caller chose the origin; "local": redirected
 # there by a server on this machine or a private network; "public": redirected there by any other server.
 AllowedAddresses = Literal["any", "local", "public"]
+
+PATIENCE = 4
+"""How much longer than `Limits.idle_timeout` a response may take to begin, if a server may fetch the file first."""
 
 _PORTS = {"http": 80, "https": 443}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -97,6 +100,11 @@ class TLS:
     verify: bool = True
     ca_file: str | None = None
     allowed_addresses: AllowedAddresses = "any"
+
+    @classmethod
+    def of(cls, verify: bool | str) -> "TLS":
+        """The settings of a configuration's `verify`: whether to verify, or the path of a CA file."""
+        return cls(verify is not False, verify if isinstance(verify, str) else None)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -140,8 +140,9 @@ def error(reply: Response, location: Location, key: str | None, *, signed_in: bo
     hint: str | None
     match code:
         case "GatedRepo":
-            hint = f"request access on its page, and sign in: {_SIGN_IN}"
-            return AccessDenied(f"{where} is gated", hint=hint, status=status, code=code)
+            decided = any(word in text.lower() for word in ("awaiting", "rejected"))
+            hint = None if decided else f"request access on its page, and sign in: {_SIGN_IN}"
+            return AccessDenied(_with(f"{where} is gated", text), hint=hint, status=status, code=code)
         case "RevisionNotFound":
             revision = location.revision or "main"
             hint = "encode a slash in its name as %2F, as in hf://owner/name@feature%2Fx" if location.revision else None
@@ -194,13 +195,14 @@ def refused(reply: Response, key: str) -> StorageError:
 
 
 def _service_error(reply: Response, who: str, text: str, code: str | None) -> ServiceError:
-    status = reply.status
+    status, delay = reply.status, _retry_after(reply)
+    wait = f" and asks to wait {delay:.0f} s" if delay else ""
     return ServiceError(
-        _with(f"{who} answered {status}", text),
+        _with(f"{who} answered {status}{wait}", text),
         status=status,
         code=code,
         retryable=status in {408, 429} or status >= 500,
-        retry_after=_retry_after(reply),
+        retry_after=delay,
     )
 
 
