@@ -34,7 +34,7 @@ async def read(source: OpenLocation, start: int, length: int | None) -> bytes:
     """Read an object or a range of it; see `AsyncStorage.read`."""
     obj, count = await _find_range(source, start, length)
     if count is None or not obj.ranged or obj.size is None:
-        body = chunks(source.instance, source.backend, obj, start, count)
+        body = chunks(source.instance, source.backend, obj, start, count, to_end=length is None)
         return b"".join([chunk async for chunk in body])
     try:
         if count <= _SMALL:
@@ -81,7 +81,8 @@ async def read_into(source: OpenLocation, buffer: Any, start: int) -> int:
 async def open_object(source: OpenLocation, start: int, length: int | None) -> AsyncGenerator[bytes]:
     """Read an object or a range of it chunk by chunk; see `AsyncStorage.open`."""
     obj, count = await _find_range(source, start, length)
-    async with aclosing(chunks(source.instance, source.backend, obj, start, count)) as body:
+    to_end = length is None
+    async with aclosing(chunks(source.instance, source.backend, obj, start, count, to_end=to_end)) as body:
         async for chunk in body:
             yield chunk
 
@@ -151,7 +152,7 @@ async def _fill(instance: Instance, source: Backend, obj: ObjectInfo, start: int
 
 
 async def chunks(
-    instance: Instance, source: Backend, obj: ObjectInfo, start: int, length: int | None
+    instance: Instance, source: Backend, obj: ObjectInfo, start: int, length: int | None, *, to_end: bool = False
 ) -> AsyncGenerator[bytes]:
     """Yield a range of an object in order, with a bounded read-ahead.
 
@@ -164,31 +165,34 @@ async def chunks(
         obj: The object.
         start: Offset of the first byte.
         length: Number of bytes, no more than the object has after `start`. None: to the end.
+        to_end: Whether that is the rest of the object.
     """
-    if not obj.ranged or obj.size is None or length is None or obj.version is None:
-        async for chunk in _in_order(instance, source, obj, start, length):
-            yield chunk
-        return
-    begun = False
+    in_parts = obj.ranged and obj.size is not None and length is not None and obj.version is not None
+    body = (_in_parts if in_parts else _in_order)(instance, source, obj, start, length)
+    done = 0
     try:
-        async with aclosing(_in_parts(instance, source, obj, start, length)) as body:
+        async with aclosing(body):
             async for chunk in body:
-                begun = True
+                done += len(chunk)
                 yield chunk
     except OnlyInOrder as error:
-        if begun:
+        obj = error.obj
+        if done and obj.version is None:
             raise
-        async for chunk in _in_order(instance, source, error.obj, start, length):
-            yield chunk
+        rest = None if length is None or (to_end and obj.size is None) else length - done
+        async with aclosing(_in_order(instance, source, obj, start + done, rest)) as body:
+            async for chunk in body:
+                yield chunk
 
 
 async def _in_parts(
-    instance: Instance, source: Backend, obj: ObjectInfo, start: int, length: int
+    instance: Instance, source: Backend, obj: ObjectInfo, start: int, length: int | None
 ) -> AsyncGenerator[bytes]:
     """Read parts of an object concurrently; yield them in order."""
     job = object()
     memory = instance.memory
-    size, whole = obj.size or 0, length == obj.size
+    assert obj.size is not None and length is not None  # noqa: S101, PT018  # for mypy
+    size, whole = obj.size, length == obj.size
     if whole:
         obj = replace(obj, checksums=await instance.retry(lambda: fetch_checksums(source, obj)))
     algorithm = checksums.best(obj.checksums, combinable=True) if whole else None
@@ -236,19 +240,6 @@ async def _in_order(
     instance: Instance, source: Backend, obj: ObjectInfo, start: int, length: int | None
 ) -> AsyncGenerator[bytes]:
     """Read an object without range support: from its beginning, discarding the bytes before `start`."""
-    try:
-        async with aclosing(_read_once(instance, source, obj, start, length)) as body:
-            async for chunk in body:
-                yield chunk
-    except OnlyInOrder as error:  # raised before the first byte
-        async with aclosing(_read_once(instance, source, error.obj, start, length)) as body:
-            async for chunk in body:
-                yield chunk
-
-
-async def _read_once(
-    instance: Instance, source: Backend, obj: ObjectInfo, start: int, length: int | None
-) -> AsyncGenerator[bytes]:
     chunk = memoryview(bytearray(min(part_sizes.DEFAULT_PART, instance.memory.limit)))
     position, end = 0, None if length is None else start + length
     async with source.open_read(obj) as reader:

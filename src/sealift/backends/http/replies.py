@@ -92,6 +92,8 @@ def properties(reply: Response, name: str) -> Properties:
     """
     received = from_headers(reply.headers)
     coding = stored_coding(reply, name)
+    if coding is None and not codings(reply, name) and "aws-chunked" in (reply.header("content-encoding") or ""):
+        coding = "aws-chunked"  # not decoded either
     return replace(received, content_encoding=coding, expires=received.expires if reply.time("expires") else None)
 
 
@@ -191,7 +193,7 @@ def error(reply: Response, key: str, *, hint: str) -> StorageError:
         return ModelMissingError(key, cause=f"the server has no such file ({status})", status=status)
     if status in {412, 416}:
         return ObjectChanged("the file was replaced while it was read", status=status)
-    wait = f" and asks to wait {reply.retry_after:.0f} s" if reply.retry_after else ""
+    wait = f" and asks to wait {reply.retry_after:.0f} s" if reply.retry_after and status in {429, 503} else ""
     return ServiceError(
         f"the server answered {status}{wait}",
         status=status,

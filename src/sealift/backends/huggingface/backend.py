@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NoReturn
 
-from ...contract import EVERYTHING, Reader, Upload, Walk
+from ...contract import EVERYTHING, OnlyInOrder, Reader, Upload, Walk
 from ...errors import ModelMissingError, ObjectChanged, UnsupportedOperation
 from ...lane_contract import Sink, SmallObjects
 from ...runtime.paging import Page, paginate
@@ -107,6 +107,8 @@ class HFBackend:
         if reply.status not in {200, 206}:
             at_hub = url.request.origin == self._repository.origin
             raise self._repository.error(reply, obj.key) if at_hub else replies.refused(reply, obj.key)
+        if reply.status == 200 and reply.unexpected and reply.header("content-range") is None:
+            raise OnlyInOrder("the server sent the whole file instead of a range", replace(obj, ranged=False))
         size = check_range(reply, start, length)
         if size is not None and size != obj.size:
             raise ObjectChanged(f"the file {obj.key!r} has {size} bytes, but the hub reported {obj.size}")

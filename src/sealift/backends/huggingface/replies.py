@@ -196,7 +196,7 @@ def refused(reply: Response, key: str) -> StorageError:
 
 def _service_error(reply: Response, who: str, text: str, code: str | None) -> ServiceError:
     status, delay = reply.status, _retry_after(reply)
-    wait = f" and asks to wait {delay:.0f} s" if delay else ""
+    wait = f" and asks to wait {delay:.0f} s" if delay and status in {429, 503} else ""
     return ServiceError(
         _with(f"{who} answered {status}{wait}", text),
         status=status,
