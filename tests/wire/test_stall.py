@@ -248,7 +248,7 @@ async def test_the_first_byte_may_take_longer(call: str) -> None:
         await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345")
         await peer.until_disconnected()
 
-    async with serve(handler) as server, wire_with(idle_timeout=0.1) as wire:
+    async with serve(handler) as server, wire_with(idle_timeout=0.1, min_throughput=0) as wire:
         request = replace(get(server), first_byte_timeout=1000.0)
         with pytest.raises(TransportError, match=r"stalled: no byte for 0\.1 s"):
             await receive(wire, call, request, memoryview(bytearray(10)))
