@@ -583,6 +583,27 @@ class TestMirrors:
         assert await anyio.to_thread.run_sync(files_in, tmp_path / "all") == FILES
 
     @pytest.mark.anyio
+    async def test_without_trees(self, hub: FakeHub, tmp_path: Path) -> None:
+        names = [{"rfilename": name} for name in FILES]
+
+        def instead(asked: Asked) -> Reply | None:
+            if "/tree/" in asked.path:
+                return Reply(404, b"{}")
+            if "/revision/" in asked.path and "expand" not in asked.target:
+                return Reply(200, json.dumps({"siblings": names}).encode())
+            return None
+
+        hub.instead = instead
+        async with AsyncStorage(Limits(part_size=MiB)) as storage:
+            await storage.download(URI, tmp_path / "all", hub.config)
+            await storage.download(f"{URI}/onnx", tmp_path / "onnx", hub.config)
+        assert await anyio.to_thread.run_sync(files_in, tmp_path / "all") == FILES
+        assert sorted(await anyio.to_thread.run_sync(files_in, tmp_path / "onnx")) == [
+            "model.onnx",
+            "notes/läs mig?.txt",
+        ]
+
+    @pytest.mark.anyio
     @pytest.mark.parametrize(
         ("text", "hint"),
         [

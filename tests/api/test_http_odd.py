@@ -3,22 +3,37 @@
 import asyncio
 import gzip
 import itertools
+import ssl
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
-from sealift import AsyncStorage, Event, HTTPConfig, Limits, ModelMissingError, ObjectChanged, ServiceError
+from sealift import (
+    AsyncStorage,
+    Event,
+    GCSConfig,
+    HFConfig,
+    HTTPConfig,
+    Limits,
+    ModelMissingError,
+    ObjectChanged,
+    ServiceError,
+)
 from sealift.errors import TransportError
 from sealift.types import MiB
 from tests.api.helpers import files_in
 from tests.api.servers import pattern
 from tests.cli.program import run
 from tests.services.http_server import Asked, OddServer, Reply, good
+from tests.wire.servers import Peer
+from tests.wire.servers import serve as serving
 
 pytestmark = pytest.mark.anyio
 
@@ -349,3 +364,39 @@ async def test_cookies_stay_with_their_host_and_call(serve: Serve) -> None:
             assert await instance.read(f"{server.url}/m", config=config) == DATA
     assert not any("cookie" in asked.headers for asked in other.asked)
     assert {asked.headers["cookie"] for asked in server.asked} == {"own=2"}
+
+
+async def test_a_head_that_is_never_answered() -> None:
+    async def handler(peer: Peer) -> None:
+        while True:
+            head = await peer.request()
+            if head.method == "HEAD":
+                await peer.until_disconnected()
+                return
+            await peer.respond(DATA)
+
+    async with serving(handler) as server, storage(idle_timeout=0.5, min_throughput=0) as instance:
+        assert await instance.read(f"http://{server.origin.netloc}/m") == DATA
+
+
+# --- certificates
+
+
+@pytest.mark.parametrize("scheme", ["hf", "gs", "https"])
+async def test_every_configuration_can_name_certificates(scheme: str, tmp_path: Path) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    ca = tmp_path / "ca.pem"
+    await asyncio.to_thread(authority.cert_pem.write_to_path, str(ca))
+    with OddServer(lambda asked: Reply(404), tls=context) as server:
+        uri, configure = {
+            "hf": ("hf://owner/name/m", partial(HFConfig, endpoint=server.url, anonymous=True)),
+            "gs": ("gs://bucket/m", partial(GCSConfig, endpoint_url=server.url, anonymous=True)),
+            "https": (f"{server.url}/m", HTTPConfig),
+        }[scheme]
+        async with storage() as instance:
+            with pytest.raises(TransportError, match="is not trusted"):
+                await instance.read(uri, config=configure())
+            for verify in (str(ca), False):
+                with pytest.raises(ModelMissingError):
+                    await instance.read(uri, config=configure(verify=verify))

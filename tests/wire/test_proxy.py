@@ -123,14 +123,11 @@ async def test_credentials_are_sent_to_the_proxy_and_never_shown(
         async with wire_with(proxies=through(proxy.origin.port, user="me:PASSWORD@")) as wire:
             assert (await wire.send(request)).status == 302
         async with wire_with(proxies=through(proxy.origin.port, user="me:WRONG@")) as wire:
-            if secure:
-                with pytest.raises(TransportError, match="proxy refused") as caught:
-                    await wire.send(request)
-                assert caught.value.status == 407
-                assert not caught.value.retryable
-                assert "WRONG" not in str(caught.value)
-            else:
-                assert (await wire.send(request)).status == 407
+            with pytest.raises(TransportError, match="the proxy .* refused") as caught:
+                await wire.send(request)
+            assert caught.value.status == 407
+            assert not caught.value.retryable
+            assert "WRONG" not in str(caught.value)
     for secret in ("SECRET", "PASSWORD", "WRONG"):
         assert secret not in caplog.text
 

@@ -75,6 +75,10 @@ class HFBackend:
         reply = await repository.send(repository.tree(directory, commit.sha, query))
         if reply.status == 404 and reply.header("x-error-code") == "EntryNotFound":
             return [], None
+        if reply.status == 404 and reply.header("x-error-code") is None and query is None:
+            names = await repository.file_names(commit.sha)  # a mirror without listings of trees
+            if names is not None:
+                return replies.named(names, directory, commit.date, repository.below), None
         if reply.status != 200:
             raise repository.error(reply)
         return replies.page(reply, commit.sha, commit.date, repository.below), replies.next_page(reply)

@@ -16,7 +16,10 @@ from ...types import ObjectInfo
 from ...uri import Location
 from ...wire import Response
 
-__all__ = ["commit", "error", "is_unknown_revision", "next_page", "page", "quoted", "refs", "refused", "sha256_of"]
+__all__ = [
+    "commit", "error", "is_unknown_revision", "named", "next_page", "page", "quoted", "refs", "refused", "sha256_of",
+    "siblings",
+]  # fmt: skip
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next\b')
@@ -73,6 +76,28 @@ def page(reply: Response, sha: str, date: datetime | None, below: str) -> list[O
         return [_file(entry, sha, date, below) for entry in entries if entry["type"] == "file"]
     except (KeyError, TypeError, AttributeError, ValueError):
         raise ServiceError("the listing has an entry without a path or a size") from None
+
+
+def siblings(reply: Response) -> list[str] | None:
+    """Parse the paths of all files from the description of a revision; None if it has none."""
+    revision = _json(reply)
+    try:
+        return [str(entry["rfilename"]) for entry in revision["siblings"]]
+    except (KeyError, TypeError):
+        return None
+
+
+def named(names: list[str], directory: str, date: datetime | None, below: str) -> list[ObjectInfo]:
+    """The files below a directory, of which only the paths are known: a stat of each completes them.
+
+    Args:
+        names: The paths of all files.
+        directory: The directory; "" for the whole repository.
+        date: As in `page`.
+        below: As in `page`.
+    """
+    prefix = f"{directory}/" if directory else ""
+    return [ObjectInfo(below + name, None, modified=date) for name in names if name.startswith(prefix)]
 
 
 def _file(entry: Mapping[str, Any], sha: str, date: datetime | None, below: str) -> ObjectInfo:

@@ -108,6 +108,11 @@ class Repository:
             reply = await self.send(self.request("GET", target))
         return reply
 
+    async def file_names(self, sha: str) -> list[str] | None:
+        """Return the paths of all files of a commit; None if the hub does not list them."""
+        reply = await self.send(self.request("GET", f"{self._api}/revision/{sha}"))
+        return replies.siblings(reply) if reply.status == 200 else None
+
     def path(self, key: str) -> str | None:
         """Return the path of a key in the repository; None if it has none."""
         return key.removeprefix(self.below) if key.startswith(self.below) else None
