@@ -41,6 +41,8 @@ class HTTPBackend:
         self.location = site.location
         self._site = site
         self._instance = instance
+        self._asking = asyncio.Lock()
+        self._unstable: set[str] = set()  # keys of files whose versions mean nothing
 
     @property
     def service(self) -> Hashable:
@@ -93,13 +95,16 @@ class HTTPBackend:
         Behind some load balancers, each server has ETags of its own; other servers invent them for each response.
         Concurrent requests use several connections, and so ask several servers.
         """
-        replies_now = await asyncio.gather(*(self._site.find(obj.key) for _ in range(_ASKED)))
-        now = [replies.object_info(obj.key, reply) for reply in replies_now]
-        versions = {(each.version, each.size) for each in now}
-        if versions == {(obj.version, obj.size)} or len(versions) > 1:
-            unpinned = replace(obj, size=None, version=None, etag=None, ranged=False)
-            return OnlyInOrder("the server's metadata of the file differs from one response to the next", unpinned)
-        return error
+        async with self._asking:  # once for all parts
+            if obj.key not in self._unstable:
+                found = await asyncio.gather(*(self._site.find(obj.key) for _ in range(_ASKED)))
+                now = [replies.object_info(obj.key, reply) for reply in found]
+                versions = {(each.version, each.size) for each in now}
+                if len(versions) == 1 and versions != {(obj.version, obj.size)}:
+                    return error
+                self._unstable.add(obj.key)
+        unpinned = replace(obj, size=None, version=None, etag=None, ranged=False)
+        return OnlyInOrder("the server's metadata of the file differs from one response to the next", unpinned)
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
         return {}  # there are no composite checksums
