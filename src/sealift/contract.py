@@ -22,14 +22,14 @@ from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Mapp
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from .errors import Skipped, UnsupportedOperation
+from .errors import Skipped, TransportError, UnsupportedOperation
 from .frozen_dataclass import dataclass
 from .lane_contract import FileRange, Lane, SentBytes, Sink, SmallObjects
 from .types import Capabilities, Head, ObjectInfo, Part, Receipt
 from .types.properties import NO_PROPERTIES, Properties
 from .uri import Location
 
-__all__ = ["EVERYTHING", "Backend", "Reader", "Upload", "Walk"]
+__all__ = ["EVERYTHING", "Backend", "OnlyInOrder", "Reader", "Upload", "Walk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,19 @@ class Walk:
 
 
 EVERYTHING = Walk()
+
+
+class OnlyInOrder(TransportError):
+    """An object cannot be read in the way that its metadata promises, but once, in order, with `Backend.open_read`.
+
+    Args:
+        cause: Why.
+        obj: The object to read instead: with less metadata, of which nothing is wrong.
+    """
+
+    def __init__(self, cause: str, obj: ObjectInfo) -> None:
+        super().__init__(f"{cause}, so the object is read once, in order")
+        self.obj = obj
 
 
 class Reader(Protocol):
@@ -189,6 +202,7 @@ class Backend(Protocol):
 
         Raises:
             ObjectChanged: The object has a different version now.
+            OnlyInOrder: The service does not support ranges of this object, contrary to its metadata.
             TransportError: The response has a different range or the wrong length.
         """
 
@@ -209,7 +223,11 @@ class Backend(Protocol):
         """
 
     def open_read(self, obj: ObjectInfo) -> AbstractAsyncContextManager[Reader]:
-        """Open an object for one sequential read: for objects without a known size, range support or a version."""
+        """Open an object for one sequential read: for objects without a known size, range support or a version.
+
+        Raises:
+            OnlyInOrder: The size or version is not that of the metadata, though the object was not replaced.
+        """
 
     def find_and_read(self, key: str) -> AbstractAsyncContextManager[tuple[ObjectInfo, Reader]] | None:
         """Find an object and open it for one sequential read, in one request.

@@ -23,12 +23,12 @@ from .runtime.retry import Retry
 from .runtime.shared_calls import SharedCalls
 from .types import Limits
 from .wire import Wire
+from .wire.tls import CERTIFICATE_VARIABLES
 
 __all__ = ["LoopResources", "enter_resources"]
 
 # Seconds that unused resources stay open for the next call; also how long calls may take to end with their loop.
 _LINGER = 1.0
-_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 _Key = tuple[asyncio.AbstractEventLoop, Hashable]
 # An event loop changes only its own entries, and removing one is atomic, so no lock is needed.
@@ -43,7 +43,7 @@ class LoopResources:
         key: The event loop, and the settings that its users share.
         limits: The limits.
         proxies: HTTP proxies.
-        certificates: `SSL_CERT_FILE` and `SSL_CERT_DIR`, as far as they are set.
+        certificates: The variables that name CA certificates, as far as they are set.
 
     Attributes:
         disk: Threads for blocking file operations.
@@ -132,7 +132,7 @@ def enter_resources(limits: Limits, environ: Mapping[str, str]) -> LoopResources
     """
     _abandon(lambda loop: loop.is_closed())
     proxies = Proxies.from_env(environ)
-    certificates = {name: environ[name] for name in _CERTIFICATES if name in environ}
+    certificates = {name: environ[name] for name in CERTIFICATE_VARIABLES if name in environ}
     key = (asyncio.get_running_loop(), (limits, proxies, tuple(certificates.items())))
     resources = _open.get(key) or LoopResources(key, limits, proxies, certificates)
     resources.enter()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import anyio
 import pytest
@@ -533,3 +534,88 @@ class TestSigningIn:
             HFConfig(GRANTED, anonymous=True)
         with pytest.raises(InvalidConfig, match="endpoint='hub.example'"):
             HFConfig(endpoint="hub.example")
+
+
+def _own(asked: Asked, data: bytes, *, ranges: bool = True) -> Reply:
+    """The reply of a mirror that has an ETag of its own."""
+    headers = {"ETag": '"3f786850e387550fdab836ed7e6dc881de23001b"'}
+    wanted = asked.headers.get("range", "").removeprefix("bytes=")
+    if not ranges or not wanted:
+        return Reply(200, data, headers)
+    first, last = map(int, wanted.split("-"))
+    return Reply(206, data[first : last + 1], {**headers, "Content-Range": f"bytes {first}-{last}/{len(data)}"})
+
+
+class TestMirrors:
+    """Servers such as Artifactory, which lack extensions of the hub."""
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("ranges", [True, False])
+    async def test_etags_of_its_own(self, hub: FakeHub, tmp_path: Path, ranges: bool) -> None:
+        def instead(asked: Asked) -> Reply | None:
+            if "/resolve/" not in asked.path:
+                return None
+            data = FILES[unquote(asked.path.partition("/resolve/")[2].partition("/")[2])]
+            return _own(asked, data, ranges=ranges)
+
+        hub.instead = instead
+        async with AsyncStorage(Limits(part_size=MiB)) as storage:
+            await storage.download(URI, tmp_path / "all", hub.config)
+            await storage.download(f"{URI}/model.safetensors", tmp_path / "one", hub.config)
+        assert await anyio.to_thread.run_sync(files_in, tmp_path / "all") == FILES
+        assert (tmp_path / "one").read_bytes() == FILES["model.safetensors"]
+
+    @pytest.mark.anyio
+    async def test_other_content_than_listed_is_an_error(self, hub: FakeHub, tmp_path: Path) -> None:
+        wrong = bytes(len(FILES["model.safetensors"]))
+        hub.instead = lambda asked: _own(asked, wrong) if "model.safetensors" in asked.path else None
+        with pytest.raises(IntegrityError):
+            await AsyncStorage(Limits(attempts=1)).download(URI, tmp_path / "all", hub.config)
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("status", [400, 404])
+    async def test_without_expand(self, hub: FakeHub, tmp_path: Path, status: int) -> None:
+        hub.instead = lambda asked: (
+            Reply(status, b"{}") if "expand=" in asked.target and "/revision/" in asked.path else None
+        )
+        await AsyncStorage().download(URI, tmp_path / "all", hub.config)
+        assert await anyio.to_thread.run_sync(files_in, tmp_path / "all") == FILES
+
+    @pytest.mark.anyio
+    async def test_without_trees(self, hub: FakeHub, tmp_path: Path) -> None:
+        names = [{"rfilename": name} for name in FILES]
+
+        def instead(asked: Asked) -> Reply | None:
+            if "/tree/" in asked.path:
+                return Reply(404, b"{}")
+            if "/revision/" in asked.path and "expand" not in asked.target:
+                return Reply(200, json.dumps({"siblings": names}).encode())
+            return None
+
+        hub.instead = instead
+        async with AsyncStorage(Limits(part_size=MiB)) as storage:
+            await storage.download(URI, tmp_path / "all", hub.config)
+            await storage.download(f"{URI}/onnx", tmp_path / "onnx", hub.config)
+        assert await anyio.to_thread.run_sync(files_in, tmp_path / "all") == FILES
+        assert sorted(await anyio.to_thread.run_sync(files_in, tmp_path / "onnx")) == [
+            "model.onnx",
+            "notes/läs mig?.txt",
+        ]
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize(
+        ("text", "hint"),
+        [
+            ("Your request to access model owner/g is awaiting a review from the repo authors.", None),
+            ("Your request to access model owner/g has been rejected by the repo's authors.", None),
+            ("Access to model owner/g is restricted and you are not in the authorized list.", "request access"),
+        ],
+    )
+    async def test_the_hub_s_own_words(self, hub: FakeHub, tmp_path: Path, text: str, hint: str | None) -> None:
+        hub.repo("owner/g", {"a": b"x"}, access="gated")
+        headers = {"X-Error-Code": "GatedRepo", "X-Error-Message": text}
+        hub.instead = lambda asked: Reply(403, b"{}", headers) if "/resolve/" in asked.path else None
+        with pytest.raises(AccessDenied, match=text) as caught:
+            await AsyncStorage().download("hf://owner/g", tmp_path / "x", hub.signed_in(READER))
+        assert (caught.value.hint or "").startswith(hint or "")
+        assert bool(caught.value.hint) == bool(hint)

@@ -212,13 +212,16 @@ async def test_a_real_file_server(tmp_path: Path) -> None:
 
 
 def mixing(conditions: bool, size: int) -> Answer:
-    """Serve the first parts from one version and the rest from another."""
+    """Serve the first parts from one version and the rest from another, as does each HEAD but the first."""
     other = bytes(size)
+    heads = 0
 
     def answer(asked: Asked) -> Reply:
+        nonlocal heads
+        heads += asked.method == "HEAD"
         if not conditions:
             asked = replace(asked, headers={name: asked.headers[name] for name in asked.headers if name != "if-match"})
-        first = asked.method == "HEAD" or asked.headers["range"] in PARTS[:2]
+        first = heads == 1 if asked.method == "HEAD" else asked.headers.get("range") in PARTS[:2]
         return good(asked, *((DATA, '"v1"') if first else (other, '"v2"')))
 
     return answer
@@ -228,14 +231,13 @@ def mixing(conditions: bool, size: int) -> Answer:
 @pytest.mark.parametrize("size", [len(DATA), len(DATA) + MiB, MiB + 5], ids=["as large", "larger", "smaller"])
 async def test_a_file_that_changes_meanwhile(serve: Serve, tmp_path: Path, conditions: bool, size: int) -> None:
     """The result never mixes versions, whether or not the server supports conditional requests."""
-    url = f"{serve(mixing(conditions, size)).url}/m?{SIGNED}"
     async with storage() as instance:
         with pytest.raises((ObjectChanged, TransportError)) as caught:
-            await instance.download(url, tmp_path / "m")
+            await instance.download(f"{serve(mixing(conditions, size)).url}/m?{SIGNED}", tmp_path / "m")
         if size >= len(DATA):
             assert isinstance(caught.value, ObjectChanged)
         with pytest.raises((ObjectChanged, TransportError)):
-            await instance.read(url)
+            await instance.read(f"{serve(mixing(conditions, size)).url}/m?{SIGNED}")
     assert not shows(caught.value, SECRET)
     assert all_in(tmp_path) == set()
 
@@ -250,7 +252,7 @@ def lengthless(asked: Asked) -> Reply:
 ODD: dict[str, Answer] = {
     "no ranges": lambda asked: without(Reply(200, DATA, {"ETag": '"v1"'})),
     "no entity tag": lambda asked: good(asked, DATA, None),
-    "a weak entity tag": lambda asked: good(asked, DATA, 'W/"v1"'),
+    "a weak entity tag": lambda asked: without(good(asked, DATA, 'W/"v1"'), "Last-Modified"),
     "chunked": lengthless,
     "until it closes": lambda asked: Reply(200, DATA, framing="close"),
     "a length that only the reply to HEAD lacks": lambda asked: Reply(
@@ -328,7 +330,7 @@ async def test_an_empty_file(serve: Serve, tmp_path: Path) -> None:
         Reply(200, gzip.compress(DATA) + b"more", {"Content-Encoding": "gzip"}),
         Reply(200, DATA, {"Content-Encoding": "gzip"}),
         Reply(200, DATA, {"Content-Encoding": "br"}),
-        Reply(200, gzip.compress(gzip.compress(DATA)), {"Content-Encoding": "gzip, gzip"}),
+        Reply(200, gzip.compress(DATA), {"Content-Encoding": "gzip, br"}),
     ],
     ids=["short", "short chunks", "short gzip", "long gzip", "no gzip", "br", "twice"],
 )
@@ -345,8 +347,10 @@ async def test_a_body_that_cannot_be_trusted(serve: Serve, tmp_path: Path, reply
 
 @pytest.mark.parametrize("size", [len(DATA) - 1, len(DATA) + 1])
 async def test_a_file_of_another_size_than_was_told(serve: Serve, tmp_path: Path, size: int) -> None:
+    sizes = [size]
+
     def answer(asked: Asked) -> Reply:
-        return Reply(200, DATA, {"Content-Length": str(size)} if asked.method == "HEAD" else {})
+        return Reply(200, DATA, {"Content-Length": str(sizes.pop())} if sizes else {})
 
     with pytest.raises(ObjectChanged, match="size of the file has changed"):
         await storage().download(f"{serve(answer).url}/m", tmp_path / "m")
@@ -561,13 +565,13 @@ async def test_signed_urls_that_are_never_good(serve: Serve, tmp_path: Path) -> 
 # --- HEAD
 
 
-@pytest.mark.parametrize("status", [403, 405, 501])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 406, 410, 500, 501])
 async def test_a_server_that_refuses_head(serve: Serve, tmp_path: Path, status: int) -> None:
     server = serve(lambda asked: Reply(status) if asked.method == "HEAD" else file(asked))
     await storage().download(f"{server.url}/m?{SIGNED}", tmp_path)
     assert await asyncio.to_thread(files_in, tmp_path) == {"m": DATA}
     assert server.methods()[:2] == ["HEAD", "GET"]
-    assert ranges_of(server) == sorted(PARTS)
+    assert ranges_of(server) == sorted(["bytes=0-0", *PARTS])
     assert {asked.target for asked in server.asked} == {f"/m?{SIGNED}"}
 
 
@@ -606,7 +610,7 @@ async def test_refusals(serve: Serve, tmp_path: Path, status: int, kind: type[Ex
         await storage(attempts=5).download(f"{url}?{SIGNED}", tmp_path / "m", HTTPConfig({"X-Api-Key": SECRET}))
     assert not shows(caught.value, SECRET)
     assert all_in(tmp_path) == set()
-    assert server.methods() == (["HEAD", "GET"] if status == 403 else ["HEAD"])
+    assert server.methods() == ["HEAD", "GET"]
 
 
 @pytest.mark.parametrize(

@@ -332,18 +332,16 @@ CASES: Mapping[str, Callable[[str, str], tuple[str, Any]]] = {
         "azure://container/m",
         AzureConfig("models", account_key="c2VjcmV0", endpoint_url=f"{url}/models", verify=trusted or True),
     ),
-    "hf": lambda url, trusted: ("hf://owner/name/m", HFConfig("token", url)),
+    "hf": lambda url, trusted: ("hf://owner/name/m", HFConfig("token", url, verify=trusted or True)),
 }
 
 
 @pytest.mark.parametrize("scheme", CASES)
 @pytest.mark.parametrize("wrong", ["authority", "name"])
 async def test_a_certificate_that_is_not_trusted_is_not_asked_for_twice(
-    authority: trustme.CA, ca_file: str, scheme: str, wrong: str, monkeypatch: pytest.MonkeyPatch
+    authority: trustme.CA, ca_file: str, scheme: str, wrong: str
 ) -> None:
     """No retry, no other address, and no request is sent."""
-    if scheme == "hf" and wrong == "name":
-        monkeypatch.setenv("SSL_CERT_FILE", ca_file)  # HFConfig has no such option
     with Knocks(certificate(authority, "127.0.0.1" if wrong == "authority" else "elsewhere.test")) as server:
         uri, config = CASES[scheme](server.url, ca_file if wrong == "name" else "")
         with pytest.raises(TransportError, match="the certificate of 127.0.0.1:.* is not trusted") as caught:

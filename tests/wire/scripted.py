@@ -13,6 +13,7 @@ from sealift.wire import exchange as exchange_module
 from sealift.wire.connection import Connection
 from sealift.wire.exchange import Exchange
 from sealift.wire.head_codec import encode_request, response_framing
+from sealift.wire.odd_heads import repaired
 from sealift.wire.sinks import memory_sink
 
 ORIGIN = Origin("http", "127.0.0.1", 1)
@@ -102,14 +103,23 @@ def chunked(pieces: list[bytes]) -> bytes:
 
 
 def parsed_by_h11(data: bytes) -> tuple[int | None, bytes, bool]:
-    """Status, body and completeness as parsed by h11 alone, in one piece."""
+    """Status, body and completeness as parsed by h11 alone, in one piece, once an odd head is repaired."""
     framing = response_framing(GET, None, sent=True)
     status, body = None, b""
     try:
         framing.receive_data(data)
         framing.receive_data(b"")
         while True:
-            event = framing.next_event()
+            rest = framing.trailing_data[0]
+            try:
+                event = framing.next_event()
+            except h11.RemoteProtocolError:
+                if status is not None or (head := repaired(rest)) is None:
+                    raise
+                framing = response_framing(GET, None, sent=True)
+                framing.receive_data(head)
+                framing.receive_data(b"")
+                event = framing.next_event()
             if isinstance(event, h11.Response):
                 status = event.status_code
             elif isinstance(event, h11.Data):

@@ -139,7 +139,7 @@ async def test_connecting_to_an_address_that_does_not_answer(end: str, scheme: s
     async with wire_with(connections=1) as wire:
         task = asyncio.ensure_future(wire.send(Request("GET", origin, "/")))
         waiting = asyncio.ensure_future(wire.send(Request("GET", origin, "/")))
-        await until(lambda: any(each._sock is not None for each in wire._dialer._opening))
+        await until(lambda: any(each._tried for each in wire._dialer._opening))
         await cancel(waiting)
         if end == "cancel":
             await cancel(task)

@@ -123,14 +123,11 @@ async def test_credentials_are_sent_to_the_proxy_and_never_shown(
         async with wire_with(proxies=through(proxy.origin.port, user="me:PASSWORD@")) as wire:
             assert (await wire.send(request)).status == 302
         async with wire_with(proxies=through(proxy.origin.port, user="me:WRONG@")) as wire:
-            if secure:
-                with pytest.raises(TransportError, match="proxy refused") as caught:
-                    await wire.send(request)
-                assert caught.value.status == 407
-                assert not caught.value.retryable
-                assert "WRONG" not in str(caught.value)
-            else:
-                assert (await wire.send(request)).status == 407
+            with pytest.raises(TransportError, match="the proxy .* refused") as caught:
+                await wire.send(request)
+            assert caught.value.status == 407
+            assert not caught.value.retryable
+            assert "WRONG" not in str(caught.value)
     for secret in ("SECRET", "PASSWORD", "WRONG"):
         assert secret not in caplog.text
 
@@ -165,7 +162,9 @@ async def test_errors_are_translated(secure: bool, authority: Any) -> None:
                     await wire.send(Request("GET", server.origin, "/"))
                 assert not caught.value.retryable
     async with wire_with(proxies=through(proxy.origin.port, user="me:PASSWORD@")) as wire:
-        with pytest.raises(TransportError, match="cannot connect") as caught:
+        with pytest.raises(
+            TransportError, match=f"cannot connect to the proxy 127.0.0.1:{proxy.origin.port}, for "
+        ) as caught:
             await wire.send(Request("GET", server.origin, "/"))
         assert caught.value.retryable
         assert "PASSWORD" not in str(caught.value)
@@ -185,6 +184,46 @@ async def test_aclose_fails_running_calls() -> None:
             await call
         with pytest.raises(ClosedError):
             await wire.send(Request("GET", server.origin, "/"))
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+async def test_a_407_is_the_proxy_s(secure: bool) -> None:
+    async def refuse(peer: Peer) -> None:
+        await peer.request()
+        await peer.respond(b"", status="407 Proxy Authentication Required")
+
+    origin = Origin.of(f"{'https' if secure else 'http'}://host.test")
+    async with serve(refuse) as proxy, wire_with(proxies=through(proxy.origin.port, user="me:PASSWORD@")) as wire:
+        with pytest.raises(
+            TransportError, match=f"the proxy {proxy.origin.address} refused .* host.test:.*407"
+        ) as caught:
+            await wire.send(Request("GET", origin, "/"))
+        assert caught.value.status == 407
+        assert "credentials in the proxy URL" in (caught.value.hint or "")
+        assert "PASSWORD" not in str(caught.value)
+
+
+async def test_a_slow_body_may_be_tried_again() -> None:
+    async def trickle(peer: Peer) -> None:
+        await peer.request()
+        await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        while True:
+            await peer.write(b"x")
+            await asyncio.sleep(0.01)
+
+    async with serve(trickle) as server, ForwardProxy().running() as proxy:
+        async with wire_with(proxies=through(proxy.origin.port), idle_timeout=0.2, min_throughput=100_000) as wire:
+            with pytest.raises(TransportError, match="less than 100000 bytes/s") as caught:
+                await wire.fetch(Request("GET", server.origin, "/"), memoryview(bytearray(1_000_000)))
+            assert caught.value.retryable
+
+
+@pytest.mark.parametrize("scheme", ["socks4", "socks5", "socks5h"])
+async def test_socks_is_named(scheme: str) -> None:
+    async with wire_with(proxies=Proxies(http=f"{scheme}://me:PASSWORD@127.0.0.1:1")) as wire:
+        with pytest.raises(InvalidConfig, match=f"{scheme}://, but SOCKS proxies are not supported") as caught:
+            await wire.send(Request("GET", Origin.of("http://127.0.0.1:1"), "/"))
+        assert "PASSWORD" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["socks5://127.0.0.1:1", "http://", "http://SECRET:x:y"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -235,3 +236,22 @@ async def test_the_timer_stops_with_the_last_exchange() -> None:
         wire._watchdog._stalls.interval = 0.01
         assert (await wire.send(get(server))).body == b"ok"
         await until(lambda: wire._watchdog._timer is None)
+
+
+@pytest.mark.parametrize("call", ["fetch", "stream", "send"])
+async def test_the_first_byte_may_take_longer(call: str) -> None:
+    """The server is silent until the usual timeout has passed; the rest of the body is not excused."""
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await asyncio.sleep(0.5)
+        await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345")
+        await peer.until_disconnected()
+
+    async with serve(handler) as server, wire_with(idle_timeout=0.1, min_throughput=0) as wire:
+        request = replace(get(server), first_byte_timeout=1000.0)
+        with pytest.raises(TransportError, match=r"stalled: no byte for 0\.1 s"):
+            await receive(wire, call, request, memoryview(bytearray(10)))
+        assert len(server.peers) == 1
+        with pytest.raises(TransportError, match=r"stalled: no byte for 0\.2 s"):
+            await receive(wire, call, replace(get(server), first_byte_timeout=0.2), memoryview(bytearray(10)))

@@ -2,12 +2,16 @@
 
 import asyncio
 import ssl
+from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
 from sealift.errors import InvalidConfig, TransportError
-from sealift.wire import TLS, Origin, Request
+from sealift.types import Limits
+from sealift.wire import TLS, Origin, Request, Wire
+from sealift.wire.tls import ca_paths, create_context
 
 from .servers import Peer, Server, pattern, serve, server_tls, wire_with
 
@@ -125,3 +129,38 @@ async def test_a_ca_file_that_cannot_be_loaded(tmp_path: Any, content: str | Non
     async with wire_with() as wire:
         with pytest.raises(InvalidConfig, match=r"ca.pem"):
             await wire.send(Request("GET", Origin.of("https://127.0.0.1:1"), "/", (), TLS(ca_file=str(path))))
+
+
+def test_which_variables_name_certificates(ca_file: str, tmp_path: Path) -> None:
+    directory = str(tmp_path)
+    assert ca_paths({"REQUESTS_CA_BUNDLE": ca_file}) == (ca_file, None)
+    assert ca_paths({"CURL_CA_BUNDLE": ca_file}) == (ca_file, None)
+    assert ca_paths({"CURL_CA_BUNDLE": directory}) == (None, directory)
+    assert ca_paths({"CURL_CA_BUNDLE": "/curl", "REQUESTS_CA_BUNDLE": "/requests"}) == ("/requests", None)
+    assert ca_paths({"SSL_CERT_FILE": ca_file, "REQUESTS_CA_BUNDLE": "/requests"})[0] == ca_file
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+async def test_a_ca_of_the_environment_is_trusted(authority: Any, ca_file: str, name: str) -> None:
+    async with serve(handler, tls=server_tls(authority)) as server:
+        for environ in ({name: ca_file}, {}):
+            wire = Wire(Limits(), run_blocking=asyncio.to_thread, environ=environ)
+            try:
+                if environ:
+                    assert (await wire.send(ask(server, 1, TLS()))).body == BODY[:1]
+                else:
+                    with pytest.raises(TransportError, match="is not trusted"):
+                        await wire.send(ask(server, 1, TLS()))
+            finally:
+                await wire.aclose()
+
+
+def test_without_certificates_of_the_system_those_of_certifi_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = ssl.get_default_verify_paths()._replace(openssl_cafile="/none/file", openssl_capath="/none")
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
+    assert ca_paths({}) == (certifi.where(), None)
+    assert create_context(TLS(), {}).cert_store_stats()["x509_ca"] > 50
+
+
+def test_a_directory_of_certificates(tmp_path: Path) -> None:
+    assert create_context(TLS(ca_file=str(tmp_path)), {}).cert_store_stats()["x509_ca"] == 0

@@ -237,7 +237,7 @@ async def _only_threads(wire: Wire, server: object, tmp_path: Path) -> None:
 
 
 async def test_a_worker_of_another_version_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sealift.wire.workers.worker.PROTOCOL", 2)
+    monkeypatch.setattr("sealift.wire.workers.worker.PROTOCOL", 1_000)
     async with serve(ranges()) as server, wire_with_workers() as wire:
         await _only_threads(wire, server, tmp_path)
 

@@ -77,6 +77,8 @@ def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool
     """
     source = Argument.of(src)
     destination = Destination.of(Argument.of(dest), source)
+    if recursive and source.location.scheme in {"http", "https"}:
+        raise click.UsageError(f"-r cannot be used with {source.location.scheme}://, which cannot be listed")
     config, dest_config = settings.configs(source.location, destination.argument.location, os.environ)
     storage, report = settings.storage(), Report(settings)
     if unpack:

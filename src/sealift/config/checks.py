@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import InvalidConfig
 
-__all__ = ["check_strings", "flag"]
+__all__ = ["check_positive", "check_strings", "flag"]
 
 # Control characters could inject a header or a second request.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -37,6 +37,13 @@ def check_strings(config: Any) -> None:
         )
     if not endpoint.startswith(("http://", "https://")):
         raise InvalidConfig(f"{kind}({name}={endpoint!r}) is not a URL", hint="start it with http:// or https://")
+
+
+def check_positive(config: Any, name: str) -> None:
+    """Reject a number that is not positive; None is accepted."""
+    value = getattr(config, name)
+    if value is not None and not value > 0:
+        raise InvalidConfig(f"{type(config).__name__}({name}={value!r}) is not positive")
 
 
 def _is_utf8(text: str) -> bool:

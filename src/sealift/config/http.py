@@ -6,7 +6,7 @@ from dataclasses import field
 
 from ..errors import InvalidConfig
 from ..frozen_dataclass import dataclass
-from .checks import check_strings
+from .checks import check_positive, check_strings
 
 __all__ = ["HTTPConfig"]
 
@@ -28,22 +28,26 @@ class HTTPConfig:
         allow_local_redirects: Follow redirects to any address. False: block redirects to link-local addresses and cloud
             metadata services, and redirects from other hosts to this machine (SSRF). Checked against the resolved
             addresses; behind a proxy, which resolves names itself, against the host as written.
+        first_byte_timeout: Seconds that a response may take to begin, for servers that fetch or build a file first.
+            None: four times `Limits.idle_timeout`, which is 120 seconds by default.
 
     Raises:
         InvalidConfig: A header is not valid in HTTP, or is reserved because it selects the requested bytes.
 
     Example:
         >>> HTTPConfig({"Authorization": "Bearer secret"})
-        HTTPConfig(verify=True, allow_downgrade=False, allow_local_redirects=False)
+        HTTPConfig(verify=True, allow_downgrade=False, allow_local_redirects=False, first_byte_timeout=None)
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     verify: bool | str = True
     allow_downgrade: bool = False
     allow_local_redirects: bool = False
+    first_byte_timeout: float | None = None
 
     def __post_init__(self) -> None:
         check_strings(self)
+        check_positive(self, "first_byte_timeout")
         for name, value in self.headers.items():
             if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
                 raise InvalidConfig(f"HTTPConfig(headers=…): {name!r} is not a valid header name")

@@ -6,7 +6,7 @@ from typing import Self
 
 from ..errors import InvalidConfig
 from ..frozen_dataclass import dataclass
-from .checks import check_strings, flag
+from .checks import check_positive, check_strings, flag
 from .environment import expand_home
 
 __all__ = ["HFConfig"]
@@ -26,6 +26,8 @@ class HFConfig:
         token_file: File written by `hf auth login`. A missing file counts as no token.
         anonymous: Send no token, even if the environment has one.
         offline: Fail instead of sending requests to the hub.
+        verify: As in `HTTPConfig`, for the hub and its storage.
+        first_byte_timeout: As in `HTTPConfig`; a mirror may fetch a file first.
 
     Raises:
         InvalidConfig: A token together with `anonymous`, or an endpoint that is not an http or https URL.
@@ -40,11 +42,14 @@ class HFConfig:
     token_file: str | None = None
     anonymous: bool = False
     offline: bool = False
+    verify: bool | str = True
+    first_byte_timeout: float | None = None
 
     def __post_init__(self) -> None:
         if self.anonymous and (self.token or self.token_file):
             raise InvalidConfig("HFConfig with a token and anonymous", hint="choose one of them")
         check_strings(self)
+        check_positive(self, "first_byte_timeout")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from ..contract import Backend, Upload
+from ..contract import Backend, OnlyInOrder, Upload
 from ..errors import StorageError
 from ..instance import Instance
 from ..runtime import part_sizes
@@ -94,6 +94,12 @@ class JobContext:
                 self._on_event(Event("retry", key, error=error, delay=delay, target=target, total=self.total))
 
         return await self.instance.retry(function, on_retry=report)
+
+    def in_order(self, transfer: Transfer, error: OnlyInOrder) -> Transfer:
+        """The transfer of an object that turned out to be readable only in order, reported as an event."""
+        if self._on_event is not None:
+            self._on_event(Event("retry", transfer.obj.key, error=error, target=transfer.key, total=self.total))
+        return Transfer(error.obj, transfer.key)
 
     @property
     def is_observed(self) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import nullcontext
 from functools import partial
 
-from ..contract import Upload
+from ..contract import OnlyInOrder, Upload
 from ..errors import IntegrityError, ObjectChanged
 from ..integrity import checksums
 from ..lane_contract import SentBytes
@@ -32,9 +32,14 @@ class MultipartTransfer:
         digests: Part index → checksum, where checksums combine.
         upload: The upload, once it is open.
         opening: Held while the upload is opened.
+        ended: How many parts are stored, or were given up.
+        only_in_order: Why parts cannot be read.
     """
 
-    __slots__ = ("algorithm", "digests", "in_order", "opening", "parts", "receipts", "transfer", "upload")
+    __slots__ = (
+        "algorithm", "digests", "ended", "in_order", "only_in_order", "opening", "parts", "receipts", "transfer",
+        "upload",
+    )  # fmt: skip
 
     def __init__(self, transfer: Transfer, parts: list[Part], algorithm: str | None) -> None:
         self.transfer = transfer
@@ -46,6 +51,8 @@ class MultipartTransfer:
         self.digests: dict[int, str] = {}
         self.upload: Upload | None = None
         self.opening = asyncio.Lock()
+        self.ended = 0
+        self.only_in_order: OnlyInOrder | None = None
 
     @property
     def digest(self) -> str:
@@ -57,7 +64,24 @@ class MultipartTransfer:
 
 
 async def move_part(context: JobContext, multipart: MultipartTransfer, part: Part) -> None:
-    """Move one part, and publish the object if it was the last."""
+    """Move one part, and publish the object if it was the last.
+
+    If parts turn out to be unreadable, the last one to end reads the object in order instead.
+    """
+    try:
+        if multipart.only_in_order is None:
+            await _move_part(context, multipart, part)
+    except OnlyInOrder as error:
+        multipart.only_in_order = error
+        if multipart.in_order is not None:  # let the parts pass that wait for this one
+            async with multipart.in_order.hash_turns.turn(part.index):
+                pass
+    multipart.ended += 1
+    if multipart.only_in_order is not None and multipart.ended == len(multipart.parts):
+        await _move_in_order(context, multipart, multipart.only_in_order)
+
+
+async def _move_part(context: JobContext, multipart: MultipartTransfer, part: Part) -> None:
     upload = await _upload(context, multipart)
     try:
         if not _reuse(context, multipart, part, upload):
@@ -133,7 +157,13 @@ async def _move_to_file(
         context.emit("resumed", transfer, part.size - len(sink))
 
     with context.progress.count(transfer, lambda: part.size - len(sink)):
-        await context.retry(transfer, lambda: fill_range(context.source, transfer.obj, part.start + part.size, sink))
+        try:
+            await context.retry(
+                transfer, lambda: fill_range(context.source, transfer.obj, part.start + part.size, sink)
+            )
+        except OnlyInOrder:
+            sink.rewind()  # of its progress, too
+            raise
         if sink.position < part.start + part.size:  # a backend has not flushed it
             await context.instance.disk.run(sink.flush)
     if algorithm is not None:
@@ -153,6 +183,19 @@ async def _upload(context: JobContext, multipart: MultipartTransfer) -> Upload:
                 transfer = multipart.transfer
                 multipart.upload = await context.retry(transfer, lambda: context.open_upload(transfer))
     return multipart.upload
+
+
+async def _move_in_order(context: JobContext, multipart: MultipartTransfer, error: OnlyInOrder) -> None:
+    """Read the object in order; what is stored of its parts may be wrong."""
+    from .stream import move_stream  # noqa: PLC0415 - rare
+
+    if stored := sum(receipt.part.size for receipt in multipart.receipts.values()):
+        context.emit("progress", multipart.transfer, -stored)
+    if multipart.upload is not None:
+        context.discard_upload(multipart.upload)
+        await context.suspend_upload(multipart.upload)
+    transfer = context.in_order(multipart.transfer, error)
+    await move_stream(context, transfer, context.verification.choose_algorithm(transfer.obj))
 
 
 async def _publish(context: JobContext, multipart: MultipartTransfer, upload: Upload) -> None:

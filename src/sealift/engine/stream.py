@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
-from ..contract import Reader, Upload
+from ..contract import OnlyInOrder, Reader, Upload
 from ..errors import IntegrityError, ObjectChanged, StorageError, TransportError
 from ..integrity import checksums
 from ..runtime import part_sizes
@@ -26,7 +26,11 @@ async def move_stream(context: JobContext, transfer: Transfer, algorithm: str | 
         transfer: The object.
         algorithm: The checksum to verify it with; None: no checksum.
     """
-    attempt = await context.retry(transfer, lambda: _read_and_write(context, transfer, algorithm))
+    try:
+        attempt = await context.retry(transfer, lambda: _read_and_write(context, transfer, algorithm))
+    except OnlyInOrder as error:
+        transfer = context.in_order(transfer, error)
+        attempt = await context.retry(transfer, lambda: _read_and_write(context, transfer, algorithm))
     stored = attempt.stored
     if attempt.upload is not None:
         stored = await context.complete_upload(transfer, attempt.upload, attempt.receipts, algorithm)

@@ -1,5 +1,6 @@
 """Move an object of one part: read it into memory, verify it, and store it in one request."""
 
+from ..contract import OnlyInOrder
 from ..types import Head
 from .context import JobContext
 from .copied_properties import of_empty_object
@@ -13,6 +14,16 @@ _EMPTY = memoryview(b"")
 
 async def move_whole(context: JobContext, transfer: Transfer) -> None:
     """Move an object that is no longer than one part."""
+    try:
+        await _move_whole(context, transfer)
+    except OnlyInOrder as error:
+        from .stream import move_stream  # noqa: PLC0415 - rare
+
+        transfer = context.in_order(transfer, error)
+        await move_stream(context, transfer, context.verification.choose_algorithm(transfer.obj))
+
+
+async def _move_whole(context: JobContext, transfer: Transfer) -> None:
     obj, instance, verification = transfer.obj, context.instance, context.verification
     if not obj.size:
         await _move_empty(context, transfer)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from ..contract import Backend
+from ..contract import Backend, OnlyInOrder
 from ..engine.continued_read import read_into as read_range_into
 from ..engine.verification import fetch_checksums, read_whole, verify_digest
 from ..errors import InvalidConfig, TransportError, first_of
@@ -43,15 +43,19 @@ async def read(source: OpenLocation, start: int, length: int | None) -> bytes:
         await source.instance.retry(lambda: read_whole(disk, source.backend, obj, data, received=received))
         return bytes(data)
     if count is None or not obj.ranged or obj.size is None:
-        body = chunks(source.instance, source.backend, obj, start, count)
+        body = chunks(source.instance, source.backend, obj, start, count, to_end=length is None)
         return b"".join([chunk async for chunk in body])
-    if count <= _SMALL:
-        buffer = bytearray(count)
-        await _fill(source.instance, source.backend, obj, start, memoryview(buffer))
-        return bytes(buffer)
-    memory = large_buffer.allocate(count)
-    with memoryview(memory) as view:
-        await _fill(source.instance, source.backend, obj, start, view)
+    try:
+        if count <= _SMALL:
+            buffer = bytearray(count)
+            await _fill(source.instance, source.backend, obj, start, memoryview(buffer))
+            return bytes(buffer)
+        memory = large_buffer.allocate(count)
+        with memoryview(memory) as view:
+            await _fill(source.instance, source.backend, obj, start, view)
+    except OnlyInOrder as error:
+        body = chunks(source.instance, source.backend, error.obj, start, length if error.obj.size is None else count)
+        return b"".join([chunk async for chunk in body])
     return await source.instance.disk.run(lambda: large_buffer.to_bytes(memory))
 
 
@@ -69,9 +73,12 @@ async def read_into(source: OpenLocation, buffer: Any, start: int) -> int:
     count = found or 0
     if obj.ranged and obj.size is not None:
         # Released at once: the traceback of a cancelled task may live on, and the buffer is the caller's.
-        with view[:count] as part, view:
-            await _fill(source.instance, source.backend, obj, start, part)
-        return count
+        try:
+            with view[:count] as part, view:
+                await _fill(source.instance, source.backend, obj, start, part)
+            return count
+        except OnlyInOrder as error:
+            obj, view = error.obj, memoryview(buffer).cast("B")
     done = 0
     async with aclosing(chunks(source.instance, source.backend, obj, start, count)) as body:
         async for chunk in body:
@@ -83,7 +90,8 @@ async def read_into(source: OpenLocation, buffer: Any, start: int) -> int:
 async def open_object(source: OpenLocation, start: int, length: int | None) -> AsyncGenerator[bytes]:
     """Read an object or a range of it chunk by chunk; see `AsyncStorage.open`."""
     obj, count = await _find_range(source, start, length)
-    async with aclosing(chunks(source.instance, source.backend, obj, start, count)) as body:
+    to_end = length is None
+    async with aclosing(chunks(source.instance, source.backend, obj, start, count, to_end=to_end)) as body:
         async for chunk in body:
             yield chunk
 
@@ -158,7 +166,7 @@ async def _fill(instance: Instance, source: Backend, obj: ObjectInfo, start: int
 
 
 async def chunks(
-    instance: Instance, source: Backend, obj: ObjectInfo, start: int, length: int | None
+    instance: Instance, source: Backend, obj: ObjectInfo, start: int, length: int | None, *, to_end: bool = False
 ) -> AsyncGenerator[bytes]:
     """Yield a range of an object in order, with a bounded read-ahead.
 
@@ -171,13 +179,33 @@ async def chunks(
         obj: The object.
         start: Offset of the first byte.
         length: Number of bytes, no more than the object has after `start`. None: to the end.
+        to_end: Whether that is the rest of the object.
     """
-    if not obj.ranged or obj.size is None or length is None or obj.version is None:
-        async for chunk in _in_order(instance, source, obj, start, length):
-            yield chunk
-        return
+    in_parts = obj.ranged and obj.size is not None and length is not None and obj.version is not None
+    body = (_in_parts if in_parts else _in_order)(instance, source, obj, start, length)
+    done = 0
+    try:
+        async with aclosing(body):
+            async for chunk in body:
+                done += len(chunk)
+                yield chunk
+    except OnlyInOrder as error:
+        obj = error.obj
+        if done and obj.version is None:
+            raise
+        rest = None if length is None or (to_end and obj.size is None) else length - done
+        async with aclosing(_in_order(instance, source, obj, start + done, rest)) as body:
+            async for chunk in body:
+                yield chunk
+
+
+async def _in_parts(
+    instance: Instance, source: Backend, obj: ObjectInfo, start: int, length: int | None
+) -> AsyncGenerator[bytes]:
+    """Read parts of an object concurrently; yield them in order."""
     job = object()
     memory = instance.memory
+    assert obj.size is not None and length is not None  # noqa: S101, PT018  # for mypy
     size, whole = obj.size, length == obj.size
     if whole:
         obj = replace(obj, checksums=await instance.retry(lambda: fetch_checksums(source, obj)))

@@ -8,13 +8,14 @@ from .client import Wire
 from .content_range import Expectation, check_expected, check_range, check_read
 from .head_codec import check_value, format_head
 from .held_connection import ConnectionLane, HeldConnection
-from .message import TLS, Origin, Request, Response
+from .message import PATIENCE, TLS, Origin, Request, Response
 from .proxy_choice import proxy_for
 from .range_writer import PIECE, RangeWriter
 from .sinks import fill, memory_sink
 from .streamed_response import StreamedResponse
 
 __all__ = [
+    "PATIENCE",
     "PIECE",
     "TLS",
     "ConnectionLane",

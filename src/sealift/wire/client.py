@@ -49,7 +49,7 @@ class Wire:
         hosts: The pace of each host. None: nothing is known about any.
         run_blocking: Runs a function in a thread; used for DNS lookups and for reading certificates.
         proxies: HTTP proxies and the hosts exempt from them.
-        environ: Environment variables; `SSL_CERT_FILE` and `SSL_CERT_DIR` are read.
+        environ: Environment variables; those that `tls.ca_paths` names are read.
 
     Example:
         >>> async def first_mebibyte(wire: Wire, url: str, target: str) -> bytearray:

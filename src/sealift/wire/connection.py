@@ -8,8 +8,6 @@ The threads that use connections are called lanes (`lanes.py`). Rules that keep 
 - Only the loop closes sockets, when no lane uses them: the number of a closed descriptor may be that of a file already.
 """
 
-import errno
-import os
 import select
 import socket
 import ssl
@@ -20,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import ClosedError, TransportError
 from .address import Address
-from .connection_errors import ConnectionLostError, refusal
+from .connect import connect_first
+from .connection_errors import ConnectionLostError
 from .message import TLS, Origin
 from .range_writer import PIECE
 from .socket_state import round_trip, tcp_state, unacknowledged_bytes, unread_bytes
@@ -48,6 +47,7 @@ class Connection:
         waiting: A caller waits for the lane, so that a pause counts as a stall.
         storing: The lane writes what it has received, so that a pause is none of the peer's.
         transferring: A body is being transferred, so that the minimum throughput applies.
+        idle_timeout: As in `Watched`.
     """
 
     def __init__(self, origin: Origin, tls: TLS) -> None:
@@ -61,9 +61,10 @@ class Connection:
         self.waiting = False
         self.storing = False
         self.transferring = False
+        self.idle_timeout = 0.0
         self._sock: socket.socket | None = None  # set by the lane, also while it is connecting
         self._stream: socket.socket | TLSStream | None = None  # the socket, or TLS on it
-        self._failed: list[socket.socket] = []  # to be closed by the loop
+        self._tried: list[socket.socket] = []  # while connecting, and those not used; to be closed by the loop
         self._received = 0
         self._received_by_kernel: int | None = None
         self._sent = 0
@@ -75,15 +76,20 @@ class Connection:
         if self.interrupted is None:
             self.interrupted = reason
         self.reusable = False
-        if self._sock is not None:
+        for sock in filter(None, (*self._tried, self._sock)):
             with suppress(OSError):  # it is not connected yet, or no longer
-                self._sock.shutdown(socket.SHUT_RDWR)
+                sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the socket; no lane may be using it. Idempotent."""
         self.interrupted = ClosedError("the connection is closed")  # the traceback of another may refer to buffers
-        for sock in filter(None, (*self._failed, self._sock)):
+        for sock in filter(None, (*self._tried, self._sock)):
             sock.close()
+
+    def close_unused(self) -> None:
+        """Close the sockets of the addresses that are not used, once the connection is open."""
+        while self._tried:
+            self._tried.pop().close()
 
     fail = interrupt  # called by the watchdog
 
@@ -130,45 +136,29 @@ class Connection:
             context: TLS settings; None: no TLS.
 
         Returns:
-            Why each address before that one failed. If there are as many reasons as addresses, none accepted.
+            Why each address before that one was not used. If there are as many reasons as addresses, none accepted.
 
         Raises:
             TransportError: The TLS handshake failed, or it took too long.
         """
         deadline = time.monotonic() + timeout
-        reasons: list[str] = []
-        for address in addresses:
-            try:
-                sock = self._connect(address, timeout / len(addresses))
-            except OSError as error:
-                self._check()
-                reasons.append(refusal(error))
-                continue
-            self._stream = sock if context is None else self._secured(sock, context, deadline, timeout)
-            break
-        return reasons
-
-    def _connect(self, address: Address, timeout: float) -> socket.socket:
-        sock = socket.socket(address.family, socket.SOCK_STREAM)
-        self._failed.append(sock)
-        sock.setblocking(False)
-        error = sock.connect_ex(address.sockaddr)
+        sock, reasons = connect_first(addresses, timeout, self._begun)
+        if sock is None:
+            self._check()
+            return reasons
         self._sock = sock
-        if error == errno.EINPROGRESS:
-            self._check()  # from here on, `interrupt` finds a socket that it can shut down
-            poll = select.poll()
-            poll.register(sock, select.POLLOUT)
-            if not poll.poll(timeout * 1000):
-                raise TimeoutError
-            error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if error:
-            raise OSError(error, os.strerror(error))
-        self._check()
+        self._check()  # from here on, `interrupt` finds the socket
+        self._tried.remove(sock)
         # Head and body may be two writes; Nagle's algorithm would delay the second.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setblocking(True)
-        self._failed.remove(sock)
-        return sock
+        self._stream = sock if context is None else self._secured(sock, context, deadline, timeout)
+        return reasons
+
+    def _begun(self, sock: socket.socket) -> None:
+        if sock not in self._tried:
+            self._tried.append(sock)
+        self._check()  # from here on, `interrupt` finds the socket
 
     def _secured(self, sock: socket.socket, context: ssl.SSLContext, deadline: float, timeout: float) -> TLSStream:
         stream = TLSStream(sock, context, self.origin.host)

@@ -4,7 +4,11 @@ import os
 
 from ..errors import TransportError
 
-__all__ = ["ConnectionLostError", "StaleConnectionError", "refusal"]
+__all__ = ["CannotConnectError", "ConnectionLostError", "StaleConnectionError", "refusal"]
+
+
+class CannotConnectError(TransportError):
+    """No connection could be opened, so no request was sent."""
 
 
 class ConnectionLostError(Exception):

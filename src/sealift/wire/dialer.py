@@ -1,4 +1,4 @@
-"""Open connections: resolve the name, try its addresses in turn, do the TLS handshake."""
+"""Open connections: resolve the name, connect to one of its addresses, do the TLS handshake."""
 
 import asyncio
 import ssl
@@ -11,6 +11,7 @@ from ..errors import ClosedError, TransportError
 from ..types import Limits
 from .address import Address
 from .connection import Connection
+from .connection_errors import CannotConnectError
 from .dns import Resolver, RunBlocking
 from .lanes import Lanes
 from .message import TLS, AllowedAddresses, Origin
@@ -36,7 +37,7 @@ class Dialer:
         limits: `idle_timeout` applies.
         lanes: Threads that connect.
         run_blocking: Runs DNS lookups and reads of certificate files in a thread.
-        environ: Environment variables; `SSL_CERT_FILE` and `SSL_CERT_DIR` are read.
+        environ: Environment variables; those that `tls.ca_paths` names are read.
 
     Attributes:
         round_trip: Seconds that a round trip takes on the newest connection; 0 if unknown.
@@ -70,6 +71,7 @@ class Dialer:
             return await self._lanes.run(connection, lambda: connection.open(addresses, timeout, context))
 
         await self.open(connection, connect)
+        connection.close_unused()
         self.round_trip = connection.round_trip
         return connection
 
@@ -97,7 +99,7 @@ class Dialer:
                 self._resolver.forget(origin)
                 reason = reasons[-1] if reasons else "no address"
                 hint = "check the endpoint, and that the service is up and reachable from this machine"
-                raise TransportError(f"cannot connect to {origin.address}: {reason}", hint=hint, retryable=True)
+                raise CannotConnectError(f"cannot connect to {origin.address}: {reason}", hint=hint, retryable=True)
         except BaseException:
             connection.close()
             raise

@@ -116,6 +116,7 @@ class Exchange:
         """Send the request; return the reader of its response."""
         connection, request, body = self.connection, self.request, self.body
         connection.reusable = False
+        connection.idle_timeout = request.first_byte_timeout
 
         def framing() -> "h11.Connection":
             return response_framing(request, body, sent=self.sent)
@@ -160,7 +161,9 @@ class Exchange:
             StaleConnectionError: The server had closed the idle connection.
         """
         try:
-            return reader.read_head()
+            response = reader.read_head()
+            self.connection.idle_timeout = 0.0
+            return response
         except TransportError as error:
             # An interrupted exchange was not refused by the server.
             if self.connection.reused and reader.no_bytes_received and self.connection.interrupted is None:

@@ -11,12 +11,15 @@ from ..errors import InvalidConfig
 from ..frozen_dataclass import dataclass
 from ..uris.urls import ascii_host
 
-__all__ = ["TLS", "AllowedAddresses", "Headers", "Origin", "Request", "Response"]
+__all__ = ["PATIENCE", "TLS", "AllowedAddresses", "Headers", "Origin", "Request", "Response"]
 
 Headers = list[tuple[bytes, bytes]]
 # Which addresses may be connected to (see `address_policy`). "any": the caller chose the origin; "local": redirected
 # there by a server on this machine or a private network; "public": redirected there by any other server.
 AllowedAddresses = Literal["any", "local", "public"]
+
+PATIENCE = 4
+"""How much longer than `Limits.idle_timeout` a response may take to begin, if a server may fetch the file first."""
 
 _PORTS = {"http": 80, "https": 443}
 _MILLISECONDS = ("x-amz-retry-after", "retry-after-ms", "x-ms-retry-after-ms")
@@ -101,6 +104,11 @@ class TLS:
     ca_file: str | None = None
     allowed_addresses: AllowedAddresses = "any"
 
+    @classmethod
+    def of(cls, verify: bool | str) -> "TLS":
+        """The settings of a configuration's `verify`: whether to verify, or the path of a CA file."""
+        return cls(verify is not False, verify if isinstance(verify, str) else None)
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
@@ -113,6 +121,7 @@ class Request:
         headers: Sent unchanged. Host is added if missing, and Content-Length if there is a body.
         tls: Connection security.
         encoded: Whether `Wire.fetch` accepts a body with a Content-Encoding, because the object is stored that way.
+        first_byte_timeout: Seconds that the response may take to begin; 0: `Limits.idle_timeout`.
 
     Example:
         >>> Request("GET", Origin.of("http://127.0.0.1:9000"), "/bucket/key?X-Amz-Signature=abc")
@@ -125,6 +134,7 @@ class Request:
     headers: Sequence[tuple[str, str]] = ()
     tls: TLS = TLS()
     encoded: bool = False
+    first_byte_timeout: float = 0.0
 
     def __repr__(self) -> str:
         return f"Request({self.method} {self.origin.scheme}://{self.origin.netloc}{self.target.partition('?')[0]})"

@@ -153,6 +153,8 @@ class ProxyClient:
             with self._translating_errors(origin), suppress_logs():
                 httpx_response = await transport.handle_async_request(httpx_request)
             try:
+                if httpx_response.status_code == 407:
+                    raise self._refused(origin, 407)
                 headers = [(name.lower(), value) for name, value in httpx_response.headers.raw]
                 yield Response(httpx_response.status_code, headers), self._pieces(httpx_response, origin)
             finally:
@@ -180,12 +182,13 @@ class ProxyClient:
             headers = [header for header in headers if header[0].lower() != "content-length"]
             headers.append(("Content-Length", str(len(body or b""))))
         limit = self._limits.idle_timeout
+        read = max(limit, request.first_byte_timeout)  # of each read, not only the first
         return httpx.Request(
             request.method,
             url,
             headers=headers,
             content=None if body is None else _body_slices(body),
-            extensions={"timeout": {"connect": limit, "read": limit, "write": limit, "pool": None}},
+            extensions={"timeout": {"connect": limit, "read": read, "write": limit, "pool": None}},
         )
 
     async def _transport(self, origin: Origin, tls: TLS) -> httpx.AsyncHTTPTransport:
@@ -197,6 +200,11 @@ class ProxyClient:
                 proxy = httpx.Proxy(url, ssl_context=proxy_ssl_context)
             except (ValueError, httpx.InvalidURL):
                 proxy = None
+            if url.startswith("socks"):
+                raise InvalidConfig(
+                    f"the proxy URL begins with {url.partition(':')[0]}://, but SOCKS proxies are not supported",
+                    hint="set HTTP_PROXY and HTTPS_PROXY to an http:// proxy, or add the host to NO_PROXY",
+                )
             if proxy is None or proxy.url.scheme not in {"http", "https"} or not proxy.url.host:
                 raise InvalidConfig("the proxy URL is not valid", hint="write it as http://host:port")
             transport = httpx.AsyncHTTPTransport(
@@ -224,7 +232,9 @@ class ProxyClient:
             received += len(piece)
             if waited >= self._limits.idle_timeout:
                 if received < waited * self._limits.min_throughput:
-                    raise TransportError(f"{origin.address} stalled: less than {self._limits.min_throughput} bytes/s")
+                    raise TransportError(
+                        f"{origin.address} stalled: less than {self._limits.min_throughput} bytes/s", retryable=True
+                    )
                 waited, received = 0.0, 0
             yield piece
 
@@ -237,11 +247,13 @@ class ProxyClient:
             raise self._to_sealift_error(error, origin) from None
 
     def _to_sealift_error(self, error: Exception, origin: Origin) -> Exception:
-        where, limit = f"{origin.address} through the proxy", f"{self._limits.idle_timeout:g} s"
+        proxy = f"the proxy {self._proxy(origin)}"
+        where, limit = f"{origin.address} through {proxy}", f"{self._limits.idle_timeout:g} s"
         if self._closed:
             return ClosedError("the storage instance is closed")
-        if isinstance(error, httpx.ProxyError):
-            return _connect_refused(error, origin)
+        if isinstance(error, httpx.ProxyError):  # for example "407 Proxy Authentication Required"
+            digits = str(error)[:3]
+            return self._refused(origin, int(digits) if digits.isdigit() else None)
         cause: BaseException | None = error if isinstance(error, httpx.ConnectError) else None
         while cause is not None:
             if isinstance(cause, ssl.SSLError):
@@ -252,22 +264,25 @@ class ProxyClient:
         elif isinstance(error, httpx.TimeoutException):
             message = f"{where} stalled: no byte for {limit}"
         elif isinstance(error, httpx.ConnectError):
-            message = f"cannot connect to {where}"
+            hint = "check HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, or add the host to NO_PROXY"
+            return TransportError(f"cannot connect to {proxy}, for {origin.address}", hint=hint, retryable=True)
         else:
             message = f"the connection to {where} was lost"
         return TransportError(message, retryable=True)
 
+    def _refused(self, origin: Origin, status: int | None) -> TransportError:
+        """The error for a request that the proxy has refused."""
+        return TransportError(
+            f"the proxy {self._proxy(origin)} refused to connect to {origin.address}"
+            + (f": {status}" if status else ""),
+            hint="check the credentials in the proxy URL" if status == 407 else None,
+            status=status,
+            retryable=status is not None and status >= 500,
+        )
 
-def _connect_refused(error: httpx.ProxyError, origin: Origin) -> TransportError:
-    """Error for a rejected CONNECT, which httpx reports as "407 Proxy Authentication Required"."""
-    digits = str(error)[:3]
-    status = int(digits) if digits.isdigit() else None
-    return TransportError(
-        f"the proxy refused to connect to {origin.address}" + (f": {status}" if status else ""),
-        hint="check the credentials in the proxy URL" if status == 407 else None,
-        status=status,
-        retryable=status is not None and status >= 500,
-    )
+    def _proxy(self, origin: Origin) -> str:
+        """Host and port of the proxy, without its credentials."""
+        return Origin.of(proxy_for(origin, self._proxies) or "").address
 
 
 async def _body_slices(body: memoryview) -> AsyncIterator[bytes]:

@@ -69,6 +69,7 @@ class ResponseReader:
         self._framing: h11.Connection | None = None
         self._scratch = scratch
         self._head_only = head_only
+        self._head = b""  # what has arrived of the head that h11 parses
         self._head_size = 0
         self._missing = -1  # bytes of a body that is not parsed by h11
         self._ahead = memoryview(b"")  # bytes of it that arrived with the head
@@ -106,8 +107,18 @@ class ResponseReader:
         if self._framing is None:
             self._framing = self._new_framing()
         self._head_size += count
+        self._head += data
         self._framing.receive_data(data)  # type: ignore[arg-type]  # takes any bytes-like
-        self._parse_head(self._framing)
+        try:
+            self._parse_head(self._framing)
+        except MalformedResponseError:
+            from .odd_heads import repaired  # noqa: PLC0415 - most servers send valid heads
+
+            if (head := repaired(self._head)) is None:
+                raise
+            self._framing = self._new_framing()
+            self._framing.receive_data(head)
+            self._parse_head(self._framing)
 
     def in_place(self, length: int) -> bool:
         """Whether the body has a Content-Length, so that it can be read with `read_into`.
@@ -175,7 +186,9 @@ class ResponseReader:
                 return
             if type(event) is not h11.InformationalResponse:
                 raise self._error("sent no response")
+            self._head = framing.trailing_data[0]
         self._source.transferring = False
+        self._head = b""
         headers = list(event.headers)
         self.response = Response(event.status_code, headers)
         names = {name for name, _ in headers}

@@ -16,10 +16,12 @@ class Watched(Protocol):
         waiting: Whether a task waits for data; an exchange whose reader is not reading cannot stall.
         storing: Whether received data is being written to a disk; a slow disk is no stall, either.
         transferring: Whether a body is being transferred, so that the minimum throughput applies.
+        idle_timeout: Seconds that it may pause now, if that is more than the usual; 0: the usual.
         bytes_transferred: Bytes sent and received so far.
     """
 
     name: str
+    idle_timeout: float
 
     @property
     def waiting(self) -> bool: ...
@@ -80,16 +82,18 @@ class Stalls:
             total = exchange.bytes_transferred
             if sample is None or exchange.storing or not exchange.waiting:
                 self._samples[exchange] = _Sample(total)
-            elif (problem := self._check(sample, total, transferring=exchange.transferring)) is not None:
+            elif (problem := self._check(sample, total, exchange)) is not None:
                 exchange.fail(TransportError(f"{exchange.name} {problem}", retryable=True))
 
-    def _check(self, sample: _Sample, total: int, *, transferring: bool) -> str | None:
+    def _check(self, sample: _Sample, total: int, exchange: Watched) -> str | None:
         sample.idle_ticks = sample.idle_ticks + 1 if total == sample.total else 0
         sample.total = total
         if sample.idle_ticks >= self._ticks:
-            return f"stalled: no byte for {self._timeout:g} s"
+            timeout = max(self._timeout, exchange.idle_timeout)
+            if sample.idle_ticks * self.interval >= timeout:
+                return f"stalled: no byte for {timeout:g} s"
         sample.window_ticks += 1
-        if not transferring:
+        if not exchange.transferring:
             sample.window_ticks, sample.window_start = 0, total
         elif sample.window_ticks >= self._ticks:
             if total - sample.window_start < self._min_bytes:

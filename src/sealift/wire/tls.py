@@ -7,11 +7,18 @@ from collections.abc import Mapping
 from ..errors import InvalidConfig, TransportError
 from .message import TLS, Origin
 
-__all__ = ["ca_paths", "create_context", "handshake_error"]
+__all__ = ["CERTIFICATE_VARIABLES", "ca_paths", "create_context", "handshake_error"]
+
+_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", *_BUNDLES)
+"""Environment variables that name the certificates to trust."""
 
 
 def ca_paths(environ: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """CA file and CA directory set by `SSL_CERT_FILE` and `SSL_CERT_DIR` in an environment.
+    """CA file and CA directory to trust, as an environment names them.
+
+    That is `SSL_CERT_FILE` and `SSL_CERT_DIR`, or else `REQUESTS_CA_BUNDLE` or `CURL_CA_BUNDLE`, a file or a directory.
+    If none is set and the system has no certificates, as in a slim container, those of the package certifi are used.
 
     Returns:
         Both None if the process environment has the same values: OpenSSL reads it by itself.
@@ -19,11 +26,35 @@ def ca_paths(environ: Mapping[str, str]) -> tuple[str | None, str | None]:
     paths = ssl.get_default_verify_paths()
     names = (paths.openssl_cafile_env, paths.openssl_capath_env)
     file, directory = ((environ.get(name) or None) for name in names)
+    bundle = next((environ[name] for name in _BUNDLES if environ.get(name)), None)
+    if bundle is not None and file is None and directory is None:
+        return _file_or_directory(bundle)
+    if file is None and directory is None and not _has_certificates(paths.openssl_cafile, paths.openssl_capath):
+        return _certifi(), None
     if (file, directory) == tuple((os.environ.get(name) or None) for name in names):
         return None, None
     if file is None and os.path.exists(paths.openssl_cafile):
         file = paths.openssl_cafile
     return file, directory or paths.openssl_capath
+
+
+def _file_or_directory(path: str) -> tuple[str | None, str | None]:
+    return (None, path) if os.path.isdir(path) else (path, None)
+
+
+def _has_certificates(file: str, directory: str) -> bool:
+    try:
+        return os.path.exists(file) or bool(os.listdir(directory))
+    except OSError:
+        return False
+
+
+def _certifi() -> str | None:
+    try:
+        import certifi  # noqa: PLC0415 - only where the system has no certificates
+    except ImportError:
+        return None
+    return certifi.where()
 
 
 def create_context(tls: TLS, environ: Mapping[str, str]) -> ssl.SSLContext:
@@ -37,7 +68,7 @@ def create_context(tls: TLS, environ: Mapping[str, str]) -> ssl.SSLContext:
         InvalidConfig: The CA file cannot be read.
     """
     try:
-        file, directory = (tls.ca_file, None) if tls.ca_file is not None else ca_paths(environ)
+        file, directory = _file_or_directory(tls.ca_file) if tls.ca_file is not None else ca_paths(environ)
         context = ssl.create_default_context(cafile=file, capath=directory)
     except OSError as error:  # includes ssl.SSLError
         raise InvalidConfig(f"cannot load the CA file {file!r}: {error.strerror or 'not a PEM file'}") from None

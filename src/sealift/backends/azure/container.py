@@ -43,7 +43,7 @@ class Container:
         self._origin = Origin.of(account.endpoint)
         self._path = f"{urlsplit(account.endpoint).path}/{quote(location.root, safe='$-')}"
         verify = account.verify
-        self._tls = TLS(verify=verify is not False, ca_file=verify if isinstance(verify, str) else None)
+        self._tls = TLS.of(verify)
 
     @property
     def address(self) -> str:

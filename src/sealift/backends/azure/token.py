@@ -12,6 +12,7 @@ from ...config import Proxies
 from ...errors import AccessDenied, InvalidConfig, StorageError, TransportError
 from ...instance import Instance
 from ...wire import Origin, proxy_for
+from ...wire.tls import ca_paths
 from .account import Account, Identity
 
 __all__ = ["CachedToken", "identity_environment"]
@@ -120,7 +121,7 @@ def _credentials(identity: Identity, endpoint: str, verify: bool | str, environ:
         WorkloadIdentityCredential,
     )
 
-    trusted = environ.get("SSL_CERT_FILE") or True if verify is True else verify
+    trusted = ca_paths(environ)[0] or True if verify is True else verify
     # use_env_settings=False: no proxies from the environment of this process.
     options: dict[str, Any] = {
         "retry_total": 0, "retry_status": 0, "connection_verify": trusted, "use_env_settings": False,

@@ -52,6 +52,7 @@ class Bucket:
         self._origin = origin
         self._credentials = credentials
         self._requester_pays = False
+        self._tls = TLS.of(config.verify)
 
     def at(self, location: Location) -> "Bucket":
         """Another bucket of this service, with the same credentials."""
@@ -181,7 +182,7 @@ class Bucket:
         if self._requester_pays and self.config.project_id is not None:
             query = {**query, "userProject": self.config.project_id}
         target = f"{path}?{urlencode(query, quote_via=quote, safe='')}" if query else path
-        return Request(method, self._origin, target, all_headers, encoded=encoded)
+        return Request(method, self._origin, target, all_headers, self._tls, encoded=encoded)
 
     def read_request(self, key: str, query: Query, headers: Headers, bearer: str | None) -> Request:
         """Build a request for an object as it is stored, or for a range of it."""
@@ -192,7 +193,7 @@ class Bucket:
     async def hold(self) -> AsyncGenerator[tuple[str | None, HeldConnection]]:
         """Keep a connection for several small requests, and the token for them; see `Wire.hold`."""
         bearer = await self.bearer()
-        async with self.instance.wire.hold(self._origin, TLS()) as connection:
+        async with self.instance.wire.hold(self._origin, self._tls) as connection:
             yield bearer, connection
 
     @property

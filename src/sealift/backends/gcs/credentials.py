@@ -18,6 +18,7 @@ from typing import Any
 from ...config import GCSConfig, expand_home
 from ...errors import AccessDenied, InvalidConfig, StorageError, TransportError
 from ...instance import Instance
+from ...wire import TLS
 from .access_token import AccessToken
 from .metadata_server import MetadataServer
 from .token_session import TokenSession
@@ -100,7 +101,7 @@ async def resolve_credentials(config: GCSConfig, instance: Instance) -> Credenti
     )
     cached: Credentials | None = instance.credentials.get(key)
     if cached is None:
-        request = MetadataServer(instance).token if path is None else _FileTokens(path, content, instance)
+        request = MetadataServer(instance).token if path is None else _FileTokens(path, content, config, instance)
         cached = instance.credentials[key] = Credentials(request)
     return cached
 
@@ -108,8 +109,9 @@ async def resolve_credentials(config: GCSConfig, instance: Instance) -> Credenti
 class _FileTokens:
     """Exchanges the credentials in a file for access tokens."""
 
-    def __init__(self, path: str, content: dict[str, Any], instance: Instance) -> None:
+    def __init__(self, path: str, content: dict[str, Any], config: GCSConfig, instance: Instance) -> None:
         self._path = path
+        self._tls = TLS.of(config.verify)
         self._content = content
         self._instance = instance
         self._sdk_token: Any = None
@@ -117,7 +119,7 @@ class _FileTokens:
     async def __call__(self) -> AccessToken:
         if self._sdk_token is None:
             sdk_token = await self._instance.disk.run(lambda: _create_sdk_token(self._path, self._content))
-            sdk_token.session = TokenSession(self._instance)
+            sdk_token.session = TokenSession(self._instance, self._tls)
             self._sdk_token = sdk_token
         return await _exchange(self._sdk_token, self._path)
 

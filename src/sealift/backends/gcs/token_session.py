@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ...errors import AccessDenied, ServiceError, StorageError
 from ...instance import Instance
-from ...wire import Origin, Request, Response
+from ...wire import TLS, Origin, Request, Response
 from . import replies
 
 __all__ = ["TokenSession"]
@@ -19,10 +19,12 @@ class TokenSession:
 
     Args:
         instance: Provides the HTTP client, the threads and the environment.
+        tls: Connection security.
     """
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, tls: TLS = TLS()) -> None:  # noqa: B008
         self._instance = instance
+        self._tls = tls
 
     async def post(self, url: str, *, data: str, headers: Mapping[str, str], timeout: float) -> "_TokenReply":
         all_headers = {"content-type": "application/json"} | {name.lower(): value for name, value in headers.items()}
@@ -44,7 +46,7 @@ class TokenSession:
     async def _send(self, method: str, url: str, headers: Mapping[str, str], body: memoryview | None) -> "_TokenReply":
         split = urlsplit(url)
         target = (split.path or "/") + (f"?{split.query}" if split.query else "")
-        request = Request(method, Origin.of(url), target, list(headers.items()))
+        request = Request(method, Origin.of(url), target, list(headers.items()), self._tls)
         reply = await self._instance.wire.send(request, body)
         if reply.status != 200:
             raise _request_error(request.origin, reply)

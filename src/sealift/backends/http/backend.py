@@ -1,22 +1,28 @@
 """Backend for the files of one HTTP server. They can be read, but not listed or written."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import NoReturn
 
-from ...contract import EVERYTHING, Reader, Upload, Walk
-from ...errors import ObjectChanged, TransportError, UnsupportedOperation
+from ...contract import EVERYTHING, OnlyInOrder, Reader, Upload, Walk
+from ...errors import ObjectChanged, ServiceError, StorageError, TransportError, UnsupportedOperation
 from ...instance import Instance
 from ...lane_contract import Sink, SmallObjects
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
-from ...wire import Expectation, Response, check_expected, check_range
+from ...wire import Expectation, Response, StreamedResponse, check_expected, check_range
 from . import replies
 from .decode import CODINGS, Decoded
 from .site import Site
 
 __all__ = ["HTTPBackend"]
+
+_PAGE_START = 512
+# Requests that find out whether the versions of a file mean anything.
+_ASKED = 4
 
 
 class HTTPBackend:
@@ -35,32 +41,70 @@ class HTTPBackend:
         self.location = site.location
         self._site = site
         self._instance = instance
+        self._asking = asyncio.Lock()
+        self._unstable: set[str] = set()  # keys of files whose versions mean nothing
 
     @property
     def service(self) -> Hashable:
         return ("http", self.location.root)
 
     async def stat(self, key: str) -> ObjectInfo:
-        return replies.object_info(key, await self._site.find(key))
+        obj = replies.object_info(key, await self._site.find(key))
+        if replies.is_page(obj) and await self._is_page(obj):
+            raise ServiceError(
+                "the server sent a web page instead of the file",
+                hint="open the URL in a browser: it may need a login (HTTPConfig(headers=…)), or another URL may be "
+                "that of the download",
+            )
+        return obj
+
+    async def _is_page(self, obj: ObjectInfo) -> bool:
+        """Whether the file begins like a web page: some servers send any file as text/html."""
+        start = memoryview(bytearray(_PAGE_START))
+        async with self.open_read(replace(obj, size=None, version=None)) as reader:
+            count = await reader.readinto(start)
+        return bytes(start[:count]).lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
         length = len(into)
-        headers = _pinned(obj)
+        headers, pinned = replies.pinned(obj)
         # Also for the whole file: Content-Range reveals a file that has grown on a server that ignores the condition.
         if obj.ranged:
             headers.append(("range", f"bytes={start}-{start + length - 1}"))
-        pinned = () if obj.version is None else (("etag", (obj.version,)),)
-        reply = await self._site.fetch(obj.key, headers, into, Expectation(start, obj.size, pinned))
-        version = replies.version(reply)
-        if obj.version is not None and version != obj.version:
-            if version is None:
+        encoded = obj.properties is not None and obj.properties.content_encoding is not None
+        expectation = Expectation(start, obj.size, pinned)
+        try:
+            reply = await self._site.fetch(obj.key, headers, into, expectation, encoded=encoded)
+        except ObjectChanged as error:
+            raise await self._changed(obj, error) from None
+        if any((reply.header(name) or "") not in values for name, values in pinned):
+            if reply.header("etag") is None:
                 raise TransportError("the response to a range request has no ETag")
-            raise ObjectChanged("the file was replaced while it was read")
+            raise await self._changed(obj, ObjectChanged("the file was replaced while it was read"))
+        if reply.status == 200 and reply.unexpected and reply.header("content-range") is None:
+            raise OnlyInOrder("the server sent the whole file instead of a range", replace(obj, ranged=False))
         size = check_range(reply, start, length)
         if size is not None and size != obj.size:
             raise ObjectChanged("the size of the file has changed")
         check_expected(reply)
-        return Head(version, size)
+        return Head(obj.version, size)
+
+    async def _changed(self, obj: ObjectInfo, error: ObjectChanged) -> StorageError:
+        """The error for a version that is not the one to read: is it a new one, or do versions mean nothing here?
+
+        Behind some load balancers, each server has ETags of its own; other servers invent them for each response.
+        Concurrent requests use several connections, and so ask several servers.
+        """
+        async with self._asking:  # once for all parts
+            if obj.key not in self._unstable:
+                found = await asyncio.gather(*(self._site.find(obj.key) for _ in range(_ASKED)))
+                now = [replies.object_info(obj.key, reply) for reply in found]
+                versions = {(each.version, each.size) for each in now}
+                if len(versions) == 1 and versions != {(obj.version, obj.size)}:
+                    return error
+                self._unstable.add(obj.key)
+        unpinned = replace(obj, size=None, version=None, etag=None, ranged=False)
+        return OnlyInOrder("the server's metadata of the file differs from one response to the next", unpinned)
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
         return {}  # there are no composite checksums
@@ -70,23 +114,32 @@ class HTTPBackend:
 
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
-        async with self._site.stream(obj.key, _pinned(obj)) as reply:
-            head = Response(reply.status, reply.headers)
-            tag, size = reply.header("etag"), replies.length(head)
-            # The ETag of an encoded body is weak, or should be.
-            if obj.version is not None and tag is not None and tag.removeprefix("W/") != obj.version:
-                raise ObjectChanged("the file was replaced before it was read")
-            if obj.size is not None and size is not None and size != obj.size:
-                raise ObjectChanged("the size of the file has changed")
-            coding = replies.content_coding(head)
-            if coding is None:
-                yield reply
-            elif coding in CODINGS:
-                yield Decoded(reply, coding, self._instance.disk.run)
-            else:
+        headers, _ = replies.pinned(obj)
+        reader: Reader | None = None
+        try:
+            async with self._site.stream(obj.key, headers) as reply:
+                reader = self._reader(obj, reply)
+                yield reader
+        except ObjectChanged as error:
+            if reader is not None:
+                raise
+            raise await self._changed(obj, error) from None
+
+    def _reader(self, obj: ObjectInfo, reply: StreamedResponse) -> Reader:
+        head = Response(reply.status, reply.headers)
+        size = replies.length(head, obj.name or "")
+        if not replies.same_version(obj, head):
+            raise ObjectChanged("the file was replaced before it was read")
+        if obj.size is not None and size is not None and size != obj.size:
+            raise ObjectChanged("the size of the file has changed")
+        reader: Reader = reply
+        for coding in reversed(replies.codings(head, obj.name or "")):
+            if coding not in CODINGS:
                 raise TransportError(
                     f"the server sent a body with unsupported Content-Encoding {coding!r}; identity was requested"
                 )
+            reader = Decoded(reader, coding, self._instance.disk.run)
+        return reader
 
     def find_and_read(self, key: str) -> None:
         # A file without ranges is to be requested once, also if it is large.
@@ -122,7 +175,3 @@ class HTTPBackend:
 
     def _refuse(self) -> NoReturn:
         raise UnsupportedOperation(f"{self.location.scheme}:// can only be read")
-
-
-def _pinned(obj: ObjectInfo) -> list[tuple[str, str]]:
-    return [] if obj.version is None else [("if-match", obj.version)]

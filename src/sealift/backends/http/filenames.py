@@ -7,9 +7,13 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from ...keys.paths import WORK_DIRECTORY
 
-__all__ = ["of_disposition", "of_path"]
+__all__ = ["has_extension", "of_disposition", "of_path"]
 
 _PARAMETER = re.compile(r";\s*([\w!#$&+.^`|~*-]+)\s*=\s*(\"(?:[^\"\\]|\\.)*\"|[^;\"]*)", re.ASCII)
+# A number is a version rather than an extension, as in "v1.5".
+_EXTENSION = re.compile(r".+\.(?=[0-9]*[A-Za-z])([0-9A-Za-z_]{1,16})")
+# A program that sends the file.
+_PROGRAMS = {"php", "asp", "aspx", "ashx", "cgi", "jsp", "do", "pl", "dll"}
 _EXTENDED = re.compile(r"(utf-8|iso-8859-1)'[^']*'(.*)", re.ASCII | re.IGNORECASE)
 
 
@@ -28,6 +32,17 @@ def of_path(path: str) -> str | None:
         return _safe(unquote(segment, errors="strict"))
     except UnicodeDecodeError:  # not UTF-8: use the encoded text
         return _safe(segment)
+
+
+def has_extension(name: str) -> bool:
+    """Whether a name at the end of a URL path is that of a file, and not of an action or an id.
+
+    Example:
+        >>> [has_extension(name) for name in ("model.onnx", "content", "126688", "download.php")]
+        [True, False, False, False]
+    """
+    matched = _EXTENSION.fullmatch(name)
+    return matched is not None and matched[1].lower() not in _PROGRAMS
 
 
 def of_disposition(header: str) -> str | None:

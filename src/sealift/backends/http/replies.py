@@ -2,26 +2,52 @@
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
-from ...errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceError, StorageError
+from ...errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceError, StorageError, TransportError
 from ...types import ObjectInfo
 from ...types.properties import Properties, from_headers
-from ...wire import Response
+from ...wire import Response, check_range
 from . import filenames
 
-__all__ = ["content_coding", "error", "length", "object_info", "version"]
+__all__ = [
+    "codings",
+    "error",
+    "is_page",
+    "length",
+    "object_info",
+    "pinned",
+    "same_version",
+    "stored_coding",
+    "version",
+    "whole",
+]
 
-# Characters allowed in a request header, without the prefix W/.
+# Characters allowed in a request header.
 _STRONG_TAG = re.compile(r'"[\x20\x21\x23-\x7e]+"')
+_WEAK_TAG = re.compile(r'W/"[\x20\x21\x23-\x7e]+"')
+_UNQUOTED_TAG = re.compile(r"[\x21\x23-\x2b\x2d-\x7e]+")
+# aws-chunked describes how an object was uploaded to S3, not its content.
+_NO_CODING = {"", "identity", "aws-chunked"}
+# Ends of file names → the encoding of such files, which a server may send as their Content-Encoding.
+_STORED = {
+    ".gz": "gzip", ".tgz": "gzip", ".gzip": "gzip", ".svgz": "gzip", ".z": "compress", ".zst": "zstd", ".tzst": "zstd",
+    ".br": "br", ".bz2": "bzip2", ".tbz2": "bzip2", ".xz": "xz", ".txz": "xz", ".zlib": "deflate",
+}  # fmt: skip
+_PAGES = {"text/html", "application/xhtml+xml"}
 _NOT_RETRYABLE = {501, 505}  # Not Implemented, HTTP Version Not Supported
 
 
 def object_info(key: str, reply: Response) -> ObjectInfo:
     """Parse the headers of the response to a HEAD or GET.
 
-    `ranged` requires a strong ETag, which pins ranges to one version of the file, and a body that is not encoded.
+    `ranged` requires an ETag that pins ranges to one version of the file, and a body that is not encoded.
     """
-    size, tag = length(reply), version(reply)
+    path, disposition = filenames.of_path(key), reply.header("content-disposition")
+    name = path if disposition is None or (path and filenames.has_extension(path)) else None
+    name = name or filenames.of_disposition(disposition or "") or path or ""
+    size, tag = length(reply, name), version(reply)
     offered = {unit.strip().lower() for unit in (reply.header("accept-ranges") or "").split(",")}
     return ObjectInfo(
         key,
@@ -29,46 +55,127 @@ def object_info(key: str, reply: Response) -> ObjectInfo:
         tag,
         reply.time("last-modified"),
         reply.header("etag"),
-        properties=properties(reply),
+        properties=properties(reply, name),
         ranged="bytes" in offered and tag is not None and size is not None,
-        name=filenames.of_path(key) or filenames.of_disposition(reply.header("content-disposition") or "") or "",
+        name=name,
     )
 
 
-def properties(reply: Response) -> Properties:
+def is_page(obj: ObjectInfo) -> bool:
+    """Whether a web page seems to be sent instead of a file: it is HTML, but its name is that of something else."""
+    media_type = (obj.content_type or "").partition(";")[0].strip().lower()
+    name = (obj.name or "").lower()
+    return media_type in _PAGES and filenames.has_extension(name) and not name.endswith((".html", ".htm", ".xhtml"))
+
+
+def whole(reply: Response) -> Response | None:
+    """The response to a GET of the whole file, from that to a GET of its first byte; None: it is neither."""
+    if reply.status == 200:
+        return reply
+    try:
+        size = check_range(reply, 0, 1) if reply.status == 206 else None
+    except TransportError:
+        size = None
+    if size is None:
+        return None
+    changed = {b"content-length", b"content-range", b"accept-ranges"}
+    headers = [header for header in reply.headers if header[0] not in changed]
+    headers += [(b"content-length", str(size).encode()), (b"accept-ranges", b"bytes")]
+    return Response(200, headers)
+
+
+def properties(reply: Response, name: str) -> Properties:
     """Parse the file's properties.
 
-    Content-Encoding is dropped, since bodies are decoded. An Expires that is not a date, such as "0", applies to this
+    A Content-Encoding that is decoded is dropped. An Expires that is not a date, such as "0", applies to this
     response only: https://www.rfc-editor.org/rfc/rfc9111#section-5.3
     """
     received = from_headers(reply.headers)
-    return replace(received, content_encoding=None, expires=received.expires if reply.time("expires") else None)
+    coding = stored_coding(reply, name)
+    if coding is None and not codings(reply, name) and "aws-chunked" in (reply.header("content-encoding") or ""):
+        coding = "aws-chunked"  # not decoded either
+    return replace(received, content_encoding=coding, expires=received.expires if reply.time("expires") else None)
 
 
 def version(reply: Response) -> str | None:
-    """Return the ETag if it is strong: https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3."""
+    """Return the ETag if it identifies the bytes of the file: https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3.
+
+    A weak one does together with a Last-Modified that is not too recent to be strong, which `pinned` compares, too:
+    https://www.rfc-editor.org/rfc/rfc9110#section-8.8.2.2. Some servers omit the quotes.
+    """
+    tag = reply.header("etag") or ""
+    if _STRONG_TAG.fullmatch(tag) or _UNQUOTED_TAG.fullmatch(tag):
+        return tag
+    modified = reply.time("last-modified")
+    now = reply.time("date") or datetime.now(UTC)
+    old = modified is not None and now - modified >= timedelta(seconds=1)
+    return tag if old and _WEAK_TAG.fullmatch(tag) else None
+
+
+def pinned(obj: ObjectInfo) -> tuple[list[tuple[str, str]], tuple[tuple[str, tuple[str, ...]], ...]]:
+    """How a read names the version of a file: headers of the request, and what the response must say.
+
+    If-Match would fail with a weak ETag, and might with one that is not valid.
+    """
+    if obj.version is None:
+        return [], ()
+    if _STRONG_TAG.fullmatch(obj.version):
+        return [("if-match", obj.version)], (("etag", (obj.version,)),)
+    if not obj.version.startswith("W/") or obj.modified is None:
+        return [], (("etag", (obj.version,)),)
+    date = format_datetime(obj.modified, usegmt=True)
+    return [("if-unmodified-since", date)], (("etag", (obj.version,)), ("last-modified", (date,)))
+
+
+def same_version(obj: ObjectInfo, reply: Response) -> bool:
+    """Whether a response of another form is of this version. The ETag of an encoded body is weak, or should be."""
     tag = reply.header("etag")
-    return tag if tag is not None and _STRONG_TAG.fullmatch(tag) else None
+    return obj.version is None or tag is None or tag.removeprefix("W/") == obj.version.removeprefix("W/")
 
 
-def length(reply: Response) -> int | None:
-    """Return the size of the file in bytes; None if the response does not contain it."""
+def length(reply: Response, name: str) -> int | None:
+    """Return the size of the file in bytes; None if the response does not contain it.
+
+    Args:
+        reply: The response.
+        name: Name of the file.
+    """
     size = reply.header("content-length")
     if (
         size is None
         or not size.isascii()
         or not size.isdecimal()
-        or content_coding(reply)
+        or codings(reply, name)
         or reply.header("transfer-encoding")
     ):
         return None
     return int(size)
 
 
-def content_coding(reply: Response) -> str | None:
-    """Return the encoding of the body; None if it is not encoded."""
-    codings = [coding.strip().lower() for coding in (reply.header("content-encoding") or "").split(",")]
-    return ", ".join(coding for coding in codings if coding not in {"", "identity"}) or None
+def codings(reply: Response, name: str) -> list[str]:
+    """Return the encodings to decode, in the order in which they were applied.
+
+    Identity was requested, so an encoding that the name of the file also tells is that of the stored file, as in
+    "model.tar.gz": it is kept.
+
+    Args:
+        reply: The response.
+        name: Name of the file.
+    """
+    found = _all_codings(reply)
+    return found[1:] if stored_coding(reply, name) else found
+
+
+def stored_coding(reply: Response, name: str) -> str | None:
+    """Return the encoding that is kept, because the file is stored with it; None: there is none."""
+    found = _all_codings(reply)
+    end = f".{name.lower().rpartition('.')[2]}"
+    return found[0] if found and _STORED.get(end) == found[0].removeprefix("x-") else None
+
+
+def _all_codings(reply: Response) -> list[str]:
+    found = [coding.strip().lower() for coding in (reply.header("content-encoding") or "").split(",")]
+    return [coding for coding in found if coding not in _NO_CODING]
 
 
 def error(reply: Response, key: str, *, hint: str) -> StorageError:
@@ -86,8 +193,9 @@ def error(reply: Response, key: str, *, hint: str) -> StorageError:
         return ModelMissingError(key, cause=f"the server has no such file ({status})", status=status)
     if status in {412, 416}:
         return ObjectChanged("the file was replaced while it was read", status=status)
+    wait = f" and asks to wait {reply.retry_after:.0f} s" if reply.retry_after and status in {429, 503} else ""
     return ServiceError(
-        f"the server answered {status}",
+        f"the server answered {status}{wait}",
         status=status,
         retryable=status in {408, 425, 429} or (status >= 500 and status not in _NOT_RETRYABLE),
         retry_after=reply.retry_after,

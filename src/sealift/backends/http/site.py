@@ -13,9 +13,11 @@ from ...errors import StorageError, TransportError
 from ...instance import Instance
 from ...lane_contract import Sink
 from ...uri import Location
-from ...wire import TLS, Expectation, Origin, Request, Response, StreamedResponse
+from ...wire import PATIENCE, TLS, Expectation, Origin, Request, Response, StreamedResponse
+from ...wire.connection_errors import CannotConnectError
 from ...wire.redirect import MOST_REDIRECTS, as_target, redirected
 from . import replies
+from .cookies import Cookies
 
 __all__ = ["Headers", "Site"]
 
@@ -25,8 +27,11 @@ Headers = Sequence[tuple[str, str]]
 _IDENTITY = ("accept-encoding", "identity")
 # Some servers reject requests without a User-Agent.
 _AGENT = ("user-agent", "sealift")
-# Statuses of servers that support only GET; 403 where the signature of a URL is valid for GET only.
-_HEAD_NOT_SUPPORTED = {403, 405, 501}
+# Statuses of servers that are busy; any other error may be a refusal of HEAD.
+_BUSY = {408, 429, 502, 503, 504}
+# A GET of the whole file may succeed nevertheless; 416 for an empty file, which has no first byte.
+_NO_RANGES = {206, 400, 416, 501}
+_FIRST_BYTE = ("range", "bytes=0-0")
 # Statuses of an expired signed URL, reached by a redirect.
 _EXPIRED = {401, 403, 404, 410}
 
@@ -49,29 +54,65 @@ class Site:
         self._wire = instance.wire
         self._resolved: dict[str, Request] = {}
         self._resolving = asyncio.Lock()
+        self._first_byte_timeout = config.first_byte_timeout or PATIENCE * instance.limits.idle_timeout
+        self._head_refused = False
 
     async def find(self, key: str) -> Response:
         """Return the headers of a file, and cache the target of its redirects for later reads.
+
+        A GET replaces a HEAD that the server refuses or does not answer.
 
         Raises:
             StorageError: The file does not exist, or the server returned an error.
         """
         chain = self._chain(self._original(key))
-        while True:
-            reply = await self._wire.send(_as("HEAD", chain.request))
-            if not chain.follow(reply):
-                break
-        # Some servers send Content-Length: 0 for every HEAD, so check it with a GET.
-        if reply.status in _HEAD_NOT_SUPPORTED or (reply.status == 200 and reply.header("content-length") == "0"):
-            async with self._open(chain) as streamed:
-                reply = Response(streamed.status, streamed.headers, host=streamed.host)
+        reply = None if self._head_refused else await self._head(chain)
+        if reply is None:
+            reply = await self._first_byte(chain)
+            self._head_refused = self._head_refused or reply.status == 200
         if reply.status != 200:
             raise self._error(reply, key, chain.request)
         self._resolved[key] = chain.request
         return reply
 
-    async def fetch(self, key: str, headers: Headers, into: memoryview | Sink, expectation: Expectation) -> Response:
+    async def _head(self, chain: "_RedirectChain") -> Response | None:
+        """Send a HEAD; None: the response says nothing about a GET."""
+        try:
+            while True:
+                reply = await self._wire.send(replace(_as("HEAD", chain.request), first_byte_timeout=0.0))
+                if not chain.follow(reply):
+                    break
+        except TransportError as error:
+            if not error.retryable or isinstance(error, CannotConnectError):
+                raise
+            return None
+        # Some servers send Content-Length: 0 for every HEAD.
+        found = reply.status == 200 and reply.header("content-length") != "0"
+        return reply if found or reply.status in _BUSY else None
+
+    async def _first_byte(self, chain: "_RedirectChain") -> Response:
+        """Request the first byte of a file; return the response to a GET of the whole file, without its body."""
+        for headers in ([_FIRST_BYTE], []):
+            async with self._open(chain, headers) as streamed:
+                reply = Response(streamed.status, streamed.headers, host=streamed.host)
+                whole = replies.whole(reply)
+                while whole is not None and reply.status == 206 and await streamed.readinto(memoryview(bytearray(1))):
+                    pass  # so that the connection can be used again
+            if whole is not None or reply.status not in _NO_RANGES:
+                break
+        return whole or reply
+
+    async def fetch(
+        self, key: str, headers: Headers, into: memoryview | Sink, expectation: Expectation, *, encoded: bool = False
+    ) -> Response:
         """Receive a file or a range, as `Wire.fetch`; the status is 200 or 206.
+
+        Args:
+            key: The key.
+            headers: Headers of the request.
+            into: As in `Wire.fetch`.
+            expectation: As there.
+            encoded: As in `Request`.
 
         Raises:
             StorageError: The server returned an error.
@@ -80,7 +121,8 @@ class Site:
             start = self._resolved.get(key) or self._original(key)
             chain = self._chain(start)
             while True:
-                reply = await self._wire.fetch(_as("GET", chain.request, headers), into, expectation)
+                request = replace(_as("GET", chain.request, headers), encoded=encoded)
+                reply = await self._wire.fetch(request, into, expectation)
                 if not chain.follow(reply):
                     break
             if reply.status in {200, 206}:
@@ -122,14 +164,14 @@ class Site:
 
     def _original(self, key: str) -> Request:
         """Build the request for the URI itself."""
-        verify = self._config.verify
         query = f"?{self.location.query}" if self.location.query else ""
         return Request(
             "GET",
             Origin.of(self.location.root),
             as_target(f"/{key}{query}"),
             [(name.lower(), value) for name, value in self._config.headers.items()],
-            TLS(verify is not False, verify if isinstance(verify, str) else None),
+            TLS.of(self._config.verify),
+            first_byte_timeout=self._first_byte_timeout,
         )
 
     async def _resolved_again(self, key: str, start: Request, reply: Response) -> bool:
@@ -165,7 +207,9 @@ class _RedirectChain:
     def __init__(self, start: Request, config: HTTPConfig) -> None:
         self.request = start
         self._config = config
-        self._seen = {(start.origin, start.target)}
+        self._cookies = Cookies()
+        self._own_cookie = [value for name, value in start.headers if name == "cookie"]
+        self._seen = {(start.origin, start.target, "")}
 
     def follow(self, reply: Response) -> bool:
         """Follow a redirect; return False if the response is not a redirect.
@@ -179,7 +223,9 @@ class _RedirectChain:
         )
         if following is None:
             return False
-        target = (following.origin, following.target)
+        self._cookies.store(self.request, reply)
+        cookie = self._cookies.header(following.origin, following.target)
+        target = (following.origin, following.target, cookie)
         if target in self._seen:
             raise TransportError(f"{self.request.origin.address} redirects in a loop")
         if len(self._seen) > MOST_REDIRECTS:
@@ -187,7 +233,12 @@ class _RedirectChain:
                 f"there are more than {MOST_REDIRECTS} redirects, the last from {self.request.origin.address}"
             )
         self._seen.add(target)
-        self.request = following
+        if following.origin != self.request.origin:
+            self._own_cookie = []
+        headers = [header for header in following.headers if header[0] != "cookie"]
+        if both := "; ".join([*self._own_cookie, *filter(None, [cookie])]):
+            headers.append(("cookie", both))
+        self.request = replace(following, headers=headers)
         return True
 
 

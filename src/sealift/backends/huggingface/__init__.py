@@ -36,7 +36,7 @@ async def open(location: Location, config: StorageConfig | None, instance: Insta
         token, file = None, None  # do not send the environment's token to another hub
     if not token and file is not None:
         token = await _read_token(file, instance)
-    repository = Repository(location, endpoint, token or None, instance)
+    repository = Repository(location, endpoint, token or None, config, instance)
     if location.revision and location.key:
         await instance.retry(repository.commit)  # the key may begin with the rest of a branch's name
     return HFBackend(repository, await DownloadURLs.of_repository(repository))

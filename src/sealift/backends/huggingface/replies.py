@@ -16,7 +16,10 @@ from ...types import ObjectInfo
 from ...uri import Location
 from ...wire import Response
 
-__all__ = ["commit", "error", "is_unknown_revision", "next_page", "page", "quoted", "refs", "refused", "sha256_of"]
+__all__ = [
+    "commit", "error", "is_unknown_revision", "named", "next_page", "page", "quoted", "refs", "refused", "sha256_of",
+    "siblings",
+]  # fmt: skip
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next\b')
@@ -73,6 +76,28 @@ def page(reply: Response, sha: str, date: datetime | None, below: str) -> list[O
         return [_file(entry, sha, date, below) for entry in entries if entry["type"] == "file"]
     except (KeyError, TypeError, AttributeError, ValueError):
         raise ServiceError("the listing has an entry without a path or a size") from None
+
+
+def siblings(reply: Response) -> list[str] | None:
+    """Parse the paths of all files from the description of a revision; None if it has none."""
+    revision = _json(reply)
+    try:
+        return [str(entry["rfilename"]) for entry in revision["siblings"]]
+    except (KeyError, TypeError):
+        return None
+
+
+def named(names: list[str], directory: str, date: datetime | None, below: str) -> list[ObjectInfo]:
+    """The files below a directory, of which only the paths are known: a stat of each completes them.
+
+    Args:
+        names: The paths of all files.
+        directory: The directory; "" for the whole repository.
+        date: As in `page`.
+        below: As in `page`.
+    """
+    prefix = f"{directory}/" if directory else ""
+    return [ObjectInfo(below + name, None, modified=date) for name in names if name.startswith(prefix)]
 
 
 def _file(entry: Mapping[str, Any], sha: str, date: datetime | None, below: str) -> ObjectInfo:
@@ -140,8 +165,9 @@ def error(reply: Response, location: Location, key: str | None, *, signed_in: bo
     hint: str | None
     match code:
         case "GatedRepo":
-            hint = f"request access on its page, and sign in: {_SIGN_IN}"
-            return AccessDenied(f"{where} is gated", hint=hint, status=status, code=code)
+            decided = any(word in text.lower() for word in ("awaiting", "rejected"))
+            hint = None if decided else f"request access on its page, and sign in: {_SIGN_IN}"
+            return AccessDenied(_with(f"{where} is gated", text), hint=hint, status=status, code=code)
         case "RevisionNotFound":
             revision = location.revision or "main"
             hint = "encode a slash in its name as %2F, as in hf://owner/name@feature%2Fx" if location.revision else None
@@ -196,13 +222,14 @@ def refused(reply: Response, key: str) -> StorageError:
 
 
 def _service_error(reply: Response, who: str, text: str, code: str | None) -> ServiceError:
-    status = reply.status
+    status, delay = reply.status, _retry_after(reply)
+    wait = f" and asks to wait {delay:.0f} s" if delay and status in {429, 503} else ""
     return ServiceError(
-        _with(f"{who} answered {status}", text),
+        _with(f"{who} answered {status}{wait}", text),
         status=status,
         code=code,
         retryable=status in {408, 429} or status >= 500,
-        retry_after=_retry_after(reply),
+        retry_after=delay,
         throttled=reply.asks_for_less,
         host=reply.host,
     )

@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from urllib.parse import quote, urlsplit
 
+from ...config import HFConfig
 from ...errors import StorageError, TransportError
 from ...frozen_dataclass import dataclass
 from ...instance import Instance
 from ...types import KiB
 from ...uri import Location
-from ...wire import Origin, Request, Response, StreamedResponse
+from ...wire import PATIENCE, TLS, Origin, Request, Response, StreamedResponse
 from ...wire.redirect import MOST_REDIRECTS, redirected
 from . import replies
 from .branches import rest_of_branch
@@ -45,13 +46,16 @@ class Repository:
         location: The repository, with its revision, and a key that may begin with the rest of a branch's name.
         endpoint: URL of the hub; mirrors have a path in it.
         token: Token, sent to the endpoint only.
+        config: `verify` and `first_byte_timeout` apply.
         instance: Provides connections.
 
     Attributes:
         below: Prefix of all keys: "", or the rest of a branch's name and a "/". Set when the commit is resolved.
     """
 
-    def __init__(self, location: Location, endpoint: str, token: str | None, instance: Instance) -> None:
+    def __init__(
+        self, location: Location, endpoint: str, token: str | None, config: HFConfig, instance: Instance
+    ) -> None:
         self.location = location.at("")
         self.below = ""
         self._named = location
@@ -63,6 +67,8 @@ class Repository:
         if token:
             self._headers.append(("authorization", f"Bearer {token}"))
         self.signed_in = token is not None
+        self._tls = TLS.of(config.verify)
+        self._first_byte_timeout = config.first_byte_timeout or PATIENCE * instance.limits.idle_timeout
         self._commit: Commit | None = None
         self._lock = asyncio.Lock()
 
@@ -95,8 +101,17 @@ class Repository:
 
     async def _request_revision(self, name: str) -> Response:
         # Without `expand`, the response contains the names of all files.
-        query = "expand=sha&expand=lastModified"
-        return await self.send(self.request("GET", f"{self._api}/revision/{quote(name, safe='')}?{query}"))
+        query = "?expand=sha&expand=lastModified"
+        target = f"{self._api}/revision/{quote(name, safe='')}"
+        reply = await self.send(self.request("GET", target + query))
+        if reply.status in {400, 404} and reply.header("x-error-code") is None:  # a mirror that does not know `expand`
+            reply = await self.send(self.request("GET", target))
+        return reply
+
+    async def file_names(self, sha: str) -> list[str] | None:
+        """Return the paths of all files of a commit; None if the hub does not list them."""
+        reply = await self.send(self.request("GET", f"{self._api}/revision/{sha}"))
+        return replies.siblings(reply) if reply.status == 200 else None
 
     def path(self, key: str) -> str | None:
         """Return the path of a key in the repository; None if it has none."""
@@ -104,7 +119,14 @@ class Repository:
 
     def request(self, method: str, target: str, *headers: tuple[str, str]) -> Request:
         """Build a request to the hub, with the token."""
-        return Request(method, self.origin, self._base + target, [*self._headers, *headers])
+        return Request(
+            method,
+            self.origin,
+            self._base + target,
+            [*self._headers, *headers],
+            self._tls,
+            first_byte_timeout=self._first_byte_timeout,
+        )
 
     def file(self, method: str, key: str, sha: str, *headers: tuple[str, str]) -> Request:
         """Build a request for a file at a commit."""

@@ -80,13 +80,13 @@ class Lane:
         self.connection.close()
 
     def _fetch(self, order: tuple[Any, ...], descriptor: int) -> bytes:
-        head, method, closing, encoded, expected, position, length, crcs = order
+        head, method, closing, encoded, first_byte_timeout, expected, position, length, crcs = order
         connection = self.connection
         try:
             if connection.reused and not connection.is_still_idle():
                 raise StaleConnectionError(f"{connection.name} closed the idle connection", retryable=True)
             headers = [("Connection", "close")] if closing else []
-            request = Request(method, connection.origin, "/", headers, connection.tls, encoded)
+            request = Request(method, connection.origin, "/", headers, connection.tls, encoded, first_byte_timeout)
             sink = ReceivedRange(descriptor, position, length, dict(crcs), self._piece, self._progress)
             connection.waiting = True
             try:

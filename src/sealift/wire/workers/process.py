@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 
+from ..tls import CERTIFICATE_VARIABLES
 from .protocol import encode_order
 
 __all__ = ["WorkerProcess", "python_executable"]
@@ -20,7 +21,6 @@ _PASSED_ON = (
     "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES",
     "SYSTEMROOT",
 )  # fmt: skip
-_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 def python_executable() -> str | None:
@@ -135,4 +135,4 @@ def _encode_settings(settings: Mapping[str, float]) -> bytes:
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     names = () if sys.flags.ignore_environment else _PASSED_ON
     passed_on = {name: os.environ[name] for name in names if name in os.environ}
-    return passed_on | {name: environ[name] for name in _CERTIFICATES if name in environ}
+    return passed_on | {name: environ[name] for name in CERTIFICATE_VARIABLES if name in environ}

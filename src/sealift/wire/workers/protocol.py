@@ -18,7 +18,7 @@ __all__ = [
     "encode_progress", "encode_report", "encode_response", "encode_strings", "split_orders", "split_reports",
 ]  # fmt: skip
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Compared by the parent: the files of the package may have been replaced since the parent was started."""
 
 # Kinds of reports.

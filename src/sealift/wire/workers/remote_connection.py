@@ -133,7 +133,8 @@ class RemoteConnection:
         self._record = record = ProgressRecord(sink, self.worker.run_blocking)
         expected = (expectation.start, expectation.size, expectation.pinned)
         part = (sink.position, len(sink), tuple(sink.crcs.items()))
-        order = (head, request.method, closes(request), request.encoded, expected, *part)
+        sent = (head, request.method, closes(request), request.encoded, request.first_byte_timeout)
+        order = (*sent, expected, *part)
         try:
             kind, payload = await self._call(sink.descriptor, "fetch", *order)
         finally:

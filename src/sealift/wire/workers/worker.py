@@ -45,11 +45,13 @@ class Worker:
         patience: Seconds that it may take to end an order.
         storing: As in `Watched`.
         transferring: As in `Watched`.
+        idle_timeout: As in `Watched`.
     """
 
     name = "a worker process"
     patience = 5.0
     storing = transferring = False
+    idle_timeout = 0.0
 
     def __init__(
         self,
