@@ -87,7 +87,6 @@ class JobContext:
 
     async def retry(self, transfer: Transfer, function: Callable[[], Awaitable[T]]) -> T:
         """Call a function until it succeeds, and report each retry as an event."""
-
         if (on_event := self._on_event) is None:
             return await self.instance.retry(function)
 
