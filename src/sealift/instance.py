@@ -86,15 +86,21 @@ class Instance:
                     self._clients[key] = await self._exit_stack.enter_async_context(await open_client())
         return self._clients[key]
 
-    async def aclose(self) -> None:
-        """Close all SDK clients, and end the use of the shared resources."""
-        await shielded(self._close())
+    async def aclose(self, *, linger: bool = False) -> None:
+        """Close all SDK clients, and end the use of the shared resources.
 
-    async def _close(self) -> None:
+        Args:
+            linger: Whether those stay open for a moment, for the next call of another instance.
+        """
+        await shielded(self._close(linger=linger))
+
+    async def _close(self, *, linger: bool) -> None:
         try:
             await self._exit_stack.aclose()
         finally:
             self._resources.leave()
+            if not linger:
+                await self._resources.close_if_unused()
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,9 +1,9 @@
 """The threads, connections and budgets that all instances with equal limits share in one event loop.
 
 `await AsyncStorage().download(…)` in each request of a server opens an instance per call. They all use one
-`LoopResources`, so that their number changes neither the threads nor the memory. It is closed a second after its last
-user, or by `loop.shutdown_asyncgens()`, which `asyncio.run`, web servers and test frameworks call before they close a
-loop.
+`LoopResources`, so that their number changes neither threads nor memory. It is closed with the last `async with`
+block; after a call without one, a second later, or by `loop.shutdown_asyncgens()`, which `asyncio.run`, web servers and
+test frameworks call before they close a loop.
 """
 
 import asyncio
@@ -90,6 +90,14 @@ class LoopResources:
             self._unused.set()
             if _open.get(self._key) is self:
                 self._timer = self._key[0].call_later(_LINGER, self._expire)
+
+    async def close_if_unused(self) -> None:
+        """Close them now, unless somebody uses them."""
+        if not self._users:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._forget()
+            await self._lifetime.aclose()
 
     def _expire(self) -> None:
         self._forget()

@@ -54,7 +54,7 @@ class AsyncStorage:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self._lifetime.leave()
+        await self._lifetime.leave(linger=False)
 
     async def download(  # noqa: PLR0913 - the caller's options, each by its name
         self,

@@ -68,12 +68,12 @@ class Lifetime:
         self._users += 1
         return self.instance
 
-    async def leave(self) -> None:
-        """Close the instance after its last user."""
+    async def leave(self, *, linger: bool = True) -> None:
+        """Close the instance after its last user; `linger` as for `Instance.aclose`."""
         self._users -= 1
         if not self._users and self.instance is not None:
             instance, self.instance = self.instance, None
-            await instance.aclose()
+            await instance.aclose(linger=linger)
 
     @asynccontextmanager
     async def kept_open(self) -> AsyncGenerator[Instance]:
@@ -137,7 +137,8 @@ class Lifetime:
                     return await function(place, replace(options, on_event=on_event, deadline=NO_DEADLINE))
 
             environ = frozenset(instance.environ.items())
-            key = (operation, location, config, environ, options.request, *arguments)
+            hashable = config if isinstance(config, Hashable) else id(config)  # which no backend accepts
+            key = (operation, location, hashable, environ, options.request, *arguments)
             with options.deadline.enforced():
                 return await instance.calls.run(key, work, options.about(location).on_event)
 

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 
 from ..errors import StorageError
 from ..lane_contract import Lane, SmallObjects
@@ -184,14 +184,18 @@ class Bundles:
                     _wake(self._room)
 
     async def _wait_as_asked(self, transfer: Transfer, error: Exception | None) -> None:
-        """Wait if the service has asked for it, or for fewer requests; counts as a retry."""
+        """Wait if the service has asked for it, or for fewer requests; counts as a retry.
+
+        If no retry is left, the object is moved alone at once: its own request has the service's error.
+        """
         errors = [error] if isinstance(error, StorageError) and (error.retry_after or error.throttled) else []
 
         async def fail_once() -> None:
             if errors:
                 raise errors.pop()
 
-        await self._context.retry(transfer, fail_once)
+        with suppress(StorageError):
+            await self._context.retry(transfer, fail_once)
 
     async def _use_lane(self, buffer: memoryview) -> _Turn:
         opening = self._open_lane()

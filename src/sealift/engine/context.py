@@ -87,11 +87,12 @@ class JobContext:
 
     async def retry(self, transfer: Transfer, function: Callable[[], Awaitable[T]]) -> T:
         """Call a function until it succeeds, and report each retry as an event."""
+        if (on_event := self._on_event) is None:
+            return await self.instance.retry(function)
 
         def report(error: StorageError, delay: float) -> None:
-            if self._on_event is not None:
-                key, target = transfer.obj.key, transfer.key
-                self._on_event(Event("retry", key, error=error, delay=delay, target=target, total=self.total))
+            key, target = transfer.obj.key, transfer.key
+            on_event(Event("retry", key, error=error, delay=delay, target=target, total=self.total))
 
         return await self.instance.retry(function, on_retry=report)
 

@@ -82,7 +82,8 @@ async def download_to(source: OpenLocation, dest: str, options: CallOptions) -> 
     first = _first_read(source)
     stat = None if options.dry_run or options.unpack else first.stat
     with closing(first):
-        retry = partial(instance.retry, on_retry=partial(_report_retry, location.key, options.on_event))
+        report_retry = None if options.on_event is None else partial(_report_retry, location.key, options.on_event)
+        retry = partial(instance.retry, on_retry=report_retry)
         found = await resolve(source.backend, location.key, retry, report.walk, stat)
         if options.unpack_limits is not None:
             from .download_archive import download_archive  # noqa: PLC0415 - most downloads are not unpacked
@@ -97,9 +98,8 @@ async def download_to(source: OpenLocation, dest: str, options: CallOptions) -> 
         return await _download_file(source, found, dest, options, first.received)
 
 
-def _report_retry(key: str, on_event: OnEvent | None, error: StorageError, delay: float) -> None:
-    if on_event is not None:
-        on_event(Event("retry", key, error=error, delay=delay))
+def _report_retry(key: str, on_event: OnEvent, error: StorageError, delay: float) -> None:
+    on_event(Event("retry", key, error=error, delay=delay))
 
 
 def _first_read(source: OpenLocation) -> FirstRead:
