@@ -343,7 +343,7 @@ def test_a_failing_command_shows_no_secret(tmp_path: Path, arguments: list[str],
         "STORAGE_EMULATOR_HOST": "" if "gs://bucket/" in arguments else "http://127.0.0.1:1",
         "GCE_METADATA_HOST": "127.0.0.1:1",
     }
-    done = run("-v", *arguments, environ=nowhere | told)
+    done = run("-v", arguments[0], "--patience", "1", *arguments[1:], environ=nowhere | told)
     assert done.returncode
     heard = Heard()
     heard.add("output", done.stdout, done.stderr)

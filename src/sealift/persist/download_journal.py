@@ -74,9 +74,9 @@ class Journal:
         self._descriptor = -1
         self._awaited = -1  # the journal of another caller
         self._claims = Claims()  # written by earlier processes
-        self._recorded = False  # whether this process has written any
+        self._recorded = False  # whether this process has written any about finished files
         self._objects: dict[str, str] = {}  # of files that are not finished
-        self._claimed: set[str] = set()  # those that this process has written claims about
+        self._claimed: set[str] = set()  # those of these files that this process has written claims about
         self._partials: dict[str, set[str]] = {}
         self._write_lock = threading.Lock()
         self._lines: list[str] = []  # not written yet
@@ -183,7 +183,6 @@ class Journal:
     def add(self, key: str, claim: Claim) -> None:
         """Record a claim; call after the bytes have been written."""
         if (obj := self._objects.get(key)) is not None and self._descriptor >= 0:
-            self._recorded = True
             self._claimed.add(obj)
             self._write(obj, claim)
 
@@ -196,8 +195,9 @@ class Journal:
 
     def finish(self, key: str) -> None:
         """Forget a file that is complete and has its final name; nothing more is recorded about it."""
-        if (obj := self._objects.pop(key, None)) is not None:
+        if (obj := self._objects.pop(key, None)) in self._claimed:
             self._claimed.discard(obj)
+            self._recorded = True
 
     def _write(self, obj: str, claim: Claim) -> None:
         with self._write_lock:
@@ -231,7 +231,7 @@ class Journal:
             return
         if complete and self._request:
             os.write(self._descriptor, f"complete {self._request} {self.size:x}\n".encode())
-        if keep and (self._claims or self._recorded):
+        if keep and (self._claims or self._claimed or self._recorded):
             self._write_lines()
         else:
             discard(self.tree)
