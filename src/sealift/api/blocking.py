@@ -64,6 +64,11 @@ class Storage:
                 also a power failure: each file is synced before its rename, and the directories that lead to it after.
             on_event: Called with progress events in the engine's thread; must not block.
 
+        Equal calls that run at once in one event loop (same URI, `dest`, configuration, environment and options) share
+        one transfer, which continues as long as any of them waits for it. Each has its own `timeout` and events: a call
+        that joins is first told in one event each how many bytes were listed and stored before. Other calls for the
+        same URI and `dest`, also those of other processes, wait for each other.
+
         Returns:
             Path of the file, or of the directory for a prefix or an archive.
 

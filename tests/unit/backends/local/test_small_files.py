@@ -78,5 +78,5 @@ async def test_one_of_many_files_has_a_temporary_name_of_the_journal(
     await backend.put("a", DATA)
     await disk.run(lambda: journal.close(keep=False))
     await backend.aclose()
-    assert re.fullmatch(r"0{16}-\d+\.part", *names)
+    assert re.fullmatch(r"0{16}-[0-9a-f]{16}-\d+\.part", *names)
     assert all_in(tmp_path) == {"a"}
