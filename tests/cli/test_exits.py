@@ -10,7 +10,7 @@ from tests.services.s3 import Keys, S3Service
 from .conftest import OBJECTS, Invoke, objects_in
 from .program import environ_for, run, start
 
-NOWHERE = ("--no-sign-request", "--endpoint-url", "http://127.0.0.1:1")
+NOWHERE = ("--no-sign-request", "--endpoint-url", "http://127.0.0.1:1", "--patience", "1")
 
 
 @pytest.mark.parametrize(
