@@ -190,7 +190,8 @@ async def test_amazon_s_redirect_changes_the_host(tmp_path: Path) -> None:
         await storage.download("s3://models/a/z", tmp_path / "z", config)
     assert files_in(tmp_path) == {"z": b"z"}
     assert [(asked.method, asked.host, asked.region) for asked in server.asked] == [
-        ("GET", "models.s3.us-west-2.amazonaws.com", "us-west-2"),
+        ("HEAD", "models.s3.us-west-2.amazonaws.com", "us-west-2"),
+        ("HEAD", "models.s3.eu-west-1.amazonaws.com", "eu-west-1"),
         ("GET", "models.s3.eu-west-1.amazonaws.com", "eu-west-1"),
     ]
 

@@ -43,8 +43,8 @@ class Breaking:
             f"206 Partial Content\r\nContent-Range: bytes {start}-{end - 1}/{len(self.body)}" if found else "200 OK"
         )
         writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {end - start}\r\nETag: {self.tag}\r\n\r\n".encode())
-        if not found:  # a client that does not know the size closes the connection
-            return request.startswith("HEAD")
+        if request.startswith("HEAD"):
+            return True
         self.ranges.append((start, end))
         breaks = self.breaks_after(len(self.ranges))
         data = self.body[start : end if breaks is None else min(end, start + breaks)]

@@ -108,7 +108,7 @@ async def test_a_session_that_is_short_is_used_while_it_lasts(tmp_path: Path) ->
     with DirectoryS3(lifetime=0) as fake:
         fake.objects[BUCKET] = dict(OBJECTS)
         await AsyncStorage().download(f"s3://{BUCKET}/ab", tmp_path / "ab", fake.config)
-        assert fake.created == sum(not is_session(asked) for asked in fake.asked) == 1
+        assert fake.created == sum(not is_session(asked) for asked in fake.asked) == 2
     assert files_in(tmp_path) == {"ab": b"ab"}
 
 

@@ -36,7 +36,7 @@ def fetched(server: FakeS3, since: int = 0) -> list[tuple[str, int]]:
             int(asked.headers.get("range", "bytes=0-").removeprefix("bytes=").split("-")[0]),
         )
         for asked in server.asked[since:]
-        if asked.method == "GET" and "if-match" in asked.headers
+        if asked.method == "GET" and asked.path.count("/") > 1 and not asked.path.endswith("/b/")
     ]
 
 

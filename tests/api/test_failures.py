@@ -137,12 +137,12 @@ def refusing(methods: dict[str, int]) -> Any:
 @pytest.mark.parametrize(
     ("methods", "kind", "cause"),
     [
-        ({"GET": 403}, AccessDenied, "no permission for the object 'm'"),
-        ({"GET": 403, "LIST": 403}, AccessDenied, "no permission for the object 'm'"),
-        ({"GET": 404, "LIST": 403}, ModelMissingError, "there is no object 'm', and no permission to list 'm/'"),
+        ({"HEAD": 403}, AccessDenied, "no permission for the object 'm'"),
+        ({"HEAD": 403, "LIST": 403}, AccessDenied, "no permission for the object 'm'"),
+        ({"HEAD": 404, "LIST": 403}, ModelMissingError, "there is no object 'm', and no permission to list 'm/'"),
     ],
 )
-async def test_a_listing_decides_what_a_refusal_means(
+async def test_a_head_has_no_body_so_a_listing_decides(
     tmp_path: Path, methods: dict[str, int], kind: type[StorageError], cause: str
 ) -> None:
     with FakeS3({"b": {"m": b"m"}}, instead=refusing(methods)) as server:
@@ -152,9 +152,9 @@ async def test_a_listing_decides_what_a_refusal_means(
     assert error.hint is not None
 
 
-async def test_a_read_refused_for_a_missing_key(tmp_path: Path) -> None:
+async def test_a_head_refused_for_a_missing_key(tmp_path: Path) -> None:
     """S3 answers 403 to callers that may not list; here listing is allowed and shows that the key does not exist."""
-    with FakeS3({"b": {"mm": b"m"}}, instead=refusing({"GET": 403})) as server:
+    with FakeS3({"b": {"mm": b"m"}}, instead=refusing({"HEAD": 403})) as server:
         error = await call("download", "s3://b/m", tmp_path / "x", server.config)
     assert isinstance(error, ModelMissingError)
     assert "there is no object 'm'" in str(error)

@@ -10,7 +10,6 @@ import pytest
 from sealift import (
     AsyncStorage,
     AzureConfig,
-    Event,
     GCSConfig,
     IntegrityError,
     Limits,
@@ -80,15 +79,6 @@ def cloud(request: pytest.FixtureRequest, make_bucket: MakeBucket) -> Iterator[C
             yield cloud
 
 
-async def test_download(cloud: Cloud, tmp_path: Path) -> None:
-    events: list[Event] = []
-    await cloud.storage().download(cloud.uri, tmp_path / "k", cloud.config, on_event=events.append)
-    assert (tmp_path / "k").read_bytes() == SMALL
-    assert len(cloud.requests) == 1
-    assert [event.kind for event in events] == ["listed", "progress", "object"]
-    assert events[-1].verified != "size-only"
-
-
 async def test_read(cloud: Cloud) -> None:
     assert await cloud.storage().read(cloud.uri, config=cloud.config) == SMALL
     assert len(cloud.requests) == 1
@@ -97,38 +87,27 @@ async def test_read(cloud: Cloud) -> None:
 Call = Callable[[FakeS3, Path], Awaitable[bytes]]
 
 
-async def download(server: FakeS3, target: Path) -> bytes:
-    await AsyncStorage(Limits(part_size=MiB)).download("s3://b/k", target / "k", server.config)
-    return (target / "k").read_bytes()
-
-
-async def read(server: FakeS3, target: Path) -> bytes:
+async def read(server: FakeS3) -> bytes:
     return await AsyncStorage(Limits(part_size=MiB)).read("s3://b/k", config=server.config)
 
 
-both = pytest.mark.parametrize("call", [download, read])
-
-
-@both
-async def test_an_empty_object(call: Call, tmp_path: Path) -> None:
+async def test_an_empty_object() -> None:
     with FakeS3({"b": {"k": b""}}) as server:
-        assert await call(server, tmp_path) == b""
+        assert await read(server) == b""
         assert [asked.method for asked in server.asked] == ["GET"]
 
 
-@both
-async def test_a_large_object_is_read_in_pinned_parts(call: Call, tmp_path: Path) -> None:
+async def test_a_large_object_is_read_in_pinned_parts() -> None:
     data = pattern(3 * MiB + 5)
     with FakeS3({"b": {"k": data}}) as server:
-        assert await call(server, tmp_path) == data
+        assert await read(server) == data
         first, *parts = server.asked
     assert "range" not in first.headers
     assert len(parts) == 4
     assert all("range" in part.headers and part.headers["if-match"] for part in parts)
 
 
-@both
-async def test_damaged_bytes_are_read_again(call: Call, tmp_path: Path) -> None:
+async def test_damaged_bytes_are_read_again() -> None:
     damaged = bytes([SMALL[0] ^ 1]) + SMALL[1:]
     tag = f'"{hashlib.md5(SMALL).hexdigest()}"'
 
@@ -137,55 +116,30 @@ async def test_damaged_bytes_are_read_again(call: Call, tmp_path: Path) -> None:
         return Reply(200, damaged, {"ETag": tag}) if first else Reply(200, SMALL, {"ETag": tag})
 
     with FakeS3({"b": {"k": SMALL}}, instead=instead) as server:
-        assert await call(server, tmp_path) == SMALL
+        assert await read(server) == SMALL
         assert len(server.asked) == 2
 
 
-@both
-async def test_bytes_that_stay_damaged(call: Call, tmp_path: Path) -> None:
+async def test_bytes_that_stay_damaged() -> None:
     def instead(asked: Asked) -> Reply | None:
         return Reply(200, SMALL, {"ETag": f'"{"0" * 32}"'})
 
     with FakeS3({"b": {"k": SMALL}}, instead=instead) as server:
         with pytest.raises(IntegrityError):
-            await call(server, tmp_path)
-    assert not (tmp_path / "k").exists()
+            await read(server)
 
 
-@both
-async def test_a_missing_object(call: Call, tmp_path: Path) -> None:
+async def test_a_missing_object() -> None:
     with FakeS3({"b": {"other": b"x"}}) as server:
         with pytest.raises(ModelMissingError, match="no object 'k'"):
-            await call(server, tmp_path)
+            await read(server)
 
 
-@both
-async def test_an_archived_object(call: Call, tmp_path: Path) -> None:
+async def test_an_archived_object() -> None:
     def instead(asked: Asked) -> Reply | None:
         return failure(403, "InvalidObjectState") if asked.path == "/b/k" else None
 
     with FakeS3({"b": {"k": SMALL}}, instead=instead) as server:
         with pytest.raises(UnsupportedOperation, match="archived"):
-            await call(server, tmp_path)
+            await read(server)
         assert len(server.asked) == 1
-
-
-async def test_without_free_memory_the_object_is_read_later(tmp_path: Path) -> None:
-    with FakeS3({"b": {"k": SMALL}}) as server:
-        async with AsyncStorage(Limits(memory=300 * KiB, part_size=200 * KiB)) as storage:
-            await storage.download("s3://b/k", tmp_path / "k", server.config)
-        assert [asked.method for asked in server.asked] == ["GET", "GET"]
-    assert (tmp_path / "k").read_bytes() == SMALL
-
-
-async def test_a_retry_of_the_first_request_is_reported(tmp_path: Path) -> None:
-    events: list[Event] = []
-
-    def instead(asked: Asked) -> Reply | None:
-        return Reply(503, b"", {"Retry-After": "0"}) if len(server.asked) == 1 else None
-
-    with FakeS3({"b": {"k": SMALL}}, instead=instead) as server:
-        await AsyncStorage().download("s3://b/k", tmp_path / "k", server.config, on_event=events.append)
-    kinds = [event.kind for event in events if event.kind != "paused"]
-    assert kinds == ["retry", "listed", "progress", "object"]
-    assert next(event for event in events if event.kind == "retry").key == "k"

@@ -162,7 +162,7 @@ async def test_others_wait_for_each_other(tmp_path: Path, options: dict[str, Any
     assert not [path for path in all_in(tmp_path) if ".sealift" in path]
 
 
-@pytest.mark.parametrize("uri", ["s3://b/p", "s3://b/p/m"])
+@pytest.mark.parametrize("uri", ["s3://b/p"])
 async def test_another_loop_and_the_facade(tmp_path: Path, uri: str) -> None:
     results, events = list[str](), list[Event]()
 

@@ -75,7 +75,7 @@ def test_multi_backend_storage(run: Run, clouds: dict[str, str], tmp_path: Path)
 
 
 def test_multi_backend_storage_where_most_is_missing(run: Run, tmp_path: Path) -> None:
-    unreachable = {"STORAGE_EMULATOR_HOST": "http://127.0.0.1:9", "AZURE_STORAGE_CONNECTION_STRING": "none"}
+    unreachable = {"STORAGE_EMULATOR_HOST": "none://", "AZURE_STORAGE_CONNECTION_STRING": "none"}
     result, printed = run("Multi-Backend Storage", "result = download_from_multiple_sources()", **unreachable)
     (from_s3,) = result
     assert files_in(from_s3) == {"saved_model.pb": b"graph", "variables/data": b"weights"}

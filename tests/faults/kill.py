@@ -11,7 +11,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Self
 
-from sealift.types import KiB, MiB
+from sealift.types import KiB
 
 from .case import Violation
 from .injection import Direction
@@ -22,9 +22,6 @@ from .storage import Endpoints, StorageServer
 
 # Bytes of the heads of a request with a body and of its reply.
 _HEADS = 2 * KiB
-# The client does not receive the body of a large object with the request that finds it, but the sockets on the way hold
-# some of it.
-_FOUND = 6 * MiB
 _PATIENCE = 60.0
 
 
@@ -248,7 +245,7 @@ def _killed(payload: Payload, moments: list[Moment], *, replaced: bool) -> KillS
     payload.check_whole()
     if payload.direction == "download" and killer.repeated > kills * UNJOURNALED + killer.bodies * _HEADS:
         raise Violation(f"{killer.repeated} bytes of finished files were downloaded again after {kills} kills")
-    most = payload.size + again + killer.bodies * _HEADS + (kills + 1) * _FOUND * (payload.direction == "download")
+    most = payload.size + again + killer.bodies * _HEADS
     if killer.moved > most:
         raise Violation(f"{killer.moved} bytes moved; {kills} kills allow {most}")
     return KillStats(kills, 1, payload.size, killer.moved, most, _cleaned(payload.storage, before, killer.orphans))

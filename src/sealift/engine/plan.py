@@ -37,8 +37,8 @@ async def prepare(context: JobContext, transfer: Transfer) -> tuple[Transfer, in
         sums = await context.retry(transfer, lambda: fetch_checksums(source, obj))
         obj = replace(obj, checksums=sums)
     in_order = not obj.ranged or (obj.version is None and length is not None and (obj.size or 0) > length)
-    if in_order and transfer.received is None:
+    if in_order:
         length = None
     if context.stores_properties and (length is None or obj.size is None or obj.size > length):
         obj = replace(obj, properties=await context.properties_to_store(transfer, obj.properties))
-    return Transfer(obj, transfer.key, received=transfer.received), length
+    return Transfer(obj, transfer.key), length

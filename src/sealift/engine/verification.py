@@ -14,10 +14,10 @@ from ..integrity import checksums
 from ..runtime.disk_threads import DiskThreads
 from ..types import Head, KiB, ObjectInfo, Receipt, Verify
 from . import continued_read
-from .transfer import Received
 
 __all__ = [
     "SIZE_ONLY",
+    "Received",
     "Verification",
     "compare_whole",
     "fetch_checksums",
@@ -134,6 +134,23 @@ async def _digest(disk: DiskThreads, algorithm: str, data: memoryview) -> str:
 async def fetch_checksums(source: Backend, obj: ObjectInfo) -> Mapping[str, str]:
     """The checksums of an object; sends a request if only those of its parts are known to exist."""
     return obj.checksums if obj.checksums or not obj.composite else await source.checksums(obj)
+
+
+class Received:
+    """The bytes of a whole object that was read when it was found; not verified yet.
+
+    Args:
+        data: The bytes. If they turn out to be damaged, the object is read again into this memory.
+    """
+
+    def __init__(self, data: memoryview) -> None:
+        self.data = data
+        self._taken = False
+
+    def take(self) -> bool:
+        """Whether the bytes can be used: True once."""
+        taken, self._taken = self._taken, True
+        return not taken
 
 
 async def read_whole(

@@ -28,13 +28,10 @@ async def _move_whole(context: JobContext, transfer: Transfer) -> None:
     if not obj.size:
         await _move_empty(context, transfer)
         return
-    memory, received = instance.memory, transfer.received
-    buffer = received.data if received is not None else await memory.borrow(obj.size, context)
+    buffer = await instance.memory.borrow(obj.size, context)
 
     async def read() -> tuple[str | None, Head]:
-        return await read_whole(
-            instance.disk, context.source, obj, buffer, verify=verification.wanted, received=received
-        )
+        return await read_whole(instance.disk, context.source, obj, buffer, verify=verification.wanted)
 
     try:
         verified, head = await context.retry(transfer, read)
@@ -43,8 +40,7 @@ async def _move_whole(context: JobContext, transfer: Transfer) -> None:
         properties = await context.properties_to_store(transfer, head.properties or obj.properties)
         stored = await context.retry(transfer, lambda: context.put(transfer, buffer, properties))
     finally:
-        if received is None:
-            memory.give_back(buffer)
+        instance.memory.give_back(buffer)
     context.emit("progress", transfer, obj.size)
     context.report_stored(transfer, obj.size, verification.outcome(obj, verified, stored), properties, stored)
 

@@ -1,21 +1,18 @@
 """Downloads to the local disk: an object becomes a file, a prefix or an archive becomes a directory."""
 
 import os
-from contextlib import closing
 from functools import partial
 from typing import NamedTuple
 
 from ..backends.local import LocalBackend, destination, existing
 from ..compressed_list import CompressedList
-from ..engine.transfer import Received, Transfer, one
+from ..engine.transfer import Transfer, one
 from ..errors import InvalidConfig, StorageError
 from ..keys import paths
-from ..runtime import part_sizes
 from ..runtime.shielded import shielded
 from ..types import Event, ObjectInfo, OnEvent
 from .call_options import CallOptions
 from .completed_files import report_resumed
-from .first_read import FirstRead
 from .open_location import OpenLocation
 from .resolve import IGNORE_SKIPPED, Prefix, resolve
 from .resume_download import open_journal, report_only, transfer_missing
@@ -79,36 +76,24 @@ async def download_to(source: OpenLocation, dest: str, options: CallOptions) -> 
     _check_destination(dest)
     instance, location = source.instance, source.location
     report = options.skip_report(location.key, avoid=dest)
-    first = _first_read(source)
-    stat = None if options.dry_run or options.unpack else first.stat
-    with closing(first):
-        report_retry = None if options.on_event is None else partial(_report_retry, location.key, options.on_event)
-        retry = partial(instance.retry, on_retry=report_retry)
-        found = await resolve(source.backend, location.key, retry, report.walk, stat)
-        if options.unpack_limits is not None:
-            from .download_archive import download_archive  # noqa: PLC0415 - most downloads are not unpacked
+    report_retry = None if options.on_event is None else partial(_report_retry, location.key, options.on_event)
+    retry = partial(instance.retry, on_retry=report_retry)
+    found = await resolve(source.backend, location.key, retry, report.walk)
+    if options.unpack_limits is not None:
+        from .download_archive import download_archive  # noqa: PLC0415 - most downloads are not unpacked
 
-            return await download_archive(source, found, dest, options, options.unpack_limits)
-        if isinstance(found, Prefix):
-            from .download_directory import INCOMPLETE, download_directory  # noqa: PLC0415 - not needed for one object
+        return await download_archive(source, found, dest, options, options.unpack_limits)
+    if isinstance(found, Prefix):
+        from .download_directory import INCOMPLETE, download_directory  # noqa: PLC0415 - not needed for one object
 
-            path = await download_directory(source, found, dest, options, report)
-            report.check(INCOMPLETE)
-            return path
-        return await _download_file(source, found, dest, options, first.received)
+        path = await download_directory(source, found, dest, options, report)
+        report.check(INCOMPLETE)
+        return path
+    return await _download_file(source, found, dest, options)
 
 
 def _report_retry(key: str, on_event: OnEvent, error: StorageError, delay: float) -> None:
     on_event(Event("retry", key, error=error, delay=delay))
-
-
-def _first_read(source: OpenLocation) -> FirstRead:
-    """Find an object, and read it if it has only one part."""
-    memory = source.instance.memory
-    longest = min(source.instance.limits.part_size or part_sizes.DEFAULT_PART, memory.limit // 8)
-    return FirstRead(
-        source.backend, lambda size: memory.borrow_now(size) if size <= longest else None, memory.give_back
-    )
 
 
 def _check_destination(dest: str) -> None:
@@ -122,9 +107,7 @@ def _check_destination(dest: str) -> None:
         )
 
 
-async def _download_file(
-    source: OpenLocation, obj: ObjectInfo, dest: str, options: CallOptions, received: Received | None
-) -> str:
+async def _download_file(source: OpenLocation, obj: ObjectInfo, dest: str, options: CallOptions) -> str:
     instance, location = source.instance, source.location
     name = location.name if obj.name is None else obj.name
     options.check_object(location.key, name)
@@ -151,6 +134,5 @@ async def _download_file(
             report_resumed(Transfer(obj, name), options.on_event)
             return path
         target = LocalBackend(directory, instance.disk, journal=journal, durability=options.durability, anchor=anchor)
-        transfers = one(Transfer(obj, name, received=received))
-        await transfer_missing(source, target, journal, transfers, options, CompressedList())
+        await transfer_missing(source, target, journal, one(Transfer(obj, name)), options, CompressedList())
     return path

@@ -35,7 +35,7 @@ _UNLIMITED = Capabilities(max_part=1 << 62, max_parts=1 << 62)
 
 async def read(source: OpenLocation, start: int, length: int | None) -> bytes:
     """Read an object or a range of it; see `AsyncStorage.read`."""
-    first = FirstRead(source.backend, lambda size: memoryview(bytearray(size)) if size <= _SMALL else None)
+    first = FirstRead(source.backend, _SMALL)
     whole = start == 0 and length is None
     obj, count = await _find_range(source, start, length, first.stat if whole else None)
     if (received := first.received) is not None:

@@ -15,11 +15,11 @@ from collections.abc import Awaitable, Callable
 
 from .request_rate import RequestRate
 
-__all__ = ["HostPace", "Hosts", "uniform"]
+__all__ = ["DOUBLING", "HostPace", "Hosts", "uniform"]
 
 # Requests at once to a host that has not answered yet. They double with each round trip, but not in fewer seconds.
 _FIRST_LEVEL = 4
-_DOUBLING = 0.1
+DOUBLING = 0.1
 # The first level of a distant host, and the round trip in seconds from which on a host is one.
 _DISTANT_LEVEL = 16
 _DISTANT = 0.01
@@ -117,6 +117,19 @@ class HostPace:
         if round_trip >= _DISTANT and self._doubling_until == self._most:
             self._level = self._ceiling = max(self._level, min(_DISTANT_LEVEL, self._most))
 
+    def waited(self) -> bool:
+        """Record that requests have waited for `DOUBLING` seconds because others are running.
+
+        Bodies that take long, or stall, must not hold up all other requests to a host that refuses none.
+
+        Returns:
+            Whether more requests may run now.
+        """
+        before = self.level
+        if not self.limited:
+            self._level = self._ceiling = max(self._level, min(self._doubling_until, 2 * self._level))
+        return self.level > before
+
     def succeeded(self, requests: int = 1) -> None:
         """Record requests that the host has answered, and not with a failure."""
         now = self.last_success = self._clock()
@@ -138,9 +151,9 @@ class HostPace:
             self._level = min(self._most, self._level + requests / self._level)
             return
         if self._next_doubling is None:
-            self._next_doubling = now + _DOUBLING
+            self._next_doubling = now + DOUBLING
         elif now >= self._next_doubling:
-            self._ceiling, self._next_doubling = 2 * self._level, now + _DOUBLING
+            self._ceiling, self._next_doubling = 2 * self._level, now + DOUBLING
         self._level = min(self._ceiling, self._doubling_until, self._level + requests)
 
     def throttled(self, asked: float | None = None, *, connections: bool = False) -> float:

@@ -90,13 +90,6 @@ class MemoryBudget:
                 self._forget(job, future)
             raise
 
-    def borrow_now(self, size: int) -> memoryview | None:
-        """As `borrow`, but without waiting: None if less than half of the budget would stay free.
-
-        For a borrower that may have to wait for others while it holds the buffer.
-        """
-        return self._lend(size, 0) if not self._waiting and 2 * (self._lent + size) <= self.limit else None
-
     def give_back(self, view: memoryview) -> None:
         """Return a borrowed buffer, which must not be used afterwards."""
         buffer, moves = self._buffers.pop(id(view))

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar, overload
 
 from ..errors import ClosedError, TransportError
-from ..runtime.host_pace import HostPace, Hosts
+from ..runtime.host_pace import DOUBLING, HostPace, Hosts
 from ..types import Limits
 from .connection import Connection
 from .message import TLS, Origin
@@ -196,11 +196,24 @@ class Pool:
         waiter = Waiter(dial, tls, self._next_number, asyncio.get_running_loop().create_future())
         host.waiting.append(waiter)
         self._waiters += 1
+        self._watch_waiting(host)
         try:
             return await waiter.granted
         except BaseException:
             self._cancel_wait(waiter, host)
             raise
+
+    def _watch_waiting(self, host: Host) -> None:
+        if host.timer is None and host.pace.level < self._limits.per_host:
+            host.timer = asyncio.get_running_loop().call_later(DOUBLING, self._waited, host)
+
+    def _waited(self, host: Host) -> None:
+        host.timer = None
+        if host.waiting and not self._closed:
+            if host.busy >= host.pace.level and host.pace.waited():
+                self._serve_waiters()
+            if host.waiting:
+                self._watch_waiting(host)
 
     def _cancel_wait(self, waiter: Waiter, host: Host) -> None:
         """Remove a cancelled waiter; pass on what it was already granted."""

@@ -44,7 +44,7 @@ class Waiter:
 class Host:
     """Connections to one origin, and the requests waiting for one."""
 
-    __slots__ = ("idle", "open", "pace", "waiting")
+    __slots__ = ("idle", "open", "pace", "timer", "waiting")
 
     def __init__(self, pace: HostPace) -> None:
         self.pace = pace
@@ -52,6 +52,7 @@ class Host:
         self.open = 0  # idle, busy, opening and closing
         self.idle: list[Pooled] = []  # longest idle first
         self.waiting: deque[Waiter] = deque()
+        self.timer: asyncio.TimerHandle | None = None  # runs while requests wait
 
     @property
     def busy(self) -> int:

@@ -216,3 +216,17 @@ def test_a_service_that_asks_to_wait(retry_after: float) -> None:
     service = Simulation(per_second=300, burst=300, retry_after=retry_after)
     service.run(3000)
     assert service.refused < 0.05 * service.sent
+
+
+def test_requests_that_wait_for_long_bodies_are_let_through() -> None:
+    pace = HostPace(20)
+    levels = [pace.level]
+    while pace.waited():
+        levels.append(pace.level)
+    assert levels == [4, 8, 16, 20]
+
+
+def test_requests_that_wait_for_a_host_that_refuses_some_go_on_waiting() -> None:
+    pace = HostPace(20)
+    pace.throttled()
+    assert not pace.waited()
