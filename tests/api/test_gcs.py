@@ -263,7 +263,7 @@ async def test_a_bucket_whose_requester_pays() -> None:
     with Google({"m": b"paid"}, instead=instead, public=True) as google:
         config = google.config(anonymous=True, project_id="my-project")
         assert await AsyncStorage().read("gs://models/m", config=config) == b"paid"
-        assert [asked.query.get("userProject") for asked in google.asked] == [None, "my-project", "my-project"]
+        assert [asked.query.get("userProject") for asked in google.asked] == [None, "my-project"]
         with pytest.raises(ServiceError, match="no user project provided"):
             await AsyncStorage().read("gs://models/m", config=google.config(anonymous=True))
 
