@@ -29,8 +29,12 @@ class Breaking:
         self.tag = '"one"'
         self.ranges: list[tuple[int, int]] = []
         self.sent = 0
+        self.connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.connections[task] = writer
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while await self._respond((await reader.readuntil(b"\r\n\r\n")).decode(), writer):
                 pass
@@ -62,6 +66,9 @@ async def serving(store: Breaking) -> AsyncIterator[S3Config]:
         yield S3Config("AKIAFAKE", "secret", endpoint_url=f"http://127.0.0.1:{port}")
     finally:
         server.close()
+        for writer in store.connections.values():  # those that a client keeps for its next call
+            writer.close()
+        await asyncio.gather(*store.connections)
 
 
 async def download(config: S3Config, dest: Path, limits: Limits = LIMITS) -> list[Event]:

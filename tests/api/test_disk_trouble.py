@@ -243,6 +243,7 @@ def test_a_directory_of_somebody_else(server: FakeS3, here: Path) -> None:
         Storage.download("s3://b/small", HERE / "first", config)
         Storage.download("s3://b/p", HERE / "second", config)
         StorageOperations.get_object_metadata(str(HERE / "first"))
+        StorageOperations.list_objects(str(HERE / "second"))
         if os.geteuid() == 0:
             os.setgroups([])
             os.setgid(65534)
