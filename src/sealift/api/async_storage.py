@@ -94,9 +94,9 @@ class AsyncStorage:
             on_event: Called with progress events on the event loop's thread; must not block.
 
         Equal calls that run at once in one event loop (same URI, `dest`, configuration, environment and options) share
-        one transfer, which continues as long as any of them waits for it. Each has its own `timeout` and events: a call
-        that joins is first told in one event each how many bytes were listed and stored before. Other calls for the
-        same URI and `dest`, also those of other processes, wait for each other.
+        one transfer, which continues as long as any of them waits for it. Each has its own `timeout` and events: to
+        a call that joins later, one "listed" and one "progress" event first report the bytes so far. Other calls for
+        the same URI and `dest`, also those of other processes, wait for each other.
 
         Returns:
             Path of the file, or of the directory for a prefix or an archive.

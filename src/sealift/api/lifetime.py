@@ -5,7 +5,6 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
-from functools import partial
 from importlib import import_module
 from typing import TypeVar
 
@@ -15,11 +14,11 @@ from ..backends.local import LocalBackend
 from ..config import StorageConfig
 from ..errors import ClosedError, StorageError
 from ..instance import Instance
-from ..operations.call_options import CallOptions
+from ..operations.call_options import CallEvents, CallOptions
 from ..operations.deadline import NO_DEADLINE, Deadline
 from ..operations.open_location import OpenLocation
 from ..runtime.shielded import shielded
-from ..types import Event, Limits, OnEvent
+from ..types import Limits, OnEvent
 from ..uri import Location, parse
 
 __all__ = ["Lifetime"]
@@ -221,17 +220,13 @@ class Lifetime:
             instance = self.enter()
             try:
                 await _load(operation, instance)
-                about = None if on_event is None else partial(_about, on_event, str(locations[0]))
+                about = None if on_event is None else CallEvents(on_event, str(locations[0]))
                 yield instance.for_call(deadline.end, about), locations
             finally:
                 await shielded(self.leave())
         except StorageError as error:
             error.__context__ = None  # may quote a secret, as a parser's error does; `from None` would only hide it
             raise error.about(operation, " to ".join(map(str, locations))) from error.__cause__
-
-
-def _about(on_event: OnEvent, call: str, event: Event) -> None:
-    on_event(replace(event, call=call))
 
 
 async def _load(operation: str, instance: Instance) -> None:

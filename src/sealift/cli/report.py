@@ -35,7 +35,7 @@ class Report:
         self._stdout = StdoutWriter()
         self._display: ProgressBar | ProgressLines = ProgressLines(self._tally)
         self._start = time.monotonic()
-        self._silent_until = 0.0  # a line has told about the wait until then
+        self._silent_until = 0.0  # the wait until then has been shown
 
     @asynccontextmanager
     async def progress(self) -> AsyncGenerator[None]:

@@ -25,7 +25,7 @@ def wait_line(event: Event) -> str:
 
 
 def print_wait(event: Event) -> None:
-    """Print a line about a wait on stderr, if it is long. A pause is told once, not for each request that it delays."""
-    told = event.kind == "retry" and isinstance(event.error, StorageError) and event.error.throttled
-    if is_long(event) and not told:
+    """Print a line about a long wait on stderr. A pause is shown once, not for each request that it delays."""
+    shown = event.kind == "retry" and isinstance(event.error, StorageError) and event.error.throttled
+    if is_long(event) and not shown:
         click.echo(wait_line(event), err=True)

@@ -36,8 +36,7 @@ async def prepare(context: JobContext, transfer: Transfer) -> tuple[Transfer, in
     if compared and obj.composite:
         sums = await context.retry(transfer, lambda: fetch_checksums(source, obj))
         obj = replace(obj, checksums=sums)
-    in_order = not obj.ranged or (obj.version is None and length is not None and (obj.size or 0) > length)
-    if in_order:
+    if not obj.ranged or (obj.version is None and length is not None and (obj.size or 0) > length):
         length = None
     if context.stores_properties and (length is None or obj.size is None or obj.size > length):
         obj = replace(obj, properties=await context.properties_to_store(transfer, obj.properties))

@@ -5,12 +5,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
-from ..contract import OnlyInOrder, Reader, Upload
+from ..contract import OnlyInOrder, Upload
 from ..errors import IntegrityError, ObjectChanged, StorageError, TransportError
 from ..integrity import checksums
 from ..runtime import part_sizes
 from ..types import ObjectInfo, Part, Receipt
 from ..types.properties import NO_PROPERTIES
+from ..wire import fill_buffer
 from .context import JobContext
 from .transfer import Transfer
 from .verification import verify_digest
@@ -67,7 +68,7 @@ async def _read_and_write(context: JobContext, transfer: Transfer, algorithm: st
             more = True
             while more:
                 async with _buffer(context, obj, len(attempt.receipts)) as buffer:
-                    count = await _fill(reader, buffer)
+                    count = await fill_buffer(reader, buffer)
                     more = count == len(buffer)
                     size = attempt.size + count
                     if not more and obj.size not in {None, size}:
@@ -113,13 +114,3 @@ async def _buffer(context: JobContext, obj: ObjectInfo, index: int) -> AsyncGene
         yield buffer
     finally:
         memory.give_back(buffer)
-
-
-async def _fill(reader: Reader, buffer: memoryview) -> int:
-    done = 0
-    while done < len(buffer):
-        count = await reader.readinto(buffer[done:])
-        if count == 0:
-            break
-        done += count
-    return done

@@ -15,7 +15,7 @@ from .deadline import NO_DEADLINE, Deadline
 from .open_location import OpenLocation
 from .skip_report import OnSkip, SkipReport
 
-__all__ = ["By", "CallOptions", "comparison_mode"]
+__all__ = ["By", "CallEvents", "CallOptions", "comparison_mode"]
 
 # How `sync` compares objects; see `sync_comparison`.
 By = Literal["record", "checksum", "size"]
@@ -65,7 +65,7 @@ class CallOptions:
         """These options for a call about a location, which is named in its events."""
         if self.on_event is None:
             return self
-        return replace(self, on_event=_CallEvents(self.on_event, str(location)))
+        return replace(self, on_event=CallEvents(self.on_event, str(location)))
 
     def shared_request(self, source: OpenLocation, *facts: object) -> str:
         """What distinguishes a download to a path from others from there to this path, as a `fingerprint`.
@@ -114,8 +114,13 @@ class CallOptions:
             raise ModelMissingError(key, cause=f"the patterns exclude {name!r}")
 
 
-class _CallEvents:
-    """Adds to the events of one call what they have in common."""
+class CallEvents:
+    """Adds to the events of one call what they have in common.
+
+    Args:
+        on_event: Called with each event.
+        call: The URI or path that the call is about.
+    """
 
     def __init__(self, on_event: OnEvent, call: str) -> None:
         self._on_event = on_event

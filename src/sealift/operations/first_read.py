@@ -4,6 +4,7 @@ from ..contract import Backend, Reader
 from ..engine.verification import Received
 from ..errors import TransportError
 from ..types import ObjectInfo
+from ..wire import fill_buffer
 
 __all__ = ["FirstRead"]
 
@@ -45,15 +46,9 @@ class FirstRead:
 
 async def _fill(buffer: memoryview, reader: Reader) -> bool:
     """Read a body of this length; False: the connection broke, and the object must be read again."""
-    done = 0
     try:
-        while done < len(buffer):
-            count = await reader.readinto(buffer[done:])
-            if not count:
-                return False
-            done += count
+        return await fill_buffer(reader, buffer) == len(buffer)
     except TransportError as error:
         if not error.retryable:
             raise
         return False
-    return True

@@ -27,9 +27,9 @@ class SharedCalls:
         """Run the work of a call, or wait for an equal call that runs already.
 
         The work runs in a task of its own. It goes on as long as any of its callers waits for it; the last one that is
-        cancelled cancels it, and waits for its end. A caller that joins later is told first how many bytes were listed
-        and stored before, in one event each, and then all further events. Calls without `on_event` share among
-        themselves, since nothing counts their bytes.
+        cancelled cancels it, and waits for its end. A caller that joins later gets one "listed" and one "progress"
+        event with the bytes so far, and then all further events. Calls without `on_event` share among themselves, since
+        nothing counts their bytes.
 
         Args:
             key: Equal for calls that do the same.

@@ -8,14 +8,13 @@ from .client import Wire
 from .content_range import Expectation, check_expected, check_range, check_read
 from .head_codec import check_value, format_head
 from .held_connection import ConnectionLane, HeldConnection
-from .message import PATIENCE, TLS, Origin, Request, Response
+from .message import TLS, Origin, Request, Response, first_byte_timeout
 from .proxy_choice import proxy_for
 from .range_writer import PIECE, RangeWriter
 from .sinks import fill, memory_sink
-from .streamed_response import StreamedResponse
+from .streamed_response import StreamedResponse, fill_buffer
 
 __all__ = [
-    "PATIENCE",
     "PIECE",
     "TLS",
     "ConnectionLane",
@@ -32,6 +31,8 @@ __all__ = [
     "check_read",
     "check_value",
     "fill",
+    "fill_buffer",
+    "first_byte_timeout",
     "format_head",
     "memory_sink",
     "proxy_for",

@@ -11,15 +11,12 @@ from ..errors import InvalidConfig
 from ..frozen_dataclass import dataclass
 from ..uris.urls import ascii_host
 
-__all__ = ["PATIENCE", "TLS", "AllowedAddresses", "Headers", "Origin", "Request", "Response"]
+__all__ = ["TLS", "AllowedAddresses", "Headers", "Origin", "Request", "Response", "first_byte_timeout"]
 
 Headers = list[tuple[bytes, bytes]]
 # Which addresses may be connected to (see `address_policy`). "any": the caller chose the origin; "local": redirected
 # there by a server on this machine or a private network; "public": redirected there by any other server.
 AllowedAddresses = Literal["any", "local", "public"]
-
-PATIENCE = 4
-"""How much longer than `Limits.idle_timeout` a response may take to begin, if a server may fetch the file first."""
 
 _PORTS = {"http": 80, "https": 443}
 _MILLISECONDS = ("x-amz-retry-after", "retry-after-ms", "x-ms-retry-after-ms")
@@ -233,3 +230,13 @@ class Response:
     def __repr__(self) -> str:
         names = ", ".join(name.decode("latin-1") for name, _ in self.headers)
         return f"Response({self.status}, headers=[{names}], body={len(self.body)} bytes)"
+
+
+def first_byte_timeout(chosen: float | None, idle_timeout: float) -> float:
+    """Seconds that a response may take to begin, if the server may have to fetch the file first.
+
+    Args:
+        chosen: The caller's choice. None: four times `idle_timeout`.
+        idle_timeout: `Limits.idle_timeout`.
+    """
+    return chosen or 4 * idle_timeout

@@ -11,11 +11,13 @@ from .lanes import Lanes
 from .message import Headers, Response
 
 if TYPE_CHECKING:
+    from ..contract import Reader
     from .response_reader import ResponseReader
 
-__all__ = ["BodyStream", "StreamedResponse"]
+__all__ = ["BodyStream", "StreamedResponse", "fill_buffer"]
 
 _BUFFER = 256 * KiB
+_ERROR_BODY = 16 * KiB
 
 
 class BodyStream:
@@ -117,6 +119,18 @@ class BodyStream:
             raise asyncio.CancelledError
 
 
+async def fill_buffer(reader: "Reader", buffer: memoryview) -> int:
+    """Read until a buffer is full, or until the end of the body.
+
+    Returns:
+        Number of bytes read.
+    """
+    done = 0
+    while done < len(buffer) and (count := await reader.readinto(buffer[done:])):
+        done += count
+    return done
+
+
 class StreamedResponse:
     """A response whose body is streamed.
 
@@ -144,6 +158,16 @@ class StreamedResponse:
             TransportError: The body is truncated, or the connection stalled.
         """
         return await self._readinto(view)
+
+    async def failure(self) -> Response:
+        """The response with the beginning of its body, for the error that it describes.
+
+        Raises:
+            TransportError: As `readinto`.
+        """
+        body = memoryview(bytearray(_ERROR_BODY))
+        count = await fill_buffer(self, body)
+        return Response(self.status, self.headers, bytes(body[:count]), host=self.host)
 
     def __repr__(self) -> str:
         return f"StreamedResponse({self.status})"

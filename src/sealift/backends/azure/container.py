@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 from ...errors import ObjectChanged, StorageError, UnsupportedOperation
 from ...instance import Instance
 from ...lane_contract import SentBytes, Sink
-from ...types import KiB, ObjectInfo
+from ...types import ObjectInfo
 from ...uri import Location
 from ...wire import TLS, Expectation, HeldConnection, Origin, Request, Response, StreamedResponse
 from . import replies
@@ -22,7 +22,6 @@ Headers = Sequence[tuple[str, str]]
 # API version, which determines CRC64 of bodies, parts of 4,000 MiB, and encoding of names that XML cannot represent.
 _VERSION = "2021-12-02"
 # Bytes of an error response's body to read.
-_ERROR_BODY = 16 * KiB
 
 
 class Container:
@@ -152,9 +151,7 @@ class Container:
             if reply.status == 200:
                 yield reply
                 return
-            body = memoryview(bytearray(_ERROR_BODY))
-            count = await reply.readinto(body)
-            failure = Response(reply.status, reply.headers, bytes(body[:count]), host=reply.host)
+            failure = await reply.failure()
         await self._raise_error(failure, key)
 
     async def _raise_error(self, reply: Response, key: str) -> NoReturn:

@@ -9,7 +9,7 @@ from ...config import GCSConfig
 from ...errors import ModelMissingError, ObjectChanged, StorageError, UnsupportedOperation
 from ...instance import Instance
 from ...lane_contract import SentBytes, Sink
-from ...types import KiB, ObjectInfo
+from ...types import ObjectInfo
 from ...uri import Location
 from ...wire import TLS, Expectation, HeldConnection, Origin, Request, Response, StreamedResponse
 from . import replies
@@ -24,7 +24,6 @@ Query = Mapping[str, str]
 # https://cloud.google.com/storage/docs/transcoding
 _AS_STORED = [("accept-encoding", "gzip")]
 # How much of an error reply's body is read, in bytes.
-_ERROR_BODY = 16 * KiB
 
 
 class Bucket:
@@ -128,9 +127,7 @@ class Bucket:
                 if reply.status == 200:
                     yield reply
                     return
-                body = memoryview(bytearray(_ERROR_BODY))
-                count = await reply.readinto(body)
-                refusal = Response(reply.status, reply.headers, bytes(body[:count]), host=reply.host)
+                refusal = await reply.failure()
             if not self._should_resend(attempt, request, refusal):
                 yield refusal
                 return

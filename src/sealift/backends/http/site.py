@@ -13,7 +13,7 @@ from ...errors import StorageError, TransportError
 from ...instance import Instance
 from ...lane_contract import Sink
 from ...uri import Location
-from ...wire import PATIENCE, TLS, Expectation, Origin, Request, Response, StreamedResponse
+from ...wire import TLS, Expectation, Origin, Request, Response, StreamedResponse, first_byte_timeout
 from ...wire.connection_errors import CannotConnectError
 from ...wire.redirect import MOST_REDIRECTS, as_target, redirected
 from . import replies
@@ -54,7 +54,7 @@ class Site:
         self._wire = instance.wire
         self._resolved: dict[str, Request] = {}
         self._resolving = asyncio.Lock()
-        self._first_byte_timeout = config.first_byte_timeout or PATIENCE * instance.limits.idle_timeout
+        self._first_byte_timeout = first_byte_timeout(config.first_byte_timeout, instance.limits.idle_timeout)
         self._head_refused = False
 
     async def find(self, key: str) -> Response:

@@ -10,9 +10,8 @@ from ...config import HFConfig
 from ...errors import StorageError, TransportError
 from ...frozen_dataclass import dataclass
 from ...instance import Instance
-from ...types import KiB
 from ...uri import Location
-from ...wire import PATIENCE, TLS, Origin, Request, Response, StreamedResponse
+from ...wire import TLS, Origin, Request, Response, StreamedResponse, first_byte_timeout
 from ...wire.redirect import MOST_REDIRECTS, redirected
 from . import replies
 from .branches import rest_of_branch
@@ -23,7 +22,6 @@ __all__ = ["FORWARDED_HEADERS", "Commit", "Repository", "too_many_redirects"]
 FORWARDED_HEADERS = frozenset({"accept-encoding", "range", "user-agent"})
 _DEFAULT_REVISION = "main"
 # Bytes of an error response's body to read.
-_ERROR_BODY = 16 * KiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ class Repository:
             self._headers.append(("authorization", f"Bearer {token}"))
         self.signed_in = token is not None
         self._tls = TLS.of(config.verify)
-        self._first_byte_timeout = config.first_byte_timeout or PATIENCE * instance.limits.idle_timeout
+        self._first_byte_timeout = first_byte_timeout(config.first_byte_timeout, instance.limits.idle_timeout)
         self._commit: Commit | None = None
         self._lock = asyncio.Lock()
 
@@ -170,11 +168,7 @@ class Repository:
                 if reply.status in {200, 206}:
                     yield reply
                     return
-                body = memoryview(bytearray(_ERROR_BODY))
-                count = 0
-                while count < len(body) and (more := await reply.readinto(body[count:])):
-                    count += more
-                failure = Response(reply.status, reply.headers, bytes(body[:count]), host=reply.host)
+                failure = await reply.failure()
             following = redirected(request, failure, FORWARDED_HEADERS)
             if following is None:
                 raise self.error(failure, key) if request.origin == self.origin else replies.refused(failure, key)

@@ -11,7 +11,7 @@ from ...config.s3 import UploadChecksum
 from ...errors import StorageError
 from ...instance import Instance
 from ...lane_contract import SentBytes, Sink
-from ...types import KiB, ObjectInfo
+from ...types import ObjectInfo
 from ...uri import Location
 from ...wire import Expectation, HeldConnection, Request, Response, StreamedResponse
 from . import errors
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Bucket", "Headers"]
 
 # How much of an error reply's body is read, in bytes.
-_ERROR_BODY = 16 * KiB
 # Seconds between two attempts to find new credentials.
 _RENEWAL_INTERVAL = 1.0
 # Seconds to wait while another program is writing the credentials file.
@@ -167,7 +166,7 @@ class Bucket:
                     if reply.status == 200:
                         yield reply
                         return
-                    refusal = await _error_reply(reply)
+                    refusal = await reply.failure()
                 resend = self._session_rejected(refusal, request) or await self._refresh_access(refusal, access)
                 if last or not resend:
                     raise self.error(refusal, key)
@@ -280,12 +279,3 @@ class Bucket:
             except StorageError:  # the file may be half written
                 await asyncio.sleep(pause)
         return used  # report the service's error, not this one
-
-
-async def _error_reply(reply: StreamedResponse) -> Response:
-    """A streamed error reply with the beginning of its body."""
-    body = memoryview(bytearray(_ERROR_BODY))
-    count = 0
-    while count < len(body) and (received := await reply.readinto(body[count:])):
-        count += received
-    return Response(reply.status, reply.headers, bytes(body[:count]), host=reply.host)
