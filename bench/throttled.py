@@ -123,7 +123,7 @@ async def _download(port: int, part_size: int | None) -> float:
     with tempfile.TemporaryDirectory() as directory:
         started = time.monotonic()
         async with AsyncStorage(Limits(part_size=part_size)) as storage:
-            await storage.download("s3://b/p/", f"{directory}/p", config, verify=False)
+            await storage.download("s3://b/p/", f"{directory}/p", config=config, verify=False)
         return time.monotonic() - started
 
 

@@ -30,8 +30,8 @@ def s3_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_path_style_is_the_custom_endpoints(tmp_path: Path) -> None:
     with FakeS3(OBJECTS) as server:
-        await AsyncStorage().download("s3://models/a/x y", tmp_path / "x", server.config)
-        await AsyncStorage().download("s3://models/a/", tmp_path / "a", server.config)
+        await AsyncStorage().download("s3://models/a/x y", tmp_path / "x", config=server.config)
+        await AsyncStorage().download("s3://models/a/", tmp_path / "a", config=server.config)
     assert files_in(tmp_path) == {"x": b"x", "a/x y": b"x", "a/z": b"z"}
     assert {asked.path for asked in server.asked} == {"/models/a/x%20y", "/models/a/z", "/models/"}
     assert {asked.host for asked in server.asked} == {f"{HOST}:{server.port}"}
@@ -48,8 +48,8 @@ async def test_virtual_style(tmp_path: Path, given: str) -> None:
         else:
             environ |= {"AWS_ENDPOINT_URL": endpoint, "S3_USER_VIRTUAL_BUCKET": "1"}
         storage = AsyncStorage(environ=environ)
-        await storage.download("s3://models/a/x y", tmp_path / "x", config)
-        await storage.download("s3://models/a", tmp_path / "a", config)
+        await storage.download("s3://models/a/x y", tmp_path / "x", config=config)
+        await storage.download("s3://models/a", tmp_path / "a", config=config)
     assert files_in(tmp_path) == {"x": b"x", "a/x y": b"x", "a/z": b"z"}
     assert {asked.path for asked in server.asked} == {"/a/x%20y", "/a", "/a/z", "/"}
     assert {asked.host for asked in server.asked} == {f"models.s3.test:{server.port}"}
@@ -63,7 +63,7 @@ async def test_the_configuration_file_may_say_virtual(
         file = bare_environment / "config"
         file.write_text(f"[default]\nendpoint_url = http://s3.test:{server.port}\ns3 =\n  addressing_style = virtual\n")
         monkeypatch.setenv("AWS_CONFIG_FILE", str(file))
-        await AsyncStorage().download("s3://models/a/z", tmp_path / "z", S3Config("A", SECRET))
+        await AsyncStorage().download("s3://models/a/z", tmp_path / "z", config=S3Config("A", SECRET))
     assert files_in(tmp_path) == {"z": b"z"}
     assert {(asked.host, asked.path) for asked in server.asked} == {(f"models.s3.test:{server.port}", "/a/z")}
 
@@ -71,7 +71,7 @@ async def test_the_configuration_file_may_say_virtual(
 async def test_an_endpoint_may_have_a_path(tmp_path: Path) -> None:
     with FakeS3({"gateway": {"s3/models/z": b"z"}}) as server:
         config = S3Config("A", SECRET, endpoint_url=f"{server.endpoint}/gateway/s3/")
-        await AsyncStorage().download("s3://models/z", tmp_path / "z", config)
+        await AsyncStorage().download("s3://models/z", tmp_path / "z", config=config)
     assert files_in(tmp_path) == {"z": b"z"}
     assert {asked.path for asked in server.asked} == {"/gateway/s3/models/z"}
 
@@ -90,7 +90,7 @@ async def test_amazon_s_hosts(tmp_path: Path, region: str, bucket: str, host: st
     with FakeS3({"models": {"z": b"z"}, "s3": {"dotted.models/z": b"z"}}) as server:
         config = S3Config("A", SECRET, region=region, use_ssl=False)
         storage = AsyncStorage(environ={"HTTP_PROXY": server.endpoint})
-        await storage.download(f"s3://{bucket}/z", tmp_path / "z", config)
+        await storage.download(f"s3://{bucket}/z", tmp_path / "z", config=config)
     assert files_in(tmp_path) == {"z": b"z"}
     assert {(asked.host, asked.path, asked.region) for asked in server.asked} == {(host, path, region)}
 
@@ -113,7 +113,7 @@ async def test_access_points(tmp_path: Path, service: str, resource: str, domain
         region = "cn-northwest-1" if partition == "aws-cn" else "eu-west-1"
         config = S3Config("A", SECRET, region=region, use_ssl=False)
         storage = AsyncStorage(environ={"HTTP_PROXY": server.endpoint})
-        await storage.download(f"s3://{service}:{ACCOUNT}:{resource}/accesspoint/z", tmp_path / "z", config)
+        await storage.download(f"s3://{service}:{ACCOUNT}:{resource}/accesspoint/z", tmp_path / "z", config=config)
     assert files_in(tmp_path) == {"z": b"z"}
     assert {(asked.host, asked.path) for asked in server.asked} == {(f"models-{ACCOUNT}{domain}", "/accesspoint/z")}
     for asked in server.asked:
@@ -138,7 +138,7 @@ async def test_a_copy_from_an_access_point(separator: str) -> None:
     with FakeS3({f"models-{ACCOUNT}": {"a/x y": b"z"}}, instead=instead) as server:
         config = S3Config("A", SECRET, region="us-west-2", use_ssl=False)
         storage = AsyncStorage(environ={"HTTP_PROXY": server.endpoint})
-        await storage.copy(f"s3://{arn}{separator}models/a/x y", "s3://others/z", config, config)
+        await storage.copy(f"s3://{arn}{separator}models/a/x y", "s3://others/z", config=config, dest_config=config)
     (copy,) = (asked for asked in server.asked if asked.method == "PUT")
     assert unquote(copy.headers["x-amz-copy-source"]) == f"{arn}/models/object/a/x y"
 
@@ -148,7 +148,7 @@ async def test_the_alias_of_an_access_point_is_a_bucket(tmp_path: Path, alias: s
     with FakeS3({alias: {"z": b"z"}}) as server:
         config = S3Config("A", SECRET, region="us-west-2", use_ssl=False)
         storage = AsyncStorage(environ={"HTTP_PROXY": server.endpoint})
-        await storage.download(f"s3a://{alias}/z", tmp_path / "z", config)
+        await storage.download(f"s3a://{alias}/z", tmp_path / "z", config=config)
     assert files_in(tmp_path) == {"z": b"z"}
     assert {(asked.host, asked.path) for asked in server.asked} == {(f"{alias}.s3.us-west-2.amazonaws.com", "/z")}
 
@@ -158,14 +158,14 @@ async def test_a_bucket_of_another_region(tmp_path: Path, moved: int) -> None:
     """Behind one endpoint, only the signature changes; HEAD and the listing discover the region."""
     with FakeS3(OBJECTS, region="eu-west-1", moved=moved) as server:
         async with AsyncStorage(Limits(part_size=MiB)) as storage:
-            await storage.download("s3://models/large", tmp_path / "large", server.config)
+            await storage.download("s3://models/large", tmp_path / "large", config=server.config)
             assert [asked.region for asked in server.asked[:2]] == ["us-east-1", "eu-west-1"]
             assert {asked.region for asked in server.asked[1:]} == {"eu-west-1"}
             server.asked.clear()
-            await storage.download("s3://models/a/", tmp_path / "a", server.config)
+            await storage.download("s3://models/a/", tmp_path / "a", config=server.config)
             assert [asked.region for asked in server.asked] == ["us-east-1"] + 3 * ["eu-west-1"]
-            assert sorted(await storage.list_objects("s3://models/a/", server.config)) == ["x y", "z"]
-            assert (await storage.get_object_metadata("s3://models/a/z", server.config))["size"] == 1
+            assert sorted(await storage.list_objects("s3://models/a/", config=server.config)) == ["x y", "z"]
+            assert (await storage.get_object_metadata("s3://models/a/z", config=server.config))["size"] == 1
     assert files_in(tmp_path) == {"large": OBJECTS["models"]["large"], "a/x y": b"x", "a/z": b"z"}
 
 
@@ -178,7 +178,7 @@ async def test_a_read_may_be_the_first_to_find_out(tmp_path: Path, moved: int) -
 
     with FakeS3(OBJECTS, instead=only_reads) as server:
         storage = AsyncStorage(Limits(part_size=256 * 1024))
-        await storage.download("s3://models/large", tmp_path / "large", server.config)
+        await storage.download("s3://models/large", tmp_path / "large", config=server.config)
     assert files_in(tmp_path) == {"large": OBJECTS["models"]["large"]}
     assert {asked.region for asked in server.asked} == {"us-east-1", "eu-west-1"}
 
@@ -187,7 +187,7 @@ async def test_amazon_s_redirect_changes_the_host(tmp_path: Path) -> None:
     with FakeS3(OBJECTS, region="eu-west-1") as server:
         storage = AsyncStorage(environ={"HTTP_PROXY": server.endpoint})
         config = S3Config("A", SECRET, region="us-west-2", use_ssl=False)
-        await storage.download("s3://models/a/z", tmp_path / "z", config)
+        await storage.download("s3://models/a/z", tmp_path / "z", config=config)
     assert files_in(tmp_path) == {"z": b"z"}
     assert [(asked.method, asked.host, asked.region) for asked in server.asked] == [
         ("HEAD", "models.s3.us-west-2.amazonaws.com", "us-west-2"),
@@ -200,7 +200,7 @@ async def test_a_bucket_that_is_nowhere(tmp_path: Path) -> None:
     """If each region redirects to another, the call fails instead of following them."""
     with FakeS3(OBJECTS, instead=lambda asked: elsewhere(f"{asked.region}-x", 301)) as server:
         with pytest.raises(ServiceError, match="301") as caught:
-            await AsyncStorage().download("s3://models/a/", tmp_path / "a", server.config)
+            await AsyncStorage().download("s3://models/a/", tmp_path / "a", config=server.config)
         assert [asked.region for asked in server.asked] == ["us-east-1", "us-east-1-x"]
     assert "s3://models/a/" in str(caught.value)
     assert files_in(tmp_path) == {}

@@ -67,11 +67,11 @@ async def test_what_the_sdk_wrote_is_downloaded(
     azurite: AzureService, container: str, tmp_path: Path, scheme: str
 ) -> None:
     storage, config = AsyncStorage(SMALL_PARTS), azurite.config()
-    directory = await storage.download(f"{scheme}://{container}/model", str(tmp_path / "model"), config)
+    directory = await storage.download(f"{scheme}://{container}/model", str(tmp_path / "model"), config=config)
     assert files_in(directory) == MODEL
-    path = await storage.download(f"{scheme}://{container}/model/weights/a.bin", f"{tmp_path}/", config)
+    path = await storage.download(f"{scheme}://{container}/model/weights/a.bin", f"{tmp_path}/", config=config)
     assert Path(path).read_bytes() == LARGE
-    assert await storage.list_objects(f"{scheme}://{container}/model/", config) == sorted(MODEL)
+    assert await storage.list_objects(f"{scheme}://{container}/model/", config=config) == sorted(MODEL)
 
 
 async def test_what_the_sdk_wrote_in_blocks_is_downloaded(azurite: AzureService, tmp_path: Path) -> None:
@@ -81,7 +81,9 @@ async def test_what_the_sdk_wrote_in_blocks_is_downloaded(azurite: AzureService,
         blob.stage_block(name, LARGE)
     blob.commit_block_list([BlobBlock("one"), BlobBlock("two")])
     for limits in (Limits(), SMALL_PARTS):
-        path = await AsyncStorage(limits).download(f"azure://{container}/k", str(tmp_path / "k"), azurite.config())
+        path = await AsyncStorage(limits).download(
+            f"azure://{container}/k", str(tmp_path / "k"), config=azurite.config()
+        )
         assert Path(path).read_bytes() == LARGE * 2
 
 
@@ -100,7 +102,9 @@ async def test_what_is_uploaded_the_sdk_reads(
         (tmp_path / "model" / name).write_bytes(data)
     events: list[Event] = []
     uri = f"azure://{container}/up"
-    assert await AsyncStorage(limits).upload(str(tmp_path / "model"), uri, azurite.config(), on_event=events.append)
+    assert await AsyncStorage(limits).upload(
+        str(tmp_path / "model"), uri, config=azurite.config(), on_event=events.append
+    )
     assert get_objects(azurite, container) == {f"up/{name}": data for name, data in MODEL.items()}
     assert {event.verified for event in events if event.target == "up/weights/a.bin"} == {None, verified}
 
@@ -110,9 +114,9 @@ async def test_a_checksum_that_the_service_has_is_compared(
 ) -> None:
     events: list[Event] = []
     uri = f"azure://{container}/model/weights/a.bin"
-    await AsyncStorage().download(uri, str(tmp_path / "a"), azurite.config(), on_event=events.append)
+    await AsyncStorage().download(uri, str(tmp_path / "a"), config=azurite.config(), on_event=events.append)
     assert [event.verified for event in events if event.kind == "object"] == ["md5"]
-    told = await AsyncStorage().get_object_metadata(uri, azurite.config())
+    told = await AsyncStorage().get_object_metadata(uri, config=azurite.config())
     assert told["checksums"] == {"md5": hashlib.md5(LARGE).hexdigest()}
     assert told["modified_time"] <= datetime.now(UTC)
 
@@ -123,7 +127,7 @@ async def test_an_object_that_is_stored_encoded_arrives_as_stored(azurite: Azure
     container_client(azurite, container).upload_blob("m.json", stored, content_settings=told)
     uri, config = f"azure://{container}/m.json", azurite.config()
     for limits in (Limits(), SMALL_PARTS):
-        await AsyncStorage(limits).download(uri, str(tmp_path / "m.json"), config)
+        await AsyncStorage(limits).download(uri, str(tmp_path / "m.json"), config=config)
         assert (tmp_path / "m.json").read_bytes() == stored
     assert await AsyncStorage().read(uri, config=config) == stored
 
@@ -132,23 +136,25 @@ async def test_copies_inside_an_account_and_out_of_it(azurite: AzureService, con
     storage, config = AsyncStorage(SMALL_PARTS), azurite.config()
     near, far = new_container(azurite), new_container(azurite, OTHER_ACCOUNT)
     expected = {f"copy/{name}": data for name, data in MODEL.items()}
-    await storage.copy(f"azure://{container}/model/", f"azure://{near}/copy", config)
+    await storage.copy(f"azure://{container}/model/", f"azure://{near}/copy", config=config)
     assert get_objects(azurite, near) == expected
-    await storage.copy(f"azure://{container}/model/", f"azure://{far}/copy", config, azurite.config(OTHER_ACCOUNT))
+    await storage.copy(
+        f"azure://{container}/model/", f"azure://{far}/copy", config=config, dest_config=azurite.config(OTHER_ACCOUNT)
+    )
     assert get_objects(azurite, far, OTHER_ACCOUNT) == expected
-    assert await storage.copy_object(f"azure://{container}/model/config.json", f"azure://{near}/one", config)
+    assert await storage.copy_object(f"azure://{container}/model/config.json", f"azure://{near}/one", config=config)
     assert get_object(azurite, near, "one") == b"{}"
 
 
 async def test_synchronizing_and_deleting(azurite: AzureService, container: str, tmp_path: Path) -> None:
     storage, config, uri = AsyncStorage(), azurite.config(), f"azure://{container}/model"
-    first = await storage.sync(uri, str(tmp_path / "m"), config)
+    first = await storage.sync(uri, str(tmp_path / "m"), config=config)
     written_at(tmp_path, FAR_AHEAD)
-    again = await storage.sync(uri, str(tmp_path / "m"), config)
+    again = await storage.sync(uri, str(tmp_path / "m"), config=config)
     assert (first.copied, again.copied, again.kept) == (3, 0, 3)
-    assert await storage.delete_object(f"{uri}/config.json", config)
-    assert not await storage.delete_object(f"{uri}/config.json", config)
-    assert await storage.delete(uri, config, recursive=True) == 2
+    assert await storage.delete_object(f"{uri}/config.json", config=config)
+    assert not await storage.delete_object(f"{uri}/config.json", config=config)
+    assert await storage.delete(uri, config=config, recursive=True) == 2
     assert get_objects(azurite, container) == {"model-2/x": b"x"}
 
 
@@ -173,11 +179,11 @@ async def test_two_names_of_one_container_are_one_place(azurite: AzureService, c
         for src, dest in ((short, f"{form}/weights{query}"), (f"{form}{query}", f"{short}/weights")):
             for dest_config in (None, replace(config, verify=False)):
                 with pytest.raises(InvalidConfig, match="overlap"):
-                    await AsyncStorage().copy(src, dest, config, dest_config)
+                    await AsyncStorage().copy(src, dest, config=config, dest_config=dest_config)
                 with pytest.raises(InvalidConfig, match="overlap"):
-                    await AsyncStorage().sync(src, dest, config, dest_config, delete=True)
+                    await AsyncStorage().sync(src, dest, config=config, dest_config=dest_config, delete=True)
         with pytest.raises(InvalidConfig, match="the same object"):
-            await AsyncStorage().copy(f"{short}/config.json", f"{form}/config.json{query}", config)
+            await AsyncStorage().copy(f"{short}/config.json", f"{form}/config.json{query}", config=config)
     assert get_objects(azurite, container) == before
 
 
@@ -211,9 +217,9 @@ async def test_a_sas_token(azurite: AzureService, container: str, where: str) ->
         config, environ = None, {"AZURE_STORAGE_CONNECTION_STRING": text}
     storage, uri = AsyncStorage(environ=environ), f"azure://{container}/model/config.json"
     assert await storage.read(uri, config=config) == b"{}"
-    assert await storage.list_objects(f"azure://{container}/model-2", config) == ["x"]
+    assert await storage.list_objects(f"azure://{container}/model-2", config=config) == ["x"]
     with pytest.raises(AccessDenied, match="does not allow this") as caught:
-        await storage.delete_object(uri, config)
+        await storage.delete_object(uri, config=config)
     assert shows(caught.value, sas) == []
 
 
@@ -234,11 +240,11 @@ async def test_a_public_container_without_signing_in(azurite: AzureService, cont
     public, anonymous = new_container(azurite, public=True), azurite.config(anonymous=True)
     put_objects(azurite, public, {"k": b"public"})
     assert await AsyncStorage().read(f"azure://{public}/k", config=anonymous) == b"public"
-    assert await AsyncStorage().list_objects(f"azure://{public}", anonymous) == ["k"]
+    assert await AsyncStorage().list_objects(f"azure://{public}", config=anonymous) == ["k"]
     with pytest.raises((AccessDenied, ModelMissingError)):
         await AsyncStorage().read(f"azure://{container}/model/config.json", config=anonymous)
     with pytest.raises((AccessDenied, ModelMissingError)):
-        await AsyncStorage().delete_object(f"azure://{public}/k", anonymous)
+        await AsyncStorage().delete_object(f"azure://{public}/k", config=anonymous)
     assert get_objects(azurite, public) == {"k": b"public"}
 
 
@@ -275,7 +281,7 @@ async def test_a_missing_object(azurite: AzureService, container: str) -> None:
 
 
 def test_the_sync_facade(azurite: AzureService, container: str, tmp_path: Path) -> None:
-    path = Storage.download(f"azure://{container}/model/config.json", str(tmp_path / "c"), azurite.config())
+    path = Storage.download(f"azure://{container}/model/config.json", str(tmp_path / "c"), config=azurite.config())
     assert Path(path).read_bytes() == b"{}"
 
 
@@ -345,7 +351,7 @@ async def test_compared_is_what_the_service_tells_again(tmp_path: Path, limits: 
         config = AzureConfig("models", endpoint_url=f"{server.endpoint}/models", sas_token="sv=1&sig=the-signature")
         storage = AsyncStorage(replace(limits, attempts=2))
         with pytest.raises(IntegrityError, match="has stored other bytes") if says == "another" else nullcontext():
-            await storage.upload(tmp_path / "k", "azure://box/k", config, on_event=events.append)
+            await storage.upload(tmp_path / "k", "azure://box/k", config=config, on_event=events.append)
     if says != "another":
         assert events[-1].verified == ("crc64nvme" if says in {"the same", "another once"} else "size-only")
 
@@ -356,7 +362,7 @@ async def test_a_copy_that_takes_its_time_is_waited_for() -> None:
     busy = told(503, "ServerBusy")
     fake = Fake(put=[told(202, **copying("pending"))], head=[there(), pending, busy, pending, done])
     with fake.server as server:
-        await AsyncStorage().copy_object("azure://box/k", "azure://box/copy", fake.config)
+        await AsyncStorage().copy_object("azure://box/k", "azure://box/copy", config=fake.config)
         asked = [each.method for each in server.asked]
         source = next(each.headers["x-ms-copy-source"] for each in server.asked if each.method == "PUT")
     assert asked == ["HEAD", "PUT", "HEAD", "HEAD", "HEAD", "HEAD"]
@@ -377,7 +383,7 @@ async def test_a_copy_that_does_not_end_well(end: dict[str, str], message: str) 
     fake = Fake(put=[pending], head=[there(), there(**end)], copy=[told(409, "NoPendingCopyOperation")])
     with fake.server as server:
         with pytest.raises(ServiceError, match=message) as caught:
-            await AsyncStorage().copy_object("azure://box/k", "azure://box/copy", fake.config)
+            await AsyncStorage().copy_object("azure://box/k", "azure://box/copy", config=fake.config)
         last = server.asked[-1]
     assert (last.query["comp"], last.query["copyid"]) == ("copy", "one")
     assert last.headers["x-ms-copy-action"] == "abort"
@@ -402,7 +408,7 @@ async def test_failures(reply: Reply, kind: type[StorageError], message: str) ->
     with fake.server:
         with pytest.raises(kind) as caught:
             async with AsyncStorage(Limits(attempts=1)) as storage:
-                await storage.copy_object("azure://box/k", "azure://box/x", fake.config)
+                await storage.copy_object("azure://box/k", "azure://box/x", config=fake.config)
     assert message in str(caught.value)
     assert shows(caught.value, "the-signature") == []
 
@@ -412,7 +418,7 @@ async def test_what_is_busy_is_asked_again(tmp_path: Path, busy: Reply) -> None:
     again = replace(busy, headers={**busy.headers, "Retry-After": "0"})
     fake = Fake(head=[again, there()], get=[busy, _body(b"real")])
     with fake.server:
-        await AsyncStorage().download("azure://box/k", str(tmp_path / "k"), fake.config)
+        await AsyncStorage().download("azure://box/k", str(tmp_path / "k"), config=fake.config)
     assert (tmp_path / "k").read_bytes() == b"real"
 
 
@@ -420,7 +426,7 @@ async def test_a_reply_of_another_version_is_no_part_of_this_one() -> None:
     fake = Fake(head=[there()], get=[_body(b"real", tag='"0x2"')])
     with fake.server:
         with pytest.raises(StorageError, match="was replaced while it was read"):
-            await AsyncStorage().read("azure://box/k", 1, 2, fake.config)
+            await AsyncStorage().read("azure://box/k", 1, 2, config=fake.config)
 
 
 async def test_names_that_xml_cannot_carry() -> None:
@@ -430,7 +436,7 @@ async def test_names_that_xml_cannot_carry() -> None:
     <Etag>0x1</Etag><Content-Length>4</Content-Length></Properties></Blob></Blobs><NextMarker/></EnumerationResults>"""
     fake = Fake(list=[Reply(200, listing.encode())])
     with fake.server as server:
-        found = await AsyncStorage().list_objects("azure://box/", fake.config)
+        found = await AsyncStorage().list_objects("azure://box/", config=fake.config)
         assert {each.headers["x-ms-version"] >= "2021-02-12" for each in server.asked} == {True}
     assert found == ["a\x01%b", "a%25"]
 
@@ -461,16 +467,16 @@ class TestSnapshots:
     async def test_an_object(self, azurite: AzureService, container: str, snapshots: list[str]) -> None:
         storage, uri, config = AsyncStorage(), f"azure://{container}/model/config.json", azurite.config()
         for call in (
-            storage.delete(uri, config),
-            storage.delete_object(uri, config),
-            storage.delete_many([uri], config),
+            storage.delete(uri, config=config),
+            storage.delete_object(uri, config=config),
+            storage.delete_many([uri], config=config),
         ):
             with pytest.raises(ServiceError, match="has snapshots, which would be deleted with it") as caught:
                 await call
             assert all(time in str(caught.value) for time in snapshots)
             assert "--delete-snapshots include" in str(caught.value)
         assert (get_object(azurite, container, "model/config.json"), self.left(azurite, container)) == (b"{}", 2)
-        assert await storage.delete_many([uri], config, delete_snapshots=True) == [True]
+        assert await storage.delete_many([uri], config=config, delete_snapshots=True) == [True]
         assert self.left(azurite, container) == 0
 
     async def test_a_prefix(self, azurite: AzureService, container: str, snapshots: list[str]) -> None:
@@ -478,34 +484,34 @@ class TestSnapshots:
         storage, uri, config = AsyncStorage(), f"azure://{container}/model", azurite.config()
         events: list[Event] = []
         with pytest.raises(IncompleteError, match="could not remove everything: config.json: .* has snapshots"):
-            await storage.delete(uri, config, recursive=True, on_event=events.append)
+            await storage.delete(uri, config=config, recursive=True, on_event=events.append)
         assert get_objects(azurite, container) == {"model/config.json": b"{}", "model-2/x": b"x"}
         assert [event.key for event in events if event.kind == "skipped"] == ["model/config.json"]
         assert sum(event.kind == "deleted" for event in events) == len(MODEL) - 1
         with pytest.raises(ServiceError, match="has snapshots"):  # nothing else is left
-            await storage.delete(uri, config, recursive=True)
-        assert await storage.delete(uri, config, recursive=True, delete_snapshots=True) == 1
+            await storage.delete(uri, config=config, recursive=True)
+        assert await storage.delete(uri, config=config, recursive=True, delete_snapshots=True) == 1
         assert get_objects(azurite, container) == {"model-2/x": b"x"}
 
     async def test_a_sync(self, azurite: AzureService, container: str, snapshots: list[str], tmp_path: Path) -> None:
         (tmp_path / "new").write_bytes(b"new")
         storage, uri, config = AsyncStorage(), f"azure://{container}/model", azurite.config()
         with pytest.raises(IncompleteError, match="could not remove everything: config.json: "):
-            await storage.sync(str(tmp_path), uri, config, delete=True)
+            await storage.sync(str(tmp_path), uri, config=config, delete=True)
         assert set(get_objects(azurite, container)) == {"model/config.json", "model/new", "model-2/x"}
-        done = await storage.sync(str(tmp_path), uri, config, delete=True, delete_snapshots=True)
+        done = await storage.sync(str(tmp_path), uri, config=config, delete=True, delete_snapshots=True)
         assert done.deleted == 1
         assert self.left(azurite, container) == 0
 
     async def test_a_lease(self, azurite: AzureService, container: str) -> None:
         container_client(azurite, container).get_blob_client("model/config.json").acquire_lease()
         with pytest.raises(ServiceError, match="is leased by another client"):
-            await AsyncStorage().delete(f"azure://{container}/model/config.json", azurite.config())
+            await AsyncStorage().delete(f"azure://{container}/model/config.json", config=azurite.config())
 
 
 async def test_an_empty_container_is_there(azurite: AzureService) -> None:
     uri, config = f"azure://{new_container(azurite)}/", azurite.config()
-    assert await AsyncStorage().list_objects(uri, config) == []
-    assert await AsyncStorage().delete(uri, config, recursive=True) == 0
+    assert await AsyncStorage().list_objects(uri, config=config) == []
+    assert await AsyncStorage().delete(uri, config=config, recursive=True) == 0
     with pytest.raises(ModelMissingError, match="there is no container"):
-        await AsyncStorage().list_objects("azure://no-such-container/", config)
+        await AsyncStorage().list_objects("azure://no-such-container/", config=config)

@@ -73,12 +73,12 @@ async def test_a_managed_identity(
     uri = f"azure://{container}"
     async with AsyncStorage() as storage:
         for name in ("first", "second"):
-            path = await storage.download(f"{uri}/m", str(tmp_path / name), config)
+            path = await storage.download(f"{uri}/m", str(tmp_path / name), config=config)
             assert Path(path).read_bytes() == b"real"
-        assert await storage.upload(path, f"{uri}/up", config)
-        assert await storage.copy_object(f"{uri}/up", f"{uri}/copy", config)
-        assert await storage.list_objects(uri, config) == ["copy", "m", "up"]
-        assert await storage.delete_object(f"{uri}/up", config)
+        assert await storage.upload(path, f"{uri}/up", config=config)
+        assert await storage.copy_object(f"{uri}/up", f"{uri}/copy", config=config)
+        assert await storage.list_objects(uri, config=config) == ["copy", "m", "up"]
+        assert await storage.delete_object(f"{uri}/up", config=config)
     assert get_object(azurite_tls, container, "copy") == b"real"
     assert len(metadata.given) == 1
 
@@ -131,9 +131,9 @@ async def test_tokens_that_end_in_the_middle_of_a_transfer(
         async with AsyncStorage(Limits(part_size=5 * MiB, attempts=1)) as storage:
             if verb == "download":
                 put_objects(azurite_tls, container, {"large": data})
-                await storage.download(f"azure://{container}/large", tmp_path / "there", config)
+                await storage.download(f"azure://{container}/large", tmp_path / "there", config=config)
             else:
-                await storage.upload(tmp_path / "here", f"azure://{container}/there", config)
+                await storage.upload(tmp_path / "here", f"azure://{container}/there", config=config)
         assert len(giver.given) == 4
     there = tmp_path / "there"
     assert (there.read_bytes() if verb == "download" else get_object(azurite_tls, container, "there")) == data
@@ -145,7 +145,7 @@ async def test_a_metadata_service_that_is_busy_is_asked_again(
 ) -> None:
     with TokenGiver(imds, first=(answer(status, {"error": "busy"}),)) as giver:
         monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", giver.endpoint)
-        assert await AsyncStorage().download(f"azure://{container}/m", str(tmp_path / "m"), config)
+        assert await AsyncStorage().download(f"azure://{container}/m", str(tmp_path / "m"), config=config)
         assert len(giver.asked) == 2
 
 

@@ -45,7 +45,7 @@ def store(directory: Path) -> None:
 async def test_botocore_reads_what_sealift_wrote(service: S3Service, make_bucket: MakeBucket, tmp_path: Path) -> None:
     bucket = make_bucket(service)
     store(tmp_path)
-    await AsyncStorage(Limits(part_size=PART)).upload(tmp_path, f"s3://{bucket}/", config_of(service))
+    await AsyncStorage(Limits(part_size=PART)).upload(tmp_path, f"s3://{bucket}/", config=config_of(service))
     assert get_objects(service, bucket) == FILES
     sizes = {key: client(service).head_object(Bucket=bucket, Key=key)["ContentLength"] for key in FILES}
     assert sizes == {key: len(data) for key, data in FILES.items()}
@@ -59,7 +59,7 @@ async def test_sealift_reads_what_botocore_wrote(
     bucket = make_bucket(service)
     put_objects(service, bucket, {key: data for key, data in FILES.items() if len(data) <= PART})
     put_objects(service, bucket, {key: data for key, data in FILES.items() if len(data) > PART}, part_size=part_size)
-    await AsyncStorage(Limits(part_size=PART)).download(f"s3://{bucket}/", tmp_path / "all", config_of(service))
+    await AsyncStorage(Limits(part_size=PART)).download(f"s3://{bucket}/", tmp_path / "all", config=config_of(service))
     assert files_in(tmp_path / "all") == FILES
 
 
@@ -67,7 +67,9 @@ async def test_sealift_reads_what_botocore_wrote(
 async def test_both_write_the_same_checksum(seaweedfs: S3Service, make_bucket: MakeBucket, tmp_path: Path) -> None:
     bucket = make_bucket(seaweedfs)
     (tmp_path / "k").write_bytes(FILES["size/17000003"])
-    await AsyncStorage(Limits(part_size=PART)).upload(tmp_path / "k", f"s3://{bucket}/ours", config_of(seaweedfs))
+    await AsyncStorage(Limits(part_size=PART)).upload(
+        tmp_path / "k", f"s3://{bucket}/ours", config=config_of(seaweedfs)
+    )
     put_objects(seaweedfs, bucket, {"theirs": FILES["size/17000003"]}, part_size=PART + 4096, checksum="CRC64NVME")
     ours, theirs = (stored_checksums(seaweedfs, bucket, key) for key in ("ours", "theirs"))
     assert ours == theirs
@@ -89,11 +91,11 @@ def test_many_threads_upload_and_download_at_once(
         together.wait()
         uri, before = f"s3://{bucket}/after/{number}", f"s3://{bucket}/before/{number}"
         if number % 2:
-            Storage.upload(tmp_path / str(number), uri, config)
-        found = Storage.download(before, f"{tmp_path}/back/{number}-before", config)
+            Storage.upload(tmp_path / str(number), uri, config=config)
+        found = Storage.download(before, f"{tmp_path}/back/{number}-before", config=config)
         if not number % 2:
-            Storage.upload(tmp_path / str(number), uri, config)
-        again = Storage.download(uri, f"{tmp_path}/back/{number}-after", config)
+            Storage.upload(tmp_path / str(number), uri, config=config)
+        again = Storage.download(uri, f"{tmp_path}/back/{number}-after", config=config)
         return Path(found).read_bytes(), Path(again).read_bytes()
 
     with ThreadPoolExecutor(count) as threads:

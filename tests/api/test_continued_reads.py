@@ -74,7 +74,7 @@ async def serving(store: Breaking) -> AsyncIterator[S3Config]:
 async def download(config: S3Config, dest: Path, limits: Limits = LIMITS) -> list[Event]:
     events: list[Event] = []
     async with AsyncStorage(limits) as storage:
-        await storage.download("s3://b/m", dest, config, on_event=events.append)
+        await storage.download("s3://b/m", dest, config=config, on_event=events.append)
     return events
 
 

@@ -91,7 +91,9 @@ def no_files(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("dest_slash", ["", "/"])
 async def test_a_prefix(ends: Ends, slash: str, dest_slash: str) -> None:
     source, target = ends
-    where = await AsyncStorage().copy(source.uri + slash, target.uri + dest_slash, source.config, target.config)
+    where = await AsyncStorage().copy(
+        source.uri + slash, target.uri + dest_slash, config=source.config, dest_config=target.config
+    )
     assert where.rstrip("/") == target.uri
     assert target.content() == TREE
     assert source.content() == TREE
@@ -102,7 +104,7 @@ async def test_an_object(ends: Ends) -> None:
     one = f"{source.uri}/weights/a.bin"
     async with AsyncStorage() as storage:
         for dest, path in (("x", "x"), ("deep/er/", "deep/er/a.bin"), ("deep/er/y.bin", "deep/er/y.bin")):
-            where = await storage.copy(one, f"{target.uri}/{dest}", source.config, target.config)
+            where = await storage.copy(one, f"{target.uri}/{dest}", config=source.config, dest_config=target.config)
             assert where == f"{target.uri}/{path}"
     assert target.content() == dict.fromkeys(("x", "deep/er/a.bin", "deep/er/y.bin"), TREE["weights/a.bin"])
 
@@ -110,14 +112,16 @@ async def test_an_object(ends: Ends) -> None:
 async def test_an_object_replaces_another(ends: Ends) -> None:
     source, target = ends
     target.put({"x": b"old", "y": b"other"})
-    await AsyncStorage().copy(f"{source.uri}/weights/deep/b", f"{target.uri}/x", source.config, target.config)
+    await AsyncStorage().copy(
+        f"{source.uri}/weights/deep/b", f"{target.uri}/x", config=source.config, dest_config=target.config
+    )
     assert target.content() == {"x": b"b", "y": b"other"}
 
 
 async def test_a_prefix_joins_what_is_there(ends: Ends) -> None:
     source, target = ends
     target.put({"config.json": b"old", "weights/mine": b"mine"})
-    await AsyncStorage().copy(source.uri, target.uri, source.config, target.config)
+    await AsyncStorage().copy(source.uri, target.uri, config=source.config, dest_config=target.config)
     assert target.content() == {**TREE, "weights/mine": b"mine"}
 
 
@@ -136,7 +140,9 @@ async def test_the_name_of_a_bucket_receives_an_object_s_name(
 async def test_progress_is_told(ends: Ends) -> None:
     source, target = ends
     events: list[Event] = []
-    await AsyncStorage().copy(source.uri, target.uri, source.config, target.config, on_event=events.append)
+    await AsyncStorage().copy(
+        source.uri, target.uri, config=source.config, dest_config=target.config, on_event=events.append
+    )
     for kind in ("listed", "object"):
         told = {event.key.rpartition("from/")[2]: event.size for event in events if event.kind == kind}
         assert told == {path: len(data) for path, data in TREE.items()}
@@ -150,15 +156,15 @@ async def test_a_configuration_serves_the_end_that_is_not_local(
 ) -> None:
     bucket, config = make_bucket(seaweedfs), config_of(seaweedfs)
     (tmp_path / "a").write_bytes(b"a")
-    await AsyncStorage(environ={}).copy(f"{tmp_path}/a", f"s3://{bucket}/a", config)
-    await AsyncStorage(environ={}).copy(f"s3://{bucket}/a", f"{tmp_path}/b", config)
+    await AsyncStorage(environ={}).copy(f"{tmp_path}/a", f"s3://{bucket}/a", config=config)
+    await AsyncStorage(environ={}).copy(f"s3://{bucket}/a", f"{tmp_path}/b", config=config)
     assert (tmp_path / "b").read_bytes() == b"a"
 
 
 async def test_a_configuration_serves_both_ends_of_one_scheme(seaweedfs: S3Service, make_bucket: MakeBucket) -> None:
     one, other = prefix(seaweedfs, make_bucket(seaweedfs), "m"), prefix(seaweedfs, make_bucket(seaweedfs), "n")
     one.put(TREE)
-    await AsyncStorage().copy(one.uri, other.uri, one.config)
+    await AsyncStorage().copy(one.uri, other.uri, config=one.config)
     assert other.content() == TREE
 
 
@@ -172,8 +178,8 @@ async def test_the_service_copies_by_itself(
     large = pattern(9 * MiB)
     source.put({**TREE, "large": large})
     async with AsyncStorage() as storage:
-        await storage.copy(source.uri, target.uri, source.config)
-        await storage.copy(f"{source.uri}/large", f"{target.uri}/again", source.config)
+        await storage.copy(source.uri, target.uri, config=source.config)
+        await storage.copy(f"{source.uri}/large", f"{target.uri}/again", config=source.config)
     assert (reads, lent) == ([], [])
     assert target.content() == {**TREE, "large": large, "again": large}
 
@@ -186,7 +192,7 @@ async def test_another_way_to_sign_in_means_another_service(
     source, target = prefix(seaweedfs, bucket, "from"), prefix(seaweedfs, bucket, "to")
     source.put(TREE)
     reader = config_of(seaweedfs, seaweedfs.read_only)
-    await AsyncStorage().copy(source.uri, target.uri, reader, target.config)
+    await AsyncStorage().copy(source.uri, target.uri, config=reader, dest_config=target.config)
     assert sorted(reads) == sorted(f"from/{path}" for path, data in TREE.items() if data)
     assert target.content() == TREE
 
@@ -205,7 +211,9 @@ async def test_between_two_services(
     objects = {**TREE, "large": pattern(18 * MiB + 11), "other": pattern(6 * MiB)}
     source.put(objects)
     storage = AsyncStorage(Limits(memory=12 * MiB))
-    assert await storage.copy(source.uri, target.uri, source.config, target.config) == f"{target.uri}/"
+    assert (
+        await storage.copy(source.uri, target.uri, config=source.config, dest_config=target.config) == f"{target.uri}/"
+    )
     assert target.content() == objects
     assert 6 * MiB <= max(lent) <= 12 * MiB
 
@@ -226,7 +234,7 @@ async def test_what_overlaps_is_refused(
     store.put(objects)
     for dry_run in (True, False):
         with pytest.raises(InvalidConfig, match="overlap|the same"):
-            await AsyncStorage().copy(f"{store.uri}/{src}", f"{store.uri}/{dest}", store.config, dry_run=dry_run)
+            await AsyncStorage().copy(f"{store.uri}/{src}", f"{store.uri}/{dest}", config=store.config, dry_run=dry_run)
     assert store.content() == objects
 
 
@@ -235,7 +243,7 @@ async def test_a_bucket_into_itself_is_refused(seaweedfs: S3Service, make_bucket
     put_objects(seaweedfs, bucket, {"m/a": b"a"})
     for src, dest in (("", "m/"), ("m", ""), ("", "")):
         with pytest.raises(InvalidConfig, match="overlap"):
-            await AsyncStorage().copy(f"s3://{bucket}/{src}", f"s3://{bucket}/{dest}", config)
+            await AsyncStorage().copy(f"s3://{bucket}/{src}", f"s3://{bucket}/{dest}", config=config)
     assert objects_in(seaweedfs, bucket) == {"m/a": b"a"}
 
 
@@ -244,8 +252,8 @@ async def test_beside_the_source_is_no_overlap(seaweedfs: S3Service, bucket: str
     store = directory(tmp_path) if scheme == "local" else prefix(seaweedfs, bucket, uuid.uuid4().hex)
     store.put({"m/a": b"a", "m/sub/b": b"b"})
     async with AsyncStorage() as storage:
-        await storage.copy(f"{store.uri}/m", f"{store.uri}/m-2", store.config)
-        await storage.copy(f"{store.uri}/m/sub/b", f"{store.uri}/m/", store.config)
+        await storage.copy(f"{store.uri}/m", f"{store.uri}/m-2", config=store.config)
+        await storage.copy(f"{store.uri}/m/sub/b", f"{store.uri}/m/", config=store.config)
     assert store.content() == {"m/a": b"a", "m/b": b"b", "m/sub/b": b"b", "m-2/a": b"a", "m-2/sub/b": b"b"}
 
 
@@ -253,11 +261,13 @@ async def test_a_prefix_that_is_refused(ends: Ends, tmp_path: Path) -> None:
     source, target = ends
     before = all_in(tmp_path)
     with pytest.raises(InvalidConfig, match="is a prefix, not an object"):
-        await AsyncStorage().copy(source.uri, target.uri, source.config, target.config, recursive=False)
+        await AsyncStorage().copy(
+            source.uri, target.uri, config=source.config, dest_config=target.config, recursive=False
+        )
     assert target.content() == {}
     assert all_in(tmp_path) == before
     one = f"{source.uri}/config.json"
-    await AsyncStorage().copy(one, f"{target.uri}/x", source.config, target.config, recursive=False)
+    await AsyncStorage().copy(one, f"{target.uri}/x", config=source.config, dest_config=target.config, recursive=False)
     assert target.content() == {"x": b"{}"}
 
 
@@ -268,7 +278,13 @@ async def test_a_dry_run_only_tells(ends: Ends, tmp_path: Path) -> None:
 
     async def copy(src: str, dest: str) -> str:
         return await AsyncStorage().copy(
-            src, dest, source.config, target.config, dry_run=True, on_event=events.append, ignore_patterns="*.json"
+            src,
+            dest,
+            config=source.config,
+            dest_config=target.config,
+            dry_run=True,
+            on_event=events.append,
+            ignore_patterns="*.json",
         )
 
     where = await copy(source.uri, target.uri)
@@ -289,22 +305,24 @@ async def test_patterns(ends: Ends) -> None:
             await storage.copy(
                 source.uri,
                 target.uri,
-                source.config,
-                target.config,
+                config=source.config,
+                dest_config=target.config,
                 allow_patterns=allow,
                 ignore_patterns=ignore,
             )
         assert set(target.content()) == {"weights/a.bin", "empty", ".hidden"}
         for src in (source.uri, f"{source.uri}/config.json"):
             with pytest.raises(ModelMissingError, match="patterns"):
-                await storage.copy(src, target.uri, source.config, target.config, allow_patterns="*.onnx")
+                await storage.copy(
+                    src, target.uri, config=source.config, dest_config=target.config, allow_patterns="*.onnx"
+                )
 
 
 async def test_nothing_there(ends: Ends, tmp_path: Path) -> None:
     source, target = ends
     before = all_in(tmp_path)
     with pytest.raises(ModelMissingError) as caught:
-        await AsyncStorage().copy(f"{source.uri}/none", target.uri, source.config, target.config)
+        await AsyncStorage().copy(f"{source.uri}/none", target.uri, config=source.config, dest_config=target.config)
     assert str(caught.value).startswith("copy ")
     assert "from/none" in str(caught.value)
     assert "to/where" in str(caught.value)
@@ -339,14 +357,16 @@ async def test_directory_markers_are_copied(services: tuple[S3Service, S3Service
     first, second = services
     source, target = prefix(first, make_bucket(first), "from"), prefix(second, make_bucket(second), "to")
     source.put(MARKED)
-    await AsyncStorage().copy(source.uri, target.uri, source.config, target.config)
+    await AsyncStorage().copy(source.uri, target.uri, config=source.config, dest_config=target.config)
     assert target.content() == {path: data for path, data in MARKED.items() if path}
 
 
 async def test_patterns_are_for_directory_markers_too(moto: S3Service, make_bucket: MakeBucket) -> None:
     source, target = prefix(moto, make_bucket(moto), "from"), prefix(moto, make_bucket(moto), "to")
     source.put(MARKED)
-    await AsyncStorage().copy(source.uri, target.uri, source.config, target.config, ignore_patterns="void*")
+    await AsyncStorage().copy(
+        source.uri, target.uri, config=source.config, dest_config=target.config, ignore_patterns="void*"
+    )
     assert set(target.content()) == {"full/", "full/x"}
 
 
@@ -360,9 +380,9 @@ async def test_keys_are_taken_verbatim(
     objects = {key: key.encode() for key in ("a//b", "/lead", "a/./c", "a/../d", "tail ", "q?x#y", "%2F+", "ü", "*")}
     source.put(objects)
     async with AsyncStorage() as storage:
-        await storage.copy(source.uri, target.uri, source.config, config)
+        await storage.copy(source.uri, target.uri, config=source.config, dest_config=config)
         assert target.content() == objects
-        await storage.copy(f"{source.uri}/a//b", f"{target.uri}/x//y", source.config, config)
+        await storage.copy(f"{source.uri}/a//b", f"{target.uri}/x//y", config=source.config, dest_config=config)
     assert target.content() == {**objects, "x//y": b"a//b"}
 
 
@@ -373,7 +393,7 @@ async def test_an_object_that_has_gone_meanwhile(tmp_path: Path) -> None:
 
     with FakeS3({"b": Vanishing({"m/gone": b"gone", "m/there": b"there"})}) as server:
         with pytest.raises(ModelMissingError, match="m/gone"):
-            await AsyncStorage().copy("s3://b/m", f"{tmp_path}/x", server.config)
+            await AsyncStorage().copy("s3://b/m", f"{tmp_path}/x", config=server.config)
     assert all_in(tmp_path) == set()
 
 
@@ -383,7 +403,11 @@ async def test_copy_object(ends: Ends, path: str) -> None:
     events: list[Event] = []
     assert (
         await AsyncStorage().copy_object(
-            f"{source.uri}/{path}", f"{target.uri}/x", source.config, target.config, on_event=events.append
+            f"{source.uri}/{path}",
+            f"{target.uri}/x",
+            config=source.config,
+            dest_config=target.config,
+            on_event=events.append,
         )
         is True
     )

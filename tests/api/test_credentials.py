@@ -40,7 +40,7 @@ def uri(seaweedfs: S3Service, make_bucket: MakeBucket) -> str:
 
 
 async def fetch(storage: AsyncStorage, uri: str, dest: Path, config: S3Config | None = None) -> bytes:
-    return Path(await storage.download(uri, dest / "m", config)).read_bytes()
+    return Path(await storage.download(uri, dest / "m", config=config)).read_bytes()
 
 
 def access_key(asked: Asked) -> str | None:
@@ -140,7 +140,7 @@ async def test_anonymous(seaweedfs: S3Service, uri: str, tmp_path: Path, given: 
     config = S3Config(anonymous=True) if given == "config" else None
     async with AsyncStorage(environ=environ if config else {**environ, given: "true"}) as storage:
         assert await fetch(storage, f"s3://{PUBLIC_BUCKET}/anonymous/m", tmp_path, config) == b"public"
-        assert await storage.list_objects(f"s3://{PUBLIC_BUCKET}/anonymous", config) == ["m"]
+        assert await storage.list_objects(f"s3://{PUBLIC_BUCKET}/anonymous", config=config) == ["m"]
         with pytest.raises(AccessDenied):
             await fetch(storage, uri, tmp_path, config)
 
@@ -182,7 +182,7 @@ async def test_a_profile_of_the_shared_file(
     config = S3Config(endpoint_url=seaweedfs.endpoint, profile="lab" if chosen == "config" else None)
     async with AsyncStorage() as storage:
         assert await fetch(storage, uri, tmp_path, config) == b"real"
-        assert await storage.list_objects(uri, config) == ["m"]
+        assert await storage.list_objects(uri, config=config) == ["m"]
 
 
 @pytest.mark.parametrize(
@@ -289,11 +289,11 @@ async def move(verb: str, server: WritableS3, config: S3Config, here: Path) -> N
     async with AsyncStorage(Limits(part_size=5 * MiB, attempts=1)) as storage:
         if verb == "download":
             server.replace("b", "large", data)
-            there = Path(await storage.download("s3://b/large", here / "there", config))
+            there = Path(await storage.download("s3://b/large", here / "there", config=config))
             assert there.read_bytes() == data
         else:
             (here / "here").write_bytes(data)
-            await storage.upload(here / "here", "s3://b/there", config)
+            await storage.upload(here / "here", "s3://b/there", config=config)
             assert server.objects["b"]["there"] == data
             assert not server.uploads
 
@@ -344,7 +344,7 @@ async def test_a_role_is_assumed_once_for_all_verbs_of_an_instance(
     async with AsyncStorage() as storage:
         for _ in range(3):
             assert await fetch(storage, "s3://models/m", tmp_path, config) == b"fake"
-        assert await storage.list_objects("s3://models/", config) == ["m"]
+        assert await storage.list_objects("s3://models/", config=config) == ["m"]
     assert {access_key(asked) for asked in fake.asked} == {"ASIAONE"}
     assert (bare_environment / "asked").read_text() == "asked\n"
 
@@ -387,7 +387,7 @@ async def test_keys_of_a_file_that_end_in_the_middle_of_a_call(
     with FakeS3({"models": objects}, instead=instead) as fake:
         async with AsyncStorage() as storage:
             config = S3Config(endpoint_url=fake.endpoint)
-            there = Path(await storage.download("s3://models/p", tmp_path / "p", config))
+            there = Path(await storage.download("s3://models/p", tmp_path / "p", config=config))
         assert {f"p/{path.name}": path.read_bytes() for path in there.iterdir()} == objects
         assert {access_key(asked) for asked in fake.asked[good + 1 :]} >= {"ASIASECOND"}
 
@@ -433,7 +433,7 @@ async def test_a_file_of_which_only_half_is_written(
     files(bare_environment, monkeypatch, credentials=temporary("ASIAFIRST"))
     with FakeS3({"models": {"m": b"m"}}, instead=instead) as fake:
         with pytest.raises(AccessDenied, match="the session token has expired"):
-            await AsyncStorage().list_objects("s3://models/p/", S3Config(endpoint_url=fake.endpoint))
+            await AsyncStorage().list_objects("s3://models/p/", config=S3Config(endpoint_url=fake.endpoint))
         assert len(fake.asked) == 1
 
 
@@ -447,10 +447,10 @@ async def test_keys_that_end_and_that_nobody_has_renewed(
     files(bare_environment, monkeypatch, credentials=temporary("ASIAFIRST"))
     with FakeS3({"models": {"m": b"m"}}, instead=instead) as fake:
         with pytest.raises(ServiceError, match="has the session token expired"):
-            await AsyncStorage().get_object_metadata("s3://models/m", S3Config(endpoint_url=fake.endpoint))
+            await AsyncStorage().get_object_metadata("s3://models/m", config=S3Config(endpoint_url=fake.endpoint))
         assert len(fake.asked) == 1
         with pytest.raises(AccessDenied, match="the session token has expired|the access key does not exist"):
-            await AsyncStorage().list_objects("s3://models/p/", S3Config(endpoint_url=fake.endpoint))
+            await AsyncStorage().list_objects("s3://models/p/", config=S3Config(endpoint_url=fake.endpoint))
         assert len(fake.asked) == 2
 
 

@@ -54,7 +54,7 @@ def without(*gone: str) -> dict[str, bytes]:
 
 async def test_an_object(store: Store) -> None:
     events: list[Event] = []
-    assert await AsyncStorage().delete(f"{store.uri}/m/deep/b.bin", store.config, on_event=events.append) == 1
+    assert await AsyncStorage().delete(f"{store.uri}/m/deep/b.bin", config=store.config, on_event=events.append) == 1
     assert store.content() == without("m/deep/b.bin")
     assert [(event.kind, event.key.rpartition("m/")[2]) for event in events] == [("deleted", "deep/b.bin")]
 
@@ -64,18 +64,20 @@ async def test_a_prefix(store: Store, slash: str) -> None:
     """A prefix ends at a "/": `m` does not match `m-2`."""
     events: list[Event] = []
     storage = AsyncStorage()
-    assert await storage.delete(f"{store.uri}/m{slash}", store.config, recursive=True, on_event=events.append) == 4
+    assert (
+        await storage.delete(f"{store.uri}/m{slash}", config=store.config, recursive=True, on_event=events.append) == 4
+    )
     assert store.content() == without("m/a.bin", "m/deep/b.bin", "m/deep/c.txt", "m/empty")
     assert {event.kind for event in events} == {"deleted"}
     assert sorted(event.key.rpartition("m/")[2] for event in events) == ["a.bin", "deep/b.bin", "deep/c.txt", "empty"]
     with pytest.raises(ModelMissingError):
-        await storage.delete(f"{store.uri}/m{slash}", store.config, recursive=True)
+        await storage.delete(f"{store.uri}/m{slash}", config=store.config, recursive=True)
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
 async def test_a_prefix_needs_recursive(store: Store, slash: str) -> None:
     with pytest.raises(InvalidConfig, match="is a prefix, not an object") as caught:
-        await AsyncStorage().delete(f"{store.uri}/m{slash}", store.config)
+        await AsyncStorage().delete(f"{store.uri}/m{slash}", config=store.config)
     assert str(caught.value).startswith("delete ")
     assert store.content() == TREE
 
@@ -92,7 +94,7 @@ async def test_patterns(
     store: Store, allow: list[str] | str | None, ignore: list[str] | str | None, gone: tuple[str, ...]
 ) -> None:
     removed = await AsyncStorage().delete(
-        f"{store.uri}/m", store.config, recursive=True, allow_patterns=allow, ignore_patterns=ignore
+        f"{store.uri}/m", config=store.config, recursive=True, allow_patterns=allow, ignore_patterns=ignore
     )
     assert removed == len(gone)
     assert store.content() == without(*gone)
@@ -101,14 +103,16 @@ async def test_patterns(
 async def test_patterns_that_let_nothing_through(store: Store) -> None:
     for path in ("m", "m/a.bin"):
         with pytest.raises(ModelMissingError, match="patterns"):
-            await AsyncStorage().delete(f"{store.uri}/{path}", store.config, recursive=True, allow_patterns="*.onnx")
+            await AsyncStorage().delete(
+                f"{store.uri}/{path}", config=store.config, recursive=True, allow_patterns="*.onnx"
+            )
     assert store.content() == TREE
 
 
 @pytest.mark.parametrize("path", ["none", "none/", "m/a", "m/a.bin/"])
 async def test_nothing_there(store: Store, path: str) -> None:
     with pytest.raises(ModelMissingError) as caught:
-        await AsyncStorage().delete(f"{store.uri}/{path}", store.config, recursive=True)
+        await AsyncStorage().delete(f"{store.uri}/{path}", config=store.config, recursive=True)
     assert f"{store.uri}/{path}" in str(caught.value)
     assert store.content() == TREE
 
@@ -117,7 +121,7 @@ async def test_a_dry_run_only_tells(store: Store) -> None:
     for path, count in (("m", 4), ("m/a.bin", 1)):
         events: list[Event] = []
         removed = await AsyncStorage().delete(
-            f"{store.uri}/{path}", store.config, recursive=True, dry_run=True, on_event=events.append
+            f"{store.uri}/{path}", config=store.config, recursive=True, dry_run=True, on_event=events.append
         )
         assert removed == count == len(events)
         assert {event.kind for event in events} == {"deleted"}
@@ -128,9 +132,9 @@ async def test_an_object_wins_over_a_prefix(seaweedfs: S3Service, make_bucket: M
     bucket, config = make_bucket(seaweedfs), config_of(seaweedfs)
     put_objects(seaweedfs, bucket, {"both": b"object", "both/part": b"part"})
     async with AsyncStorage() as storage:
-        assert await storage.delete(f"s3://{bucket}/both", config, recursive=True) == 1
+        assert await storage.delete(f"s3://{bucket}/both", config=config, recursive=True) == 1
         assert objects_in(seaweedfs, bucket) == {"both/part": b"part"}
-        assert await storage.delete(f"s3://{bucket}", config, recursive=True) == 1
+        assert await storage.delete(f"s3://{bucket}", config=config, recursive=True) == 1
     assert objects_in(seaweedfs, bucket) == {}
 
 
@@ -167,7 +171,7 @@ async def test_more_than_one_request_takes(
     directory(root).put({"other": b"o"})
     events: list[Event] = []
     uri = f"s3://{bucket}/m"
-    removed = await AsyncStorage().delete(uri, config_of(rclone_s3), recursive=True, on_event=events.append)
+    removed = await AsyncStorage().delete(uri, config=config_of(rclone_s3), recursive=True, on_event=events.append)
     assert removed == 2500 == len({event.key for event in events})
     assert files_in(root) == {"other": b"o"}
     assert batches == ["POST"] * 3
@@ -226,7 +230,7 @@ async def test_directory_markers_go_too(seaweedfs: S3Service, moto: S3Service, m
     for service in (seaweedfs, moto):
         bucket = make_bucket(service)
         put_objects(service, bucket, {"m/": b"", "m/void/": b"", "m/x": b"x", "other": b"o"})
-        assert await AsyncStorage().delete(f"s3://{bucket}/m", config_of(service), recursive=True) == 3
+        assert await AsyncStorage().delete(f"s3://{bucket}/m", config=config_of(service), recursive=True) == 3
         assert objects_in(service, bucket) == {"other": b"o"}
 
 
@@ -244,7 +248,7 @@ async def test_patterns_are_for_directory_markers_too(
     bucket = make_bucket(moto)
     put_objects(moto, bucket, {"m/": b"", "m/void/": b"", "m/x": b"x", "m/a.bin": b"a"})
     await AsyncStorage().delete(
-        f"s3://{bucket}/m", config_of(moto), recursive=True, allow_patterns=allow, ignore_patterns=ignore
+        f"s3://{bucket}/m", config=config_of(moto), recursive=True, allow_patterns=allow, ignore_patterns=ignore
     )
     assert set(objects_in(moto, bucket)) == kept
 
@@ -255,32 +259,32 @@ async def test_without_permission(seaweedfs: S3Service, make_bucket: MakeBucket)
     storage = AsyncStorage()
     for uri in (f"s3://{bucket}/m", f"s3://{bucket}/m/a"):
         with pytest.raises(AccessDenied, match="no permission"):
-            await storage.delete(uri, config, recursive=True)
+            await storage.delete(uri, config=config, recursive=True)
     with pytest.raises(AccessDenied, match="no permission"):
-        await storage.delete_object(f"s3://{bucket}/m/a", config)
+        await storage.delete_object(f"s3://{bucket}/m/a", config=config)
     assert objects_in(seaweedfs, bucket) == {"m/a": b"a", "m/b": b"b"}
 
 
 async def test_a_bucket_that_does_not_exist(moto: S3Service) -> None:
     with pytest.raises(ModelMissingError, match="there is no bucket"):
-        await AsyncStorage().delete("s3://no-such-bucket/m/", config_of(moto), recursive=True)
+        await AsyncStorage().delete("s3://no-such-bucket/m/", config=config_of(moto), recursive=True)
 
 
 async def test_delete_object(store: Store) -> None:
     storage = AsyncStorage()
     for path in ("m/a.bin", "m/empty"):
-        assert await storage.delete_object(f"{store.uri}/{path}", store.config) is True
-        assert await storage.delete_object(f"{store.uri}/{path}", store.config) is False
+        assert await storage.delete_object(f"{store.uri}/{path}", config=store.config) is True
+        assert await storage.delete_object(f"{store.uri}/{path}", config=store.config) is False
     assert store.content() == without("m/a.bin", "m/empty")
     for path in ("m", "m/deep", "none", "m/deep/b.bin/below"):
-        assert await storage.delete_object(f"{store.uri}/{path}", store.config) is False
+        assert await storage.delete_object(f"{store.uri}/{path}", config=store.config) is False
     assert store.content() == without("m/a.bin", "m/empty")
 
 
 @pytest.mark.parametrize("uri", ["s3://models", "s3://models/", "/"])
 async def test_delete_object_of_a_bucket(uri: str) -> None:
     with pytest.raises(InvalidURI, match="names a bucket, not an object"):
-        await AsyncStorage().delete_object(uri, S3Config("AKIA", "secret", endpoint_url="http://127.0.0.1:1"))
+        await AsyncStorage().delete_object(uri, config=S3Config("AKIA", "secret", endpoint_url="http://127.0.0.1:1"))
 
 
 async def test_what_a_service_refuses_is_named(tmp_path: Path) -> None:
@@ -297,7 +301,7 @@ async def test_what_a_service_refuses_is_named(tmp_path: Path) -> None:
         with pytest.raises(
             IncompleteError, match="b: no permission to delete 'm/b'; c: 'm/c' was not deleted"
         ) as caught:
-            await AsyncStorage().delete("s3://b/m", server.config, recursive=True, on_event=events.append)
+            await AsyncStorage().delete("s3://b/m", config=server.config, recursive=True, on_event=events.append)
     assert [each.key for each in caught.value.skipped] == ["m/b", "m/c"]
     assert {(event.kind, event.key) for event in events} == {
         ("deleted", "m/a"), ("deleted", "m/d"), ("skipped", "m/b"), ("skipped", "m/c"),

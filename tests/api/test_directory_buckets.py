@@ -49,8 +49,8 @@ def ends(fake: DirectoryS3, *, before: int) -> None:
 
 async def test_one_session_serves_all_requests_of_an_instance(fake: DirectoryS3, tmp_path: Path) -> None:
     async with AsyncStorage(Limits(part_size=MiB)) as storage:
-        await storage.download(f"s3://{BUCKET}/a/", tmp_path / "a", fake.config)
-        await storage.download(f"s3://{BUCKET}/large", tmp_path / "large", fake.config)
+        await storage.download(f"s3://{BUCKET}/a/", tmp_path / "a", config=fake.config)
+        await storage.download(f"s3://{BUCKET}/large", tmp_path / "large", config=fake.config)
     assert files_in(tmp_path) == {"a/" + name: name.encode() for name in "zyxwv"} | {"large": LARGE}
     assert fake.created == 1
     asked = [asked for asked in fake.asked if is_session(asked)]
@@ -63,11 +63,11 @@ async def test_everything_that_a_storage_can_do(fake: DirectoryS3, tmp_path: Pat
     (tmp_path / "small").write_bytes(b"small")
     storage, uri = AsyncStorage(Limits(part_size=5 * MiB)), f"s3://{BUCKET}"
     async with storage:
-        await storage.upload(tmp_path, f"{uri}/new/", fake.config)
-        await storage.copy(f"{uri}/new/", f"{uri}/copied/", fake.config, fake.config)
-        await storage.delete(f"{uri}/a/", fake.config, recursive=True)
+        await storage.upload(tmp_path, f"{uri}/new/", config=fake.config)
+        await storage.copy(f"{uri}/new/", f"{uri}/copied/", config=fake.config, dest_config=fake.config)
+        await storage.delete(f"{uri}/a/", config=fake.config, recursive=True)
         assert await storage.read(f"{uri}/copied/small", config=fake.config) == b"small"
-        assert sorted(await storage.list_objects(f"{uri}/new/", fake.config)) == ["large", "small"]
+        assert sorted(await storage.list_objects(f"{uri}/new/", config=fake.config)) == ["large", "small"]
     new = {"large": LARGE[::-1], "small": b"small"}
     assert fake.objects[BUCKET] == {"ab": b"ab", "large": LARGE} | {
         f"{place}/{key}": data for place in ("new", "copied") for key, data in new.items()
@@ -88,7 +88,7 @@ async def test_a_session_that_ends_on_the_way_is_replaced_once(
     fake.ended = ended
     ends(fake, before=before)
     async with AsyncStorage(Limits(part_size=MiB)) as storage:
-        await storage.download(f"s3://{BUCKET}/large", tmp_path / "large", fake.config)
+        await storage.download(f"s3://{BUCKET}/large", tmp_path / "large", config=fake.config)
     assert files_in(tmp_path) == {"large": LARGE}
     assert fake.created == 2
 
@@ -98,7 +98,7 @@ async def test_a_session_that_ends_during_an_upload(fake: DirectoryS3, tmp_path:
     (tmp_path / "large").write_bytes(LARGE[::-1])
     ends(fake, before=before)
     async with AsyncStorage(Limits(part_size=5 * MiB)) as storage:
-        await storage.upload(tmp_path / "large", f"s3://{BUCKET}/new", fake.config)
+        await storage.upload(tmp_path / "large", f"s3://{BUCKET}/new", config=fake.config)
     assert fake.objects[BUCKET]["new"] == LARGE[::-1]
     assert fake.created == 2
 
@@ -107,7 +107,7 @@ async def test_a_session_that_is_short_is_used_while_it_lasts(tmp_path: Path) ->
     """A session that has expired on arrival is used for the request that it was created for."""
     with DirectoryS3(lifetime=0) as fake:
         fake.objects[BUCKET] = dict(OBJECTS)
-        await AsyncStorage().download(f"s3://{BUCKET}/ab", tmp_path / "ab", fake.config)
+        await AsyncStorage().download(f"s3://{BUCKET}/ab", tmp_path / "ab", config=fake.config)
         assert fake.created == sum(not is_session(asked) for asked in fake.asked) == 2
     assert files_in(tmp_path) == {"ab": b"ab"}
 
@@ -116,7 +116,7 @@ async def test_a_session_that_is_short_is_used_while_it_lasts(tmp_path: Path) ->
 async def test_a_session_lasts_by_the_clock_of_the_service(tmp_path: Path, clock: timedelta) -> None:
     with DirectoryS3(clock=clock) as fake:
         fake.objects[BUCKET] = dict(OBJECTS)
-        await AsyncStorage().download(f"s3://{BUCKET}/a/", tmp_path / "a", fake.config)
+        await AsyncStorage().download(f"s3://{BUCKET}/a/", tmp_path / "a", config=fake.config)
         assert fake.created == 1
 
 
@@ -161,8 +161,8 @@ async def test_each_bucket_has_a_session_of_its_own(tmp_path: Path) -> None:
         fake.objects |= {BUCKET: {"a": b"a"}, other: {"a": b"b"}}
         async with AsyncStorage() as storage:
             for bucket in (BUCKET, other):
-                await storage.download(f"s3://{bucket}/a", tmp_path / bucket, fake.config)
-            await storage.copy(f"s3://{BUCKET}/a", f"s3://{other}/c", fake.config, fake.config)
+                await storage.download(f"s3://{bucket}/a", tmp_path / bucket, config=fake.config)
+            await storage.copy(f"s3://{BUCKET}/a", f"s3://{other}/c", config=fake.config, dest_config=fake.config)
         assert [asked.path for asked in fake.asked if is_session(asked)] == [f"/{BUCKET}/", f"/{other}/"]
         assert fake.objects[other]["c"] == b"a"
         # The zones of two buckets decide whether the service can copy between them.
@@ -172,7 +172,7 @@ async def test_each_bucket_has_a_session_of_its_own(tmp_path: Path) -> None:
 async def test_a_session_that_is_refused(fake: DirectoryS3, tmp_path: Path) -> None:
     fake._instead = lambda asked: failure(403, "AccessDenied") if is_session(asked) else None
     with pytest.raises(AccessDenied, match=r"no permission to create a session.*s3express:CreateSession") as caught:
-        await AsyncStorage().download(f"s3://{BUCKET}/a/", tmp_path / "a", fake.config)
+        await AsyncStorage().download(f"s3://{BUCKET}/a/", tmp_path / "a", config=fake.config)
     assert BUCKET in str(caught.value)
     assert [is_session(asked) for asked in fake.asked] == [True]
 
@@ -180,7 +180,7 @@ async def test_a_session_that_is_refused(fake: DirectoryS3, tmp_path: Path) -> N
 async def test_a_wrong_secret(fake: DirectoryS3, tmp_path: Path) -> None:
     config = S3Config(IAM[0], "not-the-secret", session_token=IAM_TOKEN, region=REGION, endpoint_url=fake.endpoint)
     with pytest.raises(AccessDenied, match="the secret access key does not belong") as caught:
-        await AsyncStorage().download(f"s3://{BUCKET}/ab", tmp_path / "ab", config)
+        await AsyncStorage().download(f"s3://{BUCKET}/ab", tmp_path / "ab", config=config)
     assert not shows(caught.value, "not-the-secret", IAM_TOKEN)
     assert fake.created == 0
 
@@ -202,14 +202,14 @@ _KEYS = "<AccessKeyId>A</AccessKeyId><SecretAccessKey>hidden</SecretAccessKey>"
 async def test_a_reply_without_credentials(fake: DirectoryS3, tmp_path: Path, body: str) -> None:
     fake._instead = lambda asked: Reply(200, body.encode()) if is_session(asked) else None
     with pytest.raises(StorageError, match="CreateSession contains no credentials") as caught:
-        await AsyncStorage(Limits(attempts=1)).download(f"s3://{BUCKET}/ab", tmp_path / "ab", fake.config)
+        await AsyncStorage(Limits(attempts=1)).download(f"s3://{BUCKET}/ab", tmp_path / "ab", config=fake.config)
     assert not shows(caught.value, "hidden", *fake.secrets)
 
 
 async def test_errors_show_no_session(fake: DirectoryS3, tmp_path: Path) -> None:
     fake._instead = lambda asked: None if is_session(asked) else failure(403, "AccessDenied")
     with pytest.raises(AccessDenied) as caught:
-        await AsyncStorage().download(f"s3://{BUCKET}/ab", tmp_path / "ab", fake.config)
+        await AsyncStorage().download(f"s3://{BUCKET}/ab", tmp_path / "ab", config=fake.config)
     assert fake.created > 0
     assert not shows(caught.value, *fake.secrets)
 
@@ -217,7 +217,7 @@ async def test_errors_show_no_session(fake: DirectoryS3, tmp_path: Path) -> None
 async def test_unsigned_requests_are_not_sent(fake: DirectoryS3, tmp_path: Path) -> None:
     config = S3Config(anonymous=True, region=REGION, endpoint_url=fake.endpoint)
     with pytest.raises(UnsupportedOperation, match=f"accepts no unsigned requests for {BUCKET}"):
-        await AsyncStorage().download(f"s3://{BUCKET}/ab", tmp_path / "ab", config)
+        await AsyncStorage().download(f"s3://{BUCKET}/ab", tmp_path / "ab", config=config)
     assert not fake.asked
 
 
@@ -233,8 +233,8 @@ async def test_keys_may_be_listed_by_any_prefix(fake: DirectoryS3) -> None:
 async def test_a_tag_is_not_taken_for_an_md5(fake: DirectoryS3, tmp_path: Path) -> None:
     """An ETag is not used as an MD5 when an object is read, copied or compared."""
     async with AsyncStorage() as storage:
-        await storage.download(f"s3://{BUCKET}/ab", tmp_path / "ab", fake.config)
+        await storage.download(f"s3://{BUCKET}/ab", tmp_path / "ab", config=fake.config)
         with pytest.raises(IntegrityError, match="checksum"):
-            await storage.download(f"s3://{BUCKET}/ab", tmp_path / "checked", fake.config, verify="require")
-        metadata = await storage.get_object_metadata(f"s3://{BUCKET}/ab", fake.config)
+            await storage.download(f"s3://{BUCKET}/ab", tmp_path / "checked", config=fake.config, verify="require")
+        metadata = await storage.get_object_metadata(f"s3://{BUCKET}/ab", config=fake.config)
     assert "md5" not in str(metadata)

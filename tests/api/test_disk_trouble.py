@@ -98,10 +98,10 @@ def test_a_large_object(server: FakeS3, here: Path, small_disk: SmallDisk) -> No
         {small_disk.prelude}
         (HERE / "disk" / "old").write_bytes(b"precious")
         for dest in ("old", "new", "deeper/new"):
-            report(lambda: Storage.download("s3://b/large", HERE / "disk" / dest, config))
+            report(lambda: Storage.download("s3://b/large", HERE / "disk" / dest, config=config))
         assert content(HERE / "disk" / "old") == b"precious"
         assert [path for path in everything() if "new" in path or ".sealift" in path] == [], everything()
-        Storage.download("s3://b/small", HERE / "disk" / "old", config)
+        Storage.download("s3://b/small", HERE / "disk" / "old", config=config)
     """
     )
     told = run(program, here, server, small_disk.command)
@@ -124,14 +124,14 @@ def test_many_objects(server: FakeS3, here: Path, small_disk: SmallDisk) -> None
         + f"""
         {small_disk.prelude}
         (HERE / "disk" / "old").mkdir()
-        report(lambda: Storage.download("s3://b/p", HERE / "disk" / "new", config))
+        report(lambda: Storage.download("s3://b/p", HERE / "disk" / "new", config=config))
         assert everything() == ["disk", "disk/old"], everything()
-        report(lambda: Storage.download("s3://b/p", HERE / "disk" / "old", config))
+        report(lambda: Storage.download("s3://b/p", HERE / "disk" / "old", config=config))
         assert not [path for path in everything() if ".sealift" in path], everything()
         for path in (HERE / "disk" / "old").iterdir():
             assert path.stat().st_size == {600 * KiB}, "part of an object"
             path.unlink()
-        Storage.download("s3://b/small", HERE / "disk" / "old", config)
+        Storage.download("s3://b/small", HERE / "disk" / "old", config=config)
     """
     )
     told = run(program, here, server, small_disk.command)
@@ -158,7 +158,7 @@ def test_objects_that_replace_others(server: FakeS3, here: Path, small_disk: Sma
         for number in range(9):
             (HERE / "disk" / "p" / str(number)).write_bytes(bytes(600 << 10))
         storage = AsyncStorage(Limits(connections=1))
-        report(lambda: asyncio.run(storage.download("s3://b/p", HERE / "disk" / "p", config)))
+        report(lambda: asyncio.run(storage.download("s3://b/p", HERE / "disk" / "p", config=config)))
         say(len({path.read_bytes() for path in (HERE / "disk" / "p").iterdir()}))
     """
     )
@@ -173,8 +173,8 @@ def test_a_disk_without_a_size(server: FakeS3, here: Path, namespaces: bool) -> 
     program = f"""
         {prelude}
         assert os.statvfs(HERE / "disk").f_blocks == 0
-        Storage.download("s3://b/large", HERE / "disk" / "large", config)
-        Storage.download("s3://b/p", HERE / "disk", config)
+        Storage.download("s3://b/large", HERE / "disk" / "large", config=config)
+        Storage.download("s3://b/p", HERE / "disk", config=config)
         say(str(len(everything())))
     """
     told = run(program, here, server, _MOUNTED if namespaces else [], disk="size=0")
@@ -219,8 +219,8 @@ def test_a_read_only_disk(server: FakeS3, here: Path, namespaces: bool) -> None:
         + f"""
         target = Path({str(target)!r})
         for dest in (target, target / "new"):
-            report(lambda: Storage.download("s3://b/small", dest, config))
-            report(lambda: Storage.download("s3://b/p", dest, config))
+            report(lambda: Storage.download("s3://b/small", dest, config=config))
+            report(lambda: Storage.download("s3://b/p", dest, config=config))
     """
     )
     told = run(program, here, server, _MOUNTED if namespaces else [], "ro")
@@ -240,8 +240,8 @@ def test_a_directory_of_somebody_else(server: FakeS3, here: Path) -> None:
     program = (
         REPORT
         + """
-        Storage.download("s3://b/small", HERE / "first", config)
-        Storage.download("s3://b/p", HERE / "second", config)
+        Storage.download("s3://b/small", HERE / "first", config=config)
+        Storage.download("s3://b/p", HERE / "second", config=config)
         StorageOperations.get_object_metadata(str(HERE / "first"))
         StorageOperations.list_objects(str(HERE / "second"))
         if os.geteuid() == 0:
@@ -249,7 +249,7 @@ def test_a_directory_of_somebody_else(server: FakeS3, here: Path) -> None:
             os.setgid(65534)
             os.setuid(65534)
         for key in ("small", "p"):
-            report(lambda: Storage.download(f"s3://b/{key}", "/not-for-sealift/dest", config))
+            report(lambda: Storage.download(f"s3://b/{key}", "/not-for-sealift/dest", config=config))
         report(lambda: Storage.download(str(HERE / "secret"), "/tmp/not-for-sealift"))
         report(lambda: StorageOperations.get_object_metadata(str(HERE / "secret") + "/below"))
     """
@@ -276,7 +276,7 @@ def test_an_archive(here: Path, small_disk: SmallDisk, pack: Callable[[dict[str,
         {small_disk.prelude}
         (HERE / "disk" / "old").mkdir()
         for dest in ("old", "new"):
-            report(lambda: Storage.download("s3://b/m", HERE / "disk" / dest, config, unpack=True))
+            report(lambda: Storage.download("s3://b/m", HERE / "disk" / dest, config=config, unpack=True))
         assert everything() == ["disk", "disk/old"], everything()
     """
     )

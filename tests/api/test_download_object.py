@@ -53,14 +53,14 @@ def config(service: S3Service) -> S3Config:
 @pytest.mark.parametrize("service", SERVICES, indirect=True)
 async def test_to_a_file(bucket: str, config: S3Config, tmp_path: Path) -> None:
     dest = tmp_path / "iris.bin"
-    assert await AsyncStorage().download(f"s3://{bucket}/models/foo/model.bin", str(dest), config) == str(dest)
+    assert await AsyncStorage().download(f"s3://{bucket}/models/foo/model.bin", str(dest), config=config) == str(dest)
     assert files_in(tmp_path) == {"iris.bin": b"the model"}
     assert all_in(tmp_path) == {"iris.bin"}
 
 
 async def test_into_a_directory_that_does_not_exist(bucket: str, config: S3Config, tmp_path: Path) -> None:
     dest = f"{tmp_path}/new/deeper/"
-    path = await AsyncStorage().download(f"s3://{bucket}/models/foo/model.bin", dest, config)
+    path = await AsyncStorage().download(f"s3://{bucket}/models/foo/model.bin", dest, config=config)
     assert path == f"{tmp_path}/new/deeper/model.bin"
     assert all_in(tmp_path) == {"new", "new/deeper", "new/deeper/model.bin"}
     assert Path(path).read_bytes() == b"the model"
@@ -68,14 +68,14 @@ async def test_into_a_directory_that_does_not_exist(bucket: str, config: S3Confi
 
 @pytest.mark.parametrize("slash", ["", "/"])
 async def test_into_a_directory_that_exists(bucket: str, config: S3Config, tmp_path: Path, slash: str) -> None:
-    path = await AsyncStorage().download(f"s3://{bucket}/top", f"{tmp_path}{slash}", config)
+    path = await AsyncStorage().download(f"s3://{bucket}/top", f"{tmp_path}{slash}", config=config)
     assert path == f"{tmp_path}/top"
     assert files_in(tmp_path) == {"top": b"at the top"}
 
 
 async def test_parents_of_the_file_are_made(bucket: str, config: S3Config, tmp_path: Path) -> None:
     dest = tmp_path / "a" / "b" / "c.bin"
-    await AsyncStorage().download(f"s3://{bucket}/top", dest, config)
+    await AsyncStorage().download(f"s3://{bucket}/top", dest, config=config)
     assert all_in(tmp_path) == {"a", "a/b", "a/b/c.bin"}
 
 
@@ -83,8 +83,8 @@ async def test_a_path_relative_to_the_current_directory(
     bucket: str, config: S3Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert await AsyncStorage().download(f"s3://{bucket}/top", "here.bin", config) == "here.bin"
-    assert await AsyncStorage().download(f"s3://{bucket}/top", ".", config) == "./top"
+    assert await AsyncStorage().download(f"s3://{bucket}/top", "here.bin", config=config) == "here.bin"
+    assert await AsyncStorage().download(f"s3://{bucket}/top", ".", config=config) == "./top"
     assert files_in(tmp_path) == {"here.bin": b"at the top", "top": b"at the top"}
 
 
@@ -94,7 +94,7 @@ async def test_any_path_like_object_is_a_destination(bucket: str, config: S3Conf
             return f"{tmp_path}/somewhere"
 
     for dest in (Somewhere(), PurePath(tmp_path, "pure")):
-        path = await AsyncStorage().download(f"s3://{bucket}/top", dest, config)
+        path = await AsyncStorage().download(f"s3://{bucket}/top", dest, config=config)
         assert path == os.fspath(dest)
         assert Path(path).read_bytes() == b"at the top"
 
@@ -124,14 +124,16 @@ async def test_a_failure_leaves_no_temporary_directory(
 @pytest.mark.parametrize("service", SERVICES, indirect=True)
 async def test_an_empty_object_is_a_file(bucket: str, config: S3Config, tmp_path: Path) -> None:
     events: list[Event] = []
-    await AsyncStorage().download(f"s3://{bucket}/models/foo/empty", tmp_path / "empty", config, on_event=events.append)
+    await AsyncStorage().download(
+        f"s3://{bucket}/models/foo/empty", tmp_path / "empty", config=config, on_event=events.append
+    )
     assert files_in(tmp_path) == {"empty": b""}
     assert [(event.kind, event.size) for event in events] == [("listed", 0), ("object", 0)]
 
 
 @pytest.mark.parametrize("service", SERVICES, indirect=True)
 async def test_an_object_is_no_prefix_of_longer_names(bucket: str, config: S3Config, tmp_path: Path) -> None:
-    path = await AsyncStorage().download(f"s3://{bucket}/models/both", tmp_path / "both", config)
+    path = await AsyncStorage().download(f"s3://{bucket}/models/both", tmp_path / "both", config=config)
     assert Path(path).read_bytes() == b"the object"
 
 
@@ -140,8 +142,8 @@ async def test_an_object_wins_over_a_prefix_of_the_same_name(
 ) -> None:
     bucket, storage, config = make_bucket(seaweedfs), AsyncStorage(), config_of(seaweedfs)
     put_objects(seaweedfs, bucket, {"both": b"the object", "both/part": b"below it"})
-    await storage.download(f"s3://{bucket}/both", tmp_path / "object", config)
-    await storage.download(f"s3://{bucket}/both/", tmp_path / "prefix", config)
+    await storage.download(f"s3://{bucket}/both", tmp_path / "object", config=config)
+    await storage.download(f"s3://{bucket}/both/", tmp_path / "prefix", config=config)
     assert files_in(tmp_path) == {"object": b"the object", "prefix/part": b"below it"}
 
 
@@ -149,7 +151,7 @@ async def test_an_object_wins_over_a_prefix_of_the_same_name(
 @pytest.mark.parametrize("key", ["models/fo", "models/foo/model", "models/foo/model.bin/", "model", "none/"])
 async def test_a_part_of_a_name_is_missing(bucket: str, config: S3Config, tmp_path: Path, key: str) -> None:
     with pytest.raises(ModelMissingError) as caught:
-        await AsyncStorage().download(f"s3://{bucket}/{key}", tmp_path / "dest", config)
+        await AsyncStorage().download(f"s3://{bucket}/{key}", tmp_path / "dest", config=config)
     assert f"s3://{bucket}/{key}" in str(caught.value)
     assert all_in(tmp_path) == set()
 
@@ -157,7 +159,7 @@ async def test_a_part_of_a_name_is_missing(bucket: str, config: S3Config, tmp_pa
 async def test_an_old_file_is_replaced(bucket: str, config: S3Config, tmp_path: Path) -> None:
     dest = tmp_path / "file"
     dest.write_bytes(b"what was there before, and longer than the new content")
-    await AsyncStorage().download(f"s3://{bucket}/top", dest, config)
+    await AsyncStorage().download(f"s3://{bucket}/top", dest, config=config)
     assert files_in(tmp_path) == {"file": b"at the top"}
 
 
@@ -166,7 +168,7 @@ async def test_an_old_file_is_untouched_on_failure(bucket: str, config: S3Config
     dest.write_bytes(b"precious")
     before = dest.stat()
     with pytest.raises(ModelMissingError):
-        await AsyncStorage().download(f"s3://{bucket}/nothing", dest, config)
+        await AsyncStorage().download(f"s3://{bucket}/nothing", dest, config=config)
     assert all_in(tmp_path) == {"file"}
     after = dest.stat()
     assert (after.st_ino, after.st_mtime_ns, after.st_size) == (before.st_ino, before.st_mtime_ns, before.st_size)
@@ -176,29 +178,29 @@ async def test_an_old_file_is_untouched_on_failure(bucket: str, config: S3Config
 async def test_a_file_where_a_directory_should_be(bucket: str, config: S3Config, tmp_path: Path, dest: str) -> None:
     (tmp_path / "file").write_bytes(b"precious")
     with pytest.raises(LocalIOError, match=str(tmp_path / "file")):
-        await AsyncStorage().download(f"s3://{bucket}/top", f"{tmp_path}/{dest}", config)
+        await AsyncStorage().download(f"s3://{bucket}/top", f"{tmp_path}/{dest}", config=config)
     assert files_in(tmp_path) == {"file": b"precious"}
 
 
 async def test_a_directory_where_the_file_should_be(bucket: str, config: S3Config, tmp_path: Path) -> None:
     (tmp_path / "top").mkdir()
     with pytest.raises(LocalIOError, match=str(tmp_path / "top")):
-        await AsyncStorage().download(f"s3://{bucket}/top", tmp_path, config)
+        await AsyncStorage().download(f"s3://{bucket}/top", tmp_path, config=config)
     assert all_in(tmp_path) == {"top"}
 
 
 @pytest.mark.parametrize("dest", ["", "a\0b"])
 async def test_a_destination_that_is_no_path(bucket: str, config: S3Config, dest: str) -> None:
     with pytest.raises(InvalidConfig, match="destination"):
-        await AsyncStorage().download(f"s3://{bucket}/top", dest, config)
+        await AsyncStorage().download(f"s3://{bucket}/top", dest, config=config)
 
 
 async def test_patterns_apply_to_the_name(bucket: str, config: S3Config, tmp_path: Path) -> None:
     storage, uri = AsyncStorage(), f"s3://{bucket}/models/foo/model.bin"
-    await storage.download(uri, tmp_path / "yes", config, allow_patterns="*.bin", ignore_patterns=["*.txt"])
+    await storage.download(uri, tmp_path / "yes", config=config, allow_patterns="*.bin", ignore_patterns=["*.txt"])
     for patterns in ({"allow_patterns": "*.txt"}, {"ignore_patterns": ["*.bin"]}):
         with pytest.raises(ModelMissingError, match=r"patterns exclude 'model.bin'"):
-            await storage.download(uri, tmp_path / "no", config, **patterns)
+            await storage.download(uri, tmp_path / "no", config=config, **patterns)
     assert files_in(tmp_path) == {"yes": b"the model"}
 
 
@@ -212,7 +214,9 @@ async def test_many_parts_arrive_verified(
     events: list[Event] = []
     limits = Limits(part_size=64 * MiB if whole else 3 * MiB + 1, memory=64 * MiB if whole else 8 * MiB)
     dest = tmp_path / "weights"
-    await AsyncStorage(limits).download(f"s3://{bucket}/weights", dest, config_of(seaweedfs), on_event=events.append)
+    await AsyncStorage(limits).download(
+        f"s3://{bucket}/weights", dest, config=config_of(seaweedfs), on_event=events.append
+    )
     assert dest.read_bytes() == data
     assert all_in(tmp_path) == {"weights"}
     progress = [event.size for event in events if event.kind == "progress"]
@@ -229,7 +233,7 @@ async def test_many_parts_without_a_checksum(
     put_objects(service, bucket, {"weights": data}, part_size=5 * MiB)
     events: list[Event] = []
     storage = AsyncStorage(Limits(part_size=MiB))
-    await storage.download(f"s3://{bucket}/weights", tmp_path / "weights", config, on_event=events.append)
+    await storage.download(f"s3://{bucket}/weights", tmp_path / "weights", config=config, on_event=events.append)
     assert (tmp_path / "weights").read_bytes() == data
     # rclone does not keep the parts, and its ETag is the MD5 of the whole object.
     verified = "md5" if service.directory is not None else "size-only"
@@ -245,7 +249,7 @@ async def test_an_object_that_is_stored_encoded_arrives_as_stored(
     client(service).put_object(Bucket=bucket, Key="m.json", Body=stored, ContentEncoding="gzip")
     uri = f"s3://{bucket}/m.json"
     for limits in (Limits(), Limits(part_size=1000)):
-        await AsyncStorage(limits).download(uri, tmp_path / "m.json", config)
+        await AsyncStorage(limits).download(uri, tmp_path / "m.json", config=config)
         assert (tmp_path / "m.json").read_bytes() == stored
     assert await AsyncStorage().read(uri, config=config) == stored
     assert b"".join([bytes(piece) async for piece in AsyncStorage().open(uri, config=config)]) == stored

@@ -54,7 +54,7 @@ def config(service: S3Service) -> S3Config:
 @pytest.mark.parametrize("dest_slash", ["", "/"])
 async def test_into_a_new_directory(bucket: str, config: S3Config, tmp_path: Path, slash: str, dest_slash: str) -> None:
     dest = f"{tmp_path}/some/where/foo{dest_slash}"
-    path = await AsyncStorage().download(f"s3://{bucket}/models/foo{slash}", dest, config)
+    path = await AsyncStorage().download(f"s3://{bucket}/models/foo{slash}", dest, config=config)
     assert path == dest
     assert files_in(dest) == TREE
     assert files_in(tmp_path) == {f"some/where/foo/{path}": data for path, data in TREE.items()}
@@ -65,7 +65,7 @@ async def test_into_an_existing_directory(bucket: str, config: S3Config, tmp_pat
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "a.bin").write_bytes(b"old")
     (tmp_path / "weights" / "mine").write_bytes(b"mine")
-    assert await AsyncStorage().download(f"s3://{bucket}/models/foo", tmp_path, config) == str(tmp_path)
+    assert await AsyncStorage().download(f"s3://{bucket}/models/foo", tmp_path, config=config) == str(tmp_path)
     assert files_in(tmp_path) == {**TREE, "weights/mine": b"mine"}
     assert not (tmp_path / ".sealift").exists()
 
@@ -82,7 +82,7 @@ async def test_no_destination_is_a_new_temporary_directory(
 
 async def test_a_whole_bucket(bucket: str, config: S3Config, tmp_path: Path) -> None:
     dest = tmp_path / "all"
-    await AsyncStorage().download(f"s3://{bucket}", dest, config)
+    await AsyncStorage().download(f"s3://{bucket}", dest, config=config)
     assert files_in(dest) == {
         **{f"models/foo/{path}": data for path, data in TREE.items()},
         "models/foo-2/stranger": b"x",
@@ -96,7 +96,7 @@ async def test_nothing_there(service: S3Service, make_bucket: MakeBucket, config
     async with AsyncStorage() as storage:
         for key in ("", "/", "/models/none", "/models/none/"):
             with pytest.raises(ModelMissingError) as caught:
-                await storage.download(f"s3://{bucket}{key}", tmp_path / "dest", config)
+                await storage.download(f"s3://{bucket}{key}", tmp_path / "dest", config=config)
             assert f"s3://{bucket}/{key.removeprefix('/')}" in str(caught.value)
             assert isinstance(caught.value, FileNotFoundError)
     assert all_in(tmp_path) == set()
@@ -112,7 +112,7 @@ async def test_directory_markers_are_directories(
         dest = tmp_path / service.name
         if existing:
             dest.mkdir()
-        await AsyncStorage().download(f"s3://{bucket}/m", dest, config_of(service))
+        await AsyncStorage().download(f"s3://{bucket}/m", dest, config=config_of(service))
         assert all_in(dest) == {"file", "void", "full", "full/x"}
         assert (dest / "void").is_dir()
 
@@ -120,7 +120,7 @@ async def test_directory_markers_are_directories(
 async def test_only_a_marker_is_an_empty_directory(moto: S3Service, make_bucket: MakeBucket, tmp_path: Path) -> None:
     bucket = make_bucket(moto)
     put_objects(moto, bucket, {"m/": b""})
-    await AsyncStorage().download(f"s3://{bucket}/m", tmp_path / "m", config_of(moto))
+    await AsyncStorage().download(f"s3://{bucket}/m", tmp_path / "m", config=config_of(moto))
     assert all_in(tmp_path) == {"m"}
     assert (tmp_path / "m").is_dir()
 
@@ -150,7 +150,7 @@ async def test_patterns(
         allow, ignore = ["*.json"], []
     dest = tmp_path / "dest"
     call = AsyncStorage().download(
-        f"s3://{bucket}/models/foo", dest, config, allow_patterns=allow, ignore_patterns=ignore
+        f"s3://{bucket}/models/foo", dest, config=config, allow_patterns=allow, ignore_patterns=ignore
     )
     if expected is None:
         with pytest.raises(ModelMissingError, match="patterns exclude everything under 'models/foo/'"):
@@ -175,7 +175,7 @@ async def test_a_new_directory_appears_as_a_whole(tmp_path: Path, no_blocking_ca
                 if len(seen) == 5:
                     server.release()
 
-        await AsyncStorage().download("s3://b/m", dest, server.config, on_event=told)
+        await AsyncStorage().download("s3://b/m", dest, config=server.config, on_event=told)
     assert seen[-1] == ("m/slow", False)
     assert {exists for _, exists in seen} == {False}
     assert files_in(dest) == {key.removeprefix("m/"): data for key, data in objects.items()}
@@ -192,7 +192,7 @@ async def test_an_existing_directory_fills_file_by_file(tmp_path: Path, no_block
                 seen.append({name for name in os.listdir(tmp_path) if name != ".sealift"})
                 server.release()
 
-        await AsyncStorage().download("s3://b/m", tmp_path, server.config, on_event=told)
+        await AsyncStorage().download("s3://b/m", tmp_path, config=server.config, on_event=told)
     assert seen == [{"fast"}, {"fast", "slow"}]
 
 
@@ -200,14 +200,14 @@ async def test_a_file_where_the_directory_should_be(bucket: str, config: S3Confi
     dest = tmp_path / "dest"
     dest.write_bytes(b"precious")
     with pytest.raises(LocalIOError, match=f"{dest} is a file"):
-        await AsyncStorage().download(f"s3://{bucket}/models/foo", dest, config)
+        await AsyncStorage().download(f"s3://{bucket}/models/foo", dest, config=config)
     assert files_in(tmp_path) == {"dest": b"precious"}
 
 
 async def test_a_file_where_a_directory_below_should_be(bucket: str, config: S3Config, tmp_path: Path) -> None:
     (tmp_path / "weights").write_bytes(b"precious")
     with pytest.raises(LocalIOError, match=str(tmp_path / "weights")):
-        await AsyncStorage().download(f"s3://{bucket}/models/foo", tmp_path, config)
+        await AsyncStorage().download(f"s3://{bucket}/models/foo", tmp_path, config=config)
     assert (tmp_path / "weights").read_bytes() == b"precious"
     assert not (tmp_path / ".sealift").exists()
 
@@ -217,7 +217,7 @@ async def test_a_file_where_a_marker_says_directory(moto: S3Service, make_bucket
     put_objects(moto, bucket, {"m/void/": b"", "m/x": b"x"})
     (tmp_path / "void").write_bytes(b"precious")
     with pytest.raises(LocalIOError, match=str(tmp_path / "void")):
-        await AsyncStorage().download(f"s3://{bucket}/m", tmp_path, config_of(moto))
+        await AsyncStorage().download(f"s3://{bucket}/m", tmp_path, config=config_of(moto))
     assert files_in(tmp_path) == {"void": b"precious", "x": b"x"}
 
 
@@ -234,7 +234,7 @@ async def test_a_failure_leaves_nothing_new(tmp_path: Path) -> None:
     with FakeS3({"b": objects}) as server:
         for dest in ("new", "old"):
             with pytest.raises(ModelMissingError, match="m/gone"):
-                await AsyncStorage().download("s3://b/m", tmp_path / dest, server.config)
+                await AsyncStorage().download("s3://b/m", tmp_path / dest, config=server.config)
     assert not (tmp_path / "new").exists()
     assert (tmp_path / "old" / "gone").read_bytes() == b"precious"
     assert not {name for name in all_in(tmp_path) if ".sealift" in name}
@@ -253,9 +253,9 @@ async def test_many_small_objects(rclone_s3: S3Service, make_bucket: MakeBucket,
     dest = tmp_path / "dest"
     async with AsyncStorage() as storage:
         config = config_of(rclone_s3)
-        await storage.download(f"s3://{bucket}/m", dest, config, on_event=events.append)
+        await storage.download(f"s3://{bucket}/m", dest, config=config, on_event=events.append)
         assert files_in(dest) == objects
-        assert sorted(await storage.list_objects(f"s3://{bucket}/m", config)) == sorted(objects)
+        assert sorted(await storage.list_objects(f"s3://{bucket}/m", config=config)) == sorted(objects)
     assert len([event for event in events if event.kind == "object"]) == 5000
 
 
@@ -265,7 +265,7 @@ async def test_large_and_small_objects_together(seaweedfs: S3Service, make_bucke
     put_objects(seaweedfs, bucket, {f"m/{path}": data for path, data in objects.items()})
     events: list[Event] = []
     storage = AsyncStorage(Limits(part_size=MiB, memory=4 * MiB))
-    await storage.download(f"s3://{bucket}/m", tmp_path / "dest", config_of(seaweedfs), on_event=events.append)
+    await storage.download(f"s3://{bucket}/m", tmp_path / "dest", config=config_of(seaweedfs), on_event=events.append)
     assert files_in(tmp_path / "dest") == objects
     assert sum(event.size for event in events if event.kind == "progress") == sum(map(len, objects.values()))
 
@@ -275,6 +275,6 @@ async def test_an_event_handler_that_fails_ends_the_call(tmp_path: Path) -> None
         raise LookupError("the handler's own")
 
     with FakeS3({"b": {"m/x": b"x"}}) as server, pytest.raises(LookupError, match="the handler's own") as caught:
-        await AsyncStorage().download("s3://b/m", tmp_path / "dest", server.config, on_event=told)
+        await AsyncStorage().download("s3://b/m", tmp_path / "dest", config=server.config, on_event=told)
     assert not isinstance(caught.value, StorageError)
     assert all_in(tmp_path) == set()

@@ -43,7 +43,7 @@ def fetched(server: FakeS3, since: int = 0) -> list[tuple[str, int]]:
 async def stopped(server: FakeS3, uri: str, dest: Path, landed: int, finished: int = 0) -> None:
     """Run a download and cancel it once `landed` bytes and `finished` files have arrived; the rest stalls."""
     seen: list[Event] = []
-    call = asyncio.ensure_future(AsyncStorage(LIMITS).download(uri, dest, server.config, on_event=seen.append))
+    call = asyncio.ensure_future(AsyncStorage(LIMITS).download(uri, dest, config=server.config, on_event=seen.append))
     while (
         sum(event.size for event in seen if event.kind == "progress") < landed
         or sum(event.kind == "object" for event in seen) < finished
@@ -62,7 +62,7 @@ async def again(server: FakeS3, uri: str, dest: Path, **options: Any) -> tuple[l
     server.release()
     before, seen = len(server.asked), list[Event]()
     await AsyncStorage(options.pop("limits", LIMITS)).download(
-        uri, dest, server.config, on_event=seen.append, **options
+        uri, dest, config=server.config, on_event=seen.append, **options
     )
     return fetched(server, before), seen
 
@@ -91,7 +91,7 @@ async def test_a_tree_that_another_process_brings_to_its_place_meanwhile(
     monkeypatch.setattr(os, "rename", renamed)
     monkeypatch.setattr(os, "replace", replaced)
     with FakeS3({"b": {"p/a": b"a", "p/deep/b": LARGE}}) as server:
-        await AsyncStorage(LIMITS).download("s3://b/p", dest, server.config)
+        await AsyncStorage(LIMITS).download("s3://b/p", dest, config=server.config)
     assert files_in(dest) == {"a": b"a", "deep/b": LARGE}
     assert all_in(tmp_path) == {"p", "p/a", "p/deep", "p/deep/b"}
 
@@ -111,7 +111,7 @@ async def test_a_large_file_is_noted_to_its_end_before_it_gets_its_name(
     monkeypatch.setattr(os, "replace", watched)
     size = 2 * PART + 5
     with FakeS3({"b": {"p/m": pattern(size)}}) as server:
-        await AsyncStorage(Limits(part_size=PART, connections=1)).download("s3://b/p", dest, server.config)
+        await AsyncStorage(Limits(part_size=PART, connections=1)).download("s3://b/p", dest, config=server.config)
     (lines,) = told
     assert sum(int(line.split()[2], 16) for line in lines.splitlines()) == size
 
@@ -140,7 +140,7 @@ async def test_a_killed_process_is_gone_on_with(tmp_path: Path) -> None:
         def told(event):
             if event.kind == "progress":
                 print(event.size, flush=True)
-        Storage.download("s3://b/m", sys.argv[2], config, on_event=told)
+        Storage.download("s3://b/m", sys.argv[2], config=config, on_event=told)
     """
     with FakeS3({"b": {"m": HUGE}}, stall={"m": 24 * MiB}) as server:
         child = subprocess.Popen(
@@ -169,7 +169,7 @@ async def test_killed_after_a_new_directory_got_its_name(tmp_path: Path) -> None
         from sealift.persist.download_journal import Journal
         Journal.close = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
         config = S3Config("AKIAFAKE", "secret", endpoint_url=sys.argv[1])
-        Storage.download("s3://b/p", sys.argv[2], config)
+        Storage.download("s3://b/p", sys.argv[2], config=config)
     """
     objects = {"p/large": HUGE, "p/small": b"small", "p/deep/small": b"deep", "p/empty": b""}
     files, dest = {key[2:]: data for key, data in objects.items()}, tmp_path / "new"
@@ -288,7 +288,7 @@ async def test_an_outage_is_gone_on_with(tmp_path: Path) -> None:
     with FakeS3({"b": {"m": LARGE}}, instead=instead) as server:
         with pytest.raises(StorageError, match="503|SlowDown"):
             await AsyncStorage(Limits(part_size=PART, per_host=1, connections=1, attempts=1)).download(
-                "s3://b/m", tmp_path / "m", server.config
+                "s3://b/m", tmp_path / "m", config=server.config
             )
         failing[0] = False
         missing, _ = await again(server, "s3://b/m", tmp_path / "m")
@@ -299,7 +299,7 @@ async def test_an_outage_is_gone_on_with(tmp_path: Path) -> None:
 async def test_an_object_that_changes_meanwhile_leaves_no_mixture(tmp_path: Path) -> None:
     with FakeS3({"b": {"m": LARGE}}, stall={"m": 6 * PART}) as server:
         limits = Limits(part_size=PART, attempts=1, per_host=1)
-        call = asyncio.ensure_future(AsyncStorage(limits).download("s3://b/m", tmp_path / "m", server.config))
+        call = asyncio.ensure_future(AsyncStorage(limits).download("s3://b/m", tmp_path / "m", config=server.config))
         while not server.stalled.is_set():
             await asyncio.sleep(0.005)
         server.replace("b", "m", OTHER)
@@ -320,14 +320,14 @@ async def test_what_will_not_go_better_leaves_nothing(tmp_path: Path, monkeypatc
     write = os.pwrite
     monkeypatch.setattr(os, "pwrite", full)
     with FakeS3({"b": {"m": LARGE}}) as server, pytest.raises(LocalIOError, match="No space left"):
-        await AsyncStorage(LIMITS).download("s3://b/m", tmp_path / "m", server.config)
+        await AsyncStorage(LIMITS).download("s3://b/m", tmp_path / "m", config=server.config)
     assert all_in(tmp_path) == set()
 
 
 async def test_a_dry_run_keeps_what_is_there_for_the_next(tmp_path: Path) -> None:
     with FakeS3({"b": {"m": LARGE}}, stall={"m": 6 * PART}) as server:
         await stopped(server, "s3://b/m", tmp_path / "m", 6 * PART)
-        await AsyncStorage(LIMITS).copy("s3://b/m", str(tmp_path / "m"), server.config, dry_run=True)
+        await AsyncStorage(LIMITS).copy("s3://b/m", str(tmp_path / "m"), config=server.config, dry_run=True)
         missing, _ = await again(server, "s3://b/m", tmp_path / "m")
     assert sorted(missing) == parts_from(6)
 
@@ -372,7 +372,7 @@ async def two(server: FakeS3, uri: str, dest: Path) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as group:
         for number in range(2):
             storage = AsyncStorage(LIMITS, environ={"HOME": f"/home/{number}"})  # otherwise they would share one call
-            group.create_task(storage.download(uri, dest, server.config))
+            group.create_task(storage.download(uri, dest, config=server.config))
         yield
 
 

@@ -88,7 +88,7 @@ def check(calls: Calls, before: set[str], files: set[str]) -> None:
 async def test_a_file(tmp_path: Path, calls: Calls, limits: Limits) -> None:
     with FakeS3({"b": OBJECTS}) as server:
         path = await AsyncStorage(limits).download(
-            "s3://b/k", tmp_path / "new" / "er" / "k", server.config, durability="fsync"
+            "s3://b/k", tmp_path / "new" / "er" / "k", config=server.config, durability="fsync"
         )
     assert Path(path).read_bytes() == LARGE
     check(calls, {str(tmp_path)}, {path})
@@ -102,7 +102,7 @@ async def test_a_directory(tmp_path: Path, calls: Calls, limits: Limits, there: 
     if there:
         target.mkdir(parents=True)
     with FakeS3({"b": OBJECTS}) as server:
-        await AsyncStorage(limits).download("s3://b/p", target, server.config, durability="fsync")
+        await AsyncStorage(limits).download("s3://b/p", target, config=server.config, durability="fsync")
     expected = {key.removeprefix("p/"): data for key, data in OBJECTS.items() if key[-1] != "/" and key != "k"}
     assert files_in(target) == expected
     check(calls, {str(target if there else tmp_path)}, {str(target / name) for name in expected})
@@ -124,7 +124,7 @@ async def test_a_directory_that_somebody_else_made_meanwhile(
 
     monkeypatch.setattr(os, "rename", late)
     with FakeS3({"b": OBJECTS}) as server:
-        await AsyncStorage().download("s3://b/p", target, server.config, durability="fsync")
+        await AsyncStorage().download("s3://b/p", target, config=server.config, durability="fsync")
     assert (target / "deep/er/large").read_bytes() == LARGE
     last = calls.index(next(call for call in reversed(calls) if call[0] == "rename"))
     assert {str(target), str(target / "deep"), str(target / "deep/er"), str(tmp_path)} <= {
@@ -144,11 +144,11 @@ async def test_what_an_earlier_call_has_finished_without_it(tmp_path: Path, call
     with FakeS3({"b": OBJECTS}, instead=busy) as server:
         storage, failing = AsyncStorage(Limits(part_size=MiB, attempts=1, connections=1)), True
         with pytest.raises(ServiceError):
-            await storage.download("s3://b/p", target, server.config)
+            await storage.download("s3://b/p", target, config=server.config)
         calls.clear()
         server.asked.clear()
         failing = False
-        await storage.download("s3://b/p", target, server.config, durability="fsync")
+        await storage.download("s3://b/p", target, config=server.config, durability="fsync")
         assert not [asked for asked in server.asked if asked.method == "GET" and asked.path == "/b/p/deep/er/large"]
     assert (target / "deep/er/large").read_bytes() == LARGE
     if there:
@@ -166,7 +166,7 @@ async def test_an_archive(tmp_path: Path, calls: Calls) -> None:
             archive.addfile(entry, io.BytesIO(data))
     with FakeS3({"b": {"m.tar": packed.getvalue()}}) as server:
         target = tmp_path / "new" / "m"
-        await AsyncStorage().download("s3://b/m.tar", target, server.config, unpack=True, durability="fsync")
+        await AsyncStorage().download("s3://b/m.tar", target, config=server.config, unpack=True, durability="fsync")
     assert files_in(target) == {"a": b"a", "deep/b": b"b"}
     check(calls, {str(tmp_path)}, {str(target / "a"), str(target / "deep/b")})
 
@@ -187,8 +187,8 @@ async def test_a_copy_on_the_disk_takes_it(tmp_path: Path, calls: Calls) -> None
 
 async def test_nobody_waits_for_the_disk_who_has_not_asked(tmp_path: Path, calls: Calls) -> None:
     with FakeS3({"b": OBJECTS}) as server:
-        await AsyncStorage().download("s3://b/p", tmp_path / "p", server.config)
-        await AsyncStorage().download("s3://b/k", tmp_path / "k", server.config)
+        await AsyncStorage().download("s3://b/p", tmp_path / "p", config=server.config)
+        await AsyncStorage().download("s3://b/k", tmp_path / "k", config=server.config)
     assert calls.synced() == []
 
 

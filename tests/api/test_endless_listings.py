@@ -70,10 +70,10 @@ async def test_a_token_that_repeats(service: str, tmp_path: Path) -> None:
     storage = AsyncStorage()
     with FakeS3({}, instead=answer) as server:
         with pytest.raises(ServiceError, match="does not advance"):
-            await storage.list_objects(uri, config(server))
+            await storage.list_objects(uri, config=config(server))
         assert len(server.asked) < 10
         with pytest.raises(StorageError, match="does not advance|map to the same path"):
-            await storage.sync(uri, f"{tmp_path}/to", config(server), delete=True, dry_run=True)
+            await storage.sync(uri, f"{tmp_path}/to", config=config(server), delete=True, dry_run=True)
     assert files_in(tmp_path / "to") == {"kept": b"x"}
 
 
@@ -105,11 +105,11 @@ async def test_a_listing_that_stops_half_way(answer: Callable[[Asked], Reply], c
     options: dict[str, Any] = {"delete": True, "verify": False}
     with FakeS3({"b": {"m/kept": b"x", "m/a": b"x"}}, instead=listings(answer)) as server:
         with pytest.raises(StorageError, match=cause):
-            await storage.sync("s3://b/m", f"{tmp_path}/to", server.config, **options)
+            await storage.sync("s3://b/m", f"{tmp_path}/to", config=server.config, **options)
         with pytest.raises(StorageError, match=cause):
-            await storage.sync(f"{tmp_path}/to", "s3://b/m", None, server.config, **options)
+            await storage.sync(f"{tmp_path}/to", "s3://b/m", config=None, dest_config=server.config, **options)
         with pytest.raises(StorageError, match=cause):
-            await storage.delete("s3://b/m", server.config, recursive=True)
+            await storage.delete("s3://b/m", config=server.config, recursive=True)
         assert not [asked for asked in server.asked if asked.method in {"POST", "DELETE", "PUT"}]
     assert files_in(tmp_path / "to").keys() >= {"kept", "extra"}
 

@@ -57,7 +57,7 @@ async def call(verb: str, uri: str, dest: Path, config: Any, **limits: Any) -> S
     storage = AsyncStorage(Limits(**limits))
     with pytest.raises(StorageError) as caught:
         if verb == "download":
-            await storage.download(uri, dest, config)
+            await storage.download(uri, dest, config=config)
         else:
             await getattr(storage, verb)(uri, config)
     error = caught.value
@@ -241,7 +241,7 @@ async def test_a_known_authority(tls_server: FakeS3, ca_file: str, tmp_path: Pat
         "AWS_CA_BUNDLE with a config": S3Config("A", SECRET, endpoint_url=tls_server.endpoint),
         "not at all": S3Config(verify=False),
     }[trust]
-    await AsyncStorage(environ=environ).download("s3://b/m", tmp_path / "m", config)
+    await AsyncStorage(environ=environ).download("s3://b/m", tmp_path / "m", config=config)
     assert files_in(tmp_path) == {"m": pattern(2 * MiB)}
 
 
@@ -355,5 +355,5 @@ async def test_the_environment_says_how_often(tmp_path: Path, limits: dict[str, 
     with FakeS3({"b": {"m": b"m"}}, instead=lambda asked: failure(503, "SlowDown")) as server:
         storage = AsyncStorage(Limits(**limits), environ={"AWS_MAX_ATTEMPTS": "2"})
         with pytest.raises(ServiceError, match="SlowDown"):
-            await storage.list_objects("s3://b/m/", server.config)
+            await storage.list_objects("s3://b/m/", config=server.config)
         assert len(server.asked) == asked

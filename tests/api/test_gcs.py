@@ -132,7 +132,7 @@ async def test_between_two_clouds(
     s3 = make_bucket(seaweedfs)
     put_s3(seaweedfs, s3, {"m/large.bin": LARGE, "m/small": b"x"}, checksum="CRC64NVME")
     config = config_of(seaweedfs)
-    await storage.copy(f"s3://{s3}/m", f"gs://{bucket}/m", config)
+    await storage.copy(f"s3://{s3}/m", f"gs://{bucket}/m", config=config)
     assert get_objects(gcs, bucket) == {"m/large.bin": LARGE, "m/small": b"x"}
     default = AsyncStorage(environ=gcs.environ)  # S3 has a minimum part size
     await default.copy(f"gs://{bucket}/m", f"s3://{s3}/back", dest_config=config)
@@ -148,7 +148,7 @@ async def test_what_is_missing(gcs: GCSService, bucket: str, storage: AsyncStora
 
 async def test_a_configuration_of_another_service(bucket: str, storage: AsyncStorage, tmp_path: Path) -> None:
     with pytest.raises(InvalidConfig, match="S3Config is not for gs://"):
-        await storage.download(f"gs://{bucket}/m", tmp_path / "m", S3Config(anonymous=True))
+        await storage.download(f"gs://{bucket}/m", tmp_path / "m", config=S3Config(anonymous=True))
 
 
 async def test_nothing_stays_of_an_upload_that_fails(gcs: GCSService, bucket: str, storage: AsyncStorage) -> None:
@@ -160,7 +160,7 @@ async def test_nothing_stays_of_an_upload_that_fails(gcs: GCSService, bucket: st
 
     with FakeS3({"b": {"large": LARGE}}, instead=instead) as source:
         with pytest.raises(AccessDenied):
-            await storage.copy("s3://b/large", f"gs://{bucket}/large", source.config)
+            await storage.copy("s3://b/large", f"gs://{bucket}/large", config=source.config)
     assert get_objects(gcs, bucket) == {}
 
 
@@ -178,7 +178,7 @@ async def test_nothing_stays_of_an_upload_that_is_cancelled(
         async with anyio.create_task_group() as group:
 
             async def copy() -> None:
-                await storage.copy("s3://b/large", f"gs://{bucket}/large", source.config, on_event=told)
+                await storage.copy("s3://b/large", f"gs://{bucket}/large", config=source.config, on_event=told)
 
             group.start_soon(copy)
             await stored.wait()
@@ -204,8 +204,8 @@ async def test_pages(tmp_path: Path) -> None:
 
     with Google(objects, instead=instead, public=True) as google:
         config = google.config(anonymous=True)
-        assert len(await AsyncStorage().list_objects("gs://models/m", config)) == 25
-        await AsyncStorage().download("gs://models/m", tmp_path / "m", config)
+        assert len(await AsyncStorage().list_objects("gs://models/m", config=config)) == 25
+        await AsyncStorage().download("gs://models/m", tmp_path / "m", config=config)
         assert files_in(tmp_path / "m") == {key.removeprefix("m/"): data for key, data in objects.items()}
 
 
@@ -216,7 +216,7 @@ async def test_a_page_that_fails_for_a_moment() -> None:
         public=True,
         instead=lambda asked: failures.pop() if asked.path.endswith("/o") and failures else None,
     ) as google:
-        assert await AsyncStorage().list_objects("gs://models/m", google.config(anonymous=True)) == ["a"]
+        assert await AsyncStorage().list_objects("gs://models/m", config=google.config(anonymous=True)) == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ async def test_an_object_that_arrives_with_another_generation() -> None:
 
     with Google({"m": b"bytes"}, instead=instead, public=True) as google:
         with pytest.raises(ObjectChanged):
-            await AsyncStorage().read("gs://models/m", 1, 2, google.config(anonymous=True))
+            await AsyncStorage().read("gs://models/m", 1, 2, config=google.config(anonymous=True))
 
 
 async def test_bytes_that_are_damaged_on_the_way(tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ async def test_bytes_that_are_damaged_on_the_way(tmp_path: Path) -> None:
 
     damaged[:] = [False, True]
     with Google({"m": b"bytes"}, instead=instead, public=True) as google:
-        await AsyncStorage().download("gs://models/m", tmp_path / "m", google.config(anonymous=True))
+        await AsyncStorage().download("gs://models/m", tmp_path / "m", config=google.config(anonymous=True))
     assert (tmp_path / "m").read_bytes() == b"bytes"
 
 
@@ -365,8 +365,8 @@ async def test_what_is_sent_along_with_a_body(tmp_path: Path, large: Path) -> No
     (tmp_path / "small").write_bytes(b"small\r\n")
     with Writable() as google:
         storage, config = AsyncStorage(PARTS), google.config(anonymous=True)
-        await storage.upload(tmp_path / "small", "gs://models/small", config)
-        await storage.upload(large, "gs://models/large", config)
+        await storage.upload(tmp_path / "small", "gs://models/small", config=config)
+        await storage.upload(large, "gs://models/large", config=config)
         assert google.objects == {"small": b"small\r\n", "large": LARGE}
 
 
@@ -374,7 +374,7 @@ async def test_a_copy_in_steps(large: Path) -> None:
     with Writable() as google:
         google.objects["large"] = LARGE
         await AsyncStorage().copy_object(
-            "gs://models/large", "gs://models/copy", config := google.config(anonymous=True)
+            "gs://models/large", "gs://models/copy", config=(config := google.config(anonymous=True))
         )
         assert google.objects["copy"] == LARGE
         assert google.steps == [None, "step/1", "step/2"]
@@ -389,7 +389,7 @@ async def test_a_part_that_was_damaged_on_the_way_is_sent_again(large: Path) -> 
         return key.endswith("/00007") and bool(first) and first.pop()
 
     with Writable(lie=lie) as google:
-        await AsyncStorage(PARTS).upload(large, "gs://models/large", google.config(anonymous=True))
+        await AsyncStorage(PARTS).upload(large, "gs://models/large", config=google.config(anonymous=True))
         assert google.objects == {"large": LARGE}
     assert not first
 
@@ -404,7 +404,7 @@ async def test_an_object_whose_name_was_damaged_on_the_way_is_stored_again(tmp_p
             return super()._stored(replace(asked, body=asked.body.replace(b'"model"', b'"modem"')) if first else asked)
 
     with Misheard() as google:
-        await AsyncStorage(PARTS).upload(tmp_path / "model", "gs://models/model", google.config(anonymous=True))
+        await AsyncStorage(PARTS).upload(tmp_path / "model", "gs://models/model", config=google.config(anonymous=True))
         assert google.objects == {"modem": b"m", "model": b"m"}
 
 
@@ -412,7 +412,7 @@ async def test_an_object_that_is_joined_wrongly_does_not_stay(large: Path) -> No
     with Writable(lie=lambda key: key == "large") as google:
         with pytest.raises(IntegrityError):
             await AsyncStorage(Limits(part_size=64 * KiB, attempts=1)).upload(
-                large, "gs://models/large", google.config(anonymous=True)
+                large, "gs://models/large", config=google.config(anonymous=True)
             )
         assert google.objects == {}
         assert ("large", google.deleted[0][1]) in google.deleted
@@ -422,7 +422,7 @@ async def test_an_object_that_is_joined_wrongly_does_not_stay(large: Path) -> No
 async def test_parts_that_may_not_be_removed_are_told_of(large: Path) -> None:
     with Writable(refuse_delete=True) as google:
         with pytest.raises(AccessDenied, match=r"'large' is stored, but its parts under gs://models/\.sealift/parts/"):
-            await AsyncStorage(PARTS).upload(large, "gs://models/large", google.config(anonymous=True))
+            await AsyncStorage(PARTS).upload(large, "gs://models/large", config=google.config(anonymous=True))
         assert google.objects["large"] == LARGE
 
 

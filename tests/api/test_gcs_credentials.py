@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -49,7 +50,7 @@ def nowhere(bare_environment: Path) -> dict[str, str]:
 
 async def fetch(environ: dict[str, str], config: GCSConfig | None, dest: Path) -> bytes:
     async with AsyncStorage(environ=environ) as storage:
-        return Path(await storage.download("gs://models/m", dest / "m", config)).read_bytes()
+        return Path(await storage.download("gs://models/m", dest / "m", config=config)).read_bytes()
 
 
 def form(asked: Asked) -> dict[str, str]:
@@ -221,7 +222,7 @@ async def test_all_verbs_of_an_instance_sign_in_once(fake: Google, nowhere: dict
     config = fake.config(service_account_key=fake.service_account(tmp_path / "key.json"))
     async with AsyncStorage(environ=nowhere) as storage, anyio.create_task_group() as group:
         for number in range(8):
-            group.start_soon(storage.download, "gs://models/m", tmp_path / f"m{number}", config)
+            group.start_soon(partial(storage.download, "gs://models/m", tmp_path / f"m{number}", config=config))
     assert len(fake.issued) == 1
     assert paths(fake).count("/token") == 1
 
@@ -268,9 +269,9 @@ async def test_a_token_that_ends_in_the_middle_of_a_transfer(
         config = google.config(service_account_key=google.service_account(tmp_path / "key.json"))
         async with AsyncStorage(Limits(part_size=5 * MiB, attempts=1), environ=nowhere) as storage:
             if verb == "download":
-                await storage.download("gs://models/m", tmp_path / "there", config)
+                await storage.download("gs://models/m", tmp_path / "there", config=config)
             else:
-                await storage.upload(tmp_path / "here", "gs://models/there", config)
+                await storage.upload(tmp_path / "here", "gs://models/there", config=config)
         assert len(google.issued) == 2
         assert set(google.objects) == {"m"} | ({"there"} if verb == "upload" else set())
         found = google.objects["there"] if verb == "upload" else (tmp_path / "there").read_bytes()

@@ -164,7 +164,7 @@ class TestVerbs:
     async def test_a_repository_becomes_a_directory(self, hub: FakeHub, tmp_path: Path) -> None:
         events: list[Event] = []
         storage = AsyncStorage(Limits(part_size=MiB))
-        path = await storage.download(URI, tmp_path / "model", hub.config, on_event=events.append)
+        path = await storage.download(URI, tmp_path / "model", config=hub.config, on_event=events.append)
         assert path == str(tmp_path / "model")
         assert files_in(tmp_path / "model") == FILES
         assert {event.key: event.verified for event in events if event.kind == "object"} == {
@@ -175,13 +175,13 @@ class TestVerbs:
     async def test_a_file_of_git_in_several_parts(self, hub: FakeHub, tmp_path: Path, size: int) -> None:
         hub.repo("owner/git", {"tokenizer.json": pattern(size)})
         uri = "hf://owner/git/tokenizer.json"
-        await AsyncStorage(Limits(part_size=MiB)).download(uri, tmp_path / "file", hub.config)
+        await AsyncStorage(Limits(part_size=MiB)).download(uri, tmp_path / "file", config=hub.config)
         assert (tmp_path / "file").read_bytes() == pattern(size)
 
     async def test_a_file_of_a_revision(self, hub: FakeHub, tmp_path: Path) -> None:
         hub.repos["models", "owner/name"].commit({"config.json": b"of the request"}, "refs/pr/1")
         storage = AsyncStorage()
-        path = await storage.download(f"{URI}:refs/pr/1/config.json", f"{tmp_path}/", hub.config)
+        path = await storage.download(f"{URI}:refs/pr/1/config.json", f"{tmp_path}/", config=hub.config)
         assert path == f"{tmp_path}/config.json"
         assert files_in(tmp_path) == {"config.json": b"of the request"}
 
@@ -190,15 +190,15 @@ class TestVerbs:
         files = {"config.json": b"of x", "onnx/model.onnx": b"large of x"}
         hub.repos["models", "owner/name"].commit(files, "feature/x")
         storage, uri = AsyncStorage(), f"{URI}{form}"
-        await storage.download(uri, tmp_path / "all", hub.config)
-        await storage.download(f"{uri}/onnx", tmp_path / "onnx", hub.config)
-        await storage.download(f"{uri}/config.json", f"{tmp_path}/", hub.config)
+        await storage.download(uri, tmp_path / "all", config=hub.config)
+        await storage.download(f"{uri}/onnx", tmp_path / "onnx", config=hub.config)
+        await storage.download(f"{uri}/config.json", f"{tmp_path}/", config=hub.config)
         assert files_in(tmp_path / "all") == files
         assert files_in(tmp_path / "onnx") == {"model.onnx": b"large of x"}
         assert files_in(tmp_path)["config.json"] == b"of x"
-        assert sorted(await storage.list_objects(uri, hub.config)) == sorted(files)
-        assert await storage.list_objects(f"{uri}/onnx/", hub.config) == ["model.onnx"]
-        assert await storage.read(f"{uri}/onnx/model.onnx", 6, 4, hub.config) == b"of x"
+        assert sorted(await storage.list_objects(uri, config=hub.config)) == sorted(files)
+        assert await storage.list_objects(f"{uri}/onnx/", config=hub.config) == ["model.onnx"]
+        assert await storage.read(f"{uri}/onnx/model.onnx", 6, 4, config=hub.config) == b"of x"
         assert b"".join([chunk async for chunk in storage.open(f"{uri}/config.json", config=hub.config)]) == b"of x"
         with pytest.raises(ModelMissingError):
             await storage.read(f"{uri}/none", config=hub.config)
@@ -233,7 +233,7 @@ class TestVerbs:
             await AsyncStorage().read(f"{URI}@feature/x/config.json", config=hub.config)
 
     async def test_a_directory_of_it(self, hub: FakeHub, tmp_path: Path) -> None:
-        await AsyncStorage().download(f"{URI}/onnx", tmp_path / "onnx", hub.config)
+        await AsyncStorage().download(f"{URI}/onnx", tmp_path / "onnx", config=hub.config)
         assert files_in(tmp_path / "onnx") == {"model.onnx": FILES["onnx/model.onnx"], "notes/läs mig?.txt": b"read me"}
 
     @pytest.mark.parametrize("small", ["identity", "gzip", "deflate", "chunked", "chunked gzip", "no ranges"])
@@ -241,29 +241,29 @@ class TestVerbs:
         hub.small = small
         hub.repo("gpt2", FILES)
         storage = AsyncStorage(Limits(part_size=MiB))
-        await storage.download(URI, tmp_path / "all", hub.config)
-        await storage.download("hf://gpt2:main/config.json", f"{tmp_path}/", hub.config)
+        await storage.download(URI, tmp_path / "all", config=hub.config)
+        await storage.download("hf://gpt2:main/config.json", f"{tmp_path}/", config=hub.config)
         assert files_in(tmp_path / "all") == FILES
         assert files_in(tmp_path)["config.json"] == FILES["config.json"]
-        assert await storage.read("hf://gpt2:main/config.json", 1, 5, hub.config) == FILES["config.json"][1:6]
+        assert await storage.read("hf://gpt2:main/config.json", 1, 5, config=hub.config) == FILES["config.json"][1:6]
 
     async def test_a_mirror_below_a_path(self, tmp_path: Path) -> None:
         with FakeHub(page=2, below="/artifacts/hub") as mirror:
             mirror.repo("owner/name", FILES)
-            await AsyncStorage().download(URI, tmp_path / "model", mirror.signed_in())
+            await AsyncStorage().download(URI, tmp_path / "model", config=mirror.signed_in())
         assert files_in(tmp_path / "model") == FILES
         assert all(asked.headers["authorization"] for asked in mirror.requests("hub"))
 
     async def test_patterns(self, hub: FakeHub, tmp_path: Path) -> None:
         allowed, dest = ["*.json", "*.onnx"], tmp_path / "some"
-        await AsyncStorage().download(URI, dest, hub.config, allow_patterns=allowed, ignore_patterns="notes/*")
+        await AsyncStorage().download(URI, dest, config=hub.config, allow_patterns=allowed, ignore_patterns="notes/*")
         assert set(files_in(tmp_path / "some")) == {"config.json", "onnx/model.onnx"}
 
     async def test_questions(self, hub: FakeHub) -> None:
         storage = AsyncStorage()
-        assert sorted(await storage.list_objects(URI, hub.config)) == sorted(FILES)
-        assert await storage.list_objects(f"{URI}/config.json", hub.config) == ["config.json"]
-        told = await storage.get_object_metadata(f"{URI}/model.safetensors", hub.config)
+        assert sorted(await storage.list_objects(URI, config=hub.config)) == sorted(FILES)
+        assert await storage.list_objects(f"{URI}/config.json", config=hub.config) == ["config.json"]
+        told = await storage.get_object_metadata(f"{URI}/model.safetensors", config=hub.config)
         digest = hashlib.sha256(FILES["model.safetensors"]).hexdigest()
         assert (told["type"], told["size"], told["etag"]) == ("object", 3 * MiB + 5, f'"{digest}"')
         assert told["version"] == hub.repos["models", "owner/name"].refs["main"]
@@ -274,7 +274,7 @@ class TestVerbs:
         uri, data = f"{URI}/model.safetensors", FILES["model.safetensors"]
         async with AsyncStorage(Limits(part_size=MiB)) as storage:
             assert await storage.read(uri, config=hub.config) == data
-            assert await storage.read(uri, 5, 100, hub.config) == data[5:105]
+            assert await storage.read(uri, 5, 100, config=hub.config) == data[5:105]
             assert await storage.read(f"{URI}/config.json", config=hub.config) == FILES["config.json"]
             assert b"".join([chunk async for chunk in storage.open(uri, config=hub.config)]) == data
 
@@ -283,7 +283,7 @@ class TestVerbs:
     ) -> None:
         bucket = make_bucket(seaweedfs)
         async with AsyncStorage() as storage:
-            await storage.copy(URI, f"s3://{bucket}/models/", hub.config, config_of(seaweedfs))
+            await storage.copy(URI, f"s3://{bucket}/models/", config=hub.config, dest_config=config_of(seaweedfs))
         there = await anyio.to_thread.run_sync(objects_in, seaweedfs, bucket)
         assert there == {f"models/{key}": data for key, data in FILES.items()}
         head = await anyio.to_thread.run_sync(
@@ -293,25 +293,25 @@ class TestVerbs:
 
     async def test_what_is_there_already_is_kept(self, hub: FakeHub, tmp_path: Path) -> None:
         storage, dest = AsyncStorage(), str(tmp_path / "model")
-        assert (await storage.sync(URI, dest, hub.config)).copied == len(FILES)
-        again = await storage.sync(URI, dest, hub.config)
+        assert (await storage.sync(URI, dest, config=hub.config)).copied == len(FILES)
+        again = await storage.sync(URI, dest, config=hub.config)
         assert (again.copied, again.kept) == (0, len(FILES))
 
     async def test_nothing_can_be_written(self, hub: FakeHub, tmp_path: Path) -> None:
         storage, config = AsyncStorage(), hub.config
         with pytest.raises(UnsupportedOperation):
-            await storage.upload(__file__, f"{URI}/new", config)
+            await storage.upload(__file__, f"{URI}/new", config=config)
         with pytest.raises(UnsupportedOperation):
-            await storage.copy(f"{URI}/config.json", f"{URI}/new", config)
+            await storage.copy(f"{URI}/config.json", f"{URI}/new", config=config)
         for verb in (storage.delete, storage.delete_object):
             with pytest.raises(UnsupportedOperation):
-                await verb(f"{URI}/config.json", config)
+                await verb(f"{URI}/config.json", config=config)
         assert {asked.method for asked in hub.asked} <= {"GET", "HEAD"}
 
     @pytest.mark.parametrize("uri", ["hf://owner/none", f"{URI}:v9", f"{URI}/none", f"{URI}/onnx/mod", f"{URI}/../x"])
     async def test_what_is_missing_is_named(self, hub: FakeHub, tmp_path: Path, uri: str) -> None:
         with pytest.raises(ModelMissingError) as caught:
-            await AsyncStorage().download(uri, tmp_path / "dest", hub.config)
+            await AsyncStorage().download(uri, tmp_path / "dest", config=hub.config)
         assert uri in str(caught.value)
         assert all_in(tmp_path) == set()
 
@@ -333,7 +333,7 @@ class TestTrouble:
         for limits in (Limits(part_size=MiB, attempts=1), Limits(attempts=1)):
             storage = AsyncStorage(limits)
             with pytest.raises(IntegrityError, match="sha256"):
-                await storage.download(uri, tmp_path / "model", hub.config)
+                await storage.download(uri, tmp_path / "model", config=hub.config)
             with pytest.raises(IntegrityError, match="sha256"):
                 await storage.read(uri, config=hub.config)
             with pytest.raises(IntegrityError, match="sha256"):
@@ -347,7 +347,7 @@ class TestTrouble:
 
         hub.instead = expire
         limits = Limits(part_size=MiB, attempts=1, connections=1)
-        await AsyncStorage(limits).download(f"{URI}/model.safetensors", tmp_path / "model", hub.config)
+        await AsyncStorage(limits).download(f"{URI}/model.safetensors", tmp_path / "model", config=hub.config)
         assert files_in(tmp_path) == {"model": FILES["model.safetensors"]}
         assert len([asked for asked in hub.asked if asked.resolves]) == 2
 
@@ -364,12 +364,12 @@ class TestTrouble:
         hub.instead = refuse
         storage = AsyncStorage(Limits(part_size=MiB, attempts=1, connections=1))
         with pytest.raises(ServiceError):
-            await storage.download(uri, tmp_path / "model", hub.config)
+            await storage.download(uri, tmp_path / "model", config=hub.config)
         hub.instead = lambda _: None
         repo = hub.repos["models", "owner/name"]
         repo.put({changed: bytes(reversed(FILES["model.safetensors"]))})
         events: list[Event] = []
-        await storage.download(uri, tmp_path / "model", hub.config, on_event=events.append)
+        await storage.download(uri, tmp_path / "model", config=hub.config, on_event=events.append)
         expected = repo.files()
         found = files_in(tmp_path)
         assert found == (
@@ -385,7 +385,7 @@ class TestTrouble:
     async def test_a_limit_of_requests_is_waited_for(self, hub: FakeHub, tmp_path: Path) -> None:
         waits = [{"Retry-After": "0"}, {"RateLimit": '"api";r=0;t=0'}]
         hub.instead = lambda asked: Reply(429, headers=waits.pop()) if waits else None
-        await AsyncStorage().download(f"{URI}/config.json", tmp_path / "config", hub.config)
+        await AsyncStorage().download(f"{URI}/config.json", tmp_path / "config", config=hub.config)
         assert files_in(tmp_path) == {"config": FILES["config.json"]}
         assert waits == []
 
@@ -402,14 +402,14 @@ class TestTrouble:
             return Reply(status, headers={"Retry-After": "0"})
 
         hub.instead = instead
-        await AsyncStorage(Limits(attempts=5)).download(URI, tmp_path / "model", hub.config)
+        await AsyncStorage(Limits(attempts=5)).download(URI, tmp_path / "model", config=hub.config)
         assert files_in(tmp_path / "model") == FILES
         assert {origin for origin, _, _ in failed} == {"hub", "storage"}
 
     async def test_a_limit_that_lasts_too_long_is_an_error(self, hub: FakeHub, tmp_path: Path) -> None:
         hub.instead = lambda asked: Reply(429, headers={"RateLimit": '"api";r=0;t=299'})
         with pytest.raises(ServiceError, match="429.*given up, because the service asks to wait 299 s") as caught:
-            await AsyncStorage().download(URI, tmp_path / "model", hub.config)
+            await AsyncStorage().download(URI, tmp_path / "model", config=hub.config)
         assert caught.value.retry_after == 299
 
     async def test_a_gated_repository_and_a_missing_one_are_told_apart(self, hub: FakeHub, tmp_path: Path) -> None:
@@ -417,11 +417,11 @@ class TestTrouble:
         for config in (hub.config, hub.signed_in(READER)):
             for uri in ("hf://owner/gated", "hf://owner/gated/model.bin", "hf://owner/gated/config.json"):
                 with pytest.raises(AccessDenied, match="'owner/gated' is gated") as caught:
-                    await AsyncStorage().download(uri, tmp_path / "dest", config)
+                    await AsyncStorage().download(uri, tmp_path / "dest", config=config)
                 assert shows(caught.value, READER) == []
             with pytest.raises(ModelMissingError, match="there is no model repository 'owner/none'"):
-                await AsyncStorage().download("hf://owner/none", tmp_path / "dest", config)
-        await AsyncStorage().download("hf://owner/gated", tmp_path / "dest", hub.signed_in())
+                await AsyncStorage().download("hf://owner/none", tmp_path / "dest", config=config)
+        await AsyncStorage().download("hf://owner/gated", tmp_path / "dest", config=hub.signed_in())
         assert files_in(tmp_path / "dest") == {"model.bin": b"x", "config.json": b"{}"}
 
     async def test_no_error_shows_a_token_or_a_signature(self, hub: FakeHub, tmp_path: Path) -> None:
@@ -435,7 +435,7 @@ class TestTrouble:
 
         hub.instead = refuse
         with pytest.raises(AccessDenied) as caught:
-            await AsyncStorage().download(f"{URI}/model.safetensors", tmp_path / "model", hub.signed_in())
+            await AsyncStorage().download(f"{URI}/model.safetensors", tmp_path / "model", config=hub.signed_in())
         assert given
         assert shows(caught.value, GRANTED, *given) == []
 
@@ -560,8 +560,8 @@ class TestMirrors:
 
         hub.instead = instead
         async with AsyncStorage(Limits(part_size=MiB)) as storage:
-            await storage.download(URI, tmp_path / "all", hub.config)
-            await storage.download(f"{URI}/model.safetensors", tmp_path / "one", hub.config)
+            await storage.download(URI, tmp_path / "all", config=hub.config)
+            await storage.download(f"{URI}/model.safetensors", tmp_path / "one", config=hub.config)
         assert await anyio.to_thread.run_sync(files_in, tmp_path / "all") == FILES
         assert (tmp_path / "one").read_bytes() == FILES["model.safetensors"]
 
@@ -570,7 +570,7 @@ class TestMirrors:
         wrong = bytes(len(FILES["model.safetensors"]))
         hub.instead = lambda asked: _own(asked, wrong) if "model.safetensors" in asked.path else None
         with pytest.raises(IntegrityError):
-            await AsyncStorage(Limits(attempts=1)).download(URI, tmp_path / "all", hub.config)
+            await AsyncStorage(Limits(attempts=1)).download(URI, tmp_path / "all", config=hub.config)
 
     @pytest.mark.anyio
     @pytest.mark.parametrize("status", [400, 404])
@@ -578,7 +578,7 @@ class TestMirrors:
         hub.instead = lambda asked: (
             Reply(status, b"{}") if "expand=" in asked.target and "/revision/" in asked.path else None
         )
-        await AsyncStorage().download(URI, tmp_path / "all", hub.config)
+        await AsyncStorage().download(URI, tmp_path / "all", config=hub.config)
         assert await anyio.to_thread.run_sync(files_in, tmp_path / "all") == FILES
 
     @pytest.mark.anyio
@@ -594,8 +594,8 @@ class TestMirrors:
 
         hub.instead = instead
         async with AsyncStorage(Limits(part_size=MiB)) as storage:
-            await storage.download(URI, tmp_path / "all", hub.config)
-            await storage.download(f"{URI}/onnx", tmp_path / "onnx", hub.config)
+            await storage.download(URI, tmp_path / "all", config=hub.config)
+            await storage.download(f"{URI}/onnx", tmp_path / "onnx", config=hub.config)
         assert await anyio.to_thread.run_sync(files_in, tmp_path / "all") == FILES
         assert sorted(await anyio.to_thread.run_sync(files_in, tmp_path / "onnx")) == [
             "model.onnx",
@@ -616,6 +616,6 @@ class TestMirrors:
         headers = {"X-Error-Code": "GatedRepo", "X-Error-Message": text}
         hub.instead = lambda asked: Reply(403, b"{}", headers) if "/resolve/" in asked.path else None
         with pytest.raises(AccessDenied, match=text) as caught:
-            await AsyncStorage().download("hf://owner/g", tmp_path / "x", hub.signed_in(READER))
+            await AsyncStorage().download("hf://owner/g", tmp_path / "x", config=hub.signed_in(READER))
         assert (caught.value.hint or "").startswith(hint or "")
         assert bool(caught.value.hint) == bool(hint)

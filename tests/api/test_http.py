@@ -445,7 +445,7 @@ async def test_headers_go_to_the_origin_of_the_uri_only(serve: Serve, tmp_path: 
     urls |= {"hub": hub.url, "to": f"{other.url}/x"}
     config = HTTPConfig({"Authorization": SECRET, "X-Api-Key": SECRET, "User-Agent": SECRET})
     async with storage() as instance:
-        await instance.download(f"{hub.url}/m", tmp_path, config)
+        await instance.download(f"{hub.url}/m", tmp_path, config=config)
         assert [asked.path for asked in hub.asked] == ["/m", *["/back"] * 5]
         for asked in (*other.asked, *hub.asked[1:]):
             assert SECRET not in repr(asked.headers)
@@ -453,7 +453,7 @@ async def test_headers_go_to_the_origin_of_the_uri_only(serve: Serve, tmp_path: 
         assert {hub.asked[0].headers[name.lower()] for name in config.headers} == {SECRET}
         urls["to"] = "/same"
         del hub.asked[:]
-        await instance.download(f"{hub.url}/m", tmp_path, config)
+        await instance.download(f"{hub.url}/m", tmp_path, config=config)
         assert {asked.headers[name.lower()] for asked in hub.asked for name in config.headers} == {SECRET}
 
 
@@ -496,7 +496,7 @@ async def test_never_from_https_to_http(
     plain = serve(file)
     secure = serve(lambda asked: to(f"{plain.url}/m?{SIGNED}"), tls=certificate)
     with pytest.raises(TransportError, match="redirects from https to http") as caught:
-        await storage(attempts=5).download(f"{secure.url}/m", tmp_path, trusted)
+        await storage(attempts=5).download(f"{secure.url}/m", tmp_path, config=trusted)
     assert not shows(caught.value, SECRET)
     assert not plain.asked
     assert len(secure.asked) == 1
@@ -507,7 +507,7 @@ async def test_from_http_to_https(
 ) -> None:
     secure = serve(file, tls=certificate)
     plain = serve(lambda asked: to(f"{secure.url}/m", 301))
-    await storage().download(f"{plain.url}/m", tmp_path, trusted)
+    await storage().download(f"{plain.url}/m", tmp_path, config=trusted)
     assert await asyncio.to_thread(files_in, tmp_path) == {"m": DATA}
     assert plain.asked[0].headers["x-api-key"] == SECRET
     assert "x-api-key" not in repr(secure.asked)
@@ -607,7 +607,7 @@ async def test_refusals(serve: Serve, tmp_path: Path, status: int, kind: type[Ex
     server = serve(lambda asked: Reply(status, f"no {SIGNED}".encode()))
     url = f"{server.url}/a/m"
     with pytest.raises(kind, match=f"^download {url}: {text}") as caught:
-        await storage(attempts=5).download(f"{url}?{SIGNED}", tmp_path / "m", HTTPConfig({"X-Api-Key": SECRET}))
+        await storage(attempts=5).download(f"{url}?{SIGNED}", tmp_path / "m", config=HTTPConfig({"X-Api-Key": SECRET}))
     assert not shows(caught.value, SECRET)
     assert all_in(tmp_path) == set()
     assert server.methods() == ["HEAD", "GET"]
@@ -860,7 +860,7 @@ async def test_headers_are_sent_as_they_are(serve: Serve, tmp_path: Path) -> Non
     config = HTTPConfig(
         {"Authorization": f"Bearer {SECRET}", "X-Tenant": "a b\tc", "Host": "models.example", "X-No": ""}
     )
-    await storage().download(f"{server.url}/m", tmp_path, config)
+    await storage().download(f"{server.url}/m", tmp_path, config=config)
     for asked in server.asked:
         assert asked.headers["authorization"] == f"Bearer {SECRET}"
         assert asked.headers["x-tenant"] == "a b\tc"

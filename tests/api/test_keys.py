@@ -38,36 +38,36 @@ async def test_odd_keys_one_by_one(service: S3Service, odd_bucket: str, tmp_path
     config, found = config_of(service), {}
     async with AsyncStorage() as storage:
         for number, key in enumerate(ODD):
-            path = await storage.download(f"s3://{odd_bucket}/{key}", tmp_path / str(number), config)
+            path = await storage.download(f"s3://{odd_bucket}/{key}", tmp_path / str(number), config=config)
             found[key] = Path(path).read_bytes()
     assert found == ODD
 
 
 async def test_odd_keys_under_a_prefix(service: S3Service, odd_bucket: str, tmp_path: Path) -> None:
-    await AsyncStorage().download(f"s3://{odd_bucket}/k", tmp_path / "k", config_of(service))
+    await AsyncStorage().download(f"s3://{odd_bucket}/k", tmp_path / "k", config=config_of(service))
     assert files_in(tmp_path) == {key: data for key, data in ODD.items() if key.startswith("k/")}
 
 
 async def test_odd_keys_are_listed_as_they_download(service: S3Service, odd_bucket: str, tmp_path: Path) -> None:
     config = config_of(service)
     async with AsyncStorage() as storage:
-        listed = await storage.list_objects(f"s3://{odd_bucket}/k", config)
+        listed = await storage.list_objects(f"s3://{odd_bucket}/k", config=config)
         assert sorted(listed) == sorted(ODD_KEYS)
         for number, path in enumerate(listed):
             uri = f"s3://{odd_bucket}/k/{path}"
-            assert (await storage.get_object_metadata(uri, config))["size"] == len(path.encode())
-            assert await storage.list_objects(uri, config) == [path.rpartition("/")[2]]
-            await storage.download(uri, tmp_path / str(number), config)
+            assert (await storage.get_object_metadata(uri, config=config))["size"] == len(path.encode())
+            assert await storage.list_objects(uri, config=config) == [path.rpartition("/")[2]]
+            await storage.download(uri, tmp_path / str(number), config=config)
     assert set(files_in(tmp_path).values()) == {key.encode() for key in ODD_KEYS}
 
 
 async def test_keys_that_are_no_paths_one_by_one(moto: S3Service, pathlike_bucket: str, tmp_path: Path) -> None:
     config, found = config_of(moto), {}
     async with AsyncStorage() as storage:
-        listed = await storage.list_objects(f"s3://{pathlike_bucket}/", config)
+        listed = await storage.list_objects(f"s3://{pathlike_bucket}/", config=config)
         assert sorted(listed) == sorted(PATHLIKE)
         for number, key in enumerate(listed):
-            path = await storage.download(f"s3://{pathlike_bucket}/{key}", tmp_path / str(number), config)
+            path = await storage.download(f"s3://{pathlike_bucket}/{key}", tmp_path / str(number), config=config)
             found[key] = Path(path).read_bytes()
     assert found == PATHLIKE
     assert all_in(tmp_path) == {str(number) for number in range(len(PATHLIKE))}
@@ -76,7 +76,7 @@ async def test_keys_that_are_no_paths_one_by_one(moto: S3Service, pathlike_bucke
 async def test_empty_segments_collapse_under_a_prefix(moto: S3Service, make_bucket: MakeBucket, tmp_path: Path) -> None:
     bucket = make_bucket(moto)
     put_objects(moto, bucket, {"p//x": b"1", "p/a//b///c": b"2", "p/d/e": b"3"})
-    await AsyncStorage().download(f"s3://{bucket}/p", tmp_path / "dest", config_of(moto))
+    await AsyncStorage().download(f"s3://{bucket}/p", tmp_path / "dest", config=config_of(moto))
     assert files_in(tmp_path) == {"dest/x": b"1", "dest/a/b/c": b"2", "dest/d/e": b"3"}
 
 
@@ -95,7 +95,7 @@ async def test_unsafe_keys_are_refused(moto: S3Service, make_bucket: MakeBucket,
     async with AsyncStorage() as storage:
         for dest in ("new", "old"):
             with pytest.raises(UnsafeKey) as caught:
-                await storage.download(f"s3://{bucket}/p/", tmp_path / "sub" / dest, config)
+                await storage.download(f"s3://{bucket}/p/", tmp_path / "sub" / dest, config=config)
             assert repr(f"p/{key}") in str(caught.value)
             assert f"download s3://{bucket}/p/: " in str(caught.value)
     assert all_in(tmp_path) == {"sub", "sub/old"}
@@ -109,7 +109,7 @@ async def test_an_unsafe_key_among_good_ones(moto: S3Service, make_bucket: MakeB
     (tmp_path / "old").mkdir()
     for dest in ("new", "old"):
         with pytest.raises(UnsafeKey, match=r"p/5/\.\./\.\./evil"):
-            await AsyncStorage().download(f"s3://{bucket}/p/", tmp_path / dest, config)
+            await AsyncStorage().download(f"s3://{bucket}/p/", tmp_path / dest, config=config)
     assert not (tmp_path / "new").exists()
     assert set(files_in(tmp_path)) <= {f"old/{number}" for number in range(20)}
     assert not (tmp_path / "old" / ".sealift").exists()
@@ -122,7 +122,7 @@ async def test_keys_that_collide_are_refused(
     bucket = make_bucket(moto)
     put_objects(moto, bucket, dict.fromkeys(keys, b"x"))
     with pytest.raises(UnsafeKey) as caught:
-        await AsyncStorage().download(f"s3://{bucket}/p", tmp_path / "dest", config_of(moto))
+        await AsyncStorage().download(f"s3://{bucket}/p", tmp_path / "dest", config=config_of(moto))
     assert repr(keys[0]) in str(caught.value)
     assert repr(keys[1]) in str(caught.value)
     assert all_in(tmp_path) == set()
@@ -132,7 +132,7 @@ async def test_seaweedfs_has_colliding_keys_too(seaweedfs: S3Service, make_bucke
     bucket = make_bucket(seaweedfs)
     put_objects(seaweedfs, bucket, {"p/a": b"object", "p/a/b": b"below it"})
     with pytest.raises(UnsafeKey, match=r"'p/a' and 'p/a/b'|'p/a/b' and 'p/a'"):
-        await AsyncStorage().download(f"s3://{bucket}/p", tmp_path / "dest", config_of(seaweedfs))
+        await AsyncStorage().download(f"s3://{bucket}/p", tmp_path / "dest", config=config_of(seaweedfs))
     assert all_in(tmp_path) == set()
 
 
@@ -143,6 +143,6 @@ async def test_an_unsafe_name_is_refused_in_a_directory(
     config: S3Config = config_of(moto)
     for dest in (str(tmp_path), f"{tmp_path}/new/"):
         with pytest.raises(UnsafeKey) as caught:
-            await AsyncStorage().download(f"s3://{pathlike_bucket}/{key}", dest, config)
+            await AsyncStorage().download(f"s3://{pathlike_bucket}/{key}", dest, config=config)
         assert repr(key.rpartition("/")[2]) in str(caught.value)
     assert all_in(tmp_path) == set()

@@ -45,10 +45,10 @@ async def test_a_call_without_a_block_leaks_nothing(
     for number in range(2):
         if outcome == "failure":
             with pytest.raises(ModelMissingError):
-                await storage.download(f"s3://{bucket}/none", tmp_path / "x", config)
+                await storage.download(f"s3://{bucket}/none", tmp_path / "x", config=config)
         else:
             key = "large" if outcome == "object" else "p/"
-            await storage.download(f"s3://{bucket}/{key}", tmp_path / f"{outcome}{number}", config)
+            await storage.download(f"s3://{bucket}/{key}", tmp_path / f"{outcome}{number}", config=config)
         assert await ended(threads) == set()
         await until(lambda: open_files() <= files)
 
@@ -64,9 +64,9 @@ async def test_the_sdk_leaks_nothing_either(
     monkeypatch.setenv("AWS_CONFIG_FILE", str(bare_environment / "config"))
     bucket = make_bucket(seaweedfs)
     put_objects(seaweedfs, bucket, {"m": b"m"})
-    await AsyncStorage().download(f"s3://{bucket}/m", tmp_path / "first", config_of(seaweedfs))
+    await AsyncStorage().download(f"s3://{bucket}/m", tmp_path / "first", config=config_of(seaweedfs))
     threads, files = set(threading.enumerate()), open_files()
-    await AsyncStorage().download(f"s3://{bucket}/m", tmp_path / "second", config_of(seaweedfs))
+    await AsyncStorage().download(f"s3://{bucket}/m", tmp_path / "second", config=config_of(seaweedfs))
     assert await ended(threads) == set()
     await until(lambda: open_files() <= files)
 
@@ -76,11 +76,11 @@ async def test_a_block_keeps_its_connections(rclone_s3: S3Service, make_bucket: 
     put_objects(rclone_s3, bucket, {"m": b"m"})
     config, threads, files = config_of(rclone_s3), set(threading.enumerate()), open_files()
     async with AsyncStorage() as storage:
-        await storage.download(f"s3://{bucket}/m", tmp_path / "0", config)
+        await storage.download(f"s3://{bucket}/m", tmp_path / "0", config=config)
         sockets = {name for name in open_files() - files if name.startswith("socket:")}
         assert sockets
         for number in range(1, 5):
-            await storage.download(f"s3://{bucket}/m", tmp_path / str(number), config)
+            await storage.download(f"s3://{bucket}/m", tmp_path / str(number), config=config)
         assert {name for name in open_files() - files if name.startswith("socket:")} == sockets
     assert await ended(threads) == set()
     await until(lambda: open_files() <= files)
@@ -92,8 +92,8 @@ async def test_it_can_be_entered_again(tmp_path: Path) -> None:
     with FakeS3({"b": {"m": b"m"}}) as server:
         for number in range(2):
             async with storage, storage:
-                await storage.download("s3://b/m", tmp_path / str(number), server.config)
-        await storage.download("s3://b/m", tmp_path / "2", server.config)
+                await storage.download("s3://b/m", tmp_path / str(number), config=server.config)
+        await storage.download("s3://b/m", tmp_path / "2", config=server.config)
     assert files_in(tmp_path) == {"0": b"m", "1": b"m", "2": b"m"}
 
 
@@ -102,10 +102,10 @@ async def test_calls_at_once_on_one_instance(seaweedfs: S3Service, make_bucket: 
     objects = {f"o/{number}": pattern(number * 1000 + 1) for number in range(24)} | {"large": LARGE}
     put_objects(seaweedfs, bucket, objects)
     config, storage = config_of(seaweedfs), AsyncStorage(Limits(memory=8 * MiB, part_size=MiB))
-    downloads = [storage.download(f"s3://{bucket}/{key}", f"{tmp_path}/{key}", config) for key in objects]
-    questions = [storage.get_object_metadata(f"s3://{bucket}/{key}", config) for key in objects]
+    downloads = [storage.download(f"s3://{bucket}/{key}", f"{tmp_path}/{key}", config=config) for key in objects]
+    questions = [storage.get_object_metadata(f"s3://{bucket}/{key}", config=config) for key in objects]
     listing, paths, told = await asyncio.gather(
-        storage.list_objects(f"s3://{bucket}/o", config), asyncio.gather(*downloads), asyncio.gather(*questions)
+        storage.list_objects(f"s3://{bucket}/o", config=config), asyncio.gather(*downloads), asyncio.gather(*questions)
     )
     assert sorted(listing) == sorted(key.removeprefix("o/") for key in objects if key != "large")
     assert paths == [f"{tmp_path}/{key}" for key in objects]
@@ -121,8 +121,8 @@ async def test_the_same_target_twice_at_once(seaweedfs: S3Service, make_bucket: 
     config = config_of(seaweedfs)
     async with AsyncStorage(Limits(part_size=MiB)) as storage:
         await asyncio.gather(
-            *(storage.download(f"s3://{bucket}/large", tmp_path / "large", config) for _ in range(2)),
-            *(storage.download(f"s3://{bucket}/p", tmp_path / "p", config) for _ in range(3)),
+            *(storage.download(f"s3://{bucket}/large", tmp_path / "large", config=config) for _ in range(2)),
+            *(storage.download(f"s3://{bucket}/p", tmp_path / "p", config=config) for _ in range(3)),
         )
     assert files_in(tmp_path) == {**objects, "large": LARGE}
     assert not any(".sealift" in path for path in all_in(tmp_path))
@@ -131,11 +131,11 @@ async def test_the_same_target_twice_at_once(seaweedfs: S3Service, make_bucket: 
 async def test_another_loop(tmp_path: Path) -> None:
     storage = AsyncStorage()
     with FakeS3({"b": {"m": b"m"}}) as server:
-        await storage.download("s3://b/m", tmp_path / "m", server.config)
+        await storage.download("s3://b/m", tmp_path / "m", config=server.config)
 
         def elsewhere() -> BaseException | None:
             async def use() -> None:
-                await storage.download("s3://b/m", tmp_path / "n", server.config)
+                await storage.download("s3://b/m", tmp_path / "n", config=server.config)
 
             try:
                 asyncio.run(use())
@@ -144,7 +144,7 @@ async def test_another_loop(tmp_path: Path) -> None:
             return None
 
         error = await asyncio.to_thread(elsewhere)
-        await storage.download("s3://b/m", tmp_path / "o", server.config)
+        await storage.download("s3://b/m", tmp_path / "o", config=server.config)
     assert isinstance(error, ClosedError)
     assert str(error) == ("download s3://b/m: this AsyncStorage belongs to another event loop (make one for each loop)")
     assert files_in(tmp_path) == {"m": b"m", "o": b"m"}
@@ -165,7 +165,9 @@ async def test_a_cancelled_call_leaves_nothing_that_looks_whole(
         async with AsyncStorage(Limits(part_size=2 * MiB)) as storage:
             landed: list[Event] = []
             call = asyncio.ensure_future(
-                storage.download(f"s3://b/{key}", dest and tmp_path / dest, server.config, on_event=landed.append)
+                storage.download(
+                    f"s3://b/{key}", dest and tmp_path / dest, config=server.config, on_event=landed.append
+                )
             )
             wanted = 0 if key == "small" else 6
             await until(lambda: sum(event.kind == "progress" for event in landed) >= wanted and server.stalled.is_set())
@@ -173,7 +175,7 @@ async def test_a_cancelled_call_leaves_nothing_that_looks_whole(
             with pytest.raises(asyncio.CancelledError):
                 await call
             assert visible_in(tmp_path) - {"old", "old/0"} == set()
-            await storage.download("s3://b/other", tmp_path / "other", server.config)
+            await storage.download("s3://b/other", tmp_path / "other", config=server.config)
     assert (tmp_path / "other").read_bytes() == b"other"
 
 
@@ -182,9 +184,9 @@ async def test_cancelling_one_call_beside_another(tmp_path: Path) -> None:
         async with AsyncStorage(Limits(part_size=2 * MiB, memory=32 * MiB)) as storage:
             landed: list[Event] = []
             kept = asyncio.ensure_future(
-                storage.download("s3://b/slow", tmp_path / "slow", server.config, on_event=landed.append)
+                storage.download("s3://b/slow", tmp_path / "slow", config=server.config, on_event=landed.append)
             )
-            gone = asyncio.ensure_future(storage.download("s3://b/gone", tmp_path / "gone", server.config))
+            gone = asyncio.ensure_future(storage.download("s3://b/gone", tmp_path / "gone", config=server.config))
             await until(lambda: sum(event.kind == "progress" for event in landed) == 6)
             gone.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -201,7 +203,7 @@ async def test_a_timeout_is_a_cancellation(tmp_path: Path) -> None:
         threads, files = set(threading.enumerate()), open_files()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
-                await AsyncStorage().download("s3://b/m", tmp_path / "m", server.config)
+                await AsyncStorage().download("s3://b/m", tmp_path / "m", config=server.config)
         assert await ended(threads) == set()
         await until(lambda: {name for name in open_files() - files if name.startswith("socket:")} == set())
     assert all_in(tmp_path) == set()

@@ -144,7 +144,7 @@ async def test_temporary_files_of_others_are_no_objects(model: Path, tmp_path: P
 
 def test_the_same_without_a_loop(model: Path, tmp_path: Path) -> None:
     assert Storage.download(str(model)) == str(model)
-    assert Storage.download(str(model), tmp_path / "copy", S3Config()) == str(tmp_path / "copy")
+    assert Storage.download(str(model), tmp_path / "copy", config=S3Config()) == str(tmp_path / "copy")
     assert files_in(tmp_path / "copy") == TREE
     assert sorted(StorageOperations.list_objects(f"file://{model}")) == sorted(TREE)
     assert StorageOperations.get_object_metadata(str(model / "empty"))["size"] == 0

@@ -51,11 +51,11 @@ async def test_other_limits_proxies_or_certificates_share_nothing(limits: Limits
 
 async def test_a_call_uses_the_connections_of_the_call_before(tmp_path: Path) -> None:
     with FakeS3({"b": {"m": b"m"}}) as server:
-        await AsyncStorage().download("s3://b/m", tmp_path / "0", server.config)
+        await AsyncStorage().download("s3://b/m", tmp_path / "0", config=server.config)
         threads = set(threading.enumerate())
         sockets = {name for name in open_files() if name.startswith("socket:")}
         for number in range(1, 20):
-            await AsyncStorage().download("s3://b/m", tmp_path / str(number), server.config)
+            await AsyncStorage().download("s3://b/m", tmp_path / str(number), config=server.config)
         assert set(threading.enumerate()) <= threads
         assert {name for name in open_files() if name.startswith("socket:")} <= sockets
     assert files_in(tmp_path) == {str(number): b"m" for number in range(20)}
@@ -66,7 +66,7 @@ async def test_unused_resources_are_closed(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(loop_resources, "_LINGER", 0)
     with FakeS3({"b": {"m": b"m"}}) as server:
         started = set(threading.enumerate()) - threads
-        await AsyncStorage().download("s3://b/m", tmp_path / "m", server.config)
+        await AsyncStorage().download("s3://b/m", tmp_path / "m", config=server.config)
         assert await ended(threads | started) == set()
         await until(lambda: not server.connections)
     await until(lambda: open_files() <= files)
@@ -76,7 +76,7 @@ async def test_a_call_that_begins_while_they_are_closing(tmp_path: Path, monkeyp
     monkeypatch.setattr(loop_resources, "_LINGER", 0)
     with FakeS3({"b": {"m": b"m"}}) as server:
         for number in range(10):
-            await AsyncStorage().download("s3://b/m", tmp_path / str(number), server.config)
+            await AsyncStorage().download("s3://b/m", tmp_path / str(number), config=server.config)
             for _ in range(number):
                 await asyncio.sleep(0)
     assert files_in(tmp_path) == {str(number): b"m" for number in range(10)}

@@ -50,7 +50,7 @@ async def test_download_many(store: Store, tmp_path: Path) -> None:
     events: list[Event] = []
     items = [(f"{store.uri}/{path}", tmp_path / path) for path in OBJECTS if path.startswith("n/")]
     items.append((f"{store.uri}/p", tmp_path / "p"))
-    paths = await AsyncStorage().download_many(iter(items), store.config, on_event=events.append)
+    paths = await AsyncStorage().download_many(iter(items), config=store.config, on_event=events.append)
     assert paths == [str(dest) for _, dest in items]
     assert files_in(tmp_path) == OBJECTS
     assert len([event for event in events if event.kind == "object"]) == len(OBJECTS)
@@ -58,7 +58,7 @@ async def test_download_many(store: Store, tmp_path: Path) -> None:
 
 async def test_download_many_without_destinations(store: Store, temporary: Path) -> None:
     uris = [f"{store.uri}/n/05", f"{store.uri}/p", f"{store.uri}/n/06"]
-    one, tree, other = await AsyncStorage().download_many([uris[0], (uris[1], None), uris[2]], store.config)
+    one, tree, other = await AsyncStorage().download_many([uris[0], (uris[1], None), uris[2]], config=store.config)
     assert files_in(tree) == {"a": b"a", "deep/b": b"b"}
     assert (Path(one).read_bytes(), Path(other).read_bytes()) == (OBJECTS["n/05"], OBJECTS["n/06"])
     assert {Path(path).parts[len(temporary.parts)] for path in (one, tree, other)} == set(os.listdir(temporary))
@@ -68,7 +68,10 @@ async def test_download_many_without_destinations(store: Store, temporary: Path)
 async def test_upload_many(store: Store, tmp_path: Path) -> None:
     directory(tmp_path).put(OBJECTS)
     items = [(tmp_path / "n" / f"{number:02}", f"{store.uri}/up/{number}") for number in range(30)]
-    assert await AsyncStorage().upload_many([*items, (tmp_path / "p", f"{store.uri}/up")], store.config) == [True] * 31
+    assert (
+        await AsyncStorage().upload_many([*items, (tmp_path / "p", f"{store.uri}/up")], config=store.config)
+        == [True] * 31
+    )
     expected = {f"up/{number}": OBJECTS[f"n/{number:02}"] for number in range(30)} | {"up/a": b"a", "up/deep/b": b"b"}
     assert store.content() == {**OBJECTS, **expected}
 
@@ -79,7 +82,7 @@ async def test_copy_many(store: Store, tmp_path: Path) -> None:
         (f"{store.uri}/p", str(tmp_path / "p")),
         (f"{store.uri}/p", f"{store.uri}/q"),
     ]
-    where = await AsyncStorage().copy_many(items, store.config)
+    where = await AsyncStorage().copy_many(items, config=store.config)
     assert where == [f"{store.uri}/copy/03", str(tmp_path / "p"), f"{store.uri}/q/"]
     assert store.content() == {**OBJECTS, "copy/03": OBJECTS["n/03"], "q/a": b"a", "q/deep/b": b"b"}
     assert files_in(tmp_path) == {"p/a": b"a", "p/deep/b": b"b"}
@@ -87,13 +90,13 @@ async def test_copy_many(store: Store, tmp_path: Path) -> None:
 
 async def test_delete_many(store: Store) -> None:
     paths = ["n/01", "none", "n/02", "p", "n/29"]
-    found = await AsyncStorage().delete_many((f"{store.uri}/{path}" for path in paths), store.config)
+    found = await AsyncStorage().delete_many((f"{store.uri}/{path}" for path in paths), config=store.config)
     assert found == [True, False, True, False, True]
     assert set(store.content()) == set(OBJECTS) - {"n/01", "n/02", "n/29"}
 
 
 async def test_read_many(store: Store) -> None:
-    found = await AsyncStorage().read_many([f"{store.uri}/{path}" for path in OBJECTS], store.config)
+    found = await AsyncStorage().read_many([f"{store.uri}/{path}" for path in OBJECTS], config=store.config)
     assert found == list(OBJECTS.values())
 
 
@@ -109,21 +112,21 @@ async def test_none_of_many(tmp_path: Path) -> None:
 CALLS: dict[str, Callable[[AsyncStorage, Store, str, Path], Awaitable[list[Any]]]] = {
     "download": lambda storage, store, path, here: storage.download_many(
         [(f"{store.uri}/n/01", here / "x"), (f"{store.uri}/{path}", here / "y"), f"{store.uri}/n/02"],
-        store.config,
+        config=store.config,
         return_exceptions=True,
     ),
     "upload": lambda storage, store, path, here: storage.upload_many(
         [(here / "a", f"{store.uri}/x"), (here / path, f"{store.uri}/y"), (here / "a", f"{store.uri}/z")],
-        store.config,
+        config=store.config,
         return_exceptions=True,
     ),
     "copy": lambda storage, store, path, here: storage.copy_many(
         [(f"{store.uri}/{source}", f"{store.uri}/to/{source}") for source in ("n/01", path, "n/02")],
-        store.config,
+        config=store.config,
         return_exceptions=True,
     ),
     "read": lambda storage, store, path, here: storage.read_many(
-        [f"{store.uri}/{source}" for source in ("n/01", path, "n/02")], store.config, return_exceptions=True
+        [f"{store.uri}/{source}" for source in ("n/01", path, "n/02")], config=store.config, return_exceptions=True
     ),
 }
 
@@ -170,7 +173,7 @@ async def test_the_first_failure_cancels_the_others(slow: FakeS3, tmp_path: Path
                 "s3://b/none",
                 *("s3://b/fast" for _ in range(20)),
             ],
-            slow.config,
+            config=slow.config,
         )
     assert all_in(tmp_path) == {"temporary"}
     await until(lambda: asyncio.all_tasks() <= before)
@@ -179,7 +182,7 @@ async def test_the_first_failure_cancels_the_others(slow: FakeS3, tmp_path: Path
 async def test_cancelled_from_outside(slow: FakeS3, tmp_path: Path, temporary: Path) -> None:
     done: list[Event] = []
     call = asyncio.ensure_future(
-        AsyncStorage().download_many(["s3://b/fast", "s3://b/slow"], slow.config, on_event=done.append)
+        AsyncStorage().download_many(["s3://b/fast", "s3://b/slow"], config=slow.config, on_event=done.append)
     )
     await until(lambda: slow.stalled.is_set() and any(event.kind == "object" for event in done))
     call.cancel()
@@ -193,7 +196,9 @@ async def test_an_error_that_is_not_of_the_storage_is_raised(store: Store, tempo
         raise LookupError("the handler's own")
 
     with pytest.raises(LookupError):
-        await AsyncStorage().download_many([f"{store.uri}/n/01"], store.config, return_exceptions=True, on_event=told)
+        await AsyncStorage().download_many(
+            [f"{store.uri}/n/01"], config=store.config, return_exceptions=True, on_event=told
+        )
     assert os.listdir(temporary) == []
 
 
@@ -201,7 +206,7 @@ async def test_where_no_temporary_directory_can_be_made(
     store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
-    (failure,) = await AsyncStorage().download_many([f"{store.uri}/n/01"], store.config, return_exceptions=True)
+    (failure,) = await AsyncStorage().download_many([f"{store.uri}/n/01"], config=store.config, return_exceptions=True)
     assert isinstance(failure, LocalIOError)
 
 
@@ -237,7 +242,7 @@ async def test_connections_bound_how_many_run(slow: FakeS3, tmp_path: Path) -> N
     items = [("s3://b/slow", tmp_path / str(number)) for number in range(12)]
     events: list[Event] = []
     async with AsyncStorage(Limits(connections=3)) as storage:
-        call = asyncio.ensure_future(storage.download_many(items, slow.config, on_event=events.append))
+        call = asyncio.ensure_future(storage.download_many(items, config=slow.config, on_event=events.append))
         await until(lambda: len(events) == 3 and slow.stalled.is_set())
         assert [event.kind for event in events] == ["listed"] * 3
         slow.release()

@@ -42,11 +42,11 @@ async def test_whatever_is_done(tmp_path: Path) -> None:
     with WritableS3(ALIAS, instead=refuse_unsigned) as server:
         server.objects[ALIAS] = {"a/x y": b"x", "a/z": b"z", "large": LARGE}
         async with AsyncStorage(Limits(part_size=5 * MiB), environ={"HTTP_PROXY": server.endpoint}) as storage:
-            await storage.download(f"s3://{ARN}/a/", tmp_path / "down", CONFIG)
-            await storage.upload(tmp_path / "large", f"s3://{ARN}/new", CONFIG)
-            await storage.download(f"s3://{ARN}/large", tmp_path / "down/large", CONFIG)
-            await storage.copy(f"s3://{ARN}/a/z", f"s3://{ARN}/copied", CONFIG, CONFIG)
-            await storage.delete(f"s3://{ARN}/a/", CONFIG, recursive=True)
+            await storage.download(f"s3://{ARN}/a/", tmp_path / "down", config=CONFIG)
+            await storage.upload(tmp_path / "large", f"s3://{ARN}/new", config=CONFIG)
+            await storage.download(f"s3://{ARN}/large", tmp_path / "down/large", config=CONFIG)
+            await storage.copy(f"s3://{ARN}/a/z", f"s3://{ARN}/copied", config=CONFIG, dest_config=CONFIG)
+            await storage.delete(f"s3://{ARN}/a/", config=CONFIG, recursive=True)
         assert server.objects[ALIAS] == {"large": LARGE, "new": LARGE[::-1], "copied": b"z"}
         assert {asked.host for asked in server.asked} == {HOST}
         # The service can copy to such an access point, but not from one.
@@ -63,7 +63,9 @@ async def test_a_region_that_a_refusal_names_changes_nothing(tmp_path: Path, sta
 
     with WritableS3(ALIAS, instead=refused) as server:
         with pytest.raises(AccessDenied if status == 403 else Exception) as caught:
-            await AsyncStorage(environ={"HTTP_PROXY": server.endpoint}).download(f"s3://{ARN}/a/", tmp_path, CONFIG)
+            await AsyncStorage(environ={"HTTP_PROXY": server.endpoint}).download(
+                f"s3://{ARN}/a/", tmp_path, config=CONFIG
+            )
         assert len(server.asked) == 1
     assert not shows(caught.value, SECRET, TOKEN)
 
@@ -72,5 +74,5 @@ async def test_unsigned_requests_are_not_sent(tmp_path: Path) -> None:
     with WritableS3(ALIAS) as server:
         storage = AsyncStorage(environ={"HTTP_PROXY": server.endpoint})
         with pytest.raises(UnsupportedOperation, match="accepts no unsigned requests"):
-            await storage.download(f"s3://{ARN}/a/", tmp_path, S3Config(anonymous=True, use_ssl=False))
+            await storage.download(f"s3://{ARN}/a/", tmp_path, config=S3Config(anonymous=True, use_ssl=False))
         assert not server.asked

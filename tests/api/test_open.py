@@ -92,7 +92,7 @@ async def test_all_chunks(store: Store) -> None:
 )  # fmt: skip
 async def test_ranges_are_as_slices(store: Store, start: int, length: int | None) -> None:
     async with tidy() as storage:
-        found = [chunk async for chunk in storage.open(f"{store.uri}/model", start, length, store.config)]
+        found = [chunk async for chunk in storage.open(f"{store.uri}/model", start, length, config=store.config)]
     assert b"".join(found) == DATA[start : None if length is None else start + length]
 
 
@@ -110,7 +110,7 @@ async def test_what_cannot_be_opened(store: Store) -> None:
 async def test_any_number_of_parts(store: Store) -> None:
     """Reads have no limit like the 10,000 parts of an upload."""
     async with tidy(Limits(part_size=100, per_host=8)) as storage:
-        found = [chunk async for chunk in storage.open(f"{store.uri}/model", 0, 20_000, store.config)]
+        found = [chunk async for chunk in storage.open(f"{store.uri}/model", 0, 20_000, config=store.config)]
         assert b"".join(found) == DATA[:20_000]
         assert len(found) == 200
 
@@ -121,7 +121,7 @@ async def test_only_a_few_chunks_are_read_ahead(fake: FakeS3) -> None:
         assert await anext(chunks) == DATA[:PART]
         await until(lambda: len(gets(fake)) == 5)
         for _ in range(5):  # the fake serves requests in order
-            await storage.get_object_metadata("s3://b/small", fake.config)
+            await storage.get_object_metadata("s3://b/small", config=fake.config)
         assert len(gets(fake)) == 5
         assert set(gets(fake)) == {f"bytes={start}-{start + PART - 1}" for start in range(0, 5 * PART, PART)}
         assert await anext(chunks) == DATA[PART : 2 * PART]
@@ -210,7 +210,7 @@ async def test_many_at_once_with_little_memory(store: Store, tmp_path: Path, par
             async for chunk in storage.open(f"{store.uri}/model", config=store.config):
                 chunks.append(chunk)
                 if len(chunks) % 5 == 1:
-                    await storage.download(f"{store.uri}/model", tmp_path / str(number), store.config)
+                    await storage.download(f"{store.uri}/model", tmp_path / str(number), config=store.config)
             assert b"".join(chunks) == DATA
 
         await asyncio.gather(*(consume(number) for number in range(8)))
@@ -224,14 +224,14 @@ async def test_chunks_are_copied_elsewhere_while_they_come(
     async with tidy(Limits(part_size=PART, memory=PART)) as storage:
 
         async def relay(number: int) -> None:
-            async for chunk in storage.open("s3://b/m", 0, 3 * PART, fake.config):
+            async for chunk in storage.open("s3://b/m", 0, 3 * PART, config=fake.config):
                 file = tmp_path / str(number)
                 await asyncio.to_thread(file.write_bytes, chunk)
-                await storage.upload(file, f"s3://{bucket}/{number}", config)
+                await storage.upload(file, f"s3://{bucket}/{number}", config=config)
 
         await asyncio.gather(*(relay(number) for number in range(4)))
         assert (
-            await storage.read_many([f"s3://{bucket}/{number}" for number in range(4)], config)
+            await storage.read_many([f"s3://{bucket}/{number}" for number in range(4)], config=config)
             == [DATA[2 * PART : 3 * PART]] * 4
         )
 
@@ -263,7 +263,7 @@ async def test_other_bytes_than_those_that_were_stored() -> None:
                 async for chunk in storage.open("s3://b/m", config=server.config):
                     found += chunk
             assert found == DATA
-            part = [chunk async for chunk in storage.open("s3://b/m", 1, None, server.config)]
+            part = [chunk async for chunk in storage.open("s3://b/m", 1, None, config=server.config)]
             assert b"".join(part) == DATA[1:]
 
 
@@ -289,7 +289,7 @@ async def test_an_object_without_versions_is_read_in_order(start: int, length: i
     with FakeS3({"b": {"m": DATA}}, instead=instead) as server:
         instead.server = server
         async with tidy() as storage:
-            found = [chunk async for chunk in storage.open("s3://b/m", start, length, server.config)]
+            found = [chunk async for chunk in storage.open("s3://b/m", start, length, config=server.config)]
         assert b"".join(found) == DATA[start : None if length is None else start + length]
         assert gets(server) == ["all"]
 
@@ -307,22 +307,22 @@ async def test_an_object_without_versions_that_breaks_off() -> None:
 
 async def test_objects(store: Store) -> None:
     async with tidy() as storage:
-        found = [obj async for obj in storage.objects(store.uri, store.config)]
+        found = [obj async for obj in storage.objects(store.uri, config=store.config)]
         assert all(isinstance(obj, ObjectInfo) and obj.modified and obj.version for obj in found)
         sizes = {path: obj.size for obj in found for path in OBJECTS if obj.key.endswith(f"/{path}")}
         assert sizes == {path: len(data) for path, data in OBJECTS.items()}
         assert len(found) == len(OBJECTS)
-        (one,) = [obj async for obj in storage.objects(f"{store.uri}/model", store.config)]
+        (one,) = [obj async for obj in storage.objects(f"{store.uri}/model", config=store.config)]
         assert one.size == len(DATA)
         with pytest.raises(ModelMissingError, match="^list "):
-            await anext(storage.objects(f"{store.uri}/none", store.config))
+            await anext(storage.objects(f"{store.uri}/none", config=store.config))
 
 
 async def test_objects_have_their_whole_keys(seaweedfs: S3Service, make_bucket: MakeBucket) -> None:
     bucket = make_bucket(seaweedfs)
     put_objects(seaweedfs, bucket, {"m/x": b"x", "m/void/": b"", "n": b""})
     async with tidy() as storage:
-        found = {obj.key async for obj in storage.objects(f"s3://{bucket}/m", config_of(seaweedfs))}
+        found = {obj.key async for obj in storage.objects(f"s3://{bucket}/m", config=config_of(seaweedfs))}
         assert found == {"m/x", "m/void/"}
 
 
@@ -332,8 +332,8 @@ async def test_a_listing_may_be_left_early(rclone_s3: S3Service, make_bucket: Ma
     assert rclone_s3.directory is not None
     directory(rclone_s3.directory / bucket).put({f"{number:04}": b"" for number in range(1500)})
     async with tidy() as storage:
-        async with aclosing(storage.objects(f"s3://{bucket}", config_of(rclone_s3))) as found:
+        async with aclosing(storage.objects(f"s3://{bucket}", config=config_of(rclone_s3))) as found:
             async for obj in found:
                 assert obj.key == "0000"
                 break
-        assert len([obj async for obj in storage.objects(f"s3://{bucket}", config_of(rclone_s3))]) == 1500
+        assert len([obj async for obj in storage.objects(f"s3://{bucket}", config=config_of(rclone_s3))]) == 1500

@@ -25,7 +25,7 @@ async def test_progress_within_a_part(tmp_path: Path) -> None:
         events: list[Event] = []
         limits = Limits(part_size=24 * MiB - 1, per_host=1)
         call = asyncio.ensure_future(
-            AsyncStorage(limits).download("s3://b/m", tmp_path / "m", server.config, on_event=events.append)
+            AsyncStorage(limits).download("s3://b/m", tmp_path / "m", config=server.config, on_event=events.append)
         )
         while sums(events, "progress") < 3 * MiB:
             await asyncio.sleep(0.005)
@@ -42,7 +42,7 @@ async def test_the_call_and_its_total(tmp_path: Path) -> None:
         async with AsyncStorage() as storage:
             await storage.download_many(
                 [("s3://b/one", tmp_path / "one"), ("s3://b/two", tmp_path / "two")],
-                server.config,
+                config=server.config,
                 on_event=events.append,
             )
     for call, total in {"s3://b/one": 30, "s3://b/two": len(LARGE)}.items():
@@ -60,7 +60,7 @@ async def test_the_total_includes_what_an_earlier_call_has_completed(tmp_path: P
         config: S3Config = server.config
         seen: list[Event] = []
         call = asyncio.ensure_future(
-            AsyncStorage(Limits(per_host=1)).download("s3://b/p", tmp_path / "p", config, on_event=seen.append)
+            AsyncStorage(Limits(per_host=1)).download("s3://b/p", tmp_path / "p", config=config, on_event=seen.append)
         )
         while not any(event.kind == "object" for event in seen):
             await asyncio.sleep(0.005)
@@ -68,7 +68,7 @@ async def test_the_total_includes_what_an_earlier_call_has_completed(tmp_path: P
         await asyncio.wait([call])
         server.release()
         events: list[Event] = []
-        await AsyncStorage().download("s3://b/p", tmp_path / "p", config, on_event=events.append)
+        await AsyncStorage().download("s3://b/p", tmp_path / "p", config=config, on_event=events.append)
     assert sums(events, "resumed") >= len(LARGE)
     assert sums(events, "progress") == events[-1].total == 2 * len(LARGE)
 
@@ -105,7 +105,10 @@ async def test_progress_of_an_upload_within_a_part(tmp_path: Path) -> None:
     events: list[Event] = []
     call = asyncio.ensure_future(
         AsyncStorage(Limits(part_size=20 * MiB, per_host=1, attempts=1)).upload(
-            tmp_path / "f", "s3://b/m", S3Config("AKIAFAKE", "secret", endpoint_url=endpoint), on_event=events.append
+            tmp_path / "f",
+            "s3://b/m",
+            config=S3Config("AKIAFAKE", "secret", endpoint_url=endpoint),
+            on_event=events.append,
         )
     )
     while not sums(events, "progress"):
@@ -125,4 +128,4 @@ async def test_an_error_of_a_listener_ends_the_call_within_a_part(tmp_path: Path
     with FakeS3({"b": {"m": LARGE}}, stall={"m": 3 * MiB}) as server:
         limits = Limits(part_size=24 * MiB - 1, per_host=1)
         with pytest.raises(ZeroDivisionError):
-            await AsyncStorage(limits).download("s3://b/m", tmp_path / "m", server.config, on_event=listen)
+            await AsyncStorage(limits).download("s3://b/m", tmp_path / "m", config=server.config, on_event=listen)

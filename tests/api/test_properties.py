@@ -64,7 +64,9 @@ async def test_a_copy_keeps_them(ends: Ends, storage: AsyncStorage) -> None:
     for key, data in OBJECTS.items():
         source.put(f"m/{key}", data)
     events: list[Event] = []
-    await storage.copy(f"{source.uri}m", f"{target.uri}n", source.config, target.config, on_event=events.append)
+    await storage.copy(
+        f"{source.uri}m", f"{target.uri}n", config=source.config, dest_config=target.config, on_event=events.append
+    )
     for key, data in OBJECTS.items():
         assert target.told(f"n/{key}") == target.expected(source), key
         assert target.content(f"n/{key}") == data
@@ -77,9 +79,11 @@ async def test_a_copy_of_one_object_and_a_sync_keep_them(ends: Ends, storage: As
     source, target = ends
     for key in ("m/small", "m/empty"):
         source.put(key, OBJECTS[key.removeprefix("m/")])
-        await storage.copy_object(f"{source.uri}{key}", f"{target.uri}{key}", source.config, target.config)
+        await storage.copy_object(
+            f"{source.uri}{key}", f"{target.uri}{key}", config=source.config, dest_config=target.config
+        )
         assert target.told(key) == target.expected(source)
-    await storage.sync(f"{source.uri}m", f"{target.uri}synced", source.config, target.config)
+    await storage.sync(f"{source.uri}m", f"{target.uri}synced", config=source.config, dest_config=target.config)
     assert target.told("synced/small") == target.expected(source)
 
 
@@ -88,7 +92,7 @@ async def test_those_of_directory_markers_are_kept(ends: Ends, storage: AsyncSto
     """SeaweedFS stores no properties for directory markers."""
     source, target = ends
     source.put("m/directory/", b"")
-    await storage.copy(f"{source.uri}m", f"{target.uri}n", source.config, target.config)
+    await storage.copy(f"{source.uri}m", f"{target.uri}n", config=source.config, dest_config=target.config)
     assert target.told("n/directory/") == target.expected(source)
 
 
@@ -96,7 +100,7 @@ async def test_those_of_directory_markers_are_kept(ends: Ends, storage: AsyncSto
 async def test_what_is_known_of_an_object(make: Callable[[str], Described], storage: AsyncStorage, name: str) -> None:
     place = make(name)
     place.put("k", b"bytes")
-    told = await storage.get_object_metadata(f"{place.uri}k", place.config)
+    told = await storage.get_object_metadata(f"{place.uri}k", config=place.config)
     assert {field: told[field] for field in HEADERS} == HEADERS
     assert told["expires"] == (EXPIRES if place.expires else None)
     assert told["metadata"] == METADATA
@@ -108,7 +112,9 @@ async def test_metadata_that_azure_cannot_store_is_named(ends: Ends, storage: As
     source, target = ends
     source.put("k", b"bytes", {"good": "yes", "a-b": "x", "1st": "x", "hdi_isfolder": "true"})
     events: list[Event] = []
-    await storage.copy(f"{source.uri}k", f"{target.uri}k", source.config, target.config, on_event=events.append)
+    await storage.copy(
+        f"{source.uri}k", f"{target.uri}k", config=source.config, dest_config=target.config, on_event=events.append
+    )
     assert target.told("k")["metadata"] == {"good": "yes"}
     (found,) = [event for event in events if event.kind == "object"]
     assert set(found.dropped) == {"Expires", "metadata 'a-b'", "metadata '1st'", "metadata 'hdi_isfolder'"}
@@ -120,7 +126,9 @@ async def test_names_that_differ_only_in_their_case(ends: Ends, storage: AsyncSt
     source, target = ends
     source.put("k", b"bytes", {"Owner": "me", "owner": "you", "Two": "x"})
     events: list[Event] = []
-    await storage.copy(f"{source.uri}k", f"{target.uri}k", source.config, target.config, on_event=events.append)
+    await storage.copy(
+        f"{source.uri}k", f"{target.uri}k", config=source.config, dest_config=target.config, on_event=events.append
+    )
     metadata = {name.lower(): value for name, value in target.told("k")["metadata"].items()}
     assert metadata["two"] == "x"
     (found,) = [event for event in events if event.kind == "object"]
@@ -133,10 +141,10 @@ async def test_metadata_that_is_not_ascii(ends: Ends, make: Callable[[str], Desc
     source, middle = ends
     metadata = {"town": "Zürich 日本", "word": "=?UTF-8?Q?x?=", "long": "ß" * 200}
     source.put("k", b"bytes", metadata)
-    await storage.copy(f"{source.uri}k", f"{middle.uri}k", source.config, middle.config)
-    assert (await storage.get_object_metadata(f"{middle.uri}k", middle.config))["metadata"] == metadata
+    await storage.copy(f"{source.uri}k", f"{middle.uri}k", config=source.config, dest_config=middle.config)
+    assert (await storage.get_object_metadata(f"{middle.uri}k", config=middle.config))["metadata"] == metadata
     back = make("gcs")
-    await storage.copy(f"{middle.uri}k", f"{back.uri}k", middle.config, back.config)
+    await storage.copy(f"{middle.uri}k", f"{back.uri}k", config=middle.config, dest_config=back.config)
     assert back.told("k")["metadata"] == metadata
 
 
@@ -151,5 +159,5 @@ async def test_an_expires_that_is_no_date_is_kept(
     with await asyncio.to_thread(urllib.request.urlopen, request) as reply:
         assert reply.status == 200
     other = replace(config_of(moto), session_token="another")  # treated as another service
-    await storage.copy(f"{source.uri}k", f"{target.uri}k", source.config, other)
+    await storage.copy(f"{source.uri}k", f"{target.uri}k", config=source.config, dest_config=other)
     assert target.told("k")["expires"] == "never"

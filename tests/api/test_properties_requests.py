@@ -71,7 +71,9 @@ async def copied(source: Described, target: WritableS3, src: str = "k", dest: st
     """Copy, and return the events for complete objects."""
     events: list[Event] = []
     storage = AsyncStorage(Limits(part_size=5 * MiB, attempts=2))
-    await storage.copy(f"s3://b/{src}", f"s3://b/{dest}", source.config, target.config, on_event=events.append)
+    await storage.copy(
+        f"s3://b/{src}", f"s3://b/{dest}", config=source.config, dest_config=target.config, on_event=events.append
+    )
     return [event for event in events if event.kind == "object"]
 
 
@@ -88,7 +90,7 @@ async def test_a_download_costs_no_request_more(tmp_path: Path) -> None:
         source.tags = Reply(200, b"<Tagging/>")
         events: list[Event] = []
         storage = AsyncStorage(Limits(part_size=5 * MiB))
-        await storage.download("s3://b/m/", tmp_path, source.config, verify=False, on_event=events.append)
+        await storage.download("s3://b/m/", tmp_path, config=source.config, verify=False, on_event=events.append)
         # Empty tag sets are not even requested.
         assert sorted(source.requests) == ["GET m/a", *["GET m/large"] * 3]
         assert not any(event.dropped for event in events)

@@ -105,14 +105,14 @@ class TestWriting:
     async def test_from_and_to_a_bucket(self, claim: Path, seaweedfs: S3Service, make_bucket: MakeBucket) -> None:
         bucket, config = make_bucket(seaweedfs), config_of(seaweedfs)
         storage = AsyncStorage()
-        assert await storage.upload("pvc://models/iris", f"s3://{bucket}/up", config)
+        assert await storage.upload("pvc://models/iris", f"s3://{bucket}/up", config=config)
         assert get_objects(seaweedfs, bucket) == {f"up/{path}": data for path, data in TREE.items()}
-        there = await storage.copy(f"s3://{bucket}/up", "pvc://models/down", config)
+        there = await storage.copy(f"s3://{bucket}/up", "pvc://models/down", config=config)
         assert there == f"{claim}/down"
         assert files_in(claim / "down") == TREE
         put_objects(seaweedfs, bucket, {"one": b"one"})
-        assert await storage.copy(f"s3://{bucket}/one", "pvc://models/down/", config) == f"{claim}/down/one"
-        done = await storage.sync(f"s3://{bucket}/up", "pvc://models/down", config, delete=True, checksum=True)
+        assert await storage.copy(f"s3://{bucket}/one", "pvc://models/down/", config=config) == f"{claim}/down/one"
+        done = await storage.sync(f"s3://{bucket}/up", "pvc://models/down", config=config, delete=True, checksum=True)
         assert (done.copied, done.kept, done.deleted) == (0, 3, 1)
         assert files_in(claim / "down") == TREE
         assert not (claim / ".sealift").exists()
@@ -147,7 +147,7 @@ class TestMounts:
     async def test_the_configuration_goes_before_the_environment(self, claim: Path, tmp_path: Path) -> None:
         (tmp_path / "mine").write_bytes(b"mine")
         config = PVCConfig({"models": str(tmp_path)})
-        assert await AsyncStorage().download("pvc://models/mine", None, config) == f"{tmp_path}/mine"
+        assert await AsyncStorage().download("pvc://models/mine", None, config=config) == f"{tmp_path}/mine"
 
     async def test_the_environment_of_the_instance(self, tmp_path: Path) -> None:
         (tmp_path / "mine").write_bytes(b"mine")
@@ -181,7 +181,7 @@ class TestMounts:
 
     async def test_a_configuration_of_another_service(self, claim: Path) -> None:
         with pytest.raises(InvalidConfig, match="S3Config is not for pvc://"):
-            await AsyncStorage().download("pvc://models/iris", None, S3Config())
+            await AsyncStorage().download("pvc://models/iris", None, config=S3Config())
 
     @pytest.mark.parametrize("text", ["models", "models=relative", "models=", "models=/a,other"])
     async def test_a_list_of_mounts_that_is_none(self, text: str) -> None:

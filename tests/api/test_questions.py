@@ -42,24 +42,24 @@ def config(service: S3Service) -> S3Config:
 async def test_list_a_prefix(bucket: str, config: S3Config) -> None:
     async with AsyncStorage() as storage:
         for uri in (f"s3://{bucket}/models/foo", f"s3://{bucket}/models/foo/"):
-            assert sorted(await storage.list_objects(uri, config)) == ["a.bin", "deep/b.bin"]
+            assert sorted(await storage.list_objects(uri, config=config)) == ["a.bin", "deep/b.bin"]
         for uri in (f"s3://{bucket}", f"s3://{bucket}/"):
-            assert sorted(await storage.list_objects(uri, config)) == sorted(OBJECTS)
+            assert sorted(await storage.list_objects(uri, config=config)) == sorted(OBJECTS)
 
 
 async def test_what_is_listed_can_be_downloaded(bucket: str, config: S3Config, tmp_path: Path) -> None:
     found = {}
     async with AsyncStorage() as storage:
         for uri in (f"s3://{bucket}", f"s3://{bucket}/models/foo-2/"):
-            for path in await storage.list_objects(uri, config):
-                file = await storage.download(f"{uri.rstrip('/')}/{path}", tmp_path / uri[-3:] / path, config)
+            for path in await storage.list_objects(uri, config=config):
+                file = await storage.download(f"{uri.rstrip('/')}/{path}", tmp_path / uri[-3:] / path, config=config)
                 found[f"{uri.rstrip('/')}/{path}".removeprefix(f"s3://{bucket}/")] = Path(file).read_bytes()
     assert found == OBJECTS
 
 
 async def test_list_an_object(bucket: str, config: S3Config) -> None:
-    assert await AsyncStorage().list_objects(f"s3://{bucket}/models/foo/a.bin", config) == ["a.bin"]
-    assert await AsyncStorage().list_objects(f"s3://{bucket}/top", config) == ["top"]
+    assert await AsyncStorage().list_objects(f"s3://{bucket}/models/foo/a.bin", config=config) == ["a.bin"]
+    assert await AsyncStorage().list_objects(f"s3://{bucket}/top", config=config) == ["top"]
 
 
 @pytest.mark.parametrize("key", ["models/fo", "models/foo/a", "nothing/", "top/"])
@@ -75,7 +75,7 @@ async def test_markers_are_not_listed(seaweedfs: S3Service, moto: S3Service, mak
     for service in (seaweedfs, moto):
         bucket = make_bucket(service)
         put_objects(service, bucket, {"m/": b"", "m/void/": b"", "m/x": b"x"})
-        assert await AsyncStorage().list_objects(f"s3://{bucket}/m", config_of(service)) == ["x"]
+        assert await AsyncStorage().list_objects(f"s3://{bucket}/m", config=config_of(service)) == ["x"]
 
 
 async def test_all_that_is_known_of_an_object(service: S3Service, make_bucket: MakeBucket) -> None:
@@ -90,7 +90,7 @@ async def test_all_that_is_known_of_an_object(service: S3Service, make_bucket: M
         Metadata={"framework": "sklearn", "stage": "a=b"},
         ChecksumAlgorithm="CRC64NVME",
     )["ETag"]
-    told = await AsyncStorage().get_object_metadata(f"s3://{bucket}/models/x y.bin", config_of(service))
+    told = await AsyncStorage().get_object_metadata(f"s3://{bucket}/models/x y.bin", config=config_of(service))
     modified = told.pop("modified_time")
     assert isinstance(modified, datetime)
     assert modified.tzinfo is not None
@@ -116,7 +116,7 @@ async def test_all_that_is_known_of_an_object(service: S3Service, make_bucket: M
 
 @pytest.mark.parametrize("uri", ["s3://{}/models/foo", "s3://{}/models/foo/", "s3://{}/", "s3://{}"])
 async def test_all_that_is_known_of_a_prefix(bucket: str, config: S3Config, uri: str) -> None:
-    told = await AsyncStorage().get_object_metadata(uri.format(bucket), config)
+    told = await AsyncStorage().get_object_metadata(uri.format(bucket), config=config)
     assert told == {
         "uri": uri.format(bucket) if uri != "s3://{}" else f"s3://{bucket}/",
         "type": "prefix",
@@ -140,10 +140,10 @@ async def test_an_object_wins_over_a_prefix(seaweedfs: S3Service, make_bucket: M
     bucket, config = make_bucket(seaweedfs), config_of(seaweedfs)
     put_objects(seaweedfs, bucket, {"both": b"object", "both/part": b"part"})
     async with AsyncStorage() as storage:
-        assert await storage.list_objects(f"s3://{bucket}/both", config) == ["both"]
-        assert await storage.list_objects(f"s3://{bucket}/both/", config) == ["part"]
-        assert (await storage.get_object_metadata(f"s3://{bucket}/both", config))["type"] == "object"
-        assert (await storage.get_object_metadata(f"s3://{bucket}/both/", config))["type"] == "prefix"
+        assert await storage.list_objects(f"s3://{bucket}/both", config=config) == ["both"]
+        assert await storage.list_objects(f"s3://{bucket}/both/", config=config) == ["part"]
+        assert (await storage.get_object_metadata(f"s3://{bucket}/both", config=config))["type"] == "object"
+        assert (await storage.get_object_metadata(f"s3://{bucket}/both/", config=config))["type"] == "prefix"
 
 
 async def test_of_a_local_file(tmp_path: Path) -> None:
@@ -159,8 +159,8 @@ async def test_of_a_local_file(tmp_path: Path) -> None:
 
 
 def test_the_same_without_a_loop(bucket: str, config: S3Config) -> None:
-    assert StorageOperations.list_objects(f"s3://{bucket}/models/foo-2", config) == ["c.bin", "empty"]
-    told = StorageOperations.get_object_metadata(f"s3://{bucket}/top", config)
+    assert StorageOperations.list_objects(f"s3://{bucket}/models/foo-2", config=config) == ["c.bin", "empty"]
+    told = StorageOperations.get_object_metadata(f"s3://{bucket}/top", config=config)
     assert (told["type"], told["size"]) == ("object", 3)
     with pytest.raises(ModelMissingError):
-        StorageOperations.list_objects(f"s3://{bucket}/nothing", config)
+        StorageOperations.list_objects(f"s3://{bucket}/nothing", config=config)

@@ -73,18 +73,18 @@ async def test_ranges_are_as_slices(store: Store, part_size: int | None) -> None
             (0, 1), (0, None), (1, None), (size - 1, None), (size - 1, 1), (size - 5, 100), (size, None), (size, 1),
             (size + 10, None), (size + 10, 10), (0, 0), (5, 0), (0, size), (0, size + 1), (1000, 2 * MiB + 1),
         ):  # fmt: skip
-            body = await storage.read(f"{store.uri}/model", start, length, store.config)
+            body = await storage.read(f"{store.uri}/model", start, length, config=store.config)
             assert body == DATA[start : None if length is None else start + length], (start, length)
-        assert await storage.read(f"{store.uri}/empty", 0, 10, store.config) == b""
-        assert await storage.read(f"{store.uri}/empty", 3, None, store.config) == b""
+        assert await storage.read(f"{store.uri}/empty", 0, 10, config=store.config) == b""
+        assert await storage.read(f"{store.uri}/empty", 3, None, config=store.config) == b""
 
 
 @pytest.mark.parametrize(("start", "length"), [(-1, None), (0, -1), (-5, -5)])
 async def test_negative_numbers_are_refused(store: Store, start: int, length: int) -> None:
     with pytest.raises(InvalidConfig, match="neither may be negative"):
-        await AsyncStorage().read(f"{store.uri}/model", start, length, store.config)
+        await AsyncStorage().read(f"{store.uri}/model", start, length, config=store.config)
     with pytest.raises(InvalidConfig, match="neither may be negative"):
-        await AsyncStorage().read_into(f"{store.uri}/model", bytearray(1), -1, store.config)
+        await AsyncStorage().read_into(f"{store.uri}/model", bytearray(1), -1, config=store.config)
 
 
 async def test_parts_are_read_at_once(fake: FakeS3) -> None:
@@ -154,7 +154,7 @@ async def test_other_bytes_than_those_that_were_stored(part_size: int) -> None:
                 await storage.read("s3://b/m", config=server.config)
             with pytest.raises(IntegrityError, match="crc64nvme"):
                 await storage.read_into("s3://b/m", bytearray(len(DATA) + 1), config=server.config)
-            assert await storage.read("s3://b/m", 1, None, server.config) == DATA[1:]
+            assert await storage.read("s3://b/m", 1, None, config=server.config) == DATA[1:]
 
 
 @pytest.mark.parametrize("part_size", [MiB, 8 * MiB])
@@ -165,8 +165,8 @@ async def test_the_checksum_that_was_stored_fits(
     large = pattern(9 * MiB + 1)
     (tmp_path / "model").write_bytes(large)
     async with AsyncStorage(limits(part_size=part_size)) as storage:
-        await AsyncStorage().upload(tmp_path / "model", f"s3://{bucket}/model", config)
-        assert (await storage.get_object_metadata(f"s3://{bucket}/model", config))["checksums"]
+        await AsyncStorage().upload(tmp_path / "model", f"s3://{bucket}/model", config=config)
+        assert (await storage.get_object_metadata(f"s3://{bucket}/model", config=config))["checksums"]
         assert await storage.read(f"s3://{bucket}/model", config=config) == large
 
 
@@ -216,7 +216,7 @@ async def test_any_memory_that_can_be_written(store: Store, make: Callable[[int]
     size = 2 * MiB
     buffer = make(size)
     assert (
-        await AsyncStorage(Limits(part_size=part_size)).read_into(f"{store.uri}/model", buffer, 11, store.config)
+        await AsyncStorage(Limits(part_size=part_size)).read_into(f"{store.uri}/model", buffer, 11, config=store.config)
         == size
     )
     assert bytes(memoryview(buffer).cast("B")) == DATA[11 : 11 + size]
@@ -236,7 +236,9 @@ async def test_the_memory_is_the_caller_s_again_afterwards(store: Store) -> None
 async def test_a_slice_is_filled_and_nothing_beside_it(store: Store) -> None:
     buffer = bytearray(b"." * 3000)
     async with AsyncStorage(Limits(part_size=300)) as storage:
-        assert await storage.read_into(f"{store.uri}/model", memoryview(buffer)[1000:2000], 5, store.config) == 1000
+        assert (
+            await storage.read_into(f"{store.uri}/model", memoryview(buffer)[1000:2000], 5, config=store.config) == 1000
+        )
     assert buffer == b"." * 1000 + DATA[5:1005] + b"." * 1000
 
 
@@ -244,7 +246,9 @@ async def test_a_slice_is_filled_and_nothing_beside_it(store: Store) -> None:
 @pytest.mark.parametrize("start", [0, 5, len(DATA) - 5, len(DATA), len(DATA) + 5])
 async def test_a_buffer_that_is_longer_than_the_object(store: Store, start: int, part_size: int | None) -> None:
     buffer = bytearray(b"." * (len(DATA) + 100))
-    count = await AsyncStorage(Limits(part_size=part_size)).read_into(f"{store.uri}/model", buffer, start, store.config)
+    count = await AsyncStorage(Limits(part_size=part_size)).read_into(
+        f"{store.uri}/model", buffer, start, config=store.config
+    )
     assert count == max(len(DATA) - start, 0)
     assert buffer == DATA[start:] + b"." * (len(buffer) - count)
 

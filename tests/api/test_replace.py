@@ -51,15 +51,15 @@ Call = Callable[[FakeS3, Path, Path], Awaitable[object]]
 
 
 async def downloaded(server: FakeS3, _: Path, dest: Path) -> None:
-    await AsyncStorage(LIMITS).download("s3://b/large", dest, server.config)
+    await AsyncStorage(LIMITS).download("s3://b/large", dest, config=server.config)
 
 
 async def copied(server: FakeS3, _: Path, dest: Path) -> None:
-    await AsyncStorage(LIMITS).copy("s3://b/m", dest.as_uri(), server.config)
+    await AsyncStorage(LIMITS).copy("s3://b/m", dest.as_uri(), config=server.config)
 
 
 async def dry_run(server: FakeS3, _: Path, dest: Path) -> None:
-    await AsyncStorage(LIMITS).copy("s3://b/m", dest.as_uri(), server.config, dry_run=True)
+    await AsyncStorage(LIMITS).copy("s3://b/m", dest.as_uri(), config=server.config, dry_run=True)
 
 
 async def uploaded(_: FakeS3, source: Path, dest: Path) -> None:
@@ -117,7 +117,7 @@ class TestSpecialFiles:
         self, server: FakeS3, tmp_path: Path, kind: str, key: str
     ) -> None:
         with special(kind, tmp_path / key), pytest.raises(LocalIOError, match=f"{tmp_path}/{key} is a .*{kind}"):
-            await AsyncStorage(LIMITS).download("s3://b/p", tmp_path, server.config)
+            await AsyncStorage(LIMITS).download("s3://b/p", tmp_path, config=server.config)
         assert "/b/p/large" not in bodies_asked(server) or key == "m"
         assert not [path for path in all_in(tmp_path) if ".sealift" in path]
 
@@ -134,7 +134,7 @@ class TestSpecialFiles:
     async def test_unpacking_replaces_nothing_then(self, server: FakeS3, tmp_path: Path) -> None:
         (tmp_path / "a").write_bytes(b"old")
         with special("pipe", tmp_path / "m"), pytest.raises(LocalIOError, match=f"{tmp_path}/m is a named pipe"):
-            await AsyncStorage().download("s3://b/a.tar", tmp_path, server.config, unpack=True)
+            await AsyncStorage().download("s3://b/a.tar", tmp_path, config=server.config, unpack=True)
         assert files_in(tmp_path) == {"a": b"old"}
         assert all_in(tmp_path) == {"a", "m"}
 
@@ -144,7 +144,7 @@ class TestSpecialFiles:
         (tmp_path / "nowhere").symlink_to("missing")
         for name, kind in (("pipe", "a named pipe"), ("nowhere", "a symbolic link to missing, which does not exist")):
             with pytest.raises(LocalIOError, match=f"{name} is {kind}, but"):
-                await AsyncStorage().download(uri, tmp_path / name, server.config, unpack=uri.endswith("tar"))
+                await AsyncStorage().download(uri, tmp_path / name, config=server.config, unpack=uri.endswith("tar"))
         assert all_in(tmp_path) == {"pipe", "nowhere"}
 
     async def test_one_in_place_of_a_finished_file(self, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ class TestSpecialFiles:
             (dest / "a").unlink()
             server.release()
             with special("pipe", dest / "a"), pytest.raises(LocalIOError, match="dest/a is a named pipe"):
-                await AsyncStorage(LIMITS).download("s3://b/p", dest, server.config)
+                await AsyncStorage(LIMITS).download("s3://b/p", dest, config=server.config)
 
 
 class TestLinks:
@@ -167,7 +167,7 @@ class TestLinks:
         (tmp_path / "one").symlink_to("real/file")
         (tmp_path / "two").symlink_to(tmp_path / "one")
         uri = "s3://b/m" if data == SMALL else "s3://b/large"
-        assert await AsyncStorage(LIMITS).download(uri, tmp_path / "two", server.config) == str(tmp_path / "two")
+        assert await AsyncStorage(LIMITS).download(uri, tmp_path / "two", config=server.config) == str(tmp_path / "two")
         assert files_in(tmp_path) == {"real/file": data, "one": data, "two": data}
         assert (os.readlink(tmp_path / "one"), os.readlink(tmp_path / "two")) == ("real/file", str(tmp_path / "one"))
         assert all_in(tmp_path) == {"real", "real/file", "one", "two"}
@@ -185,7 +185,7 @@ class TestLinks:
         (tmp_path / "link").symlink_to("link")
         for uri in ("s3://b/m", "s3://b/p"):
             with pytest.raises(LocalIOError, match=r"link"):
-                await AsyncStorage().download(uri, tmp_path / "link", server.config)
+                await AsyncStorage().download(uri, tmp_path / "link", config=server.config)
         assert all_in(tmp_path) == {"link"}
 
     async def test_one_that_a_key_names_is_replaced(self, server: FakeS3, tmp_path: Path) -> None:
@@ -193,14 +193,14 @@ class TestLinks:
         dest = tmp_path / "dest"
         dest.mkdir()
         (dest / "m").symlink_to(tmp_path / "outside")
-        await AsyncStorage().download("s3://b/m", f"{dest}/", server.config)
+        await AsyncStorage().download("s3://b/m", f"{dest}/", config=server.config)
         assert not (dest / "m").is_symlink()
         assert files_in(tmp_path) == {"outside": b"precious", "dest/m": SMALL}
 
     async def test_to_a_directory_receives_the_file(self, server: FakeS3, tmp_path: Path) -> None:
         (tmp_path / "real").mkdir()
         (tmp_path / "link").symlink_to("real")
-        await AsyncStorage().download("s3://b/m", tmp_path / "link", server.config)
+        await AsyncStorage().download("s3://b/m", tmp_path / "link", config=server.config)
         assert all_in(tmp_path) == {"link", "real", "real/m"}
 
     async def test_to_the_source(self, tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ class TestLinks:
         (tmp_path / "other").write_bytes(b"old")
         os.link(tmp_path / "other", tmp_path / "file")
         uri = "s3://b/m" if data == SMALL else "s3://b/large"
-        await AsyncStorage(LIMITS).download(uri, tmp_path / "file", server.config)
+        await AsyncStorage(LIMITS).download(uri, tmp_path / "file", config=server.config)
         assert files_in(tmp_path) == {"other": b"old", "file": data}
 
 
@@ -235,31 +235,31 @@ def old_files(directory: Path, mode: int) -> None:
 
 
 async def one_by_one(server: FakeS3, dest: Path) -> None:
-    await AsyncStorage(LIMITS).download("s3://b/m", dest / "m", server.config)
-    await AsyncStorage(LIMITS).download("s3://b/large", dest / "large", server.config, durability="fsync")
+    await AsyncStorage(LIMITS).download("s3://b/m", dest / "m", config=server.config)
+    await AsyncStorage(LIMITS).download("s3://b/large", dest / "large", config=server.config, durability="fsync")
 
 
 async def all_at_once(server: FakeS3, dest: Path) -> None:
-    await AsyncStorage(LIMITS).download("s3://b/p", dest, server.config)
+    await AsyncStorage(LIMITS).download("s3://b/p", dest, config=server.config)
 
 
 async def on_the_disk(server: FakeS3, dest: Path) -> None:
-    await AsyncStorage(LIMITS).download("s3://b/p", dest, server.config, durability="fsync")
+    await AsyncStorage(LIMITS).download("s3://b/p", dest, config=server.config, durability="fsync")
 
 
 async def synchronized(server: FakeS3, dest: Path) -> None:
-    await AsyncStorage(LIMITS).sync("s3://b/p", str(dest), server.config)
+    await AsyncStorage(LIMITS).sync("s3://b/p", str(dest), config=server.config)
 
 
 async def from_disk_to_disk(server: FakeS3, dest: Path) -> None:
     source = dest.parent / "source"
-    await AsyncStorage(LIMITS).download("s3://b/p", source, server.config)
+    await AsyncStorage(LIMITS).download("s3://b/p", source, config=server.config)
     source.joinpath("m").chmod(0o777)
     await AsyncStorage().copy(str(source), str(dest))
 
 
 async def unpacked(server: FakeS3, dest: Path) -> None:
-    await AsyncStorage().download("s3://b/a.tar", dest, server.config, unpack=True)
+    await AsyncStorage().download("s3://b/a.tar", dest, config=server.config, unpack=True)
 
 
 WRITERS = [one_by_one, all_at_once, on_the_disk, synchronized, from_disk_to_disk, unpacked]
@@ -311,7 +311,7 @@ async def test_a_partial_file_is_no_more_readable_than_what_it_replaces(tmp_path
         with FakeS3({"b": {"m": LARGE}}, stall={"m": 512 * KiB}) as server:
             landed = asyncio.Event()
             call = asyncio.ensure_future(
-                AsyncStorage(LIMITS).download("s3://b/m", tmp_path / name, server.config, on_event=told(landed))
+                AsyncStorage(LIMITS).download("s3://b/m", tmp_path / name, config=server.config, on_event=told(landed))
             )
             await landed.wait()
             (partial,) = (tmp_path / ".sealift").glob("*.part")
@@ -337,7 +337,9 @@ async def stopped(server: FakeS3, dest: Path, finished: str) -> None:
         if event.kind == "object" and event.target == finished:
             there.set()
 
-    call = asyncio.ensure_future(AsyncStorage(LIMITS).download("s3://b/p", dest, server.config, on_event=on_event))
+    call = asyncio.ensure_future(
+        AsyncStorage(LIMITS).download("s3://b/p", dest, config=server.config, on_event=on_event)
+    )
     await there.wait()
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -357,7 +359,7 @@ async def test_a_finished_file_that_was_changed_is_fetched_again(tmp_path: Path,
             with (dest / "a").open("ab") as file:
                 file.write(b"more")
         server.release()
-        await AsyncStorage(LIMITS).download("s3://b/p", dest, server.config)
+        await AsyncStorage(LIMITS).download("s3://b/p", dest, config=server.config)
     assert files_in(dest) == {"a": LARGE, "z": LARGE}
     assert not (dest / "a").is_symlink()
 
@@ -366,7 +368,7 @@ async def test_the_dot_directory_is_no_destination(server: FakeS3, tmp_path: Pat
     for uri in ("s3://b/m", "s3://b/p"):
         for end in ("", "/"):
             with pytest.raises(InvalidConfig, match=r"is where sealift keeps temporary files"):
-                await AsyncStorage().download(uri, f"{tmp_path}/.sealift{end}", server.config)
+                await AsyncStorage().download(uri, f"{tmp_path}/.sealift{end}", config=server.config)
     assert all_in(tmp_path) == set()
 
 
@@ -374,7 +376,7 @@ async def test_a_directory_in_place_of_a_file_is_found_before_anything_is_read(s
     (tmp_path / "large").mkdir()
     for dest in (f"{tmp_path}/", tmp_path):
         with pytest.raises(LocalIOError, match=f"Is a directory: {tmp_path}/large"):
-            await AsyncStorage(LIMITS).download("s3://b/large", dest, server.config)
+            await AsyncStorage(LIMITS).download("s3://b/large", dest, config=server.config)
     assert not bodies_asked(server)
     assert all_in(tmp_path) == {"large"}
 
@@ -385,7 +387,7 @@ async def test_a_tree_that_others_remove_meanwhile_is_not_published(tmp_path: Pa
     dest, body = tmp_path / "dest", packed()
     with FakeS3({"b": {"p/a": SMALL, "p/z": body, "z": body}}, stall={"p/z": 0, "z": 0}) as server:
         uri = "s3://b/z" if unpack else "s3://b/p"
-        call = asyncio.ensure_future(AsyncStorage(LIMITS).download(uri, dest, server.config, unpack=unpack))
+        call = asyncio.ensure_future(AsyncStorage(LIMITS).download(uri, dest, config=server.config, unpack=unpack))
         while not server.stalled.is_set() or not (unpack or [*tmp_path.rglob("a")]):
             await asyncio.sleep(0.005)
         (tree,) = (tmp_path / ".sealift").glob("*.tree")

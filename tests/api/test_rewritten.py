@@ -49,13 +49,15 @@ async def test_every_verb_through_a_proxy_that_rewrites(
     with rewriting(seaweedfs.endpoint, rewrite) as url:
         config = S3Config(seaweedfs.access_key, seaweedfs.secret_key, endpoint_url=url)
         async with AsyncStorage(Limits(part_size=5 * MiB)) as storage:
-            await storage.upload(tmp_path / "large", f"s3://{bucket}/large", config)
-            await storage.upload(tmp_path / "small", f"s3://{bucket}/small", config)
-            assert sorted(await storage.list_objects(f"s3://{bucket}/", config)) == ["large", "small"]
-            there = Path(await storage.download(f"s3://{bucket}/large", tmp_path / "there", config))
+            await storage.upload(tmp_path / "large", f"s3://{bucket}/large", config=config)
+            await storage.upload(tmp_path / "small", f"s3://{bucket}/small", config=config)
+            assert sorted(await storage.list_objects(f"s3://{bucket}/", config=config)) == ["large", "small"]
+            there = Path(await storage.download(f"s3://{bucket}/large", tmp_path / "there", config=config))
             assert there.read_bytes() == data
-            assert await storage.read(f"s3://{bucket}/large", 3, 4, config) == data[3:7]
+            assert await storage.read(f"s3://{bucket}/large", 3, 4, config=config) == data[3:7]
             assert b"".join([chunk async for chunk in storage.open(f"s3://{bucket}/small", config=config)]) == b"small"
-            assert await storage.copy_object(f"s3://{bucket}/small", f"s3://{bucket}/copy", config, config)
-            await storage.delete(f"s3://{bucket}/", config, recursive=True)
-            assert await storage.list_objects(f"s3://{bucket}/", config) == []
+            assert await storage.copy_object(
+                f"s3://{bucket}/small", f"s3://{bucket}/copy", config=config, dest_config=config
+            )
+            await storage.delete(f"s3://{bucket}/", config=config, recursive=True)
+            assert await storage.list_objects(f"s3://{bucket}/", config=config) == []

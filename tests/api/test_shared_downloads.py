@@ -25,7 +25,9 @@ EVERY_PART = sorted([*(("p/m", number * PART) for number in range(10)), ("p/smal
 
 def download(server: FakeS3, dest: Path, uri: str = "s3://b/p", **options: Any) -> asyncio.Task[str]:
     environ = options.pop("environ", None)
-    return asyncio.create_task(AsyncStorage(LIMITS, environ=environ).download(uri, dest, server.config, **options))
+    return asyncio.create_task(
+        AsyncStorage(LIMITS, environ=environ).download(uri, dest, config=server.config, **options)
+    )
 
 
 async def test_many_calls_are_one_transfer(tmp_path: Path) -> None:
@@ -42,7 +44,7 @@ async def test_many_calls_are_one_transfer(tmp_path: Path) -> None:
 async def test_the_items_of_one_call_are_shared_too(tmp_path: Path) -> None:
     with FakeS3({"b": OBJECTS}) as server:
         items = [("s3://b/p", tmp_path / "p")] * 5
-        assert await AsyncStorage(LIMITS).download_many(items, server.config) == [str(tmp_path / "p")] * 5
+        assert await AsyncStorage(LIMITS).download_many(items, config=server.config) == [str(tmp_path / "p")] * 5
         assert sorted(fetched(server)) == EVERY_PART
 
 
@@ -167,10 +169,12 @@ async def test_another_loop_and_the_facade(tmp_path: Path, uri: str) -> None:
     results, events = list[str](), list[Event]()
 
     def elsewhere() -> None:
-        results.append(asyncio.run(AsyncStorage().download(uri, tmp_path / "d", server.config, on_event=events.append)))
+        results.append(
+            asyncio.run(AsyncStorage().download(uri, tmp_path / "d", config=server.config, on_event=events.append))
+        )
 
     def blocking() -> None:
-        results.append(Storage.download(uri, tmp_path / "d", server.config))
+        results.append(Storage.download(uri, tmp_path / "d", config=server.config))
 
     with FakeS3({"b": OBJECTS}, stall={"p/m": 6 * PART}) as server:
         first = download(server, tmp_path / "d", uri)

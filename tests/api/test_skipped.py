@@ -107,7 +107,9 @@ def target(request: pytest.FixtureRequest, moto: S3Service, make_bucket: MakeBuc
 async def test_everything_else_is_copied(source: Path, target: Store, kind: tuple[SkipReason, Spoil]) -> None:
     events: list[Event] = []
     with pytest.raises(IncompleteError, match="copied everything but: deep/odd: ") as caught:
-        await AsyncStorage().copy(str(source), target.uri, None, target.config, on_event=events.append)
+        await AsyncStorage().copy(
+            str(source), target.uri, config=None, dest_config=target.config, on_event=events.append
+        )
     (skipped,) = caught.value.skipped
     assert (f"/{skipped.key}", skipped.reason) == (f"{source}/deep/odd", kind[0])
     told = [(event.key, event.reason) for event in events if event.kind == "skipped"]
@@ -119,16 +121,21 @@ async def test_a_sync_removes_nothing(source: Path, target: Store) -> None:
     old = {"deep/odd": b"good", "deep/odd.2": b"x", "extra": b"x"}
     target.put(old)
     with pytest.raises(IncompleteError, match="deep/odd"):
-        await AsyncStorage().sync(str(source), target.uri, None, target.config, delete=True)
+        await AsyncStorage().sync(str(source), target.uri, config=None, dest_config=target.config, delete=True)
     assert target.content() == {**old, **TREE}
 
 
 async def test_what_is_excluded_is_not_missed(source: Path, target: Store) -> None:
     options = {"ignore_patterns": ["deep/odd", "deep/odd/*"]}
     target.put({"deep/odd/kept": b"good", "extra": b"x"})
-    await AsyncStorage().copy(str(source), target.uri, None, target.config, **options)  # type: ignore[arg-type]
+    await AsyncStorage().copy(str(source), target.uri, config=None, dest_config=target.config, **options)  # type: ignore[arg-type]
     done = await AsyncStorage().sync(
-        str(source), target.uri, None, target.config, delete=True, ignore_patterns=options["ignore_patterns"]
+        str(source),
+        target.uri,
+        config=None,
+        dest_config=target.config,
+        delete=True,
+        ignore_patterns=options["ignore_patterns"],
     )
     assert done.deleted == 1
     assert target.content() == {**TREE, "deep/odd/kept": b"good"}
@@ -277,7 +284,7 @@ async def test_empty_directories_are_named_where_there_are_none(
     (tmp_path / "void").mkdir()
     target = prefix(moto, make_bucket(moto), "to")
     events: list[Event] = []
-    await AsyncStorage().upload(tmp_path, target.uri, target.config, on_event=events.append)
+    await AsyncStorage().upload(tmp_path, target.uri, config=target.config, on_event=events.append)
     assert target.content() == TREE
     skipped = [(event.key, event.reason) for event in events if event.kind == "skipped"]
     assert skipped == [(f"{tmp_path}/void/"[1:], "empty directory, which object stores do not have")]
@@ -297,19 +304,19 @@ class TestEmptyIsNotMissing:
     async def test_reading(self, place: tuple[str, object], tmp_path: Path) -> None:
         uri, config = place
         storage = AsyncStorage()
-        assert await storage.list_objects(uri, config) == []  # type: ignore[arg-type]
-        assert (await storage.get_object_metadata(uri, config))["type"] == "prefix"  # type: ignore[arg-type]
+        assert await storage.list_objects(uri, config=config) == []  # type: ignore[arg-type]
+        assert (await storage.get_object_metadata(uri, config=config))["type"] == "prefix"  # type: ignore[arg-type]
 
     async def test_removing(self, place: tuple[str, object]) -> None:
         uri, config = place
-        assert await AsyncStorage().delete(uri, config, recursive=True) == 0  # type: ignore[arg-type]
+        assert await AsyncStorage().delete(uri, config=config, recursive=True) == 0  # type: ignore[arg-type]
 
     async def test_syncing(self, place: tuple[str, object], tmp_path: Path) -> None:
         """The listing succeeded and is empty, so `delete` removes everything."""
         uri, config = place
         directory(tmp_path / "to").put({"a": b"a"})
-        assert await AsyncStorage().sync(uri, f"{tmp_path}/to", config) == Synced(0, 0, 0)  # type: ignore[arg-type]
-        done = await AsyncStorage().sync(uri, f"{tmp_path}/to", config, delete=True)  # type: ignore[arg-type]
+        assert await AsyncStorage().sync(uri, f"{tmp_path}/to", config=config) == Synced(0, 0, 0)  # type: ignore[arg-type]
+        done = await AsyncStorage().sync(uri, f"{tmp_path}/to", config=config, delete=True)  # type: ignore[arg-type]
         assert done == Synced(0, 0, 1)
         assert os.listdir(tmp_path / "to") == []
 
@@ -322,11 +329,11 @@ class TestEmptyIsNotMissing:
             assert os.listdir(tmp_path / "copy") == []
             return
         with pytest.raises(ModelMissingError, match="it is empty"):
-            await storage.download(uri, tmp_path / "copy", config)  # type: ignore[arg-type]
+            await storage.download(uri, tmp_path / "copy", config=config)  # type: ignore[arg-type]
         assert not (tmp_path / "copy").exists()
 
     async def test_an_empty_directory_is_no_upload(
         self, moto: S3Service, make_bucket: MakeBucket, tmp_path: Path
     ) -> None:
         with pytest.raises(ModelMissingError, match="is empty: there is nothing to copy"):
-            await AsyncStorage().upload(tmp_path, f"s3://{make_bucket(moto)}/m", config_of(moto))
+            await AsyncStorage().upload(tmp_path, f"s3://{make_bucket(moto)}/m", config=config_of(moto))

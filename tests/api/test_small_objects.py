@@ -45,7 +45,7 @@ async def test_each_object_is_requested_once_on_a_few_connections(tmp_path: Path
     events: list[Event] = []
     with FakeS3({"b": MANY}) as server:
         async with AsyncStorage() as storage:
-            await storage.download("s3://b/p/", tmp_path / "new", server.config, on_event=events.append)
+            await storage.download("s3://b/p/", tmp_path / "new", config=server.config, on_event=events.append)
             assert 1 <= server.connections <= 32
         assert requests_of(server) == dict.fromkeys(MANY, 1)
     assert files_in(tmp_path / "new") == TREE
@@ -60,7 +60,7 @@ async def test_an_existing_directory(tmp_path: Path) -> None:
     (tmp_path / "0").mkdir()
     (tmp_path / "0" / "000").write_bytes(b"old")
     with FakeS3({"b": MANY}) as server:
-        await AsyncStorage().download("s3://b/p/", tmp_path, server.config)
+        await AsyncStorage().download("s3://b/p/", tmp_path, config=server.config)
     assert files_in(tmp_path) == TREE
     assert not (tmp_path / ".sealift").exists()
 
@@ -68,7 +68,7 @@ async def test_an_existing_directory(tmp_path: Path) -> None:
 async def test_small_and_large_objects(tmp_path: Path) -> None:
     objects = {**MANY, "p/empty": b"", "p/large": pattern(3 * MiB + 1), "p/limit": pattern(256 * KiB)}
     with FakeS3({"b": objects}) as server:
-        await AsyncStorage(Limits(part_size=MiB)).download("s3://b/p/", tmp_path / "new", server.config)
+        await AsyncStorage(Limits(part_size=MiB)).download("s3://b/p/", tmp_path / "new", config=server.config)
     assert files_in(tmp_path / "new") == {key.removeprefix("p/"): data for key, data in objects.items()}
 
 
@@ -81,7 +81,7 @@ async def test_limits(tmp_path: Path, limits: dict[str, Any]) -> None:
         most = max(most, server.connections)
 
     with FakeS3({"b": MANY}, instead=watched) as server:
-        await AsyncStorage(Limits(**limits)).download("s3://b/p/", tmp_path / "new", server.config)
+        await AsyncStorage(Limits(**limits)).download("s3://b/p/", tmp_path / "new", config=server.config)
     assert files_in(tmp_path / "new") == TREE
     assert most <= min(limits.get("connections", 256), limits.get("per_host", 128))
 
@@ -117,7 +117,7 @@ class Once:
 async def test_objects_that_fail_once_are_moved_alone(tmp_path: Path, reply: Reply) -> None:
     events: list[Event] = []
     with FakeS3({"b": MANY}, instead=(once := Once(reply))) as server:
-        await AsyncStorage().download("s3://b/p/", tmp_path / "new", server.config, on_event=events.append)
+        await AsyncStorage().download("s3://b/p/", tmp_path / "new", config=server.config, on_event=events.append)
         sent = requests_of(server)
         assert all(sent[key] >= 1 + (f"/b/{key}" in once.seen) for key in MANY)
         # With each failure, a lane may give up the request for one more object that it has sent ahead.
@@ -132,7 +132,7 @@ async def test_bytes_damaged_on_the_way_are_read_again(tmp_path: Path) -> None:
     key = "p/0/000"
     damaged = Reply(200, b"x" * len(MANY[key]), {"ETag": tag_of(MANY[key])})
     with FakeS3({"b": MANY}, instead=lambda asked: damaged if len(server.asked) < 100 and asked.path.endswith(key) else None) as server:  # fmt: skip  # noqa: E501
-        await AsyncStorage().download("s3://b/p/", tmp_path / "new", server.config)
+        await AsyncStorage().download("s3://b/p/", tmp_path / "new", config=server.config)
     assert files_in(tmp_path / "new") == TREE
 
 
@@ -147,7 +147,7 @@ async def test_bytes_damaged_on_the_way_are_read_again(tmp_path: Path) -> None:
 async def test_an_error_that_stays_ends_the_call(tmp_path: Path, reply: Reply, error: type[Exception]) -> None:
     with FakeS3({"b": MANY}, instead=Once(reply, always=True)) as server:
         with pytest.raises(error):
-            await AsyncStorage(Limits(attempts=2)).download("s3://b/p/", tmp_path / "new", server.config)
+            await AsyncStorage(Limits(attempts=2)).download("s3://b/p/", tmp_path / "new", config=server.config)
     assert not (tmp_path / "new").exists()
 
 
@@ -156,13 +156,13 @@ async def test_bytes_that_stay_damaged_are_an_error(tmp_path: Path) -> None:
     damaged = Reply(200, b"x" * len(data), {"ETag": tag_of(data)})
     with FakeS3({"b": MANY}, instead=lambda asked: damaged if asked.path.endswith("p/0/000") else None) as server:
         with pytest.raises(IntegrityError, match="p/0/000"):
-            await AsyncStorage(Limits(attempts=2)).download("s3://b/p/", tmp_path / "new", server.config)
+            await AsyncStorage(Limits(attempts=2)).download("s3://b/p/", tmp_path / "new", config=server.config)
 
 
 async def test_another_region(tmp_path: Path) -> None:
     """A redirect is followed by the object that a lane has given up, and the lanes go on in the new region."""
     with FakeS3({"b": MANY}, region="eu-west-1", moved=400) as server:
-        await AsyncStorage().download("s3://b/p/", tmp_path / "new", server.config)
+        await AsyncStorage().download("s3://b/p/", tmp_path / "new", config=server.config)
         assert sum(requests_of(server).values()) < len(MANY) + 40
     assert files_in(tmp_path / "new") == TREE
 
@@ -173,21 +173,21 @@ class TestVerification:
         events: list[Event] = []
         with unlisted() as server:
             await AsyncStorage().download(
-                "s3://b/p/", tmp_path / "new", server.config, verify=verify, on_event=events.append
+                "s3://b/p/", tmp_path / "new", config=server.config, verify=verify, on_event=events.append
             )
         assert files_in(tmp_path / "new") == TREE
         assert {event.verified for event in events if event.kind == "object"} == {"size-only"}
 
     async def test_one_that_is_required(self, tmp_path: Path) -> None:
         with unlisted() as server, pytest.raises(IntegrityError, match="no checksum"):
-            await AsyncStorage().download("s3://b/p/", tmp_path / "new", server.config, verify="require")
+            await AsyncStorage().download("s3://b/p/", tmp_path / "new", config=server.config, verify="require")
         assert not (tmp_path / "new").exists()
 
     async def test_not_verified(self, tmp_path: Path) -> None:
         events: list[Event] = []
         with FakeS3({"b": MANY}) as server:
             await AsyncStorage().download(
-                "s3://b/p/", tmp_path / "new", server.config, verify=False, on_event=events.append
+                "s3://b/p/", tmp_path / "new", config=server.config, verify=False, on_event=events.append
             )
         assert {event.verified for event in events if event.kind == "object"} == {"size-only"}
 
@@ -209,7 +209,7 @@ async def test_two_keys_on_one_file(tmp_path: Path, durability: Any) -> None:
     (tmp_path / "1").mkdir()
     (tmp_path / "0").symlink_to("1")
     with FakeS3({"b": {**MANY, "p/1/000": b"another"}}) as server, pytest.raises(UnsafeKey, match="same file"):
-        await AsyncStorage().download("s3://b/p/", tmp_path, server.config, durability=durability)
+        await AsyncStorage().download("s3://b/p/", tmp_path, config=server.config, durability=durability)
 
 
 async def test_cancelled_in_the_middle(tmp_path: Path) -> None:
@@ -220,7 +220,9 @@ async def test_cancelled_in_the_middle(tmp_path: Path) -> None:
     dest.mkdir()
     with FakeS3({"b": MANY}, stall={key: 5000}) as server:
         async with AsyncStorage(Limits(per_host=4)) as storage:
-            call = asyncio.ensure_future(storage.download("s3://b/p/", dest, server.config, on_event=events.append))
+            call = asyncio.ensure_future(
+                storage.download("s3://b/p/", dest, config=server.config, on_event=events.append)
+            )
             while kinds(events)["object"] < 250:
                 await asyncio.sleep(0.01)
             call.cancel()
@@ -230,7 +232,7 @@ async def test_cancelled_in_the_middle(tmp_path: Path) -> None:
             server.release()
             assert "3/150" not in written
             before = len(server.asked)
-            await storage.download("s3://b/p/", dest, server.config)
+            await storage.download("s3://b/p/", dest, config=server.config)
             again = [asked.path for asked in server.asked[before:] if asked.path.count("/") > 2]
     assert files_in(dest) == TREE
     assert f"/b/{key}" in again
@@ -252,14 +254,14 @@ async def test_killed_in_the_middle(tmp_path: Path) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         config = S3Config("AKIA", "secret", endpoint_url=sys.argv[2])
-        Storage.download("s3://b/p/", sys.argv[1], config, on_event=on_event)
+        Storage.download("s3://b/p/", sys.argv[1], config=config, on_event=on_event)
     """)
     with FakeS3({"b": MANY}) as server:
         command = [sys.executable, "-c", program, str(tmp_path / "new"), server.endpoint]
         killed = await asyncio.to_thread(subprocess.run, command, check=False)
         assert killed.returncode == -signal.SIGKILL
         before = len(server.asked)
-        await AsyncStorage().download("s3://b/p/", tmp_path / "new", server.config)
+        await AsyncStorage().download("s3://b/p/", tmp_path / "new", config=server.config)
         again = [asked.path for asked in server.asked[before:] if asked.path.count("/") > 2]
     assert files_in(tmp_path / "new") == TREE
     assert len(again) <= 100 + 256 // 10 + 1  # the journal is written once for 256 KiB
@@ -284,7 +286,7 @@ class TestUploads:
         (tree / "empty").touch()
         (tree / "wide").write_bytes(pattern(200 * KiB))
         (tree / "large").write_bytes(pattern(3 * MiB))
-        await AsyncStorage().upload(tree, "s3://b/p/", server.config, on_event=events.append)
+        await AsyncStorage().upload(tree, "s3://b/p/", config=server.config, on_event=events.append)
         expected = {**MANY, "p/empty": b"", "p/wide": pattern(200 * KiB), "p/large": pattern(3 * MiB)}
         assert server.objects["b"] == expected
         assert requests_of(server, "PUT") == dict.fromkeys(expected, 1)
@@ -302,7 +304,7 @@ class TestUploads:
 
         once = Once(reply, method="PUT")
         with WritableS3("b", instead=instead) as server:
-            await AsyncStorage().upload(tree, "s3://b/p/", server.config)
+            await AsyncStorage().upload(tree, "s3://b/p/", config=server.config)
             assert server.objects["b"] == MANY
             assert len(once.seen) == 60
 
@@ -312,14 +314,14 @@ class TestUploads:
                 os.truncate(tree / "0" / "000", 5)
 
         with pytest.raises(ObjectChanged):
-            await AsyncStorage().upload(tree, "s3://b/p/", server.config, on_event=on_event)
+            await AsyncStorage().upload(tree, "s3://b/p/", config=server.config, on_event=on_event)
 
     async def test_cancelled(self, tree: Path) -> None:
         """After the call has ended, nothing is sent."""
         events: list[Event] = []
         with WritableS3("b") as server:
             call = asyncio.ensure_future(
-                AsyncStorage(Limits(per_host=2)).upload(tree, "s3://b/p/", server.config, on_event=events.append)
+                AsyncStorage(Limits(per_host=2)).upload(tree, "s3://b/p/", config=server.config, on_event=events.append)
             )
             while not kinds(events)["object"]:
                 await asyncio.sleep(0)

@@ -49,7 +49,7 @@ def local_to_s3(seaweedfs: S3Service, bucket: str, tmp_path: Path) -> Ends:
 
 async def synced(ends: Ends, **options: object) -> Synced:
     source, target = ends
-    return await AsyncStorage().sync(source.uri, target.uri, source.config, target.config, **options)  # type: ignore[arg-type]
+    return await AsyncStorage().sync(source.uri, target.uri, config=source.config, dest_config=target.config, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("by_checksum", [False, True])
@@ -130,7 +130,7 @@ async def test_checksums_of_two_buckets(seaweedfs: S3Service, make_bucket: MakeB
     local = directory(tmp_path)
     for store, objects in ((one, {"same": b"same", "x": b"new"}), (other, {"same": b"same", "x": b"old"})):
         local.put(objects)
-        await AsyncStorage().upload(local.uri, store.uri, store.config)
+        await AsyncStorage().upload(local.uri, store.uri, config=store.config)
     assert await synced((one, other), checksum=True) == Synced(1, 1, 0)
     assert other.content() == {"same": b"same", "x": b"new"}
 
@@ -184,7 +184,9 @@ async def test_without_a_source_nothing_is_removed(ends: Ends) -> None:
     target.put({"extra": b"x", "config.json": b"old"})
     for uri, options in ((f"{source.uri}/none", {}), (source.uri, {"allow_patterns": "*.onnx"})):
         with pytest.raises(ModelMissingError):
-            await AsyncStorage().sync(uri, target.uri, source.config, target.config, delete=True, **options)  # type: ignore[arg-type]
+            await AsyncStorage().sync(
+                uri, target.uri, config=source.config, dest_config=target.config, delete=True, **options
+            )  # type: ignore[arg-type]
     assert target.content() == {"extra": b"x", "config.json": b"old"}
 
 
@@ -196,7 +198,7 @@ async def test_after_a_failure_nothing_is_removed(tmp_path: Path) -> None:
     directory(tmp_path).put({"to/extra": b"x"})
     with FakeS3({"b": Vanishing({"m/gone": b"gone", "m/there": b"there"})}) as server:
         with pytest.raises(ModelMissingError, match="m/gone"):
-            await AsyncStorage().sync("s3://b/m", f"{tmp_path}/to", server.config, delete=True)
+            await AsyncStorage().sync("s3://b/m", f"{tmp_path}/to", config=server.config, delete=True)
     assert files_in(tmp_path / "to").items() >= {"extra": b"x"}.items()
     assert "gone" not in files_in(tmp_path / "to")
 
@@ -228,7 +230,9 @@ async def test_an_object_is_no_source(ends: Ends) -> None:
     source, target = ends
     target.put({"extra": b"x"})
     with pytest.raises(InvalidConfig, match="is an object, not a prefix"):
-        await AsyncStorage().sync(f"{source.uri}/config.json", target.uri, source.config, target.config, delete=True)
+        await AsyncStorage().sync(
+            f"{source.uri}/config.json", target.uri, config=source.config, dest_config=target.config, delete=True
+        )
     assert target.content() == {"extra": b"x"}
 
 
@@ -242,15 +246,15 @@ async def test_what_overlaps_is_refused(
     store.put(objects)
     storage = AsyncStorage()
     with pytest.raises(InvalidConfig, match="overlap"):
-        await storage.sync(f"{store.uri}/{src}", f"{store.uri}/{dest}", store.config, delete=True)
+        await storage.sync(f"{store.uri}/{src}", f"{store.uri}/{dest}", config=store.config, delete=True)
     assert store.content() == objects
-    assert await storage.sync(f"{store.uri}/m", f"{store.uri}/m-2", store.config, delete=True) == Synced(2, 0, 1)
+    assert await storage.sync(f"{store.uri}/m", f"{store.uri}/m-2", config=store.config, delete=True) == Synced(2, 0, 1)
     assert store.content() == {"m/a": b"a", "m/sub/b": b"b", "m-2/a": b"a", "m-2/sub/b": b"b"}
 
 
 async def test_the_whole_machine_is_no_destination() -> None:
     with pytest.raises(InvalidConfig, match="root of this machine.s file system"):
-        await AsyncStorage().sync("s3://b/m", "/", S3Config(anonymous=True), delete=True, dry_run=True)
+        await AsyncStorage().sync("s3://b/m", "/", config=S3Config(anonymous=True), delete=True, dry_run=True)
 
 
 async def test_a_whole_bucket_is_a_destination(seaweedfs: S3Service, make_bucket: MakeBucket, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ async def test_a_resumed_file_is_not_replaced_under_another_name(tmp_path: Path)
     link_to_step(tmp_path)
     with FakeS3({"b": objects}, instead=broken) as server:
         with pytest.raises(ServiceError):
-            await AsyncStorage().download("s3://b/m", tmp_path, server.config)
+            await AsyncStorage().download("s3://b/m", tmp_path, config=server.config)
         objects["m/latest/w"] = b"latest"
         with pytest.raises(UnsafeKey, match="land on the same file"):
-            await AsyncStorage().download("s3://b/m", tmp_path, server.config)
+            await AsyncStorage().download("s3://b/m", tmp_path, config=server.config)

@@ -47,7 +47,7 @@ def hub() -> Iterator[FakeHub]:
 
 
 async def synced(source: Store, target: Store, **options: object) -> Synced:
-    return await AsyncStorage().sync(source.uri, target.uri, source.config, target.config, **options)  # type: ignore[arg-type]
+    return await AsyncStorage().sync(source.uri, target.uri, config=source.config, dest_config=target.config, **options)  # type: ignore[arg-type]
 
 
 def rewritten(path: Path, data: bytes) -> None:
@@ -99,13 +99,13 @@ async def test_to_and_from_google(gcs: GCSService, local: Store, tmp_path: Path)
 async def test_to_and_from_azure(azurite: AzureService, local: Store, tmp_path: Path) -> None:
     storage, config = AsyncStorage(), azurite.config()
     uri, back = f"azure://{new_container(azurite)}/m", tmp_path / "back"
-    assert await storage.sync(local.uri, uri, config) == ALL
-    assert await storage.sync(local.uri, uri, config) == NOTHING
-    assert await storage.sync(uri, local.uri, config) == NOTHING
-    assert await storage.sync(uri, str(back), config) == ALL
+    assert await storage.sync(local.uri, uri, config=config) == ALL
+    assert await storage.sync(local.uri, uri, config=config) == NOTHING
+    assert await storage.sync(uri, local.uri, config=config) == NOTHING
+    assert await storage.sync(uri, str(back), config=config) == ALL
     local.put({"config.json": b"[]"})
-    assert await storage.sync(local.uri, uri, config) == Synced(1, 2, 0)
-    assert await storage.sync(uri, str(back), config) == Synced(1, 2, 0)
+    assert await storage.sync(local.uri, uri, config=config) == Synced(1, 2, 0)
+    assert await storage.sync(uri, str(back), config=config) == Synced(1, 2, 0)
     assert files_in(back) == {**TREE, "config.json": b"[]"}
 
 
@@ -198,7 +198,7 @@ async def test_a_revision_with_the_same_files_copies_nothing(hub: FakeHub, tmp_p
     repo.commit({**files, "model.safetensors": bytes(12 * KiB)}, "v4")
     dest = str(tmp_path / "model")
     for revision, copied in (("main", 3), ("v2", 0), ("v3", 1), ("v4", 2), ("main", 1)):
-        assert (await AsyncStorage().sync(f"hf://owner/name:{revision}", dest, hub.config)).copied == copied
+        assert (await AsyncStorage().sync(f"hf://owner/name:{revision}", dest, config=hub.config)).copied == copied
         assert files_in(dest) == repo.files(revision)
 
 
@@ -213,10 +213,10 @@ async def test_what_landed_before_a_failure_is_recorded(tmp_path: Path) -> None:
         dest = tmp_path / "there"
         dest.mkdir()
         with pytest.raises(ServiceError):
-            await AsyncStorage(Limits(connections=1)).sync("s3://b/m", str(dest), server.config)
+            await AsyncStorage(Limits(connections=1)).sync("s3://b/m", str(dest), config=server.config)
         down = False
-        assert await AsyncStorage().sync("s3://b/m", str(dest), server.config) == Synced(1, 2, 0)
-        assert await AsyncStorage().sync("s3://b/m", str(dest), server.config) == NOTHING
+        assert await AsyncStorage().sync("s3://b/m", str(dest), config=server.config) == Synced(1, 2, 0)
+        assert await AsyncStorage().sync("s3://b/m", str(dest), config=server.config) == NOTHING
 
 
 async def test_without_a_place_for_the_record_all_is_copied(local: Store, tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ async def test_a_failed_sync_to_a_new_directory_goes_on(tmp_path: Path) -> None:
 
     with FakeS3({"b": objects}, instead=broken) as server:
         with pytest.raises(StorageError):
-            await AsyncStorage().sync("s3://b/m", str(tmp_path / "to"), server.config)
+            await AsyncStorage().sync("s3://b/m", str(tmp_path / "to"), config=server.config)
         down = False
-        assert await AsyncStorage().sync("s3://b/m", str(tmp_path / "to"), server.config) == Synced(4, 0, 0)
-        assert await AsyncStorage().sync("s3://b/m", str(tmp_path / "to"), server.config) == Synced(0, 4, 0)
+        assert await AsyncStorage().sync("s3://b/m", str(tmp_path / "to"), config=server.config) == Synced(4, 0, 0)
+        assert await AsyncStorage().sync("s3://b/m", str(tmp_path / "to"), config=server.config) == Synced(0, 4, 0)

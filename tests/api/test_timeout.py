@@ -47,32 +47,36 @@ _PAGE = (
 
 
 async def _all(storage: AsyncStorage, uri: str, config: S3Config) -> None:
-    async for _ in storage.objects(uri, config, timeout=SOON):
+    async for _ in storage.objects(uri, config=config, timeout=SOON):
         raise AssertionError("nothing can have come")
 
 
 READING: dict[str, Call] = {
-    "download": lambda storage, config, path: storage.download("s3://b/k", path / "k", config, timeout=SOON),
+    "download": lambda storage, config, path: storage.download("s3://b/k", path / "k", config=config, timeout=SOON),
     "in parts": lambda storage, config, path: AsyncStorage(PARTS).download(
-        "s3://b/k", path / "k", config, timeout=SOON
+        "s3://b/k", path / "k", config=config, timeout=SOON
     ),
-    "prefix": lambda storage, config, path: storage.download("s3://b/p", path / "p", config, timeout=SOON),
+    "prefix": lambda storage, config, path: storage.download("s3://b/p", path / "p", config=config, timeout=SOON),
     "download_many": lambda storage, config, path: storage.download_many(
-        [("s3://b/p", path / "p"), ("s3://b/k", path / "k")], config, timeout=SOON
+        [("s3://b/p", path / "p"), ("s3://b/k", path / "k")], config=config, timeout=SOON
     ),
-    "copy": lambda storage, config, path: storage.copy("s3://b/p", f"{path}/p", config, timeout=SOON),
-    "copy_object": lambda storage, config, path: storage.copy_object("s3://b/k", f"{path}/k", config, timeout=SOON),
-    "sync": lambda storage, config, path: storage.sync("s3://b/p", f"{path}/p", config, timeout=SOON),
+    "copy": lambda storage, config, path: storage.copy("s3://b/p", f"{path}/p", config=config, timeout=SOON),
+    "copy_object": lambda storage, config, path: storage.copy_object(
+        "s3://b/k", f"{path}/k", config=config, timeout=SOON
+    ),
+    "sync": lambda storage, config, path: storage.sync("s3://b/p", f"{path}/p", config=config, timeout=SOON),
     "read": lambda storage, config, path: storage.read("s3://b/k", config=config, timeout=SOON),
-    "read_many": lambda storage, config, path: storage.read_many(["s3://b/k"], config, timeout=SOON),
+    "read_many": lambda storage, config, path: storage.read_many(["s3://b/k"], config=config, timeout=SOON),
     "read_into": lambda storage, config, path: storage.read_into(
         "s3://b/k", bytearray(len(LARGE)), config=config, timeout=SOON
     ),
-    "list": lambda storage, config, path: storage.list_objects("s3://b/endless/", config, timeout=SOON),
+    "list": lambda storage, config, path: storage.list_objects("s3://b/endless/", config=config, timeout=SOON),
     "objects": lambda storage, config, path: _all(storage, "s3://b/endless/", config),
-    "stat": lambda storage, config, path: storage.get_object_metadata("s3://b/endless/", config, timeout=SOON),
-    "delete": lambda storage, config, path: storage.delete("s3://b/endless/", config, recursive=True, timeout=SOON),
-    "no time": lambda storage, config, path: storage.download("s3://b/k", path / "k", config, timeout=0),
+    "stat": lambda storage, config, path: storage.get_object_metadata("s3://b/endless/", config=config, timeout=SOON),
+    "delete": lambda storage, config, path: storage.delete(
+        "s3://b/endless/", config=config, recursive=True, timeout=SOON
+    ),
+    "no time": lambda storage, config, path: storage.download("s3://b/k", path / "k", config=config, timeout=0),
 }  # fmt: skip
 
 
@@ -100,13 +104,13 @@ async def test_an_upload_that_stalls_resumes(tmp_path: Path) -> None:
     tasks = asyncio.all_tasks()
     with WritableS3(instead=instead) as server:
         with pytest.raises(DeadlineExceeded, match=r"^upload file://.*large to s3://b/k: not done after"):
-            await AsyncStorage(PARTS).upload(tmp_path / "large", "s3://b/k", server.config, timeout=0.5)
+            await AsyncStorage(PARTS).upload(tmp_path / "large", "s3://b/k", config=server.config, timeout=0.5)
         assert asyncio.all_tasks() == tasks
         assert server.objects == {"b": {}}
         stored = {str(part) for parts in server.uploads.values() for part in parts}
         stalls = False
         server.asked.clear()
-        await AsyncStorage(PARTS).upload(tmp_path / "large", "s3://b/k", server.config)
+        await AsyncStorage(PARTS).upload(tmp_path / "large", "s3://b/k", config=server.config)
         assert (server.uploads, server.objects) == ({}, {"b": {"k": LARGE}})
         assert stored.isdisjoint(asked.query.get("partNumber") for asked in server.asked)
 
@@ -114,7 +118,7 @@ async def test_an_upload_that_stalls_resumes(tmp_path: Path) -> None:
 async def test_other_calls_of_the_instance_go_on(tmp_path: Path) -> None:
     with Stalling() as server:
         async with AsyncStorage() as storage:
-            other = asyncio.ensure_future(storage.download("s3://b/k", tmp_path / "k", server.config))
+            other = asyncio.ensure_future(storage.download("s3://b/k", tmp_path / "k", config=server.config))
             with pytest.raises(DeadlineExceeded):
                 await storage.read("s3://b/k", config=server.config, timeout=SOON)
             server.release()
@@ -131,7 +135,7 @@ async def test_the_time_of_many_is_one(tmp_path: Path) -> None:
     ]
     with Stalling() as server:
         done = await AsyncStorage(Limits(connections=2)).download_many(
-            items, server.config, timeout=2, return_exceptions=True
+            items, config=server.config, timeout=2, return_exceptions=True
         )
     assert done[0] == str(tmp_path / "small")
     assert {type(each) for each in done[1:]} == {DeadlineExceeded}
@@ -140,7 +144,7 @@ async def test_the_time_of_many_is_one(tmp_path: Path) -> None:
 
 async def test_what_a_caller_does_with_an_object_is_not_cancelled() -> None:
     with Stalling() as server:
-        found = AsyncStorage().objects("s3://b/paged/", server.config, timeout=1)
+        found = AsyncStorage().objects("s3://b/paged/", config=server.config, timeout=1)
         first = await anext(found)
         await asyncio.sleep(1.1)  # the caller's time exceeds the timeout, but none of the caller's work is cancelled
         with pytest.raises(DeadlineExceeded, match=r"^list s3://b/paged/: "):
@@ -150,8 +154,8 @@ async def test_what_a_caller_does_with_an_object_is_not_cancelled() -> None:
 
 async def test_a_call_that_has_time_does_not_notice(tmp_path: Path) -> None:
     with FakeS3({"b": {"k": LARGE}}) as server:
-        await AsyncStorage().download("s3://b/k", tmp_path / "k", server.config, timeout=100)
-        assert [obj.key async for obj in AsyncStorage().objects("s3://b/", server.config, timeout=100)] == ["k"]
+        await AsyncStorage().download("s3://b/k", tmp_path / "k", config=server.config, timeout=100)
+        assert [obj.key async for obj in AsyncStorage().objects("s3://b/", config=server.config, timeout=100)] == ["k"]
     assert (tmp_path / "k").read_bytes() == LARGE
 
 
@@ -163,16 +167,16 @@ async def test_a_time_that_is_none(tmp_path: Path, timeout: float) -> None:
 
 def test_the_facade_takes_it(tmp_path: Path) -> None:
     calls: list[Callable[[S3Config], object]] = [
-        lambda config: Storage.download("s3://b/k", tmp_path / "k", config, timeout=SOON),
-        lambda config: Storage.download_many(["s3://b/k"], config, timeout=SOON),
-        lambda config: Storage.copy("s3://b/k", f"{tmp_path}/k", config, timeout=SOON),
-        lambda config: Storage.sync("s3://b/p", f"{tmp_path}/p", config, timeout=SOON),
+        lambda config: Storage.download("s3://b/k", tmp_path / "k", config=config, timeout=SOON),
+        lambda config: Storage.download_many(["s3://b/k"], config=config, timeout=SOON),
+        lambda config: Storage.copy("s3://b/k", f"{tmp_path}/k", config=config, timeout=SOON),
+        lambda config: Storage.sync("s3://b/p", f"{tmp_path}/p", config=config, timeout=SOON),
         lambda config: Storage.read("s3://b/k", config=config, timeout=SOON),
         lambda config: Storage.read_into("s3://b/k", bytearray(len(LARGE)), config=config, timeout=SOON),
-        lambda config: Storage.delete("s3://b/endless/", config, recursive=True, timeout=SOON),
-        lambda config: StorageOperations.list_objects("s3://b/endless/", config, timeout=SOON),
-        lambda config: StorageOperations.get_object_metadata("s3://b/endless/", config, timeout=SOON),
-        lambda config: StorageOperations.copy_object("s3://b/k", f"{tmp_path}/k", config, timeout=SOON),
+        lambda config: Storage.delete("s3://b/endless/", config=config, recursive=True, timeout=SOON),
+        lambda config: StorageOperations.list_objects("s3://b/endless/", config=config, timeout=SOON),
+        lambda config: StorageOperations.get_object_metadata("s3://b/endless/", config=config, timeout=SOON),
+        lambda config: StorageOperations.copy_object("s3://b/k", f"{tmp_path}/k", config=config, timeout=SOON),
     ]
     with Stalling() as server:
         for call in calls:

@@ -94,7 +94,7 @@ async def test_from_a_bucket(
     tree = {**TREE, "deep/er/weights": b"small"} if name.endswith("xz") else TREE
     uri = put(f"models/{name}", pack(tree))
     dest = tmp_path / "new" / "model"
-    assert await AsyncStorage().download(uri, dest, config, unpack=True) == str(dest)
+    assert await AsyncStorage().download(uri, dest, config=config, unpack=True) == str(dest)
     assert files_in(dest) == tree
     assert all_in(tmp_path / "new") == {"model"} | {f"model/{path}" for path in (*tree, "deep", "deep/er")}
 
@@ -103,7 +103,7 @@ async def test_from_this_machine(tmp_path: Path) -> None:
     (tmp_path / "model.zip").write_bytes(zipped(TREE))
     for number, uri in enumerate((f"{tmp_path}/model.zip", f"file://{tmp_path}/model.zip", "pvc://claim/model.zip")):
         mounts = PVCConfig({"claim": str(tmp_path)}) if uri.startswith("pvc") else None
-        await AsyncStorage().download(uri, tmp_path / f"{number}", mounts, unpack=True)
+        await AsyncStorage().download(uri, tmp_path / f"{number}", config=mounts, unpack=True)
         assert files_in(tmp_path / f"{number}") == TREE
     assert all_in(tmp_path) >= {"model.zip"}
     assert not (tmp_path / ".sealift").exists()
@@ -115,7 +115,7 @@ async def test_no_destination_is_a_temporary_directory(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / "local.tgz").write_bytes(tar(TREE))
     for uri in (put("model.tgz", tar(TREE)), f"{tmp_path}/local.tgz"):
-        path = await AsyncStorage().download(uri, None, config, unpack=True)
+        path = await AsyncStorage().download(uri, None, config=config, unpack=True)
         assert os.path.dirname(path) == str(tmp_path)
         assert files_in(path) == TREE
         assert sorted(os.listdir(path)) == ["config.json", "deep", "empty", "other.json"]
@@ -125,7 +125,7 @@ async def test_no_destination_is_a_temporary_directory(
 async def test_into_a_directory_that_is_there(put: Put, config: S3Config, tmp_path: Path, slash: str) -> None:
     (tmp_path / "config.json").write_bytes(b"old")
     (tmp_path / "kept").write_bytes(b"kept")
-    await AsyncStorage().download(put("model.tgz", tar(TREE)), f"{tmp_path}{slash}", config, unpack=True)
+    await AsyncStorage().download(put("model.tgz", tar(TREE)), f"{tmp_path}{slash}", config=config, unpack=True)
     assert files_in(tmp_path) == {**TREE, "kept": b"kept"}
     assert all_in(tmp_path) == {*TREE, "kept", "deep", "deep/er"}
 
@@ -133,17 +133,19 @@ async def test_into_a_directory_that_is_there(put: Put, config: S3Config, tmp_pa
 async def test_a_file_in_place_of_the_directory(put: Put, config: S3Config, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"precious")
     with pytest.raises(LocalIOError, match="is a file, but an archive holds many files"):
-        await AsyncStorage().download(put("model.tgz", tar(TREE)), tmp_path / "file", config, unpack=True)
+        await AsyncStorage().download(put("model.tgz", tar(TREE)), tmp_path / "file", config=config, unpack=True)
     assert files_in(tmp_path) == {"file": b"precious"}
 
 
 async def test_patterns_choose_from_the_archive(put: Put, config: S3Config, tmp_path: Path) -> None:
     uri = put("model.tgz", tar(TREE))
     storage = AsyncStorage()
-    await storage.download(uri, tmp_path / "m", config, unpack=True, allow_patterns="*.json", ignore_patterns="other*")
+    await storage.download(
+        uri, tmp_path / "m", config=config, unpack=True, allow_patterns="*.json", ignore_patterns="other*"
+    )
     assert files_in(tmp_path / "m") == {"config.json": b"{}"}
     with pytest.raises(ModelMissingError, match="4 entries match the patterns"):
-        await storage.download(uri, tmp_path / "none", config, unpack=True, allow_patterns="*.onnx")
+        await storage.download(uri, tmp_path / "none", config=config, unpack=True, allow_patterns="*.onnx")
     assert os.listdir(tmp_path) == ["m"]
 
 
@@ -168,7 +170,7 @@ async def test_a_failure_leaves_nothing(
         (tmp_path / "dest").mkdir()
     uri = put("model", data)
     with pytest.raises(error, match=cause) as caught:
-        await AsyncStorage().download(uri, tmp_path / "dest", config, unpack=True)
+        await AsyncStorage().download(uri, tmp_path / "dest", config=config, unpack=True)
     assert uri in str(caught.value)
     assert all_in(tmp_path) == ({"dest"} if there else set())
 
@@ -178,16 +180,16 @@ async def test_a_failure_leaves_no_temporary_directory(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.raises(ArchiveError):
-        await AsyncStorage().download(put("model", b"{}"), None, config, unpack=True)
+        await AsyncStorage().download(put("model", b"{}"), None, config=config, unpack=True)
     assert os.listdir(tmp_path) == []
 
 
 async def test_a_prefix_is_no_archive(put: Put, config: S3Config, tmp_path: Path) -> None:
     uri = put("models/a.tgz", tar(TREE)).removesuffix("/a.tgz")
     with pytest.raises(InvalidConfig, match="is a prefix, not an archive"):
-        await AsyncStorage().download(uri, tmp_path / "m", config, unpack=True)
+        await AsyncStorage().download(uri, tmp_path / "m", config=config, unpack=True)
     with pytest.raises(ModelMissingError):
-        await AsyncStorage().download(f"{uri}/b.tgz", tmp_path / "m", config, unpack=True)
+        await AsyncStorage().download(f"{uri}/b.tgz", tmp_path / "m", config=config, unpack=True)
     assert os.listdir(tmp_path) == []
 
 
@@ -208,7 +210,7 @@ async def test_a_cancelled_call_leaves_nothing_that_looks_whole(
     monkeypatch.setattr(archive, "_create", wait_and_create)
     uri = put("model.tgz", tar({f"{number}": pattern(2 * MiB) for number in range(20)}))
     async with anyio.create_task_group() as group:
-        group.start_soon(lambda: AsyncStorage().download(uri, tmp_path / "m", config, unpack=True))
+        group.start_soon(lambda: AsyncStorage().download(uri, tmp_path / "m", config=config, unpack=True))
         assert await anyio.to_thread.run_sync(begun.wait, 60)
         group.cancel_scope.cancel()
         with anyio.CancelScope(shield=True):
@@ -216,7 +218,7 @@ async def test_a_cancelled_call_leaves_nothing_that_looks_whole(
         cancelled.set()
     assert len(made) == 1
     assert visible_in(tmp_path) == set()
-    await AsyncStorage().download(uri, tmp_path / "m", config, unpack=True)
+    await AsyncStorage().download(uri, tmp_path / "m", config=config, unpack=True)
     assert len(files_in(tmp_path / "m")) == 20
     assert os.listdir(tmp_path) == ["m"]
 
@@ -224,12 +226,14 @@ async def test_a_cancelled_call_leaves_nothing_that_looks_whole(
 async def test_events_tell_of_the_archive(put: Put, config: S3Config, tmp_path: Path) -> None:
     events: list[Event] = []
     data = tar(TREE)
-    await AsyncStorage().download(put("model.tgz", data), tmp_path / "m", config, unpack=True, on_event=events.append)
+    await AsyncStorage().download(
+        put("model.tgz", data), tmp_path / "m", config=config, unpack=True, on_event=events.append
+    )
     assert [event.kind for event in events if event.kind != "progress"] == ["listed", "object"]
     assert (events[-1].key, events[-1].size, events[-1].verified) == ("model.tgz", len(data), "crc64nvme")
 
 
 def test_without_a_loop(put: Put, config: S3Config, tmp_path: Path) -> None:
-    path = Storage.download(put("model.zip", zipped(TREE)), tmp_path / "m", config, unpack=True)
+    path = Storage.download(put("model.zip", zipped(TREE)), tmp_path / "m", config=config, unpack=True)
     assert path == str(tmp_path / "m")
     assert files_in(path) == TREE

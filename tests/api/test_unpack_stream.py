@@ -92,7 +92,7 @@ async def test_entries_are_written_before_the_archive_has_arrived(tmp_path: Path
 
     with FakeS3({"b": {"m": packed}}, stall={"m": half}, instead=end_of_a_zip) as server:
         storage = AsyncStorage(Limits(part_size=MiB))
-        call = asyncio.ensure_future(storage.download("s3://b/m", tmp_path / "new", server.config, unpack=True))
+        call = asyncio.ensure_future(storage.download("s3://b/m", tmp_path / "new", config=server.config, unpack=True))
         await until(lambda: call.done() or sum(on_disk(tmp_path).values()) >= half - 2 * MiB)
         assert not (tmp_path / "new").exists()
         sizes = on_disk(tmp_path)
@@ -107,7 +107,7 @@ async def test_entries_are_written_before_the_archive_has_arrived(tmp_path: Path
 async def test_a_tar_is_requested_once(tmp_path: Path) -> None:
     packed = PACKS["tar"](TREE)
     with FakeS3({"b": {"m": packed}}) as server:
-        await AsyncStorage().download("s3://b/m", tmp_path / "new", server.config, unpack=True)
+        await AsyncStorage().download("s3://b/m", tmp_path / "new", config=server.config, unpack=True)
     assert ranges(server) == [(start, min(start + PART, len(packed)) - 1) for start in range(0, len(packed), PART)]
     assert len(server.asked) == 1 + 3
 
@@ -115,7 +115,7 @@ async def test_a_tar_is_requested_once(tmp_path: Path) -> None:
 async def test_a_zip_costs_one_more_request(tmp_path: Path) -> None:
     packed = zipped(TREE)
     with FakeS3({"b": {"m": packed}}) as server:
-        await AsyncStorage().download("s3://b/m", tmp_path / "new", server.config, unpack=True)
+        await AsyncStorage().download("s3://b/m", tmp_path / "new", config=server.config, unpack=True)
     parts = [(start, min(start + PART, len(packed)) - 1) for start in range(0, len(packed), PART)]
     assert ranges(server) == sorted([*parts, (len(packed) - TAIL, len(packed) - 1)])
 
@@ -124,7 +124,7 @@ async def test_a_zip_with_a_large_directory_costs_two(tmp_path: Path) -> None:
     tree = {f"{number:050}": b"" for number in range(3000)} | {"large": pattern(9 * MiB)}
     packed = zipped(tree)
     with FakeS3({"b": {"m": packed}}) as server:
-        await AsyncStorage().download("s3://b/m", tmp_path / "new", server.config, unpack=True)
+        await AsyncStorage().download("s3://b/m", tmp_path / "new", config=server.config, unpack=True)
     assert len(ranges(server)) == 2 + 2
     assert files_in(tmp_path / "new") == tree
 
@@ -134,14 +134,14 @@ async def test_a_small_archive_is_one_request(tmp_path: Path, count: int) -> Non
     for name, pack in PACKS.items():
         packed = pack({f"{number}": pattern(MiB) for number in range(count)})
         with FakeS3({"b": {"m": packed}}) as server:
-            await AsyncStorage().download("s3://b/m", tmp_path / name, server.config, unpack=True)
+            await AsyncStorage().download("s3://b/m", tmp_path / name, config=server.config, unpack=True)
         assert [asked.method for asked in server.asked] == ["HEAD", "GET"]
 
 
 async def test_broken_connections_cost_nothing(tmp_path: Path, packed: bytes) -> None:
     store = Breaking(lambda number: MiB, packed)
     async with serving(store) as config:
-        await AsyncStorage(Limits(attempts=1)).download("s3://b/m", tmp_path / "new", config, unpack=True)
+        await AsyncStorage(Limits(attempts=1)).download("s3://b/m", tmp_path / "new", config=config, unpack=True)
     assert files_in(tmp_path / "new") == TREE
     tail = TAIL if packed.startswith(b"PK") else 0
     assert store.sent == len(packed) + tail
@@ -155,7 +155,7 @@ async def test_a_version_that_changes_meanwhile_is_an_error(tmp_path: Path, pack
     store = Breaking(change, packed)
     async with serving(store) as config:
         with pytest.raises(ObjectChanged):
-            await AsyncStorage().download("s3://b/m", tmp_path / "new", config, unpack=True)
+            await AsyncStorage().download("s3://b/m", tmp_path / "new", config=config, unpack=True)
     assert all_in(tmp_path) == set()
 
 
@@ -187,9 +187,11 @@ async def test_an_archive_with_another_checksum_is_not_published(
     with WrongChecksum({"b": {"m": packed}}) as server:
         server.algorithm = algorithm
         with pytest.raises(IntegrityError, match="do not match"):
-            await AsyncStorage(Limits(attempts=1)).download("s3://b/m", tmp_path / "new", server.config, unpack=True)
+            await AsyncStorage(Limits(attempts=1)).download(
+                "s3://b/m", tmp_path / "new", config=server.config, unpack=True
+            )
         assert all_in(tmp_path) == ({"new"} if there else set())
-        await AsyncStorage().download("s3://b/m", tmp_path / "new", server.config, unpack=True, verify=False)
+        await AsyncStorage().download("s3://b/m", tmp_path / "new", config=server.config, unpack=True, verify=False)
     assert len(files_in(tmp_path / "new")) == 3
 
 
@@ -197,7 +199,7 @@ async def test_where_a_checksum_is_required_an_archive_without_is_not_unpacked(t
     store = Breaking(lambda number: None, packed)
     async with serving(store) as config:
         with pytest.raises(IntegrityError, match="no checksum"):
-            await AsyncStorage().download("s3://b/m", tmp_path / "new", config, unpack=True, verify="require")
+            await AsyncStorage().download("s3://b/m", tmp_path / "new", config=config, unpack=True, verify="require")
     assert store.ranges == []
     assert all_in(tmp_path) == set()
 
@@ -205,7 +207,9 @@ async def test_where_a_checksum_is_required_an_archive_without_is_not_unpacked(t
 @pytest.mark.parametrize("stall", [0, 5 * MiB, 12 * MiB])
 async def test_a_cancelled_call_ends_and_leaves_nothing(tmp_path: Path, packed: bytes, stall: int) -> None:
     with FakeS3({"b": {"m": packed}}, stall={"m": stall}) as server:
-        call = asyncio.ensure_future(AsyncStorage().download("s3://b/m", tmp_path / "new", server.config, unpack=True))
+        call = asyncio.ensure_future(
+            AsyncStorage().download("s3://b/m", tmp_path / "new", config=server.config, unpack=True)
+        )
         await until(server.stalled.is_set)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -216,7 +220,9 @@ async def test_a_cancelled_call_ends_and_leaves_nothing(tmp_path: Path, packed: 
 async def test_cancelled_while_the_directory_of_a_zip_is_read(tmp_path: Path) -> None:
     packed = zipped(TREE)
     with FakeS3({"b": {"m": packed}}, stall={"m": len(packed) - 1}) as server:
-        call = asyncio.ensure_future(AsyncStorage().download("s3://b/m", tmp_path / "new", server.config, unpack=True))
+        call = asyncio.ensure_future(
+            AsyncStorage().download("s3://b/m", tmp_path / "new", config=server.config, unpack=True)
+        )
         await until(lambda: (len(packed) - TAIL, len(packed) - 1) in ranges(server))
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -239,7 +245,7 @@ async def test_a_slow_disk_holds_the_download_up(
     limits = Limits(memory=4 * MiB, part_size=MiB)
     with FakeS3({"b": {"m": packed}}) as server:
         storage = AsyncStorage(limits)
-        call = asyncio.ensure_future(storage.download("s3://b/m", tmp_path / "new", server.config, unpack=True))
+        call = asyncio.ensure_future(storage.download("s3://b/m", tmp_path / "new", config=server.config, unpack=True))
         await until(lambda: begun.is_set() and len([1 for first, _ in ranges(server) if first % MiB == 0]) >= 4)
         before = len(server.asked)
         for _ in range(20):  # as long as anything else could still be requested
@@ -268,7 +274,7 @@ async def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(archive, "_create", lambda path: open("/dev/full", "wb", buffering=0))  # noqa: SIM115
     with FakeS3({"b": {"m": packed}}) as server:
         with pytest.raises(LocalIOError, match=os.strerror(28)) as caught:
-            await AsyncStorage().download("s3://b/m", tmp_path / "new", server.config, unpack=True)
+            await AsyncStorage().download("s3://b/m", tmp_path / "new", config=server.config, unpack=True)
     assert not getattr(caught.value, "__notes__", [])  # it is not reported once for each part
     assert all_in(tmp_path) == set()
 
@@ -276,7 +282,9 @@ async def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 async def test_an_archive_that_is_none_is_refused_without_its_end(tmp_path: Path) -> None:
     with FakeS3({"b": {"m": b"{}" * (50 * MiB)}}) as server:
         with pytest.raises(ArchiveError, match="not an archive"):
-            await AsyncStorage(Limits(per_host=1)).download("s3://b/m", tmp_path / "new", server.config, unpack=True)
+            await AsyncStorage(Limits(per_host=1)).download(
+                "s3://b/m", tmp_path / "new", config=server.config, unpack=True
+            )
         assert len(server.asked) < 6
     assert all_in(tmp_path) == set()
 
@@ -286,7 +294,7 @@ async def test_a_killed_process_starts_again_and_leaves_nothing(tmp_path: Path, 
         import sys
         from sealift import S3Config, Storage
         config = S3Config("AKIAFAKE", "secret", endpoint_url=sys.argv[1])
-        Storage.download("s3://b/m", sys.argv[2], config, unpack=True)
+        Storage.download("s3://b/m", sys.argv[2], config=config, unpack=True)
     """
     tail = len(packed) - TAIL
     with FakeS3({"b": {"m": packed}}, stall={"m": tail}) as server:
@@ -300,7 +308,7 @@ async def test_a_killed_process_starts_again_and_leaves_nothing(tmp_path: Path, 
         assert not (tmp_path / "new").exists()
         await until(lambda: not server.connections)
         server.release()
-        await AsyncStorage().download("s3://b/m", tmp_path / "new", server.config, unpack=True)
+        await AsyncStorage().download("s3://b/m", tmp_path / "new", config=server.config, unpack=True)
     assert files_in(tmp_path / "new") == TREE
     assert {path.name for path in tmp_path.iterdir()} == {"new"}
 
@@ -314,7 +322,7 @@ class TestWithoutRanges:
         (tmp_path / "served").mkdir()
         (tmp_path / "served" / "m").write_bytes(PACKS["tar" if form == "gz" else form](tree))
         with plain_files(tmp_path / "served") as url:
-            await AsyncStorage().download(f"{url}/m", tmp_path / "new", HTTPConfig(), unpack=True)
+            await AsyncStorage().download(f"{url}/m", tmp_path / "new", config=HTTPConfig(), unpack=True)
         assert files_in(tmp_path / "new") == tree
         assert {path.name for path in tmp_path.iterdir()} == {"new", "served"}
 

@@ -67,7 +67,7 @@ async def test_a_file(service: S3Service, make_bucket: MakeBucket, tmp_path: Pat
     events: list[Event] = []
     storage = AsyncStorage(Limits(part_size=PART))
     uri = f"s3://{bucket}/models/iris.bin"
-    assert await storage.upload(tmp_path / "model.bin", uri, config_of(service), on_event=events.append) is True
+    assert await storage.upload(tmp_path / "model.bin", uri, config=config_of(service), on_event=events.append) is True
     assert get_objects(service, bucket) == {"models/iris.bin": LARGE[:size]}
     assert sum(event.size for event in events if event.kind == "progress") == size
     assert [events[0].kind, events[-1].kind] == ["listed", "object"]
@@ -80,7 +80,7 @@ async def test_a_file_replaces_an_object(service: S3Service, make_bucket: MakeBu
     bucket = make_bucket(service)
     put_objects(service, bucket, {"k": b"old"})
     (tmp_path / "k").write_bytes(b"new")
-    await AsyncStorage().upload(str(tmp_path / "k"), f"s3://{bucket}/k", config_of(service))
+    await AsyncStorage().upload(str(tmp_path / "k"), f"s3://{bucket}/k", config=config_of(service))
     assert get_objects(service, bucket) == {"k": b"new"}
 
 
@@ -90,7 +90,7 @@ async def test_a_file_below_a_prefix(
 ) -> None:
     bucket = make_bucket(seaweedfs)
     (tmp_path / "model.bin").write_bytes(b"bytes")
-    await AsyncStorage().upload(tmp_path / "model.bin", f"s3://{bucket}{ending}", config_of(seaweedfs))
+    await AsyncStorage().upload(tmp_path / "model.bin", f"s3://{bucket}{ending}", config=config_of(seaweedfs))
     assert get_objects(seaweedfs, bucket) == {key: b"bytes"}
 
 
@@ -101,7 +101,7 @@ async def test_a_directory(
 ) -> None:
     bucket = make_bucket(seaweedfs)
     storage = AsyncStorage(Limits(part_size=PART))
-    assert await storage.upload(f"{tree}{slash}", f"s3://{bucket}{ending}", config_of(seaweedfs)) is True
+    assert await storage.upload(f"{tree}{slash}", f"s3://{bucket}{ending}", config=config_of(seaweedfs)) is True
     assert get_objects(seaweedfs, bucket) == {f"{prefix}{name}": data for name, data in TREE.items()}
     assert unfinished_uploads(seaweedfs, bucket) == []
 
@@ -111,7 +111,7 @@ async def test_a_directory_to_other_services(
 ) -> None:
     for service in (moto, rclone_s3):
         bucket = make_bucket(service)
-        await AsyncStorage(Limits(part_size=PART)).upload(tree, f"s3://{bucket}/m", config_of(service))
+        await AsyncStorage(Limits(part_size=PART)).upload(tree, f"s3://{bucket}/m", config=config_of(service))
         assert get_objects(service, bucket) == {f"m/{name}": data for name, data in TREE.items()}
 
 
@@ -121,19 +121,19 @@ async def test_many_small_files(seaweedfs: S3Service, make_bucket: MakeBucket, t
     for name, data in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(data)
-    await AsyncStorage().upload(tmp_path, f"s3://{bucket}/many", config_of(seaweedfs))
+    await AsyncStorage().upload(tmp_path, f"s3://{bucket}/many", config=config_of(seaweedfs))
     assert get_objects(seaweedfs, bucket) == {f"many/{name}": data for name, data in files.items()}
 
 
 async def test_patterns(seaweedfs: S3Service, make_bucket: MakeBucket, tree: Path) -> None:
     bucket, config = make_bucket(seaweedfs), config_of(seaweedfs)
     storage, uri = AsyncStorage(), f"s3://{bucket}/p"
-    await storage.upload(tree, uri, config, allow_patterns=["*.json", "weights/*"], ignore_patterns="*0.bin")
+    await storage.upload(tree, uri, config=config, allow_patterns=["*.json", "weights/*"], ignore_patterns="*0.bin")
     assert set(get_objects(seaweedfs, bucket)) == {"p/config.json", "p/weights/1.bin"}
     with pytest.raises(ModelMissingError, match="the patterns exclude everything under"):
-        await storage.upload(tree, uri, config, allow_patterns="*.onnx")
+        await storage.upload(tree, uri, config=config, allow_patterns="*.onnx")
     with pytest.raises(ModelMissingError, match=r"the patterns exclude 'config\.json'"):
-        await storage.upload(tree / "config.json", uri, config, ignore_patterns="config*")
+        await storage.upload(tree / "config.json", uri, config=config, ignore_patterns="config*")
     assert len(get_objects(seaweedfs, bucket)) == 2
 
 
@@ -141,8 +141,8 @@ async def test_links_are_followed(seaweedfs: S3Service, make_bucket: MakeBucket,
     bucket, config = make_bucket(seaweedfs), config_of(seaweedfs)
     (tmp_path / "link").symlink_to(tree / "weights")
     (tmp_path / "file").symlink_to(tree / "config.json")
-    await AsyncStorage().upload(tmp_path / "link", f"s3://{bucket}/w", config)
-    await AsyncStorage().upload(tmp_path / "file", f"s3://{bucket}/f", config)
+    await AsyncStorage().upload(tmp_path / "link", f"s3://{bucket}/w", config=config)
+    await AsyncStorage().upload(tmp_path / "file", f"s3://{bucket}/f", config=config)
     expected = {f"w/{name.removeprefix('weights/')}": data for name, data in TREE.items() if "weights" in name}
     assert get_objects(seaweedfs, bucket) == {**expected, "f": b"{}"}
 
@@ -152,7 +152,7 @@ async def test_a_missing_source(seaweedfs: S3Service, make_bucket: MakeBucket, t
     (tmp_path / "no-files").mkdir()
     for name in ("missing", "no-files"):
         with pytest.raises(ModelMissingError) as caught:
-            await AsyncStorage().upload(tmp_path / name, f"s3://{bucket}/k", config)
+            await AsyncStorage().upload(tmp_path / name, f"s3://{bucket}/k", config=config)
         assert str(caught.value).startswith(f"upload file://{tmp_path}/{name} to s3://{bucket}/k: ")
     assert get_objects(seaweedfs, bucket) == {}
 
@@ -161,7 +161,7 @@ async def test_a_source_that_is_not_local(seaweedfs: S3Service, make_bucket: Mak
     bucket, config = make_bucket(seaweedfs), config_of(seaweedfs)
     put_objects(seaweedfs, bucket, {"k": b"bytes"})
     with pytest.raises(InvalidConfig, match="is not a local path"):
-        await AsyncStorage().upload(f"s3://{bucket}/k", f"s3://{bucket}/other", config)
+        await AsyncStorage().upload(f"s3://{bucket}/k", f"s3://{bucket}/other", config=config)
     assert get_objects(seaweedfs, bucket) == {"k": b"bytes"}
 
 
@@ -185,7 +185,7 @@ async def test_odd_keys(chosen: S3Service, make_bucket: MakeBucket, tmp_path: Pa
     async with AsyncStorage() as storage:
         for key in keys:
             (tmp_path / "file").write_bytes(key.encode())
-            await storage.upload(tmp_path / "file", f"s3://{bucket}/{key}", config)
+            await storage.upload(tmp_path / "file", f"s3://{bucket}/{key}", config=config)
     assert get_objects(service, bucket) == {key: key.encode() for key in keys}
 
 
@@ -195,7 +195,7 @@ async def test_odd_names_below_a_directory(seaweedfs: S3Service, make_bucket: Ma
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
-    await AsyncStorage().upload(tmp_path, f"s3://{bucket}/odd", config_of(seaweedfs))
+    await AsyncStorage().upload(tmp_path, f"s3://{bucket}/odd", config=config_of(seaweedfs))
     assert get_objects(seaweedfs, bucket) == {f"odd/{name}": name.encode() for name in names}
 
 
@@ -208,10 +208,10 @@ async def test_a_name_that_is_not_utf8(seaweedfs: S3Service, make_bucket: MakeBu
         file.write(b"bytes")
     for src in (directory, os.fsdecode(path)):
         with pytest.raises(UnsafeKey, match=r"'\\udcff-model\.bin' is not UTF-8 \(rename the file\)") as caught:
-            await AsyncStorage().upload(src, f"s3://{bucket}/", config)
+            await AsyncStorage().upload(src, f"s3://{bucket}/", config=config)
         assert str(caught.value).encode()  # printable
     assert get_objects(seaweedfs, bucket) == {}
-    await AsyncStorage().upload(os.fsdecode(path), f"s3://{bucket}/named", config)
+    await AsyncStorage().upload(os.fsdecode(path), f"s3://{bucket}/named", config=config)
     assert get_objects(seaweedfs, bucket) == {"named": b"bytes"}
 
 
@@ -221,7 +221,7 @@ async def test_the_service_has_a_checksum_of_the_whole(
 ) -> None:
     bucket = make_bucket(seaweedfs)
     (tmp_path / "k").write_bytes(LARGE[:size])
-    await AsyncStorage(Limits(part_size=PART)).upload(tmp_path / "k", f"s3://{bucket}/k", config_of(seaweedfs))
+    await AsyncStorage(Limits(part_size=PART)).upload(tmp_path / "k", f"s3://{bucket}/k", config=config_of(seaweedfs))
     told = stored_checksums(seaweedfs, bucket, "k")
     assert told.pop("type", "FULL_OBJECT") == "FULL_OBJECT"
     assert told == {"crc64nvme": encoded("crc64nvme", LARGE[:size])}
@@ -237,13 +237,13 @@ async def test_another_checksum(
     config = replace(config_of(seaweedfs), checksum=algorithm)
     events: list[Event] = []
     storage = AsyncStorage(Limits(part_size=PART))
-    await storage.upload(tmp_path / "k", f"s3://{bucket}/k", config, on_event=events.append)
+    await storage.upload(tmp_path / "k", f"s3://{bucket}/k", config=config, on_event=events.append)
     assert get_object(seaweedfs, bucket, "k") == LARGE[:size]
     assert events[-1].verified == (algorithm or "size-only")
     told = stored_checksums(seaweedfs, bucket, "k")
     assert told.pop("type", "FULL_OBJECT") == "FULL_OBJECT"
     assert told == ({algorithm: encoded(algorithm, LARGE[:size])} if algorithm else {})
-    await storage.download(f"s3://{bucket}/k", tmp_path / "back", config)
+    await storage.download(f"s3://{bucket}/k", tmp_path / "back", config=config)
     assert (tmp_path / "back").read_bytes() == LARGE[:size]
 
 
@@ -252,7 +252,7 @@ async def test_more_than_the_memory_moves_through_it(
 ) -> None:
     bucket = make_bucket(seaweedfs)
     (tmp_path / "k").write_bytes(LARGE)
-    await AsyncStorage(Limits(memory=PART)).upload(tmp_path / "k", f"s3://{bucket}/k", config_of(seaweedfs))
+    await AsyncStorage(Limits(memory=PART)).upload(tmp_path / "k", f"s3://{bucket}/k", config=config_of(seaweedfs))
     assert get_object(seaweedfs, bucket, "k") == LARGE
 
 
@@ -262,17 +262,21 @@ async def test_parts_that_the_service_does_not_take(
     bucket = make_bucket(seaweedfs)
     (tmp_path / "k").write_bytes(LARGE)
     with pytest.raises(InvalidConfig, match=rf"Limits\(part_size={PART}\)"):
-        await AsyncStorage(Limits(part_size=MiB)).upload(tmp_path / "k", f"s3://{bucket}/k", config_of(seaweedfs))
+        await AsyncStorage(Limits(part_size=MiB)).upload(
+            tmp_path / "k", f"s3://{bucket}/k", config=config_of(seaweedfs)
+        )
     with pytest.raises(InvalidConfig, match=rf"Limits\(memory={PART}\)"):
-        await AsyncStorage(Limits(memory=MiB)).upload(tmp_path / "k", f"s3://{bucket}/k", config_of(seaweedfs))
+        await AsyncStorage(Limits(memory=MiB)).upload(tmp_path / "k", f"s3://{bucket}/k", config=config_of(seaweedfs))
     assert get_objects(seaweedfs, bucket) == {}
     assert unfinished_uploads(seaweedfs, bucket) == []
 
 
 def test_the_same_without_a_loop(seaweedfs: S3Service, make_bucket: MakeBucket, tree: Path) -> None:
     bucket, config = make_bucket(seaweedfs), config_of(seaweedfs)
-    assert Storage.upload(tree, f"s3://{bucket}/t", config, ignore_patterns="weights/*") is True
-    assert Storage.upload_many([(tree / "weights", f"s3://{bucket}/w"), (tree / "empty", f"s3://{bucket}/e/")], config)
+    assert Storage.upload(tree, f"s3://{bucket}/t", config=config, ignore_patterns="weights/*") is True
+    assert Storage.upload_many(
+        [(tree / "weights", f"s3://{bucket}/w"), (tree / "empty", f"s3://{bucket}/e/")], config=config
+    )
     assert set(get_objects(seaweedfs, bucket)) == {
         "t/config.json", "t/empty", "t/.hidden", "w/0.bin", "w/1.bin", "e/empty",
     }  # fmt: skip

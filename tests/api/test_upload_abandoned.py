@@ -58,7 +58,7 @@ async def leave(src: Path, uri: str, config: S3Config | GCSConfig | AzureConfig)
         if moved > 2 * PART:
             call.cancel()
 
-    call = asyncio.ensure_future(AsyncStorage(LIMITS).upload(src, uri, config, on_event=cancel))
+    call = asyncio.ensure_future(AsyncStorage(LIMITS).upload(src, uri, config=config, on_event=cancel))
     with pytest.raises(asyncio.CancelledError):
         await call
 
@@ -70,13 +70,13 @@ async def test_it_is_aborted_after_a_week(
     client(service).create_multipart_upload(Bucket=bucket, Key="large")  # somebody else's
     await leave(large, f"s3://{bucket}/large", config)
     age(bare_environment, WEEK - 3600)
-    await AsyncStorage(LIMITS).upload(large, f"s3://{bucket}/next", config)
+    await AsyncStorage(LIMITS).upload(large, f"s3://{bucket}/next", config=config)
     assert unfinished_uploads(service, bucket) == ["large", "large"]
     age(bare_environment, WEEK + 3600)
-    await AsyncStorage(LIMITS).upload(large, f"s3://{other}/next", config)  # says nothing about the first bucket
+    await AsyncStorage(LIMITS).upload(large, f"s3://{other}/next", config=config)  # says nothing about the first bucket
     assert unfinished_uploads(service, bucket) == ["large", "large"]
     assert len(records(bare_environment)) == 1
-    await AsyncStorage(LIMITS).upload(large, f"s3://{bucket}/next", config)
+    await AsyncStorage(LIMITS).upload(large, f"s3://{bucket}/next", config=config)
     assert unfinished_uploads(service, bucket) == ["large"]
     assert records(bare_environment) == []
 
@@ -86,11 +86,11 @@ async def test_the_parts_of_a_gcs_upload_are_deleted_after_a_week(
 ) -> None:
     bucket, config = gcs_server.new_bucket(gcs), GCSConfig(anonymous=True, endpoint_url=gcs.endpoint)
     theirs = f".sealift/parts/{'0' * 32}/00000"
-    await AsyncStorage().upload(__file__, f"gs://{bucket}/{theirs}", config)
+    await AsyncStorage().upload(__file__, f"gs://{bucket}/{theirs}", config=config)
     await leave(large, f"gs://{bucket}/large", config)
     assert len(gcs_server.get_objects(gcs, bucket)) >= 3
     age(bare_environment, WEEK + 3600)
-    await AsyncStorage(LIMITS).upload(large, f"gs://{bucket}/next", config)
+    await AsyncStorage(LIMITS).upload(large, f"gs://{bucket}/next", config=config)
     assert set(gcs_server.get_objects(gcs, bucket)) == {"next", theirs}
     assert records(bare_environment) == []
 
@@ -102,7 +102,7 @@ async def test_one_that_is_resumed_after_a_week_is_not_aborted(
     await leave(large, f"s3://{bucket}/large", config)
     age(bare_environment, WEEK + 3600)
     events: list[Event] = []
-    await AsyncStorage(LIMITS).upload(large, f"s3://{bucket}/large", config, on_event=events.append)
+    await AsyncStorage(LIMITS).upload(large, f"s3://{bucket}/large", config=config, on_event=events.append)
     assert sum(event.size for event in events if event.kind == "resumed") >= 2 * PART
 
 
@@ -115,14 +115,14 @@ async def test_an_abort_that_is_denied_is_tried_again_by_a_later_call(large: Pat
     with WritableS3(instead=deny) as server:
         await leave(large, "s3://b/large", server.config)
         age(bare_environment, WEEK + 3600)
-        await AsyncStorage(LIMITS).upload(large, "s3://b/next", server.config)
+        await AsyncStorage(LIMITS).upload(large, "s3://b/next", config=server.config)
         assert server.objects["b"] == {"next": LARGE}
         assert (len(server.uploads), len(records(bare_environment))) == (1, 1)
         with pytest.raises(AccessDenied, match="abort uploads s3://b/large: "):
-            await AsyncStorage(LIMITS).abort_uploads("s3://b/large", server.config)
+            await AsyncStorage(LIMITS).abort_uploads("s3://b/large", config=server.config)
         assert (len(server.uploads), len(records(bare_environment))) == (1, 1)
         denied = False
-        await AsyncStorage(LIMITS).upload(large, "s3://b/next", server.config)
+        await AsyncStorage(LIMITS).upload(large, "s3://b/next", config=server.config)
         assert (server.uploads, records(bare_environment)) == ({}, [])
 
 
@@ -130,14 +130,14 @@ async def test_an_upload_is_aborted_at_once(
     service: S3Service, make_bucket: MakeBucket, large: Path, bare_environment: Path
 ) -> None:
     bucket, config, storage = make_bucket(service), config_of(service), AsyncStorage(LIMITS)
-    assert await storage.abort_uploads(f"s3://{bucket}/", config) == 0
+    assert await storage.abort_uploads(f"s3://{bucket}/", config=config) == 0
     client(service).create_multipart_upload(Bucket=bucket, Key="dir/a")  # somebody else's
     for key in ("dir/a", "dir/b", "dir-c", "d"):
         await leave(large, f"s3://{bucket}/{key}", config)
-    assert await storage.abort_uploads(f"s3://{bucket}/dir", config) == 2
+    assert await storage.abort_uploads(f"s3://{bucket}/dir", config=config) == 2
     assert sorted(unfinished_uploads(service, bucket)) == ["d", "dir-c", "dir/a"]
-    assert await storage.abort_uploads(f"s3://{bucket}/dir-c", config) == 1
-    assert await storage.abort_uploads(f"s3://{bucket}", config) == 1
+    assert await storage.abort_uploads(f"s3://{bucket}/dir-c", config=config) == 1
+    assert await storage.abort_uploads(f"s3://{bucket}", config=config) == 1
     assert unfinished_uploads(service, bucket) == ["dir/a"]
     assert records(bare_environment) == []
 
@@ -148,9 +148,9 @@ async def test_the_blocks_of_an_azure_upload_are_left_to_the_service(
     container = azurite_server.new_container(azurite)
     config = AzureConfig(ACCOUNT, azurite.keys[ACCOUNT], endpoint_url=f"{azurite.url}/{ACCOUNT}")
     await leave(large, f"azure://{container}/k", config)
-    assert await AsyncStorage().abort_uploads(f"azure://{container}/k", config) == 1
+    assert await AsyncStorage().abort_uploads(f"azure://{container}/k", config=config) == 1
     assert records(bare_environment) == []
-    await AsyncStorage(LIMITS).upload(large, f"azure://{container}/k", config)
+    await AsyncStorage(LIMITS).upload(large, f"azure://{container}/k", config=config)
     assert azurite_server.get_objects(azurite, container) == {"k": LARGE}
 
 

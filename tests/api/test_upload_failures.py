@@ -53,7 +53,7 @@ def in_200(code: str) -> Reply:
 
 async def refused(src: Path, server: FakeS3, limits: Limits = TIGHT, *, key: str = "k") -> StorageError:
     with pytest.raises(StorageError) as caught:
-        await AsyncStorage(limits).upload(src, f"s3://b/{key}", server.config)
+        await AsyncStorage(limits).upload(src, f"s3://b/{key}", config=server.config)
     assert str(caught.value).startswith(f"upload file://{src} to s3://b/{key}: ")
     assert shows(caught.value, SECRET) == []
     return caught.value
@@ -65,7 +65,7 @@ async def refused(src: Path, server: FakeS3, limits: Limits = TIGHT, *, key: str
 async def test_the_end_of_an_upload_that_fails_with_status_200_is_tried_again(large: Path) -> None:
     with WritableS3(instead=once(is_complete, lambda asked: in_200("InternalError"))) as server:
         events: list[Event] = []
-        await AsyncStorage(TIGHT).upload(large, "s3://b/k", server.config, on_event=events.append)
+        await AsyncStorage(TIGHT).upload(large, "s3://b/k", config=server.config, on_event=events.append)
         assert server.objects["b"] == {"k": LARGE}
     (retry,) = [event for event in events if event.kind == "retry"]
     assert "the service answered 200 InternalError: so it is" in str(retry.error)
@@ -97,7 +97,7 @@ async def test_an_end_whose_reply_was_lost_counts(large: Path, algorithm: Upload
 
     with WritableS3(instead=once(is_complete, lose)) as server:
         config = replace(server.config, checksum=algorithm)
-        await AsyncStorage(TIGHT).upload(large, "s3://b/k", config)
+        await AsyncStorage(TIGHT).upload(large, "s3://b/k", config=config)
         assert server.objects["b"] == {"k": LARGE}
         assert sum(map(is_complete, server.asked)) == 2
 
@@ -118,7 +118,7 @@ async def test_an_upload_that_is_gone_is_no_success(
 
     with WritableS3(instead=gone) as server:
         with pytest.raises(ServiceError, match="404 NoSuchUpload") as caught:
-            await AsyncStorage(TIGHT).upload(large, "s3://b/k", replace(server.config, checksum=algorithm))
+            await AsyncStorage(TIGHT).upload(large, "s3://b/k", config=replace(server.config, checksum=algorithm))
         assert server.objects["b"] == ({} if there is None else {"k": there})
     assert not caught.value.retryable
 
@@ -143,7 +143,7 @@ async def test_a_busy_service_is_asked_again(large: Path, small: Path) -> None:
 
     with WritableS3(instead=busy) as server:
         for path in (large, small):
-            await AsyncStorage(TIGHT).upload(path, f"s3://b/{path.name}", server.config)
+            await AsyncStorage(TIGHT).upload(path, f"s3://b/{path.name}", config=server.config)
         assert server.objects["b"] == {"large": LARGE, "small": SMALL}
         assert server.uploads == {}
 
@@ -153,13 +153,13 @@ async def test_a_copy_that_fails_with_status_200(small: Path) -> None:
         return "x-amz-copy-source" in asked.headers
 
     with WritableS3(instead=once(wanted, lambda asked: in_200("InternalError"))) as server:
-        await AsyncStorage(TIGHT).upload(small, "s3://b/k", server.config)
-        await AsyncStorage(TIGHT).copy("s3://b/k", "s3://b/copy", server.config)
+        await AsyncStorage(TIGHT).upload(small, "s3://b/k", config=server.config)
+        await AsyncStorage(TIGHT).copy("s3://b/k", "s3://b/copy", config=server.config)
         assert server.objects["b"] == {"k": SMALL, "copy": SMALL}
     with WritableS3(instead=always(wanted, lambda asked: in_200("AccessDenied"))) as server:
-        await AsyncStorage(TIGHT).upload(small, "s3://b/k", server.config)
+        await AsyncStorage(TIGHT).upload(small, "s3://b/k", config=server.config)
         with pytest.raises(StorageError, match="AccessDenied"):
-            await AsyncStorage(TIGHT).copy("s3://b/k", "s3://b/copy", server.config)
+            await AsyncStorage(TIGHT).copy("s3://b/k", "s3://b/copy", config=server.config)
         assert server.objects["b"] == {"k": SMALL}
 
 
@@ -167,15 +167,15 @@ async def test_a_copy_that_fails_with_status_200(small: Path) -> None:
 async def test_a_bucket_of_another_region(large: Path, small: Path, moved: int) -> None:
     with WritableS3(region="eu-central-1", moved=moved) as server:
         async with AsyncStorage(TIGHT) as storage:
-            await storage.upload(small, "s3://b/small", server.config)
+            await storage.upload(small, "s3://b/small", config=server.config)
             asked = [(each.method, each.region) for each in server.asked]
             assert asked == [("PUT", "us-east-1"), ("PUT", "eu-central-1")]
-            await storage.upload(large, "s3://b/large", server.config)
+            await storage.upload(large, "s3://b/large", config=server.config)
             asked = [(each.method, each.region) for each in server.asked[2:4]]
             assert asked == [("POST", "us-east-1"), ("POST", "eu-central-1")]
             assert {each.region for each in server.asked[3:]} == {"eu-central-1"}
             assert server.objects["b"] == {"small": SMALL, "large": LARGE}
-            await storage.delete("s3://b/", server.config, recursive=True, allow_patterns="small")
+            await storage.delete("s3://b/", config=server.config, recursive=True, allow_patterns="small")
         assert server.objects["b"] == {"large": LARGE}
 
 
@@ -196,7 +196,7 @@ async def test_who_may_only_read(
 ) -> None:
     bucket, src = make_bucket(seaweedfs), request.getfixturevalue(name)
     with pytest.raises(AccessDenied, match="no permission for the object") as caught:
-        await AsyncStorage(TIGHT).upload(src, f"s3://{bucket}/k", config_of(seaweedfs, seaweedfs.read_only))
+        await AsyncStorage(TIGHT).upload(src, f"s3://{bucket}/k", config=config_of(seaweedfs, seaweedfs.read_only))
     assert seaweedfs.read_only is not None
     assert shows(caught.value, seaweedfs.read_only.secret_key) == []
     assert get_objects(seaweedfs, bucket) == {}
@@ -206,14 +206,14 @@ async def test_who_may_only_read(
 @pytest.mark.parametrize("name", ["large", "small"])
 async def test_no_such_bucket(request: pytest.FixtureRequest, moto: S3Service, name: str) -> None:
     with pytest.raises(ModelMissingError, match=r"there is no bucket 'there-is-none' \(check the bucket's name"):
-        await AsyncStorage(TIGHT).upload(request.getfixturevalue(name), "s3://there-is-none/k", config_of(moto))
+        await AsyncStorage(TIGHT).upload(request.getfixturevalue(name), "s3://there-is-none/k", config=config_of(moto))
 
 
 async def test_nobody_listens(small: Path) -> None:
     with WritableS3() as server:
         config = server.config
     with pytest.raises(TransportError, match="refused"):
-        await AsyncStorage(TIGHT).upload(small, "s3://b/k", config)
+        await AsyncStorage(TIGHT).upload(small, "s3://b/k", config=config)
 
 
 # Checksums
@@ -236,7 +236,7 @@ async def test_bytes_that_were_damaged_on_the_way_are_refused(
     monkeypatch.setattr(checksums, "digest", lambda algorithm, data: digest(algorithm, b"x" + bytes(data)))
     config = replace(config_of(seaweedfs), checksum=algorithm)
     with pytest.raises(IntegrityError, match="BadDigest"):
-        await AsyncStorage(TIGHT).upload(tmp_path / "k", f"s3://{bucket}/k", config)
+        await AsyncStorage(TIGHT).upload(tmp_path / "k", f"s3://{bucket}/k", config=config)
     assert get_objects(seaweedfs, bucket) == {"k": b"old"}
     assert unfinished_uploads(seaweedfs, bucket) == []
 
@@ -270,7 +270,7 @@ async def test_compared_is_what_the_service_tells_again(tmp_path: Path, body: by
     (tmp_path / "k").write_bytes(body)
     events: list[Event] = []
     with WritableS3(instead=instead) as server:
-        await AsyncStorage(TIGHT).upload(tmp_path / "k", "s3://b/k", server.config, on_event=events.append)
+        await AsyncStorage(TIGHT).upload(tmp_path / "k", "s3://b/k", config=server.config, on_event=events.append)
         assert server.objects["b"] == {"k": body}
     assert events[-1].verified == verified
 
@@ -279,7 +279,7 @@ async def test_parts_that_were_all_compared(large: Path) -> None:
     """If every part was verified, so is the object, whatever the completion reply contains."""
     events: list[Event] = []
     with WritableS3() as server:
-        await AsyncStorage(TIGHT).upload(large, "s3://b/k", server.config, on_event=events.append)
+        await AsyncStorage(TIGHT).upload(large, "s3://b/k", config=server.config, on_event=events.append)
     assert events[-1].verified == "crc64nvme"
 
 
@@ -312,6 +312,6 @@ async def test_parts_that_are_not_the_whole_are_refused(
     bucket, combine = make_bucket(seaweedfs), checksums.combine
     monkeypatch.setattr(checksums, "combine", lambda algorithm, parts: combine(algorithm, list(parts)[:-1]))
     with pytest.raises(IntegrityError, match="BadDigest"):
-        await AsyncStorage(TIGHT).upload(large, f"s3://{bucket}/k", config_of(seaweedfs))
+        await AsyncStorage(TIGHT).upload(large, f"s3://{bucket}/k", config=config_of(seaweedfs))
     assert get_objects(seaweedfs, bucket) == {}
     assert unfinished_uploads(seaweedfs, bucket) == []

@@ -86,7 +86,7 @@ async def test_a_file_that_fails_in_the_middle(
 
     monkeypatch.setattr(os, "preadv", fail)
     with pytest.raises((LocalIOError, ObjectChanged)):
-        await AsyncStorage(TIGHT).upload(src, f"s3://{bucket}/k", config_of(service))
+        await AsyncStorage(TIGHT).upload(src, f"s3://{bucket}/k", config=config_of(service))
     assert reads >= 4
     if how == "changed" and name == "large":  # its parts are of no use any more
         assert unfinished_uploads(service, bucket) == []
@@ -96,7 +96,7 @@ async def test_a_file_that_fails_in_the_middle(
 
 async def completed(service: S3Service, bucket: str, src: Path) -> None:
     """Upload once more: everything arrives, and nothing is left behind."""
-    await AsyncStorage(TIGHT).upload(src, f"s3://{bucket}/k", config_of(service))
+    await AsyncStorage(TIGHT).upload(src, f"s3://{bucket}/k", config=config_of(service))
     assert unfinished_uploads(service, bucket) == []
     stored = {key: data for key, data in get_objects(service, bucket).items() if key != "after"}
     assert stored == ({"k": LARGE} if src.is_file() else {f"k/{number}": LARGE for number in range(4)})
@@ -115,13 +115,15 @@ async def test_a_cancelled_upload(
             call.cancel()
 
     async with AsyncStorage(TIGHT) as storage:
-        call = asyncio.ensure_future(storage.upload(src, f"s3://{bucket}/k", config_of(service), on_event=cancel))
+        call = asyncio.ensure_future(
+            storage.upload(src, f"s3://{bucket}/k", config=config_of(service), on_event=cancel)
+        )
         with pytest.raises(asyncio.CancelledError):
             await call
         assert unfinished_uploads(service, bucket) != []
         assert get_objects(service, bucket) == {}
         (src.parent / "after").write_bytes(SMALL)
-        await storage.upload(src.parent / "after", f"s3://{bucket}/after", config_of(service))
+        await storage.upload(src.parent / "after", f"s3://{bucket}/after", config=config_of(service))
     assert get_objects(service, bucket) == {"after": SMALL}
     await completed(service, bucket, src)
 
@@ -136,7 +138,7 @@ async def test_cancelled_at_any_request(large: Path, bare_environment: Path, num
         return replace(server.usual(asked), body=b" ", stall_at=0)
 
     with WritableS3(instead=count) as server:
-        call = asyncio.ensure_future(AsyncStorage(TIGHT).upload(large, "s3://b/k", server.config))
+        call = asyncio.ensure_future(AsyncStorage(TIGHT).upload(large, "s3://b/k", config=server.config))
         await until(lambda: server.stalled.is_set() or call.done())
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -146,7 +148,7 @@ async def test_cancelled_at_any_request(large: Path, bare_environment: Path, num
         assert bool(stored) is (1 < number < 8)  # the first part, or the completion, was being sent
         assert len(records(bare_environment)) == (number > 1)
         server.asked.clear()
-        await AsyncStorage(TIGHT).upload(large, "s3://b/k", server.config)
+        await AsyncStorage(TIGHT).upload(large, "s3://b/k", config=server.config)
         assert (server.objects["b"], server.uploads) == ({"k": LARGE}, {})
         sent = {int(asked.query["partNumber"]) for asked in server.asked if "partNumber" in asked.query}
         assert sent.isdisjoint(stored)
@@ -158,7 +160,7 @@ async def test_cancelled_while_the_upload_is_begun(large: Path) -> None:
         return replace(server.usual(asked), stall_at=10)
 
     with WritableS3(instead=once(is_begin, stall)) as server:
-        call = asyncio.ensure_future(AsyncStorage(TIGHT).upload(large, "s3://b/k", server.config))
+        call = asyncio.ensure_future(AsyncStorage(TIGHT).upload(large, "s3://b/k", config=server.config))
         await until(server.stalled.is_set)
         assert len(server.uploads) == 1
         call.cancel()
@@ -173,7 +175,7 @@ async def test_cancelled_while_the_upload_is_begun(large: Path) -> None:
 async def test_a_cancelled_call_does_not_wait_for_ever(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sealift.engine.context._SUSPEND_DEADLINE", 0.05)
     with WritableS3(instead=once(is_begin, lambda asked: Reply(200, b"never", stall_at=0))) as server:
-        call = asyncio.ensure_future(AsyncStorage(TIGHT).upload(large, "s3://b/k", server.config))
+        call = asyncio.ensure_future(AsyncStorage(TIGHT).upload(large, "s3://b/k", config=server.config))
         await until(server.stalled.is_set)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -194,11 +196,17 @@ async def test_a_copy_between_two_services_whose_source_fails(service: S3Service
 
     with source(fail) as other:
         with pytest.raises(ServiceError, match="500 InternalError"):
-            await AsyncStorage(TIGHT).copy("s3://models/k", f"s3://{bucket}/k", other.config, config_of(service))
+            await AsyncStorage(TIGHT).copy(
+                "s3://models/k", f"s3://{bucket}/k", config=other.config, dest_config=config_of(service)
+            )
         assert get_objects(service, bucket) == {}
         ranges, events = -10, list[Event]()
         await AsyncStorage(TIGHT).copy(
-            "s3://models/k", f"s3://{bucket}/k", other.config, config_of(service), on_event=events.append
+            "s3://models/k",
+            f"s3://{bucket}/k",
+            config=other.config,
+            dest_config=config_of(service),
+            on_event=events.append,
         )
         assert sum(event.size for event in events if event.kind == "resumed") >= PART
     assert unfinished_uploads(service, bucket) == []
@@ -217,7 +225,9 @@ async def test_a_copy_between_two_services_whose_source_changes(service: S3Servi
 
     with source(change) as other:
         with pytest.raises(ObjectChanged):
-            await AsyncStorage(TIGHT).copy("s3://models/k", f"s3://{bucket}/k", other.config, config_of(service))
+            await AsyncStorage(TIGHT).copy(
+                "s3://models/k", f"s3://{bucket}/k", config=other.config, dest_config=config_of(service)
+            )
     assert unfinished_uploads(service, bucket) == []
     assert get_objects(service, bucket) == {}
 
@@ -230,7 +240,9 @@ async def test_damaged_parts_are_not_kept(
     async with flipping(moto.endpoint) as endpoint:
         damaged = replace(config_of(moto), endpoint_url=endpoint)
         with pytest.raises(IntegrityError, match="do not match its crc32c checksum"):
-            await AsyncStorage(TIGHT).copy(f"s3://{there}/k", f"s3://{here}/k", damaged, config_of(seaweedfs))
+            await AsyncStorage(TIGHT).copy(
+                f"s3://{there}/k", f"s3://{here}/k", config=damaged, dest_config=config_of(seaweedfs)
+            )
     assert (unfinished_uploads(seaweedfs, here), get_objects(seaweedfs, here)) == ([], {})
     assert records(bare_environment) == []
 
@@ -241,7 +253,11 @@ async def test_a_cancelled_copy_between_two_services(service: S3Service, make_bu
     with source(k=4 * PART) as other:
         call = asyncio.ensure_future(
             AsyncStorage(TIGHT).copy(
-                "s3://models/k", f"s3://{bucket}/k", other.config, config_of(service), on_event=landed.append
+                "s3://models/k",
+                f"s3://{bucket}/k",
+                config=other.config,
+                dest_config=config_of(service),
+                on_event=landed.append,
             )
         )
         await until(lambda: other.stalled.is_set() and sum(event.kind == "progress" for event in landed) == 4)
@@ -252,7 +268,9 @@ async def test_a_cancelled_copy_between_two_services(service: S3Service, make_bu
     assert unfinished_uploads(service, bucket) == ["k"]
     assert get_objects(service, bucket) == {}
     with source() as another:  # the record is of an object in another service
-        await AsyncStorage(TIGHT).copy("s3://models/k", f"s3://{bucket}/k", another.config, config_of(service))
+        await AsyncStorage(TIGHT).copy(
+            "s3://models/k", f"s3://{bucket}/k", config=another.config, dest_config=config_of(service)
+        )
         assert sum("range" in asked.headers for asked in another.asked) == 7
     assert get_objects(service, bucket) == {"k": LARGE}
 
@@ -272,8 +290,8 @@ async def test_one_upload_fails_and_another_goes_on(
     monkeypatch.setattr(os, "preadv", fail)
     async with AsyncStorage(Limits(part_size=PART, memory=4 * PART)) as storage:
         first, second = await asyncio.gather(
-            storage.upload(large, f"s3://{bucket}/first", config),
-            storage.upload(large.parent / "other", f"s3://{bucket}/second", config),
+            storage.upload(large, f"s3://{bucket}/first", config=config),
+            storage.upload(large.parent / "other", f"s3://{bucket}/second", config=config),
             return_exceptions=True,
         )
     assert isinstance(first, LocalIOError)
@@ -292,7 +310,9 @@ async def test_an_upload_that_cannot_be_recorded_is_aborted(
         if event.kind == "progress":
             call.cancel()
 
-    upload = AsyncStorage(TIGHT, environ={}).upload(large, f"s3://{bucket}/k", config_of(service), on_event=cancel)
+    upload = AsyncStorage(TIGHT, environ={}).upload(
+        large, f"s3://{bucket}/k", config=config_of(service), on_event=cancel
+    )
     call = asyncio.ensure_future(upload)
     with pytest.raises(asyncio.CancelledError):
         await call

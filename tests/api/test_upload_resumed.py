@@ -70,7 +70,7 @@ def records(home: Path) -> list[Path]:
 async def left(server: Ill, src: Path, limits: Limits = LIMITS) -> None:
     """Leave an unfinished upload with three stored parts."""
     with pytest.raises(AccessDenied):
-        await AsyncStorage(limits).upload(src, "s3://b/k", server.config)
+        await AsyncStorage(limits).upload(src, "s3://b/k", config=server.config)
     assert [sorted(parts) for parts in server.uploads.values()] == [[1, 2, 3]]
     server.outage.on = False
     server.asked.clear()
@@ -83,7 +83,7 @@ async def upload(server: Ill, src: Path, limits: Limits = LIMITS) -> dict[str, i
     def count(event: Event) -> None:
         told[event.kind] = told.get(event.kind, 0) + event.size
 
-    await AsyncStorage(limits).upload(src, "s3://b/k", server.config, on_event=count)
+    await AsyncStorage(limits).upload(src, "s3://b/k", config=server.config, on_event=count)
     assert server.objects["b"] == {"k": src.read_bytes()}
     assert server.uploads == {}
     return told
@@ -104,14 +104,14 @@ async def test_the_next_call_goes_on(large: Path, bare_environment: Path) -> Non
 async def test_what_ended_leaves_no_record(large: Path, bare_environment: Path) -> None:
     with WritableS3() as server:
         for storage in (AsyncStorage(LIMITS), AsyncStorage(LIMITS)):
-            await storage.upload(large, "s3://b/k", server.config)
+            await storage.upload(large, "s3://b/k", config=server.config)
             assert records(bare_environment) == []
         small = large.with_name("small")
         small.write_bytes(b"small")
-        await AsyncStorage(LIMITS).upload(small, "s3://b/small", server.config)
+        await AsyncStorage(LIMITS).upload(small, "s3://b/small", config=server.config)
     with WritableS3(instead=lambda asked: failure(403, "AccessDenied") if "partNumber" in asked.query else None) as ill:
         with pytest.raises(AccessDenied):
-            await AsyncStorage(LIMITS).upload(large, "s3://b/k", ill.config)
+            await AsyncStorage(LIMITS).upload(large, "s3://b/k", config=ill.config)
         assert ill.uploads == {}
     assert records(bare_environment) == []
 
@@ -148,7 +148,7 @@ async def test_a_service_that_is_ill_keeps_what_it_has(large: Path, bare_environ
         await left(server, large)
         server.outage.lists = [failure(503, "SlowDown") for _ in range(2)]
         with pytest.raises(StorageError, match="503 SlowDown"):
-            await AsyncStorage(LIMITS).upload(large, "s3://b/k", server.config)
+            await AsyncStorage(LIMITS).upload(large, "s3://b/k", config=server.config)
         assert len(records(bare_environment)) == 1
         assert (await upload(server, large))["resumed"] == 3 * PART
 
@@ -173,7 +173,7 @@ async def test_another_checksum_begins_anew(large: Path) -> None:
     with Ill() as server:
         await left(server, large)
         config = replace(server.config, checksum="crc32c")
-        await AsyncStorage(LIMITS).upload(large, "s3://b/k", config)
+        await AsyncStorage(LIMITS).upload(large, "s3://b/k", config=config)
         assert server.objects["b"] == {"k": LARGE}
         assert server.uploads == {}
 
@@ -204,7 +204,7 @@ async def test_where_no_record_can_be_kept(tmp_path: Path, large: Path, how: str
         (state / "sealift" / "uploads").chmod(0o777)
     environ = {} if how == "no home" else {"XDG_STATE_HOME": str(state)}
     with WritableS3() as server:
-        await AsyncStorage(LIMITS, environ=environ).upload(large, "s3://b/k", server.config)
+        await AsyncStorage(LIMITS, environ=environ).upload(large, "s3://b/k", config=server.config)
         assert server.objects["b"] == {"k": LARGE}
         assert server.uploads == {}
     assert [path for path in state.rglob("*") if path.is_file()] == []
@@ -218,7 +218,7 @@ async def test_a_full_disk_costs_the_record_only(
 
     monkeypatch.setattr("sealift.persist.unfinished_uploads.os.replace", full)
     with WritableS3() as server:
-        await AsyncStorage(LIMITS).upload(large, "s3://b/k", server.config)
+        await AsyncStorage(LIMITS).upload(large, "s3://b/k", config=server.config)
         assert server.objects["b"] == {"k": LARGE}
     assert records(bare_environment) == []
 
@@ -228,7 +228,7 @@ async def test_the_same_upload_twice_at_once(
 ) -> None:
     bucket, config = make_bucket(seaweedfs), config_of(seaweedfs)
     async with AsyncStorage(Limits(part_size=PART, memory=4 * PART)) as storage:
-        await asyncio.gather(*(storage.upload(large, f"s3://{bucket}/k", config) for _ in range(3)))
+        await asyncio.gather(*(storage.upload(large, f"s3://{bucket}/k", config=config) for _ in range(3)))
     assert get_object(seaweedfs, bucket, "k") == LARGE
     assert records(bare_environment) == []
 

@@ -61,7 +61,7 @@ async def test_a_healthy_object_is_taken_for_one(
     put_objects(service, bucket, {"m/parts": DATA, "m/one-part": DATA[:1000]}, part_size=5 * MiB, checksum=checksum)
     events: list[Event] = []
     storage, config = AsyncStorage(limits), config_of(service)
-    await storage.download(f"s3://{bucket}/m", tmp_path / "m", config, on_event=events.append)
+    await storage.download(f"s3://{bucket}/m", tmp_path / "m", config=config, on_event=events.append)
     assert files_in(tmp_path / "m") == {
         "one": DATA, "small": b"small", "empty": b"", "parts": DATA, "one-part": DATA[:1000],
     }  # fmt: skip
@@ -69,7 +69,7 @@ async def test_a_healthy_object_is_taken_for_one(
     assert "size-only" not in {told["m/one"], told["m/small"]}
     if checksum is None:
         assert (told["m/one"], told["m/small"]) == ("md5", "md5")
-    await storage.download(f"s3://{bucket}/m/one", tmp_path / "one", config, verify="require")
+    await storage.download(f"s3://{bucket}/m/one", tmp_path / "one", config=config, verify="require")
     assert await storage.read(f"s3://{bucket}/m/one", config=config) == DATA
 
 
@@ -80,11 +80,13 @@ async def test_a_copy_inside_the_service(service: S3Service, make_bucket: MakeBu
     put_objects(service, bucket, {"m/one": DATA, "m/small": b"small"}, checksum=checksum)
     put_objects(service, bucket, {"m/parts": DATA}, part_size=5 * MiB, checksum=checksum)
     config, storage = config_of(service), AsyncStorage()
-    await storage.copy(f"s3://{bucket}/m", f"s3://{bucket}/n", config)
+    await storage.copy(f"s3://{bucket}/m", f"s3://{bucket}/n", config=config)
     for key in ("one", "small"):
-        await storage.copy(f"s3://{bucket}/m/{key}", f"s3://{bucket}/o/{key}", config)
+        await storage.copy(f"s3://{bucket}/m/{key}", f"s3://{bucket}/o/{key}", config=config)
     events: list[Event] = []
-    await storage.copy(f"s3://{bucket}/m/small", f"s3://{bucket}/o/", config, verify="require", on_event=events.append)
+    await storage.copy(
+        f"s3://{bucket}/m/small", f"s3://{bucket}/o/", config=config, verify="require", on_event=events.append
+    )
     assert verified(events)["m/small"] not in {None, "size-only"}
     assert get_objects(service, bucket)["o/one"] == DATA
 
@@ -121,11 +123,11 @@ async def test_other_bytes_than_the_tag_s_are_not_published(
         with pytest.raises(
             IntegrityError, match="'k' do not match its md5 checksum .to transfer it unverified: verify=False"
         ):
-            await AsyncStorage(limits).download("s3://b/k", tmp_path / "k", server.config)
+            await AsyncStorage(limits).download("s3://b/k", tmp_path / "k", config=server.config)
         assert all_in(tmp_path) == set()
         events: list[Event] = []
         await AsyncStorage(limits).download(
-            "s3://b/k", tmp_path / "k", server.config, verify=False, on_event=events.append
+            "s3://b/k", tmp_path / "k", config=server.config, verify=False, on_event=events.append
         )
     assert verified(events) == {"k": "size-only"}
     assert len((tmp_path / "k").read_bytes()) == len(DATA)
@@ -147,10 +149,10 @@ async def test_a_tag_that_is_no_md5_is_not_taken_for_one(
 ) -> None:
     with damaging(**headers) as server:
         events: list[Event] = []
-        await AsyncStorage(limits).download("s3://b/k", tmp_path / "k", server.config, on_event=events.append)
+        await AsyncStorage(limits).download("s3://b/k", tmp_path / "k", config=server.config, on_event=events.append)
         assert verified(events) == {"k": "size-only"}
         with pytest.raises(IntegrityError, match="no checksum to verify 'k' with"):
-            await AsyncStorage(limits).download("s3://b/k", tmp_path / "n", server.config, verify="require")
+            await AsyncStorage(limits).download("s3://b/k", tmp_path / "n", config=server.config, verify="require")
     assert all_in(tmp_path) == {"k"}
 
 
@@ -162,10 +164,12 @@ async def test_a_word_that_it_does_not_know(tmp_path: Path, verify: Any) -> None
 
 def test_the_facade_hands_it_on(tmp_path: Path) -> None:
     calls = [
-        lambda server, verify: Storage.download("s3://b/k", tmp_path / "k", server.config, verify=verify),
-        lambda server, verify: Storage.download_many([("s3://b/k", tmp_path / "k")], server.config, verify=verify),
-        lambda server, verify: Storage.copy("s3://b/k", str(tmp_path / "k"), server.config, verify=verify),
-        lambda server, verify: Storage.sync("s3://b/", str(tmp_path / "d"), server.config, verify=verify),
+        lambda server, verify: Storage.download("s3://b/k", tmp_path / "k", config=server.config, verify=verify),
+        lambda server, verify: Storage.download_many(
+            [("s3://b/k", tmp_path / "k")], config=server.config, verify=verify
+        ),
+        lambda server, verify: Storage.copy("s3://b/k", str(tmp_path / "k"), config=server.config, verify=verify),
+        lambda server, verify: Storage.sync("s3://b/", str(tmp_path / "d"), config=server.config, verify=verify),
     ]
     with damaging(**{"x-amz-server-side-encryption": "aws:kms"}) as server:
         for call in calls:
@@ -185,7 +189,7 @@ async def test_an_upload_that_the_service_compares(
     bucket, config = make_bucket(seaweedfs), config_of(seaweedfs)
     (tmp_path / "m").write_bytes(DATA)
     for limits in (Limits(), Limits(part_size=5 * MiB)):
-        assert await AsyncStorage(limits).upload(tmp_path / "m", f"s3://{bucket}/m", config, verify="require")
+        assert await AsyncStorage(limits).upload(tmp_path / "m", f"s3://{bucket}/m", config=config, verify="require")
 
 
 async def test_an_upload_without_a_checksum_is_refused_where_one_is_required(tmp_path: Path) -> None:
@@ -194,10 +198,10 @@ async def test_an_upload_without_a_checksum_is_refused_where_one_is_required(tmp
         config = replace(server.config, checksum=None)
         for limits in (Limits(), Limits(part_size=5 * MiB)):
             with pytest.raises(IntegrityError, match=r"no checksum to verify '.*m' with"):
-                await AsyncStorage(limits).upload(tmp_path / "m", "s3://b/m", config, verify="require")
+                await AsyncStorage(limits).upload(tmp_path / "m", "s3://b/m", config=config, verify="require")
         assert [asked for asked in server.asked if asked.method != "GET"] == []
         events: list[Event] = []
-        await AsyncStorage().upload(tmp_path / "m", "s3://b/m", config, on_event=events.append)
+        await AsyncStorage().upload(tmp_path / "m", "s3://b/m", config=config, on_event=events.append)
         assert {*verified(events).values()} == {"size-only"}
 
 
@@ -307,7 +311,7 @@ async def test_the_checksums_of_parts_verify_the_whole(tmp_path: Path, algorithm
     events: list[Event] = []
     with OfParts(algorithm) as server:
         path = await AsyncStorage(limits).download(
-            "s3://b/k", tmp_path / "k", server.config, verify="require", on_event=events.append
+            "s3://b/k", tmp_path / "k", config=server.config, verify="require", on_event=events.append
         )
         assert len(server.attributes_asked) == 3
         assert Path(path).read_bytes() == DATA
@@ -322,11 +326,11 @@ async def test_other_bytes_than_those_of_the_parts(tmp_path: Path, limits: Limit
     with OfParts(algorithm) as server:
         server.damaged = True
         with pytest.raises(IntegrityError, match=f"'k' do not match its {told} checksum"):
-            await AsyncStorage(limits).download("s3://b/k", tmp_path / "k", server.config)
+            await AsyncStorage(limits).download("s3://b/k", tmp_path / "k", config=server.config)
         with pytest.raises(IntegrityError, match=f"'k' do not match its {told} checksum"):
             await AsyncStorage(limits).read("s3://b/k", config=server.config)
         asked = len(server.attributes_asked)
-        await AsyncStorage(limits).download("s3://b/k", tmp_path / "n", server.config, verify=False)
+        await AsyncStorage(limits).download("s3://b/k", tmp_path / "n", config=server.config, verify=False)
         assert len(server.attributes_asked) == asked
     assert all_in(tmp_path) == {"n"}
 
@@ -335,10 +339,10 @@ async def test_other_bytes_than_those_of_the_parts(tmp_path: Path, limits: Limit
 async def test_who_may_not_ask_for_parts_gets_them_by_size(tmp_path: Path, refusal: int) -> None:
     events: list[Event] = []
     with OfParts(refusal=refusal) as server:
-        await AsyncStorage(PARTS).download("s3://b/k", tmp_path / "k", server.config, on_event=events.append)
+        await AsyncStorage(PARTS).download("s3://b/k", tmp_path / "k", config=server.config, on_event=events.append)
         assert verified(events) == {"k": "size-only"}
         with pytest.raises(IntegrityError, match="no checksum to verify 'k' with"):
-            await AsyncStorage(PARTS).download("s3://b/k", tmp_path / "n", server.config, verify="require")
+            await AsyncStorage(PARTS).download("s3://b/k", tmp_path / "n", config=server.config, verify="require")
     assert (tmp_path / "k").read_bytes() == DATA
 
 
@@ -356,7 +360,7 @@ async def test_who_may_not_ask_for_parts_gets_them_by_size(tmp_path: Path, refus
 async def test_parts_of_any_length(tmp_path: Path, algorithm: str, lengths: list[int], told: str) -> None:
     events: list[Event] = []
     with OfParts(algorithm, lengths, page=1000) as server:
-        await AsyncStorage(PARTS).download("s3://b/k", tmp_path / "k", server.config, on_event=events.append)
+        await AsyncStorage(PARTS).download("s3://b/k", tmp_path / "k", config=server.config, on_event=events.append)
     assert verified(events) == {"k": told}
 
 
@@ -364,7 +368,9 @@ async def test_a_local_file_is_compared_by_the_hashes_of_parts(tmp_path: Path) -
     with OfParts("sha256") as server:
         for there, copied in ((DATA, 0), (flipped(DATA), 1)):
             (tmp_path / "k").write_bytes(there)
-            synced = await AsyncStorage().sync("s3://b/", str(tmp_path), server.config, checksum=True, dry_run=True)
+            synced = await AsyncStorage().sync(
+                "s3://b/", str(tmp_path), config=server.config, checksum=True, dry_run=True
+            )
             assert synced.copied == copied
         assert server.attributes_asked
 
@@ -374,7 +380,7 @@ async def test_parts_that_are_not_all_told_of_verify_nothing(tmp_path: Path, alg
     events: list[Event] = []
     with OfParts(algorithm) as server:
         server.lost = True
-        await AsyncStorage(PARTS).download("s3://b/k", tmp_path / "k", server.config, on_event=events.append)
+        await AsyncStorage(PARTS).download("s3://b/k", tmp_path / "k", config=server.config, on_event=events.append)
     assert verified(events) == {"k": "size-only"}
 
 
@@ -410,12 +416,14 @@ async def test_a_byte_that_changes_on_the_way_from_azure(azurite: AzureService, 
     async with flipping(azurite.endpoint()) as endpoint:
         config = replace(azurite.config(), endpoint_url=endpoint)
         with pytest.raises(IntegrityError, match="'k' do not match its md5 checksum"):
-            await AsyncStorage(limits).download(uri, tmp_path / "k", config)
+            await AsyncStorage(limits).download(uri, tmp_path / "k", config=config)
         assert all_in(tmp_path) == set()
-        await AsyncStorage(limits).download(uri, tmp_path / "k", config, verify=False)
+        await AsyncStorage(limits).download(uri, tmp_path / "k", config=config, verify=False)
     assert (tmp_path / "k").read_bytes() == MARKED.replace(MARK, OTHER)
     events: list[Event] = []
-    await AsyncStorage(limits).download(uri, tmp_path / "n", azurite.config(), verify="require", on_event=events.append)
+    await AsyncStorage(limits).download(
+        uri, tmp_path / "n", config=azurite.config(), verify="require", on_event=events.append
+    )
     assert verified(events) == {"k": "md5"}
 
 
@@ -432,11 +440,11 @@ async def test_a_byte_that_changes_on_the_way_from_the_hub(tmp_path: Path, limit
 
         hub.instead = instead
         with pytest.raises(IntegrityError, match="'m.bin' do not match its sha256 checksum"):
-            await AsyncStorage(limits).download("hf://owner/name/m.bin", tmp_path / "k", hub.config)
+            await AsyncStorage(limits).download("hf://owner/name/m.bin", tmp_path / "k", config=hub.config)
         assert all_in(tmp_path) == set()
         hub.instead = lambda asked: None
         events: list[Event] = []
         await AsyncStorage(limits).download(
-            "hf://owner/name/m.bin", tmp_path / "k", hub.config, verify="require", on_event=events.append
+            "hf://owner/name/m.bin", tmp_path / "k", config=hub.config, verify="require", on_event=events.append
         )
     assert verified(events) == {"m.bin": "sha256"}

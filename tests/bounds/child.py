@@ -62,7 +62,7 @@ def one_instance(uri: str, dest: str, config: S3Config, limits: Limits) -> None:
 
     async def download() -> None:
         async with AsyncStorage(limits) as storage:
-            await storage.download(uri, dest, config)
+            await storage.download(uri, dest, config=config)
 
     asyncio.run(download())
 
@@ -76,7 +76,7 @@ def send(path: str, uri: str, config: S3Config, limits: Limits) -> None:
 
     async def upload() -> None:
         async with AsyncStorage(limits) as storage:
-            await storage.upload(path, uri, config)
+            await storage.upload(path, uri, config=config)
 
     asyncio.run(upload())
 
@@ -96,7 +96,7 @@ def small(directory: str, config: S3Config, limits: Limits) -> None:
 def listing(_: str, config: S3Config, limits: Limits) -> None:
     async def count() -> int:
         async with AsyncStorage(limits) as storage:
-            return sum([1 async for _ in storage.objects("s3://b/many/", config)])
+            return sum([1 async for _ in storage.objects("s3://b/many/", config=config)])
 
     assert asyncio.run(count()) == MANY
 
@@ -106,7 +106,7 @@ def sync(_: str, config: S3Config, limits: Limits) -> None:
 
     async def run() -> Synced:
         async with AsyncStorage(limits) as storage:
-            return await storage.sync("s3://b/many/", "s3://b/copy/", config, config, delete=True)
+            return await storage.sync("s3://b/many/", "s3://b/copy/", config=config, dest_config=config, delete=True)
 
     assert asyncio.run(run()) == Synced(0, MANY, 0)
 
@@ -116,7 +116,7 @@ def selection(directory: str, config: S3Config, limits: Limits) -> None:
 
     async def run() -> Synced:
         async with AsyncStorage(limits) as storage:
-            return await storage.sync("s3://b/many/", f"{directory}/many", config, dry_run=True)
+            return await storage.sync("s3://b/many/", f"{directory}/many", config=config, dry_run=True)
 
     assert asyncio.run(run()) == Synced(MANY, 0, 0)
 
@@ -127,7 +127,7 @@ def at_once(calls: Iterable[tuple[str, str]], config: S3Config, limits: Limits) 
     async def download_all() -> None:
         async with asyncio.TaskGroup() as group:
             for uri, dest in calls:
-                group.create_task(AsyncStorage(limits).download(uri, dest, config))
+                group.create_task(AsyncStorage(limits).download(uri, dest, config=config))
 
     asyncio.run(download_all())
 
@@ -147,7 +147,7 @@ def eight(directory: str, config: S3Config, limits: Limits) -> None:
 
     def call(number: int) -> None:
         try:
-            Storage.download(f"s3://b/eight/{number}", f"{directory}/{number}", config)
+            Storage.download(f"s3://b/eight/{number}", f"{directory}/{number}", config=config)
         except BaseException as error:
             failures.append(error)
             raise
@@ -178,7 +178,7 @@ SCENARIOS: dict[str, Callable[[str, S3Config, Limits], None]] = {
 def main(endpoint: str, directory: str, scenario: str, limits: Limits) -> None:
     config = S3Config("AKIA", "secret", endpoint_url=endpoint)
     # Import everything that is imported on first use, and start the facade's thread, before anything is counted.
-    Storage.download("s3://b/small/00000", f"{directory}/first", config)
+    Storage.download("s3://b/small/00000", f"{directory}/first", config=config)
     one_instance("s3://b/small/00000", f"{directory}/first", config, limits)
     send(f"{directory}/first", "s3://b/first", config, limits)
     gc.collect()

@@ -36,14 +36,14 @@ def bucket(seaweedfs: S3Service, make_bucket: MakeBucket) -> str:
 def test_without_a_loop(seaweedfs: S3Service, bucket: str, tmp_path: Path) -> None:
     config = config_of(seaweedfs)
     events: list[Event] = []
-    path = Storage.download(f"s3://{bucket}/small", tmp_path / "file", config, on_event=events.append)
+    path = Storage.download(f"s3://{bucket}/small", tmp_path / "file", config=config, on_event=events.append)
     assert path == str(tmp_path / "file")
     assert [event.kind for event in events] == ["listed", "progress", "object"]
-    assert Storage.download(f"s3://{bucket}/p", f"{tmp_path}/p", config) == f"{tmp_path}/p"
+    assert Storage.download(f"s3://{bucket}/p", f"{tmp_path}/p", config=config) == f"{tmp_path}/p"
     assert files_in(tmp_path) == {"file": b"small", "p/0": b"zero", "p/1": b"one"}
-    assert sorted(StorageOperations.list_objects(f"s3://{bucket}/p", config)) == ["0", "1"]
-    assert StorageOperations.get_object_metadata(f"s3://{bucket}/small", config)["size"] == 5
-    Storage.download(f"s3://{bucket}/n", tmp_path / "some", config, allow_patterns="1?", ignore_patterns=["12"])
+    assert sorted(StorageOperations.list_objects(f"s3://{bucket}/p", config=config)) == ["0", "1"]
+    assert StorageOperations.get_object_metadata(f"s3://{bucket}/small", config=config)["size"] == 5
+    Storage.download(f"s3://{bucket}/n", tmp_path / "some", config=config, allow_patterns="1?", ignore_patterns=["12"])
     assert sorted(os.listdir(tmp_path / "some")) == [str(number) for number in range(10, 20) if number != 12]
 
 
@@ -62,16 +62,16 @@ def test_errors_reach_the_caller(seaweedfs: S3Service, bucket: str) -> None:
     with pytest.raises(UnsupportedOperation):
         StorageOperations.delete_object("https://127.0.0.1:1/object")
     with pytest.raises(TypeError):
-        Storage.download(f"s3://{bucket}/small", 3, config_of(seaweedfs))  # type: ignore[arg-type]
+        Storage.download(f"s3://{bucket}/small", 3, config=config_of(seaweedfs))  # type: ignore[arg-type]
 
 
 @pytest.mark.anyio
 async def test_inside_a_running_loop_s_thread(seaweedfs: S3Service, bucket: str, tmp_path: Path) -> None:
     config = config_of(seaweedfs)
-    Storage.download(f"s3://{bucket}/small", tmp_path / "sync", config)
-    await AsyncStorage().download(f"s3://{bucket}/small", tmp_path / "async", config)
-    await anyio.to_thread.run_sync(lambda: Storage.download(f"s3://{bucket}/other", tmp_path / "thread", config))
-    assert StorageOperations.list_objects(f"s3://{bucket}/p/", config) == ["0", "1"]
+    Storage.download(f"s3://{bucket}/small", tmp_path / "sync", config=config)
+    await AsyncStorage().download(f"s3://{bucket}/small", tmp_path / "async", config=config)
+    await anyio.to_thread.run_sync(lambda: Storage.download(f"s3://{bucket}/other", tmp_path / "thread", config=config))
+    assert StorageOperations.list_objects(f"s3://{bucket}/p/", config=config) == ["0", "1"]
     assert files_in(tmp_path) == {"sync": b"small", "async": b"small", "thread": b"other"}
 
 
@@ -80,7 +80,7 @@ def test_thirty_two_threads_at_once(seaweedfs: S3Service, bucket: str, tmp_path:
 
     def download(number: int) -> str:
         together.wait()
-        return Storage.download(f"s3://{bucket}/n/{number}", tmp_path / str(number), config)
+        return Storage.download(f"s3://{bucket}/n/{number}", tmp_path / str(number), config=config)
 
     with ThreadPoolExecutor(32) as pool:
         paths = list(pool.map(download, range(32)))
@@ -94,7 +94,7 @@ def test_the_first_calls_of_a_process_at_once(server: FakeS3, here: Path, loop: 
         together = threading.Barrier(32)
         def download(number):
             together.wait()
-            Storage.download(f"s3://b/n/{number}", HERE / str(number), config)
+            Storage.download(f"s3://b/n/{number}", HERE / str(number), config=config)
         threads = [threading.Thread(target=download, args=(number,)) for number in range(32)]
         for thread in threads: thread.start()
         for thread in threads: thread.join()
@@ -107,7 +107,7 @@ def test_the_first_calls_of_a_process_at_once(server: FakeS3, here: Path, loop: 
 def test_one_failure_among_many(server: FakeS3, tmp_path: Path) -> None:
     def download(number: int) -> str:
         try:
-            return Storage.download(f"s3://b/n/{number}", tmp_path / str(number), server.config)
+            return Storage.download(f"s3://b/n/{number}", tmp_path / str(number), config=server.config)
         except ModelMissingError as error:
             return error.path
 
@@ -124,7 +124,7 @@ def test_events_come_in_the_caller_s_context(server: FakeS3, tmp_path: Path) -> 
     def told(event: Event) -> None:
         seen.add((request.get(), threading.current_thread() is threading.main_thread()))
 
-    Storage.download("s3://b/small", tmp_path / "small", server.config, on_event=told)
+    Storage.download("s3://b/small", tmp_path / "small", config=server.config, on_event=told)
     assert seen == {("mine", False)}
 
 
@@ -132,7 +132,7 @@ def test_the_loop_is_the_one_asked_for(server: FakeS3, here: Path, loop: dict[st
     program = """
         import asyncio
         loops = []
-        Storage.download("s3://b/small", HERE / "small", config,
+        Storage.download("s3://b/small", HERE / "small", config=config,
                          on_event=lambda event: loops.append(type(asyncio.get_running_loop()).__module__))
         say(loops[0].split(".")[0])
     """
@@ -144,7 +144,7 @@ def test_a_loop_that_there_is_not(server: FakeS3, here: Path) -> None:
     program = """
         for _ in range(2):
             try:
-                Storage.download("s3://b/small", HERE / "small", config)
+                Storage.download("s3://b/small", HERE / "small", config=config)
             except StorageError as error:
                 say(error)
     """
@@ -163,5 +163,5 @@ def test_importing_loads_neither_a_loop_nor_an_sdk(here: Path) -> None:
 
 def test_config_is_taken_by_its_place(server: FakeS3, tmp_path: Path) -> None:
     config = S3Config("AKIAFAKE", "secret", "us-east-1", server.endpoint, False)
-    Storage.download("s3://b/small", str(tmp_path / "small"), config)
+    Storage.download("s3://b/small", str(tmp_path / "small"), config=config)
     assert files_in(tmp_path) == {"small": b"small"}

@@ -12,7 +12,7 @@ PROGRAM = """
         from sealift import AsyncStorage
 
         async def get(key="small", dest="dest"):
-            await AsyncStorage().download(f"s3://b/{key}", HERE / dest, config)
+            await AsyncStorage().download(f"s3://b/{key}", HERE / dest, config=config)
 
         def left():
             gc.collect()
@@ -51,7 +51,7 @@ ENDINGS = {
     "a storage that nobody closes": """
         async def main():
             storage = await AsyncStorage().__aenter__()
-            await storage.download("s3://b/small", HERE / "dest", config)
+            await storage.download("s3://b/small", HERE / "dest", config=config)
         asyncio.run(main())
         say(left())
     """,

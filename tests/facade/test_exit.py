@@ -28,7 +28,8 @@ def test_a_running_call_finishes(server: FakeS3, here: Path, loop: dict[str, str
             if event.kind == "listed":
                 say("under way")
         threading.Thread(
-            target=lambda: Storage.download("s3://b/stalled", HERE / "stalled", config, on_event=told), daemon={daemon}
+            target=lambda: Storage.download("s3://b/stalled", HERE / "stalled", config=config, on_event=told),
+            daemon={daemon},
         ).start()
         sys.stdin.readline()
         threading.Thread(target=watch, daemon=True).start()
@@ -50,7 +51,7 @@ def test_a_thread_that_begins_after_the_main_one_has_ended(server: FakeS3, here:
     program = """
         def late():
             threading.main_thread().join()
-            Storage.download("s3://b/p", HERE / "p", config)
+            Storage.download("s3://b/p", HERE / "p", config=config)
             say("late but done")
         threading.Thread(target=late).start()
     """
@@ -64,8 +65,8 @@ def test_a_call_from_an_exit_handler(server: FakeS3, here: Path, loop: dict[str,
     program = f"""
         import atexit, time
         def last():
-            for call in (lambda: Storage.download("s3://b/other", HERE / "other", config),
-                         lambda: StorageOperations.list_objects("s3://b/p", config)):
+            for call in (lambda: Storage.download("s3://b/other", HERE / "other", config=config),
+                         lambda: StorageOperations.list_objects("s3://b/p", config=config)):
                 began = time.monotonic()
                 try:
                     call()
@@ -76,7 +77,7 @@ def test_a_call_from_an_exit_handler(server: FakeS3, here: Path, loop: dict[str,
         if order == "before the first call":
             atexit.register(last)
         if order != "without a first call":
-            Storage.download("s3://b/small", HERE / "small", config)
+            Storage.download("s3://b/small", HERE / "small", config=config)
         if order != "before the first call":
             atexit.register(last)
         sys.exit(7)
@@ -94,12 +95,12 @@ def test_a_call_from_a_thread_in_an_exit_handler(server: FakeS3, here: Path, loo
         def work():
             go.wait()
             try:
-                Storage.download("s3://b/other", HERE / "other", config)
+                Storage.download("s3://b/other", HERE / "other", config=config)
                 say("done")
             except StorageError as error:
                 say("refused")
             over.set()
-        Storage.download("s3://b/small", HERE / "small", config)
+        Storage.download("s3://b/small", HERE / "small", config=config)
         atexit.register(lambda: (go.set(), over.wait()))
         threading.Thread(target=work, daemon=True).start()
     """
@@ -121,7 +122,7 @@ def test_the_status_is_the_program_s(
     server: FakeS3, here: Path, loop: dict[str, str], end: str, status: int, complaint: str
 ) -> None:
     program = f"""
-        Storage.download("s3://b/small", HERE / "small", config)
+        Storage.download("s3://b/small", HERE / "small", config=config)
         {end}
     """
     found, lines, complaints = run(program, here, server, environ=loop)
@@ -138,7 +139,7 @@ def test_a_call_that_fails_while_the_program_ends(server: FakeS3, here: Path, lo
                 say("under way")
         def work():
             try:
-                Storage.download("s3://b/stalled", HERE / "stalled", config, on_event=told)
+                Storage.download("s3://b/stalled", HERE / "stalled", config=config, on_event=told)
             except StorageError as error:
                 say(type(error).__name__)
         threading.Thread(target=work).start()

@@ -26,7 +26,7 @@ CHILD = """
             return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
         def get(key, dest):
-            Storage.download(f"s3://b/{key}", HERE / dest, config)
+            Storage.download(f"s3://b/{key}", HERE / dest, config=config)
 """
 
 
@@ -74,7 +74,7 @@ def test_while_a_download_is_under_way(server: FakeS3, here: Path, loop: dict[st
             if event.kind == "listed":
                 started.set()
         thread = threading.Thread(
-            target=lambda: Storage.download("s3://b/stalled", HERE / "stalled", config, on_event=told))
+            target=lambda: Storage.download("s3://b/stalled", HERE / "stalled", config=config, on_event=told))
         thread.start()
         started.wait()
         say("under way")
@@ -150,12 +150,12 @@ def test_a_grandchild(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
 def test_a_child_that_ends_as_programs_do(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
     """The child exits through its exit handlers, with and without a download."""
     program = """
-        Storage.download("s3://b/small", HERE / "parent", config)
+        Storage.download("s3://b/small", HERE / "parent", config=config)
         for number in range(2):
             pid = os.fork()
             if pid == 0:
                 if number:
-                    Storage.download("s3://b/other", HERE / "child", config)
+                    Storage.download("s3://b/other", HERE / "child", config=config)
                 sys.exit(40 + number)
             say(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     """
@@ -170,7 +170,7 @@ def test_a_child_that_is_forked_inside_a_call(server: FakeS3, here: Path) -> Non
         def told(event):
             if event.kind == "listed":
                 subprocess.run([sys.executable, "-c", "print('hook', flush=True)"], check=True)
-        Storage.download("s3://b/small", HERE / "small", config, on_event=told)
+        Storage.download("s3://b/small", HERE / "small", config=config, on_event=told)
     """
     assert run(program, here, server) == (0, ["hook"], "")
     assert files_in(here) == {"small": b"small"}
@@ -182,14 +182,14 @@ def test_a_daemonic_process(server: FakeS3, here: Path, loop: dict[str, str], me
         "from sealift import S3Config, Storage\n"
         "def work(endpoint, dest):\n"
         "    config = S3Config('AKIAFAKE', 'secret', endpoint_url=endpoint)\n"
-        "    Storage.download('s3://b/other', dest, config)\n"
-        "    Storage.download('s3://b/p', dest + ' prefix', config)\n"
+        "    Storage.download('s3://b/other', dest, config=config)\n"
+        "    Storage.download('s3://b/p', dest + ' prefix', config=config)\n"
     )
     program = f"""
         import multiprocessing
         sys.path.insert(0, str(HERE))
         import worker
-        Storage.download("s3://b/small", HERE / "parent", config)
+        Storage.download("s3://b/small", HERE / "parent", config=config)
         context = multiprocessing.get_context({method!r})
         process = context.Process(target=worker.work, args=(config.endpoint_url, str(HERE / "child")), daemon=True)
         process.start()
@@ -206,9 +206,9 @@ def test_a_daemonic_process(server: FakeS3, here: Path, loop: dict[str, str], me
 def test_a_pool_of_processes(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
     program = """
         import multiprocessing
-        Storage.download("s3://b/small", HERE / "parent", config)
+        Storage.download("s3://b/small", HERE / "parent", config=config)
         def work(number):
-            return Storage.download(f"s3://b/n/{number}", HERE / str(number), config)
+            return Storage.download(f"s3://b/n/{number}", HERE / str(number), config=config)
         with multiprocessing.get_context("fork").Pool(3) as pool:
             say(pool.map(work, range(12)) == [str(HERE / str(number)) for number in range(12)])
     """

@@ -22,11 +22,11 @@ TOLD = """
 """
 
 CALLS = {
-    "a large object": 'Storage.download("s3://b/large", HERE / "dest", config, on_event=told)',
-    "into a new directory": 'Storage.download("s3://b/q", HERE / "dest", config, on_event=told)',
-    "without a destination": 'Storage.download("s3://b/large", None, config, on_event=told)',
-    "a prefix without a destination": 'Storage.download("s3://b/q", None, config, on_event=told)',
-    "a stalled object": 'wanted = "listed"; Storage.download("s3://b/stalled", HERE / "dest", config, on_event=told)',
+    "a large object": 'Storage.download("s3://b/large", HERE / "dest", config=config, on_event=told)',
+    "into a new directory": 'Storage.download("s3://b/q", HERE / "dest", config=config, on_event=told)',
+    "without a destination": 'Storage.download("s3://b/large", None, config=config, on_event=told)',
+    "a prefix without a destination": 'Storage.download("s3://b/q", None, config=config, on_event=told)',
+    "a stalled object": 'wanted = "listed"; Storage.download("s3://b/stalled", HERE, config=config, on_event=told)',
 }
 
 
@@ -39,7 +39,7 @@ def test_it_ends_the_call_and_leaves_nothing(server: FakeS3, here: Path, loop: d
             {CALLS[call]}
         except KeyboardInterrupt:
             say("interrupted", visible())
-        Storage.download("s3://b/small", HERE / "next", config)
+        Storage.download("s3://b/small", HERE / "next", config=config)
         sys.exit(9)
     """
     )
@@ -59,7 +59,7 @@ def test_an_existing_directory_keeps_what_is_whole(server: FakeS3, here: Path, l
         + """
         wanted = "object"
         try:
-            Storage.download("s3://b/q", HERE / "dest", config, on_event=told)
+            Storage.download("s3://b/q", HERE / "dest", config=config, on_event=told)
         except KeyboardInterrupt:
             say("interrupted")
     """
@@ -101,7 +101,7 @@ def test_a_question_can_be_interrupted(server: FakeS3, here: Path, loop: dict[st
         thread = threading.Thread(target=accept)
         thread.start()
         try:
-            StorageOperations.list_objects("s3://b/x/", config)
+            StorageOperations.list_objects("s3://b/x/", config=config)
         except KeyboardInterrupt:
             say("interrupted")
         thread.join()
@@ -133,7 +133,7 @@ def test_a_second_one_ends_the_wait_for_a_cleanup_that_hangs(
             cancel(call)
         portal._LoopThread._cancel = staticmethod(cancelling)
         try:
-            Storage.download("s3://b/small", HERE / "dest", config)
+            Storage.download("s3://b/small", HERE / "dest", config=config)
         except KeyboardInterrupt as error:
             say("interrupted", type(error.__context__).__name__)
             if not {caught}:
@@ -163,7 +163,7 @@ def test_in_a_loop_of_the_program_s_own(server: FakeS3, here: Path, loop: dict[s
         from sealift.runtime.event_loop import loop_factory
         async def main():
             async with AsyncStorage() as storage:
-                await storage.download("s3://b/q", HERE / "dest", config, on_event=told)
+                await storage.download("s3://b/q", HERE / "dest", config=config, on_event=told)
         try:
             with asyncio.Runner(loop_factory=loop_factory(os.environ)) as runner:
                 runner.run(main())

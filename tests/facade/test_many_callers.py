@@ -29,7 +29,7 @@ PROGRAM = """
         failures = []
         def download():
             try:
-                Storage.download("s3://b/p", HERE / "dest", config)
+                Storage.download("s3://b/p", HERE / "dest", config=config)
             except StorageError as error:
                 failures.append(str(error))
         threads = [threading.Thread(target=download) for _ in range(int(os.environ["THREADS"]))]

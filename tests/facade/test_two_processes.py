@@ -25,7 +25,7 @@ PROGRAM = """
             if event.kind == "progress" and not landed:
                 landed.append(event)
                 say("under way")
-        say(Storage.download(os.environ["URI"], HERE / "dest", config, on_event=told))
+        say(Storage.download(os.environ["URI"], HERE / "dest", config=config, on_event=told))
 """
 
 

@@ -34,43 +34,43 @@ def every_verb(store: Store, here: Path) -> dict[str, bytes]:
     tree.put({"a": b"a", "deep/b": b"bb"})
     config, events = store.config, list[Event]()
 
-    assert Storage.upload(tree.uri, store.uri, config, on_event=events.append) is True
-    assert Storage.upload(here / "tree" / "a", f"{store.uri}/c", config) is True
+    assert Storage.upload(tree.uri, store.uri, config=config, on_event=events.append) is True
+    assert Storage.upload(here / "tree" / "a", f"{store.uri}/c", config=config) is True
     assert store.content() == {"a": b"a", "deep/b": b"bb", "c": b"a"}
     assert {event.kind for event in events} == {"listed", "progress", "object"}
 
     assert Storage.read(f"{store.uri}/deep/b", config=config) == b"bb"
-    assert Storage.read(f"{store.uri}/deep/b", 1, 5, config) == b"b"
+    assert Storage.read(f"{store.uri}/deep/b", 1, 5, config=config) == b"b"
     buffer = bytearray(b"....")
-    assert Storage.read_into(f"{store.uri}/deep/b", buffer, 0, config) == 2
+    assert Storage.read_into(f"{store.uri}/deep/b", buffer, 0, config=config) == 2
     assert buffer == b"bb.."
     assert list(Storage.open(f"{store.uri}/deep/b", config=config)) == [b"bb"]
-    with Storage.open(f"{store.uri}/deep/b", 1, 1, config) as chunks:
+    with Storage.open(f"{store.uri}/deep/b", 1, 1, config=config) as chunks:
         assert b"".join(chunks) == b"b"
         assert list(chunks) == []
 
-    assert Storage.copy(store.uri, f"{store.uri}-2", config) == f"{store.uri}-2/"
+    assert Storage.copy(store.uri, f"{store.uri}-2", config=config) == f"{store.uri}-2/"
     with pytest.raises(InvalidConfig):
-        Storage.copy(store.uri, f"{store.uri}-3", config, recursive=False)
-    assert StorageOperations.copy_object(f"{store.uri}/a", f"{store.uri}-2/", config) is True
-    assert sorted(StorageOperations.list_objects(f"{store.uri}-2", config)) == ["a", "c", "deep/b"]
+        Storage.copy(store.uri, f"{store.uri}-3", config=config, recursive=False)
+    assert StorageOperations.copy_object(f"{store.uri}/a", f"{store.uri}-2/", config=config) is True
+    assert sorted(StorageOperations.list_objects(f"{store.uri}-2", config=config)) == ["a", "c", "deep/b"]
 
-    assert Storage.sync(f"{store.uri}-2", f"{here}/synced", config) == Synced(3, 0, 0)
+    assert Storage.sync(f"{store.uri}-2", f"{here}/synced", config=config) == Synced(3, 0, 0)
     (here / "synced" / "extra").write_bytes(b"x")
-    assert Storage.sync(f"{store.uri}-2", f"{here}/synced", config, delete=True, dry_run=True).deleted == 1
-    assert Storage.sync(f"{store.uri}-2", f"{here}/synced", config, delete=True).deleted == 1
+    assert Storage.sync(f"{store.uri}-2", f"{here}/synced", config=config, delete=True, dry_run=True).deleted == 1
+    assert Storage.sync(f"{store.uri}-2", f"{here}/synced", config=config, delete=True).deleted == 1
     assert files_in(here / "synced") == {"a": b"a", "c": b"a", "deep/b": b"bb"}
 
-    assert StorageOperations.delete_object(f"{store.uri}/c", config) is True
-    assert StorageOperations.delete_object(f"{store.uri}/c", config) is False
-    assert Storage.delete(f"{store.uri}-2", config, recursive=True, ignore_patterns="a") == 2
-    assert Storage.delete(f"{store.uri}-2/a", config) == 1
+    assert StorageOperations.delete_object(f"{store.uri}/c", config=config) is True
+    assert StorageOperations.delete_object(f"{store.uri}/c", config=config) is False
+    assert Storage.delete(f"{store.uri}-2", config=config, recursive=True, ignore_patterns="a") == 2
+    assert Storage.delete(f"{store.uri}-2/a", config=config) == 1
     with pytest.raises(ModelMissingError, match="^delete "):
-        Storage.delete(f"{store.uri}-2", config, recursive=True)
+        Storage.delete(f"{store.uri}-2", config=config, recursive=True)
 
-    assert Storage.upload_many([(here / "tree/a", f"{store.uri}/{n}") for n in range(3)], config) == [True] * 3
+    assert Storage.upload_many([(here / "tree/a", f"{store.uri}/{n}") for n in range(3)], config=config) == [True] * 3
     uris = [(f"{store.uri}/{n}", here / "many" / str(n)) for n in (0, 1, 2, 3)]
-    *paths, failure = Storage.download_many(uris, config, return_exceptions=True)
+    *paths, failure = Storage.download_many(uris, config=config, return_exceptions=True)
     assert isinstance(failure, ModelMissingError)
     assert paths == [f"{here}/many/{n}" for n in range(3)]
     assert files_in(here / "many") == {"0": b"a", "1": b"a", "2": b"a"}
@@ -105,7 +105,7 @@ def test_an_object_in_chunks(large: FakeS3) -> None:
         chunks = list(Storage.open("s3://b/m", config=large.config))
         assert b"".join(chunks) == LARGE
         assert len(chunks) == 5
-        assert b"".join(Storage.open("s3://b/m", 5 * MiB, 9 * MiB, large.config)) == LARGE[5 * MiB : 14 * MiB]
+        assert b"".join(Storage.open("s3://b/m", 5 * MiB, 9 * MiB, config=large.config)) == LARGE[5 * MiB : 14 * MiB]
 
 
 @pytest.mark.parametrize("leave", ["by break", "by an error", "before the first chunk"])
@@ -113,14 +113,14 @@ def test_left_early(large: FakeS3, leave: str) -> None:
     """The engine keeps working, a later call succeeds, and the rest of the object is not requested."""
     with large:
         with pytest.raises(LookupError) if leave == "by an error" else nullcontext():
-            with Storage.open("s3://b/m", 0, 40 * MiB, large.config) as chunks:
+            with Storage.open("s3://b/m", 0, 40 * MiB, config=large.config) as chunks:
                 for chunk in chunks if leave != "before the first chunk" else ():
                     assert chunk == LARGE[: len(chunk)]
                     if leave == "by an error":
                         raise LookupError
                     break
         assert gets(large) <= 5
-        assert Storage.read("s3://b/m", 0, 10, large.config) == LARGE[:10]
+        assert Storage.read("s3://b/m", 0, 10, config=large.config) == LARGE[:10]
         assert list(chunks) == []
 
 
@@ -139,7 +139,7 @@ def test_forgotten(large: FakeS3) -> None:
             assert chunk == LARGE[: len(chunk)]
             break
         gc.collect()
-        assert Storage.read("s3://b/m", 0, 10, large.config) == LARGE[:10]
+        assert Storage.read("s3://b/m", 0, 10, config=large.config) == LARGE[:10]
 
 
 def test_a_failure_in_the_middle() -> None:
@@ -165,7 +165,7 @@ def test_chunks_of_several_threads(large: FakeS3) -> None:
     found: dict[int, bytes] = {}
 
     def consume(number: int) -> None:
-        found[number] = b"".join(Storage.open("s3://b/m", number * MiB, 9 * MiB, large.config))
+        found[number] = b"".join(Storage.open("s3://b/m", number * MiB, 9 * MiB, config=large.config))
 
     with large:
         threads = [threading.Thread(target=consume, args=(number,)) for number in range(8)]

@@ -89,7 +89,7 @@ def call(
         storage = AsyncStorage(limits, environ=environ)
         verb = storage.upload if case.direction == "upload" else storage.download
         async with asyncio.timeout(PATIENCE):
-            await verb(source, target, config, on_event=run.on_event)
+            await verb(source, target, config=config, on_event=run.on_event)
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop if case.uses_uvloop else None) as runner:

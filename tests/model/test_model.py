@@ -102,7 +102,7 @@ class Storages(RuleBasedStateMachine):
     def upload(self, where: str, path: str, data: bytes) -> None:
         file = self._here / f"file-{next(self._count)}"
         file.write_bytes(data)
-        assert self.run(self._storage.upload(file, self.uri(where, path), self.config(where)))
+        assert self.run(self._storage.upload(file, self.uri(where, path), config=self.config(where)))
         self.models[where][path] = data
 
     @rule(source=WHERE, dest=WHERE, path=PATHS, to=PATHS)
@@ -110,7 +110,7 @@ class Storages(RuleBasedStateMachine):
         if (source, path) == (dest, to):
             return
         call = self._storage.copy_object(
-            self.uri(source, path), self.uri(dest, to), self.config(source), self.config(dest)
+            self.uri(source, path), self.uri(dest, to), config=self.config(source), dest_config=self.config(dest)
         )
         if path in self.models[source]:
             assert self.run(call)
@@ -134,8 +134,8 @@ class Storages(RuleBasedStateMachine):
         call = self._storage.copy(
             self.uri(source, below),
             self.uri(dest, below),
-            self.config(source),
-            self.config(dest),
+            config=self.config(source),
+            dest_config=self.config(dest),
             allow_patterns=allow,
             ignore_patterns=ignore,
             dry_run=dry_run,
@@ -173,8 +173,8 @@ class Storages(RuleBasedStateMachine):
         call = self._storage.sync(
             self.uri(source, below),
             self.uri(dest, below),
-            self.config(source),
-            self.config(dest),
+            config=self.config(source),
+            dest_config=self.config(dest),
             allow_patterns=allow,
             ignore_patterns=ignore,
             delete=delete,
@@ -193,14 +193,18 @@ class Storages(RuleBasedStateMachine):
 
     @rule(where=WHERE, path=PATHS)
     def delete_object(self, where: str, path: str) -> None:
-        there = self.run(self._storage.delete_object(self.uri(where, path), self.config(where)))
+        there = self.run(self._storage.delete_object(self.uri(where, path), config=self.config(where)))
         assert there is (path in self.models[where])
         self.models[where].pop(path, None)
 
     @rule(where=WHERE, below=PREFIXES, allow=ALLOW, ignore=IGNORE)
     def delete(self, where: str, below: str, allow: list[str] | str | None, ignore: list[str] | str | None) -> None:
         call = self._storage.delete(
-            self.uri(where, below), self.config(where), recursive=True, allow_patterns=allow, ignore_patterns=ignore
+            self.uri(where, below),
+            config=self.config(where),
+            recursive=True,
+            allow_patterns=allow,
+            ignore_patterns=ignore,
         )
         gone = self.below(where, below, allow, ignore)
         if gone:
@@ -215,16 +219,16 @@ class Storages(RuleBasedStateMachine):
         uri, config = self.uri(where, path), self.config(where)
         if path not in self.models[where]:
             with pytest.raises(ModelMissingError):
-                self.run(self._storage.read(uri, start, length, config))
+                self.run(self._storage.read(uri, start, length, config=config))
             return
         data = self.models[where][path]
         for begin in (start, 0, len(data) // 2):
             expected = data[begin : None if length is None else begin + length]
-            assert self.run(self._storage.read(uri, begin, length, config)) == expected
+            assert self.run(self._storage.read(uri, begin, length, config=config)) == expected
 
     @rule(where=WHERE, below=PREFIXES)
     def list_objects(self, where: str, below: str) -> None:
-        call = self._storage.list_objects(self.uri(where, below), self.config(where))
+        call = self._storage.list_objects(self.uri(where, below), config=self.config(where))
         expected = sorted(path.removeprefix(below) for path in self.models[where] if path.startswith(below))
         if expected:
             assert sorted(self.run(call)) == expected
@@ -236,7 +240,7 @@ class Storages(RuleBasedStateMachine):
     def download(self, where: str, below: str, allow: list[str] | str | None, ignore: list[str] | str | None) -> None:
         into = self._here / f"download-{next(self._count)}"
         call = self._storage.download(
-            self.uri(where, below), into, self.config(where), allow_patterns=allow, ignore_patterns=ignore
+            self.uri(where, below), into, config=self.config(where), allow_patterns=allow, ignore_patterns=ignore
         )
         wanted = self.below(where, below, allow, ignore)
         if wanted:

@@ -143,7 +143,7 @@ async def test_keys_are_encoded_in_requests_and_in_headers(key: str) -> None:
                     await storage.read(f"s3://b/{key}", config=server.config)
                 return
             assert await storage.read(f"s3://b/{key}", config=server.config) == b"data"
-            await storage.copy_object(f"s3://b/{key}", f"s3://b/to/{key}", server.config)
+            await storage.copy_object(f"s3://b/{key}", f"s3://b/to/{key}", config=server.config)
         for asked in server.asked:
             assert asked.target.isascii()
             assert asked.target.isprintable()
@@ -183,5 +183,5 @@ async def test_nor_does_what_a_service_says() -> None:
     evil = Reply(400, b"<Error><Code>Odd</Code><Message>so\nERROR all is lost\xc2\x9b2J</Message></Error>")
     with FakeS3({}, instead=lambda asked: evil) as server:
         with pytest.raises(ServiceError, match="all is lost") as caught:
-            await AsyncStorage(environ={}).list_objects("s3://b/", server.config)
+            await AsyncStorage(environ={}).list_objects("s3://b/", config=server.config)
     assert str(caught.value).isprintable()

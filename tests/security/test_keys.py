@@ -78,7 +78,7 @@ async def test_what_is_refused_leaves_nothing(tmp_path: Path, key: str) -> None:
         for dest in ("new", "old"):
             (tmp_path / "old").mkdir(exist_ok=True)
             with pytest.raises(UnsafeKey) as caught:
-                await AsyncStorage().download("s3://b/p/", tmp_path / dest, server.config)
+                await AsyncStorage().download("s3://b/p/", tmp_path / dest, config=server.config)
             assert repr(f"p/{key}") in str(caught.value)
         assert all_in(tmp_path) == {"old"}
 
@@ -87,7 +87,7 @@ async def test_what_is_refused_leaves_nothing(tmp_path: Path, key: str) -> None:
 async def test_honest_keys_are_files(tmp_path: Path) -> None:
     objects = {key: key.encode() for key in HONEST}
     with FakeS3({"b": {f"p/{key}": data for key, data in objects.items()}}) as server:
-        await AsyncStorage().download("s3://b/p/", tmp_path / "new", server.config)
+        await AsyncStorage().download("s3://b/p/", tmp_path / "new", config=server.config)
     assert files_in(tmp_path) == {f"new/{key}": data for key, data in objects.items()}
 
 
@@ -97,7 +97,7 @@ async def test_the_name_of_one_object_is_no_way_out_of_a_directory(tmp_path: Pat
     with FakeS3({"b": {uri.removeprefix("s3://b/"): b"evil"}}) as server:
         for dest in (str(tmp_path), f"{tmp_path}/new/"):
             with pytest.raises(UnsafeKey):
-                await AsyncStorage().download(uri, dest, server.config)
+                await AsyncStorage().download(uri, dest, config=server.config)
     assert all_in(tmp_path) == set()
 
 

@@ -128,7 +128,7 @@ def entry(**fields: str) -> bytes:
 async def test_a_listing_of_s3_that_lies(body: bytes) -> None:
     with FakeS3({}, instead=lambda asked: Reply(200, body)) as server:
         with pytest.raises(StorageError):
-            await AsyncStorage(Limits(attempts=1), environ={}).list_objects("s3://b/p/", server.config)
+            await AsyncStorage(Limits(attempts=1), environ={}).list_objects("s3://b/p/", config=server.config)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ async def test_a_listing_of_the_hub_that_lies(told: bytes) -> None:
         hub.repo("owner/name", {"p/m": b"m"})
         hub.instead = lambda asked: HubReply(200, told) if "/tree/" in asked.path else None
         with pytest.raises(StorageError):
-            await AsyncStorage(Limits(attempts=1), environ={}).list_objects("hf://owner/name/p", hub.config)
+            await AsyncStorage(Limits(attempts=1), environ={}).list_objects("hf://owner/name/p", config=hub.config)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ async def test_a_listing_of_google_that_lies(body: bytes) -> None:
     with FakeS3({}, instead=lambda asked: Reply(200, body)) as server:
         config = GCSConfig(anonymous=True, endpoint_url=server.endpoint)
         with pytest.raises(StorageError):
-            await AsyncStorage(Limits(attempts=1), environ={}).list_objects("gs://bucket/p/", config)
+            await AsyncStorage(Limits(attempts=1), environ={}).list_objects("gs://bucket/p/", config=config)
 
 
 @pytest.mark.parametrize("size", ["-1", "\u00b2", "9" * 5000])
@@ -171,7 +171,7 @@ async def test_a_listing_of_azure_that_lies(size: str) -> None:
     with FakeS3({}, instead=lambda asked: Reply(200, body.encode())) as server:
         config = AzureConfig("models", anonymous=True, endpoint_url=f"{server.endpoint}/models")
         with pytest.raises(StorageError):
-            await AsyncStorage(Limits(attempts=1), environ={}).list_objects("azure://container/p/", config)
+            await AsyncStorage(Limits(attempts=1), environ={}).list_objects("azure://container/p/", config=config)
 
 
 @pytest.mark.parametrize("scheme", ["s3", "azure", "http"])
@@ -180,7 +180,7 @@ async def test_a_time_that_cannot_be_read_is_none(scheme: str, time: str) -> Non
     head = Reply(200, b"m", {"Last-Modified": time, "ETag": '"1"'})
     with FakeS3({}, instead=lambda asked: head) as server:
         uri, config = PLACES[scheme](server.endpoint)
-        metadata = await AsyncStorage(Limits(attempts=1), environ={}).get_object_metadata(uri, config)
+        metadata = await AsyncStorage(Limits(attempts=1), environ={}).get_object_metadata(uri, config=config)
     assert metadata["size"] == 1
     assert metadata["modified_time"] is None
 

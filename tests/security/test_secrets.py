@@ -223,26 +223,27 @@ async def make_round(place: Place, model: Path, dest: Path, heard: Heard) -> Non
     async with AsyncStorage(Limits(part_size=5 * MiB, attempts=2), environ=dict(os.environ)) as storage:
         heard.add("storage", storage)
         if place.writable:
-            await attempt(heard, storage.upload(model, uri, config, on_event=told))
+            await attempt(heard, storage.upload(model, uri, config=config, on_event=told))
         for chosen in (config, place.wrong):
-            await attempt(heard, storage.list_objects(uri, chosen))
-            await attempt(heard, storage.get_object_metadata(one, chosen))
-            await attempt(heard, storage.download(one, dest / "one", chosen, on_event=told))
-            await attempt(heard, storage.download(uri, dest / "all", chosen, on_event=told))
+            await attempt(heard, storage.list_objects(uri, config=chosen))
+            await attempt(heard, storage.get_object_metadata(one, config=chosen))
+            await attempt(heard, storage.download(one, dest / "one", config=chosen, on_event=told))
+            await attempt(heard, storage.download(uri, dest / "all", config=chosen, on_event=told))
             await attempt(heard, storage.read(one, 5, 10, config=chosen))
             await attempt(heard, storage.read(f"{one}-none", config=chosen))
-            await attempt(heard, storage.download(one, dest / "all" / "small" / "no", chosen))
+            await attempt(heard, storage.download(one, dest / "all" / "small" / "no", config=chosen))
             await attempt(
-                heard, storage.download_many([(one, dest / "many"), f"{one}-none"], chosen, return_exceptions=True)
+                heard,
+                storage.download_many([(one, dest / "many"), f"{one}-none"], config=chosen, return_exceptions=True),
             )
-            await attempt(heard, storage.copy_object(one, f"{uri}copy", chosen))
+            await attempt(heard, storage.copy_object(one, f"{uri}copy", config=chosen))
             await attempt(heard, storage.sync(str(model), uri, dest_config=chosen, on_event=told))
-            await attempt(heard, storage.upload(model / "large", f"{uri}again", chosen, on_event=told))
-            await attempt(heard, storage.delete(f"{uri}again", chosen))
-        await cut_short(storage.download(one, dest / "cut", config, on_event=told), heard, dest)
+            await attempt(heard, storage.upload(model / "large", f"{uri}again", config=chosen, on_event=told))
+            await attempt(heard, storage.delete(f"{uri}again", config=chosen))
+        await cut_short(storage.download(one, dest / "cut", config=config, on_event=told), heard, dest)
         if place.writable:
-            await cut_short(storage.upload(model / "large", f"{uri}cut", config, on_event=told), heard, dest)
-        await attempt(heard, storage.delete(uri, config, recursive=True, on_event=told))
+            await cut_short(storage.upload(model / "large", f"{uri}cut", config=config, on_event=told), heard, dest)
+        await attempt(heard, storage.delete(uri, config=config, recursive=True, on_event=told))
 
 
 async def cut_short(call: Any, heard: Heard, dest: Path) -> None:

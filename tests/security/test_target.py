@@ -33,7 +33,7 @@ def outside(tmp_path: Path) -> Iterator[Path]:
 
 async def download(objects: Mapping[str, bytes], dest: Path) -> None:
     with FakeS3({"b": {f"p/{key}": data for key, data in objects.items()}}) as server:
-        await AsyncStorage().download("s3://b/p/", dest, server.config)
+        await AsyncStorage().download("s3://b/p/", dest, config=server.config)
 
 
 @pytest.mark.parametrize("data", [b"evil", LARGE, b""], ids=["small", "large", "empty"])
@@ -165,7 +165,7 @@ async def test_a_link_in_place_of_the_dot_directory(tmp_path: Path, outside: Pat
         await download({key: data}, tmp_path / "new")
     with FakeS3({"b": {"m": data}}) as server:
         with pytest.raises(LocalIOError, match=r"\.sealift is a link"):
-            await AsyncStorage().download("s3://b/m", dest / "m", server.config)
+            await AsyncStorage().download("s3://b/m", dest / "m", config=server.config)
     assert files_in(dest) == {}
 
 
@@ -201,7 +201,7 @@ async def test_a_synchronization_removes_nothing_behind_a_link(tmp_path: Path, o
     (dest / "old").write_bytes(b"old")
     with FakeS3({"b": {"p/a": b"a"}}) as server:
         with pytest.raises(UnsafeKey, match=f"{dest}/link/precious would be deleted, but is behind the link"):
-            await AsyncStorage().sync("s3://b/p/", str(dest), server.config, delete=True)
+            await AsyncStorage().sync("s3://b/p/", str(dest), config=server.config, delete=True)
     assert (dest / "old").read_bytes() == b"old"
 
 

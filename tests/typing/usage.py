@@ -79,7 +79,7 @@ def told(event: Event) -> None:
 def sync() -> None:
     assert_type(Storage.download(uri), str)
     path: LocalPath = Storage.download(uri, "/mnt/models")
-    assert_type(Storage.download(uri, Path("/mnt/models"), S3Config()), str)
+    assert_type(Storage.download(uri, Path("/mnt/models"), config=S3Config()), str)
     assert_type(Storage.download(uri, dest=PurePosixPath("x"), config=None), str)
     assert_type(Storage.download(uri, unpack=True), str)
     assert_type(Storage.download(uri, unpack=Unpack(entries=10, size=1 << 30, ratio=2.5)), str)
@@ -87,7 +87,7 @@ def sync() -> None:
     Storage.download(uri, allow_patterns="*.bin", ignore_patterns=["*.txt"], on_event=told)
     Storage.download(uri, allow_patterns=(each for each in ("*.bin",)), on_event=lambda event: None)
     assert_type(StorageOperations.list_objects(uri), list[str])
-    assert_type(StorageOperations.list_objects(uri, S3Config()), list[str])
+    assert_type(StorageOperations.list_objects(uri, config=S3Config()), list[str])
     objects: ObjectList = StorageOperations.list_objects(uri)
     assert_type(StorageOperations.get_object_metadata(uri), dict[str, Any])
     metadata: StorageMetadata = StorageOperations.get_object_metadata(uri, config=S3Config())
@@ -98,8 +98,8 @@ def sync() -> None:
     Storage.download(3)  # type: ignore[arg-type]
     Storage.download(uri, 3)  # type: ignore[arg-type]
     Storage.download(uri, b"/mnt/models")  # type: ignore[arg-type]
-    Storage.download(uri, None, {"access_key_id": "A"})  # type: ignore[arg-type]
-    Storage.download(uri, None, None, "*.bin")  # type: ignore[call-arg]
+    Storage.download(uri, None, config={"access_key_id": "A"})  # type: ignore[arg-type]
+    Storage.download(uri, None, config=None, dest_config="*.bin")  # type: ignore[call-arg]
     Storage.download(uri, on_event=lambda: None)  # type: ignore[misc, arg-type]
     StorageOperations.list_objects()  # type: ignore[call-arg]
 
@@ -107,14 +107,14 @@ def sync() -> None:
 async def asynchronous(limits: Limits | None, environ: dict[str, str], patterns: Iterable[str]) -> None:
     storage = AsyncStorage()
     assert_type(await storage.download(uri), str)
-    assert_type(await AsyncStorage(limits, environ=environ).download(uri, "/mnt/models", S3Config()), str)
+    assert_type(await AsyncStorage(limits, environ=environ).download(uri, "/mnt/models", config=S3Config()), str)
     AsyncStorage(environ=os.environ)
     AsyncStorage(Limits(memory=1 << 30))
     async with AsyncStorage() as entered:
         assert_type(entered, AsyncStorage)
         assert_type(await entered.download(uri, allow_patterns=patterns, ignore_patterns=None, on_event=told), str)
         assert_type(await entered.list_objects(uri), list[str])
-        assert_type(await entered.get_object_metadata(uri, S3Config()), dict[str, Any])
+        assert_type(await entered.get_object_metadata(uri, config=S3Config()), dict[str, Any])
     assert_type(storage.is_local(uri), bool)
     assert_type(AsyncStorage.get_storage_spec(uri), dict[str, Any])
 
@@ -127,12 +127,14 @@ async def asynchronous(limits: Limits | None, environ: dict[str, str], patterns:
 
 def writing() -> None:
     assert_type(Storage.upload("model", uri), bool)
-    assert_type(Storage.upload(Path("model"), uri, S3Config(), allow_patterns="*", on_event=told), bool)
-    assert_type(Storage.copy(uri, "s3://other/", S3Config(), S3Config(), recursive=False, dry_run=True), str)
+    assert_type(Storage.upload(Path("model"), uri, config=S3Config(), allow_patterns="*", on_event=told), bool)
+    assert_type(
+        Storage.copy(uri, "s3://other/", config=S3Config(), dest_config=S3Config(), recursive=False, dry_run=True), str
+    )
     assert_type(Storage.sync(uri, "/mnt/models", delete=True, checksum=True, ignore_patterns=["*.tmp"]), Synced)
     assert_type(Storage.delete(uri, recursive=True), int)
     assert_type(StorageOperations.delete_object(uri), bool)
-    assert_type(StorageOperations.copy_object(uri, "s3://other/", None, S3Config()), bool)
+    assert_type(StorageOperations.copy_object(uri, "s3://other/", config=None, dest_config=S3Config()), bool)
     assert_type(Storage.upload_many([("model", uri)]), list[bool])
     assert_type(Storage.upload_many([(Path("model"), uri)], return_exceptions=True), list[bool | StorageError])
     assert_type(Storage.copy(uri, "/mnt", verify="require", timeout=60, durability="fsync"), str)
@@ -148,13 +150,13 @@ def writing() -> None:
     Storage.download(uri, durability="sync")  # type: ignore[arg-type]
     Storage.copy(uri)  # type: ignore[call-arg]
     Storage.sync(uri, Path("/mnt/models"))  # type: ignore[arg-type]
-    Storage.delete(uri, None, True)  # type: ignore[call-arg]
+    Storage.delete(uri, config=None, dest_config=True)  # type: ignore[call-arg]
     done.copied = 3  # type: ignore[misc]
 
 
 def reading(flag: bool) -> None:
     assert_type(Storage.read(uri), bytes)
-    assert_type(Storage.read(uri, 10, 20, S3Config()), bytes)
+    assert_type(Storage.read(uri, 10, 20, config=S3Config()), bytes)
     assert_type(Storage.read_into(uri, bytearray(10), 5), int)
     assert_type(Storage.read_into(uri, memoryview(bytearray(10)), config=S3Config()), int)
     for chunk in Storage.open(uri, 10, length=None):
@@ -162,7 +164,7 @@ def reading(flag: bool) -> None:
     with Storage.open(uri) as chunks:
         assert_type(next(chunks), bytes)
     assert_type(Storage.download_many([uri, (uri, "/mnt"), (uri, Path("/mnt")), (uri, None)]), list[str])
-    assert_type(Storage.download_many([uri], S3Config(), return_exceptions=flag), list[str | StorageError])
+    assert_type(Storage.download_many([uri], config=S3Config(), return_exceptions=flag), list[str | StorageError])
 
     Storage.read(uri, "0-10")  # type: ignore[arg-type]
     Storage.download_many([(uri, "/mnt", 3)])  # type: ignore[list-item]
@@ -191,7 +193,7 @@ async def asynchronously(storage: AsyncStorage, flag: bool) -> None:
     assert_type(await storage.upload_many([("model", uri)], return_exceptions=True), list[bool | StorageError])
     assert_type(await storage.copy_many([(uri, "/mnt")]), list[str])
     assert_type(await storage.copy_many([(uri, "/mnt")], return_exceptions=flag), list[str | StorageError])
-    assert_type(await storage.delete_many([uri], S3Config()), list[bool])
+    assert_type(await storage.delete_many([uri], config=S3Config()), list[bool])
     assert_type(await storage.read_many(iter([uri])), list[bytes])
     assert_type(await storage.read_many([uri], return_exceptions=True), list[bytes | StorageError])
 

@@ -60,8 +60,8 @@ class AsyncStorage:
         self,
         uri: str,
         dest: StrPath | None = None,
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         unpack: bool | Unpack = False,
@@ -136,8 +136,8 @@ class AsyncStorage:
         self,
         src: StrPath,
         uri: str,
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         verify: Verify = True,
@@ -184,9 +184,9 @@ class AsyncStorage:
         self,
         src: str,
         dest: str,
+        *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
-        *,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         recursive: bool = True,
@@ -250,9 +250,9 @@ class AsyncStorage:
         self,
         src_uri: str,
         dest_uri: str,
+        *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
-        *,
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -288,9 +288,9 @@ class AsyncStorage:
         self,
         src: str,
         dest: str,
+        *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
-        *,
         delete: bool = False,
         delete_snapshots: bool = False,
         checksum: bool = False,
@@ -361,8 +361,8 @@ class AsyncStorage:
     async def delete(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         uri: str,
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         recursive: bool = False,
         delete_snapshots: bool = False,
         allow_patterns: PatternList = None,
@@ -409,7 +409,7 @@ class AsyncStorage:
             return await delete(place, options.about(place.location))
 
     async def abort_uploads(
-        self, uri: str, config: StorageConfig | None = None, *, timeout: float | None = None
+        self, uri: str, *, config: StorageConfig | None = None, timeout: float | None = None
     ) -> int:
         """Abort unfinished uploads instead of resuming them: delete their stored parts.
 
@@ -440,8 +440,8 @@ class AsyncStorage:
     async def delete_object(
         self,
         uri: str,
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         delete_snapshots: bool = False,
         timeout: float | None = None,
     ) -> bool:
@@ -469,8 +469,8 @@ class AsyncStorage:
     async def objects(
         self,
         uri: str,
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         timeout: float | None = None,
@@ -518,7 +518,7 @@ class AsyncStorage:
                 yield obj
 
     async def list_objects(
-        self, uri: str, config: StorageConfig | None = None, *, timeout: float | None = None
+        self, uri: str, *, config: StorageConfig | None = None, timeout: float | None = None
     ) -> list[str]:
         """List the paths of the objects under a prefix.
 
@@ -543,7 +543,7 @@ class AsyncStorage:
             return await list_names(source)
 
     async def get_object_metadata(
-        self, uri: str, config: StorageConfig | None = None, *, timeout: float | None = None
+        self, uri: str, *, config: StorageConfig | None = None, timeout: float | None = None
     ) -> dict[str, Any]:
         """Return the metadata that the service reports for an object.
 
@@ -573,8 +573,8 @@ class AsyncStorage:
         uri: str,
         start: int = 0,
         length: int | None = None,
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         timeout: float | None = None,
     ) -> bytes:
         """Read an object, or a range of it, into memory.
@@ -605,8 +605,8 @@ class AsyncStorage:
         uri: str,
         buffer: WritableBuffer,
         start: int = 0,
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         timeout: float | None = None,
     ) -> int:
         """Read an object, or a range of it, directly into a buffer of the caller, without a copy in between.
@@ -641,7 +641,7 @@ class AsyncStorage:
             return await read_into(source, buffer, start)
 
     async def open(
-        self, uri: str, start: int = 0, length: int | None = None, config: StorageConfig | None = None
+        self, uri: str, start: int = 0, length: int | None = None, *, config: StorageConfig | None = None
     ) -> AsyncGenerator[bytes]:
         """Read an object in order, chunk by chunk.
 
@@ -685,8 +685,8 @@ class AsyncStorage:
     async def download_many(
         self,
         items: Iterable[str | tuple[str, StrPath | None]],
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
         verify: Verify = True,
         timeout: float | None = None,
@@ -697,8 +697,8 @@ class AsyncStorage:
     async def download_many(
         self,
         items: Iterable[str | tuple[str, StrPath | None]],
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         return_exceptions: bool,
         verify: Verify = True,
         timeout: float | None = None,
@@ -708,8 +708,8 @@ class AsyncStorage:
     async def download_many(
         self,
         items: Iterable[str | tuple[str, StrPath | None]],
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         return_exceptions: bool = False,
         verify: Verify = True,
         timeout: float | None = None,
@@ -743,8 +743,8 @@ class AsyncStorage:
     async def upload_many(
         self,
         items: Iterable[tuple[StrPath, str]],
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
         verify: Verify = True,
         timeout: float | None = None,
@@ -754,8 +754,8 @@ class AsyncStorage:
     async def upload_many(
         self,
         items: Iterable[tuple[StrPath, str]],
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         return_exceptions: bool,
         verify: Verify = True,
         timeout: float | None = None,
@@ -764,8 +764,8 @@ class AsyncStorage:
     async def upload_many(
         self,
         items: Iterable[tuple[StrPath, str]],
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         return_exceptions: bool = False,
         verify: Verify = True,
         timeout: float | None = None,
@@ -793,9 +793,9 @@ class AsyncStorage:
     async def copy_many(
         self,
         items: Iterable[tuple[str, str]],
+        *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
-        *,
         return_exceptions: Literal[False] = False,
         verify: Verify = True,
         timeout: float | None = None,
@@ -806,9 +806,9 @@ class AsyncStorage:
     async def copy_many(
         self,
         items: Iterable[tuple[str, str]],
+        *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
-        *,
         return_exceptions: bool,
         verify: Verify = True,
         timeout: float | None = None,
@@ -818,9 +818,9 @@ class AsyncStorage:
     async def copy_many(
         self,
         items: Iterable[tuple[str, str]],
+        *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
-        *,
         return_exceptions: bool = False,
         verify: Verify = True,
         timeout: float | None = None,
@@ -852,8 +852,8 @@ class AsyncStorage:
     async def delete_many(
         self,
         uris: Iterable[str],
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
         delete_snapshots: bool = False,
         timeout: float | None = None,
@@ -862,8 +862,8 @@ class AsyncStorage:
     async def delete_many(
         self,
         uris: Iterable[str],
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         return_exceptions: bool,
         delete_snapshots: bool = False,
         timeout: float | None = None,
@@ -871,8 +871,8 @@ class AsyncStorage:
     async def delete_many(
         self,
         uris: Iterable[str],
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         return_exceptions: bool = False,
         delete_snapshots: bool = False,
         timeout: float | None = None,
@@ -904,8 +904,8 @@ class AsyncStorage:
     async def read_many(
         self,
         uris: Iterable[str],
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
         timeout: float | None = None,
     ) -> list[bytes]: ...
@@ -913,16 +913,16 @@ class AsyncStorage:
     async def read_many(
         self,
         uris: Iterable[str],
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         return_exceptions: bool,
         timeout: float | None = None,
     ) -> list[bytes | StorageError]: ...
     async def read_many(
         self,
         uris: Iterable[str],
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         return_exceptions: bool = False,
         timeout: float | None = None,
     ) -> list[bytes] | list[bytes | StorageError]:

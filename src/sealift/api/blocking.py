@@ -31,8 +31,8 @@ class Storage:
     def download(  # noqa: PLR0913 - the caller's options, each by its name
         uri: str,
         dest: StrPath | None = None,
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         unpack: bool | Unpack = False,
@@ -90,7 +90,7 @@ class Storage:
             lambda storage: storage.download(
                 uri,
                 dest,
-                config,
+                config=config,
                 allow_patterns=allow_patterns,
                 ignore_patterns=ignore_patterns,
                 unpack=unpack,
@@ -105,8 +105,8 @@ class Storage:
     def upload(
         src: StrPath,
         uri: str,
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         verify: Verify = True,
@@ -143,7 +143,7 @@ class Storage:
             lambda storage: storage.upload(
                 src,
                 uri,
-                config,
+                config=config,
                 allow_patterns=allow_patterns,
                 ignore_patterns=ignore_patterns,
                 verify=verify,
@@ -156,9 +156,9 @@ class Storage:
     def copy(  # noqa: PLR0913 - the caller's options, each by its name
         src: str,
         dest: str,
+        *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
-        *,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         recursive: bool = True,
@@ -206,8 +206,8 @@ class Storage:
             lambda storage: storage.copy(
                 src,
                 dest,
-                config,
-                dest_config,
+                config=config,
+                dest_config=dest_config,
                 allow_patterns=allow_patterns,
                 ignore_patterns=ignore_patterns,
                 recursive=recursive,
@@ -223,9 +223,9 @@ class Storage:
     def sync(  # noqa: PLR0913 - the caller's options, each by its name
         src: str,
         dest: str,
+        *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
-        *,
         delete: bool = False,
         delete_snapshots: bool = False,
         checksum: bool = False,
@@ -280,8 +280,8 @@ class Storage:
             lambda storage: storage.sync(
                 src,
                 dest,
-                config,
-                dest_config,
+                config=config,
+                dest_config=dest_config,
                 delete=delete,
                 delete_snapshots=delete_snapshots,
                 checksum=checksum,
@@ -299,8 +299,8 @@ class Storage:
     @staticmethod
     def delete(  # noqa: PLR0913 - the caller's options, each by its name
         uri: str,
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         recursive: bool = False,
         delete_snapshots: bool = False,
         allow_patterns: PatternList = None,
@@ -336,7 +336,7 @@ class Storage:
         return run(
             lambda storage: storage.delete(
                 uri,
-                config,
+                config=config,
                 recursive=recursive,
                 delete_snapshots=delete_snapshots,
                 allow_patterns=allow_patterns,
@@ -348,7 +348,7 @@ class Storage:
         )
 
     @staticmethod
-    def abort_uploads(uri: str, config: StorageConfig | None = None, *, timeout: float | None = None) -> int:
+    def abort_uploads(uri: str, *, config: StorageConfig | None = None, timeout: float | None = None) -> int:
         """Abort unfinished uploads instead of resuming them: delete their stored parts.
 
         Only uploads that this user has started on this machine are aborted, and none that is running. An upload that no
@@ -370,15 +370,15 @@ class Storage:
             >>> def discard(storage: Storage) -> None:
             ...     Storage.abort_uploads("s3://ml-models/llama/")
         """
-        return run(lambda storage: storage.abort_uploads(uri, config, timeout=timeout))
+        return run(lambda storage: storage.abort_uploads(uri, config=config, timeout=timeout))
 
     @staticmethod
     def read(
         uri: str,
         start: int = 0,
         length: int | None = None,
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         timeout: float | None = None,
     ) -> bytes:
         """Read an object, or a range of it, into memory.
@@ -399,15 +399,15 @@ class Storage:
             DeadlineExceeded: The timeout expired.
             StorageError: Any other failure.
         """
-        return run(lambda storage: storage.read(uri, start, length, config, timeout=timeout))
+        return run(lambda storage: storage.read(uri, start, length, config=config, timeout=timeout))
 
     @staticmethod
     def read_into(
         uri: str,
         buffer: WritableBuffer,
         start: int = 0,
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         timeout: float | None = None,
     ) -> int:
         """Read an object, or a range of it, directly into a buffer of the caller, without a copy in between.
@@ -436,10 +436,10 @@ class Storage:
             ...     Storage.read_into(uri, array)
             ...     return array
         """
-        return run(lambda storage: storage.read_into(uri, buffer, start, config, timeout=timeout))
+        return run(lambda storage: storage.read_into(uri, buffer, start, config=config, timeout=timeout))
 
     @staticmethod
-    def open(uri: str, start: int = 0, length: int | None = None, config: StorageConfig | None = None) -> Chunks:
+    def open(uri: str, start: int = 0, length: int | None = None, *, config: StorageConfig | None = None) -> Chunks:
         """Read an object in order, chunk by chunk.
 
         A few chunks are read ahead concurrently; no more arrive while the caller works on one.
@@ -466,14 +466,14 @@ class Storage:
             ...         digest.update(chunk)
             ...     return digest.hexdigest()
         """
-        return Chunks(lambda storage: storage.open(uri, start, length, config))
+        return Chunks(lambda storage: storage.open(uri, start, length, config=config))
 
     @overload
     @staticmethod
     def download_many(
         items: Iterable[str | tuple[str, StrPath | None]],
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
         verify: Verify = True,
         timeout: float | None = None,
@@ -485,8 +485,8 @@ class Storage:
     @staticmethod
     def download_many(
         items: Iterable[str | tuple[str, StrPath | None]],
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         return_exceptions: bool,
         verify: Verify = True,
         timeout: float | None = None,
@@ -497,8 +497,8 @@ class Storage:
     @staticmethod
     def download_many(
         items: Iterable[str | tuple[str, StrPath | None]],
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         return_exceptions: bool = False,
         verify: Verify = True,
         timeout: float | None = None,
@@ -526,7 +526,7 @@ class Storage:
         return run(
             lambda storage: storage.download_many(
                 items,
-                config,
+                config=config,
                 return_exceptions=return_exceptions,
                 verify=verify,
                 timeout=timeout,
@@ -539,8 +539,8 @@ class Storage:
     @staticmethod
     def upload_many(
         items: Iterable[tuple[StrPath, str]],
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
         verify: Verify = True,
         timeout: float | None = None,
@@ -551,8 +551,8 @@ class Storage:
     @staticmethod
     def upload_many(
         items: Iterable[tuple[StrPath, str]],
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         return_exceptions: bool,
         verify: Verify = True,
         timeout: float | None = None,
@@ -562,8 +562,8 @@ class Storage:
     @staticmethod
     def upload_many(
         items: Iterable[tuple[StrPath, str]],
-        config: StorageConfig | None = None,
         *,
+        config: StorageConfig | None = None,
         return_exceptions: bool = False,
         verify: Verify = True,
         timeout: float | None = None,
@@ -584,7 +584,12 @@ class Storage:
         """
         return run(
             lambda storage: storage.upload_many(
-                items, config, return_exceptions=return_exceptions, verify=verify, timeout=timeout, on_event=on_event
+                items,
+                config=config,
+                return_exceptions=return_exceptions,
+                verify=verify,
+                timeout=timeout,
+                on_event=on_event,
             )
         )
 
@@ -597,7 +602,7 @@ class StorageOperations:
     """Operations on single objects, from any thread."""
 
     @staticmethod
-    def list_objects(uri: str, config: StorageConfig | None = None, *, timeout: float | None = None) -> list[str]:
+    def list_objects(uri: str, *, config: StorageConfig | None = None, timeout: float | None = None) -> list[str]:
         """List the paths of the objects under a prefix.
 
         Args:
@@ -615,11 +620,11 @@ class StorageOperations:
             DeadlineExceeded: The timeout expired.
             StorageError: Any other failure.
         """
-        return run(lambda storage: storage.list_objects(uri, config, timeout=timeout))
+        return run(lambda storage: storage.list_objects(uri, config=config, timeout=timeout))
 
     @staticmethod
     def get_object_metadata(
-        uri: str, config: StorageConfig | None = None, *, timeout: float | None = None
+        uri: str, *, config: StorageConfig | None = None, timeout: float | None = None
     ) -> dict[str, Any]:
         """Return the metadata that the service reports for an object.
 
@@ -639,11 +644,11 @@ class StorageOperations:
             DeadlineExceeded: The timeout expired.
             StorageError: Any other failure.
         """
-        return run(lambda storage: storage.get_object_metadata(uri, config, timeout=timeout))
+        return run(lambda storage: storage.get_object_metadata(uri, config=config, timeout=timeout))
 
     @staticmethod
     def delete_object(
-        uri: str, config: StorageConfig | None = None, *, delete_snapshots: bool = False, timeout: float | None = None
+        uri: str, *, config: StorageConfig | None = None, delete_snapshots: bool = False, timeout: float | None = None
     ) -> bool:
         """Delete one object.
 
@@ -662,16 +667,18 @@ class StorageOperations:
             StorageError: Any other failure.
         """
         return run(
-            lambda storage: storage.delete_object(uri, config, delete_snapshots=delete_snapshots, timeout=timeout)
+            lambda storage: storage.delete_object(
+                uri, config=config, delete_snapshots=delete_snapshots, timeout=timeout
+            )
         )
 
     @staticmethod
     def copy_object(
         src_uri: str,
         dest_uri: str,
+        *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
-        *,
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -699,8 +706,8 @@ class StorageOperations:
             lambda storage: storage.copy_object(
                 src_uri,
                 dest_uri,
-                config,
-                dest_config,
+                config=config,
+                dest_config=dest_config,
                 verify=verify,
                 timeout=timeout,
                 durability=durability,

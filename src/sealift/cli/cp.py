@@ -92,7 +92,7 @@ def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool
                 return await storage.download(
                     src,
                     f"/{destination.argument.location.key}",
-                    config,
+                    config=config,
                     allow_patterns=settings.include or None,
                     ignore_patterns=settings.exclude or None,
                     unpack=True,
@@ -102,8 +102,8 @@ def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool
             return await storage.copy(
                 src,
                 dest,
-                config,
-                dest_config,
+                config=config,
+                dest_config=dest_config,
                 allow_patterns=settings.include or None,
                 ignore_patterns=settings.exclude or None,
                 recursive=recursive,

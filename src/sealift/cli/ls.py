@@ -62,7 +62,7 @@ def ls(settings: Settings, uri: str, *, is_long: bool) -> None:
     async def list_objects() -> None:
         listing = storage.objects(
             uri,
-            config,
+            config=config,
             allow_patterns=settings.include or None,
             ignore_patterns=settings.exclude or None,
             timeout=settings.timeout,

@@ -64,7 +64,7 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool, incomplete
         deadline = None if settings.timeout is None else time.monotonic() + settings.timeout
         async with storage:
             return sum(
-                [await storage.abort_uploads(uri, config, timeout=_rest(deadline)) for uri, _, config in targets]
+                [await storage.abort_uploads(uri, config=config, timeout=_rest(deadline)) for uri, _, config in targets]
             )
 
     async def remove() -> None:
@@ -73,7 +73,7 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool, incomplete
             for uri, argument, config in targets:
                 await storage.delete(
                     uri,
-                    config,
+                    config=config,
                     recursive=recursive,
                     delete_snapshots=settings.delete_snapshots == "include",
                     allow_patterns=settings.include or None,

@@ -34,7 +34,7 @@ def stat(settings: Settings, uri: str, *, as_json: bool) -> None:
     For a prefix, shows that it is a prefix.
     """
     storage, config = settings.storage(), settings.config(uri, os.environ)
-    metadata = run(lambda: storage.get_object_metadata(uri, config, timeout=settings.timeout))
+    metadata = run(lambda: storage.get_object_metadata(uri, config=config, timeout=settings.timeout))
     if as_json:
         click.echo(json_line(**metadata))
         return

@@ -78,8 +78,8 @@ def sync(settings: Settings, src: str, dest: str, *, delete: bool, checksum: boo
             result = await storage.sync(
                 src,
                 dest,
-                config,
-                dest_config,
+                config=config,
+                dest_config=dest_config,
                 delete=delete,
                 delete_snapshots=settings.delete_snapshots == "include",
                 checksum=checksum,

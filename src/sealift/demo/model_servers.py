@@ -35,7 +35,7 @@ class LegacyModel:
 
     def load(self) -> None:
         """Download and open the model."""
-        path = Storage.download(self._uri, f"{self._directory}/", self._config)
+        path = Storage.download(self._uri, f"{self._directory}/", config=self._config)
         self._model = joblib.load(path)
 
     def predict(self, rows: Any) -> Any:
@@ -67,7 +67,7 @@ class AsyncServer:
         """Download the weights."""
         start = time.perf_counter()
         async with self._heartbeat():
-            await AsyncStorage().download(self._uri, self._directory, self._config)
+            await AsyncStorage().download(self._uri, self._directory, config=self._config)
         self.seconds = time.perf_counter() - start
 
     @asynccontextmanager

@@ -56,7 +56,7 @@ def run_steps(directory: Path, bucket: str, config: S3Config, amount: int) -> No
 def _upload(source: Path, bucket: str, config: S3Config) -> None:
     total = sum(path.stat().st_size for path in source.rglob("*") if path.is_file())
     start = time.perf_counter()
-    Storage.upload(source, f"s3://{bucket}/", config)
+    Storage.upload(source, f"s3://{bucket}/", config=config)
     seconds = time.perf_counter() - start
     print_line("bucket", "uploaded an iris classifier and a directory of weights with Storage.upload:")
     print_line("", f"{megabytes(total)} in {seconds:.2f} s, {total / seconds / 1e6:,.0f} MB/s")
