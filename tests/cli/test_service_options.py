@@ -73,7 +73,7 @@ def test_an_account_of_azure(invoke: Invoke, azurite: AzureService, tmp_path: Pa
     [
         (("--region", "x"), "gs://b/k", "s3://"),
         (("--token", "x"), "s3://b/k", "hf://"),
-        (("--header", "A: b"), "azure://c/k", "http://"),
+        (("--header", "A: b"), "azure://container/k", "http://"),
         (("--account", "x"), "hf://owner/name/k", "azure://"),
         (("--project", "x"), "/tmp/k", "gs://"),
         (("--endpoint-url", "http://127.0.0.1:1"), "https://example.com/k", "s3://"),

@@ -52,8 +52,7 @@ Examples:
   sealift cp --unpack https://example.com/model.tar.gz /mnt/models/model
 """,
 )
-@click.argument("sources", metavar="SRC...", nargs=-1, required=True, shell_complete=files_and_uris)
-@click.argument("dest", shell_complete=files_and_uris)
+@click.argument("arguments", metavar="SRC... DEST", nargs=-1, required=True, shell_complete=files_and_uris)
 @recursive_option
 @click.option("--unpack", is_flag=True, help="Extract SRC, a tar or zip archive, into the directory DEST.")
 @pattern_options
@@ -63,7 +62,7 @@ Examples:
 @storage_options
 @source_options
 @click.pass_obj
-def cp(settings: Settings, sources: tuple[str, ...], dest: str, *, recursive: bool, unpack: bool) -> None:
+def cp(settings: Settings, arguments: tuple[str, ...], *, recursive: bool, unpack: bool) -> None:
     """Copy objects or files; with -r, everything under a prefix or directory.
 
     SRC and DEST are storage URIs or local paths. A single object is copied to DEST, or into DEST if it ends in "/" or
@@ -71,8 +70,8 @@ def cp(settings: Settings, sources: tuple[str, ...], dest: str, *, recursive: bo
     SRC; if there are several sources, into a directory of the prefix's name in DEST. Patterns (* ? [abc]; * also
     matches "/") match these relative paths.
 
-    SRC can contain a pattern after its last "/"; quote it. 's3://models/llama/*.json' is the same as
-    s3://models/llama/ with -r and --include '*.json', unless there is an object of this very name.
+    The URI of SRC can contain a pattern; quote it. 's3://models/llama/*.json' is the same as s3://models/llama/ with -r
+    and --include '*.json', unless there is an object of this very name.
 
     An object appears under its final name once it is complete and verified; a new local directory appears when all its
     files are complete. Run an interrupted command again to resume it. A replaced file keeps its permissions. If DEST is
@@ -89,6 +88,9 @@ def cp(settings: Settings, sources: tuple[str, ...], dest: str, *, recursive: bo
     Prints the path or URI of each copy on stdout; with --json, one line for each copied object and a summary line.
     Progress and a summary go to stderr.
     """
+    *sources, dest = arguments
+    if not sources:
+        raise click.UsageError("missing argument 'DEST'")
     check_destination(dest, sources)
     if unpack:
         _unpack(settings, sources, dest)
@@ -96,15 +98,13 @@ def cp(settings: Settings, sources: tuple[str, ...], dest: str, *, recursive: bo
     given = [Source.of(uri, dest) for uri in sources]
     if recursive and (schemes := {one.argument.location.scheme for one in given} & {"http", "https"}):
         raise click.UsageError(f"-r cannot be used with {schemes.pop()}://, which cannot be listed")
-    target = Argument.of(dest).location
-    configs = [settings.configs(one.argument.location, target, os.environ) for one in given]
+    configs = [settings.configs(one.argument.location, one.destination.argument.location, os.environ) for one in given]
     storage, report, start = settings.storage(), Report(settings), time.monotonic()
 
     async def copy(source: Source, config: StorageConfig | None, dest_config: StorageConfig | None) -> str:
         source = await source.resolved(storage, config, named=recursive and len(given) > 1)
         if source.include is not None and settings.include:
             raise click.UsageError("a pattern in SRC and --include cannot be combined")
-        destination = source.destination
         copied = await storage.copy(
             source.uri,
             source.dest,
@@ -114,10 +114,13 @@ def cp(settings: Settings, sources: tuple[str, ...], dest: str, *, recursive: bo
             ignore_patterns=settings.exclude or None,
             recursive=recursive or source.include is not None,
             dry_run=settings.dry_run,
-            **{**settings.transfer_arguments, "timeout": settings.time_left(start)},
-            on_event=report.transfer_events(source.argument, destination),
+            **(
+                settings.transfer_arguments
+                | {"timeout": settings.timeout if len(given) == 1 else settings.time_left(start)}
+            ),
+            on_event=report.transfer_events(source.argument, source.destination),
         )
-        return destination.returned_name(copied)
+        return source.destination.returned_name(copied)
 
     async def copy_all() -> list[str]:
         from ..api.many import gather  # noqa: PLC0415 - keeps --help fast
@@ -131,12 +134,12 @@ def cp(settings: Settings, sources: tuple[str, ...], dest: str, *, recursive: bo
     _finish(settings, report, copies)
 
 
-def _unpack(settings: Settings, sources: tuple[str, ...], dest: str) -> None:
+def _unpack(settings: Settings, sources: list[str], dest: str) -> None:
     """Extract an archive."""
     source, destination = Argument.of(sources[0]), Destination.of(Argument.of(dest), Argument.of(sources[0]))
     if len(sources) > 1 or destination.argument.location.scheme != "file" or settings.dry_run:
         raise click.UsageError(
-            "--unpack needs one archive as SRC and a local directory as DEST, and cannot be combined with --dry-run"
+            "--unpack needs a local directory as DEST and one archive as SRC, and cannot be combined with --dry-run"
         )
     destination = dataclasses.replace(destination, into=False)  # the archive is extracted into DEST itself
     config, _ = settings.configs(source.location, destination.argument.location, os.environ)

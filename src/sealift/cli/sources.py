@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["Source", "check_destination"]
 
 _MAGIC = re.compile(r"[*?\[]")
-# "?" begins the query of a URL, and servers have no listing.
-_WITHOUT_PATTERNS = {"http", "https"}
+# "?" begins the query of a URL, and servers have no listing. In local paths, the shell replaces patterns.
+_WITHOUT_PATTERNS = {"http", "https", "file"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +30,21 @@ class Source:
         uri: The argument; for a pattern, the prefix or directory in which it is searched.
         argument: The same, parsed.
         dest: The DEST argument, extended by the name of a directory if there are several sources.
+        destination: The same, parsed.
         include: The pattern, relative to the prefix. None: the argument is not a pattern.
     """
 
     uri: str
     argument: Argument
     dest: str
+    destination: Destination
     include: str | None = None
 
     @classmethod
     def of(cls, uri: str, dest: str) -> "Source":
-        """Parse a SRC argument; raises like `Argument.of`."""
-        return cls(uri, Argument.of(uri), dest)
-
-    @property
-    def destination(self) -> Destination:
-        """Where the objects go, for messages."""
-        return Destination.of(Argument.of(self.dest), self.argument)
+        """Parse a SRC argument, and look at the destination. Blocks; raises like `Argument.of`."""
+        argument = Argument.of(uri)
+        return cls(uri, argument, dest, Destination.of(Argument.of(dest), argument))
 
     async def resolved(self, storage: "AsyncStorage", config: StorageConfig | None, *, named: bool) -> "Source":
         """Find out whether the argument is a pattern, and which directory receives a prefix.
@@ -65,8 +63,11 @@ class Source:
         if is_pattern and (start := _MAGIC.search(self.uri)):
             base, slash, rest = self.uri[: start.start()].rpartition("/")
             base = base + slash or "./"
-            return Source(base, Argument.of(base), self.dest, rest + self.uri[start.start() :])
-        return replace(self, dest=f"{self.dest.rstrip('/')}/{location.name or location.root}/")
+            argument = Argument.of(base)
+            destination = replace(self.destination, source=argument)
+            return Source(base, argument, self.dest, destination, rest + self.uri[start.start() :])
+        dest = f"{self.dest.rstrip('/')}/{location.name or location.root}/"
+        return replace(self, dest=dest, destination=Destination(Argument.of(dest), self.argument, into=True))
 
     async def _is_object(self, storage: "AsyncStorage", config: StorageConfig | None) -> bool:
         try:

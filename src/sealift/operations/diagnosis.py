@@ -58,15 +58,17 @@ async def diagnose(location: Location, config: StorageConfig | None, instance: I
             return Finding(check, str(error), error)
 
     try:
-        for name, text in (await describe_backend(location, config, instance)).items():
+        facts = await describe_backend(location, config, instance)
+        for name, text in facts.items():
             yield Finding(name, text)
         backend = await open_backend(location, config, instance)
     except StorageError as error:
         yield Finding("configuration", str(error), error)
         return
     try:
-        if backend.address.startswith(("http://", "https://")):
-            origin = Origin.of(backend.address)
+        url = facts.get("endpoint", location.root).partition(" ")[0]
+        if url.startswith(("http://", "https://")):
+            origin = Origin.of(url)
             proxy = proxy_for(origin, Proxies.from_env(instance.environ))
             yield Finding("proxy", "none" if proxy is None else Origin.of(proxy).address)
             reached = await step("connection", lambda: _connect(origin, instance))
