@@ -118,6 +118,12 @@ def into_memory(done: SimpleNamespace) -> None:
     assert done.digest.hexdigest() == hashlib.sha256(done.objects["weights.bin"]).hexdigest()
 
 
+@example("with Storage.open")
+def file_objects(done: SimpleNamespace) -> None:
+    assert done.model is not None
+    assert Storage.read("s3://ml-models/runs/1.json") == b'{"layers": 2}'
+
+
 @example("StorageOperations.list_objects")
 def names_and_facts(done: SimpleNamespace) -> None:
     assert done.results == [["model.joblib", "tokenizer/vocab.json"], len(done.objects["iris/model.joblib"])]
