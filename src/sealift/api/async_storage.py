@@ -727,8 +727,9 @@ class AsyncStorage:
         from .async_file import AsyncReadableFile, AsyncWritableFile, check_mode
 
         check_mode(uri, mode)
-        kind = AsyncReadableFile if mode == "rb" else AsyncWritableFile
-        return kind(self._lifetime, uri, config)
+        if mode == "rb":
+            return AsyncReadableFile(self._lifetime, uri, config)
+        return AsyncWritableFile(self._lifetime, uri, config)
 
     # Each item of a `*_many` verb is a call of the verb. All run on this instance, and share one timeout.
 

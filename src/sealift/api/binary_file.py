@@ -2,7 +2,7 @@
 
 import io
 import threading
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import ClosedError
 from .file_position import describe
@@ -35,7 +35,7 @@ class BinaryFile(_BinaryIO):
     mode = ""
     name = ""
 
-    def __init__(self, storage: "AsyncStorage", opened: "Opened[object]", mode: str) -> None:
+    def __init__(self, storage: "AsyncStorage", opened: "Opened[Any]", mode: str) -> None:
         self._storage = storage
         self._opened = opened
         self._lock = threading.RLock()

@@ -47,7 +47,13 @@ class ReadableFile(BinaryFile):
         self.size = file.size
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read the next bytes; fewer than `size` only at the end. Negative or None: all that are left.
+        """Read the next bytes.
+
+        Args:
+            size: Number of bytes. Negative or None: all that are left.
+
+        Returns:
+            The bytes: fewer only at the end of the object.
 
         Raises:
             ObjectChanged: The object was replaced after it was opened.
@@ -66,7 +72,11 @@ class ReadableFile(BinaryFile):
             return data
 
     def read1(self, size: int = -1, /) -> bytes:
-        """Read the next bytes, with at most one request; as many as are there if `size` is negative."""
+        """Read some of the next bytes, with at most one request.
+
+        Args:
+            size: Maximum number of bytes. Negative: as many as are there.
+        """
         with self._lock:
             held = len(self._held()) or _SHORT_READ
             return self.read(held if size < 0 else min(size, held))
@@ -74,8 +84,11 @@ class ReadableFile(BinaryFile):
     def readinto(self, buffer: WritableBuffer, /) -> int:
         """Read the next bytes directly into a buffer of the caller.
 
+        Args:
+            buffer: Writable, contiguous memory.
+
         Returns:
-            Number of bytes: fewer than fit only at the end.
+            Number of bytes: fewer than fit only at the end of the object.
 
         Raises:
             StorageError: As in `read`.
@@ -96,11 +109,19 @@ class ReadableFile(BinaryFile):
                 return count
 
     def readinto1(self, buffer: WritableBuffer, /) -> int:
-        """As `readinto`."""
+        """As `readinto`.
+
+        Args:
+            buffer: As there.
+        """
         return self.readinto(buffer)
 
     def peek(self, size: int = 0, /) -> bytes:
-        """Return bytes at the position without changing it: at least one, unless this is the end."""
+        """Return bytes at the position without changing it: at least one, unless this is the end.
+
+        Args:
+            size: How many are wanted; there may be more or fewer.
+        """
         with self._lock:
             self._check_open()
             if not len(self._held()):
@@ -110,6 +131,10 @@ class ReadableFile(BinaryFile):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Set the position. Sends no request.
+
+        Args:
+            offset: Bytes from the origin.
+            whence: The origin: 0, the beginning; 1, the current position; 2, the end.
 
         Raises:
             ValueError: The position would be negative.

@@ -44,6 +44,9 @@ class WritableFile(BinaryFile):
     def write(self, data: ReadableBuffer, /) -> int:
         """Write bytes at the end. Waits while enough parts are being sent.
 
+        Args:
+            data: The bytes, which are copied.
+
         Returns:
             Number of bytes: all.
 
