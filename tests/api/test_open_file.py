@@ -206,7 +206,7 @@ async def test_closed_while_it_reads_ahead() -> None:
     with FakeS3({"b": {"m": DATA}}, stall={"m": MiB}) as server:
         async with tidy() as storage:
             async with storage.open("s3://b/m", config=server.config) as file:
-                for _ in range(40):
+                for _ in range(45):
                     await file.read(16 * KiB)
                 await until(server.stalled.is_set)
 

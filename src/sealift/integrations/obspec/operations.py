@@ -209,7 +209,7 @@ def _check_put(options: Mapping[str, Any]) -> None:
             if value:
                 raise NotSupportedError(f"{name} are not supported")
         elif name == "mode":
-            if value not in {None, "overwrite"}:
+            if value is not None and value != "overwrite":
                 raise NotSupportedError(f"mode={value!r} is not supported: most services cannot do it atomically")
         elif name not in _CHOSEN_BY_SEALIFT:
             raise TypeError(f"put() got an unexpected keyword argument {name!r}")
