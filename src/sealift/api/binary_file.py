@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .async_storage import AsyncStorage
     from .opened import Opened
 
-    class _BinaryIO(io.BufferedIOBase, BinaryIO):  # type: ignore[misc]
+    class _BinaryIO(io.BufferedIOBase, BinaryIO):
         """A binary file for type checkers, which do not know that a subclass of io.BufferedIOBase is one."""
 else:
     _BinaryIO = io.BufferedIOBase

@@ -121,6 +121,6 @@ class Opened(Generic[T]):
         self._ending = self._loop.create_task(self.aclose())
 
     def __del__(self) -> None:
-        if not self.closed and not self._abandoned:
+        if not self.closed and not self._abandoned and self._process == os.getpid():
             warnings.warn(f"unclosed file {self.name!r}", ResourceWarning, stacklevel=2, source=self)
             self.abandon()

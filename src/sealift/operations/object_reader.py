@@ -124,7 +124,7 @@ class ObjectReader:
         with memoryview(memory) as view:
             done = await self.readinto(position, view)
         data = await self._source.instance.disk.run(lambda: large_buffer.to_bytes(memory))
-        if length is None and self._in_order is not None:  # now its size is not known
+        if length is None and not self.seekable:  # now its size may be unknown
             return data[:done] + await self._join(position + done, None)
         return data[:done]
 

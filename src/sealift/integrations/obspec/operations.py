@@ -36,7 +36,7 @@ def _renaming(
     """Raise errors under the names of obspec."""
 
     @wraps(method)
-    async def renaming(self: "StoreOperations", *args: P.args, **kwargs: P.kwargs) -> T:
+    async def renaming(self: "StoreOperations", /, *args: P.args, **kwargs: P.kwargs) -> T:
         with renamed():
             return await method(self, *args, **kwargs)
 
@@ -91,8 +91,8 @@ class StoreOperations:
         ends: Sequence[int] | None,
         lengths: Sequence[int] | None,
     ) -> list[bytes]:
-        count = len(starts)
-        spans = list(zip(starts, ends or [None] * count, lengths or [None] * count, strict=True))
+        unknown: Sequence[int | None] = [None] * len(starts)
+        spans = zip(starts, ends or unknown, lengths or unknown, strict=True)
         wanted = [(start, _length(start, end, length)) for start, end, length in spans]
         async with storage.open(self._uri(path), config=self._config) as file, file.opened.use("read") as reader:
             size = reader.obj.size
