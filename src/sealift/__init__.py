@@ -12,6 +12,7 @@ are imported on first use.
 from typing import TYPE_CHECKING, Any
 
 from .api.blocking import Storage, StorageOperations
+from .api.file import ReadableFile, WritableFile
 from .config import (
     AUTHENTICATION_METHODS,
     AzureConfig,
@@ -59,6 +60,7 @@ from .uri import (
 )
 
 if TYPE_CHECKING:
+    from .api.async_file import AsyncReadableFile, AsyncWritableFile
     from .api.async_storage import AsyncStorage
 
 __all__ = [
@@ -73,7 +75,9 @@ __all__ = [
     "SUPPORTED_PROTOCOLS",
     "AccessDenied",
     "ArchiveError",
+    "AsyncReadableFile",
     "AsyncStorage",
+    "AsyncWritableFile",
     "AzureConfig",
     "ClosedError",
     "DeadlineExceeded",
@@ -99,6 +103,7 @@ __all__ = [
     "OnEvent",
     "PVCConfig",
     "Properties",
+    "ReadableFile",
     "S3Config",
     "ServiceError",
     "SkipReason",
@@ -115,6 +120,7 @@ __all__ = [
     "UnsafeKey",
     "UnsupportedOperation",
     "Verify",
+    "WritableFile",
 ]
 
 StorageURI = str
@@ -128,6 +134,10 @@ def __getattr__(name: str) -> Any:
         from .api.async_storage import AsyncStorage  # noqa: PLC0415 - imports asyncio, 0.1 s
 
         return AsyncStorage
+    if name in {"AsyncReadableFile", "AsyncWritableFile"}:
+        from .api import async_file  # noqa: PLC0415 - as above
+
+        return getattr(async_file, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

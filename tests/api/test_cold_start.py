@@ -21,7 +21,8 @@ OPERATIONS = {
     f"sealift.operations.{name}"
     for name in (
         "copy", "delete", "directory_target", "disk_space", "download_archive", "download_directory", "listing",
-        "metadata", "read", "selection", "sync", "sync_comparison", "sync_deletion", "upload",
+        "metadata", "object_reader", "object_writer", "read", "read_ahead", "selection", "sync", "sync_comparison",
+        "sync_deletion", "upload",
     )
 }  # fmt: skip
 S3 = {

@@ -252,7 +252,7 @@ async def test_an_object_that_is_stored_encoded_arrives_as_stored(
         await AsyncStorage(limits).download(uri, tmp_path / "m.json", config=config)
         assert (tmp_path / "m.json").read_bytes() == stored
     assert await AsyncStorage().read(uri, config=config) == stored
-    assert b"".join([bytes(piece) async for piece in AsyncStorage().open(uri, config=config)]) == stored
+    assert b"".join([bytes(piece) async for piece in AsyncStorage().stream(uri, config=config)]) == stored
 
 
 async def test_cancelled_while_its_temporary_directory_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,7 @@ async def test_what_google_s_client_writes_sealift_reads(
     assert (told["m/large.bin"], told["m/config.json"]) == ("crc32c", "crc32c")
     assert await storage.read(f"gs://{bucket}/m/large.bin", 1_000_000, 1000) == LARGE[1_000_000:1_001_000]
     streamed = bytearray()
-    async for piece in storage.open(f"gs://{bucket}/m/large.bin"):
+    async for piece in storage.stream(f"gs://{bucket}/m/large.bin"):
         streamed += piece
     assert streamed == LARGE
 
@@ -95,7 +95,7 @@ async def test_an_object_that_is_stored_encoded_arrives_as_stored(
     assert len(stored) > 8 * KiB
     assert Path(await many.download(f"gs://{bucket}/large.json", tmp_path / "parts")).read_bytes() == stored
     streamed = bytearray()
-    async for piece in storage.open(f"gs://{bucket}/large.json"):
+    async for piece in storage.stream(f"gs://{bucket}/large.json"):
         streamed += piece
     assert streamed == stored
 

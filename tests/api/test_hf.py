@@ -199,7 +199,7 @@ class TestVerbs:
         assert sorted(await storage.list_objects(uri, config=hub.config)) == sorted(files)
         assert await storage.list_objects(f"{uri}/onnx/", config=hub.config) == ["model.onnx"]
         assert await storage.read(f"{uri}/onnx/model.onnx", 6, 4, config=hub.config) == b"of x"
-        assert b"".join([chunk async for chunk in storage.open(f"{uri}/config.json", config=hub.config)]) == b"of x"
+        assert b"".join([chunk async for chunk in storage.stream(f"{uri}/config.json", config=hub.config)]) == b"of x"
         with pytest.raises(ModelMissingError):
             await storage.read(f"{uri}/none", config=hub.config)
 
@@ -276,7 +276,7 @@ class TestVerbs:
             assert await storage.read(uri, config=hub.config) == data
             assert await storage.read(uri, 5, 100, config=hub.config) == data[5:105]
             assert await storage.read(f"{URI}/config.json", config=hub.config) == FILES["config.json"]
-            assert b"".join([chunk async for chunk in storage.open(uri, config=hub.config)]) == data
+            assert b"".join([chunk async for chunk in storage.stream(uri, config=hub.config)]) == data
 
     async def test_a_copy_to_a_bucket_goes_through_memory(
         self, hub: FakeHub, seaweedfs: S3Service, make_bucket: MakeBucket
@@ -337,7 +337,7 @@ class TestTrouble:
             with pytest.raises(IntegrityError, match="sha256"):
                 await storage.read(uri, config=hub.config)
             with pytest.raises(IntegrityError, match="sha256"):
-                _ = [chunk async for chunk in storage.open(uri, config=hub.config)]
+                _ = [chunk async for chunk in storage.stream(uri, config=hub.config)]
         assert all_in(tmp_path) == set()
 
     async def test_addresses_that_expire_on_the_way_cost_no_attempt(self, hub: FakeHub, tmp_path: Path) -> None:

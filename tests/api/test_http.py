@@ -275,7 +275,7 @@ async def test_what_has_no_ranges_is_read_once(serve: Serve, tmp_path: Path, kin
         buffer = bytearray(1000)
         assert await instance.read_into(f"{server.url}/m", buffer, 99) == 1000
         assert buffer == DATA[99:1099]
-        assert b"".join([chunk async for chunk in instance.open(f"{server.url}/m")]) == DATA
+        assert b"".join([chunk async for chunk in instance.stream(f"{server.url}/m")]) == DATA
     assert await asyncio.to_thread((tmp_path / "m").read_bytes) == DATA
     assert sum(event.size for event in events if event.kind == "progress") == len(DATA)
 
@@ -726,8 +726,8 @@ async def test_reading_into_memory(serve: Serve) -> None:
         buffer = bytearray(len(DATA))
         assert await instance.read_into(url, buffer) == len(DATA)
         assert buffer == DATA
-        assert b"".join([chunk async for chunk in instance.open(url)]) == DATA
-        assert b"".join([chunk async for chunk in instance.open(url, 99, 2 * MiB)]) == DATA[99 : 99 + 2 * MiB]
+        assert b"".join([chunk async for chunk in instance.stream(url)]) == DATA
+        assert b"".join([chunk async for chunk in instance.stream(url, 99, 2 * MiB)]) == DATA[99 : 99 + 2 * MiB]
         assert await instance.read_many([url, url]) == [DATA, DATA]
     assert all("range" in asked.headers for asked in server.asked if asked.method == "GET")
 

@@ -66,7 +66,7 @@ async def every_read(url: str, tmp_path: Path, data: bytes) -> list[Event]:
         buffer = bytearray(2 * MiB)
         assert await instance.read_into(url, buffer, 99) == 2 * MiB
         assert buffer == data[99 : 99 + 2 * MiB]
-        assert b"".join([chunk async for chunk in instance.open(url)]) == data
+        assert b"".join([chunk async for chunk in instance.stream(url)]) == data
     assert sum(event.size for event in events if event.kind == "progress") == len(data)
     return events
 

@@ -158,7 +158,7 @@ class TestContinuedReads:
                 buffer = bytearray(len(self.BODY))
                 assert await storage.read_into(f"{server.url}/m", buffer) == len(self.BODY)
                 assert buffer == self.BODY
-                chunks = [chunk async for chunk in storage.open(f"{server.url}/m")]
+                chunks = [chunk async for chunk in storage.stream(f"{server.url}/m")]
                 assert b"".join(chunks) == self.BODY
 
     async def test_without_ranges_begin_anew_at_the_same_version(self) -> None:

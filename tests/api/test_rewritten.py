@@ -55,7 +55,9 @@ async def test_every_verb_through_a_proxy_that_rewrites(
             there = Path(await storage.download(f"s3://{bucket}/large", tmp_path / "there", config=config))
             assert there.read_bytes() == data
             assert await storage.read(f"s3://{bucket}/large", 3, 4, config=config) == data[3:7]
-            assert b"".join([chunk async for chunk in storage.open(f"s3://{bucket}/small", config=config)]) == b"small"
+            assert (
+                b"".join([chunk async for chunk in storage.stream(f"s3://{bucket}/small", config=config)]) == b"small"
+            )
             assert await storage.copy_object(
                 f"s3://{bucket}/small", f"s3://{bucket}/copy", config=config, dest_config=config
             )

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import fsspec
 import pytest
 
 from sealift import AsyncStorage, S3Config, Storage, Synced
@@ -118,6 +119,17 @@ def into_memory(done: SimpleNamespace) -> None:
     assert done.digest.hexdigest() == hashlib.sha256(done.objects["weights.bin"]).hexdigest()
 
 
+@example("with Storage.open")
+def file_objects(done: SimpleNamespace) -> None:
+    assert done.model is not None
+    assert Storage.read("s3://ml-models/runs/1.json") == b'{"layers": 2}'
+
+
+@example("with fsspec.open")
+def with_fsspec(done: SimpleNamespace) -> None:
+    assert done.model is not None
+
+
 @example("StorageOperations.list_objects")
 def names_and_facts(done: SimpleNamespace) -> None:
     assert done.results == [["model.joblib", "tokenizer/vocab.json"], len(done.objects["iris/model.joblib"])]
@@ -161,6 +173,7 @@ SUPPLIED: dict[str, Callable[[S3Service, S3Service], dict[str, Any]]] = {
     "config = json.loads": lambda *services: {
         "array": bytearray(1000), "digest": hashlib.sha256(), "storage": AsyncStorage(),
     },
+    "with fsspec.open": lambda aws, minio: {"fsspec": fsspec, "options": {"endpoint_url": aws.endpoint}},
     "Storage.download(uri, dest, verify=": lambda *services: {
         "uri": "s3://ml-models/iris/model.joblib", "dest": os.path.abspath("careful/model.joblib"),
     },

@@ -44,8 +44,8 @@ def every_verb(store: Store, here: Path) -> dict[str, bytes]:
     buffer = bytearray(b"....")
     assert Storage.read_into(f"{store.uri}/deep/b", buffer, 0, config=config) == 2
     assert buffer == b"bb.."
-    assert list(Storage.open(f"{store.uri}/deep/b", config=config)) == [b"bb"]
-    with Storage.open(f"{store.uri}/deep/b", 1, 1, config=config) as chunks:
+    assert list(Storage.stream(f"{store.uri}/deep/b", config=config)) == [b"bb"]
+    with Storage.stream(f"{store.uri}/deep/b", 1, 1, config=config) as chunks:
         assert b"".join(chunks) == b"b"
         assert list(chunks) == []
 
@@ -88,7 +88,7 @@ async def test_inside_a_running_loop_s_thread(store: Store, tmp_path: Path) -> N
 
 @pytest.mark.anyio
 async def test_chunks_inside_a_running_loop_s_thread(server: FakeS3) -> None:
-    assert b"".join(Storage.open("s3://b/n/31", config=server.config)) == pattern(31 * 1000 + 31)
+    assert b"".join(Storage.stream("s3://b/n/31", config=server.config)) == pattern(31 * 1000 + 31)
 
 
 @pytest.fixture
@@ -102,10 +102,10 @@ def gets(server: FakeS3) -> int:
 
 def test_an_object_in_chunks(large: FakeS3) -> None:
     with large:
-        chunks = list(Storage.open("s3://b/m", config=large.config))
+        chunks = list(Storage.stream("s3://b/m", config=large.config))
         assert b"".join(chunks) == LARGE
         assert len(chunks) == 5
-        assert b"".join(Storage.open("s3://b/m", 5 * MiB, 9 * MiB, config=large.config)) == LARGE[5 * MiB : 14 * MiB]
+        assert b"".join(Storage.stream("s3://b/m", 5 * MiB, 9 * MiB, config=large.config)) == LARGE[5 * MiB : 14 * MiB]
 
 
 @pytest.mark.parametrize("leave", ["by break", "by an error", "before the first chunk"])
@@ -113,7 +113,7 @@ def test_left_early(large: FakeS3, leave: str) -> None:
     """The engine keeps working, a later call succeeds, and the rest of the object is not requested."""
     with large:
         with pytest.raises(LookupError) if leave == "by an error" else nullcontext():
-            with Storage.open("s3://b/m", 0, 40 * MiB, config=large.config) as chunks:
+            with Storage.stream("s3://b/m", 0, 40 * MiB, config=large.config) as chunks:
                 for chunk in chunks if leave != "before the first chunk" else ():
                     assert chunk == LARGE[: len(chunk)]
                     if leave == "by an error":
@@ -125,7 +125,7 @@ def test_left_early(large: FakeS3, leave: str) -> None:
 
 
 def test_closed_twice_and_after_the_end(server: FakeS3) -> None:
-    chunks = Storage.open("s3://b/small", config=server.config)
+    chunks = Storage.stream("s3://b/small", config=server.config)
     assert list(chunks) == [b"small"]
     chunks.close()
     chunks.close()
@@ -135,7 +135,7 @@ def test_closed_twice_and_after_the_end(server: FakeS3) -> None:
 def test_forgotten(large: FakeS3) -> None:
     """A `break` without `with`: the engine closes the iterator."""
     with large:
-        for chunk in Storage.open("s3://b/m", config=large.config):
+        for chunk in Storage.stream("s3://b/m", config=large.config):
             assert chunk == LARGE[: len(chunk)]
             break
         gc.collect()
@@ -153,11 +153,11 @@ def test_a_failure_in_the_middle() -> None:
     with FakeS3({"b": {"m": LARGE}}, instead=instead) as server:
         found = bytearray()
         with pytest.raises(IntegrityError, match="read s3://b/m: .* crc64nvme"):
-            for chunk in Storage.open("s3://b/m", config=server.config):
+            for chunk in Storage.stream("s3://b/m", config=server.config):
                 found += chunk
         assert found == LARGE
     with pytest.raises(ModelMissingError, match="^read "):
-        next(Storage.open("/no/such/file"))
+        next(Storage.stream("/no/such/file"))
 
 
 def test_chunks_of_several_threads(large: FakeS3) -> None:
@@ -165,7 +165,7 @@ def test_chunks_of_several_threads(large: FakeS3) -> None:
     found: dict[int, bytes] = {}
 
     def consume(number: int) -> None:
-        found[number] = b"".join(Storage.open("s3://b/m", number * MiB, 9 * MiB, config=large.config))
+        found[number] = b"".join(Storage.stream("s3://b/m", number * MiB, 9 * MiB, config=large.config))
 
     with large:
         threads = [threading.Thread(target=consume, args=(number,)) for number in range(8)]
@@ -185,7 +185,7 @@ def test_an_interrupt_between_two_chunks(server: FakeS3, here: Path, loop: dict[
             _thread.interrupt_main()
         threading.Thread(target=interrupt, daemon=True).start()
         try:
-            with Storage.open("s3://b/large", config=config) as chunks:
+            with Storage.stream("s3://b/large", config=config) as chunks:
                 for chunk in chunks:
                     say("chunk", len(chunk))
         except KeyboardInterrupt:
@@ -201,7 +201,7 @@ def test_an_interrupt_between_two_chunks(server: FakeS3, here: Path, loop: dict[
 
 def test_left_open_at_the_end_of_the_program(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
     program = """
-        chunks = Storage.open("s3://b/n/31", config=config)
+        chunks = Storage.stream("s3://b/n/31", config=config)
         say(len(next(chunks)))
     """
     assert run(program, here, server, environ=loop) == (0, ["31031"], "")
@@ -210,7 +210,7 @@ def test_left_open_at_the_end_of_the_program(server: FakeS3, here: Path, loop: d
 def test_left_open_at_a_fork(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
     """The child cannot continue the parent's iterator, and the parent is not affected."""
     program = """
-        chunks = Storage.open("s3://b/large", 0, 10 << 20, config)
+        chunks = Storage.stream("s3://b/large", 0, 10 << 20, config)
         say(len(next(chunks)))
         child = os.fork()
         if not child:
@@ -219,7 +219,7 @@ def test_left_open_at_a_fork(server: FakeS3, here: Path, loop: dict[str, str]) -
             except StorageError as error:
                 say(error)
             chunks.close()
-            say(len(b"".join(Storage.open("s3://b/n/31", config=config))))
+            say(len(b"".join(Storage.stream("s3://b/n/31", config=config))))
             sys.exit()
         say(os.waitpid(child, 0)[1])
         say([len(chunk) for chunk in chunks])

@@ -33,8 +33,8 @@ STORAGE = '''"""Moves model artifacts, from any thread, whether or not an event 
     """'''
 STORAGE_OPERATIONS = '"""Operations on single objects, from any thread."""'
 STORAGE_VERBS = (
-    "download", "upload", "copy", "sync", "delete", "abort_uploads", "read", "read_into", "open", "download_many",
-    "upload_many",
+    "download", "upload", "copy", "sync", "delete", "abort_uploads", "read", "read_into", "stream", "open",
+    "download_many", "upload_many",
 )  # fmt: skip
 # The classes of the facade: docstring, verbs in order, and functions that need no engine.
 CLASSES = {
@@ -47,6 +47,7 @@ CLASSES = {
 }
 # Docstring phrases that differ without an event loop.
 WORDS = (
+    ("The file; `async with` or `await` opens it.", "The file."),
     ("on the event loop's thread", "in the engine's thread"),
     ("To stop before the last one, use `contextlib.aclosing`.", "To stop before the last one, use a `with` block."),
     ("AsyncStorage", "Storage"),
@@ -81,7 +82,7 @@ def generate(source: str) -> str:
     """
     module = ast.parse(source)
     (storage,) = (node for node in module.body if isinstance(node, ast.ClassDef) and node.name == "AsyncStorage")
-    methods = [node for node in storage.body if isinstance(node, ast.AsyncFunctionDef)]
+    methods = [node for node in storage.body if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef)]
     classes = []
     for name, (docstring, verbs, shared) in CLASSES.items():
         body = [_method(method, name) for verb in verbs for method in methods if method.name == verb]
@@ -91,10 +92,13 @@ def generate(source: str) -> str:
     return "\n".join([HEADER, _imports(module, text), f"__all__ = {sorted(CLASSES)!r}\n\n", text])
 
 
-def _method(method: ast.AsyncFunctionDef, owner: str) -> str:
+def _method(method: ast.AsyncFunctionDef | ast.FunctionDef, owner: str) -> str:
     """The static method of one verb, or one of its overloads."""
     copied = ast.parse(ast.unparse(method)).body[0]
-    assert isinstance(copied, ast.AsyncFunctionDef)
+    assert isinstance(copied, ast.AsyncFunctionDef | ast.FunctionDef)
+    if isinstance(copied, ast.FunctionDef):  # it returns a file
+        assert isinstance(copied.returns, ast.Constant)
+        copied.returns = ast.parse(copied.returns.value.replace("Async", "")).body[0].value
     del copied.args.args[0]  # self
     decorators = [*copied.decorator_list, ast.Name("staticmethod")]
     sync = ast.FunctionDef(copied.name, copied.args, [], decorators, copied.returns, copied.type_comment, lineno=0)
@@ -103,7 +107,9 @@ def _method(method: ast.AsyncFunctionDef, owner: str) -> str:
         sync.body = [ast.Expr(ast.Constant(...))]
         return _indented(ast.unparse(sync))
     call = _call(copied.name, copied.args)
-    if any(isinstance(node, ast.Yield) for node in ast.walk(copied)):
+    if isinstance(copied, ast.FunctionDef):
+        result = f"open_file(lambda storage: {call})"
+    elif any(isinstance(node, ast.Yield) for node in ast.walk(copied)):
         sync.returns = ast.Name("Chunks")
         result = f"Chunks(lambda storage: {call})"
     else:
@@ -143,7 +149,7 @@ def _indented(text: str) -> str:
 
 def _imports(module: ast.Module, text: str) -> str:
     """The imports of the source that the facade's signatures need."""
-    lines = ["from .facade_thread import Chunks, run"]
+    lines = ["from .facade_thread import Chunks, run", "from .file import ReadableFile, WritableFile, open_file"]
     names = {node.id for node in _nodes_outside_lambdas(ast.parse(text)) if isinstance(node, ast.Name)}
     for node in module.body:
         if isinstance(node, ast.ImportFrom):

@@ -3,7 +3,10 @@
 An ignored error is an assertion, too: both report an ignore that is not needed.
 """
 
+import json
 import os
+import pickle
+import zipfile
 from collections.abc import Iterable
 from contextlib import aclosing
 from datetime import datetime
@@ -14,7 +17,9 @@ import sealift
 from sealift import (
     AccessDenied,
     ArchiveError,
+    AsyncReadableFile,
     AsyncStorage,
+    AsyncWritableFile,
     AzureConfig,
     ClosedError,
     DeadlineExceeded,
@@ -40,6 +45,7 @@ from sealift import (
     OnEvent,
     Properties,
     PVCConfig,
+    ReadableFile,
     S3Config,
     ServiceError,
     Skipped,
@@ -56,6 +62,7 @@ from sealift import (
     UnsafeKey,
     UnsupportedOperation,
     Verify,
+    WritableFile,
 )
 
 uri: StorageURI = "s3://ml-models/iris/"
@@ -159,10 +166,20 @@ def reading(flag: bool) -> None:
     assert_type(Storage.read(uri, 10, 20, config=S3Config()), bytes)
     assert_type(Storage.read_into(uri, bytearray(10), 5), int)
     assert_type(Storage.read_into(uri, memoryview(bytearray(10)), config=S3Config()), int)
-    for chunk in Storage.open(uri, 10, length=None):
+    for chunk in Storage.stream(uri, 10, length=None):
         assert_type(chunk, bytes)
-    with Storage.open(uri) as chunks:
+    with Storage.stream(uri) as chunks:
         assert_type(next(chunks), bytes)
+    with Storage.open(uri) as file:
+        assert_type(file, ReadableFile)
+        assert_type(file.read(), bytes)
+        json.load(file)
+        zipfile.ZipFile(file)
+    with Storage.open(uri, "wb", config=S3Config()) as out:
+        assert_type(out, WritableFile)
+        assert_type(out.write(b"x"), int)
+        pickle.dump({}, out)
+    assert_type(Storage.open(uri, str(flag)), ReadableFile | WritableFile)
     assert_type(Storage.download_many([uri, (uri, "/mnt"), (uri, Path("/mnt")), (uri, None)]), list[str])
     assert_type(Storage.download_many([uri], config=S3Config(), return_exceptions=flag), list[str | StorageError])
 
@@ -179,10 +196,16 @@ async def asynchronously(storage: AsyncStorage, flag: bool) -> None:
     assert_type(await storage.delete_object(uri), bool)
     assert_type(await storage.read(uri), bytes)
     assert_type(await storage.read_into(uri, bytearray(10)), int)
-    async for chunk in storage.open(uri):
+    async for chunk in storage.stream(uri):
         assert_type(chunk, bytes)
-    async with aclosing(storage.open(uri, 10, 10)) as chunks:
+    async with aclosing(storage.stream(uri, 10, 10)) as chunks:
         assert_type(await anext(chunks), bytes)
+    async with storage.open(uri) as file:
+        assert_type(file, AsyncReadableFile)
+        assert_type(await file.read(10), bytes)
+    out = await storage.open(uri, "wb")
+    assert_type(out, AsyncWritableFile)
+    assert_type(await out.write(b"x"), int)
     async for obj in storage.objects(uri):
         assert_type(obj, ObjectInfo)
         assert_type(obj.properties, Properties | None)
@@ -197,7 +220,7 @@ async def asynchronously(storage: AsyncStorage, flag: bool) -> None:
     assert_type(await storage.read_many(iter([uri])), list[bytes])
     assert_type(await storage.read_many([uri], return_exceptions=True), list[bytes | StorageError])
 
-    await storage.open(uri)  # type: ignore[misc]
+    await storage.stream(uri)  # type: ignore[misc]
     for _ in storage.objects(uri):  # type: ignore[attr-defined]
         pass
 

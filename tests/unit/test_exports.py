@@ -21,18 +21,21 @@ DOCUMENTED = {
 URI_METHODS = {"is_local", "get_storage_spec"}
 METHODS = {
     "Storage": {
-        "download", "upload", "copy", "sync", "delete", "abort_uploads", "read", "read_into", "open", "download_many",
-        "upload_many", *URI_METHODS,
+        "download", "upload", "copy", "sync", "delete", "abort_uploads", "read", "read_into", "stream", "open",
+        "download_many", "upload_many", *URI_METHODS,
     },
     "StorageOperations": {"list_objects", "get_object_metadata", "delete_object", "copy_object"},
     "AsyncStorage": {
         "download", "upload", "copy", "copy_object", "sync", "delete", "delete_object", "abort_uploads", "objects",
-        "list_objects", "get_object_metadata", "read", "read_into", "open", "download_many", "upload_many", "copy_many",
-        "delete_many", "read_many", *URI_METHODS,
+        "list_objects", "get_object_metadata", "read", "read_into", "stream", "open", "download_many", "upload_many",
+        "copy_many", "delete_many", "read_many", *URI_METHODS,
     },
 }  # fmt: skip
 # Parameter and return types of the methods.
-VALUES = {"Durability", "Event", "Limits", "ObjectInfo", "OnEvent", "Synced", "Unpack", "Verify"}
+VALUES = {
+    "AsyncReadableFile", "AsyncWritableFile", "Durability", "Event", "Limits", "ObjectInfo", "OnEvent", "ReadableFile",
+    "Synced", "Unpack", "Verify", "WritableFile",
+}  # fmt: skip
 # Modules that `import sealift` must not load: SDKs, and anything slower to import than sealift itself.
 HEAVY = [
     "aiobotocore", "aiofiles", "aiohttp", "anyio", "asyncio", "awscrt", "azure", "boto3", "botocore", "click",

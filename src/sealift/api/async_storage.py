@@ -8,7 +8,7 @@ location is opened: `Lifetime` loads the module of the verb in a thread.
 import os
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
-from typing import Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from ..config import StorageConfig
 from ..errors import StorageError
@@ -20,6 +20,9 @@ from ..types import Durability, Limits, ObjectInfo, OnEvent, Synced, Unpack, Ver
 from ..uri import get_storage_spec, is_local, parse
 from .argument_types import PatternList, StrPath, WritableBuffer
 from .lifetime import Lifetime
+
+if TYPE_CHECKING:
+    from .async_file import AsyncReadableFile, AsyncWritableFile
 
 __all__ = ["AsyncStorage"]
 
@@ -640,7 +643,7 @@ class AsyncStorage:
 
             return await read_into(source, buffer, start)
 
-    async def open(
+    async def stream(
         self, uri: str, start: int = 0, length: int | None = None, *, config: StorageConfig | None = None
     ) -> AsyncGenerator[bytes]:
         """Read an object in order, chunk by chunk.
@@ -665,19 +668,68 @@ class AsyncStorage:
         Example:
             >>> async def sha256(storage: AsyncStorage, uri: str) -> str:
             ...     digest = hashlib.sha256()
-            ...     async for chunk in storage.open(uri):
+            ...     async for chunk in storage.stream(uri):
             ...         digest.update(chunk)
             ...     return digest.hexdigest()
         """
 
         def reading(source: OpenLocation) -> AsyncGenerator[bytes]:
-            from ..operations.read import open_object
+            from ..operations.read import stream_object
 
-            return open_object(source, start, length)
+            return stream_object(source, start, length)
 
         async with aclosing(self._lifetime.iterate("read", uri, config, reading)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    @overload
+    def open(
+        self, uri: str, mode: Literal["rb"] = "rb", *, config: StorageConfig | None = None
+    ) -> "AsyncReadableFile": ...
+    @overload
+    def open(self, uri: str, mode: Literal["wb"], *, config: StorageConfig | None = None) -> "AsyncWritableFile": ...
+    @overload
+    def open(
+        self, uri: str, mode: str, *, config: StorageConfig | None = None
+    ) -> "AsyncReadableFile | AsyncWritableFile": ...
+    def open(
+        self, uri: str, mode: str = "rb", *, config: StorageConfig | None = None
+    ) -> "AsyncReadableFile | AsyncWritableFile":
+        """Open an object as a binary file.
+
+        A file for reading can seek. It reads one version of the object: more and more ahead while it is read in order,
+        and no more than needed while it is not. A small object is found and read with one request. A file for writing
+        becomes visible when it is closed without an error; if the block raises an exception, nothing becomes visible.
+
+        Args:
+            uri: Its storage URI or local path.
+            mode: "rb" to read, "wb" to write.
+            config: Credentials and endpoint. None: from the environment.
+
+        Returns:
+            The file; `async with` or `await` opens it.
+
+        Raises:
+            InvalidConfig: `mode` is something else, or a file cannot have this name.
+            ModelMissingError: There is no such object.
+            UnsupportedOperation: The storage can only be read.
+            StorageError: Any other failure.
+
+        Example:
+            >>> async def magic_number(storage: AsyncStorage, uri: str) -> bytes:
+            ...     async with storage.open(uri) as file:
+            ...         return await file.read(4)
+            >>> async def save(storage: AsyncStorage, uri: str, lines: list[bytes]) -> None:
+            ...     async with storage.open(uri, "wb") as file:
+            ...         for line in lines:
+            ...             await file.write(line)
+        """
+        from .async_file import AsyncReadableFile, AsyncWritableFile, check_mode
+
+        check_mode(uri, mode)
+        if mode == "rb":
+            return AsyncReadableFile(self._lifetime, uri, config)
+        return AsyncWritableFile(self._lifetime, uri, config)
 
     # Each item of a `*_many` verb is a call of the verb. All run on this instance, and share one timeout.
 

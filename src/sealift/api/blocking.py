@@ -12,6 +12,7 @@ from ..types import Durability, OnEvent, Synced, Unpack, Verify
 from ..uri import get_storage_spec, is_local
 from .argument_types import PatternList, StrPath, WritableBuffer
 from .facade_thread import Chunks, run
+from .file import ReadableFile, WritableFile, open_file
 
 __all__ = ["Storage", "StorageOperations"]
 
@@ -439,7 +440,7 @@ class Storage:
         return run(lambda storage: storage.read_into(uri, buffer, start, config=config, timeout=timeout))
 
     @staticmethod
-    def open(uri: str, start: int = 0, length: int | None = None, *, config: StorageConfig | None = None) -> Chunks:
+    def stream(uri: str, start: int = 0, length: int | None = None, *, config: StorageConfig | None = None) -> Chunks:
         """Read an object in order, chunk by chunk.
 
         A few chunks are read ahead concurrently; no more arrive while the caller works on one.
@@ -462,11 +463,56 @@ class Storage:
         Example:
             >>> def sha256(uri: str) -> str:
             ...     digest = hashlib.sha256()
-            ...     for chunk in Storage.open(uri):
+            ...     for chunk in Storage.stream(uri):
             ...         digest.update(chunk)
             ...     return digest.hexdigest()
         """
-        return Chunks(lambda storage: storage.open(uri, start, length, config=config))
+        return Chunks(lambda storage: storage.stream(uri, start, length, config=config))
+
+    @overload
+    @staticmethod
+    def open(uri: str, mode: Literal["rb"] = "rb", *, config: StorageConfig | None = None) -> ReadableFile: ...
+
+    @overload
+    @staticmethod
+    def open(uri: str, mode: Literal["wb"], *, config: StorageConfig | None = None) -> WritableFile: ...
+
+    @overload
+    @staticmethod
+    def open(uri: str, mode: str, *, config: StorageConfig | None = None) -> ReadableFile | WritableFile: ...
+
+    @staticmethod
+    def open(uri: str, mode: str = "rb", *, config: StorageConfig | None = None) -> ReadableFile | WritableFile:
+        """Open an object as a binary file.
+
+        A file for reading can seek. It reads one version of the object: more and more ahead while it is read in order,
+        and no more than needed while it is not. A small object is found and read with one request. A file for writing
+        becomes visible when it is closed without an error; if the block raises an exception, nothing becomes visible.
+
+        Args:
+            uri: Its storage URI or local path.
+            mode: "rb" to read, "wb" to write.
+            config: Credentials and endpoint. None: from the environment.
+
+        Returns:
+            The file.
+
+        Raises:
+            InvalidConfig: `mode` is something else, or a file cannot have this name.
+            ModelMissingError: There is no such object.
+            UnsupportedOperation: The storage can only be read.
+            StorageError: Any other failure.
+
+        Example:
+            >>> def magic_number(uri: str) -> bytes:
+            ...     with Storage.open(uri) as file:
+            ...         return file.read(4)
+            >>> def save(uri: str, lines: list[bytes]) -> None:
+            ...     with Storage.open(uri, "wb") as file:
+            ...         for line in lines:
+            ...             file.write(line)
+        """
+        return open_file(lambda storage: storage.open(uri, mode, config=config))
 
     @overload
     @staticmethod

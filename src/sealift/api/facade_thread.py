@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from weakref import WeakSet
 
 from ..errors import ClosedError
@@ -12,7 +12,7 @@ from ..types import Limits
 if TYPE_CHECKING:
     from .async_storage import AsyncStorage
 
-__all__ = ["Chunks", "run"]
+__all__ = ["Chunks", "close_with_thread", "run"]
 
 T = TypeVar("T")
 
@@ -27,8 +27,8 @@ async def _open_storage() -> AsyncGenerator["AsyncStorage"]:
 
     async with AsyncStorage(limits) as storage:
         yield storage
-        for chunks in list(_open_chunks):
-            await chunks._finish(storage)  # noqa: SLF001 - defined below
+        for result in list(_open_results):
+            await result._finish(storage)  # noqa: SLF001 - defined below
 
 
 _portal: Portal["AsyncStorage"] = Portal(_open_storage)
@@ -71,7 +71,7 @@ class Chunks:
     async def _advance(self, storage: "AsyncStorage") -> bytes | None:
         if self._source is None:
             self._storage, self._source = storage, self._open_source(storage)
-            _open_chunks.add(self)
+            close_with_thread(self)
         if self._storage is not storage:
             raise ClosedError("the object was opened before this process was forked", hint="open it again")
         return await anext(self._source, None)
@@ -94,5 +94,15 @@ class Chunks:
         self.close()
 
 
-# Closed with the thread's event loop.
-_open_chunks: WeakSet[Chunks] = WeakSet()
+class _Open(Protocol):
+    """A result that needs the thread after the call that returns it."""
+
+    async def _finish(self, storage: "AsyncStorage") -> None: ...
+
+
+_open_results: WeakSet[_Open] = WeakSet()
+
+
+def close_with_thread(result: _Open) -> None:
+    """Close a result when the thread's event loop ends, unless it is closed by then; called in the thread."""
+    _open_results.add(result)

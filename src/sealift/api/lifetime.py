@@ -26,7 +26,10 @@ __all__ = ["Lifetime"]
 T = TypeVar("T")
 
 # The modules of operations that have another name.
-_MODULES = {"abort uploads": "abort_uploads", "list": "listing", "stat": "metadata"}
+_MODULES = {
+    "abort uploads": "abort_uploads", "list": "listing", "open": "object_reader", "stat": "metadata",
+    "write": "object_writer",
+}  # fmt: skip
 _loaded: set[str] = set()
 
 

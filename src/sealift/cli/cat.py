@@ -40,7 +40,7 @@ def cat(settings: Settings, uris: tuple[str, ...], *, offset: int, length: int |
     async def write() -> None:
         async with storage, StdoutWriter() as stdout:
             for uri, config in zip(uris, configs, strict=True):
-                async with aclosing(storage.open(uri, offset, length, config=config)) as chunks:
+                async with aclosing(storage.stream(uri, offset, length, config=config)) as chunks:
                     async for chunk in chunks:
                         await stdout.write(chunk)
 

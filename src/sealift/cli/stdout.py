@@ -22,7 +22,7 @@ class StdoutWriter:
     Example:
         >>> async def copy(storage: AsyncStorage, uri: str) -> None:
         ...     async with StdoutWriter() as stdout:
-        ...         async for chunk in storage.open(uri):
+        ...         async for chunk in storage.stream(uri):
         ...             await stdout.write(chunk)
     """
 

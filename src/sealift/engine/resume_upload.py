@@ -28,7 +28,7 @@ from ..runtime.shielded import shielded
 from ..types import ObjectInfo, Part, Receipt
 from ..types.properties import NO_PROPERTIES, Properties
 
-__all__ = ["RecordedUpload", "abort_recorded", "open_upload", "records_directory"]
+__all__ = ["RecordedUpload", "abort_recorded", "open_stream", "open_upload", "records_directory"]
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +91,35 @@ async def open_upload(
         await _release(record, instance.disk)
         raise
     return RecordedUpload(upload, record, instance.disk, records_parts=not is_file)
+
+
+async def open_stream(destination: Backend, key: str, instance: Instance) -> Upload:
+    """Start an upload of unknown size. No call resumes it; it is recorded so that a later one can abort it.
+
+    Args:
+        destination: Where it is written.
+        key: The key to publish it under.
+        instance: The instance that owns the threads and the environment.
+
+    Raises:
+        StorageError: The upload could not be started.
+    """
+    upload = await destination.open_upload(key, None)
+    directory, disk = records_directory(instance), instance.disk
+    if directory is None or not destination.address or not upload.token:
+        return upload
+    current = UnfinishedUpload(f"a file object: {os.urandom(16).hex()}", destination.address, key, "", 0, 0)
+    try:
+        record = await _lock(directory, current, disk)
+        if record is None:
+            return upload
+        await _write(lambda: record.write(replace(current, token=upload.token)), key, disk)
+        recorded = RecordedUpload(upload, record, disk, records_parts=False)
+    except BaseException:
+        await shielded(upload.abort())
+        raise
+    await _abort_expired(directory, destination, disk)
+    return recorded
 
 
 async def _lock(directory: str, current: UnfinishedUpload, disk: DiskThreads) -> UploadRecord | None:

@@ -18,7 +18,7 @@ from .resolve import Prefix, resolve
 from .selection import Selection
 from .skip_report import SkipReport, as_prefix
 
-__all__ = ["check_writable", "copy", "copy_to_storage", "overlap_on_disk", "same_root"]
+__all__ = ["check_writable", "checked_key", "copy", "copy_to_storage", "overlap_on_disk", "same_root"]
 
 
 async def copy(source: OpenLocation, destination: OpenLocation, options: CallOptions) -> str:
@@ -95,7 +95,7 @@ async def _copy_object(
         raise InvalidConfig("the source has no file name to store it under", hint="add a name to the destination")
     if same_root(source.backend, destination.backend) and key == obj.key:
         raise InvalidConfig("source and destination are the same object")
-    await job.run(one(Transfer(obj, _checked(key))))
+    await job.run(one(Transfer(obj, checked_key(key))))
     return destination.location.at(key)
 
 
@@ -137,14 +137,19 @@ async def _transfers(selection: Selection, target: str, report: SkipReport | Non
 
     async for obj, path in selection.objects(path_of):
         if path:
-            yield Transfer(obj, _checked(target + path), listed=True)
+            yield Transfer(obj, checked_key(target + path), listed=True)
         elif len(obj.key) > start and report is not None:
             report.note(Skipped(obj.key, "empty directory", "empty directory, which object stores do not have"))
         elif len(obj.key) > start:  # a directory marker
             yield Transfer(obj, target + obj.key[start:], listed=True)
 
 
-def _checked(key: str) -> str:
+def checked_key(key: str) -> str:
+    """Return a key that is valid text.
+
+    Raises:
+        UnsafeKey: It is not.
+    """
     try:
         key.encode()
     except UnicodeEncodeError:  # a file name may contain any bytes, a key may not

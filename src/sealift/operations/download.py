@@ -13,6 +13,7 @@ from ..runtime.shielded import shielded
 from ..types import Event, ObjectInfo, OnEvent
 from .call_options import CallOptions
 from .completed_files import report_resumed
+from .local_destination import check_destination
 from .open_location import OpenLocation
 from .resolve import IGNORE_SKIPPED, Prefix, resolve
 from .resume_download import open_journal, report_only, transfer_missing
@@ -73,7 +74,7 @@ async def download_to(source: OpenLocation, dest: str, options: CallOptions) -> 
     Returns:
         The path of the file or directory.
     """
-    _check_destination(dest)
+    check_destination(dest)
     instance, location = source.instance, source.location
     report = options.skip_report(location.key, avoid=dest)
     report_retry = None if options.on_event is None else partial(_report_retry, location.key, options.on_event)
@@ -94,17 +95,6 @@ async def download_to(source: OpenLocation, dest: str, options: CallOptions) -> 
 
 def _report_retry(key: str, on_event: OnEvent, error: StorageError, delay: float) -> None:
     on_event(Event("retry", key, error=error, delay=delay))
-
-
-def _check_destination(dest: str) -> None:
-    if not dest:
-        raise InvalidConfig("the destination is an empty path", hint='"." is the current directory')
-    if "\0" in dest:
-        raise InvalidConfig(f"the destination {dest!r} contains a NUL character")
-    if os.path.basename(os.path.abspath(dest)) == paths.WORK_DIRECTORY:
-        raise InvalidConfig(
-            f"the destination {dest!r} is where sealift keeps temporary files", hint="choose another name"
-        )
 
 
 async def _download_file(source: OpenLocation, obj: ObjectInfo, dest: str, options: CallOptions) -> str:

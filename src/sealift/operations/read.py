@@ -22,7 +22,7 @@ from .open_location import OpenLocation
 from .resolve import find_object
 from .sequential_read import SequentialRead
 
-__all__ = ["chunks", "open_object", "read", "read_into"]
+__all__ = ["chunks", "fill", "read", "read_into", "stream_object"]
 
 # Ranges of one object that are requested concurrently.
 _MAX_CONCURRENT = 16
@@ -48,11 +48,11 @@ async def read(source: OpenLocation, start: int, length: int | None) -> bytes:
     try:
         if count <= _SMALL:
             buffer = bytearray(count)
-            await _fill(source.instance, source.backend, obj, start, memoryview(buffer))
+            await fill(source.instance, source.backend, obj, start, memoryview(buffer))
             return bytes(buffer)
         memory = large_buffer.allocate(count)
         with memoryview(memory) as view:
-            await _fill(source.instance, source.backend, obj, start, view)
+            await fill(source.instance, source.backend, obj, start, view)
     except OnlyInOrder as error:
         body = chunks(source.instance, source.backend, error.obj, start, length if error.obj.size is None else count)
         return b"".join([chunk async for chunk in body])
@@ -75,7 +75,7 @@ async def read_into(source: OpenLocation, buffer: Any, start: int) -> int:
         # Released at once: the traceback of a cancelled task may live on, and the buffer is the caller's.
         try:
             with view[:count] as part, view:
-                await _fill(source.instance, source.backend, obj, start, part)
+                await fill(source.instance, source.backend, obj, start, part)
             return count
         except OnlyInOrder as error:
             obj, view = error.obj, memoryview(buffer).cast("B")
@@ -87,8 +87,8 @@ async def read_into(source: OpenLocation, buffer: Any, start: int) -> int:
     return done
 
 
-async def open_object(source: OpenLocation, start: int, length: int | None) -> AsyncGenerator[bytes]:
-    """Read an object or a range of it chunk by chunk; see `AsyncStorage.open`."""
+async def stream_object(source: OpenLocation, start: int, length: int | None) -> AsyncGenerator[bytes]:
+    """Read an object or a range of it chunk by chunk; see `AsyncStorage.stream`."""
     obj, count = await _find_range(source, start, length)
     to_end = length is None
     async with aclosing(chunks(source.instance, source.backend, obj, start, count, to_end=to_end)) as body:
@@ -119,7 +119,7 @@ async def _find_range(
     return obj, rest if length is None else min(rest, length)
 
 
-async def _fill(instance: Instance, source: Backend, obj: ObjectInfo, start: int, view: memoryview) -> None:
+async def fill(instance: Instance, source: Backend, obj: ObjectInfo, start: int, view: memoryview) -> None:
     """Read a range of an object concurrently, directly into a buffer.
 
     Args:

@@ -1,4 +1,4 @@
-"""`open` and `objects`: results that stream while the caller processes them."""
+"""`stream` and `objects`: results that arrive while the caller processes them."""
 
 import asyncio
 import threading
@@ -77,7 +77,7 @@ def gets(server: FakeS3) -> list[str]:
 async def test_all_chunks(store: Store) -> None:
     async with tidy() as storage:
         for path, data in OBJECTS.items():
-            chunks = [chunk async for chunk in storage.open(f"{store.uri}/{path}", config=store.config)]
+            chunks = [chunk async for chunk in storage.stream(f"{store.uri}/{path}", config=store.config)]
             assert all(type(chunk) is bytes and chunk for chunk in chunks)
             assert b"".join(chunks) == data
             assert len(chunks) == -(-len(data) // PART)
@@ -92,7 +92,7 @@ async def test_all_chunks(store: Store) -> None:
 )  # fmt: skip
 async def test_ranges_are_as_slices(store: Store, start: int, length: int | None) -> None:
     async with tidy() as storage:
-        found = [chunk async for chunk in storage.open(f"{store.uri}/model", start, length, config=store.config)]
+        found = [chunk async for chunk in storage.stream(f"{store.uri}/model", start, length, config=store.config)]
     assert b"".join(found) == DATA[start : None if length is None else start + length]
 
 
@@ -104,19 +104,19 @@ async def test_what_cannot_be_opened(store: Store) -> None:
             ("model", -1, InvalidConfig),
         ):
             with pytest.raises(kind, match="^read "):
-                await anext(storage.open(f"{store.uri}/{path}", start, config=store.config))
+                await anext(storage.stream(f"{store.uri}/{path}", start, config=store.config))
 
 
 async def test_any_number_of_parts(store: Store) -> None:
     """Reads have no limit like the 10,000 parts of an upload."""
     async with tidy(Limits(part_size=100, per_host=8)) as storage:
-        found = [chunk async for chunk in storage.open(f"{store.uri}/model", 0, 20_000, config=store.config)]
+        found = [chunk async for chunk in storage.stream(f"{store.uri}/model", 0, 20_000, config=store.config)]
         assert b"".join(found) == DATA[:20_000]
         assert len(found) == 200
 
 
 async def test_only_a_few_chunks_are_read_ahead(fake: FakeS3) -> None:
-    async with tidy() as storage, aclosing(storage.open("s3://b/m", config=fake.config)) as chunks:
+    async with tidy() as storage, aclosing(storage.stream("s3://b/m", config=fake.config)) as chunks:
         assert gets(fake) == []
         assert await anext(chunks) == DATA[:PART]
         await until(lambda: len(gets(fake)) == 5)
@@ -130,7 +130,7 @@ async def test_only_a_few_chunks_are_read_ahead(fake: FakeS3) -> None:
 
 async def test_left_early(fake: FakeS3) -> None:
     async with tidy() as storage:
-        async with aclosing(storage.open("s3://b/m", config=fake.config)) as chunks:
+        async with aclosing(storage.stream("s3://b/m", config=fake.config)) as chunks:
             async for chunk in chunks:
                 assert chunk == DATA[:PART]
                 break
@@ -140,7 +140,7 @@ async def test_left_early(fake: FakeS3) -> None:
 
 async def test_broken_out_of_without_closing(fake: FakeS3) -> None:
     async with tidy() as storage:
-        async for chunk in storage.open("s3://b/m", config=fake.config):
+        async for chunk in storage.stream("s3://b/m", config=fake.config):
             assert chunk == DATA[:PART]
             break
     assert len(gets(fake)) <= 5
@@ -149,7 +149,7 @@ async def test_broken_out_of_without_closing(fake: FakeS3) -> None:
 async def test_left_early_while_the_next_chunk_does_not_come() -> None:
     with FakeS3({"b": {"m": DATA}}, stall={"m": PART + 10}) as server:
         async with tidy(replace(SMALL, idle_timeout=600)) as storage:
-            async with aclosing(storage.open("s3://b/m", config=server.config)) as chunks:
+            async with aclosing(storage.stream("s3://b/m", config=server.config)) as chunks:
                 assert await anext(chunks) == DATA[:PART]
                 await until(server.stalled.is_set)
 
@@ -157,7 +157,7 @@ async def test_left_early_while_the_next_chunk_does_not_come() -> None:
 async def test_left_by_an_error_of_the_caller_s(fake: FakeS3) -> None:
     async with tidy() as storage:
         with pytest.raises(LookupError):
-            async with aclosing(storage.open("s3://b/m", config=fake.config)) as chunks:
+            async with aclosing(storage.stream("s3://b/m", config=fake.config)) as chunks:
                 async for _ in chunks:
                     raise LookupError
 
@@ -169,7 +169,7 @@ async def test_cancelled_while_it_waits_for_a_chunk() -> None:
 
             async def consume() -> None:
                 nonlocal found
-                async for chunk in storage.open("s3://b/m", config=server.config):
+                async for chunk in storage.stream("s3://b/m", config=server.config):
                     found += chunk
 
             task = asyncio.ensure_future(consume())
@@ -182,7 +182,7 @@ async def test_cancelled_while_it_waits_for_a_chunk() -> None:
 
 async def test_never_started(fake: FakeS3) -> None:
     async with tidy() as storage:
-        await storage.open("s3://b/m", config=fake.config).aclose()
+        await storage.stream("s3://b/m", config=fake.config).aclose()
     assert fake.asked == []
 
 
@@ -190,7 +190,7 @@ async def test_without_a_block_everything_is_closed_at_the_end(fake: FakeS3) -> 
     threads, files = set(threading.enumerate()), open_files()
     storage = AsyncStorage(SMALL)
     for whole in (True, False):
-        async with aclosing(storage.open("s3://b/m", config=fake.config)) as chunks:
+        async with aclosing(storage.stream("s3://b/m", config=fake.config)) as chunks:
             async for _ in chunks:
                 assert storage._lifetime.instance is not None
                 if not whole:
@@ -207,7 +207,7 @@ async def test_many_at_once_with_little_memory(store: Store, tmp_path: Path, par
 
         async def consume(number: int) -> None:
             chunks = []
-            async for chunk in storage.open(f"{store.uri}/model", config=store.config):
+            async for chunk in storage.stream(f"{store.uri}/model", config=store.config):
                 chunks.append(chunk)
                 if len(chunks) % 5 == 1:
                     await storage.download(f"{store.uri}/model", tmp_path / str(number), config=store.config)
@@ -224,7 +224,7 @@ async def test_chunks_are_copied_elsewhere_while_they_come(
     async with tidy(Limits(part_size=PART, memory=PART)) as storage:
 
         async def relay(number: int) -> None:
-            async for chunk in storage.open("s3://b/m", 0, 3 * PART, config=fake.config):
+            async for chunk in storage.stream("s3://b/m", 0, 3 * PART, config=fake.config):
                 file = tmp_path / str(number)
                 await asyncio.to_thread(file.write_bytes, chunk)
                 await storage.upload(file, f"s3://{bucket}/{number}", config=config)
@@ -240,7 +240,7 @@ async def test_an_object_that_is_replaced_between_two_chunks(fake: FakeS3) -> No
     async with tidy() as storage:
         found = []
         with pytest.raises(ObjectChanged, match="read s3://b/m: .* was replaced"):
-            async for chunk in storage.open("s3://b/m", config=fake.config):
+            async for chunk in storage.stream("s3://b/m", config=fake.config):
                 found.append(chunk)
                 fake.replace("b", "m", DATA[::-1])
         assert 1 <= len(found) <= 5
@@ -260,10 +260,10 @@ async def test_other_bytes_than_those_that_were_stored() -> None:
         async with tidy() as storage:
             found = bytearray()
             with pytest.raises(IntegrityError, match="crc64nvme"):
-                async for chunk in storage.open("s3://b/m", config=server.config):
+                async for chunk in storage.stream("s3://b/m", config=server.config):
                     found += chunk
             assert found == DATA
-            part = [chunk async for chunk in storage.open("s3://b/m", 1, None, config=server.config)]
+            part = [chunk async for chunk in storage.stream("s3://b/m", 1, None, config=server.config)]
             assert b"".join(part) == DATA[1:]
 
 
@@ -289,7 +289,7 @@ async def test_an_object_without_versions_is_read_in_order(start: int, length: i
     with FakeS3({"b": {"m": DATA}}, instead=instead) as server:
         instead.server = server
         async with tidy() as storage:
-            found = [chunk async for chunk in storage.open("s3://b/m", start, length, config=server.config)]
+            found = [chunk async for chunk in storage.stream("s3://b/m", start, length, config=server.config)]
         assert b"".join(found) == DATA[start : None if length is None else start + length]
         assert gets(server) == ["all"]
 
@@ -300,7 +300,7 @@ async def test_an_object_without_versions_that_breaks_off() -> None:
         instead.server, instead.cut = server, PART
         async with tidy() as storage:
             with pytest.raises(TransportError):
-                async for _ in storage.open("s3://b/m", config=server.config):
+                async for _ in storage.stream("s3://b/m", config=server.config):
                     await until(server.stalled.is_set)
                     server.drop()
 

@@ -1,0 +1,301 @@
+"""The filesystem: fsspec's methods, by those of `AsyncStorage`."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any, ClassVar
+
+from fsspec.asyn import AsyncFileSystem
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+
+from ...api.async_storage import AsyncStorage
+from ...api.blocking import Storage
+from ...api.facade_thread import run
+from ...config import StorageConfig
+from ...errors import InvalidConfig, UnsupportedOperation
+from ...runtime.detached import run_detached
+from ...types import ObjectInfo
+from ...uri import parse
+from .callback_progress import CallbackProgress
+from .configuration import config_of
+from .entries import add_entry, directory_entry, file_entry, joined
+
+__all__ = ["SealiftFileSystem"]
+
+# Options of `AbstractFileSystem`.
+_CACHE_OPTIONS = ("use_listings_cache", "listings_expiry_time", "max_paths", "skip_instance_cache")
+
+
+class SealiftFileSystem(AsyncFileSystem):
+    """All storages of sealift. Paths are URIs or local paths; those of the subclasses have no scheme.
+
+    Listings are not cached. Object stores have no directories: they exist as long as an object is below them.
+    Transactions and appending are not supported. An object that is written appears when its file is closed without an
+    error.
+
+    Args:
+        config: Credentials and endpoint. None: from the environment.
+        asynchronous: Whether it is used with `await`, within one event loop.
+        loop: The loop that runs its methods. None: that of `Storage`.
+        batch_size: How many requests run at once.
+        options: Fields of the scheme's configuration instead of `config`, such as `endpoint_url` of `S3Config`.
+
+    Raises:
+        InvalidConfig: There is no such option.
+
+    Example:
+        >>> fs = fsspec.filesystem("sealift+s3", endpoint_url="http://minio:9000")
+        >>> fs.find("ml-models/iris")
+        ['ml-models/iris/model.joblib']
+    """
+
+    protocol: ClassVar[str | tuple[str, ...]] = ("sealift",)
+    # fsspec finds instances by the text of their arguments, which does not show secrets: it would mix up two accounts.
+    cachable = False
+    scheme: ClassVar[str] = ""
+    config_type: ClassVar[Callable[..., StorageConfig] | None] = None
+
+    def __init__(
+        self,
+        config: StorageConfig | None = None,
+        *,
+        asynchronous: bool = False,
+        loop: Any = None,
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            asynchronous=asynchronous,
+            loop=loop,
+            batch_size=batch_size,
+            **{name: options.pop(name) for name in _CACHE_OPTIONS if name in options},
+        )
+        self._config = config_of(config, options, self.config_type)
+        self._own_loop = asynchronous or loop is not None
+        self._engine: tuple[int, asyncio.AbstractEventLoop, AsyncStorage] | None = None
+
+    @property
+    def fsid(self) -> str:
+        """Identifies the kind of filesystem."""
+        return self.protocol if isinstance(self.protocol, str) else self.protocol[0]
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._config == getattr(other, "_config", None)
+
+    __hash__ = AsyncFileSystem.__hash__
+
+    @property
+    def loop(self) -> Any:
+        """The event loop that runs the methods: that of `Storage`, so that all share its connections and limits."""
+        return super().loop if self._own_loop else self._of_engine()[0]
+
+    @property
+    def _storage(self) -> AsyncStorage:
+        """The storage in the loop that runs the methods."""
+        return AsyncStorage() if self._own_loop else self._of_engine()[1]
+
+    def _of_engine(self) -> tuple[asyncio.AbstractEventLoop, AsyncStorage]:
+        """The event loop and the storage of `Storage`, in this process."""
+        if self._engine is None or self._engine[0] != os.getpid():
+            self._engine = (os.getpid(), *run(_loop_and_storage))
+        return self._engine[1:]
+
+    def _uri(self, path: str) -> str:
+        """The URI of a path."""
+        path = self._strip_protocol(path)
+        return f"{self.scheme}://{path}" if self.scheme else path
+
+    # Reading
+
+    async def _cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: Any) -> bytes:
+        uri, size = self._uri(path), 0
+        if (start or 0) < 0 or (end or 0) < 0:
+            size = (await self._info(path))["size"]
+        first = max(size + start, 0) if start is not None and start < 0 else start or 0
+        last = size + end if end is not None and end < 0 else end
+        length = None if last is None else max(last - first, 0)
+        return await self._storage.read(uri, first, length, config=self._config)
+
+    async def _get_file(self, rpath: str, lpath: str, callback: Callback = DEFAULT_CALLBACK, **_: Any) -> None:
+        await self._copy_one(self._uri(rpath), os.path.abspath(lpath), rpath, callback)  # noqa: ASYNC240 - no I/O
+
+    async def open_async(self, path: str, mode: str = "rb", **_: Any) -> Any:
+        """Open a file in the event loop; see `AsyncStorage.open`.
+
+        Args:
+            path: Its path.
+            mode: "rb" or "wb".
+        """
+        return await self._storage.open(self._uri(path), mode, config=self._config)
+
+    def _open(self, path: str, mode: str = "rb", autocommit: bool = True, **_: Any) -> Any:
+        if not autocommit:
+            raise NotImplementedError("transactions are not supported: a file appears when it is closed")
+        if mode == "xb":
+            if self.exists(path):
+                raise FileExistsError(path)
+            mode = "wb"
+        return Storage.open(self._uri(path), mode, config=self._config)
+
+    # Writing
+
+    async def _pipe_file(self, path: str, value: Any, mode: str = "overwrite", **_: Any) -> None:
+        await self._check_new(path, mode)
+        async with self._storage.open(self._uri(path), "wb", config=self._config) as file:
+            await file.write(value)
+
+    async def _put_file(
+        self, lpath: str, rpath: str, mode: str = "overwrite", callback: Callback = DEFAULT_CALLBACK, **_: Any
+    ) -> None:
+        if await run_detached(lambda: os.path.isdir(lpath)):
+            await self._makedirs(rpath, exist_ok=True)
+            return
+        await self._check_new(rpath, mode)
+        report = CallbackProgress(callback)
+        await self._storage.upload(lpath, self._uri(rpath), config=self._config, on_event=report)
+
+    async def _cp_file(self, path1: str, path2: str, **_: Any) -> None:
+        await self._copy_one(self._uri(path1), self._uri(path2), path1)
+
+    async def _rm_file(self, path: str, **_: Any) -> None:
+        if not await self._storage.delete_object(self._uri(path), config=self._config):
+            raise FileNotFoundError(path)
+
+    async def _rm(
+        self,
+        path: str | list[str],
+        recursive: bool = False,
+        batch_size: int | None = None,
+        maxdepth: int | None = None,
+        **_: Any,
+    ) -> None:
+        if not recursive or maxdepth is not None:
+            await super()._rm(path, recursive=recursive, batch_size=batch_size, maxdepth=maxdepth)
+            return
+        for each in await self._expand_path(path):
+            await self._storage.delete(self._uri(each), config=self._config, recursive=True)
+
+    async def _mkdir(self, path: str, create_parents: bool = True, **_: Any) -> None:
+        if (directory := self._local(path)) is not None:
+            await run_detached(lambda: (os.makedirs if create_parents else os.mkdir)(directory))
+
+    async def _makedirs(self, path: str, exist_ok: bool = False) -> None:
+        if (directory := self._local(path)) is not None:
+            await run_detached(lambda: os.makedirs(directory, exist_ok=exist_ok))
+
+    def rmdir(self, path: str) -> None:
+        """Remove an empty local directory. Object stores have no empty directories.
+
+        Args:
+            path: Its path.
+        """
+        if (directory := self._local(path)) is not None:
+            os.rmdir(directory)
+
+    # Listing
+
+    async def _info(self, path: str, **_: Any) -> dict[str, Any]:
+        path = self._strip_protocol(path)
+        if self._is_root(path):
+            return {"name": path, "size": 0, "type": "directory"}
+        found = await self._storage.get_object_metadata(self._uri(path), config=self._config)
+        if found["type"] == "prefix":
+            return {"name": path, "size": 0, "type": "directory"}
+        facts = {name: value for name, value in found.items() if name not in {"uri", "type"} and value is not None}
+        return {**facts, "name": path, "size": found["size"], "type": "file", "last_modified": found["modified_time"]}
+
+    async def _ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
+        path = self._strip_protocol(path)
+        found: dict[str, dict[str, Any]] = {}
+        async with aclosing(self._objects(path)) as objects:
+            async for relative, obj in objects:
+                name, below, _rest = relative.partition("/")
+                if not relative:
+                    found[path] = file_entry(path, obj)
+                elif below:
+                    found.setdefault(joined(path, name), directory_entry(joined(path, name)))
+                else:
+                    found[joined(path, name)] = file_entry(joined(path, name), obj)
+        return [found[name] for name in sorted(found)] if detail else sorted(found)
+
+    async def _find(
+        self,
+        path: str,
+        maxdepth: int | None = None,
+        withdirs: bool = False,
+        detail: bool = False,
+        prefix: str = "",
+        **_: Any,
+    ) -> Any:
+        """List everything below a path with one listing."""
+        if maxdepth is not None and maxdepth < 1:
+            raise ValueError("maxdepth must be at least 1")
+        path = self._strip_protocol(path)
+        found: dict[str, dict[str, Any]] = {}
+        try:
+            async with aclosing(self._objects(path)) as objects:
+                async for relative, obj in objects:
+                    if not relative:
+                        found[path] = file_entry(path, obj)
+                    elif relative.startswith(prefix):
+                        add_entry(found, path, relative, obj, maxdepth, withdirs=withdirs)
+        except FileNotFoundError:
+            return {} if detail else []
+        if withdirs and path not in found and not self._is_root(path):
+            found[path] = directory_entry(path)
+        return {name: found[name] for name in sorted(found)} if detail else sorted(found)
+
+    def modified(self, path: str) -> Any:
+        """When an object was last modified: an aware datetime.
+
+        Args:
+            path: Its path.
+        """
+        return self.info(path)["last_modified"]
+
+    async def _objects(self, path: str) -> AsyncGenerator[tuple[str, ObjectInfo]]:
+        """The objects below a path, each with the rest of its path: "" for the object of this path itself.
+
+        The rest of a directory ends in "/".
+        """
+        if self._is_root(path):
+            raise UnsupportedOperation("buckets cannot be listed", hint="name one in the path")
+        uri = self._uri(path)
+        start = parse(uri).key.rstrip("/")
+        if parse(uri).scheme == "pvc":  # a directory of this machine
+            start = (await self._storage.download(uri, config=self._config)).strip("/")
+        async with aclosing(self._storage.objects(uri, config=self._config)) as objects:
+            async for obj in objects:
+                relative = obj.key[len(start) :].lstrip("/")
+                if relative or not obj.key.endswith("/"):
+                    yield relative, obj
+
+    def _is_root(self, path: str) -> bool:
+        return path == "" and bool(self.scheme)
+
+    def _local(self, path: str) -> str | None:
+        """The local path of a path. None: it is elsewhere."""
+        location = parse(self._uri(path)) if not self._is_root(self._strip_protocol(path)) else None
+        return f"/{location.key}" if location is not None and location.scheme == "file" else None
+
+    async def _check_new(self, path: str, mode: str) -> None:
+        if mode == "create" and await self._exists(path):
+            raise FileExistsError(path)
+
+    async def _copy_one(self, src: str, dest: str, path: str, callback: Callback = DEFAULT_CALLBACK) -> None:
+        """Copy an object; create a directory for what is none."""
+        report = CallbackProgress(callback)
+        try:
+            await self._storage.copy(
+                src, dest, config=self._config, dest_config=self._config, recursive=False, on_event=report
+            )
+        except InvalidConfig:
+            if not await self._isdir(path):
+                raise
+            if parse(dest).scheme == "file":
+                await run_detached(lambda: os.makedirs(f"/{parse(dest).key}", exist_ok=True))
+
+
+async def _loop_and_storage(storage: AsyncStorage) -> tuple[asyncio.AbstractEventLoop, AsyncStorage]:
+    return asyncio.get_running_loop(), storage
