@@ -12,8 +12,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..errors import InvalidConfig
+from ..types.byte_sizes import parse_size
 from .settings import VERIFY, Settings
-from .units import parse_size
 
 __all__ = [
     "byte_size",

@@ -1,6 +1,7 @@
 """The values of the shared options, and the configurations and limits they stand for."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -67,7 +68,11 @@ class Settings:
         return {"verify": verify, "timeout": self.timeout, "durability": "fsync" if self.fsync else "rename"}
 
     def storage(self) -> "AsyncStorage":
-        """A storage with the requested limits."""
+        """A storage with the limits of the environment, overridden by the options.
+
+        Raises:
+            InvalidConfig: An environment variable cannot be used.
+        """
         from ..api.async_storage import AsyncStorage  # noqa: PLC0415 - keeps --help fast
 
         chosen: dict[str, Any] = {"memory": self.memory, "patience": self.patience}
@@ -75,8 +80,8 @@ class Settings:
             chosen |= {"connections": self.connections, "per_host": self.connections}
         if self.retries is not None:
             chosen["attempts"] = self.retries + 1
-        limits = Limits(**{name: value for name, value in chosen.items() if value is not None})
-        return AsyncStorage(limits, on_event=print_wait)
+        chosen = {name: value for name, value in chosen.items() if value is not None}
+        return AsyncStorage(dataclasses.replace(Limits.from_env(os.environ), **chosen), on_event=print_wait)
 
     def config(self, uri: str, environ: Mapping[str, str]) -> S3Config | None:
         """The configuration of the environment, overridden by the options; None if no option is set.
