@@ -110,7 +110,9 @@ class _Credentials:
         await self._stack.aclose()
 
 
-def _credentials(identity: Identity, endpoint: str, verify_ssl: bool | str, environ: Mapping[str, str]) -> list[Any]:
+def _credentials(
+    identity: Identity, endpoint: str, verify_ssl: bool | str | os.PathLike[str], environ: Mapping[str, str]
+) -> list[Any]:
     """Create the SDK credentials to try, in order; blocking.
 
     Raises:

@@ -5,6 +5,8 @@ with a slash). Large files are in a separate storage, at signed URLs that expire
 from the hub itself, possibly compressed or without range support (`small_files`). `replies` parses responses.
 """
 
+import os
+
 from ...config import HFConfig, StorageConfig
 from ...errors import AccessDenied, InvalidConfig, UnsupportedOperation
 from ...instance import Instance
@@ -42,10 +44,10 @@ async def open(location: Location, config: StorageConfig | None, instance: Insta
     return HFBackend(repository, await DownloadURLs.of_repository(repository))
 
 
-async def _read_token(file: str, instance: Instance) -> str | None:
+async def _read_token(file: str | os.PathLike[str], instance: Instance) -> str | None:
     """Read the token stored by `hf auth login`; None if the file does not exist or is empty."""
     try:
-        return (await instance.disk.read_file(file)).decode().strip() or None
+        return (await instance.disk.read_file(os.fspath(file))).decode().strip() or None
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError) as problem:
