@@ -62,8 +62,9 @@ class ConfigMap:
                 self._add(prefix, each)
             return
         if not isinstance(config, StorageConfig):
-            if isinstance(config, str) or not isinstance(config, Iterable):
-                raise _not_a_configuration(config)
+            given: object = config
+            if isinstance(given, str) or not isinstance(given, Iterable):
+                raise _not_a_configuration(given)
             self.given = config = tuple(config)
         for each in config if isinstance(config, tuple) else (config,):
             schemes = [scheme for scheme, kind in _BY_SCHEME.items() if isinstance(each, kind)]

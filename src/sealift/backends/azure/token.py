@@ -146,7 +146,12 @@ def _credentials(
             file = identity.token_file
             return [
                 WorkloadIdentityCredential(
-                    tenant_id=tenant, client_id=client, token_file_path=file, authority=authority, **options, **proxies
+                    tenant_id=tenant,
+                    client_id=client,
+                    token_file_path=os.fspath(file),
+                    authority=authority,
+                    **options,
+                    **proxies,
                 )
             ]
         credentials: list[Any] = []
