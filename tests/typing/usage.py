@@ -117,7 +117,6 @@ async def asynchronous(limits: Limits | None, environ: dict[str, str], patterns:
     AsyncStorage(config={"s3://": S3Config(), "https://example.com/": HTTPConfig()})
     by_prefix = {"s3://backup/": S3Config()}
     AsyncStorage(config=by_prefix)
-    AsyncStorage(config=(each for each in (S3Config(),)))
     await storage.aclose()
     async with AsyncStorage() as entered:
         assert_type(entered, AsyncStorage)
@@ -250,7 +249,7 @@ def settings(config: StorageConfigs) -> None:
     configure(config=config, limits=Limits(connections=3))
     configure()
     configure(config={"s3://": S3Config()})
-    configure(S3Config())  # type: ignore[misc]
+    configure(S3Config())  # type: ignore[call-arg]
     configure(limits=S3Config())  # type: ignore[arg-type]
     assert_type(sealift.__version__, str)
 

@@ -1,6 +1,6 @@
 """`ConfigMap`: which of several configurations applies to which URI."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ..errors import InvalidConfig, InvalidURI
@@ -16,7 +16,7 @@ __all__ = ["ConfigMap", "StorageConfig", "StorageConfigs", "check_config"]
 
 StorageConfig = S3Config | GCSConfig | AzureConfig | HTTPConfig | HFConfig | PVCConfig
 # What `AsyncStorage` and `configure` take: one configuration, several, or one for each URI prefix.
-StorageConfigs = StorageConfig | Iterable[StorageConfig] | Mapping[str, StorageConfig]
+StorageConfigs = StorageConfig | Sequence[StorageConfig] | Mapping[str, StorageConfig]
 
 _BY_SCHEME: dict[str, type[StorageConfig]] = {
     "s3": S3Config,
@@ -63,7 +63,7 @@ class ConfigMap:
             return
         if not isinstance(config, StorageConfig):
             given: object = config
-            if isinstance(given, str) or not isinstance(given, Iterable):
+            if isinstance(given, str | bytes) or not isinstance(given, Sequence):
                 raise _not_a_configuration(given)
             self.given = config = tuple(config)
         for each in config if isinstance(config, tuple) else (config,):

@@ -117,6 +117,7 @@ def test_a_host_named_like_what_completes_a_prefix() -> None:
     ("config", "message"),
     [
         ("s3://b", "str is not a configuration (pass one configuration, a list of them, or a mapping"),
+        ({S3}, "set is not a configuration (pass one configuration, a list of them"),
         (3, "int is not a configuration (pass one configuration"),
         (Limits(), "Limits is not a configuration (pass it as limits=)"),
         (S3Config, "type is not a configuration (pass one configuration"),
@@ -157,7 +158,10 @@ def test_the_argument_is_copied() -> None:
     config.clear()
     assert configs.find(parse("s3://b/k")) is S3
     assert configs.given == {"s3://": S3}
-    assert ConfigMap(each for each in (S3, WEB)).given == (S3, WEB)
+    several = [S3, WEB]
+    configs = ConfigMap(several)
+    several.clear()
+    assert configs.given == (S3, WEB)
     assert ConfigMap(S3).given is S3
 
 
