@@ -5,14 +5,15 @@
     path = Storage.download("s3://ml-models/iris/")                   # in a sync load()
     path = await AsyncStorage().download("s3://ml-models/iris/")      # in an event loop
 
-`Storage` is the synchronous facade of `AsyncStorage`. Importing this package loads neither asyncio nor any SDK; they
-are imported on first use.
+`Storage` is the synchronous facade of `AsyncStorage`; `configure` sets its configuration and limits. Importing this
+package loads neither asyncio nor any SDK; they are imported on first use.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from .api.blocking import Storage, StorageOperations
 from .api.file import ReadableFile, WritableFile
+from .api.process_settings import configure
 from .config import (
     AUTHENTICATION_METHODS,
     AzureConfig,
@@ -22,6 +23,7 @@ from .config import (
     PVCConfig,
     S3Config,
     StorageConfig,
+    StorageConfigs,
 )
 from .errors import (
     AccessDenied,
@@ -62,6 +64,8 @@ from .uri import (
 if TYPE_CHECKING:
     from .api.async_file import AsyncReadableFile, AsyncWritableFile
     from .api.async_storage import AsyncStorage
+
+    __version__: str
 
 __all__ = [
     "AUTHENTICATION_METHODS",
@@ -110,6 +114,7 @@ __all__ = [
     "Skipped",
     "Storage",
     "StorageConfig",
+    "StorageConfigs",
     "StorageError",
     "StorageMetadata",
     "StorageOperations",
@@ -121,6 +126,7 @@ __all__ = [
     "UnsupportedOperation",
     "Verify",
     "WritableFile",
+    "configure",
 ]
 
 StorageURI = str
@@ -138,6 +144,13 @@ def __getattr__(name: str) -> Any:
         from .api import async_file  # noqa: PLC0415 - as above
 
         return getattr(async_file, name)
+    if name == "__version__":
+        import importlib.metadata  # noqa: PLC0415 - imports the email package, 30 ms
+
+        try:
+            return importlib.metadata.version("sealift")
+        except importlib.metadata.PackageNotFoundError:
+            raise AttributeError("sealift is not installed, so its version is not known") from None
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -52,7 +52,7 @@ def trusted(azurite_tls: AzureService, authority: trustme.CA, tmp_path: Path) ->
 @pytest.fixture
 def config(azurite_tls: AzureService, trusted: str) -> AzureConfig:
     """A configuration with Azurite's endpoint and no credentials."""
-    return AzureConfig("models", endpoint_url=azurite_tls.endpoint(), verify=trusted)
+    return AzureConfig("models", endpoint_url=azurite_tls.endpoint(), verify_ssl=trusted)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from ..errors import ClosedError
 from .file_position import describe
 
 if TYPE_CHECKING:
-    from .async_storage import AsyncStorage
+    from .facade_thread import SharedStorage
     from .opened import Opened
 
     class _BinaryIO(io.BufferedIOBase, BinaryIO):
@@ -23,7 +23,7 @@ class BinaryFile(_BinaryIO):
     """A file that passes its calls on to the engine's thread.
 
     Args:
-        storage: The storage that it belongs to.
+        shared: What the engine's thread of this process owns.
         opened: The open reader or writer.
         mode: "rb" or "wb".
 
@@ -35,8 +35,8 @@ class BinaryFile(_BinaryIO):
     mode = ""
     name = ""
 
-    def __init__(self, storage: "AsyncStorage", opened: "Opened[Any]", mode: str) -> None:
-        self._storage = storage
+    def __init__(self, shared: "SharedStorage", opened: "Opened[Any]", mode: str) -> None:
+        self._shared = shared
         self._opened = opened
         self._lock = threading.RLock()
         self._position = 0
@@ -52,8 +52,8 @@ class BinaryFile(_BinaryIO):
         if self.closed:
             raise ValueError("I/O operation on closed file")
 
-    def _check_process(self, storage: "AsyncStorage") -> None:
-        if self._storage is not storage:
+    def _check_process(self, shared: "SharedStorage") -> None:
+        if self._shared is not shared:
             raise ClosedError("the file was opened before this process was forked", hint="open it again")
 
     def _close_in_engine(self) -> bool:
@@ -64,9 +64,9 @@ class BinaryFile(_BinaryIO):
         super().close()
         return True
 
-    async def _finish(self, storage: "AsyncStorage") -> None:
+    async def _finish(self, shared: "SharedStorage") -> None:
         """Close the file without publishing anything."""
-        if self._storage is storage:
+        if self._shared is shared:
             await self._opened.aclose()
 
     def __repr__(self) -> str:

@@ -22,7 +22,8 @@ class Storage:
 
     All calls of a process share one engine with its connections and memory budget, in a background thread. It works
     after `os.fork`, in daemonic processes, and until the interpreter exits. Ctrl-C cancels a call and waits for its
-    cleanup; a second Ctrl-C does not wait. `on_event` is called in the engine's thread.
+    cleanup; a second Ctrl-C does not wait. `on_event` is called in the engine's thread. `sealift.configure` sets the
+    configuration and limits of all calls.
 
     Example:
         >>> path = Storage.download("s3://ml-models/iris/model.joblib")
@@ -30,7 +31,7 @@ class Storage:
 
     @staticmethod
     def download(  # noqa: PLR0913 - the caller's options, each by its name
-        uri: str,
+        uri: StrPath,
         dest: StrPath | None = None,
         *,
         config: StorageConfig | None = None,
@@ -50,7 +51,7 @@ class Storage:
             dest: For an object, the file; or, if it ends in "/" or is a directory, the directory that receives the
                 file. A symbolic link to a file is followed. For a prefix, the directory that receives the keys relative
                 to the prefix. None: a new temporary directory; a local path is returned as it is.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             allow_patterns: Download only objects whose path relative to the prefix (for a single object, its name)
                 matches one of these `fnmatch` patterns.
             ignore_patterns: Skip objects whose path matches one of these.
@@ -105,7 +106,7 @@ class Storage:
     @staticmethod
     def upload(
         src: StrPath,
-        uri: str,
+        uri: StrPath,
         *,
         config: StorageConfig | None = None,
         allow_patterns: PatternList = None,
@@ -120,7 +121,7 @@ class Storage:
             src: Path of the file or directory. Links are followed; empty directories are skipped.
             uri: For a file, the object's URI; or, if it ends in "/" or is a bucket, the prefix that receives the file's
                 name. For a directory, the prefix that receives the relative paths.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             allow_patterns: Upload only files whose path relative to `src` (for a single file, its name) matches one of
                 these.
             ignore_patterns: Skip files whose path matches one of these.
@@ -155,8 +156,8 @@ class Storage:
 
     @staticmethod
     def copy(  # noqa: PLR0913 - the caller's options, each by its name
-        src: str,
-        dest: str,
+        src: StrPath,
+        dest: StrPath,
         *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
@@ -179,8 +180,8 @@ class Storage:
             dest: Storage URI or local path. For an object, its destination; or, if it ends in "/", or is a bucket or
                 directory, what receives its name. For a prefix, what receives the keys relative to it.
             config: Credentials and endpoint of the source, and of a destination of the same scheme; if the source is a
-                local path, of the destination. None: from the environment.
-            dest_config: Credentials and endpoint of the destination.
+                local path, of the destination. None: that of `sealift.configure`, or else from the environment.
+            dest_config: Credentials and endpoint of the destination. None: as described for `config`.
             allow_patterns: Copy only objects whose path relative to the prefix (for a single object, its name) matches
                 one of these.
             ignore_patterns: Skip objects whose path matches one of these.
@@ -222,8 +223,8 @@ class Storage:
 
     @staticmethod
     def sync(  # noqa: PLR0913 - the caller's options, each by its name
-        src: str,
-        dest: str,
+        src: StrPath,
+        dest: StrPath,
         *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
@@ -299,7 +300,7 @@ class Storage:
 
     @staticmethod
     def delete(  # noqa: PLR0913 - the caller's options, each by its name
-        uri: str,
+        uri: StrPath,
         *,
         config: StorageConfig | None = None,
         recursive: bool = False,
@@ -314,7 +315,7 @@ class Storage:
 
         Args:
             uri: Storage URI or local path.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             recursive: Allow a prefix. Links in a directory are deleted, not followed.
             delete_snapshots: Azure: delete objects together with their snapshots. False: an object with snapshots is an
                 error, and stays.
@@ -349,7 +350,7 @@ class Storage:
         )
 
     @staticmethod
-    def abort_uploads(uri: str, *, config: StorageConfig | None = None, timeout: float | None = None) -> int:
+    def abort_uploads(uri: StrPath, *, config: StorageConfig | None = None, timeout: float | None = None) -> int:
         """Abort unfinished uploads instead of resuming them: delete their stored parts.
 
         Only uploads that this user has started on this machine are aborted, and none that is running. An upload that no
@@ -357,7 +358,7 @@ class Storage:
 
         Args:
             uri: Storage URI of an object, or of a prefix or bucket for all uploads under it.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
 
         Returns:
@@ -375,7 +376,7 @@ class Storage:
 
     @staticmethod
     def read(
-        uri: str,
+        uri: StrPath,
         start: int = 0,
         length: int | None = None,
         *,
@@ -388,7 +389,7 @@ class Storage:
             uri: Its storage URI or local path.
             start: Offset of the first byte.
             length: Number of bytes. None: to the end.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
 
         Returns:
@@ -404,7 +405,7 @@ class Storage:
 
     @staticmethod
     def read_into(
-        uri: str,
+        uri: StrPath,
         buffer: WritableBuffer,
         start: int = 0,
         *,
@@ -418,7 +419,7 @@ class Storage:
             buffer: Writable, contiguous memory: a bytearray, a numpy array, an mmap … Filled from its beginning. Its
                 content is undefined after a failure.
             start: Offset of the first byte in the object.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
 
         Returns:
@@ -432,7 +433,7 @@ class Storage:
             StorageError: Any other failure.
 
         Example:
-            >>> def weights(uri: str) -> numpy.ndarray:
+            >>> def weights(uri: StrPath) -> numpy.ndarray:
             ...     array = numpy.empty(1 << 20, numpy.float32)
             ...     Storage.read_into(uri, array)
             ...     return array
@@ -449,7 +450,7 @@ class Storage:
             uri: Its storage URI or local path.
             start: Offset of the first byte.
             length: Number of bytes. None: to the end.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
 
         Returns:
             Chunks of some MiB. To stop before the last one, use a `with` block.
@@ -461,7 +462,7 @@ class Storage:
             StorageError: Any other failure.
 
         Example:
-            >>> def sha256(uri: str) -> str:
+            >>> def sha256(uri: StrPath) -> str:
             ...     digest = hashlib.sha256()
             ...     for chunk in Storage.stream(uri):
             ...         digest.update(chunk)
@@ -517,7 +518,7 @@ class Storage:
     @overload
     @staticmethod
     def download_many(
-        items: Iterable[str | tuple[str, StrPath | None]],
+        items: Iterable[StrPath | tuple[StrPath, StrPath | None]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
@@ -530,7 +531,7 @@ class Storage:
     @overload
     @staticmethod
     def download_many(
-        items: Iterable[str | tuple[str, StrPath | None]],
+        items: Iterable[StrPath | tuple[StrPath, StrPath | None]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool,
@@ -542,7 +543,7 @@ class Storage:
 
     @staticmethod
     def download_many(
-        items: Iterable[str | tuple[str, StrPath | None]],
+        items: Iterable[StrPath | tuple[StrPath, StrPath | None]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool = False,
@@ -555,7 +556,7 @@ class Storage:
 
         Args:
             items: URIs, each alone or with its `dest`, as for `download`.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             return_exceptions: Put a failed item's StorageError in its place among the results, and continue with the
                 others. False: the first failure cancels the others and is raised.
             verify: As in `download`.
@@ -584,7 +585,7 @@ class Storage:
     @overload
     @staticmethod
     def upload_many(
-        items: Iterable[tuple[StrPath, str]],
+        items: Iterable[tuple[StrPath, StrPath]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
@@ -596,7 +597,7 @@ class Storage:
     @overload
     @staticmethod
     def upload_many(
-        items: Iterable[tuple[StrPath, str]],
+        items: Iterable[tuple[StrPath, StrPath]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool,
@@ -607,7 +608,7 @@ class Storage:
 
     @staticmethod
     def upload_many(
-        items: Iterable[tuple[StrPath, str]],
+        items: Iterable[tuple[StrPath, StrPath]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool = False,
@@ -619,7 +620,7 @@ class Storage:
 
         Args:
             items: Pairs of `src` and `uri`, as for `upload`.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             return_exceptions: As in `download_many`.
             verify: As in `upload`.
             timeout: As in `download_many`.
@@ -648,12 +649,12 @@ class StorageOperations:
     """Operations on single objects, from any thread."""
 
     @staticmethod
-    def list_objects(uri: str, *, config: StorageConfig | None = None, timeout: float | None = None) -> list[str]:
+    def list_objects(uri: StrPath, *, config: StorageConfig | None = None, timeout: float | None = None) -> list[str]:
         """List the paths of the objects under a prefix.
 
         Args:
             uri: Storage URI or local path.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
 
         Returns:
@@ -670,13 +671,13 @@ class StorageOperations:
 
     @staticmethod
     def get_object_metadata(
-        uri: str, *, config: StorageConfig | None = None, timeout: float | None = None
+        uri: StrPath, *, config: StorageConfig | None = None, timeout: float | None = None
     ) -> dict[str, Any]:
         """Return the metadata that the service reports for an object.
 
         Args:
             uri: Storage URI or local path of an object or a prefix.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
 
         Returns:
@@ -694,13 +695,17 @@ class StorageOperations:
 
     @staticmethod
     def delete_object(
-        uri: str, *, config: StorageConfig | None = None, delete_snapshots: bool = False, timeout: float | None = None
+        uri: StrPath,
+        *,
+        config: StorageConfig | None = None,
+        delete_snapshots: bool = False,
+        timeout: float | None = None,
     ) -> bool:
         """Delete one object.
 
         Args:
             uri: Its storage URI or local path.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             delete_snapshots: As in `Storage.delete`.
             timeout: Seconds for the whole call. None: no limit.
 
@@ -720,8 +725,8 @@ class StorageOperations:
 
     @staticmethod
     def copy_object(
-        src_uri: str,
-        dest_uri: str,
+        src_uri: StrPath,
+        dest_uri: StrPath,
         *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,

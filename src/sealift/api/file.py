@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any, overload
 
-from .facade_thread import close_with_thread, run
+from .facade_thread import SharedStorage, close_with_thread, run_shared
+from .process_settings import Settings, current_settings
 from .readable_file import ReadableFile
 from .writable_file import WritableFile
 
@@ -29,11 +30,15 @@ def open_file(open_async: "Callable[[AsyncStorage], Any]") -> Any:
     Args:
         open_async: Returns the file that is to be opened.
     """
-    return run(lambda storage: _open(storage, open_async(storage)))
+    settings = current_settings()
+    return run_shared(lambda shared: _open(shared, settings, open_async))
 
 
-async def _open(storage: "AsyncStorage", file: Any) -> ReadableFile | WritableFile:
+async def _open(
+    shared: SharedStorage, settings: Settings, open_async: "Callable[[AsyncStorage], Any]"
+) -> ReadableFile | WritableFile:
+    file = open_async(await shared.storage(settings))
     await file
-    made = ReadableFile(storage, file) if file.mode == "rb" else WritableFile(storage, file)
+    made = ReadableFile(shared, file) if file.mode == "rb" else WritableFile(shared, file)
     close_with_thread(made)
     return made

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from .argument_types import WritableBuffer
 from .binary_file import BinaryFile
-from .facade_thread import run
+from .facade_thread import run_shared
 from .file_position import target
 
 if TYPE_CHECKING:
     from ..operations.object_reader import ObjectReader
     from .async_file import AsyncReadableFile
-    from .async_storage import AsyncStorage
+    from .facade_thread import SharedStorage
     from .opened import Opened
 
 __all__ = ["ReadableFile"]
@@ -29,7 +29,7 @@ class ReadableFile(BinaryFile):
     for files on disk, but they share its position.
 
     Args:
-        storage: The storage that it belongs to.
+        shared: What the engine's thread of this process owns.
         file: The same file, in the engine's thread.
 
     Attributes:
@@ -40,8 +40,8 @@ class ReadableFile(BinaryFile):
 
     _opened: "Opened[ObjectReader]"
 
-    def __init__(self, storage: "AsyncStorage", file: "AsyncReadableFile") -> None:
-        super().__init__(storage, file.opened, "rb")
+    def __init__(self, shared: "SharedStorage", file: "AsyncReadableFile") -> None:
+        super().__init__(shared, file.opened, "rb")
         self._chunk = memoryview(b"")  # of what the engine has read ahead
         self._chunk_start = 0
         self.size = file.size
@@ -66,7 +66,7 @@ class ReadableFile(BinaryFile):
             if length is not None and length <= len(held):
                 data = bytes(held[:length])
             else:
-                data, self._chunk = run(lambda storage: self._receive(storage, length))
+                data, self._chunk = run_shared(lambda shared: self._receive(shared, length))
                 self._chunk_start = self._position + len(data)
             self._position += len(data)
             return data
@@ -103,7 +103,7 @@ class ReadableFile(BinaryFile):
                     view[:] = held[: len(view)]
                     count = len(view)
                 else:
-                    count, self._chunk = run(lambda storage: self._receive_into(storage, view))
+                    count, self._chunk = run_shared(lambda shared: self._receive_into(shared, view))
                     self._chunk_start = self._position + count
                 self._position += count
                 return count
@@ -125,7 +125,7 @@ class ReadableFile(BinaryFile):
         with self._lock:
             self._check_open()
             if not len(self._held()):
-                self._chunk = run(self._receive_chunk)
+                self._chunk = run_shared(self._receive_chunk)
                 self._chunk_start = self._position
             return bytes(self._held()[: max(size, io.DEFAULT_BUFFER_SIZE)])
 
@@ -160,7 +160,7 @@ class ReadableFile(BinaryFile):
         """Close the file. Idempotent."""
         if not self.closed and not self._close_in_engine():
             try:
-                run(self._finish)
+                run_shared(self._finish)
             finally:
                 super().close()
 
@@ -169,20 +169,20 @@ class ReadableFile(BinaryFile):
         start = self._position - self._chunk_start
         return self._chunk[start:] if 0 <= start < len(self._chunk) else memoryview(b"")
 
-    async def _receive(self, storage: "AsyncStorage", length: int | None) -> tuple[bytes, memoryview]:
-        self._check_process(storage)
+    async def _receive(self, shared: "SharedStorage", length: int | None) -> tuple[bytes, memoryview]:
+        self._check_process(shared)
         async with self._opened.use("read") as reader:
             data = await reader.read(self._position, length)
             return data, reader.rest(self._position + len(data))
 
-    async def _receive_into(self, storage: "AsyncStorage", view: memoryview) -> tuple[int, memoryview]:
-        self._check_process(storage)
+    async def _receive_into(self, shared: "SharedStorage", view: memoryview) -> tuple[int, memoryview]:
+        self._check_process(shared)
         async with self._opened.use("read") as reader:
             count = await reader.readinto(self._position, view)
             return count, reader.rest(self._position + count)
 
-    async def _receive_chunk(self, storage: "AsyncStorage") -> memoryview:
-        self._check_process(storage)
+    async def _receive_chunk(self, shared: "SharedStorage") -> memoryview:
+        self._check_process(shared)
         async with self._opened.use("read") as reader:
             await reader.read(self._position, 1)
             return reader.rest(self._position)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Self
 
 from .argument_types import ReadableBuffer
 from .binary_file import BinaryFile
-from .facade_thread import run
+from .facade_thread import run_shared
 
 if TYPE_CHECKING:
     from .async_file import AsyncWritableFile
-    from .async_storage import AsyncStorage
+    from .facade_thread import SharedStorage
 
 __all__ = ["WritableFile"]
 
@@ -28,7 +28,7 @@ class WritableFile(BinaryFile):
     Threads may share a file: each call is atomic.
 
     Args:
-        storage: The storage that it belongs to.
+        shared: What the engine's thread of this process owns.
         file: The same file, in the engine's thread.
 
     Attributes:
@@ -36,8 +36,8 @@ class WritableFile(BinaryFile):
         name: The local path or the URI, without secrets.
     """
 
-    def __init__(self, storage: "AsyncStorage", file: "AsyncWritableFile") -> None:
-        super().__init__(storage, file.opened, "wb")
+    def __init__(self, shared: "SharedStorage", file: "AsyncWritableFile") -> None:
+        super().__init__(shared, file.opened, "wb")
         self._file = file
         self._buffer = bytearray()
 
@@ -62,7 +62,7 @@ class WritableFile(BinaryFile):
                 if len(self._buffer) + count <= _WRITE_BUFFER:
                     self._buffer += view
                 else:
-                    run(lambda storage: self._send(storage, view))
+                    run_shared(lambda shared: self._send(shared, view))
             self._position += count
             return count
 
@@ -84,7 +84,7 @@ class WritableFile(BinaryFile):
         with self._lock:
             if not self.closed and not self._close_in_engine():
                 try:
-                    run(self._complete)
+                    run_shared(self._complete)
                 finally:
                     super().close()
 
@@ -93,7 +93,7 @@ class WritableFile(BinaryFile):
         with self._lock:
             if not self.closed and not self._close_in_engine():
                 try:
-                    run(self._finish)
+                    run_shared(self._finish)
                 finally:
                     super().close()
 
@@ -109,15 +109,15 @@ class WritableFile(BinaryFile):
         else:
             self.abort()
 
-    async def _send(self, storage: "AsyncStorage", data: memoryview) -> None:
-        self._check_process(storage)
+    async def _send(self, shared: "SharedStorage", data: memoryview) -> None:
+        self._check_process(shared)
         with memoryview(self._buffer) as held:
             await self._file.write(held)
         self._buffer.clear()
         await self._file.write(data)
 
-    async def _complete(self, storage: "AsyncStorage") -> None:
-        self._check_process(storage)
+    async def _complete(self, shared: "SharedStorage") -> None:
+        self._check_process(shared)
         try:
             with memoryview(self._buffer) as held:
                 await self._file.write(held)

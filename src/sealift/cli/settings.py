@@ -1,5 +1,7 @@
 """The values of the shared options, and the configurations and limits they stand for."""
 
+import dataclasses
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -69,7 +71,11 @@ class Settings:
         return None if self.timeout is None else max(0.0, start + self.timeout - time.monotonic())
 
     def storage(self) -> "AsyncStorage":
-        """A storage with the requested limits."""
+        """A storage with the limits of the environment, overridden by the options.
+
+        Raises:
+            InvalidConfig: An environment variable cannot be used.
+        """
         from ..api.async_storage import AsyncStorage  # noqa: PLC0415 - keeps --help fast
 
         return AsyncStorage(self.limits(), on_event=print_wait)
@@ -81,7 +87,8 @@ class Settings:
             chosen |= {"connections": self.connections, "per_host": self.connections}
         if self.retries is not None:
             chosen["attempts"] = self.retries + 1
-        return Limits(**{name: value for name, value in chosen.items() if value is not None})
+        chosen = {name: value for name, value in chosen.items() if value is not None}
+        return dataclasses.replace(Limits.from_env(os.environ), **chosen)
 
     def config(self, uri: str, environ: Mapping[str, str]) -> StorageConfig | None:
         """The configuration of the environment, overridden by the options; None if no option is set.

@@ -1,12 +1,13 @@
 """Azure Blob Storage."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Self
 
 from ..errors import InvalidConfig
-from ..frozen_dataclass import dataclass
-from .checks import check_strings
+from ..frozen_dataclass import dataclass, short_repr
+from .checks import check_strings, paths_as_text
 
 __all__ = ["AzureConfig"]
 
@@ -27,7 +28,7 @@ class AzureConfig:
         endpoint_url: Blob endpoint, such as "http://127.0.0.1:10000/devstoreaccount1". None: the endpoint of the URI or
             the connection string, otherwise https://ACCOUNT.blob.core.windows.net. Also used for URIs that name the
             account, unless it is a host of Azure: then the URI's host takes precedence.
-        verify: As in `S3Config`, for the service and the token endpoint.
+        verify_ssl: As in `S3Config`, for the service and the token endpoint.
         tenant_id: Entra tenant to authenticate to.
         client_id: Application (client) ID, or client ID of a user-assigned managed identity.
         client_secret: Client secret of a service principal.
@@ -48,17 +49,20 @@ class AzureConfig:
     connection_string: str | None = field(default=None, repr=False)
     anonymous: bool = False
     endpoint_url: str | None = None
-    verify: bool | str = True
+    verify_ssl: bool | str | os.PathLike[str] = True
     tenant_id: str | None = None
     client_id: str | None = None
     client_secret: str | None = field(default=None, repr=False)
-    token_file: str | None = None
+    token_file: str | os.PathLike[str] | None = None
     authority: str | None = None
 
     def __post_init__(self) -> None:
+        paths_as_text(self)
         if self.anonymous and (self.account_key or self.sas_token or self.connection_string or self.client_secret):
             raise InvalidConfig("AzureConfig with anonymous and a secret", hint="choose one of them")
         check_strings(self)
+
+    __repr__ = short_repr
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:

@@ -1,12 +1,13 @@
 """The Hugging Face Hub."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Self
 
 from ..errors import InvalidConfig
-from ..frozen_dataclass import dataclass
-from .checks import check_positive, check_strings, flag
+from ..frozen_dataclass import dataclass, short_repr
+from .checks import check_positive, check_strings, flag, paths_as_text
 from .environment import expand_home
 
 __all__ = ["HFConfig"]
@@ -26,7 +27,7 @@ class HFConfig:
         token_file: File written by `hf auth login`. A missing file counts as no token.
         anonymous: Send no token, even if the environment has one.
         offline: Fail instead of sending requests to the hub.
-        verify: As in `HTTPConfig`, for the hub and its storage.
+        verify_ssl: As in `HTTPConfig`, for the hub and its storage.
         first_byte_timeout: As in `HTTPConfig`; a mirror may fetch a file first.
 
     Raises:
@@ -39,17 +40,20 @@ class HFConfig:
 
     token: str | None = field(default=None, repr=False)
     endpoint: str | None = None
-    token_file: str | None = None
+    token_file: str | os.PathLike[str] | None = None
     anonymous: bool = False
     offline: bool = False
-    verify: bool | str = True
+    verify_ssl: bool | str | os.PathLike[str] = True
     first_byte_timeout: float | None = None
 
     def __post_init__(self) -> None:
+        paths_as_text(self)
         if self.anonymous and (self.token or self.token_file):
             raise InvalidConfig("HFConfig with a token and anonymous", hint="choose one of them")
         check_strings(self)
         check_positive(self, "first_byte_timeout")
+
+    __repr__ = short_repr
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
