@@ -98,6 +98,9 @@ class AsyncStorage:
         a call that joins later, one "listed" and one "progress" event first report the bytes so far. Other calls for
         the same URI and `dest`, also those of other processes, wait for each other.
 
+        Files that an earlier call has downloaded in the same version, and that have not been changed since, are kept.
+        To download them again, remove them.
+
         Returns:
             Path of the file, or of the directory for a prefix or an archive.
 

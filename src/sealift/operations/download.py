@@ -16,6 +16,7 @@ from .completed_files import report_resumed
 from .open_location import OpenLocation
 from .resolve import IGNORE_SKIPPED, Prefix, resolve
 from .resume_download import open_journal, report_only, transfer_missing
+from .unchanged_files import origins
 
 __all__ = ["Downloaded", "download_to", "download_to_temporary"]
 
@@ -126,6 +127,11 @@ async def _download_file(source: OpenLocation, obj: ObjectInfo, dest: str, optio
     anchor = None  # found before the journal creates directories
     if options.durability == "fsync":
         anchor = await instance.disk.run(lambda: existing(directory))
+    marks = origins(source, options)
+    there = LocalBackend(directory, instance.disk, durability=options.durability, anchor=anchor, origins=marks)
+    if (await there.unchanged([(name, obj)]))[0]:
+        report_resumed(Transfer(obj, name), options.on_event)
+        return path
     state = os.path.join(directory, paths.WORK_DIRECTORY)
     identity = (source.backend.address, location, directory, name, options.verify)
     request = "" if obj.version is None or not obj.size else options.shared_request(source, obj.version, obj.size)
@@ -133,6 +139,8 @@ async def _download_file(source: OpenLocation, obj: ObjectInfo, dest: str, optio
         if journal.completed is not None:
             report_resumed(Transfer(obj, name), options.on_event)
             return path
-        target = LocalBackend(directory, instance.disk, journal=journal, durability=options.durability, anchor=anchor)
+        target = LocalBackend(
+            directory, instance.disk, journal=journal, durability=options.durability, anchor=anchor, origins=marks
+        )
         await transfer_missing(source, target, journal, one(Transfer(obj, name)), options, CompressedList())
     return path

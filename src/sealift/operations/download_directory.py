@@ -17,6 +17,7 @@ from .resolve import Prefix
 from .resume_download import open_journal, report_completed, report_only, transfer_missing
 from .selection import Selection
 from .skip_report import SkipReport
+from .unchanged_files import origins
 
 __all__ = ["INCOMPLETE", "download_directory"]
 
@@ -72,6 +73,7 @@ async def _download(source: OpenLocation, files: "_Files", dest: str, options: C
                 journal=journal,
                 durability=options.durability,
                 versions=options.on_stored is not None,
+                origins=origins(source, options),
             )
             transfers = files.transfers()
             if source.backend.service != target.service:  # two local directories may share blocks

@@ -15,8 +15,9 @@ from ..persist.download_journal import Journal, fingerprint
 from ..runtime.shielded import shielded
 from ..types import Event
 from .call_options import CallOptions
-from .completed_files import CompletedFiles
+from .completed_files import CompletedFiles, report_resumed
 from .open_location import OpenLocation
+from .unchanged_files import find_unchanged
 
 __all__ = ["open_journal", "report_completed", "report_only", "transfer_missing"]
 
@@ -91,9 +92,10 @@ async def transfer_missing(
     options: CallOptions,
     kept: CompressedList[str],
 ) -> None:
-    """Transfer the objects that an earlier process has not completed.
+    """Transfer the objects that an earlier download has not brought.
 
-    Files that it has completed are read back at the end of the listing, while the others are transferred.
+    Files that an interrupted one has completed, without a mark that they are unchanged, are read back at the end of the
+    listing, while the others are transferred.
 
     Args:
         source: Location of the objects.
@@ -101,19 +103,25 @@ async def transfer_missing(
         journal: The download's journal.
         transfers: The objects.
         options: Options of the call.
-        kept: Paths of files that stay as they are; receives those that an earlier process completed.
+        kept: Paths of files that stay as they are; receives those that an earlier download has brought.
     """
     completed = CompletedFiles(source, target, journal, options)
 
     async def missing() -> AsyncGenerator[Transfer]:
-        async with aclosing(transfers):
-            async for transfer in transfers:
+        async with aclosing(find_unchanged(transfers, target, options)) as listed:
+            async for transfer, unchanged in listed:
                 journal.size += transfer.obj.size or 0
+                if unchanged:
+                    kept.append(transfer.key)
+                    report_resumed(transfer, options.on_event)
+                    continue
+                target.expect(transfer.key, transfer.obj)
                 if not completed.add(transfer):
                     yield transfer
         async with aclosing(completed.check()) as checked:
             async for transfer, complete in checked:
                 if complete:
+                    target.forget(transfer.key)
                     kept.append(transfer.key)
                 else:
                     yield transfer

@@ -77,7 +77,9 @@ class ConfinedDirectory:
         """
         return self._in_directory_of(key, self._check)
 
-    def rename(self, temporary: str, descriptor: int, key: str, *, durable: bool = False) -> os.stat_result:
+    def rename(
+        self, temporary: str, descriptor: int, key: str, *, durable: bool = False, mode: int | None = None
+    ) -> os.stat_result:
         """Rename a file to its final name. It replaces an existing file and takes over its permissions.
 
         Args:
@@ -85,6 +87,7 @@ class ConfinedDirectory:
             descriptor: Open descriptor of the file.
             key: The key to publish it under.
             durable: Sync inherited permissions to disk before the rename.
+            mode: Permission bits of the file if it replaces none. None: as they are.
 
         Returns:
             The file's status.
@@ -96,7 +99,11 @@ class ConfinedDirectory:
 
         def rename(directory: int, name: str, key: str) -> os.stat_result:
             old = self._check(directory, name, key)
-            if old is not None and inherit(descriptor, old) and durable:
+            replaces = old is not None and stat.S_ISREG(old.st_mode)
+            changed = inherit(descriptor, old) if old is not None and replaces else mode is not None
+            if mode is not None and not replaces:
+                os.fchmod(descriptor, mode)
+            if changed and durable:
                 sync_file(descriptor, temporary)
             os.replace(temporary, name, dst_dir_fd=directory)
             status = os.fstat(descriptor)

@@ -55,6 +55,8 @@ class SmallFiles:
         try:
             while done < len(data):
                 done += os.pwrite(descriptor, data[done:], done)
+            if staging.origins is not None:
+                staging.origins.mark(key, descriptor)
             stored = info(key, os.fstat(descriptor)) if staging.versions else ObjectInfo(key, len(data))
         except BaseException as error:
             self._discard(key, descriptor)
@@ -63,6 +65,8 @@ class SmallFiles:
             raise
         staging.confined.finish(key, complete=True)
         os.close(descriptor)
+        if staging.origins is not None:
+            staging.origins.forget(key)
         if (journal := staging.journal) is not None:
             if journal.many and data:
                 journal.add(key, Claim(0, len(data), crc(data)))
