@@ -37,6 +37,7 @@ from .errors import (
     ModelMissingError,
     ModelNotFound,
     ObjectChanged,
+    ObjectExists,
     ServiceError,
     Skipped,
     SkipReason,
@@ -45,7 +46,19 @@ from .errors import (
     UnsafeKey,
     UnsupportedOperation,
 )
-from .types import Durability, Event, Limits, ObjectInfo, OnEvent, Synced, Unpack, Verify
+from .types import (
+    Durability,
+    Event,
+    Existing,
+    Limits,
+    ObjectInfo,
+    OnError,
+    OnEvent,
+    Symlinks,
+    Synced,
+    Unpack,
+    Verify,
+)
 from .types.properties import Properties
 from .uri import (
     AZURE_URI_FORMAT,
@@ -79,6 +92,7 @@ __all__ = [
     "DeadlineExceeded",
     "Durability",
     "Event",
+    "Existing",
     "GCSConfig",
     "HFConfig",
     "HTTPConfig",
@@ -94,8 +108,10 @@ __all__ = [
     "ModelMissingError",
     "ModelNotFound",
     "ObjectChanged",
+    "ObjectExists",
     "ObjectInfo",
     "ObjectList",
+    "OnError",
     "OnEvent",
     "PVCConfig",
     "Properties",
@@ -109,6 +125,7 @@ __all__ = [
     "StorageMetadata",
     "StorageOperations",
     "StorageURI",
+    "Symlinks",
     "Synced",
     "TransportError",
     "Unpack",

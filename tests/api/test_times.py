@@ -1,4 +1,4 @@
-"""The times and permission bits of files: downloaded files have the time of their object, local copies those of the file."""
+"""Times and permission bits of files: a download has the time of its object, a local copy those of the file."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A download repeated with complete files costs one listing, or one HEAD, and no body; a changed file is fetched again."""
+"""A download repeated with complete files costs a listing or a HEAD, and no body; a changed file is fetched again."""
 
 import os
 from collections.abc import Callable
@@ -179,8 +179,6 @@ async def test_a_real_service(seaweedfs: S3Service, make_bucket: MakeBucket, tmp
     storage = AsyncStorage()
     await storage.download(f"s3://{bucket}/p/", tmp_path / "new", config=config_of(seaweedfs))
     before = {path: path.stat().st_ino for path in (tmp_path / "new").iterdir()}
-    await storage.download(
-        f"s3://{bucket}/p/", tmp_path / "new", config=config_of(seaweedfs), on_event=events.append
-    )
+    await storage.download(f"s3://{bucket}/p/", tmp_path / "new", config=config_of(seaweedfs), on_event=events.append)
     assert {path: path.stat().st_ino for path in (tmp_path / "new").iterdir()} == before
     assert sum(event.size for event in events if event.kind == "resumed") == 200_000

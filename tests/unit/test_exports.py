@@ -32,7 +32,10 @@ METHODS = {
     },
 }  # fmt: skip
 # Parameter and return types of the methods.
-VALUES = {"Durability", "Event", "Limits", "ObjectInfo", "OnEvent", "Synced", "Unpack", "Verify"}
+VALUES = {
+    "Durability", "Event", "Existing", "Limits", "ObjectInfo", "OnError", "OnEvent", "Symlinks", "Synced", "Unpack",
+    "Verify",
+}  # fmt: skip
 # Modules that `import sealift` must not load: SDKs, and anything slower to import than sealift itself.
 HEAVY = [
     "aiobotocore", "aiofiles", "aiohttp", "anyio", "asyncio", "awscrt", "azure", "boto3", "botocore", "click",

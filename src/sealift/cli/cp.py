@@ -9,13 +9,16 @@ from .arguments import Argument, Destination
 from .options import (
     copy_options,
     dry_run_option,
+    existing_options,
     files_and_uris,
     json_option,
+    on_error_option,
     pattern_options,
     recursive_option,
     source_options,
     storage_options,
     suggest_recursive,
+    symlinks_option,
 )
 from .report import Report
 from .run import run
@@ -39,6 +42,8 @@ Examples:
   sealift cp --endpoint-url http://127.0.0.1:9000 --memory 64MiB s3://models/big.bin /tmp/
   sealift cp -r --source-profile onprem s3://models/llama s3://ml-models/llama
   sealift cp -r --verify require --fsync --timeout 600 s3://ml-models/llama /mnt/models/llama
+  sealift cp -r --skip-existing ./llama s3://ml-models/llama
+  sealift cp -r --on-error continue s3://ml-models/llama /mnt/models/llama
   sealift cp --unpack https://example.com/model.tar.gz /mnt/models/model
 """,
 )
@@ -47,6 +52,9 @@ Examples:
 @recursive_option
 @click.option("--unpack", is_flag=True, help="Extract SRC, a tar or zip archive, into the directory DEST.")
 @pattern_options
+@existing_options
+@on_error_option
+@symlinks_option
 @copy_options
 @json_option
 @dry_run_option
@@ -65,8 +73,11 @@ def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool
     a symbolic link to a file, the link is kept and the file it points to is replaced. Named pipes and devices are
     rejected as DEST (use sealift cat to stream an object).
 
-    Symbolic links in SRC are followed. Local files that cannot be read, broken links, named pipes and the like are
-    reported on stderr; the rest is copied, and the exit code is 1.
+    Files that an earlier run has downloaded, and that have not changed since at either end, are not downloaded again.
+    Other files and objects that exist are replaced, unless --existing says otherwise.
+
+    Symbolic links in SRC are followed, unless --no-follow-symlinks is given. Local files that cannot be read, broken
+    links, named pipes and the like are reported on stderr; the rest is copied, and the exit code is 1.
 
     Copies within one S3 service are made by the service. --endpoint-url, --region, --profile and --no-sign-request
     apply to both SRC and DEST if they are s3://; to copy between two services, set the --source- options for SRC. An
@@ -80,8 +91,11 @@ def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool
     if recursive and source.location.scheme in {"http", "https"}:
         raise click.UsageError(f"-r cannot be used with {source.location.scheme}://, which cannot be listed")
     config, dest_config = settings.configs(source.location, destination.argument.location, os.environ)
+    existing = settings.existing_objects
     storage, report = settings.storage(), Report(settings)
     if unpack:
+        if existing != "overwrite":
+            raise click.UsageError("--existing and --skip-existing cannot be combined with --unpack")
         if destination.argument.location.scheme != "file" or settings.dry_run:
             raise click.UsageError("--unpack needs a local directory as DEST, and cannot be combined with --dry-run")
         destination = dataclasses.replace(destination, into=False)  # the archive is extracted into DEST itself
@@ -106,6 +120,8 @@ def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool
                 dest_config=dest_config,
                 allow_patterns=settings.include or None,
                 ignore_patterns=settings.exclude or None,
+                existing=existing,
+                symlinks=settings.symlinks,
                 recursive=recursive,
                 dry_run=settings.dry_run,
                 **settings.transfer_arguments,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import click
 
 from ..config import S3Config
-from ..types import Durability, Limits, Verify
+from ..types import Durability, Existing, Limits, OnError, Symlinks, Verify
 from ..uri import Location, parse
 from .waits import print_wait
 
@@ -29,6 +29,7 @@ _S3_OPTIONS = {
 
 
 class _TransferArguments(TypedDict):
+    on_error: OnError
     verify: Verify
     timeout: float | None
     durability: Durability
@@ -58,13 +59,38 @@ class Settings:
     timeout: float | None = None
     verify: str = "yes"
     fsync: bool = False
+    existing: Existing | None = None
+    skip_existing: bool = False
+    on_error: OnError | None = None
+    no_follow_symlinks: bool = False
     delete_snapshots: str | None = None
 
     @property
     def transfer_arguments(self) -> _TransferArguments:
         """The keyword arguments that `download`, `copy` and `sync` share."""
         verify = VERIFY[self.verify]
-        return {"verify": verify, "timeout": self.timeout, "durability": "fsync" if self.fsync else "rename"}
+        return {
+            "on_error": self.on_error or "stop",
+            "verify": verify,
+            "timeout": self.timeout,
+            "durability": "fsync" if self.fsync else "rename",
+        }
+
+    @property
+    def existing_objects(self) -> Existing:
+        """What happens to objects and files that exist.
+
+        Raises:
+            UsageError: Two options contradict each other.
+        """
+        if self.skip_existing and self.existing not in {None, "skip"}:
+            raise click.UsageError(f"--skip-existing and --existing {self.existing} exclude each other")
+        return "skip" if self.skip_existing else self.existing or "overwrite"
+
+    @property
+    def symlinks(self) -> Symlinks:
+        """What happens to symbolic links in a local source."""
+        return "skip" if self.no_follow_symlinks else "follow"
 
     def storage(self) -> "AsyncStorage":
         """A storage with the requested limits."""

@@ -31,10 +31,11 @@ async def find_unchanged(
     Args:
         transfers: The transfers.
         target: The directory.
-        options: Options of the call. A sync compares by itself.
+        options: Options of the call. A sync compares by itself, and `existing` may say that only names count.
     """
+    compared = options.needs_copy is None and options.existing == "overwrite"
     async with aclosing(transfers):
-        if options.needs_copy is not None or not await target.is_filled():
+        if not compared or not await target.is_filled():
             async for transfer in transfers:
                 yield transfer, False
             return

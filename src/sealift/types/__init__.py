@@ -2,7 +2,7 @@
 
 from .events import Event, EventKind, OnEvent, Synced
 from .objects import Capabilities, Head, ObjectInfo, Part, Receipt
-from .options import Durability, Limits, Unpack, Verify
+from .options import Durability, Existing, Limits, OnError, Symlinks, Unpack, Verify
 from .sizes import GiB, KiB, MiB
 
 __all__ = [
@@ -10,15 +10,18 @@ __all__ = [
     "Durability",
     "Event",
     "EventKind",
+    "Existing",
     "GiB",
     "Head",
     "KiB",
     "Limits",
     "MiB",
     "ObjectInfo",
+    "OnError",
     "OnEvent",
     "Part",
     "Receipt",
+    "Symlinks",
     "Synced",
     "Unpack",
     "Verify",

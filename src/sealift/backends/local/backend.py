@@ -49,7 +49,7 @@ class LocalBackend:
         origins: The objects that the files hold; None: files are not marked.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each by its name
         self,
         root: str,
         disk: DiskThreads,
@@ -178,7 +178,6 @@ class LocalBackend:
 
     async def is_filled(self) -> bool:
         """Whether the directory exists and has any entries besides the work directory."""
-
         return await self.run(lambda: is_filled(self._staging.root))
 
     def expect(self, key: str, obj: ObjectInfo) -> None:
@@ -213,20 +212,28 @@ class LocalBackend:
     def find_and_read(self, key: str) -> None:
         return None
 
-    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
+    async def put(
+        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+    ) -> ObjectInfo:
         short = len(data) < _LONG and not self._staging.durable
-        return await self.run(lambda: self._small_files.put(key, data), short=short)
+        return await self.run(lambda: self._small_files.put(key, data, overwrite=overwrite), short=short)
 
     def open_lane(self) -> None:
         return None
 
     async def open_upload(
-        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+        self,
+        key: str,
+        size: int | None,
+        *,
+        properties: Properties = NO_PROPERTIES,
+        resume: str | None = None,
+        overwrite: bool = True,
     ) -> Upload:
-        return await self._create_upload(key, size)
+        return await self._create_upload(key, size, overwrite=overwrite)
 
-    async def _create_upload(self, key: str, size: int | None) -> LocalUpload:
-        upload = LocalUpload(self._staging, self.run, key, size)
+    async def _create_upload(self, key: str, size: int | None, *, overwrite: bool) -> LocalUpload:
+        upload = LocalUpload(self._staging, self.run, key, size, overwrite=overwrite)
         try:
             await self.run(upload.create)
         except BaseException:
@@ -234,9 +241,9 @@ class LocalBackend:
             raise
         return upload
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
+    async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
         source = os.path.join(f"/{src.key}", obj.key)
-        upload = await self._create_upload(key, None)
+        upload = await self._create_upload(key, None, overwrite=overwrite)
         try:
             done = 0
             while done < (obj.size or 0):

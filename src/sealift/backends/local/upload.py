@@ -41,7 +41,10 @@ class LocalUpload(Upload):
     token = ""
     writes_ranges = True
 
-    def __init__(self, staging: StagingDirectory, run: Run, key: str, size: int | None) -> None:
+    def __init__(
+        self, staging: StagingDirectory, run: Run, key: str, size: int | None, *, overwrite: bool = True
+    ) -> None:
+        self._overwrite = overwrite
         self._staging = staging
         self._run = run
         self._key = key
@@ -151,7 +154,12 @@ class LocalUpload(Upload):
         for _ in range(8):
             try:
                 return self._staging.confined.rename(
-                    temporary, self._descriptor, self._key, durable=self._staging.durable, mode=self._mode
+                    temporary,
+                    self._descriptor,
+                    self._key,
+                    durable=self._staging.durable,
+                    mode=self._mode,
+                    overwrite=self._overwrite or self._staging.staged,  # of an earlier run of this call
                 )
             except FileNotFoundError:
                 # Where file locks are unreliable, another process may have renamed this file, or moved the tree.

@@ -170,12 +170,14 @@ def unlisted(directory: str, error: OSError) -> Skipped:
 def _classify(path: str, name: str, walk: Walk) -> os.stat_result | Skipped | None:
     """The status of an entry that is listed, or why it is skipped; None: it has been removed."""
     try:
-        status = os.stat(path, follow_symlinks=walk.follow)
+        status = os.stat(path, follow_symlinks=walk.follow and walk.links)
     except OSError as error:
         # Otherwise, it is already removed.
         return _unreadable(path, name, error) if walk.follow or error.errno != errno.ENOENT else None
     if modes.S_ISDIR(status.st_mode) or not walk.follow:
         return status
+    if modes.S_ISLNK(status.st_mode):
+        return Skipped(name, "symbolic link", "symbolic link, not followed")
     if not modes.S_ISREG(status.st_mode):
         kind = _KINDS.get(modes.S_IFMT(status.st_mode), "special file")
         return Skipped(name, "special file", f"{kind}, not a regular file")
