@@ -4,12 +4,21 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager, suppress
+from typing import TYPE_CHECKING
 
 from ..backends.local import LocalBackend, open_work_directory
 from ..compressed_list import CompressedList
 from ..engine.job import Job
 from ..engine.transfer import OnFailure, Transfer
-from ..errors import AccessDenied, IncompleteError, IntegrityError, ObjectChanged, ServiceError, TransportError
+from ..errors import (
+    AccessDenied,
+    IncompleteError,
+    IntegrityError,
+    ObjectChanged,
+    ServiceError,
+    StorageError,
+    TransportError,
+)
 from ..instance import Instance
 from ..persist.download_journal import Journal, fingerprint
 from ..runtime.shielded import shielded
@@ -17,8 +26,10 @@ from ..types import Event
 from .call_options import CallOptions
 from .completed_files import CompletedFiles, report_resumed
 from .open_location import OpenLocation
-from .selection import Exists
 from .unchanged_files import find_unchanged
+
+if TYPE_CHECKING:
+    from .selection import Exists
 
 __all__ = ["open_journal", "report_completed", "report_only", "transfer_missing"]
 
@@ -96,7 +107,7 @@ async def transfer_missing(
     options: CallOptions,
     kept: CompressedList[str],
     *,
-    exists: Exists | None = None,
+    exists: "Exists | None" = None,
     on_failure: OnFailure | None = None,
 ) -> None:
     """Transfer the objects that an earlier download has not brought.
@@ -146,6 +157,11 @@ async def transfer_missing(
                 else:
                     yield transfer
 
+    def give_up(transfer: Transfer, error: StorageError) -> None:
+        target.forget(transfer.key)
+        if on_failure is not None:
+            on_failure(transfer, error)
+
     job = Job(
         source.backend,
         target,
@@ -154,7 +170,7 @@ async def transfer_missing(
         verify=options.verify,
         on_stored=options.on_stored,
         overwrite=options.existing == "overwrite",
-        on_failure=on_failure,
+        on_failure=None if on_failure is None else give_up,
     )
     try:
         await job.run(missing())
