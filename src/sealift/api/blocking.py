@@ -8,7 +8,7 @@ from typing import Any, Literal, overload
 
 from ..config import StorageConfig
 from ..errors import StorageError
-from ..types import Durability, OnEvent, Synced, Unpack, Verify
+from ..types import Durability, Existing, OnError, OnEvent, Symlinks, Synced, Unpack, Verify
 from ..uri import get_storage_spec, is_local
 from .argument_types import PatternList, StrPath, WritableBuffer
 from .facade_thread import Chunks, run
@@ -36,6 +36,8 @@ class Storage:
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         unpack: bool | Unpack = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -57,6 +59,14 @@ class Storage:
                 into `dest`, a directory. The patterns then apply to its entries. Only files and directories are
                 unpacked, within the limits of `Unpack`; True: within its defaults. It is unpacked while it arrives, not
                 stored; an interrupted call starts from the beginning.
+            existing: What happens to a file that exists. "overwrite": it is replaced, unless an earlier call has
+                written it and it is unchanged. "skip": it stays, whatever it contains, and a "kept" event reports it.
+                "fail": raise ObjectExists before anything is written. With the last two, a file that appears in the
+                meantime is not replaced either.
+            on_error: What happens if an object of a prefix cannot be downloaded. "stop": the call ends with its error.
+                "continue": the others are downloaded, a "skipped" event reports each that is missing, and
+                IncompleteError lists them at the end; a new directory appears without them. If all fail, the first
+                error is raised. A full disk, and a host that does not answer any more, end the call in any case.
             verify: True: compare the bytes with a checksum if either side has one. "require": raise IntegrityError for
                 an object without a checksum. False: compare sizes only, and do not request checksums.
             timeout: Seconds for the whole call. None: no limit.
@@ -78,7 +88,9 @@ class Storage:
         Raises:
             InvalidURI: `uri` is not a storage URI.
             ModelMissingError: There is no such object or prefix, or the patterns exclude everything.
-            IncompleteError: Some files of a local directory could not be read; all others were copied.
+            IncompleteError: Some files of a local directory could not be read, or `on_error="continue"` was given and
+                some objects could not be downloaded; all others were.
+            ObjectExists: A file exists, and `existing="fail"` was given. Nothing was written.
             AccessDenied: The credentials are wrong, or lack permission to read it.
             UnsafeKey: A key or an archive entry would be written outside `dest`.
             LocalIOError: `dest`, or a file below it, is a pipe, a device, a socket or a dangling link; or the disk is
@@ -97,6 +109,8 @@ class Storage:
                 allow_patterns=allow_patterns,
                 ignore_patterns=ignore_patterns,
                 unpack=unpack,
+                existing=existing,
+                on_error=on_error,
                 verify=verify,
                 timeout=timeout,
                 durability=durability,
@@ -105,13 +119,16 @@ class Storage:
         )
 
     @staticmethod
-    def upload(
+    def upload(  # noqa: PLR0913 - the caller's options, each by its name
         src: StrPath,
         uri: str,
         *,
         config: StorageConfig | None = None,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
@@ -119,13 +136,19 @@ class Storage:
         """Upload a local file, or all files below a directory.
 
         Args:
-            src: Path of the file or directory. Links are followed; empty directories are skipped.
+            src: Path of the file or directory; a link is followed. Empty directories are skipped.
             uri: For a file, the object's URI; or, if it ends in "/" or is a bucket, the prefix that receives the file's
                 name. For a directory, the prefix that receives the relative paths.
             config: Credentials and endpoint. None: from the environment.
             allow_patterns: Upload only files whose path relative to `src` (for a single file, its name) matches one of
                 these.
             ignore_patterns: Skip files whose path matches one of these.
+            existing: What happens to an object that exists. "overwrite": it is replaced. "skip": it stays, whatever it
+                contains, and a "kept" event reports it. "fail": raise ObjectExists before anything is written. With the
+                last two, an object that appears in the meantime is not replaced either, where the service supports it.
+            on_error: What happens if a file of a directory cannot be uploaded; as in `download`.
+            symlinks: "follow": links below `src` are followed. "skip": they are left out, and "skipped" events report
+                them.
             verify: True: report which checksum the service compared. "require": raise IntegrityError if it compared
                 none. False: do not check.
             timeout: Seconds for the whole call. None: no limit.
@@ -137,6 +160,7 @@ class Storage:
         Raises:
             ModelMissingError: `src` or the bucket does not exist, or `src` contains no files.
             IncompleteError: As in `download`.
+            ObjectExists: As in `download`.
             AccessDenied: The credentials are wrong, or lack permission to write.
             DeadlineExceeded: The timeout expired; the same call resumes unfinished uploads.
             StorageError: Any other failure. Each object is replaced atomically; objects that were complete before the
@@ -149,6 +173,9 @@ class Storage:
                 config=config,
                 allow_patterns=allow_patterns,
                 ignore_patterns=ignore_patterns,
+                existing=existing,
+                on_error=on_error,
+                symlinks=symlinks,
                 verify=verify,
                 timeout=timeout,
                 on_event=on_event,
@@ -166,6 +193,9 @@ class Storage:
         ignore_patterns: PatternList = None,
         recursive: bool = True,
         dry_run: bool = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -188,6 +218,9 @@ class Storage:
             ignore_patterns: Skip objects whose path matches one of these.
             recursive: False: refuse a prefix.
             dry_run: Only report to `on_event` what would be copied ("listed").
+            existing: As in `upload`; for files on the local disk, as in `download`.
+            on_error: As in `download`.
+            symlinks: As in `upload`, for a local source.
             verify: True: compare the bytes with a checksum if either side has one. "require": raise IntegrityError for
                 an object without a checksum. False: compare sizes only, and do not request checksums.
             timeout: Seconds for the whole call. None: no limit.
@@ -200,6 +233,7 @@ class Storage:
         Raises:
             ModelMissingError: There is no such object or prefix, or the patterns exclude everything.
             IncompleteError: As in `download`.
+            ObjectExists: As in `download`.
             InvalidConfig: Source and destination overlap, or a prefix was refused.
             IntegrityError: The bytes do not match the checksum, or `verify="require"` found none.
             DeadlineExceeded: The timeout expired; unfinished copies were removed.
@@ -215,6 +249,9 @@ class Storage:
                 ignore_patterns=ignore_patterns,
                 recursive=recursive,
                 dry_run=dry_run,
+                existing=existing,
+                on_error=on_error,
+                symlinks=symlinks,
                 verify=verify,
                 timeout=timeout,
                 durability=durability,
@@ -236,6 +273,8 @@ class Storage:
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         dry_run: bool = False,
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -262,6 +301,8 @@ class Storage:
             allow_patterns: Copy and delete only objects whose relative path matches one of these.
             ignore_patterns: Neither copy nor delete objects whose path matches one of these.
             dry_run: Only report to `on_event` what would be copied ("listed") and deleted ("deleted").
+            on_error: What happens if an object cannot be copied; as in `download`. Nothing is deleted then.
+            symlinks: As in `upload`, for a local source. With "skip", links are neither copied nor deleted at `dest`.
             verify: As in `copy`, for copied objects.
             timeout: Seconds for the whole call. None: no limit.
             durability: As in `copy`; deletions are not synced.
@@ -272,8 +313,8 @@ class Storage:
 
         Raises:
             ModelMissingError: The source does not exist; nothing is deleted. An empty bucket or directory exists.
-            IncompleteError: Part of the source could not be read, and nothing was deleted; or something at the
-                destination could not be deleted. Everything else was done.
+            IncompleteError: Part of the source could not be read or, with `on_error="continue"`, copied, and nothing
+                was deleted; or something at the destination could not be deleted. Everything else was done.
             InvalidConfig: Source and destination overlap, the source is a single object, or both `checksum` and
                 `size_only` are set.
             DeadlineExceeded: The timeout expired; objects that were copied before stay.
@@ -292,6 +333,8 @@ class Storage:
                 allow_patterns=allow_patterns,
                 ignore_patterns=ignore_patterns,
                 dry_run=dry_run,
+                on_error=on_error,
+                symlinks=symlinks,
                 verify=verify,
                 timeout=timeout,
                 durability=durability,
@@ -308,6 +351,7 @@ class Storage:
         delete_snapshots: bool = False,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
+        on_error: OnError = "continue",
         dry_run: bool = False,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
@@ -322,6 +366,9 @@ class Storage:
                 error, and stays.
             allow_patterns: Delete only objects whose path relative to the prefix matches one of these.
             ignore_patterns: Skip objects whose path matches one of these.
+            on_error: What happens if an object of a prefix cannot be deleted. "continue": the others are deleted, and
+                IncompleteError lists it at the end. "stop": the call ends; objects of the same request, and of requests
+                that are running, may be deleted nevertheless.
             dry_run: Only report to `on_event` what would be deleted ("deleted").
             timeout: Seconds for the whole call. None: no limit.
             on_event: Called for each deleted object, in the engine's thread; must not block.
@@ -344,6 +391,7 @@ class Storage:
                 delete_snapshots=delete_snapshots,
                 allow_patterns=allow_patterns,
                 ignore_patterns=ignore_patterns,
+                on_error=on_error,
                 dry_run=dry_run,
                 timeout=timeout,
                 on_event=on_event,
@@ -478,6 +526,8 @@ class Storage:
         *,
         config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -491,6 +541,8 @@ class Storage:
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -498,11 +550,13 @@ class Storage:
     ) -> list[str | StorageError]: ...
 
     @staticmethod
-    def download_many(
+    def download_many(  # noqa: PLR0913 - the caller's options, each by its name
         items: Iterable[str | tuple[str, StrPath | None]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -515,6 +569,8 @@ class Storage:
             config: Credentials and endpoint. None: from the environment.
             return_exceptions: Put a failed item's StorageError in its place among the results, and continue with the
                 others. False: the first failure cancels the others and is raised.
+            existing: As in `download`.
+            on_error: As in `download`, for items that are prefixes.
             verify: As in `download`.
             timeout: Seconds for all items together; items that are not done by then fail. None: no limit.
             durability: As in `download`.
@@ -531,6 +587,8 @@ class Storage:
                 items,
                 config=config,
                 return_exceptions=return_exceptions,
+                existing=existing,
+                on_error=on_error,
                 verify=verify,
                 timeout=timeout,
                 durability=durability,
@@ -545,6 +603,9 @@ class Storage:
         *,
         config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
@@ -557,17 +618,23 @@ class Storage:
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
     ) -> list[bool | StorageError]: ...
 
     @staticmethod
-    def upload_many(
+    def upload_many(  # noqa: PLR0913 - the caller's options, each by its name
         items: Iterable[tuple[StrPath, str]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
@@ -578,6 +645,9 @@ class Storage:
             items: Pairs of `src` and `uri`, as for `upload`.
             config: Credentials and endpoint. None: from the environment.
             return_exceptions: As in `download_many`.
+            existing: As in `upload`.
+            on_error: As in `upload`, for items that are directories.
+            symlinks: As in `upload`.
             verify: As in `upload`.
             timeout: As in `download_many`.
             on_event: As in `download_many`.
@@ -590,6 +660,9 @@ class Storage:
                 items,
                 config=config,
                 return_exceptions=return_exceptions,
+                existing=existing,
+                on_error=on_error,
+                symlinks=symlinks,
                 verify=verify,
                 timeout=timeout,
                 on_event=on_event,

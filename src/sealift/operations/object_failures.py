@@ -3,7 +3,7 @@
 import time
 
 from ..engine.transfer import OnFailure, Transfer
-from ..errors import ClosedError, LocalIOError, ObjectExists, Skipped, StorageError
+from ..errors import ClosedError, InvalidConfig, LocalIOError, ObjectExists, Skipped, StorageError
 from ..instance import Instance
 from .call_options import CallOptions
 from .skip_report import SkipReport, report_kept
@@ -48,7 +48,7 @@ class ObjectFailures:
 
     def _affects_all(self, error: StorageError) -> bool:
         """Whether the other objects would fail too: the disk is full, or a host has not answered for `patience`."""
-        if isinstance(error, ClosedError) or (isinstance(error, LocalIOError) and error.code in _FATAL):
+        if isinstance(error, ClosedError | InvalidConfig) or (isinstance(error, LocalIOError) and error.code in _FATAL):
             return True
         if not error.retryable or error.host is None:
             return False

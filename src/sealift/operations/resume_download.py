@@ -135,9 +135,7 @@ async def transfer_missing(
                 if unchanged:
                     kept.append(transfer.key)
                     report_resumed(transfer, options.on_event)
-                    continue
-                target.expect(transfer.key, transfer.obj)
-                if not completed.add(transfer):
+                elif not completed.add(transfer):
                     yield transfer
 
     async def missing() -> AsyncGenerator[Transfer]:
@@ -148,13 +146,14 @@ async def transfer_missing(
             new = only_new(new, exists)
         async with aclosing(new):
             async for transfer in new:
+                target.expect(transfer.key, transfer.obj)
                 yield transfer
         async with aclosing(completed.check()) as checked:
             async for transfer, complete in checked:
                 if complete:
-                    target.forget(transfer.key)
                     kept.append(transfer.key)
                 else:
+                    target.expect(transfer.key, transfer.obj)
                     yield transfer
 
     def give_up(transfer: Transfer, error: StorageError) -> None:
