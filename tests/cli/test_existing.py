@@ -22,7 +22,7 @@ def test_existing_files_are_kept(invoke: Invoke, bucket: str, tmp_path: Path, op
     assert files(tmp_path / "to") == {**LLAMA, "config.json": b"mine"}
     assert "to/config.json: exists, kept" in result.stderr
     assert "copied 3 objects" in result.stderr
-    assert "kept 1 that exists" in result.stderr
+    assert "kept 1 existing" in result.stderr
 
 
 def test_existing_objects_are_kept(invoke: Invoke, bucket: str, seaweedfs: S3Service, tmp_path: Path) -> None:

@@ -163,9 +163,7 @@ class Report:
             text += f"; {'would keep' if dry else 'kept'} {kept:,}, {'remove' if dry else 'removed'} {tally.removed:,}"
             fields |= {"kept": kept, "removed": tally.removed}
         elif tally.kept:
-            text += (
-                f"; {'would keep' if dry else 'kept'} {tally.kept:,} that {'exists' if tally.kept == 1 else 'exist'}"
-            )
+            text += f"; {'would keep' if dry else 'kept'} {tally.kept:,} existing"
             fields |= {"kept": tally.kept}
         self._summarize(text, {"copied": number, "size": amount, **fields}, seconds)
         if tally.dropped:
