@@ -8,7 +8,8 @@ import pytest
 
 from sealift import AsyncStorage, Event, InvalidConfig, Limits, ObjectExists
 from sealift.backends.local import replacement
-from sealift.types import Existing, KiB
+from sealift.operations import copy as copying
+from sealift.types import Existing, KiB, MiB
 from tests.api.helpers import all_in, files_in
 from tests.api.servers import Asked, FakeS3, Reply, pattern
 from tests.api.stores import Store, directory, prefix
@@ -42,7 +43,7 @@ def source(tmp_path: Path) -> Store:
 async def copied(source: Store, target: Store, path: str = "", **options: Any) -> list[Event]:
     events: list[Event] = []
     below = f"/{path}" if path else ""
-    await AsyncStorage(LIMITS).copy(
+    await AsyncStorage(Limits(attempts=1)).copy(
         source.uri + below,
         target.uri + below,
         config=source.config,
@@ -84,7 +85,7 @@ async def test_other_names_do_not_matter(source: Store, target: Store) -> None:
     target.put({"other": b"other", "deep/other": b"other"})
     await copied(source, target, existing="fail")
     assert target.content() == {**TREE, "other": b"other", "deep/other": b"other"}
-    with pytest.raises(ObjectExists, match="'deep/weights' exist already; nothing was written"):
+    with pytest.raises(ObjectExists, match="deep/weights' exist already; nothing was written"):
         await copied(source, target, existing="fail")
 
 
@@ -199,23 +200,26 @@ async def test_a_directory_that_appears_meanwhile(tmp_path: Path, existing: Exis
             assert files_in(dest) == {"m": b"of another process", "n": b"n"}
 
 
-@pytest.mark.parametrize("size", [10, 3 * PART], ids=["small", "large"])
+@pytest.mark.parametrize("size", [10, 6 * MiB], ids=["whole", "in parts"])
 @pytest.mark.parametrize("existing", ["skip", "fail"])
 async def test_an_object_that_appears_meanwhile_is_not_replaced(
-    moto: S3Service, make_bucket: MakeBucket, tmp_path: Path, existing: Existing, size: int
+    target: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, existing: Existing, size: int
 ) -> None:
     """The service decides: it is asked to store the object only if there is none."""
-    target = prefix(moto, make_bucket(moto), "to")
+
+    async def not_yet(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr(copying, "exists_object", not_yet)
+    target.put({"m": b"of another"})
     (tmp_path / "m").write_bytes(pattern(size))
     events: list[Event] = []
-
-    def on_event(event: Event) -> None:
-        events.append(event)
-        if event.kind == "listed":
-            target.put({"m": b"of another"})
-
-    call = AsyncStorage(Limits(part_size=5 * 1024 * KiB, attempts=1)).upload(
-        tmp_path / "m", f"{target.uri}/m", config=target.config, existing=existing, on_event=on_event
+    call = AsyncStorage(Limits(part_size=5 * MiB, attempts=1)).copy(
+        str(tmp_path / "m"),
+        f"{target.uri}/m",
+        dest_config=target.config,
+        existing=existing,
+        on_event=events.append,
     )
     if existing == "fail":
         with pytest.raises(ObjectExists):
@@ -270,16 +274,19 @@ async def test_wrong_values(tmp_path: Path) -> None:
         await storage.download("s3://b/a.tar", tmp_path / "to", unpack=True, existing="skip")
 
 
-@pytest.mark.parametrize("service", ["gcs", "azurite"])
-async def test_other_services(service: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """An upload to each service replaces nothing."""
+@pytest.fixture(params=["gcs", "azurite"])
+def cloud(request: pytest.FixtureRequest) -> tuple[AsyncStorage, Any, str]:
+    """A storage, a configuration and a URI at another service."""
+    server = request.getfixturevalue(request.param)
+    if request.param == "gcs":
+        return AsyncStorage(environ=server.environ), None, f"gs://{google.new_bucket(server)}/to/m"
+    return AsyncStorage(), server.config(), f"azure://{microsoft.new_container(server)}/to/m"
+
+
+async def test_other_services(cloud: tuple[AsyncStorage, Any, str], tmp_path: Path) -> None:
+    """An upload replaces nothing."""
+    storage, config, uri = cloud
     (tmp_path / "m").write_bytes(b"new")
-    server = request.getfixturevalue(service)
-    if service == "gcs":
-        storage, config, uri = AsyncStorage(environ=server.environ), None, f"gs://{google.new_bucket(server)}/to/m"
-    else:
-        storage, config = AsyncStorage(), server.config()
-        uri = f"azure://{microsoft.new_container(server)}/to/m"
     assert await storage.upload(tmp_path / "m", uri, config=config, existing="fail")
     (tmp_path / "m").write_bytes(b"newer")
     with pytest.raises(ObjectExists):
