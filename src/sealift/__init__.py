@@ -40,6 +40,7 @@ from .errors import (
     ModelMissingError,
     ModelNotFound,
     ObjectChanged,
+    ObjectExists,
     ServiceError,
     Skipped,
     SkipReason,
@@ -48,7 +49,19 @@ from .errors import (
     UnsafeKey,
     UnsupportedOperation,
 )
-from .types import Durability, Event, Limits, ObjectInfo, OnEvent, Synced, Unpack, Verify
+from .types import (
+    Durability,
+    Event,
+    Existing,
+    Limits,
+    ObjectInfo,
+    OnError,
+    OnEvent,
+    Symlinks,
+    Synced,
+    Unpack,
+    Verify,
+)
 from .types.properties import Properties
 from .uri import (
     AZURE_URI_FORMAT,
@@ -87,6 +100,7 @@ __all__ = [
     "DeadlineExceeded",
     "Durability",
     "Event",
+    "Existing",
     "GCSConfig",
     "HFConfig",
     "HTTPConfig",
@@ -102,8 +116,10 @@ __all__ = [
     "ModelMissingError",
     "ModelNotFound",
     "ObjectChanged",
+    "ObjectExists",
     "ObjectInfo",
     "ObjectList",
+    "OnError",
     "OnEvent",
     "PVCConfig",
     "Properties",
@@ -119,6 +135,7 @@ __all__ = [
     "StorageMetadata",
     "StorageOperations",
     "StorageURI",
+    "Symlinks",
     "Synced",
     "TransportError",
     "Unpack",

@@ -42,6 +42,7 @@ class Walk:
             not regular files are skipped silently.
         follow: Follow symbolic links and skip special files. False: list links and special files as objects, in order
             to delete them.
+        links: False: skip symbolic links instead of following them.
         readable: Skip files that this process cannot read.
         exclude: Path of a directory to skip as a loop: the destination of a copy. "": none.
     """
@@ -49,6 +50,7 @@ class Walk:
     enter: Callable[[str], bool] | None = None
     on_skip: Callable[[Skipped], None] | None = None
     follow: bool = True
+    links: bool = True
     readable: bool = False
     exclude: str = ""
 
@@ -245,13 +247,17 @@ class Backend(Protocol):
             StorageError: From the context manager; as `stat`.
         """
 
-    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
+    async def put(
+        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+    ) -> ObjectInfo:
         """Store an object in one request, atomically replacing any object of the same key.
 
         Args:
             key: Key of the object.
             data: Content of the object.
             properties: Headers, user metadata and tags to store. Properties that the service cannot store are dropped.
+            overwrite: False: store nothing if there is an object of this key, as far as the service can decide this
+                atomically. A service that ignores the condition replaces the object.
 
         Returns:
             The stored object with its version. `checksums` holds only those that the service verified against `data`;
@@ -259,6 +265,7 @@ class Backend(Protocol):
 
         Raises:
             UnsupportedOperation: A property that is sent as a header contains a control character.
+            ObjectExists: There is an object of this key, and `overwrite` is False.
         """
 
     @property
@@ -278,7 +285,13 @@ class Backend(Protocol):
         """
 
     async def open_upload(
-        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+        self,
+        key: str,
+        size: int | None,
+        *,
+        properties: Properties = NO_PROPERTIES,
+        resume: str | None = None,
+        overwrite: bool = True,
     ) -> Upload:
         """Start or resume a multi-part upload.
 
@@ -287,22 +300,27 @@ class Backend(Protocol):
             size: Size of the object in bytes; None: not known yet.
             properties: As in `put`.
             resume: `Upload.token` of an earlier upload of this key with the same properties. None: start a new one.
+            overwrite: As in `put`; `Upload.complete` raises ObjectExists.
 
         Raises:
             UnsupportedOperation: As in `put`.
             ModelMissingError: The upload to resume no longer exists.
         """
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
+    async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
         """Copy an object and its properties on the server side, from another root of the same `service`.
 
         Args:
             src: Location of the other root.
             obj: Object to copy; the copy is pinned to its version.
             key: Key of the copy in this root.
+            overwrite: As in `put`.
 
         Returns:
             The copy. `checksums` holds those that the copy response contains; none are requested separately.
+
+        Raises:
+            ObjectExists: As in `put`.
         """
 
     async def delete(self, key: str, *, snapshots: bool = False) -> None:

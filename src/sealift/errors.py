@@ -7,6 +7,7 @@
     ├── AccessDenied (PermissionError)  credentials are missing, invalid, expired or not authorized
     ├── UnsupportedOperation            this kind of storage does not support the operation
     ├── ObjectChanged                   the object was replaced while it was being read
+    ├── ObjectExists (FileExistsError)  the destination exists, and `existing="fail"` was given
     ├── IntegrityError                  the received bytes do not match the checksum
     ├── ArchiveError                    not an archive, damaged, encrypted, or larger than `Unpack` allows
     ├── UnsafeKey                       a key maps outside the target directory or conflicts with another key
@@ -34,8 +35,8 @@ from .frozen_dataclass import dataclass
 __all__ = [
     "AccessDenied", "ArchiveError", "ClosedError", "DeadlineExceeded", "IncompleteError", "InferenceError",
     "IntegrityError", "InvalidConfig", "InvalidInput", "InvalidURI", "LocalIOError", "ModelMissingError",
-    "ModelNotFound", "ObjectChanged", "ServiceError", "SkipReason", "Skipped", "StorageError", "TransportError",
-    "UnsafeKey", "UnsupportedOperation",
+    "ModelNotFound", "ObjectChanged", "ObjectExists", "ServiceError", "SkipReason", "Skipped", "StorageError",
+    "TransportError", "UnsafeKey", "UnsupportedOperation",
 ]  # fmt: skip
 
 _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
@@ -179,6 +180,10 @@ class ObjectChanged(StorageError):
     """The object was replaced while it was being read. No mixture of versions is kept."""
 
 
+class ObjectExists(StorageError, FileExistsError):
+    """The destination has an object or a file of this name, which the call must not replace."""
+
+
 class IntegrityError(StorageError):
     """The received bytes do not match the checksum that the service stores."""
 
@@ -193,7 +198,7 @@ class UnsafeKey(StorageError):
 
 SkipReason = Literal[
     "broken link", "loop", "special file", "unreadable file", "unreadable directory", "vanished", "empty directory",
-    "not deleted",
+    "not deleted", "not copied", "symbolic link",
 ]  # fmt: skip
 
 
@@ -223,15 +228,21 @@ class IncompleteError(StorageError):
 
     Args:
         cause: What failed, as a summary.
-        skipped: Every skipped file or object, in no particular order. The message quotes the first few.
+        skipped: The skipped files and objects, in no particular order; the first 1,000 if there are more. The message
+            quotes the first few.
         under: Common key prefix, left out of the message.
+        count: Number of all skipped files and objects. None: those in `skipped`.
     """
 
-    def __init__(self, cause: str, skipped: Sequence[Skipped] = (), *, under: str = "") -> None:
+    def __init__(
+        self, cause: str, skipped: Sequence[Skipped] = (), *, under: str = "", count: int | None = None
+    ) -> None:
+        count = len(skipped) if count is None else count
         quoted = "; ".join(f"{each.key.removeprefix(under) or each.key}: {each.cause}" for each in skipped[:_QUOTED])
-        more = f"; and {len(skipped) - _QUOTED:,} more" if len(skipped) > _QUOTED else ""
+        more = f"; and {count - _QUOTED:,} more" if count > _QUOTED else ""
         super().__init__(f"{cause}: {quoted}{more}" if quoted else cause)
         self.skipped = tuple(skipped)
+        self.count = count
 
 
 class LocalIOError(StorageError):

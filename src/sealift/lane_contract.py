@@ -88,7 +88,9 @@ class SmallObjects(Protocol):
     def read(self, obj: ObjectInfo, into: memoryview) -> Head:
         """Read a whole object, of `len(into)` bytes; as `Backend.read_range`, but without `Head.properties`."""
 
-    def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
+    def put(
+        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+    ) -> ObjectInfo:
         """Store an object; as `Backend.put`. Leaves nothing behind if it fails."""
 
 

@@ -20,8 +20,9 @@ print(*sys.modules)
 OPERATIONS = {
     f"sealift.operations.{name}"
     for name in (
-        "copy", "delete", "directory_target", "disk_space", "download_archive", "download_directory", "listing",
-        "metadata", "object_reader", "object_writer", "read", "read_ahead", "selection", "sync", "sync_comparison",
+        "copy", "delete", "directory_target", "disk_space", "download_archive", "download_directory",
+        "existing_objects", "listing", "metadata", "object_failures", "object_reader", "object_writer", "read",
+        "read_ahead", "selection", "sync", "sync_comparison",
         "sync_deletion", "upload",
     )
 }  # fmt: skip
@@ -87,7 +88,7 @@ def test_download_of_a_prefix(endpoint: str, tmp_path: Path) -> None:
     loaded = loaded_by(f"Storage.download('s3://bucket/models/', {str(tmp_path)!r})", endpoint)
     assert (tmp_path / "a").read_bytes() == b"a"
     needed = {f"sealift.operations.{name}" for name in ("directory_target", "disk_space", "download_directory")}
-    assert among(loaded, OPERATIONS) == needed | {"sealift.operations.selection"}
+    assert among(loaded, OPERATIONS) == needed | {"sealift.operations.object_failures", "sealift.operations.selection"}
     assert among(loaded, S3 | OTHERS) == {"mmap", "xml"}
 
 

@@ -19,6 +19,7 @@ from sealift.instance import Instance
 from sealift.runtime import part_sizes
 from sealift.types import Limits, Part, Receipt
 from sealift.uri import Location
+from tests.contract.conditional import ConditionalContract
 from tests.contract.properties import RICH, HeadersContract
 from tests.contract.resuming import ResumingContract
 from tests.contract.suite import MANY, Place, keys
@@ -65,7 +66,7 @@ def crowded_container(service: AzureService) -> str:
     return container
 
 
-class TestAzurite(ResumingContract, HeadersContract):
+class TestAzurite(ResumingContract, HeadersContract, ConditionalContract):
     kept = replace(RICH, expires=None, metadata={name: RICH.metadata[name] for name in ("owner", "two", "word")})
     odd_keys = (*ODD_KEYS, *(key for key in PATHLIKE_KEYS if not re.search(r"(^|/)\.\.?(/|$)|\\", key)))
     # The others break Azurite's listings; the service itself encodes them.

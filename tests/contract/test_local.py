@@ -21,6 +21,7 @@ from sealift.errors import (
 from sealift.runtime.disk_threads import DiskThreads
 from sealift.types import Part
 from tests.api.helpers import all_in
+from tests.contract.conditional import ConditionalContract
 from tests.contract.suite import DATA, MANY, SIZE, Place, keys, read
 from tests.contract.writing import WritingContract
 from tests.services.s3 import CONTROL_KEYS, ODD_KEYS
@@ -51,7 +52,7 @@ def place(root: Path, disk: DiskThreads) -> Place:
     return Place(LocalBackend(str(root), disk), put, lambda key: (root / key).unlink())
 
 
-class TestLocal(WritingContract):
+class TestLocal(WritingContract, ConditionalContract):
     odd_keys = (*ODD_KEYS, "back\\slash", "new\nline")
     control_keys = CONTROL_KEYS
 

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 import pytest
 
 from sealift.backends.memory import MemoryBackend
+from tests.contract.conditional import ConditionalContract
 from tests.contract.properties import RICH, PropertiesContract
 from tests.contract.suite import MANY, Place
 from tests.contract.writing import WritingContract
 from tests.services.s3 import CONTROL_KEYS, ODD_KEYS, PATHLIKE_KEYS
 
 
-class TestMemory(WritingContract, PropertiesContract):
+class TestMemory(WritingContract, PropertiesContract, ConditionalContract):
     kept = RICH
     odd_keys = (*ODD_KEYS, *PATHLIKE_KEYS)
     control_keys = CONTROL_KEYS

@@ -15,6 +15,7 @@ from sealift.errors import AccessDenied, ModelMissingError, TransportError
 from sealift.instance import Instance
 from sealift.types import Limits, MiB
 from sealift.uri import Location
+from tests.contract.conditional import ConditionalContract
 from tests.contract.properties import RICH, HeadersContract
 from tests.contract.resuming import ResumingContract
 from tests.contract.suite import MANY, Place, keys, read
@@ -69,7 +70,7 @@ def crowded_bucket(service: S3Service) -> str:
     return bucket
 
 
-class S3Contract(ResumingContract, HeadersContract):
+class S3Contract(ResumingContract, HeadersContract, ConditionalContract):
     kept = RICH
 
     @pytest.fixture
@@ -94,6 +95,7 @@ class TestSeaweedFS(S3Contract):
 
 
 class TestMoto(S3Contract):
+    ignored = frozenset({"copy"})
     odd_keys = (*ODD_KEYS, *PATHLIKE_KEYS)
     control_keys = tuple(key for key in CONTROL_KEYS if "\n" not in key)
 

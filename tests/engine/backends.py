@@ -70,21 +70,29 @@ class Watched(MemoryBackend):
         finally:
             self.reading -= 1
 
-    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
+    async def put(
+        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+    ) -> ObjectInfo:
         await self.called("put", key)
-        return await super().put(key, data, properties)
+        return await super().put(key, data, properties, overwrite=overwrite)
 
     async def open_upload(
-        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+        self,
+        key: str,
+        size: int | None,
+        *,
+        properties: Properties = NO_PROPERTIES,
+        resume: str | None = None,
+        overwrite: bool = True,
     ) -> Any:
         await self.called("open", key)
-        upload = await super().open_upload(key, size, properties=properties)
+        upload = await super().open_upload(key, size, properties=properties, overwrite=overwrite)
         self.uploads.append(WatchedUpload(self, key, upload))
         return self.uploads[-1]
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
+    async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
         await self.called("copy", key)
-        return await super().copy(src, obj, key)
+        return await super().copy(src, obj, key, overwrite=overwrite)
 
 
 class WatchedUpload(Upload):

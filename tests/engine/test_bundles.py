@@ -49,7 +49,9 @@ class FakeLane:
     def read(self, obj: ObjectInfo, into: memoryview) -> Head:
         return self._backend.read_now(obj, into)
 
-    def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
+    def put(
+        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+    ) -> ObjectInfo:
         return self._backend.put_now(key, data, properties)
 
 
@@ -114,13 +116,13 @@ class Threaded(Watched):
         into[:] = self.content(obj.key)
         return Head(obj.version, obj.size)
 
-    def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> Any:
+    def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True) -> Any:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             self.fail(key)
             return self.store(key, bytes(data), properties)
-        return super().put(key, data, properties)
+        return super().put(key, data, properties, overwrite=overwrite)
 
 
 async def test_a_download() -> None:

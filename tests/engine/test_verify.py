@@ -52,20 +52,28 @@ class Untold(Watched):
         await self.called("checksums", obj.key)
         return {"crc32c": checksum.digest("crc32c", self.content(obj.key))}
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
-        return self._told(await super().copy(src, obj, key), "copy")
+    async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
+        return self._told(await super().copy(src, obj, key, overwrite=overwrite), "copy")
 
 
 class Silent(Watched):
     """Stores objects without reporting that it has compared them."""
 
-    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
-        return replace(await super().put(key, data, properties), checksums={})
+    async def put(
+        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+    ) -> ObjectInfo:
+        return replace(await super().put(key, data, properties, overwrite=overwrite), checksums={})
 
     async def open_upload(
-        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+        self,
+        key: str,
+        size: int | None,
+        *,
+        properties: Properties = NO_PROPERTIES,
+        resume: str | None = None,
+        overwrite: bool = True,
     ) -> Any:
-        return _Unanswered(await super().open_upload(key, size, properties=properties))
+        return _Unanswered(await super().open_upload(key, size, properties=properties, overwrite=overwrite))
 
 
 class _Unanswered(Upload):
@@ -220,8 +228,8 @@ async def test_a_copy_inside_the_service_is_compared_where_both_ends_are_told() 
 
 async def test_a_copy_that_became_something_else() -> None:
     class Broken(Untold):
-        async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
-            return replace(await super().copy(src, obj, key), checksums={"crc64nvme": "0" * 16})
+        async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
+            return replace(await super().copy(src, obj, key, overwrite=overwrite), checksums={"crc64nvme": "0" * 16})
 
     with pytest.raises(IntegrityError, match="the copy of 'k' does not match its crc64nvme checksum"):
         await copied(Broken({"k": b"k"}, "list"), verify=True)

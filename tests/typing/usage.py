@@ -25,6 +25,7 @@ from sealift import (
     DeadlineExceeded,
     Durability,
     Event,
+    Existing,
     GCSConfig,
     HFConfig,
     HTTPConfig,
@@ -40,8 +41,10 @@ from sealift import (
     ModelMissingError,
     ModelNotFound,
     ObjectChanged,
+    ObjectExists,
     ObjectInfo,
     ObjectList,
+    OnError,
     OnEvent,
     Properties,
     PVCConfig,
@@ -57,6 +60,7 @@ from sealift import (
     StorageMetadata,
     StorageOperations,
     StorageURI,
+    Symlinks,
     Synced,
     TransportError,
     Unpack,
@@ -164,6 +168,11 @@ def writing() -> None:
     verify: Verify = "require"
     durability: Durability = "fsync"
     assert_type(Storage.download(uri, verify=verify, durability=durability), str)
+    existing: Existing = "skip"
+    on_error: OnError = "continue"
+    symlinks: Symlinks = "skip"
+    assert_type(Storage.copy(uri, "/mnt", existing=existing, on_error=on_error, symlinks=symlinks), str)
+    Storage.download(uri, existing="replace")  # type: ignore[arg-type]
     Storage.upload(3, uri)  # type: ignore[arg-type]
     Storage.upload("model", uri, verify="required")  # type: ignore[arg-type]
     Storage.download(uri, durability="sync")  # type: ignore[arg-type]
@@ -305,8 +314,8 @@ def failures(error: StorageError) -> None:
     builtin(error, ModelMissingError("path"), AccessDenied("cause"), InvalidURI("cause"))
     all_of_one_tree(
         InvalidURI, InvalidConfig, ModelMissingError, AccessDenied, ArchiveError, UnsupportedOperation, ObjectChanged,
-        IntegrityError, UnsafeKey, IncompleteError, LocalIOError, TransportError, ServiceError, ClosedError,
-        DeadlineExceeded,
+        ObjectExists, IntegrityError, UnsafeKey, IncompleteError, LocalIOError, TransportError, ServiceError,
+        ClosedError, DeadlineExceeded,
     )  # fmt: skip
     for skipped in IncompleteError("cause").skipped:
         assert_type(skipped, Skipped)

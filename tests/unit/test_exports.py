@@ -34,8 +34,9 @@ METHODS = {
 }  # fmt: skip
 # Parameter and return types of the methods.
 VALUES = {
-    "AsyncReadableFile", "AsyncWritableFile", "Durability", "Event", "Limits", "ObjectInfo", "OnEvent", "ReadableFile",
-    "StorageConfig", "StorageConfigs", "Synced", "Unpack", "Verify", "WritableFile",
+    "AsyncReadableFile", "AsyncWritableFile", "Durability", "Event", "Existing", "Limits", "ObjectInfo", "OnError",
+    "OnEvent", "ReadableFile", "StorageConfig", "StorageConfigs", "Symlinks", "Synced", "Unpack", "Verify",
+    "WritableFile",
 }  # fmt: skip
 # Modules that `import sealift` must not load: SDKs, and anything slower to import than sealift itself.
 HEAVY = [

@@ -15,7 +15,18 @@ from ..keys.patterns import Patterns
 from ..operations.call_options import CallOptions, comparison_mode
 from ..operations.deadline import Deadline
 from ..operations.open_location import OpenLocation, check_local
-from ..types import Durability, Limits, ObjectInfo, OnEvent, Synced, Unpack, Verify
+from ..types import (
+    Durability,
+    Existing,
+    Limits,
+    ObjectInfo,
+    OnError,
+    OnEvent,
+    Symlinks,
+    Synced,
+    Unpack,
+    Verify,
+)
 from ..uri import get_storage_spec, is_local, parse
 from .argument_types import PatternList, StrPath, WritableBuffer
 from .lifetime import Lifetime
@@ -93,6 +104,8 @@ class AsyncStorage:
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         unpack: bool | Unpack = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -114,6 +127,14 @@ class AsyncStorage:
                 into `dest`, a directory. The patterns then apply to its entries. Only files and directories are
                 unpacked, within the limits of `Unpack`; True: within its defaults. It is unpacked while it arrives, not
                 stored; an interrupted call starts from the beginning.
+            existing: What happens to a file that exists. "overwrite": it is replaced, unless an earlier call has
+                written it and it is unchanged. "skip": it stays, whatever it contains, and a "kept" event reports it.
+                "fail": raise ObjectExists before anything is written. With the last two, a file that appears in the
+                meantime is not replaced either.
+            on_error: What happens if an object of a prefix cannot be downloaded. "stop": the call ends with its error.
+                "continue": the others are downloaded, a "skipped" event reports each that is missing, and
+                IncompleteError lists them at the end; a new directory appears without them. If all fail, the first
+                error is raised. A full disk, and a host that does not answer any more, end the call in any case.
             verify: True: compare the bytes with a checksum if either side has one. "require": raise IntegrityError for
                 an object without a checksum. False: compare sizes only, and do not request checksums.
             timeout: Seconds for the whole call. None: no limit.
@@ -126,13 +147,18 @@ class AsyncStorage:
         a call that joins later, one "listed" and one "progress" event first report the bytes so far. Other calls for
         the same URI and `dest`, also those of other processes, wait for each other.
 
+        Files that an earlier call has downloaded in the same version, and that have not been changed since, are kept.
+        To download them again, remove them.
+
         Returns:
             Path of the file, or of the directory for a prefix or an archive.
 
         Raises:
             InvalidURI: `uri` is not a storage URI.
             ModelMissingError: There is no such object or prefix, or the patterns exclude everything.
-            IncompleteError: Some files of a local directory could not be read; all others were copied.
+            IncompleteError: Some files of a local directory could not be read, or `on_error="continue"` was given and
+                some objects could not be downloaded; all others were.
+            ObjectExists: A file exists, and `existing="fail"` was given. Nothing was written.
             AccessDenied: The credentials are wrong, or lack permission to read it.
             UnsafeKey: A key or an archive entry would be written outside `dest`.
             LocalIOError: `dest`, or a file below it, is a pipe, a device, a socket or a dangling link; or the disk is
@@ -147,6 +173,8 @@ class AsyncStorage:
             Patterns.of(allow_patterns, ignore_patterns),
             on_event,
             unpack=unpack,
+            existing=existing,
+            on_error=on_error,
             verify=verify,
             durability=durability,
             deadline=Deadline(timeout),
@@ -160,7 +188,7 @@ class AsyncStorage:
 
             return (await download_to_temporary(source, options.about(source.location))).path
 
-    async def upload(
+    async def upload(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         src: StrPath,
         uri: StrPath,
@@ -168,6 +196,9 @@ class AsyncStorage:
         config: StorageConfig | None = None,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
@@ -175,13 +206,19 @@ class AsyncStorage:
         """Upload a local file, or all files below a directory.
 
         Args:
-            src: Path of the file or directory. Links are followed; empty directories are skipped.
+            src: Path of the file or directory; a link is followed. Empty directories are skipped.
             uri: For a file, the object's URI; or, if it ends in "/" or is a bucket, the prefix that receives the file's
                 name. For a directory, the prefix that receives the relative paths.
             config: Credentials and endpoint. None: the instance's, or else from the environment.
             allow_patterns: Upload only files whose path relative to `src` (for a single file, its name) matches one of
                 these.
             ignore_patterns: Skip files whose path matches one of these.
+            existing: What happens to an object that exists. "overwrite": it is replaced. "skip": it stays, whatever it
+                contains, and a "kept" event reports it. "fail": raise ObjectExists before anything is written. With the
+                last two, an object that appears in the meantime is not replaced either, where the service supports it.
+            on_error: What happens if a file of a directory cannot be uploaded; as in `download`.
+            symlinks: "follow": links below `src` are followed. "skip": they are left out, and "skipped" events report
+                them.
             verify: True: report which checksum the service compared. "require": raise IntegrityError if it compared
                 none. False: do not check.
             timeout: Seconds for the whole call. None: no limit.
@@ -193,13 +230,20 @@ class AsyncStorage:
         Raises:
             ModelMissingError: `src` or the bucket does not exist, or `src` contains no files.
             IncompleteError: As in `download`.
+            ObjectExists: As in `download`.
             AccessDenied: The credentials are wrong, or lack permission to write.
             DeadlineExceeded: The timeout expired; the same call resumes unfinished uploads.
             StorageError: Any other failure. Each object is replaced atomically; objects that were complete before the
                 failure stay.
         """
         options = CallOptions(
-            Patterns.of(allow_patterns, ignore_patterns), on_event, verify=verify, deadline=Deadline(timeout)
+            Patterns.of(allow_patterns, ignore_patterns),
+            on_event,
+            existing=existing,
+            on_error=on_error,
+            symlinks=symlinks,
+            verify=verify,
+            deadline=Deadline(timeout),
         )
         async with self._lifetime.open_pair(
             "upload", src, uri, (None, config), options.deadline, check_local, on_event
@@ -219,6 +263,9 @@ class AsyncStorage:
         ignore_patterns: PatternList = None,
         recursive: bool = True,
         dry_run: bool = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -241,6 +288,9 @@ class AsyncStorage:
             ignore_patterns: Skip objects whose path matches one of these.
             recursive: False: refuse a prefix.
             dry_run: Only report to `on_event` what would be copied ("listed").
+            existing: As in `upload`; for files on the local disk, as in `download`.
+            on_error: As in `download`.
+            symlinks: As in `upload`, for a local source.
             verify: True: compare the bytes with a checksum if either side has one. "require": raise IntegrityError for
                 an object without a checksum. False: compare sizes only, and do not request checksums.
             timeout: Seconds for the whole call. None: no limit.
@@ -253,6 +303,7 @@ class AsyncStorage:
         Raises:
             ModelMissingError: There is no such object or prefix, or the patterns exclude everything.
             IncompleteError: As in `download`.
+            ObjectExists: As in `download`.
             InvalidConfig: Source and destination overlap, or a prefix was refused.
             IntegrityError: The bytes do not match the checksum, or `verify="require"` found none.
             DeadlineExceeded: The timeout expired; unfinished copies were removed.
@@ -263,6 +314,9 @@ class AsyncStorage:
             on_event,
             recursive=recursive,
             dry_run=dry_run,
+            existing=existing,
+            on_error=on_error,
+            symlinks=symlinks,
             verify=verify,
             durability=durability,
             deadline=Deadline(timeout),
@@ -326,6 +380,8 @@ class AsyncStorage:
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         dry_run: bool = False,
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -352,6 +408,8 @@ class AsyncStorage:
             allow_patterns: Copy and delete only objects whose relative path matches one of these.
             ignore_patterns: Neither copy nor delete objects whose path matches one of these.
             dry_run: Only report to `on_event` what would be copied ("listed") and deleted ("deleted").
+            on_error: What happens if an object cannot be copied; as in `download`. Nothing is deleted then.
+            symlinks: As in `upload`, for a local source. With "skip", links are neither copied nor deleted at `dest`.
             verify: As in `copy`, for copied objects.
             timeout: Seconds for the whole call. None: no limit.
             durability: As in `copy`; deletions are not synced.
@@ -362,8 +420,8 @@ class AsyncStorage:
 
         Raises:
             ModelMissingError: The source does not exist; nothing is deleted. An empty bucket or directory exists.
-            IncompleteError: Part of the source could not be read, and nothing was deleted; or something at the
-                destination could not be deleted. Everything else was done.
+            IncompleteError: Part of the source could not be read or, with `on_error="continue"`, copied, and nothing
+                was deleted; or something at the destination could not be deleted. Everything else was done.
             InvalidConfig: Source and destination overlap, the source is a single object, or both `checksum` and
                 `size_only` are set.
             DeadlineExceeded: The timeout expired; objects that were copied before stay.
@@ -373,6 +431,8 @@ class AsyncStorage:
             Patterns.of(allow_patterns, ignore_patterns),
             on_event,
             dry_run=dry_run,
+            on_error=on_error,
+            symlinks=symlinks,
             verify=verify,
             durability=durability,
             delete_snapshots=delete_snapshots,
@@ -395,6 +455,7 @@ class AsyncStorage:
         delete_snapshots: bool = False,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
+        on_error: OnError = "continue",
         dry_run: bool = False,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
@@ -409,6 +470,9 @@ class AsyncStorage:
                 error, and stays.
             allow_patterns: Delete only objects whose path relative to the prefix matches one of these.
             ignore_patterns: Skip objects whose path matches one of these.
+            on_error: What happens if an object of a prefix cannot be deleted. "continue": the others are deleted, and
+                IncompleteError lists it at the end. "stop": the call ends; objects of the same request, and of requests
+                that are running, may be deleted nevertheless.
             dry_run: Only report to `on_event` what would be deleted ("deleted").
             timeout: Seconds for the whole call. None: no limit.
             on_event: Called for each deleted object, on the event loop's thread; must not block.
@@ -427,6 +491,7 @@ class AsyncStorage:
             Patterns.of(allow_patterns, ignore_patterns),
             on_event,
             recursive=recursive,
+            on_error=on_error,
             dry_run=dry_run,
             delete_snapshots=delete_snapshots,
             deadline=Deadline(timeout),
@@ -765,6 +830,8 @@ class AsyncStorage:
         *,
         config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -777,17 +844,21 @@ class AsyncStorage:
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> list[str | StorageError]: ...
-    async def download_many(
+    async def download_many(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         items: Iterable[StrPath | tuple[StrPath, StrPath | None]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -800,6 +871,8 @@ class AsyncStorage:
             config: Credentials and endpoint. None: the instance's, or else from the environment.
             return_exceptions: Put a failed item's StorageError in its place among the results, and continue with the
                 others. False: the first failure cancels the others and is raised.
+            existing: As in `download`.
+            on_error: As in `download`, for items that are prefixes.
             verify: As in `download`.
             timeout: Seconds for all items together; items that are not done by then fail. None: no limit.
             durability: As in `download`.
@@ -811,7 +884,14 @@ class AsyncStorage:
         Example:
             >>> paths = await storage.download_many([("s3://m/a/", "/mnt/a"), ("s3://m/b/", "/mnt/b")])
         """
-        options = CallOptions(on_event=on_event, verify=verify, durability=durability, deadline=Deadline(timeout))
+        options = CallOptions(
+            on_event=on_event,
+            existing=existing,
+            on_error=on_error,
+            verify=verify,
+            durability=durability,
+            deadline=Deadline(timeout),
+        )
         from . import many
 
         return await many.download_many(self._lifetime, items, config, options, return_exceptions=return_exceptions)
@@ -823,6 +903,9 @@ class AsyncStorage:
         *,
         config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
@@ -834,16 +917,22 @@ class AsyncStorage:
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
     ) -> list[bool | StorageError]: ...
-    async def upload_many(
+    async def upload_many(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         items: Iterable[tuple[StrPath, StrPath]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
@@ -854,6 +943,9 @@ class AsyncStorage:
             items: Pairs of `src` and `uri`, as for `upload`.
             config: Credentials and endpoint. None: the instance's, or else from the environment.
             return_exceptions: As in `download_many`.
+            existing: As in `upload`.
+            on_error: As in `upload`, for items that are directories.
+            symlinks: As in `upload`.
             verify: As in `upload`.
             timeout: As in `download_many`.
             on_event: As in `download_many`.
@@ -861,7 +953,14 @@ class AsyncStorage:
         Returns:
             True for each, in the order of the items.
         """
-        options = CallOptions(on_event=on_event, verify=verify, deadline=Deadline(timeout))
+        options = CallOptions(
+            on_event=on_event,
+            existing=existing,
+            on_error=on_error,
+            symlinks=symlinks,
+            verify=verify,
+            deadline=Deadline(timeout),
+        )
         from . import many
 
         return await many.upload_many(self._lifetime, items, config, options, return_exceptions=return_exceptions)
@@ -874,6 +973,9 @@ class AsyncStorage:
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -887,18 +989,24 @@ class AsyncStorage:
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
         return_exceptions: bool,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
     ) -> list[str | StorageError]: ...
-    async def copy_many(
+    async def copy_many(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         items: Iterable[tuple[StrPath, StrPath]],
         *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
         return_exceptions: bool = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -911,6 +1019,9 @@ class AsyncStorage:
             config: As in `copy`.
             dest_config: As in `copy`.
             return_exceptions: As in `download_many`.
+            existing: As in `copy`.
+            on_error: As in `copy`, for items that are prefixes.
+            symlinks: As in `copy`.
             verify: As in `copy`.
             timeout: As in `download_many`.
             durability: As in `copy`.
@@ -919,7 +1030,15 @@ class AsyncStorage:
         Returns:
             URIs or local paths of the copies, in the order of the items.
         """
-        options = CallOptions(on_event=on_event, verify=verify, durability=durability, deadline=Deadline(timeout))
+        options = CallOptions(
+            on_event=on_event,
+            existing=existing,
+            on_error=on_error,
+            symlinks=symlinks,
+            verify=verify,
+            durability=durability,
+            deadline=Deadline(timeout),
+        )
         configs = (config, dest_config)
         from . import many
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, overload
 
 from ..config import StorageConfig
 from ..errors import StorageError
-from ..types import Durability, OnEvent, Synced, Unpack, Verify
+from ..types import Durability, Existing, OnError, OnEvent, Symlinks, Synced, Unpack, Verify
 from ..uri import get_storage_spec, is_local
 from .argument_types import PatternList, StrPath, WritableBuffer
 from .facade_thread import Chunks, run
@@ -38,6 +38,8 @@ class Storage:
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         unpack: bool | Unpack = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -59,6 +61,14 @@ class Storage:
                 into `dest`, a directory. The patterns then apply to its entries. Only files and directories are
                 unpacked, within the limits of `Unpack`; True: within its defaults. It is unpacked while it arrives, not
                 stored; an interrupted call starts from the beginning.
+            existing: What happens to a file that exists. "overwrite": it is replaced, unless an earlier call has
+                written it and it is unchanged. "skip": it stays, whatever it contains, and a "kept" event reports it.
+                "fail": raise ObjectExists before anything is written. With the last two, a file that appears in the
+                meantime is not replaced either.
+            on_error: What happens if an object of a prefix cannot be downloaded. "stop": the call ends with its error.
+                "continue": the others are downloaded, a "skipped" event reports each that is missing, and
+                IncompleteError lists them at the end; a new directory appears without them. If all fail, the first
+                error is raised. A full disk, and a host that does not answer any more, end the call in any case.
             verify: True: compare the bytes with a checksum if either side has one. "require": raise IntegrityError for
                 an object without a checksum. False: compare sizes only, and do not request checksums.
             timeout: Seconds for the whole call. None: no limit.
@@ -71,13 +81,18 @@ class Storage:
         a call that joins later, one "listed" and one "progress" event first report the bytes so far. Other calls for
         the same URI and `dest`, also those of other processes, wait for each other.
 
+        Files that an earlier call has downloaded in the same version, and that have not been changed since, are kept.
+        To download them again, remove them.
+
         Returns:
             Path of the file, or of the directory for a prefix or an archive.
 
         Raises:
             InvalidURI: `uri` is not a storage URI.
             ModelMissingError: There is no such object or prefix, or the patterns exclude everything.
-            IncompleteError: Some files of a local directory could not be read; all others were copied.
+            IncompleteError: Some files of a local directory could not be read, or `on_error="continue"` was given and
+                some objects could not be downloaded; all others were.
+            ObjectExists: A file exists, and `existing="fail"` was given. Nothing was written.
             AccessDenied: The credentials are wrong, or lack permission to read it.
             UnsafeKey: A key or an archive entry would be written outside `dest`.
             LocalIOError: `dest`, or a file below it, is a pipe, a device, a socket or a dangling link; or the disk is
@@ -96,6 +111,8 @@ class Storage:
                 allow_patterns=allow_patterns,
                 ignore_patterns=ignore_patterns,
                 unpack=unpack,
+                existing=existing,
+                on_error=on_error,
                 verify=verify,
                 timeout=timeout,
                 durability=durability,
@@ -104,13 +121,16 @@ class Storage:
         )
 
     @staticmethod
-    def upload(
+    def upload(  # noqa: PLR0913 - the caller's options, each by its name
         src: StrPath,
         uri: StrPath,
         *,
         config: StorageConfig | None = None,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
@@ -118,13 +138,19 @@ class Storage:
         """Upload a local file, or all files below a directory.
 
         Args:
-            src: Path of the file or directory. Links are followed; empty directories are skipped.
+            src: Path of the file or directory; a link is followed. Empty directories are skipped.
             uri: For a file, the object's URI; or, if it ends in "/" or is a bucket, the prefix that receives the file's
                 name. For a directory, the prefix that receives the relative paths.
             config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             allow_patterns: Upload only files whose path relative to `src` (for a single file, its name) matches one of
                 these.
             ignore_patterns: Skip files whose path matches one of these.
+            existing: What happens to an object that exists. "overwrite": it is replaced. "skip": it stays, whatever it
+                contains, and a "kept" event reports it. "fail": raise ObjectExists before anything is written. With the
+                last two, an object that appears in the meantime is not replaced either, where the service supports it.
+            on_error: What happens if a file of a directory cannot be uploaded; as in `download`.
+            symlinks: "follow": links below `src` are followed. "skip": they are left out, and "skipped" events report
+                them.
             verify: True: report which checksum the service compared. "require": raise IntegrityError if it compared
                 none. False: do not check.
             timeout: Seconds for the whole call. None: no limit.
@@ -136,6 +162,7 @@ class Storage:
         Raises:
             ModelMissingError: `src` or the bucket does not exist, or `src` contains no files.
             IncompleteError: As in `download`.
+            ObjectExists: As in `download`.
             AccessDenied: The credentials are wrong, or lack permission to write.
             DeadlineExceeded: The timeout expired; the same call resumes unfinished uploads.
             StorageError: Any other failure. Each object is replaced atomically; objects that were complete before the
@@ -148,6 +175,9 @@ class Storage:
                 config=config,
                 allow_patterns=allow_patterns,
                 ignore_patterns=ignore_patterns,
+                existing=existing,
+                on_error=on_error,
+                symlinks=symlinks,
                 verify=verify,
                 timeout=timeout,
                 on_event=on_event,
@@ -165,6 +195,9 @@ class Storage:
         ignore_patterns: PatternList = None,
         recursive: bool = True,
         dry_run: bool = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -187,6 +220,9 @@ class Storage:
             ignore_patterns: Skip objects whose path matches one of these.
             recursive: False: refuse a prefix.
             dry_run: Only report to `on_event` what would be copied ("listed").
+            existing: As in `upload`; for files on the local disk, as in `download`.
+            on_error: As in `download`.
+            symlinks: As in `upload`, for a local source.
             verify: True: compare the bytes with a checksum if either side has one. "require": raise IntegrityError for
                 an object without a checksum. False: compare sizes only, and do not request checksums.
             timeout: Seconds for the whole call. None: no limit.
@@ -199,6 +235,7 @@ class Storage:
         Raises:
             ModelMissingError: There is no such object or prefix, or the patterns exclude everything.
             IncompleteError: As in `download`.
+            ObjectExists: As in `download`.
             InvalidConfig: Source and destination overlap, or a prefix was refused.
             IntegrityError: The bytes do not match the checksum, or `verify="require"` found none.
             DeadlineExceeded: The timeout expired; unfinished copies were removed.
@@ -214,6 +251,9 @@ class Storage:
                 ignore_patterns=ignore_patterns,
                 recursive=recursive,
                 dry_run=dry_run,
+                existing=existing,
+                on_error=on_error,
+                symlinks=symlinks,
                 verify=verify,
                 timeout=timeout,
                 durability=durability,
@@ -235,6 +275,8 @@ class Storage:
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
         dry_run: bool = False,
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -261,6 +303,8 @@ class Storage:
             allow_patterns: Copy and delete only objects whose relative path matches one of these.
             ignore_patterns: Neither copy nor delete objects whose path matches one of these.
             dry_run: Only report to `on_event` what would be copied ("listed") and deleted ("deleted").
+            on_error: What happens if an object cannot be copied; as in `download`. Nothing is deleted then.
+            symlinks: As in `upload`, for a local source. With "skip", links are neither copied nor deleted at `dest`.
             verify: As in `copy`, for copied objects.
             timeout: Seconds for the whole call. None: no limit.
             durability: As in `copy`; deletions are not synced.
@@ -271,8 +315,8 @@ class Storage:
 
         Raises:
             ModelMissingError: The source does not exist; nothing is deleted. An empty bucket or directory exists.
-            IncompleteError: Part of the source could not be read, and nothing was deleted; or something at the
-                destination could not be deleted. Everything else was done.
+            IncompleteError: Part of the source could not be read or, with `on_error="continue"`, copied, and nothing
+                was deleted; or something at the destination could not be deleted. Everything else was done.
             InvalidConfig: Source and destination overlap, the source is a single object, or both `checksum` and
                 `size_only` are set.
             DeadlineExceeded: The timeout expired; objects that were copied before stay.
@@ -291,6 +335,8 @@ class Storage:
                 allow_patterns=allow_patterns,
                 ignore_patterns=ignore_patterns,
                 dry_run=dry_run,
+                on_error=on_error,
+                symlinks=symlinks,
                 verify=verify,
                 timeout=timeout,
                 durability=durability,
@@ -307,6 +353,7 @@ class Storage:
         delete_snapshots: bool = False,
         allow_patterns: PatternList = None,
         ignore_patterns: PatternList = None,
+        on_error: OnError = "continue",
         dry_run: bool = False,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
@@ -321,6 +368,9 @@ class Storage:
                 error, and stays.
             allow_patterns: Delete only objects whose path relative to the prefix matches one of these.
             ignore_patterns: Skip objects whose path matches one of these.
+            on_error: What happens if an object of a prefix cannot be deleted. "continue": the others are deleted, and
+                IncompleteError lists it at the end. "stop": the call ends; objects of the same request, and of requests
+                that are running, may be deleted nevertheless.
             dry_run: Only report to `on_event` what would be deleted ("deleted").
             timeout: Seconds for the whole call. None: no limit.
             on_event: Called for each deleted object, in the engine's thread; must not block.
@@ -343,6 +393,7 @@ class Storage:
                 delete_snapshots=delete_snapshots,
                 allow_patterns=allow_patterns,
                 ignore_patterns=ignore_patterns,
+                on_error=on_error,
                 dry_run=dry_run,
                 timeout=timeout,
                 on_event=on_event,
@@ -441,7 +492,9 @@ class Storage:
         return run(lambda storage: storage.read_into(uri, buffer, start, config=config, timeout=timeout))
 
     @staticmethod
-    def stream(uri: str, start: int = 0, length: int | None = None, *, config: StorageConfig | None = None) -> Chunks:
+    def stream(
+        uri: StrPath, start: int = 0, length: int | None = None, *, config: StorageConfig | None = None
+    ) -> Chunks:
         """Read an object in order, chunk by chunk.
 
         A few chunks are read ahead concurrently; no more arrive while the caller works on one.
@@ -522,6 +575,8 @@ class Storage:
         *,
         config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -535,6 +590,8 @@ class Storage:
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -542,11 +599,13 @@ class Storage:
     ) -> list[str | StorageError]: ...
 
     @staticmethod
-    def download_many(
+    def download_many(  # noqa: PLR0913 - the caller's options, each by its name
         items: Iterable[StrPath | tuple[StrPath, StrPath | None]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -559,6 +618,8 @@ class Storage:
             config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             return_exceptions: Put a failed item's StorageError in its place among the results, and continue with the
                 others. False: the first failure cancels the others and is raised.
+            existing: As in `download`.
+            on_error: As in `download`, for items that are prefixes.
             verify: As in `download`.
             timeout: Seconds for all items together; items that are not done by then fail. None: no limit.
             durability: As in `download`.
@@ -575,6 +636,8 @@ class Storage:
                 items,
                 config=config,
                 return_exceptions=return_exceptions,
+                existing=existing,
+                on_error=on_error,
                 verify=verify,
                 timeout=timeout,
                 durability=durability,
@@ -589,6 +652,9 @@ class Storage:
         *,
         config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
@@ -601,17 +667,23 @@ class Storage:
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
     ) -> list[bool | StorageError]: ...
 
     @staticmethod
-    def upload_many(
+    def upload_many(  # noqa: PLR0913 - the caller's options, each by its name
         items: Iterable[tuple[StrPath, StrPath]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
@@ -622,6 +694,9 @@ class Storage:
             items: Pairs of `src` and `uri`, as for `upload`.
             config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             return_exceptions: As in `download_many`.
+            existing: As in `upload`.
+            on_error: As in `upload`, for items that are directories.
+            symlinks: As in `upload`.
             verify: As in `upload`.
             timeout: As in `download_many`.
             on_event: As in `download_many`.
@@ -634,6 +709,9 @@ class Storage:
                 items,
                 config=config,
                 return_exceptions=return_exceptions,
+                existing=existing,
+                on_error=on_error,
+                symlinks=symlinks,
                 verify=verify,
                 timeout=timeout,
                 on_event=on_event,

@@ -57,7 +57,9 @@ class ArchiveTarget(LocalBackend):
                 for _ in steps:
                     stream.check()
 
-    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
+    async def put(
+        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+    ) -> ObjectInfo:
         async def read_range(start: int, length: int) -> bytes:
             return bytes(data[start : start + length])
 
@@ -70,7 +72,13 @@ class ArchiveTarget(LocalBackend):
             await shielded(upload.abort())
 
     async def open_upload(
-        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+        self,
+        key: str,
+        size: int | None,
+        *,
+        properties: Properties = NO_PROPERTIES,
+        resume: str | None = None,
+        overwrite: bool = True,
     ) -> Upload:
         return self._start(key, size, self._read_range)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ..contract import EVERYTHING, Reader, Upload, Walk
-from ..errors import ModelMissingError, ObjectChanged
+from ..errors import ModelMissingError, ObjectChanged, ObjectExists
 from ..integrity import checksums
 from ..lane_contract import SentBytes, Sink, SmallObjects
 from ..types import Capabilities, Head, ObjectInfo, Part, Receipt
@@ -56,6 +56,11 @@ class MemoryBackend:
         """
         return self._find(key)[1]
 
+    def refuse_existing(self, key: str, *, overwrite: bool) -> None:
+        """Raise ObjectExists if there is an object that must not be replaced."""
+        if not overwrite and key in self._objects:
+            raise ObjectExists(f"the object {key!r} exists already")
+
     def _find(self, key: str) -> tuple[ObjectInfo, bytes]:
         try:
             return self._objects[key]
@@ -97,19 +102,29 @@ class MemoryBackend:
     def find_and_read(self, key: str) -> None:
         return None
 
-    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
+    async def put(
+        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+    ) -> ObjectInfo:
+        self.refuse_existing(key, overwrite=overwrite)
         return self.store(key, bytes(data), properties)
 
     def open_lane(self) -> None:
         return None
 
     async def open_upload(
-        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+        self,
+        key: str,
+        size: int | None,
+        *,
+        properties: Properties = NO_PROPERTIES,
+        resume: str | None = None,
+        overwrite: bool = True,
     ) -> "_MemoryUpload":
-        return _MemoryUpload(self, key, properties)
+        return _MemoryUpload(self, key, properties, overwrite=overwrite)
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
+    async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
         info, data = self._pinned(obj)
+        self.refuse_existing(key, overwrite=overwrite)
         return self.store(key, data, info.properties or NO_PROPERTIES)
 
     async def delete(self, key: str, *, snapshots: bool = False) -> None:
@@ -140,10 +155,11 @@ class _MemoryReader:
 class _MemoryUpload(Upload):
     token = ""
 
-    def __init__(self, backend: MemoryBackend, key: str, properties: Properties) -> None:
+    def __init__(self, backend: MemoryBackend, key: str, properties: Properties, *, overwrite: bool) -> None:
         self._backend = backend
         self._key = key
         self._properties = properties
+        self._overwrite = overwrite
         self._parts: dict[int, bytes] = {}
 
     async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
@@ -151,6 +167,7 @@ class _MemoryUpload(Upload):
         return Receipt(part, checksums={"crc64nvme": checksums.digest("crc64nvme", data)})
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
+        self._backend.refuse_existing(self._key, overwrite=self._overwrite)
         data = b"".join(self._parts[receipt.part.index] for receipt in receipts)
         return self._backend.store(self._key, data, self._properties)
 

@@ -13,13 +13,16 @@ from .option_groups import Command
 from .options import (
     copy_options,
     dry_run_option,
+    existing_options,
     files_and_uris,
     json_option,
+    on_error_option,
     pattern_options,
     recursive_option,
     source_options,
     storage_options,
     suggest_recursive,
+    symlinks_option,
 )
 from .report import Report
 from .run import run
@@ -49,6 +52,8 @@ Examples:
   sealift cp --endpoint-url http://127.0.0.1:9000 --memory 64MiB s3://models/big.bin /tmp/
   sealift cp -r --source-profile onprem s3://models/llama s3://ml-models/llama
   sealift cp -r --verify require --fsync --timeout 600 s3://ml-models/llama /mnt/models/llama
+  sealift cp -r --skip-existing ./llama s3://ml-models/llama
+  sealift cp -r --on-error continue s3://ml-models/llama /mnt/models/llama
   sealift cp --unpack https://example.com/model.tar.gz /mnt/models/model
 """,
 )
@@ -56,6 +61,9 @@ Examples:
 @recursive_option
 @click.option("--unpack", is_flag=True, help="Extract SRC, a tar or zip archive, into the directory DEST.")
 @pattern_options
+@existing_options
+@on_error_option
+@symlinks_option
 @copy_options
 @json_option
 @dry_run_option
@@ -78,8 +86,11 @@ def cp(settings: Settings, arguments: tuple[str, ...], *, recursive: bool, unpac
     a symbolic link to a file, the link is kept and the file it points to is replaced. Named pipes and devices are
     rejected as DEST (use sealift cat to stream an object).
 
-    Symbolic links in SRC are followed. Local files that cannot be read, broken links, named pipes and the like are
-    reported on stderr; the rest is copied, and the exit code is 1.
+    Files that an earlier run has downloaded, and that have not changed since at either end, are not downloaded again.
+    Other files and objects that exist are replaced, unless --existing says otherwise.
+
+    Symbolic links in SRC are followed, unless --no-follow-symlinks is given. Local files that cannot be read, broken
+    links, named pipes and the like are reported on stderr; the rest is copied, and the exit code is 1.
 
     Copies within one service are made by the service. The options under "Services" apply to both SRC and DEST where
     they can; to copy between two services of one kind, set the --source- options for SRC. An endpoint set by an option
@@ -99,6 +110,7 @@ def cp(settings: Settings, arguments: tuple[str, ...], *, recursive: bool, unpac
     if recursive and (schemes := {one.argument.location.scheme for one in given} & {"http", "https"}):
         raise click.UsageError(f"-r cannot be used with {schemes.pop()}://, which cannot be listed")
     configs = [settings.configs(one.argument.location, one.destination.argument.location, os.environ) for one in given]
+    existing = settings.existing_objects
     storage, report, start = settings.storage(), Report(settings), time.monotonic()
 
     async def copy(source: Source, config: StorageConfig | None, dest_config: StorageConfig | None) -> str:
@@ -112,6 +124,8 @@ def cp(settings: Settings, arguments: tuple[str, ...], *, recursive: bool, unpac
             dest_config=dest_config,
             allow_patterns=source.include or settings.include or None,
             ignore_patterns=settings.exclude or None,
+            existing=existing,
+            symlinks=settings.symlinks,
             recursive=recursive or source.include is not None,
             dry_run=settings.dry_run,
             **(
@@ -136,6 +150,8 @@ def cp(settings: Settings, arguments: tuple[str, ...], *, recursive: bool, unpac
 
 def _unpack(settings: Settings, sources: list[str], dest: str) -> None:
     """Extract an archive."""
+    if settings.existing_objects != "overwrite":
+        raise click.UsageError("--existing and --skip-existing cannot be combined with --unpack")
     source, destination = Argument.of(sources[0]), Destination.of(Argument.of(dest), Argument.of(sources[0]))
     if len(sources) > 1 or destination.argument.location.scheme != "file" or settings.dry_run:
         raise click.UsageError(

@@ -20,14 +20,17 @@ __all__ = [
     "byte_size",
     "copy_options",
     "dry_run_option",
+    "existing_options",
     "files_and_uris",
     "json_option",
+    "on_error_option",
     "pattern_options",
     "recursive_option",
     "snapshots_option",
     "source_options",
     "storage_options",
     "suggest_recursive",
+    "symlinks_option",
     "timeout_option",
 ]
 
@@ -191,6 +194,23 @@ copy_options = _combine(
     ),
     _option("--fsync", is_flag=True, help="Flush local files to disk, so that they survive a power failure."),
     timeout_option,
+)
+existing_options = _combine(
+    _option(
+        "--existing",
+        type=click.Choice(["overwrite", "skip", "fail"]),
+        help="What to do about objects and files that exist: replace them, keep them, or fail before anything is "
+        "written.  [default: overwrite]",
+    ),
+    _option("--skip-existing", "--no-clobber", is_flag=True, help="The same as --existing skip."),
+)
+on_error_option = _option(
+    "--on-error",
+    type=click.Choice(["stop", "continue"]),
+    help="What to do if an object of a prefix fails: stop, or continue with the others and exit with 1 at the end.",
+)
+symlinks_option = _option(
+    "--no-follow-symlinks", is_flag=True, help="Skip symbolic links in a local source, instead of following them."
 )
 snapshots_option = _option(
     "--delete-snapshots",

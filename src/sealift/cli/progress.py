@@ -36,6 +36,7 @@ class Tally:
         suspended: Bytes that uploads which failed or were interrupted have stored.
         retries: Requests sent again.
         removed: Objects removed.
+        kept: Objects that stay at the destination because they exist.
         dropped: Number of objects per property that could not be copied.
     """
 
@@ -47,6 +48,7 @@ class Tally:
     suspended: int = 0
     retries: int = 0
     removed: int = 0
+    kept: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
 
     def add(self, event: Event) -> None:
@@ -69,6 +71,8 @@ class Tally:
                 self.retries += 1
             case "deleted":
                 self.removed += 1
+            case "kept":
+                self.kept += 1
 
     @property
     def moved(self) -> int:

@@ -66,6 +66,8 @@ class Report:
                 self._removed(destination.argument.name(event.key))
             elif event.kind == "skipped":
                 self._skipped((destination.argument if event.target else source).name(event.key), event)
+            elif event.kind == "kept":
+                self._kept(destination.name(event))
             elif event.kind == ("listed" if self._settings.dry_run else "object"):
                 self._copied(source.name(event.key), destination.name(event), event)
             else:
@@ -120,6 +122,12 @@ class Report:
             dropped = f", not copied: {', '.join(event.dropped)}" if event.dropped else ""
             self._display.print_line(f"{event.key}: {size(event.size)}, verified: {event.verified}{dropped}")
 
+    def _kept(self, name: str) -> None:
+        if self._settings.as_json:
+            self._stdout.print_line(json_line(action="keep", target=name, dry_run=self._settings.dry_run))
+        if self._settings.verbose:
+            self._display.print_line(f"{name}: exists, kept")
+
     def _removed(self, name: str) -> None:
         settings = self._settings
         if settings.as_json:
@@ -154,6 +162,9 @@ class Report:
         if kept is not None:
             text += f"; {'would keep' if dry else 'kept'} {kept:,}, {'remove' if dry else 'removed'} {tally.removed:,}"
             fields |= {"kept": kept, "removed": tally.removed}
+        elif tally.kept:
+            text += f"; {'would keep' if dry else 'kept'} {tally.kept:,} existing"
+            fields |= {"kept": tally.kept}
         self._summarize(text, {"copied": number, "size": amount, **fields}, seconds)
         if tally.dropped:
             names = ", ".join(f"{name} ({count(times, 'object')})" for name, times in tally.dropped.most_common())

@@ -11,6 +11,7 @@ from .options import (
     dry_run_option,
     files_and_uris,
     json_option,
+    on_error_option,
     pattern_options,
     recursive_option,
     snapshots_option,
@@ -42,6 +43,7 @@ Examples:
 @click.option("--incomplete", is_flag=True, help="Abort incomplete uploads to the URI or under it, instead of objects.")
 @pattern_options
 @snapshots_option
+@on_error_option
 @json_option
 @timeout_option
 @dry_run_option
@@ -52,7 +54,7 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool, incomplete
 
     URIs are processed in order, up to the first one that fails. Patterns match paths relative to the URI, as in cp.
     Symbolic links are removed, not their targets. Objects that cannot be removed are reported on stderr; the rest is
-    removed, and the exit code is 1.
+    removed, unless --on-error stop is given, and the exit code is 1.
 
     With --incomplete, uploads that this user has started on this machine, and that failed or were interrupted, are
     aborted: their stored parts are deleted, objects stay.
@@ -83,6 +85,7 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool, incomplete
                     delete_snapshots=settings.delete_snapshots == "include",
                     allow_patterns=settings.include or None,
                     ignore_patterns=settings.exclude or None,
+                    on_error=settings.on_error or "continue",
                     dry_run=settings.dry_run,
                     timeout=settings.time_left(start),
                     on_event=report.removal_events(argument),

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict
 
+import click
+
 from ..config import StorageConfig
-from ..types import Durability, Limits, Verify
+from ..types import Durability, Existing, Limits, OnError, Symlinks, Verify
 from ..uri import Location, parse
 from .service_options import SERVICE_OPTIONS, ServiceOptions
 from .waits import print_wait
@@ -22,6 +24,7 @@ VERIFY: dict[str, Verify] = {"yes": True, "require": "require", "no": False}
 
 
 class _TransferArguments(TypedDict):
+    on_error: OnError
     verify: Verify
     timeout: float | None
     durability: Durability
@@ -58,13 +61,38 @@ class Settings:
     timeout: float | None = None
     verify: str = "yes"
     fsync: bool = False
+    existing: Existing | None = None
+    skip_existing: bool = False
+    on_error: OnError | None = None
+    no_follow_symlinks: bool = False
     delete_snapshots: str | None = None
 
     @property
     def transfer_arguments(self) -> _TransferArguments:
         """The keyword arguments that `download`, `copy` and `sync` share."""
         verify = VERIFY[self.verify]
-        return {"verify": verify, "timeout": self.timeout, "durability": "fsync" if self.fsync else "rename"}
+        return {
+            "on_error": self.on_error or "stop",
+            "verify": verify,
+            "timeout": self.timeout,
+            "durability": "fsync" if self.fsync else "rename",
+        }
+
+    @property
+    def existing_objects(self) -> Existing:
+        """What happens to objects and files that exist.
+
+        Raises:
+            UsageError: Two options contradict each other.
+        """
+        if self.skip_existing and self.existing not in {None, "skip"}:
+            raise click.UsageError(f"--skip-existing and --existing {self.existing} exclude each other")
+        return "skip" if self.skip_existing else self.existing or "overwrite"
+
+    @property
+    def symlinks(self) -> Symlinks:
+        """What happens to symbolic links in a local source."""
+        return "skip" if self.no_follow_symlinks else "follow"
 
     def time_left(self, start: float) -> float | None:
         """Seconds that --timeout leaves to a command that began at `start` (`time.monotonic`). None: no limit."""

@@ -11,10 +11,12 @@ from .options import (
     dry_run_option,
     files_and_uris,
     json_option,
+    on_error_option,
     pattern_options,
     snapshots_option,
     source_options,
     storage_options,
+    symlinks_option,
 )
 from .report import Report
 from .run import run
@@ -46,6 +48,8 @@ Examples:
     help="Compare sizes only: skip objects of equal size.",
 )
 @pattern_options
+@on_error_option
+@symlinks_option
 @copy_options
 @json_option
 @dry_run_option
@@ -88,6 +92,7 @@ def sync(settings: Settings, src: str, dest: str, *, delete: bool, checksum: boo
                 size_only=size_only,
                 allow_patterns=settings.include or None,
                 ignore_patterns=settings.exclude or None,
+                symlinks=settings.symlinks,
                 dry_run=settings.dry_run,
                 **settings.transfer_arguments,
                 on_event=report.transfer_events(source, destination),

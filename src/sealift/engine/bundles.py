@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 
-from ..errors import StorageError
+from ..errors import ObjectExists, StorageError
 from ..lane_contract import Lane, SmallObjects
 from ..runtime import part_sizes
 from ..types import KiB, ObjectInfo
@@ -174,6 +174,8 @@ class Bundles:
         self._moved += len(turn.moved)
         if turn.failed is not None:
             self._failed += 1
+            if not self._context.overwrite and not isinstance(turn.error, ObjectExists):
+                self._context.new_objects.unanswered(turn.failed.key)
             await self._wait_as_asked(turn.failed, turn.error)
             await self._move_alone(turn.failed)
             if self._failed >= max(_MANY_FAILURES, self._moved):
@@ -266,7 +268,7 @@ class Bundles:
         algorithm = compare_whole(obj, head, data) if verification.wanted else None
         verification.before_writing(obj, algorithm)
         properties = obj.properties if self._context.stores_properties and obj.properties else NO_PROPERTIES
-        stored = destination.put(transfer.key, data, properties)
+        stored = destination.put(transfer.key, data, properties, overwrite=self._context.overwrite)
         return properties, verification.outcome(obj, algorithm, stored), stored
 
 

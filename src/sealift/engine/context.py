@@ -4,18 +4,21 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from ..contract import Backend, OnlyInOrder, Upload
 from ..errors import StorageError
 from ..instance import Instance
+from ..integrity import checksums
 from ..runtime import part_sizes
 from ..runtime.shielded import shielded
 from ..types import Event, EventKind, ObjectInfo, OnEvent, Receipt
 from ..types.properties import NO_PROPERTIES, Properties, dropped
 from . import copied_properties
+from .new_objects import NewObjects, digest_of_parts
 from .progress import Progress
-from .transfer import OnStored, Transfer
+from .transfer import OnFailure, OnStored, Transfer
 from .verification import Verification
 
 if TYPE_CHECKING:
@@ -58,9 +61,12 @@ class JobContext:
         verification: Which checksums are compared.
         on_event: Called with progress events.
         on_stored: Called for each object that is stored and verified.
+        on_failure: Called for each object that could not be moved. None: the first failure ends the job.
+        overwrite: Whether an object that the destination has under the same key is replaced.
 
     Attributes:
         total: Bytes of all objects, once all are listed.
+        new_objects: The objects that are written, if they must not replace any.
     """
 
     total: int | None = None
@@ -73,7 +79,13 @@ class JobContext:
         verification: Verification,
         on_event: OnEvent | None,
         on_stored: OnStored | None,
+        on_failure: OnFailure | None = None,
+        *,
+        overwrite: bool = True,
     ) -> None:
+        self.on_failure = on_failure
+        self.overwrite = overwrite
+        self.new_objects = NewObjects(destination)
         self.source = source
         self.destination = destination
         self.instance = instance
@@ -84,6 +96,15 @@ class JobContext:
         self._on_stored = on_stored
         self._open_uploads: dict[int, _OpenUpload] = {}
         self._kept: dict[str, tuple[Transfer, int]] = {}
+
+    async def attempt(self, transfer: Transfer, move: Callable[[], Awaitable[None]]) -> None:
+        """Move an object; a failure ends the job only if there is no `on_failure`, or if that raises."""
+        try:
+            await move()
+        except StorageError as error:
+            if self.on_failure is None:
+                raise
+            self.on_failure(transfer, error)
 
     async def retry(self, transfer: Transfer, function: Callable[[], Awaitable[T]]) -> T:
         """Call a function until it succeeds, and report each retry as an event."""
@@ -150,7 +171,24 @@ class JobContext:
     async def put(self, transfer: Transfer, data: memoryview, properties: Properties) -> ObjectInfo:
         """Store an object in one request."""
         with copied_properties.tag_permission_hint(properties):
-            return await self.destination.put(transfer.key, data, properties)
+            return await self.write(
+                transfer,
+                lambda: self.destination.put(transfer.key, data, properties, overwrite=self.overwrite),
+                len(data),
+                lambda algorithm: checksums.digest(algorithm, data),
+            )
+
+    async def write(
+        self,
+        transfer: Transfer,
+        write: Callable[[], Awaitable[ObjectInfo]],
+        size: int,
+        digest: Callable[[str], str | None],
+    ) -> ObjectInfo:
+        """Write an object; the arguments are those of `NewObjects.write`."""
+        if self.overwrite:
+            return await write()
+        return await self.new_objects.write(transfer.key, write, size, digest)
 
     async def open_upload(self, transfer: Transfer) -> Upload:
         """Open an upload that is suspended if the job fails, even if the job is cancelled while the upload opens."""
@@ -159,7 +197,14 @@ class JobContext:
         length, properties = self.part_size(transfer.obj), transfer.obj.properties or NO_PROPERTIES
         opening = asyncio.ensure_future(
             resume_upload.open_upload(
-                self.source, transfer.obj, self.destination, transfer.key, length, self.instance, properties
+                self.source,
+                transfer.obj,
+                self.destination,
+                transfer.key,
+                length,
+                self.instance,
+                properties,
+                overwrite=self.overwrite,
             )
         )
         try:
@@ -186,7 +231,13 @@ class JobContext:
         """
         self.verification.before_publishing(transfer.obj, algorithm, receipts)
         with copied_properties.tag_permission_hint(transfer.obj.properties or NO_PROPERTIES):
-            stored = await self.retry(transfer, lambda: upload.complete(receipts))
+            size = sum(receipt.part.size for receipt in receipts)
+            stored = await self.retry(
+                transfer,
+                lambda: self.write(
+                    transfer, lambda: upload.complete(receipts), size, partial(digest_of_parts, receipts)
+                ),
+            )
         del self._open_uploads[id(upload)]
         return stored
 

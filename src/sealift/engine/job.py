@@ -30,7 +30,7 @@ from ..types import OnEvent, Verify
 from . import plan, whole
 from .bundles import Bundles
 from .context import JobContext
-from .transfer import OnStored, Transfer
+from .transfer import OnFailure, OnStored, Transfer
 from .verification import Verification
 
 __all__ = ["Job"]
@@ -52,6 +52,9 @@ class Job:
         dry_run: Only report what would be moved.
         verify: Whether bytes are compared with checksums.
         on_stored: Called for each object that is stored and verified.
+        overwrite: Whether objects that the destination has under the same keys are replaced. False: moving one fails
+            with ObjectExists.
+        on_failure: Called for each object that could not be moved. None: the first failure ends the job.
 
     Example:
         >>> async def copy_all(source: Backend, destination: Backend, instance: Instance) -> None:
@@ -61,7 +64,7 @@ class Job:
         ...     await Job(source, destination, instance).run(transfers())
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each by its name
         self,
         source: Backend,
         destination: Backend,
@@ -71,9 +74,13 @@ class Job:
         dry_run: bool = False,
         verify: Verify = True,
         on_stored: OnStored | None = None,
+        overwrite: bool = True,
+        on_failure: OnFailure | None = None,
     ) -> None:
         verification = Verification(verify, destination)
-        self._context = JobContext(source, destination, instance, verification, on_event, on_stored)
+        self._context = JobContext(
+            source, destination, instance, verification, on_event, on_stored, on_failure, overwrite=overwrite
+        )
         self._dry_run = dry_run
         self._server_copy = destination.capabilities.server_copy and source.service == destination.service
         self._max_workers = instance.limits.connections
@@ -88,7 +95,8 @@ class Job:
             transfers: The objects to move; iterated while earlier ones are in progress.
 
         Raises:
-            StorageError: The first failure; later ones are its notes. Objects that were already published stay.
+            StorageError: The first failure, unless `on_failure` has taken it; later ones are its notes. Objects that
+                were already published stay.
         """
         try:
             await cancelled_once(self._move_all(transfers))
@@ -116,7 +124,7 @@ class Job:
         # In the order of the listing, so that the parts of an object are read before those of the next one.
         prepared: asyncio.Queue[asyncio.Task[Iterable[Work]] | None] = asyncio.Queue(min(_PREPARED, self._max_workers))
         putting = group.create_task(_put_prepared(prepared, put))
-        bundles = Bundles(context, group, lambda transfer: put(partial(whole.move_whole, context, transfer)))
+        bundles = Bundles(context, group, lambda transfer: put(self._whole(transfer)))
         async with aclosing(transfers):
             async for transfer in transfers:
                 total += transfer.obj.size or 0
@@ -143,23 +151,35 @@ class Job:
                 return
             await work()
 
+    def _whole(self, transfer: Transfer) -> Work:
+        return partial(self._context.attempt, transfer, partial(whole.move_whole, self._context, transfer))
+
     async def _split(self, transfer: Transfer) -> Iterable[Work]:
+        works: list[Iterable[Work]] = []
+
+        async def split() -> None:
+            works.append(await self._split_into_works(transfer))
+
+        await self._context.attempt(transfer, split)
+        return works[0] if works else ()
+
+    async def _split_into_works(self, transfer: Transfer) -> Iterable[Work]:
         """Split a transfer into pieces of work that may run concurrently."""
         context = self._context
         # A directory marker is written, not copied: SeaweedFS does not find the source of the copy.
         if self._server_copy and not paths.is_directory_marker(transfer.obj.key, transfer.obj.size):
             from . import server_copy  # noqa: PLC0415 - here and below: a job moves most objects in one way
 
-            return [partial(server_copy.copy_object, context, transfer)]
+            return [partial(context.attempt, transfer, partial(server_copy.copy_object, context, transfer))]
         transfer, length = await plan.prepare(context, transfer)
         obj = transfer.obj
         if length is not None and obj.size is not None and obj.size <= length:
-            return [partial(whole.move_whole, context, transfer)]
+            return [self._whole(transfer)]
         algorithm = context.verification.choose_algorithm(obj)
         if length is None or obj.size is None:
             from . import stream  # noqa: PLC0415
 
-            return [partial(stream.move_stream, context, transfer, algorithm)]
+            return [partial(context.attempt, transfer, partial(stream.move_stream, context, transfer, algorithm))]
         from . import parts  # noqa: PLC0415
 
         multipart = parts.MultipartTransfer(transfer, list(part_sizes.parts(obj.size, length)), algorithm)

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from functools import partial
 
 from ..contract import OnlyInOrder, Upload
-from ..errors import IntegrityError, ObjectChanged
+from ..errors import IntegrityError, ObjectChanged, ObjectExists, StorageError
 from ..integrity import checksums
 from ..lane_contract import SentBytes
 from ..types import Part, Receipt
@@ -34,11 +34,12 @@ class MultipartTransfer:
         opening: Held while the upload is opened.
         ended: How many parts are stored, or were given up.
         only_in_order: Why parts cannot be read.
+        failure: Why the object is given up, although the job continues.
     """
 
     __slots__ = (
-        "algorithm", "digests", "ended", "in_order", "only_in_order", "opening", "parts", "receipts", "transfer",
-        "upload",
+        "algorithm", "digests", "ended", "failure", "in_order", "only_in_order", "opening", "parts", "receipts",
+        "transfer", "upload",
     )  # fmt: skip
 
     def __init__(self, transfer: Transfer, parts: list[Part], algorithm: str | None) -> None:
@@ -53,6 +54,7 @@ class MultipartTransfer:
         self.opening = asyncio.Lock()
         self.ended = 0
         self.only_in_order: OnlyInOrder | None = None
+        self.failure: StorageError | None = None
 
     @property
     def digest(self) -> str:
@@ -66,19 +68,43 @@ class MultipartTransfer:
 async def move_part(context: JobContext, multipart: MultipartTransfer, part: Part) -> None:
     """Move one part, and publish the object if it was the last.
 
-    If parts turn out to be unreadable, the last one to end reads the object in order instead.
+    If parts turn out to be unreadable, the last one to end reads the object in order instead. If one fails, and the job
+    continues without this object, the last one to end closes the upload: until then, others may write to it.
     """
     try:
-        if multipart.only_in_order is None:
+        if multipart.only_in_order is None and multipart.failure is None:
             await _move_part(context, multipart, part)
     except OnlyInOrder as error:
         multipart.only_in_order = error
-        if multipart.in_order is not None:  # let the parts pass that wait for this one
-            async with multipart.in_order.hash_turns.turn(part.index):
-                pass
+        await _let_others_pass(multipart, part)
+    except StorageError as error:
+        if context.on_failure is None:
+            raise
+        multipart.failure = multipart.failure or error
+        await _let_others_pass(multipart, part)
     multipart.ended += 1
-    if multipart.only_in_order is not None and multipart.ended == len(multipart.parts):
-        await _move_in_order(context, multipart, multipart.only_in_order)
+    if multipart.ended == len(multipart.parts):
+        if multipart.failure is not None:
+            await _give_up(context, multipart, multipart.failure)
+        elif multipart.only_in_order is not None:
+            move = partial(_move_in_order, context, multipart, multipart.only_in_order)
+            await context.attempt(multipart.transfer, move)
+
+
+async def _let_others_pass(multipart: MultipartTransfer, part: Part) -> None:
+    """Let the parts continue that wait for the turns of one that failed."""
+    if multipart.in_order is not None:
+        await multipart.in_order.memory_turns.give_up(part.index)
+        await multipart.in_order.hash_turns.give_up(part.index)
+
+
+async def _give_up(context: JobContext, multipart: MultipartTransfer, failure: StorageError) -> None:
+    async def fail() -> None:
+        raise failure
+
+    if multipart.upload is not None:
+        await context.suspend_upload(multipart.upload)
+    await context.attempt(multipart.transfer, fail)
 
 
 async def _move_part(context: JobContext, multipart: MultipartTransfer, part: Part) -> None:
@@ -88,7 +114,7 @@ async def _move_part(context: JobContext, multipart: MultipartTransfer, part: Pa
             await _move(context, multipart, part, upload)
         if len(multipart.receipts) == len(multipart.parts):
             await _publish(context, multipart, upload)
-    except (IntegrityError, ObjectChanged):
+    except (IntegrityError, ObjectChanged, ObjectExists):
         context.discard_upload(upload)  # damaged parts, and those of another version, must not be resumed
         raise
 
@@ -179,6 +205,8 @@ async def _upload(context: JobContext, multipart: MultipartTransfer) -> Upload:
     if multipart.upload is None:
         async with multipart.opening:
             await asyncio.sleep(0)  # if another part failed to open it, this one is cancelled here
+            if multipart.failure is not None:  # or ends here, if the job continues without this object
+                raise multipart.failure
             if multipart.upload is None:
                 transfer = multipart.transfer
                 multipart.upload = await context.retry(transfer, lambda: context.open_upload(transfer))

@@ -47,6 +47,8 @@ async def open_upload(
     part_size: int | None,
     instance: Instance,
     properties: Properties,
+    *,
+    overwrite: bool = True,
 ) -> Upload:
     """Start an upload, or resume the one that an earlier run has left.
 
@@ -58,6 +60,7 @@ async def open_upload(
         part_size: Bytes per part; None: not known, so the upload is not resumed.
         instance: The instance that owns the threads and the environment.
         properties: Properties to store with the object. An upload with other properties is not resumed.
+        overwrite: As in `Backend.open_upload`.
 
     Returns:
         The upload; a `RecordedUpload` if a later call can resume it.
@@ -67,7 +70,7 @@ async def open_upload(
     """
     directory = records_directory(instance)
     if directory is None or None in {obj.size, obj.version, part_size} or not destination.address:
-        return await destination.open_upload(key, obj.size, properties=properties)
+        return await destination.open_upload(key, obj.size, properties=properties, overwrite=overwrite)
     is_file = source.service == "file"
     if is_file:
         name, version = os.path.join("/", source.location.key, obj.key), obj.version
@@ -78,12 +81,12 @@ async def open_upload(
     current = UnfinishedUpload(name, destination.address, key, version or "", obj.size or 0, part_size or 0, digest)
     record = await _lock(directory, current, instance.disk)
     if record is None:
-        return await destination.open_upload(key, obj.size, properties=properties)
+        return await destination.open_upload(key, obj.size, properties=properties, overwrite=overwrite)
     try:
         await _abort_expired(directory, destination, instance.disk)
-        upload = await _reopen(destination, key, record.upload, current, properties)
+        upload = await _reopen(destination, key, record.upload, current, properties, overwrite=overwrite)
         if upload is None:
-            upload = await destination.open_upload(key, obj.size, properties=properties)
+            upload = await destination.open_upload(key, obj.size, properties=properties, overwrite=overwrite)
             await _write(lambda: record.write(replace(current, token=upload.token)), key, instance.disk)
         else:
             await _write(record.renew, key, instance.disk)
@@ -185,12 +188,16 @@ async def _reopen(
     recorded: UnfinishedUpload | None,
     current: UnfinishedUpload,
     properties: Properties,
+    *,
+    overwrite: bool,
 ) -> Upload | None:
     """The upload of an earlier run; None: there is none to resume."""
     if recorded is None:
         return None
     try:
-        upload = await destination.open_upload(key, recorded.size, properties=properties, resume=recorded.token)
+        upload = await destination.open_upload(
+            key, recorded.size, properties=properties, resume=recorded.token, overwrite=overwrite
+        )
     except StorageError as error:
         if error.retryable:  # the upload may still exist and hold many parts
             raise

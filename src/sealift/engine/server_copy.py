@@ -22,7 +22,13 @@ async def copy_object(context: JobContext, transfer: Transfer) -> None:
         if all(composite.is_composite(algorithm) for algorithm in obj.checksums):
             raise unverifiable(f"there is no checksum to verify {obj.key!r} with")
     copied = stored = await context.retry(
-        transfer, lambda: destination.copy(context.source.location, obj, transfer.key)
+        transfer,
+        lambda: context.write(
+            transfer,
+            lambda: destination.copy(context.source.location, obj, transfer.key, overwrite=context.overwrite),
+            obj.size or 0,
+            obj.checksums.get,
+        ),
     )
     verified = verification.compare_copy(obj, stored)
     if verified is None and required:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from ..contract import OnlyInOrder, Upload
-from ..errors import IntegrityError, ObjectChanged, StorageError, TransportError
+from ..errors import IntegrityError, ObjectChanged, ObjectExists, StorageError, TransportError
 from ..integrity import checksums
 from ..runtime import part_sizes
 from ..types import ObjectInfo, Part, Receipt
@@ -84,7 +84,7 @@ async def _read_and_write(context: JobContext, transfer: Transfer, algorithm: st
         if attempt.size:  # the next attempt starts from the beginning
             context.emit("progress", transfer, -attempt.size)
         if attempt.upload is not None:
-            if isinstance(error, IntegrityError | ObjectChanged):
+            if isinstance(error, IntegrityError | ObjectChanged | ObjectExists):
                 context.discard_upload(attempt.upload)
             await context.suspend_upload(attempt.upload)
         raise

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncGenerator, Callable
 
+from ..errors import StorageError
 from ..frozen_dataclass import dataclass
 from ..types import ObjectInfo
 
-__all__ = ["OnStored", "Transfer", "one"]
+__all__ = ["OnFailure", "OnStored", "Transfer", "one"]
 
 OnStored = Callable[[ObjectInfo, str, ObjectInfo], None]
 """Called with an object as it was read, the key it was stored under, and what the destination returned for it."""
@@ -24,6 +25,10 @@ class Transfer:
     obj: ObjectInfo
     key: str
     listed: bool = False
+
+
+OnFailure = Callable[[Transfer, StorageError], None]
+"""Called with an object that could not be moved. The job continues with the others unless this raises."""
 
 
 async def one(transfer: Transfer) -> AsyncGenerator[Transfer]:

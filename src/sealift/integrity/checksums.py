@@ -162,3 +162,9 @@ class Turns:
         self._next = index + 1
         if event := self._waiting.pop(self._next, None):
             event.set()
+
+    async def give_up(self, index: int) -> None:
+        """Let later parts continue without this one, unless it has finished its turn."""
+        if index >= self._next:
+            async with self.turn(index):
+                pass

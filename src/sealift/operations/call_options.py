@@ -9,7 +9,7 @@ from ..errors import InvalidConfig, ModelMissingError
 from ..frozen_dataclass import dataclass
 from ..keys.patterns import Patterns
 from ..persist.download_journal import fingerprint
-from ..types import Durability, Event, ObjectInfo, OnEvent, Unpack, Verify
+from ..types import Durability, Event, Existing, ObjectInfo, OnError, OnEvent, Symlinks, Unpack, Verify
 from ..uri import Location
 from .deadline import NO_DEADLINE, Deadline
 from .open_location import OpenLocation
@@ -35,6 +35,9 @@ class CallOptions:
         unpack: Unpack the object, which is an archive. The patterns then apply to its entries. False: keep it packed.
         verify: Whether to compare bytes with checksums.
         durability: What a completed file on the local disk survives.
+        existing: What happens to an object whose name the destination has already.
+        on_error: What happens when an object of a prefix cannot be copied or deleted.
+        symlinks: What happens to symbolic links in a local source.
         delete_snapshots: Whether to remove an object's snapshots with it.
         deadline: When the call must be done.
         needs_copy: Decides for each object, given its path relative to the prefix, whether to copy it. None: copy all.
@@ -49,6 +52,9 @@ class CallOptions:
     unpack: bool | Unpack = False
     verify: Verify = True
     durability: Durability = "rename"
+    existing: Existing = "overwrite"
+    on_error: OnError = "stop"
+    symlinks: Symlinks = "follow"
     delete_snapshots: bool = False
     deadline: Deadline = NO_DEADLINE
     needs_copy: Callable[[ObjectInfo, str], Awaitable[bool]] | None = None
@@ -60,6 +66,15 @@ class CallOptions:
             raise InvalidConfig(f"verify={self.verify!r} is not True, False or 'require'")
         if self.durability not in {"rename", "fsync"}:
             raise InvalidConfig(f"durability={self.durability!r} is not 'rename' or 'fsync'")
+        if self.existing not in {"overwrite", "skip", "fail"}:
+            raise InvalidConfig(f"existing={self.existing!r} is not 'overwrite', 'skip' or 'fail'")
+        if self.on_error not in {"stop", "continue"}:
+            raise InvalidConfig(f"on_error={self.on_error!r} is not 'stop' or 'continue'")
+        if self.symlinks not in {"follow", "skip"}:
+            raise InvalidConfig(f"symlinks={self.symlinks!r} is not 'follow' or 'skip'")
+        if self.unpack and self.existing != "overwrite":
+            hint = "unpack into a new directory"
+            raise InvalidConfig(f"existing={self.existing!r} cannot be combined with unpack", hint=hint)
 
     def about(self, location: Location) -> "CallOptions":
         """These options for a call about a location, which is named in its events."""
@@ -83,9 +98,9 @@ class CallOptions:
         return fingerprint(self.request, *facts)
 
     @property
-    def request(self) -> tuple[Patterns, Unpack | None, Verify, Durability]:
+    def request(self) -> tuple[Patterns, Unpack | None, Verify, Durability, Existing, OnError]:
         """The options on which the result of a download depends."""
-        return self.patterns, self.unpack_limits, self.verify, self.durability
+        return self.patterns, self.unpack_limits, self.verify, self.durability, self.existing, self.on_error
 
     @property
     def unpack_limits(self) -> Unpack | None:
@@ -98,7 +113,14 @@ class CallOptions:
         """The report of the entries that a call skips under a prefix; the arguments are those of `SkipReport`."""
         on_skip = None if destination else self.on_skip
         return SkipReport(
-            self.patterns, key, self.on_event, on_skip=on_skip, follow=follow, destination=destination, avoid=avoid
+            self.patterns,
+            key,
+            self.on_event,
+            on_skip=on_skip,
+            follow=follow,
+            links=self.symlinks == "follow",
+            destination=destination,
+            avoid=avoid,
         )
 
     def check_object(self, key: str, name: str) -> None:

@@ -7,16 +7,18 @@ from functools import partial
 
 from ..contract import Backend
 from ..engine.job import Job
-from ..engine.transfer import Transfer, one
+from ..engine.transfer import OnFailure, Transfer, one
 from ..errors import InvalidConfig, ModelMissingError, Skipped, UnsafeKey, UnsupportedOperation
 from ..types import ObjectInfo
 from ..uri import Location
 from .call_options import CallOptions
-from .download import download_to
+from .download import download_to, keep_existing
+from .existing_objects import exists_in_storage, exists_object, only_new, refuse
+from .object_failures import ObjectFailures
 from .open_location import OpenLocation
 from .resolve import Prefix, resolve
-from .selection import Selection
-from .skip_report import SkipReport, as_prefix
+from .selection import Exists, Selection
+from .skip_report import SkipReport, as_prefix, report_kept
 
 __all__ = ["check_writable", "checked_key", "copy", "copy_to_storage", "overlap_on_disk", "same_root"]
 
@@ -45,7 +47,14 @@ async def copy_to_storage(source: OpenLocation, destination: OpenLocation, optio
     check_writable(destination)
     report = options.skip_report(source.location.key)
     found = await resolve(source.backend, source.location.key, source.instance.retry, report.walk)
-    job = Job(
+    if isinstance(found, Prefix):
+        async with aclosing(found.objects):
+            return await _copy_prefix(source, found, destination, options, report)
+    return await _copy_object(source, found, destination, options)
+
+
+def _job(source: OpenLocation, destination: OpenLocation, options: CallOptions, on_failure: OnFailure | None) -> Job:
+    return Job(
         source.backend,
         destination.backend,
         source.instance,
@@ -53,15 +62,12 @@ async def copy_to_storage(source: OpenLocation, destination: OpenLocation, optio
         dry_run=options.dry_run,
         verify=options.verify,
         on_stored=options.on_stored,
+        overwrite=options.existing == "overwrite",
+        on_failure=on_failure,
     )
-    if isinstance(found, Prefix):
-        async with aclosing(found.objects):
-            return await _copy_prefix(job, source, found, destination, options, report)
-    return await _copy_object(job, source, found, destination, options)
 
 
 async def _copy_prefix(
-    job: Job,
     source: OpenLocation,
     prefix: Prefix,
     destination: OpenLocation,
@@ -74,7 +80,16 @@ async def _copy_prefix(
     ):
         raise InvalidConfig(f"{prefix.key!r} and {target!r} overlap", hint="choose a prefix outside the source")
     selection = Selection(prefix, options, report)
-    await job.run(_transfers(selection, target, report if source.on_disk else None))
+    transfers = _transfers(selection, target, report if source.on_disk else None)
+    if options.existing != "overwrite":
+        exists = await exists_in_storage(destination, target, options.patterns)
+        if options.existing == "skip":
+            selection.exists, selection.target = exists, target
+        else:
+            transfers = only_new(transfers, _below(target, exists))
+    failures = ObjectFailures(options, report, source.instance)
+    await _job(source, destination, options, failures.handler).run(transfers)
+    failures.check(selection.found)
     report.check("copied everything but")
     selection.check()
     if source.on_disk and not selection.found and options.needs_copy is None:
@@ -83,8 +98,13 @@ async def _copy_prefix(
     return destination.location.at(target)
 
 
+def _below(prefix: str, exists: Exists | None) -> Exists | None:
+    """The same lookup, by key."""
+    return None if exists is None else lambda key: exists(key[len(prefix) :])
+
+
 async def _copy_object(
-    job: Job, source: OpenLocation, obj: ObjectInfo, destination: OpenLocation, options: CallOptions
+    source: OpenLocation, obj: ObjectInfo, destination: OpenLocation, options: CallOptions
 ) -> Location:
     name = source.location.name if obj.name is None else obj.name
     options.check_object(source.location.key, name)
@@ -95,8 +115,14 @@ async def _copy_object(
         raise InvalidConfig("the source has no file name to store it under", hint="add a name to the destination")
     if same_root(source.backend, destination.backend) and key == obj.key:
         raise InvalidConfig("source and destination are the same object")
-    await job.run(one(Transfer(obj, checked_key(key))))
-    return destination.location.at(key)
+    location = destination.location.at(checked_key(key))
+    if options.existing != "overwrite" and await exists_object(destination, key):
+        if options.existing == "fail":
+            refuse(key)
+        report_kept(obj, key, options.on_event)
+        return location
+    await _job(source, destination, options, keep_existing(options)).run(one(Transfer(obj, key)))
+    return location
 
 
 def check_writable(destination: OpenLocation) -> None:
@@ -133,11 +159,12 @@ async def _transfers(selection: Selection, target: str, report: SkipReport | Non
     start = len(selection.prefix.key)
 
     def path_of(obj: ObjectInfo) -> str:
+        checked_key(target + obj.key[start:])
         return obj.key[start:]
 
     async for obj, path in selection.objects(path_of):
         if path:
-            yield Transfer(obj, checked_key(target + path), listed=True)
+            yield Transfer(obj, target + path, listed=True)
         elif len(obj.key) > start and report is not None:
             report.note(Skipped(obj.key, "empty directory", "empty directory, which object stores do not have"))
         elif len(obj.key) > start:  # a directory marker

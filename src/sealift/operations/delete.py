@@ -86,6 +86,8 @@ async def _delete_prefix(place: OpenLocation, prefix: Prefix, options: CallOptio
         try:
             count = await delete_keys(place, keys, prefix.key, options, report)
             deleted += count
+            if options.on_error == "stop":
+                report.check_removal(deleted)
         finally:
             limit.release()
 

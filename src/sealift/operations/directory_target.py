@@ -24,6 +24,7 @@ from ..keys import paths
 from ..persist.download_journal import Journal
 from ..persist.file_locks import is_at
 from ..runtime.shielded import shielded
+from ..types import Existing
 from .call_options import CallOptions
 
 __all__ = ["BuildDirectory", "DirectoryTarget", "sync_anchor"]
@@ -130,13 +131,16 @@ class BuildDirectory:
         if self._descriptor >= 0 and not is_in_place(self._descriptor, self.path, self._final):
             raise LocalIOError(f"{self.path} was removed while files were written to it", hint="run it again")
 
-    def publish(self, root: str, directories: Iterable[str], anchor: str | None) -> None:
+    def publish(
+        self, root: str, directories: Iterable[str], anchor: str | None, existing: Existing = "overwrite"
+    ) -> None:
         """Blocking: create the empty directories, and rename a new tree to its destination.
 
         Args:
             root: The tree: this directory, or one below it.
             directories: Paths of the empty directories below it.
             anchor: As `sync_anchor` returned it: sync the directories up to this one. None: sync nothing.
+            existing: What happens to files that the destination has by now.
         """
         final = self._final
         if root == self.path != final and is_at(self._descriptor, final):
@@ -146,7 +150,8 @@ class BuildDirectory:
         if root != final:
             if anchor is not None:
                 sync_tree(root, files=False)
-            if not publish_tree(root, final, durable=anchor is not None) and anchor is not None:
+            published = publish_tree(root, final, durable=anchor is not None, existing=existing)
+            if not published and anchor is not None:
                 sync_tree(final, files=False)
         if anchor is not None:
             for directory in directories:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from ..backends.local import LocalBackend, destination, existing
 from ..compressed_list import CompressedList
-from ..engine.transfer import Transfer, one
-from ..errors import InvalidConfig, StorageError
+from ..engine.transfer import OnFailure, Transfer, one
+from ..errors import InvalidConfig, ObjectExists, StorageError
 from ..keys import paths
 from ..runtime.shielded import shielded
 from ..types import Event, ObjectInfo, OnEvent
@@ -17,8 +17,10 @@ from .local_destination import check_destination
 from .open_location import OpenLocation
 from .resolve import IGNORE_SKIPPED, Prefix, resolve
 from .resume_download import open_journal, report_only, transfer_missing
+from .skip_report import report_kept
+from .unchanged_files import origins
 
-__all__ = ["Downloaded", "download_to", "download_to_temporary"]
+__all__ = ["Downloaded", "download_to", "download_to_temporary", "keep_existing"]
 
 
 class Downloaded(NamedTuple):
@@ -93,6 +95,19 @@ async def download_to(source: OpenLocation, dest: str, options: CallOptions) -> 
     return await _download_file(source, found, dest, options)
 
 
+def keep_existing(options: CallOptions) -> OnFailure | None:
+    """What to do if the destination of one object appears while it is copied."""
+    if options.existing != "skip":
+        return None
+
+    def keep(transfer: Transfer, error: StorageError) -> None:
+        if not isinstance(error, ObjectExists):
+            raise error
+        report_kept(transfer.obj, transfer.key, options.on_event)
+
+    return keep
+
+
 def _report_retry(key: str, on_event: OnEvent, error: StorageError, delay: float) -> None:
     on_event(Event("retry", key, error=error, delay=delay))
 
@@ -110,12 +125,24 @@ async def _download_file(source: OpenLocation, obj: ObjectInfo, dest: str, optio
         lambda: destination(os.path.abspath(path), follow=not into_directory)
     )
     directory, name = os.path.split(file)
+    if options.existing != "overwrite" and await instance.disk.run(lambda: os.path.lexists(file)):
+        if options.existing == "fail":
+            from .existing_objects import refuse  # noqa: PLC0415 - most downloads may replace files
+
+            refuse(file)
+        report_kept(obj, name, options.on_event)
+        return path
     if options.dry_run:
         await report_only(source, one(Transfer(obj, name)), options)
         return path
     anchor = None  # found before the journal creates directories
     if options.durability == "fsync":
         anchor = await instance.disk.run(lambda: existing(directory))
+    marks = origins(source, options)
+    there = LocalBackend(directory, instance.disk, durability=options.durability, anchor=anchor, origins=marks)
+    if (await there.unchanged([(name, obj)]))[0]:
+        report_resumed(Transfer(obj, name), options.on_event)
+        return path
     state = os.path.join(directory, paths.WORK_DIRECTORY)
     identity = (source.backend.address, location, directory, name, options.verify)
     request = "" if obj.version is None or not obj.size else options.shared_request(source, obj.version, obj.size)
@@ -123,6 +150,11 @@ async def _download_file(source: OpenLocation, obj: ObjectInfo, dest: str, optio
         if journal.completed is not None:
             report_resumed(Transfer(obj, name), options.on_event)
             return path
-        target = LocalBackend(directory, instance.disk, journal=journal, durability=options.durability, anchor=anchor)
-        await transfer_missing(source, target, journal, one(Transfer(obj, name)), options, CompressedList())
+        target = LocalBackend(
+            directory, instance.disk, journal=journal, durability=options.durability, anchor=anchor, origins=marks
+        )
+        transfers = one(Transfer(obj, name))
+        await transfer_missing(
+            source, target, journal, transfers, options, CompressedList(), on_failure=keep_existing(options)
+        )
     return path

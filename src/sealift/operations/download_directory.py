@@ -12,11 +12,13 @@ from ..types import ObjectInfo
 from .call_options import CallOptions
 from .directory_target import DirectoryTarget, sync_anchor
 from .disk_space import within_space
+from .object_failures import ObjectFailures
 from .open_location import OpenLocation
 from .resolve import Prefix
 from .resume_download import open_journal, report_completed, report_only, transfer_missing
-from .selection import Selection
+from .selection import Exists, Selection
 from .skip_report import SkipReport
+from .unchanged_files import origins
 
 __all__ = ["INCOMPLETE", "download_directory"]
 
@@ -49,7 +51,13 @@ async def _download(source: OpenLocation, files: "_Files", dest: str, options: C
     instance = source.instance
     destination = await DirectoryTarget.of(instance, dest, f"{files.prefix!r} is a prefix of many objects")
     if options.dry_run:
-        await report_only(source, files.transfers(), options)
+        transfers = files.transfers()
+        if options.existing != "overwrite":
+            from .existing_objects import only_new  # noqa: PLC0415 - here and below: most downloads may replace files
+
+            await files.look_up(LocalBackend(destination.final, instance.disk))
+            transfers = only_new(transfers, files.exists)
+        await report_only(source, transfers, options)
         files.check()
         return
     final = destination.final
@@ -72,16 +80,31 @@ async def _download(source: OpenLocation, files: "_Files", dest: str, options: C
                 journal=journal,
                 durability=options.durability,
                 versions=options.on_stored is not None,
+                origins=origins(source, options),
             )
+            if destination.exists and options.existing != "overwrite":
+                await files.look_up(target)
             transfers = files.transfers()
             if source.backend.service != target.service:  # two local directories may share blocks
                 transfers = within_space(transfers, final, state, target.run)
-            await transfer_missing(source, target, journal, transfers, options, files.kept)
+            failures = ObjectFailures(options, files.report, instance)
+            await transfer_missing(
+                source,
+                target,
+                journal,
+                transfers,
+                options,
+                files.kept,
+                exists=files.exists,
+                on_failure=failures.handler,
+            )
+            failures.check(files.found)
             files.check()
             await target.run(staging.check)
             # Complete before the directory gets its name, in case this process is killed.
             await target.run(journal.flush)
-            await target.run(lambda: staging.publish(staging.path, files.directories, anchor))
+            await target.run(lambda: staging.publish(staging.path, files.directories, anchor, options.existing))
+            files.report.check(INCOMPLETE)  # before the journal is removed, from which the next call resumes
 
 
 class _Files:
@@ -91,13 +114,30 @@ class _Files:
         self.prefix = prefix.key
         self.directories: CompressedList[str] = CompressedList()
         self._selection = Selection(prefix, options, report)
-        self._report = report
+        self._existing = options.existing
+        self.report = report
         self.kept = self._selection.kept
+        self.exists: Exists | None = None  # finds files whose names must be new
+
+    @property
+    def found(self) -> int:
+        """Number of objects."""
+        return self._selection.found
+
+    async def look_up(self, target: LocalBackend) -> None:
+        """Find out which files exist in the directory, as the caller does not want them to be replaced."""
+        from .existing_objects import exists_in_directory  # noqa: PLC0415
+
+        exists = await exists_in_directory(target)
+        if self._existing == "skip":
+            self._selection.exists = exists
+        else:
+            self.exists = exists
 
     def check(self) -> None:
         """Raise if there was nothing to download."""
         if not self._selection.found:
-            self._report.check(INCOMPLETE)
+            self.report.check(INCOMPLETE)
         self._selection.check()
 
     async def transfers(self) -> AsyncGenerator[Transfer]:

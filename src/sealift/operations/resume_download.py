@@ -4,19 +4,32 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager, suppress
+from typing import TYPE_CHECKING
 
 from ..backends.local import LocalBackend, open_work_directory
 from ..compressed_list import CompressedList
 from ..engine.job import Job
-from ..engine.transfer import Transfer
-from ..errors import AccessDenied, IntegrityError, ObjectChanged, ServiceError, TransportError
+from ..engine.transfer import OnFailure, Transfer
+from ..errors import (
+    AccessDenied,
+    IncompleteError,
+    IntegrityError,
+    ObjectChanged,
+    ServiceError,
+    StorageError,
+    TransportError,
+)
 from ..instance import Instance
 from ..persist.download_journal import Journal, fingerprint
 from ..runtime.shielded import shielded
 from ..types import Event
 from .call_options import CallOptions
-from .completed_files import CompletedFiles
+from .completed_files import CompletedFiles, report_resumed
 from .open_location import OpenLocation
+from .unchanged_files import find_unchanged
+
+if TYPE_CHECKING:
+    from .selection import Exists
 
 __all__ = ["open_journal", "report_completed", "report_only", "transfer_missing"]
 
@@ -75,6 +88,9 @@ async def open_journal(
             pause = min(2 * pause, _LONGEST_PAUSE)
         yield journal
         complete = True
+    except IncompleteError as error:  # what has arrived of the other files may be resumed, too
+        keep = any(isinstance(each.error, _TRANSIENT) for each in error.skipped)
+        raise
     except _TRANSIENT as error:
         # If a single object changed, the rest of the old version can no longer be fetched.
         keep = many or not isinstance(error, ObjectChanged)
@@ -90,10 +106,14 @@ async def transfer_missing(
     transfers: AsyncGenerator[Transfer],
     options: CallOptions,
     kept: CompressedList[str],
+    *,
+    exists: "Exists | None" = None,
+    on_failure: OnFailure | None = None,
 ) -> None:
-    """Transfer the objects that an earlier process has not completed.
+    """Transfer the objects that an earlier download has not brought.
 
-    Files that it has completed are read back at the end of the listing, while the others are transferred.
+    Files that an interrupted one has completed, without a mark that they are unchanged, are read back at the end of the
+    listing, while the others are transferred.
 
     Args:
         source: Location of the objects.
@@ -101,22 +121,45 @@ async def transfer_missing(
         journal: The download's journal.
         transfers: The objects.
         options: Options of the call.
-        kept: Paths of files that stay as they are; receives those that an earlier process completed.
+        kept: Paths of files that stay as they are; receives those that an earlier download has brought.
+        exists: Finds files that must not be replaced, which is an error before anything is written. Those that an
+            earlier run of this download has written are not among them. None: all files may be replaced.
+        on_failure: As for `Job`.
     """
     completed = CompletedFiles(source, target, journal, options)
 
-    async def missing() -> AsyncGenerator[Transfer]:
-        async with aclosing(transfers):
-            async for transfer in transfers:
+    async def incomplete() -> AsyncGenerator[Transfer]:
+        async with aclosing(find_unchanged(transfers, target, options)) as listed:
+            async for transfer, unchanged in listed:
                 journal.size += transfer.obj.size or 0
-                if not completed.add(transfer):
+                if unchanged:
+                    kept.append(transfer.key)
+                    report_resumed(transfer, options.on_event)
+                elif not completed.add(transfer):
                     yield transfer
+
+    async def missing() -> AsyncGenerator[Transfer]:
+        new = incomplete()
+        if exists is not None:
+            from .existing_objects import only_new  # noqa: PLC0415 - most downloads may replace files
+
+            new = only_new(new, exists)
+        async with aclosing(new):
+            async for transfer in new:
+                target.expect(transfer.key, transfer.obj)
+                yield transfer
         async with aclosing(completed.check()) as checked:
             async for transfer, complete in checked:
                 if complete:
                     kept.append(transfer.key)
                 else:
+                    target.expect(transfer.key, transfer.obj)
                     yield transfer
+
+    def give_up(transfer: Transfer, error: StorageError) -> None:
+        target.forget(transfer.key)
+        if on_failure is not None:
+            on_failure(transfer, error)
 
     job = Job(
         source.backend,
@@ -125,6 +168,8 @@ async def transfer_missing(
         options.on_event,
         verify=options.verify,
         on_stored=options.on_stored,
+        overwrite=options.existing == "overwrite",
+        on_failure=None if on_failure is None else give_up,
     )
     try:
         await job.run(missing())

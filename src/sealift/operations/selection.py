@@ -1,16 +1,19 @@
 """Selecting the objects of a prefix that a call copies or removes."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from ..compressed_list import CompressedList
-from ..errors import InvalidConfig, ModelMissingError
+from ..errors import InvalidConfig, ModelMissingError, Skipped, UnsafeKey
 from ..keys import paths
 from ..types import ObjectInfo
 from .call_options import CallOptions
 from .resolve import Prefix
-from .skip_report import SkipReport
+from .skip_report import SkipReport, report_kept
 
-__all__ = ["ASK_RECURSIVELY", "Selection"]
+__all__ = ["ASK_RECURSIVELY", "Exists", "Selection"]
+
+Exists = Callable[[str], Awaitable[bool]]
+"""Given the path of an object below the destination, returns whether there is one."""
 
 # The hint when a prefix was refused; the command line replaces it with its own option.
 ASK_RECURSIVELY = "pass recursive=True"
@@ -23,6 +26,8 @@ class Selection:
         prefix: The prefix.
         found: Number of objects that the patterns match, without the marker of the prefix itself.
         kept: Paths of objects that the destination already has.
+        exists: Finds out which those are, to keep them whatever they contain. None: none is kept for its name.
+        target: The prefix of the keys at the destination, for events.
 
     Raises:
         InvalidConfig: A prefix is not allowed.
@@ -35,6 +40,8 @@ class Selection:
         self.prefix = prefix
         self.found = 0
         self.kept: CompressedList[str] = CompressedList()
+        self.exists: Exists | None = None
+        self.target = ""
         self._options = options
         self._report = report
         self._excluded = False
@@ -57,8 +64,17 @@ class Selection:
                 self._excluded = self._excluded or bool(name)
                 continue
             self.found += bool(name)
-            path = "" if marker else path_of(obj)
-            if needs_copy is None or await needs_copy(obj, name if marker else path):
+            try:
+                path = "" if marker else path_of(obj)
+            except UnsafeKey as error:
+                if self._options.on_error == "stop":
+                    raise
+                self._report.fail(Skipped(obj.key, "not copied", str(error), error))
+                continue
+            if path and self.exists is not None and await self.exists(path):
+                self.kept.append(path)
+                report_kept(obj, self.target + path, self._options.on_event)
+            elif needs_copy is None or await needs_copy(obj, name if marker else path):
                 yield obj, path
             elif path:
                 self.kept.append(path)

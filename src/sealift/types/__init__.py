@@ -3,7 +3,7 @@
 from .events import Event, EventKind, OnEvent, Synced
 from .limits import Limits
 from .objects import Capabilities, Head, ObjectInfo, Part, Receipt
-from .options import Durability, Unpack, Verify
+from .options import Durability, Existing, OnError, Symlinks, Unpack, Verify
 from .sizes import GiB, KiB, MiB
 
 __all__ = [
@@ -11,15 +11,18 @@ __all__ = [
     "Durability",
     "Event",
     "EventKind",
+    "Existing",
     "GiB",
     "Head",
     "KiB",
     "Limits",
     "MiB",
     "ObjectInfo",
+    "OnError",
     "OnEvent",
     "Part",
     "Receipt",
+    "Symlinks",
     "Synced",
     "Unpack",
     "Verify",

@@ -8,7 +8,9 @@ from ..frozen_dataclass import dataclass
 
 __all__ = ["Event", "EventKind", "OnEvent", "Synced"]
 
-EventKind = Literal["listed", "progress", "resumed", "suspended", "object", "retry", "paused", "deleted", "skipped"]
+EventKind = Literal[
+    "listed", "progress", "resumed", "suspended", "object", "kept", "retry", "paused", "deleted", "skipped"
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +21,18 @@ class Event:
         kind: "listed" (an object will be transferred), "progress" (bytes were stored), "resumed" (so many bytes of the
             following "progress" events were stored by an earlier run), "suspended" (an upload failed or was cancelled;
             so many of its bytes are stored, and the same call resumes it), "object" (an object is complete and
-            verified), "retry" (a request failed and will be retried), "paused" (a host asked for fewer requests, so
+            verified), "kept" (the destination has an object of this name, and `existing="skip"` was given), "retry" (a
+            request failed and will be retried), "paused" (a host asked for fewer requests, so
             none are sent to it for a while), "deleted" (an object was deleted), "skipped" (a file, directory or object
             was skipped, or not deleted).
         key: Key of the object at the source; for "deleted", the key that was deleted; "" for "paused", and for the
             retry of a request that belongs to no single object, such as a listing.
-        size: Bytes: the object's size for "listed" and "object" (0 if unknown), newly stored bytes for "progress"
-            (negative if a sequential body restarts from the beginning).
+        size: Bytes: the object's size for "listed", "object" and "kept" (0 if unknown), newly stored bytes for
+            "progress" (negative if a sequential body restarts from the beginning).
         verified: For "object": the checksum algorithm that was compared ("sha256/8388608" is a SHA-256 over the SHA-256
             hashes of 8388608-byte parts), or "size-only".
-        error: For "retry" and "paused": the error; `StorageError.host` is the host.
+        error: For "retry" and "paused": the error; `StorageError.host` is the host. For "skipped": the error of an
+            object that could not be copied or deleted.
         delay: For "retry" and "paused": seconds until the next attempt.
         target: Key of the object at the destination; "" for deletions and for objects skipped at the source.
         dropped: For "object": properties of the source that were not copied, such as "Expires", "metadata 'a-b'" or

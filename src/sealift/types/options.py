@@ -5,13 +5,22 @@ from typing import Literal
 from ..errors import InvalidConfig
 from ..frozen_dataclass import dataclass
 
-__all__ = ["Durability", "Unpack", "Verify"]
+__all__ = ["Durability", "Existing", "OnError", "Symlinks", "Unpack", "Verify"]
 
 # Checksum verification. True: verify if a checksum is available; "require": fail if none is; False: compare sizes only.
 Verify = bool | Literal["require"]
 
 # What a file reported as complete survives: "rename" a crash of the process, "fsync" also a crash of the machine.
 Durability = Literal["rename", "fsync"]
+
+# What happens to an object whose name the destination has already: it is replaced, it stays, or the call fails.
+Existing = Literal["overwrite", "skip", "fail"]
+
+# What happens when an object of a prefix cannot be copied or deleted: the call ends, or continues with the others.
+OnError = Literal["stop", "continue"]
+
+# What happens to symbolic links in a local source: the files that they lead to are copied, or they are skipped.
+Symlinks = Literal["follow", "skip"]
 
 
 @dataclass(frozen=True, slots=True)

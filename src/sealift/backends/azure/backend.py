@@ -21,7 +21,7 @@ from .lane import AzureLane, expectation, open_lane, pinned_headers
 from .properties import of_reply
 from .server_copy import copy
 from .tags import tags
-from .upload import AzureUpload, put_headers, stored_blob
+from .upload import AzureUpload, condition, put_headers, refuse_existing, stored_blob
 
 __all__ = ["AzureBackend"]
 
@@ -120,23 +120,36 @@ class AzureBackend:
         async with self._container.stream(key, []) as reply:
             yield replies.object_info(key, Response(reply.status, reply.headers)), reply
 
-    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
+    async def put(
+        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+    ) -> ObjectInfo:
         kept, checksums, headers = put_headers(key, data, properties)
+        headers = [*headers, *condition(overwrite=overwrite)]
         reply = await self._container.send("PUT", key, headers, body=data)
+        refuse_existing(reply, key, overwrite=overwrite)
         return replace(stored_blob(self._container, reply, key, len(data), checksums), properties=kept)
 
     def open_lane(self) -> AbstractAsyncContextManager[AzureLane] | None:
         return open_lane(self._container) if self._container.is_direct else None
 
     async def open_upload(
-        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+        self,
+        key: str,
+        size: int | None,
+        *,
+        properties: Properties = NO_PROPERTIES,
+        resume: str | None = None,
+        overwrite: bool = True,
     ) -> AzureUpload:
         if resume is not None:
-            return await AzureUpload.reopen(self._container, key, resume, properties)
-        return AzureUpload(self._container, key, properties)
+            upload = await AzureUpload.reopen(self._container, key, resume, properties)
+        else:
+            upload = AzureUpload(self._container, key, properties)
+        upload.overwrite = overwrite
+        return upload
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
-        return await copy(self._container, self._container_at(src), obj, key)
+    async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
+        return await copy(self._container, self._container_at(src), obj, key, overwrite=overwrite)
 
     async def delete(self, key: str, *, snapshots: bool = False) -> None:
         await delete(self._container, key, snapshots=snapshots)

@@ -10,7 +10,7 @@ from ...wire import ConnectionLane, Expectation, HeldConnection, Request
 from . import replies
 from .authorization import Authorization
 from .container import Container
-from .upload import put_headers, stored_blob
+from .upload import condition, put_headers, refuse_existing, stored_blob
 
 __all__ = ["AzureLane", "expectation", "open_lane", "pinned_headers"]
 
@@ -36,10 +36,14 @@ class AzureLane(ConnectionLane):
     def read_request(self, obj: ObjectInfo) -> Request:
         return self._container.authorized(self._authorization, "GET", obj.key, pinned_headers(obj))
 
-    def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
+    def put(
+        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+    ) -> ObjectInfo:
         kept, digests, headers = put_headers(key, data, properties)
+        headers = [*headers, *condition(overwrite=overwrite)]
         request = self._container.authorized(self._authorization, "PUT", key, headers)
         reply = self.send(request, data)
+        refuse_existing(reply, key, overwrite=overwrite)
         return replace(stored_blob(self._container, reply, key, len(data), digests), properties=kept)
 
 

@@ -15,6 +15,7 @@ from . import replies
 from .container import Container
 from .properties import tag_header
 from .tags import tags
+from .upload import condition, refuse_existing
 
 __all__ = ["copy"]
 
@@ -25,13 +26,16 @@ _LONGEST_WAIT = 5.0
 _ABORT_DEADLINE = 10.0
 
 
-async def copy(container: Container, source: Container, obj: ObjectInfo, key: str) -> ObjectInfo:
+async def copy(
+    container: Container, source: Container, obj: ObjectInfo, key: str, *, overwrite: bool = True
+) -> ObjectInfo:
     """Copy the given version of an object; see `Backend.copy`."""
     properties = await _properties(source, obj)
     headers = [("x-ms-copy-source", await source.url(obj.key)), *tag_header(properties.tags or {})]
     if obj.etag is not None:
         headers.append(("x-ms-source-if-match", obj.etag))
-    reply = await container.send("PUT", key, headers)
+    reply = await container.send("PUT", key, [*headers, *condition(overwrite=overwrite)])
+    refuse_existing(reply, key, overwrite=overwrite)
     if reply.status == 404 and replies.code(reply) != "ContainerNotFound":
         raise ModelMissingError(obj.key, cause=f"there is no object {obj.key!r}", status=404, code=replies.code(reply))
     if reply.status != 202:

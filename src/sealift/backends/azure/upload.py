@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ...contract import Upload
-from ...errors import IntegrityError, ModelMissingError, ServiceError
+from ...errors import IntegrityError, ModelMissingError, ObjectExists, ServiceError
 from ...integrity import checksums
 from ...lane_contract import SentBytes
 from ...types import ObjectInfo, Part, Receipt
@@ -20,9 +20,14 @@ from . import replies
 from .container import Container, Headers
 from .properties import to_headers
 
-__all__ = ["AzureUpload", "checksum_header", "put_headers", "stored_blob", "stored_info", "verified_checksums"]
+__all__ = [
+    "AzureUpload", "checksum_header", "condition", "put_headers", "refuse_existing", "stored_blob", "stored_info",
+    "verified_checksums",
+]  # fmt: skip
 
 _CRC = "crc64nvme"
+# The codes of 409 and 412: https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
+_EXISTS = {"BlobAlreadyExists", "TargetConditionNotMet", "UnauthorizedBlobOverwrite"}
 # Prefix of all block ids.
 _PREFIX = "sealift1"
 
@@ -59,6 +64,22 @@ def stored_info(reply: Response, key: str, size: int, digests: Mapping[str, str]
     """
     tag = replies.quoted(reply.header("etag"))
     return ObjectInfo(key, size, tag, etag=tag, checksums=digests)
+
+
+def condition(*, overwrite: bool) -> Headers:
+    """The headers that make a request fail if the blob exists.
+
+    https://learn.microsoft.com/rest/api/storageservices/specifying-conditional-headers-for-blob-service-operations
+    """
+    return [] if overwrite else [("if-none-match", "*")]
+
+
+def refuse_existing(reply: Response, key: str, *, overwrite: bool) -> None:
+    """Raise ObjectExists if a request failed because of its `condition`."""
+    if not overwrite and replies.code(reply) in _EXISTS:
+        hint = "choose another destination, or skip or overwrite what exists"
+        cause = f"the object {key!r} exists already"
+        raise ObjectExists(cause, hint=hint, status=reply.status, code=replies.code(reply))
 
 
 def put_headers(key: str, data: memoryview, properties: Properties) -> tuple[Properties, Mapping[str, str], Headers]:
@@ -101,9 +122,11 @@ class AzureUpload(Upload):
 
     Attributes:
         token: Prefix of the block ids.
+        overwrite: Whether `complete` replaces an object of the same key.
     """
 
     token = _PREFIX
+    overwrite = True
 
     def __init__(
         self,
@@ -168,8 +191,9 @@ class AzureUpload(Upload):
             entries = "".join(f"<Latest>{receipt.token}</Latest>" for receipt in receipts)
             body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{entries}</BlockList>'.encode()
             _, headers = checksum_header(memoryview(body))
-            sent = [*self._headers, *headers]
+            sent = [*self._headers, *headers, *condition(overwrite=self.overwrite)]
             reply = await self._container.send("PUT", self._key, sent, {"comp": "blocklist"}, body=memoryview(body))
+            refuse_existing(reply, self._key, overwrite=self.overwrite)
             if reply.status != 201:
                 raise self._error(reply)
             size = sum(receipt.part.size for receipt in receipts)

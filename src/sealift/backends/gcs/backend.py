@@ -100,8 +100,10 @@ class GCSBackend:
         missing = await self._bucket.missing_error(obj) if reply.status == 404 else None
         return missing or self._bucket.error(reply, obj.key)
 
-    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
-        put = PutRequest.of(self._bucket, key, data, properties)
+    async def put(
+        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+    ) -> ObjectInfo:
+        put = PutRequest.of(self._bucket, key, data, properties, overwrite=overwrite)
         return put.stored(
             self._bucket, await self._bucket.send(put.method, put.path, put.query, put.headers, body=put.body)
         )
@@ -110,17 +112,23 @@ class GCSBackend:
         return open_lane(self._bucket) if self._bucket.is_direct else None
 
     async def open_upload(
-        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+        self,
+        key: str,
+        size: int | None,
+        *,
+        properties: Properties = NO_PROPERTIES,
+        resume: str | None = None,
+        overwrite: bool = True,
     ) -> GCSUpload:
+        upload = GCSUpload(self._bucket, key, properties, resume, overwrite=overwrite)
         if resume is None:
-            return GCSUpload(self._bucket, key, properties)
-        upload = GCSUpload(self._bucket, key, properties, resume)
+            return upload
         async with aclosing(self.list(upload.prefix)) as parts:
             upload.adopt([part async for part in parts])
         return upload
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
-        stored = await copy(self._bucket, src, obj, key)
+    async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
+        stored = await copy(self._bucket, src, obj, key, overwrite=overwrite)
         if isinstance(stored, Response):  # the source object or this bucket does not exist
             missing = await self._bucket.at(src).missing_error(obj)
             raise missing or self._bucket.error(stored, None)

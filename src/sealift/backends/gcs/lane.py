@@ -34,8 +34,10 @@ class GCSLane(ConnectionLane):
     def read_request(self, obj: ObjectInfo) -> Request:
         return self._bucket.read_request(obj.key, generation_query(obj), [], self._bearer)
 
-    def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
-        put = PutRequest.of(self._bucket, key, data, properties)
+    def put(
+        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+    ) -> ObjectInfo:
+        put = PutRequest.of(self._bucket, key, data, properties, overwrite=overwrite)
         request = self._bucket.request(put.method, put.path, put.query, put.headers, self._bearer)
         return put.stored(self._bucket, self.send(request, put.body))
 

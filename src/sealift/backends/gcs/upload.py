@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 from ...contract import Upload
-from ...errors import AccessDenied, IncompleteError, IntegrityError, ModelMissingError, ServiceError
+from ...errors import AccessDenied, IncompleteError, IntegrityError, ModelMissingError, ObjectExists, ServiceError
 from ...frozen_dataclass import dataclass
 from ...integrity import checksums
 from ...lane_contract import SentBytes
@@ -29,7 +29,7 @@ from .concurrent_requests import for_each
 from .delete_objects import delete, delete_many
 from .properties import to_resource
 
-__all__ = ["PARTS_PREFIX", "GCSUpload", "PutRequest", "stored_object"]
+__all__ = ["PARTS_PREFIX", "GCSUpload", "PutRequest", "condition", "refuse_existing", "stored_object"]
 
 PARTS_PREFIX = ".sealift/parts/"
 """Prefix of the keys of parts. A lifecycle rule can remove parts left behind by a killed process."""
@@ -39,6 +39,18 @@ _MAX_SOURCES = 32
 # Seconds after which the service has processed or dropped a cancelled request.
 _SETTLE_TIME = 0.5
 _TOKEN = re.compile("[0-9a-f]{32}")
+
+
+def condition(*, overwrite: bool) -> Query:
+    """The query that makes a request fail if the object exists: https://cloud.google.com/storage/docs/request-preconditions."""
+    return {} if overwrite else {"ifGenerationMatch": "0"}
+
+
+def refuse_existing(reply: Response, key: str, *, overwrite: bool) -> None:
+    """Raise ObjectExists if a request failed because of its `condition`."""
+    if not overwrite and reply.status == 412:
+        hint = "choose another destination, or skip or overwrite what exists"
+        raise ObjectExists(f"the object {key!r} exists already", hint=hint, status=412)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +75,7 @@ class PutRequest:
     _crc: str
 
     @classmethod
-    def of(cls, bucket: Bucket, key: str, data: memoryview, properties: Properties) -> Self:
+    def of(cls, bucket: Bucket, key: str, data: memoryview, properties: Properties, *, overwrite: bool = True) -> Self:
         """Build the request."""
         crc = checksums.digest("crc32c", data)
         bucket.path(key)  # raises for a key that JSON would change
@@ -77,7 +89,7 @@ class PutRequest:
         # This copies the data: the metadata must precede it, and the HTTP client sends a single buffer.
         body = b"".join((head.encode(), data, f"\r\n--{boundary}--\r\n".encode()))
         headers = [("content-type", f"multipart/related; boundary={boundary}")]
-        query = {"uploadType": "multipart", "fields": replies.FIELDS}
+        query = {"uploadType": "multipart", "fields": replies.FIELDS, **condition(overwrite=overwrite)}
         return cls("POST", _upload_path(bucket), query, headers, memoryview(body), key, len(data), crc)
 
     def stored(self, bucket: Bucket, reply: Response) -> ObjectInfo:
@@ -86,6 +98,7 @@ class PutRequest:
         Raises:
             StorageError: The service refused the request, or has stored something else.
         """
+        refuse_existing(reply, self._key, overwrite="ifGenerationMatch" not in self.query)
         if reply.status != 200:
             raise bucket.error(reply, None if reply.status == 404 else self._key)
         resource = replies.json_object(reply)
@@ -121,6 +134,7 @@ class GCSUpload(Upload):
         key: Key of the object.
         properties: Properties to store with the object.
         token: Token of an upload that another process began; None: begin a new upload.
+        overwrite: Whether `complete` replaces an object of the same key.
 
     Attributes:
         token: The random part of the prefix of the parts' keys.
@@ -130,7 +144,13 @@ class GCSUpload(Upload):
     """
 
     def __init__(
-        self, bucket: Bucket, key: str, properties: Properties = NO_PROPERTIES, token: str | None = None
+        self,
+        bucket: Bucket,
+        key: str,
+        properties: Properties = NO_PROPERTIES,
+        token: str | None = None,
+        *,
+        overwrite: bool = True,
     ) -> None:
         bucket.path(key)
         self._resource = {"contentType": _CONTENT_TYPE} | to_resource(properties, key)
@@ -139,6 +159,7 @@ class GCSUpload(Upload):
             raise ModelMissingError(key, cause=f"there is no upload of {key!r} to resume")
         self._bucket = bucket
         self._key = key
+        self._overwrite = overwrite
         self._prefix = f"{PARTS_PREFIX}{self.token}"
         self._stored_parts: dict[str, ObjectInfo] = {}
         self._temporary: set[str] = set()
@@ -225,7 +246,7 @@ class GCSUpload(Upload):
             sources = await self._reduce(sources, f"{self._prefix}/{level}-")
         size = sum(receipt.part.size for receipt in receipts)
         crc = checksums.combine("crc32c", [(receipt.checksums["crc32c"], receipt.part.size) for receipt in receipts])
-        resource = await self._compose(sources, self._key, self._resource)
+        resource = await self._compose(sources, self._key, self._resource, overwrite=self._overwrite)
         try:
             return stored_object(resource, self._key, size, crc)
         except IntegrityError:
@@ -247,13 +268,16 @@ class GCSUpload(Upload):
         await for_each(compose, starts, self._bucket.instance.retry)
         return [composed[start] for start in starts]
 
-    async def _compose(self, sources: list[dict[str, str]], key: str, destination: Mapping[str, Any]) -> dict[str, Any]:
+    async def _compose(
+        self, sources: list[dict[str, str]], key: str, destination: Mapping[str, Any], *, overwrite: bool = True
+    ) -> dict[str, Any]:
         """Compose an object; see https://cloud.google.com/storage/docs/json_api/v1/objects/compose."""
         parameters = {"sourceObjects": sources, "destination": destination}
         headers = [("content-type", "application/json")]
-        query = {"fields": replies.FIELDS}
+        query = {"fields": replies.FIELDS, **condition(overwrite=overwrite)}
         path = f"{self._bucket.path(key)}/compose"
         reply = await self._bucket.send("POST", path, query, headers, body=memoryview(json.dumps(parameters).encode()))
+        refuse_existing(reply, key, overwrite=overwrite)
         if reply.status == 404:
             raise ServiceError(f"parts of {self._key!r} no longer exist", status=404)
         if reply.status != 200:

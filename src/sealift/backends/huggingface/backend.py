@@ -159,18 +159,26 @@ class HFBackend:
     def find_and_read(self, key: str) -> None:
         return None
 
-    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
+    async def put(
+        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+    ) -> ObjectInfo:
         _read_only()
 
     def open_lane(self) -> None:
         return None
 
     async def open_upload(
-        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+        self,
+        key: str,
+        size: int | None,
+        *,
+        properties: Properties = NO_PROPERTIES,
+        resume: str | None = None,
+        overwrite: bool = True,
     ) -> Upload:
         _read_only()
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
+    async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
         _read_only()
 
     async def delete(self, key: str, *, snapshots: bool = False) -> None:

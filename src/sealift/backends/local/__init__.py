@@ -10,10 +10,12 @@ from ...uri import Location
 from .backend import LocalBackend
 from .directories import open_below, open_work_directory, refuse_link
 from .files import as_storage_error, existing, free_space, sync_directories, sync_tree, taken_space
+from .origins import Origins
 from .replacement import destination, kind_of
 
 __all__ = [
     "LocalBackend",
+    "Origins",
     "as_storage_error",
     "destination",
     "existing",

@@ -1,8 +1,6 @@
 """Backend for a local directory."""
 
-import errno
 import os
-import stat
 from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from ...contract import EVERYTHING, Reader, Upload, Walk
-from ...errors import IncompleteError, LocalIOError, Skipped, SkipReason
+from ...errors import IncompleteError
 from ...lane_contract import Sink
 from ...persist.download_journal import Claim, Journal
 from ...runtime.disk_threads import DiskThreads
@@ -18,13 +16,15 @@ from ...runtime.shielded import shielded
 from ...types import Capabilities, Durability, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
-from .files import READ, as_storage_error, crc, info, read_into, stat_file
+from .files import as_storage_error, info, stat_file
+from .kept_files import completed, is_filled, unchanged
+from .origins import Origins
 from .small_files import SmallFiles
 from .staging import StagingDirectory
 from .upload import LocalUpload
 
 if TYPE_CHECKING:
-    from .walk import Ancestors, Contents
+    from .walk import Ancestors
 
 __all__ = ["LocalBackend"]
 
@@ -32,7 +32,6 @@ T = TypeVar("T")
 
 # Reads and writes below this size mostly wait for the GIL, not for the disk.
 _LONG = MiB
-_MISSING = {errno.ENOENT, errno.ENOTDIR}
 
 
 class LocalBackend:
@@ -47,9 +46,10 @@ class LocalBackend:
         durability: "fsync": sync each file to disk before reporting it, and its directories unless `staged`.
         versions: Report the version of each written file, also with `staged`.
         anchor: The directory up to which new ones are synced. None: the deepest that exists when the first is created.
+        origins: The objects that the files hold; None: files are not marked.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each by its name
         self,
         root: str,
         disk: DiskThreads,
@@ -60,6 +60,7 @@ class LocalBackend:
         durability: Durability = "rename",
         versions: bool = False,
         anchor: str | None = None,
+        origins: Origins | None = None,
     ) -> None:
         self.capabilities = Capabilities(server_copy=True, max_part=1 << 62, max_parts=100_000, properties=False)
         self.location = Location("file", "/", root.strip("/"))
@@ -68,7 +69,14 @@ class LocalBackend:
         self._disk = disk
         durable = durability == "fsync"
         self._staging = StagingDirectory(
-            root, state, staged=staged, journal=journal, durable=durable, versions=versions, anchor=anchor
+            root,
+            state,
+            staged=staged,
+            journal=journal,
+            durable=durable,
+            versions=versions,
+            anchor=anchor,
+            origins=origins,
         )
         self._small_files = SmallFiles(self._staging, self.run)
         self.small_objects: SmallFiles | None = self._small_files
@@ -97,7 +105,7 @@ class LocalBackend:
         return info(key, await self.run(lambda: stat_file(path), reading=path))
 
     async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
-        from .walk import scan, start  # noqa: PLC0415 - a download writes files, and lists none
+        from .walk import MISSING, inner, scan, skip, start, unlisted  # noqa: PLC0415 - a download writes files, and lists none
 
         base, _, name_start = prefix.rpartition("/")
         # The directories that are not listed yet: those on each level of the way to the current one.
@@ -115,12 +123,12 @@ class LocalBackend:
             try:
                 contents = await self._disk.run(partial(scan, path, above, walk, first=first))
             except OSError as error:
-                if first and error.errno in _MISSING:  # an empty listing, as in a bucket
+                if first and error.errno in MISSING:  # an empty listing, as in a bucket
                     return
                 if first:
                     with as_storage_error(path):
                         raise
-                _skip(walk, _unlisted(directory, error))
+                skip(walk, unlisted(directory, error))
                 continue
             below = f"{directory}/" if directory else ""
             begin = below + name_start if first else below
@@ -135,8 +143,8 @@ class LocalBackend:
                         yield info(key, status)
                 for skipped in others:
                     if (key := below + skipped.key).startswith(begin):
-                        _skip(walk, replace(skipped, key=key))
-            pending.append(_inner(contents, below, begin, walk))
+                        skip(walk, replace(skipped, key=key))
+            pending.append(inner(contents, below, begin, walk))
             first = False
         if nothing and base and not name_start:
             yield ObjectInfo(prefix, 0)
@@ -166,31 +174,32 @@ class LocalBackend:
         Returns:
             For each file, what it was before it was read; None: it holds other bytes, or does not exist.
         """
+        return await self.run(lambda: [completed(self._staging, *file, into) for file in files])
 
-        def check(key: str, size: int, claim: Claim) -> ObjectInfo | None:
-            path = self._staging.path(key)
-            try:
-                descriptor = os.open(path, READ | os.O_NOFOLLOW)
-            except OSError as error:
-                if error.errno in {*_MISSING, errno.ELOOP, errno.ENXIO}:  # removed, or replaced by a link or a socket
-                    return None
-                raise
-            try:
-                status = os.fstat(descriptor)
-                with into[: claim.length] as data:
-                    if (
-                        not stat.S_ISREG(status.st_mode)
-                        or status.st_size != size
-                        or not read_into(descriptor, claim.start, data)
-                        or crc(data) != claim.crc
-                    ):
-                        return None
-                self._staging.keep(key)
-            finally:
-                os.close(descriptor)
-            return info(key, status)
+    async def is_filled(self) -> bool:
+        """Whether the directory exists and has any entries besides the work directory."""
+        return await self.run(lambda: is_filled(self._staging.root))
 
-        return await self.run(lambda: [check(*file) for file in files])
+    def expect(self, key: str, obj: ObjectInfo) -> None:
+        """Declare which object a file will hold, so that it gets the object's time and is found by `unchanged`."""
+        if self._staging.origins is not None:
+            self._staging.origins.expect(key, obj)
+
+    def forget(self, key: str) -> None:
+        """Forget what `expect` has declared: the file will not be written."""
+        if self._staging.origins is not None:
+            self._staging.origins.forget(key)
+
+    async def unchanged(self, files: Sequence[tuple[str, ObjectInfo]]) -> Sequence[bool]:
+        """Find out which files an earlier download has written and nobody has changed; see `Origins`.
+
+        Args:
+            files: Key of each file, and the object that it is to hold.
+
+        Returns:
+            For each file, whether it holds this version of the object. If `durability` is "fsync", it is synced then.
+        """
+        return await self.run(lambda: [unchanged(self._staging, *file) for file in files])
 
     async def check_kept(self, keys: Iterable[str]) -> None:
         """Check that this job has not replaced any of the files that it kept.
@@ -203,20 +212,28 @@ class LocalBackend:
     def find_and_read(self, key: str) -> None:
         return None
 
-    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
+    async def put(
+        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+    ) -> ObjectInfo:
         short = len(data) < _LONG and not self._staging.durable
-        return await self.run(lambda: self._small_files.put(key, data), short=short)
+        return await self.run(lambda: self._small_files.put(key, data, overwrite=overwrite), short=short)
 
     def open_lane(self) -> None:
         return None
 
     async def open_upload(
-        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+        self,
+        key: str,
+        size: int | None,
+        *,
+        properties: Properties = NO_PROPERTIES,
+        resume: str | None = None,
+        overwrite: bool = True,
     ) -> Upload:
-        return await self._create_upload(key, size)
+        return await self._create_upload(key, size, overwrite=overwrite)
 
-    async def _create_upload(self, key: str, size: int | None) -> LocalUpload:
-        upload = LocalUpload(self._staging, self.run, key, size)
+    async def _create_upload(self, key: str, size: int | None, *, overwrite: bool) -> LocalUpload:
+        upload = LocalUpload(self._staging, self.run, key, size, overwrite=overwrite)
         try:
             await self.run(upload.create)
         except BaseException:
@@ -224,13 +241,14 @@ class LocalBackend:
             raise
         return upload
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
+    async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
         source = os.path.join(f"/{src.key}", obj.key)
-        upload = await self._create_upload(key, None)
+        upload = await self._create_upload(key, None, overwrite=overwrite)
         try:
             done = 0
             while done < (obj.size or 0):
                 done += await self.run(lambda: upload.copy_from(source, obj, done), reading=source)  # noqa: B023
+            await self.run(lambda: upload.copy_attributes(source), reading=source)
             return await upload.complete(())
         except BaseException:
             await shielded(upload.abort())
@@ -255,32 +273,6 @@ class LocalBackend:
     async def aclose(self) -> None:
         """Remove the work directory unless another process uses it."""
         await self._disk.run(self._staging.close)
-
-
-def _inner(contents: "Contents", below: str, begin: str, walk: Walk) -> Iterator[tuple[str, "Ancestors"]]:
-    """The subdirectories that are listed: their keys, and the directories above them."""
-    for name in contents.directories():
-        key = below + name
-        if key.startswith(begin) and (walk.enter is None or walk.enter(key)):
-            yield key, contents.ancestors
-
-
-def _skip(walk: Walk, skipped: Skipped) -> None:
-    if walk.on_skip is not None:
-        walk.on_skip(skipped)
-    elif skipped.reason in {"loop", "unreadable directory"}:
-        raise LocalIOError(f"/{skipped.key}: {skipped.cause}")
-
-
-def _unlisted(directory: str, error: OSError) -> Skipped:
-    """Explain why a directory below the top one is skipped."""
-    reason: SkipReason = "unreadable directory"
-    cause = f"cannot read the directory: {os.strerror(error.errno or 0)}"
-    if error.errno == errno.ELOOP:
-        reason, cause = "loop", "leads to a directory above it, or to the destination"
-    elif error.errno in _MISSING:
-        reason, cause = "vanished", "removed while it was listed"
-    return Skipped(directory, reason, cause)
 
 
 class _LocalReader:

@@ -20,7 +20,7 @@ from ...errors import UnsafeKey
 from ...persist.file_locks import is_at
 from .directories import open_below
 from .files import sync_file
-from .replacement import inherit, replaceable
+from .replacement import inherit, move_new, replaceable
 
 __all__ = ["ConfinedDirectory"]
 
@@ -77,7 +77,16 @@ class ConfinedDirectory:
         """
         return self._in_directory_of(key, self._check)
 
-    def rename(self, temporary: str, descriptor: int, key: str, *, durable: bool = False) -> os.stat_result:
+    def rename(
+        self,
+        temporary: str,
+        descriptor: int,
+        key: str,
+        *,
+        durable: bool = False,
+        mode: int | None = None,
+        overwrite: bool = True,
+    ) -> os.stat_result:
         """Rename a file to its final name. It replaces an existing file and takes over its permissions.
 
         Args:
@@ -85,20 +94,30 @@ class ConfinedDirectory:
             descriptor: Open descriptor of the file.
             key: The key to publish it under.
             durable: Sync inherited permissions to disk before the rename.
+            mode: Permission bits of the file if it replaces none. None: as they are.
+            overwrite: False: replace nothing.
 
         Returns:
             The file's status.
 
         Raises:
             LocalIOError: The name is taken by a pipe, a device or a socket.
+            ObjectExists: The name is taken, and `overwrite` is False.
             UnsafeKey: The name is that of another key's file, or below a link that leads out of the root.
         """
 
         def rename(directory: int, name: str, key: str) -> os.stat_result:
             old = self._check(directory, name, key)
-            if old is not None and inherit(descriptor, old) and durable:
+            replaces = old is not None and stat.S_ISREG(old.st_mode)
+            changed = inherit(descriptor, old) if old is not None and replaces else mode is not None
+            if mode is not None and not replaces:
+                os.fchmod(descriptor, mode)
+            if changed and durable:
                 sync_file(descriptor, temporary)
-            os.replace(temporary, name, dst_dir_fd=directory)
+            if overwrite:
+                os.replace(temporary, name, dst_dir_fd=directory)
+            else:
+                move_new(temporary, name, directory, os.path.join(self._root, key))
             status = os.fstat(descriptor)
             self._note(key, status)
             return status

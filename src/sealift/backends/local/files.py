@@ -230,4 +230,5 @@ def storage_error(error: OSError, reading: str | None = None) -> StorageError:
         errno.EACCES: f"this process runs as user {os.geteuid()}; check the directory's mode and owner",
         errno.EMFILE: "raise the limit on open files, or lower Limits(connections=…)",
     }.get(error.errno or 0)
-    return LocalIOError(f"{os.strerror(error.errno or 0)}: {path}", hint=hint)
+    code = errno.errorcode.get(error.errno or 0)
+    return LocalIOError(f"{os.strerror(error.errno or 0)}: {path}", hint=hint, code=code)

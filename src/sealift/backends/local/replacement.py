@@ -5,9 +5,9 @@ import os
 import stat
 from contextlib import suppress
 
-from ...errors import LocalIOError
+from ...errors import LocalIOError, ObjectExists
 
-__all__ = ["destination", "inherit", "kind_of", "replaceable"]
+__all__ = ["destination", "inherit", "kind_of", "move_new", "replaceable"]
 
 _KINDS = {
     stat.S_IFDIR: "a directory",
@@ -18,6 +18,8 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
 }
 _STREAMS = {stat.S_IFIFO, stat.S_IFCHR}
+# Errors of link(2) on a file system without hard links: https://man7.org/linux/man-pages/man2/link.2.html
+_NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK}
 
 
 def kind_of(path: str) -> str:
@@ -74,6 +76,34 @@ def replaceable(name: str, directory: int, path: str) -> os.stat_result | None:
         return None
     _refuse(status, path, hint="remove it, or choose another directory")
     return status
+
+
+def move_new(temporary: str, name: str, directory: int, path: str) -> None:
+    """Give a file its final name, unless that is taken. Atomic where the file system has hard links.
+
+    Args:
+        temporary: Path of the file.
+        name: Its final name.
+        directory: Descriptor of its directory.
+        path: Its full path, for errors.
+
+    Raises:
+        ObjectExists: The name is taken.
+    """
+    try:
+        try:
+            os.link(temporary, name, dst_dir_fd=directory, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if replaceable(name, directory, path) is not None:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None
+            os.replace(temporary, name, dst_dir_fd=directory)
+        else:
+            os.unlink(temporary)
+    except FileExistsError:
+        hint = "choose another destination, or skip or overwrite what exists"
+        raise ObjectExists(f"{path} exists already", hint=hint) from None
 
 
 def inherit(descriptor: int, old: os.stat_result) -> bool:

@@ -39,7 +39,9 @@ class SmallFiles:
             os.close(descriptor)
         return Head(obj.version, obj.size)
 
-    def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
+    def put(
+        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+    ) -> ObjectInfo:
         """Write a file and publish it."""
         staging = self._staging
         staging.check(key)
@@ -47,7 +49,7 @@ class SmallFiles:
             descriptor = staging.confined.create(key)
             if descriptor is not None:
                 return self._fill(key, descriptor, data)
-        return self._put(key, data)
+        return self._put(key, data, overwrite=overwrite)
 
     def _fill(self, key: str, descriptor: int, data: memoryview) -> ObjectInfo:
         """Write a new file that has its final name already: its directory is published later."""
@@ -55,6 +57,8 @@ class SmallFiles:
         try:
             while done < len(data):
                 done += os.pwrite(descriptor, data[done:], done)
+            if staging.origins is not None:
+                staging.origins.mark(key, descriptor)
             stored = info(key, os.fstat(descriptor)) if staging.versions else ObjectInfo(key, len(data))
         except BaseException as error:
             self._discard(key, descriptor)
@@ -63,6 +67,8 @@ class SmallFiles:
             raise
         staging.confined.finish(key, complete=True)
         os.close(descriptor)
+        if staging.origins is not None:
+            staging.origins.forget(key)
         if (journal := staging.journal) is not None:
             if journal.many and data:
                 journal.add(key, Claim(0, len(data), crc(data)))
@@ -78,8 +84,8 @@ class SmallFiles:
         if staging.journal is not None:
             staging.journal.retract(key)
 
-    def _put(self, key: str, data: memoryview) -> ObjectInfo:
-        upload = LocalUpload(self._staging, self._run, key, len(data))
+    def _put(self, key: str, data: memoryview, *, overwrite: bool) -> ObjectInfo:
+        upload = LocalUpload(self._staging, self._run, key, len(data), overwrite=overwrite)
         journal = self._staging.journal
         noted = journal is not None and journal.many  # a single small object leaves nothing to resume
         try:

@@ -13,6 +13,7 @@ from ...persist.download_journal import Journal
 from .confinement import ConfinedDirectory
 from .directories import open_below, open_work_directory
 from .files import READ, copy_range, existing, sync_directory, sync_file
+from .origins import Origins
 
 __all__ = ["PartialFile", "StagingDirectory"]
 
@@ -50,6 +51,7 @@ class StagingDirectory:
             `staged`, the caller syncs the directories.
         versions: Report the version of a file also if it was written under its final name.
         anchor: The directory up to which new ones are synced. None: the deepest that exists when the first is created.
+        origins: The objects that the files hold; None: files are not marked.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class StagingDirectory:
         durable: bool = False,
         versions: bool = False,
         anchor: str | None = None,
+        origins: Origins | None = None,
     ) -> None:
         self.root = root
         self.staged = staged
@@ -69,6 +72,7 @@ class StagingDirectory:
         self.journal = journal
         self.durable = durable
         self.versions = versions
+        self.origins = origins
         self._anchor = anchor
         self._anchor_lock = threading.Lock()
         self._synced: set[str] = set()

@@ -4,10 +4,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from ...errors import ObjectExists
 from ...persist.file_locks import is_at
+from ...types import Existing
 from .directories import open_below
 from .files import sync_file
-from .replacement import inherit, replaceable
+from .replacement import inherit, move_new, replaceable
 
 __all__ = ["is_in_place", "publish_tree"]
 
@@ -23,19 +25,21 @@ def is_in_place(held: int, root: str, final: str) -> bool:
     return is_at(held, root) or is_at(held, final)
 
 
-def publish_tree(root: str, final: str, *, durable: bool) -> bool:
+def publish_tree(root: str, final: str, *, durable: bool, existing: Existing = "overwrite") -> bool:
     """Rename a tree to its final path, or, if that directory exists by now, move its files into it one by one.
 
     Args:
         root: Path of the tree.
         final: Its final path.
         durable: Sync inherited permissions to disk before renaming a file.
+        existing: What happens to files that the directory has by now.
 
     Returns:
         Whether the tree was published by a single rename.
 
     Raises:
         LocalIOError: A file's name is taken by a pipe, a device or a socket. Nothing has been replaced.
+        ObjectExists: A file's name is taken, and `existing` is "fail".
         UnsafeKey: A link in the directory leads out of it. Nothing has been replaced.
     """
     try:
@@ -46,11 +50,22 @@ def publish_tree(root: str, final: str, *, durable: bool) -> bool:
         for _, below, names in tree:  # check all files before replacing the first
             with _opened(final, below) as target:
                 for name in names:
-                    replaceable(name, target, os.path.normpath(os.path.join(final, below, name)))
+                    path = os.path.normpath(os.path.join(final, below, name))
+                    if replaceable(name, target, path) is not None and existing == "fail":
+                        raise ObjectExists(f"{path} exists already", hint="choose another destination") from None
         for directory, below, names in tree:
             with _opened(final, below) as target:
                 for name in names:
-                    _move(os.path.join(directory, name), name, target, durable=durable)
+                    path = os.path.join(directory, name)
+                    if existing == "overwrite":
+                        _move(path, name, target, durable=durable)
+                        continue
+                    try:
+                        move_new(path, name, target, os.path.normpath(os.path.join(final, below, name)))
+                    except ObjectExists:
+                        if existing == "fail":
+                            raise
+                        os.unlink(path)
         for directory, _, _ in reversed(tree):
             with suppress(OSError):  # where file locks are unreliable, another process may be using it
                 os.rmdir(directory)

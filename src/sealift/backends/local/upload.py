@@ -41,7 +41,10 @@ class LocalUpload(Upload):
     token = ""
     writes_ranges = True
 
-    def __init__(self, staging: StagingDirectory, run: Run, key: str, size: int | None) -> None:
+    def __init__(
+        self, staging: StagingDirectory, run: Run, key: str, size: int | None, *, overwrite: bool = True
+    ) -> None:
+        self._overwrite = overwrite
         self._staging = staging
         self._run = run
         self._key = key
@@ -51,6 +54,7 @@ class LocalUpload(Upload):
         self._resumable = False
         self._descriptor = -1
         self._writing = asyncio.Lock()
+        self._mode: int | None = None  # of a new file; None: by the umask
 
     def create(self, *, temporary: bool = True, resumable: bool = True) -> None:
         large = self._size is None or self._size >= MiB
@@ -111,6 +115,12 @@ class LocalUpload(Upload):
             raise ObjectChanged(f"{source} was truncated while it was copied")
         return count
 
+    def copy_attributes(self, source: str) -> None:
+        """Give the file the times of another one, and its permission bits unless it replaces a file."""
+        status = os.stat(source)
+        os.utime(self._descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
+        self._mode = status.st_mode & 0o777
+
     def publish(self) -> ObjectInfo:
         # On a second call the file already has its final name.
         published = info(self._key, os.stat(self._path)) if self._temporary is None else self._finalize(self._temporary)
@@ -120,6 +130,7 @@ class LocalUpload(Upload):
 
     def _finalize(self, temporary: str) -> ObjectInfo:
         """Publish the file under its final name. For a file written in place, report the version only if requested."""
+        self._mark()
         if self._staging.durable:
             sync_file(self._descriptor, self._path)
         if temporary == self._path:
@@ -131,13 +142,24 @@ class LocalUpload(Upload):
             published = info(self._key, self._rename(temporary))
         self._temporary = None
         self.close()
+        if self._staging.origins is not None:
+            self._staging.origins.forget(self._key)
         return published
+
+    def _mark(self) -> None:
+        if self._staging.origins is not None:
+            self._staging.origins.mark(self._key, self._descriptor)
 
     def _rename(self, temporary: str) -> os.stat_result:
         for _ in range(8):
             try:
                 return self._staging.confined.rename(
-                    temporary, self._descriptor, self._key, durable=self._staging.durable
+                    temporary,
+                    self._descriptor,
+                    self._key,
+                    durable=self._staging.durable,
+                    mode=self._mode,
+                    overwrite=self._overwrite or self._staging.staged,  # of an earlier run of this call
                 )
             except FileNotFoundError:
                 # Where file locks are unreliable, another process may have renamed this file, or moved the tree.
@@ -146,6 +168,7 @@ class LocalUpload(Upload):
                 if not os.path.lexists(temporary):
                     self._take(copy := self._staging.copy_of(self._descriptor))
                     temporary = copy.path
+                    self._mark()
         raise LocalIOError(f"other processes keep removing {temporary}")
 
     def close(self) -> None:

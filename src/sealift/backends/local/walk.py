@@ -10,12 +10,12 @@ from typing import Self
 
 from ...compressed_list import CompressedList, sort
 from ...contract import Walk
-from ...errors import Skipped, SkipReason
+from ...errors import LocalIOError, Skipped, SkipReason
 from ...frozen_dataclass import dataclass
 from ...keys.paths import WORK_DIRECTORY
 from ...runtime.disk_threads import DiskThreads
 
-__all__ = ["Ancestors", "Contents", "scan", "start"]
+__all__ = ["MISSING", "Ancestors", "Contents", "inner", "scan", "skip", "start", "unlisted"]
 
 _READABLE_BY_ALL = 0o444
 _KINDS = {
@@ -24,8 +24,8 @@ _KINDS = {
     modes.S_IFBLK: "block device",
     modes.S_IFCHR: "character device",
 }
-# Errors of a link whose target does not exist.
-_BROKEN = {errno.ENOENT, errno.ENOTDIR}
+# Errors of a file, a directory or the target of a link that does not exist.
+MISSING = {errno.ENOENT, errno.ENOTDIR}
 
 
 Block = tuple[list[tuple[str, os.stat_result]], list[Skipped]]
@@ -140,15 +140,44 @@ def scan(path: str, above: Ancestors | None, walk: Walk, *, first: bool) -> Cont
     return Contents(path, Ancestors(identity, above), walk)
 
 
+def inner(contents: Contents, below: str, begin: str, walk: Walk) -> Iterator[tuple[str, Ancestors]]:
+    """The subdirectories that are listed: their keys, and the directories above them."""
+    for name in contents.directories():
+        key = below + name
+        if key.startswith(begin) and (walk.enter is None or walk.enter(key)):
+            yield key, contents.ancestors
+
+
+def skip(walk: Walk, skipped: Skipped) -> None:
+    """Report a skipped entry; a loop and an unreadable directory are errors if nobody receives the report."""
+    if walk.on_skip is not None:
+        walk.on_skip(skipped)
+    elif skipped.reason in {"loop", "unreadable directory"}:
+        raise LocalIOError(f"/{skipped.key}: {skipped.cause}")
+
+
+def unlisted(directory: str, error: OSError) -> Skipped:
+    """Explain why a directory below the top one is skipped."""
+    reason: SkipReason = "unreadable directory"
+    cause = f"cannot read the directory: {os.strerror(error.errno or 0)}"
+    if error.errno == errno.ELOOP:
+        reason, cause = "loop", "leads to a directory above it, or to the destination"
+    elif error.errno in MISSING:
+        reason, cause = "vanished", "removed while it was listed"
+    return Skipped(directory, reason, cause)
+
+
 def _classify(path: str, name: str, walk: Walk) -> os.stat_result | Skipped | None:
     """The status of an entry that is listed, or why it is skipped; None: it has been removed."""
     try:
-        status = os.stat(path, follow_symlinks=walk.follow)
+        status = os.stat(path, follow_symlinks=walk.follow and walk.links)
     except OSError as error:
         # Otherwise, it is already removed.
         return _unreadable(path, name, error) if walk.follow or error.errno != errno.ENOENT else None
     if modes.S_ISDIR(status.st_mode) or not walk.follow:
         return status
+    if modes.S_ISLNK(status.st_mode):
+        return Skipped(name, "symbolic link", "symbolic link, not followed")
     if not modes.S_ISREG(status.st_mode):
         kind = _KINDS.get(modes.S_IFMT(status.st_mode), "special file")
         return Skipped(name, "special file", f"{kind}, not a regular file")
@@ -167,7 +196,7 @@ def _unreadable(path: str, name: str, error: OSError) -> Skipped:
     cause = os.strerror(error.errno or 0)
     if os.path.islink(path):
         target = os.readlink(path)
-        if error.errno in _BROKEN:
+        if error.errno in MISSING:
             reason, cause = "broken link", f"link to {target}, which does not exist"
         elif error.errno == errno.ELOOP:
             reason, cause = "loop", f"link to {target}, which leads back to itself"

@@ -106,11 +106,15 @@ class S3Backend:
             head = Response(reply.status, reply.headers)
             yield object_info(key, head, md5_tags=not self._bucket.directory), reply
 
-    async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
-        from .upload import put_headers, stored_object
+    async def put(
+        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+    ) -> ObjectInfo:
+        from .upload import condition, put_headers, refuse_existing, stored_object
 
         kept, digests, headers = put_headers(self._bucket, key, data, properties)
+        headers = [*headers, *condition(overwrite=overwrite)]
         reply = await self._bucket.send("PUT", key, headers, body=data)
+        refuse_existing(reply, key, overwrite=overwrite)
         return replace(stored_object(self._bucket, reply, key, len(data), digests), properties=kept)
 
     def open_lane(self) -> "AbstractAsyncContextManager[S3Lane] | None":
@@ -119,18 +123,27 @@ class S3Backend:
         return open_lane(self._bucket) if self._bucket.is_direct else None
 
     async def open_upload(
-        self, key: str, size: int | None, *, properties: Properties = NO_PROPERTIES, resume: str | None = None
+        self,
+        key: str,
+        size: int | None,
+        *,
+        properties: Properties = NO_PROPERTIES,
+        resume: str | None = None,
+        overwrite: bool = True,
     ) -> "S3Upload":
         from .upload import S3Upload
 
         if resume is not None:
-            return await S3Upload.reopen(self._bucket, key, resume, properties)
-        return await S3Upload.begin(self._bucket, key, properties)
+            upload = await S3Upload.reopen(self._bucket, key, resume, properties)
+        else:
+            upload = await S3Upload.begin(self._bucket, key, properties)
+        upload.overwrite = overwrite
+        return upload
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
+    async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
         from .server_copy import copy
 
-        return await copy(self._bucket, src, obj, key)
+        return await copy(self._bucket, src, obj, key, overwrite=overwrite)
 
     async def delete(self, key: str, *, snapshots: bool = False) -> None:
         await self.stat(key)  # DELETE succeeds even if the object does not exist

@@ -32,7 +32,7 @@ __all__ = [
 _REGION = r"[A-Za-z0-9-]{1,63}"
 
 # Codes worth a retry, in addition to statuses 408, 429 and 5xx.
-_TRANSIENT = {"InternalError", "OperationAborted"}
+_TRANSIENT = {"ConditionalRequestConflict", "InternalError", "OperationAborted"}
 # Those that ask for fewer requests. As in botocore/retries/standard.py.
 _THROTTLED = {
     "BandwidthLimitExceeded", "RequestLimitExceeded", "RequestThrottled", "RequestTimeout", "RequestTimeoutException",

@@ -47,14 +47,18 @@ class S3Lane(ConnectionLane):
         headers, _ = read_headers(obj, 0, obj.size or 0)
         return self._signer.request("GET", obj.key, headers)
 
-    def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
-        from .upload import put_headers, stored_object  # noqa: PLC0415 - downloads need neither
+    def put(
+        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+    ) -> ObjectInfo:
+        from .upload import condition, put_headers, refuse_existing, stored_object  # noqa: PLC0415 - downloads need neither
 
         kept, digests, headers = put_headers(self._bucket, key, data, properties)
-        if self._templates and properties is NO_PROPERTIES:
+        if self._templates and properties is NO_PROPERTIES and overwrite:
             reply = self.connection.send(self._put_head(key, len(data), headers), data)
         else:
+            headers = [*headers, *condition(overwrite=overwrite)]
             reply = self.send(self._signer.request("PUT", key, headers, payload=UNSIGNED_PAYLOAD), data)
+            refuse_existing(reply, key, overwrite=overwrite)
         return replace(stored_object(self._bucket, reply, key, len(data), digests), properties=kept)
 
     def _put_head(self, key: str, size: int, checksum: Headers) -> bytes:

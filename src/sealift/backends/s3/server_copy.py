@@ -14,13 +14,14 @@ from ...runtime import part_sizes
 from ...types import GiB, MiB, ObjectInfo, Part, Receipt
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
+from . import xml
 from .access import resolve_access
 from .bucket import Bucket, Headers
 from .object_info import quoted_etag
 from .reply_checksums import copy_checksums
 from .signature import quote_key
 from .tags import fetch_tags
-from .upload import S3Upload
+from .upload import S3Upload, condition, refuse_existing
 
 __all__ = ["copy"]
 
@@ -32,12 +33,14 @@ _CONCURRENCY = 8
 _ABORT_TIMEOUT = 10.0
 
 
-async def copy(bucket: Bucket, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
+async def copy(bucket: Bucket, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
     """Copy the given version of an object; see `Backend.copy`."""
     headers = _source_headers(src, obj)
     if (obj.size or 0) > _LARGEST_SINGLE_COPY:
-        return await _copy_in_parts(bucket, src, obj, key, headers)
-    reply = await bucket.send("PUT", key, headers, iam=True)
+        return await _copy_in_parts(bucket, src, obj, key, headers, overwrite=overwrite)
+    reply = await bucket.send("PUT", key, [*headers, *condition(overwrite=overwrite)], iam=True)
+    if "source" not in xml.fields(reply).get("Condition", "").lower():  # the condition that failed
+        refuse_existing(reply, key, overwrite=overwrite)
     if reply.status != 200:
         raise bucket.error(reply, obj.key)
     tag = quoted_etag(bucket.required_field(reply, "ETag"))
@@ -54,10 +57,13 @@ def _source_headers(src: Location, obj: ObjectInfo) -> list[tuple[str, str]]:
     return headers
 
 
-async def _copy_in_parts(bucket: Bucket, src: Location, obj: ObjectInfo, key: str, headers: Headers) -> ObjectInfo:
+async def _copy_in_parts(
+    bucket: Bucket, src: Location, obj: ObjectInfo, key: str, headers: Headers, *, overwrite: bool
+) -> ObjectInfo:
     size = obj.size or 0
     # Unlike CopyObject, a multipart copy does not copy the properties.
     upload = await _begin(bucket, key, await _source_properties(bucket, src, obj))
+    upload.overwrite = overwrite
     retry = bucket.instance.retry
     receipts: dict[int, Receipt] = {}
     limit = anyio.Semaphore(_CONCURRENCY)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 from ...contract import Upload
-from ...errors import IntegrityError, ModelMissingError, StorageError
+from ...errors import IntegrityError, ModelMissingError, ObjectExists, StorageError
 from ...integrity import checksums
 from ...lane_contract import SentBytes
 from ...types import ObjectInfo, Part, Receipt
@@ -29,7 +29,7 @@ from .properties import to_headers
 from .reply_checksums import completion_checksums, header_checksums
 from .stored_parts import StoredPart, is_identical, list_stored_parts
 
-__all__ = ["S3Upload", "body_checksum", "put_headers", "stored_object"]
+__all__ = ["S3Upload", "body_checksum", "condition", "put_headers", "refuse_existing", "stored_object"]
 
 _MD5 = re.compile('"[0-9a-f]{32}"')
 # Amazon answers 200, other services also 201 or 204: https://www.rfc-editor.org/rfc/rfc9110#PUT
@@ -44,6 +44,21 @@ def body_checksum(bucket: Bucket, data: memoryview) -> tuple[Mapping[str, str], 
         return {}, []
     digest = checksums.digest(algorithm, data)
     return {algorithm: digest}, [_header(algorithm, digest)]
+
+
+def condition(*, overwrite: bool) -> Headers:
+    """The headers that make a request fail if the object exists.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+    """
+    return [] if overwrite else [("if-none-match", "*")]
+
+
+def refuse_existing(reply: Response, key: str, *, overwrite: bool) -> None:
+    """Raise ObjectExists if a request failed because of its `condition`."""
+    if not overwrite and reply.status == 412:
+        hint = "choose another destination, or skip or overwrite what exists"
+        raise ObjectExists(f"the object {key!r} exists already", hint=hint, status=412, code=error_code(reply))
 
 
 def put_headers(
@@ -99,7 +114,12 @@ class S3Upload(Upload):
         key: Key of the object.
         upload_id: The service's identifier of the upload.
         properties: The properties that the upload was created with.
+
+    Attributes:
+        overwrite: Whether `complete` replaces an object of the same key.
     """
+
+    overwrite = True
 
     def __init__(
         self,
@@ -205,6 +225,7 @@ class S3Upload(Upload):
         headers = [_header(*each) for each in digests.items()]
         if headers:
             headers.append(("x-amz-checksum-type", "FULL_OBJECT"))
+        headers += condition(overwrite=self.overwrite)
         body = memoryview(_parts_xml(receipts))
         reply = await self._bucket.send("POST", key, headers, {"uploadId": self._upload_id}, body=body)
         if reply.status == 404 and error_code(reply) == "NoSuchUpload":
@@ -212,6 +233,7 @@ class S3Upload(Upload):
             published = await self._already_published(receipts, size, digests)
             if published is not None:
                 return published
+        refuse_existing(reply, key, overwrite=self.overwrite)
         if reply.status != 200:
             raise self._bucket.error(reply, key)
         tag = quoted_etag(self._bucket.required_field(reply, "ETag"))
