@@ -33,8 +33,8 @@ STORAGE = '''"""Moves model artifacts, from any thread, whether or not an event 
     """'''
 STORAGE_OPERATIONS = '"""Operations on single objects, from any thread."""'
 STORAGE_VERBS = (
-    "download", "upload", "copy", "sync", "delete", "abort_uploads", "read", "read_into", "open", "download_many",
-    "upload_many",
+    "download", "upload", "copy", "sync", "delete", "abort_uploads", "read", "read_into", "open", "read_ranges", "stat",
+    "exists", "write", "move", "presign", "list_buckets", "download_many", "upload_many", "list",
 )  # fmt: skip
 # The classes of the facade: docstring, verbs in order, and functions that need no engine.
 CLASSES = {
@@ -104,8 +104,13 @@ def _method(method: ast.AsyncFunctionDef, owner: str) -> str:
         return _indented(ast.unparse(sync))
     call = _call(copied.name, copied.args)
     if any(isinstance(node, ast.Yield) for node in ast.walk(copied)):
-        sync.returns = ast.Name("Chunks")
-        result = f"Chunks(lambda storage: {call})"
+        assert isinstance(copied.returns, ast.Subscript)
+        item = ast.unparse(copied.returns.slice)
+        if item == "bytes":
+            sync.returns, result = ast.Name("Chunks"), f"Chunks(lambda storage: {call})"
+        else:  # a listing, whose items are too small to be fetched one by one from the engine's thread
+            sync.returns = ast.parse(f"list[{item}]", mode="eval").body
+            result = f"run(lambda storage: collected({call}))"
     else:
         result = f"run(lambda storage: {call})"
     sync.body = [ast.Expr(ast.Constant(_docstring(docstring, owner))), *ast.parse(f"return {result}").body]
@@ -143,7 +148,7 @@ def _indented(text: str) -> str:
 
 def _imports(module: ast.Module, text: str) -> str:
     """The imports of the source that the facade's signatures need."""
-    lines = ["from .facade_thread import Chunks, run"]
+    lines = ["from .facade_thread import Chunks, collected, run"]
     names = {node.id for node in _nodes_outside_lambdas(ast.parse(text)) if isinstance(node, ast.Name)}
     for node in module.body:
         if isinstance(node, ast.ImportFrom):

@@ -154,6 +154,19 @@ def writing() -> None:
     done.copied = 3  # type: ignore[misc]
 
 
+def typed_verbs(chunks: Iterable[bytes]) -> None:
+    assert_type(Storage.list(uri, delimiter="/", max_items=10), list[ObjectInfo])
+    assert_type(Storage.stat(uri).is_prefix, bool)
+    assert_type(Storage.exists(uri), bool)
+    assert_type(Storage.write(uri, chunks), ObjectInfo)
+    assert_type(Storage.write(uri, bytearray(8), verify="require"), ObjectInfo)
+    assert_type(Storage.read_ranges(uri, ((0, 8), (8, None))), list[bytes])
+    assert_type(Storage.move(uri, "s3://other/", config=S3Config(), dest_config=S3Config()), str)
+    assert_type(Storage.presign(uri, expires_in=60), str)
+    assert_type(Storage.list_buckets("s3://"), list[str])
+    Storage.list(uri, delimiter="|")  # type: ignore[arg-type]
+
+
 def reading(flag: bool) -> None:
     assert_type(Storage.read(uri), bytes)
     assert_type(Storage.read(uri, 10, 20, config=S3Config()), bytes)
@@ -183,11 +196,21 @@ async def asynchronously(storage: AsyncStorage, flag: bool) -> None:
         assert_type(chunk, bytes)
     async with aclosing(storage.open(uri, 10, 10)) as chunks:
         assert_type(await anext(chunks), bytes)
-    async for obj in storage.objects(uri):
+    async for obj in storage.list(uri):
         assert_type(obj, ObjectInfo)
         assert_type(obj.properties, Properties | None)
         assert_type(obj.size, int | None)
         assert_type(obj.modified, datetime | None)
+    assert_type(await storage.stat(uri), ObjectInfo)
+    assert_type(await storage.exists(uri), bool)
+    assert_type(await storage.write(uri, b"x", properties=Properties(content_type="text/plain")), ObjectInfo)
+    assert_type(await storage.write(uri, storage.open(uri)), ObjectInfo)
+    assert_type(await storage.read_ranges(uri, [(0, 8), (-8, None)]), list[bytes])
+    assert_type(await storage.move(uri, "/mnt", recursive=False), str)
+    assert_type(await storage.presign(uri, "PUT", 60), str)
+    assert_type(await storage.list_buckets("s3://"), list[str])
+    await storage.presign(uri, "DELETE")  # type: ignore[arg-type]
+    await storage.write(uri, 3)  # type: ignore[arg-type]
     assert_type(await storage.download_many([uri]), list[str])
     assert_type(await storage.download_many([uri], return_exceptions=False), list[str])
     assert_type(await storage.upload_many([("model", uri)], return_exceptions=True), list[bool | StorageError])
@@ -198,7 +221,7 @@ async def asynchronously(storage: AsyncStorage, flag: bool) -> None:
     assert_type(await storage.read_many([uri], return_exceptions=True), list[bytes | StorageError])
 
     await storage.open(uri)  # type: ignore[misc]
-    for _ in storage.objects(uri):  # type: ignore[attr-defined]
+    for _ in storage.list(uri):  # type: ignore[attr-defined]
         pass
 
 

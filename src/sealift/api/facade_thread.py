@@ -1,7 +1,7 @@
 """The thread whose event loop runs the calls of `Storage`, on one `AsyncStorage` per process."""
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakSet
 
@@ -12,7 +12,7 @@ from ..types import Limits
 if TYPE_CHECKING:
     from .async_storage import AsyncStorage
 
-__all__ = ["Chunks", "run"]
+__all__ = ["Chunks", "collected", "run"]
 
 T = TypeVar("T")
 
@@ -41,6 +41,12 @@ def run(call: Callable[["AsyncStorage"], Coroutine[Any, Any, T]]) -> T:
         call: Makes the coroutine.
     """
     return _portal.call(call)
+
+
+async def collected(items: AsyncGenerator[T]) -> list[T]:
+    """All items of a generator."""
+    async with aclosing(items):
+        return [item async for item in items]
 
 
 class Chunks:

@@ -26,7 +26,10 @@ __all__ = ["Lifetime"]
 T = TypeVar("T")
 
 # The modules of operations that have another name.
-_MODULES = {"abort uploads": "abort_uploads", "list": "listing", "stat": "metadata"}
+_MODULES = {
+    "abort uploads": "abort_uploads", "check": "exists", "list": "listing", "read ranges": "read_ranges",
+    "sign": "presign",
+}  # fmt: skip
 _loaded: set[str] = set()
 
 

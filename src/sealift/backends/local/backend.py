@@ -3,14 +3,12 @@
 import errno
 import os
 import stat
-from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from ...contract import EVERYTHING, Reader, Upload, Walk
-from ...errors import IncompleteError, LocalIOError, Skipped, SkipReason
+from ...errors import IncompleteError, ObjectChanged, UnsupportedOperation
 from ...lane_contract import Sink
 from ...persist.download_journal import Claim, Journal
 from ...runtime.disk_threads import DiskThreads
@@ -22,9 +20,6 @@ from .files import READ, as_storage_error, crc, info, read_into, stat_file
 from .small_files import SmallFiles
 from .staging import StagingDirectory
 from .upload import LocalUpload
-
-if TYPE_CHECKING:
-    from .walk import Ancestors, Contents
 
 __all__ = ["LocalBackend"]
 
@@ -96,50 +91,15 @@ class LocalBackend:
         path = self._staging.path(key)
         return info(key, await self.run(lambda: stat_file(path), reading=path))
 
-    async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
-        from .walk import scan, start  # noqa: PLC0415 - a download writes files, and lists none
+    def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        from .listing import list_tree  # noqa: PLC0415 - a download writes files, and lists none
 
-        base, _, name_start = prefix.rpartition("/")
-        # The directories that are not listed yet: those on each level of the way to the current one.
-        top = await self._disk.run(lambda: start(walk))
-        pending: list[Iterator[tuple[str, Ancestors | None]]] = [iter([(base, top)])]
-        first = True
-        nothing = True
-        while pending:
-            following = next(pending[-1], None)
-            if following is None:
-                pending.pop()
-                continue
-            directory, above = following
-            path = self._staging.path(directory)
-            try:
-                contents = await self._disk.run(partial(scan, path, above, walk, first=first))
-            except OSError as error:
-                if first and error.errno in _MISSING:  # an empty listing, as in a bucket
-                    return
-                if first:
-                    with as_storage_error(path):
-                        raise
-                _skip(walk, _unlisted(directory, error))
-                continue
-            below = f"{directory}/" if directory else ""
-            begin = below + name_start if first else below
-            if contents.empty and not first:
-                nothing = False
-                yield ObjectInfo(below, 0)
-            for block in range(contents.blocks):
-                files, others = await contents.read(block, self._disk)
-                for name, status in files:
-                    if (key := below + name).startswith(begin):
-                        nothing = False
-                        yield info(key, status)
-                for skipped in others:
-                    if (key := below + skipped.key).startswith(begin):
-                        _skip(walk, replace(skipped, key=key))
-            pending.append(_inner(contents, below, begin, walk))
-            first = False
-        if nothing and base and not name_start:
-            yield ObjectInfo(prefix, 0)
+        return list_tree(self.path, self._disk, prefix, walk)
+
+    def list_level(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        from .listing import list_directory  # noqa: PLC0415 - as above
+
+        return list_directory(self.path, self._disk, prefix, walk)
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
         assert isinstance(into, memoryview)  # noqa: S101 - `Capabilities.sinks` is False
@@ -200,7 +160,7 @@ class LocalBackend:
         """
         await self.run(lambda: self._staging.confined.check_kept(keys))
 
-    def find_and_read(self, key: str) -> None:
+    def find_and_read(self, key: str, last: int | None = None) -> None:
         return None
 
     async def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES) -> ObjectInfo:
@@ -236,9 +196,15 @@ class LocalBackend:
             await shielded(upload.abort())
             raise
 
-    async def delete(self, key: str, *, snapshots: bool = False) -> None:
+    async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:
         path = self._staging.path(key)
-        await self.run(lambda: os.unlink(path), reading=path)
+
+        def unlink() -> None:
+            if version is not None and info(key, stat_file(path)).version != version:
+                raise ObjectChanged(f"{path} was replaced")
+            os.unlink(path)
+
+        await self.run(unlink, reading=path)
 
     async def delete_many(
         self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
@@ -252,35 +218,12 @@ class LocalBackend:
         if failed:
             raise IncompleteError("could not remove everything", failed)
 
+    async def presign(self, key: str, method: str, seconds: int) -> str:
+        raise UnsupportedOperation("local files have no presigned URLs", hint="share the path")
+
     async def aclose(self) -> None:
         """Remove the work directory unless another process uses it."""
         await self._disk.run(self._staging.close)
-
-
-def _inner(contents: "Contents", below: str, begin: str, walk: Walk) -> Iterator[tuple[str, "Ancestors"]]:
-    """The subdirectories that are listed: their keys, and the directories above them."""
-    for name in contents.directories():
-        key = below + name
-        if key.startswith(begin) and (walk.enter is None or walk.enter(key)):
-            yield key, contents.ancestors
-
-
-def _skip(walk: Walk, skipped: Skipped) -> None:
-    if walk.on_skip is not None:
-        walk.on_skip(skipped)
-    elif skipped.reason in {"loop", "unreadable directory"}:
-        raise LocalIOError(f"/{skipped.key}: {skipped.cause}")
-
-
-def _unlisted(directory: str, error: OSError) -> Skipped:
-    """Explain why a directory below the top one is skipped."""
-    reason: SkipReason = "unreadable directory"
-    cause = f"cannot read the directory: {os.strerror(error.errno or 0)}"
-    if error.errno == errno.ELOOP:
-        reason, cause = "loop", "leads to a directory above it, or to the destination"
-    elif error.errno in _MISSING:
-        reason, cause = "vanished", "removed while it was listed"
-    return Skipped(directory, reason, cause)
 
 
 class _LocalReader:
