@@ -1,7 +1,6 @@
 """`sealift rm`."""
 
 import os
-import time
 
 import click
 
@@ -20,6 +19,7 @@ from .options import (
 from .report import Report
 from .run import run
 from .settings import Settings
+from .time_left import TimeLeft
 from .units import count
 
 __all__ = ["rm"]
@@ -61,14 +61,14 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool, incomplete
     storage, report = settings.storage(), Report(settings)
 
     async def abort() -> int:
-        deadline = None if settings.timeout is None else time.monotonic() + settings.timeout
+        left = TimeLeft(settings.timeout)
         async with storage:
             return sum(
-                [await storage.abort_uploads(uri, config=config, timeout=_rest(deadline)) for uri, _, config in targets]
+                [await storage.abort_uploads(uri, config=config, timeout=left.seconds) for uri, _, config in targets]
             )
 
     async def remove() -> None:
-        deadline = None if settings.timeout is None else time.monotonic() + settings.timeout
+        left = TimeLeft(settings.timeout)
         async with report.progress(), storage:
             for uri, argument, config in targets:
                 await storage.delete(
@@ -79,7 +79,7 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool, incomplete
                     allow_patterns=settings.include or None,
                     ignore_patterns=settings.exclude or None,
                     dry_run=settings.dry_run,
-                    timeout=_rest(deadline),
+                    timeout=left.seconds,
                     on_event=report.removal_events(argument),
                 )
 
@@ -91,8 +91,3 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool, incomplete
     with suggest_recursive():
         run(remove)
     report.summarize_removal()
-
-
-def _rest(deadline: float | None) -> float | None:
-    """Seconds until a deadline."""
-    return None if deadline is None else max(0.0, deadline - time.monotonic())
