@@ -62,7 +62,7 @@ async def as_chunks(content: Iterable[bytes] | AsyncIterable[bytes]) -> AsyncGen
             yield chunk
 
 
-def _take(iterator: Iterator[bytes]) -> tuple[list[bytes | memoryview], bool]:
+def _take(iterator: Iterator[Any]) -> tuple[list[bytes | memoryview], bool]:
     """Take some chunks; blocking. Returns them, and whether there may be more."""
     taken: list[bytes | memoryview] = []
     size = 0

@@ -54,7 +54,8 @@ async def presign(container: Container, key: str, method: str, seconds: int) -> 
 def _sign(container: Container, key: str, method: str, expiry: datetime, delegation: dict[str, str] | None) -> str:
     from azure.storage.blob import BlobSasPermissions, UserDelegationKey, generate_blob_sas  # noqa: PLC0415 - 0.3 s
 
-    account, signer = container.account, None
+    account = container.account
+    signer: UserDelegationKey | None = None
     if delegation is not None:
         signer = UserDelegationKey()
         for name, attribute in _KEY_FIELDS.items():
