@@ -20,7 +20,7 @@ OBJECTS = int(os.environ["OBJECTS"])
 async def list_all() -> None:
     count = 0
     async with AsyncStorage() as storage:
-        async for obj in storage.objects(URI):
+        async for obj in storage.list(URI):
             count += bool(obj.size) and obj.etag is not None
     assert count == OBJECTS, count
 

@@ -10,6 +10,7 @@ transfer depends on the name of a service. ARCHITECTURE.md lists the steps for a
     stat ─┘                └─▶ open_read   sequential, once   ─┴─▶ open_upload ─▶ write_part … ─▶ complete
 
     find_and_read: stat and open_read in one request
+    list_level:    one level of a listing
 
 Three rules apply to all methods:
 
@@ -22,11 +23,12 @@ from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Mapp
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from .errors import Skipped, TransportError, UnsupportedOperation
+from .errors import Skipped, TransportError
 from .frozen_dataclass import dataclass
-from .lane_contract import FileRange, Lane, SentBytes, Sink, SmallObjects
-from .types import Capabilities, Head, ObjectInfo, Part, Receipt
+from .lane_contract import Lane, Sink, SmallObjects
+from .types import Capabilities, Head, ObjectInfo
 from .types.properties import NO_PROPERTIES, Properties
+from .upload_contract import Upload
 from .uri import Location
 
 __all__ = ["EVERYTHING", "Backend", "OnlyInOrder", "Reader", "Upload", "Walk"]
@@ -78,76 +80,6 @@ class Reader(Protocol):
         """Read into `view` and return the number of bytes, which may be fewer than fit; 0 at the end of the body."""
 
 
-class Upload(Protocol):
-    """A multi-part upload. The object becomes visible when `complete` returns.
-
-    Derive from this class: its methods suit uploads that cannot outlive the process.
-    """
-
-    token: str
-    """Identifies this upload to `Backend.open_upload(resume=…)` in a later process; "" if it cannot be resumed.
-
-    Saved to a file, so it must not contain a secret.
-    """
-
-    stored: int = 0
-    """Bytes of the parts that an earlier process has stored, if this upload resumes one."""
-
-    writes_ranges: bool = False
-    """Whether parts are ranges of a file, so that `file_range` replaces `write_part`."""
-
-    def file_range(self, part: Part, piece: memoryview, algorithm: str | None) -> FileRange:  # noqa: ARG002
-        """Return a part as a sink, so that its bytes need not pass through a buffer of its size.
-
-        Args:
-            part: The part.
-            piece: Memory that the sink may use, at most as long as the part.
-            algorithm: Checksum to compute, one that combines; None: none.
-        """
-        raise UnsupportedOperation("the parts of this upload are not ranges of a file")
-
-    async def recall_range(self, part: Part, sink: FileRange) -> bool:  # noqa: ARG002 - used by overrides
-        """Advance a sink over the bytes of its part that an earlier process has written; whether there are any."""
-        return False
-
-    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
-        """Store one part, replacing any earlier part of the same index.
-
-        When an upload is resumed, a part that the service already stores with the same checksum is not sent again
-        (`Receipt.reused`).
-
-        Args:
-            part: Index and offset of the part within the object.
-            data: The bytes of the part, `part.size` of them.
-            sent: Counts the bytes while they are sent, for progress events.
-        """
-
-    async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
-        """Publish the object atomically. May be called again if the outcome of an earlier call is unknown.
-
-        Args:
-            receipts: The receipts of all parts, in order.
-
-        Returns:
-            As `Backend.put`.
-        """
-
-    async def abort(self) -> None:
-        """Delete the stored parts. May be called in any state, and again."""
-
-    async def recall(self, part: Part, into: memoryview) -> bool:  # noqa: ARG002 - used by overrides
-        """Read a part stored by an earlier process into `into`. Returns False if it is missing or damaged."""
-        return False
-
-    def holds(self, receipt: Receipt) -> bool:  # noqa: ARG002 - used by overrides
-        """Whether the service still has the part that an earlier process has stored with this receipt."""
-        return False
-
-    async def suspend(self) -> None:
-        """Close the upload without completing it; keep its parts if a later process can resume it."""
-        await self.abort()
-
-
 class Backend(Protocol):
     """One bucket, container, repository or directory."""
 
@@ -194,6 +126,19 @@ class Backend(Protocol):
             ServiceError: The service repeats a page or returns a malformed one.
         """
 
+    def list_level(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        """List one level below a prefix, as a directory: the objects in it, and the prefixes of what is deeper.
+
+        Args:
+            prefix: "" or a key that ends in "/".
+            walk: As in `list`.
+
+        Yields:
+            Each object whose key has no further "/" after the prefix, and the object `prefix` itself; and, once for all
+            other objects with the same start up to the next "/", that start (`ObjectInfo.is_prefix`). In no particular
+            order.
+        """
+
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
         """Read exactly `len(into)` bytes of this version, starting at offset `start`.
 
@@ -231,20 +176,24 @@ class Backend(Protocol):
             OnlyInOrder: The size or version is not that of the metadata, though the object was not replaced.
         """
 
-    def find_and_read(self, key: str) -> AbstractAsyncContextManager[tuple[ObjectInfo, Reader]] | None:
+    def find_and_read(
+        self, key: str, last: int | None = None
+    ) -> AbstractAsyncContextManager[tuple[ObjectInfo, Reader]] | None:
         """Find an object and open it for one sequential read, in one request.
 
         Leaving the context before the end of the body closes the connection.
 
         Args:
             key: Key of the object.
+            last: Read only so many bytes at its end, or all of a shorter object. None: read all.
 
         Returns:
             A context manager with the object, as from `stat`, but perhaps without its properties. None: the service
             needs more than one request.
 
         Raises:
-            StorageError: From the context manager; as `stat`.
+            StorageError: From the context manager; as `stat`. With `last`, also if the service sends another range, or
+                has none to send, because the object is empty.
         """
 
     async def put(
@@ -323,15 +272,17 @@ class Backend(Protocol):
             ObjectExists: As in `put`.
         """
 
-    async def delete(self, key: str, *, snapshots: bool = False) -> None:
+    async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:
         """Delete an object.
 
         Args:
             key: Key of the object.
             snapshots: Also delete the snapshots of the object (Azure). False: fail if it has any.
+            version: Delete the object only if it has this version (`ObjectInfo.version`). None: whichever it has.
 
         Raises:
             ModelMissingError: The object does not exist.
+            ObjectChanged: It has another version.
         """
 
     async def delete_many(
@@ -348,6 +299,19 @@ class Backend(Protocol):
 
         Raises:
             IncompleteError: Some objects could not be deleted; all others have been.
+        """
+
+    async def presign(self, key: str, method: str, seconds: int) -> str:
+        """Return a URL with a signature in its query, for one kind of request without credentials.
+
+        Args:
+            key: Key of the object, which need not exist.
+            method: HTTP method that the URL is for: "GET" or "PUT".
+            seconds: How long the URL is valid.
+
+        Raises:
+            UnsupportedOperation: The service has no such URLs, or these credentials cannot sign them.
+            InvalidConfig: `seconds` is more than the service allows.
         """
 
     async def aclose(self) -> None:

@@ -53,6 +53,7 @@ __all__ = [
     "get_storage_spec",
     "is_local",
     "parse",
+    "service_of",
 ]
 
 S3_URI_FORMAT = "s3://bucket-name/path/to/model/"
@@ -138,6 +139,19 @@ def parse(text: str | os.PathLike[str]) -> Location:
             return parse_url(text)
     known = ", ".join(f"{name}://" for name in SUPPORTED_PROTOCOLS)
     raise InvalidURI(f"unknown scheme {scheme}://", hint=f"one of {known} or a local path", uri=redacted(text))
+
+
+def service_of(text: str) -> str | None:
+    """The scheme of a URI that names a whole service, such as "s3://"; None: another URI, or a path.
+
+    Example:
+        >>> service_of("gcs://"), service_of("s3://bucket")
+        ('gs', None)
+    """
+    matched = re.fullmatch(r"([A-Za-z][A-Za-z0-9+.-]*):///?", text)
+    scheme = matched[1].lower() if matched else ""
+    scheme = _ALIASES.get(scheme, scheme)
+    return scheme if scheme in SUPPORTED_PROTOCOLS and scheme != "file" else None
 
 
 def _without_authority(text: str) -> Location:

@@ -249,7 +249,11 @@ class FakeS3:
         start, end, status = 0, len(data), 200
         if asked.headers.get("range"):
             first, last = asked.headers["range"].removeprefix("bytes=").split("-")
-            start, end, status = int(first), min(int(last) + 1, len(data)), 206
+            if not first and not data:
+                return failure(416, "InvalidRange")
+            start, end, status = int(first or max(len(data) - int(last), 0)), min(int(last) + 1, len(data)), 206
+            if not first:  # the last bytes
+                end = len(data)
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(data)}"
         stall_at = None if key not in self._stall else max(self._stall[key] - start, 0)
         return Reply(status, data[start:end], headers, stall_at=stall_at)

@@ -1,6 +1,8 @@
 """Azure identities: the real azure-identity against fake token services, and Azurite over TLS."""
 
 import os
+import ssl
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -323,3 +325,13 @@ async def test_a_token_service_is_not_reached_through_this_process_s_proxy(
             environ["HTTPS_PROXY"] = "http://127.0.0.1:1"
             environ["NO_PROXY"] = urlsplit(config.endpoint_url or "").netloc
             await AsyncStorage(Limits(attempts=1), environ=environ).read(f"azure://{container}/m", config=config)
+
+
+async def test_an_identity_signs_urls(container: str, config: AzureConfig, metadata: TokenGiver, trusted: str) -> None:
+    """With a user delegation key, which the service issues for its token."""
+    url = await AsyncStorage().presign(f"azure://{container}/m", config=config)
+    assert "skoid=" in url
+    with urllib.request.urlopen(url, context=ssl.create_default_context(cafile=trusted), timeout=30) as reply:
+        assert reply.read() == b"real"
+    with pytest.raises(InvalidConfig, match="more than Azure allows for an identity"):
+        await AsyncStorage().presign(f"azure://{container}/m", expires_in=604_801, config=config)

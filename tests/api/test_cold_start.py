@@ -20,26 +20,27 @@ print(*sys.modules)
 OPERATIONS = {
     f"sealift.operations.{name}"
     for name in (
-        "copy", "delete", "directory_target", "disk_space", "download_archive", "download_directory",
-        "existing_objects", "listing", "metadata", "object_failures", "object_reader", "object_writer", "read",
-        "read_ahead", "selection", "sync", "sync_comparison",
-        "sync_deletion", "upload",
+        "content", "copy", "delete", "directory_target", "disk_space", "download_archive", "download_directory",
+        "existing_objects", "exists", "listing", "metadata", "move", "object_failures", "object_reader",
+        "object_writer", "presign", "read", "read_ahead", "read_ranges", "rename", "selection", "stat", "sync",
+        "sync_comparison", "sync_deletion", "upload", "write",
     )
 }  # fmt: skip
 S3 = {
     f"sealift.backends.s3.{name}"
     for name in (
-        "credential_chain", "delete_objects", "endpoint_rules", "express", "lazy_sdk", "part_checksums", "sdk_session",
-        "server_copy", "sigv4a", "stored_parts", "tags", "upload",
+        "buckets", "credential_chain", "delete_object", "delete_objects", "endpoint_rules", "express", "lazy_sdk",
+        "part_checksums", "presign", "sdk_session", "server_copy", "sigv4a", "stored_parts", "tags", "upload",
     )
 }  # fmt: skip
 OTHERS = {
     "aiobotocore", "aiofiles", "aiohttp", "anyio", "awscrt", "azure", "botocore", "click", "configparser", "ctypes",
     "email", "gcloud", "h11", "http", "httpx", "json", "mmap", "multiprocessing", "pathlib", "pickle",
-    "random", "sealift.api.many", "sealift.archives", "sealift.backends.local.removal", "sealift.backends.local.walk",
-    "sealift.cli", "sealift.engine.parts", "sealift.engine.resume_upload", "sealift.engine.server_copy",
-    "sealift.engine.stream", "sealift.persist.sync_index", "sealift.runtime.sdk_logging", "sealift.uris.azure",
-    "sealift.uris.hub", "sealift.wire.address_policy", "sealift.wire.proxy_client", "sealift.wire.redirect",
+    "random", "sealift.api.many", "sealift.archives", "sealift.backends.local.listing",
+    "sealift.backends.local.removal", "sealift.backends.local.walk", "sealift.cli", "sealift.engine.parts",
+    "sealift.engine.resume_upload", "sealift.engine.server_copy", "sealift.engine.stream", "sealift.engine.write",
+    "sealift.persist.sync_index", "sealift.runtime.sdk_logging", "sealift.uris.azure", "sealift.uris.hub",
+    "sealift.wire.address_policy", "sealift.wire.proxy_client", "sealift.wire.redirect",
     "sealift.wire.workers", "secrets", "shutil", "sqlite3", "statistics", "tarfile", "tempfile", "tomllib",
     "typing_extensions", "unicodedata", "uuid", "xml", "zipfile",
 }  # fmt: skip

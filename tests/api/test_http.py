@@ -670,7 +670,7 @@ async def test_a_query_is_never_shown(serve: Serve, tmp_path: Path, caplog: pyte
         metadata = await instance.get_object_metadata(f"{url}?{SIGNED}")
         assert metadata["uri"] == url
         assert SECRET not in repr(metadata)
-        assert SECRET not in repr([obj async for obj in instance.objects(f"{url}?{SIGNED}")])
+        assert SECRET not in repr([obj async for obj in instance.list(f"{url}?{SIGNED}")])
         assert SECRET not in await instance.copy(f"{url}?{SIGNED}", f"{tmp_path}/")
     assert SECRET not in caplog.text
 

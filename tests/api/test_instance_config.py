@@ -44,9 +44,9 @@ async def test_two_services_on_one_instance(
         synced = await storage.sync(f"{here}/p/", f"{there}/q/", checksum=True)
         assert synced.copied + synced.kept == 2
         assert await storage.list_objects(f"{there}/q/") == ["m", "n"]
-        assert [each.key async for each in storage.objects(f"{here}/p/")] == ["p/m", "p/n"]
+        assert [each.key async for each in storage.list(f"{here}/p/")] == ["p/m", "p/n"]
         assert await storage.read_many([f"{here}/p/m", f"{there}/q/n"]) == [b"m", b"m"]
-        assert [chunk async for chunk in storage.open(f"{there}/q/m")] == [b"m"]
+        assert [chunk async for chunk in storage.stream(f"{there}/q/m")] == [b"m"]
         assert (await storage.get_object_metadata(f"{here}/p/m"))["size"] == 1
         await storage.download_many([(f"{here}/p/", tmp_path / "1"), (f"{there}/q/", tmp_path / "2")])
         assert await storage.delete(f"{there}/q/", recursive=True) == 2

@@ -75,7 +75,7 @@ async def test_calls_about_a_local_path(tree: Path, tmp_path: Path, kind: Callab
     ]  # fmt: skip
     assert await storage.upload(kind(tree / "m"), kind(tmp_path / "two"))
     assert sorted(await storage.list_objects(kind(tree))) == ["deep/n", "m"]
-    assert len([each async for each in storage.objects(kind(tree))]) == 2
+    assert len([each async for each in storage.list(kind(tree))]) == 2
     assert (await storage.get_object_metadata(kind(tree / "m")))["size"] == 1
     assert await storage.read(kind(tree / "m")) == b"m"
     assert await storage.read_into(kind(tree / "deep" / "n"), buffer) == 2

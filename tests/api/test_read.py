@@ -79,12 +79,10 @@ async def test_ranges_are_as_slices(store: Store, part_size: int | None) -> None
         assert await storage.read(f"{store.uri}/empty", 3, None, config=store.config) == b""
 
 
-@pytest.mark.parametrize(("start", "length"), [(-1, None), (0, -1), (-5, -5)])
-async def test_negative_numbers_are_refused(store: Store, start: int, length: int) -> None:
-    with pytest.raises(InvalidConfig, match="neither may be negative"):
-        await AsyncStorage().read(f"{store.uri}/model", start, length, config=store.config)
-    with pytest.raises(InvalidConfig, match="neither may be negative"):
-        await AsyncStorage().read_into(f"{store.uri}/model", bytearray(1), -1, config=store.config)
+@pytest.mark.parametrize("start", [0, 5, -5])
+async def test_a_negative_length_is_refused(store: Store, start: int) -> None:
+    with pytest.raises(InvalidConfig, match="length=-1 is negative"):
+        await AsyncStorage().read(f"{store.uri}/model", start, -1, config=store.config)
 
 
 async def test_parts_are_read_at_once(fake: FakeS3) -> None:

@@ -190,7 +190,7 @@ async def test_a_listing_names_them(source: Path, kind: tuple[SkipReason, Spoil]
     unknown = kind[0] in {"loop", "unreadable directory"}
     found = []
     try:
-        found += [obj.key async for obj in storage.objects(str(source), on_event=events.append)]
+        found += [obj.key async for obj in storage.list(str(source), on_event=events.append)]
         assert not unknown
     except IncompleteError as error:
         assert unknown

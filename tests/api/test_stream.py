@@ -307,22 +307,22 @@ async def test_an_object_without_versions_that_breaks_off() -> None:
 
 async def test_objects(store: Store) -> None:
     async with tidy() as storage:
-        found = [obj async for obj in storage.objects(store.uri, config=store.config)]
+        found = [obj async for obj in storage.list(store.uri, config=store.config)]
         assert all(isinstance(obj, ObjectInfo) and obj.modified and obj.version for obj in found)
         sizes = {path: obj.size for obj in found for path in OBJECTS if obj.key.endswith(f"/{path}")}
         assert sizes == {path: len(data) for path, data in OBJECTS.items()}
         assert len(found) == len(OBJECTS)
-        (one,) = [obj async for obj in storage.objects(f"{store.uri}/model", config=store.config)]
+        (one,) = [obj async for obj in storage.list(f"{store.uri}/model", config=store.config)]
         assert one.size == len(DATA)
         with pytest.raises(ModelMissingError, match="^list "):
-            await anext(storage.objects(f"{store.uri}/none", config=store.config))
+            await anext(storage.list(f"{store.uri}/none", config=store.config))
 
 
 async def test_objects_have_their_whole_keys(seaweedfs: S3Service, make_bucket: MakeBucket) -> None:
     bucket = make_bucket(seaweedfs)
     put_objects(seaweedfs, bucket, {"m/x": b"x", "m/void/": b"", "n": b""})
     async with tidy() as storage:
-        found = {obj.key async for obj in storage.objects(f"s3://{bucket}/m", config=config_of(seaweedfs))}
+        found = {obj.key async for obj in storage.list(f"s3://{bucket}/m", config=config_of(seaweedfs))}
         assert found == {"m/x", "m/void/"}
 
 
@@ -332,8 +332,8 @@ async def test_a_listing_may_be_left_early(rclone_s3: S3Service, make_bucket: Ma
     assert rclone_s3.directory is not None
     directory(rclone_s3.directory / bucket).put({f"{number:04}": b"" for number in range(1500)})
     async with tidy() as storage:
-        async with aclosing(storage.objects(f"s3://{bucket}", config=config_of(rclone_s3))) as found:
+        async with aclosing(storage.list(f"s3://{bucket}", config=config_of(rclone_s3))) as found:
             async for obj in found:
                 assert obj.key == "0000"
                 break
-        assert len([obj async for obj in storage.objects(f"s3://{bucket}", config=config_of(rclone_s3))]) == 1500
+        assert len([obj async for obj in storage.list(f"s3://{bucket}", config=config_of(rclone_s3))]) == 1500

@@ -47,7 +47,7 @@ _PAGE = (
 
 
 async def _all(storage: AsyncStorage, uri: str, config: S3Config) -> None:
-    async for _ in storage.objects(uri, config=config, timeout=SOON):
+    async for _ in storage.list(uri, config=config, timeout=SOON):
         raise AssertionError("nothing can have come")
 
 
@@ -144,7 +144,7 @@ async def test_the_time_of_many_is_one(tmp_path: Path) -> None:
 
 async def test_what_a_caller_does_with_an_object_is_not_cancelled() -> None:
     with Stalling() as server:
-        found = AsyncStorage().objects("s3://b/paged/", config=server.config, timeout=1)
+        found = AsyncStorage().list("s3://b/paged/", config=server.config, timeout=1)
         first = await anext(found)
         await asyncio.sleep(1.1)  # the caller's time exceeds the timeout, but none of the caller's work is cancelled
         with pytest.raises(DeadlineExceeded, match=r"^list s3://b/paged/: "):
@@ -155,7 +155,7 @@ async def test_what_a_caller_does_with_an_object_is_not_cancelled() -> None:
 async def test_a_call_that_has_time_does_not_notice(tmp_path: Path) -> None:
     with FakeS3({"b": {"k": LARGE}}) as server:
         await AsyncStorage().download("s3://b/k", tmp_path / "k", config=server.config, timeout=100)
-        assert [obj.key async for obj in AsyncStorage().objects("s3://b/", config=server.config, timeout=100)] == ["k"]
+        assert [obj.key async for obj in AsyncStorage().list("s3://b/", config=server.config, timeout=100)] == ["k"]
     assert (tmp_path / "k").read_bytes() == LARGE
 
 

@@ -96,7 +96,7 @@ def small(directory: str, config: S3Config, limits: Limits) -> None:
 def listing(_: str, config: S3Config, limits: Limits) -> None:
     async def count() -> int:
         async with AsyncStorage(limits) as storage:
-            return sum([1 async for _ in storage.objects("s3://b/many/", config=config)])
+            return sum([1 async for _ in storage.list("s3://b/many/", config=config)])
 
     assert asyncio.run(count()) == MANY
 

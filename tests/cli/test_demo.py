@@ -76,7 +76,7 @@ def test_keep_serves_until_an_interrupt(temporary: Path) -> None:
         variables = dict(re.findall(r"^export (\w+)=(.+)$", script.read_text(), re.MULTILINE))
         assert all(value not in stdout for name, value in variables.items() if name != "AWS_ENDPOINT_URL")
 
-        listed = run("ls", "s3://demo/", environ=variables)
+        listed = run("ls", "-r", "s3://demo/", environ=variables)
         assert sorted(listed.stdout.splitlines())[:2] == ["iris.joblib", "weights/config.json"]
 
         process.send_signal(signal.SIGINT)

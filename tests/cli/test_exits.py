@@ -16,7 +16,7 @@ NOWHERE = ("--no-sign-request", "--endpoint-url", "http://127.0.0.1:1", "--patie
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["ls", "s3://"], exit_codes.USAGE, "the bucket name is missing"),
+        (["stat", "s3://"], exit_codes.USAGE, "the bucket name is missing"),
         (["ls", "ftp://host/x"], exit_codes.USAGE, "unknown scheme ftp://"),
         (["cp", "s3://BUCKET/iris.joblib"], exit_codes.USAGE, "missing argument 'DEST' (see"),
         (

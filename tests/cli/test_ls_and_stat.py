@@ -11,8 +11,10 @@ from .conftest import OBJECTS, Invoke
 def test_ls_prints_relative_paths(invoke: Invoke, bucket: str) -> None:
     result = invoke("ls", f"s3://{bucket}/llama")
     assert result.exit_code == 0
-    assert sorted(result.stdout.splitlines()) == ["config.json", "model-1.bin", "model-2.bin", "tokenizer/vocab.json"]
+    assert sorted(result.stdout.splitlines()) == ["config.json", "model-1.bin", "model-2.bin", "tokenizer/"]
     assert result.stderr == ""
+    everything = invoke("ls", "-r", f"s3://{bucket}/llama").stdout.splitlines()
+    assert sorted(everything) == ["config.json", "model-1.bin", "model-2.bin", "tokenizer/vocab.json"]
 
 
 def test_ls_of_an_object(invoke: Invoke, bucket: str) -> None:
@@ -21,7 +23,17 @@ def test_ls_of_an_object(invoke: Invoke, bucket: str) -> None:
 
 def test_ls_of_a_bucket(invoke: Invoke, bucket: str) -> None:
     for uri in (f"s3://{bucket}", f"s3://{bucket}/"):
-        assert sorted(invoke("ls", uri).stdout.splitlines()) == sorted(OBJECTS)
+        assert sorted(invoke("ls", uri).stdout.splitlines()) == ["iris.joblib", "llama-2/", "llama/"]
+        assert sorted(invoke("ls", "-r", uri).stdout.splitlines()) == sorted(OBJECTS)
+
+
+def test_ls_of_the_buckets(invoke: Invoke, bucket: str) -> None:
+    assert bucket in invoke("ls", "s3://").stdout.splitlines()
+    lines = [json.loads(line) for line in invoke("ls", "--json", "s3://").stdout.splitlines()]
+    assert {"bucket": bucket, "uri": f"s3://{bucket}/"} in lines
+    result = invoke("ls", "hf://")
+    assert result.exit_code != 0
+    assert "hf:// has no buckets to list" in result.stderr
 
 
 def test_ls_with_patterns(invoke: Invoke, bucket: str) -> None:
@@ -30,7 +42,7 @@ def test_ls_with_patterns(invoke: Invoke, bucket: str) -> None:
 
 
 def test_ls_in_long(invoke: Invoke, bucket: str) -> None:
-    lines = [line.split() for line in invoke("ls", "-l", f"s3://{bucket}/llama").stdout.splitlines()]
+    lines = [line.split() for line in invoke("ls", "-rl", f"s3://{bucket}/llama").stdout.splitlines()]
     assert sorted((path, size) for size, _, path in lines) == [
         ("config.json", "13"),
         ("model-1.bin", "300000"),
@@ -41,11 +53,21 @@ def test_ls_in_long(invoke: Invoke, bucket: str) -> None:
     assert all(abs(age) < timedelta(hours=1) for age in ages)
 
 
+def test_ls_in_long_with_units(invoke: Invoke, bucket: str) -> None:
+    lines = [line.split() for line in invoke("ls", "-lh", f"s3://{bucket}/llama").stdout.splitlines()]
+    found = {line[-1]: " ".join(line[:-2]) for line in lines}
+    assert found == {"config.json": "13 B", "model-1.bin": "300.0 kB", "model-2.bin": "200.0 kB", "tokenizer/": "-"}
+
+
 def test_ls_in_json(invoke: Invoke, bucket: str) -> None:
-    lines = map(json.loads, invoke("ls", "--json", f"s3://{bucket}/llama/").stdout.splitlines())
+    level = map(json.loads, invoke("ls", "--json", f"s3://{bucket}/llama/").stdout.splitlines())
+    (prefix,) = (line for line in level if line["type"] == "prefix")
+    assert (prefix["key"], prefix["path"], prefix["size"]) == ("llama/tokenizer/", "tokenizer/", None)
+    lines = map(json.loads, invoke("ls", "-r", "--json", f"s3://{bucket}/llama/").stdout.splitlines())
     found = {line["path"]: line for line in lines}
     line = found["tokenizer/vocab.json"]
-    assert line.keys() == {"key", "path", "size", "modified", "etag"}
+    assert line.keys() == {"key", "path", "type", "size", "modified", "etag"}
+    assert line["type"] == "object"
     assert (line["key"], line["size"]) == ("llama/tokenizer/vocab.json", 2)
     assert line["etag"] == f'"{hashlib.md5(b"[]").hexdigest()}"'
     assert datetime.fromisoformat(line["modified"]).tzinfo is not None

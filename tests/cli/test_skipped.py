@@ -41,14 +41,15 @@ def test_copies(invoke: Invoke, source: Path, tmp_path: Path, command: tuple[str
 
 
 def test_ls(invoke: Invoke, source: Path) -> None:
-    result = invoke("ls", "source")
+    result = invoke("ls", "-r", "source")
     assert (result.exit_code, result.stdout) == (exit_codes.OK, "config.json\ndeep/weights\n")
     for line in LINES:
         assert line in result.stderr
     (source / "deep" / "loop").symlink_to("..")
-    assert invoke("ls", "source").exit_code == exit_codes.FAILURE
-    result = invoke("ls", "source", "--exclude", "deep/*", "--exclude", "latest")
-    assert (result.exit_code, result.stdout, result.stderr) == (exit_codes.OK, "config.json\n", "")
+    assert invoke("ls", "-r", "source").exit_code == exit_codes.FAILURE
+    for options in ([], ["-r"]):
+        result = invoke("ls", *options, "source", "--exclude", "deep/*", "--exclude", "latest")
+        assert (result.exit_code, result.stdout, result.stderr) == (exit_codes.OK, "config.json\n", "")
 
 
 def test_rm(invoke: Invoke, source: Path, tmp_path: Path) -> None:
@@ -81,6 +82,6 @@ def test_empty_is_not_missing(invoke: Invoke, seaweedfs: S3Service, make_bucket:
 
 def test_names_are_escaped_for_the_terminal(invoke: Invoke, source: Path) -> None:
     (source / "a\n\x1b[31m").symlink_to("nowhere")
-    result = invoke("ls", "source")
+    result = invoke("ls", "-r", "source")
     assert "\x1b" not in result.stderr
     assert result.stderr.count("\n") == 3

@@ -64,6 +64,15 @@ async def stream(backend: Backend, obj: ObjectInfo, step: int = 1 << 16) -> byte
     return bytes(body)
 
 
+async def level(backend: Backend, prefix: str) -> set[str]:
+    """The keys of one level of a listing; those of prefixes end in "/"."""
+    found = [obj async for obj in backend.list_level(prefix)]
+    assert len({obj.key for obj in found}) == len(found)
+    assert all(obj.key.endswith("/") and obj.size is None for obj in found if obj.is_prefix)
+    assert all(obj.size is not None for obj in found if not obj.is_prefix)
+    return {obj.key for obj in found}
+
+
 async def keys(backend: Backend, prefix: str) -> set[str]:
     """The keys of a listing, without directories: on a disk, empty ones may be left."""
     on_disk = backend.location.scheme == "file"
@@ -199,6 +208,21 @@ class ObjectContract:
             assert view[:count] == DATA[:count]
         assert await stream(place.backend, obj) == DATA
 
+    @pytest.mark.parametrize("last", [1, 1000, SIZE - 1, SIZE, SIZE + 10])
+    async def test_the_last_bytes(self, place: Place, last: int) -> None:
+        place.put({"model.bin": DATA})
+        known = await place.backend.stat("model.bin")
+        opening = place.backend.find_and_read("model.bin", last)
+        if opening is None:  # it takes more than one request
+            assert await read(place.backend, known, max(SIZE - last, 0), min(last, SIZE)) == DATA[-last:]
+            return
+        body = bytearray()
+        async with opening as (obj, reader):
+            while count := await reader.readinto(view := memoryview(bytearray(1 << 16))):
+                body += view[:count]
+        assert body == DATA[-last:]
+        assert (obj.key, obj.size, obj.version, obj.modified) == ("model.bin", SIZE, known.version, known.modified)
+
     async def test_odd_keys(self, place: Place) -> None:
         stored = {key: key.encode() for key in self.odd_keys}
         place.put(stored)
@@ -237,6 +261,28 @@ class ReadingContract(ObjectContract):
         place.put(dict.fromkeys(stored, b"x"))
         for prefix in ("", "f", "foo", "foo/", "foo/b", "foo/b/", "foo/b/d/e", "foo-", "bar/f"):
             assert await keys(place.backend, prefix) == {key for key in stored if key.startswith(prefix)}, prefix
+
+    async def test_one_level(self, place: Place) -> None:
+        place.put(dict.fromkeys(("a", "b/c", "b/d/e", "b/d/f", "b/g", "b-2/h", "i/j/k"), b"x"))
+        assert await level(place.backend, "") == {"a", "b/", "b-2/", "i/"}
+        assert await level(place.backend, "b/") == {"b/c", "b/d/", "b/g"}
+        assert await level(place.backend, "i/") == {"i/j/"}
+        assert await level(place.backend, "missing/") == set()
+
+    async def test_a_level_is_enough_to_read(self, place: Place) -> None:
+        place.put({"a/model.bin": DATA, "a/deep/er": b"x"})
+        (obj,) = [obj async for obj in place.backend.list_level("a/") if not obj.is_prefix]
+        assert [obj] == [each async for each in place.backend.list("a/model.bin")]
+        assert await read(place.backend, obj, 10, 20) == DATA[10:30]
+
+    async def test_one_level_of_many(self, crowded: Place) -> None:
+        assert await level(crowded.backend, "") == {"many/"}
+        assert await level(crowded.backend, "many/") == {f"many/{number:05}" for number in range(MANY)}
+
+    async def test_one_level_of_odd_keys(self, place: Place) -> None:
+        stored = {f"{key}/model.bin" for key in self.odd_keys}
+        place.put(dict.fromkeys(stored, b"x"))
+        assert await level(place.backend, "") == {f"{key.partition('/')[0]}/" for key in stored}
 
     @pytest.mark.parametrize("prefix", ["", "missing", "missing/", "missing/below/", "model.bin/", "model.bin2"])
     async def test_listing_nothing(self, place: Place, prefix: str) -> None:

@@ -213,6 +213,18 @@ class WritingContract(ReadingContract):
                 await place.backend.delete(key)
         assert await keys(place.backend, "") == {"a/c"}
 
+    async def test_deletion_of_one_version(self, place: Place) -> None:
+        place.put({"k": DATA, "other": b"x"})
+        old = await place.backend.stat("k")
+        place.put({"k": OTHER})
+        with pytest.raises(ObjectChanged):
+            await place.backend.delete("k", version=old.version)
+        assert await self.content(place, "k") == OTHER
+        await place.backend.delete("k", version=(await place.backend.stat("k")).version)
+        assert await keys(place.backend, "") == {"other"}
+        with pytest.raises(ModelMissingError):
+            await place.backend.delete("k", version=old.version)
+
     async def test_deleting_many(self, place: Place) -> None:
         place.put(dict.fromkeys(("p/a", "p/b/c", "p/b/d", "p/e", "p-2/a", "q"), b"x"))
         await place.backend.delete_many([], "p/")

@@ -8,6 +8,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -114,7 +115,9 @@ def copies(done: SimpleNamespace) -> None:
 @example("config = json.loads")
 def into_memory(done: SimpleNamespace) -> None:
     assert done.config == {"layers": 2}
-    assert done.header == LLAMA["model.safetensors"][8 : 8 + 4096]
+    weights = LLAMA["model.safetensors"]
+    assert (done.header, done.footer) == (weights[8 : 8 + 4096], weights[-8:])
+    assert done.tensors == [weights[8:108], weights[4096:4596]]
     assert done.results == [1000]
     assert done.array == done.objects["weights.bin"]
     assert done.digest.hexdigest() == hashlib.sha256(done.objects["weights.bin"]).hexdigest()
@@ -134,6 +137,25 @@ def with_fsspec(done: SimpleNamespace) -> None:
 @example("StorageOperations.list_objects")
 def names_and_facts(done: SimpleNamespace) -> None:
     assert done.results == [["model.joblib", "tokenizer/vocab.json"], len(done.objects["iris/model.joblib"])]
+
+
+@example("stored = Storage.write")
+def writing_and_moving(done: SimpleNamespace) -> None:
+    assert (done.stored.key, done.stored.size) == ("new/config.json", 2)
+    assert done.results == ["s3://ml-models/settings/"]
+    there = objects_in(done.s3, "ml-models")
+    assert there["settings/config.json"] == b"{}"
+    assert "new/config.json" not in there
+
+
+@example("level = Storage.list")
+def typed_verbs(done: SimpleNamespace) -> None:
+    assert {(obj.key, obj.is_prefix) for obj in done.level} == {("iris/model.joblib", False), ("iris/tokenizer/", True)}
+    assert done.size == len(done.objects["iris/model.joblib"])
+    assert done.found
+    assert "ml-models" in done.buckets
+    with urllib.request.urlopen(done.url) as reply:
+        assert reply.read() == done.objects["iris/model.joblib"]
 
 
 @example("paths = Storage.download_many")

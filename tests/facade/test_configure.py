@@ -63,7 +63,7 @@ def test_later_calls_use_it_until_it_is_replaced(two: FakeS3) -> None:
     sealift.configure(config=two.config)
     assert Storage.read("s3://b/m") == b"two"
     assert StorageOperations.list_objects("s3://c/") == ["m"]
-    assert list(Storage.open("s3://b/m")) == [b"two"]
+    assert list(Storage.stream("s3://b/m")) == [b"two"]
     assert Storage.download_many(["s3://b/m"])
     sealift.configure(limits=Limits(attempts=1))  # replaces all settings
     assert Storage.read("s3://b/m") == b"one"
@@ -130,7 +130,7 @@ def test_running_calls_keep_what_they_began_with(one: FakeS3, two: FakeS3, tmp_p
     with ThreadPoolExecutor(1) as pool:
         download = pool.submit(Storage.download, "s3://b/stalled", tmp_path / "stalled")
         one.stalled.wait()
-        opened, waiting = Storage.open("s3://b/large"), Storage.open("s3://b/m")
+        opened, waiting = Storage.stream("s3://b/large"), Storage.stream("s3://b/m")
         first = next(opened)
         sealift.configure(config=two.config, limits=Limits(connections=3))
         assert Storage.read("s3://b/m") == b"two"

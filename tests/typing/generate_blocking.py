@@ -35,7 +35,7 @@ STORAGE = '''"""Moves model artifacts, from any thread, whether or not an event 
 STORAGE_OPERATIONS = '"""Operations on single objects, from any thread."""'
 STORAGE_VERBS = (
     "download", "upload", "copy", "sync", "delete", "abort_uploads", "read", "read_into", "stream", "open",
-    "download_many", "upload_many",
+    "read_ranges", "stat", "exists", "write", "move", "presign", "list_buckets", "download_many", "upload_many", "list",
 )  # fmt: skip
 # The classes of the facade: docstring, verbs in order, and functions that need no engine.
 CLASSES = {
@@ -112,8 +112,13 @@ def _method(method: ast.AsyncFunctionDef | ast.FunctionDef, owner: str) -> str:
     if isinstance(copied, ast.FunctionDef):
         result = f"open_file(lambda storage: {call})"
     elif any(isinstance(node, ast.Yield) for node in ast.walk(copied)):
-        sync.returns = ast.Name("Chunks")
-        result = f"Chunks(lambda storage: {call})"
+        assert isinstance(copied.returns, ast.Subscript)
+        item = ast.unparse(copied.returns.slice)
+        if item == "bytes":
+            sync.returns, result = ast.Name("Chunks"), f"Chunks(lambda storage: {call})"
+        else:  # a listing, whose items are too small to be fetched one by one from the engine's thread
+            sync.returns = ast.parse(f"list[{item}]", mode="eval").body
+            result = f"run(lambda storage: collected({call}))"
     else:
         result = f"run(lambda storage: {call})"
     sync.body = [ast.Expr(ast.Constant(_docstring(docstring, owner))), *ast.parse(f"return {result}").body]
@@ -151,7 +156,10 @@ def _indented(text: str) -> str:
 
 def _imports(module: ast.Module, text: str) -> str:
     """The imports of the source that the facade's signatures need."""
-    lines = ["from .facade_thread import Chunks, run", "from .file import ReadableFile, WritableFile, open_file"]
+    lines = [
+        "from .facade_thread import Chunks, collected, run",
+        "from .file import ReadableFile, WritableFile, open_file",
+    ]
     names = {node.id for node in _nodes_outside_lambdas(ast.parse(text)) if isinstance(node, ast.Name)}
     for node in module.body:
         if isinstance(node, ast.ImportFrom):

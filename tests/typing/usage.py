@@ -77,7 +77,7 @@ uri: StorageURI = "s3://ml-models/iris/"
 def told(event: Event) -> None:
     assert_type(
         event.kind,
-        Literal["listed", "progress", "resumed", "suspended", "object", "retry", "paused", "deleted", "skipped"],
+        Literal["listed", "progress", "resumed", "suspended", "object", "kept", "retry", "paused", "deleted", "skipped"],
     )
     assert_type(event.reason, str)
     assert_type(event.target, str)
@@ -184,6 +184,19 @@ def writing() -> None:
     done.copied = 3  # type: ignore[misc]
 
 
+def typed_verbs(chunks: Iterable[bytes]) -> None:
+    assert_type(Storage.list(uri, delimiter="/", max_items=10), list[ObjectInfo])
+    assert_type(Storage.stat(uri).is_prefix, bool)
+    assert_type(Storage.exists(uri), bool)
+    assert_type(Storage.write(uri, chunks), ObjectInfo)
+    assert_type(Storage.write(uri, bytearray(8), verify="require"), ObjectInfo)
+    assert_type(Storage.read_ranges(uri, ((0, 8), (8, None))), list[bytes])
+    assert_type(Storage.move(uri, "s3://other/", config=S3Config(), dest_config=S3Config()), str)
+    assert_type(Storage.presign(uri, expires_in=60), str)
+    assert_type(Storage.list_buckets("s3://"), list[str])
+    Storage.list(uri, delimiter="|")  # type: ignore[arg-type]
+
+
 def reading(flag: bool) -> None:
     assert_type(Storage.read(uri), bytes)
     assert_type(Storage.read(Path("model")), bytes)
@@ -231,11 +244,21 @@ async def asynchronously(storage: AsyncStorage, flag: bool) -> None:
     out = await storage.open(uri, "wb")
     assert_type(out, AsyncWritableFile)
     assert_type(await out.write(b"x"), int)
-    async for obj in storage.objects(uri):
+    async for obj in storage.list(uri):
         assert_type(obj, ObjectInfo)
         assert_type(obj.properties, Properties | None)
         assert_type(obj.size, int | None)
         assert_type(obj.modified, datetime | None)
+    assert_type(await storage.stat(uri), ObjectInfo)
+    assert_type(await storage.exists(uri), bool)
+    assert_type(await storage.write(uri, b"x", properties=Properties(content_type="text/plain")), ObjectInfo)
+    assert_type(await storage.write(uri, storage.stream(uri)), ObjectInfo)
+    assert_type(await storage.read_ranges(uri, [(0, 8), (-8, None)]), list[bytes])
+    assert_type(await storage.move(uri, "/mnt", recursive=False), str)
+    assert_type(await storage.presign(uri, "PUT", 60), str)
+    assert_type(await storage.list_buckets("s3://"), list[str])
+    await storage.presign(uri, "DELETE")  # type: ignore[arg-type]
+    await storage.write(uri, 3)  # type: ignore[arg-type]
     assert_type(await storage.download_many([uri]), list[str])
     assert_type(await storage.download_many([uri], return_exceptions=False), list[str])
     assert_type(await storage.upload_many([("model", uri)], return_exceptions=True), list[bool | StorageError])
@@ -246,7 +269,7 @@ async def asynchronously(storage: AsyncStorage, flag: bool) -> None:
     assert_type(await storage.read_many([uri], return_exceptions=True), list[bytes | StorageError])
 
     await storage.stream(uri)  # type: ignore[misc]
-    for _ in storage.objects(uri):  # type: ignore[attr-defined]
+    for _ in storage.list(uri):  # type: ignore[attr-defined]
         pass
 
 

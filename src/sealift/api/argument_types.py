@@ -1,13 +1,13 @@
 """Arguments that `Storage` and `AsyncStorage` share."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import Any
 
 from ..errors import InvalidConfig
 from ..types import Limits
 
-__all__ = ["PatternList", "ReadableBuffer", "StrPath", "WritableBuffer", "checked_limits"]
+__all__ = ["Content", "PatternList", "ReadableBuffer", "StrPath", "WritableBuffer", "checked_limits"]
 
 StrPath = str | os.PathLike[str]
 PatternList = Iterable[str] | str | None
@@ -15,6 +15,8 @@ PatternList = Iterable[str] | str | None
 WritableBuffer = Any
 # Memory to read from: bytes, bytearray, memoryview, numpy array …
 ReadableBuffer = Any
+# What `write` stores. A numpy array, an mmap … is an iterable to type checkers, and a buffer to `write`.
+Content = bytes | bytearray | memoryview | Iterable[bytes] | AsyncIterable[bytes]
 
 
 def checked_limits(limits: Limits | None, environ: Mapping[str, str]) -> Limits:

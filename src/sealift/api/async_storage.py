@@ -5,12 +5,13 @@ method, a name such as `copy` is the operation; `self.copy` would be the method.
 location is opened: `Lifetime` loads the module of the verb in a thread.
 """
 
+import os
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from ..config import StorageConfig, StorageConfigs
-from ..errors import StorageError
+from ..errors import ModelMissingError, StorageError
 from ..keys.patterns import Patterns
 from ..operations.call_options import CallOptions, comparison_mode
 from ..operations.deadline import Deadline
@@ -27,8 +28,9 @@ from ..types import (
     Unpack,
     Verify,
 )
+from ..types.properties import Properties
 from ..uri import get_storage_spec, is_local, parse
-from .argument_types import PatternList, StrPath, WritableBuffer
+from .argument_types import Content, PatternList, StrPath, WritableBuffer
 from .lifetime import Lifetime
 
 if TYPE_CHECKING:
@@ -559,57 +561,6 @@ class AsyncStorage:
 
             return await delete_object(place, delete_snapshots=delete_snapshots)
 
-    async def objects(
-        self,
-        uri: StrPath,
-        *,
-        config: StorageConfig | None = None,
-        allow_patterns: PatternList = None,
-        ignore_patterns: PatternList = None,
-        timeout: float | None = None,
-        on_event: OnEvent | None = None,
-    ) -> AsyncGenerator[ObjectInfo]:
-        """List the objects under a prefix while the listing arrives.
-
-        Args:
-            uri: Storage URI or local path of a prefix or an object.
-            config: Credentials and endpoint. None: the instance's, or else from the environment.
-            allow_patterns: List only objects whose path relative to the prefix (for a single object, its name) matches
-                one of these `fnmatch` patterns.
-            ignore_patterns: Skip objects whose path matches one of these; local directories in which no path can match
-                are not read.
-            timeout: Seconds until the last object, including the time that the caller takes for each; the caller's own
-                code is never interrupted. None: no limit.
-            on_event: Called on the event loop's thread with a "skipped" event for each entry of a local directory that
-                is not an object: a broken link, a FIFO …, and with a "retry" or "paused" event before each wait; must
-                not block.
-
-        Yields:
-            Each object with its whole key, directory markers included. Nothing for an empty bucket or directory.
-
-        Raises:
-            ModelMissingError: There is no such object or prefix.
-            IncompleteError: Some local directories could not be listed; all other objects were yielded.
-            DeadlineExceeded: The timeout expired.
-            StorageError: Any other failure.
-
-        Example:
-            >>> async def total(storage: AsyncStorage, uri: StrPath) -> int:
-            ...     return sum([obj.size or 0 async for obj in storage.objects(uri)])
-        """
-        patterns = Patterns.of(allow_patterns, ignore_patterns)
-
-        def listing(source: OpenLocation) -> AsyncGenerator[ObjectInfo]:
-            from ..operations.listing import list_objects
-
-            return list_objects(source, patterns, on_event)
-
-        async with aclosing(
-            self._lifetime.iterate("list", uri, config, listing, Deadline(timeout), on_event)
-        ) as objects:
-            async for obj in objects:
-                yield obj
-
     async def list_objects(
         self, uri: StrPath, *, config: StorageConfig | None = None, timeout: float | None = None
     ) -> list[str]:
@@ -657,7 +608,7 @@ class AsyncStorage:
             StorageError: Any other failure.
         """
         async with self._lifetime.open("stat", uri, config, Deadline(timeout)) as source:
-            from ..operations.metadata import object_metadata
+            from ..operations.stat import object_metadata
 
             return await object_metadata(source, str(parse(uri)))
 
@@ -674,7 +625,7 @@ class AsyncStorage:
 
         Args:
             uri: Its storage URI or local path.
-            start: Offset of the first byte.
+            start: Offset of the first byte. If negative, it counts from the end: -8 reads the last 8 bytes.
             length: Number of bytes. None: to the end.
             config: Credentials and endpoint. None: the instance's, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
@@ -683,6 +634,7 @@ class AsyncStorage:
             The bytes. As with a slice, fewer or none if the object ends before. They do not count in `Limits.memory`.
 
         Raises:
+            InvalidConfig: `length` is negative.
             ModelMissingError: There is no such object.
             IntegrityError: The bytes of the whole object do not match its checksum.
             DeadlineExceeded: The timeout expired.
@@ -708,7 +660,7 @@ class AsyncStorage:
             uri: Its storage URI or local path.
             buffer: Writable, contiguous memory: a bytearray, a numpy array, an mmap … Filled from its beginning. Its
                 content is undefined after a failure.
-            start: Offset of the first byte in the object.
+            start: Offset of the first byte in the object; as in `read`.
             config: Credentials and endpoint. None: the instance's, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
 
@@ -742,7 +694,7 @@ class AsyncStorage:
 
         Args:
             uri: Its storage URI or local path.
-            start: Offset of the first byte.
+            start: Offset of the first byte; as in `read`.
             length: Number of bytes. None: to the end.
             config: Credentials and endpoint. None: the instance's, or else from the environment.
 
@@ -774,16 +726,18 @@ class AsyncStorage:
 
     @overload
     def open(
-        self, uri: str, mode: Literal["rb"] = "rb", *, config: StorageConfig | None = None
+        self, uri: StrPath, mode: Literal["rb"] = "rb", *, config: StorageConfig | None = None
     ) -> "AsyncReadableFile": ...
     @overload
-    def open(self, uri: str, mode: Literal["wb"], *, config: StorageConfig | None = None) -> "AsyncWritableFile": ...
+    def open(
+        self, uri: StrPath, mode: Literal["wb"], *, config: StorageConfig | None = None
+    ) -> "AsyncWritableFile": ...
     @overload
     def open(
-        self, uri: str, mode: str, *, config: StorageConfig | None = None
+        self, uri: StrPath, mode: str, *, config: StorageConfig | None = None
     ) -> "AsyncReadableFile | AsyncWritableFile": ...
     def open(
-        self, uri: str, mode: str = "rb", *, config: StorageConfig | None = None
+        self, uri: StrPath, mode: str = "rb", *, config: StorageConfig | None = None
     ) -> "AsyncReadableFile | AsyncWritableFile":
         """Open an object as a binary file.
 
@@ -809,17 +763,288 @@ class AsyncStorage:
             >>> async def magic_number(storage: AsyncStorage, uri: str) -> bytes:
             ...     async with storage.open(uri) as file:
             ...         return await file.read(4)
-            >>> async def save(storage: AsyncStorage, uri: str, lines: list[bytes]) -> None:
+            >>> async def save(storage: AsyncStorage, uri: StrPath, lines: list[bytes]) -> None:
             ...     async with storage.open(uri, "wb") as file:
             ...         for line in lines:
             ...             await file.write(line)
         """
         from .async_file import AsyncReadableFile, AsyncWritableFile, check_mode
 
-        check_mode(uri, mode)
+        name = os.fspath(uri)
+        check_mode(name, mode)
         if mode == "rb":
-            return AsyncReadableFile(self._lifetime, uri, config)
-        return AsyncWritableFile(self._lifetime, uri, config)
+            return AsyncReadableFile(self._lifetime, name, config)
+        return AsyncWritableFile(self._lifetime, name, config)
+
+    async def read_ranges(
+        self,
+        uri: StrPath,
+        ranges: Iterable[tuple[int, int | None]],
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+    ) -> list[bytes]:
+        """Read several ranges of one object, all of the same version.
+
+        Ranges with at most 1 MiB between them are read with one request, others concurrently.
+
+        Args:
+            uri: Its storage URI or local path.
+            ranges: Pairs of `start` and `length`, as for `read`, in any order; they may overlap.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Returns:
+            The bytes of each range, in the order of `ranges`.
+
+        Raises:
+            ModelMissingError: There is no such object.
+            ObjectChanged: It was replaced meanwhile.
+            UnsupportedOperation: A range counts from the end, and the server does not report the size of the object.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
+
+        Example:
+            >>> async def columns(storage: AsyncStorage, uri: StrPath) -> list[bytes]:
+            ...     return await storage.read_ranges(uri, [(4, 1000), (1 << 20, 500), (-8, None)])
+        """
+        async with self._lifetime.open("read ranges", uri, config, Deadline(timeout)) as source:
+            from ..operations.read_ranges import read_ranges
+
+            return await read_ranges(source, ranges)
+
+    async def stat(
+        self, uri: StrPath, *, config: StorageConfig | None = None, timeout: float | None = None
+    ) -> ObjectInfo:
+        """Return what the service reports about one object; `get_object_metadata` returns it as a dictionary.
+
+        Args:
+            uri: Its storage URI or local path.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Returns:
+            The object: key, size, version, modification time, checksums, properties …
+
+        Raises:
+            ModelMissingError: There is no such object, also if there is a prefix of that name.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
+        """
+        async with self._lifetime.open("stat", uri, config, Deadline(timeout)) as source:
+            from ..operations.stat import stat
+
+            return await stat(source)
+
+    async def exists(self, uri: StrPath, *, config: StorageConfig | None = None, timeout: float | None = None) -> bool:
+        """Check whether there is an object, or a prefix with at least one object.
+
+        Args:
+            uri: Storage URI or local path. As everywhere, `models/foo` is the object of that name or the prefix
+                `models/foo/`; with a final "/" it is the prefix only. An empty bucket or directory exists.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Raises:
+            AccessDenied: There is no permission to find out.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
+        """
+        try:
+            async with self._lifetime.open("check", uri, config, Deadline(timeout)) as source:
+                from ..operations.exists import check_exists
+
+                await check_exists(source)
+        except ModelMissingError:
+            return False
+        return True
+
+    async def write(
+        self,
+        uri: StrPath,
+        data: Content,
+        *,
+        config: StorageConfig | None = None,
+        properties: Properties | None = None,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
+        on_event: OnEvent | None = None,
+    ) -> ObjectInfo:
+        """Store bytes, or a stream of bytes, as an object or a local file.
+
+        Large content is uploaded in parts, several at a time. A stream is stored in order while it arrives, within the
+        memory limit: no more is taken from it than can be sent. It is not resumed.
+
+        Args:
+            uri: The object's storage URI, or a local path.
+            data: Bytes, or anything with a buffer (bytearray, memoryview, numpy array …), which must not change during
+                the call. Or an iterable or async iterable of such chunks; an iterable is advanced in a thread.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
+            properties: Content type, user metadata, tags and so on, to store with the object, as far as the service
+                can. None: none.
+            verify: As in `upload`.
+            timeout: Seconds for the whole call. None: no limit.
+            durability: As in `download`, for a local file.
+            on_event: Called with progress events on the event loop's thread; must not block.
+
+        Returns:
+            The stored object, with its size and version; `checksums` holds those that the service has compared.
+
+        Raises:
+            InvalidURI: `uri` names a bucket or a prefix.
+            InvalidConfig: `data` is neither bytes nor an iterable of bytes.
+            ModelMissingError: The bucket does not exist.
+            AccessDenied: The credentials are wrong, or lack permission to write.
+            IntegrityError: `verify="require"`, and the service compares no checksum.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure. Whatever fails, also the iterable, an object of that name stays as it was.
+
+        Example:
+            >>> async def transform(storage: AsyncStorage, src: StrPath, dest: StrPath) -> ObjectInfo:
+            ...     async def chunks():
+            ...         async for chunk in storage.stream(src):
+            ...             yield chunk.upper()
+            ...     return await storage.write(dest, chunks())
+        """
+        options = CallOptions(on_event=on_event, verify=verify, durability=durability, deadline=Deadline(timeout))
+        async with self._lifetime.open("write", uri, config, options.deadline, on_event) as place:
+            from ..operations.write import write
+
+            return await write(place, data, options.about(place.location), properties)
+
+    async def move(  # noqa: PLR0913 - the caller's options, each by its name
+        self,
+        src: StrPath,
+        dest: StrPath,
+        *,
+        config: StorageConfig | None = None,
+        dest_config: StorageConfig | None = None,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        recursive: bool = True,
+        delete_snapshots: bool = False,
+        dry_run: bool = False,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
+        on_event: OnEvent | None = None,
+    ) -> str:
+        """Move an object, or all objects under a prefix, between any two storages.
+
+        Everything is copied and verified as by `copy`. Then the source objects are deleted, each only if it still has
+        the version that was copied. If anything cannot be copied, nothing is deleted. On one file system, a file or a
+        directory is renamed instead, unless patterns are given or the destination is an existing directory to which a
+        directory is added.
+
+        Args:
+            src: Storage URI or local path.
+            dest: As in `copy`.
+            config: As in `copy`.
+            dest_config: As in `copy`.
+            allow_patterns: As in `copy`; objects that are not copied stay.
+            ignore_patterns: As in `copy`; objects that are not copied stay.
+            recursive: False: refuse a prefix.
+            delete_snapshots: As in `delete`.
+            dry_run: Only report to `on_event` what would be moved ("listed").
+            verify: As in `copy`.
+            timeout: Seconds for the whole call. None: no limit.
+            durability: As in `copy`; deletions are not synced.
+            on_event: Called on the event loop's thread with progress events, and with a "deleted" event for each source
+                object that was deleted; must not block.
+
+        Returns:
+            URI or local path at the destination.
+
+        Raises:
+            ModelMissingError: As in `copy`.
+            IncompleteError: As in `download`, with nothing deleted; or everything was copied, and some source objects
+                were replaced meanwhile or could not be deleted.
+            InvalidConfig: As in `copy`.
+            UnsupportedOperation: The source is read-only.
+            DeadlineExceeded: The timeout expired. Each object is at its source, at its destination, or at both.
+            StorageError: Any other failure; likewise.
+        """
+        options = CallOptions(
+            Patterns.of(allow_patterns, ignore_patterns),
+            on_event,
+            recursive=recursive,
+            dry_run=dry_run,
+            verify=verify,
+            durability=durability,
+            delete_snapshots=delete_snapshots,
+            deadline=Deadline(timeout),
+        )
+        async with self._lifetime.open_pair(
+            "move", src, dest, (config, dest_config), options.deadline, on_event=on_event
+        ) as (source, destination):
+            from ..operations.move import move
+
+            return await move(source, destination, options.about(source.location))
+
+    async def presign(
+        self,
+        uri: StrPath,
+        method: Literal["GET", "PUT"] = "GET",
+        expires_in: int = 3600,
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        """Return a URL with which anyone can read or write one object for a limited time, without credentials.
+
+        Whoever has the URL has this access: treat it as a secret. Nothing is checked: the object need not exist, and
+        the credentials may lack the permission. For Azure, a PUT needs the header `x-ms-blob-type: BlockBlob`.
+
+        Args:
+            uri: Storage URI of the object: s3, gs or azure.
+            method: HTTP method that the URL is for: "GET" to read, "PUT" to write.
+            expires_in: Seconds for which the URL is valid, up to a week; it also ends with temporary credentials.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
+                gs needs the key of a service account, azure the account key or an identity that may request a user
+                delegation key.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Raises:
+            UnsupportedOperation: The storage has no such URLs, or these credentials cannot sign one.
+            InvalidURI: `uri` names a bucket or a prefix.
+            InvalidConfig: `expires_in` is not positive or longer than the service allows, or there are no credentials.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
+        """
+        async with self._lifetime.open("sign", uri, config, Deadline(timeout)) as place:
+            from ..operations.presign import presign
+
+            return await presign(place, method, expires_in)
+
+    async def list_buckets(
+        self, uri: StrPath, *, config: StorageConfig | None = None, timeout: float | None = None
+    ) -> list[str]:
+        """List the names of the buckets, or containers, of an account.
+
+        Args:
+            uri: "s3://", "gs://" or "azure://".
+            config: Credentials and endpoint. None: the instance's, or else from the environment. gs
+                needs a project: that of `GCSConfig(project_id=…)`, `GOOGLE_CLOUD_PROJECT`, or that of the key.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Raises:
+            InvalidURI: `uri` does not name a service.
+            UnsupportedOperation: The service has no buckets, or these credentials are for one bucket only.
+            AccessDenied: The credentials are wrong, or lack permission to list buckets.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
+        """
+        deadline = Deadline(timeout)
+        async with self._lifetime.kept_open() as instance:
+            from ..operations.list_buckets import list_buckets
+
+            with deadline.enforced():
+                return await list_buckets(
+                    os.fspath(uri),
+                    lambda location: self._lifetime.config_for(location, config),
+                    instance.for_call(deadline.end),
+                )
 
     # Each item of a `*_many` verb is a call of the verb. All run on this instance, and share one timeout.
 
@@ -1137,6 +1362,64 @@ class AsyncStorage:
         from . import many
 
         return await many.read_many(self._lifetime, uris, config, deadline, return_exceptions=return_exceptions)
+
+    # The last method: in the class, its name hides the type `list` from the annotations after it.
+    async def list(
+        self,
+        uri: str,
+        *,
+        config: StorageConfig | None = None,
+        delimiter: Literal["/"] | None = None,
+        max_items: int | None = None,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        timeout: float | None = None,
+        on_event: OnEvent | None = None,
+    ) -> AsyncGenerator[ObjectInfo]:
+        """List the objects under a prefix.
+
+        Args:
+            uri: Storage URI or local path of a prefix or an object.
+            config: Credentials and endpoint. None: from the environment.
+            delimiter: "/": list one level, as `ls` does: the objects directly under the prefix, and instead of those
+                that are deeper, their prefixes (`ObjectInfo.is_prefix`). None: all objects under the prefix.
+            max_items: Stop after so many objects and prefixes. None: no limit.
+            allow_patterns: List only objects whose path relative to the prefix (for a single object, its name) matches
+                one of these `fnmatch` patterns.
+            ignore_patterns: Skip objects whose path matches one of these; local directories in which no path can match
+                are not read. A prefix is skipped if nothing below it can match.
+            timeout: Seconds until the last object, including the time that the caller takes for each; the caller's own
+                code is never interrupted. None: no limit.
+            on_event: Called on the event loop's thread with a "skipped" event for each entry of a local directory that
+                is not an object: a broken link, a FIFO …, and with a "retry" or "paused" event before each wait; must
+                not block.
+
+        Yields:
+            Each object with its whole key, directory markers included, in no particular order. Nothing for an empty
+            bucket or directory.
+
+        Raises:
+            ModelMissingError: There is no such object or prefix.
+            IncompleteError: Some local directories could not be listed; all other objects were yielded.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
+
+        Example:
+            >>> async def total(storage: AsyncStorage, uri: str) -> int:
+            ...     return sum([obj.size or 0 async for obj in storage.list(uri)])
+        """
+        patterns = Patterns.of(allow_patterns, ignore_patterns)
+
+        def listing(source: OpenLocation) -> AsyncGenerator[ObjectInfo]:
+            from ..operations.listing import list_objects
+
+            return list_objects(source, patterns, on_event, delimiter=delimiter, max_items=max_items)
+
+        async with aclosing(
+            self._lifetime.iterate("list", uri, config, listing, Deadline(timeout), on_event)
+        ) as objects:
+            async for obj in objects:
+                yield obj
 
     is_local = staticmethod(is_local)
     get_storage_spec = staticmethod(get_storage_spec)

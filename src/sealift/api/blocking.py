@@ -8,10 +8,11 @@ from typing import Any, Literal, overload
 
 from ..config import StorageConfig
 from ..errors import StorageError
-from ..types import Durability, Existing, OnError, OnEvent, Symlinks, Synced, Unpack, Verify
+from ..types import Durability, Existing, ObjectInfo, OnError, OnEvent, Symlinks, Synced, Unpack, Verify
+from ..types.properties import Properties
 from ..uri import get_storage_spec, is_local
-from .argument_types import PatternList, StrPath, WritableBuffer
-from .facade_thread import Chunks, run
+from .argument_types import Content, PatternList, StrPath, WritableBuffer
+from .facade_thread import Chunks, collected, run
 from .file import ReadableFile, WritableFile, open_file
 
 __all__ = ["Storage", "StorageOperations"]
@@ -438,7 +439,7 @@ class Storage:
 
         Args:
             uri: Its storage URI or local path.
-            start: Offset of the first byte.
+            start: Offset of the first byte. If negative, it counts from the end: -8 reads the last 8 bytes.
             length: Number of bytes. None: to the end.
             config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
@@ -447,6 +448,7 @@ class Storage:
             The bytes. As with a slice, fewer or none if the object ends before. They do not count in `Limits.memory`.
 
         Raises:
+            InvalidConfig: `length` is negative.
             ModelMissingError: There is no such object.
             IntegrityError: The bytes of the whole object do not match its checksum.
             DeadlineExceeded: The timeout expired.
@@ -469,7 +471,7 @@ class Storage:
             uri: Its storage URI or local path.
             buffer: Writable, contiguous memory: a bytearray, a numpy array, an mmap … Filled from its beginning. Its
                 content is undefined after a failure.
-            start: Offset of the first byte in the object.
+            start: Offset of the first byte in the object; as in `read`.
             config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
 
@@ -501,7 +503,7 @@ class Storage:
 
         Args:
             uri: Its storage URI or local path.
-            start: Offset of the first byte.
+            start: Offset of the first byte; as in `read`.
             length: Number of bytes. None: to the end.
             config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
 
@@ -525,18 +527,18 @@ class Storage:
 
     @overload
     @staticmethod
-    def open(uri: str, mode: Literal["rb"] = "rb", *, config: StorageConfig | None = None) -> ReadableFile: ...
+    def open(uri: StrPath, mode: Literal["rb"] = "rb", *, config: StorageConfig | None = None) -> ReadableFile: ...
 
     @overload
     @staticmethod
-    def open(uri: str, mode: Literal["wb"], *, config: StorageConfig | None = None) -> WritableFile: ...
+    def open(uri: StrPath, mode: Literal["wb"], *, config: StorageConfig | None = None) -> WritableFile: ...
 
     @overload
     @staticmethod
-    def open(uri: str, mode: str, *, config: StorageConfig | None = None) -> ReadableFile | WritableFile: ...
+    def open(uri: StrPath, mode: str, *, config: StorageConfig | None = None) -> ReadableFile | WritableFile: ...
 
     @staticmethod
-    def open(uri: str, mode: str = "rb", *, config: StorageConfig | None = None) -> ReadableFile | WritableFile:
+    def open(uri: StrPath, mode: str = "rb", *, config: StorageConfig | None = None) -> ReadableFile | WritableFile:
         """Open an object as a binary file.
 
         A file for reading can seek. It reads one version of the object: more and more ahead while it is read in order,
@@ -561,12 +563,264 @@ class Storage:
             >>> def magic_number(uri: str) -> bytes:
             ...     with Storage.open(uri) as file:
             ...         return file.read(4)
-            >>> def save(uri: str, lines: list[bytes]) -> None:
+            >>> def save(uri: StrPath, lines: list[bytes]) -> None:
             ...     with Storage.open(uri, "wb") as file:
             ...         for line in lines:
             ...             file.write(line)
         """
         return open_file(lambda storage: storage.open(uri, mode, config=config))
+
+    @staticmethod
+    def read_ranges(
+        uri: StrPath,
+        ranges: Iterable[tuple[int, int | None]],
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+    ) -> list[bytes]:
+        """Read several ranges of one object, all of the same version.
+
+        Ranges with at most 1 MiB between them are read with one request, others concurrently.
+
+        Args:
+            uri: Its storage URI or local path.
+            ranges: Pairs of `start` and `length`, as for `read`, in any order; they may overlap.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Returns:
+            The bytes of each range, in the order of `ranges`.
+
+        Raises:
+            ModelMissingError: There is no such object.
+            ObjectChanged: It was replaced meanwhile.
+            UnsupportedOperation: A range counts from the end, and the server does not report the size of the object.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
+
+        Example:
+            >>> def columns(uri: StrPath) -> list[bytes]:
+            ...     return Storage.read_ranges(uri, [(4, 1000), (1 << 20, 500), (-8, None)])
+        """
+        return run(lambda storage: storage.read_ranges(uri, ranges, config=config, timeout=timeout))
+
+    @staticmethod
+    def stat(uri: StrPath, *, config: StorageConfig | None = None, timeout: float | None = None) -> ObjectInfo:
+        """Return what the service reports about one object; `get_object_metadata` returns it as a dictionary.
+
+        Args:
+            uri: Its storage URI or local path.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Returns:
+            The object: key, size, version, modification time, checksums, properties …
+
+        Raises:
+            ModelMissingError: There is no such object, also if there is a prefix of that name.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
+        """
+        return run(lambda storage: storage.stat(uri, config=config, timeout=timeout))
+
+    @staticmethod
+    def exists(uri: StrPath, *, config: StorageConfig | None = None, timeout: float | None = None) -> bool:
+        """Check whether there is an object, or a prefix with at least one object.
+
+        Args:
+            uri: Storage URI or local path. As everywhere, `models/foo` is the object of that name or the prefix
+                `models/foo/`; with a final "/" it is the prefix only. An empty bucket or directory exists.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Raises:
+            AccessDenied: There is no permission to find out.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
+        """
+        return run(lambda storage: storage.exists(uri, config=config, timeout=timeout))
+
+    @staticmethod
+    def write(
+        uri: StrPath,
+        data: Content,
+        *,
+        config: StorageConfig | None = None,
+        properties: Properties | None = None,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
+        on_event: OnEvent | None = None,
+    ) -> ObjectInfo:
+        """Store bytes, or a stream of bytes, as an object or a local file.
+
+        Large content is uploaded in parts, several at a time. A stream is stored in order while it arrives, within the
+        memory limit: no more is taken from it than can be sent. It is not resumed.
+
+        Args:
+            uri: The object's storage URI, or a local path.
+            data: Bytes, or anything with a buffer (bytearray, memoryview, numpy array …), which must not change during
+                the call. Or an iterable or async iterable of such chunks; an iterable is advanced in a thread.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
+            properties: Content type, user metadata, tags and so on, to store with the object, as far as the service
+                can. None: none.
+            verify: As in `upload`.
+            timeout: Seconds for the whole call. None: no limit.
+            durability: As in `download`, for a local file.
+            on_event: Called with progress events in the engine's thread; must not block.
+
+        Returns:
+            The stored object, with its size and version; `checksums` holds those that the service has compared.
+
+        Raises:
+            InvalidURI: `uri` names a bucket or a prefix.
+            InvalidConfig: `data` is neither bytes nor an iterable of bytes.
+            ModelMissingError: The bucket does not exist.
+            AccessDenied: The credentials are wrong, or lack permission to write.
+            IntegrityError: `verify="require"`, and the service compares no checksum.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure. Whatever fails, also the iterable, an object of that name stays as it was.
+
+        Example:
+            >>> def transform(src: StrPath, dest: StrPath) -> ObjectInfo:
+            ...     def chunks():
+            ...         for chunk in Storage.stream(src):
+            ...             yield chunk.upper()
+            ...     return Storage.write(dest, chunks())
+        """
+        return run(
+            lambda storage: storage.write(
+                uri,
+                data,
+                config=config,
+                properties=properties,
+                verify=verify,
+                timeout=timeout,
+                durability=durability,
+                on_event=on_event,
+            )
+        )
+
+    @staticmethod
+    def move(  # noqa: PLR0913 - the caller's options, each by its name
+        src: StrPath,
+        dest: StrPath,
+        *,
+        config: StorageConfig | None = None,
+        dest_config: StorageConfig | None = None,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        recursive: bool = True,
+        delete_snapshots: bool = False,
+        dry_run: bool = False,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
+        on_event: OnEvent | None = None,
+    ) -> str:
+        """Move an object, or all objects under a prefix, between any two storages.
+
+        Everything is copied and verified as by `copy`. Then the source objects are deleted, each only if it still has
+        the version that was copied. If anything cannot be copied, nothing is deleted. On one file system, a file or a
+        directory is renamed instead, unless patterns are given or the destination is an existing directory to which a
+        directory is added.
+
+        Args:
+            src: Storage URI or local path.
+            dest: As in `copy`.
+            config: As in `copy`.
+            dest_config: As in `copy`.
+            allow_patterns: As in `copy`; objects that are not copied stay.
+            ignore_patterns: As in `copy`; objects that are not copied stay.
+            recursive: False: refuse a prefix.
+            delete_snapshots: As in `delete`.
+            dry_run: Only report to `on_event` what would be moved ("listed").
+            verify: As in `copy`.
+            timeout: Seconds for the whole call. None: no limit.
+            durability: As in `copy`; deletions are not synced.
+            on_event: Called in the engine's thread with progress events, and with a "deleted" event for each source
+                object that was deleted; must not block.
+
+        Returns:
+            URI or local path at the destination.
+
+        Raises:
+            ModelMissingError: As in `copy`.
+            IncompleteError: As in `download`, with nothing deleted; or everything was copied, and some source objects
+                were replaced meanwhile or could not be deleted.
+            InvalidConfig: As in `copy`.
+            UnsupportedOperation: The source is read-only.
+            DeadlineExceeded: The timeout expired. Each object is at its source, at its destination, or at both.
+            StorageError: Any other failure; likewise.
+        """
+        return run(
+            lambda storage: storage.move(
+                src,
+                dest,
+                config=config,
+                dest_config=dest_config,
+                allow_patterns=allow_patterns,
+                ignore_patterns=ignore_patterns,
+                recursive=recursive,
+                delete_snapshots=delete_snapshots,
+                dry_run=dry_run,
+                verify=verify,
+                timeout=timeout,
+                durability=durability,
+                on_event=on_event,
+            )
+        )
+
+    @staticmethod
+    def presign(
+        uri: StrPath,
+        method: Literal["GET", "PUT"] = "GET",
+        expires_in: int = 3600,
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        """Return a URL with which anyone can read or write one object for a limited time, without credentials.
+
+        Whoever has the URL has this access: treat it as a secret. Nothing is checked: the object need not exist, and
+        the credentials may lack the permission. For Azure, a PUT needs the header `x-ms-blob-type: BlockBlob`.
+
+        Args:
+            uri: Storage URI of the object: s3, gs or azure.
+            method: HTTP method that the URL is for: "GET" to read, "PUT" to write.
+            expires_in: Seconds for which the URL is valid, up to a week; it also ends with temporary credentials.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
+                gs needs the key of a service account, azure the account key or an identity that may request a user
+                delegation key.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Raises:
+            UnsupportedOperation: The storage has no such URLs, or these credentials cannot sign one.
+            InvalidURI: `uri` names a bucket or a prefix.
+            InvalidConfig: `expires_in` is not positive or longer than the service allows, or there are no credentials.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
+        """
+        return run(lambda storage: storage.presign(uri, method, expires_in, config=config, timeout=timeout))
+
+    @staticmethod
+    def list_buckets(uri: StrPath, *, config: StorageConfig | None = None, timeout: float | None = None) -> list[str]:
+        """List the names of the buckets, or containers, of an account.
+
+        Args:
+            uri: "s3://", "gs://" or "azure://".
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment. gs
+                needs a project: that of `GCSConfig(project_id=…)`, `GOOGLE_CLOUD_PROJECT`, or that of the key.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Raises:
+            InvalidURI: `uri` does not name a service.
+            UnsupportedOperation: The service has no buckets, or these credentials are for one bucket only.
+            AccessDenied: The credentials are wrong, or lack permission to list buckets.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
+        """
+        return run(lambda storage: storage.list_buckets(uri, config=config, timeout=timeout))
 
     @overload
     @staticmethod
@@ -715,6 +969,65 @@ class Storage:
                 verify=verify,
                 timeout=timeout,
                 on_event=on_event,
+            )
+        )
+
+    @staticmethod
+    def list(
+        uri: str,
+        *,
+        config: StorageConfig | None = None,
+        delimiter: Literal["/"] | None = None,
+        max_items: int | None = None,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        timeout: float | None = None,
+        on_event: OnEvent | None = None,
+    ) -> list[ObjectInfo]:
+        """List the objects under a prefix.
+
+        Args:
+            uri: Storage URI or local path of a prefix or an object.
+            config: Credentials and endpoint. None: from the environment.
+            delimiter: "/": list one level, as `ls` does: the objects directly under the prefix, and instead of those
+                that are deeper, their prefixes (`ObjectInfo.is_prefix`). None: all objects under the prefix.
+            max_items: Stop after so many objects and prefixes. None: no limit.
+            allow_patterns: List only objects whose path relative to the prefix (for a single object, its name) matches
+                one of these `fnmatch` patterns.
+            ignore_patterns: Skip objects whose path matches one of these; local directories in which no path can match
+                are not read. A prefix is skipped if nothing below it can match.
+            timeout: Seconds until the last object, including the time that the caller takes for each; the caller's own
+                code is never interrupted. None: no limit.
+            on_event: Called in the engine's thread with a "skipped" event for each entry of a local directory that
+                is not an object: a broken link, a FIFO …, and with a "retry" or "paused" event before each wait; must
+                not block.
+
+        Returns:
+            Each object with its whole key, directory markers included, in no particular order. Nothing for an empty
+            bucket or directory.
+
+        Raises:
+            ModelMissingError: There is no such object or prefix.
+            IncompleteError: Some local directories could not be listed; all other objects were yielded.
+            DeadlineExceeded: The timeout expired.
+            StorageError: Any other failure.
+
+        Example:
+            >>> def total(uri: str) -> int:
+            ...     return sum([obj.size or 0 for obj in Storage.list(uri)])
+        """
+        return run(
+            lambda storage: collected(
+                storage.list(
+                    uri,
+                    config=config,
+                    delimiter=delimiter,
+                    max_items=max_items,
+                    allow_patterns=allow_patterns,
+                    ignore_patterns=ignore_patterns,
+                    timeout=timeout,
+                    on_event=on_event,
+                )
             )
         )
 

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from weakref import WeakSet
 
@@ -15,7 +15,7 @@ from .process_settings import Settings, current_settings
 if TYPE_CHECKING:
     from .async_storage import AsyncStorage
 
-__all__ = ["Chunks", "SharedStorage", "close_with_thread", "run", "run_shared"]
+__all__ = ["Chunks", "SharedStorage", "close_with_thread", "collected", "run", "run_shared"]
 
 T = TypeVar("T")
 
@@ -87,6 +87,12 @@ def run_shared(call: Callable[[SharedStorage], Coroutine[Any, Any, T]]) -> T:
         call: Makes the coroutine, given what the thread of this process owns.
     """
     return _portal.call(call)
+
+
+async def collected(items: AsyncGenerator[T]) -> list[T]:
+    """All items of a generator."""
+    async with aclosing(items):
+        return [item async for item in items]
 
 
 class Chunks:

@@ -28,8 +28,8 @@ T = TypeVar("T")
 
 # The modules of operations that have another name.
 _MODULES = {
-    "abort uploads": "abort_uploads", "list": "listing", "open": "object_reader", "stat": "metadata",
-    "write": "object_writer",
+    "abort uploads": "abort_uploads", "check": "exists", "list": "listing", "open": "object_reader",
+    "read ranges": "read_ranges", "sign": "presign",
 }  # fmt: skip
 _loaded: set[str] = set()
 
@@ -136,7 +136,7 @@ class Lifetime:
             on_event: Called when a request has to wait.
         """
         async with self._call(operation, uri, deadline=deadline, on_event=on_event) as (instance, (location,)):
-            config = self._config(location, config)
+            config = self.config_for(location, config)
             with deadline.enforced():
                 async with _opened(instance, location, config) as place:
                     yield place
@@ -163,7 +163,7 @@ class Lifetime:
             arguments: What the function does depends on.
         """
         async with self._call(operation, uri, deadline=NO_DEADLINE) as (instance, (location,)):
-            chosen = self._config(location, config)
+            chosen = self.config_for(location, config)
 
             async def work(on_event: OnEvent | None) -> T:
                 observed = instance if on_event is None else instance.observed(on_event)
@@ -206,7 +206,7 @@ class Lifetime:
                 check_source(source)
             if dest_config is None and source.scheme in {target.scheme, "file"}:
                 dest_config = config
-            config, dest_config = self._config(source, config), self._config(target, dest_config)
+            config, dest_config = self.config_for(source, config), self.config_for(target, dest_config)
             with deadline.enforced():
                 async with _opened(instance, source, config) as first, _opened(instance, target, dest_config) as second:
                     yield first, second
@@ -232,7 +232,7 @@ class Lifetime:
         """
         calling = self._call(operation, uri, deadline=deadline, on_event=on_event)
         async with calling as (instance, (location,)), AsyncExitStack() as stack:
-            config = self._config(location, config)
+            config = self.config_for(location, config)
             with deadline.enforced():
                 place = await stack.enter_async_context(_opened(instance, location, config))
             results = await stack.enter_async_context(aclosing(function(place)))
@@ -245,7 +245,7 @@ class Lifetime:
             async for result in results:
                 yield result
 
-    def _config(self, location: Location, config: StorageConfig | None) -> StorageConfig | None:
+    def config_for(self, location: Location, config: StorageConfig | None) -> StorageConfig | None:
         """The configuration of a call for a location: its own, or else that of the instance."""
         if config is None:
             return self._configs.find(location)

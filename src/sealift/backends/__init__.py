@@ -12,7 +12,7 @@ from ..errors import UnsupportedOperation
 from ..instance import Instance
 from ..uri import Location
 
-__all__ = ["MODULES", "describe_backend", "open_backend"]
+__all__ = ["MODULES", "describe_backend", "list_buckets", "open_backend"]
 
 MODULES = {
     "azure": "azure",
@@ -24,6 +24,8 @@ MODULES = {
     "s3": "s3",
     "hf": "huggingface",
 }
+# Those with a module `buckets`.
+_WITH_BUCKETS = ("s3", "gs", "azure")
 
 
 async def open_backend(location: Location, config: StorageConfig | None, instance: Instance) -> Backend:
@@ -67,3 +69,23 @@ async def describe_backend(location: Location, config: StorageConfig | None, ins
     module: Any = await instance.disk.run(lambda: import_module(f"{name}.describe", __package__))
     facts: dict[str, str] = await module.describe(location, config, instance)
     return facts
+
+
+async def list_buckets(scheme: str, config: StorageConfig | None, instance: Instance) -> list[str]:
+    """List the buckets or containers of an account.
+
+    Args:
+        scheme: Scheme of the service.
+        config: Credentials and options. None: credentials from the environment.
+        instance: The instance that sends the requests.
+
+    Raises:
+        UnsupportedOperation: The service has no buckets.
+    """
+    name = MODULES[scheme]
+    if scheme not in _WITH_BUCKETS:
+        known = ", ".join(f"{each}://" for each in _WITH_BUCKETS)
+        raise UnsupportedOperation(f"{scheme}:// has no buckets to list", hint=f"only {known}")
+    module: Any = await instance.disk.run(lambda: import_module(f".{name}.buckets", __package__))
+    buckets: list[str] = await module.list_buckets(config, instance)
+    return buckets

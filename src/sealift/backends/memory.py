@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ..contract import EVERYTHING, Reader, Upload, Walk
-from ..errors import ModelMissingError, ObjectChanged, ObjectExists
+from ..errors import ModelMissingError, ObjectChanged, ObjectExists, UnsupportedOperation
 from ..integrity import checksums
 from ..lane_contract import SentBytes, Sink, SmallObjects
+from ..runtime.paging import one_level
 from ..types import Capabilities, Head, ObjectInfo, Part, Receipt
 from ..types.properties import NO_PROPERTIES, Properties
 from ..uri import Location
@@ -81,6 +82,9 @@ class MemoryBackend:
             if key.startswith(prefix):
                 yield self._objects[key][0]
 
+    def list_level(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        return one_level(self.list(prefix), prefix)
+
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
         assert isinstance(into, memoryview)  # noqa: S101 - `Capabilities.sinks` is False
         info, data = self._pinned(obj)
@@ -99,7 +103,7 @@ class MemoryBackend:
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
         yield _MemoryReader(self._pinned(obj)[1])
 
-    def find_and_read(self, key: str) -> None:
+    def find_and_read(self, key: str, last: int | None = None) -> None:
         return None
 
     async def put(
@@ -127,8 +131,10 @@ class MemoryBackend:
         self.refuse_existing(key, overwrite=overwrite)
         return self.store(key, data, info.properties or NO_PROPERTIES)
 
-    async def delete(self, key: str, *, snapshots: bool = False) -> None:
-        self._find(key)
+    async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:
+        info, _ = self._find(key)
+        if version not in {None, info.version}:
+            raise ObjectChanged(f"the object {key!r} was replaced")
         del self._objects[key]
 
     async def delete_many(
@@ -136,6 +142,9 @@ class MemoryBackend:
     ) -> None:
         for key in keys:
             self._objects.pop(key, None)
+
+    async def presign(self, key: str, method: str, seconds: int) -> str:
+        raise UnsupportedOperation(f"{self.location.scheme}:// has no presigned URLs")
 
     async def aclose(self) -> None:
         """Release nothing: the objects live as long as the backend."""

@@ -9,9 +9,12 @@ from .completion import completion
 from .cp import cp
 from .demo import demo
 from .doctor import doctor
+from .du import du
 from .exit_codes import EXIT_CODES, USAGE
 from .ls import ls
+from .mv import mv
 from .options import storage_options
+from .presign import presign
 from .rm import rm
 from .run import CommandGroup
 from .stat import stat
@@ -26,6 +29,7 @@ Examples:
   sealift cp -r ./llama s3://ml-models/llama
   sealift sync --delete s3://ml-models/llama s3://backup/llama
   sealift ls s3://ml-models/
+  sealift du -h s3://ml-models/llama
   sealift demo
 """
 _CODES = "\b\nExit codes:\n" + "\n".join(f"  {code:<4} {meaning}" for code, meaning in EXIT_CODES.items())
@@ -72,5 +76,5 @@ def main(ctx: click.Context) -> None:
         ctx.exit(USAGE)
 
 
-for command in (cp, sync, ls, stat, cat, rm, doctor, completion, demo):
+for command in (cp, mv, sync, ls, du, stat, cat, presign, rm, doctor, completion, demo):
     main.add_command(command)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import time
 from functools import partial
 
 import click
@@ -28,6 +27,7 @@ from .report import Report
 from .run import run
 from .settings import Settings
 from .sources import Source, check_destination
+from .time_left import TimeLeft
 
 __all__ = ["cp"]
 
@@ -111,7 +111,7 @@ def cp(settings: Settings, arguments: tuple[str, ...], *, recursive: bool, unpac
         raise click.UsageError(f"-r cannot be used with {schemes.pop()}://, which cannot be listed")
     configs = [settings.configs(one.argument.location, one.destination.argument.location, os.environ) for one in given]
     existing = settings.existing_objects
-    storage, report, start = settings.storage(), Report(settings), time.monotonic()
+    storage, report, left = settings.storage(), Report(settings), TimeLeft(settings.timeout)
 
     async def copy(source: Source, config: StorageConfig | None, dest_config: StorageConfig | None) -> str:
         source = await source.resolved(storage, config, named=recursive and len(given) > 1)
@@ -128,10 +128,7 @@ def cp(settings: Settings, arguments: tuple[str, ...], *, recursive: bool, unpac
             symlinks=settings.symlinks,
             recursive=recursive or source.include is not None,
             dry_run=settings.dry_run,
-            **(
-                settings.transfer_arguments
-                | {"timeout": settings.timeout if len(given) == 1 else settings.time_left(start)}
-            ),
+            **(settings.transfer_arguments | {"timeout": settings.timeout if len(given) == 1 else left.seconds}),
             on_event=report.transfer_events(source.argument, source.destination),
         )
         return source.destination.returned_name(copied)
@@ -170,6 +167,7 @@ def _unpack(settings: Settings, sources: list[str], dest: str) -> None:
                 allow_patterns=settings.include or None,
                 ignore_patterns=settings.exclude or None,
                 unpack=True,
+                on_error=settings.on_error or "stop",
                 **settings.transfer_arguments,
                 on_event=report.transfer_events(source, destination),
             )

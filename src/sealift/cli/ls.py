@@ -8,6 +8,7 @@ import click
 
 from ..keys.paths import is_directory_marker
 from ..types import Event, ObjectInfo
+from ..uri import service_of
 from .arguments import Argument
 from .formatting import json_line, skipped_line
 from .option_groups import Command
@@ -15,6 +16,7 @@ from .options import files_and_uris, json_option, pattern_options, storage_optio
 from .run import run
 from .settings import Settings
 from .stdout import StdoutWriter
+from .units import size
 from .waits import print_wait
 
 __all__ = ["ls"]
@@ -22,38 +24,49 @@ __all__ = ["ls"]
 
 @click.command(
     cls=Command,
-    short_help="List the objects under a prefix.",
+    short_help="List objects, prefixes or buckets.",
     epilog="""\b
 Examples:
-  sealift ls s3://ml-models/
-  sealift ls s3://ml-models/llama/ --include '*.safetensors'
-  sealift ls -l s3://ml-models/llama/ | sort -n
-  sealift ls --json s3://ml-models/llama/ | jq -s 'map(.size) | add'
+  sealift ls s3://                                         the buckets
+  sealift ls s3://ml-models/                               one level: objects, and prefixes with a final /
+  sealift ls -r s3://ml-models/llama/ --include '*.safetensors'
+  sealift ls -lh s3://ml-models/llama/
+  sealift ls -r -l s3://ml-models/llama/ | sort -n
+  sealift ls -r --json s3://ml-models/llama/ | jq -s 'map(.size) | add'
 """,
 )
 @click.argument("uri", shell_complete=files_and_uris)
 @click.option("-l", "--long", "is_long", is_flag=True, help="Show size in bytes and modification time (UTC).")
+@click.option("-h", "--human-readable", "is_human", is_flag=True, help="With -l, show sizes as 1.2 GB.")
+@click.option("-r", "--recursive", is_flag=True, help="List everything under a prefix or directory.")
 @pattern_options
 @timeout_option
 @json_option
 @storage_options
 @click.pass_obj
-def ls(settings: Settings, uri: str, *, is_long: bool) -> None:
-    """List the objects under a prefix or a directory, recursively.
+def ls(settings: Settings, uri: str, *, is_long: bool, is_human: bool, recursive: bool) -> None:
+    """List what is directly under a prefix or a directory; with -r, everything under it. s3://, gs:// and azure:// list
+    the buckets or containers of the account.
 
-    Prints one path per line, relative to URI; for a single object, its name. Lines appear while the listing is fetched.
-    An empty bucket or directory prints nothing. Entries that are neither files nor directories, such as broken links,
-    are reported on stderr.
+    Prints one path per line, relative to URI; for a single object, its name. Prefixes and directories end in "/". Lines
+    appear while the listing is fetched. An empty bucket or directory prints nothing. Entries that are neither files nor
+    directories, such as broken links, are reported on stderr.
 
-    With --json, each line is an object with key, path, size, modified and etag; unknown values are null.
+    With --json, each line is an object with key, path, type (object or prefix), size, modified and etag; unknown values
+    are null. For a bucket it has bucket and uri.
     """
+    service = service_of(uri)
+    if service is not None:
+        _list_buckets(settings, service)
+        return
     argument = Argument.of(uri)
     storage, config = settings.storage(), settings.config(uri, os.environ)
 
     def line(obj: ObjectInfo, path: str) -> str:
         if settings.as_json:
-            return json_line(key=obj.key, path=path, size=obj.size, modified=obj.modified, etag=obj.etag)
-        return _long_line(obj, path) if is_long else path
+            kind = "prefix" if obj.is_prefix else "object"
+            return json_line(key=obj.key, path=path, type=kind, size=obj.size, modified=obj.modified, etag=obj.etag)
+        return _long_line(obj, path, is_human=is_human) if is_long else path
 
     def on_event(event: Event) -> None:
         if event.kind == "skipped":
@@ -62,9 +75,10 @@ def ls(settings: Settings, uri: str, *, is_long: bool) -> None:
             print_wait(event)
 
     async def list_objects() -> None:
-        listing = storage.objects(
+        listing = storage.list(
             uri,
             config=config,
+            delimiter=None if recursive else "/",
             allow_patterns=settings.include or None,
             ignore_patterns=settings.exclude or None,
             timeout=settings.timeout,
@@ -72,14 +86,20 @@ def ls(settings: Settings, uri: str, *, is_long: bool) -> None:
         )
         async with StdoutWriter() as stdout, aclosing(listing) as objects:
             async for obj in objects:
-                if not is_directory_marker(obj.key, obj.size):
+                if obj.is_prefix or not is_directory_marker(obj.key, obj.size):
                     path = argument.relative_path(obj.key) or obj.name or argument.location.name
                     await stdout.write_line(line(obj, path))
 
     run(list_objects)
 
 
-def _long_line(obj: ObjectInfo, path: str) -> str:
-    amount = "-" if obj.size is None else str(obj.size)
+def _list_buckets(settings: Settings, service: str) -> None:
+    storage, config = settings.storage(), settings.config(f"{service}://any", os.environ)
+    for name in run(lambda: storage.list_buckets(f"{service}://", config=config, timeout=settings.timeout)):
+        click.echo(json_line(bucket=name, uri=f"{service}://{name}/") if settings.as_json else name)
+
+
+def _long_line(obj: ObjectInfo, path: str, *, is_human: bool) -> str:
+    amount = "-" if obj.size is None else size(obj.size) if is_human else str(obj.size)
     time = "-" if obj.modified is None else f"{obj.modified.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     return f"{amount:>15}  {time:<20}  {path}"

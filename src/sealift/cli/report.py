@@ -27,10 +27,12 @@ class Report:
 
     Args:
         settings: Select JSON output, dry run, and verbose output.
+        moving: Whether objects are moved, not copied.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, moving: bool = False) -> None:
         self._settings = settings
+        self._verb, self._past = ("move", "moved") if moving else ("copy", "copied")
         self._tally = Tally()
         self._stdout = StdoutWriter()
         self._display: ProgressBar | ProgressLines = ProgressLines(self._tally)
@@ -115,9 +117,9 @@ class Report:
             }
             if event.dropped:
                 fields["dropped"] = event.dropped
-            self._stdout.print_line(json_line(action="copy", **fields, dry_run=settings.dry_run))
+            self._stdout.print_line(json_line(action=self._verb, **fields, dry_run=settings.dry_run))
         elif settings.dry_run:
-            self._stdout.print_line(f"would copy {source} to {target}")
+            self._stdout.print_line(f"would {self._verb} {source} to {target}")
         if settings.verbose and not settings.dry_run:
             dropped = f", not copied: {', '.join(event.dropped)}" if event.dropped else ""
             self._display.print_line(f"{event.key}: {size(event.size)}, verified: {event.verified}{dropped}")
@@ -154,7 +156,7 @@ class Report:
         tally, dry = self._tally, self._settings.dry_run
         number, amount = (tally.listed, tally.total) if dry else (tally.finished, tally.done)
         seconds = time.monotonic() - self._start
-        text = f"{'would copy' if dry else 'copied'} {count(number, 'object')}, {size(amount)}"
+        text = f"{f'would {self._verb}' if dry else self._past} {count(number, 'object')}, {size(amount)}"
         if not dry:
             text += f" in {seconds:.2f} s, {size(tally.moved / seconds)}/s"
             if tally.resumed:
@@ -165,7 +167,7 @@ class Report:
         elif tally.kept:
             text += f"; {'would keep' if dry else 'kept'} {tally.kept:,} existing"
             fields |= {"kept": tally.kept}
-        self._summarize(text, {"copied": number, "size": amount, **fields}, seconds)
+        self._summarize(text, {self._past: number, "size": amount, **fields}, seconds)
         if tally.dropped:
             names = ", ".join(f"{name} ({count(times, 'object')})" for name, times in tally.dropped.most_common())
             click.echo(f"warning: properties not copied: {names}", err=True)

@@ -1,7 +1,6 @@
 """`sealift rm`."""
 
 import os
-import time
 
 import click
 
@@ -22,6 +21,7 @@ from .options import (
 from .report import Report
 from .run import run
 from .settings import Settings
+from .time_left import TimeLeft
 from .units import count
 
 __all__ = ["rm"]
@@ -65,17 +65,14 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool, incomplete
     storage, report = settings.storage(), Report(settings)
 
     async def abort() -> int:
-        start = time.monotonic()
+        left = TimeLeft(settings.timeout)
         async with storage:
             return sum(
-                [
-                    await storage.abort_uploads(uri, config=config, timeout=settings.time_left(start))
-                    for uri, _, config in targets
-                ]
+                [await storage.abort_uploads(uri, config=config, timeout=left.seconds) for uri, _, config in targets]
             )
 
     async def remove() -> None:
-        start = time.monotonic()
+        left = TimeLeft(settings.timeout)
         async with report.progress(), storage:
             for uri, argument, config in targets:
                 await storage.delete(
@@ -87,7 +84,7 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool, incomplete
                     ignore_patterns=settings.exclude or None,
                     on_error=settings.on_error or "continue",
                     dry_run=settings.dry_run,
-                    timeout=settings.time_left(start),
+                    timeout=left.seconds,
                     on_event=report.removal_events(argument),
                 )
 

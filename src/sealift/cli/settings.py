@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -24,7 +23,6 @@ VERIFY: dict[str, Verify] = {"yes": True, "require": "require", "no": False}
 
 
 class _TransferArguments(TypedDict):
-    on_error: OnError
     verify: Verify
     timeout: float | None
     durability: Durability
@@ -72,7 +70,6 @@ class Settings:
         """The keyword arguments that `download`, `copy` and `sync` share."""
         verify = VERIFY[self.verify]
         return {
-            "on_error": self.on_error or "stop",
             "verify": verify,
             "timeout": self.timeout,
             "durability": "fsync" if self.fsync else "rename",
@@ -93,10 +90,6 @@ class Settings:
     def symlinks(self) -> Symlinks:
         """What happens to symbolic links in a local source."""
         return "skip" if self.no_follow_symlinks else "follow"
-
-    def time_left(self, start: float) -> float | None:
-        """Seconds that --timeout leaves to a command that began at `start` (`time.monotonic`). None: no limit."""
-        return None if self.timeout is None else max(0.0, start + self.timeout - time.monotonic())
 
     def storage(self) -> "AsyncStorage":
         """A storage with the limits of the environment, overridden by the options.

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from ..errors import InvalidConfig
 from ..keys.paths import collapse, is_directory_marker
 from ..keys.patterns import Patterns
 from ..types import ObjectInfo, OnEvent
@@ -16,23 +17,48 @@ _INCOMPLETE = "could not list everything"
 
 
 async def list_objects(
-    source: OpenLocation, patterns: Patterns, on_event: OnEvent | None
+    source: OpenLocation,
+    patterns: Patterns,
+    on_event: OnEvent | None,
+    *,
+    delimiter: str | None = None,
+    max_items: int | None = None,
 ) -> AsyncGenerator[ObjectInfo]:
-    """List objects while the listing arrives; see `AsyncStorage.objects`."""
-    location = source.location
+    """List objects while the listing arrives; see `AsyncStorage.list`.
+
+    Raises:
+        InvalidConfig: `delimiter` is not "/", or `max_items` is negative.
+    """
+    if delimiter not in {None, "/"}:
+        raise InvalidConfig(f"delimiter={delimiter!r} is not supported", hint='use "/" for one level, None for all')
+    if max_items is not None and max_items < 0:
+        raise InvalidConfig(f"max_items={max_items} is negative", hint="None: no limit")
+    location, count = source.location, 0
     report = SkipReport(patterns, location.key, on_event, copying=False)
-    found = await resolve(source.backend, location.key, source.instance.retry, report.walk)
+    found = await resolve(
+        source.backend, location.key, source.instance.retry, report.walk, one_level=delimiter is not None
+    )
     if isinstance(found, ObjectInfo):
-        if patterns.matches(location.name if found.name is None else found.name):
+        if max_items != 0 and patterns.matches(location.name if found.name is None else found.name):
             yield found
         return
-    match_all = patterns.match_all
     async with aclosing(found.objects) as objects:
+        if max_items == 0:
+            return
         async for obj in objects:
-            marker = not match_all and is_directory_marker(obj.key, obj.size)
-            if match_all or patterns.matches(obj.key[len(found.key) :] if marker else collapse(obj.key, found.key)):
+            if patterns.match_all or _matches(patterns, obj, found.key):
                 yield obj
+                count += 1
+                if count == max_items:
+                    return
     report.check(_INCOMPLETE)
+
+
+def _matches(patterns: Patterns, obj: ObjectInfo, prefix: str) -> bool:
+    if obj.is_prefix:
+        return patterns.may_match_below(obj.key[len(prefix) : -1])
+    marker = is_directory_marker(obj.key, obj.size)
+    return patterns.matches(obj.key[len(prefix) :] if marker else collapse(obj.key, prefix))
 
 
 async def list_names(source: OpenLocation) -> list[str]:

@@ -22,7 +22,7 @@ from .open_location import OpenLocation
 from .resolve import find_object
 from .sequential_read import SequentialRead
 
-__all__ = ["chunks", "fill", "read", "read_into", "stream_object"]
+__all__ = ["chunks", "fill", "range_in", "read", "read_into", "read_span", "stream_object"]
 
 # Ranges of one object that are requested concurrently.
 _MAX_CONCURRENT = 16
@@ -35,28 +35,35 @@ _UNLIMITED = Capabilities(max_part=1 << 62, max_parts=1 << 62)
 
 async def read(source: OpenLocation, start: int, length: int | None) -> bytes:
     """Read an object or a range of it; see `AsyncStorage.read`."""
-    first = FirstRead(source.backend, _SMALL)
-    whole = start == 0 and length is None
-    obj, count = await _find_range(source, start, length, first.stat if whole else None)
+    first = FirstRead(source.backend, _SMALL, -start if start < 0 else None)
+    one_request = (start == 0 and length is None) or -_SMALL <= start < 0
+    obj, start, count = await _find_range(source, start, length, first.stat if one_request else None)
     if (received := first.received) is not None:
+        if len(received.data) != obj.size:
+            return bytes(received.data[:count])
         disk, data = source.instance.disk, received.data
         await source.instance.retry(lambda: read_whole(disk, source.backend, obj, data, received=received))
-        return bytes(data)
+        return bytes(data[:count])
     if count is None or not obj.ranged or obj.size is None:
         body = chunks(source.instance, source.backend, obj, start, count, to_end=length is None)
         return b"".join([chunk async for chunk in body])
     try:
-        if count <= _SMALL:
-            buffer = bytearray(count)
-            await fill(source.instance, source.backend, obj, start, memoryview(buffer))
-            return bytes(buffer)
-        memory = large_buffer.allocate(count)
-        with memoryview(memory) as view:
-            await fill(source.instance, source.backend, obj, start, view)
+        return await read_span(source.instance, source.backend, obj, start, count)
     except OnlyInOrder as error:
         body = chunks(source.instance, source.backend, error.obj, start, length if error.obj.size is None else count)
         return b"".join([chunk async for chunk in body])
-    return await source.instance.disk.run(lambda: large_buffer.to_bytes(memory))
+
+
+async def read_span(instance: Instance, source: Backend, obj: ObjectInfo, start: int, count: int) -> bytes:
+    """Read `count` bytes of an object, which it has; the arguments are otherwise those of `fill`."""
+    if count <= _SMALL:
+        buffer = bytearray(count)
+        await fill(instance, source, obj, start, memoryview(buffer))
+        return bytes(buffer)
+    memory = large_buffer.allocate(count)
+    with memoryview(memory) as view:
+        await fill(instance, source, obj, start, view)
+    return await instance.disk.run(lambda: large_buffer.to_bytes(memory))
 
 
 async def read_into(source: OpenLocation, buffer: Any, start: int) -> int:
@@ -69,7 +76,7 @@ async def read_into(source: OpenLocation, buffer: Any, start: int) -> int:
     if view.readonly or not view.c_contiguous:
         raise InvalidConfig("the buffer is read-only or not contiguous", hint="pass writable, contiguous memory")
     view = view.cast("B") if view.nbytes else memoryview(b"")
-    obj, found = await _find_range(source, start, len(view))
+    obj, start, found = await _find_range(source, start, len(view))
     count = found or 0
     if obj.ranged and obj.size is not None:
         # Released at once: the traceback of a cancelled task may live on, and the buffer is the caller's.
@@ -89,7 +96,7 @@ async def read_into(source: OpenLocation, buffer: Any, start: int) -> int:
 
 async def stream_object(source: OpenLocation, start: int, length: int | None) -> AsyncGenerator[bytes]:
     """Read an object or a range of it chunk by chunk; see `AsyncStorage.stream`."""
-    obj, count = await _find_range(source, start, length)
+    obj, start, count = await _find_range(source, start, length)
     to_end = length is None
     async with aclosing(chunks(source.instance, source.backend, obj, start, count, to_end=to_end)) as body:
         async for chunk in body:
@@ -101,22 +108,26 @@ async def _find_range(
     start: int,
     length: int | None,
     stat: Callable[[str], Awaitable[ObjectInfo]] | None = None,
-) -> tuple[ObjectInfo, int | None]:
-    """Find an object, and how many bytes of a range it has; as with a slice, a range may exceed the object.
+) -> tuple[ObjectInfo, int, int | None]:
+    """Find an object, and the part of a range that it has; as with a slice, a range may exceed the object.
 
     Returns:
-        The object, and the number of bytes. None: unknown, read to the end.
-
-    Raises:
-        InvalidConfig: `start` or `length` is negative.
+        The object, the offset of the first byte, and the number of bytes. If the size of the object is unknown, the
+        offset may be negative, and the number may be None: to the end.
     """
+    if length is not None and length < 0:
+        raise InvalidConfig(f"length={length} is negative", hint="None: to the end; only start counts from the end")
     obj = await find_object(source.backend, source.location.key, source.instance.retry, stat)
-    if start < 0 or (length is not None and length < 0):
-        raise InvalidConfig(f"start={start}, length={length} is not a range", hint="neither may be negative")
-    if obj.size is None:
-        return obj, length
-    rest = max(obj.size - start, 0)
-    return obj, rest if length is None else min(rest, length)
+    return obj, *range_in(obj.size, start, length)
+
+
+def range_in(size: int | None, start: int, length: int | None) -> tuple[int, int | None]:
+    """The part of a range that is in an object of this size, as `_find_range` returns it."""
+    if size is None:
+        return start, length
+    first = max(start + size, 0) if start < 0 else start
+    rest = max(size - first, 0)
+    return first, rest if length is None else min(rest, length)
 
 
 async def fill(instance: Instance, source: Backend, obj: ObjectInfo, start: int, view: memoryview) -> None:
@@ -254,6 +265,14 @@ async def _in_order(
     instance: Instance, source: Backend, obj: ObjectInfo, start: int, length: int | None
 ) -> AsyncGenerator[bytes]:
     """Read an object without range support: from its beginning, discarding the bytes before `start`."""
+    if start < 0:  # of an object of unknown size
+        tail = bytearray()
+        async with aclosing(_in_order(instance, source, obj, 0, None)) as body:
+            async for piece in body:
+                tail += piece
+                del tail[:start]  # all but the last bytes
+        yield bytes(tail[:length])
+        return
     chunk = memoryview(bytearray(min(part_sizes.DEFAULT_PART, instance.memory.limit)))
     position, end = 0, None if length is None else start + length
     async with aclosing(SequentialRead(source, obj)) as reader:

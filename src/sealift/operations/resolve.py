@@ -22,7 +22,7 @@ class Prefix:
 
     Attributes:
         key: The common prefix of their keys: "" or a key that ends in "/".
-        objects: The objects, while the listing arrives. The caller closes it.
+        objects: The objects, while the listing arrives; of one level, also the prefixes. The caller closes it.
     """
 
     key: str
@@ -35,6 +35,8 @@ async def resolve(
     retry: Retry,
     walk: Walk,
     stat: Stat | None = None,
+    *,
+    one_level: bool = False,
 ) -> ObjectInfo | Prefix:
     """Find the object or prefix of a key; an object wins over a prefix of the same name.
 
@@ -46,6 +48,7 @@ async def resolve(
         retry: The retry loop.
         walk: How to list a directory.
         stat: Finds an object. None: `source.stat`.
+        one_level: List only one level below a prefix; see `Backend.list_level`.
 
     Raises:
         ModelMissingError: There is neither.
@@ -61,7 +64,7 @@ async def resolve(
         except (ModelMissingError, AccessDenied) as error:
             failure = error
     prefix = key if not key or key.endswith("/") else f"{key}/"
-    objects = source.list(prefix, walk)
+    objects = (source.list_level if one_level else source.list)(prefix, walk)
     try:
         first = await anext(objects, None)
         if first is None and not prefix:
@@ -105,7 +108,7 @@ async def find_object(source: Backend, key: str, retry: Retry, stat: Stat | None
             if key
             else "the URI names a prefix, not an object"
         )
-        raise ModelMissingError(key, cause=cause)
+        raise ModelMissingError(key, cause=cause, hint="name one object; a listing shows those under a prefix")
     return found
 
 

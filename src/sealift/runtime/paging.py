@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 
 from ..errors import ServiceError
 from ..types import ObjectInfo
 from .retry import Retry
 from .shielded import shielded
 
-__all__ = ["ContinuationTokens", "Page", "paginate"]
+__all__ = ["ContinuationTokens", "Page", "one_level", "paginate"]
 
 # The objects on a page, and the continuation token of the next page; None: this page is the last.
 Page = tuple[Sequence[ObjectInfo], str | None]
@@ -80,3 +81,21 @@ async def paginate(fetch: Callable[[str | None], Awaitable[Page]], retry: Retry)
     finally:
         upcoming.cancel()
         await shielded(asyncio.gather(upcoming, return_exceptions=True))
+
+
+async def one_level(objects: AsyncGenerator[ObjectInfo], prefix: str) -> AsyncGenerator[ObjectInfo]:
+    """Reduce a listing to one level, for a service that cannot: the objects of that level, and each prefix once.
+
+    Args:
+        objects: All objects below the prefix.
+        prefix: The prefix.
+    """
+    seen: set[str] = set()
+    async with aclosing(objects):
+        async for obj in objects:
+            name, slash, _ = obj.key[len(prefix) :].partition("/")
+            if not slash:
+                yield obj
+            elif name not in seen:
+                seen.add(name)
+                yield ObjectInfo(f"{prefix}{name}/", None, is_prefix=True)

@@ -27,6 +27,8 @@ class ObjectInfo:
         ranged: Whether the service supports range requests for it.
         name: File name, if the key does not determine it; "" if there is none. None: the last segment of the key.
         composite: Whether the service stores checksums of the object's parts, which `Backend.checksums` combines.
+        is_prefix: Whether this is no object, but a prefix of several, as a listing with a delimiter returns it: only
+            `key` is known, which ends in "/".
     """
 
     key: str
@@ -39,6 +41,7 @@ class ObjectInfo:
     ranged: bool = True
     name: str | None = None
     composite: bool = False
+    is_prefix: bool = False
 
     @property
     def content_type(self) -> str | None:

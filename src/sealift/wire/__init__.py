@@ -5,7 +5,7 @@ receives a small response.
 """
 
 from .client import Wire
-from .content_range import Expectation, check_expected, check_range, check_read
+from .content_range import Expectation, check_expected, check_range, check_read, check_suffix
 from .head_codec import check_value, format_head
 from .held_connection import ConnectionLane, HeldConnection
 from .message import TLS, Origin, Request, Response, first_byte_timeout
@@ -29,6 +29,7 @@ __all__ = [
     "check_expected",
     "check_range",
     "check_read",
+    "check_suffix",
     "check_value",
     "fill",
     "fill_buffer",

@@ -11,7 +11,7 @@ from .message import Response
 if TYPE_CHECKING:
     from ..types import ObjectInfo
 
-__all__ = ["Expectation", "check_expected", "check_range", "check_read"]
+__all__ = ["Expectation", "check_expected", "check_range", "check_read", "check_suffix"]
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,20})-(\d{1,20})/(\d{1,20}|\*)", re.ASCII | re.IGNORECASE)
 
@@ -109,6 +109,40 @@ def check_read(response: Response, obj: "ObjectInfo", start: int, length: int) -
     return size
 
 
+def check_suffix(response: Response, length: int) -> int:
+    """Verify that the head of a response announces the last bytes of an object, or all bytes of a shorter one.
+
+    A server may ignore the request for a range: https://www.rfc-editor.org/rfc/rfc9110#section-14.2
+
+    Args:
+        response: The response to a request with `Range: bytes=-LENGTH`.
+        length: Number of bytes requested.
+
+    Returns:
+        Size of the object in bytes.
+
+    Raises:
+        TransportError: It announces other bytes, or does not say which. Retryable.
+
+    Example:
+        >>> check_suffix(Response(206, [(b"content-range", b"bytes 92-99/100")]), 8)
+        100
+    """
+    content_range = response.header("content-range")
+    size = response.header("content-length") or ""
+    if content_range is None and response.status == 200 and size.isascii() and size.isdecimal():
+        if int(size) <= length:
+            return int(size)
+        raise _suffix_mismatch("the whole object", length)
+    match = _CONTENT_RANGE.fullmatch(content_range.strip()) if content_range is not None else None
+    if response.status not in {200, 206} or match is None or match[3] == "*":
+        raise _suffix_mismatch("a response without a valid Content-Range", length)
+    first, last, total = map(int, match.groups())
+    if (first, last) != (max(total - length, 0), total - 1):
+        raise _suffix_mismatch(f"bytes {first}-{last}/{total}", length)
+    return total
+
+
 def check_expected(response: Response) -> None:
     """Fail if the body of a 200 or 206 was not written to its sink, for a reason that nothing else has found.
 
@@ -117,6 +151,10 @@ def check_expected(response: Response) -> None:
     """
     if response.unexpected:
         raise TransportError("the server sent another version or range than the requested one", retryable=True)
+
+
+def _suffix_mismatch(actual: str, length: int) -> TransportError:
+    return TransportError(f"requested the last {length} bytes, but received {actual}", retryable=True)
 
 
 def _range_mismatch(actual: str, start: int, length: int) -> TransportError:

@@ -2,7 +2,8 @@
 
 `account` determines the account, endpoint and credentials (no I/O). `authorization` adds them to each request: a shared
 access signature (SAS) in the query, which the SDK generates from an account key, or an identity's `token` in a header.
-`container` sends the requests and `replies` parses the responses. `upload` and `server_copy` take several requests.
+`container` sends the requests and `replies` parses the responses. `upload` and `server_copy` take several requests;
+`buckets` lists the containers of an account, and `presign` signs URLs.
 """
 
 from ...config import AzureConfig, StorageConfig

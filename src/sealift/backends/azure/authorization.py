@@ -11,7 +11,9 @@ from ...instance import Instance
 from .account import Account
 from .token import CachedToken, identity_environment
 
-__all__ = ["AccountKeyAuthorizer", "Authorization", "Authorizer", "TokenAuthorizer", "authorizer_for"]
+__all__ = [
+    "AccountKeyAuthorizer", "Authorization", "Authorizer", "SASAuthorizer", "TokenAuthorizer", "authorizer_for",
+]  # fmt: skip
 
 # Lifetime of a generated SAS, which is renewed after half of it.
 _SAS_LIFETIME = timedelta(hours=6)

@@ -70,6 +70,12 @@ class AzureBackend:
         return await self._container.stat(key)
 
     def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        return self._listing(prefix, {})
+
+    def list_level(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        return self._listing(prefix, {"delimiter": "/"})
+
+    def _listing(self, prefix: str, options: Mapping[str, str]) -> AsyncGenerator[ObjectInfo]:
         async def page(marker: str | None) -> Page:
             query = {
                 "restype": "container",
@@ -77,6 +83,7 @@ class AzureBackend:
                 "include": "metadata",
                 "maxresults": _PAGE,
                 "prefix": prefix,
+                **options,
             }
             if marker is not None:
                 query["marker"] = marker
@@ -115,8 +122,15 @@ class AzureBackend:
                 raise ObjectChanged(f"the object {obj.key!r} was replaced before it was read")
             yield reply
 
+    def find_and_read(
+        self, key: str, last: int | None = None
+    ) -> AbstractAsyncContextManager[tuple[ObjectInfo, Reader]] | None:
+        # The service knows no ranges that are counted from the end:
+        # https://learn.microsoft.com/rest/api/storageservices/specifying-the-range-header-for-blob-service-operations
+        return self._find_and_read(key) if last is None else None
+
     @asynccontextmanager
-    async def find_and_read(self, key: str) -> AsyncGenerator[tuple[ObjectInfo, Reader]]:
+    async def _find_and_read(self, key: str) -> AsyncGenerator[tuple[ObjectInfo, Reader]]:
         async with self._container.stream(key, []) as reply:
             yield replies.object_info(key, Response(reply.status, reply.headers)), reply
 
@@ -151,13 +165,18 @@ class AzureBackend:
     async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
         return await copy(self._container, self._container_at(src), obj, key, overwrite=overwrite)
 
-    async def delete(self, key: str, *, snapshots: bool = False) -> None:
-        await delete(self._container, key, snapshots=snapshots)
+    async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:
+        await delete(self._container, key, snapshots=snapshots, version=version)
 
     async def delete_many(
         self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
     ) -> None:
         await delete_many(self._container, keys, snapshots=snapshots)
+
+    async def presign(self, key: str, method: str, seconds: int) -> str:
+        from .presign import presign  # noqa: PLC0415 - loads the SDK
+
+        return await presign(self._container, key, method, seconds)
 
     async def aclose(self) -> None:
         """Release nothing: the instance owns the connections."""

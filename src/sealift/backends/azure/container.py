@@ -56,10 +56,14 @@ class Container:
             raise UnsupportedOperation(f"Azure does not allow object names with a segment . or ..: {key!r}")
         return f"{self._path}/{quote(key, safe='/-_.~', errors='surrogateescape')}"
 
+    def plain_url(self, key: str) -> str:
+        """Return the URL of an object, without a signature."""
+        return f"{self._origin.scheme}://{self._origin.netloc}{self._target(key)}"
+
     async def url(self, key: str) -> str:
         """Return the URL of an object, with the SAS if there is one, for the service to read it."""
         query = (await self.authorizer()).query
-        return f"{self._origin.scheme}://{self._origin.netloc}{self._target(key)}" + (f"?{query}" if query else "")
+        return self.plain_url(key) + (f"?{query}" if query else "")
 
     async def request(
         self, method: str, key: str | None, headers: Headers = (), query: Mapping[str, str] | None = None

@@ -17,9 +17,11 @@ _CONCURRENCY = 32
 _NAMED = 3
 
 
-async def delete(container: Container, key: str, *, snapshots: bool) -> None:
+async def delete(container: Container, key: str, *, snapshots: bool, version: str | None = None) -> None:
     """Delete an object; see `Backend.delete`."""
     headers = [("x-ms-delete-snapshots", "include")] if snapshots else []
+    if version is not None:
+        headers.append(("if-match", version))
     reply = await container.send("DELETE", key, headers)
     if reply.status == 202:
         return

@@ -125,13 +125,16 @@ def _is_directory(properties: Properties) -> bool:
 
 
 def page(body: bytes) -> tuple[list[ObjectInfo], str | None]:
-    """Parse one page of a listing; return its objects and the marker of the next page, None on the last."""
+    """Parse one page of a listing; return its objects and the marker of the next page, None on the last.
+
+    Prefixes, of a listing with a delimiter, come after the objects.
+    """
     try:
         root = ET.fromstring(body)  # noqa: S314 - expat bounds entity expansion since 2.4.1
     except ET.ParseError as problem:
         raise ServiceError(f"the listing is not XML: {problem}", retryable=True) from None
     try:
-        objects = list(_blobs(root))
+        objects = [*_blobs(root), *_prefixes(root)]
     except (ValueError, OverflowError):
         raise ServiceError("the listing has an entry with an invalid length or time") from None
     return objects, root.findtext("NextMarker") or None
@@ -154,6 +157,12 @@ def _name(element: ET.Element) -> str:
     """Decode a name that XML cannot represent."""
     text = element.text or ""
     return unquote(text) if element.get("Encoded") == "true" else text
+
+
+def _prefixes(root: ET.Element) -> Iterator[ObjectInfo]:
+    for element in root.iterfind("Blobs/BlobPrefix/Name"):
+        if element.text:
+            yield ObjectInfo(_name(element), None, is_prefix=True)
 
 
 def _blobs(root: ET.Element) -> Iterator[ObjectInfo]:

@@ -2,7 +2,7 @@
 
 gcloud-aio-auth exchanges credentials for access tokens (`credentials`). sealift sends all requests over its own HTTP
 client (`bucket`, `token_session`), and `replies` parses the replies. `upload`, `server_copy` and `delete_objects` are
-the operations that take several requests.
+the operations that take several requests; `buckets` lists those of a project, and `presign` signs URLs.
 """
 
 from dataclasses import replace
@@ -16,7 +16,7 @@ from .backend import GCSBackend
 from .bucket import Bucket
 from .credentials import resolve_credentials
 
-__all__ = ["GCSBackend", "open"]
+__all__ = ["GCSBackend", "open", "open_bucket"]
 
 _GOOGLE = "https://storage.googleapis.com"
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -24,6 +24,11 @@ _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 async def open(location: Location, config: StorageConfig | None, instance: Instance) -> GCSBackend:  # noqa: A001 - the contract's
     """Open the bucket of a location."""
+    return GCSBackend(await open_bucket(location, config, instance))
+
+
+async def open_bucket(location: Location, config: StorageConfig | None, instance: Instance) -> Bucket:
+    """Prepare requests to the bucket of a location."""
     from_environment = GCSConfig.from_env(instance.environ)
     if config is None:
         config = from_environment
@@ -41,4 +46,4 @@ async def open(location: Location, config: StorageConfig | None, instance: Insta
     credentials = await resolve_credentials(config, instance)
     if credentials is not None:  # report invalid credentials once, before the first request
         await instance.retry(credentials.bearer)
-    return GCSBackend(Bucket(location.at(""), config, origin, credentials, instance))
+    return Bucket(location.at(""), config, origin, credentials, instance)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import replace
 
 from ...contract import EVERYTHING, Reader, Walk
 from ...errors import ObjectChanged, StorageError
@@ -10,7 +11,7 @@ from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
-from ...wire import Response, check_read
+from ...wire import Response, check_read, check_suffix
 from . import replies
 from .bucket import Bucket
 from .delete_objects import delete, delete_many
@@ -46,9 +47,17 @@ class GCSBackend:
     async def stat(self, key: str) -> ObjectInfo:
         return await self._bucket.stat(key)
 
-    async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+    def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        return self._listing(prefix, {})
+
+    def list_level(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        return self._listing(prefix, {"delimiter": "/"})
+
+    async def _listing(self, prefix: str, options: Mapping[str, str]) -> AsyncGenerator[ObjectInfo]:
+        fields = f"nextPageToken,prefixes,items({replies.FIELDS})"
+
         async def page(token: str | None) -> Page:
-            query = {"prefix": prefix, "maxResults": "1000", "fields": f"nextPageToken,items({replies.FIELDS})"}
+            query = {"prefix": prefix, "maxResults": "1000", "fields": fields, **options}
             if token is not None:
                 query["pageToken"] = token
             reply = await self._bucket.send("GET", self._bucket.path(), query)
@@ -59,7 +68,8 @@ class GCSBackend:
         async with aclosing(paginate(page, self._bucket.instance.retry)) as objects:
             async for obj in objects:
                 # The parts of unfinished uploads are listed only under their own prefix.
-                if not obj.key.startswith(PARTS_PREFIX) or prefix.startswith(PARTS_PREFIX):
+                hidden = obj.key.startswith(PARTS_PREFIX) or (obj.is_prefix and PARTS_PREFIX.startswith(obj.key))
+                if not hidden or prefix.startswith(PARTS_PREFIX):
                     yield obj
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
@@ -89,11 +99,14 @@ class GCSBackend:
             yield reply
 
     @asynccontextmanager
-    async def find_and_read(self, key: str) -> AsyncGenerator[tuple[ObjectInfo, Reader]]:
-        async with self._bucket.stream(key, {}) as reply:
+    async def find_and_read(self, key: str, last: int | None = None) -> AsyncGenerator[tuple[ObjectInfo, Reader]]:
+        headers = [] if last is None else [("range", f"bytes=-{last}")]
+        async with self._bucket.stream(key, {}, headers) as reply:
             if isinstance(reply, Response):
                 raise self._bucket.error(reply, key)
-            yield replies.read_info(key, Response(reply.status, reply.headers)), reply
+            head = Response(reply.status, reply.headers)
+            obj = replies.read_info(key, head)
+            yield obj if last is None else replace(obj, size=check_suffix(head, last)), reply
 
     async def _read_error(self, reply: Response, obj: ObjectInfo) -> StorageError:
         """The error for a reply to a failed read."""
@@ -134,13 +147,18 @@ class GCSBackend:
             raise missing or self._bucket.error(stored, None)
         return stored
 
-    async def delete(self, key: str, *, snapshots: bool = False) -> None:
-        await delete(self._bucket, key)
+    async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:
+        await delete(self._bucket, key, only=version)
 
     async def delete_many(
         self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
     ) -> None:
         await delete_many(self._bucket, keys)
+
+    async def presign(self, key: str, method: str, seconds: int) -> str:
+        from .presign import presign  # noqa: PLC0415 - loads cryptography
+
+        return await presign(self._bucket, key, method, seconds)
 
     async def aclose(self) -> None:
         """Do nothing: the instance closes the connections."""

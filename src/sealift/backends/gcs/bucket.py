@@ -48,14 +48,14 @@ class Bucket:
         self.location = location
         self.config = config
         self.instance = instance
-        self._origin = origin
+        self.origin = origin
         self._credentials = credentials
         self._requester_pays = False
         self._tls = TLS.of(config.verify_ssl)
 
     def at(self, location: Location) -> "Bucket":
         """Another bucket of this service, with the same credentials."""
-        return Bucket(location.at(""), self.config, self._origin, self._credentials, self.instance)
+        return Bucket(location.at(""), self.config, self.origin, self._credentials, self.instance)
 
     def path(self, key: str | None = None) -> str:
         """The URL path of the bucket's objects, or of one object.
@@ -77,7 +77,7 @@ class Bucket:
     @property
     def address(self) -> str:
         """The URL of the bucket."""
-        return f"{self._origin.scheme}://{self._origin.netloc}/{quote(self.location.root, safe='')}"
+        return f"{self.origin.scheme}://{self.origin.netloc}/{quote(self.location.root, safe='')}"
 
     async def send(
         self,
@@ -118,13 +118,18 @@ class Bucket:
         return reply
 
     @asynccontextmanager
-    async def stream(self, key: str, query: Query) -> AsyncGenerator[StreamedResponse | Response]:
-        """Receive an object as it is stored, as a stream; see `Wire.stream`. An error is a `Response` with its body."""
+    async def stream(
+        self, key: str, query: Query, headers: Headers = ()
+    ) -> AsyncGenerator[StreamedResponse | Response]:
+        """Receive an object as it is stored, or a range of it, as a stream; see `Wire.stream`.
+
+        An error is a `Response` with its body.
+        """
         query = {**query, "alt": "media"}
         for attempt in itertools.count():
-            request = self.request("GET", self.path(key), query, _AS_STORED, await self.bearer())
+            request = self.request("GET", self.path(key), query, [*_AS_STORED, *headers], await self.bearer())
             async with self.instance.wire.stream(request) as reply:
-                if reply.status == 200:
+                if reply.status == 200 or (reply.status == 206 and headers):
                     yield reply
                     return
                 refusal = await reply.failure()
@@ -179,7 +184,7 @@ class Bucket:
         if self._requester_pays and self.config.project_id is not None:
             query = {**query, "userProject": self.config.project_id}
         target = f"{path}?{urlencode(query, quote_via=quote, safe='')}" if query else path
-        return Request(method, self._origin, target, all_headers, self._tls, encoded=encoded)
+        return Request(method, self.origin, target, all_headers, self._tls, encoded=encoded)
 
     def read_request(self, key: str, query: Query, headers: Headers, bearer: str | None) -> Request:
         """Build a request for an object as it is stored, or for a range of it."""
@@ -190,13 +195,13 @@ class Bucket:
     async def hold(self) -> AsyncGenerator[tuple[str | None, HeldConnection]]:
         """Keep a connection for several small requests, and the token for them; see `Wire.hold`."""
         bearer = await self.bearer()
-        async with self.instance.wire.hold(self._origin, self._tls) as connection:
+        async with self.instance.wire.hold(self.origin, self._tls) as connection:
             yield bearer, connection
 
     @property
     def is_direct(self) -> bool:
         """Whether requests are sent without a proxy, so that `hold` works."""
-        return self.instance.wire.is_direct(self._origin)
+        return self.instance.wire.is_direct(self.origin)
 
     def _should_resend(self, attempt: int, request: Request, reply: Response) -> bool:
         """Whether to resend a request: with a new token, once, or billed to the configured project.

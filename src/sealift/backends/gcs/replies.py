@@ -81,7 +81,9 @@ def _object_info(resource: Mapping[str, Any]) -> ObjectInfo:
 def parse_listing(reply: Response) -> tuple[list[ObjectInfo], str | None]:
     """The objects on one page of a listing, and the next page's token; None: this is the last page."""
     content = json_object(reply)
-    return [object_info(item) for item in content.get("items") or ()], content.get("nextPageToken") or None
+    objects = [object_info(item) for item in content.get("items") or ()]
+    objects += [ObjectInfo(str(prefix), None, is_prefix=True) for prefix in content.get("prefixes") or ()]
+    return objects, content.get("nextPageToken") or None
 
 
 def header_checksums(reply: Response) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import NoReturn
 
@@ -13,7 +13,7 @@ from ...lane_contract import Sink, SmallObjects
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
-from ...wire import Expectation, Response, StreamedResponse, check_expected, check_range
+from ...wire import Expectation, Response, StreamedResponse, check_expected, check_range, check_suffix
 from . import replies
 from .decode import CODINGS, Decoded
 from .site import Site
@@ -141,12 +141,27 @@ class HTTPBackend:
             reader = Decoded(reader, coding, self._instance.disk.run)
         return reader
 
-    def find_and_read(self, key: str) -> None:
+    def find_and_read(
+        self, key: str, last: int | None = None
+    ) -> AbstractAsyncContextManager[tuple[ObjectInfo, Reader]] | None:
         # A file without ranges is to be requested once, also if it is large.
-        return None
+        return None if last is None else self._read_end(key, last)
+
+    @asynccontextmanager
+    async def _read_end(self, key: str, last: int) -> AsyncGenerator[tuple[ObjectInfo, Reader]]:
+        headers = [("range", f"bytes=-{last}")]
+        async with self._site.stream(key, headers, success={200, 206}) as reply:
+            head = Response(reply.status, reply.headers)
+            obj = replies.object_info(key, replies.of_whole(head, check_suffix(head, last)))
+            if replies.is_page(obj):  # `stat` finds out whether it is one
+                raise TransportError("the server sent a web page, perhaps instead of the file", retryable=True)
+            yield obj, reply
 
     def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         raise UnsupportedOperation(f"{self.location.scheme}:// cannot be listed", hint="name each file by its URL")
+
+    def list_level(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        return self.list(prefix)
 
     async def put(
         self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
@@ -170,13 +185,16 @@ class HTTPBackend:
     async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
         self._refuse()
 
-    async def delete(self, key: str, *, snapshots: bool = False) -> None:
+    async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:
         self._refuse()
 
     async def delete_many(
         self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
     ) -> None:
         self._refuse()
+
+    async def presign(self, key: str, method: str, seconds: int) -> str:
+        raise UnsupportedOperation(f"{self.location.scheme}:// has no presigned URLs")
 
     async def aclose(self) -> None:
         """Release nothing: the instance owns the connections."""

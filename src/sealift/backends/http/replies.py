@@ -17,6 +17,7 @@ __all__ = [
     "is_page",
     "length",
     "object_info",
+    "of_whole",
     "pinned",
     "same_version",
     "stored_coding",
@@ -76,8 +77,16 @@ def whole(reply: Response) -> Response | None:
         size = check_range(reply, 0, 1) if reply.status == 206 else None
     except TransportError:
         size = None
-    if size is None:
-        return None
+    return None if size is None else of_whole(reply, size)
+
+
+def of_whole(reply: Response, size: int) -> Response:
+    """The response to a GET of the whole file, from that to a GET of a range of it.
+
+    Args:
+        reply: The response to a range; its Content-Range was checked.
+        size: Size of the file in bytes.
+    """
     changed = {b"content-length", b"content-range", b"accept-ranges"}
     headers = [header for header in reply.headers if header[0] not in changed]
     headers += [(b"content-length", str(size).encode()), (b"accept-ranges", b"bytes")]

@@ -4,7 +4,7 @@ https://www.rfc-editor.org/rfc/rfc9110#section-15.4
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -134,8 +134,10 @@ class Site:
         return reply
 
     @asynccontextmanager
-    async def stream(self, key: str, headers: Headers) -> AsyncGenerator[StreamedResponse]:
-        """Stream a file, as `Wire.stream`; the status is 200.
+    async def stream(
+        self, key: str, headers: Headers, success: Collection[int] = (200,)
+    ) -> AsyncGenerator[StreamedResponse]:
+        """Stream a file, or a range of it, as `Wire.stream`; the status is one of these.
 
         Raises:
             StorageError: The server returned an error.
@@ -144,7 +146,7 @@ class Site:
             start = self._resolved.get(key) or self._original(key)
             chain = self._chain(start)
             async with self._open(chain, headers) as reply:
-                if reply.status == 200:
+                if reply.status in success:
                     yield reply
                     return
                 failure = Response(reply.status, reply.headers, host=reply.host)

@@ -9,7 +9,7 @@ from typing import NoReturn
 from ...contract import EVERYTHING, OnlyInOrder, Reader, Upload, Walk
 from ...errors import ModelMissingError, ObjectChanged, UnsupportedOperation
 from ...lane_contract import Sink, SmallObjects
-from ...runtime.paging import Page, paginate
+from ...runtime.paging import Page, one_level, paginate
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...uri import Location
@@ -68,6 +68,9 @@ class HFBackend:
             async for obj in objects:
                 if obj.key.startswith(prefix):
                     yield obj
+
+    def list_level(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        return one_level(self.list(prefix), prefix)  # a page of the recursive listing has 1,000 files
 
     async def _page(self, directory: str, query: str | None) -> Page:
         repository = self._repository
@@ -156,7 +159,7 @@ class HFBackend:
             _check_commit(reply.header("x-repo-commit"), sha)
             yield small_files.decoded(reply)
 
-    def find_and_read(self, key: str) -> None:
+    def find_and_read(self, key: str, last: int | None = None) -> None:
         return None
 
     async def put(
@@ -181,13 +184,16 @@ class HFBackend:
     async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
         _read_only()
 
-    async def delete(self, key: str, *, snapshots: bool = False) -> None:
+    async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:
         _read_only()
 
     async def delete_many(
         self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
     ) -> None:
         _read_only()
+
+    async def presign(self, key: str, method: str, seconds: int) -> str:
+        raise UnsupportedOperation(f"{self.location.scheme}:// has no presigned URLs")
 
     async def aclose(self) -> None:
         """Release nothing: the instance owns the connections."""

@@ -1,14 +1,12 @@
 """Backend for a local directory."""
 
 import os
-from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from ...contract import EVERYTHING, Reader, Upload, Walk
-from ...errors import IncompleteError
+from ...errors import IncompleteError, ObjectChanged, UnsupportedOperation
 from ...lane_contract import Sink
 from ...persist.download_journal import Claim, Journal
 from ...runtime.disk_threads import DiskThreads
@@ -22,9 +20,6 @@ from .origins import Origins
 from .small_files import SmallFiles
 from .staging import StagingDirectory
 from .upload import LocalUpload
-
-if TYPE_CHECKING:
-    from .walk import Ancestors
 
 __all__ = ["LocalBackend"]
 
@@ -104,50 +99,15 @@ class LocalBackend:
         path = self._staging.path(key)
         return info(key, await self.run(lambda: stat_file(path), reading=path))
 
-    async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
-        from .walk import MISSING, inner, scan, skip, start, unlisted  # noqa: PLC0415 - a download writes files, and lists none
+    def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        from .listing import list_tree  # noqa: PLC0415 - a download writes files, and lists none
 
-        base, _, name_start = prefix.rpartition("/")
-        # The directories that are not listed yet: those on each level of the way to the current one.
-        top = await self._disk.run(lambda: start(walk))
-        pending: list[Iterator[tuple[str, Ancestors | None]]] = [iter([(base, top)])]
-        first = True
-        nothing = True
-        while pending:
-            following = next(pending[-1], None)
-            if following is None:
-                pending.pop()
-                continue
-            directory, above = following
-            path = self._staging.path(directory)
-            try:
-                contents = await self._disk.run(partial(scan, path, above, walk, first=first))
-            except OSError as error:
-                if first and error.errno in MISSING:  # an empty listing, as in a bucket
-                    return
-                if first:
-                    with as_storage_error(path):
-                        raise
-                skip(walk, unlisted(directory, error))
-                continue
-            below = f"{directory}/" if directory else ""
-            begin = below + name_start if first else below
-            if contents.empty and not first:
-                nothing = False
-                yield ObjectInfo(below, 0)
-            for block in range(contents.blocks):
-                files, others = await contents.read(block, self._disk)
-                for name, status in files:
-                    if (key := below + name).startswith(begin):
-                        nothing = False
-                        yield info(key, status)
-                for skipped in others:
-                    if (key := below + skipped.key).startswith(begin):
-                        skip(walk, replace(skipped, key=key))
-            pending.append(inner(contents, below, begin, walk))
-            first = False
-        if nothing and base and not name_start:
-            yield ObjectInfo(prefix, 0)
+        return list_tree(self.path, self._disk, prefix, walk)
+
+    def list_level(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        from .listing import list_directory  # noqa: PLC0415 - as above
+
+        return list_directory(self.path, self._disk, prefix, walk)
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
         assert isinstance(into, memoryview)  # noqa: S101 - `Capabilities.sinks` is False
@@ -209,7 +169,7 @@ class LocalBackend:
         """
         await self.run(lambda: self._staging.confined.check_kept(keys))
 
-    def find_and_read(self, key: str) -> None:
+    def find_and_read(self, key: str, last: int | None = None) -> None:
         return None
 
     async def put(
@@ -254,9 +214,15 @@ class LocalBackend:
             await shielded(upload.abort())
             raise
 
-    async def delete(self, key: str, *, snapshots: bool = False) -> None:
+    async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:
         path = self._staging.path(key)
-        await self.run(lambda: os.unlink(path), reading=path)
+
+        def unlink() -> None:
+            if version is not None and info(key, stat_file(path)).version != version:
+                raise ObjectChanged(f"{path} was replaced")
+            os.unlink(path)
+
+        await self.run(unlink, reading=path)
 
     async def delete_many(
         self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
@@ -269,6 +235,9 @@ class LocalBackend:
         failed = await self.run(lambda: remove_all(top, keys, under, keep))
         if failed:
             raise IncompleteError("could not remove everything", failed)
+
+    async def presign(self, key: str, method: str, seconds: int) -> str:
+        raise UnsupportedOperation("local files have no presigned URLs", hint="share the path")
 
     async def aclose(self) -> None:
         """Remove the work directory unless another process uses it."""

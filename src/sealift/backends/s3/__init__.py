@@ -2,7 +2,8 @@
 
 aiobotocore resolves credentials and endpoints (`access`). sealift signs all requests itself (`signature`) and sends
 them over its own HTTP client (`bucket`); `object_info`, `reply_checksums` and `errors` parse the replies. `upload`,
-`server_copy` and `delete_objects` are the operations that take several requests.
+`server_copy` and `delete_objects` are the operations that take several requests; `buckets` lists those of an account,
+and `presign` signs URLs.
 """
 
 from ...config import S3Config, StorageConfig

@@ -16,7 +16,7 @@ from ...wire import Response
 from .bucket import Bucket
 from .listing_page import parse_listing
 from .object_info import object_info, quoted_etag
-from .read import head_of_reply, read_headers
+from .read import WHOLE_HEADERS, head_of_reply, of_suffix, read_headers, suffix_headers
 from .reply_checksums import CHECKSUMS
 
 if TYPE_CHECKING:
@@ -59,11 +59,17 @@ class S3Backend:
         return await self._bucket.stat(key)
 
     def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        return self._listing(prefix, {})
+
+    def list_level(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        return self._listing(prefix, {"delimiter": "/"})
+
+    def _listing(self, prefix: str, options: Mapping[str, str]) -> AsyncGenerator[ObjectInfo]:
         # Directory buckets accept only prefixes that end in "/": https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         sent_prefix = prefix[: prefix.rfind("/") + 1] if self._bucket.directory else prefix
 
         async def page(token: str | None) -> Page:
-            parameters = {"list-type": "2", "encoding-type": "url", "prefix": sent_prefix}
+            parameters = {"list-type": "2", "encoding-type": "url", "prefix": sent_prefix, **options}
             if token is not None:
                 parameters["continuation-token"] = token
             reply = await self._bucket.send("GET", None, query=parameters)
@@ -100,11 +106,12 @@ class S3Backend:
             yield reply
 
     @asynccontextmanager
-    async def find_and_read(self, key: str) -> AsyncGenerator[tuple[ObjectInfo, Reader]]:
-        headers = [("accept-encoding", "identity"), ("x-amz-checksum-mode", "ENABLED")]
-        async with self._bucket.stream(key, headers) as reply:
+    async def find_and_read(self, key: str, last: int | None = None) -> AsyncGenerator[tuple[ObjectInfo, Reader]]:
+        headers = WHOLE_HEADERS if last is None else suffix_headers(last)
+        async with self._bucket.stream(key, headers, success={200} if last is None else {200, 206}) as reply:
             head = Response(reply.status, reply.headers)
-            yield object_info(key, head, md5_tags=not self._bucket.directory), reply
+            obj = object_info(key, head, md5_tags=not self._bucket.directory)
+            yield obj if last is None else of_suffix(obj, head, last), reply
 
     async def put(
         self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
@@ -145,11 +152,10 @@ class S3Backend:
 
         return await copy(self._bucket, src, obj, key, overwrite=overwrite)
 
-    async def delete(self, key: str, *, snapshots: bool = False) -> None:
-        await self.stat(key)  # DELETE succeeds even if the object does not exist
-        reply = await self._bucket.send("DELETE", key)
-        if reply.status not in {200, 204}:
-            raise self._bucket.error(reply, key)
+    async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:
+        from .delete_object import delete
+
+        await delete(self._bucket, key, version)
 
     async def delete_many(
         self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
@@ -157,6 +163,11 @@ class S3Backend:
         from .delete_objects import delete_many
 
         await delete_many(self._bucket, keys)
+
+    async def presign(self, key: str, method: str, seconds: int) -> str:
+        from .presign import presign
+
+        return await presign(self._bucket, key, method, seconds)
 
     async def aclose(self) -> None:
         """Do nothing: the instance closes the connections."""

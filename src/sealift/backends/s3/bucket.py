@@ -1,7 +1,7 @@
 """Send signed requests to one bucket, follow redirects to its region, and renew expired credentials."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Collection, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from ...wire import Expectation, HeldConnection, Request, Response, StreamedResp
 from . import errors
 from .access import BucketAccess, resolve_access
 from .object_info import object_info
-from .signature import EMPTY_SHA256, UNSIGNED_PAYLOAD
+from .signature import EMPTY_SHA256, UNSIGNED_PAYLOAD, Credentials
 from .signer import Headers, Signer
 
 if TYPE_CHECKING:
@@ -97,6 +97,13 @@ class Bucket:
         """Build and sign a request; the arguments are those of `signer` and `Signer.request`."""
         return (await self.signer(iam=iam)).request(method, key, headers, query, payload=payload)
 
+    async def located(self) -> tuple[BucketAccess, Credentials | None]:
+        """The address and region of the bucket, and credentials for it, for a URL that no redirect can correct."""
+        if not self._access.fixed_origin and self._access.scheme == "sigv4":
+            await self.send("HEAD", None)  # whatever the status: a redirect names the region
+        signer = await self.signer()
+        return signer.access, signer.credentials
+
     @asynccontextmanager
     async def hold(self) -> AsyncGenerator[tuple[Signer, HeldConnection]]:
         """Keep a connection for several small requests, and what signs them; see `Wire.hold`."""
@@ -152,8 +159,10 @@ class Bucket:
             return reply
 
     @asynccontextmanager
-    async def stream(self, key: str, headers: Headers) -> AsyncGenerator[StreamedResponse]:
-        """Receive an object as a stream with status 200; see `Wire.stream`.
+    async def stream(
+        self, key: str, headers: Headers, success: Collection[int] = (200,)
+    ) -> AsyncGenerator[StreamedResponse]:
+        """Receive an object, or a range of it, as a stream with one of these statuses; see `Wire.stream`.
 
         Raises:
             StorageError: The service refused the request.
@@ -163,7 +172,7 @@ class Bucket:
                 access = self._access
                 request = await self.signed_request("GET", key, headers)
                 async with self.instance.wire.stream(request) as reply:
-                    if reply.status == 200:
+                    if reply.status in success:
                         yield reply
                         return
                     refusal = await reply.failure()

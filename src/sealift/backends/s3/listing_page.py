@@ -38,7 +38,10 @@ _Entries = list[list[str]]
 
 
 def parse_listing(body: bytes) -> tuple[list[ObjectInfo], str | None]:
-    """The objects on one page of a listing, and the next page's continuation token; None: this is the last page."""
+    """The objects on one page of a listing, and the next page's continuation token; None: this is the last page.
+
+    Prefixes, of a listing with a delimiter, come after the objects.
+    """
     from xml.etree import ElementTree as ET  # noqa: PLC0415 - 4 ms; a download of one object reads no XML
 
     entries, rest = _split(body)
@@ -50,6 +53,7 @@ def parse_listing(body: bytes) -> tuple[list[ObjectInfo], str | None]:
     decode = unquote_plus if root.findtext(f"{space}EncodingType") == "url" else str
     try:
         objects = _ordinary(decode, entries) or list(_contents(root, space, decode))
+        objects += _prefixes(root, space, decode)
     except (ValueError, OverflowError):
         raise ServiceError("the listing has an entry with an invalid size or time") from None
     truncated = root.findtext(f"{space}IsTruncated") == "true"
@@ -79,6 +83,12 @@ def _ordinary(decode: Callable[[str], str], entries: _Entries) -> list[ObjectInf
 def _time(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+
+
+def _prefixes(root: "ET.Element", space: str, decode: Callable[[str], str]) -> Iterator[ObjectInfo]:
+    for element in root.iterfind(f"{space}CommonPrefixes/{space}Prefix"):
+        if element.text:
+            yield ObjectInfo(decode(element.text), None, is_prefix=True)
 
 
 def _contents(root: "ET.Element", space: str, decode: Callable[[str], str]) -> Iterator[ObjectInfo]:

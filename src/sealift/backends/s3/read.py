@@ -4,14 +4,16 @@ from dataclasses import replace
 
 from ...errors import ObjectChanged
 from ...types import Head, ObjectInfo
-from ...wire import Expectation, Response, check_read
+from ...wire import Expectation, Response, check_read, check_suffix
 from .bucket import Bucket
 from .object_info import quoted_etag
 from .properties import from_reply
 from .reply_checksums import has_composite_checksum, object_checksums
 from .signer import Headers
 
-__all__ = ["WHOLE_HEADERS", "expectation", "head_of_reply", "read_headers", "whole_head"]
+__all__ = [
+    "WHOLE_HEADERS", "expectation", "head_of_reply", "of_suffix", "read_headers", "suffix_headers", "whole_head",
+]  # fmt: skip
 
 _AS_STORED = ("accept-encoding", "identity")
 WHOLE_HEADERS = [_AS_STORED, ("x-amz-checksum-mode", "ENABLED")]
@@ -38,6 +40,21 @@ def expectation(obj: ObjectInfo, start: int) -> Expectation:
     """What the reply to a GET of an object must say, from the offset `start` on."""
     pinned = () if obj.version is None else (("etag", (obj.version, obj.version.strip('"'))),)
     return Expectation(start, obj.size, pinned)
+
+
+def suffix_headers(last: int) -> Headers:
+    """The headers of a GET of the last bytes of an object."""
+    return [_AS_STORED, ("range", f"bytes=-{last}")]
+
+
+def of_suffix(obj: ObjectInfo, reply: Response, last: int) -> ObjectInfo:
+    """The object described by the reply to a GET of its last bytes, given what `object_info` made of the same reply.
+
+    Raises:
+        TransportError: The service sent another range.
+    """
+    # The length and the checksums in the reply may be those of the range.
+    return replace(obj, size=check_suffix(reply, last), checksums={}, composite=False)
 
 
 def head_of_reply(bucket: Bucket, obj: ObjectInfo, start: int, length: int, reply: Response) -> Head:

@@ -124,6 +124,26 @@ class SigningKey:
             fields.append((self._credentials.token_header, self._credentials.token))
         return fields
 
+    def parameters(self, names: str, seconds: int) -> dict[str, str]:
+        """The query parameters of a presigned URL, without the signature.
+
+        Args:
+            names: Names of the signed headers.
+            seconds: How long the URL is valid.
+        """
+        credentials = self._credentials
+        fields = {
+            "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+            "X-Amz-Credential": f"{credentials.access_key}/{self._scope}",
+            "X-Amz-Date": self._timestamp,
+            "X-Amz-Expires": str(seconds),
+            "X-Amz-SignedHeaders": names,
+        }
+        if credentials.token is not None:
+            name = "-".join(word.capitalize() for word in credentials.token_header.split("-"))
+            fields[name] = credentials.token
+        return fields
+
     def signature(self, request: str) -> str:
         """The signature of a canonical request."""
         # Copy a keyed HMAC: hmac.digest would release the GIL, and the disk threads would take it.

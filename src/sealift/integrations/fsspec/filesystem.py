@@ -265,7 +265,7 @@ class SealiftFileSystem(AsyncFileSystem):
         start = parse(uri).key.rstrip("/")
         if parse(uri).scheme == "pvc":  # a directory of this machine
             start = (await self._storage.download(uri, config=self._config)).strip("/")
-        async with aclosing(self._storage.objects(uri, config=self._config)) as objects:
+        async with aclosing(self._storage.list(uri, config=self._config)) as objects:
             async for obj in objects:
                 relative = obj.key[len(start) :].lstrip("/")
                 if relative or not obj.key.endswith("/"):

@@ -185,7 +185,7 @@ class StoreOperations:
         uri = f"{self._base}/{below}/" if below else f"{self._base}/"
         root = parse(self._base or "/").key.strip("/")
         try:
-            async with aclosing(storage.objects(uri, config=self._config)) as objects:
+            async with aclosing(storage.list(uri, config=self._config)) as objects:
                 async for obj in objects:
                     if not obj.key.endswith("/"):
                         yield obj.key[len(root) :].lstrip("/"), replace(obj, key="")

@@ -1,4 +1,4 @@
-"""The metadata of an object."""
+"""The metadata of an object, as a value or as a dictionary."""
 
 from typing import Any
 
@@ -8,9 +8,14 @@ from ..runtime.retry import Retry
 from ..types import ObjectInfo
 from ..types.properties import HEADERS, NO_PROPERTIES
 from .open_location import OpenLocation
-from .resolve import IGNORE_SKIPPED, Prefix, resolve
+from .resolve import IGNORE_SKIPPED, Prefix, find_object, resolve
 
-__all__ = ["object_metadata"]
+__all__ = ["object_metadata", "stat"]
+
+
+async def stat(source: OpenLocation) -> ObjectInfo:
+    """Find one object; see `AsyncStorage.stat`."""
+    return await find_object(source.backend, source.location.key, source.instance.retry)
 
 
 async def object_metadata(source: OpenLocation, uri: str) -> dict[str, Any]:

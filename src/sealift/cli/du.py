@@ -1,0 +1,88 @@
+"""`sealift du`."""
+
+import os
+from contextlib import aclosing
+
+import click
+
+from ..keys.paths import is_directory_marker
+from ..types import Event
+from .arguments import Argument
+from .formatting import json_line, skipped_line
+from .options import files_and_uris, json_option, pattern_options, storage_options, timeout_option
+from .run import run
+from .settings import Settings
+from .time_left import TimeLeft
+from .units import count, size
+from .waits import print_wait
+
+__all__ = ["du"]
+
+
+@click.command(
+    short_help="Show how many objects there are, and their size.",
+    epilog="""\b
+Examples:
+  sealift du s3://ml-models/
+  sealift du -h s3://ml-models/llama s3://ml-models/iris
+  sealift du s3://ml-models/llama --include '*.safetensors'
+  sealift du --json s3://ml-models/llama | jq .size
+""",
+)
+@click.argument("uris", metavar="URI...", nargs=-1, required=True, shell_complete=files_and_uris)
+@click.option("-h", "--human-readable", "is_human", is_flag=True, help="Show the size as 1.2 GB.")
+@pattern_options
+@timeout_option
+@json_option
+@storage_options
+@click.pass_obj
+def du(settings: Settings, uris: tuple[str, ...], *, is_human: bool) -> None:
+    """Show the total size in bytes and the number of the objects under each URI.
+
+    Directory markers are not counted. Links in a local directory are followed. Patterns match paths relative to the
+    URI, as in cp.
+
+    With --json, each line is an object with uri, size, objects, and unknown: how many objects have no known size.
+    """
+    storage = settings.storage()
+    targets = [(Argument.of(uri), uri, settings.config(uri, os.environ)) for uri in uris]
+
+    async def measure() -> None:
+        left = TimeLeft(settings.timeout)
+        async with storage:
+            for argument, uri, config in targets:
+
+                def on_event(event: Event, argument: Argument = argument) -> None:
+                    if event.kind == "skipped":
+                        click.echo(skipped_line(argument.name(event.key), event), err=True)
+                    else:
+                        print_wait(event)
+
+                listing = storage.list(
+                    uri,
+                    config=config,
+                    allow_patterns=settings.include or None,
+                    ignore_patterns=settings.exclude or None,
+                    timeout=left.seconds,
+                    on_event=on_event,
+                )
+                total = number = unknown = 0
+                async with aclosing(listing) as objects:
+                    async for obj in objects:
+                        if not is_directory_marker(obj.key, obj.size):
+                            number += 1
+                            total += obj.size or 0
+                            unknown += obj.size is None
+                _print(settings, argument.text, total, number, unknown, is_human=is_human)
+
+    run(measure)
+
+
+def _print(settings: Settings, uri: str, total: int, number: int, unknown: int, *, is_human: bool) -> None:
+    if settings.as_json:
+        click.echo(json_line(uri=uri, size=total, objects=number, unknown=unknown))
+        return
+    amount = size(total) if is_human else str(total)
+    click.echo(os.fsencode(f"{amount:>15}  {count(number, 'object')}  {uri}"))
+    if unknown:
+        click.echo(f"warning: {uri}: the size of {count(unknown, 'object')} is unknown", err=True)

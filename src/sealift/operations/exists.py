@@ -1,0 +1,17 @@
+"""Whether there is something at a URI."""
+
+from .open_location import OpenLocation
+from .resolve import IGNORE_SKIPPED, Prefix, resolve
+
+__all__ = ["check_exists"]
+
+
+async def check_exists(source: OpenLocation) -> None:
+    """Find an object, or a prefix with at least one object; see `AsyncStorage.exists`.
+
+    Raises:
+        ModelMissingError: There is neither.
+    """
+    found = await resolve(source.backend, source.location.key, source.instance.retry, IGNORE_SKIPPED, one_level=True)
+    if isinstance(found, Prefix):
+        await found.objects.aclose()

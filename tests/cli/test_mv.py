@@ -1,0 +1,70 @@
+import json
+from pathlib import Path
+
+from sealift.cli import exit_codes
+from tests.services.s3 import S3Service
+
+from .conftest import OBJECTS, Invoke, below, files, objects_in, tree
+
+
+def test_an_object(invoke: Invoke, seaweedfs: S3Service, bucket: str) -> None:
+    result = invoke("mv", f"s3://{bucket}/iris.joblib", f"s3://{bucket}/old/")
+    assert (result.exit_code, result.stdout) == (0, f"s3://{bucket}/old/iris.joblib\n")
+    assert result.stderr.splitlines()[-1].startswith("moved 1 object, 10 B in ")
+    there = objects_in(seaweedfs, bucket)
+    assert there["old/iris.joblib"] == OBJECTS["iris.joblib"]
+    assert "iris.joblib" not in there
+
+
+def test_a_prefix_to_a_directory(invoke: Invoke, seaweedfs: S3Service, bucket: str, tmp_path: Path) -> None:
+    result = invoke("mv", "-r", f"s3://{bucket}/llama", "llama")
+    assert (result.exit_code, result.stdout) == (0, "llama\n")
+    assert files(tmp_path / "llama") == below("llama/")
+    assert objects_in(seaweedfs, bucket).keys() == {"llama-2/config.json", "iris.joblib"}
+
+
+def test_a_rename_on_the_disk(invoke: Invoke, tmp_path: Path) -> None:
+    tree(tmp_path, {"models/a/b": b"b", "models/c": b"cc"})
+    result = invoke("mv", "-r", "models", "renamed")
+    assert (result.exit_code, result.stdout) == (0, "renamed\n")
+    assert result.stderr.splitlines()[-1].startswith("moved 2 objects, 3 B in ")
+    assert files(tmp_path) == {"renamed/a/b": b"b", "renamed/c": b"cc"}
+
+
+def test_a_prefix_needs_r(invoke: Invoke, seaweedfs: S3Service, bucket: str, tmp_path: Path) -> None:
+    tree(tmp_path, {"models/a": b"a"})
+    for uri in (f"s3://{bucket}/llama", "models"):
+        result = invoke("mv", uri, "elsewhere")
+        assert result.exit_code == exit_codes.USAGE
+        assert result.stderr.endswith("(use -r to include everything under it)\n")
+    assert objects_in(seaweedfs, bucket) == OBJECTS
+    assert files(tmp_path) == {"models/a": b"a"}
+
+
+def test_a_dry_run_changes_nothing(invoke: Invoke, seaweedfs: S3Service, bucket: str) -> None:
+    result = invoke("mv", "-rn", f"s3://{bucket}/llama-2", f"s3://{bucket}/llama-3")
+    assert result.stdout == f"would move s3://{bucket}/llama-2/config.json to s3://{bucket}/llama-3/config.json\n"
+    assert result.stderr == "would move 1 object, 2 B\n"
+    assert objects_in(seaweedfs, bucket) == OBJECTS
+
+
+def test_json(invoke: Invoke, bucket: str) -> None:
+    result = invoke("mv", "-r", "--json", f"s3://{bucket}/llama-2", f"s3://{bucket}/llama-3")
+    line, summary = map(json.loads, result.stdout.splitlines())
+    assert line["action"] == "move"
+    assert (line["source"], line["target"]) == (
+        f"s3://{bucket}/llama-2/config.json",
+        f"s3://{bucket}/llama-3/config.json",
+    )
+    assert (summary["action"], summary["moved"], summary["size"]) == ("summary", 1, 2)
+
+
+def test_patterns(invoke: Invoke, seaweedfs: S3Service, bucket: str) -> None:
+    assert invoke("mv", "-r", f"s3://{bucket}/llama", f"s3://{bucket}/x", "--include", "*.bin").exit_code == 0
+    there = objects_in(seaweedfs, bucket).keys()
+    assert {"x/model-1.bin", "x/model-2.bin", "llama/config.json"} <= there
+    assert not {"llama/model-1.bin", "x/config.json"} & there
+
+
+def test_nothing_there(invoke: Invoke, bucket: str) -> None:
+    assert invoke("mv", f"s3://{bucket}/missing", "x").exit_code == exit_codes.NOT_FOUND
