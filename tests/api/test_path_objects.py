@@ -79,7 +79,7 @@ async def test_calls_about_a_local_path(tree: Path, tmp_path: Path, kind: Callab
     assert (await storage.get_object_metadata(kind(tree / "m")))["size"] == 1
     assert await storage.read(kind(tree / "m")) == b"m"
     assert await storage.read_into(kind(tree / "deep" / "n"), buffer) == 2
-    assert [chunk async for chunk in storage.open(kind(tree / "m"))] == [b"m"]
+    assert [chunk async for chunk in storage.stream(kind(tree / "m"))] == [b"m"]
     assert await storage.read_many([kind(tree / "m")]) == [b"m"]
     assert await storage.delete_object(kind(tmp_path / "one"))
     assert await storage.delete_many([kind(tmp_path / "two")]) == [True]

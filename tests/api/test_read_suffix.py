@@ -88,7 +88,7 @@ async def test_as_a_slice(cloud: Cloud, name: str, start: int, length: int | Non
     async with AsyncStorage() as storage:
         uri = f"{cloud.uri}/{name}"
         assert await storage.read(uri, start, length, config=cloud.config) == expected
-        chunks = [chunk async for chunk in storage.open(uri, start, length, config=cloud.config)]
+        chunks = [chunk async for chunk in storage.stream(uri, start, length, config=cloud.config)]
         assert b"".join(chunks) == expected
         if length is None:
             buffer = bytearray(20)
