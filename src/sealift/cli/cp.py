@@ -6,6 +6,7 @@ import os
 import click
 
 from .arguments import Argument, Destination
+from .escaping import for_stdout
 from .options import (
     copy_options,
     dry_run_option,
@@ -15,7 +16,6 @@ from .options import (
     recursive_option,
     source_options,
     storage_options,
-    suggest_recursive,
 )
 from .report import Report
 from .run import run
@@ -112,8 +112,7 @@ def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool
                 on_event=report.transfer_events(source, destination),
             )
 
-    with suggest_recursive():
-        path = destination.returned_name(run(copy))
+    path = destination.returned_name(run(copy))
     report.summarize_transfer(target=path)
     if not settings.as_json and not settings.dry_run:
-        click.echo(os.fsencode(path))
+        click.echo(os.fsencode(for_stdout(path)))

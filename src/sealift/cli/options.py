@@ -4,14 +4,12 @@ Each option stores its value in the `Settings` attribute of the same name. `stor
 the name of the command.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from ..errors import InvalidConfig
 from .settings import VERIFY, Settings
 from .units import parse_size
 
@@ -26,24 +24,10 @@ __all__ = [
     "snapshots_option",
     "source_options",
     "storage_options",
-    "suggest_recursive",
     "timeout_option",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-@contextmanager
-def suggest_recursive() -> Iterator[None]:
-    """Add a hint about -r to the error for a prefix or a directory."""
-    try:
-        yield
-    except InvalidConfig as error:
-        from ..operations.selection import ASK_RECURSIVELY  # noqa: PLC0415 - already loaded here
-
-        if error.hint == ASK_RECURSIVELY:
-            error.hint = "use -r to include everything under it"
-        raise
 
 
 def byte_size(text: str | int) -> int:
@@ -89,6 +73,12 @@ storage_options = _combine(
         type=byte_size,
         metavar="SIZE",
         help="Maximum memory for data in flight, such as 64MiB.  [default: 128MiB]",
+    ),
+    _option(
+        "--part-size",
+        type=byte_size,
+        metavar="SIZE",
+        help="Size of the parts of large objects, such as 64MiB.  [default: depends on the object]",
     ),
     _option(
         "--connections",

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from ..runtime.event_loop import loop_factory
+from .escaping import visible
 from .exit_codes import FAILURE, Interrupted, code_of, message_of
 from .settings import Settings
 
@@ -36,7 +37,8 @@ class CommandGroup(click.Group):
                 code = FAILURE
             except Exception as error:  # noqa: BLE001 - print a traceback only with --verbose
                 if settings.verbose:
-                    click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+                    for line in "".join(traceback.format_exception(error)).rstrip("\n").split("\n"):
+                        click.echo(visible(line), err=True)
                 click.echo(f"error: {message_of(error)}", err=True)
                 code = code_of(error, signals)
         sys.exit(code)

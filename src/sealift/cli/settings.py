@@ -47,6 +47,7 @@ class Settings:
     source_profile: str | None = None
     source_no_sign_request: bool = False
     memory: int | None = None
+    part_size: int | None = None
     connections: int | None = None
     retries: int | None = None
     patience: float | None = None
@@ -70,7 +71,7 @@ class Settings:
         """A storage with the requested limits."""
         from ..api.async_storage import AsyncStorage  # noqa: PLC0415 - keeps --help fast
 
-        chosen: dict[str, Any] = {"memory": self.memory, "patience": self.patience}
+        chosen: dict[str, Any] = {"memory": self.memory, "part_size": self.part_size, "patience": self.patience}
         if self.connections is not None:
             chosen |= {"connections": self.connections, "per_host": self.connections}
         if self.retries is not None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from .escaping import for_stdout
 from .formatting import json_line
 from .options import files_and_uris, storage_options, timeout_option
 from .run import run
@@ -40,7 +41,7 @@ def stat(settings: Settings, uri: str, *, as_json: bool) -> None:
         return
     for name, value in metadata.items():
         if value not in (None, {}):
-            click.echo(f"{name.replace('_', ' '):<19} {_readable(name, value)}")
+            click.echo(f"{name.replace('_', ' '):<19} {for_stdout(_readable(name, value))}")
 
 
 def _readable(name: str, value: Any) -> str:

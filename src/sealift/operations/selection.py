@@ -10,10 +10,7 @@ from .call_options import CallOptions
 from .resolve import Prefix
 from .skip_report import SkipReport
 
-__all__ = ["ASK_RECURSIVELY", "Selection"]
-
-# The hint when a prefix was refused; the command line replaces it with its own option.
-ASK_RECURSIVELY = "pass recursive=True"
+__all__ = ["Selection"]
 
 
 class Selection:
@@ -31,7 +28,7 @@ class Selection:
     def __init__(self, prefix: Prefix, options: CallOptions, report: SkipReport) -> None:
         if not options.recursive:
             subject = f"{prefix.key!r} is" if prefix.key else "the URI names"
-            raise InvalidConfig(f"{subject} a prefix, not an object", hint=ASK_RECURSIVELY)
+            raise InvalidConfig(f"{subject} a prefix, not an object", hint="pass recursive=True")
         self.prefix = prefix
         self.found = 0
         self.kept: CompressedList[str] = CompressedList()
