@@ -25,12 +25,14 @@ Backends raise errors that describe the cause; the caller that knows the URI add
 `retryable` but never retry: `sealift.runtime.retry` does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 from .frozen_dataclass import dataclass
+from .inference_errors import InferenceError, ModelNotFound
 
 __all__ = [
     "AccessDenied", "ArchiveError", "ClosedError", "DeadlineExceeded", "IncompleteError", "InferenceError",
@@ -60,6 +62,8 @@ class StorageError(RuntimeError):
     Attributes:
         attempts: Maximum number of attempts for this request, if the service's own configuration sets one.
         given_up: For an error that was retried: how often and for how long, as a clause that ends the message.
+        request_ids: The IDs of the request that the service's support asks for, by response header, such as
+            `x-amz-request-id`.
 
     Example:
         >>> str(StorageError("the bucket does not exist", operation="download", uri="s3://b/k", hint="check its name"))
@@ -68,6 +72,7 @@ class StorageError(RuntimeError):
 
     attempts: int | None = None
     given_up: str = ""
+    request_ids: Mapping[str, str] = MappingProxyType({})
 
     def __init__(  # noqa: PLR0913 - the facts about an error, each by its name
         self,
@@ -107,11 +112,23 @@ class StorageError(RuntimeError):
         return self
 
     def __str__(self) -> str:
+        return self.message(self.hint)
+
+    def message(self, hint: str | None) -> str:
+        """Return the text of this error with another hint: the command line names its options instead of arguments.
+
+        Args:
+            hint: The hint; None: the text has none.
+        """
         subject = " ".join(part for part in (self.operation, self.uri) if part)
         text = f"{subject}: {self.cause}" if subject else self.cause
-        # Keys and service messages are untrusted: escape control characters (log injection, terminal escapes).
-        text = f"{text} ({self.hint})" if self.hint else text
-        return (f"{text}; {self.given_up}" if self.given_up else text).translate(_ESCAPED)
+        text = f"{text} ({hint})" if hint else text
+        text = f"{text}; {self.given_up}" if self.given_up else text
+        ids = ", ".join(f"{name} {value}" for name, value in self.request_ids.items())
+        text = f"{text} [{ids}]" if ids else text
+        # Keys and service messages are untrusted: escape control characters (log injection, terminal escapes), and lone
+        # surrogates, which cannot be printed.
+        return text.encode(errors="backslashreplace").decode().translate(_ESCAPED)
 
 
 class InvalidInput(ValueError):
@@ -263,40 +280,6 @@ class ServiceError(StorageError):
 
 class ClosedError(StorageError):
     """Used after close, from another event loop, or during interpreter shutdown."""
-
-
-class ModelNotFound(Exception):
-    """The model server has no model of this name.
-
-    Args:
-        model_name: The model's name.
-    """
-
-    def __init__(self, model_name: str | None = None) -> None:
-        super().__init__(model_name)
-        self.model_name = model_name
-
-    def __str__(self) -> str:
-        return f"Model with name {self.model_name} does not exist." if self.model_name else "Model does not exist."
-
-
-class InferenceError(RuntimeError):
-    """An inference failed.
-
-    Args:
-        reason: Why it failed.
-        status: Status code of the error.
-        debug_details: Details for debugging.
-    """
-
-    def __init__(self, reason: str, status: str | None = None, debug_details: str | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.status = status
-        self.debug_details = debug_details
-
-    def __str__(self) -> str:
-        return self.reason if self.status is None else f"{self.reason} (status {self.status})"
 
 
 def first_of(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -78,6 +78,10 @@ SUPPORTED_PROTOCOLS = {
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 # A URI with a missing slash, which would otherwise silently be a local path.
 _MISSING_SLASH = r"([A-Za-z][A-Za-z0-9+.-]*):(?!//)(.*)"
+# Schemes whose names need not be UTF-8; web servers may be asked for any name.
+_UNDECODED_BYTES = dict.fromkeys(("file", "pvc", "s3"), "surrogateescape") | dict.fromkeys(
+    ("http", "https"), "surrogatepass"
+)
 # Schemes of Hadoop and fsspec.
 _ALIASES = {
     "s3a": "s3",
@@ -115,6 +119,13 @@ def parse(text: str | os.PathLike[str]) -> Location:
         raise InvalidURI("the storage URI is empty", hint="for example s3://bucket/path")
     if "\0" in text:
         raise InvalidURI("a storage URI cannot contain a NUL character", uri=repr(redacted(text)))
+    location = _parse(text)
+    if not text.isascii():
+        _check_encoding(location, text)
+    return location
+
+
+def _parse(text: str) -> Location:
     matched = _SCHEME.fullmatch(text)
     if matched is None:
         return _without_authority(text)
@@ -152,6 +163,14 @@ def service_of(text: str) -> str | None:
     scheme = matched[1].lower() if matched else ""
     scheme = _ALIASES.get(scheme, scheme)
     return scheme if scheme in SUPPORTED_PROTOCOLS and scheme != "file" else None
+
+
+def _check_encoding(location: Location, text: str) -> None:
+    """Check that a key can be sent. Lone surrogates stand for bytes, which only some storages accept in names."""
+    try:
+        location.key.encode(errors=_UNDECODED_BYTES.get(location.scheme, "strict"))
+    except UnicodeEncodeError:
+        raise InvalidURI("the name is not UTF-8", hint="check its encoding", uri=repr(redacted(text))) from None
 
 
 def _without_authority(text: str) -> Location:

@@ -474,7 +474,7 @@ class TestSnapshots:
             with pytest.raises(ServiceError, match="has snapshots, which would be deleted with it") as caught:
                 await call
             assert all(time in str(caught.value) for time in snapshots)
-            assert "--delete-snapshots include" in str(caught.value)
+            assert "delete_snapshots=True" in str(caught.value)
         assert (get_object(azurite, container, "model/config.json"), self.left(azurite, container)) == (b"{}", 2)
         assert await storage.delete_many([uri], config=config, delete_snapshots=True) == [True]
         assert self.left(azurite, container) == 0

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sealift import AccessDenied, AsyncStorage, InvalidConfig, S3Config, ServiceError, StorageError
+from sealift import AccessDenied, AsyncStorage, InvalidConfig, S3Config, StorageError
 from sealift.backends.s3.access import BucketAccess, resolve_access
 from sealift.backends.s3.bucket import Bucket
 from sealift.instance import Instance
@@ -446,12 +446,13 @@ async def test_keys_that_end_and_that_nobody_has_renewed(
 
     files(bare_environment, monkeypatch, credentials=temporary("ASIAFIRST"))
     with FakeS3({"models": {"m": b"m"}}, instead=instead) as fake:
-        with pytest.raises(ServiceError, match="has the session token expired"):
-            await AsyncStorage().get_object_metadata("s3://models/m", config=S3Config(endpoint_url=fake.endpoint))
-        assert len(fake.asked) == 1
-        with pytest.raises(AccessDenied, match="the session token has expired|the access key does not exist"):
-            await AsyncStorage().list_objects("s3://models/p/", config=S3Config(endpoint_url=fake.endpoint))
-        assert len(fake.asked) == 2
+        for call, requests in (
+            (AsyncStorage().get_object_metadata, 3),  # the reply to a HEAD has no body: a GET tells the reason
+            (AsyncStorage().list_objects, 6),
+        ):
+            with pytest.raises(AccessDenied, match="the session token has expired|the access key does not exist"):
+                await call("s3://models/m", config=S3Config(endpoint_url=fake.endpoint))
+            assert len(fake.asked) == requests
 
 
 async def test_a_role_that_cannot_be_assumed(

@@ -33,6 +33,7 @@ from tests.services.google import (
 
 pytestmark = pytest.mark.anyio
 
+BRIEFLY = Limits(patience=0.5)  # for a metadata server that does not answer
 METADATA = "/computeMetadata/v1/instance/service-accounts/default/token"
 
 
@@ -48,8 +49,13 @@ def nowhere(bare_environment: Path) -> dict[str, str]:
     return {"GCE_METADATA_HOST": "127.0.0.1:1", "CLOUDSDK_CONFIG": str(bare_environment / "gcloud")}
 
 
-async def fetch(environ: dict[str, str], config: GCSConfig | None, dest: Path) -> bytes:
-    async with AsyncStorage(environ=environ) as storage:
+async def fetch(
+    environ: dict[str, str],
+    config: GCSConfig | None,
+    dest: Path,
+    limits: Limits = Limits(),  # noqa: B008
+) -> bytes:
+    async with AsyncStorage(limits, environ=environ) as storage:
         return Path(await storage.download("gs://models/m", dest / "m", config=config)).read_bytes()
 
 
@@ -101,7 +107,7 @@ async def test_nothing_of_this_process_s_environment_is_used(
     fake.authorized_user(bare_environment / ".config" / "gcloud" / "application_default_credentials.json")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", fake.service_account(tmp_path / "key.json"))
     with pytest.raises(AccessDenied, match="no credentials"):
-        await fetch({"GCE_METADATA_HOST": "127.0.0.1:1", "HOME": str(tmp_path)}, fake.config(), tmp_path)
+        await fetch({"GCE_METADATA_HOST": "127.0.0.1:1", "HOME": str(tmp_path)}, fake.config(), tmp_path, BRIEFLY)
     assert fake.asked == []
 
 
@@ -319,7 +325,7 @@ async def test_no_credentials(
     nowhere: dict[str, str], tmp_path: Path, config: GCSConfig | None, more: dict[str, str]
 ) -> None:
     with pytest.raises(AccessDenied) as caught:
-        await fetch(nowhere | more, config, tmp_path)
+        await fetch(nowhere | more, config, tmp_path, BRIEFLY)
     text = str(caught.value)
     assert text.startswith("download gs://models/m: no credentials for Google Cloud Storage were found (")
     for way in ("GOOGLE_APPLICATION_CREDENTIALS", "gcloud auth application-default login", "anonymous=True"):
@@ -335,7 +341,7 @@ async def test_something_else_in_place_of_the_metadata_service(
     token.stall_at = 0 if stall else None
     with FakeS3({}, instead=lambda asked: token) as other, anyio.fail_after(20):
         with pytest.raises(AccessDenied, match="no credentials for Google Cloud Storage were found"):
-            await fetch(nowhere | {"GCE_METADATA_HOST": f"127.0.0.1:{other.port}"}, None, tmp_path)
+            await fetch(nowhere | {"GCE_METADATA_HOST": f"127.0.0.1:{other.port}"}, None, tmp_path, BRIEFLY)
         assert len(other.asked) == 1
 
 

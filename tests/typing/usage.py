@@ -77,7 +77,9 @@ uri: StorageURI = "s3://ml-models/iris/"
 def told(event: Event) -> None:
     assert_type(
         event.kind,
-        Literal["listed", "progress", "resumed", "suspended", "object", "kept", "retry", "paused", "deleted", "skipped"],
+        Literal[
+            "listed", "progress", "resumed", "suspended", "object", "kept", "retry", "paused", "deleted", "skipped"
+        ],
     )
     assert_type(event.reason, str)
     assert_type(event.target, str)

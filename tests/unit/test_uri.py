@@ -222,7 +222,7 @@ PIECES = st.sampled_from(
         "file:", "owner", "box", "models", "datasets", "refs", "pr", "arn:aws:s3:", "123456789012", ":accesspoint",
         "localhost", "models.blob.core.windows.net", "models.dfs.core.windows.net", ".privatelink", "-secondary",
         "[::1]", "xn--a", "/", ":", "@", "?", "#", "%", "%2F", "%25", "%00", "%FF", ".", "..", "~", " ", "\n", "\0",
-        "\\", "sig=", "&", "ß", "\udc80", "\u3002", "\u00e9",
+        "\\", "sig=", "&", "ß", "\udc80", "\ud800", "\u3002", "\u00e9",
     ]
 )  # fmt: skip
 

@@ -8,6 +8,7 @@ import click
 
 from ..config import StorageConfig
 from .arguments import Argument, Destination
+from .escaping import for_stdout
 from .option_groups import Command
 from .options import (
     copy_options,
@@ -20,7 +21,6 @@ from .options import (
     recursive_option,
     source_options,
     storage_options,
-    suggest_recursive,
     symlinks_option,
 )
 from .report import Report
@@ -140,8 +140,7 @@ def cp(settings: Settings, arguments: tuple[str, ...], *, recursive: bool, unpac
         async with report.progress(), storage:
             return [str(path) for path in await gather(calls, _AT_ONCE, return_exceptions=False)]
 
-    with suggest_recursive():
-        copies = run(copy_all)
+    copies = run(copy_all)
     _finish(settings, report, copies)
 
 
@@ -180,4 +179,4 @@ def _finish(settings: Settings, report: Report, copies: list[str]) -> None:
     report.summarize_transfer(target=copies[0] if len(copies) == 1 else copies)
     if not settings.as_json and not settings.dry_run:
         for path in copies:
-            click.echo(os.fsencode(path))
+            click.echo(os.fsencode(for_stdout(path)))

@@ -8,7 +8,7 @@ from importlib.metadata import version
 import click
 
 from ..uri import parse
-from .exit_codes import printable
+from .escaping import visible
 from .formatting import json_line
 from .option_groups import Command
 from .options import files_and_uris, json_option, storage_options
@@ -70,4 +70,4 @@ def _print(settings: Settings, check: str, detail: str, *, ok: bool = True) -> N
     if settings.as_json:
         click.echo(json_line(check=check, detail=detail, ok=ok))
     else:
-        click.echo(printable(f"{'ok' if ok else 'FAILED':<7}{check:<{_WIDTH}} {detail}"))
+        click.echo(visible(f"{'ok' if ok else 'FAILED':<7}{check:<{_WIDTH}} {detail}"))

@@ -5,6 +5,8 @@ import signal
 import click
 
 from ..errors import AccessDenied, InvalidInput, ModelMissingError, StorageError
+from .advice import error_text
+from .escaping import printable
 
 __all__ = [
     "ACCESS_DENIED",
@@ -18,7 +20,6 @@ __all__ = [
     "Interrupted",
     "code_of",
     "message_of",
-    "printable",
 ]
 
 OK = 0
@@ -73,24 +74,14 @@ def message_of(error: Exception) -> str:
             text = f"{_lowercase_first(error.format_message().rstrip('.'))} (see {command} --help)"
         case click.ClickException():
             text = error.format_message()
-        case StorageError() | OSError():
+        case StorageError():
+            text = error_text(error)
+        case OSError():
             text = str(error)
         case _:
             text = f"unexpected {type(error).__name__}: {error} (add --verbose for a traceback; please report it)"
     return printable(text)
 
 
-def printable(text: str) -> str:
-    """Return text as one line, with control characters escaped.
-
-    Keys and server messages may contain line breaks and terminal escape sequences.
-    """
-    return "".join(character if character.isprintable() else _escape(character) for character in text)
-
-
 def _lowercase_first(text: str) -> str:
     return text if text[:2].isupper() else text[:1].lower() + text[1:]
-
-
-def _escape(character: str) -> str:
-    return " " if character in "\r\n\t" else character.encode("unicode_escape", "backslashreplace").decode()

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from ..types import Event
-from .exit_codes import printable
+from .escaping import printable
 
 __all__ = ["json_line", "skipped_line"]
 

@@ -16,7 +16,6 @@ from .options import (
     snapshots_option,
     source_options,
     storage_options,
-    suggest_recursive,
 )
 from .report import Report
 from .run import run
@@ -85,8 +84,7 @@ def mv(settings: Settings, src: str, dest: str, *, recursive: bool) -> None:
                 on_event=on_event,
             )
 
-    with suggest_recursive():
-        path = destination.returned_name(run(move))
+    path = destination.returned_name(run(move))
     report.summarize_transfer(target=path)
     if not settings.as_json and not settings.dry_run:
         click.echo(os.fsencode(path))

@@ -4,14 +4,12 @@ Each option stores its value in the `Settings` attribute of the same name. `stor
 the name of the command.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from ..errors import InvalidConfig
 from ..types.byte_sizes import parse_size
 from .option_groups import GroupedOption
 from .settings import VERIFY, Settings
@@ -29,25 +27,11 @@ __all__ = [
     "snapshots_option",
     "source_options",
     "storage_options",
-    "suggest_recursive",
     "symlinks_option",
     "timeout_option",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-@contextmanager
-def suggest_recursive() -> Iterator[None]:
-    """Add a hint about -r to the error for a prefix or a directory."""
-    try:
-        yield
-    except InvalidConfig as error:
-        from ..operations.selection import ASK_RECURSIVELY  # noqa: PLC0415 - already loaded here
-
-        if error.hint == ASK_RECURSIVELY:
-            error.hint = "use -r to include everything under it"
-        raise
 
 
 def byte_size(text: str | int) -> int:

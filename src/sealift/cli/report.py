@@ -12,6 +12,7 @@ import click
 from ..errors import DeadlineExceeded
 from ..types import Event, OnEvent
 from .arguments import Argument, Destination
+from .escaping import visible
 from .formatting import json_line, skipped_line
 from .progress import ProgressBar, ProgressLines, Tally, show_progress
 from .settings import Settings
@@ -122,7 +123,7 @@ class Report:
             self._stdout.print_line(f"would {self._verb} {source} to {target}")
         if settings.verbose and not settings.dry_run:
             dropped = f", not copied: {', '.join(event.dropped)}" if event.dropped else ""
-            self._display.print_line(f"{event.key}: {size(event.size)}, verified: {event.verified}{dropped}")
+            self._display.print_line(visible(f"{event.key}: {size(event.size)}, verified: {event.verified}{dropped}"))
 
     def _kept(self, name: str) -> None:
         if self._settings.as_json:
@@ -137,7 +138,7 @@ class Report:
         elif settings.dry_run:
             self._stdout.print_line(f"would remove {name}")
         if settings.verbose and not settings.dry_run:
-            self._display.print_line(f"{name}: removed")
+            self._display.print_line(visible(f"{name}: removed"))
 
     def _skipped(self, name: str, event: Event) -> None:
         if self._settings.as_json:
@@ -170,7 +171,7 @@ class Report:
         self._summarize(text, {self._past: number, "size": amount, **fields}, seconds)
         if tally.dropped:
             names = ", ".join(f"{name} ({count(times, 'object')})" for name, times in tally.dropped.most_common())
-            click.echo(f"warning: properties not copied: {names}", err=True)
+            click.echo(visible(f"warning: properties not copied: {names}"), err=True)
 
     def summarize_removal(self) -> None:
         """Print the summary of a removal."""

@@ -15,7 +15,6 @@ from .options import (
     recursive_option,
     snapshots_option,
     storage_options,
-    suggest_recursive,
     timeout_option,
 )
 from .report import Report
@@ -93,6 +92,5 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool, incomplete
             raise click.UsageError("--incomplete cannot be combined with -r, -n, --include, --exclude or --json")
         click.echo(f"aborted {count(run(abort), 'incomplete upload')}", err=True)
         return
-    with suggest_recursive():
-        run(remove)
+    run(remove)
     report.summarize_removal()

@@ -14,6 +14,7 @@ import click
 
 from ..runtime.event_loop import loop_factory
 from .error_json import error_json
+from .escaping import visible
 from .exit_codes import FAILURE, Interrupted, code_of, message_of
 from .option_groups import Command, write_options
 from .settings import Settings
@@ -45,7 +46,8 @@ class CommandGroup(click.Group):
                 code = FAILURE
             except Exception as error:  # noqa: BLE001 - print a traceback only with --verbose
                 if settings.verbose:
-                    click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+                    for line in "".join(traceback.format_exception(error)).rstrip("\n").split("\n"):
+                        click.echo(visible(line), err=True)
                 code = code_of(error, signals)
                 click.echo(error_json(error, code) if settings.as_json else f"error: {message_of(error)}", err=True)
         sys.exit(code)

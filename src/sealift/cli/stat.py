@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from .escaping import for_stdout
 from .formatting import json_line
 from .option_groups import Command
 from .options import files_and_uris, json_option, storage_options, timeout_option
@@ -42,7 +43,7 @@ def stat(settings: Settings, uri: str) -> None:
         return
     for name, value in metadata.items():
         if value not in (None, {}):
-            click.echo(f"{name.replace('_', ' '):<19} {_readable(name, value)}")
+            click.echo(f"{name.replace('_', ' '):<19} {for_stdout(_readable(name, value))}")
 
 
 def _readable(name: str, value: Any) -> str:

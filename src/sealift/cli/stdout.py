@@ -8,6 +8,8 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Self
 
+from .escaping import for_stdout
+
 __all__ = ["StdoutWriter"]
 
 # Bytes in the queue before `write` waits.
@@ -113,4 +115,4 @@ class StdoutWriter:
 
 
 def _encoded(line: str) -> bytes:
-    return f"{line}\n".encode(errors="surrogateescape")  # file names can contain any bytes
+    return f"{for_stdout(line)}\n".encode(errors="surrogateescape")  # file names can contain any bytes

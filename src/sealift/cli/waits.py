@@ -4,7 +4,8 @@ import click
 
 from ..errors import StorageError
 from ..types import Event
-from .exit_codes import printable
+from .advice import error_text
+from .escaping import printable
 
 __all__ = ["is_long", "print_wait", "wait_line"]
 
@@ -21,7 +22,8 @@ def wait_line(event: Event) -> str:
     """The line about a wait."""
     name = f"{event.key}: " if event.key else ""
     what = "pausing for" if event.kind == "paused" else "retrying in"
-    return printable(f"{name}{what} {event.delay:.1f} s: {event.error}")
+    error = error_text(event.error) if isinstance(event.error, StorageError) else str(event.error)
+    return printable(f"{name}{what} {event.delay:.1f} s: {error}")
 
 
 def print_wait(event: Event) -> None:

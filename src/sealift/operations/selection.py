@@ -10,13 +10,10 @@ from .call_options import CallOptions
 from .resolve import Prefix
 from .skip_report import SkipReport, report_kept
 
-__all__ = ["ASK_RECURSIVELY", "Exists", "Selection"]
+__all__ = ["Exists", "Selection"]
 
 Exists = Callable[[str], Awaitable[bool]]
 """Given the path of an object below the destination, returns whether there is one."""
-
-# The hint when a prefix was refused; the command line replaces it with its own option.
-ASK_RECURSIVELY = "pass recursive=True"
 
 
 class Selection:
@@ -36,7 +33,7 @@ class Selection:
     def __init__(self, prefix: Prefix, options: CallOptions, report: SkipReport) -> None:
         if not options.recursive:
             subject = f"{prefix.key!r} is" if prefix.key else "the URI names"
-            raise InvalidConfig(f"{subject} a prefix, not an object", hint=ASK_RECURSIVELY)
+            raise InvalidConfig(f"{subject} a prefix, not an object", hint="pass recursive=True")
         self.prefix = prefix
         self.found = 0
         self.kept: CompressedList[str] = CompressedList()

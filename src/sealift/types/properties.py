@@ -110,11 +110,17 @@ def fits_header(value: str, what: str, key: str) -> bool:
         key: Key of the object, for error messages.
 
     Raises:
-        UnsupportedOperation: The value contains a control character, which could start another header.
+        UnsupportedOperation: The value contains a control character, which could start another header, or a lone
+            surrogate.
     """
     if re.search(_CONTROL, value):
         cause = f"{what} of {key!r} contains a line break or another control character, not allowed in an HTTP header"
         raise UnsupportedOperation(cause, hint="change it at the source")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        cause = f"{what} of {key!r} contains a lone surrogate, which is no character"
+        raise UnsupportedOperation(cause, hint="change it at the source") from None
     return value.isascii() and value == value.strip()
 
 

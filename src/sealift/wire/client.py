@@ -117,7 +117,7 @@ class Wire:
         """
         if request.method == "HEAD":
             raise InvalidConfig("a response to HEAD has no body to fetch")
-        with self._observe(request.origin) as observation:
+        with self._observe(request.origin, request) as observation:
             if not isinstance(into, memoryview):
                 return observation.answered(await self._fetch(request, into, expectation, observation))
             sink = memory_sink(into)
@@ -175,7 +175,7 @@ class Wire:
         """
         if body is not None:
             body = body.cast("B") if body.nbytes else memoryview(b"")
-        with self._observe(request.origin) as observation:
+        with self._observe(request.origin, request) as observation:
             if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
                 await observation.turn()
                 return observation.answered(await proxy_client.send(request, body))
@@ -284,7 +284,7 @@ class Wire:
 
     @asynccontextmanager
     async def _stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
-        observation = self._observe(request.origin)
+        observation = self._observe(request.origin, request)
         if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
             with observation:
                 await observation.turn()
@@ -332,5 +332,5 @@ class Wire:
             )
         return self._proxy_client
 
-    def _observe(self, origin: Origin) -> Observation:
-        return Observation(origin, self._pool.pace(origin))
+    def _observe(self, origin: Origin, request: Request | None = None) -> Observation:
+        return Observation(origin, self._pool.pace(origin), request)

@@ -23,6 +23,8 @@ _PORTS = {"http": 80, "https": 443}
 _MILLISECONDS = ("x-amz-retry-after", "retry-after-ms", "x-ms-retry-after-ms")
 # Request Timeout, which servers also send when they have too many connections; Too Many Requests; Service Unavailable.
 _THROTTLED = {408, 429, 503}
+_TRANSIENT = {408, 425, 429}
+_NOT_IMPLEMENTED = {501, 505}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -148,9 +150,12 @@ class Response:
         unexpected: From `Wire.fetch`, a 200 or 206 that is not the expected one; its body was not written.
         host: Host and port of the server, for errors.
         fields: The same headers as a dict, if none is repeated.
+
+    Attributes:
+        request: The request, for errors; None: unknown.
     """
 
-    __slots__ = ("_fields", "body", "headers", "host", "status", "unexpected")
+    __slots__ = ("_fields", "body", "headers", "host", "request", "status", "unexpected")
 
     def __init__(
         self,
@@ -167,6 +172,7 @@ class Response:
         self.body = body
         self.unexpected = unexpected
         self.host = host
+        self.request: Request | None = None
         self._fields = fields
 
     def header(self, name: str) -> str | None:
@@ -204,6 +210,15 @@ class Response:
     def asks_for_less(self) -> bool:
         """Whether the server asks for fewer requests, as far as the status says."""
         return self.status in _THROTTLED
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether the same request may succeed later, as far as the status says.
+
+        These are Request Timeout, Too Early, Too Many Requests, and failures of the server except Not Implemented and
+        HTTP Version Not Supported: https://www.rfc-editor.org/rfc/rfc9110#section-15.6.2
+        """
+        return self.status in _TRANSIENT or (self.status >= 500 and self.status not in _NOT_IMPLEMENTED)
 
     @property
     def is_failure(self) -> bool:

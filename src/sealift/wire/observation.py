@@ -5,7 +5,7 @@ from typing import Self, TypeVar
 
 from ..errors import TransportError
 from ..runtime.host_pace import HostPace
-from .message import Origin, Response
+from .message import Origin, Request, Response
 from .streamed_response import StreamedResponse
 
 __all__ = ["Observation"]
@@ -19,18 +19,20 @@ class Observation:
     Args:
         origin: The server.
         pace: Its pace.
+        request: The request, which responses get as well; None: there are several.
 
     Example:
         >>> async def send(wire: Wire, request: Request) -> Response:
-        ...     with Observation(request.origin, pace) as observation:
+        ...     with Observation(request.origin, pace, request) as observation:
         ...         return observation.answered(await wire.exchange(request))
     """
 
-    __slots__ = ("_host", "_pace")
+    __slots__ = ("_host", "_pace", "_request")
 
-    def __init__(self, origin: Origin, pace: HostPace) -> None:
+    def __init__(self, origin: Origin, pace: HostPace, request: Request | None = None) -> None:
         self._host = origin.address
         self._pace = pace
+        self._request = request
 
     def __enter__(self) -> Self:
         return self
@@ -50,7 +52,7 @@ class Observation:
 
     def answered(self, response: R) -> R:
         """Record a response."""
-        response.host = self._host
+        response.host, response.request = self._host, self._request
         if not response.is_failure:
             self._pace.succeeded()
         return response

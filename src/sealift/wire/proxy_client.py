@@ -277,7 +277,7 @@ class ProxyClient:
             + (f": {status}" if status else ""),
             hint="check the credentials in the proxy URL" if status == 407 else None,
             status=status,
-            retryable=status is not None and status >= 500,
+            retryable=status is not None and Response(status, []).is_transient,
         )
 
     def _proxy(self, origin: Origin) -> str:

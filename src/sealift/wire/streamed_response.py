@@ -138,11 +138,13 @@ class StreamedResponse:
         status: Status code.
         headers: Header fields, names in lower case.
         host: Host and port of the server, for errors.
+        request: The request, for errors.
     """
 
     def __init__(self, response: Response, readinto: Callable[[memoryview], Awaitable[int]]) -> None:
         self.status = response.status
         self.host = response.host
+        self.request = response.request
         self.is_failure = response.is_failure
         self.headers: Headers = response.headers
         self.header = response.header
@@ -167,7 +169,9 @@ class StreamedResponse:
         """
         body = memoryview(bytearray(_ERROR_BODY))
         count = await fill_buffer(self, body)
-        return Response(self.status, self.headers, bytes(body[:count]), host=self.host)
+        failure = Response(self.status, self.headers, bytes(body[:count]), host=self.host)
+        failure.request = self.request
+        return failure
 
     def __repr__(self) -> str:
         return f"StreamedResponse({self.status})"

@@ -17,6 +17,8 @@ __all__ = [
 
 # Lifetime of a generated SAS, which is renewed after half of it.
 _SAS_LIFETIME = timedelta(hours=6)
+# Difference from which on this machine's clock may be the reason why a signature is rejected.
+_SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -102,10 +104,27 @@ class AccountKeyAuthorizer:
         self._account = account
         self._container = container
         self._instance = instance
-        self._now = now
+        self._own_clock = now
+        self._offset = timedelta()
         self._authorization = Authorization()
         self._until = datetime.min.replace(tzinfo=UTC)
         self._lock = asyncio.Lock()
+
+    def correct_clock(self, date: datetime) -> bool:
+        """Sign with the service's time if this machine's differs; return whether it does.
+
+        Args:
+            date: The time of a response.
+        """
+        offset = date - self._own_clock()
+        if abs(offset) < _SKEW:
+            return False
+        if abs(offset - self._offset) >= _SKEW:  # otherwise another response has corrected it
+            self._offset, self._until = offset, datetime.min.replace(tzinfo=UTC)
+        return True
+
+    def _now(self) -> datetime:
+        return self._own_clock() + self._offset
 
     async def __call__(self) -> Authorization:
         if self._now() >= self._until:

@@ -13,7 +13,7 @@ from ...uri import Location
 from ...wire import TLS, Expectation, HeldConnection, Origin, Request, Response, StreamedResponse
 from . import replies
 from .account import Account
-from .authorization import Authorization, Authorizer
+from .authorization import AccountKeyAuthorizer, Authorization, Authorizer
 
 __all__ = ["Container", "Headers"]
 
@@ -21,7 +21,6 @@ Headers = Sequence[tuple[str, str]]
 
 # API version, which determines CRC64 of bodies, parts of 4,000 MiB, and encoding of names that XML cannot represent.
 _VERSION = "2021-12-02"
-# Bytes of an error response's body to read.
 
 
 class Container:
@@ -130,7 +129,10 @@ class Container:
             body: Request body, sent without copying.
             sent: Counts the bytes of the body while they are sent.
         """
-        return await self.instance.wire.send(await self.request(method, key, headers, query), body, sent)
+        reply = await self.instance.wire.send(await self.request(method, key, headers, query), body, sent)
+        if self._clock_corrected(reply):
+            reply = await self.instance.wire.send(await self.request(method, key, headers, query), body, sent)
+        return reply
 
     async def fetch(self, key: str, headers: Headers, into: memoryview | Sink, expectation: Expectation) -> Response:
         """Receive an object or a range, as `Wire.fetch`; the status is 200 or 206.
@@ -139,6 +141,8 @@ class Container:
             StorageError: The service returned an error.
         """
         reply = await self.instance.wire.fetch(await self.request("GET", key, headers), into, expectation)
+        if self._clock_corrected(reply):
+            reply = await self.instance.wire.fetch(await self.request("GET", key, headers), into, expectation)
         if reply.status not in {200, 206}:
             await self._raise_error(reply, key)
         return reply
@@ -150,12 +154,21 @@ class Container:
         Raises:
             StorageError: The service returned an error.
         """
-        async with self.instance.wire.stream(await self.request("GET", key, headers)) as reply:
-            if reply.status == 200:
-                yield reply
-                return
-            failure = await reply.failure()
-        await self._raise_error(failure, key)
+        for last in (False, True):
+            async with self.instance.wire.stream(await self.request("GET", key, headers)) as reply:
+                if reply.status == 200:
+                    yield reply
+                    return
+                failure = await reply.failure()
+            if last or not self._clock_corrected(failure):
+                await self._raise_error(failure, key)
+
+    def _clock_corrected(self, reply: Response) -> bool:
+        """Whether to resend a request, because it was signed with a wrong time."""
+        if reply.status != 403 or not isinstance(self.authorizer, AccountKeyAuthorizer):
+            return False
+        date = reply.time("date") if replies.code(reply) == "AuthenticationFailed" else None
+        return date is not None and self.authorizer.correct_clock(date)
 
     async def _raise_error(self, reply: Response, key: str) -> NoReturn:
         error = self.error(reply, key)

@@ -37,7 +37,7 @@ async def _has_snapshots(container: Container, key: str, reply: Response) -> Ser
     named = ", ".join(times[:_NAMED]) + (f" and {len(times) - _NAMED} more" if len(times) > _NAMED else "")
     return ServiceError(
         f"the object {key!r} has snapshots, which would be deleted with it" + (f": {named}" if named else ""),
-        hint="to delete them too, use delete_snapshots=True (--delete-snapshots include)",
+        hint="to delete them too, pass delete_snapshots=True",
         status=reply.status,
         code="SnapshotsPresent",
     )

@@ -25,6 +25,8 @@ from ...errors import (
 from ...types import ObjectInfo
 from ...types.properties import Properties
 from ...wire import Response
+from ...wire.lenient_xml import parse_xml
+from ...wire.service_message import service_message, with_request_ids
 from .properties import DIRECTORY, of_entry, of_reply
 
 __all__ = [
@@ -62,6 +64,12 @@ _LOCKED = {
     "BlobImmutableDueToPolicy": ("is protected by an immutability policy", "wait until its retention ends"),
     "BlobImmutableDueToLegalHold": ("is under a legal hold", "clear the legal hold"),
 }
+_ARCHIVED = {
+    "BlobArchived": ("is archived", "rehydrate it to the hot or cool tier first"),
+    "BlobBeingRehydrated": ("is archived, and being rehydrated", "try again when that is done"),
+}
+# https://learn.microsoft.com/rest/api/storageservices/service-sas-error-codes
+_SIGNATURE_TIMES = r"not valid in the specified time frame: Start \[(.*?)\] - Expiry \[(.*?)\] - Current \[(.*?)\]"
 _DAMAGED = {"Md5Mismatch", "Crc64Mismatch"}
 _CHANGED = {"ConditionNotMet", "SourceConditionNotMet", "TargetConditionNotMet", "InvalidRange"}
 
@@ -130,7 +138,7 @@ def page(body: bytes) -> tuple[list[ObjectInfo], str | None]:
     Prefixes, of a listing with a delimiter, come after the objects.
     """
     try:
-        root = ET.fromstring(body)  # noqa: S314 - expat bounds entity expansion since 2.4.1
+        root = parse_xml(body)
     except ET.ParseError as problem:
         raise ServiceError(f"the listing is not XML: {problem}", retryable=True) from None
     try:
@@ -143,7 +151,7 @@ def page(body: bytes) -> tuple[list[ObjectInfo], str | None]:
 def snapshots(body: bytes, key: str) -> list[str]:
     """Return the times of an object's snapshots from a listing that includes snapshots."""
     try:
-        root = ET.fromstring(body)  # noqa: S314 - as above
+        root = parse_xml(body)
     except ET.ParseError:
         return []
     return [
@@ -194,8 +202,7 @@ def blocks(reply: Response) -> dict[str, int]:
     https://learn.microsoft.com/rest/api/storageservices/get-block-list
     """
     try:
-        # The body begins with a byte order mark.
-        root = ET.fromstring(reply.body.removeprefix(b"\xef\xbb\xbf").strip())  # noqa: S314 - as above
+        root = parse_xml(reply.body)
     except ET.ParseError as problem:
         raise ServiceError(f"the list of blocks is not XML: {problem}", retryable=True) from None
     sizes = {}
@@ -219,6 +226,10 @@ def error(reply: Response, *, container: str, key: str | None) -> StorageError:
         container: Name of the container.
         key: Key of the requested object; None: the container.
     """
+    return with_request_ids(_error(reply, container, key), reply)
+
+
+def _error(reply: Response, container: str, key: str | None) -> StorageError:
     why, status = code(reply), reply.status
     what = f"the object {key!r}" if key is not None else f"the container {container!r}"
     if why in NO_CONTAINER:
@@ -230,9 +241,7 @@ def error(reply: Response, *, container: str, key: str | None) -> StorageError:
         cause = f"there is no object {key!r}" if key is not None else f"there is no public container {container!r}"
         return ModelMissingError(key or container, cause=cause, status=status, code=why)
     if status in {401, 403} or why in _DENIED:
-        cause = _DENIED.get(why or "", f"no permission for {what}")
-        # The service's message is not quoted: it may contain the string to sign.
-        return AccessDenied(cause, hint="check the credentials and their role", status=status, code=why)
+        return _denied(reply, why, what)
     if why in _CHANGED or (why is None and status in {412, 416}):
         return ObjectChanged(f"{what} was replaced while it was read", status=status, code=why)
     if why in _DAMAGED:
@@ -240,21 +249,39 @@ def error(reply: Response, *, container: str, key: str | None) -> StorageError:
     if why in _LOCKED:
         cause, way_out = _LOCKED[why]
         return ServiceError(f"{what} {cause}", hint=way_out, status=status, code=why)
-    if why in {"BlobArchived", "BlobBeingRehydrated"}:
-        hint = "rehydrate it to the hot or cool tier first"
-        return UnsupportedOperation(f"{what} is archived", hint=hint, status=status, code=why)
+    if why in _ARCHIVED:
+        cause, way_out = _ARCHIVED[why]
+        return UnsupportedOperation(f"{what} {cause}", hint=way_out, status=status, code=why)
     return _service_error(reply, why)
 
 
+def _denied(reply: Response, why: str | None, what: str) -> AccessDenied:
+    hint = "check the credentials and their role"
+    if why in _DENIED:
+        cause = _DENIED[why]
+        # Another text in this element quotes the string to sign.
+        if times := re.search(_SIGNATURE_TIMES, _fields(reply).get("AuthenticationErrorDetail", "")):
+            start, expiry, now = times.groups()
+            cause = f"the signature is valid from {start or 'any time'} to {expiry}, and the service's time is {now}"
+            hint = "renew the SAS, and check this machine's clock"
+    else:
+        message = _message(reply)
+        cause = f"no permission for {what}" + (f": {message}" if message else "")
+    return AccessDenied(cause, hint=hint, status=reply.status, code=why)
+
+
+def _message(reply: Response) -> str:
+    """The service's message. The lines after the first are request id and time."""
+    return service_message(_fields(reply).get("Message", "").strip().partition("\n")[0], reply)
+
+
 def _service_error(reply: Response, why: str | None) -> ServiceError:
-    status = reply.status
-    # The lines after the first are request id and time. A signature in it belongs to the source URL of a copy.
-    text = re.sub(r"(?i)\bsig=[^&\s\"'<]+", "sig=…", _fields(reply).get("Message", "").partition("\n")[0].strip())
+    status, text = reply.status, _message(reply)
     return ServiceError(
         f"the service answered {status}" + (f" {why}" if why else "") + (f": {text}" if text else ""),
         status=status,
         code=why,
-        retryable=status in {408, 429} or status >= 500,
+        retryable=reply.is_transient,
         retry_after=reply.retry_after,
         throttled=reply.asks_for_less or why == "ServerBusy",
         host=reply.host,
@@ -263,8 +290,7 @@ def _service_error(reply: Response, why: str | None) -> ServiceError:
 
 def _fields(reply: Response) -> dict[str, str]:
     try:
-        # The body begins with a byte order mark.
-        root = ET.fromstring(reply.body.removeprefix(b"\xef\xbb\xbf").strip())  # noqa: S314 - as above
+        root = parse_xml(reply.body)
     except ET.ParseError:
         return {}
     return {child.tag: child.text or "" for child in root}

@@ -11,6 +11,7 @@ from ...errors import AccessDenied, ModelMissingError, ServiceError, StorageErro
 from ...types import ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...wire import Response
+from ...wire.service_message import service_message
 from . import replies
 from .container import Container
 from .properties import tag_header
@@ -81,6 +82,6 @@ async def _wait_until_copied(container: Container, reply: Response, key: str, co
         if replies.header(reply, "x-ms-copy-id") != copy_id:
             raise ServiceError(f"{key!r} was replaced while it was copied")
     if status != "success":
-        why = replies.header(reply, "x-ms-copy-status-description")
+        why = service_message(replies.header(reply, "x-ms-copy-status-description"), reply)
         raise ServiceError(f"the copy to {key!r} was {status or 'lost'}" + (f": {why}" if why else ""))
     return reply

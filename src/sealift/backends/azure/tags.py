@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 from ...errors import ServiceError
 from ...types import ObjectInfo
+from ...wire.lenient_xml import parse_xml
 from .container import Container
 
 __all__ = ["tags"]
@@ -19,8 +20,7 @@ async def tags(container: Container, obj: ObjectInfo) -> Mapping[str, str]:
     if reply.status != 200:
         raise container.error(reply, obj.key)
     try:
-        # The body begins with a byte order mark.
-        root = ET.fromstring(reply.body.removeprefix(b"\xef\xbb\xbf").strip())  # noqa: S314 - as in `replies`
+        root = parse_xml(reply.body)
     except ET.ParseError as problem:
         raise ServiceError(f"the tags of {obj.key!r} are not XML: {problem}", retryable=True) from None
     return {tag.findtext("Key", ""): tag.findtext("Value", "") for tag in root.iter("Tag")}

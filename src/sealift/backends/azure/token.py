@@ -11,7 +11,11 @@ from urllib.parse import urlsplit
 from ...config import Proxies
 from ...errors import AccessDenied, InvalidConfig, StorageError, TransportError
 from ...instance import Instance
+from ...runtime.cloud_machine import cloud_of_machine
+from ...runtime.sdk_logging import filter_loggers, suppress_logs
 from ...wire import Origin, proxy_for
+from ...wire.message import Response
+from ...wire.service_message import service_message
 from ...wire.tls import ca_paths
 from .account import Account, Identity
 
@@ -26,9 +30,10 @@ _AUTHORITIES = {
 _PUBLIC_AUTHORITY = "https://login.microsoftonline.com"
 # Seconds before its expiry at which a token is renewed; the SDK does not renew one earlier.
 _EARLY = 300
+_HOST = "the token service of Azure"  # there are several, and the SDK chooses
+_NO_RESPONSE = "no response from the IMDS endpoint"
 # Transient statuses; 404 and 410 come from a metadata service that is starting:
 # https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#retry-guidance
-_HOST = "the token service of Azure"  # there are several, and the SDK chooses
 _TRANSIENT = {404, 408, 410, 429}
 # Variables that the SDK's managed identities, and `az`, always read from the process environment.
 _MANAGED = (
@@ -37,6 +42,14 @@ _MANAGED = (
     "AZURE_AUTHORITY_HOST",
 )  # fmt: skip
 _AZ = ("AZURE_CONFIG_DIR", "HOME", "PATH")
+
+
+# They write warnings about failures that sealift reports itself.
+filter_loggers(
+    "azure.identity.aio._internal.decorators", "azure.identity.aio._internal.get_token_mixin",
+    "azure.identity.aio._credentials.managed_identity", "azure.identity.aio._credentials.azure_cli",
+    "azure.identity._internal.decorators", "azure.identity._internal.get_token_mixin",
+)  # fmt: skip
 
 
 def identity_environment(environ: Mapping[str, str]) -> tuple[str | None, ...]:
@@ -76,7 +89,8 @@ class CachedToken:
         key = ("azure", self._account, identity_environment(self._instance.environ))
         credentials = await self._instance.client(key, self._open)
         try:
-            token = await _first_token(credentials)
+            with suppress_logs():
+                token = await _first_token(*credentials)
         except StorageError as error:
             if error.retryable and time.time() < self._until:
                 return  # the current token is still valid
@@ -88,23 +102,23 @@ class CachedToken:
         identity, endpoint, verify_ssl = account.identity, account.endpoint, account.verify_ssl
         assert identity is not None  # noqa: S101 - a CachedToken is created for identities only
         # In a thread: importing the SDK takes 0.3 s.
-        environ = self._instance.environ
-        return _Credentials(
-            await self._instance.disk.run(lambda: _credentials(identity, endpoint, verify_ssl, environ))
-        )
+        environ, run = self._instance.environ, self._instance.disk.run
+        credentials = await run(lambda: _credentials(identity, endpoint, verify_ssl, environ))
+        return _Credentials(credentials, on_azure=await run(cloud_of_machine) == "azure")
 
 
 class _Credentials:
     """Context manager that closes the SDK's credentials."""
 
-    def __init__(self, credentials: list[Any]) -> None:
+    def __init__(self, credentials: list[Any], *, on_azure: bool) -> None:
         self._credentials = credentials
+        self._on_azure = on_azure
         self._stack = AsyncExitStack()
 
-    async def __aenter__(self) -> list[Any]:
+    async def __aenter__(self) -> tuple[list[Any], bool]:
         for credential in self._credentials:
             self._stack.push_async_callback(credential.close)
-        return self._credentials
+        return self._credentials, self._on_azure
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._stack.aclose()
@@ -181,7 +195,13 @@ def _authority(endpoint: str) -> str:
     return next((url for suffix, url in _AUTHORITIES.items() if host.endswith(f".{suffix}")), _PUBLIC_AUTHORITY)
 
 
-async def _first_token(credentials: list[Any]) -> Any:
+async def _first_token(credentials: list[Any], on_azure: bool) -> Any:
+    """Return the token of the first credential that has one.
+
+    Args:
+        credentials: The credentials.
+        on_azure: Whether this machine is in Azure, so that there must be a metadata service.
+    """
     from azure.core.exceptions import AzureError  # noqa: PLC0415 - already imported
     from azure.identity import CredentialUnavailableError  # noqa: PLC0415
 
@@ -190,6 +210,9 @@ async def _first_token(credentials: list[Any]) -> Any:
             return await credential.get_token_info(_SCOPE)
         except CredentialUnavailableError as error:
             unavailable = error
+            if on_azure and _NO_RESPONSE in str(error):
+                cause = "no token for Azure: the instance metadata service does not answer"
+                raise TransportError(cause, retryable=True) from None
         except OSError as error:  # a workload identity's token file
             raise AccessDenied(f"the identity's token file cannot be read: {error.strerror}") from None
         except AzureError as error:
@@ -202,21 +225,28 @@ async def _first_token(credentials: list[Any]) -> Any:
 
 
 def _token_error(error: Exception) -> StorageError:
-    status = getattr(getattr(error, "response", None), "status_code", None)
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
     if status is None and type(error).__name__.startswith(
         ("ServiceRe", "IncompleteRead")
     ):  # no reply, or an incomplete one
         return TransportError(f"no token for Azure: {_first_line(error)}", retryable=True, host=_HOST)
-    if status is not None and (status in _TRANSIENT or status >= 500):
-        cause = f"no token for Azure: the token service answered {status}"
-        return TransportError(cause, retryable=True, host=_HOST)
-    return AccessDenied(
-        f"no token for Azure: {_first_line(error)}",
-        hint="check the identity and its federated credentials",
-        status=status,
-    )
+    found: StorageError
+    if status is not None and (status in _TRANSIENT or Response(status, []).is_transient):
+        found = TransportError(
+            f"no token for Azure: the token service answered {status}", status=status, retryable=True, host=_HOST
+        )
+    else:
+        found = AccessDenied(
+            f"no token for Azure: {_first_line(error)}",
+            hint="check the identity and its federated credentials",
+            status=status,
+        )
+    if request_id := getattr(response, "headers", {}).get("x-ms-request-id"):
+        found.request_ids = {"x-ms-request-id": request_id}
+    return found
 
 
 def _first_line(error: Exception) -> str:
     """Return the first line of an SDK message; the others are trace ids and links."""
-    return str(error).strip().partition("\n")[0].strip()
+    return service_message(str(error).strip().partition("\n")[0], Response(0, []))

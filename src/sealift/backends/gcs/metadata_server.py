@@ -6,9 +6,11 @@ Source: https://cloud.google.com/compute/docs/metadata/querying-metadata
 import asyncio
 from contextlib import suppress
 
-from ...errors import AccessDenied, TransportError
+from ...errors import AccessDenied, StorageError, TransportError
 from ...instance import Instance
+from ...runtime.cloud_machine import cloud_of_machine
 from ...wire import Origin, Request, Response, Wire
+from ...wire.service_message import with_request_ids
 from . import replies
 from .access_token import AccessToken
 
@@ -16,11 +18,11 @@ __all__ = ["MetadataServer"]
 
 _HOST = "metadata.google.internal"
 _TARGET = "/computeMetadata/v1/instance/service-accounts/default/token"
-# Seconds to wait for a reply. Outside Google Cloud there is no metadata server, and some networks drop the packets.
-_TIMEOUT = 1.0
-# A new pod starts before its metadata server is ready:
+# Seconds during which the server is asked, where there must be one. A new pod starts before its server is ready:
 # https://cloud.google.com/kubernetes-engine/docs/concepts/workload-identity#limitations
-_POD_TIMEOUT = 10.0
+_PATIENCE = 10.0
+# Elsewhere, there is usually none, and some networks drop the packets.
+_SHORT_PATIENCE = 1.0
 _RETRY_INTERVAL = 0.2
 
 
@@ -47,14 +49,14 @@ class MetadataServer:
             raise _no_credentials()
         host = environ.get("GCE_METADATA_HOST") or environ.get("GCE_METADATA_ROOT") or _HOST
         request = Request("GET", Origin.of(f"http://{host}"), _TARGET, [("metadata-flavor", "Google")])
-        in_pod = "KUBERNETES_SERVICE_HOST" in environ
+        patience = _PATIENCE if await self._is_expected() else _SHORT_PATIENCE
         # Use a separate client: requests to the metadata server must not go through a proxy.
         wire = Wire(self._instance.limits, run_blocking=self._instance.disk.run)
         reply: Response | None = None
         try:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_POD_TIMEOUT if in_pod else _TIMEOUT):
-                    reply = await self._send(wire, request, retry=in_pod or self._answered)
+                async with asyncio.timeout(min(patience, self._instance.limits.patience)):
+                    reply = await self._send(wire, request)
         finally:
             await wire.aclose()
         if reply is None or reply.header("metadata-flavor") != "Google":
@@ -67,15 +69,18 @@ class MetadataServer:
         self._answered = True
         return AccessToken(str(fields.get("access_token")), float(fields.get("expires_in") or 0))
 
-    async def _send(self, wire: Wire, request: Request, *, retry: bool) -> Response | None:
+    async def _is_expected(self) -> bool:
+        """Whether there must be a metadata server."""
+        environ = self._instance.environ
+        named = any(environ.get(name) for name in ("GCE_METADATA_HOST", "GCE_METADATA_ROOT", "KUBERNETES_SERVICE_HOST"))
+        return named or self._answered or await self._instance.disk.run(cloud_of_machine) == "google"
+
+    async def _send(self, wire: Wire, request: Request) -> Response:
         while True:
-            try:
+            with suppress(TransportError):
                 reply = await wire.send(request)
-                if reply.status < 500 and reply.status != 429:
+                if not reply.is_transient:
                     return reply
-            except TransportError:
-                if not retry:
-                    return None
             await asyncio.sleep(_RETRY_INTERVAL)
 
 
@@ -87,12 +92,13 @@ def _no_credentials() -> AccessDenied:
     )
 
 
-def _denied(reply: Response) -> AccessDenied:
+def _denied(reply: Response) -> StorageError:
     code, message = replies.error_details(reply)
     reason = ": ".join(part for part in (str(reply.status), code, message) if part)
-    return AccessDenied(
+    error = AccessDenied(
         f"the metadata server did not issue a token: {reason}",
         hint="assign a Google service account to the machine, or to the pod's Kubernetes service account",
         status=reply.status,
         code=code,
     )
+    return with_request_ids(error, reply)

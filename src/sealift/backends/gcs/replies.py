@@ -33,8 +33,6 @@ FIELDS = ",".join(("name,size,generation,timeCreated,etag,crc32c,md5Hash", *PROP
 # Reasons worth a retry, in addition to statuses 408, 429 and 5xx.
 _RATE_LIMITS = {"rateLimitExceeded", "userRateLimitExceeded"}
 _TRANSIENT = {*_RATE_LIMITS, "backendError", "internalError"}
-# Maximum number of characters of a server's message in an error.
-_LONGEST_MESSAGE = 300
 
 
 def json_object(reply: Response) -> dict[str, Any]:
@@ -120,7 +118,11 @@ def error_details(reply: Response) -> tuple[str | None, str]:
         reason, message = first.get("reason") or error.get("status"), error.get("message")
     else:
         reason, message = error, content.get("error_description") if isinstance(content, dict) else None
-    return (str(reason) if reason else None), str(message or "")[:_LONGEST_MESSAGE]
+    if content is None and (reply.header("content-type") or "").startswith("text/plain"):  # a refused read
+        message = reply.body.decode(errors="replace")
+    from ...wire.service_message import service_message  # noqa: PLC0415 - most requests succeed
+
+    return (str(reason) if reason else None), service_message(str(message or ""), reply)
 
 
 def reply_error(reply: Response, *, bucket: str, key: str | None, anonymous: bool) -> StorageError:
@@ -132,6 +134,12 @@ def reply_error(reply: Response, *, bucket: str, key: str | None, anonymous: boo
         key: Key of the requested object; None: the request was about the bucket.
         anonymous: Whether the request was sent without credentials.
     """
+    from ...wire.service_message import with_request_ids  # noqa: PLC0415 - as above
+
+    return with_request_ids(_reply_error(reply, bucket, key, anonymous=anonymous), reply)
+
+
+def _reply_error(reply: Response, bucket: str, key: str | None, *, anonymous: bool) -> StorageError:
     status = reply.status
     code, message = error_details(reply)
     target = f"the object {key!r}" if key is not None else f"the bucket {bucket!r}"
@@ -152,7 +160,7 @@ def reply_error(reply: Response, *, bucket: str, key: str | None, anonymous: boo
         f"the service answered {status}" + (f" {code}" if code else "") + (f": {message}" if message else ""),
         status=status,
         code=code,
-        retryable=status in {408, 429} or status >= 500 or code in _TRANSIENT,
+        retryable=reply.is_transient or code in _TRANSIENT,
         retry_after=reply.retry_after,
         throttled=reply.asks_for_less or code in _RATE_LIMITS,
         host=reply.host,

@@ -3,15 +3,20 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from ...errors import AccessDenied, ServiceError, StorageError
 from ...instance import Instance
 from ...wire import TLS, Origin, Request, Response
+from ...wire.service_message import with_request_ids
 from . import replies
 
 __all__ = ["TokenSession"]
+
+# Difference of two clocks, in seconds, from which on it may be the reason of a refusal.
+_SKEW = 60
 
 
 class TokenSession:
@@ -76,8 +81,8 @@ def _request_error(origin: Origin, reply: Response) -> StorageError:
     cause = ": ".join(
         part for part in (f"{origin.host} did not issue a token", str(reply.status), code, message) if part
     )
-    if reply.status >= 500 or reply.status in {408, 429}:
-        return ServiceError(
+    if reply.is_transient:
+        error: StorageError = ServiceError(
             cause,
             status=reply.status,
             code=code,
@@ -86,4 +91,15 @@ def _request_error(origin: Origin, reply: Response) -> StorageError:
             throttled=reply.asks_for_less,
             host=reply.host,
         )
-    return AccessDenied(cause, hint="check the credentials file", status=reply.status, code=code)
+    else:
+        error = AccessDenied(cause, hint=_hint(reply, message), status=reply.status, code=code)
+    return with_request_ids(error, reply)
+
+
+def _hint(reply: Response, message: str) -> str:
+    """How to fix a refusal. Credentials are signed with this machine's time, which the service compares with its."""
+    date = reply.time("date")
+    seconds = 0.0 if date is None else (datetime.now(UTC) - date).total_seconds()
+    if abs(seconds) < _SKEW or not any(word in message.lower() for word in ("jwt", "assertion", "iat", "exp")):
+        return "check the credentials file"
+    return f"set this machine's clock: it is {abs(seconds) / 60:,.0f} minutes {'ahead' if seconds > 0 else 'behind'}"

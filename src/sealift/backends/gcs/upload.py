@@ -219,7 +219,9 @@ class GCSUpload(Upload):
             prefix = f"gs://{self._bucket.location.root}/{self._prefix}/"
             cause = f"{self._key!r} is stored, but its parts under {prefix} cannot be deleted: {denied.cause}"
             hint = "allow storage.objects.delete, or upload in one part: Limits(part_size=…)"
-            raise AccessDenied(cause, hint=hint, status=denied.status, code=denied.code) from None
+            error = AccessDenied(cause, hint=hint, status=denied.status, code=denied.code)
+            error.request_ids = denied.request_ids
+            raise error from None
         return self._published
 
     async def abort(self) -> None:

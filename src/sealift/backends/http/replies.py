@@ -9,6 +9,7 @@ from ...errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceErr
 from ...types import ObjectInfo
 from ...types.properties import Properties, from_headers
 from ...wire import Response, check_range
+from ...wire.service_message import with_request_ids
 from . import filenames
 
 __all__ = [
@@ -37,7 +38,6 @@ _STORED = {
     ".br": "br", ".bz2": "bzip2", ".tbz2": "bzip2", ".xz": "xz", ".txz": "xz", ".zlib": "deflate",
 }  # fmt: skip
 _PAGES = {"text/html", "application/xhtml+xml"}
-_NOT_RETRYABLE = {501, 505}  # Not Implemented, HTTP Version Not Supported
 
 
 def object_info(key: str, reply: Response) -> ObjectInfo:
@@ -195,6 +195,10 @@ def error(reply: Response, key: str, *, hint: str) -> StorageError:
         key: Key of the requested file.
         hint: Hint for a denied request.
     """
+    return with_request_ids(_error(reply, key, hint), reply)
+
+
+def _error(reply: Response, key: str, hint: str) -> StorageError:
     status = reply.status
     if status in {401, 403}:
         return AccessDenied(f"the server denied access ({status})", hint=hint, status=status, host=reply.host)
@@ -206,7 +210,7 @@ def error(reply: Response, key: str, *, hint: str) -> StorageError:
     return ServiceError(
         f"the server answered {status}{wait}",
         status=status,
-        retryable=status in {408, 425, 429} or (status >= 500 and status not in _NOT_RETRYABLE),
+        retryable=reply.is_transient,
         retry_after=reply.retry_after,
         throttled=reply.asks_for_less,
         host=reply.host,

@@ -15,6 +15,7 @@ from ...errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceErr
 from ...types import ObjectInfo
 from ...uri import Location
 from ...wire import Response
+from ...wire.service_message import service_message, with_request_ids
 
 __all__ = [
     "commit", "error", "is_unknown_revision", "named", "next_page", "page", "quoted", "refs", "refused", "sha256_of",
@@ -24,7 +25,6 @@ __all__ = [
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next\b')
 _RESET = re.compile(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d+)")  # none remaining; seconds to the end of the window
-_LONGEST_TEXT = 200
 _SIGN_IN = "HFConfig(token=…), or, for the hub of HF_ENDPOINT, HF_TOKEN or `hf auth login`"
 
 
@@ -145,7 +145,7 @@ def _text(reply: Response) -> str:
         except (ValueError, RecursionError):
             return ""
         message = body.get("error") if isinstance(body, dict) else None
-    return message[:_LONGEST_TEXT] if isinstance(message, str) else ""
+    return service_message(message if isinstance(message, str) else "", reply)
 
 
 def error(reply: Response, location: Location, key: str | None, *, signed_in: bool) -> StorageError:
@@ -157,6 +157,10 @@ def error(reply: Response, location: Location, key: str | None, *, signed_in: bo
         key: The requested file; None: the repository.
         signed_in: Whether a token was sent.
     """
+    return with_request_ids(_error(reply, location, key, signed_in=signed_in), reply)
+
+
+def _error(reply: Response, location: Location, key: str | None, *, signed_in: bool) -> StorageError:
     status, text = reply.status, _text(reply)
     code = reply.header("x-error-code")
     kind = location.kind.removesuffix("s")
@@ -209,6 +213,10 @@ def _no_repository(location: Location, where: str, *, signed_in: bool) -> tuple[
 
 def refused(reply: Response, key: str) -> StorageError:
     """Convert an error response of the hub's storage. Its body is not quoted: it may contain the signed URL."""
+    return with_request_ids(_refused(reply, key), reply)
+
+
+def _refused(reply: Response, key: str) -> StorageError:
     status = reply.status
     if status in {401, 403}:
         return AccessDenied(
@@ -228,7 +236,7 @@ def _service_error(reply: Response, who: str, text: str, code: str | None) -> Se
         _with(f"{who} answered {status}{wait}", text),
         status=status,
         code=code,
-        retryable=status in {408, 429} or status >= 500,
+        retryable=reply.is_transient,
         retry_after=delay,
         throttled=reply.asks_for_less,
         host=reply.host,

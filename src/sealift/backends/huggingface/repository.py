@@ -129,7 +129,7 @@ class Repository:
     def file(self, method: str, key: str, sha: str, *headers: tuple[str, str]) -> Request:
         """Build a request for a file at a commit."""
         kind = "" if self.location.kind == "models" else f"/{self.location.kind}"
-        return self.request(method, f"{kind}/{self.location.root}/resolve/{sha}/{quote(key)}", *headers)
+        return self.request(method, f"{kind}/{self.location.root}/resolve/{sha}/{_quoted(key)}", *headers)
 
     def tree(self, directory: str, sha: str, page: str | None) -> Request:
         """Build a request for one page of the files below a directory.
@@ -139,7 +139,7 @@ class Repository:
             sha: The commit.
             page: Query of the page, from the previous one; None: the first page.
         """
-        below = f"/{quote(directory, safe='')}" if directory else ""
+        below = f"/{_quoted(directory, safe='')}" if directory else ""
         return self.request("GET", f"{self._api}/tree/{sha}{below}?{page or 'recursive=true&expand=false'}")
 
     @property
@@ -178,6 +178,11 @@ class Repository:
     def error(self, reply: Response, key: str | None = None) -> StorageError:
         """Convert an error response of the hub to an exception."""
         return replies.error(reply, self.location, key, signed_in=self.signed_in)
+
+
+def _quoted(path: str, safe: str = "/") -> str:
+    # A lone surrogate, which JSON can contain, is sent: the hub answers that there is no such file.
+    return quote(path, safe=safe, errors="surrogatepass")
 
 
 def too_many_redirects(request: Request) -> TransportError:

@@ -7,6 +7,7 @@ and is not imported: the import takes longer than the rest of a cold start.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ...config import S3Config
@@ -40,6 +41,7 @@ class BucketAccess:
         checksum: Checksum algorithm of uploads; None: uploads carry no checksum.
         attempts: Maximum number of attempts per request; None: the engine's default.
         fixed_origin: Whether a redirect to another region changes only the signature, not the address.
+        clock_offset: How far the service's clock is ahead of this machine's.
     """
 
     origin: Origin
@@ -52,6 +54,7 @@ class BucketAccess:
     checksum: UploadChecksum | None
     attempts: int | None
     fixed_origin: bool
+    clock_offset: timedelta = timedelta()
 
     @property
     def directory(self) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Collection, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ...config import S3Config
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Bucket", "Headers"]
 
-# How much of an error reply's body is read, in bytes.
+# Statuses with many reasons.
+_UNEXPLAINED = {400, 403}
 # Seconds between two attempts to find new credentials.
 _RENEWAL_INTERVAL = 1.0
+# How much later or earlier a reply may arrive than it was dated.
+_CLOCK_PRECISION = timedelta(minutes=1)
 # Seconds to wait while another program is writing the credentials file.
 _WRITE_PAUSES = (0.02, 0.1, 0.3)
 
@@ -82,7 +86,7 @@ class Bucket:
         credentials = await access.credentials()
         if access.scheme == "sigv4-s3express" and not iam:
             credentials = await self._session.credentials(credentials, self._create_session)
-        return Signer(access, credentials)
+        return Signer(access, credentials, datetime.now(UTC) + access.clock_offset)
 
     async def signed_request(
         self,
@@ -188,8 +192,18 @@ class Bucket:
         """
         reply = await self.send("HEAD", key, [("x-amz-checksum-mode", "ENABLED")])
         if reply.status != 200:
-            raise self.error(reply, key)
+            raise self.error(await self._explained(reply, key), key)
         return object_info(key, reply, md5_tags=not self.directory)
+
+    async def _explained(self, reply: Response, key: str) -> Response:
+        """The reply to a GET instead of that to a HEAD, which has no body: it says why the request was refused."""
+        if reply.status not in _UNEXPLAINED or reply.body:
+            return reply
+        try:
+            explained = await self.fetch(key, [("range", "bytes=0-0")], memoryview(bytearray(1)), Expectation(0))
+        except StorageError:  # the reply to the HEAD is known
+            return reply
+        return explained if explained.status in _UNEXPLAINED and explained.body else reply
 
     def error(self, reply: Response, key: str | None) -> StorageError:
         """The error for a reply whose status is not a success; see `errors.reply_error`."""
@@ -226,7 +240,7 @@ class Bucket:
         if reply.status != 200:
             from .express import session_error  # noqa: PLC0415
 
-            raise session_error(self.error(reply, None), self.location.root)
+            raise session_error(self.error(reply, None), reply, self.location.root)
         return reply
 
     def _session_rejected(self, reply: Response, request: Request) -> bool:
@@ -241,7 +255,7 @@ class Bucket:
         return token is not None
 
     async def _refresh_access(self, reply: Response, used: BucketAccess) -> bool:
-        """Whether to resend a request: to the region that the reply names, or with new credentials.
+        """Whether to resend a request: to the region that the reply names, with new credentials or the right time.
 
         Args:
             reply: The reply.
@@ -251,11 +265,15 @@ class Bucket:
         # A SigV4A signature is valid in several regions.
         moved = region is not None and region != used.region and used.scheme != "sigv4a"
         expired = errors.credentials_expired(reply)
-        if not moved and not expired:
+        offset = errors.clock_offset(reply) if used.credentials is not None else None
+        skewed = offset is not None and abs(offset - used.clock_offset) > _CLOCK_PRECISION
+        if not moved and not expired and not skewed:
             return False
         async with self._refreshing:  # concurrent requests share one refresh
             if region is not None and region not in {used.region, self._access.region}:
                 self._access = await self._access.at_region(region, self.location.root, self.config, self.instance)
+            elif skewed and offset is not None and self._access is used:
+                self._access = replace(used, clock_offset=offset)
             elif expired and self._access is used:
                 self._access = await self._with_new_credentials(used)
             return self._access is not used

@@ -21,9 +21,10 @@ from aiobotocore.credentials import (
     AioProcessProvider,
     AioProfileProviderBuilder,
 )
-from aiobotocore.utils import AioContainerMetadataFetcher, AioInstanceMetadataFetcher, create_nested_client
+from aiobotocore.utils import AioContainerMetadataFetcher, create_nested_client
 from botocore.utils import JSONFileCache, resolve_imds_endpoint_mode
 
+from .instance_metadata import InstanceMetadata
 from .settings import expand_path
 
 __all__ = ["credential_resolver"]
@@ -141,7 +142,9 @@ def _container_provider(environ: Mapping[str, str], http_session: Callable[..., 
 def _instance_metadata_provider(session: Any, environ: Mapping[str, str], http_session: Callable[..., Any]) -> Any:
     """The provider that queries the EC2 instance metadata service."""
     timeout = session.get_config_variable("metadata_service_timeout")
-    fetcher = AioInstanceMetadataFetcher(
+    fetcher = session.instance_metadata = InstanceMetadata(
+        expected=session.on_ec2 or bool(session.get_config_variable("ec2_metadata_service_endpoint")),
+        patience=session.patience,
         timeout=timeout,
         num_attempts=session.get_config_variable("metadata_service_num_attempts"),
         env=environ,

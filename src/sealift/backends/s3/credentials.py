@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...config import S3Config
 from ...errors import AccessDenied, InvalidConfig
@@ -40,51 +40,51 @@ async def chain_credentials(session: "SDKSession", config: S3Config, instance: I
     and metadata services are queried once. Other credentials are read at each call, because they may have changed.
 
     Raises:
-        AccessDenied: No credentials were found.
+        AccessDenied: No credentials were found, or the service that provides them refused.
         InvalidConfig: The SDK rejects a setting.
+        TransportError: The service that provides them does not answer.
     """
     from botocore.credentials import RefreshableCredentials  # noqa: PLC0415 - loaded by now
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     from ...runtime.sdk_logging import suppress_logs  # noqa: PLC0415
-    from .lazy_sdk import fingerprint, invalid_config  # noqa: PLC0415
+    from .credential_errors import credential_error  # noqa: PLC0415
+    from .lazy_sdk import fingerprint  # noqa: PLC0415
 
     if (static := static_credentials(config, {})) is not None:
         return static
+    profile = session.get_config_variable("profile")
+
+    async def ask(provide: Callable[[], Awaitable[Any]]) -> Any:
+        try:
+            with suppress_logs():
+                return await provide()
+        except Exception as error:  # noqa: BLE001 - each SDK provider raises its own types
+            failure = credential_error(error, profile)
+        raise failure  # outside the block: the SDK's error, which may quote a secret, is not its context
+
     state = fingerprint(session, rotated=True)
     cached_state, credentials = instance.credentials.get(config, (None, None))
     if cached_state != state:
-        try:
-            with suppress_logs():
-                credentials = await session.get_credentials()
-        except (BotoCoreError, ClientError, ValueError) as error:
-            raise invalid_config(error) from None
-        except Exception as error:  # noqa: BLE001 - providers raise many types for a malformed reply
-            cause = f"the credentials for S3 cannot be read: {_reason(error)}"
-            raise AccessDenied(cause, hint="check the output of credential_process and the shared files") from None
+        credentials = await instance.retry(lambda: ask(session.get_credentials))
         if credentials is None:
-            raise AccessDenied(
-                "no credentials for S3 were found",
-                hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, pass S3Config(…), or S3Config(anonymous=True)",
-            )
+            raise _none_found(session)
         if isinstance(credentials, RefreshableCredentials):
             instance.credentials[config] = state, credentials
 
     async def frozen() -> Credentials:
-        try:
-            with suppress_logs():
-                keys = await credentials.get_frozen_credentials()
-        except Exception as error:  # noqa: BLE001 - each SDK provider raises its own types
-            raise AccessDenied(f"the credentials could not be renewed: {_reason(error)}") from None
+        keys = await ask(credentials.get_frozen_credentials)
         return _checked(keys.access_key, keys.secret_key, keys.token)
 
     return frozen
 
 
-def _reason(error: Exception) -> str:
-    """What an error says of a file; of others only the kind, because their texts may quote a secret."""
-    return (
-        f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else type(error).__name__
+def _none_found(session: "SDKSession") -> AccessDenied:
+    cause, metadata = "no credentials for S3 were found", session.instance_metadata
+    if session.on_ec2 and metadata is not None and metadata.unanswered:
+        cause += ", and the instance metadata service does not answer"
+    return AccessDenied(
+        cause,
+        hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, pass S3Config(…), or S3Config(anonymous=True)",
     )
 
 

@@ -12,13 +12,15 @@ from xml.etree import ElementTree as ET
 from ...errors import AccessDenied, IncompleteError, ServiceError, Skipped, StorageError
 from ...integrity import checksums
 from ...wire import Response
+from ...wire.service_message import with_request_ids
 from . import xml
 from .bucket import Bucket
-from .errors import is_transient, service_error
+from .errors import explanation, is_transient, service_error
 
 __all__ = ["delete_many", "parse_delete_result"]
 
 _BATCH = 1000
+_MISSING = {"NoSuchKey", "NoSuchVersion"}
 # Characters that XML 1.0 cannot represent: https://www.w3.org/TR/xml/#charsets
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
@@ -75,16 +77,16 @@ def parse_delete_result(reply: Response) -> list[Skipped]:
     if root is None or xml.local_name(root) != "DeleteResult":
         raise service_error(reply, xml.children(root))
     failed = [xml.children(entry) for entry in root if xml.local_name(entry) == "Error"]
-    return [_not_deleted(fields) for fields in failed if fields.get("Code") not in {"NoSuchKey", "NoSuchVersion"}]
+    return [_not_deleted(reply, fields) for fields in failed if fields.get("Code") not in _MISSING]
 
 
-def _not_deleted(fields: Mapping[str, str]) -> Skipped:
-    key, code = fields.get("Key", ""), fields.get("Code")
+def _not_deleted(reply: Response, fields: Mapping[str, str]) -> Skipped:
+    key, code, message = fields.get("Key", ""), fields.get("Code"), explanation(reply, fields.get("Message") or "")
     error: StorageError
     if code == "AccessDenied":
         hint = "check the credentials and the bucket's policy"
-        error = AccessDenied(f"no permission to delete {key!r}", hint=hint, code=code)
+        error = AccessDenied(f"no permission to delete {key!r}{message}", hint=hint, code=code)
     else:
-        reason = f"{code}: {fields.get('Message', '')}"
-        error = ServiceError(f"{key!r} was not deleted: {reason}", code=code, retryable=is_transient(code))
+        error = ServiceError(f"{key!r} was not deleted: {code}{message}", code=code, retryable=is_transient(code))
+    with_request_ids(error, reply)
     return Skipped(key, "not deleted", error.cause, error)

@@ -5,6 +5,7 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 from ...errors import (
     AccessDenied,
@@ -20,8 +21,10 @@ from . import xml
 
 __all__ = [
     "bucket_region",
+    "clock_offset",
     "credentials_expired",
     "error_code",
+    "explanation",
     "is_transient",
     "reply_error",
     "required_field",
@@ -50,8 +53,12 @@ _DENIED = {
     "InvalidAccessKeyId": "the access key does not exist",
     "ExpiredToken": "the session token has expired",
     "InvalidToken": "the session token is not valid",
-    "RequestTimeTooSkewed": "this machine's clock is wrong",
 }
+_SKEWED = "RequestTimeTooSkewed"
+# The service accepts signatures of 15 minutes. A HEAD gives no reason: from this difference on, it may be the clock.
+_SKEW = timedelta(minutes=5)
+_ARCHIVED = {"InvalidObjectState", "ObjectNotInActiveTierError"}
+_CHECKSUM_HEADERS = ("x-amz-checksum-", "x-amz-sdk-checksum-")
 
 
 def error_code(reply: Response) -> str | None:
@@ -79,6 +86,15 @@ def credentials_expired(reply: Response) -> bool:
     return error_code(reply) in _EXPIRED or (reply.status == 400 and not reply.body)
 
 
+def clock_offset(reply: Response) -> timedelta | None:
+    """How far the service's clock is ahead of this machine's, if that is why it rejected the signature."""
+    if reply.status not in {400, 401, 403} or (date := reply.time("date")) is None:
+        return None
+    offset = date - datetime.now(UTC)
+    unexplained = not reply.body and abs(offset) >= _SKEW
+    return offset if unexplained or error_code(reply) == _SKEWED else None
+
+
 def required_field(reply: Response, name: str) -> str:
     """A field of the XML in a reply with status 200.
 
@@ -103,6 +119,12 @@ def reply_error(reply: Response, *, bucket: str, key: str | None) -> StorageErro
         bucket: Name of the bucket.
         key: Key of the requested object; None: the request was about the bucket.
     """
+    from ...wire.service_message import with_request_ids  # noqa: PLC0415 - most requests succeed
+
+    return with_request_ids(_reply_error(reply, bucket, key), reply)
+
+
+def _reply_error(reply: Response, bucket: str, key: str | None) -> StorageError:
     fields = xml.fields(reply)
     code, status = fields.get("Code") or None, reply.status
     target = f"the object {key!r}" if key is not None else f"the bucket {bucket!r}"
@@ -111,11 +133,17 @@ def reply_error(reply: Response, *, bucket: str, key: str | None) -> StorageErro
         return ModelMissingError(bucket, cause=f"there is no bucket {bucket!r}", hint=hint, status=status, code=code)
     if status == 404 and code != "NoSuchUpload" and (key is not None or code == "NoSuchKey"):
         return ModelMissingError(key or bucket, cause=f"there is no object {key!r}", status=status, code=code)
-    if code == "InvalidObjectState":
-        return UnsupportedOperation(f"{target} is archived", hint="restore it first", status=status, code=code)
+    if code in _ARCHIVED:
+        storage_class = explanation(reply, fields.get("StorageClass") or "", " in the storage class ")
+        return UnsupportedOperation(
+            f"{target} is archived{storage_class}", hint="restore it first", status=status, code=code
+        )
+    if code == _SKEWED:
+        return _wrong_clock(reply)
     if status in {401, 403} or code in _DENIED:
-        cause = _DENIED.get(code or "", f"no permission for {target}")
-        hint = "check the credentials" if code in _DENIED else "check the credentials and the bucket's policy"
+        known = code in _DENIED
+        cause = _DENIED[code or ""] if known else f"no permission for {target}{explanation(reply)}"
+        hint = "check the credentials" if known else "check the credentials and the bucket's policy"
         return AccessDenied(cause, hint=hint, status=status, code=code, host=reply.host)
     if code in _DAMAGED:
         return IntegrityError(f"{target} was damaged in transit ({code})", status=status, code=code, retryable=True)
@@ -124,17 +152,63 @@ def reply_error(reply: Response, *, bucket: str, key: str | None) -> StorageErro
     return service_error(reply, fields)
 
 
+def explanation(reply: Response, text: str | None = None, before: str = ": ") -> str:
+    """The service's message, to be added to a cause; "" if it says no more than the status.
+
+    Args:
+        reply: The reply.
+        text: The message; None: the one in the reply's body.
+        before: Text to put before the message.
+    """
+    from ...wire.service_message import service_message  # noqa: PLC0415 - as above
+
+    message = service_message(xml.fields(reply).get("Message") if text is None else text, reply)
+    return f"{before}{message}" if message else ""
+
+
 def service_error(reply: Response, fields: Mapping[str, str]) -> ServiceError:
     """The error for a reply without a more specific one; `fields` are those of its XML."""
-    code, message, status = fields.get("Code") or None, fields.get("Message") or "", reply.status
-    no_reason = status == 400 and not reply.body
-    return ServiceError(
-        f"the service answered {status}" + (f" {code}" if code else "") + (f": {message}" if message else ""),
-        hint="the reply to a HEAD gives no reason; has the session token expired?" if no_reason else None,
+    from ...wire.service_message import with_request_ids  # noqa: PLC0415 - as above
+
+    code, message, status = fields.get("Code") or None, explanation(reply, fields.get("Message") or ""), reply.status
+    error = ServiceError(
+        f"the service answered {status}{f' {code}' if code else ''}{message}",
+        hint=_hint(reply, fields),
         status=status,
         code=code,
-        retryable=status in {408, 429} or status >= 500 or is_transient(code),
+        retryable=reply.is_transient or is_transient(code),
         retry_after=reply.retry_after,
         throttled=reply.asks_for_less or code in _THROTTLED,
         host=reply.host,
     )
+    with_request_ids(error, reply)
+    return error
+
+
+def _hint(reply: Response, fields: Mapping[str, str]) -> str | None:
+    """Which setting avoids what the service does not accept."""
+    message = fields.get("Message") or ""
+    if reply.status == 400 and not reply.body:
+        return "the reply to a HEAD gives no reason; has the session token expired?"
+    if reply.status == 400 and "Server Side Encryption" in message:
+        return "the object is encrypted with a key of its owner (SSE-C), which each request must contain"
+    refused = [name for name in _sent_headers(reply) if name in f"{fields.get('Header', '')} {message}".lower()]
+    if reply.status == 501 and not refused:
+        refused = _sent_headers(reply)  # the service does not say which
+    if any(name.startswith(_CHECKSUM_HEADERS) for name in refused):
+        return "to upload without checksums: S3Config(checksum=None) or AWS_REQUEST_CHECKSUM_CALCULATION=when_required"
+    if "x-amz-tagging" in refused:
+        return "the service does not store tags: remove those of the source"
+    return None
+
+
+def _sent_headers(reply: Response) -> list[str]:
+    return [name for name, _ in reply.request.headers] if reply.request is not None else []
+
+
+def _wrong_clock(reply: Response) -> AccessDenied:
+    cause, date = "this machine's clock is wrong", reply.time("date")
+    if date is not None:
+        seconds = (datetime.now(UTC) - date).total_seconds()
+        cause += f": it is {abs(seconds) / 60:,.0f} minutes {'ahead of' if seconds > 0 else 'behind'} the service's"
+    return AccessDenied(cause, hint="set the clock", status=reply.status, code=_SKEWED, host=reply.host)

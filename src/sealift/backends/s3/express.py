@@ -15,6 +15,7 @@ import anyio
 from ...errors import AccessDenied, ServiceError, StorageError
 from ...frozen_dataclass import dataclass
 from ...wire import Request, Response
+from ...wire.lenient_xml import parse_xml
 from . import errors
 from .signature import Credentials
 
@@ -83,22 +84,19 @@ def rejected_token(reply: Response, request: Request) -> str | None:
     return next((value for name, value in request.headers if name == _TOKEN_HEADER), None)
 
 
-def session_error(error: StorageError, bucket: str) -> StorageError:
+def session_error(error: StorageError, reply: Response, bucket: str) -> StorageError:
     """The error of a failed CreateSession; if access was denied, it names the missing permission."""
-    if not isinstance(error, AccessDenied) or error.code not in {None, "AccessDenied"}:
-        return error
-    return AccessDenied(
-        f"no permission to create a session on the directory bucket {bucket!r}",
-        hint="allow the action s3express:CreateSession on it",
-        status=error.status,
-        code=error.code,
-    )
+    if isinstance(error, AccessDenied) and error.code in {None, "AccessDenied"}:
+        error.cause = f"no permission to create a session on the directory bucket {bucket!r}"
+        error.cause += errors.explanation(reply)
+        error.hint = "allow the action s3express:CreateSession on it"
+    return error
 
 
 def _parse(reply: Response, now: float) -> tuple[Credentials, float]:
     """The session's credentials, and the time to renew them."""
     try:
-        root = ET.fromstring(reply.body.strip())  # noqa: S314 - expat bounds entity expansion since 2.4.1
+        root = parse_xml(reply.body)
         fields = {element.tag.rpartition("}")[2]: element.text or "" for element in root.iter()}
         expires = datetime.fromisoformat(fields["Expiration"]).astimezone(UTC)
         keys = fields["AccessKeyId"], fields["SecretAccessKey"], fields["SessionToken"]

@@ -20,8 +20,10 @@ __all__ = ["endpoint_from_sdk", "fingerprint", "invalid_config", "open_session",
 # These loggers write requests to token services, their replies, and the text to sign.
 # The credential loggers write tracebacks of failures that sealift reports itself.
 filter_loggers(
-    "aiobotocore.credentials", "botocore.auth", "botocore.credentials", "botocore.endpoint", "botocore.hooks",
-    "botocore.parsers", "botocore.utils",
+    "aiobotocore.credentials", "aiobotocore.endpoint", "aiobotocore.httpsession", "aiobotocore.retryhandler",
+    "aiobotocore.tokens", "aiobotocore.utils", "botocore.auth", "botocore.credentials", "botocore.endpoint",
+    "botocore.hooks", "botocore.httpsession", "botocore.parsers", "botocore.retryhandler", "botocore.tokens",
+    "botocore.utils",
 )  # fmt: skip
 # Variables and profile keys that change when credentials are rotated, and do not affect the endpoint.
 _ROTATED = frozenset({
@@ -46,6 +48,7 @@ async def open_session(
 
         try:
             session = SDKSession(environ, config.profile, config.region)
+            session.patience = instance.limits.patience
             return session, settings_from_session(session, config)
         except InvalidConfig:  # a subclass of ValueError
             raise

@@ -13,6 +13,7 @@ from urllib.parse import unquote_plus
 
 from ...errors import ServiceError
 from ...types import ObjectInfo
+from ...wire.lenient_xml import parse_xml
 from .object_info import quoted_etag
 
 if TYPE_CHECKING:
@@ -46,11 +47,11 @@ def parse_listing(body: bytes) -> tuple[list[ObjectInfo], str | None]:
 
     entries, rest = _split(body)
     try:
-        root = ET.fromstring(rest)  # noqa: S314 - expat bounds entity expansion since 2.4.1
+        root = parse_xml(rest)
     except ET.ParseError as error:
         raise ServiceError(f"the listing is not XML: {error}", retryable=True) from None
     space = root.tag[: root.tag.index("}") + 1] if root.tag.startswith("{") else ""
-    decode = unquote_plus if root.findtext(f"{space}EncodingType") == "url" else str
+    decode = _unquote if root.findtext(f"{space}EncodingType") == "url" else str
     try:
         objects = _ordinary(decode, entries) or list(_contents(root, space, decode))
         objects += _prefixes(root, space, decode)
@@ -61,6 +62,10 @@ def parse_listing(body: bytes) -> tuple[list[ObjectInfo], str | None]:
     if truncated and not token:
         raise ServiceError("the listing is truncated, but has no continuation token")
     return objects, token if truncated else None
+
+
+def _unquote(text: str) -> str:
+    return unquote_plus(text, errors="surrogateescape")  # some services store keys that are not UTF-8
 
 
 def _split(body: bytes) -> tuple[_Entries, str | bytes]:

@@ -49,7 +49,7 @@ def to_headers(properties: Properties, key: str) -> tuple[Properties, list[tuple
             metadata[lower] = value
             headers.append((f"{_METADATA}{lower}", _encode(value, f"the metadata {name!r}", key)))
     if properties.tags:
-        headers.append(("x-amz-tagging", urlencode(properties.tags)))
+        headers.append(("x-amz-tagging", urlencode(properties.tags, errors="surrogatepass")))
     return Properties(**fields, metadata=metadata, tags=properties.tags or {}), headers
 
 

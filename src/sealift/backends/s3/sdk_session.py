@@ -5,11 +5,12 @@ session replaces each of them with one that reads a given mapping: two tenants i
 settings, nor those of the process.
 """
 
+import math
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiobotocore.config import AioConfig
 from aiobotocore.httpsession import AIOHTTPSession
@@ -30,6 +31,7 @@ from botocore.tokens import TokenProviderChain
 
 from ...config import Proxies, S3Config
 from ...errors import InvalidConfig
+from ...runtime.cloud_machine import cloud_of_machine
 from ...wire import Origin, proxy_for
 from .credential_chain import credential_resolver
 from .settings import (
@@ -43,7 +45,14 @@ from .settings import (
     upload_checksum,
 )
 
+if TYPE_CHECKING:
+    from .instance_metadata import InstanceMetadata
+
 __all__ = ["SDKSession", "settings_from_session"]
+
+# Seconds to wait for token services.
+_CONNECT_TIMEOUT = 10
+_READ_TIMEOUT = 30
 
 
 class SDKSession(AioSession):  # type: ignore[misc]
@@ -54,12 +63,20 @@ class SDKSession(AioSession):  # type: ignore[misc]
         profile: Profile of the shared files; None: `AWS_PROFILE`, or the default profile.
         region: Region of the STS endpoint; None: the one of the environment or the profile.
 
+    Attributes:
+        patience: Seconds that a metadata service is waited for.
+        on_ec2: Whether this machine is an EC2 instance.
+        instance_metadata: The client of its metadata service, once the credential chain exists.
+
     Raises:
         InvalidConfig: The profile does not exist, or a file cannot be parsed.
     """
 
     def __init__(self, environ: Mapping[str, str], profile: str | None, region: str | None) -> None:
         self.environ = environ
+        self.patience = math.inf
+        self.on_ec2 = cloud_of_machine() == "aws"
+        self.instance_metadata: InstanceMetadata | None = None
         super().__init__(profile=profile)
         if region is not None:
             self.set_config_variable("region", region)
@@ -90,8 +107,13 @@ class SDKSession(AioSession):  # type: ignore[misc]
     def create_client(
         self, *args: Any, config: AioConfig | None = None, verify: bool | str | None = None, **kwargs: Any
     ) -> Any:
-        # The mode "auto" would query the metadata service for this machine's region.
-        legacy = AioConfig(defaults_mode="legacy")
+        # The mode "auto" would query the metadata service for this machine's region. sealift retries by itself.
+        legacy = AioConfig(
+            defaults_mode="legacy",
+            connect_timeout=_CONNECT_TIMEOUT,
+            read_timeout=_READ_TIMEOUT,
+            retries={"mode": "standard", "total_max_attempts": 2},
+        )
         config = legacy if config is None else legacy.merge(config)
         config.http_session_cls = http_session_class(self.environ)  # older versions lose it in merge()
         if verify is None:

@@ -56,7 +56,10 @@ def quote_key(key: str) -> str:
 
 def quote_query(parameters: Mapping[str, str]) -> str:
     """Encode a query in canonical form: sorted, with all but unreserved characters percent-encoded."""
-    encoded = ((quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, value in parameters.items())
+    encoded = (
+        (quote(name, safe="-_.~"), quote(value, safe="-_.~", errors="surrogateescape"))
+        for name, value in parameters.items()
+    )
     return "&".join(f"{name}={value}" for name, value in sorted(encoded))
 
 

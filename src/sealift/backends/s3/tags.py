@@ -8,7 +8,9 @@ from xml.etree import ElementTree as ET
 
 from ...errors import AccessDenied, ServiceError, UnsupportedOperation
 from ...types import ObjectInfo
+from ...wire.lenient_xml import parse_xml
 from .bucket import Bucket
+from .errors import explanation
 
 __all__ = ["fetch_tags"]
 
@@ -24,11 +26,11 @@ async def fetch_tags(bucket: Bucket, obj: ObjectInfo) -> Mapping[str, str]:
     if reply.status != 200:
         error = bucket.error(reply, obj.key)
         if isinstance(error, AccessDenied) and reply.status == 403:
-            cause = f"no permission to read the tags of {obj.key!r}"
-            raise AccessDenied(cause, hint="allow s3:GetObjectTagging", status=403, code=error.code)
+            error.cause = f"no permission to read the tags of {obj.key!r}{explanation(reply)}"
+            error.hint = "allow s3:GetObjectTagging"
         raise error
     try:
-        root = ET.fromstring(reply.body.strip())  # noqa: S314 - expat bounds entity expansion since 2.4.1
+        root = parse_xml(reply.body)
     except ET.ParseError as parse_error:
         raise ServiceError(f"the tags of {obj.key!r} are not XML: {parse_error}", retryable=True) from None
     return {tag.findtext("{*}Key", ""): tag.findtext("{*}Value", "") for tag in root.iterfind(".//{*}Tag")}

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ...wire import Response
+from ...wire.lenient_xml import parse_xml
 
 if TYPE_CHECKING:
     from xml.etree import ElementTree as ET
@@ -17,8 +18,7 @@ def parse(reply: Response) -> "ET.Element | None":
     from xml.etree import ElementTree as ET  # noqa: PLC0415 - 4 ms; a download of one object reads no XML
 
     try:
-        # While the service is working, it sends whitespace to keep the connection alive.
-        return ET.fromstring(reply.body.strip())  # noqa: S314 - expat bounds entity expansion since 2.4.1
+        return parse_xml(reply.body)  # the service sends white space while it works, to keep the connection alive
     except ET.ParseError:
         return None
 

@@ -1,10 +1,21 @@
 """Errors in S3 replies."""
 
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
 import pytest
 
-from sealift.backends.s3.errors import bucket_region, reply_error, required_field
-from sealift.errors import AccessDenied, IntegrityError, ModelMissingError, ObjectChanged, ServiceError, StorageError
-from sealift.wire import Response
+from sealift.backends.s3.errors import bucket_region, clock_offset, reply_error, required_field
+from sealift.errors import (
+    AccessDenied,
+    IntegrityError,
+    ModelMissingError,
+    ObjectChanged,
+    ServiceError,
+    StorageError,
+    UnsupportedOperation,
+)
+from sealift.wire import Origin, Request, Response
 from tests.unit.backends.s3.responses import NAMESPACE, failure, response
 
 
@@ -26,6 +37,11 @@ from tests.unit.backends.s3.responses import NAMESPACE, failure, response
         (412, "PreconditionFailed", ObjectChanged, False),
         (416, "InvalidRange", ObjectChanged, False),
         (400, "InvalidRequest", ServiceError, False),
+        (403, "InvalidObjectState", UnsupportedOperation, False),
+        (403, "ObjectNotInActiveTierError", UnsupportedOperation, False),
+        (501, "NotImplemented", ServiceError, False),
+        (501, "", ServiceError, False),
+        (505, "", ServiceError, False),
         (400, "RequestTimeout", ServiceError, True),
         (400, "BadDigest", IntegrityError, True),
         (400, "XAmzContentChecksumMismatch", IntegrityError, True),
@@ -135,3 +151,93 @@ def test_a_missing_field_is_retryable(body: bytes) -> None:
     with pytest.raises(ServiceError, match="answered 200, but without ETag") as caught:
         required_field(response(200, body), "ETag")
     assert caught.value.retryable
+
+
+KMS = (
+    "User: arn:aws:iam::1:user/mover is not authorized to perform: kms:GenerateDataKey on resource: "
+    "arn:aws:kms:us-east-1:1:key/a"
+)
+
+
+def test_the_service_s_own_message() -> None:
+    error = reply_error(failure(403, "AccessDenied", KMS), bucket="b", key="k")
+    assert str(error).startswith(f"no permission for the object 'k': {KMS} (check the credentials")
+    error = reply_error(failure(400, "KMS.DisabledException", "The key is disabled"), bucket="b", key="k")
+    assert str(error) == "the service answered 400 KMS.DisabledException: The key is disabled"
+    assert str(reply_error(failure(403, "AccessDenied", "Access Denied"), bucket="b", key="k")).startswith(
+        "no permission for the object 'k' (check"
+    )
+
+
+def test_an_archived_object_has_its_storage_class() -> None:
+    body = b"<Error><Code>InvalidObjectState</Code><StorageClass>GLACIER</StorageClass></Error>"
+    error = reply_error(response(403, body), bucket="b", key="k")
+    assert str(error) == "the object 'k' is archived in the storage class GLACIER (restore it first)"
+
+
+def test_an_object_with_a_customer_key() -> None:
+    message = "The object was stored using a form of Server Side Encryption. The correct parameters must be provided."
+    error = reply_error(failure(400, "InvalidRequest", message), bucket="b", key="k")
+    assert message in str(error)
+    assert "SSE-C" in str(error)
+
+
+def test_the_ids_of_the_request() -> None:
+    for reply in (
+        failure(403, "AccessDenied", x_amz_request_id="R1", x_amz_id_2="H1"),
+        response(404, x_amz_request_id="R1", x_amz_id_2="H1"),
+        failure(503, "SlowDown", x_amz_request_id="R1", x_amz_id_2="H1"),
+    ):
+        error = reply_error(reply, bucket="b", key="k")
+        assert error.request_ids == {"x-amz-request-id": "R1", "x-amz-id-2": "H1"}
+        assert str(error).endswith(" [x-amz-request-id R1, x-amz-id-2 H1]")
+
+
+@pytest.mark.parametrize(
+    ("body", "sent", "hint"),
+    [
+        ("<Code>NotImplemented</Code>", {"x-amz-checksum-crc64nvme": "x"}, "S3Config(checksum=None)"),
+        ("<Code>NotImplemented</Code>", {"x-amz-checksum-algorithm": "x"}, "S3Config(checksum=None)"),
+        ("<Code>NotImplemented</Code>", {"x-amz-tagging": "a=b"}, "does not store tags"),
+        ("<Code>NotImplemented</Code>", {"x-amz-date": "x"}, None),
+        (
+            "<Code>NotImplemented</Code><Header>x-amz-tagging</Header>",
+            {"x-amz-tagging": "a=b", "x-amz-checksum-crc64nvme": "x"},
+            "does not store tags",
+        ),
+        (
+            "<Code>NotImplemented</Code><Message>Header 'x-amz-tagging' is not implemented</Message>",
+            {"x-amz-tagging": "a=b", "x-amz-checksum-crc64nvme": "x"},
+            "does not store tags",
+        ),
+    ],
+)
+def test_what_a_service_has_not_implemented(body: str, sent: dict[str, str], hint: str | None) -> None:
+    reply = response(501, f"<Error>{body}</Error>".encode())
+    reply.request = Request("PUT", Origin("http", "h", 80), "/b/k", list(sent.items()))
+    error = reply_error(reply, bucket="b", key="k")
+    assert (error.hint is None) if hint is None else (hint in str(error))
+    assert not error.retryable
+
+
+def test_a_checksum_that_is_refused() -> None:
+    reply = failure(400, "InvalidRequest", "x-amz-checksum-crc64nvme is not supported")
+    reply.request = Request("PUT", Origin("http", "h", 80), "/b/k", [("x-amz-checksum-crc64nvme", "x")])
+    assert "S3Config(checksum=None)" in str(reply_error(reply, bucket="b", key="k"))
+
+
+@pytest.mark.parametrize("minutes", [-90, 90])
+def test_a_wrong_clock(minutes: int) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(minutes=minutes), usegmt=True)
+    reply = failure(403, "RequestTimeTooSkewed", date=date)
+    where = "behind" if minutes > 0 else "ahead of"
+    text = str(reply_error(reply, bucket="b", key="k"))
+    assert text == f"this machine's clock is wrong: it is 90 minutes {where} the service's (set the clock)"
+    offset = clock_offset(reply)
+    assert offset is not None
+    assert abs(offset - timedelta(minutes=minutes)) < timedelta(minutes=1)
+    assert clock_offset(response(403, date=date)) is not None  # the reply to a HEAD
+    assert clock_offset(failure(403, "AccessDenied", date=date)) is None
+    assert clock_offset(response(404, date=date)) is None
+    now = format_datetime(datetime.now(UTC), usegmt=True)
+    assert clock_offset(response(403, date=now)) is None
