@@ -20,6 +20,7 @@ from .options import (
 from .report import Report
 from .run import run
 from .settings import Settings
+from .stdout import encoded
 
 __all__ = ["cp"]
 
@@ -116,4 +117,4 @@ def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool
         path = destination.returned_name(run(copy))
     report.summarize_transfer(target=path)
     if not settings.as_json and not settings.dry_run:
-        click.echo(os.fsencode(path))
+        click.echo(encoded(path))

@@ -10,6 +10,7 @@ from .formatting import json_line
 from .options import files_and_uris, storage_options, timeout_option
 from .run import run
 from .settings import Settings
+from .stdout import print_line
 from .units import count, size
 
 __all__ = ["stat"]
@@ -36,11 +37,11 @@ def stat(settings: Settings, uri: str, *, as_json: bool) -> None:
     storage, config = settings.storage(), settings.config(uri, os.environ)
     metadata = run(lambda: storage.get_object_metadata(uri, config=config, timeout=settings.timeout))
     if as_json:
-        click.echo(json_line(**metadata))
+        print_line(json_line(**metadata))
         return
     for name, value in metadata.items():
         if value not in (None, {}):
-            click.echo(f"{name.replace('_', ' '):<19} {_readable(name, value)}")
+            print_line(f"{name.replace('_', ' '):<19} {_readable(name, value)}")
 
 
 def _readable(name: str, value: Any) -> str:
