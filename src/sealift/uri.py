@@ -28,7 +28,9 @@ tags decide where it ends. Connections to Azure always use TLS, whichever scheme
 rejected, except for an Azure SAS and other signed queries of https URLs, which are never shown in errors or logs.
 """
 
+import os
 import re
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -109,6 +111,7 @@ def parse(text: str) -> Location:
         raise InvalidURI(f"a storage URI must be a str, not {type(text).__name__}")
     if not text:
         raise InvalidURI("the storage URI is empty", hint="for example s3://bucket/path")
+    text = text if text.isascii() else _decoded(text)
     if "\0" in text:
         raise InvalidURI("a storage URI cannot contain a NUL character", uri=repr(redacted(text)))
     matched = _SCHEME.fullmatch(text)
@@ -135,6 +138,15 @@ def parse(text: str) -> Location:
             return parse_url(text)
     known = ", ".join(f"{name}://" for name in SUPPORTED_PROTOCOLS)
     raise InvalidURI(f"unknown scheme {scheme}://", hint=f"one of {known} or a local path", uri=redacted(text))
+
+
+def _decoded(text: str) -> str:
+    """A URI from the command line or the environment that Python has not decoded as UTF-8, but for example as ASCII."""
+    if (matched := _SCHEME.fullmatch(text)) is not None and matched[1].lower() != "file":
+        with suppress(UnicodeError):  # it has no such characters, or is not UTF-8
+            if any("\udc80" <= character <= "\udcff" for character in text):
+                return os.fsencode(text).decode()
+    return text
 
 
 def _without_authority(text: str) -> Location:

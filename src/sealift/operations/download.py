@@ -4,13 +4,14 @@ import os
 from functools import partial
 from typing import NamedTuple
 
-from ..backends.local import LocalBackend, destination, existing
+from ..backends.local import LocalBackend, destination, existing, work_directory
 from ..compressed_list import CompressedList
 from ..engine.transfer import Transfer, one
 from ..errors import InvalidConfig, StorageError
 from ..keys import paths
 from ..runtime.shielded import shielded
 from ..types import Event, ObjectInfo, OnEvent
+from ..uris.file_names import encoding_hint, why_unencodable
 from .call_options import CallOptions
 from .completed_files import report_resumed
 from .open_location import OpenLocation
@@ -101,7 +102,9 @@ def _check_destination(dest: str) -> None:
         raise InvalidConfig("the destination is an empty path", hint='"." is the current directory')
     if "\0" in dest:
         raise InvalidConfig(f"the destination {dest!r} contains a NUL character")
-    if os.path.basename(os.path.abspath(dest)) == paths.WORK_DIRECTORY:
+    if (unencodable := why_unencodable(dest)) is not None:
+        raise InvalidConfig(f"the destination {dest!r} {unencodable}", hint=encoding_hint())
+    if paths.is_work_directory(os.path.basename(os.path.abspath(dest))):
         raise InvalidConfig(
             f"the destination {dest!r} is where sealift keeps temporary files", hint="choose another name"
         )
@@ -126,13 +129,15 @@ async def _download_file(source: OpenLocation, obj: ObjectInfo, dest: str, optio
     anchor = None  # found before the journal creates directories
     if options.durability == "fsync":
         anchor = await instance.disk.run(lambda: existing(directory))
-    state = os.path.join(directory, paths.WORK_DIRECTORY)
+    state = await instance.disk.run(lambda: work_directory(directory))
     identity = (source.backend.address, location, directory, name, options.verify)
     request = "" if obj.version is None or not obj.size else options.shared_request(source, obj.version, obj.size)
     async with open_journal(instance, state, *identity, many=False, request=request) as journal:
         if journal.completed is not None:
             report_resumed(Transfer(obj, name), options.on_event)
             return path
-        target = LocalBackend(directory, instance.disk, journal=journal, durability=options.durability, anchor=anchor)
+        target = LocalBackend(
+            directory, instance.disk, state=state, journal=journal, durability=options.durability, anchor=anchor
+        )
         await transfer_missing(source, target, journal, one(Transfer(obj, name)), options, CompressedList())
     return path
