@@ -15,7 +15,7 @@
     ├── TransportError                  the connection failed, broke or stalled
     ├── DeadlineExceeded (TimeoutError)  the call exceeded its `timeout`
     ├── ServiceError                    the service returned any other error
-    └── ClosedError                     used after close, from another event loop, or during interpreter shutdown
+    └── ClosedError                     used after close, in two event loops at once, or during interpreter shutdown
 
     InvalidInput (ValueError)           also raised by model servers for invalid inference input
     ModelNotFound, InferenceError       part of the KServe API; never raised by sealift itself
@@ -58,6 +58,7 @@ class StorageError(RuntimeError):
 
     Attributes:
         attempts: Maximum number of attempts for this request, if the service's own configuration sets one.
+        quota_used_up: Whether the caller has used up a quota, which the service renews in `retry_after` seconds.
         given_up: For an error that was retried: how often and for how long, as a clause that ends the message.
 
     Example:
@@ -66,6 +67,7 @@ class StorageError(RuntimeError):
     """
 
     attempts: int | None = None
+    quota_used_up: bool = False
     given_up: str = ""
 
     def __init__(  # noqa: PLR0913 - the facts about an error, each by its name
@@ -251,7 +253,7 @@ class ServiceError(StorageError):
 
 
 class ClosedError(StorageError):
-    """Used after close, from another event loop, or during interpreter shutdown."""
+    """Used after close, in two event loops at once, or during interpreter shutdown."""
 
 
 class ModelNotFound(Exception):
