@@ -16,7 +16,7 @@
     ├── TransportError                  the connection failed, broke or stalled
     ├── DeadlineExceeded (TimeoutError)  the call exceeded its `timeout`
     ├── ServiceError                    the service returned any other error
-    └── ClosedError                     used after close, from another event loop, or during interpreter shutdown
+    └── ClosedError                     used after close, in two event loops at once, or during interpreter shutdown
 
     InvalidInput (ValueError)           also raised by model servers for invalid inference input
     ModelNotFound, InferenceError       part of the KServe API; never raised by sealift itself
@@ -61,6 +61,7 @@ class StorageError(RuntimeError):
 
     Attributes:
         attempts: Maximum number of attempts for this request, if the service's own configuration sets one.
+        quota_used_up: Whether the caller has used up a quota, which the service renews in `retry_after` seconds.
         given_up: For an error that was retried: how often and for how long, as a clause that ends the message.
         request_ids: The IDs of the request that the service's support asks for, by response header, such as
             `x-amz-request-id`.
@@ -71,6 +72,7 @@ class StorageError(RuntimeError):
     """
 
     attempts: int | None = None
+    quota_used_up: bool = False
     given_up: str = ""
     request_ids: Mapping[str, str] = MappingProxyType({})
 
@@ -279,7 +281,7 @@ class ServiceError(StorageError):
 
 
 class ClosedError(StorageError):
-    """Used after close, from another event loop, or during interpreter shutdown."""
+    """Used after close, in two event loops at once, or during interpreter shutdown."""
 
 
 def first_of(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -19,8 +19,10 @@ from .runtime.disk_threads import DiskThreads
 from .runtime.host_pace import Hosts
 from .runtime.memory_budget import MemoryBudget, default_budget
 from .runtime.parts_in_flight import PartsInFlight
+from .runtime.patched_modules import refuse_patched_modules
 from .runtime.retry import Retry
 from .runtime.shared_calls import SharedCalls
+from .runtime.standard_streams import reserve_descriptors
 from .types import Limits
 from .wire import Wire
 from .wire.tls import CERTIFICATE_VARIABLES
@@ -137,7 +139,12 @@ def enter_resources(limits: Limits, environ: Mapping[str, str]) -> LoopResources
 
     Returns:
         The resources; the caller must `leave` them.
+
+    Raises:
+        UnsupportedOperation: gevent or eventlet has patched the standard library.
     """
+    refuse_patched_modules()
+    reserve_descriptors()
     _abandon(lambda loop: loop.is_closed())
     proxies = Proxies.from_env(environ)
     certificates = {name: environ[name] for name in CERTIFICATE_VARIABLES if name in environ}

@@ -30,6 +30,7 @@ rejected, except for an Azure SAS and other signed queries of https URLs, which 
 
 import os
 import re
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -117,6 +118,7 @@ def parse(text: str | os.PathLike[str]) -> Location:
         raise InvalidURI(f"a storage URI must be a str or a path, not {type(text).__name__}")
     if not text:
         raise InvalidURI("the storage URI is empty", hint="for example s3://bucket/path")
+    text = text if text.isascii() else _decoded(text)
     if "\0" in text:
         raise InvalidURI("a storage URI cannot contain a NUL character", uri=repr(redacted(text)))
     location = _parse(text)
@@ -171,6 +173,15 @@ def _check_encoding(location: Location, text: str) -> None:
         location.key.encode(errors=_UNDECODED_BYTES.get(location.scheme, "strict"))
     except UnicodeEncodeError:
         raise InvalidURI("the name is not UTF-8", hint="check its encoding", uri=repr(redacted(text))) from None
+
+
+def _decoded(text: str) -> str:
+    """A URI from the command line or the environment that Python has not decoded as UTF-8, but for example as ASCII."""
+    if (matched := _SCHEME.fullmatch(text)) is not None and matched[1].lower() != "file":
+        with suppress(UnicodeError):  # it has no such characters, or is not UTF-8
+            if any("\udc80" <= character <= "\udcff" for character in text):
+                return os.fsencode(text).decode()
+    return text
 
 
 def _without_authority(text: str) -> Location:

@@ -382,6 +382,44 @@ async def test_a_copy_in_steps(large: Path) -> None:
         assert config.anonymous
 
 
+@pytest.mark.parametrize("status", [503, 429, 500])
+async def test_a_copy_that_is_interrupted_continues_with_its_token(large: Path, status: int) -> None:
+    class Interrupting(Writable):
+        def _write(self, asked: Asked) -> Reply | None:
+            if "/rewriteTo/" in asked.path and not failed:
+                failed.append(asked.query.get("rewriteToken"))
+                if failed == ["step/1"]:
+                    return refusal(status, "backendError", "try again")
+                failed.clear()
+            return super()._write(asked)
+
+    failed: list[str | None] = []
+    with Interrupting() as google:
+        google.objects["large"] = LARGE
+        config, storage = google.config(anonymous=True), AsyncStorage(Limits(backoff_initial=0.01))
+        await storage.copy_object("gs://models/large", "gs://models/copy", config=config)
+        assert google.objects["copy"] == LARGE
+        assert google.steps == [None, "step/1", "step/2"]
+    assert failed == ["step/1"]
+
+
+async def test_a_copy_whose_token_is_refused_begins_anew_once(large: Path) -> None:
+    class Forgetting(Writable):
+        def _write(self, asked: Asked) -> Reply | None:
+            if "/rewriteTo/" in asked.path and asked.query.get("rewriteToken") == refused[-1]:
+                self.steps.append(refused.pop())
+                return refusal(400, "invalid", "Invalid rewrite token.")
+            return super()._write(asked)
+
+    refused: list[str | None] = ["never", "step/1"]
+    with Forgetting() as google:
+        google.objects["large"] = LARGE
+        config, storage = google.config(anonymous=True), AsyncStorage()
+        await storage.copy_object("gs://models/large", "gs://models/copy", config=config)
+        assert google.objects["copy"] == LARGE
+        assert google.steps == [None, "step/1", None]
+
+
 async def test_a_part_that_was_damaged_on_the_way_is_sent_again(large: Path) -> None:
     first = [True]
 

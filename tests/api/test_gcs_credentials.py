@@ -427,6 +427,34 @@ async def test_a_subject_token_that_is_not_there(fake: Google, nowhere: dict[str
         await fetch(nowhere | {"GOOGLE_APPLICATION_CREDENTIALS": file}, fake.config(), tmp_path)
 
 
+UNSUPPORTED = [
+    (
+        {
+            "environment_id": "aws1",
+            "region_url": "http://169.254.169.254/latest/meta-data/placement/availability-zone",
+            "url": "http://169.254.169.254/latest/meta-data/iam/security-credentials",
+            "regional_cred_verification_url": "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity",
+        },
+        "AWS credentials",
+    ),
+    ({"executable": {"command": "/bin/token --secret=the-secret"}}, "an executable"),
+    ({"certificate": {"use_default_certificate_config": True}}, "an X.509 certificate"),
+    ({"saml": "the-secret"}, "an unknown credential_source"),
+]
+
+
+@pytest.mark.parametrize(("source", "kind"), UNSUPPORTED, ids=[kind for _, kind in UNSUPPORTED])
+async def test_workload_identity_that_is_not_supported(
+    fake: Google, nowhere: dict[str, str], tmp_path: Path, source: dict[str, object], kind: str
+) -> None:
+    file = fake.external_account(tmp_path / "external.json", source)
+    cause = f"{file} cannot be used: they federate the identity of {kind}, which is not supported (supported are"
+    with pytest.raises(InvalidConfig, match=re.escape(cause)) as caught:
+        await fetch(nowhere | {"GOOGLE_APPLICATION_CREDENTIALS": file}, fake.config(), tmp_path)
+    assert shows(caught.value, "the-secret") == []
+    assert fake.asked == []
+
+
 def test_what_a_configuration_refuses() -> None:
     with pytest.raises(InvalidConfig, match="choose one"):
         GCSConfig("/key.json", anonymous=True)

@@ -15,6 +15,7 @@ import pytest
 from sealift import (
     AccessDenied,
     AsyncStorage,
+    DeadlineExceeded,
     Event,
     HFConfig,
     IntegrityError,
@@ -407,10 +408,19 @@ class TestTrouble:
         assert {origin for origin, _, _ in failed} == {"hub", "storage"}
 
     async def test_a_limit_that_lasts_too_long_is_an_error(self, hub: FakeHub, tmp_path: Path) -> None:
-        hub.instead = lambda asked: Reply(429, headers={"RateLimit": '"api";r=0;t=299'})
-        with pytest.raises(ServiceError, match="429.*given up, because the service asks to wait 299 s") as caught:
+        hub.instead = lambda asked: Reply(429, headers={"RateLimit": '"api";r=0;t=301'})
+        with pytest.raises(ServiceError, match="429.*given up, because the service asks to wait 301 s") as caught:
             await AsyncStorage().download(URI, tmp_path / "model", config=hub.config)
-        assert caught.value.retry_after == 299
+        assert caught.value.retry_after == 301
+
+    async def test_a_quota_is_waited_for_until_the_timeout_of_the_call(self, hub: FakeHub, tmp_path: Path) -> None:
+        hub.instead = lambda asked: Reply(429, headers={"RateLimit": '"api";r=0;t=299'})
+        events: list[Event] = []
+        with pytest.raises(DeadlineExceeded):
+            await AsyncStorage().download(
+                URI, tmp_path / "model", config=hub.config, timeout=0.5, on_event=events.append
+            )
+        assert [(event.kind, event.delay > 298) for event in events] == [("paused", True), ("retry", True)]
 
     async def test_a_gated_repository_and_a_missing_one_are_told_apart(self, hub: FakeHub, tmp_path: Path) -> None:
         hub.repo("owner/gated", {"model.bin": b"x", "config.json": b"{}"}, access="gated")

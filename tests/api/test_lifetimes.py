@@ -128,26 +128,40 @@ async def test_the_same_target_twice_at_once(seaweedfs: S3Service, make_bucket: 
     assert not any(".sealift" in path for path in all_in(tmp_path))
 
 
-async def test_another_loop(tmp_path: Path) -> None:
+async def test_a_loop_beside_another_one_that_uses_it(tmp_path: Path) -> None:
     storage = AsyncStorage()
     with FakeS3({"b": {"m": b"m"}}) as server:
-        await storage.download("s3://b/m", tmp_path / "m", config=server.config)
 
-        def elsewhere() -> BaseException | None:
-            async def use() -> None:
-                await storage.download("s3://b/m", tmp_path / "n", config=server.config)
+        async def use() -> None:
+            await storage.download("s3://b/m", tmp_path / "n", config=server.config)
 
-            try:
-                asyncio.run(use())
-            except BaseException as error:
-                return error
-            return None
-
-        error = await asyncio.to_thread(elsewhere)
+        async with storage:
+            with pytest.raises(ClosedError) as caught:
+                await asyncio.to_thread(asyncio.run, use())
+            await storage.download("s3://b/m", tmp_path / "m", config=server.config)
+        assert str(caught.value) == (
+            "download s3://b/m: this AsyncStorage is used in another event loop (make one for each loop)"
+        )
+        assert files_in(tmp_path) == {"m": b"m"}
+        await asyncio.to_thread(asyncio.run, use())  # now it is idle
         await storage.download("s3://b/m", tmp_path / "o", config=server.config)
-    assert isinstance(error, ClosedError)
-    assert str(error) == ("download s3://b/m: this AsyncStorage belongs to another event loop (make one for each loop)")
-    assert files_in(tmp_path) == {"m": b"m", "o": b"m"}
+    assert files_in(tmp_path) == {"m": b"m", "n": b"m", "o": b"m"}
+
+
+async def test_a_block_that_was_left_open_in_a_closed_loop(tmp_path: Path) -> None:
+    storage = AsyncStorage()
+    with FakeS3({"b": {"m": b"m"}}) as server:
+
+        async def open_and_leave() -> None:
+            await storage.__aenter__()
+            await storage.download("s3://b/m", tmp_path / "m", config=server.config)
+
+        await asyncio.to_thread(asyncio.run, open_and_leave())
+        async with storage:
+            await storage.download("s3://b/m", tmp_path / "n", config=server.config)
+            await asyncio.to_thread(asyncio.run, storage.__aexit__())  # has no effect here
+            await storage.download("s3://b/m", tmp_path / "o", config=server.config)
+    assert files_in(tmp_path) == {"m": b"m", "n": b"m", "o": b"m"}
 
 
 @pytest.mark.parametrize(

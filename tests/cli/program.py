@@ -40,8 +40,7 @@ def start(*arguments: object, environ: Mapping[str, str] | None = None, **option
         env=clean_environ() | {"PYTHONWARNINGS": "error"} | dict(environ or {}),
         stdin=subprocess.DEVNULL,
         # Test runs in the background of a script ignore SIGINT, and children would inherit that.
-        preexec_fn=_restore_sigint,  # noqa: PLW1509 - takes no lock
-        **{"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
+        **{"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": _restore_sigint} | options,
     )
 
 

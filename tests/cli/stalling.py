@@ -21,6 +21,7 @@ class StallingS3:
     def __init__(self) -> None:
         self.body_requested = threading.Event()
         self._released = threading.Event()
+        self._goes_on = False
         service = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -39,7 +40,9 @@ class StallingS3:
                 self.wfile.write(bytes(1000))
                 service.body_requested.set()
                 service._released.wait(TIMEOUT)
-                self.close_connection = True
+                if service._goes_on:
+                    self.wfile.write(bytes(end - start + 1 - 1000))
+                self.close_connection = not service._goes_on
 
             def _list(self, prefix: str) -> None:
                 entry = f"<Key>{prefix}big.bin</Key><Size>{SIZE}</Size><ETag>{ETAG}</ETag>"
@@ -60,6 +63,11 @@ class StallingS3:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever)
+
+    def release(self) -> None:
+        """Send the rest of all bodies, all of whose bytes are zero."""
+        self._goes_on = True
+        self._released.set()
 
     @property
     def options(self) -> tuple[str, ...]:

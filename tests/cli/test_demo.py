@@ -54,7 +54,7 @@ def test_demo_verifies_files_and_cleans_up(temporary: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, exit_codes.INTERRUPTED), (signal.SIGTERM, exit_codes.TERMINATED)]
+    ("number", "code"), [(signal.SIGINT, exit_codes.INTERRUPTED), (signal.SIGHUP, exit_codes.HUNG_UP)]
 )
 def test_demo_stops_on_signals(temporary: Path, number: signal.Signals, code: int) -> None:
     with start("demo", environ={"TMPDIR": str(temporary)}) as process:

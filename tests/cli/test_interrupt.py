@@ -1,4 +1,9 @@
+import fcntl
+import os
+import pty
 import signal
+import termios
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,11 +18,15 @@ from .conftest import Invoke, objects_in
 from .program import TIMEOUT, run, start
 from .stalling import StallingS3
 
+SIGNALS = [
+    (signal.SIGINT, exit_codes.INTERRUPTED),
+    (signal.SIGTERM, exit_codes.TERMINATED),
+    (signal.SIGHUP, exit_codes.HUNG_UP),
+]
+
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, exit_codes.INTERRUPTED), (signal.SIGTERM, exit_codes.TERMINATED)]
-)
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_a_signal_stops_a_transfer_cleanly(
     stalling: StallingS3, tmp_path: Path, loop: str, number: signal.Signals, code: int
 ) -> None:
@@ -31,9 +40,7 @@ def test_a_signal_stops_a_transfer_cleanly(
 
 
 @pytest.mark.parametrize("command", ["cp", "sync"])
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, exit_codes.INTERRUPTED), (signal.SIGTERM, exit_codes.TERMINATED)]
-)
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_a_signal_aborts_multipart_uploads(
     stalling: StallingS3,
     seaweedfs: S3Service,
@@ -60,9 +67,7 @@ def test_a_signal_aborts_multipart_uploads(
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, exit_codes.INTERRUPTED), (signal.SIGTERM, exit_codes.TERMINATED)]
-)
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_an_interrupted_upload_resumes(
     seaweedfs: S3Service,
     make_bucket: MakeBucket,
@@ -89,6 +94,53 @@ def test_an_interrupted_upload_resumes(
         assert (done.returncode, "; 15.7 MB already transferred" in done.stderr) == (0, True)
         assert 11 * MiB < passage.sent < 12 * MiB
     assert objects_in(seaweedfs, bucket) == {"big.bin": data}
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_that_is_ignored_stays_ignored(stalling: StallingS3, tmp_path: Path, number: signal.Signals) -> None:
+    """As `nohup` ignores SIGHUP."""
+    transfer = ("cp", *stalling.options, "s3://models/big.bin", tmp_path / "big.bin")
+    with start(*transfer, preexec_fn=partial(_ignore, number)) as process:
+        assert stalling.body_requested.wait(TIMEOUT)
+        process.send_signal(number)
+        stalling.release()
+        stdout, stderr = process.communicate(timeout=TIMEOUT)
+    assert (process.returncode, stdout) == (0, f"{tmp_path}/big.bin\n"), stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["big.bin"]
+
+
+def _ignore(number: int) -> None:
+    signal.signal(number, signal.SIG_IGN)
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_terminal_that_is_closed(stalling: StallingS3, tmp_path: Path, *, ignored: bool) -> None:
+    """The command gets SIGHUP, and cannot write to the terminal any more."""
+    terminal, side = pty.openpty()
+    try:
+        process = start(
+            "cp", *stalling.options, "s3://models/big.bin", tmp_path / "big.bin",
+            stderr=side, preexec_fn=partial(_lead_terminal, side, ignored=ignored),
+        )  # fmt: skip
+    finally:
+        os.close(side)
+    with process:
+        assert stalling.body_requested.wait(TIMEOUT)
+        assert os.read(terminal, 1)  # it has drawn a progress bar
+        os.close(terminal)
+        if ignored:
+            stalling.release()
+        stdout, _ = process.communicate(timeout=TIMEOUT)
+    if ignored:
+        assert (process.returncode, stdout) == (0, f"{tmp_path}/big.bin\n")
+    else:
+        assert (process.returncode, stdout, list(tmp_path.iterdir())) == (exit_codes.HUNG_UP, "", [])
+
+
+def _lead_terminal(side: int, *, ignored: bool) -> None:
+    os.setsid()
+    fcntl.ioctl(side, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
 
 
 def test_an_upload_that_fails_is_kept_until_it_is_aborted(

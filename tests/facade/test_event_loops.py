@@ -63,6 +63,20 @@ ENDINGS = {
             say(*left()) if left() != ([], []) else None
         say(left())
     """,
+    "one storage in one loop after the other": """
+        storage = AsyncStorage()
+        for number in range(3):
+            asyncio.run(storage.download("s3://b/small", HERE / f"dest{number}", config=config))
+        async def block():
+            async with storage:
+                await storage.download("s3://b/small", HERE / "block", config=config)
+        asyncio.run(block())
+        threads = [threading.Thread(target=lambda: asyncio.run(block())) for _ in range(3)]
+        for thread in threads:  # one at a time
+            thread.start()
+            thread.join()
+        say(left())
+    """,
     "a loop closed without cleanup": """
         loop = asyncio.new_event_loop()
         loop.run_until_complete(get())

@@ -15,7 +15,7 @@ from sealift.errors import StorageError
 
 # Modules whose examples need neither a network nor an event loop.
 EXAMPLES = [
-    "uris.azure", "uris.urls", "errors", "uri", "keys.paths", "keys.patterns", "runtime.part_sizes",
+    "uris.azure", "uris.file_names", "uris.urls", "errors", "uri", "keys.paths", "keys.patterns", "runtime.part_sizes",
     "integrity.checksums", "integrity.composite", "integrity.content",
     "config.s3", "config.gcs", "config.azure", "config.http", "config.huggingface", "config.pvc", "types.limits",
     "types.byte_sizes", "wire.message", "wire.content_range", "wire.address_policy",

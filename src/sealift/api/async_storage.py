@@ -42,8 +42,9 @@ __all__ = ["AsyncStorage"]
 class AsyncStorage:
     """Moves model artifacts, from within an event loop.
 
-    An instance belongs to the loop that first uses it. Inside `async with` its connections, threads and buffers stay
-    open until the end of the block; without it, from the first running call to the last.
+    Inside `async with` its connections, threads and buffers stay open until the end of the block; without it, from the
+    first running call to the last. Meanwhile it belongs to that event loop; then another one may use it, for example
+    the next `asyncio.run`.
 
     Args:
         limits: Limits on memory and connections, over all calls of the instance. None: the `SEALIFT_…` variables of

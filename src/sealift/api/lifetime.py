@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
@@ -66,6 +67,7 @@ class Lifetime:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._users = 0
         self._closed = False
+        self._lock = threading.Lock()  # of event loops in several threads, each for a moment
 
     @property
     def arguments(self) -> str:
@@ -76,10 +78,13 @@ class Lifetime:
         return ", ".join([*shown, "closed"] if self._closed else shown)
 
     def enter(self) -> Instance:
-        """Open the instance if it is not open; each `enter` needs a `leave`.
+        """Open the instance if it is not open; each `enter` needs a `leave` in the same event loop.
+
+        It belongs to this event loop until the last user leaves, or until the loop is closed: a program may use one
+        `AsyncStorage` in one `asyncio.run` after the other.
 
         Raises:
-            ClosedError: It was closed, or used in another event loop before.
+            ClosedError: It was closed, or is used in another event loop.
         """
         if self._closed:
             raise ClosedError("this AsyncStorage is closed", hint="make a new one")
@@ -87,24 +92,36 @@ class Lifetime:
 
     def _enter(self) -> Instance:
         loop = asyncio.get_running_loop()
-        self._loop = self._loop or loop
-        if self._loop is not loop:
-            raise ClosedError("this AsyncStorage belongs to another event loop", hint="make one for each loop")
-        self.instance = self.instance or Instance(self.limits, self._environ)
-        self._users += 1
-        return self.instance
+        with self._lock:
+            if self._loop is not loop:
+                if self._loop is not None and not self._loop.is_closed():
+                    raise ClosedError("this AsyncStorage is used in another event loop", hint="make one for each loop")
+                self._users, self.instance = 0, None  # those of a loop that is closed have ended with it
+            instance = self.instance or Instance(self.limits, self._environ)
+            self._loop, self.instance = loop, instance
+            self._users += 1
+        return instance
 
     async def leave(self, *, linger: bool = True) -> None:
         """Close the instance after its last user; `linger` as for `Instance.aclose`."""
-        self._users -= 1
-        if not self._users and self.instance is not None:
-            instance, self.instance = self.instance, None
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # the block is collected after its loop has ended
+            return
+        with self._lock:
+            if self._loop is not loop:
+                return  # the block began in a loop that is closed, and with it everything that it used
+            self._users -= 1
+            if self._users:
+                return
+            instance, self.instance, self._loop = self.instance, None, None
+        if instance is not None:
             await instance.aclose(linger=linger and not self._closed)
 
     async def aclose(self) -> None:
         """Close the instance for good: at once, or after the calls that are running."""
         self._closed = True
-        if self._loop is asyncio.get_running_loop() and not self._users:
+        if not self._users:
             self._enter()
             await self.leave()  # closes what the last call has left open for the next one
 

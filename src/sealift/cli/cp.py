@@ -27,6 +27,7 @@ from .report import Report
 from .run import run
 from .settings import Settings
 from .sources import Source, check_destination
+from .stdout import encoded
 from .time_left import TimeLeft
 
 __all__ = ["cp"]
@@ -179,4 +180,4 @@ def _finish(settings: Settings, report: Report, copies: list[str]) -> None:
     report.summarize_transfer(target=copies[0] if len(copies) == 1 else copies)
     if not settings.as_json and not settings.dry_run:
         for path in copies:
-            click.echo(os.fsencode(for_stdout(path)))
+            click.echo(encoded(for_stdout(path)))

@@ -12,6 +12,7 @@ __all__ = [
     "ACCESS_DENIED",
     "EXIT_CODES",
     "FAILURE",
+    "HUNG_UP",
     "INTERRUPTED",
     "NOT_FOUND",
     "OK",
@@ -27,6 +28,7 @@ FAILURE = 1
 USAGE = 2
 NOT_FOUND = 3
 ACCESS_DENIED = 4
+HUNG_UP = 128 + signal.SIGHUP
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
 
@@ -36,6 +38,7 @@ EXIT_CODES = {
     USAGE: "usage error: an invalid option, argument, URI or configuration",
     NOT_FOUND: "not found: object, prefix, bucket or file",
     ACCESS_DENIED: "access denied: credentials are missing, wrong, or lack permission",
+    HUNG_UP: "hung up (SIGHUP): the terminal was closed",
     INTERRUPTED: "interrupted (Ctrl-C)",
     TERMINATED: "terminated (SIGTERM)",
 }
@@ -50,11 +53,11 @@ def code_of(error: Exception, signals: list[int]) -> int:
 
     Args:
         error: The exception that ended the command.
-        signals: The SIGTERM signals received.
+        signals: The signals received, other than SIGINT.
     """
     match error:
         case Interrupted() | click.Abort():
-            return TERMINATED if signals else INTERRUPTED
+            return 128 + signals[0] if signals else INTERRUPTED
         case InvalidInput() | click.UsageError():
             return USAGE
         case ModelMissingError():

@@ -163,7 +163,7 @@ async def show_progress(tally: Tally, *, quiet: bool = False) -> AsyncGenerator[
     if quiet:
         yield ProgressLines(tally)
         return
-    display = ProgressBar(tally) if sys.stderr.isatty() else ProgressLines(tally)
+    display = ProgressBar(tally) if sys.stderr is not None and sys.stderr.isatty() else ProgressLines(tally)
 
     async def refresh() -> None:
         while True:

@@ -45,7 +45,7 @@ class Report:
         """Show progress while the block runs; write all pending lines at its end."""
         settings = self._settings
         # Lines and a progress bar on the same terminal would overwrite each other.
-        quiet = settings.dry_run or (settings.as_json and sys.stdout.isatty())
+        quiet = settings.dry_run or (settings.as_json and sys.stdout is not None and sys.stdout.isatty())
         try:
             async with self._stdout, show_progress(self._tally, quiet=quiet) as self._display:
                 yield

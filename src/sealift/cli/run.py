@@ -13,15 +13,20 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from ..runtime.event_loop import loop_factory
+from ..runtime.standard_streams import reserve_descriptors
 from .error_json import error_json
 from .escaping import visible
 from .exit_codes import FAILURE, Interrupted, code_of, message_of
 from .option_groups import Command, write_options
 from .settings import Settings
+from .terminal import outlive_terminal
 
 __all__ = ["CommandGroup", "run"]
 
 T = TypeVar("T")
+
+# Handled like Ctrl-C: what orchestrators send, and what the end of a terminal or an ssh connection sends.
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class CommandGroup(click.Group):
@@ -38,11 +43,14 @@ class CommandGroup(click.Group):
         """Run the command line and exit."""
         settings = Settings()
         extra |= {"standalone_mode": False, "obj": settings}
-        with _sigterm_as_sigint() as signals:
+        reserve_descriptors()
+        outlive_terminal()
+        with _other_signals_as_sigint() as signals:
             try:
                 code = super().main(*args, **extra)
             except BrokenPipeError:  # as in `sealift ls … | head`: the reader has exited, so print nothing
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                if sys.stdout is not None:
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 code = FAILURE
             except Exception as error:  # noqa: BLE001 - print a traceback only with --verbose
                 if settings.verbose:
@@ -67,8 +75,8 @@ def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 @contextmanager
-def _sigterm_as_sigint() -> Iterator[list[int]]:
-    """Handle SIGTERM, which orchestrators send, like Ctrl-C. Yields the list of SIGTERM signals received."""
+def _other_signals_as_sigint() -> Iterator[list[int]]:
+    """Handle SIGTERM and SIGHUP like Ctrl-C, unless they are ignored, as by `nohup`. Yields those received."""
     received: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -78,8 +86,10 @@ def _sigterm_as_sigint() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         sigint_handler(number, frame)
 
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    handled = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, interrupt) for number in handled}
     try:
         yield received
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -12,6 +12,7 @@ from .option_groups import Command
 from .options import files_and_uris, json_option, storage_options, timeout_option
 from .run import run
 from .settings import Settings
+from .stdout import print_line
 from .units import count, size
 
 __all__ = ["stat"]
@@ -39,11 +40,11 @@ def stat(settings: Settings, uri: str) -> None:
     storage, config = settings.storage(), settings.config(uri, os.environ)
     metadata = run(lambda: storage.get_object_metadata(uri, config=config, timeout=settings.timeout))
     if settings.as_json:
-        click.echo(json_line(**metadata))
+        print_line(json_line(**metadata))
         return
     for name, value in metadata.items():
         if value not in (None, {}):
-            click.echo(f"{name.replace('_', ' '):<19} {for_stdout(_readable(name, value))}")
+            print_line(f"{name.replace('_', ' '):<19} {for_stdout(_readable(name, value))}")
 
 
 def _readable(name: str, value: Any) -> str:

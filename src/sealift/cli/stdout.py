@@ -1,16 +1,20 @@
 """Write to stdout from a thread, so that a slow reader blocks neither the event loop nor Ctrl-C."""
 
 import asyncio
+import errno
+import os
 import select
 import sys
 import threading
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import Self
+from typing import Any, Self
+
+import click
 
 from .escaping import for_stdout
 
-__all__ = ["StdoutWriter"]
+__all__ = ["StdoutWriter", "encoded", "print_line"]
 
 # Bytes in the queue before `write` waits.
 _MAX_QUEUED = 1 << 20
@@ -29,9 +33,9 @@ class StdoutWriter:
     """
 
     def __init__(self) -> None:
-        stream = sys.stdout.buffer
+        stream = None if sys.stdout is None else sys.stdout.buffer  # None: the process was started without it
         # Unbuffered: the interpreter flushes buffers at exit, which fails if a thread is still writing.
-        self._stream = getattr(stream, "raw", stream)
+        self._stream: Any = getattr(stream, "raw", stream)
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._queued = 0
         self._error: OSError | None = None
@@ -57,9 +61,9 @@ class StdoutWriter:
         """Queue a line, without waiting.
 
         Raises:
-            OSError: An earlier write failed; BrokenPipeError: the reader has closed the pipe.
+            OSError: An earlier write failed, or stdout is closed; BrokenPipeError: the reader has closed the pipe.
         """
-        self._put(_encoded(line))
+        self._put(encoded(f"{for_stdout(line)}\n"))
 
     async def write(self, data: bytes) -> None:
         """Queue bytes, and wait while the queue is full. Raises like `print_line`."""
@@ -68,12 +72,13 @@ class StdoutWriter:
 
     async def write_line(self, line: str) -> None:
         """Queue a line, and wait while the queue is full. Raises like `print_line`."""
-        await self.write(_encoded(line))
+        await self.write(encoded(f"{for_stdout(line)}\n"))
 
     def _put(self, data: bytes) -> None:
         if self._error is not None:
             raise self._error
         if data:
+            _require_stdout()
             self._queued += len(data)
             self._queue.put(data)
 
@@ -114,5 +119,24 @@ class StdoutWriter:
         self._drained.set()
 
 
-def _encoded(line: str) -> bytes:
-    return f"{for_stdout(line)}\n".encode(errors="surrogateescape")  # file names can contain any bytes
+def print_line(line: str) -> None:
+    """Print a line on stdout, outside an event loop.
+
+    Raises:
+        OSError: It cannot be written, or stdout is closed.
+    """
+    _require_stdout()
+    click.echo(encoded(for_stdout(line)))
+
+
+def encoded(text: str) -> bytes:
+    """Return text in the encoding of file names, which can contain any bytes; in UTF-8 if it lacks a character."""
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:
+        return text.encode(errors="backslashreplace")
+
+
+def _require_stdout() -> None:
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "stdout is closed")

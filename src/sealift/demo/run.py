@@ -19,7 +19,7 @@ from .seaweedfs import HOST, Identity, SeaweedFS, ServerError, find_weed
 __all__ = ["DemoError", "run"]
 
 _BUCKET = "demo"
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(amount: int, *, keep: bool = False) -> None:

@@ -87,6 +87,9 @@ async def open_upload(
         upload = await _reopen(destination, key, record.upload, current, properties, overwrite=overwrite)
         if upload is None:
             upload = await destination.open_upload(key, obj.size, properties=properties, overwrite=overwrite)
+            if not upload.token:  # no later process can resume it
+                await _release(record, instance.disk)
+                return upload
             await _write(lambda: record.write(replace(current, token=upload.token)), key, instance.disk)
         else:
             await _write(record.renew, key, instance.disk)
@@ -286,7 +289,7 @@ class RecordedUpload(Upload):
         await self._disk.run(self._record.remove, short=True)
 
     async def suspend(self) -> None:
-        recorded = self._record.upload is not None and self._record.upload.token == self.token
+        recorded = self._record.upload is not None and self._record.upload.token == self._upload.token
         if self.stored and recorded:
             await _release(self._record, self._disk)
         else:  # it has just been started, is complete, or could not be recorded

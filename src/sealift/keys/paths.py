@@ -1,13 +1,16 @@
 """Map object keys to safe relative paths below a target directory, and detect conflicts between them. No I/O."""
 
+import os
 import re
 
 from ..compressed_list import CompressedList
 from ..errors import UnsafeKey
+from ..uris.file_names import encoding_hint, why_unencodable
 
-__all__ = ["WORK_DIRECTORY", "Tree", "collapse", "is_directory_marker", "relative"]
+__all__ = ["WORK_DIRECTORY", "Tree", "collapse", "is_directory_marker", "is_work_directory", "relative"]
 
-# Directory for temporary files beside their target; reserved, so no key may contain it.
+# Directory for temporary files beside their target; reserved, so no key may contain it. In a directory of another user
+# it is ".sealift-UID": see `backends/local/directories.py`.
 WORK_DIRECTORY = ".sealift"
 # The maximum on Linux: https://man7.org/linux/man-pages/man3/limits.h.0p.html (NAME_MAX, PATH_MAX)
 _NAME_MAX = 255
@@ -19,6 +22,19 @@ _DEVICE = r"CON|PRN|AUX|NUL|(COM|LPT)[0-9]"
 # Ordinary paths, which need no further check if they are no longer than a name: most keys, in a fraction of the time.
 _SEGMENT = rf"(?!(?:{_DEVICE})(?:/|\Z))[A-Za-z0-9_][A-Za-z0-9_.+=@-]*"
 _ORDINARY = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
+
+
+def is_work_directory(name: str) -> bool:
+    """Check whether a file name is reserved for temporary files.
+
+    Example:
+        >>> [is_work_directory(name) for name in (".sealift", ".sealift-1000", ".sealift-x")]
+        [True, True, False]
+    """
+    if not name.startswith(WORK_DIRECTORY):
+        return False
+    user = name[len(WORK_DIRECTORY) :]
+    return not user or (user[0] == "-" and user[1:].isdecimal())
 
 
 def is_directory_marker(key: str, size: int | None) -> bool:
@@ -62,17 +78,15 @@ def relative(key: str, prefix: str = "") -> str:
     for segment in segments:
         if segment in {".", ".."}:
             raise UnsafeKey(f"the key {key!r} would leave the target directory")
-        if segment == WORK_DIRECTORY:
-            raise UnsafeKey(f"the key {key!r} contains {WORK_DIRECTORY}, which is reserved for temporary files")
+        if is_work_directory(segment):
+            raise UnsafeKey(f"the key {key!r} contains {segment}, which is reserved for temporary files")
         if re.fullmatch(_DEVICE, segment):
             raise UnsafeKey(f"the key {key!r} contains a reserved Windows device name")
-        try:
-            length = len(segment.encode(errors="surrogateescape"))
-        except UnicodeEncodeError:  # a lone surrogate
-            length = 0
-        if not length or "\0" in segment or "\\" in segment:
+        if (unencodable := why_unencodable(segment)) is not None:
+            raise UnsafeKey(f"the key {key!r} {unencodable}", hint=encoding_hint())
+        if "\0" in segment or "\\" in segment:
             raise UnsafeKey(f"the key {key!r} contains a character that is not allowed in file names")
-        if length > _NAME_MAX:
+        if len(os.fsencode(segment)) > _NAME_MAX:
             raise UnsafeKey(f"the key {key!r} contains a file name longer than {_NAME_MAX} bytes")
     return "/".join(segments)
 

@@ -1,6 +1,7 @@
 """Copying objects to a bucket, container, repository or local path."""
 
 import os
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
@@ -11,6 +12,7 @@ from ..engine.transfer import OnFailure, Transfer, one
 from ..errors import InvalidConfig, ModelMissingError, Skipped, UnsafeKey, UnsupportedOperation
 from ..types import ObjectInfo
 from ..uri import Location
+from ..uris.file_names import encoding_hint
 from .call_options import CallOptions
 from .download import download_to, keep_existing
 from .existing_objects import exists_in_storage, exists_object, only_new, refuse
@@ -180,5 +182,6 @@ def checked_key(key: str) -> str:
     try:
         key.encode()
     except UnicodeEncodeError:  # a file name may contain any bytes, a key may not
-        raise UnsafeKey(f"the name {key!r} is not UTF-8", hint="rename the file") from None
+        hint = encoding_hint() or "rename the file"
+        raise UnsafeKey(f"the name {key!r} is not {sys.getfilesystemencoding().upper()}", hint=hint) from None
     return key

@@ -15,12 +15,12 @@ from ..backends.local import (
     refuse_link,
     sync_directories,
     sync_tree,
+    work_directory,
 )
 from ..backends.local.tree import is_in_place, publish_tree
 from ..errors import LocalIOError
 from ..frozen_dataclass import dataclass
 from ..instance import Instance
-from ..keys import paths
 from ..persist.download_journal import Journal
 from ..persist.file_locks import is_at
 from ..runtime.shielded import shielded
@@ -37,7 +37,7 @@ class DirectoryTarget:
     Attributes:
         final: Its absolute path.
         exists: Whether it exists already.
-        state: The `.sealift` directory: inside an existing destination, beside a new one.
+        state: The work directory: inside an existing destination, beside a new one.
     """
 
     final: str
@@ -54,8 +54,7 @@ class DirectoryTarget:
             because: Why it must be a directory, for the error.
 
         Raises:
-            LocalIOError: It is something else.
-            UnsafeKey: The `.sealift` directory is a link.
+            LocalIOError: It is something else, or its work directory is a link.
         """
         final = os.path.abspath(dest)  # noqa: ASYNC240 - does not touch the disk
         exists, kind = await instance.disk.run(
@@ -63,9 +62,13 @@ class DirectoryTarget:
         )
         if kind and not exists:
             raise LocalIOError(f"{dest} is {kind}, but {because}", hint="choose a directory")
-        state = os.path.join(final if exists else os.path.dirname(final), paths.WORK_DIRECTORY)
-        await instance.disk.run(lambda: refuse_link(state))
-        return cls(final, exists, state)
+
+        def find_state() -> str:
+            state = work_directory(final if exists else os.path.dirname(final))
+            refuse_link(state)
+            return state
+
+        return cls(final, exists, await instance.disk.run(find_state))
 
     async def resumed(self, instance: Instance, name: str) -> Self:
         """This destination, but with the journal beside it if a download was killed after it published the directory.
@@ -74,20 +77,20 @@ class DirectoryTarget:
             instance: The instance.
             name: Name of the download, as for `Journal`.
         """
-        beside = os.path.join(os.path.dirname(self.final), paths.WORK_DIRECTORY)
 
-        def was_published() -> bool:
+        def was_published() -> str | None:
+            beside = work_directory(os.path.dirname(self.final))
             journal = Journal(beside, name, many=True)
-            return (
+            published = (
                 not os.path.islink(beside)
                 and os.path.isfile(journal.path)
                 and not os.path.lexists(journal.tree)
                 and os.stat(beside).st_dev == os.stat(self.final).st_dev  # files can be renamed into it
             )
+            return beside if published else None
 
-        if self.exists and await instance.disk.run(was_published):
-            return replace(self, state=beside)
-        return self
+        state = await instance.disk.run(was_published) if self.exists else None
+        return self if state is None else replace(self, state=state)
 
     def staging(self, instance: Instance, journal: Journal) -> "BuildDirectory":
         """The directory in which a prefix is built: the destination itself if it exists."""

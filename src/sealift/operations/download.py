@@ -4,7 +4,7 @@ import os
 from functools import partial
 from typing import NamedTuple
 
-from ..backends.local import LocalBackend, destination, existing
+from ..backends.local import LocalBackend, destination, existing, work_directory
 from ..compressed_list import CompressedList
 from ..engine.transfer import OnFailure, Transfer, one
 from ..errors import InvalidConfig, ObjectExists, StorageError
@@ -143,7 +143,7 @@ async def _download_file(source: OpenLocation, obj: ObjectInfo, dest: str, optio
     if (await there.unchanged([(name, obj)]))[0]:
         report_resumed(Transfer(obj, name), options.on_event)
         return path
-    state = os.path.join(directory, paths.WORK_DIRECTORY)
+    state = await instance.disk.run(lambda: work_directory(directory))
     identity = (source.backend.address, location, directory, name, options.verify)
     request = "" if obj.version is None or not obj.size else options.shared_request(source, obj.version, obj.size)
     async with open_journal(instance, state, *identity, many=False, request=request) as journal:
@@ -151,7 +151,13 @@ async def _download_file(source: OpenLocation, obj: ObjectInfo, dest: str, optio
             report_resumed(Transfer(obj, name), options.on_event)
             return path
         target = LocalBackend(
-            directory, instance.disk, journal=journal, durability=options.durability, anchor=anchor, origins=marks
+            directory,
+            instance.disk,
+            state=state,
+            journal=journal,
+            durability=options.durability,
+            anchor=anchor,
+            origins=marks,
         )
         transfers = one(Transfer(obj, name))
         await transfer_missing(

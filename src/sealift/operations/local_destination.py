@@ -4,6 +4,7 @@ import os
 
 from ..errors import InvalidConfig
 from ..keys import paths
+from ..uris.file_names import encoding_hint, why_unencodable
 
 __all__ = ["check_destination"]
 
@@ -18,7 +19,9 @@ def check_destination(dest: str) -> None:
         raise InvalidConfig("the destination is an empty path", hint='"." is the current directory')
     if "\0" in dest:
         raise InvalidConfig(f"the destination {dest!r} contains a NUL character")
-    if os.path.basename(os.path.abspath(dest)) == paths.WORK_DIRECTORY:
+    if (unencodable := why_unencodable(dest)) is not None:
+        raise InvalidConfig(f"the destination {dest!r} {unencodable}", hint=encoding_hint())
+    if paths.is_work_directory(os.path.basename(os.path.abspath(dest))):
         raise InvalidConfig(
             f"the destination {dest!r} is where sealift keeps temporary files", hint="choose another name"
         )

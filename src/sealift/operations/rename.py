@@ -10,7 +10,7 @@ from ..backends.local import LocalBackend, destination, existing, sync_directori
 from ..compressed_list import CompressedList
 from ..engine.verification import SIZE_ONLY
 from ..errors import InvalidConfig
-from ..keys.paths import WORK_DIRECTORY
+from ..keys.paths import is_work_directory
 from ..types import Event
 from .call_options import CallOptions
 from .copy import overlap_on_disk
@@ -68,7 +68,7 @@ def _new_path(src: str, dest: str, *, recursive: bool) -> str | None:
 
 
 def _checked(path: str) -> str:
-    if os.path.basename(path) == WORK_DIRECTORY:
+    if is_work_directory(os.path.basename(path)):
         raise InvalidConfig(f"{path} is where sealift keeps temporary files", hint="choose another name")
     return path
 

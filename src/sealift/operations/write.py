@@ -12,7 +12,7 @@ from ..engine.verification import SIZE_ONLY, Verification
 from ..engine.write import ObjectWriter
 from ..errors import InvalidConfig, InvalidURI
 from ..integrity import checksums
-from ..keys.paths import WORK_DIRECTORY
+from ..keys.paths import is_work_directory
 from ..runtime.shielded import shielded
 from ..types import Event, ObjectInfo
 from ..types.properties import NO_PROPERTIES, Properties
@@ -70,7 +70,7 @@ async def _opened(place: OpenLocation, options: CallOptions) -> AsyncGenerator[t
     path, disk = f"/{place.location.key}", place.instance.disk
     file = await LocalBackend("/", disk).run(lambda: destination(path, follow=True))
     directory, name = os.path.split(file)
-    if name == WORK_DIRECTORY:
+    if is_work_directory(name):
         raise InvalidConfig(f"{path} is where sealift keeps temporary files", hint="choose another name")
     target = LocalBackend(directory, disk, durability=options.durability)
     try:

@@ -12,8 +12,10 @@ from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..errors import ClosedError
+from ..errors import ClosedError, UnsupportedOperation
 from .event_loop import loop_factory
+from .patched_modules import refuse_patched_modules
+from .standard_streams import reserve_descriptors
 
 if TYPE_CHECKING:
     import asyncio
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Portal"]
 
 _POLL_INTERVAL = 1.0  # seconds
+
+_this_thread = threading.local()  # `open_resource`, in the thread of a portal
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -38,7 +42,7 @@ class Portal(Generic[R]):
 
     def __init__(self, open_resource: Callable[[], AbstractAsyncContextManager[R]]) -> None:
         self._open_resource = open_resource
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may call while this thread holds it
         self._loop_thread: _LoopThread[R] | None = None
         self._exiting = False
         self._inherited: list[object] = []
@@ -52,24 +56,38 @@ class Portal(Generic[R]):
 
         Raises:
             ClosedError: The interpreter is exiting.
+            UnsupportedOperation: This is the thread itself, which would wait for itself; or gevent or eventlet has
+                patched the standard library.
             BaseException: The exception that the coroutine raises. On KeyboardInterrupt the coroutine is cancelled and
                 this waits for its cleanup; a second interrupt ends the wait.
         """
+        if getattr(_this_thread, "open_resource", None) is self._open_resource:
+            raise UnsupportedOperation(
+                "Storage was called in its own thread, in a callback such as on_event",
+                hint="queue the work, and do it in another thread or after the call",
+            )
+        refuse_patched_modules()
         call = _Call(function)
         with self._lock:
             main = threading.main_thread()
             if self._exiting or (threading.current_thread() is main and not main.is_alive()):
                 raise ClosedError("the interpreter is exiting", hint="finish transfers before the program exits")
-            if self._loop_thread is None:
-                self._loop_thread = _LoopThread(self._open_resource)
-                atexit.register(self._close)
-            loop_thread = self._loop_thread
+            loop_thread = self._loop_thread or self._start()
             loop_thread.begin(call)
         try:
             return call.result()
         except BaseException:
             loop_thread.cancel(call)
             raise
+
+    def _start(self) -> "_LoopThread[R]":
+        started = _LoopThread(self._open_resource)
+        if self._loop_thread is not None:  # a signal handler has called while this thread waited for the start
+            started.close()
+            return self._loop_thread
+        self._loop_thread = started
+        atexit.register(self._close)
+        return started
 
     def _close(self) -> None:
         with self._lock:
@@ -84,7 +102,7 @@ class Portal(Generic[R]):
         The parent's objects are kept alive: their finalizers could close what the parent still uses.
         """
         self._inherited += [self._lock, self._loop_thread]
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._loop_thread = None
 
 
@@ -151,9 +169,11 @@ class _LoopThread(Generic[R]):
             raise self._failure
 
     def _run(self) -> None:
+        _this_thread.open_resource = self._open_resource
         try:
             import asyncio  # noqa: PLC0415 - takes 50 ms, which `import sealift` does not spend
 
+            reserve_descriptors()  # before the event loop opens its own
             with asyncio.Runner(loop_factory=loop_factory(os.environ)) as runner:
                 runner.run(self._serve())
         except BaseException as failure:  # noqa: BLE001 - raised again in the calling threads

@@ -3,8 +3,9 @@
 The backend decides which failures are transient (`StorageError.retryable`) and which ask for fewer requests
 (`StorageError.throttled`). A request is repeated until nothing from its host has succeeded for `patience` seconds. So a
 host that is down is waited for, also at the first request, and one that is slow is not given up. A host that asks for
-fewer requests pauses all of them (`host_pace.py`). Other failures delay only the request that failed, exponentially
-with full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
+fewer requests pauses all of them (`host_pace.py`). A quota that is used up is waited for until the service renews it.
+Other failures delay only the request that failed, exponentially with full jitter:
+https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
 """
 
 import asyncio
@@ -26,6 +27,9 @@ T = TypeVar("T")
 _ATTEMPTS = 5
 # How often a request may fail while others to the same host succeed.
 _FAILURES_AMONG_SUCCESSES = 20
+# A quota that is renewed within so many seconds is waited for, whatever `patience` says; the windows of Hugging Face's
+# Hub have this length.
+_QUOTA_WINDOW = 300.0
 
 
 class _Request:
@@ -56,8 +60,8 @@ class Retry:
     Args:
         hosts: The hosts of the instance.
         limits: `attempts`, `patience`, `backoff_initial` and `backoff_max` apply.
-        deadline: Clock time at which the caller cancels; a service that asks to wait longer is not waited for.
-            None: it may ask to wait until `patience` ends.
+        deadline: Clock time at which the caller cancels; a service that asks to wait longer is not waited for, unless
+            a quota is used up. None: it may ask to wait until `patience` ends.
         on_event: Called with an event of the kind "retry" before each wait, unless the call has an `on_retry`, and with
             one of the kind "paused" if a request has paused all requests to its host.
         clock: Returns the time in seconds.
@@ -119,6 +123,9 @@ class Retry:
         ends = self.limits.patience + (request.started if pace is None else max(request.started, pace.last_success))
         latest = self.deadline if asked and self.deadline is not None else ends
         wait = self._wait(error, request, pace if throttled else None)
+        if _is_renewed_soon(error) and request.attempt < (self.limits.attempts or _ATTEMPTS):
+            request.started = now + asked  # patience begins when the quota is renewed
+            return max(wait, asked)
         if asked and now + asked > latest:
             error.given_up = f"given up, because the service asks to wait {_seconds(asked)}"
         elif now >= latest or request.attempt >= self._most_attempts(error, limited=limited) or request.is_alone:
@@ -134,7 +141,8 @@ class Retry:
             bound = self.limits.backoff_initial * 2 ** min(request.attempt - 1, 30)
             return self.uniform(0, min(self.limits.backoff_max, bound))
         pauses = pace.pauses
-        asked = None if error.retry_after is None else min(error.retry_after, self.limits.patience)
+        longest = _QUOTA_WINDOW if _is_renewed_soon(error) else self.limits.patience
+        asked = None if error.retry_after is None else min(error.retry_after, longest)
         wait = pace.throttled(asked, connections=error.status in {None, 403})
         if pace.pauses > pauses and self.on_event is not None:
             self.on_event(Event("paused", "", error=error, delay=wait))
@@ -145,6 +153,11 @@ class Retry:
         if most is not None:
             return most
         return _ATTEMPTS if limited or error.host is None or isinstance(error, IntegrityError) else math.inf
+
+
+def _is_renewed_soon(error: StorageError) -> bool:
+    """Whether a quota is used up that is worth waiting for."""
+    return error.quota_used_up and (error.retry_after or 0.0) <= _QUOTA_WINDOW
 
 
 def _seconds(seconds: float) -> str:

@@ -40,7 +40,8 @@ class Limits:
         attempts: Maximum number of attempts per request, including the first. None: for S3, `AWS_MAX_ATTEMPTS` or the
             profile's `max_attempts`; otherwise none, and `patience` ends the attempts.
         patience: Seconds without a success from a host after which its failures are no longer retried. A failure that
-            may pass is retried until then: a refused connection, a timeout, a 5xx, a request to slow down.
+            may pass is retried until then: a refused connection, a timeout, a 5xx, a request to slow down. A quota that
+            is used up is waited for, if it is renewed within 300 seconds.
         backoff_initial: Upper bound of the first delay before a retry, in seconds; doubles with each retry.
         backoff_max: Upper bound of any such delay in seconds, except one that the service asks for (Retry-After).
         idle_timeout: Seconds without data after which a connection is considered stalled; also the connect timeout.

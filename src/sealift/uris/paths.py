@@ -4,6 +4,7 @@ import os.path
 from urllib.parse import quote, unquote
 
 from ..errors import InvalidURI
+from .file_names import encoding_hint, why_unencodable
 from .location import Location
 from .redaction import holds_credentials, redacted
 
@@ -41,7 +42,13 @@ def parse_file(text: str, rest: str) -> Location:
 
 
 def parse_path(path: str) -> Location:
-    """Parse a local path; relative paths are resolved against the working directory, "~" is the home directory."""
+    """Parse a local path; relative paths are resolved against the working directory, "~" is the home directory.
+
+    Raises:
+        InvalidURI: The encoding of file names does not have a character of the path.
+    """
+    if (unencodable := why_unencodable(path)) is not None:
+        raise InvalidURI(f"the path {path!r} {unencodable}", hint=encoding_hint())
     absolute = os.path.abspath(os.path.expanduser(path) if path.startswith("~") else path)
     key = absolute.lstrip("/")
     return Location("file", "/", f"{key}/" if path.endswith("/") and key else key)

@@ -205,6 +205,43 @@ class TestDelays:
         assert script.time.slept == [100, 100]
 
 
+def used_up(seconds: float) -> ServiceError:
+    error = busy(seconds, throttled=True, status=429)
+    error.quota_used_up = True
+    return error
+
+
+class TestQuotas:
+    async def test_are_waited_for_longer_than_patience(self) -> None:
+        script = Script([used_up(300), busy(), used_up(175)])
+        assert await script.retry(patience=10)(script) == "done"
+        assert script.time.slept == [pytest.approx(300, abs=1), pytest.approx(0.4), pytest.approx(175, abs=1)]
+
+    async def test_are_waited_for_until_the_caller_cancels(self) -> None:
+        script = Script([used_up(175)])
+        assert await script.retry(deadline=1008)(script) == "done"  # in this test, nobody cancels
+        assert script.time.slept == [pytest.approx(175, abs=1)]
+
+    async def test_are_not_waited_for_if_they_are_renewed_too_late(self) -> None:
+        script = Script([used_up(301)])
+        with pytest.raises(ServiceError, match="given up, because the service asks to wait 301 s"):
+            await script.retry()(script)
+        assert script.time.slept == []
+
+    @pytest.mark.parametrize(("attempts", "calls"), [(None, 5), (2, 2), (1, 1)])
+    async def test_count_as_attempts(self, attempts: int | None, calls: int) -> None:
+        script = Script([used_up(200) for _ in range(10)])
+        with pytest.raises(ServiceError, match="busy"):
+            await script.retry(attempts=attempts)(script)
+        assert script.calls == calls
+
+    async def test_pause_the_host(self) -> None:
+        script = Script([used_up(250)])
+        await script.retry(patience=10)(script)
+        assert sum(script.time.slept) == pytest.approx(250, abs=1)
+        assert script.pace.limited
+
+
 class TestThrottling:
     async def test_pauses_the_host(self) -> None:
         script = Script([slow_down(5)])

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from dataclasses import replace
 
 from ...contract import EVERYTHING, Reader, Walk
-from ...errors import ObjectChanged, StorageError
+from ...errors import ModelMissingError, ObjectChanged, StorageError
 from ...lane_contract import Sink, SmallObjects
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, ObjectInfo
@@ -16,6 +16,8 @@ from . import replies
 from .bucket import Bucket
 from .delete_objects import delete, delete_many
 from .lane import GCSLane, expectation, generation_query, open_lane
+from .resumable_session import ResumableSession
+from .retention import find_out, find_out_by_object
 from .server_copy import copy
 from .upload import PARTS_PREFIX, GCSUpload, PutRequest
 
@@ -132,12 +134,18 @@ class GCSBackend:
         properties: Properties = NO_PROPERTIES,
         resume: str | None = None,
         overwrite: bool = True,
-    ) -> GCSUpload:
+    ) -> GCSUpload | ResumableSession:
+        await find_out(self._bucket)
+        if resume is None and self._bucket.keeps_objects:
+            return ResumableSession.of(self._bucket, key, properties, overwrite=overwrite)
         upload = GCSUpload(self._bucket, key, properties, resume, overwrite=overwrite)
         if resume is None:
             return upload
         async with aclosing(self.list(upload.prefix)) as parts:
             upload.adopt([part async for part in parts])
+        await find_out_by_object(self._bucket, next(iter(upload.stored_names), None))
+        if self._bucket.keeps_objects:  # the parts cannot be used in a session
+            raise ModelMissingError(key, cause=f"the upload of {key!r} cannot be resumed")
         return upload
 
     async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:

@@ -35,6 +35,10 @@ class Bucket:
         origin: Origin of the service.
         credentials: Credentials of the requests; None: requests are anonymous.
         instance: The instance that the bucket belongs to.
+
+    Attributes:
+        keeps_objects: Whether objects cannot be deleted for some time after they were stored; None: not known yet.
+        hides_retention: Whether these credentials may not see that of the bucket.
     """
 
     def __init__(
@@ -49,6 +53,8 @@ class Bucket:
         self.config = config
         self.instance = instance
         self.origin = origin
+        self.keeps_objects: bool | None = None
+        self.hides_retention = False
         self._credentials = credentials
         self._requester_pays = False
         self._tls = TLS.of(config.verify_ssl)

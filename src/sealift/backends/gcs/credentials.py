@@ -20,6 +20,7 @@ from ...errors import AccessDenied, InvalidConfig, StorageError, TransportError
 from ...instance import Instance
 from ...wire import TLS
 from .access_token import AccessToken
+from .external_account import adapt_source
 from .metadata_server import MetadataServer
 from .token_session import TokenSession
 
@@ -150,12 +151,8 @@ def _fingerprint(content: dict[str, Any], environ: Mapping[str, str]) -> str:
 def _create_sdk_token(path: str, content: dict[str, Any]) -> Any:
     """Create the SDK's token object. Blocking: imports the SDK."""
     adapted, source = dict(content), content.get("credential_source")
-    if isinstance(source, dict) and isinstance(source.get("file"), str):
-        # The SDK would read the file in the event loop. As a URL, `TokenSession` reads it on a thread.
-        adapted["credential_source"] = {**source, "type": "url", "url": f"file:{source['file']}"}
-    elif isinstance(source, dict) and source.get("type") == "environment":
-        # The SDK would read the variable from this process's environment.
-        adapted["credential_source"] = {"type": "url", "url": f"environ:{source.get('environment_id')}"}
+    if isinstance(source, dict):
+        adapted["credential_source"] = adapt_source(path, source)
     from gcloud.aio.auth import Token  # noqa: PLC0415 - 0.4 s
 
     try:

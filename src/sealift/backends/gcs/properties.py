@@ -8,7 +8,10 @@ from typing import Any
 
 from ...types.properties import HEADERS, NO_PROPERTIES, Properties, fits_header
 
-__all__ = ["PROPERTIES", "from_resource", "to_resource"]
+__all__ = ["DEFAULT_TYPE", "PROPERTIES", "from_resource", "to_resource"]
+
+DEFAULT_TYPE = "application/octet-stream"
+"""Content-Type of objects whose source has none."""
 
 PROPERTIES = {
     "content_type": "contentType",

@@ -8,9 +8,13 @@ from ...uri import Location
 from ...wire import Response
 from . import replies
 from .bucket import Bucket
-from .upload import condition, refuse_existing, stored_object
+from .preconditions import condition, refuse_existing
+from .stored_object import stored_object
 
 __all__ = ["copy"]
+
+# Statuses for a token that is not valid any more: the copy begins anew, once. Tokens are valid for a week.
+_REFUSED = {400, 410}
 
 
 async def copy(
@@ -19,7 +23,7 @@ async def copy(
     """Copy the given version of an object; see `Backend.copy`.
 
     A copy within one location and storage class takes one request. Otherwise, each request copies some of the bytes and
-    returns a token to continue with.
+    returns a token to continue with, also after a failure.
 
     Returns:
         The stored object, or the reply if its status is 404: the source object or the destination bucket is missing.
@@ -28,13 +32,24 @@ async def copy(
     query = dict(condition(overwrite=overwrite))
     if obj.version is not None:
         query["sourceGeneration"] = obj.version
-    while True:
+    refused = False
+
+    async def step() -> Response:
         reply = await bucket.send("POST", path, query)
+        if reply.status in {200, 404} or (reply.status in _REFUSED and "rewriteToken" in query and not refused):
+            return reply
+        raise bucket.error(reply, obj.key)
+
+    while True:
+        # Retried here and not by the caller, who would begin anew: a copy may take many requests of 30 s each.
+        reply = await bucket.instance.retry(step)
         if reply.status == 404:
             return reply
         refuse_existing(reply, key, overwrite=overwrite)
         if reply.status != 200:
-            raise bucket.error(reply, obj.key)
+            refused = True
+            del query["rewriteToken"]
+            continue
         progress = replies.json_object(reply)
         if progress.get("done"):
             return stored_object(progress.get("resource") or {}, key, obj.size, obj.checksums.get("crc32c"))

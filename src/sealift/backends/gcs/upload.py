@@ -9,14 +9,14 @@ Sources, under https://cloud.google.com/storage/docs/: uploading-objects, compos
 import asyncio
 import base64
 import json
+import logging
 import re
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
 from ...contract import Upload
-from ...errors import AccessDenied, IncompleteError, IntegrityError, ModelMissingError, ObjectExists, ServiceError
+from ...errors import AccessDenied, IncompleteError, IntegrityError, ModelMissingError, ServiceError
 from ...frozen_dataclass import dataclass
 from ...integrity import checksums
 from ...lane_contract import SentBytes
@@ -27,30 +27,23 @@ from . import replies
 from .bucket import Bucket, Headers, Query
 from .concurrent_requests import for_each
 from .delete_objects import delete, delete_many
-from .properties import to_resource
+from .preconditions import condition, refuse_existing
+from .properties import DEFAULT_TYPE, to_resource
+from .resumable_session import ResumableSession
+from .retention import RETENTION_FIELDS, is_kept
+from .stored_object import stored_object
 
-__all__ = ["PARTS_PREFIX", "GCSUpload", "PutRequest", "condition", "refuse_existing", "stored_object"]
+__all__ = ["PARTS_PREFIX", "GCSUpload", "PutRequest"]
 
 PARTS_PREFIX = ".sealift/parts/"
 """Prefix of the keys of parts. A lifecycle rule can remove parts left behind by a killed process."""
 
-_CONTENT_TYPE = "application/octet-stream"
 _MAX_SOURCES = 32
 # Seconds after which the service has processed or dropped a cancelled request.
 _SETTLE_TIME = 0.5
 _TOKEN = re.compile("[0-9a-f]{32}")
 
-
-def condition(*, overwrite: bool) -> Query:
-    """The query that makes a request fail if the object exists: https://cloud.google.com/storage/docs/request-preconditions."""
-    return {} if overwrite else {"ifGenerationMatch": "0"}
-
-
-def refuse_existing(reply: Response, key: str, *, overwrite: bool) -> None:
-    """Raise ObjectExists if a request failed because of its `condition`."""
-    if not overwrite and reply.status == 412:
-        hint = "choose another destination, or skip or overwrite what exists"
-        raise ObjectExists(f"the object {key!r} exists already", hint=hint, status=412)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +72,7 @@ class PutRequest:
         """Build the request."""
         crc = checksums.digest("crc32c", data)
         bucket.path(key)  # raises for a key that JSON would change
-        metadata = {"contentType": _CONTENT_TYPE} | to_resource(properties, key)
+        metadata = {"contentType": DEFAULT_TYPE} | to_resource(properties, key)
         metadata |= {"name": key, "crc32c": base64.b64encode(bytes.fromhex(crc)).decode()}
         boundary = f"sealift-{secrets.token_hex(16)}"
         head = (
@@ -107,27 +100,11 @@ class PutRequest:
         return stored_object(resource, self._key, self._size, self._crc)
 
 
-def stored_object(resource: Mapping[str, Any], key: str, size: int | None, crc: str | None) -> ObjectInfo:
-    """The stored object or part according to a reply, with the CRC32C if it was compared.
-
-    Args:
-        resource: The object's resource in the reply.
-        key: Key of the object.
-        size: How many bytes were sent; None: unknown.
-        crc: CRC32C of the bytes that were sent; None: unknown.
-
-    Raises:
-        IntegrityError: The stored bytes are not those that were sent.
-    """
-    info = replies.object_info(resource)
-    reported = info.checksums.get("crc32c")
-    if size not in {None, info.size} or (reported is not None and crc is not None and reported != crc):
-        raise IntegrityError(f"the service has stored different bytes for {key!r} than were sent", retryable=True)
-    return replace(info, key=key, checksums={"crc32c": crc} if crc is not None and reported is not None else {})
-
-
 class GCSUpload(Upload):
     """An upload in parts, which are temporary objects until the service composes them.
+
+    If the first part shows that the bucket keeps all objects, so that parts could not be deleted, the upload changes to
+    one resumable session.
 
     Args:
         bucket: The bucket.
@@ -153,7 +130,7 @@ class GCSUpload(Upload):
         overwrite: bool = True,
     ) -> None:
         bucket.path(key)
-        self._resource = {"contentType": _CONTENT_TYPE} | to_resource(properties, key)
+        self._resource = {"contentType": DEFAULT_TYPE} | to_resource(properties, key)
         self.token = secrets.token_hex(16) if token is None else token
         if not _TOKEN.fullmatch(self.token):  # another prefix may contain objects of others, which `abort` would delete
             raise ModelMissingError(key, cause=f"there is no upload of {key!r} to resume")
@@ -164,12 +141,19 @@ class GCSUpload(Upload):
         self._stored_parts: dict[str, ObjectInfo] = {}
         self._temporary: set[str] = set()
         self._unconfirmed: set[str] = set()
+        self._first_part = asyncio.Lock()
+        self._session: ResumableSession | None = None
         self._published: ObjectInfo | None = None
 
     @property
     def prefix(self) -> str:
         """Prefix of the keys of the parts."""
         return f"{self._prefix}/"
+
+    @property
+    def stored_names(self) -> Collection[str]:
+        """Names of the parts that another process stored."""
+        return self._stored_parts.keys()
 
     def adopt(self, objects: Sequence[ObjectInfo]) -> None:
         """Reuse the parts that another process stored.
@@ -190,6 +174,20 @@ class GCSUpload(Upload):
         return stored is not None and (stored.size, stored.version) == (receipt.part.size, receipt.token)
 
     async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
+        if self._bucket.keeps_objects is None:
+            async with self._first_part:  # alone: it shows whether parts can be deleted
+                if self._bucket.keeps_objects is None:
+                    receipt = await self._write_object(part, data, sent)
+                    if not self._bucket.keeps_objects:
+                        return receipt
+        if not self._bucket.keeps_objects:
+            return await self._write_object(part, data, sent)
+        if self._session is None:
+            self._session = ResumableSession(self._bucket, self._key, self._resource)
+            self.token = ""  # no other process can resume it
+        return await self._session.write_part(part, data, sent)
+
+    async def _write_object(self, part: Part, data: memoryview, sent: SentBytes | None) -> Receipt:
         crc = checksums.digest("crc32c", data)
         name = self._name(part.index)
         stored = self._stored_parts.pop(name, None)
@@ -197,17 +195,26 @@ class GCSUpload(Upload):
             self._stored_parts[name] = stored
             return Receipt(part, stored.version or "", {"crc32c": crc}, reused=True)
         self._track(name)
-        query = {"uploadType": "media", "name": name, "fields": replies.FIELDS}
+        query = {"uploadType": "media", "name": name, "fields": f"{replies.FIELDS},{RETENTION_FIELDS}"}
         reply = await self._bucket.send(
-            "POST", _upload_path(self._bucket), query, [("content-type", _CONTENT_TYPE)], body=data, sent=sent
+            "POST", _upload_path(self._bucket), query, [("content-type", DEFAULT_TYPE)], body=data, sent=sent
         )
         if reply.status != 200:
             raise self._bucket.error(reply, None if reply.status == 404 else self._key)
         self._unconfirmed.discard(name)
-        info = stored_object(replies.json_object(reply), self._key, part.size, crc)
+        resource = replies.json_object(reply)
+        if self._bucket.keeps_objects is None:
+            self._bucket.keeps_objects = is_kept(resource)
+        info = stored_object(resource, self._key, part.size, crc)
         return Receipt(part, info.version or "", {"crc32c": crc})
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
+        if self._session is not None:
+            stored = await self._session.complete(receipts)
+            for name in self._temporary:
+                _log.warning("gs://%s/%s stays until the bucket allows to delete it", self._bucket.location.root, name)
+            self._temporary.clear()
+            return stored
         if self._published is None:
             self._published = await self._publish(receipts)
         try:
@@ -225,6 +232,9 @@ class GCSUpload(Upload):
         return self._published
 
     async def abort(self) -> None:
+        if self._session is not None:
+            await self._session.abort()
+            return
         await self._delete_parts()
         if self._unconfirmed:  # the service may store a part after its request was cancelled
             await asyncio.sleep(_SETTLE_TIME)
@@ -262,7 +272,7 @@ class GCSUpload(Upload):
 
         async def compose(start: int) -> None:
             self._track(names[start])
-            destination = {"contentType": _CONTENT_TYPE}
+            destination = {"contentType": DEFAULT_TYPE}
             resource = await self._compose(sources[start : start + _MAX_SOURCES], names[start], destination)
             self._unconfirmed.discard(names[start])
             composed[start] = {"name": names[start], "generation": str(resource["generation"])}

@@ -5,7 +5,7 @@ import unicodedata
 from contextlib import suppress
 from urllib.parse import unquote, unquote_to_bytes
 
-from ...keys.paths import WORK_DIRECTORY
+from ...keys.paths import is_work_directory
 
 __all__ = ["has_extension", "of_disposition", "of_path"]
 
@@ -75,4 +75,4 @@ def _safe(name: str) -> str | None:
     """Remove directories and control characters; None if no valid name is left."""
     last = name.replace("\\", "/").rpartition("/")[2]
     kept = "".join(each for each in last if unicodedata.category(each) not in {"Cc", "Cs"}).strip()
-    return None if kept in {"", ".", "..", WORK_DIRECTORY} else kept
+    return None if kept in {"", ".", ".."} or is_work_directory(kept) else kept

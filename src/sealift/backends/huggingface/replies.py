@@ -230,9 +230,10 @@ def _refused(reply: Response, key: str) -> StorageError:
 
 
 def _service_error(reply: Response, who: str, text: str, code: str | None) -> ServiceError:
-    status, delay = reply.status, _retry_after(reply)
+    status, renewed = reply.status, _quota_renewed(reply)
+    delay = reply.retry_after if renewed is None else renewed
     wait = f" and asks to wait {delay:.0f} s" if delay and status in {429, 503} else ""
-    return ServiceError(
+    failure = ServiceError(
         _with(f"{who} answered {status}{wait}", text),
         status=status,
         code=code,
@@ -241,18 +242,20 @@ def _service_error(reply: Response, who: str, text: str, code: str | None) -> Se
         throttled=reply.asks_for_less,
         host=reply.host,
     )
+    failure.quota_used_up = renewed is not None
+    return failure
 
 
 def _with(cause: str, text: str) -> str:
     return f"{cause}: {text}" if text else cause
 
 
-def _retry_after(reply: Response) -> float | None:
-    """Return the seconds to wait: Retry-After, or the time to the end of the window in RateLimit.
+def _quota_renewed(reply: Response) -> float | None:
+    """Return the seconds to the end of the window whose requests are used up; None: the reply names none.
 
-    https://huggingface.co/docs/hub/rate-limits
+    Retry-After, if there is one, says the same. https://huggingface.co/docs/hub/rate-limits
     """
-    if reply.retry_after is not None:
-        return reply.retry_after
     reset = _RESET.search(reply.header("ratelimit") or "") if reply.status == 429 else None
-    return float(reset[1]) if reset else None
+    if reset is None:
+        return None
+    return float(reset[1]) if reply.retry_after is None else reply.retry_after

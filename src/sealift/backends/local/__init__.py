@@ -8,7 +8,7 @@ from ...config import StorageConfig
 from ...instance import Instance
 from ...uri import Location
 from .backend import LocalBackend
-from .directories import open_below, open_work_directory, refuse_link
+from .directories import open_below, open_work_directory, refuse_link, work_directory
 from .files import as_storage_error, existing, free_space, sync_directories, sync_tree, taken_space
 from .origins import Origins
 from .replacement import destination, kind_of
@@ -28,6 +28,7 @@ __all__ = [
     "sync_directories",
     "sync_tree",
     "taken_space",
+    "work_directory",
 ]
 
 

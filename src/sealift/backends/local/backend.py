@@ -35,7 +35,7 @@ class LocalBackend:
     Args:
         root: The directory; it need not exist yet.
         disk: Threads for blocking work.
-        state: Directory for temporary files, on the same file system. None: `.sealift` in `root`.
+        state: Directory for temporary files, on the same file system. None: the `work_directory` in `root`.
         staged: The caller publishes `root` as a whole later, so files may be written under their final names.
         journal: Journal in which to record written parts.
         durability: "fsync": sync each file to disk before reporting it, and its directories unless `staged`.

@@ -9,9 +9,10 @@ import os
 from contextlib import suppress
 
 from ...errors import LocalIOError, UnsafeKey
+from ...keys.paths import WORK_DIRECTORY
 from .files import make_directories
 
-__all__ = ["OPEN_DIRECTORY", "open_below", "open_work_directory", "refuse_link"]
+__all__ = ["OPEN_DIRECTORY", "open_below", "open_work_directory", "refuse_link", "work_directory"]
 
 # O_PATH, where the system has it, needs no permission to read the directory.
 OPEN_DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY)
@@ -82,8 +83,21 @@ def _link_target(root: str, link: str, key: str) -> list[str]:
     return [step for step in real[len(top) :].split("/") if step]
 
 
+def work_directory(directory: str) -> str:
+    """Return the path of this user's work directory in a directory, which need not exist yet.
+
+    It is `.sealift`, or `.sealift-UID` in a directory that belongs to another user: users could neither write into the
+    work directory of one another nor open its files, and the first download that was killed would stop all others.
+    """
+    work, user = os.path.join(directory, WORK_DIRECTORY), os.geteuid()
+    with suppress(OSError):  # the directory does not exist: this user will create it
+        if os.stat(directory).st_uid != user or os.lstat(work).st_uid != user:
+            return f"{work}-{user}"
+    return work
+
+
 def open_work_directory(state: str) -> int:
-    """Open the work directory `.sealift`, creating it if needed, even while other processes remove it when empty.
+    """Open a work directory, creating it if needed, even while other processes remove it when empty.
 
     Raises:
         LocalIOError: The path is a link, or other processes keep removing the directory.

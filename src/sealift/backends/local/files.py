@@ -13,6 +13,7 @@ from ...errors import AccessDenied, LocalIOError, ModelMissingError, ObjectChang
 from ...integrity import checksums
 from ...types import KiB, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES
+from ...uris.file_names import encoding_hint, why_unencodable
 
 __all__ = [
     "READ",
@@ -206,13 +207,21 @@ def info(key: str, status: os.stat_result) -> ObjectInfo:
 
 @contextmanager
 def as_storage_error(reading: str | None) -> Iterator[None]:
-    """Convert an OSError to a StorageError; `reading` is the path whose absence means a missing object."""
+    """Convert the error of a file operation to a StorageError.
+
+    Args:
+        reading: The path whose absence means a missing object. None: the operation writes.
+    """
     try:
         yield
     except StorageError:
         raise
     except OSError as error:
         raise storage_error(error, reading) from None
+    except UnicodeEncodeError as error:
+        raise LocalIOError(
+            f"the path {error.object!r} {why_unencodable(error.object) or error.reason}", hint=encoding_hint()
+        ) from None
 
 
 def storage_error(error: OSError, reading: str | None = None) -> StorageError:

@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 
-from ...keys.paths import WORK_DIRECTORY
+from ...keys.paths import is_work_directory
 from ...persist.download_journal import Claim
 from ...types import ObjectInfo
 from .files import READ, crc, info, read_into
@@ -69,6 +69,6 @@ def is_filled(directory: str) -> bool:
     """Whether a directory exists and has any entries besides the work directory."""
     try:
         with os.scandir(directory) as entries:
-            return any(entry.name != WORK_DIRECTORY for entry in entries)
+            return any(not is_work_directory(entry.name) for entry in entries)
     except (FileNotFoundError, NotADirectoryError):
         return False

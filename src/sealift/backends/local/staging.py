@@ -1,4 +1,4 @@
-"""A target directory and its work directory `.sealift`, in which files are written before they are published."""
+"""A target directory and its work directory, in which files are written before they are published."""
 
 import itertools
 import os
@@ -8,10 +8,9 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from ...errors import LocalIOError, UnsafeKey
-from ...keys.paths import WORK_DIRECTORY
 from ...persist.download_journal import Journal
 from .confinement import ConfinedDirectory
-from .directories import open_below, open_work_directory
+from .directories import open_below, open_work_directory, work_directory
 from .files import READ, copy_range, existing, sync_directory, sync_file
 from .origins import Origins
 
@@ -44,7 +43,7 @@ class StagingDirectory:
 
     Args:
         root: The target directory; it need not exist yet.
-        state: Directory for temporary files, on the same file system. None: `.sealift` in `root`.
+        state: Directory for temporary files, on the same file system. None: the `work_directory` in `root`.
         staged: The caller publishes `root` as a whole later, so files may be written under their final names.
         journal: Journal of the download that the files belong to, from which a later process can resume.
         durable: Sync a file, and the directories that lead to it, to disk before reporting it as stored. With
@@ -76,13 +75,20 @@ class StagingDirectory:
         self._anchor = anchor
         self._anchor_lock = threading.Lock()
         self._synced: set[str] = set()
-        self._state = state or os.path.join(root, WORK_DIRECTORY)
+        self._state = state
         self._state_descriptor = -1
         self._removed: list[int] = []  # descriptors of work directories that other processes have removed
         self._state_lock = threading.Lock()
         self._created: set[str] = set()
         self._token = os.urandom(8).hex()
         self._count = itertools.count(int.from_bytes(os.urandom(8)))
+
+    @property
+    def _work(self) -> str:
+        """The path of the work directory."""
+        if self._state is None:
+            self._state = work_directory(self.root)
+        return self._state
 
     def path(self, key: str) -> str:
         """Return the path of a key's file.
@@ -126,14 +132,14 @@ class StagingDirectory:
         name = self._partial(key) if resumable else None
         if name is None:
             return self._new_temporary(mode)
-        return PartialFile(os.path.join(self._state, name), self._reopen(name, mode), resumable=True)
+        return PartialFile(os.path.join(self._work, name), self._reopen(name, mode), resumable=True)
 
     def _partial(self, key: str) -> str | None:
         for _ in range(_ATTEMPTS):
             try:
                 return None if self.journal is None else self.journal.partial_path(key)
             except FileNotFoundError:  # as in `_create`
-                os.close(open_work_directory(self._state))
+                os.close(open_work_directory(self._work))
         raise self._keeps_being_removed()
 
     def copy_of(self, descriptor: int) -> PartialFile:
@@ -155,7 +161,7 @@ class StagingDirectory:
     def _new_temporary(self, mode: int) -> PartialFile:
         owner = "" if self.journal is None else self.journal.temporary_prefix
         name = f"{owner}{self._token}-{next(self._count)}.part"
-        return PartialFile(os.path.join(self._state, name), self._create(name, mode))
+        return PartialFile(os.path.join(self._work, name), self._create(name, mode))
 
     def _create(self, name: str, mode: int) -> int:
         for _ in range(_ATTEMPTS):
@@ -182,7 +188,7 @@ class StagingDirectory:
         """A descriptor of the work directory, which is created if needed."""
         with self._state_lock:
             if self._state_descriptor < 0:
-                self._state_descriptor = open_work_directory(self._state)
+                self._state_descriptor = open_work_directory(self._work)
             return self._state_descriptor
 
     def _forget_state(self, descriptor: int) -> None:
@@ -193,7 +199,7 @@ class StagingDirectory:
                 self._state_descriptor = -1
 
     def _keeps_being_removed(self) -> LocalIOError:
-        return LocalIOError(f"other processes keep removing the directory {self._state}")
+        return LocalIOError(f"other processes keep removing the directory {self._work}")
 
     def _find_anchor(self) -> None:
         """Find the deepest existing directory of the root's path, before creating any."""
@@ -234,5 +240,6 @@ class StagingDirectory:
                 if descriptor >= 0:
                     os.close(descriptor)
             self._removed, self._state_descriptor = [], -1
-        with suppress(OSError):  # it is not empty, or was never created
-            os.rmdir(self._state)
+        if self._state is not None:
+            with suppress(OSError):  # it is not empty, or was never created
+                os.rmdir(self._state)

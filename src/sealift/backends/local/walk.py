@@ -12,7 +12,7 @@ from ...compressed_list import CompressedList, sort
 from ...contract import Walk
 from ...errors import LocalIOError, Skipped, SkipReason
 from ...frozen_dataclass import dataclass
-from ...keys.paths import WORK_DIRECTORY
+from ...keys.paths import is_work_directory
 from ...runtime.disk_threads import DiskThreads
 
 __all__ = ["MISSING", "Ancestors", "Contents", "inner", "scan", "skip", "start", "unlisted"]
@@ -76,7 +76,7 @@ class Contents:
         with os.scandir(path) as entries:
             for entry in entries:
                 self.empty = False
-                ours = entry.name == WORK_DIRECTORY and (entry.is_symlink() or entry.is_dir())
+                ours = is_work_directory(entry.name) and (entry.is_symlink() or entry.is_dir())
                 if not (ours and walk.follow):  # removing a tree includes the remains of killed downloads
                     (directories if entry.is_dir(follow_symlinks=False) else names).append(entry.name)
         self._names = sort(names, str)
