@@ -47,6 +47,7 @@ from .errors import (
 )
 from .types import Durability, Event, Limits, ObjectInfo, OnEvent, Synced, Unpack, Verify
 from .types.properties import Properties
+from .types.write_options import WriteOptions
 from .uri import (
     AZURE_URI_FORMAT,
     GCS_URI_FORMAT,
@@ -115,6 +116,7 @@ __all__ = [
     "UnsafeKey",
     "UnsupportedOperation",
     "Verify",
+    "WriteOptions",
 ]
 
 StorageURI = str

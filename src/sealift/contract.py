@@ -27,6 +27,7 @@ from .frozen_dataclass import dataclass
 from .lane_contract import FileRange, Lane, SentBytes, Sink, SmallObjects
 from .types import Capabilities, Head, ObjectInfo, Part, Receipt
 from .types.properties import NO_PROPERTIES, Properties
+from .types.write_options import WriteOptions
 from .uri import Location
 
 __all__ = ["EVERYTHING", "Backend", "OnlyInOrder", "Reader", "Upload", "Walk"]
@@ -258,7 +259,8 @@ class Backend(Protocol):
             `properties` holds those that were stored.
 
         Raises:
-            UnsupportedOperation: A property that is sent as a header contains a control character.
+            UnsupportedOperation: A property that is sent as a header contains a control character, or the service
+                cannot store what `Properties.options` set.
         """
 
     @property
@@ -293,13 +295,14 @@ class Backend(Protocol):
             ModelMissingError: The upload to resume no longer exists.
         """
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
+    async def copy(self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None) -> ObjectInfo:
         """Copy an object and its properties on the server side, from another root of the same `service`.
 
         Args:
             src: Location of the other root.
             obj: Object to copy; the copy is pinned to its version.
             key: Key of the copy in this root.
+            options: What to store differently from the source; only those in `Capabilities.copy_options` are set.
 
         Returns:
             The copy. `checksums` holds those that the copy response contains; none are requested separately.

@@ -32,7 +32,7 @@ METHODS = {
     },
 }  # fmt: skip
 # Parameter and return types of the methods.
-VALUES = {"Durability", "Event", "Limits", "ObjectInfo", "OnEvent", "Synced", "Unpack", "Verify"}
+VALUES = {"Durability", "Event", "Limits", "ObjectInfo", "OnEvent", "Synced", "Unpack", "Verify", "WriteOptions"}
 # Modules that `import sealift` must not load: SDKs, and anything slower to import than sealift itself.
 HEAVY = [
     "aiobotocore", "aiofiles", "aiohttp", "anyio", "asyncio", "awscrt", "azure", "boto3", "botocore", "click",

@@ -17,6 +17,7 @@ from ..operations.call_options import CallOptions, comparison_mode
 from ..operations.deadline import Deadline
 from ..operations.open_location import OpenLocation, check_local
 from ..types import Durability, Limits, ObjectInfo, OnEvent, Synced, Unpack, Verify
+from ..types.write_options import WriteOptions
 from ..uri import get_storage_spec, is_local, parse
 from .argument_types import PatternList, StrPath, WritableBuffer
 from .lifetime import Lifetime
@@ -69,6 +70,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        version_id: str | None = None,
     ) -> str:
         """Download an object, or all objects under a prefix, to the local disk.
 
@@ -92,6 +94,8 @@ class AsyncStorage:
             durability: What a completed file survives once this returns. "rename": the end of this process. "fsync":
                 also a power failure: each file is synced before its rename, and the directories that lead to it after.
             on_event: Called with progress events on the event loop's thread; must not block.
+            version_id: The version of the object to read: S3: its version ID. Google Cloud Storage: its generation.
+                Azure: its version ID, or "snapshot=" and the time of a snapshot. None: the current one.
 
         Equal calls that run at once in one event loop (same URI, `dest`, configuration, environment and options) share
         one transfer, which continues as long as any of them waits for it. Each has its own `timeout` and events: to
@@ -122,17 +126,18 @@ class AsyncStorage:
             verify=verify,
             durability=durability,
             deadline=Deadline(timeout),
+            version_id=version_id,
         )
         if dest is not None:
             from .shared_download import download_to
 
             return await download_to(self._lifetime, uri, dest, config, options)
-        async with self._lifetime.open("download", uri, config, options.deadline, on_event) as source:
+        async with self._lifetime.open("download", uri, config, options.deadline, on_event, version_id) as source:
             from ..operations.download import download_to_temporary
 
             return (await download_to_temporary(source, options.about(source.location))).path
 
-    async def upload(
+    async def upload(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         src: StrPath,
         uri: str,
@@ -143,6 +148,7 @@ class AsyncStorage:
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> bool:
         """Upload a local file, or all files below a directory.
 
@@ -158,6 +164,8 @@ class AsyncStorage:
                 none. False: do not check.
             timeout: Seconds for the whole call. None: no limit.
             on_event: Called with progress events on the event loop's thread; must not block.
+            write_options: Content type and other headers, user metadata, tags, storage class, encryption and ACL of the
+                objects. None: the Content-Type by the extension of the name, and the defaults of the bucket.
 
         Returns:
             True.
@@ -166,12 +174,17 @@ class AsyncStorage:
             ModelMissingError: `src` or the bucket does not exist, or `src` contains no files.
             IncompleteError: As in `download`.
             AccessDenied: The credentials are wrong, or lack permission to write.
+            UnsupportedOperation: The destination does not have one of the write options. Nothing was written.
             DeadlineExceeded: The timeout expired; the same call resumes unfinished uploads.
             StorageError: Any other failure. Each object is replaced atomically; objects that were complete before the
                 failure stay.
         """
         options = CallOptions(
-            Patterns.of(allow_patterns, ignore_patterns), on_event, verify=verify, deadline=Deadline(timeout)
+            Patterns.of(allow_patterns, ignore_patterns),
+            on_event,
+            verify=verify,
+            deadline=Deadline(timeout),
+            write_options=write_options,
         )
         async with self._lifetime.open_pair(
             "upload", os.fspath(src), uri, (None, config), options.deadline, check_local, on_event
@@ -195,6 +208,8 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
+        version_id: str | None = None,
     ) -> str:
         """Copy an object, or all objects under a prefix, between any two storages.
 
@@ -218,6 +233,9 @@ class AsyncStorage:
             timeout: Seconds for the whole call. None: no limit.
             durability: As in `download`, for files on the local disk.
             on_event: Called with progress events on the event loop's thread; must not block.
+            write_options: As in `upload`; they replace what the source has. If the service cannot apply them while it
+                copies, the bytes go through memory.
+            version_id: As in `download`, for the source.
 
         Returns:
             URI or local path of the copy.
@@ -226,6 +244,7 @@ class AsyncStorage:
             ModelMissingError: There is no such object or prefix, or the patterns exclude everything.
             IncompleteError: As in `download`.
             InvalidConfig: Source and destination overlap, or a prefix was refused.
+            UnsupportedOperation: The destination does not have one of the write options. Nothing was written.
             IntegrityError: The bytes do not match the checksum, or `verify="require"` found none.
             DeadlineExceeded: The timeout expired; unfinished copies were removed.
             StorageError: Any other failure. Each object appears atomically.
@@ -238,15 +257,16 @@ class AsyncStorage:
             verify=verify,
             durability=durability,
             deadline=Deadline(timeout),
+            write_options=write_options,
         )
         async with self._lifetime.open_pair(
-            "copy", src, dest, (config, dest_config), options.deadline, on_event=on_event
+            "copy", src, dest, (config, dest_config), options.deadline, on_event=on_event, version_id=version_id
         ) as (source, destination):
             from ..operations.copy import copy
 
             return await copy(source, destination, options.about(source.location))
 
-    async def copy_object(
+    async def copy_object(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         src_uri: str,
         dest_uri: str,
@@ -257,6 +277,8 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
+        version_id: str | None = None,
     ) -> bool:
         """Copy an object or a prefix; see `AsyncStorage.copy`.
 
@@ -269,6 +291,8 @@ class AsyncStorage:
             timeout: As in `copy`.
             durability: As in `copy`.
             on_event: As in `copy`.
+            write_options: As in `copy`.
+            version_id: As in `copy`.
 
         Returns:
             True.
@@ -276,9 +300,15 @@ class AsyncStorage:
         Raises:
             StorageError: As in `copy`.
         """
-        options = CallOptions(on_event=on_event, verify=verify, durability=durability, deadline=Deadline(timeout))
+        options = CallOptions(
+            on_event=on_event,
+            verify=verify,
+            durability=durability,
+            deadline=Deadline(timeout),
+            write_options=write_options,
+        )
         async with self._lifetime.open_pair(
-            "copy", src_uri, dest_uri, (config, dest_config), options.deadline, on_event=on_event
+            "copy", src_uri, dest_uri, (config, dest_config), options.deadline, on_event=on_event, version_id=version_id
         ) as (source, destination):
             from ..operations.copy import copy
 
@@ -302,6 +332,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> Synced:
         """Make a prefix or directory hold the objects of another one, copying only those that differ.
 
@@ -328,6 +359,7 @@ class AsyncStorage:
             timeout: Seconds for the whole call. None: no limit.
             durability: As in `copy`; deletions are not synced.
             on_event: Called with progress events on the event loop's thread; must not block.
+            write_options: As in `copy`, for copied objects. Objects are not copied again because of them.
 
         Returns:
             Numbers of objects that were copied, kept and deleted.
@@ -338,6 +370,7 @@ class AsyncStorage:
                 destination could not be deleted. Everything else was done.
             InvalidConfig: Source and destination overlap, the source is a single object, or both `checksum` and
                 `size_only` are set.
+            UnsupportedOperation: The destination does not have one of the write options. Nothing was written.
             DeadlineExceeded: The timeout expired; objects that were copied before stay.
             StorageError: Any other failure; nothing is deleted.
         """
@@ -349,6 +382,7 @@ class AsyncStorage:
             durability=durability,
             delete_snapshots=delete_snapshots,
             deadline=Deadline(timeout),
+            write_options=write_options,
         )
         by = comparison_mode(checksum=checksum, size_only=size_only)
         async with self._lifetime.open_pair(
@@ -543,7 +577,12 @@ class AsyncStorage:
             return await list_names(source)
 
     async def get_object_metadata(
-        self, uri: str, *, config: StorageConfig | None = None, timeout: float | None = None
+        self,
+        uri: str,
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+        version_id: str | None = None,
     ) -> dict[str, Any]:
         """Return the metadata that the service reports for an object.
 
@@ -551,6 +590,7 @@ class AsyncStorage:
             uri: Storage URI or local path of an object or a prefix.
             config: Credentials and endpoint. None: from the environment.
             timeout: Seconds for the whole call. None: no limit.
+            version_id: As in `download`.
 
         Returns:
             `uri`, `type` ("object" or "prefix"), `size` in bytes, `modified_time` (an aware datetime), `etag`,
@@ -563,7 +603,7 @@ class AsyncStorage:
             DeadlineExceeded: The timeout expired.
             StorageError: Any other failure.
         """
-        async with self._lifetime.open("stat", uri, config, Deadline(timeout)) as source:
+        async with self._lifetime.open("stat", uri, config, Deadline(timeout), version_id=version_id) as source:
             from ..operations.metadata import object_metadata
 
             return await object_metadata(source, str(parse(uri)))
@@ -576,6 +616,7 @@ class AsyncStorage:
         *,
         config: StorageConfig | None = None,
         timeout: float | None = None,
+        version_id: str | None = None,
     ) -> bytes:
         """Read an object, or a range of it, into memory.
 
@@ -585,6 +626,7 @@ class AsyncStorage:
             length: Number of bytes. None: to the end.
             config: Credentials and endpoint. None: from the environment.
             timeout: Seconds for the whole call. None: no limit.
+            version_id: As in `download`.
 
         Returns:
             The bytes. As with a slice, fewer or none if the object ends before. They do not count in `Limits.memory`.
@@ -595,7 +637,7 @@ class AsyncStorage:
             DeadlineExceeded: The timeout expired.
             StorageError: Any other failure.
         """
-        async with self._lifetime.open("read", uri, config, Deadline(timeout)) as source:
+        async with self._lifetime.open("read", uri, config, Deadline(timeout), version_id=version_id) as source:
             from ..operations.read import read
 
             return await read(source, start, length)
@@ -608,6 +650,7 @@ class AsyncStorage:
         *,
         config: StorageConfig | None = None,
         timeout: float | None = None,
+        version_id: str | None = None,
     ) -> int:
         """Read an object, or a range of it, directly into a buffer of the caller, without a copy in between.
 
@@ -618,6 +661,7 @@ class AsyncStorage:
             start: Offset of the first byte in the object.
             config: Credentials and endpoint. None: from the environment.
             timeout: Seconds for the whole call. None: no limit.
+            version_id: As in `download`.
 
         Returns:
             Number of bytes read: the size of the buffer, or fewer if the object ends before.
@@ -635,13 +679,19 @@ class AsyncStorage:
             ...     await storage.read_into(uri, array)
             ...     return array
         """
-        async with self._lifetime.open("read", uri, config, Deadline(timeout)) as source:
+        async with self._lifetime.open("read", uri, config, Deadline(timeout), version_id=version_id) as source:
             from ..operations.read import read_into
 
             return await read_into(source, buffer, start)
 
     async def open(
-        self, uri: str, start: int = 0, length: int | None = None, *, config: StorageConfig | None = None
+        self,
+        uri: str,
+        start: int = 0,
+        length: int | None = None,
+        *,
+        config: StorageConfig | None = None,
+        version_id: str | None = None,
     ) -> AsyncGenerator[bytes]:
         """Read an object in order, chunk by chunk.
 
@@ -652,6 +702,7 @@ class AsyncStorage:
             start: Offset of the first byte.
             length: Number of bytes. None: to the end.
             config: Credentials and endpoint. None: from the environment.
+            version_id: As in `download`.
 
         Yields:
             Chunks of some MiB. To stop before the last one, use `contextlib.aclosing`.
@@ -675,7 +726,7 @@ class AsyncStorage:
 
             return open_object(source, start, length)
 
-        async with aclosing(self._lifetime.iterate("read", uri, config, reading)) as chunks:
+        async with aclosing(self._lifetime.iterate("read", uri, config, reading, version_id=version_id)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -749,6 +800,7 @@ class AsyncStorage:
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> list[bool]: ...
     @overload
     async def upload_many(
@@ -760,6 +812,7 @@ class AsyncStorage:
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> list[bool | StorageError]: ...
     async def upload_many(
         self,
@@ -770,6 +823,7 @@ class AsyncStorage:
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> list[bool] | list[bool | StorageError]:
         """Upload many files or directories concurrently.
 
@@ -780,11 +834,12 @@ class AsyncStorage:
             verify: As in `upload`.
             timeout: As in `download_many`.
             on_event: As in `download_many`.
+            write_options: As in `upload`, for all items.
 
         Returns:
             True for each, in the order of the items.
         """
-        options = CallOptions(on_event=on_event, verify=verify, deadline=Deadline(timeout))
+        options = CallOptions(on_event=on_event, verify=verify, deadline=Deadline(timeout), write_options=write_options)
         from . import many
 
         return await many.upload_many(self._lifetime, items, config, options, return_exceptions=return_exceptions)
@@ -801,6 +856,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> list[str]: ...
     @overload
     async def copy_many(
@@ -814,8 +870,9 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> list[str | StorageError]: ...
-    async def copy_many(
+    async def copy_many(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         items: Iterable[tuple[str, str]],
         *,
@@ -826,6 +883,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> list[str] | list[str | StorageError]:
         """Copy many objects or prefixes concurrently.
 
@@ -838,11 +896,18 @@ class AsyncStorage:
             timeout: As in `download_many`.
             durability: As in `copy`.
             on_event: As in `download_many`.
+            write_options: As in `copy`, for all items.
 
         Returns:
             URIs or local paths of the copies, in the order of the items.
         """
-        options = CallOptions(on_event=on_event, verify=verify, durability=durability, deadline=Deadline(timeout))
+        options = CallOptions(
+            on_event=on_event,
+            verify=verify,
+            durability=durability,
+            deadline=Deadline(timeout),
+            write_options=write_options,
+        )
         configs = (config, dest_config)
         from . import many
 

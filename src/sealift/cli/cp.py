@@ -20,6 +20,7 @@ from .options import (
 from .report import Report
 from .run import run
 from .settings import Settings
+from .write_options import chosen_options, write_options
 
 __all__ = ["cp"]
 
@@ -40,12 +41,15 @@ Examples:
   sealift cp -r --source-profile onprem s3://models/llama s3://ml-models/llama
   sealift cp -r --verify require --fsync --timeout 600 s3://ml-models/llama /mnt/models/llama
   sealift cp --unpack https://example.com/model.tar.gz /mnt/models/model
+  sealift cp --storage-class STANDARD_IA --metadata team=nlp model.safetensors s3://ml-models/llama/
 """,
 )
 @click.argument("src", shell_complete=files_and_uris)
 @click.argument("dest", shell_complete=files_and_uris)
 @recursive_option
 @click.option("--unpack", is_flag=True, help="Extract SRC, a tar or zip archive, into the directory DEST.")
+@click.option("--version-id", metavar="ID", help="Version of SRC, an object: version ID (S3, Azure) or generation.")
+@write_options
 @pattern_options
 @copy_options
 @json_option
@@ -53,7 +57,7 @@ Examples:
 @storage_options
 @source_options
 @click.pass_obj
-def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool) -> None:
+def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool, version_id: str | None) -> None:
     """Copy an object or a file; with -r, everything under a prefix or directory.
 
     SRC and DEST are storage URIs or local paths. A single object is copied to DEST, or into DEST if it ends in "/" or
@@ -72,6 +76,10 @@ def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool
     apply to both SRC and DEST if they are s3://; to copy between two services, set the --source- options for SRC. An
     endpoint set by an option or AWS_ENDPOINT_URL takes precedence over the endpoint of a profile.
 
+    Headers, user metadata and tags of SRC are copied; --content-type, --metadata and the like replace them. Storage
+    class, encryption and ACL are those of the bucket unless an option sets them. An option that the service of DEST
+    does not have is an error.
+
     Prints the path or URI of DEST on stdout; with --json, one line for each copied object and a summary line. Progress
     and a summary go to stderr.
     """
@@ -80,8 +88,10 @@ def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool
     if recursive and source.location.scheme in {"http", "https"}:
         raise click.UsageError(f"-r cannot be used with {source.location.scheme}://, which cannot be listed")
     config, dest_config = settings.configs(source.location, destination.argument.location, os.environ)
-    storage, report = settings.storage(), Report(settings)
+    storage, report, written = settings.storage(), Report(settings), chosen_options(settings)
     if unpack:
+        if written is not None:
+            raise click.UsageError("--unpack writes local files, which have no headers, metadata or storage class")
         if destination.argument.location.scheme != "file" or settings.dry_run:
             raise click.UsageError("--unpack needs a local directory as DEST, and cannot be combined with --dry-run")
         destination = dataclasses.replace(destination, into=False)  # the archive is extracted into DEST itself
@@ -98,6 +108,7 @@ def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool
                     unpack=True,
                     **settings.transfer_arguments,
                     on_event=report.transfer_events(source, destination),
+                    version_id=version_id,
                 )
             return await storage.copy(
                 src,
@@ -110,6 +121,8 @@ def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool
                 dry_run=settings.dry_run,
                 **settings.transfer_arguments,
                 on_event=report.transfer_events(source, destination),
+                write_options=written,
+                version_id=version_id,
             )
 
     with suggest_recursive():

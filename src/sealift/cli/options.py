@@ -54,6 +54,17 @@ def byte_size(text: str | int) -> int:
         raise click.BadParameter(str(error)) from None
 
 
+def key_file(text: str | bytes) -> bytes:
+    """Read the value of an option that names the file of a key, also as `fileb://`, as in the aws CLI."""
+    if isinstance(text, bytes):
+        return text
+    try:
+        with open(text.removeprefix("fileb://"), "rb") as file:
+            return file.read(1024)
+    except OSError as error:
+        raise click.BadParameter(f"{text}: {error.strerror}") from None
+
+
 def files_and_uris(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete local paths in the shell; leave URIs as they are."""
     return [] if "://" in incomplete else [CompletionItem(incomplete, type="file")]
@@ -84,6 +95,17 @@ storage_options = _combine(
     _option("--region", metavar="NAME", help="S3 region of the bucket."),
     _option("--profile", metavar="NAME", help="AWS profile: its credentials, region and endpoint."),
     _option("--no-sign-request", is_flag=True, help="Send S3 requests without credentials, for public buckets."),
+    _option(
+        "--request-payer",
+        type=click.Choice(["requester"]),
+        help="Agree to pay for requests to requester-pays buckets of S3.",
+    ),
+    _option(
+        "--sse-c-key",
+        type=key_file,
+        metavar="FILE",
+        help="File with the 32 bytes of the key for server-side encryption with a customer-provided key (SSE-C) in S3.",
+    ),
     _option(
         "--memory",
         type=byte_size,

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
@@ -25,6 +25,8 @@ _S3_OPTIONS = {
     "region": "region",
     "profile": "profile",
     "no_sign_request": "anonymous",
+    "request_payer": "requester_pays",
+    "sse_c_key": "customer_key",
 }
 
 
@@ -59,6 +61,9 @@ class Settings:
     verify: str = "yes"
     fsync: bool = False
     delete_snapshots: str | None = None
+    request_payer: str | None = None
+    sse_c_key: bytes | None = field(default=None, repr=False)
+    written: dict[str, Any] = field(default_factory=dict)  # arguments of `WriteOptions`
 
     @property
     def transfer_arguments(self) -> _TransferArguments:
@@ -109,7 +114,8 @@ class Settings:
         )
 
     def _s3_options(self, prefix: str) -> dict[str, Any]:
-        values = {attribute: getattr(self, prefix + name) for name, attribute in _S3_OPTIONS.items()}
+        values = {attribute: getattr(self, prefix + name, None) for name, attribute in _S3_OPTIONS.items()}
+        values["requester_pays"] = values["requester_pays"] is not None  # its only value is "requester"
         return {attribute: value for attribute, value in values.items() if value}
 
 

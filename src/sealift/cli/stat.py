@@ -25,16 +25,19 @@ Examples:
 )
 @click.argument("uri", shell_complete=files_and_uris)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; unknown values are null.")
+@click.option("--version-id", metavar="ID", help="Version of the object: version ID (S3, Azure) or generation.")
 @timeout_option
 @storage_options
 @click.pass_obj
-def stat(settings: Settings, uri: str, *, as_json: bool) -> None:
+def stat(settings: Settings, uri: str, *, as_json: bool, version_id: str | None) -> None:
     """Show the metadata of an object: size, modification time, ETag, checksums, headers, user metadata and tags.
 
     For a prefix, shows that it is a prefix.
     """
     storage, config = settings.storage(), settings.config(uri, os.environ)
-    metadata = run(lambda: storage.get_object_metadata(uri, config=config, timeout=settings.timeout))
+    metadata = run(
+        lambda: storage.get_object_metadata(uri, config=config, timeout=settings.timeout, version_id=version_id)
+    )
     if as_json:
         click.echo(json_line(**metadata))
         return

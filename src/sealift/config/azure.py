@@ -7,6 +7,7 @@ from typing import Self
 from ..errors import InvalidConfig
 from ..frozen_dataclass import dataclass
 from .checks import check_strings
+from .customer_key import check_customer_key
 
 __all__ = ["AzureConfig"]
 
@@ -33,9 +34,13 @@ class AzureConfig:
         client_secret: Client secret of a service principal.
         token_file: Path of the Kubernetes service account token for workload identity.
         authority: Token endpoint. None: https://login.microsoftonline.com, or that of the endpoint's sovereign cloud.
+        customer_key: Encryption key for server-side encryption with a customer-provided key (CPK): 32 bytes, or their
+            Base64 text. Objects are written, read and copied with it.
+        customer_key_over_http: Allow an endpoint without TLS with `customer_key`, for tests. False: it is an error.
 
     Raises:
-        InvalidConfig: `anonymous` together with a secret, or an endpoint that is not a URL.
+        InvalidConfig: `anonymous` together with a secret, an endpoint that is not a URL, or a customer key that does
+            not have 256 bits.
 
     Example:
         >>> AzureConfig("models", account_key="c2VjcmV0", endpoint_url="http://127.0.0.1:10000/models").account_name
@@ -54,11 +59,14 @@ class AzureConfig:
     client_secret: str | None = field(default=None, repr=False)
     token_file: str | None = None
     authority: str | None = None
+    customer_key: str | bytes | None = field(default=None, repr=False)
+    customer_key_over_http: bool = False
 
     def __post_init__(self) -> None:
         if self.anonymous and (self.account_key or self.sas_token or self.connection_string or self.client_secret):
             raise InvalidConfig("AzureConfig with anonymous and a secret", hint="choose one of them")
         check_strings(self)
+        check_customer_key(self)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:

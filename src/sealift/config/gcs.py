@@ -1,11 +1,13 @@
 """Google Cloud Storage."""
 
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Self
 
 from ..errors import InvalidConfig
 from ..frozen_dataclass import dataclass
 from .checks import check_strings
+from .customer_key import check_customer_key
 
 __all__ = ["GCSConfig"]
 
@@ -22,9 +24,13 @@ class GCSConfig:
         anonymous: Send unsigned requests, for public buckets.
         endpoint_url: Endpoint of an emulator or a private endpoint. None: `STORAGE_EMULATOR_HOST`, otherwise Google's.
         verify: As in `HTTPConfig`, for the service and the token endpoint.
+        customer_key: Encryption key for server-side encryption with a customer-provided key (CSEK): 32 bytes, or their
+            Base64 text. Objects are written, read and copied with it.
+        customer_key_over_http: Allow an endpoint without TLS with `customer_key`, for tests. False: it is an error.
 
     Raises:
-        InvalidConfig: `anonymous` together with a key, a key in place of its path, or an endpoint that is not a URL.
+        InvalidConfig: `anonymous` together with a key, a key in place of its path, an endpoint that is not a URL, or
+            a customer key that does not have 256 bits.
 
     Example:
         >>> GCSConfig(anonymous=True, endpoint_url="http://127.0.0.1:4443").endpoint_url
@@ -36,6 +42,8 @@ class GCSConfig:
     anonymous: bool = False
     endpoint_url: str | None = None
     verify: bool | str = True
+    customer_key: str | bytes | None = field(default=None, repr=False)
+    customer_key_over_http: bool = False
 
     def __post_init__(self) -> None:
         if self.service_account_key is not None and self.anonymous:
@@ -45,6 +53,7 @@ class GCSConfig:
                 "service_account_key contains the key itself", hint="write it to a file and pass the path"
             )
         check_strings(self)
+        check_customer_key(self)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:

@@ -9,7 +9,7 @@ Each job has its own task group. How an object moves depends on the object:
 - larger: its parts are uploaded in any order, and the upload is published once all parts are stored and the whole
   object is verified (`parts.py`);
 - without ranges, a size or a version: read once, in order (`stream.py`);
-- between two locations of one service: copied by the service (`server_copy.py`).
+- between two locations of one service: copied by the service (`server_copy.py`), if it can apply the caller's options.
 
 On failure or cancellation the task group unwinds and open uploads are suspended, so that a later call resumes them, or
 aborted; other jobs are not affected.
@@ -27,6 +27,7 @@ from ..keys import paths
 from ..runtime import part_sizes
 from ..runtime.shielded import cancelled_once
 from ..types import OnEvent, Verify
+from ..types.write_options import WriteOptions, given_options
 from . import plan, whole
 from .bundles import Bundles
 from .context import JobContext
@@ -52,6 +53,7 @@ class Job:
         dry_run: Only report what would be moved.
         verify: Whether bytes are compared with checksums.
         on_stored: Called for each object that is stored and verified.
+        write_options: What the caller sets on the objects.
 
     Example:
         >>> async def copy_all(source: Backend, destination: Backend, instance: Instance) -> None:
@@ -71,11 +73,14 @@ class Job:
         dry_run: bool = False,
         verify: Verify = True,
         on_stored: OnStored | None = None,
+        write_options: WriteOptions | None = None,
     ) -> None:
         verification = Verification(verify, destination)
-        self._context = JobContext(source, destination, instance, verification, on_event, on_stored)
+        self._context = JobContext(source, destination, instance, verification, on_event, on_stored, write_options)
         self._dry_run = dry_run
-        self._server_copy = destination.capabilities.server_copy and source.service == destination.service
+        able = destination.capabilities
+        copies = able.server_copy and source.service == destination.service
+        self._server_copy = copies and set(given_options(write_options)) <= {*able.copy_options}
         self._max_workers = instance.limits.connections
         self._workers = 0
         self._idle = 0

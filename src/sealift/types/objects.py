@@ -27,6 +27,7 @@ class ObjectInfo:
         ranged: Whether the service supports range requests for it.
         name: File name, if the key does not determine it; "" if there is none. None: the last segment of the key.
         composite: Whether the service stores checksums of the object's parts, which `Backend.checksums` combines.
+        version_id: Identifies a version of the object that need not be the current one. None: the current one.
     """
 
     key: str
@@ -39,6 +40,7 @@ class ObjectInfo:
     ranged: bool = True
     name: str | None = None
     composite: bool = False
+    version_id: str | None = None
 
     @property
     def content_type(self) -> str | None:
@@ -115,6 +117,8 @@ class Capabilities:
         properties: Whether the service stores `Properties`.
         tags: Whether `Properties.tags` are among them.
         sinks: Whether `Backend.read_range` accepts sinks.
+        write_options: Names of the `WriteOptions` that the service has.
+        copy_options: Names of those that `Backend.copy` applies; with others, the bytes are read and written again.
     """
 
     min_part: int = 1
@@ -129,3 +133,5 @@ class Capabilities:
     properties: bool = True
     tags: bool = False
     sinks: bool = False
+    write_options: tuple[str, ...] = ()
+    copy_options: tuple[str, ...] = ()

@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import replace
 
 from ...contract import EVERYTHING, Reader, Walk
-from ...errors import ObjectChanged, StorageError
+from ...errors import ModelMissingError, ObjectChanged, StorageError
 from ...lane_contract import Sink, SmallObjects
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
+from ...types.write_options import HEADER_OPTIONS, WriteOptions
 from ...uri import Location
 from ...wire import Response, check_read
 from . import replies
@@ -26,17 +28,29 @@ class GCSBackend:
 
     Args:
         bucket: Sends the requests.
+        version_id: The generation of an object to read. None: the current one.
     """
-
-    # https://cloud.google.com/storage/quotas#objects
-    capabilities = Capabilities(server_copy=True, checksums=replies.CHECKSUMS, compares=True, sinks=True)
 
     small_objects: SmallObjects | None = None
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, version_id: str | None = None) -> None:
+        options: tuple[str, ...] = (*HEADER_OPTIONS, "metadata", "storage_class", "acl")
+        if bucket.config.customer_key is None:
+            options = (*options, "kms_key_id")
+        # https://cloud.google.com/storage/quotas#objects
+        self.capabilities = Capabilities(
+            server_copy=True,
+            listable=version_id is None,
+            checksums=replies.CHECKSUMS,
+            compares=True,
+            sinks=True,
+            write_options=options,
+            copy_options=options,
+        )
         self.location = bucket.location
         self.address = bucket.address
         self._bucket = bucket
+        self._version_id = version_id
 
     @property
     def service(self) -> Hashable:
@@ -44,7 +58,7 @@ class GCSBackend:
         return ("gs", self._bucket.config)
 
     async def stat(self, key: str) -> ObjectInfo:
-        return await self._bucket.stat(key)
+        return await self._bucket.stat(key, self._version_id)
 
     async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         async def page(token: str | None) -> Page:
@@ -90,10 +104,12 @@ class GCSBackend:
 
     @asynccontextmanager
     async def find_and_read(self, key: str) -> AsyncGenerator[tuple[ObjectInfo, Reader]]:
-        async with self._bucket.stream(key, {}) as reply:
+        query = {} if self._version_id is None else {"generation": self._version_id}
+        async with self._bucket.stream(key, query) as reply:
             if isinstance(reply, Response):
-                raise self._bucket.error(reply, key)
-            yield replies.read_info(key, Response(reply.status, reply.headers)), reply
+                raise self._bucket.version_error(reply, key, self._version_id)
+            info = replies.read_info(key, Response(reply.status, reply.headers))
+            yield replace(info, version_id=self._version_id), reply
 
     async def _read_error(self, reply: Response, obj: ObjectInfo) -> StorageError:
         """The error for a reply to a failed read."""
@@ -117,10 +133,13 @@ class GCSBackend:
         upload = GCSUpload(self._bucket, key, properties, resume)
         async with aclosing(self.list(upload.prefix)) as parts:
             upload.adopt([part async for part in parts])
+        if not upload.same_key:
+            await upload.abort()
+            raise ModelMissingError(key, cause=f"the upload of {key!r} was created with another customer key")
         return upload
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
-        stored = await copy(self._bucket, src, obj, key)
+    async def copy(self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None) -> ObjectInfo:
+        stored = await copy(self._bucket, src, obj, key, options)
         if isinstance(stored, Response):  # the source object or this bucket does not exist
             missing = await self._bucket.at(src).missing_error(obj)
             raise missing or self._bucket.error(stored, None)

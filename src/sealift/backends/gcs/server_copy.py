@@ -3,17 +3,25 @@
 Source: https://cloud.google.com/storage/docs/json_api/v1/objects/rewrite
 """
 
+import json
+
 from ...types import ObjectInfo
+from ...types.properties import NO_PROPERTIES, Properties
+from ...types.write_options import WriteOptions, apply_options, given_options
 from ...uri import Location
 from ...wire import Response
 from . import replies
 from .bucket import Bucket
+from .customer_key import copy_source_headers
+from .properties import to_resource, write_query
 from .upload import stored_object
 
 __all__ = ["copy"]
 
 
-async def copy(bucket: Bucket, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo | Response:
+async def copy(
+    bucket: Bucket, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None
+) -> ObjectInfo | Response:
     """Copy the given version of an object; see `Backend.copy`.
 
     A copy within one location and storage class takes one request. Otherwise, each request copies some of the bytes and
@@ -24,8 +32,16 @@ async def copy(bucket: Bucket, src: Location, obj: ObjectInfo, key: str) -> Obje
     """
     path = f"{bucket.at(src).path(obj.key)}/rewriteTo{bucket.path(key).removeprefix('/storage/v1')}"
     query = {} if obj.version is None else {"sourceGeneration": obj.version}
+    query |= write_query(Properties(options=options), key="destinationKmsKeyName")
+    headers = copy_source_headers(bucket.config)
+    body: memoryview | None = None
+    if not {"acl", "kms_key_id"}.issuperset(given_options(options)):
+        # A resource in the body replaces all properties of the source.
+        known = obj.properties or (await bucket.at(src).stat(obj.key, obj.version)).properties or NO_PROPERTIES
+        body = memoryview(json.dumps(to_resource(apply_options(options, known), obj.key)).encode())
+        headers.append(("content-type", "application/json"))
     while True:
-        reply = await bucket.send("POST", path, query)
+        reply = await bucket.send("POST", path, query, headers, body=body)
         if reply.status == 404:
             return reply
         if reply.status != 200:

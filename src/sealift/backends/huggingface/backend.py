@@ -12,6 +12,7 @@ from ...lane_contract import Sink, SmallObjects
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
+from ...types.write_options import WriteOptions
 from ...uri import Location
 from ...wire import Expectation, Response, check_expected, check_range, fill
 from ...wire.redirect import MOST_REDIRECTS, redirected
@@ -170,7 +171,7 @@ class HFBackend:
     ) -> Upload:
         _read_only()
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
+    async def copy(self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None) -> ObjectInfo:
         _read_only()
 
     async def delete(self, key: str, *, snapshots: bool = False) -> None:

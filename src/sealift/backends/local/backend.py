@@ -17,6 +17,7 @@ from ...runtime.disk_threads import DiskThreads
 from ...runtime.shielded import shielded
 from ...types import Capabilities, Durability, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
+from ...types.write_options import WriteOptions
 from ...uri import Location
 from .files import READ, as_storage_error, crc, info, read_into, stat_file
 from .small_files import SmallFiles
@@ -224,7 +225,7 @@ class LocalBackend:
             raise
         return upload
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str) -> ObjectInfo:
+    async def copy(self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None) -> ObjectInfo:
         source = os.path.join(f"/{src.key}", obj.key)
         upload = await self._create_upload(key, None)
         try:

@@ -6,7 +6,7 @@ and is not imported: the import takes longer than the rest of a cold start.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from ...config import S3Config
@@ -14,6 +14,7 @@ from ...config.s3 import UploadChecksum
 from ...frozen_dataclass import dataclass
 from ...instance import Instance
 from ...wire import TLS, Origin
+from .access_headers import Headers, access_headers
 from .credentials import chain_credentials, static_credentials
 from .endpoint import Scheme, endpoint_without_sdk
 from .settings import NonEmptyEnviron, Settings, settings_from_environment
@@ -40,6 +41,9 @@ class BucketAccess:
         checksum: Checksum algorithm of uploads; None: uploads carry no checksum.
         attempts: Maximum number of attempts per request; None: the engine's default.
         fixed_origin: Whether a redirect to another region changes only the signature, not the address.
+        headers: Headers of all requests for the bucket.
+        object_headers: Headers of those that read or write the bytes of an object: `headers`, and a customer-provided
+            key.
     """
 
     origin: Origin
@@ -52,6 +56,8 @@ class BucketAccess:
     checksum: UploadChecksum | None
     attempts: int | None
     fixed_origin: bool
+    headers: Headers = field(default=(), repr=False)
+    object_headers: Headers = field(default=(), repr=False)
 
     @property
     def directory(self) -> bool:
@@ -117,7 +123,8 @@ async def resolve_access(bucket: str, config: S3Config, instance: Instance) -> B
         settings.tls,
         settings.checksum,
         settings.attempts,
-        fixed_origin=fixed_origin,
+        fixed_origin,
+        *access_headers(config, endpoint.origin, directory=endpoint.service == "s3express"),
     )
 
 

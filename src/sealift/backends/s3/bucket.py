@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...config import S3Config
 from ...config.s3 import UploadChecksum
-from ...errors import StorageError
+from ...errors import ModelMissingError, StorageError
 from ...instance import Instance
 from ...lane_contract import SentBytes, Sink
 from ...types import ObjectInfo
@@ -16,7 +16,7 @@ from ...uri import Location
 from ...wire import Expectation, HeldConnection, Request, Response, StreamedResponse
 from . import errors
 from .access import BucketAccess, resolve_access
-from .object_info import object_info
+from .object_info import object_info, version_query
 from .signature import EMPTY_SHA256, UNSIGNED_PAYLOAD
 from .signer import Headers, Signer
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Bucket", "Headers"]
 
-# How much of an error reply's body is read, in bytes.
 # Seconds between two attempts to find new credentials.
 _RENEWAL_INTERVAL = 1.0
 # Seconds to wait while another program is writing the credentials file.
@@ -69,6 +68,11 @@ class Bucket:
     def checksum(self) -> UploadChecksum | None:
         """The checksum algorithm of uploads; None: uploads carry no checksum."""
         return self._access.checksum
+
+    @property
+    def object_headers(self) -> Headers:
+        """Headers of requests that read or write the bytes of an object; they are added to each by `Signer`."""
+        return self._access.object_headers
 
     async def signer(self, *, iam: bool = False) -> Signer:
         """What builds and signs requests, for the next few seconds.
@@ -141,18 +145,21 @@ class Bucket:
                 reply = await wire.send(request, body, sent)
             return reply
 
-    async def fetch(self, key: str, headers: Headers, into: memoryview | Sink, expectation: Expectation) -> Response:
+    async def fetch(
+        self, obj: ObjectInfo, headers: Headers, into: memoryview | Sink, expectation: Expectation
+    ) -> Response:
         """Receive an object, or a range of it; see `Wire.fetch`."""
-        wire, access = self.instance.wire, self._access
+        wire, access, query = self.instance.wire, self._access, version_query(obj)
         with self._configured_attempts():
-            request = await self.signed_request("GET", key, headers)
+            request = await self.signed_request("GET", obj.key, headers, query)
             reply = await wire.fetch(request, into, expectation)
             if self._session_rejected(reply, request) or await self._refresh_access(reply, access):
-                reply = await wire.fetch(await self.signed_request("GET", key, headers), into, expectation)
+                request = await self.signed_request("GET", obj.key, headers, query)
+                reply = await wire.fetch(request, into, expectation)
             return reply
 
     @asynccontextmanager
-    async def stream(self, key: str, headers: Headers) -> AsyncGenerator[StreamedResponse]:
+    async def stream(self, obj: ObjectInfo, headers: Headers) -> AsyncGenerator[StreamedResponse]:
         """Receive an object as a stream with status 200; see `Wire.stream`.
 
         Raises:
@@ -161,7 +168,7 @@ class Bucket:
         with self._configured_attempts():
             for last in (False, True):
                 access = self._access
-                request = await self.signed_request("GET", key, headers)
+                request = await self.signed_request("GET", obj.key, headers, version_query(obj))
                 async with self.instance.wire.stream(request) as reply:
                     if reply.status == 200:
                         yield reply
@@ -169,18 +176,30 @@ class Bucket:
                     refusal = await reply.failure()
                 resend = self._session_rejected(refusal, request) or await self._refresh_access(refusal, access)
                 if last or not resend:
-                    raise self.error(refusal, key)
+                    raise self.object_error(refusal, obj)
 
-    async def stat(self, key: str) -> ObjectInfo:
+    async def stat(self, key: str, version_id: str | None = None) -> ObjectInfo:
         """Read an object's attributes with a HEAD.
+
+        Args:
+            key: Key of the object.
+            version_id: The version; None: the current one.
 
         Raises:
             StorageError: The object does not exist, or the service refused the request.
         """
-        reply = await self.send("HEAD", key, [("x-amz-checksum-mode", "ENABLED")])
+        obj = ObjectInfo(key, None, version_id=version_id)
+        reply = await self.send("HEAD", key, [("x-amz-checksum-mode", "ENABLED")], version_query(obj))
         if reply.status != 200:
-            raise self.error(reply, key)
-        return object_info(key, reply, md5_tags=not self.directory)
+            raise self.object_error(reply, obj)
+        return object_info(key, reply, md5_tags=not self.directory, version_id=version_id)
+
+    def object_error(self, reply: Response, obj: ObjectInfo) -> StorageError:
+        """The error for a reply to a request for an object, or for one version of it; see `error`."""
+        error = self.error(reply, obj.key)
+        if obj.version_id is not None and isinstance(error, ModelMissingError):
+            error.cause = f"there is no version {obj.version_id!r} of {obj.key!r}"
+        return error
 
     def error(self, reply: Response, key: str | None) -> StorageError:
         """The error for a reply whose status is not a success; see `errors.reply_error`."""

@@ -42,6 +42,11 @@ _THROTTLED = {
 # The body did not match the checksum sent with it.
 _DAMAGED = {"BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"}
 
+_NO_REASON = (
+    "the reply to a HEAD gives no reason; has the session token expired, "
+    "or is the object encrypted with a customer key?"
+)
+
 # The service no longer accepts credentials that were valid before.
 _EXPIRED = {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "TokenRefreshRequired"}
 
@@ -130,7 +135,7 @@ def service_error(reply: Response, fields: Mapping[str, str]) -> ServiceError:
     no_reason = status == 400 and not reply.body
     return ServiceError(
         f"the service answered {status}" + (f" {code}" if code else "") + (f": {message}" if message else ""),
-        hint="the reply to a HEAD gives no reason; has the session token expired?" if no_reason else None,
+        hint=_NO_REASON if no_reason else None,
         status=status,
         code=code,
         retryable=status in {408, 429} or status >= 500 or is_transient(code),
