@@ -63,6 +63,7 @@ from .types import (
     Verify,
 )
 from .types.properties import Properties
+from .types.write_options import WriteOptions
 from .uri import (
     AZURE_URI_FORMAT,
     GCS_URI_FORMAT,
@@ -143,6 +144,7 @@ __all__ = [
     "UnsupportedOperation",
     "Verify",
     "WritableFile",
+    "WriteOptions",
     "configure",
 ]
 

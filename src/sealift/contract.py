@@ -28,6 +28,7 @@ from .frozen_dataclass import dataclass
 from .lane_contract import Lane, Sink, SmallObjects
 from .types import Capabilities, Head, ObjectInfo
 from .types.properties import NO_PROPERTIES, Properties
+from .types.write_options import WriteOptions
 from .upload_contract import Upload
 from .uri import Location
 
@@ -213,7 +214,8 @@ class Backend(Protocol):
             `properties` holds those that were stored.
 
         Raises:
-            UnsupportedOperation: A property that is sent as a header contains a control character.
+            UnsupportedOperation: A property that is sent as a header contains a control character, or the service
+                cannot store what `Properties.options` set.
             ObjectExists: There is an object of this key, and `overwrite` is False.
         """
 
@@ -256,13 +258,16 @@ class Backend(Protocol):
             ModelMissingError: The upload to resume no longer exists.
         """
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
+    async def copy(
+        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
+    ) -> ObjectInfo:
         """Copy an object and its properties on the server side, from another root of the same `service`.
 
         Args:
             src: Location of the other root.
             obj: Object to copy; the copy is pinned to its version.
             key: Key of the copy in this root.
+            options: What to store differently from the source; only those in `Capabilities.copy_options` are set.
             overwrite: As in `put`.
 
         Returns:

@@ -14,6 +14,7 @@ from sealift.errors import StorageError, TransportError
 from sealift.lane_contract import SentBytes
 from sealift.types import Capabilities, Head, ObjectInfo, Part, Receipt
 from sealift.types.properties import NO_PROPERTIES, Properties
+from sealift.types.write_options import WriteOptions
 from sealift.uri import Location
 
 Hook = Callable[[str, str], Awaitable[None]]
@@ -90,9 +91,11 @@ class Watched(MemoryBackend):
         self.uploads.append(WatchedUpload(self, key, upload))
         return self.uploads[-1]
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
+    async def copy(
+        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
+    ) -> ObjectInfo:
         await self.called("copy", key)
-        return await super().copy(src, obj, key, overwrite=overwrite)
+        return await super().copy(src, obj, key, options, overwrite=overwrite)
 
 
 class WatchedUpload(Upload):

@@ -14,6 +14,7 @@ from sealift.integrity import checksums as checksum
 from sealift.lane_contract import SentBytes
 from sealift.types import Event, Head, ObjectInfo, Part, Receipt, Verify
 from sealift.types.properties import NO_PROPERTIES, Properties
+from sealift.types.write_options import WriteOptions
 from sealift.uri import Location
 from tests.engine.backends import Damaging, Faults, Streaming, Watched
 from tests.engine.machine import PART, data, machine, transfers
@@ -52,8 +53,10 @@ class Untold(Watched):
         await self.called("checksums", obj.key)
         return {"crc32c": checksum.digest("crc32c", self.content(obj.key))}
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
-        return self._told(await super().copy(src, obj, key, overwrite=overwrite), "copy")
+    async def copy(
+        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
+    ) -> ObjectInfo:
+        return self._told(await super().copy(src, obj, key, options, overwrite=overwrite), "copy")
 
 
 class Silent(Watched):
@@ -228,8 +231,17 @@ async def test_a_copy_inside_the_service_is_compared_where_both_ends_are_told() 
 
 async def test_a_copy_that_became_something_else() -> None:
     class Broken(Untold):
-        async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
-            return replace(await super().copy(src, obj, key, overwrite=overwrite), checksums={"crc64nvme": "0" * 16})
+        async def copy(
+            self,
+            src: Location,
+            obj: ObjectInfo,
+            key: str,
+            options: WriteOptions | None = None,
+            *,
+            overwrite: bool = True,
+        ) -> ObjectInfo:
+            stored = await super().copy(src, obj, key, options, overwrite=overwrite)
+            return replace(stored, checksums={"crc64nvme": "0" * 16})
 
     with pytest.raises(IntegrityError, match="the copy of 'k' does not match its crc64nvme checksum"):
         await copied(Broken({"k": b"k"}, "list"), verify=True)

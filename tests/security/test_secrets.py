@@ -100,6 +100,15 @@ def s3_directory(stack: ExitStack) -> Place:
 
 
 @pytest.fixture
+def s3_customer_key(stack: ExitStack) -> Place:
+    """Requests carry an encryption key of the caller, once as bytes and once as text."""
+    fake = stack.enter_context(WritableS3())
+    key, text = secrets.token_bytes(32), base64.b64encode(secrets.token_bytes(32)).decode()
+    right, wrong = (replace(fake.config, customer_key=each, customer_key_over_http=True) for each in (key, text))
+    return Place("s3://b/p/", right, wrong, [base64.b64encode(key).decode(), repr(key), text], writable=True)
+
+
+@pytest.fixture
 def s3_multi_region(stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Requests are signed by another library."""
     alias = "mfzwi23gnjvgw"
@@ -192,8 +201,8 @@ def http(stack: ExitStack) -> Place:
 
 @pytest.fixture(
     params=[
-        "s3", "s3_by_the_sdk", "s3_directory", "s3_multi_region", "s3_role", "azure", "azure_signature", "gs", "hf",
-        "http",
+        "s3", "s3_by_the_sdk", "s3_customer_key", "s3_directory", "s3_multi_region", "s3_role", "azure",
+        "azure_signature", "gs", "hf", "http",
     ]
 )  # fmt: skip
 def place(request: pytest.FixtureRequest) -> Place:

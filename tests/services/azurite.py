@@ -13,6 +13,7 @@ Observed behavior of version 3.37 that matters to a client:
   different lengths are 400 InvalidBlobOrBlock. Uncommitted blocks stay while the server runs.
 - A condition on an object that does not exist is a 412, not a 404.
 - A copy is complete when its request is answered. The condition and the signature of its source are checked.
+- A SAS of a container is refused for a snapshot: the time of the snapshot is part of what the server signs.
 - A backslash in a name becomes `/`. Names are not `Encoded` in listings: some control characters cause a 500.
 """
 

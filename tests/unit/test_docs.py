@@ -18,7 +18,7 @@ EXAMPLES = [
     "uris.azure", "uris.file_names", "uris.urls", "errors", "uri", "keys.paths", "keys.patterns", "runtime.part_sizes",
     "integrity.checksums", "integrity.composite", "integrity.content",
     "config.s3", "config.gcs", "config.azure", "config.http", "config.huggingface", "config.pvc", "types.limits",
-    "types.byte_sizes", "wire.message", "wire.content_range", "wire.address_policy",
+    "types.byte_sizes", "types.write_options", "wire.message", "wire.content_range", "wire.address_policy",
 ]  # fmt: skip
 
 

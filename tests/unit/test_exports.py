@@ -38,7 +38,7 @@ METHODS = {
 VALUES = {
     "AsyncReadableFile", "AsyncWritableFile", "Durability", "Event", "Existing", "Limits", "ObjectInfo", "OnError",
     "OnEvent", "ReadableFile", "StorageConfig", "StorageConfigs", "Symlinks", "Synced", "Unpack", "Verify",
-    "WritableFile",
+    "WritableFile", "WriteOptions",
 }  # fmt: skip
 # Modules that `import sealift` must not load: SDKs, and anything slower to import than sealift itself.
 HEAVY = [

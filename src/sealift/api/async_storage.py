@@ -29,6 +29,7 @@ from ..types import (
     Verify,
 )
 from ..types.properties import Properties
+from ..types.write_options import WriteOptions
 from ..uri import get_storage_spec, is_local, parse
 from .argument_types import Content, PatternList, StrPath, WritableBuffer
 from .lifetime import Lifetime
@@ -113,6 +114,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        version_id: str | None = None,
     ) -> str:
         """Download an object, or all objects under a prefix, to the local disk.
 
@@ -144,6 +146,8 @@ class AsyncStorage:
             durability: What a completed file survives once this returns. "rename": the end of this process. "fsync":
                 also a power failure: each file is synced before its rename, and the directories that lead to it after.
             on_event: Called with progress events on the event loop's thread; must not block.
+            version_id: The version of the object to read: S3: its version ID. Google Cloud Storage: its generation.
+                Azure: its version ID, or "snapshot=" and the time of a snapshot. None: the current one.
 
         Equal calls that run at once in one event loop (same URI, `dest`, configuration, environment and options) share
         one transfer, which continues as long as any of them waits for it. Each has its own `timeout` and events: to
@@ -181,12 +185,13 @@ class AsyncStorage:
             verify=verify,
             durability=durability,
             deadline=Deadline(timeout),
+            version_id=version_id,
         )
         if dest is not None:
             from .shared_download import download_to
 
             return await download_to(self._lifetime, uri, dest, config, options)
-        async with self._lifetime.open("download", uri, config, options.deadline, on_event) as source:
+        async with self._lifetime.open("download", uri, config, options.deadline, on_event, version_id) as source:
             from ..operations.download import download_to_temporary
 
             return (await download_to_temporary(source, options.about(source.location))).path
@@ -205,6 +210,7 @@ class AsyncStorage:
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> bool:
         """Upload a local file, or all files below a directory.
 
@@ -226,6 +232,8 @@ class AsyncStorage:
                 none. False: do not check.
             timeout: Seconds for the whole call. None: no limit.
             on_event: Called with progress events on the event loop's thread; must not block.
+            write_options: Content type and other headers, user metadata, tags, storage class, encryption and ACL of the
+                objects. None: the Content-Type by the extension of the name, and the defaults of the bucket.
 
         Returns:
             True.
@@ -235,6 +243,7 @@ class AsyncStorage:
             IncompleteError: As in `download`.
             ObjectExists: As in `download`.
             AccessDenied: The credentials are wrong, or lack permission to write.
+            UnsupportedOperation: The destination does not have one of the write options. Nothing was written.
             DeadlineExceeded: The timeout expired; the same call resumes unfinished uploads.
             StorageError: Any other failure. Each object is replaced atomically; objects that were complete before the
                 failure stay.
@@ -247,6 +256,7 @@ class AsyncStorage:
             symlinks=symlinks,
             verify=verify,
             deadline=Deadline(timeout),
+            write_options=write_options,
         )
         async with self._lifetime.open_pair(
             "upload", src, uri, (None, config), options.deadline, check_local, on_event
@@ -273,6 +283,8 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
+        version_id: str | None = None,
     ) -> str:
         """Copy an object, or all objects under a prefix, between any two storages.
 
@@ -299,6 +311,9 @@ class AsyncStorage:
             timeout: Seconds for the whole call. None: no limit.
             durability: As in `download`, for files on the local disk.
             on_event: Called with progress events on the event loop's thread; must not block.
+            write_options: As in `upload`; they replace what the source has. If the service cannot apply them while it
+                copies, the bytes go through memory.
+            version_id: As in `download`, for the source.
 
         Returns:
             URI or local path of the copy.
@@ -308,6 +323,7 @@ class AsyncStorage:
             IncompleteError: As in `download`.
             ObjectExists: As in `download`.
             InvalidConfig: Source and destination overlap, or a prefix was refused.
+            UnsupportedOperation: The destination does not have one of the write options. Nothing was written.
             IntegrityError: The bytes do not match the checksum, or `verify="require"` found none.
             DeadlineExceeded: The timeout expired; unfinished copies were removed.
             StorageError: Any other failure. Each object appears atomically.
@@ -323,15 +339,16 @@ class AsyncStorage:
             verify=verify,
             durability=durability,
             deadline=Deadline(timeout),
+            write_options=write_options,
         )
         async with self._lifetime.open_pair(
-            "copy", src, dest, (config, dest_config), options.deadline, on_event=on_event
+            "copy", src, dest, (config, dest_config), options.deadline, on_event=on_event, version_id=version_id
         ) as (source, destination):
             from ..operations.copy import copy
 
             return await copy(source, destination, options.about(source.location))
 
-    async def copy_object(
+    async def copy_object(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         src_uri: StrPath,
         dest_uri: StrPath,
@@ -342,6 +359,8 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
+        version_id: str | None = None,
     ) -> bool:
         """Copy an object or a prefix; see `AsyncStorage.copy`.
 
@@ -354,6 +373,8 @@ class AsyncStorage:
             timeout: As in `copy`.
             durability: As in `copy`.
             on_event: As in `copy`.
+            write_options: As in `copy`.
+            version_id: As in `copy`.
 
         Returns:
             True.
@@ -361,9 +382,15 @@ class AsyncStorage:
         Raises:
             StorageError: As in `copy`.
         """
-        options = CallOptions(on_event=on_event, verify=verify, durability=durability, deadline=Deadline(timeout))
+        options = CallOptions(
+            on_event=on_event,
+            verify=verify,
+            durability=durability,
+            deadline=Deadline(timeout),
+            write_options=write_options,
+        )
         async with self._lifetime.open_pair(
-            "copy", src_uri, dest_uri, (config, dest_config), options.deadline, on_event=on_event
+            "copy", src_uri, dest_uri, (config, dest_config), options.deadline, on_event=on_event, version_id=version_id
         ) as (source, destination):
             from ..operations.copy import copy
 
@@ -389,6 +416,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> Synced:
         """Make a prefix or directory hold the objects of another one, copying only those that differ.
 
@@ -417,6 +445,7 @@ class AsyncStorage:
             timeout: Seconds for the whole call. None: no limit.
             durability: As in `copy`; deletions are not synced.
             on_event: Called with progress events on the event loop's thread; must not block.
+            write_options: As in `copy`, for copied objects. Objects are not copied again because of them.
 
         Returns:
             Numbers of objects that were copied, kept and deleted.
@@ -427,6 +456,7 @@ class AsyncStorage:
                 was deleted; or something at the destination could not be deleted. Everything else was done.
             InvalidConfig: Source and destination overlap, the source is a single object, or both `checksum` and
                 `size_only` are set.
+            UnsupportedOperation: The destination does not have one of the write options. Nothing was written.
             DeadlineExceeded: The timeout expired; objects that were copied before stay.
             StorageError: Any other failure; nothing is deleted.
         """
@@ -440,6 +470,7 @@ class AsyncStorage:
             durability=durability,
             delete_snapshots=delete_snapshots,
             deadline=Deadline(timeout),
+            write_options=write_options,
         )
         by = comparison_mode(checksum=checksum, size_only=size_only)
         async with self._lifetime.open_pair(
@@ -588,7 +619,12 @@ class AsyncStorage:
             return await list_names(source)
 
     async def get_object_metadata(
-        self, uri: StrPath, *, config: StorageConfig | None = None, timeout: float | None = None
+        self,
+        uri: StrPath,
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+        version_id: str | None = None,
     ) -> dict[str, Any]:
         """Return the metadata that the service reports for an object.
 
@@ -596,6 +632,7 @@ class AsyncStorage:
             uri: Storage URI or local path of an object or a prefix.
             config: Credentials and endpoint. None: the instance's, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
+            version_id: As in `download`.
 
         Returns:
             `uri`, `type` ("object" or "prefix"), `size` in bytes, `modified_time` (an aware datetime), `etag`,
@@ -608,7 +645,7 @@ class AsyncStorage:
             DeadlineExceeded: The timeout expired.
             StorageError: Any other failure.
         """
-        async with self._lifetime.open("stat", uri, config, Deadline(timeout)) as source:
+        async with self._lifetime.open("stat", uri, config, Deadline(timeout), version_id=version_id) as source:
             from ..operations.stat import object_metadata
 
             return await object_metadata(source, str(parse(uri)))
@@ -621,6 +658,7 @@ class AsyncStorage:
         *,
         config: StorageConfig | None = None,
         timeout: float | None = None,
+        version_id: str | None = None,
     ) -> bytes:
         """Read an object, or a range of it, into memory.
 
@@ -630,6 +668,7 @@ class AsyncStorage:
             length: Number of bytes. None: to the end.
             config: Credentials and endpoint. None: the instance's, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
+            version_id: As in `download`.
 
         Returns:
             The bytes. As with a slice, fewer or none if the object ends before. They do not count in `Limits.memory`.
@@ -641,7 +680,7 @@ class AsyncStorage:
             DeadlineExceeded: The timeout expired.
             StorageError: Any other failure.
         """
-        async with self._lifetime.open("read", uri, config, Deadline(timeout)) as source:
+        async with self._lifetime.open("read", uri, config, Deadline(timeout), version_id=version_id) as source:
             from ..operations.read import read
 
             return await read(source, start, length)
@@ -654,6 +693,7 @@ class AsyncStorage:
         *,
         config: StorageConfig | None = None,
         timeout: float | None = None,
+        version_id: str | None = None,
     ) -> int:
         """Read an object, or a range of it, directly into a buffer of the caller, without a copy in between.
 
@@ -664,6 +704,7 @@ class AsyncStorage:
             start: Offset of the first byte in the object; as in `read`.
             config: Credentials and endpoint. None: the instance's, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
+            version_id: As in `download`.
 
         Returns:
             Number of bytes read: the size of the buffer, or fewer if the object ends before.
@@ -681,13 +722,19 @@ class AsyncStorage:
             ...     await storage.read_into(uri, array)
             ...     return array
         """
-        async with self._lifetime.open("read", uri, config, Deadline(timeout)) as source:
+        async with self._lifetime.open("read", uri, config, Deadline(timeout), version_id=version_id) as source:
             from ..operations.read import read_into
 
             return await read_into(source, buffer, start)
 
     async def stream(
-        self, uri: StrPath, start: int = 0, length: int | None = None, *, config: StorageConfig | None = None
+        self,
+        uri: StrPath,
+        start: int = 0,
+        length: int | None = None,
+        *,
+        config: StorageConfig | None = None,
+        version_id: str | None = None,
     ) -> AsyncGenerator[bytes]:
         """Read an object in order, chunk by chunk.
 
@@ -698,6 +745,7 @@ class AsyncStorage:
             start: Offset of the first byte; as in `read`.
             length: Number of bytes. None: to the end.
             config: Credentials and endpoint. None: the instance's, or else from the environment.
+            version_id: As in `download`.
 
         Yields:
             Chunks of some MiB. To stop before the last one, use `contextlib.aclosing`.
@@ -721,7 +769,7 @@ class AsyncStorage:
 
             return stream_object(source, start, length)
 
-        async with aclosing(self._lifetime.iterate("read", uri, config, reading)) as chunks:
+        async with aclosing(self._lifetime.iterate("read", uri, config, reading, version_id=version_id)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -1135,6 +1183,7 @@ class AsyncStorage:
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> list[bool]: ...
     @overload
     async def upload_many(
@@ -1149,6 +1198,7 @@ class AsyncStorage:
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> list[bool | StorageError]: ...
     async def upload_many(  # noqa: PLR0913 - the caller's options, each by its name
         self,
@@ -1162,6 +1212,7 @@ class AsyncStorage:
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> list[bool] | list[bool | StorageError]:
         """Upload many files or directories concurrently.
 
@@ -1175,6 +1226,7 @@ class AsyncStorage:
             verify: As in `upload`.
             timeout: As in `download_many`.
             on_event: As in `download_many`.
+            write_options: As in `upload`, for all items.
 
         Returns:
             True for each, in the order of the items.
@@ -1186,6 +1238,7 @@ class AsyncStorage:
             symlinks=symlinks,
             verify=verify,
             deadline=Deadline(timeout),
+            write_options=write_options,
         )
         from . import many
 
@@ -1206,6 +1259,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> list[str]: ...
     @overload
     async def copy_many(
@@ -1222,6 +1276,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> list[str | StorageError]: ...
     async def copy_many(  # noqa: PLR0913 - the caller's options, each by its name
         self,
@@ -1237,6 +1292,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> list[str] | list[str | StorageError]:
         """Copy many objects or prefixes concurrently.
 
@@ -1252,6 +1308,7 @@ class AsyncStorage:
             timeout: As in `download_many`.
             durability: As in `copy`.
             on_event: As in `download_many`.
+            write_options: As in `copy`, for all items.
 
         Returns:
             URIs or local paths of the copies, in the order of the items.
@@ -1264,6 +1321,7 @@ class AsyncStorage:
             verify=verify,
             durability=durability,
             deadline=Deadline(timeout),
+            write_options=write_options,
         )
         configs = (config, dest_config)
         from . import many

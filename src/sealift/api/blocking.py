@@ -10,6 +10,7 @@ from ..config import StorageConfig
 from ..errors import StorageError
 from ..types import Durability, Existing, ObjectInfo, OnError, OnEvent, Symlinks, Synced, Unpack, Verify
 from ..types.properties import Properties
+from ..types.write_options import WriteOptions
 from ..uri import get_storage_spec, is_local
 from .argument_types import Content, PatternList, StrPath, WritableBuffer
 from .facade_thread import Chunks, collected, run
@@ -45,6 +46,7 @@ class Storage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        version_id: str | None = None,
     ) -> str:
         """Download an object, or all objects under a prefix, to the local disk.
 
@@ -76,6 +78,8 @@ class Storage:
             durability: What a completed file survives once this returns. "rename": the end of this process. "fsync":
                 also a power failure: each file is synced before its rename, and the directories that lead to it after.
             on_event: Called with progress events in the engine's thread; must not block.
+            version_id: The version of the object to read: S3: its version ID. Google Cloud Storage: its generation.
+                Azure: its version ID, or "snapshot=" and the time of a snapshot. None: the current one.
 
         Equal calls that run at once in one event loop (same URI, `dest`, configuration, environment and options) share
         one transfer, which continues as long as any of them waits for it. Each has its own `timeout` and events: to
@@ -118,6 +122,7 @@ class Storage:
                 timeout=timeout,
                 durability=durability,
                 on_event=on_event,
+                version_id=version_id,
             )
         )
 
@@ -135,6 +140,7 @@ class Storage:
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> bool:
         """Upload a local file, or all files below a directory.
 
@@ -156,6 +162,8 @@ class Storage:
                 none. False: do not check.
             timeout: Seconds for the whole call. None: no limit.
             on_event: Called with progress events in the engine's thread; must not block.
+            write_options: Content type and other headers, user metadata, tags, storage class, encryption and ACL of the
+                objects. None: the Content-Type by the extension of the name, and the defaults of the bucket.
 
         Returns:
             True.
@@ -165,6 +173,7 @@ class Storage:
             IncompleteError: As in `download`.
             ObjectExists: As in `download`.
             AccessDenied: The credentials are wrong, or lack permission to write.
+            UnsupportedOperation: The destination does not have one of the write options. Nothing was written.
             DeadlineExceeded: The timeout expired; the same call resumes unfinished uploads.
             StorageError: Any other failure. Each object is replaced atomically; objects that were complete before the
                 failure stay.
@@ -182,6 +191,7 @@ class Storage:
                 verify=verify,
                 timeout=timeout,
                 on_event=on_event,
+                write_options=write_options,
             )
         )
 
@@ -203,6 +213,8 @@ class Storage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
+        version_id: str | None = None,
     ) -> str:
         """Copy an object, or all objects under a prefix, between any two storages.
 
@@ -229,6 +241,9 @@ class Storage:
             timeout: Seconds for the whole call. None: no limit.
             durability: As in `download`, for files on the local disk.
             on_event: Called with progress events in the engine's thread; must not block.
+            write_options: As in `upload`; they replace what the source has. If the service cannot apply them while it
+                copies, the bytes go through memory.
+            version_id: As in `download`, for the source.
 
         Returns:
             URI or local path of the copy.
@@ -238,6 +253,7 @@ class Storage:
             IncompleteError: As in `download`.
             ObjectExists: As in `download`.
             InvalidConfig: Source and destination overlap, or a prefix was refused.
+            UnsupportedOperation: The destination does not have one of the write options. Nothing was written.
             IntegrityError: The bytes do not match the checksum, or `verify="require"` found none.
             DeadlineExceeded: The timeout expired; unfinished copies were removed.
             StorageError: Any other failure. Each object appears atomically.
@@ -259,6 +275,8 @@ class Storage:
                 timeout=timeout,
                 durability=durability,
                 on_event=on_event,
+                write_options=write_options,
+                version_id=version_id,
             )
         )
 
@@ -282,6 +300,7 @@ class Storage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> Synced:
         """Make a prefix or directory hold the objects of another one, copying only those that differ.
 
@@ -310,6 +329,7 @@ class Storage:
             timeout: Seconds for the whole call. None: no limit.
             durability: As in `copy`; deletions are not synced.
             on_event: Called with progress events in the engine's thread; must not block.
+            write_options: As in `copy`, for copied objects. Objects are not copied again because of them.
 
         Returns:
             Numbers of objects that were copied, kept and deleted.
@@ -320,6 +340,7 @@ class Storage:
                 was deleted; or something at the destination could not be deleted. Everything else was done.
             InvalidConfig: Source and destination overlap, the source is a single object, or both `checksum` and
                 `size_only` are set.
+            UnsupportedOperation: The destination does not have one of the write options. Nothing was written.
             DeadlineExceeded: The timeout expired; objects that were copied before stay.
             StorageError: Any other failure; nothing is deleted.
         """
@@ -342,6 +363,7 @@ class Storage:
                 timeout=timeout,
                 durability=durability,
                 on_event=on_event,
+                write_options=write_options,
             )
         )
 
@@ -434,6 +456,7 @@ class Storage:
         *,
         config: StorageConfig | None = None,
         timeout: float | None = None,
+        version_id: str | None = None,
     ) -> bytes:
         """Read an object, or a range of it, into memory.
 
@@ -443,6 +466,7 @@ class Storage:
             length: Number of bytes. None: to the end.
             config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
+            version_id: As in `download`.
 
         Returns:
             The bytes. As with a slice, fewer or none if the object ends before. They do not count in `Limits.memory`.
@@ -454,7 +478,9 @@ class Storage:
             DeadlineExceeded: The timeout expired.
             StorageError: Any other failure.
         """
-        return run(lambda storage: storage.read(uri, start, length, config=config, timeout=timeout))
+        return run(
+            lambda storage: storage.read(uri, start, length, config=config, timeout=timeout, version_id=version_id)
+        )
 
     @staticmethod
     def read_into(
@@ -464,6 +490,7 @@ class Storage:
         *,
         config: StorageConfig | None = None,
         timeout: float | None = None,
+        version_id: str | None = None,
     ) -> int:
         """Read an object, or a range of it, directly into a buffer of the caller, without a copy in between.
 
@@ -474,6 +501,7 @@ class Storage:
             start: Offset of the first byte in the object; as in `read`.
             config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
+            version_id: As in `download`.
 
         Returns:
             Number of bytes read: the size of the buffer, or fewer if the object ends before.
@@ -491,11 +519,18 @@ class Storage:
             ...     Storage.read_into(uri, array)
             ...     return array
         """
-        return run(lambda storage: storage.read_into(uri, buffer, start, config=config, timeout=timeout))
+        return run(
+            lambda storage: storage.read_into(uri, buffer, start, config=config, timeout=timeout, version_id=version_id)
+        )
 
     @staticmethod
     def stream(
-        uri: StrPath, start: int = 0, length: int | None = None, *, config: StorageConfig | None = None
+        uri: StrPath,
+        start: int = 0,
+        length: int | None = None,
+        *,
+        config: StorageConfig | None = None,
+        version_id: str | None = None,
     ) -> Chunks:
         """Read an object in order, chunk by chunk.
 
@@ -506,6 +541,7 @@ class Storage:
             start: Offset of the first byte; as in `read`.
             length: Number of bytes. None: to the end.
             config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
+            version_id: As in `download`.
 
         Returns:
             Chunks of some MiB. To stop before the last one, use a `with` block.
@@ -523,7 +559,7 @@ class Storage:
             ...         digest.update(chunk)
             ...     return digest.hexdigest()
         """
-        return Chunks(lambda storage: storage.stream(uri, start, length, config=config))
+        return Chunks(lambda storage: storage.stream(uri, start, length, config=config, version_id=version_id))
 
     @overload
     @staticmethod
@@ -912,6 +948,7 @@ class Storage:
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> list[bool]: ...
 
     @overload
@@ -927,6 +964,7 @@ class Storage:
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> list[bool | StorageError]: ...
 
     @staticmethod
@@ -941,6 +979,7 @@ class Storage:
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> list[bool] | list[bool | StorageError]:
         """Upload many files or directories concurrently.
 
@@ -954,6 +993,7 @@ class Storage:
             verify: As in `upload`.
             timeout: As in `download_many`.
             on_event: As in `download_many`.
+            write_options: As in `upload`, for all items.
 
         Returns:
             True for each, in the order of the items.
@@ -969,6 +1009,7 @@ class Storage:
                 verify=verify,
                 timeout=timeout,
                 on_event=on_event,
+                write_options=write_options,
             )
         )
 
@@ -1062,7 +1103,11 @@ class StorageOperations:
 
     @staticmethod
     def get_object_metadata(
-        uri: StrPath, *, config: StorageConfig | None = None, timeout: float | None = None
+        uri: StrPath,
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+        version_id: str | None = None,
     ) -> dict[str, Any]:
         """Return the metadata that the service reports for an object.
 
@@ -1070,6 +1115,7 @@ class StorageOperations:
             uri: Storage URI or local path of an object or a prefix.
             config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
+            version_id: As in `Storage.download`.
 
         Returns:
             `uri`, `type` ("object" or "prefix"), `size` in bytes, `modified_time` (an aware datetime), `etag`,
@@ -1082,7 +1128,9 @@ class StorageOperations:
             DeadlineExceeded: The timeout expired.
             StorageError: Any other failure.
         """
-        return run(lambda storage: storage.get_object_metadata(uri, config=config, timeout=timeout))
+        return run(
+            lambda storage: storage.get_object_metadata(uri, config=config, timeout=timeout, version_id=version_id)
+        )
 
     @staticmethod
     def delete_object(
@@ -1115,7 +1163,7 @@ class StorageOperations:
         )
 
     @staticmethod
-    def copy_object(
+    def copy_object(  # noqa: PLR0913 - the caller's options, each by its name
         src_uri: StrPath,
         dest_uri: StrPath,
         *,
@@ -1125,6 +1173,8 @@ class StorageOperations:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
+        version_id: str | None = None,
     ) -> bool:
         """Copy an object or a prefix; see `Storage.copy`.
 
@@ -1137,6 +1187,8 @@ class StorageOperations:
             timeout: As in `Storage.copy`.
             durability: As in `Storage.copy`.
             on_event: As in `Storage.copy`.
+            write_options: As in `Storage.copy`.
+            version_id: As in `Storage.copy`.
 
         Returns:
             True.
@@ -1154,5 +1206,7 @@ class StorageOperations:
                 timeout=timeout,
                 durability=durability,
                 on_event=on_event,
+                write_options=write_options,
+                version_id=version_id,
             )
         )

@@ -142,6 +142,7 @@ class Lifetime:
         config: StorageConfig | None,
         deadline: Deadline = NO_DEADLINE,
         on_event: OnEvent | None = None,
+        version_id: str | None = None,
     ) -> AsyncGenerator[OpenLocation]:
         """Open the location of a call.
 
@@ -151,11 +152,12 @@ class Lifetime:
             config: Credentials and endpoint. None: the instance's, or else from the environment.
             deadline: Cancels the block.
             on_event: Called when a request has to wait.
+            version_id: The version of an object to read. None: the current one.
         """
         async with self._call(operation, uri, deadline=deadline, on_event=on_event) as (instance, (location,)):
             config = self.config_for(location, config)
             with deadline.enforced():
-                async with _opened(instance, location, config) as place:
+                async with _opened(instance, location, config, version_id) as place:
                     yield place
 
     async def share(
@@ -185,7 +187,7 @@ class Lifetime:
             async def work(on_event: OnEvent | None) -> T:
                 observed = instance if on_event is None else instance.observed(on_event)
                 # The call that has started it may end before it does.
-                async with self.kept_open(), _opened(observed, location, chosen) as place:
+                async with self.kept_open(), _opened(observed, location, chosen, options.version_id) as place:
                     return await function(place, replace(options, on_event=on_event, deadline=NO_DEADLINE))
 
             environ = frozenset(instance.environ.items())
@@ -203,6 +205,7 @@ class Lifetime:
         deadline: Deadline,
         check_source: Callable[[Location], None] | None = None,
         on_event: OnEvent | None = None,
+        version_id: str | None = None,
     ) -> AsyncGenerator[tuple[OpenLocation, OpenLocation]]:
         """Open the source and the destination of a call.
 
@@ -215,6 +218,7 @@ class Lifetime:
             deadline: Cancels the block.
             check_source: Called with the source's location before anything is opened; raises if it is not allowed.
             on_event: As in `open`.
+            version_id: As in `open`, for the source.
         """
         config, dest_config = configs
         calling = self._call(operation, src, dest, deadline=deadline, on_event=on_event)
@@ -225,7 +229,10 @@ class Lifetime:
                 dest_config = config
             config, dest_config = self.config_for(source, config), self.config_for(target, dest_config)
             with deadline.enforced():
-                async with _opened(instance, source, config) as first, _opened(instance, target, dest_config) as second:
+                async with (
+                    _opened(instance, source, config, version_id) as first,
+                    _opened(instance, target, dest_config) as second,
+                ):
                     yield first, second
 
     async def iterate(
@@ -236,6 +243,7 @@ class Lifetime:
         function: Callable[[OpenLocation], AsyncGenerator[T]],
         deadline: Deadline = NO_DEADLINE,
         on_event: OnEvent | None = None,
+        version_id: str | None = None,
     ) -> AsyncGenerator[T]:
         """Yield the results of a generator that needs an open location.
 
@@ -246,12 +254,13 @@ class Lifetime:
             function: Returns the generator.
             deadline: Cancels the generator, but never the code of the caller between two results.
             on_event: As in `open`.
+            version_id: As in `open`.
         """
         calling = self._call(operation, uri, deadline=deadline, on_event=on_event)
         async with calling as (instance, (location,)), AsyncExitStack() as stack:
             config = self.config_for(location, config)
             with deadline.enforced():
-                place = await stack.enter_async_context(_opened(instance, location, config))
+                place = await stack.enter_async_context(_opened(instance, location, config, version_id))
             results = await stack.enter_async_context(aclosing(function(place)))
             while deadline.end is not None:
                 with deadline.enforced():  # never around a yield: it would cancel the caller's code
@@ -298,8 +307,10 @@ async def _load(operation: str, instance: Instance) -> None:
 
 
 @asynccontextmanager
-async def _opened(instance: Instance, location: Location, config: StorageConfig | None) -> AsyncGenerator[OpenLocation]:
-    backend = await open_backend(location, config, instance)
+async def _opened(
+    instance: Instance, location: Location, config: StorageConfig | None, version_id: str | None = None
+) -> AsyncGenerator[OpenLocation]:
+    backend = await open_backend(location, config, instance, version_id)
     if isinstance(backend, LocalBackend) and location.scheme != "file":
         # A volume is a directory of this machine: from here on its files are local files.
         backend, location = LocalBackend("/", instance.disk), parse(backend.path(location.key))

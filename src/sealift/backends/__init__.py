@@ -8,7 +8,7 @@ from typing import Any
 
 from ..config import StorageConfig
 from ..contract import Backend
-from ..errors import UnsupportedOperation
+from ..errors import InvalidConfig, UnsupportedOperation
 from ..instance import Instance
 from ..uri import Location
 
@@ -28,24 +28,32 @@ MODULES = {
 _WITH_BUCKETS = ("s3", "gs", "azure")
 
 
-async def open_backend(location: Location, config: StorageConfig | None, instance: Instance) -> Backend:
+# Services that keep versions of objects. The others have other ways to name one, such as the revision in a Hub's URI.
+_VERSIONED = {"s3", "gs", "azure"}
+
+
+async def open_backend(
+    location: Location, config: StorageConfig | None, instance: Instance, version_id: str | None = None
+) -> Backend:
     """Open the backend for a location's bucket, container, repository or directory.
 
     Args:
-        location: The location; its key is ignored.
+        location: The location; its key is ignored, unless a version of its object is to be read.
         config: Credentials and options. None: credentials from the environment.
         instance: The instance that will use the backend.
+        version_id: The version of an object to read; such a backend cannot list. None: the current one.
 
     Raises:
-        UnsupportedOperation: There is no backend for this scheme.
-        InvalidConfig: The configuration is for another service.
+        UnsupportedOperation: There is no backend for this scheme, or it has no versions.
+        InvalidConfig: The configuration is for another service, or the location of a version is no object.
     """
     name = MODULES.get(location.scheme)
     if name is None:
         raise UnsupportedOperation(f"{location.scheme}:// is not supported", hint=f"supported: {', '.join(MODULES)}")
+    options = {} if version_id is None else {"version_id": _checked_version(location, version_id)}
     # In a thread: the first import of an SDK takes 0.3 s, which would block the event loop.
     module: Any = await instance.disk.run(lambda: import_module(f".{name}", __package__))
-    backend: Backend = await module.open(location, config, instance)
+    backend: Backend = await module.open(location, config, instance, **options)
     return backend
 
 
@@ -89,3 +97,15 @@ async def list_buckets(scheme: str, config: StorageConfig | None, instance: Inst
     module: Any = await instance.disk.run(lambda: import_module(f".{name}.buckets", __package__))
     buckets: list[str] = await module.list_buckets(config, instance)
     return buckets
+
+
+def _checked_version(location: Location, version_id: str) -> str:
+    scheme, key = location.scheme, location.key
+    if scheme not in _VERSIONED:
+        hint = "name the revision in the URI" if scheme == "hf" else "leave out version_id"
+        raise UnsupportedOperation(f"{scheme}:// does not support version_id=…", hint=hint)
+    if not key or key.endswith("/"):
+        raise InvalidConfig("version_id=… names a version of one object, not of a prefix", hint="name the object")
+    if not version_id or not version_id.isprintable():
+        raise InvalidConfig(f"version_id={version_id!r} is not the ID of a version")
+    return version_id

@@ -13,6 +13,7 @@ from ..lane_contract import SentBytes, Sink, SmallObjects
 from ..runtime.paging import one_level
 from ..types import Capabilities, Head, ObjectInfo, Part, Receipt
 from ..types.properties import NO_PROPERTIES, Properties
+from ..types.write_options import HEADER_OPTIONS, WriteOptions, apply_options
 from ..uri import Location
 
 __all__ = ["MemoryBackend"]
@@ -32,7 +33,14 @@ class MemoryBackend:
     small_objects: SmallObjects | None = None
 
     def __init__(self, name: str = "memory", objects: Mapping[str, bytes] | None = None) -> None:
-        self.capabilities = Capabilities(server_copy=True, checksums=("crc64nvme",), compares=True, tags=True)
+        self.capabilities = Capabilities(
+            server_copy=True,
+            checksums=("crc64nvme",),
+            compares=True,
+            tags=True,
+            write_options=(*HEADER_OPTIONS, "metadata", "tags"),
+            copy_options=(*HEADER_OPTIONS, "metadata", "tags"),
+        )
         self.location = Location("memory", name)
         self.service: Hashable = ("memory", id(self))
         self.address = ""
@@ -44,7 +52,7 @@ class MemoryBackend:
         """Store an object without an event loop."""
         version = f'"{uuid.uuid4().hex}"'
         sums = {"crc64nvme": checksums.digest("crc64nvme", data)}
-        stored = replace(properties, tags=properties.tags or {})
+        stored = replace(properties, tags=properties.tags or {}, options=None)
         info = ObjectInfo(key, len(data), version, datetime.now(UTC), version, sums, stored)
         self._objects[key] = (info, data)
         return info
@@ -126,10 +134,12 @@ class MemoryBackend:
     ) -> "_MemoryUpload":
         return _MemoryUpload(self, key, properties, overwrite=overwrite)
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
+    async def copy(
+        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
+    ) -> ObjectInfo:
         info, data = self._pinned(obj)
         self.refuse_existing(key, overwrite=overwrite)
-        return self.store(key, data, info.properties or NO_PROPERTIES)
+        return self.store(key, data, apply_options(options, info.properties or NO_PROPERTIES))
 
     async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:
         info, _ = self._find(key)

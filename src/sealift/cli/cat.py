@@ -27,20 +27,24 @@ Examples:
 @click.argument("uris", metavar="URI...", nargs=-1, required=True, shell_complete=files_and_uris)
 @click.option("--offset", type=byte_size, metavar="SIZE", default=0, help="Skip this many bytes of each object.")
 @click.option("--length", type=byte_size, metavar="SIZE", help="Write at most this many bytes of each object.")
+@click.option("--version-id", metavar="ID", help="Version of the object: version ID (S3, Azure) or generation.")
 @storage_options
 @click.pass_obj
-def cat(settings: Settings, uris: tuple[str, ...], *, offset: int, length: int | None) -> None:
+def cat(settings: Settings, uris: tuple[str, ...], *, offset: int, length: int | None, version_id: str | None) -> None:
     """Write the contents of objects to stdout, one object after the other.
 
     Reads ahead a few parts in parallel, and pauses while stdout is not read. Each object is verified after its last
     byte is written: check the exit code.
     """
+    if version_id is not None and len(uris) > 1:
+        raise click.UsageError("--version-id needs a single URI")
     storage, configs = settings.storage(), [settings.config(uri, os.environ) for uri in uris]
 
     async def write() -> None:
         async with storage, StdoutWriter() as stdout:
             for uri, config in zip(uris, configs, strict=True):
-                async with aclosing(storage.stream(uri, offset, length, config=config)) as chunks:
+                opened = storage.stream(uri, offset, length, config=config, version_id=version_id)
+                async with aclosing(opened) as chunks:
                     async for chunk in chunks:
                         await stdout.write(chunk)
 

@@ -29,6 +29,7 @@ from .settings import Settings
 from .sources import Source, check_destination
 from .stdout import encoded
 from .time_left import TimeLeft
+from .write_options import chosen_options, write_options
 
 __all__ = ["cp"]
 
@@ -56,11 +57,14 @@ Examples:
   sealift cp -r --skip-existing ./llama s3://ml-models/llama
   sealift cp -r --on-error continue s3://ml-models/llama /mnt/models/llama
   sealift cp --unpack https://example.com/model.tar.gz /mnt/models/model
+  sealift cp --storage-class STANDARD_IA --metadata team=nlp model.safetensors s3://ml-models/llama/
 """,
 )
 @click.argument("arguments", metavar="SRC... DEST", nargs=-1, required=True, shell_complete=files_and_uris)
 @recursive_option
 @click.option("--unpack", is_flag=True, help="Extract SRC, a tar or zip archive, into the directory DEST.")
+@click.option("--version-id", metavar="ID", help="Version of SRC, an object: version ID (S3, Azure) or generation.")
+@write_options
 @pattern_options
 @existing_options
 @on_error_option
@@ -71,7 +75,9 @@ Examples:
 @storage_options
 @source_options
 @click.pass_obj
-def cp(settings: Settings, arguments: tuple[str, ...], *, recursive: bool, unpack: bool) -> None:
+def cp(
+    settings: Settings, arguments: tuple[str, ...], *, recursive: bool, unpack: bool, version_id: str | None
+) -> None:
     """Copy objects or files; with -r, everything under a prefix or directory.
 
     SRC and DEST are storage URIs or local paths. A single object is copied to DEST, or into DEST if it ends in "/" or
@@ -97,6 +103,10 @@ def cp(settings: Settings, arguments: tuple[str, ...], *, recursive: bool, unpac
     they can; to copy between two services of one kind, set the --source- options for SRC. An endpoint set by an option
     or AWS_ENDPOINT_URL takes precedence over the endpoint of a profile.
 
+    Headers, user metadata and tags of SRC are copied; --content-type, --metadata and the like replace them. Storage
+    class, encryption and ACL are those of the bucket unless an option sets them. An option that the service of DEST
+    does not have is an error.
+
     Prints the path or URI of each copy on stdout; with --json, one line for each copied object and a summary line.
     Progress and a summary go to stderr.
     """
@@ -105,13 +115,16 @@ def cp(settings: Settings, arguments: tuple[str, ...], *, recursive: bool, unpac
         raise click.UsageError("missing argument 'DEST'")
     check_destination(dest, sources)
     if unpack:
-        _unpack(settings, sources, dest)
+        _unpack(settings, sources, dest, version_id)
         return
     given = [Source.of(uri, dest) for uri in sources]
     if recursive and (schemes := {one.argument.location.scheme for one in given} & {"http", "https"}):
         raise click.UsageError(f"-r cannot be used with {schemes.pop()}://, which cannot be listed")
     configs = [settings.configs(one.argument.location, one.destination.argument.location, os.environ) for one in given]
     existing = settings.existing_objects
+    written = chosen_options(settings)
+    if version_id is not None and len(given) > 1:
+        raise click.UsageError("--version-id needs a single SRC")
     storage, report, left = settings.storage(), Report(settings), TimeLeft(settings.timeout)
 
     async def copy(source: Source, config: StorageConfig | None, dest_config: StorageConfig | None) -> str:
@@ -131,6 +144,8 @@ def cp(settings: Settings, arguments: tuple[str, ...], *, recursive: bool, unpac
             dry_run=settings.dry_run,
             **(settings.transfer_arguments | {"timeout": settings.timeout if len(given) == 1 else left.seconds}),
             on_event=report.transfer_events(source.argument, source.destination),
+            write_options=written,
+            version_id=version_id,
         )
         return source.destination.returned_name(copied)
 
@@ -145,10 +160,12 @@ def cp(settings: Settings, arguments: tuple[str, ...], *, recursive: bool, unpac
     _finish(settings, report, copies)
 
 
-def _unpack(settings: Settings, sources: list[str], dest: str) -> None:
+def _unpack(settings: Settings, sources: list[str], dest: str, version_id: str | None) -> None:
     """Extract an archive."""
     if settings.existing_objects != "overwrite":
         raise click.UsageError("--existing and --skip-existing cannot be combined with --unpack")
+    if chosen_options(settings) is not None:
+        raise click.UsageError("--unpack writes local files, which have no headers, metadata or storage class")
     source, destination = Argument.of(sources[0]), Destination.of(Argument.of(dest), Argument.of(sources[0]))
     if len(sources) > 1 or destination.argument.location.scheme != "file" or settings.dry_run:
         raise click.UsageError(
@@ -170,6 +187,7 @@ def _unpack(settings: Settings, sources: list[str], dest: str) -> None:
                 on_error=settings.on_error or "stop",
                 **settings.transfer_arguments,
                 on_event=report.transfer_events(source, destination),
+                version_id=version_id,
             )
 
     _finish(settings, report, [destination.returned_name(run(unpack))])

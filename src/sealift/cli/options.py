@@ -42,6 +42,17 @@ def byte_size(text: str | int) -> int:
         raise click.BadParameter(str(error)) from None
 
 
+def key_file(text: str | bytes) -> bytes:
+    """Read the value of an option that names the file of a key, also as `fileb://`, as in the aws CLI."""
+    if isinstance(text, bytes):
+        return text
+    try:
+        with open(text.removeprefix("fileb://"), "rb") as file:
+            return file.read(1024)
+    except OSError as error:
+        raise click.BadParameter(f"{text}: {error.strerror}") from None
+
+
 def files_and_uris(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete local paths in the shell; leave URIs as they are."""
     return [] if "://" in incomplete else [CompletionItem(incomplete, type="file")]
@@ -106,6 +117,19 @@ storage_options = _combine(
         metavar="'NAME: VALUE'",
         heading=_SERVICES,
         help="http: header to send to the server of the URL. Can be repeated.",
+    ),
+    _option(
+        "--request-payer",
+        heading=_SERVICES,
+        type=click.Choice(["requester"]),
+        help="s3: agree to pay for requests to requester-pays buckets.",
+    ),
+    _option(
+        "--sse-c-key",
+        heading=_SERVICES,
+        type=key_file,
+        metavar="FILE",
+        help="s3: file with the 32 bytes of the key for server-side encryption with a customer-provided key (SSE-C).",
     ),
     _option(
         "--memory",

@@ -60,6 +60,8 @@ SERVICE_OPTIONS: dict[str, ServiceOption] = {
     "no_verify_ssl": ServiceOption("--no-verify-ssl", dict.fromkeys(_ALL, "verify_ssl"), lambda value: not value),
     "region": ServiceOption("--region", {"s3": "region"}),
     "profile": ServiceOption("--profile", {"s3": "profile"}),
+    "request_payer": ServiceOption("--request-payer", {"s3": "requester_pays"}, lambda value: value == "requester"),
+    "sse_c_key": ServiceOption("--sse-c-key", {"s3": "customer_key"}),
     "project": ServiceOption("--project", {"gs": "project_id"}),
     "account": ServiceOption("--account", {"azure": "account_name"}),
     "token": ServiceOption("--token", {"hf": "token"}),

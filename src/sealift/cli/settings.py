@@ -64,6 +64,9 @@ class Settings:
     on_error: OnError | None = None
     no_follow_symlinks: bool = False
     delete_snapshots: str | None = None
+    request_payer: str | None = None
+    sse_c_key: bytes | None = field(default=None, repr=False)
+    written: dict[str, Any] = field(default_factory=dict)  # arguments of `WriteOptions`
 
     @property
     def transfer_arguments(self) -> _TransferArguments:

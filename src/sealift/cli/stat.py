@@ -29,16 +29,19 @@ Examples:
 )
 @click.argument("uri", shell_complete=files_and_uris)
 @json_option
+@click.option("--version-id", metavar="ID", help="Version of the object: version ID (S3, Azure) or generation.")
 @timeout_option
 @storage_options
 @click.pass_obj
-def stat(settings: Settings, uri: str) -> None:
+def stat(settings: Settings, uri: str, *, version_id: str | None) -> None:
     """Show the metadata of an object: size, modification time, ETag, checksums, headers, user metadata and tags.
 
     For a prefix, shows that it is a prefix. With --json, unknown values are null.
     """
     storage, config = settings.storage(), settings.config(uri, os.environ)
-    metadata = run(lambda: storage.get_object_metadata(uri, config=config, timeout=settings.timeout))
+    metadata = run(
+        lambda: storage.get_object_metadata(uri, config=config, timeout=settings.timeout, version_id=version_id)
+    )
     if settings.as_json:
         print_line(json_line(**metadata))
         return

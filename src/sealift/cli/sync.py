@@ -21,6 +21,7 @@ from .options import (
 from .report import Report
 from .run import run
 from .settings import Settings
+from .write_options import chosen_options, write_options
 
 __all__ = ["sync"]
 
@@ -47,6 +48,7 @@ Examples:
     is_flag=True,
     help="Compare sizes only: skip objects of equal size.",
 )
+@write_options
 @pattern_options
 @on_error_option
 @symlinks_option
@@ -67,7 +69,8 @@ def sync(settings: Settings, src: str, dest: str, *, delete: bool, checksum: boo
     Objects excluded by patterns are neither copied nor removed. --delete removes objects only after everything is
     copied, and removes nothing if an object could not be read or copied.
 
-    --endpoint-url, --region, --profile, --no-sign-request and the --source- options work as in cp.
+    --endpoint-url, --region, --profile, --no-sign-request and the --source- options work as in cp. Options such as
+    --storage-class apply to the objects that are copied; no object is copied again because of them.
 
     With --json, prints one line for each copied or removed object and a summary line. Progress and a summary go to
     stderr.
@@ -77,7 +80,7 @@ def sync(settings: Settings, src: str, dest: str, *, delete: bool, checksum: boo
     source = Argument.of(src)
     destination = Destination.of(Argument.of(dest), source)
     config, dest_config = settings.configs(source.location, destination.argument.location, os.environ)
-    storage, report = settings.storage(), Report(settings)
+    storage, report, written = settings.storage(), Report(settings), chosen_options(settings)
 
     async def synchronize() -> int:
         async with report.progress():
@@ -97,6 +100,7 @@ def sync(settings: Settings, src: str, dest: str, *, delete: bool, checksum: boo
                 on_error=settings.on_error or "stop",
                 **settings.transfer_arguments,
                 on_event=report.transfer_events(source, destination),
+                write_options=written,
             )
             return result.kept
 

@@ -8,6 +8,7 @@ from typing import Self
 from ..errors import InvalidConfig
 from ..frozen_dataclass import dataclass, short_repr
 from .checks import check_strings, paths_as_text
+from .customer_key import check_customer_key
 
 __all__ = ["AzureConfig"]
 
@@ -34,9 +35,13 @@ class AzureConfig:
         client_secret: Client secret of a service principal.
         token_file: Path of the Kubernetes service account token for workload identity.
         authority: Token endpoint. None: https://login.microsoftonline.com, or that of the endpoint's sovereign cloud.
+        customer_key: Encryption key for server-side encryption with a customer-provided key (CPK): 32 bytes, or their
+            Base64 text. Objects are written, read and copied with it.
+        customer_key_over_http: Allow an endpoint without TLS with `customer_key`, for tests. False: it is an error.
 
     Raises:
-        InvalidConfig: `anonymous` together with a secret, or an endpoint that is not a URL.
+        InvalidConfig: `anonymous` together with a secret, an endpoint that is not a URL, or a customer key that does
+            not have 256 bits.
 
     Example:
         >>> AzureConfig("models", account_key="c2VjcmV0", endpoint_url="http://127.0.0.1:10000/models").account_name
@@ -55,12 +60,15 @@ class AzureConfig:
     client_secret: str | None = field(default=None, repr=False)
     token_file: str | os.PathLike[str] | None = None
     authority: str | None = None
+    customer_key: str | bytes | None = field(default=None, repr=False)
+    customer_key_over_http: bool = False
 
     def __post_init__(self) -> None:
         paths_as_text(self)
         if self.anonymous and (self.account_key or self.sas_token or self.connection_string or self.client_secret):
             raise InvalidConfig("AzureConfig with anonymous and a secret", hint="choose one of them")
         check_strings(self)
+        check_customer_key(self)
 
     __repr__ = short_repr
 

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Self
 
 from ..errors import InvalidConfig
 from ..frozen_dataclass import dataclass, short_repr
 from .checks import check_strings, paths_as_text
+from .customer_key import check_customer_key
 
 __all__ = ["GCSConfig"]
 
@@ -23,9 +25,13 @@ class GCSConfig:
         anonymous: Send unsigned requests, for public buckets.
         endpoint_url: Endpoint of an emulator or a private endpoint. None: `STORAGE_EMULATOR_HOST`, otherwise Google's.
         verify_ssl: As in `HTTPConfig`, for the service and the token endpoint.
+        customer_key: Encryption key for server-side encryption with a customer-provided key (CSEK): 32 bytes, or their
+            Base64 text. Objects are written, read and copied with it.
+        customer_key_over_http: Allow an endpoint without TLS with `customer_key`, for tests. False: it is an error.
 
     Raises:
-        InvalidConfig: `anonymous` together with a key, a key in place of its path, or an endpoint that is not a URL.
+        InvalidConfig: `anonymous` together with a key, a key in place of its path, an endpoint that is not a URL, or
+            a customer key that does not have 256 bits.
 
     Example:
         >>> GCSConfig(anonymous=True, endpoint_url="http://127.0.0.1:4443").endpoint_url
@@ -37,6 +43,8 @@ class GCSConfig:
     anonymous: bool = False
     endpoint_url: str | None = None
     verify_ssl: bool | str | os.PathLike[str] = True
+    customer_key: str | bytes | None = field(default=None, repr=False)
+    customer_key_over_http: bool = False
 
     def __post_init__(self) -> None:
         paths_as_text(self)
@@ -47,6 +55,7 @@ class GCSConfig:
                 "service_account_key contains the key itself", hint="write it to a file and pass the path"
             )
         check_strings(self)
+        check_customer_key(self)
 
     __repr__ = short_repr
 

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from ..errors import InvalidConfig
 from ..frozen_dataclass import dataclass, short_repr
 from .checks import check_strings, flag, paths_as_text
+from .customer_key import check_customer_key
 from .environment import expand_home
 
 __all__ = ["S3Config"]
@@ -39,9 +40,14 @@ class S3Config:
         checksum: Checksum algorithm sent with uploads; the service rejects data damaged in transit. "auto": crc64nvme,
             or none if `AWS_REQUEST_CHECKSUM_CALCULATION` or the profile is set to when_required. None: no checksum, for
             services that reject the header.
+        requester_pays: Agree to pay for requests to requester-pays buckets.
+        customer_key: Encryption key for server-side encryption with a customer-provided key (SSE-C): 32 bytes, or their
+            Base64 text. Objects are written, read and copied with it.
+        customer_key_over_http: Allow an endpoint without TLS with `customer_key`, for tests. False: it is an error.
 
     Raises:
-        InvalidConfig: Only one of key and secret, or a key pair together with `anonymous` or `profile`.
+        InvalidConfig: Only one of key and secret, a key pair together with `anonymous` or `profile`, or a customer key
+            that does not have 256 bits.
 
     Example:
         >>> S3Config("AKIAEXAMPLE", "secret", endpoint_url="http://127.0.0.1:9000").endpoint_url
@@ -59,10 +65,14 @@ class S3Config:
     verify_ssl: bool | str | os.PathLike[str] = True
     profile: str | None = None
     checksum: UploadChecksum | Literal["auto"] | None = "auto"
+    requester_pays: bool = False
+    customer_key: str | bytes | None = field(default=None, repr=False)
+    customer_key_over_http: bool = False
 
     def __post_init__(self) -> None:
         paths_as_text(self)
         check_strings(self)
+        check_customer_key(self)
         if (self.access_key_id is None) != (self.secret_access_key is None):
             missing = "access_key_id" if self.access_key_id is None else "secret_access_key"
             raise InvalidConfig(

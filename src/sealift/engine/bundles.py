@@ -16,7 +16,7 @@ from ..errors import ObjectExists, StorageError
 from ..lane_contract import Lane, SmallObjects
 from ..runtime import part_sizes
 from ..types import KiB, ObjectInfo
-from ..types.properties import NO_PROPERTIES, Properties
+from ..types.properties import Properties
 from .context import JobContext
 from .transfer import Transfer
 from .verification import compare_whole
@@ -267,7 +267,7 @@ class Bundles:
         head = source.read(obj, data)
         algorithm = compare_whole(obj, head, data) if verification.wanted else None
         verification.before_writing(obj, algorithm)
-        properties = obj.properties if self._context.stores_properties and obj.properties else NO_PROPERTIES
+        properties = self._context.written_properties(transfer, obj.properties)
         stored = destination.put(transfer.key, data, properties, overwrite=self._context.overwrite)
         return properties, verification.outcome(obj, algorithm, stored), stored
 

@@ -15,6 +15,7 @@ from ..runtime import part_sizes
 from ..runtime.shielded import shielded
 from ..types import Event, EventKind, ObjectInfo, OnEvent, Receipt
 from ..types.properties import NO_PROPERTIES, Properties, dropped
+from ..types.write_options import WriteOptions
 from . import copied_properties
 from .new_objects import NewObjects, digest_of_parts
 from .progress import Progress
@@ -63,6 +64,7 @@ class JobContext:
         on_stored: Called for each object that is stored and verified.
         on_failure: Called for each object that could not be moved. None: the first failure ends the job.
         overwrite: Whether an object that the destination has under the same key is replaced.
+        write_options: What the caller sets on the objects. None: nothing.
 
     Attributes:
         total: Bytes of all objects, once all are listed.
@@ -71,7 +73,7 @@ class JobContext:
 
     total: int | None = None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each by its name
         self,
         source: Backend,
         destination: Backend,
@@ -80,6 +82,7 @@ class JobContext:
         on_event: OnEvent | None,
         on_stored: OnStored | None,
         on_failure: OnFailure | None = None,
+        write_options: WriteOptions | None = None,
         *,
         overwrite: bool = True,
     ) -> None:
@@ -91,6 +94,7 @@ class JobContext:
         self.instance = instance
         self.verification = verification
         self.stores_properties = destination.capabilities.properties
+        self.write_options = write_options
         self.progress = Progress(lambda transfer, count: self.emit("progress", transfer, count))
         self._on_event = on_event
         self._on_stored = on_stored
@@ -121,7 +125,8 @@ class JobContext:
         """The transfer of an object that turned out to be readable only in order, reported as an event."""
         if self._on_event is not None:
             self._on_event(Event("retry", transfer.obj.key, error=error, target=transfer.key, total=self.total))
-        return Transfer(error.obj, transfer.key)
+        properties = self.written_properties(transfer, error.obj.properties)
+        return Transfer(replace(error.obj, properties=properties), transfer.key)
 
     @property
     def is_observed(self) -> bool:
@@ -162,11 +167,18 @@ class JobContext:
 
     async def properties_to_store(self, transfer: Transfer, known: Properties | None) -> Properties:
         """The properties to store with an object, given those that the source has returned so far."""
-        if known is None or not self.stores_properties:
-            return NO_PROPERTIES
+        properties = self.written_properties(transfer, known)
+        if properties.tags is not None:
+            return properties
         return await self.retry(
-            transfer, lambda: copied_properties.with_tags(self.source, transfer.obj, known, self.destination)
+            transfer, lambda: copied_properties.with_tags(self.source, transfer.obj, properties, self.destination)
         )
+
+    def written_properties(self, transfer: Transfer, known: Properties | None) -> Properties:
+        """As `properties_to_store`, without reading tags."""
+        if not self.stores_properties:
+            return NO_PROPERTIES
+        return copied_properties.written_properties(known, transfer.key, self.write_options)
 
     async def put(self, transfer: Transfer, data: memoryview, properties: Properties) -> ObjectInfo:
         """Store an object in one request."""

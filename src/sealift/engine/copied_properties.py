@@ -1,4 +1,4 @@
-"""The properties (content type, metadata, tags …) that are copied with an object."""
+"""The properties (content type, metadata, tags …) that are written with an object: those of its source, and options."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,9 +8,27 @@ from ..contract import Backend
 from ..errors import AccessDenied, ModelMissingError, UnsupportedOperation
 from ..keys import paths
 from ..types import ObjectInfo
-from ..types.properties import Properties
+from ..types.properties import NO_PROPERTIES, Properties
+from ..types.write_options import WriteOptions, apply_options
+from .content_types import properties_by_name
 
-__all__ = ["of_empty_object", "tag_permission_hint", "with_tags"]
+__all__ = ["of_empty_object", "tag_permission_hint", "with_tags", "written_properties"]
+
+
+def written_properties(known: Properties | None, key: str, options: WriteOptions | None) -> Properties:
+    """The properties to write with an object.
+
+    Args:
+        known: Those that the source reports; None: none.
+        key: The key that the object is written to. Without a Content-Type of the source, its extension determines one.
+        options: What the caller sets instead; None: nothing.
+    """
+    properties = NO_PROPERTIES if known is None else known
+    if properties.content_type is None:
+        by_name = properties_by_name(key)
+        same = properties is NO_PROPERTIES  # true for local files
+        properties = by_name if same else replace(properties, content_type=by_name.content_type)
+    return apply_options(options, properties)
 
 
 async def with_tags(source: Backend, obj: ObjectInfo, known: Properties, destination: Backend) -> Properties:

@@ -9,7 +9,7 @@ Each job has its own task group. How an object moves depends on the object:
 - larger: its parts are uploaded in any order, and the upload is published once all parts are stored and the whole
   object is verified (`parts.py`);
 - without ranges, a size or a version: read once, in order (`stream.py`);
-- between two locations of one service: copied by the service (`server_copy.py`).
+- between two locations of one service: copied by the service (`server_copy.py`), if it can apply the caller's options.
 
 On failure or cancellation the task group unwinds and open uploads are suspended, so that a later call resumes them, or
 aborted; other jobs are not affected.
@@ -27,6 +27,7 @@ from ..keys import paths
 from ..runtime import part_sizes
 from ..runtime.shielded import cancelled_once
 from ..types import OnEvent, Verify
+from ..types.write_options import WriteOptions, given_options
 from . import plan, whole
 from .bundles import Bundles
 from .context import JobContext
@@ -55,6 +56,7 @@ class Job:
         overwrite: Whether objects that the destination has under the same keys are replaced. False: moving one fails
             with ObjectExists.
         on_failure: Called for each object that could not be moved. None: the first failure ends the job.
+        write_options: What the caller sets on the objects.
 
     Example:
         >>> async def copy_all(source: Backend, destination: Backend, instance: Instance) -> None:
@@ -76,13 +78,24 @@ class Job:
         on_stored: OnStored | None = None,
         overwrite: bool = True,
         on_failure: OnFailure | None = None,
+        write_options: WriteOptions | None = None,
     ) -> None:
         verification = Verification(verify, destination)
         self._context = JobContext(
-            source, destination, instance, verification, on_event, on_stored, on_failure, overwrite=overwrite
+            source,
+            destination,
+            instance,
+            verification,
+            on_event,
+            on_stored,
+            on_failure,
+            write_options,
+            overwrite=overwrite,
         )
         self._dry_run = dry_run
-        self._server_copy = destination.capabilities.server_copy and source.service == destination.service
+        able = destination.capabilities
+        copies = able.server_copy and source.service == destination.service
+        self._server_copy = copies and set(given_options(write_options)) <= {*able.copy_options}
         self._max_workers = instance.limits.connections
         self._workers = 0
         self._idle = 0

@@ -5,6 +5,7 @@ from dataclasses import replace
 from ..contract import Backend
 from ..integrity import composite
 from ..types import ObjectInfo
+from ..types.write_options import apply_options
 from .context import JobContext
 from .transfer import Transfer
 from .verification import SIZE_ONLY, fetch_checksums, unverifiable
@@ -25,7 +26,9 @@ async def copy_object(context: JobContext, transfer: Transfer) -> None:
         transfer,
         lambda: context.write(
             transfer,
-            lambda: destination.copy(context.source.location, obj, transfer.key, overwrite=context.overwrite),
+            lambda: destination.copy(
+                context.source.location, obj, transfer.key, context.write_options, overwrite=context.overwrite
+            ),
             obj.size or 0,
             obj.checksums.get,
         ),
@@ -37,7 +40,8 @@ async def copy_object(context: JobContext, transfer: Transfer) -> None:
         if verified is None:
             raise unverifiable(f"{obj.key!r} was copied, but source and copy have no checksum in common")
     context.emit("progress", transfer, obj.size or 0)
-    context.report_stored(transfer, obj.size or 0, verified or SIZE_ONLY, obj.properties, copied)
+    sent = None if obj.properties is None else apply_options(context.write_options, obj.properties)
+    context.report_stored(transfer, obj.size or 0, verified or SIZE_ONLY, sent, copied)
 
 
 async def _with_checksums(

@@ -10,6 +10,7 @@ from ..frozen_dataclass import dataclass
 from ..keys.patterns import Patterns
 from ..persist.download_journal import fingerprint
 from ..types import Durability, Event, Existing, ObjectInfo, OnError, OnEvent, Symlinks, Unpack, Verify
+from ..types.write_options import WriteOptions
 from ..uri import Location
 from .deadline import NO_DEADLINE, Deadline
 from .open_location import OpenLocation
@@ -43,6 +44,8 @@ class CallOptions:
         needs_copy: Decides for each object, given its path relative to the prefix, whether to copy it. None: copy all.
         on_stored: Called for each object that was copied.
         on_skip: Called with each entry that the listing of the source leaves out, whether the patterns match it or not.
+        write_options: What to set on the objects that are written.
+        version_id: The version of the object to read. None: the current one.
     """
 
     patterns: Patterns = _ALL
@@ -60,6 +63,8 @@ class CallOptions:
     needs_copy: Callable[[ObjectInfo, str], Awaitable[bool]] | None = None
     on_stored: OnStored | None = None
     on_skip: OnSkip | None = None
+    write_options: WriteOptions | None = None
+    version_id: str | None = None
 
     def __post_init__(self) -> None:
         if self.verify not in {True, False, "require"}:
@@ -98,9 +103,10 @@ class CallOptions:
         return fingerprint(self.request, *facts)
 
     @property
-    def request(self) -> tuple[Patterns, Unpack | None, Verify, Durability, Existing, OnError]:
+    def request(self) -> tuple[Patterns, Unpack | None, Verify, Durability, Existing, OnError, str | None]:
         """The options on which the result of a download depends."""
-        return self.patterns, self.unpack_limits, self.verify, self.durability, self.existing, self.on_error
+        result = self.patterns, self.unpack_limits, self.verify, self.durability, self.existing, self.on_error
+        return *result, self.version_id
 
     @property
     def unpack_limits(self) -> Unpack | None:

@@ -11,6 +11,7 @@ from ..engine.job import Job
 from ..engine.transfer import OnFailure, Transfer, one
 from ..errors import InvalidConfig, ModelMissingError, Skipped, UnsafeKey, UnsupportedOperation
 from ..types import ObjectInfo
+from ..types.write_options import WriteOptions, check_supported
 from ..uri import Location
 from ..uris.file_names import encoding_hint
 from .call_options import CallOptions
@@ -33,6 +34,7 @@ async def copy(source: OpenLocation, destination: OpenLocation, options: CallOpt
     """
     if not destination.on_disk:
         return str(await copy_to_storage(source, destination, options))
+    check_writable(destination, options.write_options)
     if source.on_disk and await source.instance.disk.run(
         partial(overlap_on_disk, source.location, destination.location)
     ):
@@ -46,7 +48,7 @@ async def copy_to_storage(source: OpenLocation, destination: OpenLocation, optio
     Returns:
         The location of the object or prefix at the destination.
     """
-    check_writable(destination)
+    check_writable(destination, options.write_options)
     report = options.skip_report(source.location.key)
     found = await resolve(source.backend, source.location.key, source.instance.retry, report.walk)
     if isinstance(found, Prefix):
@@ -66,6 +68,7 @@ def _job(source: OpenLocation, destination: OpenLocation, options: CallOptions, 
         on_stored=options.on_stored,
         overwrite=options.existing == "overwrite",
         on_failure=on_failure,
+        write_options=options.write_options,
     )
 
 
@@ -127,10 +130,12 @@ async def _copy_object(
     return location
 
 
-def check_writable(destination: OpenLocation) -> None:
-    """Raise UnsupportedOperation if the storage is read-only."""
-    if not destination.backend.capabilities.writable:
-        raise UnsupportedOperation(f"{destination.location.scheme}:// can only be read")
+def check_writable(destination: OpenLocation, options: WriteOptions | None = None) -> None:
+    """Raise UnsupportedOperation if the storage is read-only, or does not have one of the options."""
+    capabilities, scheme = destination.backend.capabilities, destination.location.scheme
+    if not capabilities.writable:
+        raise UnsupportedOperation(f"{scheme}:// can only be read")
+    check_supported(options, capabilities.write_options, scheme)
 
 
 def same_root(source: Backend, destination: Backend) -> bool:

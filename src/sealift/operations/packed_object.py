@@ -18,11 +18,12 @@ def pack(obj: ObjectInfo) -> Packed:
         True
     """
     modified = None if obj.modified is None else obj.modified.timestamp()
-    return obj.key, obj.size, obj.version, modified, obj.etag, dict(obj.checksums), obj.ranged, obj.name, obj.composite
+    tail = (obj.ranged, obj.name, obj.composite, obj.version_id)
+    return obj.key, obj.size, obj.version, modified, obj.etag, dict(obj.checksums), *tail
 
 
 def unpack(packed: Packed) -> ObjectInfo:
     """The object that `pack` was given."""
-    key, size, version, modified, etag, checksums, ranged, name, composite = packed
+    key, size, version, modified, etag, checksums, ranged, name, composite, version_id = packed
     time = None if modified is None else datetime.fromtimestamp(modified, UTC)
-    return ObjectInfo(key, size, version, time, etag, checksums, None, ranged, name, composite)
+    return ObjectInfo(key, size, version, time, etag, checksums, None, ranged, name, composite, version_id)

@@ -30,7 +30,7 @@ async def synchronize(
         delete: Delete objects that only the destination has.
         by: How objects are compared.
     """
-    await _check_ends(source, destination)
+    await _check_ends(source, destination, options)
     source_prefix, target_prefix = as_prefix(source.location.key), as_prefix(destination.location.key)
     listing = await list_destination(destination, target_prefix, options.patterns)
     seen = SourcePaths()
@@ -76,9 +76,9 @@ async def synchronize(
     return Synced(copied, found - copied, deleted)
 
 
-async def _check_ends(source: OpenLocation, destination: OpenLocation) -> None:
-    """Raise if the destination is read-only, is the whole file system, or overlaps with the source."""
-    check_writable(destination)
+async def _check_ends(source: OpenLocation, destination: OpenLocation, options: CallOptions) -> None:
+    """Raise if the destination cannot be written as asked, is the whole file system, or overlaps with the source."""
+    check_writable(destination, options.write_options)
     source_prefix, target_prefix = as_prefix(source.location.key), as_prefix(destination.location.key)
     if destination.on_disk and not target_prefix:
         raise InvalidConfig("the destination is the root of this machine's file system")

@@ -29,6 +29,7 @@ class ObjectInfo:
         composite: Whether the service stores checksums of the object's parts, which `Backend.checksums` combines.
         is_prefix: Whether this is no object, but a prefix of several, as a listing with a delimiter returns it: only
             `key` is known, which ends in "/".
+        version_id: Identifies a version of the object that need not be the current one. None: the current one.
     """
 
     key: str
@@ -42,6 +43,7 @@ class ObjectInfo:
     name: str | None = None
     composite: bool = False
     is_prefix: bool = False
+    version_id: str | None = None
 
     @property
     def content_type(self) -> str | None:
@@ -118,6 +120,8 @@ class Capabilities:
         properties: Whether the service stores `Properties`.
         tags: Whether `Properties.tags` are among them.
         sinks: Whether `Backend.read_range` accepts sinks.
+        write_options: Names of the `WriteOptions` that the service has.
+        copy_options: Names of those that `Backend.copy` applies; with others, the bytes are read and written again.
     """
 
     min_part: int = 1
@@ -132,3 +136,5 @@ class Capabilities:
     properties: bool = True
     tags: bool = False
     sinks: bool = False
+    write_options: tuple[str, ...] = ()
+    copy_options: tuple[str, ...] = ()

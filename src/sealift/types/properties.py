@@ -3,9 +3,13 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import field
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UnsupportedOperation
 from ..frozen_dataclass import dataclass
+
+if TYPE_CHECKING:
+    from .write_options import WriteOptions
 
 __all__ = ["HEADERS", "NO_PROPERTIES", "Properties", "ascii_fields", "dropped", "fits_header", "from_headers"]
 
@@ -23,6 +27,8 @@ class Properties:
         expires: Expiry date for caches, verbatim even if it is not a valid date.
         metadata: User metadata. S3 and Azure return the names in lower case.
         tags: Object tags. None: the object has tags, but reading them requires a separate request.
+        options: Options of the call that writes the object, already applied to the other attributes. Those that are
+            neither headers, metadata nor tags are never read back or copied. None: there are none.
     """
 
     content_type: str | None = None
@@ -33,6 +39,7 @@ class Properties:
     expires: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] | None = field(default_factory=dict)
+    options: "WriteOptions | None" = None
 
 
 NO_PROPERTIES = Properties()
@@ -62,7 +69,7 @@ def from_headers(
         metadata: Name prefix of user metadata headers. None: the service has none.
         tag_count: Name of the header with the number of tags. None: the service has none.
     """
-    fields: dict[str, str] = {}
+    fields: dict[str, Any] = {}
     user_metadata: dict[str, str] = {}
     tags: Mapping[str, str] | None = {}
     for name, value in headers:

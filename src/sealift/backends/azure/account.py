@@ -219,9 +219,9 @@ def _signature(text: str, refusal: type[InvalidConfig] | type[InvalidURI]) -> st
     if "sig" not in names:
         raise refusal(
             f"{what} is not a shared access signature (SAS)",
-            hint="a SAS contains sv=…&sig=…; snapshots are not supported",
+            hint="a SAS contains sv=…&sig=…; name a snapshot with version_id=…",
         )
     if others := sorted(names & _NOT_SIGNATURE):
-        hint = "pass only the SAS; snapshots and versions cannot be read"
+        hint = "pass only the SAS, and name a version or snapshot with version_id=…"
         raise refusal(f"{what} contains {', '.join(others)}, which requests something other than the blob", hint=hint)
     return query

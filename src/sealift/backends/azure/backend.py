@@ -11,6 +11,7 @@ from ...lane_contract import Sink, SmallObjects
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
+from ...types.write_options import HEADER_OPTIONS, WriteOptions
 from ...uri import Location
 from ...wire import Response, check_read
 from . import replies
@@ -36,25 +37,36 @@ class AzureBackend:
         location: Location of the container.
         config: The caller's configuration.
         container_at: Opens the container of another location with the same configuration.
+        version_id: The version of an object to read; see `replies.version_query`. None: the current one.
     """
-
-    # https://learn.microsoft.com/azure/storage/blobs/scalability-targets
-    capabilities = Capabilities(
-        max_part=4000 * MiB,
-        max_parts=50_000,
-        server_copy=True,
-        checksums=("md5",),
-        compares=True,
-        tags=True,
-        sinks=True,
-    )
 
     small_objects: SmallObjects | None = None
 
     def __init__(
-        self, location: Location, config: AzureConfig | None, container_at: Callable[[Location], Container]
+        self,
+        location: Location,
+        config: AzureConfig | None,
+        container_at: Callable[[Location], Container],
+        version_id: str | None = None,
     ) -> None:
+        encrypted = config is not None and config.customer_key is not None
+        options: tuple[str, ...] = (*HEADER_OPTIONS, "metadata", "tags", "storage_class")
+        # https://learn.microsoft.com/azure/storage/blobs/scalability-targets
+        self.capabilities = Capabilities(
+            max_part=4000 * MiB,
+            max_parts=50_000,
+            # https://learn.microsoft.com/rest/api/storageservices/copy-blob: without customer-provided keys
+            server_copy=not encrypted,
+            listable=version_id is None,
+            checksums=("md5",),
+            compares=True,
+            tags=True,
+            sinks=True,
+            write_options=options if encrypted else (*options, "encryption_scope"),
+            copy_options=("metadata", "tags", "storage_class"),
+        )
         self.location = location.at("")
+        self._version_id = version_id
         self._config = config
         self._container_at = container_at
         self._container = container_at(self.location)
@@ -67,7 +79,7 @@ class AzureBackend:
         return ("azure", self._container.account.endpoint, self._config, bearer)
 
     async def stat(self, key: str) -> ObjectInfo:
-        return await self._container.stat(key)
+        return await self._container.stat(key, self._version_id)
 
     def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         return self._listing(prefix, {})
@@ -100,7 +112,7 @@ class AzureBackend:
         headers = pinned_headers(obj)
         if not whole:
             headers.append(("range", f"bytes={start}-{start + length - 1}"))
-        reply = await self._container.fetch(obj.key, headers, into, expectation(obj, start))
+        reply = await self._container.fetch(obj, headers, into, expectation(obj, start))
         version = replies.quoted(reply.header("etag"))
         if obj.version is not None and version != obj.version:
             raise ObjectChanged(f"the object {obj.key!r} was replaced while it was read")
@@ -117,7 +129,7 @@ class AzureBackend:
 
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
-        async with self._container.stream(obj.key, pinned_headers(obj)) as reply:
+        async with self._container.stream(obj, pinned_headers(obj)) as reply:
             if obj.version is not None and replies.quoted(reply.header("etag")) != obj.version:
                 raise ObjectChanged(f"the object {obj.key!r} was replaced before it was read")
             yield reply
@@ -131,8 +143,9 @@ class AzureBackend:
 
     @asynccontextmanager
     async def _find_and_read(self, key: str) -> AsyncGenerator[tuple[ObjectInfo, Reader]]:
-        async with self._container.stream(key, []) as reply:
-            yield replies.object_info(key, Response(reply.status, reply.headers)), reply
+        async with self._container.stream(ObjectInfo(key, None, version_id=self._version_id), []) as reply:
+            info = replies.object_info(key, Response(reply.status, reply.headers))
+            yield replace(info, version_id=self._version_id), reply
 
     async def put(
         self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
@@ -162,8 +175,10 @@ class AzureBackend:
         upload.overwrite = overwrite
         return upload
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
-        return await copy(self._container, self._container_at(src), obj, key, overwrite=overwrite)
+    async def copy(
+        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
+    ) -> ObjectInfo:
+        return await copy(self._container, self._container_at(src), obj, key, options, overwrite=overwrite)
 
     async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:
         await delete(self._container, key, snapshots=snapshots, version=version)

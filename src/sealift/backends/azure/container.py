@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import NoReturn
 from urllib.parse import quote, urlsplit
 
-from ...errors import ObjectChanged, StorageError, UnsupportedOperation
+from ...errors import ModelMissingError, ObjectChanged, StorageError, UnsupportedOperation
 from ...instance import Instance
 from ...lane_contract import SentBytes, Sink
 from ...types import ObjectInfo
@@ -31,12 +32,21 @@ class Container:
         account: Its storage account.
         authorizer: Authorizes each request.
         instance: Provides connections.
+        key_headers: Headers of a customer-provided encryption key; see `customer_key`.
     """
 
-    def __init__(self, location: Location, account: Account, authorizer: Authorizer, instance: Instance) -> None:
+    def __init__(
+        self,
+        location: Location,
+        account: Account,
+        authorizer: Authorizer,
+        instance: Instance,
+        key_headers: list[tuple[str, str]] | None = None,
+    ) -> None:
         self.location = location
         self.account = account
         self.authorizer = authorizer
+        self.key_headers = key_headers or []
         self.instance = instance
         self._origin = Origin.of(account.endpoint)
         self._path = f"{urlsplit(account.endpoint).path}/{quote(location.root, safe='$-')}"
@@ -59,10 +69,9 @@ class Container:
         """Return the URL of an object, without a signature."""
         return f"{self._origin.scheme}://{self._origin.netloc}{self._target(key)}"
 
-    async def url(self, key: str) -> str:
+    async def url(self, obj: ObjectInfo) -> str:
         """Return the URL of an object, with the SAS if there is one, for the service to read it."""
-        query = (await self.authorizer()).query
-        return self.plain_url(key) + (f"?{query}" if query else "")
+        return self.plain_url(obj.key) + _encoded(replies.version_query(obj), (await self.authorizer()).query)
 
     async def request(
         self, method: str, key: str | None, headers: Headers = (), query: Mapping[str, str] | None = None
@@ -87,13 +96,10 @@ class Container:
             headers: Additional headers, with lower-case names.
             query: Query parameters.
         """
-        fields = [
-            f"{name}={quote(value, safe='-_.~', errors='surrogateescape')}" for name, value in (query or {}).items()
-        ]
-        if authorization.query:
-            fields.append(authorization.query)
-        target = self._target(key) + (f"?{'&'.join(fields)}" if fields else "")
+        target = self._target(key) + _encoded(query or {}, authorization.query)
         sent = [("host", self._origin.netloc), ("x-ms-version", _VERSION), *headers, *authorization.headers]
+        if self.key_headers and key is not None and _needs_key(method, query):
+            sent += self.key_headers
         # Content-Encoding is a property of the object: return its bytes as stored, without decoding.
         return Request(method, self._origin, target, sent, self._tls, encoded=True)
 
@@ -134,34 +140,40 @@ class Container:
             reply = await self.instance.wire.send(await self.request(method, key, headers, query), body, sent)
         return reply
 
-    async def fetch(self, key: str, headers: Headers, into: memoryview | Sink, expectation: Expectation) -> Response:
+    async def fetch(
+        self, obj: ObjectInfo, headers: Headers, into: memoryview | Sink, expectation: Expectation
+    ) -> Response:
         """Receive an object or a range, as `Wire.fetch`; the status is 200 or 206.
 
         Raises:
             StorageError: The service returned an error.
         """
-        reply = await self.instance.wire.fetch(await self.request("GET", key, headers), into, expectation)
+        query = replies.version_query(obj)
+        reply = await self.instance.wire.fetch(await self.request("GET", obj.key, headers, query), into, expectation)
         if self._clock_corrected(reply):
-            reply = await self.instance.wire.fetch(await self.request("GET", key, headers), into, expectation)
+            request = await self.request("GET", obj.key, headers, query)
+            reply = await self.instance.wire.fetch(request, into, expectation)
         if reply.status not in {200, 206}:
-            await self._raise_error(reply, key)
+            await self._raise_error(reply, obj)
         return reply
 
     @asynccontextmanager
-    async def stream(self, key: str, headers: Headers) -> AsyncGenerator[StreamedResponse]:
+    async def stream(self, obj: ObjectInfo, headers: Headers) -> AsyncGenerator[StreamedResponse]:
         """Stream an object, as `Wire.stream`; the status is 200.
 
         Raises:
             StorageError: The service returned an error.
         """
         for last in (False, True):
-            async with self.instance.wire.stream(await self.request("GET", key, headers)) as reply:
+            async with self.instance.wire.stream(
+                await self.request("GET", obj.key, headers, replies.version_query(obj))
+            ) as reply:
                 if reply.status == 200:
                     yield reply
                     return
                 failure = await reply.failure()
             if last or not self._clock_corrected(failure):
-                await self._raise_error(failure, key)
+                await self._raise_error(failure, obj)
 
     def _clock_corrected(self, reply: Response) -> bool:
         """Whether to resend a request, because it was signed with a wrong time."""
@@ -170,31 +182,57 @@ class Container:
         date = reply.time("date") if replies.code(reply) == "AuthenticationFailed" else None
         return date is not None and self.authorizer.correct_clock(date)
 
-    async def _raise_error(self, reply: Response, key: str) -> NoReturn:
-        error = self.error(reply, key)
+    async def _raise_error(self, reply: Response, obj: ObjectInfo) -> NoReturn:
+        error = self._object_error(reply, obj)
         if isinstance(error, ObjectChanged):
-            await self.head(key)  # a deleted object also fails the version condition; report it as missing
+            # A deleted object also fails the version condition; report it as missing.
+            await self.head(obj.key, obj.version_id)
         raise error
 
-    async def stat(self, key: str) -> ObjectInfo:
+    async def stat(self, key: str, version_id: str | None = None) -> ObjectInfo:
         """Return an object's info from a HEAD request.
+
+        Args:
+            key: Key of the object.
+            version_id: The version; see `replies.version_query`. None: the current one.
 
         Raises:
             StorageError: The object does not exist, or the service returned an error.
         """
-        return replies.object_info(key, await self.head(key))
+        return replace(replies.object_info(key, await self.head(key, version_id)), version_id=version_id)
 
-    async def head(self, key: str) -> Response:
+    async def head(self, key: str, version_id: str | None = None) -> Response:
         """Return the response to a HEAD request.
 
         Raises:
             StorageError: As `stat`.
         """
-        reply = await self.send("HEAD", key)
+        obj = ObjectInfo(key, None, version_id=version_id)
+        reply = await self.send("HEAD", key, query=replies.version_query(obj))
         if reply.status != 200:
-            raise self.error(reply, key)
+            raise self._object_error(reply, obj)
         return reply
+
+    def _object_error(self, reply: Response, obj: ObjectInfo) -> StorageError:
+        error = self.error(reply, obj.key)
+        if obj.version_id is not None and isinstance(error, ModelMissingError):
+            error.cause = f"there is no version {obj.version_id!r} of {obj.key!r}"
+        return error
 
     def error(self, reply: Response, key: str | None) -> StorageError:
         """Convert an error response to an exception."""
         return replies.error(reply, container=self.location.root, key=key)
+
+
+def _encoded(query: Mapping[str, str], signature: str) -> str:
+    """Encode a query, with the SAS if there is one."""
+    fields = [f"{name}={quote(value, safe='-_.~', errors='surrogateescape')}" for name, value in query.items()]
+    if signature:
+        fields.append(signature)
+    return f"?{'&'.join(fields)}" if fields else ""
+
+
+def _needs_key(method: str, query: Mapping[str, str] | None) -> bool:
+    """Whether a request about an object reads or writes what is encrypted: its bytes and metadata, not its tags."""
+    operation = (query or {}).get("comp")
+    return method != "DELETE" and operation not in {"tags", "copy"} and (method, operation) != ("GET", "blocklist")

@@ -34,7 +34,8 @@ class AzureLane(ConnectionLane):
         return Head(obj.version, obj.size, replies.md5(reply.header("content-md5")))
 
     def read_request(self, obj: ObjectInfo) -> Request:
-        return self._container.authorized(self._authorization, "GET", obj.key, pinned_headers(obj))
+        query = replies.version_query(obj)
+        return self._container.authorized(self._authorization, "GET", obj.key, pinned_headers(obj), query)
 
     def put(
         self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True

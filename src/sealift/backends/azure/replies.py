@@ -41,6 +41,7 @@ __all__ = [
     "page",
     "quoted",
     "snapshots",
+    "version_query",
 ]
 
 NO_CONTAINER = {"ContainerNotFound", "ContainerBeingDeleted"}
@@ -63,6 +64,10 @@ _LOCKED = {
     "LeaseIdMissing": ("is leased by another client", "break the lease, or wait until it ends"),
     "BlobImmutableDueToPolicy": ("is protected by an immutability policy", "wait until its retention ends"),
     "BlobImmutableDueToLegalHold": ("is under a legal hold", "clear the legal hold"),
+    "BlobUsesCustomerSpecifiedEncryption": (
+        "is encrypted with another key or scope",
+        "pass its key: AzureConfig(customer_key=…), or its scope: WriteOptions(encryption_scope=…)",
+    ),
 }
 _ARCHIVED = {
     "BlobArchived": ("is archived", "rehydrate it to the hot or cool tier first"),
@@ -77,6 +82,14 @@ _CHANGED = {"ConditionNotMet", "SourceConditionNotMet", "TargetConditionNotMet",
 def header(reply: Response, name: str) -> str:
     """Return a header; "" if it is missing."""
     return reply.header(name) or ""
+
+
+def version_query(obj: ObjectInfo) -> dict[str, str]:
+    """Return the query that names an object's version: a version ID, or "snapshot=" and the time of a snapshot."""
+    if obj.version_id is None:
+        return {}
+    name, separator, value = obj.version_id.partition("=")
+    return {name: value} if separator and name in {"snapshot", "versionid"} else {"versionid": obj.version_id}
 
 
 def quoted(tag: str | None) -> str | None:

@@ -10,11 +10,12 @@ from dataclasses import replace
 from ...errors import AccessDenied, ModelMissingError, ServiceError, StorageError
 from ...types import ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
+from ...types.write_options import WriteOptions, apply_options
 from ...wire import Response
 from ...wire.service_message import service_message
 from . import replies
 from .container import Container
-from .properties import tag_header
+from .properties import metadata_headers, tag_header, tier_headers, to_headers
 from .tags import tags
 from .upload import condition, refuse_existing
 
@@ -28,11 +29,23 @@ _ABORT_DEADLINE = 10.0
 
 
 async def copy(
-    container: Container, source: Container, obj: ObjectInfo, key: str, *, overwrite: bool = True
+    container: Container,
+    source: Container,
+    obj: ObjectInfo,
+    key: str,
+    options: WriteOptions | None = None,
+    *,
+    overwrite: bool = True,
 ) -> ObjectInfo:
     """Copy the given version of an object; see `Backend.copy`."""
-    properties = await _properties(source, obj)
-    headers = [("x-ms-copy-source", await source.url(obj.key)), *tag_header(properties.tags or {})]
+    properties = await _properties(source, obj, options)
+    headers = [("x-ms-copy-source", await source.url(obj)), *tag_header(properties.tags or {})]
+    if options is not None:
+        kept, _ = to_headers(properties, obj.key)  # fails for options that the service cannot store
+        # Metadata in the request replaces that of the source.
+        if options.metadata is not None:
+            headers += metadata_headers(kept, obj.key)[1]
+        headers += tier_headers(options)
     if obj.etag is not None:
         headers.append(("x-ms-source-if-match", obj.etag))
     reply = await container.send("PUT", key, [*headers, *condition(overwrite=overwrite)])
@@ -53,12 +66,14 @@ async def copy(
         raise
     tag = replies.quoted(reply.header("etag"))
     checksums = replies.md5(reply.header("content-md5"))
-    return ObjectInfo(key, obj.size, tag, etag=tag, checksums=checksums, properties=properties)
+    stored = replace(properties, options=None)
+    return ObjectInfo(key, obj.size, tag, etag=tag, checksums=checksums, properties=stored)
 
 
-async def _properties(source: Container, obj: ObjectInfo) -> Properties:
+async def _properties(source: Container, obj: ObjectInfo, options: WriteOptions | None) -> Properties:
     """Return the properties of a copy. The service copies all but the tags, which may not be readable."""
-    properties = obj.properties or (await source.stat(obj.key)).properties or NO_PROPERTIES
+    known = obj.properties or (await source.stat(obj.key, obj.version_id)).properties or NO_PROPERTIES
+    properties = apply_options(options, known)
     if properties.tags is not None:
         return properties
     try:

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 from ...errors import ServiceError
 from ...types import ObjectInfo
 from ...wire.lenient_xml import parse_xml
+from . import replies
 from .container import Container
 
 __all__ = ["tags"]
@@ -16,7 +17,7 @@ __all__ = ["tags"]
 
 async def tags(container: Container, obj: ObjectInfo) -> Mapping[str, str]:
     """Return the tags of an object; see `Backend.tags`."""
-    reply = await container.send("GET", obj.key, query={"comp": "tags"})
+    reply = await container.send("GET", obj.key, query={"comp": "tags", **replies.version_query(obj)})
     if reply.status != 200:
         raise container.error(reply, obj.key)
     try:

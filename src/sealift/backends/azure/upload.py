@@ -18,7 +18,8 @@ from ...types.properties import NO_PROPERTIES, Properties
 from ...wire import Response
 from . import replies
 from .container import Container, Headers
-from .properties import to_headers
+from .customer_key import key_name
+from .properties import scope_headers, to_headers
 
 __all__ = [
     "AzureUpload", "checksum_header", "condition", "put_headers", "refuse_existing", "stored_blob", "stored_info",
@@ -28,7 +29,7 @@ __all__ = [
 _CRC = "crc64nvme"
 # The codes of 409 and 412: https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
 _EXISTS = {"BlobAlreadyExists", "TargetConditionNotMet", "UnauthorizedBlobOverwrite"}
-# Prefix of all block ids.
+# Prefix of all block ids; with a customer-provided key, its first letter and digits of the key's hash.
 _PREFIX = "sealift1"
 
 
@@ -121,11 +122,10 @@ class AzureUpload(Upload):
         stored_blocks: Existing uncommitted blocks: id → size in bytes.
 
     Attributes:
-        token: Prefix of the block ids.
+        token: Prefix of the block ids. Blocks that are encrypted with another key have another one.
         overwrite: Whether `complete` replaces an object of the same key.
     """
 
-    token = _PREFIX
     overwrite = True
 
     def __init__(
@@ -137,7 +137,9 @@ class AzureUpload(Upload):
     ) -> None:
         self._container = container
         self._key = key
+        self.token = _prefix(container)
         self._properties, self._headers = to_headers(properties, key)
+        self._part_headers = scope_headers(properties.options)
         self._stored_blocks = stored_blocks or {}
         self.stored = sum(self._stored_blocks.values())
         self._published: ObjectInfo | None = None
@@ -155,9 +157,10 @@ class AzureUpload(Upload):
             properties: Properties to store with the object.
 
         Raises:
-            ModelMissingError: The token is from another version, with other block ids.
+            ModelMissingError: The token is from another version, or for another customer-provided key, with other block
+                ids.
         """
-        if token != cls.token:
+        if token != _prefix(container):
             raise ModelMissingError(key, cause=f"there is no upload of {key!r} to resume")
         reply = await container.send("GET", key, query={"comp": "blocklist", "blocklisttype": "uncommitted"})
         if reply.status == 404:  # neither the object nor blocks exist
@@ -177,7 +180,8 @@ class AzureUpload(Upload):
         if self._stored_blocks.get(block) == part.size:
             return Receipt(part, block, digests, reused=True)
         query = {"comp": "block", "blockid": block}
-        reply = await self._container.send("PUT", self._key, headers, query, body=data, sent=sent)
+        sent_headers = [*headers, *self._part_headers]
+        reply = await self._container.send("PUT", self._key, sent_headers, query, body=data, sent=sent)
         if reply.status != 201:
             raise self._error(reply)
         return Receipt(part, block, digests, compared=bool(verified_checksums(reply, self._key, digests)))
@@ -217,3 +221,9 @@ class AzureUpload(Upload):
 
     async def abort(self) -> None:
         """Do nothing: the service discards uncommitted blocks."""
+
+
+def _prefix(container: Container) -> str:
+    """The prefix of block ids: always of the same length."""
+    name = key_name(container.key_headers)
+    return f"s{name[:7]}" if name else _PREFIX

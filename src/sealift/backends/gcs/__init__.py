@@ -8,6 +8,7 @@ the operations that take several requests; `buckets` lists those of a project, a
 from dataclasses import replace
 
 from ...config import GCSConfig, StorageConfig
+from ...config.customer_key import require_tls
 from ...errors import InvalidConfig
 from ...instance import Instance
 from ...uri import Location
@@ -22,9 +23,11 @@ _GOOGLE = "https://storage.googleapis.com"
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
-async def open(location: Location, config: StorageConfig | None, instance: Instance) -> GCSBackend:  # noqa: A001 - the contract's
-    """Open the bucket of a location."""
-    return GCSBackend(await open_bucket(location, config, instance))
+async def open(  # noqa: A001 - the contract's
+    location: Location, config: StorageConfig | None, instance: Instance, version_id: str | None = None
+) -> GCSBackend:
+    """Open the bucket of a location, to read a version of an object (its generation) or the current one."""
+    return GCSBackend(await open_bucket(location, config, instance), version_id)
 
 
 async def open_bucket(location: Location, config: StorageConfig | None, instance: Instance) -> Bucket:
@@ -43,6 +46,7 @@ async def open_bucket(location: Location, config: StorageConfig | None, instance
             f"the access token would be sent unencrypted to {origin.address}",
             hint="use https, or GCSConfig(anonymous=True)",
         )
+    require_tls(config, f"{origin.scheme}://{origin.netloc}")
     credentials = await resolve_credentials(config, instance)
     if credentials is not None:  # report invalid credentials once, before the first request
         await instance.retry(credentials.bearer)

@@ -10,6 +10,7 @@ from ...lane_contract import Sink, SmallObjects
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
+from ...types.write_options import HEADER_OPTIONS, WriteOptions
 from ...uri import Location
 from ...wire import Response, check_read, check_suffix
 from . import replies
@@ -29,17 +30,29 @@ class GCSBackend:
 
     Args:
         bucket: Sends the requests.
+        version_id: The generation of an object to read. None: the current one.
     """
-
-    # https://cloud.google.com/storage/quotas#objects
-    capabilities = Capabilities(server_copy=True, checksums=replies.CHECKSUMS, compares=True, sinks=True)
 
     small_objects: SmallObjects | None = None
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, version_id: str | None = None) -> None:
+        options: tuple[str, ...] = (*HEADER_OPTIONS, "metadata", "storage_class", "acl")
+        if bucket.config.customer_key is None:
+            options = (*options, "kms_key_id")
+        # https://cloud.google.com/storage/quotas#objects
+        self.capabilities = Capabilities(
+            server_copy=True,
+            listable=version_id is None,
+            checksums=replies.CHECKSUMS,
+            compares=True,
+            sinks=True,
+            write_options=options,
+            copy_options=options,
+        )
         self.location = bucket.location
         self.address = bucket.address
         self._bucket = bucket
+        self._version_id = version_id
 
     @property
     def service(self) -> Hashable:
@@ -47,7 +60,7 @@ class GCSBackend:
         return ("gs", self._bucket.config)
 
     async def stat(self, key: str) -> ObjectInfo:
-        return await self._bucket.stat(key)
+        return await self._bucket.stat(key, self._version_id)
 
     def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         return self._listing(prefix, {})
@@ -102,12 +115,13 @@ class GCSBackend:
 
     @asynccontextmanager
     async def find_and_read(self, key: str, last: int | None = None) -> AsyncGenerator[tuple[ObjectInfo, Reader]]:
+        query = {} if self._version_id is None else {"generation": self._version_id}
         headers = [] if last is None else [("range", f"bytes=-{last}")]
-        async with self._bucket.stream(key, {}, headers) as reply:
+        async with self._bucket.stream(key, query, headers) as reply:
             if isinstance(reply, Response):
-                raise self._bucket.error(reply, key)
+                raise self._bucket.version_error(reply, key, self._version_id)
             head = Response(reply.status, reply.headers)
-            obj = replies.read_info(key, head)
+            obj = replace(replies.read_info(key, head), version_id=self._version_id)
             yield obj if last is None else replace(obj, size=check_suffix(head, last)), reply
 
     async def _read_error(self, reply: Response, obj: ObjectInfo) -> StorageError:
@@ -143,13 +157,18 @@ class GCSBackend:
             return upload
         async with aclosing(self.list(upload.prefix)) as parts:
             upload.adopt([part async for part in parts])
+        if not upload.same_key:
+            await upload.abort()
+            raise ModelMissingError(key, cause=f"the upload of {key!r} was created with another customer key")
         await find_out_by_object(self._bucket, next(iter(upload.stored_names), None))
         if self._bucket.keeps_objects:  # the parts cannot be used in a session
             raise ModelMissingError(key, cause=f"the upload of {key!r} cannot be resumed")
         return upload
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
-        stored = await copy(self._bucket, src, obj, key, overwrite=overwrite)
+    async def copy(
+        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
+    ) -> ObjectInfo:
+        stored = await copy(self._bucket, src, obj, key, options, overwrite=overwrite)
         if isinstance(stored, Response):  # the source object or this bucket does not exist
             missing = await self._bucket.at(src).missing_error(obj)
             raise missing or self._bucket.error(stored, None)

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 from ...config import GCSConfig
@@ -14,6 +15,7 @@ from ...uri import Location
 from ...wire import TLS, Expectation, HeldConnection, Origin, Request, Response, StreamedResponse
 from . import replies
 from .credentials import Credentials
+from .customer_key import customer_key_headers
 
 __all__ = ["Bucket", "Headers", "Query"]
 
@@ -23,7 +25,6 @@ Query = Mapping[str, str]
 # Receive objects as they are stored. Without this header, the service decompresses those with Content-Encoding gzip:
 # https://cloud.google.com/storage/docs/transcoding
 _AS_STORED = [("accept-encoding", "gzip")]
-# How much of an error reply's body is read, in bytes.
 
 
 class Bucket:
@@ -57,6 +58,7 @@ class Bucket:
         self.hides_retention = False
         self._credentials = credentials
         self._requester_pays = False
+        self._customer_key_headers = customer_key_headers(config)
         self._tls = TLS.of(config.verify_ssl)
 
     def at(self, location: Location) -> "Bucket":
@@ -143,21 +145,33 @@ class Bucket:
                 yield refusal
                 return
 
-    async def stat(self, key: str) -> ObjectInfo:
+    async def stat(self, key: str, generation: str | None = None) -> ObjectInfo:
         """Fetch an object's attributes.
+
+        Args:
+            key: Key of the object.
+            generation: The version; None: the current one.
 
         Raises:
             StorageError: The object does not exist, or the service refused the request.
         """
-        reply = await self.send("GET", self.path(key), {"fields": replies.FIELDS})
+        query = {"fields": replies.FIELDS} | ({} if generation is None else {"generation": generation})
+        reply = await self.send("GET", self.path(key), query)
         if reply.status != 200:
-            raise self.error(reply, key)
-        return replies.object_info(replies.json_object(reply))
+            raise self.version_error(reply, key, generation)
+        return replace(replies.object_info(replies.json_object(reply)), version_id=generation)
+
+    def version_error(self, reply: Response, key: str, generation: str | None) -> StorageError:
+        """The error for a reply to a request for an object, or for one version of it; see `error`."""
+        error = self.error(reply, key)
+        if generation is not None and isinstance(error, ModelMissingError):
+            error.cause = f"there is no generation {generation!r} of {key!r}"
+        return error
 
     async def missing_error(self, obj: ObjectInfo) -> StorageError | None:
         """The error for a version that was not found: deleted or replaced; None: this version exists."""
         try:
-            current = await self.stat(obj.key)
+            current = await self.stat(obj.key, obj.version_id)
         except StorageError as error:
             return error
         if obj.version in {None, current.version}:
@@ -185,6 +199,8 @@ class Bucket:
     ) -> Request:
         """Build a request; the arguments are those of `send`, and `bearer` as it was returned by `bearer`."""
         all_headers = list(headers)
+        if self._customer_key_headers and method != "DELETE" and ("/o/" in path or path.startswith("/upload/")):
+            all_headers += self._customer_key_headers
         if bearer is not None:
             all_headers.append(("authorization", f"Bearer {bearer}"))
         if self._requester_pays and self.config.project_id is not None:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...types.properties import HEADERS, NO_PROPERTIES, Properties, fits_header
+from ...types.write_options import check_stored
 
-__all__ = ["DEFAULT_TYPE", "PROPERTIES", "from_resource", "to_resource"]
+__all__ = ["DEFAULT_TYPE", "PROPERTIES", "from_resource", "to_resource", "write_query"]
 
 DEFAULT_TYPE = "application/octet-stream"
 """Content-Type of objects whose source has none."""
@@ -38,7 +39,8 @@ def to_resource(properties: Properties, key: str) -> dict[str, Any]:
         key: Key of the object, for messages.
 
     Raises:
-        UnsupportedOperation: A property that the service would send as a header contains a control character.
+        UnsupportedOperation: A property that the service would send as a header contains a control character, or the
+            service cannot store what the caller's options set.
     """
     fields: dict[str, Any] = {}
     for header, name in HEADERS.items():
@@ -47,4 +49,24 @@ def to_resource(properties: Properties, key: str) -> dict[str, Any]:
             fields[PROPERTIES[name]] = value
     if properties.metadata:
         fields["metadata"] = dict(properties.metadata)
+    if properties.options is not None:
+        check_stored(properties, from_resource(fields), "gs")
+        if properties.options.storage_class is not None:
+            fields["storageClass"] = properties.options.storage_class
     return fields
+
+
+def write_query(
+    properties: Properties, acl: str = "destinationPredefinedAcl", key: str = "kmsKeyName"
+) -> dict[str, str]:
+    """The query for the access control list and the KMS key of an object that is written.
+
+    Args:
+        properties: Properties to write with the object.
+        acl: Name of the parameter for the predefined ACL.
+        key: Name of the parameter for the KMS key.
+    """
+    if properties.options is None:
+        return {}
+    values = {acl: properties.options.acl, key: properties.options.kms_key_id}
+    return {name: value for name, value in values.items() if value is not None}

@@ -3,12 +3,18 @@
 Source: https://cloud.google.com/storage/docs/json_api/v1/objects/rewrite
 """
 
+import json
+
 from ...types import ObjectInfo
+from ...types.properties import NO_PROPERTIES, Properties
+from ...types.write_options import WriteOptions, apply_options, given_options
 from ...uri import Location
 from ...wire import Response
 from . import replies
 from .bucket import Bucket
+from .customer_key import copy_source_headers
 from .preconditions import condition, refuse_existing
+from .properties import to_resource, write_query
 from .stored_object import stored_object
 
 __all__ = ["copy"]
@@ -18,7 +24,13 @@ _REFUSED = {400, 410}
 
 
 async def copy(
-    bucket: Bucket, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True
+    bucket: Bucket,
+    src: Location,
+    obj: ObjectInfo,
+    key: str,
+    options: WriteOptions | None = None,
+    *,
+    overwrite: bool = True,
 ) -> ObjectInfo | Response:
     """Copy the given version of an object; see `Backend.copy`.
 
@@ -32,12 +44,21 @@ async def copy(
     query = dict(condition(overwrite=overwrite))
     if obj.version is not None:
         query["sourceGeneration"] = obj.version
+    query |= write_query(Properties(options=options), key="destinationKmsKeyName")
+    headers = copy_source_headers(bucket.config)
+    body: memoryview | None = None
+    if not {"acl", "kms_key_id"}.issuperset(given_options(options)):
+        # A resource in the body replaces all properties of the source.
+        known = obj.properties or (await bucket.at(src).stat(obj.key, obj.version)).properties or NO_PROPERTIES
+        body = memoryview(json.dumps(to_resource(apply_options(options, known), obj.key)).encode())
+        headers.append(("content-type", "application/json"))
     refused = False
 
     async def step() -> Response:
-        reply = await bucket.send("POST", path, query)
+        reply = await bucket.send("POST", path, query, headers, body=body)
         if reply.status in {200, 404} or (reply.status in _REFUSED and "rewriteToken" in query and not refused):
             return reply
+        refuse_existing(reply, key, overwrite=overwrite)
         raise bucket.error(reply, obj.key)
 
     while True:

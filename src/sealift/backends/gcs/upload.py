@@ -26,9 +26,10 @@ from ...wire import Response
 from . import replies
 from .bucket import Bucket, Headers, Query
 from .concurrent_requests import for_each
+from .customer_key import key_name
 from .delete_objects import delete, delete_many
 from .preconditions import condition, refuse_existing
-from .properties import DEFAULT_TYPE, to_resource
+from .properties import DEFAULT_TYPE, to_resource, write_query
 from .resumable_session import ResumableSession
 from .retention import RETENTION_FIELDS, is_kept
 from .stored_object import stored_object
@@ -41,7 +42,8 @@ PARTS_PREFIX = ".sealift/parts/"
 _MAX_SOURCES = 32
 # Seconds after which the service has processed or dropped a cancelled request.
 _SETTLE_TIME = 0.5
-_TOKEN = re.compile("[0-9a-f]{32}")
+# Random digits; and which customer-provided key the parts are encrypted with, if any.
+_TOKEN = re.compile("[0-9a-f]{32}(?:-[0-9a-f]{8})?")
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +85,7 @@ class PutRequest:
         body = b"".join((head.encode(), data, f"\r\n--{boundary}--\r\n".encode()))
         headers = [("content-type", f"multipart/related; boundary={boundary}")]
         query = {"uploadType": "multipart", "fields": replies.FIELDS, **condition(overwrite=overwrite)}
+        query |= write_query(properties, "predefinedAcl")
         return cls("POST", _upload_path(bucket), query, headers, memoryview(body), key, len(data), crc)
 
     def stored(self, bucket: Bucket, reply: Response) -> ObjectInfo:
@@ -114,7 +117,7 @@ class GCSUpload(Upload):
         overwrite: Whether `complete` replaces an object of the same key.
 
     Attributes:
-        token: The random part of the prefix of the parts' keys.
+        token: The part of the prefix of the parts' keys that identifies the upload.
 
     Raises:
         ModelMissingError: The token is not valid.
@@ -131,7 +134,10 @@ class GCSUpload(Upload):
     ) -> None:
         bucket.path(key)
         self._resource = {"contentType": DEFAULT_TYPE} | to_resource(properties, key)
-        self.token = secrets.token_hex(16) if token is None else token
+        self._publish_query = write_query(properties)
+        self._parts_query = {name: value for name, value in self._publish_query.items() if name == "kmsKeyName"}
+        self._key_suffix = f"-{name}" if (name := key_name(bucket.config)) else ""
+        self.token = secrets.token_hex(16) + self._key_suffix if token is None else token
         if not _TOKEN.fullmatch(self.token):  # another prefix may contain objects of others, which `abort` would delete
             raise ModelMissingError(key, cause=f"there is no upload of {key!r} to resume")
         self._bucket = bucket
@@ -144,6 +150,11 @@ class GCSUpload(Upload):
         self._first_part = asyncio.Lock()
         self._session: ResumableSession | None = None
         self._published: ObjectInfo | None = None
+
+    @property
+    def same_key(self) -> bool:
+        """Whether the parts are encrypted with the customer-provided key of this call, or none with none."""
+        return self.token[32:] == self._key_suffix
 
     @property
     def prefix(self) -> str:
@@ -195,7 +206,11 @@ class GCSUpload(Upload):
             self._stored_parts[name] = stored
             return Receipt(part, stored.version or "", {"crc32c": crc}, reused=True)
         self._track(name)
-        query = {"uploadType": "media", "name": name, "fields": f"{replies.FIELDS},{RETENTION_FIELDS}"}
+        query = {
+            "uploadType": "media",
+            "name": name,
+            "fields": f"{replies.FIELDS},{RETENTION_FIELDS}",
+        } | self._parts_query
         reply = await self._bucket.send(
             "POST", _upload_path(self._bucket), query, [("content-type", DEFAULT_TYPE)], body=data, sent=sent
         )
@@ -258,7 +273,8 @@ class GCSUpload(Upload):
             sources = await self._reduce(sources, f"{self._prefix}/{level}-")
         size = sum(receipt.part.size for receipt in receipts)
         crc = checksums.combine("crc32c", [(receipt.checksums["crc32c"], receipt.part.size) for receipt in receipts])
-        resource = await self._compose(sources, self._key, self._resource, overwrite=self._overwrite)
+        publish = {**self._publish_query, **condition(overwrite=self._overwrite)}
+        resource = await self._compose(sources, self._key, self._resource, publish, overwrite=self._overwrite)
         try:
             return stored_object(resource, self._key, size, crc)
         except IntegrityError:
@@ -272,8 +288,8 @@ class GCSUpload(Upload):
 
         async def compose(start: int) -> None:
             self._track(names[start])
-            destination = {"contentType": DEFAULT_TYPE}
-            resource = await self._compose(sources[start : start + _MAX_SOURCES], names[start], destination)
+            destination, some = {"contentType": DEFAULT_TYPE}, sources[start : start + _MAX_SOURCES]
+            resource = await self._compose(some, names[start], destination, self._parts_query)
             self._unconfirmed.discard(names[start])
             composed[start] = {"name": names[start], "generation": str(resource["generation"])}
 
@@ -281,12 +297,18 @@ class GCSUpload(Upload):
         return [composed[start] for start in starts]
 
     async def _compose(
-        self, sources: list[dict[str, str]], key: str, destination: Mapping[str, Any], *, overwrite: bool = True
+        self,
+        sources: list[dict[str, str]],
+        key: str,
+        destination: Mapping[str, Any],
+        query: Query,
+        *,
+        overwrite: bool = True,
     ) -> dict[str, Any]:
         """Compose an object; see https://cloud.google.com/storage/docs/json_api/v1/objects/compose."""
         parameters = {"sourceObjects": sources, "destination": destination}
         headers = [("content-type", "application/json")]
-        query = {"fields": replies.FIELDS, **condition(overwrite=overwrite)}
+        query = {"fields": replies.FIELDS, **query}
         path = f"{self._bucket.path(key)}/compose"
         reply = await self._bucket.send("POST", path, query, headers, body=memoryview(json.dumps(parameters).encode()))
         refuse_existing(reply, key, overwrite=overwrite)

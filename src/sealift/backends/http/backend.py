@@ -12,6 +12,7 @@ from ...instance import Instance
 from ...lane_contract import Sink, SmallObjects
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
+from ...types.write_options import WriteOptions
 from ...uri import Location
 from ...wire import Expectation, Response, StreamedResponse, check_expected, check_range, check_suffix
 from . import replies
@@ -182,7 +183,9 @@ class HTTPBackend:
     ) -> Upload:
         self._refuse()
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
+    async def copy(
+        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
+    ) -> ObjectInfo:
         self._refuse()
 
     async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:

@@ -12,6 +12,7 @@ from ...lane_contract import Sink, SmallObjects
 from ...runtime.paging import Page, one_level, paginate
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
+from ...types.write_options import WriteOptions
 from ...uri import Location
 from ...wire import Expectation, Response, check_expected, check_range, fill
 from ...wire.redirect import MOST_REDIRECTS, redirected
@@ -181,7 +182,9 @@ class HFBackend:
     ) -> Upload:
         _read_only()
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
+    async def copy(
+        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
+    ) -> ObjectInfo:
         _read_only()
 
     async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:

@@ -13,6 +13,7 @@ from ...runtime.disk_threads import DiskThreads
 from ...runtime.shielded import shielded
 from ...types import Capabilities, Durability, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
+from ...types.write_options import WriteOptions
 from ...uri import Location
 from .files import as_storage_error, info, stat_file
 from .kept_files import completed, is_filled, unchanged
@@ -201,7 +202,9 @@ class LocalBackend:
             raise
         return upload
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
+    async def copy(
+        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
+    ) -> ObjectInfo:
         source = os.path.join(f"/{src.key}", obj.key)
         upload = await self._create_upload(key, None, overwrite=overwrite)
         try:

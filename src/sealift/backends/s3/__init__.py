@@ -17,11 +17,13 @@ from .bucket import Bucket
 __all__ = ["S3Backend", "open"]
 
 
-async def open(location: Location, config: StorageConfig | None, instance: Instance) -> S3Backend:  # noqa: A001 - the contract's
-    """Open the bucket of a location."""
+async def open(  # noqa: A001 - the contract's
+    location: Location, config: StorageConfig | None, instance: Instance, version_id: str | None = None
+) -> S3Backend:
+    """Open the bucket of a location, to read a version of an object (its `versionId`) or the current one."""
     if config is None:
         config = S3Config.from_env(instance.environ)
     if not isinstance(config, S3Config):
         raise InvalidConfig(f"{type(config).__name__} is not for s3://", hint="pass an S3Config")
     access = await resolve_access(location.root, config, instance)
-    return S3Backend(Bucket(location.at(""), config, access, instance))
+    return S3Backend(Bucket(location.at(""), config, access, instance), version_id)

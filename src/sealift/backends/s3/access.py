@@ -6,7 +6,7 @@ and is not imported: the import takes longer than the rest of a cold start.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from ...config.s3 import UploadChecksum
 from ...frozen_dataclass import dataclass
 from ...instance import Instance
 from ...wire import TLS, Origin
+from .access_headers import Headers, access_headers
 from .credentials import chain_credentials, static_credentials
 from .endpoint import Scheme, endpoint_without_sdk
 from .settings import NonEmptyEnviron, Settings, settings_from_environment
@@ -42,6 +43,9 @@ class BucketAccess:
         attempts: Maximum number of attempts per request; None: the engine's default.
         fixed_origin: Whether a redirect to another region changes only the signature, not the address.
         clock_offset: How far the service's clock is ahead of this machine's.
+        headers: Headers of all requests for the bucket.
+        object_headers: Headers of those that read or write the bytes of an object: `headers`, and a customer-provided
+            key.
     """
 
     origin: Origin
@@ -55,6 +59,8 @@ class BucketAccess:
     attempts: int | None
     fixed_origin: bool
     clock_offset: timedelta = timedelta()
+    headers: Headers = field(default=(), repr=False)
+    object_headers: Headers = field(default=(), repr=False)
 
     @property
     def directory(self) -> bool:
@@ -110,6 +116,7 @@ async def resolve_access(bucket: str, config: S3Config, instance: Instance) -> B
 
         session = session or (await _open_session(config, environ, instance))[0]
         endpoint = await endpoint_from_sdk(bucket, session, settings, config, instance)
+    headers, object_headers = access_headers(config, endpoint.origin, directory=endpoint.service == "s3express")
     return BucketAccess(
         endpoint.origin,
         endpoint.path,
@@ -120,7 +127,9 @@ async def resolve_access(bucket: str, config: S3Config, instance: Instance) -> B
         settings.tls,
         settings.checksum,
         settings.attempts,
-        fixed_origin=fixed_origin,
+        fixed_origin,
+        headers=headers,
+        object_headers=object_headers,
     )
 
 

@@ -11,6 +11,7 @@ from ...lane_contract import Sink, SmallObjects
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
+from ...types.write_options import HEADER_OPTIONS, WriteOptions
 from ...uri import Location
 from ...wire import Response
 from .bucket import Bucket
@@ -31,23 +32,29 @@ class S3Backend:
 
     Args:
         bucket: Sends the requests.
+        version_id: The version of an object to read. None: the current one.
     """
 
     small_objects: SmallObjects | None = None
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, version_id: str | None = None) -> None:
+        write_options = _write_options(bucket)
         # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
         self.capabilities = Capabilities(
             min_part=5 * MiB,
             server_copy=bucket.general or bucket.directory,
+            listable=version_id is None,
             checksums=CHECKSUMS if bucket.directory else (*CHECKSUMS, "md5"),
             compares=bucket.checksum is not None,
             tags=not bucket.directory,
             sinks=True,
+            write_options=write_options,
+            copy_options=write_options,
         )
         self.location = bucket.location
         self.address = bucket.address
         self._bucket = bucket
+        self._version_id = version_id
 
     @property
     def service(self) -> Hashable:
@@ -56,7 +63,7 @@ class S3Backend:
         return ("s3", self._bucket.config, None if self._bucket.general else self.location.root)
 
     async def stat(self, key: str) -> ObjectInfo:
-        return await self._bucket.stat(key)
+        return await self._bucket.stat(key, self._version_id)
 
     def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         return self._listing(prefix, {})
@@ -85,7 +92,7 @@ class S3Backend:
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
         length = len(into)
         headers, expectation = read_headers(obj, start, length)
-        reply = await self._bucket.fetch(obj.key, headers, into, expectation)
+        reply = await self._bucket.fetch(obj, headers, into, expectation)
         return head_of_reply(self._bucket, obj, start, length, reply)
 
     async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
@@ -100,7 +107,7 @@ class S3Backend:
 
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
-        async with self._bucket.stream(obj.key, [("accept-encoding", "identity")]) as reply:
+        async with self._bucket.stream(obj, [("accept-encoding", "identity")]) as reply:
             if obj.version is not None and quoted_etag(reply.header("etag")) != obj.version:
                 raise ObjectChanged(f"the object {obj.key!r} was replaced before it was read")
             yield reply
@@ -108,9 +115,10 @@ class S3Backend:
     @asynccontextmanager
     async def find_and_read(self, key: str, last: int | None = None) -> AsyncGenerator[tuple[ObjectInfo, Reader]]:
         headers = WHOLE_HEADERS if last is None else suffix_headers(last)
-        async with self._bucket.stream(key, headers, success={200} if last is None else {200, 206}) as reply:
+        wanted = ObjectInfo(key, None, version_id=self._version_id)
+        async with self._bucket.stream(wanted, headers, success={200} if last is None else {200, 206}) as reply:
             head = Response(reply.status, reply.headers)
-            obj = object_info(key, head, md5_tags=not self._bucket.directory)
+            obj = object_info(key, head, md5_tags=not self._bucket.directory, version_id=self._version_id)
             yield obj if last is None else of_suffix(obj, head, last), reply
 
     async def put(
@@ -147,10 +155,12 @@ class S3Backend:
         upload.overwrite = overwrite
         return upload
 
-    async def copy(self, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
+    async def copy(
+        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
+    ) -> ObjectInfo:
         from .server_copy import copy
 
-        return await copy(self._bucket, src, obj, key, overwrite=overwrite)
+        return await copy(self._bucket, src, obj, key, options, overwrite=overwrite)
 
     async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:
         from .delete_object import delete
@@ -171,3 +181,13 @@ class S3Backend:
 
     async def aclose(self) -> None:
         """Do nothing: the instance closes the connections."""
+
+
+def _write_options(bucket: Bucket) -> tuple[str, ...]:
+    """The names of the `WriteOptions` that a bucket has."""
+    options = (*HEADER_OPTIONS, "expires", "metadata", "storage_class")
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-specifying-kms-encryption.html
+    if bucket.directory:  # encryption belongs to the session
+        return options
+    encryption = () if bucket.config.customer_key is not None else ("sse", "kms_key_id", "bucket_key")
+    return (*options, "tags", "acl", *encryption)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...config import S3Config
 from ...config.s3 import UploadChecksum
-from ...errors import StorageError
+from ...errors import ModelMissingError, StorageError
 from ...instance import Instance
 from ...lane_contract import SentBytes, Sink
 from ...types import ObjectInfo
@@ -17,7 +17,7 @@ from ...uri import Location
 from ...wire import Expectation, HeldConnection, Request, Response, StreamedResponse
 from . import errors
 from .access import BucketAccess, resolve_access
-from .object_info import object_info
+from .object_info import object_info, version_query
 from .signature import EMPTY_SHA256, UNSIGNED_PAYLOAD, Credentials
 from .signer import Headers, Signer
 
@@ -73,6 +73,11 @@ class Bucket:
     def checksum(self) -> UploadChecksum | None:
         """The checksum algorithm of uploads; None: uploads carry no checksum."""
         return self._access.checksum
+
+    @property
+    def object_headers(self) -> Headers:
+        """Headers of requests that read or write the bytes of an object; they are added to each by `Signer`."""
+        return self._access.object_headers
 
     async def signer(self, *, iam: bool = False) -> Signer:
         """What builds and signs requests, for the next few seconds.
@@ -152,19 +157,22 @@ class Bucket:
                 reply = await wire.send(request, body, sent)
             return reply
 
-    async def fetch(self, key: str, headers: Headers, into: memoryview | Sink, expectation: Expectation) -> Response:
+    async def fetch(
+        self, obj: ObjectInfo, headers: Headers, into: memoryview | Sink, expectation: Expectation
+    ) -> Response:
         """Receive an object, or a range of it; see `Wire.fetch`."""
-        wire, access = self.instance.wire, self._access
+        wire, access, query = self.instance.wire, self._access, version_query(obj)
         with self._configured_attempts():
-            request = await self.signed_request("GET", key, headers)
+            request = await self.signed_request("GET", obj.key, headers, query)
             reply = await wire.fetch(request, into, expectation)
             if self._session_rejected(reply, request) or await self._refresh_access(reply, access):
-                reply = await wire.fetch(await self.signed_request("GET", key, headers), into, expectation)
+                request = await self.signed_request("GET", obj.key, headers, query)
+                reply = await wire.fetch(request, into, expectation)
             return reply
 
     @asynccontextmanager
     async def stream(
-        self, key: str, headers: Headers, success: Collection[int] = (200,)
+        self, obj: ObjectInfo, headers: Headers, success: Collection[int] = (200,)
     ) -> AsyncGenerator[StreamedResponse]:
         """Receive an object, or a range of it, as a stream with one of these statuses; see `Wire.stream`.
 
@@ -174,7 +182,7 @@ class Bucket:
         with self._configured_attempts():
             for last in (False, True):
                 access = self._access
-                request = await self.signed_request("GET", key, headers)
+                request = await self.signed_request("GET", obj.key, headers, version_query(obj))
                 async with self.instance.wire.stream(request) as reply:
                     if reply.status in success:
                         yield reply
@@ -182,25 +190,37 @@ class Bucket:
                     refusal = await reply.failure()
                 resend = self._session_rejected(refusal, request) or await self._refresh_access(refusal, access)
                 if last or not resend:
-                    raise self.error(refusal, key)
+                    raise self.object_error(refusal, obj)
 
-    async def stat(self, key: str) -> ObjectInfo:
+    async def stat(self, key: str, version_id: str | None = None) -> ObjectInfo:
         """Read an object's attributes with a HEAD.
+
+        Args:
+            key: Key of the object.
+            version_id: The version; None: the current one.
 
         Raises:
             StorageError: The object does not exist, or the service refused the request.
         """
-        reply = await self.send("HEAD", key, [("x-amz-checksum-mode", "ENABLED")])
+        obj = ObjectInfo(key, None, version_id=version_id)
+        reply = await self.send("HEAD", key, [("x-amz-checksum-mode", "ENABLED")], version_query(obj))
         if reply.status != 200:
-            raise self.error(await self._explained(reply, key), key)
-        return object_info(key, reply, md5_tags=not self.directory)
+            raise self.object_error(await self._explained(reply, obj), obj)
+        return object_info(key, reply, md5_tags=not self.directory, version_id=version_id)
 
-    async def _explained(self, reply: Response, key: str) -> Response:
+    def object_error(self, reply: Response, obj: ObjectInfo) -> StorageError:
+        """The error for a reply to a request for an object, or for one version of it; see `error`."""
+        error = self.error(reply, obj.key)
+        if obj.version_id is not None and isinstance(error, ModelMissingError):
+            error.cause = f"there is no version {obj.version_id!r} of {obj.key!r}"
+        return error
+
+    async def _explained(self, reply: Response, obj: ObjectInfo) -> Response:
         """The reply to a GET instead of that to a HEAD, which has no body: it says why the request was refused."""
         if reply.status not in _UNEXPLAINED or reply.body:
             return reply
         try:
-            explained = await self.fetch(key, [("range", "bytes=0-0")], memoryview(bytearray(1)), Expectation(0))
+            explained = await self.fetch(obj, [("range", "bytes=0-0")], memoryview(bytearray(1)), Expectation(0))
         except StorageError:  # the reply to the HEAD is known
             return reply
         return explained if explained.status in _UNEXPLAINED and explained.body else reply

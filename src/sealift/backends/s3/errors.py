@@ -45,6 +45,11 @@ _THROTTLED = {
 # The body did not match the checksum sent with it.
 _DAMAGED = {"BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"}
 
+_NO_REASON = (
+    "the reply to a HEAD gives no reason; has the session token expired, "
+    "or is the object encrypted with a customer key?"
+)
+
 # The service no longer accepts credentials that were valid before.
 _EXPIRED = {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "TokenRefreshRequired"}
 

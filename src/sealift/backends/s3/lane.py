@@ -8,6 +8,7 @@ from ...types import Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...wire import ConnectionLane, HeldConnection, Request
 from .bucket import Bucket, Headers
+from .object_info import version_query
 from .read import WHOLE_HEADERS, expectation, read_headers, whole_head
 from .request_template import RequestTemplate
 from .signature import UNSIGNED_PAYLOAD
@@ -31,13 +32,14 @@ class S3Lane(ConnectionLane):
         self._signer = signer
         self._templates = signer.access.scheme != "sigv4a"
         self._reads: RequestTemplate | None = None
-        self._puts: RequestTemplate | None = None
+        self._puts: dict[tuple[str, ...], RequestTemplate] = {}
 
     def read(self, obj: ObjectInfo, into: memoryview) -> Head:
         return whole_head(self._bucket, obj, self.receive(obj, into, expectation(obj, 0)))
 
     def read_head(self, obj: ObjectInfo) -> bytes:
-        if not self._templates or obj.version is None or not obj.version.startswith('"'):
+        plain = obj.version is not None and obj.version.startswith('"') and obj.version_id is None
+        if not self._templates or not plain or obj.version is None:
             return super().read_head(obj)
         if self._reads is None:
             self._reads = RequestTemplate(self._signer, "GET", WHOLE_HEADERS, ["if-match"])
@@ -45,7 +47,7 @@ class S3Lane(ConnectionLane):
 
     def read_request(self, obj: ObjectInfo) -> Request:
         headers, _ = read_headers(obj, 0, obj.size or 0)
-        return self._signer.request("GET", obj.key, headers)
+        return self._signer.request("GET", obj.key, headers, version_query(obj))
 
     def put(
         self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
@@ -53,7 +55,8 @@ class S3Lane(ConnectionLane):
         from .upload import condition, put_headers, refuse_existing, stored_object  # noqa: PLC0415 - downloads need neither
 
         kept, digests, headers = put_headers(self._bucket, key, data, properties)
-        if self._templates and properties is NO_PROPERTIES and overwrite:
+        # Values with two spaces are signed in another form than sent.
+        if self._templates and overwrite and all("  " not in value for _, value in headers):
             reply = self.connection.send(self._put_head(key, len(data), headers), data)
         else:
             headers = [*headers, *condition(overwrite=overwrite)]
@@ -61,11 +64,14 @@ class S3Lane(ConnectionLane):
             refuse_existing(reply, key, overwrite=overwrite)
         return replace(stored_object(self._bucket, reply, key, len(data), digests), properties=kept)
 
-    def _put_head(self, key: str, size: int, checksum: Headers) -> bytes:
-        if self._puts is None:
-            names = ["content-length", *[name for name, _ in checksum]]
-            self._puts = RequestTemplate(self._signer, "PUT", [], names, payload=UNSIGNED_PAYLOAD)
-        return self._puts.encode(key, str(size), *[value for _, value in checksum])
+    def _put_head(self, key: str, size: int, headers: Headers) -> bytes:
+        varying = sorted([("content-length", str(size)), *headers])
+        names = tuple([name for name, _ in varying])
+        template = self._puts.get(names)
+        if template is None:
+            template = RequestTemplate(self._signer, "PUT", [], names, payload=UNSIGNED_PAYLOAD)
+            self._puts[names] = template
+        return template.encode(key, *[value for _, value in varying])
 
 
 @asynccontextmanager

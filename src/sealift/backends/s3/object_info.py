@@ -8,7 +8,7 @@ from ...wire import Response
 from .properties import from_reply
 from .reply_checksums import has_composite_checksum, object_checksums
 
-__all__ = ["object_info", "quoted_etag"]
+__all__ = ["object_info", "quoted_etag", "version_query"]
 
 
 def quoted_etag(tag: str | None) -> str | None:
@@ -16,8 +16,20 @@ def quoted_etag(tag: str | None) -> str | None:
     return tag if not tag or tag.endswith('"') else f'"{tag}"'
 
 
-def object_info(key: str, reply: Response, *, md5_tags: bool = True) -> ObjectInfo:
-    """The object described by the reply to a HEAD; `md5_tags` as for `object_checksums`."""
+def version_query(obj: ObjectInfo) -> dict[str, str]:
+    """The query of requests for an object: names its version, if that is not the current one."""
+    return {} if obj.version_id is None else {"versionId": obj.version_id}
+
+
+def object_info(key: str, reply: Response, *, md5_tags: bool = True, version_id: str | None = None) -> ObjectInfo:
+    """The object described by the reply to a HEAD.
+
+    Args:
+        key: Key of the object.
+        reply: The reply.
+        md5_tags: As for `object_checksums`.
+        version_id: The version that was requested; None: the current one.
+    """
     length = reply.header("content-length")
     tag = quoted_etag(reply.header("etag"))
     return ObjectInfo(
@@ -29,4 +41,5 @@ def object_info(key: str, reply: Response, *, md5_tags: bool = True) -> ObjectIn
         checksums=object_checksums(reply, md5_tags=md5_tags),
         properties=from_reply(reply),
         composite=has_composite_checksum(reply),
+        version_id=version_id,
     )

@@ -17,7 +17,7 @@ from ...types import ObjectInfo
 from ...wire import Response
 from . import xml
 from .bucket import Bucket
-from .object_info import quoted_etag
+from .object_info import quoted_etag, version_query
 from .reply_checksums import CHECKSUMS
 
 __all__ = ["fetch_checksums"]
@@ -41,7 +41,7 @@ async def fetch_checksums(bucket: Bucket, obj: ObjectInfo) -> Mapping[str, str]:
         ]
         if marker is not None:
             headers.append(("x-amz-part-number-marker", marker))
-        reply = await bucket.send("GET", obj.key, headers, {"attributes": ""})
+        reply = await bucket.send("GET", obj.key, headers, {"attributes": "", **version_query(obj)})
         if reply.status in _UNAVAILABLE:
             return {}
         if reply.status != 200:

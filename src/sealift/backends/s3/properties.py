@@ -1,19 +1,30 @@
 """Convert an object's properties (metadata, tags, content headers) to and from S3 headers.
 
-Sources, under https://docs.aws.amazon.com/AmazonS3/latest/userguide/: UsingMetadata.html, object-tagging.html
+Sources, under https://docs.aws.amazon.com/AmazonS3/latest/: userguide/UsingMetadata.html, userguide/object-tagging.html
+and API/API_PutObject.html
 """
 
 import re
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlencode
 
 from ...types.properties import HEADERS, NO_PROPERTIES, Properties, ascii_fields, fits_header, from_headers
+from ...types.write_options import WriteOptions, check_stored
 from ...wire import Response
 
 __all__ = ["from_reply", "to_headers"]
 
 _METADATA = "x-amz-meta-"
 _NAME = r"[!#$%&'*+.^_`|~0-9a-z-]+"
+_ENCRYPTION = "x-amz-server-side-encryption"
+# Attribute of `WriteOptions` → header of PutObject, CreateMultipartUpload and CopyObject.
+_OPTIONS = {
+    "storage_class": "x-amz-storage-class",
+    "acl": "x-amz-acl",
+    "sse": _ENCRYPTION,
+    "kms_key_id": f"{_ENCRYPTION}-aws-kms-key-id",
+}
 
 
 def from_reply(reply: Response) -> Properties:
@@ -36,11 +47,12 @@ def to_headers(properties: Properties, key: str) -> tuple[Properties, list[tuple
         The properties that S3 can store, and their headers.
 
     Raises:
-        UnsupportedOperation: A property contains a control character.
+        UnsupportedOperation: A property contains a control character, or S3 cannot store what the caller's options set.
     """
     if properties is NO_PROPERTIES:  # true for most uploads
         return properties, []
-    fields = ascii_fields(replace(properties, content_encoding=_without_aws_chunked(properties.content_encoding)), key)
+    stored = replace(properties, content_encoding=_without_aws_chunked(properties.content_encoding))
+    fields: dict[str, Any] = ascii_fields(stored, key)
     headers = [(header.lower(), fields[name]) for header, name in HEADERS.items() if name in fields]
     metadata: dict[str, str] = {}
     for name, value in properties.metadata.items():
@@ -50,7 +62,21 @@ def to_headers(properties: Properties, key: str) -> tuple[Properties, list[tuple
             headers.append((f"{_METADATA}{lower}", _encode(value, f"the metadata {name!r}", key)))
     if properties.tags:
         headers.append(("x-amz-tagging", urlencode(properties.tags, errors="surrogatepass")))
-    return Properties(**fields, metadata=metadata, tags=properties.tags or {}), headers
+    kept = Properties(**fields, metadata=metadata, tags=properties.tags or {})
+    if properties.options is not None:
+        check_stored(properties, kept, "s3")
+        headers += _option_headers(properties.options)
+    return kept, headers
+
+
+def _option_headers(options: WriteOptions) -> list[tuple[str, str]]:
+    """The headers for storage class, access control list and encryption."""
+    headers = [(header, value) for name, header in _OPTIONS.items() if (value := getattr(options, name)) is not None]
+    if options.bucket_key is not None:
+        headers.append((f"{_ENCRYPTION}-bucket-key-enabled", str(options.bucket_key).lower()))
+    if options.sse is None and (options.kms_key_id is not None or options.bucket_key is not None):
+        headers.append((_ENCRYPTION, "aws:kms"))
+    return headers
 
 
 def _without_aws_chunked(value: str | None) -> str | None:

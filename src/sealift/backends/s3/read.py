@@ -64,7 +64,7 @@ def head_of_reply(bucket: Bucket, obj: ObjectInfo, start: int, length: int, repl
         StorageError: The service refused the request, or sent another version or range.
     """
     if reply.status not in {200, 206}:
-        raise bucket.error(reply, obj.key)
+        raise bucket.object_error(reply, obj)
     version = quoted_etag(reply.header("etag"))
     if obj.version is not None and version != obj.version:
         raise ObjectChanged(f"the object {obj.key!r} was replaced while it was read")

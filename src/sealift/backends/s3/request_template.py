@@ -18,7 +18,7 @@ class RequestTemplate:
 
     Args:
         signer: The bucket, the credentials and the time of the signatures.
-        method: HTTP method.
+        method: HTTP method of a request that reads or writes the bytes of an object.
         headers: As for `Signer.request`; the same in all requests.
         varying: Names of headers whose values vary, in lower case and alphabetical order.
         payload: As for `Signer.request`.
@@ -41,7 +41,8 @@ class RequestTemplate:
         access = signer.access
         self._origin = access.origin
         self._path = f"{access.path}/"[1:]
-        sent = _escaped([("host", access.origin.netloc), *headers]) + [(name, "%s") for name in varying]
+        same = [("host", access.origin.netloc), *headers, *access.object_headers]
+        sent = _escaped(same) + [(name, "%s") for name in varying]
         self._signed = [place for place, name in enumerate(varying) if is_signed(name)]
         self._key: SigningKey | None = None
         if signer.credentials is not None:

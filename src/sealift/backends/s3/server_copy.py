@@ -12,14 +12,17 @@ import anyio
 from ...errors import ObjectChanged, StorageError
 from ...runtime import part_sizes
 from ...types import GiB, MiB, ObjectInfo, Part, Receipt
-from ...types.properties import NO_PROPERTIES, Properties
+from ...types.properties import HEADERS, NO_PROPERTIES, Properties
+from ...types.write_options import WriteOptions, apply_options, given_options
 from ...uri import Location
 from . import xml
 from .access import resolve_access
+from .access_headers import copy_source_headers
 from .bucket import Bucket, Headers
-from .object_info import quoted_etag
+from .object_info import quoted_etag, version_query
+from .properties import to_headers
 from .reply_checksums import copy_checksums
-from .signature import quote_key
+from .signature import quote_key, quote_query
 from .tags import fetch_tags
 from .upload import S3Upload, condition, refuse_existing
 
@@ -33,12 +36,21 @@ _CONCURRENCY = 8
 _ABORT_TIMEOUT = 10.0
 
 
-async def copy(bucket: Bucket, src: Location, obj: ObjectInfo, key: str, *, overwrite: bool = True) -> ObjectInfo:
+async def copy(
+    bucket: Bucket,
+    src: Location,
+    obj: ObjectInfo,
+    key: str,
+    options: WriteOptions | None = None,
+    *,
+    overwrite: bool = True,
+) -> ObjectInfo:
     """Copy the given version of an object; see `Backend.copy`."""
-    headers = _source_headers(src, obj)
+    headers = [*_source_headers(src, obj), *copy_source_headers(bucket.object_headers)]
     if (obj.size or 0) > _LARGEST_SINGLE_COPY:
-        return await _copy_in_parts(bucket, src, obj, key, headers, overwrite=overwrite)
-    reply = await bucket.send("PUT", key, [*headers, *condition(overwrite=overwrite)], iam=True)
+        return await _copy_in_parts(bucket, src, obj, key, headers, options, overwrite=overwrite)
+    written = [] if options is None else await _written_headers(bucket, src, obj, options)
+    reply = await bucket.send("PUT", key, [*headers, *written, *condition(overwrite=overwrite)], iam=True)
     if "source" not in xml.fields(reply).get("Condition", "").lower():  # the condition that failed
         refuse_existing(reply, key, overwrite=overwrite)
     if reply.status != 200:
@@ -51,18 +63,45 @@ def _source_headers(src: Location, obj: ObjectInfo) -> list[tuple[str, str]]:
     name = f"{src.root}/{obj.key}"
     if src.root.startswith("arn:"):  # in this header, only the form with a slash is documented
         name = f"{src.root.replace(':accesspoint:', ':accesspoint/')}/object/{obj.key}"
-    headers = [("x-amz-copy-source", quote_key(name))]
+    version = quote_query(version_query(obj))
+    headers = [("x-amz-copy-source", quote_key(name) + (f"?{version}" if version else ""))]
     if obj.etag is not None:
         headers.append(("x-amz-copy-source-if-match", obj.etag))
     return headers
 
 
+async def _written_headers(bucket: Bucket, src: Location, obj: ObjectInfo, options: WriteOptions) -> Headers:
+    """The headers of a CopyObject that stores something else than the source has.
+
+    Headers and metadata are either all copied or all replaced:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+    """
+    properties = NO_PROPERTIES
+    directives: list[tuple[str, str]] = []
+    if not {*HEADERS.values(), "metadata"}.isdisjoint(given_options(options)):
+        known = obj.properties or (await _source_object(bucket, src, obj)).properties or NO_PROPERTIES
+        properties = replace(known, tags={})  # tags have a directive of their own
+        directives.append(("x-amz-metadata-directive", "REPLACE"))
+    if options.tags is not None:
+        directives.append(("x-amz-tagging-directive", "REPLACE"))
+    _, headers = to_headers(apply_options(options, properties), obj.key)
+    return [*directives, *headers]
+
+
 async def _copy_in_parts(
-    bucket: Bucket, src: Location, obj: ObjectInfo, key: str, headers: Headers, *, overwrite: bool
+    bucket: Bucket,
+    src: Location,
+    obj: ObjectInfo,
+    key: str,
+    headers: Headers,
+    options: WriteOptions | None,
+    *,
+    overwrite: bool,
 ) -> ObjectInfo:
     size = obj.size or 0
     # Unlike CopyObject, a multipart copy does not copy the properties.
-    upload = await _begin(bucket, key, await _source_properties(bucket, src, obj))
+    properties = await _source_properties(bucket, src, obj, options)
+    upload = await _begin(bucket, key, properties)
     upload.overwrite = overwrite
     retry = bucket.instance.retry
     receipts: dict[int, Receipt] = {}
@@ -101,12 +140,25 @@ async def _begin(bucket: Bucket, key: str, properties: Properties) -> S3Upload:
         raise
 
 
-async def _source_properties(bucket: Bucket, src: Location, obj: ObjectInfo) -> Properties:
-    """The properties of the source object, in the version that is copied."""
-    access = await resolve_access(src.root, bucket.config, bucket.instance)
-    source = Bucket(src, bucket.config, access, bucket.instance)
-    current = await source.stat(obj.key)
+async def _source_properties(
+    bucket: Bucket, src: Location, obj: ObjectInfo, options: WriteOptions | None
+) -> Properties:
+    """The properties to write: those of the source object in the version that is copied, replaced by the options."""
+    current = await _source_object(bucket, src, obj)
+    properties = apply_options(options, current.properties or NO_PROPERTIES)
+    if properties.tags is not None:
+        return properties
+    return replace(properties, tags=await fetch_tags(await _source_bucket(bucket, src), obj))
+
+
+async def _source_object(bucket: Bucket, src: Location, obj: ObjectInfo) -> ObjectInfo:
+    """The source object with its properties."""
+    current = await (await _source_bucket(bucket, src)).stat(obj.key, obj.version_id)
     if obj.etag not in {None, current.etag}:
         raise ObjectChanged(f"the object {obj.key!r} was replaced before it was copied")
-    properties = current.properties or NO_PROPERTIES
-    return properties if properties.tags is not None else replace(properties, tags=await fetch_tags(source, obj))
+    return current
+
+
+async def _source_bucket(bucket: Bucket, src: Location) -> Bucket:
+    access = await resolve_access(src.root, bucket.config, bucket.instance)
+    return Bucket(src, bucket.config, access, bucket.instance)

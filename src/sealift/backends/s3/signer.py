@@ -48,7 +48,7 @@ class Signer:
         """
         access = self.access
         target = f"{access.path}/{'' if key is None else quote_key(key)}" + (f"?{quote_query(query)}" if query else "")
-        signed = [("host", access.origin.netloc), *headers]
+        signed = [("host", access.origin.netloc), *headers, *self._access_headers(method, key, query)]
         if self.credentials is not None:
             signer = sign
             if access.scheme == "sigv4a":
@@ -65,3 +65,8 @@ class Signer:
             )
         # Content-Encoding is metadata of the object: the body arrives as it was stored and must not be decoded.
         return Request(method, access.origin, target, signed, access.tls, encoded=True)
+
+    def _access_headers(self, method: str, key: str | None, query: Mapping[str, str] | None) -> Headers:
+        """The headers that the configuration adds: a customer-provided key only where the bytes are read or written."""
+        bytes_needed = key is not None and method != "DELETE" and (not query or "tagging" not in query)
+        return self.access.object_headers if bytes_needed else self.access.headers

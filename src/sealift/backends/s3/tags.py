@@ -11,6 +11,7 @@ from ...types import ObjectInfo
 from ...wire.lenient_xml import parse_xml
 from .bucket import Bucket
 from .errors import explanation
+from .object_info import version_query
 
 __all__ = ["fetch_tags"]
 
@@ -20,7 +21,7 @@ _NOT_IMPLEMENTED = {405, 501}
 
 async def fetch_tags(bucket: Bucket, obj: ObjectInfo) -> Mapping[str, str]:
     """Fetch the tags of an object; see `Backend.tags`."""
-    reply = await bucket.send("GET", obj.key, query={"tagging": ""})
+    reply = await bucket.send("GET", obj.key, query={"tagging": "", **version_query(obj)})
     if reply.status in _NOT_IMPLEMENTED:
         raise UnsupportedOperation("the service does not support object tags", status=reply.status)
     if reply.status != 200:

@@ -22,6 +22,7 @@ from ...types import ObjectInfo, Part, Receipt
 from ...types.properties import NO_PROPERTIES, Properties
 from ...wire import Response
 from . import xml
+from .access_headers import key_digest
 from .bucket import Bucket, Headers
 from .errors import error_code
 from .object_info import quoted_etag
@@ -128,7 +129,7 @@ class S3Upload(Upload):
         upload_id: str,
         properties: Properties = NO_PROPERTIES,
     ) -> None:
-        self.token = f"{bucket.checksum or _NO_CHECKSUM}:{upload_id}"
+        self.token = f"{_parts_kind(bucket)}:{upload_id}"
         self._upload_id = upload_id
         self._properties = properties
         self._stored_parts: dict[int, StoredPart] = {}
@@ -165,15 +166,17 @@ class S3Upload(Upload):
             properties: The properties that the upload was created with.
 
         Raises:
-            ModelMissingError: The upload no longer exists, or its parts have checksums of another algorithm.
+            ModelMissingError: The upload no longer exists, or its parts have checksums of another algorithm or are
+                encrypted with another customer-provided key.
         """
-        algorithm, _, upload_id = token.partition(":")
+        kind, _, upload_id = token.partition(":")
         if not upload_id:
             raise ModelMissingError(key, cause=f"there is no upload of {key!r} to resume")
         upload = cls(bucket, key, upload_id, to_headers(properties, key)[0])
         try:
             if upload.token != token:
-                raise ModelMissingError(key, cause=f"the upload of {key!r} was created with the checksum {algorithm}")
+                cause = f"the upload of {key!r} was created with the checksum {kind.partition('+')[0]}, or another key"
+                raise ModelMissingError(key, cause=cause)
             upload._stored_parts = await list_stored_parts(bucket, key, upload_id)
             upload.stored = sum(part.size for part in upload._stored_parts.values())
         except StorageError as error:
@@ -262,6 +265,12 @@ class S3Upload(Upload):
         reply = await self._bucket.send("DELETE", self._key, query={"uploadId": self._upload_id})
         if reply.status not in {200, 204, 404}:
             raise self._bucket.error(reply, self._key)
+
+
+def _parts_kind(bucket: Bucket) -> str:
+    """What all parts of an upload have in common: the checksum algorithm, and the customer-provided key, if any."""
+    algorithm, digest = bucket.checksum or _NO_CHECKSUM, key_digest(bucket.object_headers)
+    return f"{algorithm}+{digest}" if digest else algorithm
 
 
 def _header(algorithm: str, digest: str) -> tuple[str, str]:

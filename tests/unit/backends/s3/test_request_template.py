@@ -27,6 +27,8 @@ def signer(credentials: Credentials | None, path: str = "/bucket") -> Signer:
         service="s3",
         scheme="sigv4",
         tls=TLS(),
+        headers=(),
+        object_headers=(),
     )
     return Signer(access, credentials, NOW)
 
