@@ -177,7 +177,7 @@ async def test_two_names_of_one_container_are_one_place(azurite: AzureService, c
     before = get_objects(azurite, container)
     for form in forms[: 2 if signed else 3]:
         for src, dest in ((short, f"{form}/weights{query}"), (f"{form}{query}", f"{short}/weights")):
-            for dest_config in (None, replace(config, verify=False)):
+            for dest_config in (None, replace(config, verify_ssl=False)):
                 with pytest.raises(InvalidConfig, match="overlap"):
                     await AsyncStorage().copy(src, dest, config=config, dest_config=dest_config)
                 with pytest.raises(InvalidConfig, match="overlap"):

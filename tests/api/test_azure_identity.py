@@ -52,7 +52,7 @@ def trusted(azurite_tls: AzureService, authority: trustme.CA, tmp_path: Path) ->
 @pytest.fixture
 def config(azurite_tls: AzureService, trusted: str) -> AzureConfig:
     """A configuration with Azurite's endpoint and no credentials."""
-    return AzureConfig("models", endpoint_url=azurite_tls.endpoint(), verify=trusted)
+    return AzureConfig("models", endpoint_url=azurite_tls.endpoint(), verify_ssl=trusted)
 
 
 @pytest.fixture
@@ -201,7 +201,7 @@ async def test_a_service_principal_in_the_configuration(
         config = AzureConfig(
             "models",
             endpoint_url=azurite_tls.endpoint(),
-            verify=trusted,
+            verify_ssl=trusted,
             tenant_id="tenant",
             client_id="client",
             client_secret="the-client-secret",

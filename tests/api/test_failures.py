@@ -215,7 +215,7 @@ async def test_a_certificate_of_an_unknown_authority(tls_server: FakeS3, tmp_pat
     assert "certificate" in str(error)
     assert f"{HOST}:{tls_server.port}" in str(error)
     assert error.hint is not None
-    assert "verify" in error.hint
+    assert "verify_ssl" in error.hint
     assert tls_server.asked == []
     assert shows(error, SECRET) == []
 
@@ -224,29 +224,29 @@ async def test_a_certificate_of_another_name(authority: trustme.CA, ca_file: str
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("elsewhere.example").configure_cert(context)
     with FakeS3({"b": {"m": b"m"}}, tls=context) as server:
-        config = S3Config("A", SECRET, endpoint_url=server.endpoint, verify=ca_file)
+        config = S3Config("A", SECRET, endpoint_url=server.endpoint, verify_ssl=ca_file)
         error = await call("download", "s3://b/m", tmp_path / "x", config)
         assert server.asked == []
     assert isinstance(error, TransportError)
     assert "certificate" in str(error)
 
 
-@pytest.mark.parametrize("trust", ["verify", "AWS_CA_BUNDLE", "AWS_CA_BUNDLE with a config", "not at all"])
+@pytest.mark.parametrize("trust", ["verify_ssl", "AWS_CA_BUNDLE", "AWS_CA_BUNDLE with a config", "not at all"])
 async def test_a_known_authority(tls_server: FakeS3, ca_file: str, tmp_path: Path, trust: str) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_ENDPOINT_URL": tls_server.endpoint}
     environ = {**keys, "AWS_CA_BUNDLE": ca_file} if "AWS_CA_BUNDLE" in trust else keys
     config = {
-        "verify": S3Config(verify=ca_file),
+        "verify_ssl": S3Config(verify_ssl=ca_file),
         "AWS_CA_BUNDLE": None,
         "AWS_CA_BUNDLE with a config": S3Config("A", SECRET, endpoint_url=tls_server.endpoint),
-        "not at all": S3Config(verify=False),
+        "not at all": S3Config(verify_ssl=False),
     }[trust]
     await AsyncStorage(environ=environ).download("s3://b/m", tmp_path / "m", config=config)
     assert files_in(tmp_path) == {"m": pattern(2 * MiB)}
 
 
 async def test_trust_in_a_file_that_is_none(tls_server: FakeS3, tmp_path: Path) -> None:
-    config = S3Config("A", SECRET, endpoint_url=tls_server.endpoint, verify="/no/such/ca.pem")
+    config = S3Config("A", SECRET, endpoint_url=tls_server.endpoint, verify_ssl="/no/such/ca.pem")
     error = await call("download", "s3://b/m", tmp_path / "x", config)
     assert "/no/such/ca.pem" in str(error)
 

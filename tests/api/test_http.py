@@ -74,7 +74,7 @@ def certificate(authority: trustme.CA) -> ssl.SSLContext:
 def trusted(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> HTTPConfig:
     path = tmp_path_factory.mktemp("authority") / "ca.pem"
     authority.cert_pem.write_to_path(str(path))
-    return HTTPConfig({"X-Api-Key": SECRET}, verify=str(path))
+    return HTTPConfig({"X-Api-Key": SECRET}, verify_ssl=str(path))
 
 
 @pytest.fixture
@@ -848,11 +848,11 @@ async def test_certificates(serve: Serve, certificate: ssl.SSLContext, trusted: 
             await instance.read(url)
         assert not server.asked
         assert await instance.read(url, config=trusted) == DATA
-        assert await instance.read(url, config=HTTPConfig(verify=False)) == DATA
+        assert await instance.read(url, config=HTTPConfig(verify_ssl=False)) == DATA
         with pytest.raises(TransportError, match="is not trusted"):
             await instance.read(url, config=HTTPConfig())
         with pytest.raises(InvalidConfig, match="cannot load the CA file '.*/none'"):
-            await instance.read(url, config=HTTPConfig(verify=f"{tmp_path}/none"))
+            await instance.read(url, config=HTTPConfig(verify_ssl=f"{tmp_path}/none"))
 
 
 async def test_headers_are_sent_as_they_are(serve: Serve, tmp_path: Path) -> None:

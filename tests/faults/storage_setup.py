@@ -41,7 +41,7 @@ def s3_storage(service: S3Service) -> StorageServer:
 
     def config(endpoints: Endpoints) -> S3Config:
         keys = service.keys
-        return S3Config(keys.access_key, keys.secret_key, endpoint_url=endpoints.urls[0], verify=endpoints.verify)
+        return S3Config(keys.access_key, keys.secret_key, endpoint_url=endpoints.urls[0], verify_ssl=endpoints.verify)
 
     return StorageServer(
         "s3",
@@ -121,7 +121,7 @@ def azure_storage(service: AzureService) -> StorageServer:
             {"account_key": service.keys[azurite.ACCOUNT]} if endpoints.ca_file is None else {"sas_token": signature}
         )
         endpoint = f"{endpoints.urls[0]}/{azurite.ACCOUNT}"
-        return AzureConfig(azurite.ACCOUNT, endpoint_url=endpoint, verify=endpoints.verify, **credentials)  # type: ignore[arg-type]
+        return AzureConfig(azurite.ACCOUNT, endpoint_url=endpoint, verify_ssl=endpoints.verify, **credentials)  # type: ignore[arg-type]
 
     return StorageServer(
         "azure",
@@ -158,7 +158,7 @@ def _http_storage(name: str, url: str, directory: Path) -> StorageServer:
         (url,),
         put,
         lambda endpoints, prefix: f"{endpoints.urls[0]}/{prefix}",
-        lambda endpoints: HTTPConfig({"authorization": f"Bearer {_TOKEN}"}, verify=endpoints.verify),
+        lambda endpoints: HTTPConfig({"authorization": f"Bearer {_TOKEN}"}, verify_ssl=endpoints.verify),
         lambda request: request.method == "GET",
         lambda request: answer(403, f"expired: {request.target}".encode()),
         secrets=(_TOKEN,),

@@ -86,7 +86,7 @@ CONFIGS: dict[str, Callable[[str], Any]] = {
     "hf endpoint": lambda text: HFConfig(endpoint=f"http://host/{text}"),
     "http value": lambda text: HTTPConfig({"X-Key": text}),
     "http name": lambda text: HTTPConfig({text: "value"}),
-    "http authorities": lambda text: HTTPConfig(verify=text),
+    "http authorities": lambda text: HTTPConfig(verify_ssl=text),
 }
 
 

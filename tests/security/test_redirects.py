@@ -280,10 +280,10 @@ async def test_from_https_to_http_only_where_the_caller_allows_it(
     secure = serve(to(f"{plain.url}/m?{SECRET}"), tls=certificate(authority, "127.0.0.1"))
     headers = {"Authorization": SECRET}
     with pytest.raises(TransportError, match="redirects from https to http") as caught:
-        await storage().read(f"{secure.url}/m", config=HTTPConfig(headers, verify=ca_file))
+        await storage().read(f"{secure.url}/m", config=HTTPConfig(headers, verify_ssl=ca_file))
     assert not shows(caught.value, SECRET)
     assert not plain.asked
-    config = HTTPConfig(headers, verify=ca_file, allow_downgrade=True)
+    config = HTTPConfig(headers, verify_ssl=ca_file, allow_downgrade=True)
     assert await storage().read(f"{secure.url}/m", config=config) == b"data"
     assert plain.asked
     assert "authorization" not in plain.asked[0].headers
@@ -326,13 +326,13 @@ class Knocks:
 
 
 CASES: Mapping[str, Callable[[str, str], tuple[str, Any]]] = {
-    "http": lambda url, trusted: (f"{url}/m", HTTPConfig(verify=trusted or True)),
-    "s3": lambda url, trusted: ("s3://b/m", S3Config("A", SECRET, endpoint_url=url, verify=trusted or True)),
+    "http": lambda url, trusted: (f"{url}/m", HTTPConfig(verify_ssl=trusted or True)),
+    "s3": lambda url, trusted: ("s3://b/m", S3Config("A", SECRET, endpoint_url=url, verify_ssl=trusted or True)),
     "azure": lambda url, trusted: (
         "azure://container/m",
-        AzureConfig("models", account_key="c2VjcmV0", endpoint_url=f"{url}/models", verify=trusted or True),
+        AzureConfig("models", account_key="c2VjcmV0", endpoint_url=f"{url}/models", verify_ssl=trusted or True),
     ),
-    "hf": lambda url, trusted: ("hf://owner/name/m", HFConfig("token", url, verify=trusted or True)),
+    "hf": lambda url, trusted: ("hf://owner/name/m", HFConfig("token", url, verify_ssl=trusted or True)),
 }
 
 

@@ -149,7 +149,7 @@ async def test_a_machine_s_identity_at_microsoft(
 ) -> None:
     with FakeS3({"container": {"m": b"m"}}, tls=certificate) as service, TokenGiver(imds) as giver:
         monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", giver.endpoint)
-        config = AzureConfig("models", endpoint_url=service.endpoint, verify=trusted)
+        config = AzureConfig("models", endpoint_url=service.endpoint, verify_ssl=trusted)
         with listening() as heard:
             await try_it(heard, "azure://container/m", config)
         assert giver.given
@@ -167,7 +167,7 @@ async def test_a_service_principal(kind: str, certificate: ssl.SSLContext, trust
         config = AzureConfig(
             "models",
             endpoint_url=service.endpoint,
-            verify=trusted,
+            verify_ssl=trusted,
             tenant_id="tenant",
             client_id="client",
             authority=giver.endpoint,

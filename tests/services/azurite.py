@@ -72,7 +72,7 @@ class AzureService:
     def config(self, account: str = ACCOUNT, **options: Any) -> AzureConfig:
         """The configuration with the account key, or with other credentials."""
         credentials = options or {"account_key": self.keys[account]}
-        return AzureConfig(account, endpoint_url=self.endpoint(account), verify=self.ca_file or True, **credentials)
+        return AzureConfig(account, endpoint_url=self.endpoint(account), verify_ssl=self.ca_file or True, **credentials)
 
 
 @contextlib.contextmanager

@@ -211,9 +211,9 @@ class Inherited(AsyncStorage):
 def configurations() -> list[StorageConfig]:
     s3 = S3Config(os.getenv("AWS_ACCESS_KEY_ID"), os.getenv("AWS_SECRET_ACCESS_KEY"), "eu-west-1", None, True)
     assert_type(s3.region, str | None)
-    assert_type(s3.verify, bool | str)
+    assert_type(s3.verify_ssl, bool | str)
     assert_type(S3Config.from_env(os.environ), S3Config)
-    S3Config(addressing_style="virtual", session_token="t", profile="p", verify="/ca.pem", anonymous=False)
+    S3Config(addressing_style="virtual", session_token="t", profile="p", verify_ssl="/ca.pem", anonymous=False)
     S3Config(addressing_style="other")  # type: ignore[arg-type]
     s3.region = "us-east-1"  # type: ignore[misc]
     return [

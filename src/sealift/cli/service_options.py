@@ -56,8 +56,8 @@ SERVICE_OPTIONS: dict[str, ServiceOption] = {
         "--endpoint-url", {"s3": "endpoint_url", "gs": "endpoint_url", "azure": "endpoint_url", "hf": "endpoint"}
     ),
     "anonymous": ServiceOption("--anonymous", dict.fromkeys(("s3", "gs", "azure", "hf"), "anonymous")),
-    "ca_bundle": ServiceOption("--ca-bundle", dict.fromkeys(_ALL, "verify")),
-    "no_verify_ssl": ServiceOption("--no-verify-ssl", dict.fromkeys(_ALL, "verify"), lambda value: not value),
+    "ca_bundle": ServiceOption("--ca-bundle", dict.fromkeys(_ALL, "verify_ssl")),
+    "no_verify_ssl": ServiceOption("--no-verify-ssl", dict.fromkeys(_ALL, "verify_ssl"), lambda value: not value),
     "region": ServiceOption("--region", {"s3": "region"}),
     "profile": ServiceOption("--profile", {"s3": "profile"}),
     "project": ServiceOption("--project", {"gs": "project_id"}),

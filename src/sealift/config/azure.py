@@ -27,7 +27,7 @@ class AzureConfig:
         endpoint_url: Blob endpoint, such as "http://127.0.0.1:10000/devstoreaccount1". None: the endpoint of the URI or
             the connection string, otherwise https://ACCOUNT.blob.core.windows.net. Also used for URIs that name the
             account, unless it is a host of Azure: then the URI's host takes precedence.
-        verify: As in `S3Config`, for the service and the token endpoint.
+        verify_ssl: As in `S3Config`, for the service and the token endpoint.
         tenant_id: Entra tenant to authenticate to.
         client_id: Application (client) ID, or client ID of a user-assigned managed identity.
         client_secret: Client secret of a service principal.
@@ -48,7 +48,7 @@ class AzureConfig:
     connection_string: str | None = field(default=None, repr=False)
     anonymous: bool = False
     endpoint_url: str | None = None
-    verify: bool | str = True
+    verify_ssl: bool | str = True
     tenant_id: str | None = None
     client_id: str | None = None
     client_secret: str | None = field(default=None, repr=False)

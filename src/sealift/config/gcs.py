@@ -21,7 +21,7 @@ class GCSConfig:
         project_id: Project to bill for requests to requester-pays buckets.
         anonymous: Send unsigned requests, for public buckets.
         endpoint_url: Endpoint of an emulator or a private endpoint. None: `STORAGE_EMULATOR_HOST`, otherwise Google's.
-        verify: As in `HTTPConfig`, for the service and the token endpoint.
+        verify_ssl: As in `HTTPConfig`, for the service and the token endpoint.
 
     Raises:
         InvalidConfig: `anonymous` together with a key, a key in place of its path, or an endpoint that is not a URL.
@@ -35,7 +35,7 @@ class GCSConfig:
     project_id: str | None = None
     anonymous: bool = False
     endpoint_url: str | None = None
-    verify: bool | str = True
+    verify_ssl: bool | str = True
 
     def __post_init__(self) -> None:
         if self.service_account_key is not None and self.anonymous:

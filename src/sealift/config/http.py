@@ -23,7 +23,8 @@ class HTTPConfig:
 
     Args:
         headers: Headers for the origin of the URI only; never sent to another origin after a redirect.
-        verify: False accepts any certificate (tests only); a path names a PEM file of trusted CAs; True: the system's.
+        verify_ssl: False accepts any certificate (tests only); a path names a PEM file of trusted CAs; True: the
+            system's CAs.
         allow_downgrade: Follow redirects from https to http.
         allow_local_redirects: Follow redirects to any address. False: block redirects to link-local addresses and cloud
             metadata services, and redirects from other hosts to this machine (SSRF). Checked against the resolved
@@ -36,11 +37,11 @@ class HTTPConfig:
 
     Example:
         >>> HTTPConfig({"Authorization": "Bearer secret"})
-        HTTPConfig(verify=True, allow_downgrade=False, allow_local_redirects=False, first_byte_timeout=None)
+        HTTPConfig(verify_ssl=True, allow_downgrade=False, allow_local_redirects=False, first_byte_timeout=None)
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
-    verify: bool | str = True
+    verify_ssl: bool | str = True
     allow_downgrade: bool = False
     allow_local_redirects: bool = False
     first_byte_timeout: float | None = None

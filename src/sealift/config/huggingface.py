@@ -26,7 +26,7 @@ class HFConfig:
         token_file: File written by `hf auth login`. A missing file counts as no token.
         anonymous: Send no token, even if the environment has one.
         offline: Fail instead of sending requests to the hub.
-        verify: As in `HTTPConfig`, for the hub and its storage.
+        verify_ssl: As in `HTTPConfig`, for the hub and its storage.
         first_byte_timeout: As in `HTTPConfig`; a mirror may fetch a file first.
 
     Raises:
@@ -42,7 +42,7 @@ class HFConfig:
     token_file: str | None = None
     anonymous: bool = False
     offline: bool = False
-    verify: bool | str = True
+    verify_ssl: bool | str = True
     first_byte_timeout: float | None = None
 
     def __post_init__(self) -> None:

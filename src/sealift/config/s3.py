@@ -32,7 +32,7 @@ class S3Config:
         anonymous: Send unsigned requests, for public buckets.
         addressing_style: "path" (endpoint/bucket/key), "virtual" (bucket.endpoint/key), or "auto": the profile's
             setting, otherwise virtual for Amazon S3 and path for other endpoints.
-        verify: False accepts any certificate (tests only); a path names a PEM file of trusted CAs; True: the CAs of
+        verify_ssl: False accepts any certificate (tests only); a path names a PEM file of trusted CAs; True: the CAs of
             `AWS_CA_BUNDLE` or the profile's `ca_bundle`, otherwise the system's.
         profile: Profile in the shared credentials and config files. None: `AWS_PROFILE`, or the default profile.
         checksum: Checksum algorithm sent with uploads; the service rejects data damaged in transit. "auto": crc64nvme,
@@ -55,7 +55,7 @@ class S3Config:
     session_token: str | None = field(default=None, repr=False)
     anonymous: bool = False
     addressing_style: AddressingStyle = "auto"
-    verify: bool | str = True
+    verify_ssl: bool | str = True
     profile: str | None = None
     checksum: UploadChecksum | Literal["auto"] | None = "auto"
 
@@ -88,9 +88,9 @@ class S3Config:
                 variables of the SDK are read by each call.
         """
         bundle = environ.get("AWS_CA_BUNDLE", "")
-        verify: bool | str = expand_home(bundle, environ) or bundle or True
+        verify_ssl: bool | str = expand_home(bundle, environ) or bundle or True
         if flag(environ, "S3_VERIFY_SSL") is False:
-            verify = False
+            verify_ssl = False
         https = flag(environ, "S3_USE_HTTPS") is not False
         endpoint = environ.get("S3_ENDPOINT") or None
         if environ.get("AWS_ENDPOINT_URL") or environ.get("AWS_ENDPOINT_URL_S3"):
@@ -100,7 +100,7 @@ class S3Config:
         return cls(
             region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None,
             endpoint_url=endpoint,
-            verify=verify,
+            verify_ssl=verify_ssl,
             anonymous=flag(environ, "AWS_ANONYMOUS_CREDENTIAL", "awsAnonymousCredential") or False,
             addressing_style="virtual" if flag(environ, "S3_USER_VIRTUAL_BUCKET") else "auto",
         )

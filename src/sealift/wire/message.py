@@ -1,5 +1,6 @@
 """`Origin`, `TLS`, `Request` and `Response`: plain values whose `repr` shows no secrets."""
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -102,9 +103,9 @@ class TLS:
     allowed_addresses: AllowedAddresses = "any"
 
     @classmethod
-    def of(cls, verify: bool | str) -> "TLS":
-        """The settings of a configuration's `verify`: whether to verify, or the path of a CA file."""
-        return cls(verify is not False, verify if isinstance(verify, str) else None)
+    def of(cls, verify_ssl: bool | str | os.PathLike[str]) -> "TLS":
+        """The settings of a configuration's `verify_ssl`: whether to verify, or the path of a CA file."""
+        return cls(verify_ssl is not False, None if isinstance(verify_ssl, bool) else os.fspath(verify_ssl))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

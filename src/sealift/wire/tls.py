@@ -85,7 +85,7 @@ def handshake_error(error: Exception, origin: Origin) -> TransportError:
     if isinstance(error, ssl.SSLCertVerificationError):
         return TransportError(
             f"the certificate of {where} is not trusted: {error.verify_message or error.reason}",
-            hint="check the host name, or set verify to a PEM file with the CA certificate",
+            hint="check the host name, or set verify_ssl to a PEM file with the CA certificate",
         )
     if isinstance(error, ssl.SSLError) and error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"}:
         return TransportError(f"{where} does not speak TLS", hint="is it an http:// endpoint?")

@@ -46,7 +46,7 @@ class Account:
         key: Account key; takes precedence over `sas`.
         sas: Shared access signature: a URL query.
         identity: Identity to use without a key or SAS. None: requests are anonymous.
-        verify: Which TLS certificates to trust; see `AzureConfig`.
+        verify_ssl: Which TLS certificates to trust; see `AzureConfig`.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Account:
     key: str | None = field(repr=False)
     sas: str | None = field(repr=False)
     identity: Identity | None
-    verify: bool | str
+    verify_ssl: bool | str
 
 
 def account_of(location: Location, config: AzureConfig | None, environ: Mapping[str, str]) -> Account:
@@ -100,7 +100,7 @@ def account_of(location: Location, config: AzureConfig | None, environ: Mapping[
     sas = signature or (None if key else settings.sas)
     anonymous = config is not None and config.anonymous and not signature
     identity = None if key or sas or anonymous else settings.identity
-    return Account(name, (endpoint or f"https://{host}").rstrip("/"), key, sas, identity, settings.verify)
+    return Account(name, (endpoint or f"https://{host}").rstrip("/"), key, sas, identity, settings.verify_ssl)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class _Settings:
     host: str | None
     cloud: str | None
     identity: Identity
-    verify: bool | str
+    verify_ssl: bool | str
 
     @classmethod
     def of(cls, config: AzureConfig) -> "_Settings":
@@ -140,7 +140,7 @@ class _Settings:
             host,
             cloud,
             Identity(config.tenant_id, config.client_id, config.client_secret, config.token_file, config.authority),
-            config.verify,
+            config.verify_ssl,
         )
 
     @property
@@ -168,7 +168,7 @@ class _Settings:
             self.host or other.host,
             self.cloud or other.cloud,
             replace(own, authority=own.authority or other.identity.authority) if has_identity else other.identity,
-            self.verify,
+            self.verify_ssl,
         )
 
 

@@ -41,8 +41,7 @@ class Container:
         self.instance = instance
         self._origin = Origin.of(account.endpoint)
         self._path = f"{urlsplit(account.endpoint).path}/{quote(location.root, safe='$-')}"
-        verify = account.verify
-        self._tls = TLS.of(verify)
+        self._tls = TLS.of(account.verify_ssl)
 
     @property
     def address(self) -> str:

@@ -84,11 +84,14 @@ class CachedToken:
         self._token, self._until = token.token, float(token.expires_on)
 
     async def _open(self) -> "_Credentials":
-        identity, endpoint, verify = self._account.identity, self._account.endpoint, self._account.verify
+        account = self._account
+        identity, endpoint, verify_ssl = account.identity, account.endpoint, account.verify_ssl
         assert identity is not None  # noqa: S101 - a CachedToken is created for identities only
         # In a thread: importing the SDK takes 0.3 s.
         environ = self._instance.environ
-        return _Credentials(await self._instance.disk.run(lambda: _credentials(identity, endpoint, verify, environ)))
+        return _Credentials(
+            await self._instance.disk.run(lambda: _credentials(identity, endpoint, verify_ssl, environ))
+        )
 
 
 class _Credentials:
@@ -107,7 +110,7 @@ class _Credentials:
         await self._stack.aclose()
 
 
-def _credentials(identity: Identity, endpoint: str, verify: bool | str, environ: Mapping[str, str]) -> list[Any]:
+def _credentials(identity: Identity, endpoint: str, verify_ssl: bool | str, environ: Mapping[str, str]) -> list[Any]:
     """Create the SDK credentials to try, in order; blocking.
 
     Raises:
@@ -121,7 +124,7 @@ def _credentials(identity: Identity, endpoint: str, verify: bool | str, environ:
         WorkloadIdentityCredential,
     )
 
-    trusted = ca_paths(environ)[0] or True if verify is True else verify
+    trusted = ca_paths(environ)[0] or True if verify_ssl is True else verify_ssl
     # use_env_settings=False: no proxies from the environment of this process.
     options: dict[str, Any] = {
         "retry_total": 0, "retry_status": 0, "connection_verify": trusted, "use_env_settings": False,

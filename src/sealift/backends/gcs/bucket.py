@@ -51,7 +51,7 @@ class Bucket:
         self._origin = origin
         self._credentials = credentials
         self._requester_pays = False
-        self._tls = TLS.of(config.verify)
+        self._tls = TLS.of(config.verify_ssl)
 
     def at(self, location: Location) -> "Bucket":
         """Another bucket of this service, with the same credentials."""

@@ -111,7 +111,7 @@ class _FileTokens:
 
     def __init__(self, path: str, content: dict[str, Any], config: GCSConfig, instance: Instance) -> None:
         self._path = path
-        self._tls = TLS.of(config.verify)
+        self._tls = TLS.of(config.verify_ssl)
         self._content = content
         self._instance = instance
         self._sdk_token: Any = None

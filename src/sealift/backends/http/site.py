@@ -170,7 +170,7 @@ class Site:
             Origin.of(self.location.root),
             as_target(f"/{key}{query}"),
             [(name.lower(), value) for name, value in self._config.headers.items()],
-            TLS.of(self._config.verify),
+            TLS.of(self._config.verify_ssl),
             first_byte_timeout=self._first_byte_timeout,
         )
 

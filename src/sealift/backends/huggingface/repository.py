@@ -44,7 +44,7 @@ class Repository:
         location: The repository, with its revision, and a key that may begin with the rest of a branch's name.
         endpoint: URL of the hub; mirrors have a path in it.
         token: Token, sent to the endpoint only.
-        config: `verify` and `first_byte_timeout` apply.
+        config: `verify_ssl` and `first_byte_timeout` apply.
         instance: Provides connections.
 
     Attributes:
@@ -65,7 +65,7 @@ class Repository:
         if token:
             self._headers.append(("authorization", f"Bearer {token}"))
         self.signed_in = token is not None
-        self._tls = TLS.of(config.verify)
+        self._tls = TLS.of(config.verify_ssl)
         self._first_byte_timeout = first_byte_timeout(config.first_byte_timeout, instance.limits.idle_timeout)
         self._commit: Commit | None = None
         self._lock = asyncio.Lock()

@@ -154,9 +154,9 @@ def tls_settings(config: S3Config, bundle: str | None) -> TLS:
         config: The configuration, which takes precedence.
         bundle: Path of the CA bundle in the environment or the profile.
     """
-    if config.verify is False:
+    if config.verify_ssl is False:
         return TLS(verify=False)
-    return TLS(ca_file=config.verify if isinstance(config.verify, str) else bundle)
+    return TLS(ca_file=config.verify_ssl if isinstance(config.verify_ssl, str) else bundle)
 
 
 def upload_checksum(config: S3Config, calculation: str | None) -> UploadChecksum | None:

@@ -45,7 +45,7 @@ def profile(home: Path, config: str = "", credentials: str = "") -> dict[str, st
 
 @pytest.mark.parametrize("config", [
     S3Config(), S3Config(region="eu-a-1"), S3Config(endpoint_url="http://given"), S3Config(addressing_style="virtual"),
-    S3Config(verify=False), S3Config(verify="/own.pem"), S3Config(checksum=None), S3Config(checksum="crc32c"),
+    S3Config(verify_ssl=False), S3Config(verify_ssl="/own.pem"), S3Config(checksum=None), S3Config(checksum="crc32c"),
     S3Config(endpoint_url="https://s3.eu-b-1.amazonaws.com"),
 ], ids=str)  # fmt: skip
 @pytest.mark.parametrize("environ", [
@@ -133,8 +133,8 @@ def test_arguments_and_variables_take_precedence_over_the_profile(tmp_path: Path
     assert sdk_settings(S3Config(profile="lab"), {**environ, **variables}) == Settings(
         "eu-c-1", "http://all", "virtual", TLS(ca_file="/ca.pem"), "crc64nvme"
     )
-    options: dict[str, Any] = {"region": "eu-a-1", "endpoint_url": "http://given", "verify": False, "checksum": "crc32"}
-    config = S3Config(profile="lab", addressing_style="path", **options)
+    options: dict[str, Any] = {"region": "eu-a-1", "endpoint_url": "http://given", "checksum": "crc32"}
+    config = S3Config(profile="lab", addressing_style="path", verify_ssl=False, **options)
     assert sdk_settings(config, {**environ, **variables}) == Settings(
         "eu-a-1", "http://given", "path", TLS(verify=False), "crc32"
     )
