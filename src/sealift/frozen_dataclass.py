@@ -15,7 +15,7 @@ from reprlib import recursive_repr
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-__all__ = ["dataclass"]
+__all__ = ["dataclass", "short_repr"]
 
 T = TypeVar("T")
 
@@ -134,6 +134,20 @@ def _repr(fields: tuple["dataclasses.Field[Any]", ...]) -> Callable[[object], st
         return f"{self.__class__.__qualname__}({values})"
 
     return __repr__
+
+
+def short_repr(value: Any) -> str:
+    """Represent a dataclass by the fields that differ from their defaults; "…" stands for the values of hidden fields.
+
+    Use it as `__repr__ = short_repr` in a class with many fields, of which most keep their defaults.
+    """
+    shown = []
+    for field in dataclasses.fields(value):
+        factory = field.default_factory
+        current = getattr(value, field.name)
+        if current != (field.default if factory is dataclasses.MISSING else factory()):
+            shown.append(f"{field.name}={current!r}" if field.repr else f"{field.name}=…")
+    return f"{value.__class__.__qualname__}({', '.join(shown)})"
 
 
 def _immutability(fields: tuple["dataclasses.Field[Any]", ...]) -> dict[str, Callable[..., Any]]:

@@ -17,8 +17,8 @@ from sealift.errors import StorageError
 EXAMPLES = [
     "uris.azure", "uris.urls", "errors", "uri", "keys.paths", "keys.patterns", "runtime.part_sizes",
     "integrity.checksums", "integrity.composite", "integrity.content",
-    "config.s3", "config.gcs", "config.azure", "config.http", "config.huggingface", "config.pvc", "types.options",
-    "wire.message", "wire.content_range", "wire.address_policy",
+    "config.s3", "config.gcs", "config.azure", "config.http", "config.huggingface", "config.pvc", "types.limits",
+    "types.byte_sizes", "wire.message", "wire.content_range", "wire.address_policy",
 ]  # fmt: skip
 
 

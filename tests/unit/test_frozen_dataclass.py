@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sealift.errors import Skipped
-from sealift.frozen_dataclass import dataclass
+from sealift.frozen_dataclass import dataclass, short_repr
 from sealift.types import Capabilities, Event, Limits, ObjectInfo
 
 
@@ -59,6 +59,16 @@ class Silent:
 
     def __repr__(self) -> str:
         return "Silent(…)"
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    key: str
+    size: int | None = None
+    secret: str = field(default="", repr=False)
+    sums: dict[str, str] = field(default_factory=dict, hash=False)
+
+    __repr__ = short_repr
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +135,11 @@ def test_the_text_shows_what_the_standard_library_shows() -> None:
     cycle: list[Any] = []
     cycle.append(Nested(cycle))
     assert repr(cycle) == "[Nested(inner=[...])]"
+
+
+def test_a_short_text_shows_what_differs_from_the_defaults() -> None:
+    assert repr(Short("k")) == "Short(key='k')"
+    assert repr(Short("k", 0, "hidden", {"md5": "x"})) == "Short(key='k', size=0, secret=…, sums={'md5': 'x'})"
 
 
 def test_equality_and_hash() -> None:

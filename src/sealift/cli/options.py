@@ -12,9 +12,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..errors import InvalidConfig
+from ..types.byte_sizes import parse_size
 from .option_groups import GroupedOption
 from .settings import VERIFY, Settings
-from .units import parse_size
 
 __all__ = [
     "byte_size",

@@ -1,8 +1,9 @@
 """The values of the shared options, and the configurations and limits they stand for."""
 
+import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ..config import StorageConfig
@@ -69,19 +70,24 @@ class Settings:
         return None if self.timeout is None else max(0.0, start + self.timeout - time.monotonic())
 
     def storage(self) -> "AsyncStorage":
-        """A storage with the requested limits."""
+        """A storage with these limits."""
         from ..api.async_storage import AsyncStorage  # noqa: PLC0415 - keeps --help fast
 
         return AsyncStorage(self.limits(), on_event=print_wait)
 
     def limits(self) -> Limits:
-        """The requested limits."""
+        """The limits of the environment, overridden by the options.
+
+        Raises:
+            InvalidConfig: An environment variable cannot be used.
+        """
         chosen: dict[str, Any] = {"memory": self.memory, "patience": self.patience, "part_size": self.part_size}
         if self.connections is not None:
             chosen |= {"connections": self.connections, "per_host": self.connections}
         if self.retries is not None:
             chosen["attempts"] = self.retries + 1
-        return Limits(**{name: value for name, value in chosen.items() if value is not None})
+        chosen = {name: value for name, value in chosen.items() if value is not None}
+        return replace(Limits.from_env(os.environ), **chosen)
 
     def config(self, uri: str, environ: Mapping[str, str]) -> StorageConfig | None:
         """The configuration of the environment, overridden by the options; None if no option is set.

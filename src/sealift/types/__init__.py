@@ -1,8 +1,9 @@
 """Immutable value types shared by all layers. No I/O."""
 
 from .events import Event, EventKind, OnEvent, Synced
+from .limits import Limits
 from .objects import Capabilities, Head, ObjectInfo, Part, Receipt
-from .options import Durability, Limits, Unpack, Verify
+from .options import Durability, Unpack, Verify
 from .sizes import GiB, KiB, MiB
 
 __all__ = [
