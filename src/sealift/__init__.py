@@ -5,13 +5,14 @@
     path = Storage.download("s3://ml-models/iris/")                   # in a sync load()
     path = await AsyncStorage().download("s3://ml-models/iris/")      # in an event loop
 
-`Storage` is the synchronous facade of `AsyncStorage`. Importing this package loads neither asyncio nor any SDK; they
-are imported on first use.
+`Storage` is the synchronous facade of `AsyncStorage`; `configure` sets its configuration and limits. Importing this
+package loads neither asyncio nor any SDK; they are imported on first use.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from .api.blocking import Storage, StorageOperations
+from .api.process_settings import configure
 from .config import (
     AUTHENTICATION_METHODS,
     AzureConfig,
@@ -21,6 +22,7 @@ from .config import (
     PVCConfig,
     S3Config,
     StorageConfig,
+    StorageConfigs,
 )
 from .errors import (
     AccessDenied,
@@ -60,6 +62,8 @@ from .uri import (
 
 if TYPE_CHECKING:
     from .api.async_storage import AsyncStorage
+
+    __version__: str
 
 __all__ = [
     "AUTHENTICATION_METHODS",
@@ -105,6 +109,7 @@ __all__ = [
     "Skipped",
     "Storage",
     "StorageConfig",
+    "StorageConfigs",
     "StorageError",
     "StorageMetadata",
     "StorageOperations",
@@ -115,6 +120,7 @@ __all__ = [
     "UnsafeKey",
     "UnsupportedOperation",
     "Verify",
+    "configure",
 ]
 
 StorageURI = str
@@ -128,6 +134,13 @@ def __getattr__(name: str) -> Any:
         from .api.async_storage import AsyncStorage  # noqa: PLC0415 - imports asyncio, 0.1 s
 
         return AsyncStorage
+    if name == "__version__":
+        import importlib.metadata  # noqa: PLC0415 - imports the email package, 30 ms
+
+        try:
+            return importlib.metadata.version("sealift")
+        except importlib.metadata.PackageNotFoundError:
+            raise AttributeError("sealift is not installed, so its version is not known") from None
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -28,6 +28,7 @@ tags decide where it ends. Connections to Azure always use TLS, whichever scheme
 rejected, except for an Azure SAS and other signed queries of https URLs, which are never shown in errors or logs.
 """
 
+import os
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -89,11 +90,11 @@ _ALIASES = {
 }
 
 
-def parse(text: str) -> Location:
+def parse(text: str | os.PathLike[str]) -> Location:
     """Parse a storage URI or a local path.
 
     Args:
-        text: URI or path; the module docstring lists the forms.
+        text: URI or path; the module docstring lists the forms. A path may be an `os.PathLike`, such as a `Path`.
 
     Returns:
         The location.
@@ -105,8 +106,10 @@ def parse(text: str) -> Location:
         >>> parse("s3://ml-models/iris/model.joblib")
         Location(scheme='s3', root='ml-models', key='iris/model.joblib', account=None, revision=None, kind='models')
     """
+    if isinstance(text, os.PathLike):
+        text = os.fspath(text)
     if not isinstance(text, str):
-        raise InvalidURI(f"a storage URI must be a str, not {type(text).__name__}")
+        raise InvalidURI(f"a storage URI must be a str or a path, not {type(text).__name__}")
     if not text:
         raise InvalidURI("the storage URI is empty", hint="for example s3://bucket/path")
     if "\0" in text:
@@ -149,7 +152,7 @@ def _without_authority(text: str) -> Location:
     raise InvalidURI(f"a slash is missing after {scheme}:", hint=hint, uri=f"{scheme}:…")
 
 
-def is_local(uri: str) -> bool:
+def is_local(uri: str | os.PathLike[str]) -> bool:
     """Check whether a URI is a local path: a plain path, `file://` or `pvc://`.
 
     Args:
@@ -165,7 +168,7 @@ def is_local(uri: str) -> bool:
     return parse(uri).scheme in {"file", "pvc"}
 
 
-def get_storage_spec(uri: str) -> dict[str, Any]:
+def get_storage_spec(uri: str | os.PathLike[str]) -> dict[str, Any]:
     """Split a URI into its components.
 
     Args:

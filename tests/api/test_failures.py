@@ -59,7 +59,7 @@ async def call(verb: str, uri: str, dest: Path, config: Any, **limits: Any) -> S
         if verb == "download":
             await storage.download(uri, dest, config=config)
         else:
-            await getattr(storage, verb)(uri, config)
+            await getattr(storage, verb)(uri, config=config)
     error = caught.value
     assert str(error).startswith(f"{OPERATIONS[verb]} {uri}: ")
     assert (error.operation, error.uri) == (OPERATIONS[verb], uri)

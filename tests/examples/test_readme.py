@@ -8,13 +8,14 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import sealift
 from sealift import AsyncStorage, S3Config, Storage, Synced
 from tests.api.conftest import bare_environment, what_may_block
 from tests.api.helpers import config_of, files_in
@@ -150,6 +151,14 @@ def signing_in(done: SimpleNamespace) -> None:
     assert files_in(public)["model"] == b"public"
 
 
+@example("sealift.configure(config=")
+def settings_of_the_process(done: SimpleNamespace) -> None:
+    assert done.results == [None, "s3://mirror/iris/"]
+    assert done.names == ["model.joblib", "tokenizer/vocab.json"]
+    iris = {key: data for key, data in done.objects.items() if key.startswith("iris/")}
+    assert objects_in(done.mirror, "mirror") == iris
+
+
 async def load(path: str) -> dict[str, bytes]:
     return await asyncio.to_thread(files_in, path)
 
@@ -157,6 +166,9 @@ async def load(path: str) -> dict[str, bytes]:
 # Names that examples use without defining them.
 SUPPLIED: dict[str, Callable[[S3Service, S3Service], dict[str, Any]]] = {
     "from sealift import AsyncStorage": lambda *services: {"load": load},
+    "sealift.configure(config=": lambda aws, minio: {
+        "sealift": sealift, "aws": config_of(aws), "minio": config_of(minio),
+    },
     COPIES: lambda aws, minio: {"aws": config_of(aws), "minio": config_of(minio)},
     "config = json.loads": lambda *services: {
         "array": bytearray(1000), "digest": hashlib.sha256(), "storage": AsyncStorage(),
@@ -168,6 +180,13 @@ SUPPLIED: dict[str, Callable[[S3Service, S3Service], dict[str, Any]]] = {
         "uris": ["s3://ml-models/iris/model.joblib", "s3://ml-models/a.onnx"]
     },
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def defaults() -> Iterator[None]:
+    """Restore the settings of the process."""
+    yield
+    sealift.configure()
 
 
 def test_each_example_is_run() -> None:

@@ -26,7 +26,8 @@ STORAGE = '''"""Moves model artifacts, from any thread, whether or not an event 
 
     All calls of a process share one engine with its connections and memory budget, in a background thread. It works
     after `os.fork`, in daemonic processes, and until the interpreter exits. Ctrl-C cancels a call and waits for its
-    cleanup; a second Ctrl-C does not wait. `on_event` is called in the engine's thread.
+    cleanup; a second Ctrl-C does not wait. `on_event` is called in the engine's thread. `sealift.configure` sets the
+    configuration and limits of all calls.
 
     Example:
         >>> path = Storage.download("s3://ml-models/iris/model.joblib")
@@ -50,6 +51,7 @@ WORDS = (
     ("on the event loop's thread", "in the engine's thread"),
     ("To stop before the last one, use `contextlib.aclosing`.", "To stop before the last one, use a `with` block."),
     ("AsyncStorage", "Storage"),
+    ("None: the instance's, or", "None: that of `sealift.configure`, or"),
     ("Yields:", "Returns:"),
     ("async for", "for"),
     ("async with", "with"),

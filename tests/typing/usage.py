@@ -46,6 +46,7 @@ from sealift import (
     SkipReason,
     Storage,
     StorageConfig,
+    StorageConfigs,
     StorageError,
     StorageMetadata,
     StorageOperations,
@@ -56,6 +57,7 @@ from sealift import (
     UnsafeKey,
     UnsupportedOperation,
     Verify,
+    configure,
 )
 
 uri: StorageURI = "s3://ml-models/iris/"
@@ -110,6 +112,12 @@ async def asynchronous(limits: Limits | None, environ: dict[str, str], patterns:
     assert_type(await AsyncStorage(limits, environ=environ).download(uri, "/mnt/models", config=S3Config()), str)
     AsyncStorage(environ=os.environ)
     AsyncStorage(Limits(memory=1 << 30))
+    assert_type(AsyncStorage(limits=Limits.from_env(os.environ), config=S3Config()), AsyncStorage)
+    AsyncStorage(config=[S3Config(), GCSConfig()])
+    AsyncStorage(config={"s3://": S3Config(), "https://example.com/": HTTPConfig()})
+    by_prefix = {"s3://backup/": S3Config()}
+    AsyncStorage(config=by_prefix)
+    await storage.aclose()
     async with AsyncStorage() as entered:
         assert_type(entered, AsyncStorage)
         assert_type(await entered.download(uri, allow_patterns=patterns, ignore_patterns=None, on_event=told), str)
@@ -120,6 +128,10 @@ async def asynchronous(limits: Limits | None, environ: dict[str, str], patterns:
 
     AsyncStorage(environ={"A": 1})  # type: ignore[dict-item]
     AsyncStorage("s3://")  # type: ignore[arg-type]
+    AsyncStorage(S3Config())  # type: ignore[arg-type]
+    AsyncStorage(config=Limits())  # type: ignore[arg-type]
+    AsyncStorage(config={"s3://": "s3"})  # type: ignore[dict-item]
+    await storage.read(uri, config=[S3Config()])  # type: ignore[arg-type]
     Storage.is_local(storage.download(uri))  # type: ignore[arg-type]
     with AsyncStorage():  # type: ignore[attr-defined]
         pass
@@ -149,13 +161,17 @@ def writing() -> None:
     Storage.upload("model", uri, verify="required")  # type: ignore[arg-type]
     Storage.download(uri, durability="sync")  # type: ignore[arg-type]
     Storage.copy(uri)  # type: ignore[call-arg]
-    Storage.sync(uri, Path("/mnt/models"))  # type: ignore[arg-type]
+    assert_type(Storage.sync(Path("/mnt/models"), PurePosixPath("x")), Synced)
+    assert_type(Storage.copy(Path("/mnt/models"), uri), str)
+    Storage.sync(uri, b"/mnt/models")  # type: ignore[arg-type]
     Storage.delete(uri, config=None, dest_config=True)  # type: ignore[call-arg]
     done.copied = 3  # type: ignore[misc]
 
 
 def reading(flag: bool) -> None:
     assert_type(Storage.read(uri), bytes)
+    assert_type(Storage.read(Path("model")), bytes)
+    assert_type(Storage.download_many([Path("model"), (Path("model"), Path("/mnt"))]), list[str])
     assert_type(Storage.read(uri, 10, 20, config=S3Config()), bytes)
     assert_type(Storage.read_into(uri, bytearray(10), 5), int)
     assert_type(Storage.read_into(uri, memoryview(bytearray(10)), config=S3Config()), int)
@@ -211,10 +227,12 @@ class Inherited(AsyncStorage):
 def configurations() -> list[StorageConfig]:
     s3 = S3Config(os.getenv("AWS_ACCESS_KEY_ID"), os.getenv("AWS_SECRET_ACCESS_KEY"), "eu-west-1", None, True)
     assert_type(s3.region, str | None)
-    assert_type(s3.verify_ssl, bool | str)
+    assert_type(s3.verify_ssl, bool | str | os.PathLike[str])
     assert_type(S3Config.from_env(os.environ), S3Config)
     S3Config(addressing_style="virtual", session_token="t", profile="p", verify_ssl="/ca.pem", anonymous=False)
     S3Config(addressing_style="other")  # type: ignore[arg-type]
+    HFConfig(token_file=Path("/token"), verify_ssl=Path("/ca.pem"))
+    PVCConfig({"claim": Path("/mnt")})
     s3.region = "us-east-1"  # type: ignore[misc]
     return [
         s3,
@@ -225,6 +243,15 @@ def configurations() -> list[StorageConfig]:
         HFConfig("token", "https://hub.example"),
         PVCConfig({"claim": "/mnt/claim"}),
     ]
+
+
+def settings(config: StorageConfigs) -> None:
+    configure(config=config, limits=Limits(connections=3))
+    configure()
+    configure(config={"s3://": S3Config()})
+    configure(S3Config())  # type: ignore[call-arg]
+    configure(limits=S3Config())  # type: ignore[arg-type]
+    assert_type(sealift.__version__, str)
 
 
 def limits() -> Limits:

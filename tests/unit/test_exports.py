@@ -1,6 +1,7 @@
 """Public names of the package, and the modules that importing it loads."""
 
 import importlib
+import importlib.metadata
 import json
 import os
 import pkgutil
@@ -28,15 +29,18 @@ METHODS = {
     "AsyncStorage": {
         "download", "upload", "copy", "copy_object", "sync", "delete", "delete_object", "abort_uploads", "objects",
         "list_objects", "get_object_metadata", "read", "read_into", "open", "download_many", "upload_many", "copy_many",
-        "delete_many", "read_many", *URI_METHODS,
+        "delete_many", "read_many", "aclose", *URI_METHODS,
     },
 }  # fmt: skip
 # Parameter and return types of the methods.
-VALUES = {"Durability", "Event", "Limits", "ObjectInfo", "OnEvent", "Synced", "Unpack", "Verify"}
+VALUES = {
+    "Durability", "Event", "Limits", "ObjectInfo", "OnEvent", "StorageConfig", "StorageConfigs", "Synced", "Unpack",
+    "Verify",
+}  # fmt: skip
 # Modules that `import sealift` must not load: SDKs, and anything slower to import than sealift itself.
 HEAVY = [
     "aiobotocore", "aiofiles", "aiohttp", "anyio", "asyncio", "awscrt", "azure", "boto3", "botocore", "click",
-    "concurrent.futures", "gcloud", "h11", "httpx", "requests", "ssl", "uvloop", "xml.etree",
+    "concurrent.futures", "gcloud", "h11", "httpx", "importlib.metadata", "requests", "ssl", "uvloop", "xml.etree",
 ]  # fmt: skip
 
 
@@ -78,6 +82,17 @@ def test_every_error_is_exported() -> None:
 def test_unknown_name_raises_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Unknown'"):
         _ = sealift.Unknown
+
+
+def test_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sealift.__version__ == importlib.metadata.version("sealift")
+
+    def missing(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    with pytest.raises(AttributeError, match="sealift is not installed"):
+        _ = sealift.__version__
 
 
 def package_modules() -> list[str]:

@@ -206,5 +206,7 @@ def test_pickle_and_copy(value: Any, protocol: int) -> None:
 @pytest.mark.parametrize("kind", [Event, Limits, ObjectInfo, Skipped])
 def test_public_classes_name_their_module(kind: type[Any]) -> None:
     for name in ("__init__", "__repr__", "__eq__", "__hash__"):
+        if kind.__dict__[name] is short_repr:  # written in the class
+            continue
         assert kind.__dict__[name].__module__ == kind.__module__
         assert kind.__dict__[name].__qualname__ == f"{kind.__qualname__}.{name}"

@@ -292,8 +292,8 @@ def test_is_local(text: str, local: bool) -> None:
     ("text", "reason"),
     [
         ("", "the storage URI is empty"),
-        (None, "a storage URI must be a str, not NoneType"),
-        (b"s3://b/k", "a storage URI must be a str, not bytes"),
+        (None, "a storage URI must be a str or a path, not NoneType"),
+        (b"s3://b/k", "a storage URI must be a str or a path, not bytes"),
         ("s3://b/a\0b", "cannot contain a NUL"),
         ("ftp://host/x", "unknown scheme ftp://"),
         ("s3://", "the bucket name is missing"),

@@ -5,12 +5,11 @@ method, a name such as `copy` is the operation; `self.copy` would be the method.
 location is opened: `Lifetime` loads the module of the verb in a thread.
 """
 
-import os
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any, Literal, Self, overload
 
-from ..config import StorageConfig
+from ..config import StorageConfig, StorageConfigs
 from ..errors import StorageError
 from ..keys.patterns import Patterns
 from ..operations.call_options import CallOptions, comparison_mode
@@ -31,23 +30,34 @@ class AsyncStorage:
     open until the end of the block; without it, from the first running call to the last.
 
     Args:
-        limits: Limits on memory and connections, over all calls of the instance.
-        environ: Environment variables for credentials, endpoints and proxies. None: this process's.
+        limits: Limits on memory and connections, over all calls of the instance. None: the `SEALIFT_…` variables of
+            the environment, as in `Limits.from_env`.
+        config: Credentials and endpoints of calls without a `config` of their own: one configuration; several, each for
+            the URIs of its service; or a mapping from URI prefixes to configurations. A prefix is a scheme ("s3://") or
+            a URI ("s3://backup/", "https://example.com/models/"), and the longest one that contains the URI of the
+            call applies. None, or none that applies: from the environment.
+        environ: Environment variables for limits, credentials, endpoints and proxies. None: this process's.
         on_event: Called with a "retry" or "paused" event when a request of a call without an `on_event` has to wait.
+
+    Raises:
+        InvalidConfig: An argument, or a `SEALIFT_…` variable, cannot be used.
 
     Example:
         >>> async with AsyncStorage() as storage:
         ...     path = await storage.download("s3://ml-models/iris/", "/mnt/models/iris")
+        >>> minio = S3Config("KEY", "secret", endpoint_url="http://minio:9000")
+        >>> storage = AsyncStorage(config={"s3://": S3Config(profile="models"), "s3://backup/": minio})
     """
 
     def __init__(
         self,
         limits: Limits | None = None,
         *,
+        config: StorageConfigs | None = None,
         environ: Mapping[str, str] | None = None,
         on_event: OnEvent | None = None,
     ) -> None:
-        self._lifetime = Lifetime(limits, environ, on_event)
+        self._lifetime = Lifetime(limits, environ, on_event, config)
 
     async def __aenter__(self) -> Self:
         self._lifetime.enter()
@@ -56,9 +66,24 @@ class AsyncStorage:
     async def __aexit__(self, *exc_info: object) -> None:
         await self._lifetime.leave(linger=False)
 
+    async def aclose(self) -> None:
+        """Close the instance: calls that begin later raise ClosedError.
+
+        Calls that are running finish, and the connections are closed with the last of them; of a `*_many` call, the
+        items that have begun. Not needed after `async with`, which does not prevent later calls. May be called twice.
+
+        Example:
+            >>> storage = AsyncStorage(config=S3Config(profile="models"))  # when a server starts
+            >>> await storage.aclose()                                     # when it stops
+        """
+        await self._lifetime.aclose()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._lifetime.arguments})"
+
     async def download(  # noqa: PLR0913 - the caller's options, each by its name
         self,
-        uri: str,
+        uri: StrPath,
         dest: StrPath | None = None,
         *,
         config: StorageConfig | None = None,
@@ -78,7 +103,7 @@ class AsyncStorage:
             dest: For an object, the file; or, if it ends in "/" or is a directory, the directory that receives the
                 file. A symbolic link to a file is followed. For a prefix, the directory that receives the keys relative
                 to the prefix. None: a new temporary directory; a local path is returned as it is.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
             allow_patterns: Download only objects whose path relative to the prefix (for a single object, its name)
                 matches one of these `fnmatch` patterns.
             ignore_patterns: Skip objects whose path matches one of these.
@@ -135,7 +160,7 @@ class AsyncStorage:
     async def upload(
         self,
         src: StrPath,
-        uri: str,
+        uri: StrPath,
         *,
         config: StorageConfig | None = None,
         allow_patterns: PatternList = None,
@@ -150,7 +175,7 @@ class AsyncStorage:
             src: Path of the file or directory. Links are followed; empty directories are skipped.
             uri: For a file, the object's URI; or, if it ends in "/" or is a bucket, the prefix that receives the file's
                 name. For a directory, the prefix that receives the relative paths.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
             allow_patterns: Upload only files whose path relative to `src` (for a single file, its name) matches one of
                 these.
             ignore_patterns: Skip files whose path matches one of these.
@@ -174,7 +199,7 @@ class AsyncStorage:
             Patterns.of(allow_patterns, ignore_patterns), on_event, verify=verify, deadline=Deadline(timeout)
         )
         async with self._lifetime.open_pair(
-            "upload", os.fspath(src), uri, (None, config), options.deadline, check_local, on_event
+            "upload", src, uri, (None, config), options.deadline, check_local, on_event
         ) as (source, destination):
             from ..operations.upload import upload
 
@@ -182,8 +207,8 @@ class AsyncStorage:
 
     async def copy(  # noqa: PLR0913 - the caller's options, each by its name
         self,
-        src: str,
-        dest: str,
+        src: StrPath,
+        dest: StrPath,
         *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
@@ -206,8 +231,8 @@ class AsyncStorage:
             dest: Storage URI or local path. For an object, its destination; or, if it ends in "/", or is a bucket or
                 directory, what receives its name. For a prefix, what receives the keys relative to it.
             config: Credentials and endpoint of the source, and of a destination of the same scheme; if the source is a
-                local path, of the destination. None: from the environment.
-            dest_config: Credentials and endpoint of the destination.
+                local path, of the destination. None: the instance's, or else from the environment.
+            dest_config: Credentials and endpoint of the destination. None: as described for `config`.
             allow_patterns: Copy only objects whose path relative to the prefix (for a single object, its name) matches
                 one of these.
             ignore_patterns: Skip objects whose path matches one of these.
@@ -248,8 +273,8 @@ class AsyncStorage:
 
     async def copy_object(
         self,
-        src_uri: str,
-        dest_uri: str,
+        src_uri: StrPath,
+        dest_uri: StrPath,
         *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
@@ -286,8 +311,8 @@ class AsyncStorage:
 
     async def sync(  # noqa: PLR0913 - the caller's options, each by its name
         self,
-        src: str,
-        dest: str,
+        src: StrPath,
+        dest: StrPath,
         *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
@@ -360,7 +385,7 @@ class AsyncStorage:
 
     async def delete(  # noqa: PLR0913 - the caller's options, each by its name
         self,
-        uri: str,
+        uri: StrPath,
         *,
         config: StorageConfig | None = None,
         recursive: bool = False,
@@ -375,7 +400,7 @@ class AsyncStorage:
 
         Args:
             uri: Storage URI or local path.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
             recursive: Allow a prefix. Links in a directory are deleted, not followed.
             delete_snapshots: Azure: delete objects together with their snapshots. False: an object with snapshots is an
                 error, and stays.
@@ -409,7 +434,7 @@ class AsyncStorage:
             return await delete(place, options.about(place.location))
 
     async def abort_uploads(
-        self, uri: str, *, config: StorageConfig | None = None, timeout: float | None = None
+        self, uri: StrPath, *, config: StorageConfig | None = None, timeout: float | None = None
     ) -> int:
         """Abort unfinished uploads instead of resuming them: delete their stored parts.
 
@@ -418,7 +443,7 @@ class AsyncStorage:
 
         Args:
             uri: Storage URI of an object, or of a prefix or bucket for all uploads under it.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
 
         Returns:
@@ -439,7 +464,7 @@ class AsyncStorage:
 
     async def delete_object(
         self,
-        uri: str,
+        uri: StrPath,
         *,
         config: StorageConfig | None = None,
         delete_snapshots: bool = False,
@@ -449,7 +474,7 @@ class AsyncStorage:
 
         Args:
             uri: Its storage URI or local path.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
             delete_snapshots: As in `delete`.
             timeout: Seconds for the whole call. None: no limit.
 
@@ -468,7 +493,7 @@ class AsyncStorage:
 
     async def objects(
         self,
-        uri: str,
+        uri: StrPath,
         *,
         config: StorageConfig | None = None,
         allow_patterns: PatternList = None,
@@ -480,7 +505,7 @@ class AsyncStorage:
 
         Args:
             uri: Storage URI or local path of a prefix or an object.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
             allow_patterns: List only objects whose path relative to the prefix (for a single object, its name) matches
                 one of these `fnmatch` patterns.
             ignore_patterns: Skip objects whose path matches one of these; local directories in which no path can match
@@ -501,7 +526,7 @@ class AsyncStorage:
             StorageError: Any other failure.
 
         Example:
-            >>> async def total(storage: AsyncStorage, uri: str) -> int:
+            >>> async def total(storage: AsyncStorage, uri: StrPath) -> int:
             ...     return sum([obj.size or 0 async for obj in storage.objects(uri)])
         """
         patterns = Patterns.of(allow_patterns, ignore_patterns)
@@ -518,13 +543,13 @@ class AsyncStorage:
                 yield obj
 
     async def list_objects(
-        self, uri: str, *, config: StorageConfig | None = None, timeout: float | None = None
+        self, uri: StrPath, *, config: StorageConfig | None = None, timeout: float | None = None
     ) -> list[str]:
         """List the paths of the objects under a prefix.
 
         Args:
             uri: Storage URI or local path.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
 
         Returns:
@@ -543,13 +568,13 @@ class AsyncStorage:
             return await list_names(source)
 
     async def get_object_metadata(
-        self, uri: str, *, config: StorageConfig | None = None, timeout: float | None = None
+        self, uri: StrPath, *, config: StorageConfig | None = None, timeout: float | None = None
     ) -> dict[str, Any]:
         """Return the metadata that the service reports for an object.
 
         Args:
             uri: Storage URI or local path of an object or a prefix.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
 
         Returns:
@@ -570,7 +595,7 @@ class AsyncStorage:
 
     async def read(
         self,
-        uri: str,
+        uri: StrPath,
         start: int = 0,
         length: int | None = None,
         *,
@@ -583,7 +608,7 @@ class AsyncStorage:
             uri: Its storage URI or local path.
             start: Offset of the first byte.
             length: Number of bytes. None: to the end.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
 
         Returns:
@@ -602,7 +627,7 @@ class AsyncStorage:
 
     async def read_into(
         self,
-        uri: str,
+        uri: StrPath,
         buffer: WritableBuffer,
         start: int = 0,
         *,
@@ -616,7 +641,7 @@ class AsyncStorage:
             buffer: Writable, contiguous memory: a bytearray, a numpy array, an mmap … Filled from its beginning. Its
                 content is undefined after a failure.
             start: Offset of the first byte in the object.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
 
         Returns:
@@ -630,7 +655,7 @@ class AsyncStorage:
             StorageError: Any other failure.
 
         Example:
-            >>> async def weights(storage: AsyncStorage, uri: str) -> numpy.ndarray:
+            >>> async def weights(storage: AsyncStorage, uri: StrPath) -> numpy.ndarray:
             ...     array = numpy.empty(1 << 20, numpy.float32)
             ...     await storage.read_into(uri, array)
             ...     return array
@@ -641,7 +666,7 @@ class AsyncStorage:
             return await read_into(source, buffer, start)
 
     async def open(
-        self, uri: str, start: int = 0, length: int | None = None, *, config: StorageConfig | None = None
+        self, uri: StrPath, start: int = 0, length: int | None = None, *, config: StorageConfig | None = None
     ) -> AsyncGenerator[bytes]:
         """Read an object in order, chunk by chunk.
 
@@ -651,7 +676,7 @@ class AsyncStorage:
             uri: Its storage URI or local path.
             start: Offset of the first byte.
             length: Number of bytes. None: to the end.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
 
         Yields:
             Chunks of some MiB. To stop before the last one, use `contextlib.aclosing`.
@@ -663,7 +688,7 @@ class AsyncStorage:
             StorageError: Any other failure.
 
         Example:
-            >>> async def sha256(storage: AsyncStorage, uri: str) -> str:
+            >>> async def sha256(storage: AsyncStorage, uri: StrPath) -> str:
             ...     digest = hashlib.sha256()
             ...     async for chunk in storage.open(uri):
             ...         digest.update(chunk)
@@ -684,7 +709,7 @@ class AsyncStorage:
     @overload
     async def download_many(
         self,
-        items: Iterable[str | tuple[str, StrPath | None]],
+        items: Iterable[StrPath | tuple[StrPath, StrPath | None]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
@@ -696,7 +721,7 @@ class AsyncStorage:
     @overload
     async def download_many(
         self,
-        items: Iterable[str | tuple[str, StrPath | None]],
+        items: Iterable[StrPath | tuple[StrPath, StrPath | None]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool,
@@ -707,7 +732,7 @@ class AsyncStorage:
     ) -> list[str | StorageError]: ...
     async def download_many(
         self,
-        items: Iterable[str | tuple[str, StrPath | None]],
+        items: Iterable[StrPath | tuple[StrPath, StrPath | None]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool = False,
@@ -720,7 +745,7 @@ class AsyncStorage:
 
         Args:
             items: URIs, each alone or with its `dest`, as for `download`.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
             return_exceptions: Put a failed item's StorageError in its place among the results, and continue with the
                 others. False: the first failure cancels the others and is raised.
             verify: As in `download`.
@@ -742,7 +767,7 @@ class AsyncStorage:
     @overload
     async def upload_many(
         self,
-        items: Iterable[tuple[StrPath, str]],
+        items: Iterable[tuple[StrPath, StrPath]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
@@ -753,7 +778,7 @@ class AsyncStorage:
     @overload
     async def upload_many(
         self,
-        items: Iterable[tuple[StrPath, str]],
+        items: Iterable[tuple[StrPath, StrPath]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool,
@@ -763,7 +788,7 @@ class AsyncStorage:
     ) -> list[bool | StorageError]: ...
     async def upload_many(
         self,
-        items: Iterable[tuple[StrPath, str]],
+        items: Iterable[tuple[StrPath, StrPath]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool = False,
@@ -775,7 +800,7 @@ class AsyncStorage:
 
         Args:
             items: Pairs of `src` and `uri`, as for `upload`.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
             return_exceptions: As in `download_many`.
             verify: As in `upload`.
             timeout: As in `download_many`.
@@ -792,7 +817,7 @@ class AsyncStorage:
     @overload
     async def copy_many(
         self,
-        items: Iterable[tuple[str, str]],
+        items: Iterable[tuple[StrPath, StrPath]],
         *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
@@ -805,7 +830,7 @@ class AsyncStorage:
     @overload
     async def copy_many(
         self,
-        items: Iterable[tuple[str, str]],
+        items: Iterable[tuple[StrPath, StrPath]],
         *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
@@ -817,7 +842,7 @@ class AsyncStorage:
     ) -> list[str | StorageError]: ...
     async def copy_many(
         self,
-        items: Iterable[tuple[str, str]],
+        items: Iterable[tuple[StrPath, StrPath]],
         *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
@@ -851,7 +876,7 @@ class AsyncStorage:
     @overload
     async def delete_many(
         self,
-        uris: Iterable[str],
+        uris: Iterable[StrPath],
         *,
         config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
@@ -861,7 +886,7 @@ class AsyncStorage:
     @overload
     async def delete_many(
         self,
-        uris: Iterable[str],
+        uris: Iterable[StrPath],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool,
@@ -870,7 +895,7 @@ class AsyncStorage:
     ) -> list[bool | StorageError]: ...
     async def delete_many(
         self,
-        uris: Iterable[str],
+        uris: Iterable[StrPath],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool = False,
@@ -881,7 +906,7 @@ class AsyncStorage:
 
         Args:
             uris: Storage URIs or local paths, as for `delete_object`.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
             return_exceptions: As in `download_many`.
             delete_snapshots: As in `delete`.
             timeout: As in `download_many`.
@@ -903,7 +928,7 @@ class AsyncStorage:
     @overload
     async def read_many(
         self,
-        uris: Iterable[str],
+        uris: Iterable[StrPath],
         *,
         config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
@@ -912,7 +937,7 @@ class AsyncStorage:
     @overload
     async def read_many(
         self,
-        uris: Iterable[str],
+        uris: Iterable[StrPath],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool,
@@ -920,7 +945,7 @@ class AsyncStorage:
     ) -> list[bytes | StorageError]: ...
     async def read_many(
         self,
-        uris: Iterable[str],
+        uris: Iterable[StrPath],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool = False,
@@ -930,7 +955,7 @@ class AsyncStorage:
 
         Args:
             uris: Storage URIs or local paths, as for `read`.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
             return_exceptions: As in `download_many`.
             timeout: As in `download_many`.
 

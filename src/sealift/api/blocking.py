@@ -21,7 +21,8 @@ class Storage:
 
     All calls of a process share one engine with its connections and memory budget, in a background thread. It works
     after `os.fork`, in daemonic processes, and until the interpreter exits. Ctrl-C cancels a call and waits for its
-    cleanup; a second Ctrl-C does not wait. `on_event` is called in the engine's thread.
+    cleanup; a second Ctrl-C does not wait. `on_event` is called in the engine's thread. `sealift.configure` sets the
+    configuration and limits of all calls.
 
     Example:
         >>> path = Storage.download("s3://ml-models/iris/model.joblib")
@@ -29,7 +30,7 @@ class Storage:
 
     @staticmethod
     def download(  # noqa: PLR0913 - the caller's options, each by its name
-        uri: str,
+        uri: StrPath,
         dest: StrPath | None = None,
         *,
         config: StorageConfig | None = None,
@@ -49,7 +50,7 @@ class Storage:
             dest: For an object, the file; or, if it ends in "/" or is a directory, the directory that receives the
                 file. A symbolic link to a file is followed. For a prefix, the directory that receives the keys relative
                 to the prefix. None: a new temporary directory; a local path is returned as it is.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             allow_patterns: Download only objects whose path relative to the prefix (for a single object, its name)
                 matches one of these `fnmatch` patterns.
             ignore_patterns: Skip objects whose path matches one of these.
@@ -104,7 +105,7 @@ class Storage:
     @staticmethod
     def upload(
         src: StrPath,
-        uri: str,
+        uri: StrPath,
         *,
         config: StorageConfig | None = None,
         allow_patterns: PatternList = None,
@@ -119,7 +120,7 @@ class Storage:
             src: Path of the file or directory. Links are followed; empty directories are skipped.
             uri: For a file, the object's URI; or, if it ends in "/" or is a bucket, the prefix that receives the file's
                 name. For a directory, the prefix that receives the relative paths.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             allow_patterns: Upload only files whose path relative to `src` (for a single file, its name) matches one of
                 these.
             ignore_patterns: Skip files whose path matches one of these.
@@ -154,8 +155,8 @@ class Storage:
 
     @staticmethod
     def copy(  # noqa: PLR0913 - the caller's options, each by its name
-        src: str,
-        dest: str,
+        src: StrPath,
+        dest: StrPath,
         *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
@@ -178,8 +179,8 @@ class Storage:
             dest: Storage URI or local path. For an object, its destination; or, if it ends in "/", or is a bucket or
                 directory, what receives its name. For a prefix, what receives the keys relative to it.
             config: Credentials and endpoint of the source, and of a destination of the same scheme; if the source is a
-                local path, of the destination. None: from the environment.
-            dest_config: Credentials and endpoint of the destination.
+                local path, of the destination. None: that of `sealift.configure`, or else from the environment.
+            dest_config: Credentials and endpoint of the destination. None: as described for `config`.
             allow_patterns: Copy only objects whose path relative to the prefix (for a single object, its name) matches
                 one of these.
             ignore_patterns: Skip objects whose path matches one of these.
@@ -221,8 +222,8 @@ class Storage:
 
     @staticmethod
     def sync(  # noqa: PLR0913 - the caller's options, each by its name
-        src: str,
-        dest: str,
+        src: StrPath,
+        dest: StrPath,
         *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,
@@ -298,7 +299,7 @@ class Storage:
 
     @staticmethod
     def delete(  # noqa: PLR0913 - the caller's options, each by its name
-        uri: str,
+        uri: StrPath,
         *,
         config: StorageConfig | None = None,
         recursive: bool = False,
@@ -313,7 +314,7 @@ class Storage:
 
         Args:
             uri: Storage URI or local path.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             recursive: Allow a prefix. Links in a directory are deleted, not followed.
             delete_snapshots: Azure: delete objects together with their snapshots. False: an object with snapshots is an
                 error, and stays.
@@ -348,7 +349,7 @@ class Storage:
         )
 
     @staticmethod
-    def abort_uploads(uri: str, *, config: StorageConfig | None = None, timeout: float | None = None) -> int:
+    def abort_uploads(uri: StrPath, *, config: StorageConfig | None = None, timeout: float | None = None) -> int:
         """Abort unfinished uploads instead of resuming them: delete their stored parts.
 
         Only uploads that this user has started on this machine are aborted, and none that is running. An upload that no
@@ -356,7 +357,7 @@ class Storage:
 
         Args:
             uri: Storage URI of an object, or of a prefix or bucket for all uploads under it.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
 
         Returns:
@@ -374,7 +375,7 @@ class Storage:
 
     @staticmethod
     def read(
-        uri: str,
+        uri: StrPath,
         start: int = 0,
         length: int | None = None,
         *,
@@ -387,7 +388,7 @@ class Storage:
             uri: Its storage URI or local path.
             start: Offset of the first byte.
             length: Number of bytes. None: to the end.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
 
         Returns:
@@ -403,7 +404,7 @@ class Storage:
 
     @staticmethod
     def read_into(
-        uri: str,
+        uri: StrPath,
         buffer: WritableBuffer,
         start: int = 0,
         *,
@@ -417,7 +418,7 @@ class Storage:
             buffer: Writable, contiguous memory: a bytearray, a numpy array, an mmap … Filled from its beginning. Its
                 content is undefined after a failure.
             start: Offset of the first byte in the object.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
 
         Returns:
@@ -431,7 +432,7 @@ class Storage:
             StorageError: Any other failure.
 
         Example:
-            >>> def weights(uri: str) -> numpy.ndarray:
+            >>> def weights(uri: StrPath) -> numpy.ndarray:
             ...     array = numpy.empty(1 << 20, numpy.float32)
             ...     Storage.read_into(uri, array)
             ...     return array
@@ -439,7 +440,7 @@ class Storage:
         return run(lambda storage: storage.read_into(uri, buffer, start, config=config, timeout=timeout))
 
     @staticmethod
-    def open(uri: str, start: int = 0, length: int | None = None, *, config: StorageConfig | None = None) -> Chunks:
+    def open(uri: StrPath, start: int = 0, length: int | None = None, *, config: StorageConfig | None = None) -> Chunks:
         """Read an object in order, chunk by chunk.
 
         A few chunks are read ahead concurrently; no more arrive while the caller works on one.
@@ -448,7 +449,7 @@ class Storage:
             uri: Its storage URI or local path.
             start: Offset of the first byte.
             length: Number of bytes. None: to the end.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
 
         Returns:
             Chunks of some MiB. To stop before the last one, use a `with` block.
@@ -460,7 +461,7 @@ class Storage:
             StorageError: Any other failure.
 
         Example:
-            >>> def sha256(uri: str) -> str:
+            >>> def sha256(uri: StrPath) -> str:
             ...     digest = hashlib.sha256()
             ...     for chunk in Storage.open(uri):
             ...         digest.update(chunk)
@@ -471,7 +472,7 @@ class Storage:
     @overload
     @staticmethod
     def download_many(
-        items: Iterable[str | tuple[str, StrPath | None]],
+        items: Iterable[StrPath | tuple[StrPath, StrPath | None]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
@@ -484,7 +485,7 @@ class Storage:
     @overload
     @staticmethod
     def download_many(
-        items: Iterable[str | tuple[str, StrPath | None]],
+        items: Iterable[StrPath | tuple[StrPath, StrPath | None]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool,
@@ -496,7 +497,7 @@ class Storage:
 
     @staticmethod
     def download_many(
-        items: Iterable[str | tuple[str, StrPath | None]],
+        items: Iterable[StrPath | tuple[StrPath, StrPath | None]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool = False,
@@ -509,7 +510,7 @@ class Storage:
 
         Args:
             items: URIs, each alone or with its `dest`, as for `download`.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             return_exceptions: Put a failed item's StorageError in its place among the results, and continue with the
                 others. False: the first failure cancels the others and is raised.
             verify: As in `download`.
@@ -538,7 +539,7 @@ class Storage:
     @overload
     @staticmethod
     def upload_many(
-        items: Iterable[tuple[StrPath, str]],
+        items: Iterable[tuple[StrPath, StrPath]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: Literal[False] = False,
@@ -550,7 +551,7 @@ class Storage:
     @overload
     @staticmethod
     def upload_many(
-        items: Iterable[tuple[StrPath, str]],
+        items: Iterable[tuple[StrPath, StrPath]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool,
@@ -561,7 +562,7 @@ class Storage:
 
     @staticmethod
     def upload_many(
-        items: Iterable[tuple[StrPath, str]],
+        items: Iterable[tuple[StrPath, StrPath]],
         *,
         config: StorageConfig | None = None,
         return_exceptions: bool = False,
@@ -573,7 +574,7 @@ class Storage:
 
         Args:
             items: Pairs of `src` and `uri`, as for `upload`.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             return_exceptions: As in `download_many`.
             verify: As in `upload`.
             timeout: As in `download_many`.
@@ -602,12 +603,12 @@ class StorageOperations:
     """Operations on single objects, from any thread."""
 
     @staticmethod
-    def list_objects(uri: str, *, config: StorageConfig | None = None, timeout: float | None = None) -> list[str]:
+    def list_objects(uri: StrPath, *, config: StorageConfig | None = None, timeout: float | None = None) -> list[str]:
         """List the paths of the objects under a prefix.
 
         Args:
             uri: Storage URI or local path.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
 
         Returns:
@@ -624,13 +625,13 @@ class StorageOperations:
 
     @staticmethod
     def get_object_metadata(
-        uri: str, *, config: StorageConfig | None = None, timeout: float | None = None
+        uri: StrPath, *, config: StorageConfig | None = None, timeout: float | None = None
     ) -> dict[str, Any]:
         """Return the metadata that the service reports for an object.
 
         Args:
             uri: Storage URI or local path of an object or a prefix.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
 
         Returns:
@@ -648,13 +649,17 @@ class StorageOperations:
 
     @staticmethod
     def delete_object(
-        uri: str, *, config: StorageConfig | None = None, delete_snapshots: bool = False, timeout: float | None = None
+        uri: StrPath,
+        *,
+        config: StorageConfig | None = None,
+        delete_snapshots: bool = False,
+        timeout: float | None = None,
     ) -> bool:
         """Delete one object.
 
         Args:
             uri: Its storage URI or local path.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             delete_snapshots: As in `Storage.delete`.
             timeout: Seconds for the whole call. None: no limit.
 
@@ -674,8 +679,8 @@ class StorageOperations:
 
     @staticmethod
     def copy_object(
-        src_uri: str,
-        dest_uri: str,
+        src_uri: StrPath,
+        dest_uri: StrPath,
         *,
         config: StorageConfig | None = None,
         dest_config: StorageConfig | None = None,

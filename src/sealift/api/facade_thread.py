@@ -1,4 +1,7 @@
-"""The thread whose event loop runs the calls of `Storage`, on one `AsyncStorage` per process."""
+"""The thread whose event loop runs the calls of `Storage`, on one `AsyncStorage` per process.
+
+`configure` replaces the storage: calls that begin later use a new one, and the old one is closed after its last call.
+"""
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -7,7 +10,7 @@ from weakref import WeakSet
 
 from ..errors import ClosedError
 from ..runtime.portal import Portal
-from ..types import Limits
+from .process_settings import Settings, current_settings
 
 if TYPE_CHECKING:
     from .async_storage import AsyncStorage
@@ -17,21 +20,54 @@ __all__ = ["Chunks", "run"]
 T = TypeVar("T")
 
 
-# Limits of the shared storage, for tests; set before the first call. None: the defaults.
-limits: Limits | None = None
+class _SharedStorage:
+    """What the thread owns: the open storage of the latest settings."""
+
+    def __init__(self) -> None:
+        self._settings: Settings | None = None
+        self._storage: AsyncStorage | None = None
+
+    async def run(self, settings: Settings, call: Callable[["AsyncStorage"], Coroutine[Any, Any, T]]) -> T:
+        """Run a call with the settings that were current when it began."""
+        return await call(await self.storage(settings))
+
+    async def storage(self, settings: Settings) -> "AsyncStorage":
+        """Return the storage with these settings, and keep it open if they are the current ones.
+
+        Raises:
+            InvalidConfig: There are no limits in the settings, and a variable of the environment cannot be used.
+        """
+        if settings is self._settings and self._storage is not None:
+            return self._storage
+        from .async_storage import AsyncStorage  # noqa: PLC0415 - deferred to the first call: it loads asyncio
+
+        storage = AsyncStorage(settings.limits, config=settings.config)
+        if settings is not current_settings():  # replaced since the call began: opened for this call only
+            return storage
+        replaced = self._storage
+        self._settings, self._storage = settings, await storage.__aenter__()
+        if replaced is not None:
+            await replaced.__aexit__()  # closes it now, or after its last running call
+        return storage
+
+    async def aclose(self) -> None:
+        """Close the storage."""
+        if self._storage is not None:
+            await self._storage.__aexit__()
 
 
 @asynccontextmanager
-async def _open_storage() -> AsyncGenerator["AsyncStorage"]:
-    from .async_storage import AsyncStorage  # noqa: PLC0415 - deferred to the first call: it loads asyncio
-
-    async with AsyncStorage(limits) as storage:
-        yield storage
+async def _open_shared() -> AsyncGenerator[_SharedStorage]:
+    shared = _SharedStorage()
+    try:
+        yield shared
         for chunks in list(_open_chunks):
-            await chunks._finish(storage)  # noqa: SLF001 - defined below
+            await chunks._finish(shared)  # noqa: SLF001 - defined below
+    finally:
+        await shared.aclose()
 
 
-_portal: Portal["AsyncStorage"] = Portal(_open_storage)
+_portal: Portal[_SharedStorage] = Portal(_open_shared)
 
 
 def run(call: Callable[["AsyncStorage"], Coroutine[Any, Any, T]]) -> T:
@@ -40,7 +76,8 @@ def run(call: Callable[["AsyncStorage"], Coroutine[Any, Any, T]]) -> T:
     Args:
         call: Makes the coroutine.
     """
-    return _portal.call(call)
+    settings = current_settings()
+    return _portal.call(lambda shared: shared.run(settings, call))
 
 
 class Chunks:
@@ -52,7 +89,8 @@ class Chunks:
 
     def __init__(self, open_source: Callable[["AsyncStorage"], AsyncGenerator[bytes]]) -> None:
         self._open_source = open_source
-        self._storage: AsyncStorage | None = None
+        self._settings = current_settings()
+        self._shared: _SharedStorage | None = None
         self._source: AsyncGenerator[bytes] | None = None
         self._closed = False
 
@@ -62,28 +100,29 @@ class Chunks:
     def __next__(self) -> bytes:
         if self._closed:
             raise StopIteration
-        chunk = run(self._advance)
+        chunk = _portal.call(self._advance)
         if chunk is None:
             self._closed = True
             raise StopIteration
         return chunk
 
-    async def _advance(self, storage: "AsyncStorage") -> bytes | None:
+    async def _advance(self, shared: _SharedStorage) -> bytes | None:
         if self._source is None:
-            self._storage, self._source = storage, self._open_source(storage)
+            storage = await shared.storage(self._settings)
+            self._shared, self._source = shared, self._open_source(storage)
             _open_chunks.add(self)
-        if self._storage is not storage:
+        if self._shared is not shared:
             raise ClosedError("the object was opened before this process was forked", hint="open it again")
         return await anext(self._source, None)
 
     def close(self) -> None:
         """Stop reading."""
         if not self._closed and self._source is not None:
-            run(self._finish)
+            _portal.call(self._finish)
         self._closed = True
 
-    async def _finish(self, storage: "AsyncStorage") -> None:
-        if self._source is not None and self._storage is storage:
+    async def _finish(self, shared: _SharedStorage) -> None:
+        if self._source is not None and self._shared is shared:
             with suppress(RuntimeError):  # an abandoned call still waits for its next chunk
                 await self._source.aclose()
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from .. import operations
 from ..backends import open_backend
 from ..backends.local import LocalBackend
-from ..config import StorageConfig
+from ..config import ConfigMap, StorageConfig, StorageConfigs, check_config
 from ..errors import ClosedError, StorageError
 from ..instance import Instance
 from ..operations.call_options import CallEvents, CallOptions
@@ -20,6 +20,7 @@ from ..operations.open_location import OpenLocation
 from ..runtime.shielded import shielded
 from ..types import Limits, OnEvent
 from ..uri import Location, parse
+from .argument_types import StrPath, checked_limits
 
 __all__ = ["Lifetime"]
 
@@ -34,31 +35,54 @@ class Lifetime:
     """Opens the instance for the first call or `async with` block, and closes it after the last.
 
     Args:
-        limits: Limits on memory and connections, over all calls.
-        environ: Environment variables for credentials, endpoints and proxies. None: this process's.
+        limits: Limits on memory and connections, over all calls. None: from `environ`.
+        environ: Environment variables for limits, credentials, endpoints and proxies. None: this process's.
         on_event: Called when a request of a call without an `on_event` has to wait.
+        config: Configurations of calls that have none of their own; see `ConfigMap`.
 
     Attributes:
         limits: The limits.
         instance: The instance while a call or block is open, else None.
+
+    Raises:
+        InvalidConfig: An argument, or an environment variable of a limit, cannot be used.
     """
 
     def __init__(
-        self, limits: Limits | None, environ: Mapping[str, str] | None, on_event: OnEvent | None = None
+        self,
+        limits: Limits | None,
+        environ: Mapping[str, str] | None,
+        on_event: OnEvent | None = None,
+        config: StorageConfigs | None = None,
     ) -> None:
-        self.limits = limits or Limits()
+        self._configs = ConfigMap(config)
+        self._environ = os.environ if environ is None else environ
+        self.limits = checked_limits(limits, self._environ)
         self.instance: Instance | None = None
         self._on_event = on_event
-        self._environ = os.environ if environ is None else environ
         self._loop: asyncio.AbstractEventLoop | None = None
         self._users = 0
+        self._closed = False
+
+    @property
+    def arguments(self) -> str:
+        """The arguments that differ from the defaults, for the `repr` of the `AsyncStorage`."""
+        config, limits = self._configs.given, self.limits
+        shown = [] if limits == Limits() else [f"limits={limits!r}"]
+        shown += [] if config is None else [f"config={config!r}"]
+        return ", ".join([*shown, "closed"] if self._closed else shown)
 
     def enter(self) -> Instance:
         """Open the instance if it is not open; each `enter` needs a `leave`.
 
         Raises:
-            ClosedError: It was used in another event loop before.
+            ClosedError: It was closed, or used in another event loop before.
         """
+        if self._closed:
+            raise ClosedError("this AsyncStorage is closed", hint="make a new one")
+        return self._enter()
+
+    def _enter(self) -> Instance:
         loop = asyncio.get_running_loop()
         self._loop = self._loop or loop
         if self._loop is not loop:
@@ -72,12 +96,19 @@ class Lifetime:
         self._users -= 1
         if not self._users and self.instance is not None:
             instance, self.instance = self.instance, None
-            await instance.aclose(linger=linger)
+            await instance.aclose(linger=linger and not self._closed)
+
+    async def aclose(self) -> None:
+        """Close the instance for good: at once, or after the calls that are running."""
+        self._closed = True
+        if self._loop is asyncio.get_running_loop() and not self._users:
+            self._enter()
+            await self.leave()  # closes what the last call has left open for the next one
 
     @asynccontextmanager
     async def kept_open(self) -> AsyncGenerator[Instance]:
         """Keep the instance open, so that the calls in the block share connections."""
-        instance = self.enter()
+        instance = self._enter()
         try:
             yield instance
         finally:
@@ -87,7 +118,7 @@ class Lifetime:
     async def open(
         self,
         operation: str,
-        uri: str,
+        uri: StrPath,
         config: StorageConfig | None,
         deadline: Deadline = NO_DEADLINE,
         on_event: OnEvent | None = None,
@@ -97,11 +128,12 @@ class Lifetime:
         Args:
             operation: The verb, for errors.
             uri: URI or local path.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
             deadline: Cancels the block.
             on_event: Called when a request has to wait.
         """
         async with self._call(operation, uri, deadline=deadline, on_event=on_event) as (instance, (location,)):
+            config = self._config(location, config)
             with deadline.enforced():
                 async with _opened(instance, location, config) as place:
                     yield place
@@ -109,7 +141,7 @@ class Lifetime:
     async def share(
         self,
         operation: str,
-        uri: str,
+        uri: StrPath,
         config: StorageConfig | None,
         options: CallOptions,
         function: Callable[[OpenLocation, CallOptions], Awaitable[T]],
@@ -122,22 +154,22 @@ class Lifetime:
         Args:
             operation: The verb, for errors.
             uri: URI or local path.
-            config: Credentials and endpoint. None: from the environment.
+            config: As in `open`.
             options: Options of the call.
             function: Does the work at the open location, with these options.
             arguments: What the function does depends on.
         """
         async with self._call(operation, uri, deadline=NO_DEADLINE) as (instance, (location,)):
+            chosen = self._config(location, config)
 
             async def work(on_event: OnEvent | None) -> T:
                 observed = instance if on_event is None else instance.observed(on_event)
                 # The call that has started it may end before it does.
-                async with self.kept_open(), _opened(observed, location, config) as place:
+                async with self.kept_open(), _opened(observed, location, chosen) as place:
                     return await function(place, replace(options, on_event=on_event, deadline=NO_DEADLINE))
 
             environ = frozenset(instance.environ.items())
-            hashable = config if isinstance(config, Hashable) else id(config)  # which no backend accepts
-            key = (operation, location, hashable, environ, options.request, *arguments)
+            key = (operation, location, chosen, environ, options.request, *arguments)
             with options.deadline.enforced():
                 return await instance.calls.run(key, work, options.about(location).on_event)
 
@@ -145,8 +177,8 @@ class Lifetime:
     async def open_pair(
         self,
         operation: str,
-        src: str,
-        dest: str,
+        src: StrPath,
+        dest: StrPath,
         configs: tuple[StorageConfig | None, StorageConfig | None],
         deadline: Deadline,
         check_source: Callable[[Location], None] | None = None,
@@ -159,7 +191,7 @@ class Lifetime:
             src: URI or local path.
             dest: URI or local path.
             configs: Credentials and endpoints of source and destination. Without one for the destination, it uses the
-                source's if both have the same scheme or the source is a local path.
+                source's if both have the same scheme or the source is a local path. If that is None, too: as in `open`.
             deadline: Cancels the block.
             check_source: Called with the source's location before anything is opened; raises if it is not allowed.
             on_event: As in `open`.
@@ -171,6 +203,7 @@ class Lifetime:
                 check_source(source)
             if dest_config is None and source.scheme in {target.scheme, "file"}:
                 dest_config = config
+            config, dest_config = self._config(source, config), self._config(target, dest_config)
             with deadline.enforced():
                 async with _opened(instance, source, config) as first, _opened(instance, target, dest_config) as second:
                     yield first, second
@@ -178,7 +211,7 @@ class Lifetime:
     async def iterate(
         self,
         operation: str,
-        uri: str,
+        uri: StrPath,
         config: StorageConfig | None,
         function: Callable[[OpenLocation], AsyncGenerator[T]],
         deadline: Deadline = NO_DEADLINE,
@@ -189,13 +222,14 @@ class Lifetime:
         Args:
             operation: The verb, for errors.
             uri: URI or local path.
-            config: Credentials and endpoint. None: from the environment.
+            config: As in `open`.
             function: Returns the generator.
             deadline: Cancels the generator, but never the code of the caller between two results.
             on_event: As in `open`.
         """
         calling = self._call(operation, uri, deadline=deadline, on_event=on_event)
         async with calling as (instance, (location,)), AsyncExitStack() as stack:
+            config = self._config(location, config)
             with deadline.enforced():
                 place = await stack.enter_async_context(_opened(instance, location, config))
             results = await stack.enter_async_context(aclosing(function(place)))
@@ -208,9 +242,16 @@ class Lifetime:
             async for result in results:
                 yield result
 
+    def _config(self, location: Location, config: StorageConfig | None) -> StorageConfig | None:
+        """The configuration of a call for a location: its own, or else that of the instance."""
+        if config is None:
+            return self._configs.find(location)
+        check_config(config, location.scheme)
+        return config
+
     @asynccontextmanager
     async def _call(
-        self, operation: str, *uris: str, deadline: Deadline, on_event: OnEvent | None = None
+        self, operation: str, *uris: StrPath, deadline: Deadline, on_event: OnEvent | None = None
     ) -> AsyncGenerator[tuple[Instance, list[Location]]]:
         """Keep the instance open for one call, and add the operation and URIs to its errors."""
         on_event = on_event or self._on_event

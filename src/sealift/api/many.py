@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 async def download_many(
     lifetime: Lifetime,
-    items: Iterable[str | tuple[str, StrPath | None]],
+    items: Iterable[StrPath | tuple[StrPath, StrPath | None]],
     config: StorageConfig | None,
     options: CallOptions,
     *,
@@ -37,7 +37,7 @@ async def download_many(
     """Download each item; see `AsyncStorage.download_many`."""
     temporary: list[str] = []
 
-    async def download_one(uri: str, dest: StrPath | None) -> str:
+    async def download_one(uri: StrPath, dest: StrPath | None) -> str:
         if dest is not None:
             return await download_to(lifetime, uri, dest, config, options)
         async with lifetime.open("download", uri, config, options.deadline, options.on_event) as source:
@@ -48,7 +48,7 @@ async def download_many(
                 temporary.append(downloaded.temporary)
         return downloaded.path
 
-    pairs = ((item, None) if isinstance(item, str) else item for item in items)
+    pairs = ((item, None) if isinstance(item, str | os.PathLike) else item for item in items)
     calls = (partial(download_one, uri, dest) for uri, dest in pairs)
     async with lifetime.kept_open() as instance:
         try:
@@ -66,7 +66,7 @@ async def download_many(
 
 async def upload_many(
     lifetime: Lifetime,
-    items: Iterable[tuple[StrPath, str]],
+    items: Iterable[tuple[StrPath, StrPath]],
     config: StorageConfig | None,
     options: CallOptions,
     *,
@@ -74,9 +74,9 @@ async def upload_many(
 ) -> list[bool | StorageError]:
     """Upload each item; see `AsyncStorage.upload_many`."""
 
-    async def upload_one(src: StrPath, uri: str) -> bool:
+    async def upload_one(src: StrPath, uri: StrPath) -> bool:
         async with lifetime.open_pair(
-            "upload", os.fspath(src), uri, (None, config), options.deadline, check_local, options.on_event
+            "upload", src, uri, (None, config), options.deadline, check_local, options.on_event
         ) as (source, destination):
             from ..operations.upload import upload
 
@@ -89,7 +89,7 @@ async def upload_many(
 
 async def copy_many(
     lifetime: Lifetime,
-    items: Iterable[tuple[str, str]],
+    items: Iterable[tuple[StrPath, StrPath]],
     configs: tuple[StorageConfig | None, StorageConfig | None],
     options: CallOptions,
     *,
@@ -97,7 +97,7 @@ async def copy_many(
 ) -> list[str | StorageError]:
     """Copy each item; see `AsyncStorage.copy_many`."""
 
-    async def copy_one(src: str, dest: str) -> str:
+    async def copy_one(src: StrPath, dest: StrPath) -> str:
         async with lifetime.open_pair("copy", src, dest, configs, options.deadline, on_event=options.on_event) as (
             source,
             destination,
@@ -113,7 +113,7 @@ async def copy_many(
 
 async def delete_many(
     lifetime: Lifetime,
-    uris: Iterable[str],
+    uris: Iterable[StrPath],
     config: StorageConfig | None,
     deadline: Deadline,
     *,
@@ -122,7 +122,7 @@ async def delete_many(
 ) -> list[bool | StorageError]:
     """Delete each object; see `AsyncStorage.delete_many`."""
 
-    async def delete_one(uri: str) -> bool:
+    async def delete_one(uri: StrPath) -> bool:
         async with lifetime.open("delete", uri, config, deadline) as place:
             from ..operations.delete import delete_object
 
@@ -133,7 +133,7 @@ async def delete_many(
 
 async def read_many(
     lifetime: Lifetime,
-    uris: Iterable[str],
+    uris: Iterable[StrPath],
     config: StorageConfig | None,
     deadline: Deadline,
     *,
@@ -141,7 +141,7 @@ async def read_many(
 ) -> list[bytes | StorageError]:
     """Read each object; see `AsyncStorage.read_many`."""
 
-    async def read_one(uri: str) -> bytes:
+    async def read_one(uri: StrPath) -> bytes:
         async with lifetime.open("read", uri, config, deadline) as source:
             from ..operations.read import read
 

@@ -12,7 +12,7 @@ __all__ = ["download_to"]
 
 
 async def download_to(
-    lifetime: Lifetime, uri: str, dest: StrPath, config: StorageConfig | None, options: CallOptions
+    lifetime: Lifetime, uri: StrPath, dest: StrPath, config: StorageConfig | None, options: CallOptions
 ) -> str:
     """Download to a path, or wait for an equal call that does; see `AsyncStorage.download`.
 
@@ -20,7 +20,7 @@ async def download_to(
         lifetime: The instance.
         uri: URI or local path.
         dest: The file or directory.
-        config: Credentials and endpoint. None: from the environment.
+        config: As in `Lifetime.open`.
         options: Options of the call.
 
     Returns:

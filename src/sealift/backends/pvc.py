@@ -27,7 +27,7 @@ async def open(location: Location, config: StorageConfig | None, instance: Insta
     return LocalBackend(await instance.disk.run(lambda: mount_of(location.root, mounts)), instance.disk)
 
 
-def mount_of(claim: str, mounts: Mapping[str, str]) -> str:
+def mount_of(claim: str, mounts: Mapping[str, str | os.PathLike[str]]) -> str:
     """Find the directory where a claim is mounted; blocking.
 
     Args:
@@ -38,7 +38,7 @@ def mount_of(claim: str, mounts: Mapping[str, str]) -> str:
         ModelMissingError: The claim is not mounted; the message names the paths that were checked.
     """
     if claim in mounts:
-        path = mounts[claim]
+        path = os.fspath(mounts[claim])
         reason = f"{path} is not a directory"
     else:
         path = f"{_MOUNTS}/{claim}"

@@ -1,8 +1,8 @@
 """The `sealift` command group: the list of commands, and its help page."""
 
-import importlib.metadata
-
 import click
+
+import sealift
 
 from .cat import cat
 from .completion import completion
@@ -33,22 +33,23 @@ _CREDENTIALS = """\b
 Credentials for s3:// are resolved in the order of the AWS command line:
 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, ~/.aws, roles.
 """
+_LIMITS = """\b
+Environment variables set other defaults: SEALIFT_MEMORY, SEALIFT_CONNECTIONS,
+SEALIFT_PER_HOST, SEALIFT_PATIENCE, SEALIFT_ATTEMPTS, SEALIFT_PART_SIZE …
+Options take precedence.
+"""
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, requested: bool) -> None:
     if requested and not ctx.resilient_parsing:
-        try:
-            version = importlib.metadata.version("sealift")
-        except importlib.metadata.PackageNotFoundError:
-            version = "(not installed)"
-        click.echo(f"sealift {version}")
+        click.echo(f"sealift {getattr(sealift, '__version__', '(not installed)')}")
         ctx.exit()
 
 
 @click.group(
     cls=CommandGroup,
     invoke_without_command=True,
-    epilog=f"{_EXAMPLES}\n{_CREDENTIALS}\n{_CODES}",
+    epilog=f"{_EXAMPLES}\n{_CREDENTIALS}\n{_LIMITS}\n{_CODES}",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(

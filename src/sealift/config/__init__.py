@@ -5,6 +5,7 @@ that tests and multi-tenant servers can pass their own.
 """
 
 from .azure import AzureConfig
+from .config_map import ConfigMap, StorageConfig, StorageConfigs, check_config
 from .environment import expand_home, state_directory, wants_uvloop
 from .gcs import GCSConfig
 from .http import HTTPConfig
@@ -16,6 +17,7 @@ from .s3 import S3Config
 __all__ = [
     "AUTHENTICATION_METHODS",
     "AzureConfig",
+    "ConfigMap",
     "GCSConfig",
     "HFConfig",
     "HTTPConfig",
@@ -23,6 +25,8 @@ __all__ = [
     "Proxies",
     "S3Config",
     "StorageConfig",
+    "StorageConfigs",
+    "check_config",
     "expand_home",
     "state_directory",
     "wants_uvloop",
@@ -35,6 +39,3 @@ AUTHENTICATION_METHODS = {
     "azure": ["account_key", "sas_token", "managed_identity"],
     "hf": ["access_token", "login"],
 }
-
-
-StorageConfig = S3Config | GCSConfig | AzureConfig | HTTPConfig | HFConfig | PVCConfig

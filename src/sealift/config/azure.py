@@ -1,12 +1,13 @@
 """Azure Blob Storage."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Self
 
 from ..errors import InvalidConfig
-from ..frozen_dataclass import dataclass
-from .checks import check_strings
+from ..frozen_dataclass import dataclass, short_repr
+from .checks import check_strings, paths_as_text
 
 __all__ = ["AzureConfig"]
 
@@ -48,17 +49,20 @@ class AzureConfig:
     connection_string: str | None = field(default=None, repr=False)
     anonymous: bool = False
     endpoint_url: str | None = None
-    verify_ssl: bool | str = True
+    verify_ssl: bool | str | os.PathLike[str] = True
     tenant_id: str | None = None
     client_id: str | None = None
     client_secret: str | None = field(default=None, repr=False)
-    token_file: str | None = None
+    token_file: str | os.PathLike[str] | None = None
     authority: str | None = None
 
     def __post_init__(self) -> None:
+        paths_as_text(self)
         if self.anonymous and (self.account_key or self.sas_token or self.connection_string or self.client_secret):
             raise InvalidConfig("AzureConfig with anonymous and a secret", hint="choose one of them")
         check_strings(self)
+
+    __repr__ = short_repr
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:

@@ -1,5 +1,6 @@
 """Validation shared by the configuration classes."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import fields
@@ -7,17 +8,39 @@ from typing import Any
 
 from ..errors import InvalidConfig
 
-__all__ = ["check_positive", "check_strings", "flag"]
+__all__ = ["check_positive", "check_strings", "flag", "paths_as_text"]
 
 # Control characters could inject a header or a second request.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# The types of fields that are checked, and of their values once paths have become text.
+_TYPES: dict[Any, tuple[type, ...]] = {
+    bool: (bool,),
+    str | None: (str, type(None)),
+    str | os.PathLike[str] | None: (str, type(None)),
+    bool | str | os.PathLike[str]: (str, bool),
+}
+
+
+def paths_as_text(config: Any) -> None:
+    """Replace each `os.PathLike` in the fields of a new configuration by its text."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, os.PathLike):
+            object.__setattr__(config, field.name, os.fspath(value))
 
 
 def check_strings(config: Any) -> None:
-    """Reject strings that cannot be sent, and endpoints that contain credentials, which messages would show."""
+    """Reject values of the wrong type, strings that cannot be sent, and endpoints that contain credentials.
+
+    The messages show no value that may be a secret.
+    """
     kind = type(config).__name__
     for each in fields(config):
         name, value = each.name, getattr(config, each.name)
+        types = _TYPES.get(each.type)
+        if types is not None and not isinstance(value, types):
+            wanted = " or ".join(type_.__name__ for type_ in types if type_ is not type(None))
+            raise InvalidConfig(f"{kind}({name}=…) is of type {type(value).__name__}", hint=f"pass a {wanted}")
         if isinstance(value, str) and _CONTROL.search(value):
             raise InvalidConfig(
                 f"{kind}({name}=…) contains a control character", hint="remove it, for example a trailing newline"

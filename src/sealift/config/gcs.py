@@ -1,11 +1,12 @@
 """Google Cloud Storage."""
 
+import os
 from collections.abc import Mapping
 from typing import Self
 
 from ..errors import InvalidConfig
-from ..frozen_dataclass import dataclass
-from .checks import check_strings
+from ..frozen_dataclass import dataclass, short_repr
+from .checks import check_strings, paths_as_text
 
 __all__ = ["GCSConfig"]
 
@@ -31,20 +32,23 @@ class GCSConfig:
         'http://127.0.0.1:4443'
     """
 
-    service_account_key: str | None = None
+    service_account_key: str | os.PathLike[str] | None = None
     project_id: str | None = None
     anonymous: bool = False
     endpoint_url: str | None = None
-    verify_ssl: bool | str = True
+    verify_ssl: bool | str | os.PathLike[str] = True
 
     def __post_init__(self) -> None:
+        paths_as_text(self)
         if self.service_account_key is not None and self.anonymous:
             raise InvalidConfig("GCSConfig with service_account_key and anonymous", hint="choose one of them")
-        if self.service_account_key is not None and self.service_account_key.lstrip().startswith("{"):
+        if isinstance(self.service_account_key, str) and self.service_account_key.lstrip().startswith("{"):
             raise InvalidConfig(
                 "service_account_key contains the key itself", hint="write it to a file and pass the path"
             )
         check_strings(self)
+
+    __repr__ = short_repr
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:

@@ -1,12 +1,13 @@
 """Plain HTTP and HTTPS servers."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import field
 
 from ..errors import InvalidConfig
-from ..frozen_dataclass import dataclass
-from .checks import check_positive, check_strings
+from ..frozen_dataclass import dataclass, short_repr
+from .checks import check_positive, check_strings, paths_as_text
 
 __all__ = ["HTTPConfig"]
 
@@ -37,18 +38,21 @@ class HTTPConfig:
 
     Example:
         >>> HTTPConfig({"Authorization": "Bearer secret"})
-        HTTPConfig(verify_ssl=True, allow_downgrade=False, allow_local_redirects=False, first_byte_timeout=None)
+        HTTPConfig(headers=…)
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
-    verify_ssl: bool | str = True
+    verify_ssl: bool | str | os.PathLike[str] = True
     allow_downgrade: bool = False
     allow_local_redirects: bool = False
     first_byte_timeout: float | None = None
 
     def __post_init__(self) -> None:
+        paths_as_text(self)
         check_strings(self)
         check_positive(self, "first_byte_timeout")
+        if not isinstance(self.headers, Mapping):
+            raise InvalidConfig("HTTPConfig(headers=…) is not a mapping", hint="pass a dict from names to values")
         for name, value in self.headers.items():
             if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
                 raise InvalidConfig(f"HTTPConfig(headers=…): {name!r} is not a valid header name")
@@ -57,3 +61,5 @@ class HTTPConfig:
             # The value may be a secret: keep it out of the message.
             if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?|", value):
                 raise InvalidConfig(f"the value of the header {name!r} is not valid in HTTP")
+
+    __repr__ = short_repr

@@ -1,12 +1,13 @@
 """The Hugging Face Hub."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Self
 
 from ..errors import InvalidConfig
-from ..frozen_dataclass import dataclass
-from .checks import check_positive, check_strings, flag
+from ..frozen_dataclass import dataclass, short_repr
+from .checks import check_positive, check_strings, flag, paths_as_text
 from .environment import expand_home
 
 __all__ = ["HFConfig"]
@@ -39,17 +40,20 @@ class HFConfig:
 
     token: str | None = field(default=None, repr=False)
     endpoint: str | None = None
-    token_file: str | None = None
+    token_file: str | os.PathLike[str] | None = None
     anonymous: bool = False
     offline: bool = False
-    verify_ssl: bool | str = True
+    verify_ssl: bool | str | os.PathLike[str] = True
     first_byte_timeout: float | None = None
 
     def __post_init__(self) -> None:
+        paths_as_text(self)
         if self.anonymous and (self.token or self.token_file):
             raise InvalidConfig("HFConfig with a token and anonymous", hint="choose one of them")
         check_strings(self)
         check_positive(self, "first_byte_timeout")
+
+    __repr__ = short_repr
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:

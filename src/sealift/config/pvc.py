@@ -1,11 +1,12 @@
 """Kubernetes persistent volume claims (PVCs)."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Self
 
 from ..errors import InvalidConfig
-from ..frozen_dataclass import dataclass
+from ..frozen_dataclass import dataclass, short_repr
 
 __all__ = ["PVCConfig"]
 
@@ -19,19 +20,23 @@ class PVCConfig:
             /mnt/pvc if that is itself a mount point, as in KServe pods.
 
     Raises:
-        InvalidConfig: A mount point is not an absolute path.
+        InvalidConfig: A mount point is not an absolute path, or `mounts` is not a mapping.
 
     Example:
         >>> PVCConfig.from_env({"SEALIFT_PVC_MOUNTS": "models=/mnt/models,data=/data"}).mounts
         {'models': '/mnt/models', 'data': '/data'}
     """
 
-    mounts: Mapping[str, str] = field(default_factory=dict, hash=False)
+    mounts: Mapping[str, str | os.PathLike[str]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.mounts, Mapping):
+            raise InvalidConfig("PVCConfig(mounts=…) is not a mapping", hint="pass a dict from claims to paths")
         for claim, path in self.mounts.items():
-            if not path.startswith("/"):
+            if not isinstance(path, str | os.PathLike) or not os.path.isabs(path):
                 raise InvalidConfig(f"the claim {claim!r} has the mount point {path!r}", hint="use an absolute path")
+
+    __repr__ = short_repr
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:

@@ -1,12 +1,13 @@
 """Amazon S3 and S3-compatible services."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal, Self
 
 from ..errors import InvalidConfig
-from ..frozen_dataclass import dataclass
-from .checks import check_strings, flag
+from ..frozen_dataclass import dataclass, short_repr
+from .checks import check_strings, flag, paths_as_text
 from .environment import expand_home
 
 __all__ = ["S3Config"]
@@ -55,11 +56,12 @@ class S3Config:
     session_token: str | None = field(default=None, repr=False)
     anonymous: bool = False
     addressing_style: AddressingStyle = "auto"
-    verify_ssl: bool | str = True
+    verify_ssl: bool | str | os.PathLike[str] = True
     profile: str | None = None
     checksum: UploadChecksum | Literal["auto"] | None = "auto"
 
     def __post_init__(self) -> None:
+        paths_as_text(self)
         check_strings(self)
         if (self.access_key_id is None) != (self.secret_access_key is None):
             missing = "access_key_id" if self.access_key_id is None else "secret_access_key"
@@ -76,6 +78,8 @@ class S3Config:
             raise InvalidConfig(
                 f"S3Config(checksum={self.checksum!r})", hint="use auto, crc64nvme, crc32c, crc32 or None"
             )
+
+    __repr__ = short_repr
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:

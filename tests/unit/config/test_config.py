@@ -1,13 +1,13 @@
 """Configuration: validation, environment variables, hidden secrets."""
 
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sealift.config import AzureConfig, GCSConfig, HFConfig, HTTPConfig, Proxies, PVCConfig, S3Config, wants_uvloop
 from sealift.errors import InvalidConfig
-from sealift.types import Limits
 
 SECRET = "Pa55word"
 SECRETIVE = [
@@ -161,14 +161,66 @@ def test_event_loop_setting() -> None:
         wants_uvloop({"SEALIFT_LOOP": "trio"})
 
 
-@pytest.mark.parametrize("name", ["memory", "connections", "per_host", "part_size", "attempts", "idle_timeout"])
-@pytest.mark.parametrize("value", [0, -1])
-def test_limits_must_be_positive(name: str, value: int) -> None:
-    with pytest.raises(InvalidConfig, match=rf"Limits\({name}={value}\) is not positive"):
-        Limits(**{name: value})
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        (S3Config(), "S3Config()"),
+        (
+            S3Config("AKIA", SECRET, endpoint_url="http://minio:9000"),
+            "S3Config(access_key_id='AKIA', secret_access_key=…, endpoint_url='http://minio:9000')",
+        ),
+        (AzureConfig("account", sas_token=SECRET), "AzureConfig(account_name='account', sas_token=…)"),
+        (GCSConfig(anonymous=True), "GCSConfig(anonymous=True)"),
+        (HTTPConfig({"Authorization": SECRET}, verify_ssl=False), "HTTPConfig(headers=…, verify_ssl=False)"),
+        (HFConfig(SECRET, offline=True), "HFConfig(token=…, offline=True)"),
+        (PVCConfig({"claim": "/mnt"}), "PVCConfig(mounts={'claim': '/mnt'})"),
+    ],
+)
+def test_the_text_shows_what_is_set(config: Any, text: str) -> None:
+    assert repr(config) == str(config) == text
 
 
-def test_minimum_throughput_may_be_zero_but_not_negative() -> None:
-    assert Limits(min_throughput=0).min_throughput == 0
-    with pytest.raises(InvalidConfig, match="negative"):
-        Limits(min_throughput=-1)
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        (S3Config, "verify_ssl"),
+        (GCSConfig, "verify_ssl"),
+        (GCSConfig, "service_account_key"),
+        (AzureConfig, "verify_ssl"),
+        (AzureConfig, "token_file"),
+        (HTTPConfig, "verify_ssl"),
+        (HFConfig, "verify_ssl"),
+        (HFConfig, "token_file"),
+    ],
+)
+def test_a_path_may_be_a_path_object(kind: Any, field: str) -> None:
+    config = kind(**{field: Path("/etc/file")})
+    assert getattr(config, field) == "/etc/file"
+    assert config == kind(**{field: "/etc/file"})
+    with pytest.raises(InvalidConfig, match=rf"{kind.__name__}\({field}=…\) is of type int \(pass a str"):
+        kind(**{field: 3})
+
+
+def test_mount_points_may_be_path_objects() -> None:
+    assert PVCConfig({"claim": Path("/mnt")}).mounts == {"claim": Path("/mnt")}
+    with pytest.raises(InvalidConfig, match="use an absolute path"):
+        PVCConfig({"claim": Path("mnt")})
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [
+        (S3Config, {"region": 3}, r"S3Config\(region=…\) is of type int \(pass a str\)"),
+        (S3Config, {"use_ssl": "false"}, r"S3Config\(use_ssl=…\) is of type str \(pass a bool\)"),
+        (S3Config, {"verify_ssl": None}, r"S3Config\(verify_ssl=…\) is of type NoneType \(pass a str or bool\)"),
+        (S3Config, {"access_key_id": b"A", "secret_access_key": b"Pa55word"}, "is of type bytes"),
+        (AzureConfig, {"anonymous": 1}, r"AzureConfig\(anonymous=…\) is of type int"),
+        (HFConfig, {"token": ["Pa55word"]}, r"HFConfig\(token=…\) is of type list"),
+        (HTTPConfig, {"headers": "Authorization: Pa55word"}, r"HTTPConfig\(headers=…\) is not a mapping"),
+        (PVCConfig, {"mounts": "/mnt"}, r"PVCConfig\(mounts=…\) is not a mapping"),
+    ],
+)
+def test_values_of_another_type_are_rejected_without_showing_them(kind: Any, arguments: Any, message: str) -> None:
+    with pytest.raises(InvalidConfig, match=message) as caught:
+        kind(**arguments)
+    assert SECRET not in str(caught.value)

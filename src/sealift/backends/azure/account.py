@@ -1,5 +1,6 @@
 """Storage account, endpoint and credentials, from the URI, the configuration and the environment. No I/O."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import field, replace
@@ -32,7 +33,7 @@ class Identity:
     tenant_id: str | None
     client_id: str | None
     client_secret: str | None = field(repr=False)
-    token_file: str | None
+    token_file: str | os.PathLike[str] | None
     authority: str | None
 
 
@@ -54,7 +55,7 @@ class Account:
     key: str | None = field(repr=False)
     sas: str | None = field(repr=False)
     identity: Identity | None
-    verify_ssl: bool | str
+    verify_ssl: bool | str | os.PathLike[str]
 
 
 def account_of(location: Location, config: AzureConfig | None, environ: Mapping[str, str]) -> Account:
@@ -114,7 +115,7 @@ class _Settings:
     host: str | None
     cloud: str | None
     identity: Identity
-    verify_ssl: bool | str
+    verify_ssl: bool | str | os.PathLike[str]
 
     @classmethod
     def of(cls, config: AzureConfig) -> "_Settings":

@@ -110,7 +110,9 @@ class _Credentials:
         await self._stack.aclose()
 
 
-def _credentials(identity: Identity, endpoint: str, verify_ssl: bool | str, environ: Mapping[str, str]) -> list[Any]:
+def _credentials(
+    identity: Identity, endpoint: str, verify_ssl: bool | str | os.PathLike[str], environ: Mapping[str, str]
+) -> list[Any]:
     """Create the SDK credentials to try, in order; blocking.
 
     Raises:
@@ -144,7 +146,12 @@ def _credentials(identity: Identity, endpoint: str, verify_ssl: bool | str, envi
             file = identity.token_file
             return [
                 WorkloadIdentityCredential(
-                    tenant_id=tenant, client_id=client, token_file_path=file, authority=authority, **options, **proxies
+                    tenant_id=tenant,
+                    client_id=client,
+                    token_file_path=os.fspath(file),
+                    authority=authority,
+                    **options,
+                    **proxies,
                 )
             ]
         credentials: list[Any] = []

@@ -127,7 +127,7 @@ class _FileTokens:
 def credentials_file(config: GCSConfig, environ: Mapping[str, str]) -> tuple[str | None, dict[str, Any]]:
     """Read the credentials file; returns its path and content, or None and {} if there is no file. Blocking."""
     if named := config.service_account_key or environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
-        path = expand_home(named, environ) or named
+        path = expand_home(os.fspath(named), environ) or os.fspath(named)
     else:
         directory = expand_home(environ.get("CLOUDSDK_CONFIG") or "~/.config/gcloud", environ)
         path = os.path.join(directory, "application_default_credentials.json")

@@ -1,5 +1,6 @@
 """The hub of a repository, and the token that is sent to it."""
 
+import os
 from dataclasses import field
 
 from ...config import HFConfig
@@ -48,7 +49,8 @@ async def access_of(config: HFConfig, environment: HFConfig, instance: Instance)
         return Access(endpoint, credentials.token, "HF_TOKEN" if credentials is environment else "the configuration")
     if credentials.token_file is None:
         return Access(endpoint, None, "")
-    return Access(endpoint, await _read_token(credentials.token_file, instance), credentials.token_file)
+    file = os.fspath(credentials.token_file)
+    return Access(endpoint, await _read_token(file, instance), file)
 
 
 async def _read_token(file: str, instance: Instance) -> str | None:
