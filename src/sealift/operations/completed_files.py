@@ -8,7 +8,7 @@ from ..engine.transfer import Transfer
 from ..integrity import checksums
 from ..integrity.content import content_id
 from ..persist.download_journal import Claim, Journal, fingerprint
-from ..types import Event, KiB, MiB, ObjectInfo, OnEvent
+from ..types import Event, KiB, MiB, ObjectInfo
 from .call_options import CallOptions
 from .open_location import OpenLocation
 from .packed_object import Packed, pack, unpack
@@ -124,16 +124,18 @@ class CompletedFiles:
             return False
         if self._options.on_stored is not None:
             self._options.on_stored(transfer.obj, transfer.key, stored)
-        report_resumed(transfer, self._options.on_event)
+        report_resumed(transfer, self._options)
         return True
 
 
-def report_resumed(transfer: Transfer, on_event: OnEvent | None) -> None:
+def report_resumed(transfer: Transfer, options: CallOptions) -> None:
     """Report a file that was completed before as if it had been transferred."""
+    on_event = options.on_event
     if on_event is not None:
         obj, key, size = transfer.obj, transfer.key, transfer.obj.size or 0
         # The file was verified before it got its name. Only checksums in the listing say by which algorithm.
-        verified = checksums.best(obj.checksums, combinable=False) or "size-only"
+        known = checksums.best(obj.checksums, combinable=False) if options.verify else None
+        verified = known or "size-only"
         on_event(Event("listed", obj.key, size, target=key))
         on_event(Event("resumed", obj.key, size, target=key))
         on_event(Event("progress", obj.key, size, target=key))

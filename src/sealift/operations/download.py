@@ -141,14 +141,14 @@ async def _download_file(source: OpenLocation, obj: ObjectInfo, dest: str, optio
     marks = origins(source, options)
     there = LocalBackend(directory, instance.disk, durability=options.durability, anchor=anchor, origins=marks)
     if (await there.unchanged([(name, obj)]))[0]:
-        report_resumed(Transfer(obj, name), options.on_event)
+        report_resumed(Transfer(obj, name), options)
         return path
     state = await instance.disk.run(lambda: work_directory(directory))
     identity = (source.backend.address, location, directory, name, options.verify)
     request = "" if obj.version is None or not obj.size else options.shared_request(source, obj.version, obj.size)
     async with open_journal(instance, state, *identity, many=False, request=request) as journal:
         if journal.completed is not None:
-            report_resumed(Transfer(obj, name), options.on_event)
+            report_resumed(Transfer(obj, name), options)
             return path
         target = LocalBackend(
             directory,

@@ -134,7 +134,7 @@ async def transfer_missing(
                 journal.size += transfer.obj.size or 0
                 if unchanged:
                     kept.append(transfer.key)
-                    report_resumed(transfer, options.on_event)
+                    report_resumed(transfer, options)
                 elif not completed.add(transfer):
                     yield transfer
 

@@ -20,6 +20,7 @@ from itertools import chain
 import anyio
 
 from .. import config
+from ..backends.local import has_fine_times
 from ..contract import Backend
 from ..engine.verification import fetch_checksums
 from ..integrity import checksums
@@ -271,7 +272,8 @@ async def _settled(backend: Backend, obj: ObjectInfo) -> bool:
     """
     if backend.service != "file" or obj.modified is None:
         return True
-    tick = _TICK if obj.modified.microsecond else _COARSE_TICK
+    # A downloaded file has the time of its object, which may be a whole second on any file system.
+    tick = _TICK if obj.modified.microsecond or has_fine_times(obj.version) else _COARSE_TICK
     age = time.time() - obj.modified.timestamp()
     if abs(age) >= tick:
         return True

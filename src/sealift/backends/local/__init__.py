@@ -9,7 +9,7 @@ from ...instance import Instance
 from ...uri import Location
 from .backend import LocalBackend
 from .directories import open_below, open_work_directory, refuse_link, work_directory
-from .files import as_storage_error, existing, free_space, sync_directories, sync_tree, taken_space
+from .files import as_storage_error, existing, free_space, has_fine_times, sync_directories, sync_tree, taken_space
 from .origins import Origins
 from .replacement import destination, kind_of
 
@@ -20,6 +20,7 @@ __all__ = [
     "destination",
     "existing",
     "free_space",
+    "has_fine_times",
     "kind_of",
     "open",
     "open_below",

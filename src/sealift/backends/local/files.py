@@ -25,6 +25,7 @@ __all__ = [
     "crc_of",
     "existing",
     "free_space",
+    "has_fine_times",
     "info",
     "make_directories",
     "read_into",
@@ -189,6 +190,11 @@ def copy_range(source: int, target: int, start: int, count: int) -> int:
 def _version(status: os.stat_result) -> str:
     # The change time also reveals a writer that restored the modification time.
     return f"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}-{status.st_ctime_ns:x}"
+
+
+def has_fine_times(version: str | None) -> bool:
+    """Whether the change time in a file's version shows that the file system counts in less than seconds."""
+    return version is not None and int(version.rpartition("-")[2], 16) % 1_000_000_000 != 0
 
 
 def check_version(obj: ObjectInfo, status: os.stat_result) -> None:
