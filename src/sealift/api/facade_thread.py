@@ -1,5 +1,6 @@
 """The thread whose event loop runs the calls of `Storage`, on one `AsyncStorage` per process."""
 
+import os
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
@@ -10,12 +11,16 @@ from ..runtime.portal import Portal
 from ..types import Limits
 
 if TYPE_CHECKING:
+    import asyncio
+
     from .async_storage import AsyncStorage
 
-__all__ = ["Chunks", "close_with_thread", "run"]
+__all__ = ["Chunks", "close_with_thread", "run", "run_in_engine"]
 
 T = TypeVar("T")
 
+# For `run_in_engine`: this process, the thread's event loop, and the shared storage.
+_engine: "tuple[int, asyncio.AbstractEventLoop, AsyncStorage] | None" = None
 
 # Limits of the shared storage, for tests; set before the first call. None: the defaults.
 limits: Limits | None = None
@@ -41,6 +46,29 @@ def run(call: Callable[["AsyncStorage"], Coroutine[Any, Any, T]]) -> T:
         call: Makes the coroutine.
     """
     return _portal.call(call)
+
+
+async def run_in_engine(call: Callable[["AsyncStorage"], Coroutine[Any, Any, T]]) -> T:
+    """As `run`, from an event loop in another thread, which it does not block.
+
+    Args:
+        call: Makes the coroutine; it is cancelled if this call is.
+    """
+    global _engine  # noqa: PLW0603
+    import asyncio  # noqa: PLC0415 - loaded, since an event loop runs
+
+    if _engine is None or _engine[0] != os.getpid():
+        from ..runtime.detached import run_detached  # noqa: PLC0415 - imports asyncio
+
+        _engine = (os.getpid(), *await run_detached(lambda: run(_describe)))
+    _, loop, storage = _engine
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(storage), loop))
+
+
+async def _describe(storage: "AsyncStorage") -> "tuple[asyncio.AbstractEventLoop, AsyncStorage]":
+    import asyncio  # noqa: PLC0415
+
+    return asyncio.get_running_loop(), storage
 
 
 class Chunks:

@@ -29,10 +29,11 @@ def open_file(open_async: "Callable[[AsyncStorage], Any]") -> Any:
     Args:
         open_async: Returns the file that is to be opened.
     """
-    return run(lambda storage: _open(storage, open_async(storage)))
+    return run(lambda storage: _open(storage, open_async))
 
 
-async def _open(storage: "AsyncStorage", file: Any) -> ReadableFile | WritableFile:
+async def _open(storage: "AsyncStorage", open_async: "Callable[[AsyncStorage], Any]") -> ReadableFile | WritableFile:
+    file = open_async(storage)  # raises for a mode that does not exist
     await file
     made = ReadableFile(storage, file) if file.mode == "rb" else WritableFile(storage, file)
     close_with_thread(made)
