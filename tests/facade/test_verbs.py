@@ -210,7 +210,7 @@ def test_left_open_at_the_end_of_the_program(server: FakeS3, here: Path, loop: d
 def test_left_open_at_a_fork(server: FakeS3, here: Path, loop: dict[str, str]) -> None:
     """The child cannot continue the parent's iterator, and the parent is not affected."""
     program = """
-        chunks = Storage.stream("s3://b/large", 0, 10 << 20, config)
+        chunks = Storage.stream("s3://b/large", 0, 10 << 20, config=config)
         say(len(next(chunks)))
         child = os.fork()
         if not child:
