@@ -7,13 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from sealift import AsyncStorage, InvalidConfig, Limits, LocalIOError, StorageError, UnsupportedOperation
+from sealift import (
+    AsyncStorage,
+    AzureConfig,
+    InvalidConfig,
+    Limits,
+    LocalIOError,
+    ModelMissingError,
+    StorageError,
+    UnsupportedOperation,
+)
 from sealift.types import MiB
 from tests.api.helpers import visible_in
 from tests.api.servers import Asked, Reply, failure, pattern
 from tests.api.stores import Store, directory, prefix
 from tests.api.test_stream import tidy, until
 from tests.api.writable import WritableS3
+from tests.services.azurite import AzureService, new_container
+from tests.services.gcs import GCSService
+from tests.services.gcs import new_bucket as new_gcs_bucket
 from tests.services.s3 import S3Service, new_bucket, unfinished_uploads
 
 pytestmark = pytest.mark.anyio
@@ -196,3 +208,30 @@ async def test_a_link_that_the_caller_names_is_followed(tmp_path: Path) -> None:
         await file.write(b"new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_bytes() == b"new"
+
+
+@pytest.fixture(params=["gs", "az"])
+def elsewhere(request: pytest.FixtureRequest) -> tuple[str, AzureConfig | None, dict[str, str] | None]:
+    """URI of an object in another service, its configuration and environment."""
+    if request.param == "gs":
+        gcs: GCSService = request.getfixturevalue("gcs")
+        return f"gs://{new_gcs_bucket(gcs, 'open-file')}/m", None, {"STORAGE_EMULATOR_HOST": gcs.endpoint}
+    azure: AzureService = request.getfixturevalue("azurite")
+    config = AzureConfig("models", azure.keys["models"], endpoint_url=f"{azure.url}/models")
+    return f"az://{new_container(azure)}/m", config, None
+
+
+@pytest.mark.parametrize("size", [0, 10, len(LARGE)])
+async def test_other_services(elsewhere: tuple[str, AzureConfig | None, dict[str, str] | None], size: int) -> None:
+    uri, config, environ = elsewhere
+    async with AsyncStorage(LIMITS, environ=environ) as storage:
+        with pytest.raises(LookupError):
+            async with storage.open(uri, "wb", config=config) as file:
+                await file.write(LARGE[:size])
+                raise LookupError
+        with pytest.raises(ModelMissingError):
+            await storage.open(uri, config=config)
+        async with storage.open(uri, "wb", config=config) as file:
+            await file.write(LARGE[:size])
+        async with storage.open(uri, config=config) as file:
+            assert await file.read(7) + await file.read() == LARGE[:size]

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sealift import ObjectChanged, ReadableFile, Storage, WritableFile
+from sealift import InvalidConfig, ModelMissingError, ObjectChanged, ReadableFile, Storage, WritableFile
 from sealift.types import KiB, MiB
 from tests.api.servers import FakeS3, pattern
 from tests.api.stores import Store, directory, prefix
@@ -156,6 +156,14 @@ def test_it_is_a_binary_file(store: Store) -> None:
     with pytest.raises(ValueError, match="closed"):
         out.write(b"x")
     out.close()
+
+
+def test_what_cannot_be_opened(store: Store) -> None:
+    with pytest.raises(ModelMissingError, match="^open .*/none: "):
+        reading(store, "none")
+    for mode in ("r", "a", "rb+", 5):
+        with pytest.raises(InvalidConfig, match="^open .*/none: mode="):
+            Storage.open(f"{store.uri}/none", mode)  # type: ignore[call-overload]
 
 
 def test_an_error_in_the_block(store: Store) -> None:

@@ -98,7 +98,7 @@ def test_bytes(fs: Any, bucket: str, seaweedfs: S3Service) -> None:
         assert file.read() == b"newer"
     with fs.open(f"{bucket}/t", "w", encoding="utf-8") as text:
         text.write("ü")
-    with fs.open(f"{bucket}/t", encoding="utf-8") as text:
+    with fs.open(f"{bucket}/t", "r", encoding="utf-8") as text:
         assert text.read() == "ü"
     fs.rm_file(f"{bucket}/t")
     with pytest.raises(FileNotFoundError):
@@ -175,9 +175,9 @@ def test_in_place_of_other_packages(bucket: str, options: dict[str, Any], regist
         register("ftp")
 
 
-@pytest.mark.filterwarnings("ignore:.*not explicitly implemented.*:UserWarning")
-def test_universal_pathlib(bucket: str, options: dict[str, Any]) -> None:
-    path = UPath(f"sealift+s3://{bucket}/m", **options)
+def test_universal_pathlib(bucket: str, options: dict[str, Any], registered: None) -> None:
+    register("s3")
+    path = UPath(f"s3://{bucket}/m", **options)
     assert sorted(each.name for each in path.iterdir()) == ["a", "deep", "void"]
     assert (path / "deep" / "b").read_bytes() == b"bb"
     (path / "new.json").write_text(json.dumps([1]))

@@ -3,6 +3,7 @@
 `configure` replaces the storage: calls that begin later use a new one, and the old one is closed after its last call.
 """
 
+import os
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
@@ -13,11 +14,16 @@ from ..runtime.portal import Portal
 from .process_settings import Settings, current_settings
 
 if TYPE_CHECKING:
+    import asyncio
+
     from .async_storage import AsyncStorage
 
-__all__ = ["Chunks", "SharedStorage", "close_with_thread", "collected", "run", "run_shared"]
+__all__ = ["Chunks", "SharedStorage", "close_with_thread", "collected", "run", "run_in_engine", "run_shared"]
 
 T = TypeVar("T")
+
+# For `run_in_engine`: this process, the thread's event loop, and what it owns.
+_engine: "tuple[int, asyncio.AbstractEventLoop, SharedStorage] | None" = None
 
 
 class SharedStorage:
@@ -93,6 +99,30 @@ async def collected(items: AsyncGenerator[T]) -> list[T]:
     """All items of a generator."""
     async with aclosing(items):
         return [item async for item in items]
+
+
+async def run_in_engine(call: Callable[["AsyncStorage"], Coroutine[Any, Any, T]]) -> T:
+    """As `run`, from an event loop in another thread, which it does not block.
+
+    Args:
+        call: Makes the coroutine; it is cancelled if this call is.
+    """
+    global _engine  # noqa: PLW0603
+    import asyncio  # noqa: PLC0415 - loaded, since an event loop runs
+
+    settings = current_settings()
+    if _engine is None or _engine[0] != os.getpid():
+        from ..runtime.detached import run_detached  # noqa: PLC0415 - imports asyncio
+
+        _engine = (os.getpid(), *await run_detached(lambda: run_shared(_describe)))
+    _, loop, shared = _engine
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(shared.run(settings, call), loop))
+
+
+async def _describe(shared: SharedStorage) -> "tuple[asyncio.AbstractEventLoop, SharedStorage]":
+    import asyncio  # noqa: PLC0415
+
+    return asyncio.get_running_loop(), shared
 
 
 class Chunks:

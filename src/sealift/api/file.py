@@ -37,7 +37,7 @@ def open_file(open_async: "Callable[[AsyncStorage], Any]") -> Any:
 async def _open(
     shared: SharedStorage, settings: Settings, open_async: "Callable[[AsyncStorage], Any]"
 ) -> ReadableFile | WritableFile:
-    file = open_async(await shared.storage(settings))
+    file = open_async(await shared.storage(settings))  # raises for a mode that does not exist
     await file
     made = ReadableFile(shared, file) if file.mode == "rb" else WritableFile(shared, file)
     close_with_thread(made)

@@ -1,4 +1,4 @@
-"""sealift as an fsspec filesystem: for pandas, pyarrow, dask, zarr, universal_pathlib and whatever else uses fsspec.
+"""sealift as an fsspec filesystem: for pandas, pyarrow, dask, zarr and whatever else uses fsspec.
 
     pip install "sealift[fsspec]"
     fsspec.open("sealift+s3://ml-models/iris/model.joblib")      # a protocol for each scheme

@@ -1,17 +1,17 @@
 """The filesystem: fsspec's methods, by those of `AsyncStorage`."""
 
-import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, TypeVar
 
 from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 
 from ...api.async_storage import AsyncStorage
 from ...api.blocking import Storage
-from ...api.facade_thread import run
+from ...api.facade_thread import run_in_engine
 from ...config import StorageConfig
 from ...errors import InvalidConfig, UnsupportedOperation
 from ...runtime.detached import run_detached
@@ -22,6 +22,8 @@ from .configuration import config_of
 from .entries import add_entry, directory_entry, file_entry, joined
 
 __all__ = ["SealiftFileSystem"]
+
+T = TypeVar("T")
 
 # Options of `AbstractFileSystem`.
 _CACHE_OPTIONS = ("use_listings_cache", "listings_expiry_time", "max_paths", "skip_instance_cache")
@@ -37,7 +39,7 @@ class SealiftFileSystem(AsyncFileSystem):
     Args:
         config: Credentials and endpoint. None: from the environment.
         asynchronous: Whether it is used with `await`, within one event loop.
-        loop: The loop that runs its methods. None: that of `Storage`.
+        loop: The loop that runs its methods. None: fsspec's, while the transfers run in the thread of `Storage`.
         batch_size: How many requests run at once.
         options: Fields of the scheme's configuration instead of `config`, such as `endpoint_url` of `S3Config`.
 
@@ -73,7 +75,6 @@ class SealiftFileSystem(AsyncFileSystem):
         )
         self._config = config_of(config, options, self.config_type)
         self._own_loop = asynchronous or loop is not None
-        self._engine: tuple[int, asyncio.AbstractEventLoop, AsyncStorage] | None = None
 
     @property
     def fsid(self) -> str:
@@ -85,21 +86,15 @@ class SealiftFileSystem(AsyncFileSystem):
 
     __hash__ = AsyncFileSystem.__hash__
 
-    @property
-    def loop(self) -> Any:
-        """The event loop that runs the methods: that of `Storage`, so that all share its connections and limits."""
-        return super().loop if self._own_loop else self._of_engine()[0]
+    async def _run(self, call: Callable[[AsyncStorage], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine of a storage.
 
-    @property
-    def _storage(self) -> AsyncStorage:
-        """The storage in the loop that runs the methods."""
-        return AsyncStorage() if self._own_loop else self._of_engine()[1]
-
-    def _of_engine(self) -> tuple[asyncio.AbstractEventLoop, AsyncStorage]:
-        """The event loop and the storage of `Storage`, in this process."""
-        if self._engine is None or self._engine[0] != os.getpid():
-            self._engine = (os.getpid(), *run(_loop_and_storage))
-        return self._engine[1:]
+        Without a loop of the caller, it runs in the thread of `Storage`, whose connections and limits all share:
+        fsspec's own code blocks its loop while it looks at local files.
+        """
+        if self._own_loop:
+            return await call(AsyncStorage())
+        return await run_in_engine(call)
 
     def _uri(self, path: str) -> str:
         """The URI of a path."""
@@ -115,7 +110,7 @@ class SealiftFileSystem(AsyncFileSystem):
         first = max(size + start, 0) if start is not None and start < 0 else start or 0
         last = size + end if end is not None and end < 0 else end
         length = None if last is None else max(last - first, 0)
-        return await self._storage.read(uri, first, length, config=self._config)
+        return await self._run(lambda storage: storage.read(uri, first, length, config=self._config))
 
     async def _get_file(self, rpath: str, lpath: str, callback: Callback = DEFAULT_CALLBACK, **_: Any) -> None:
         await self._copy_one(self._uri(rpath), os.path.abspath(lpath), rpath, callback)  # noqa: ASYNC240 - no I/O
@@ -127,7 +122,7 @@ class SealiftFileSystem(AsyncFileSystem):
             path: Its path.
             mode: "rb" or "wb".
         """
-        return await self._storage.open(self._uri(path), mode, config=self._config)
+        return await AsyncStorage().open(self._uri(path), mode, config=self._config)
 
     def _open(self, path: str, mode: str = "rb", autocommit: bool = True, **_: Any) -> Any:
         if not autocommit:
@@ -142,8 +137,13 @@ class SealiftFileSystem(AsyncFileSystem):
 
     async def _pipe_file(self, path: str, value: Any, mode: str = "overwrite", **_: Any) -> None:
         await self._check_new(path, mode)
-        async with self._storage.open(self._uri(path), "wb", config=self._config) as file:
-            await file.write(value)
+        uri = self._uri(path)
+
+        async def store(storage: AsyncStorage) -> None:
+            async with storage.open(uri, "wb", config=self._config) as file:
+                await file.write(value)
+
+        await self._run(store)
 
     async def _put_file(
         self, lpath: str, rpath: str, mode: str = "overwrite", callback: Callback = DEFAULT_CALLBACK, **_: Any
@@ -152,14 +152,15 @@ class SealiftFileSystem(AsyncFileSystem):
             await self._makedirs(rpath, exist_ok=True)
             return
         await self._check_new(rpath, mode)
-        report = CallbackProgress(callback)
-        await self._storage.upload(lpath, self._uri(rpath), config=self._config, on_event=report)
+        uri, report = self._uri(rpath), CallbackProgress(callback)
+        await self._run(lambda storage: storage.upload(lpath, uri, config=self._config, on_event=report))
 
     async def _cp_file(self, path1: str, path2: str, **_: Any) -> None:
         await self._copy_one(self._uri(path1), self._uri(path2), path1)
 
     async def _rm_file(self, path: str, **_: Any) -> None:
-        if not await self._storage.delete_object(self._uri(path), config=self._config):
+        uri = self._uri(path)
+        if not await self._run(lambda storage: storage.delete_object(uri, config=self._config)):
             raise FileNotFoundError(path)
 
     async def _rm(
@@ -173,8 +174,8 @@ class SealiftFileSystem(AsyncFileSystem):
         if not recursive or maxdepth is not None:
             await super()._rm(path, recursive=recursive, batch_size=batch_size, maxdepth=maxdepth)
             return
-        for each in await self._expand_path(path):
-            await self._storage.delete(self._uri(each), config=self._config, recursive=True)
+        for uri in map(self._uri, await self._expand_path(path)):
+            await self._run(partial(AsyncStorage.delete, uri=uri, config=self._config, recursive=True))
 
     async def _mkdir(self, path: str, create_parents: bool = True, **_: Any) -> None:
         if (directory := self._local(path)) is not None:
@@ -199,7 +200,8 @@ class SealiftFileSystem(AsyncFileSystem):
         path = self._strip_protocol(path)
         if self._is_root(path):
             return {"name": path, "size": 0, "type": "directory"}
-        found = await self._storage.get_object_metadata(self._uri(path), config=self._config)
+        uri = self._uri(path)
+        found = await self._run(lambda storage: storage.get_object_metadata(uri, config=self._config))
         if found["type"] == "prefix":
             return {"name": path, "size": 0, "type": "directory"}
         facts = {name: value for name, value in found.items() if name not in {"uri", "type"} and value is not None}
@@ -208,15 +210,14 @@ class SealiftFileSystem(AsyncFileSystem):
     async def _ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
         path = self._strip_protocol(path)
         found: dict[str, dict[str, Any]] = {}
-        async with aclosing(self._objects(path)) as objects:
-            async for relative, obj in objects:
-                name, below, _rest = relative.partition("/")
-                if not relative:
-                    found[path] = file_entry(path, obj)
-                elif below:
-                    found.setdefault(joined(path, name), directory_entry(joined(path, name)))
-                else:
-                    found[joined(path, name)] = file_entry(joined(path, name), obj)
+        for relative, obj in await self._run(partial(self._objects, path)):
+            name, below, _rest = relative.partition("/")
+            if not relative:
+                found[path] = file_entry(path, obj)
+            elif below:
+                found.setdefault(joined(path, name), directory_entry(joined(path, name)))
+            else:
+                found[joined(path, name)] = file_entry(joined(path, name), obj)
         return [found[name] for name in sorted(found)] if detail else sorted(found)
 
     async def _find(
@@ -234,14 +235,14 @@ class SealiftFileSystem(AsyncFileSystem):
         path = self._strip_protocol(path)
         found: dict[str, dict[str, Any]] = {}
         try:
-            async with aclosing(self._objects(path)) as objects:
-                async for relative, obj in objects:
-                    if not relative:
-                        found[path] = file_entry(path, obj)
-                    elif relative.startswith(prefix):
-                        add_entry(found, path, relative, obj, maxdepth, withdirs=withdirs)
+            objects = await self._run(partial(self._objects, path))
         except FileNotFoundError:
             return {} if detail else []
+        for relative, obj in objects:
+            if not relative:
+                found[path] = file_entry(path, obj)
+            elif relative.startswith(prefix):
+                add_entry(found, path, relative, obj, maxdepth, withdirs=withdirs)
         if withdirs and path not in found and not self._is_root(path):
             found[path] = directory_entry(path)
         return {name: found[name] for name in sorted(found)} if detail else sorted(found)
@@ -254,7 +255,7 @@ class SealiftFileSystem(AsyncFileSystem):
         """
         return self.info(path)["last_modified"]
 
-    async def _objects(self, path: str) -> AsyncGenerator[tuple[str, ObjectInfo]]:
+    async def _objects(self, path: str, storage: AsyncStorage) -> list[tuple[str, ObjectInfo]]:
         """The objects below a path, each with the rest of its path: "" for the object of this path itself.
 
         The rest of a directory ends in "/".
@@ -264,12 +265,14 @@ class SealiftFileSystem(AsyncFileSystem):
         uri = self._uri(path)
         start = parse(uri).key.rstrip("/")
         if parse(uri).scheme == "pvc":  # a directory of this machine
-            start = (await self._storage.download(uri, config=self._config)).strip("/")
-        async with aclosing(self._storage.list(uri, config=self._config)) as objects:
+            start = (await storage.download(uri, config=self._config)).strip("/")
+        found = []
+        async with aclosing(storage.list(uri, config=self._config)) as objects:
             async for obj in objects:
                 relative = obj.key[len(start) :].lstrip("/")
                 if relative or not obj.key.endswith("/"):
-                    yield relative, obj
+                    found.append((relative, obj))
+        return found
 
     def _is_root(self, path: str) -> bool:
         return path == "" and bool(self.scheme)
@@ -287,15 +290,13 @@ class SealiftFileSystem(AsyncFileSystem):
         """Copy an object; create a directory for what is none."""
         report = CallbackProgress(callback)
         try:
-            await self._storage.copy(
-                src, dest, config=self._config, dest_config=self._config, recursive=False, on_event=report
+            await self._run(
+                lambda storage: storage.copy(
+                    src, dest, config=self._config, dest_config=self._config, recursive=False, on_event=report
+                )
             )
         except InvalidConfig:
             if not await self._isdir(path):
                 raise
             if parse(dest).scheme == "file":
                 await run_detached(lambda: os.makedirs(f"/{parse(dest).key}", exist_ok=True))
-
-
-async def _loop_and_storage(storage: AsyncStorage) -> tuple[asyncio.AbstractEventLoop, AsyncStorage]:
-    return asyncio.get_running_loop(), storage
