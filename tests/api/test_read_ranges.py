@@ -60,6 +60,9 @@ async def test_in_order(store: Store, memory: int | None) -> None:
     assert {type(each) for each in found} == {bytes}
     assert await AsyncStorage().read_ranges(f"{store.uri}/empty", MANY, config=store.config) == [b""] * len(MANY)
     assert await AsyncStorage().read_ranges(f"{store.uri}/k", [], config=store.config) == []
+
+
+def test_without_a_loop(store: Store) -> None:
     assert Storage.read_ranges(f"{store.uri}/k", iter(MANY[:3]), config=store.config) == expected(DATA, MANY[:3])
 
 

@@ -98,13 +98,13 @@ async def test_ranges_are_as_slices(store: Store, start: int, length: int | None
 
 async def test_what_cannot_be_opened(store: Store) -> None:
     async with tidy() as storage:
-        for path, start, kind in (
-            ("none", 0, ModelMissingError),
-            ("deep", 0, ModelMissingError),
+        for path, length, kind in (
+            ("none", None, ModelMissingError),
+            ("deep", None, ModelMissingError),
             ("model", -1, InvalidConfig),
         ):
             with pytest.raises(kind, match="^read "):
-                await anext(storage.stream(f"{store.uri}/{path}", start, config=store.config))
+                await anext(storage.stream(f"{store.uri}/{path}", 0, length, config=store.config))
 
 
 async def test_any_number_of_parts(store: Store) -> None:

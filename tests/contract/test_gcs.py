@@ -13,12 +13,14 @@ import pytest
 from sealift import GCSConfig
 from sealift.backends import open_backend
 from sealift.backends.gcs import GCSBackend
+from sealift.backends.gcs.bucket import Bucket, Query
 from sealift.backends.gcs.upload import stored_object
 from sealift.errors import IntegrityError, InvalidConfig, ModelMissingError, TransportError, UnsupportedOperation
 from sealift.instance import Instance
 from sealift.integrity import checksums as checksum
 from sealift.types import Limits, Part, Receipt
 from sealift.uri import Location
+from sealift.wire import Response
 from tests.contract.conditional import ConditionalContract
 from tests.contract.properties import RICH, HeadersContract
 from tests.contract.resuming import ResumingContract
@@ -84,6 +86,21 @@ class TestFakeGCS(ResumingContract, HeadersContract, ConditionalContract):
         assert obj.checksums == told
         assert [obj.checksums async for obj in place.backend.list("")] == [told]
         assert (await place.backend.read_range(obj, 0, memoryview(bytearray(SIZE)))).checksums == told
+
+    async def test_deletion_of_one_version(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+        """This server ignores the condition, so the request is inspected."""
+        place.put({"k": DATA})
+        obj = await place.backend.stat("k")
+        sent: list[tuple[str, object]] = []
+        send = Bucket.send
+
+        async def record(self: Bucket, method: str, path: str, query: Query | None = None) -> Response:
+            sent.append((method, query))
+            return await send(self, method, path, query)
+
+        monkeypatch.setattr(Bucket, "send", record)
+        await place.backend.delete("k", version=obj.version)
+        assert sent == [("DELETE", {"ifGenerationMatch": obj.version})]
 
     async def test_an_upload_replaces_only_when_it_is_complete(self, place: Place) -> None:
         """A composed object keeps the generation that it replaces on this server; at Google it gets a new one."""

@@ -46,8 +46,8 @@ async def as_chunks(content: Iterable[bytes] | AsyncIterable[bytes]) -> AsyncGen
         InvalidConfig: It is no iterable, or yields something other than bytes.
     """
     if isinstance(content, AsyncIterable):
-        async for chunk in content:
-            yield _checked(chunk)
+        async for piece in content:
+            yield _checked(piece)
         return
     try:
         iterator = iter(content)
@@ -68,8 +68,9 @@ def _take(iterator: Iterator[Any]) -> tuple[list[bytes | memoryview], bool]:
     size = 0
     for chunk in iterator:
         # A copy: the iterator may fill the same buffer again.
-        taken.append(chunk if isinstance(chunk, bytes) else bytes(_checked(chunk)))
-        size += len(taken[-1])
+        kept = chunk if isinstance(chunk, bytes) else bytes(_checked(chunk))
+        taken.append(kept)
+        size += len(kept)
         if size >= _MOST_BYTES or len(taken) == _MOST_CHUNKS:
             return taken, True
     return taken, False

@@ -12,6 +12,6 @@ async def check_exists(source: OpenLocation) -> None:
     Raises:
         ModelMissingError: There is neither.
     """
-    found = await resolve(source.backend, source.location.key, source.instance.retry, IGNORE_SKIPPED, one_level=True)
+    found = await resolve(source.backend, source.location.key, source.instance.retry, IGNORE_SKIPPED)
     if isinstance(found, Prefix):
         await found.objects.aclose()

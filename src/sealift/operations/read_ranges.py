@@ -142,7 +142,7 @@ async def _concurrently(instance: Instance, source: Backend, obj: ObjectInfo, sp
 async def _in_order(instance: Instance, source: Backend, obj: ObjectInfo, spans: Sequence[_Range]) -> list[bytes]:
     """Read the object once, up to the end of the last range, and keep the bytes of all ranges."""
     found = [bytearray() for _ in spans]
-    last = max(end for _, end in spans)
+    last = max((end for start, end in spans if start < end), default=0)
     async with aclosing(_positions(chunks(instance, source, obj, 0, last))) as body:
         async for position, chunk in body:
             for (start, end), kept in zip(spans, found, strict=True):

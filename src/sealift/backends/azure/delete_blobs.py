@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from ...errors import IncompleteError, ModelMissingError, ServiceError, Skipped, StorageError
+from ...errors import IncompleteError, ModelMissingError, ObjectChanged, ServiceError, Skipped, StorageError
 from ...runtime.shielded import cancelled_once
 from ...wire import Response
 from . import replies
@@ -27,7 +27,11 @@ async def delete(container: Container, key: str, *, snapshots: bool, version: st
         return
     if replies.code(reply) == "SnapshotsPresent":
         raise await _has_snapshots(container, key, reply)
-    raise container.error(reply, key)
+    error = container.error(reply, key)
+    if isinstance(error, ObjectChanged):
+        await container.head(key)  # a missing object also fails the condition; report it as missing
+        raise ObjectChanged(f"the object {key!r} was replaced", status=reply.status)
+    raise error
 
 
 async def _has_snapshots(container: Container, key: str, reply: Response) -> ServiceError:

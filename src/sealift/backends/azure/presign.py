@@ -55,7 +55,7 @@ def _sign(container: Container, key: str, method: str, expiry: datetime, delegat
     from azure.storage.blob import BlobSasPermissions, UserDelegationKey, generate_blob_sas  # noqa: PLC0415 - 0.3 s
 
     account = container.account
-    signer: UserDelegationKey | None = None
+    signer: Any = None
     if delegation is not None:
         signer = UserDelegationKey()  # type: ignore[no-untyped-call]
         for name, attribute in _KEY_FIELDS.items():
