@@ -57,6 +57,7 @@ from .uri import (
     S3_URI_FORMAT,
     SUPPORTED_PROTOCOLS,
 )
+from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from .api.async_storage import AsyncStorage

@@ -1,9 +1,8 @@
 """The `sealift` command group: the list of commands, and its help page."""
 
-import importlib.metadata
-
 import click
 
+from ..version import __version__
 from .cat import cat
 from .completion import completion
 from .cp import cp
@@ -36,11 +35,7 @@ AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, ~/.aws, roles.
 
 def _print_version(ctx: click.Context, _: click.Parameter, requested: bool) -> None:
     if requested and not ctx.resilient_parsing:
-        try:
-            version = importlib.metadata.version("sealift")
-        except importlib.metadata.PackageNotFoundError:
-            version = "(not installed)"
-        click.echo(f"sealift {version}")
+        click.echo(f"sealift {__version__}")
         ctx.exit()
 
 

@@ -91,7 +91,8 @@ class Container:
         if authorization.query:
             fields.append(authorization.query)
         target = self._target(key) + (f"?{'&'.join(fields)}" if fields else "")
-        sent = [("host", self._origin.netloc), ("x-ms-version", _VERSION), *headers, *authorization.headers]
+        own = [("host", self._origin.netloc), ("user-agent", self.instance.user_agent), ("x-ms-version", _VERSION)]
+        sent = [*own, *headers, *authorization.headers]
         # Content-Encoding is a property of the object: return its bytes as stored, without decoding.
         return Request(method, self._origin, target, sent, self._tls, encoded=True)
 

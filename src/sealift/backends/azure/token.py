@@ -87,8 +87,10 @@ class CachedToken:
         identity, endpoint, verify = self._account.identity, self._account.endpoint, self._account.verify
         assert identity is not None  # noqa: S101 - a CachedToken is created for identities only
         # In a thread: importing the SDK takes 0.3 s.
-        environ = self._instance.environ
-        return _Credentials(await self._instance.disk.run(lambda: _credentials(identity, endpoint, verify, environ)))
+        environ, agent = self._instance.environ, self._instance.user_agent
+        return _Credentials(
+            await self._instance.disk.run(lambda: _credentials(identity, endpoint, verify, environ, agent))
+        )
 
 
 class _Credentials:
@@ -107,7 +109,9 @@ class _Credentials:
         await self._stack.aclose()
 
 
-def _credentials(identity: Identity, endpoint: str, verify: bool | str, environ: Mapping[str, str]) -> list[Any]:
+def _credentials(
+    identity: Identity, endpoint: str, verify: bool | str, environ: Mapping[str, str], agent: str
+) -> list[Any]:
     """Create the SDK credentials to try, in order; blocking.
 
     Raises:
@@ -125,6 +129,7 @@ def _credentials(identity: Identity, endpoint: str, verify: bool | str, environ:
     # use_env_settings=False: no proxies from the environment of this process.
     options: dict[str, Any] = {
         "retry_total": 0, "retry_status": 0, "connection_verify": trusted, "use_env_settings": False,
+        "user_agent": agent,
     }  # fmt: skip
     authority = identity.authority or _authority(endpoint)
     origin = Origin.of(authority if "://" in authority else f"https://{authority}")

@@ -173,7 +173,7 @@ class Bucket:
         encoded: bool = False,
     ) -> Request:
         """Build a request; the arguments are those of `send`, and `bearer` as it was returned by `bearer`."""
-        all_headers = list(headers)
+        all_headers = [("user-agent", self.instance.user_agent), *headers]
         if bearer is not None:
             all_headers.append(("authorization", f"Bearer {bearer}"))
         if self._requester_pays and self.config.project_id is not None:

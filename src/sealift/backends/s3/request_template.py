@@ -41,7 +41,8 @@ class RequestTemplate:
         access = signer.access
         self._origin = access.origin
         self._path = f"{access.path}/"[1:]
-        sent = _escaped([("host", access.origin.netloc), *headers]) + [(name, "%s") for name in varying]
+        fixed = [("host", access.origin.netloc), ("user-agent", signer.user_agent), *headers]
+        sent = _escaped(fixed) + [(name, "%s") for name in varying]
         self._signed = [place for place, name in enumerate(varying) if is_signed(name)]
         self._key: SigningKey | None = None
         if signer.credentials is not None:
