@@ -96,7 +96,8 @@ def _method(method: ast.AsyncFunctionDef, owner: str) -> str:
     copied = ast.parse(ast.unparse(method)).body[0]
     assert isinstance(copied, ast.AsyncFunctionDef)
     del copied.args.args[0]  # self
-    decorators = [*copied.decorator_list, ast.Name("staticmethod")]
+    overloads = [each for each in copied.decorator_list if isinstance(each, ast.Name) and each.id == "overload"]
+    decorators = [*overloads, ast.Name("staticmethod")]
     sync = ast.FunctionDef(copied.name, copied.args, [], decorators, copied.returns, copied.type_comment, lineno=0)
     docstring = ast.get_docstring(copied, clean=False)
     if docstring is None:  # an overload

@@ -20,6 +20,7 @@ from ..types import Durability, Limits, ObjectInfo, OnEvent, Synced, Unpack, Ver
 from ..uri import get_storage_spec, is_local, parse
 from .argument_types import PatternList, StrPath, WritableBuffer
 from .lifetime import Lifetime
+from .progress_option import shows_progress
 
 __all__ = ["AsyncStorage"]
 
@@ -56,6 +57,7 @@ class AsyncStorage:
     async def __aexit__(self, *exc_info: object) -> None:
         await self._lifetime.leave(linger=False)
 
+    @shows_progress
     async def download(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         uri: str,
@@ -69,6 +71,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> str:
         """Download an object, or all objects under a prefix, to the local disk.
 
@@ -92,6 +95,7 @@ class AsyncStorage:
             durability: What a completed file survives once this returns. "rename": the end of this process. "fsync":
                 also a power failure: each file is synced before its rename, and the directories that lead to it after.
             on_event: Called with progress events on the event loop's thread; must not block.
+            progress: Show the progress on stderr: a bar on a terminal or in a notebook, else a line every 5 seconds.
 
         Equal calls that run at once in one event loop (same URI, `dest`, configuration, environment and options) share
         one transfer, which continues as long as any of them waits for it. Each has its own `timeout` and events: to
@@ -132,7 +136,8 @@ class AsyncStorage:
 
             return (await download_to_temporary(source, options.about(source.location))).path
 
-    async def upload(
+    @shows_progress
+    async def upload(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         src: StrPath,
         uri: str,
@@ -143,6 +148,7 @@ class AsyncStorage:
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> bool:
         """Upload a local file, or all files below a directory.
 
@@ -158,6 +164,7 @@ class AsyncStorage:
                 none. False: do not check.
             timeout: Seconds for the whole call. None: no limit.
             on_event: Called with progress events on the event loop's thread; must not block.
+            progress: As in `download`.
 
         Returns:
             True.
@@ -180,6 +187,7 @@ class AsyncStorage:
 
             return await upload(source, destination, options.about(source.location))
 
+    @shows_progress
     async def copy(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         src: str,
@@ -195,6 +203,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> str:
         """Copy an object, or all objects under a prefix, between any two storages.
 
@@ -218,6 +227,7 @@ class AsyncStorage:
             timeout: Seconds for the whole call. None: no limit.
             durability: As in `download`, for files on the local disk.
             on_event: Called with progress events on the event loop's thread; must not block.
+            progress: As in `download`.
 
         Returns:
             URI or local path of the copy.
@@ -246,7 +256,8 @@ class AsyncStorage:
 
             return await copy(source, destination, options.about(source.location))
 
-    async def copy_object(
+    @shows_progress
+    async def copy_object(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         src_uri: str,
         dest_uri: str,
@@ -257,6 +268,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> bool:
         """Copy an object or a prefix; see `AsyncStorage.copy`.
 
@@ -269,6 +281,7 @@ class AsyncStorage:
             timeout: As in `copy`.
             durability: As in `copy`.
             on_event: As in `copy`.
+            progress: As in `download`.
 
         Returns:
             True.
@@ -284,6 +297,7 @@ class AsyncStorage:
 
             return bool(await copy(source, destination, options.about(source.location)))
 
+    @shows_progress
     async def sync(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         src: str,
@@ -302,6 +316,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> Synced:
         """Make a prefix or directory hold the objects of another one, copying only those that differ.
 
@@ -328,6 +343,7 @@ class AsyncStorage:
             timeout: Seconds for the whole call. None: no limit.
             durability: As in `copy`; deletions are not synced.
             on_event: Called with progress events on the event loop's thread; must not block.
+            progress: As in `download`, for copied objects.
 
         Returns:
             Numbers of objects that were copied, kept and deleted.
@@ -692,6 +708,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[str]: ...
     @overload
     async def download_many(
@@ -704,7 +721,9 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[str | StorageError]: ...
+    @shows_progress
     async def download_many(
         self,
         items: Iterable[str | tuple[str, StrPath | None]],
@@ -715,6 +734,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[str] | list[str | StorageError]:
         """Download many URIs concurrently.
 
@@ -727,6 +747,7 @@ class AsyncStorage:
             timeout: Seconds for all items together; items that are not done by then fail. None: no limit.
             durability: As in `download`.
             on_event: Called with the progress events of all items on the event loop's thread; must not block.
+            progress: As in `download`, for all items together.
 
         Returns:
             Their paths, in the order of the items.
@@ -749,6 +770,7 @@ class AsyncStorage:
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[bool]: ...
     @overload
     async def upload_many(
@@ -760,7 +782,9 @@ class AsyncStorage:
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[bool | StorageError]: ...
+    @shows_progress
     async def upload_many(
         self,
         items: Iterable[tuple[StrPath, str]],
@@ -770,6 +794,7 @@ class AsyncStorage:
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[bool] | list[bool | StorageError]:
         """Upload many files or directories concurrently.
 
@@ -780,6 +805,7 @@ class AsyncStorage:
             verify: As in `upload`.
             timeout: As in `download_many`.
             on_event: As in `download_many`.
+            progress: As in `download_many`.
 
         Returns:
             True for each, in the order of the items.
@@ -801,6 +827,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[str]: ...
     @overload
     async def copy_many(
@@ -814,8 +841,10 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[str | StorageError]: ...
-    async def copy_many(
+    @shows_progress
+    async def copy_many(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         items: Iterable[tuple[str, str]],
         *,
@@ -826,6 +855,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[str] | list[str | StorageError]:
         """Copy many objects or prefixes concurrently.
 
@@ -838,6 +868,7 @@ class AsyncStorage:
             timeout: As in `download_many`.
             durability: As in `copy`.
             on_event: As in `download_many`.
+            progress: As in `download_many`.
 
         Returns:
             URIs or local paths of the copies, in the order of the items.

@@ -40,6 +40,7 @@ class Storage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> str:
         """Download an object, or all objects under a prefix, to the local disk.
 
@@ -63,6 +64,7 @@ class Storage:
             durability: What a completed file survives once this returns. "rename": the end of this process. "fsync":
                 also a power failure: each file is synced before its rename, and the directories that lead to it after.
             on_event: Called with progress events in the engine's thread; must not block.
+            progress: Show the progress on stderr: a bar on a terminal or in a notebook, else a line every 5 seconds.
 
         Equal calls that run at once in one event loop (same URI, `dest`, configuration, environment and options) share
         one transfer, which continues as long as any of them waits for it. Each has its own `timeout` and events: to
@@ -98,11 +100,12 @@ class Storage:
                 timeout=timeout,
                 durability=durability,
                 on_event=on_event,
+                progress=progress,
             )
         )
 
     @staticmethod
-    def upload(
+    def upload(  # noqa: PLR0913 - the caller's options, each by its name
         src: StrPath,
         uri: str,
         *,
@@ -112,6 +115,7 @@ class Storage:
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> bool:
         """Upload a local file, or all files below a directory.
 
@@ -127,6 +131,7 @@ class Storage:
                 none. False: do not check.
             timeout: Seconds for the whole call. None: no limit.
             on_event: Called with progress events in the engine's thread; must not block.
+            progress: As in `download`.
 
         Returns:
             True.
@@ -149,6 +154,7 @@ class Storage:
                 verify=verify,
                 timeout=timeout,
                 on_event=on_event,
+                progress=progress,
             )
         )
 
@@ -167,6 +173,7 @@ class Storage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> str:
         """Copy an object, or all objects under a prefix, between any two storages.
 
@@ -190,6 +197,7 @@ class Storage:
             timeout: Seconds for the whole call. None: no limit.
             durability: As in `download`, for files on the local disk.
             on_event: Called with progress events in the engine's thread; must not block.
+            progress: As in `download`.
 
         Returns:
             URI or local path of the copy.
@@ -216,6 +224,7 @@ class Storage:
                 timeout=timeout,
                 durability=durability,
                 on_event=on_event,
+                progress=progress,
             )
         )
 
@@ -237,6 +246,7 @@ class Storage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> Synced:
         """Make a prefix or directory hold the objects of another one, copying only those that differ.
 
@@ -263,6 +273,7 @@ class Storage:
             timeout: Seconds for the whole call. None: no limit.
             durability: As in `copy`; deletions are not synced.
             on_event: Called with progress events in the engine's thread; must not block.
+            progress: As in `download`, for copied objects.
 
         Returns:
             Numbers of objects that were copied, kept and deleted.
@@ -293,6 +304,7 @@ class Storage:
                 timeout=timeout,
                 durability=durability,
                 on_event=on_event,
+                progress=progress,
             )
         )
 
@@ -479,6 +491,7 @@ class Storage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[str]: ...
 
     @overload
@@ -492,6 +505,7 @@ class Storage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[str | StorageError]: ...
 
     @staticmethod
@@ -504,6 +518,7 @@ class Storage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[str] | list[str | StorageError]:
         """Download many URIs concurrently.
 
@@ -516,6 +531,7 @@ class Storage:
             timeout: Seconds for all items together; items that are not done by then fail. None: no limit.
             durability: As in `download`.
             on_event: Called with the progress events of all items in the engine's thread; must not block.
+            progress: As in `download`, for all items together.
 
         Returns:
             Their paths, in the order of the items.
@@ -532,6 +548,7 @@ class Storage:
                 timeout=timeout,
                 durability=durability,
                 on_event=on_event,
+                progress=progress,
             )
         )
 
@@ -545,6 +562,7 @@ class Storage:
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[bool]: ...
 
     @overload
@@ -557,6 +575,7 @@ class Storage:
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[bool | StorageError]: ...
 
     @staticmethod
@@ -568,6 +587,7 @@ class Storage:
         verify: Verify = True,
         timeout: float | None = None,
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[bool] | list[bool | StorageError]:
         """Upload many files or directories concurrently.
 
@@ -578,6 +598,7 @@ class Storage:
             verify: As in `upload`.
             timeout: As in `download_many`.
             on_event: As in `download_many`.
+            progress: As in `download_many`.
 
         Returns:
             True for each, in the order of the items.
@@ -590,6 +611,7 @@ class Storage:
                 verify=verify,
                 timeout=timeout,
                 on_event=on_event,
+                progress=progress,
             )
         )
 
@@ -673,7 +695,7 @@ class StorageOperations:
         )
 
     @staticmethod
-    def copy_object(
+    def copy_object(  # noqa: PLR0913 - the caller's options, each by its name
         src_uri: str,
         dest_uri: str,
         *,
@@ -683,6 +705,7 @@ class StorageOperations:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> bool:
         """Copy an object or a prefix; see `Storage.copy`.
 
@@ -695,6 +718,7 @@ class StorageOperations:
             timeout: As in `Storage.copy`.
             durability: As in `Storage.copy`.
             on_event: As in `Storage.copy`.
+            progress: As in `Storage.download`.
 
         Returns:
             True.
@@ -712,5 +736,6 @@ class StorageOperations:
                 timeout=timeout,
                 durability=durability,
                 on_event=on_event,
+                progress=progress,
             )
         )

@@ -14,7 +14,6 @@ from .options import files_and_uris, json_option, pattern_options, storage_optio
 from .run import run
 from .settings import Settings
 from .stdout import StdoutWriter
-from .waits import print_wait
 
 __all__ = ["ls"]
 
@@ -57,7 +56,7 @@ def ls(settings: Settings, uri: str, *, is_long: bool) -> None:
         if event.kind == "skipped":
             click.echo(skipped_line(argument.name(event.key), event), err=True)
         else:
-            print_wait(event)
+            settings.on_wait(event)
 
     async def list_objects() -> None:
         listing = storage.objects(

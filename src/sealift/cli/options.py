@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..errors import InvalidConfig
+from .logs import be_quiet, be_verbose
 from .settings import VERIFY, Settings
 from .units import parse_size
 
@@ -21,6 +22,7 @@ __all__ = [
     "dry_run_option",
     "files_and_uris",
     "json_option",
+    "no_progress_option",
     "pattern_options",
     "recursive_option",
     "snapshots_option",
@@ -108,7 +110,23 @@ storage_options = _combine(
         metavar="SECONDS",
         help="Retry until nothing from the host has succeeded for so long.  [default: 180]",
     ),
-    _option("-v", "--verbose", is_flag=True, help="Show each object and each retry, and tracebacks of errors."),
+    click.option(
+        "-v",
+        "--verbose",
+        count=True,
+        expose_value=False,
+        callback=be_verbose,
+        help="Show each object and each retry, and tracebacks of errors; -vv: also each request.",
+    ),
+    click.option("--debug", is_flag=True, expose_value=False, callback=be_verbose, help="The same as -vv."),
+    click.option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        expose_value=False,
+        callback=be_quiet,
+        help="Print only errors and warnings: no progress, no summary.",
+    ),
 )
 source_options = _combine(
     _option("--source-endpoint-url", metavar="URL", help="Like --endpoint-url, for SRC only."),
@@ -128,6 +146,7 @@ pattern_options = _combine(
 timeout_option = _option(
     "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Fail if the command takes longer."
 )
+no_progress_option = _option("--no-progress", is_flag=True, help="Show no progress, only a summary at the end.")
 copy_options = _combine(
     _option(
         "--verify",
@@ -136,6 +155,7 @@ copy_options = _combine(
         "sizes only (no).  [default: yes]",
     ),
     _option("--fsync", is_flag=True, help="Flush local files to disk, so that they survive a power failure."),
+    no_progress_option,
     timeout_option,
 )
 snapshots_option = _option(

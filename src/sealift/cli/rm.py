@@ -5,11 +5,13 @@ import time
 
 import click
 
+from ..progress.units import count
 from .arguments import Argument
 from .options import (
     dry_run_option,
     files_and_uris,
     json_option,
+    no_progress_option,
     pattern_options,
     recursive_option,
     snapshots_option,
@@ -20,7 +22,6 @@ from .options import (
 from .report import Report
 from .run import run
 from .settings import Settings
-from .units import count
 
 __all__ = ["rm"]
 
@@ -42,6 +43,7 @@ Examples:
 @snapshots_option
 @json_option
 @timeout_option
+@no_progress_option
 @dry_run_option
 @storage_options
 @click.pass_obj
@@ -86,7 +88,9 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool, incomplete
     if incomplete:
         if recursive or settings.dry_run or settings.include or settings.exclude or settings.as_json:
             raise click.UsageError("--incomplete cannot be combined with -r, -n, --include, --exclude or --json")
-        click.echo(f"aborted {count(run(abort), 'incomplete upload')}", err=True)
+        text = f"aborted {count(run(abort), 'incomplete upload')}"
+        if not settings.quiet:
+            click.echo(text, err=True)
         return
     with suggest_recursive():
         run(remove)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import click
 
 from ..config import S3Config
-from ..types import Durability, Limits, Verify
+from ..types import Durability, Event, Limits, OnEvent, Verify
 from ..uri import Location, parse
-from .waits import print_wait
+from .waits import print_each_wait, print_wait
 
 if TYPE_CHECKING:
     from ..api.async_storage import AsyncStorage
@@ -54,7 +54,9 @@ class Settings:
     exclude: tuple[str, ...] = ()
     as_json: bool = False
     dry_run: bool = False
-    verbose: bool = False
+    verbose: int = 0
+    quiet: bool = False
+    no_progress: bool = False
     timeout: float | None = None
     verify: str = "yes"
     fsync: bool = False
@@ -66,6 +68,11 @@ class Settings:
         verify = VERIFY[self.verify]
         return {"verify": verify, "timeout": self.timeout, "durability": "fsync" if self.fsync else "rename"}
 
+    @property
+    def on_wait(self) -> OnEvent:
+        """Reports waits of calls that have no report of their own."""
+        return _ignore if self.quiet else print_each_wait if self.verbose else print_wait
+
     def storage(self) -> "AsyncStorage":
         """A storage with the requested limits."""
         from ..api.async_storage import AsyncStorage  # noqa: PLC0415 - keeps --help fast
@@ -76,7 +83,7 @@ class Settings:
         if self.retries is not None:
             chosen["attempts"] = self.retries + 1
         limits = Limits(**{name: value for name, value in chosen.items() if value is not None})
-        return AsyncStorage(limits, on_event=print_wait)
+        return AsyncStorage(limits, on_event=self.on_wait)
 
     def config(self, uri: str, environ: Mapping[str, str]) -> S3Config | None:
         """The configuration of the environment, overridden by the options; None if no option is set.
@@ -111,6 +118,10 @@ class Settings:
     def _s3_options(self, prefix: str) -> dict[str, Any]:
         values = {attribute: getattr(self, prefix + name) for name, attribute in _S3_OPTIONS.items()}
         return {attribute: value for attribute, value in values.items() if value}
+
+
+def _ignore(event: Event) -> None:
+    """For --quiet."""
 
 
 def _config(options: Mapping[str, Any], environ: Mapping[str, str]) -> S3Config:

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
+from ..progress.units import count, size
 from .formatting import json_line
 from .options import files_and_uris, storage_options, timeout_option
 from .run import run
 from .settings import Settings
-from .units import count, size
 
 __all__ = ["stat"]
 

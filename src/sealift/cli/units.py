@@ -1,8 +1,8 @@
-"""Parse and format byte sizes and counts."""
+"""Parse byte sizes."""
 
 import re
 
-__all__ = ["count", "parse_size", "size"]
+__all__ = ["parse_size"]
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?))?b?", re.IGNORECASE)
 _PREFIXES = "kmgt"
@@ -21,19 +21,3 @@ def parse_size(text: str) -> int:
     power = _PREFIXES.index(prefix.lower()) + 1 if prefix else 0
     unit: int = (1024 if binary else 1000) ** power
     return round(float(number) * unit)
-
-
-def size(amount: float) -> str:
-    """Format a byte size with decimal units, such as "120.3 MB"."""
-    if amount < 1000:
-        return f"{amount:.0f} B"
-    for unit in ("kB", "MB", "GB"):
-        amount /= 1000
-        if amount < 999.95:
-            return f"{amount:.1f} {unit}"
-    return f"{amount / 1000:.1f} TB"
-
-
-def count(number: int, noun: str) -> str:
-    """Format a number with its noun, such as "1 object" or "2,000 objects"."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
