@@ -5,6 +5,7 @@ from typing import Self, TypeVar
 
 from ..errors import TransportError
 from ..runtime.host_pace import HostPace
+from ..runtime.request_record import RequestRecord
 from .message import Origin, Response
 from .streamed_response import StreamedResponse
 
@@ -19,6 +20,7 @@ class Observation:
     Args:
         origin: The server.
         pace: Its pace.
+        record: The record of the request, for its observers. None: nobody observes it.
 
     Example:
         >>> async def send(wire: Wire, request: Request) -> Response:
@@ -26,11 +28,12 @@ class Observation:
         ...         return observation.answered(await wire.exchange(request))
     """
 
-    __slots__ = ("_host", "_pace")
+    __slots__ = ("_host", "_pace", "_record")
 
-    def __init__(self, origin: Origin, pace: HostPace) -> None:
+    def __init__(self, origin: Origin, pace: HostPace, record: RequestRecord | None = None) -> None:
         self._host = origin.address
         self._pace = pace
+        self._record = record
 
     def __enter__(self) -> Self:
         return self
@@ -40,6 +43,8 @@ class Observation:
     ) -> None:
         if isinstance(error, TransportError):
             error.host = error.host or self._host
+        if self._record is not None:
+            self._record.end(error)
 
     async def turn(self) -> None:
         """Wait until the host may be asked; the pool does so for connections of its own."""
@@ -51,6 +56,8 @@ class Observation:
     def answered(self, response: R) -> R:
         """Record a response."""
         response.host = self._host
+        if self._record is not None:
+            self._record.answered(response)
         if not response.is_failure:
             self._pace.succeeded()
         return response
