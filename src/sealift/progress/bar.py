@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from .tally import Rate, Tally
 
-__all__ = ["NotebookBar", "TerminalBar"]
+__all__ = ["NotebookBar", "TerminalBar", "prepare_lock"]
 
 _ERASE = "\r\x1b[K"
 _BAR_WIDTH = 20
@@ -20,13 +20,25 @@ _WIDE = 80
 _ROWS = 24
 
 
+def prepare_lock(*, alone: bool) -> None:
+    """Create the lock that the bars of this process share.
+
+    Args:
+        alone: Whether no other part of this process uses tqdm. Its own lock is one that other processes can share, for
+            which some versions of Python start another process.
+    """
+    if alone:
+        tqdm.set_lock(threading.RLock())
+    else:
+        tqdm.get_lock()
+
+
 class TerminalBar:
     """A bar that is drawn over itself, as wide as the terminal.
 
     Args:
         tally: The totals to show.
         leave: Whether the bar stays at the end; otherwise it is erased.
-        alone: Whether no other part of this process uses tqdm: it then needs no lock that other processes share.
 
     Attributes:
         interval: Seconds between two drawings.
@@ -34,9 +46,7 @@ class TerminalBar:
 
     interval = 0.1
 
-    def __init__(self, tally: Tally, *, leave: bool = False, alone: bool = False) -> None:
-        if alone:
-            tqdm.set_lock(threading.RLock())
+    def __init__(self, tally: Tally, *, leave: bool = False) -> None:
         self._rate = Rate(tally)
         self._bar = _Drawn(tally, self._rate.now, leave)
 

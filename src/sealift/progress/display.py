@@ -6,26 +6,22 @@ import sys
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from importlib.util import find_spec
 from queue import Empty, SimpleQueue
-from typing import Protocol
+from typing import TYPE_CHECKING
 
+from ..runtime.detached import run_detached
 from .lines import ProgressLines
 from .tally import Tally
+
+if TYPE_CHECKING:
+    from .bar import NotebookBar, TerminalBar
 
 __all__ = ["show_progress"]
 
 # Seconds that a call waits at its end for a terminal that does not accept output.
 _CLOSE_TIMEOUT = 1.0
-
-
-class _Display(Protocol):
-    """Something that shows a tally, from one thread."""
-
-    interval: float
-
-    def show(self) -> None: ...
-    def close(self) -> None: ...
 
 
 @asynccontextmanager
@@ -37,9 +33,10 @@ async def show_progress(tally: Tally, *, leave: bool = False, alone: bool = Fals
     Args:
         tally: The totals to show.
         leave: Whether the final state stays on the screen.
-        alone: As for `TerminalBar`.
+        alone: Whether no other part of this process uses tqdm.
     """
-    display = _display(tally, leave=leave, alone=alone)
+    kind = await run_detached(partial(_kind, alone=alone))  # importing tqdm takes 20 ms
+    display = kind(tally, leave=leave)
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     closing: SimpleQueue[None] = SimpleQueue()
 
@@ -59,7 +56,7 @@ async def show_progress(tally: Tally, *, leave: bool = False, alone: bool = Fals
             await asyncio.wait_for(ended.wait(), _CLOSE_TIMEOUT)
 
 
-def _refresh(display: _Display, closing: "SimpleQueue[None]") -> None:
+def _refresh(display: "NotebookBar | TerminalBar | ProgressLines", closing: "SimpleQueue[None]") -> None:
     while True:
         try:
             closing.get(timeout=display.interval)
@@ -70,17 +67,19 @@ def _refresh(display: _Display, closing: "SimpleQueue[None]") -> None:
             return
 
 
-def _display(tally: Tally, *, leave: bool, alone: bool) -> _Display:
+def _kind(*, alone: bool) -> "type[NotebookBar | TerminalBar | ProgressLines]":
+    """The kind of display that fits where stderr leads to."""
     if _in_notebook():
         from .bar import NotebookBar  # noqa: PLC0415 - imports tqdm, here and below
 
-        return NotebookBar(tally, leave=leave)
+        return NotebookBar
     # A dumb terminal, such as that of an editor or of a CI job, cannot draw over a line.
     if sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        from .bar import TerminalBar  # noqa: PLC0415
+        from .bar import TerminalBar, prepare_lock  # noqa: PLC0415
 
-        return TerminalBar(tally, leave=leave, alone=alone)
-    return ProgressLines(tally, leave=leave)
+        prepare_lock(alone=alone)
+        return TerminalBar
+    return ProgressLines
 
 
 def _in_notebook() -> bool:
