@@ -74,12 +74,12 @@ from .uri import (
     S3_URI_FORMAT,
     SUPPORTED_PROTOCOLS,
 )
+from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from .api.async_file import AsyncReadableFile, AsyncWritableFile
     from .api.async_storage import AsyncStorage
 
-    __version__: str
 
 __all__ = [
     "AUTHENTICATION_METHODS",
@@ -163,13 +163,6 @@ def __getattr__(name: str) -> Any:
         from .api import async_file  # noqa: PLC0415 - as above
 
         return getattr(async_file, name)
-    if name == "__version__":
-        import importlib.metadata  # noqa: PLC0415 - imports the email package, 30 ms
-
-        try:
-            return importlib.metadata.version("sealift")
-        except importlib.metadata.PackageNotFoundError:
-            raise AttributeError("sealift is not installed, so its version is not known") from None
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

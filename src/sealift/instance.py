@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from typing import Any, Self
 
+from .config.user_agent import OWN_USER_AGENT, user_agent
 from .loop_resources import enter_resources
 from .runtime.shielded import shielded
 from .types import Limits, OnEvent
@@ -34,6 +35,7 @@ class Instance:
         retry: Retry loop; within a call, with its deadline and events.
         calls: Calls that do the same and share one task.
         credentials: Configuration → SDK credentials that refresh themselves.
+        user_agent: The User-Agent header of requests; within a call, from its environment.
     """
 
     def __init__(self, limits: Limits, environ: Mapping[str, str] = os.environ) -> None:
@@ -46,6 +48,7 @@ class Instance:
         self.retry = self._resources.retry
         self.calls = self._resources.calls
         self.credentials: dict[Hashable, Any] = {}
+        self.user_agent = OWN_USER_AGENT
         self._clients: dict[Hashable, Any] = {}
         self._client_locks: dict[Hashable, asyncio.Lock] = {}
         self._exit_stack = AsyncExitStack()
@@ -59,9 +62,13 @@ class Instance:
         Args:
             deadline: Loop time at which the call is cancelled.
             on_event: Called with an event when a request has to wait.
+
+        Raises:
+            InvalidConfig: `SEALIFT_USER_AGENT` is no value of a header.
         """
         snapshot = copy.copy(self)
         snapshot.environ = dict(self._live_environ)
+        snapshot.user_agent = user_agent(snapshot.environ)
         snapshot.retry = replace(self.retry, deadline=deadline, on_event=on_event)
         return snapshot
 

@@ -12,6 +12,7 @@ import trustme
 from blockbuster import BlockBuster
 
 from sealift import AccessDenied, AsyncStorage, AzureConfig, InvalidConfig, Limits, TransportError
+from sealift.config.user_agent import OWN_USER_AGENT
 from sealift.types import MiB
 from tests.api.entra import TokenGiver, answer, app_service, entra, imds, token
 from tests.api.helpers import shows
@@ -89,6 +90,7 @@ async def test_a_user_assigned_managed_identity(container: str, config: AzureCon
     storage = AsyncStorage(environ={**os.environ, "AZURE_CLIENT_ID": "one-of-many"})
     assert await storage.read(f"azure://{container}/m", config=config) == b"real"
     assert {asked.query["client_id"] for asked in metadata.asked} == {"one-of-many"}
+    assert all(asked.headers["user-agent"].startswith(OWN_USER_AGENT) for asked in metadata.asked)
 
 
 async def test_a_managed_identity_of_app_service(

@@ -14,6 +14,7 @@ import pytest
 from sealift import AccessDenied, AsyncStorage, InvalidConfig, S3Config, StorageError
 from sealift.backends.s3.access import BucketAccess, resolve_access
 from sealift.backends.s3.bucket import Bucket
+from sealift.config.user_agent import OWN_USER_AGENT
 from sealift.instance import Instance
 from sealift.types import Limits, MiB
 from sealift.uri import Location
@@ -264,6 +265,7 @@ async def test_an_instance_profile(fake: FakeS3, tmp_path: Path, monkeypatch: py
         config = S3Config(endpoint_url=fake.endpoint)
         assert await fetch(AsyncStorage(), "s3://models/m", tmp_path, config) == b"fake"
     assert {access_key(asked) for asked in fake.asked} == {"ASIAEC2"}
+    assert all(OWN_USER_AGENT in asked.headers["user-agent"] for asked in (*service.asked, *fake.asked))
     assert {asked.headers["x-amz-security-token"] for asked in fake.asked} == {"a-token"}
 
 
@@ -281,6 +283,7 @@ async def test_the_role_of_a_container(fake: FakeS3, tmp_path: Path, monkeypatch
         config = S3Config(endpoint_url=fake.endpoint)
         assert await fetch(AsyncStorage(), "s3://models/m", tmp_path, config) == b"fake"
     assert {access_key(asked) for asked in fake.asked} == {"ASIAECS"}
+    assert all(OWN_USER_AGENT in asked.headers["user-agent"] for asked in (*service.asked, *fake.asked))
 
 
 async def move(verb: str, server: WritableS3, config: S3Config, here: Path) -> None:

@@ -17,6 +17,7 @@ from google.oauth2 import credentials as user
 from google.oauth2 import service_account
 
 from sealift import AccessDenied, AsyncStorage, GCSConfig, InvalidConfig, Limits, StorageError
+from sealift.config.user_agent import OWN_USER_AGENT
 from sealift.types import MiB
 from tests.api.helpers import shows
 from tests.api.servers import Asked, FakeS3, Reply, pattern
@@ -74,6 +75,7 @@ async def test_a_service_account_s_key(fake: Google, nowhere: dict[str, str], tm
     claims = jwt.decode(form(fake.asked[0])["assertion"], options={"verify_signature": False})
     assert claims["scope"] == "https://www.googleapis.com/auth/devstorage.read_write"
     assert {asked.headers["authorization"] for asked in fake.of_bucket()} == {f"Bearer {fake.issued[0]}"}
+    assert {asked.headers["user-agent"] for asked in fake.asked} == {OWN_USER_AGENT}
 
 
 async def test_the_default_credentials_of_the_environment(
@@ -175,6 +177,7 @@ async def test_workload_identity_of_a_pod(fake: Google, nowhere: dict[str, str],
     assert await fetch(environ, fake.config(), tmp_path) == b"fake"
     assert paths(fake)[0] == METADATA
     assert {asked.headers["authorization"] for asked in fake.of_bucket()} == {f"Bearer {fake.issued[0]}"}
+    assert {asked.headers["user-agent"] for asked in fake.asked} == {OWN_USER_AGENT}
 
 
 async def test_a_pod_that_is_there_before_its_metadata_service(nowhere: dict[str, str], tmp_path: Path) -> None:

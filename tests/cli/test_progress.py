@@ -1,49 +1,26 @@
+"""Progress on a terminal and in logs, and the options that choose how much is printed."""
+
+import fcntl
 import os
 import pty
 import signal
+import struct
+import termios
 from pathlib import Path
 
 import pytest
 
-from sealift.cli.progress import ProgressBar, ProgressLines, Tally
-from sealift.cli.units import size
+from sealift.progress.bar import TerminalBar
+from sealift.progress.lines import ProgressLines, print_line
+from sealift.progress.tally import Tally
 from sealift.types import Event
 
-from .program import start
+from .conftest import Invoke
+from .program import run, start
 from .stalling import StallingS3
 
 ERASE = "\r\x1b[K"
-
-
-def tally_of(*events: Event) -> Tally:
-    tally = Tally()
-    for event in events:
-        tally.add(event)
-    return tally
-
-
-def test_totals_grow_while_the_listing_arrives() -> None:
-    tally = tally_of(Event("listed", "a", 4_000_000), Event("progress", "a", 1_000_000))
-    assert tally.describe(5e6) == "1.0 MB of 4.0 MB, 5.0 MB/s, 0 of 1 object"
-    for event in (Event("listed", "b", 2_000_000), Event("progress", "a", 3_000_000), Event("object", "a", 4_000_000)):
-        tally.add(event)
-    assert tally.describe(5e6) == "4.0 MB of 6.0 MB, 5.0 MB/s, 1 of 2 objects"
-    tally.add(Event("retry", "b"))
-    assert tally.describe(0).endswith(", 1 retried")
-
-
-def test_an_object_of_unknown_size() -> None:
-    tally = tally_of(Event("listed", "a"), Event("progress", "a", 500))
-    assert tally.describe(0).startswith("500 B of 500 B")
-
-
-def test_removed_objects_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    tally = tally_of(Event("deleted", "a"), Event("deleted", "b"))
-    assert tally.describe(0) == "2 objects removed"
-    ProgressBar(tally).close()
-    assert capsys.readouterr().err == f"{ERASE}2 objects removed{ERASE}"
-    tally.add(Event("listed", "c", 1))
-    assert tally.describe(0) == "0 B of 1 B, 0 B/s, 0 of 1 object, 2 removed"
+XTERM = {"TERM": "xterm", "NO_COLOR": "1"}
 
 
 def test_plain_lines_show_the_rate_since_the_last_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,51 +39,198 @@ def test_plain_lines_show_the_rate_since_the_last_line(capsys: pytest.CaptureFix
     ]
 
 
+def test_plain_lines_do_not_repeat_themselves(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = ProgressLines(Tally())
+    for _ in range(13):
+        lines.show()
+    assert capsys.readouterr().err.splitlines() == ["listing objects", "listing objects"]
+
+
 def test_a_bar_is_drawn_over_itself_and_erased(capsys: pytest.CaptureFixture[str]) -> None:
     tally = Tally()
-    bar = ProgressBar(tally)
+    bar = TerminalBar(tally)
     tally.add(Event("listed", "a", 10))
     tally.add(Event("progress", "a", 5))
-    bar.print_line("a line")
+    bar.show()
+    print_line("a line")
     bar.close()
-    first, line, second, end = capsys.readouterr().err.split(ERASE)[1:]
-    assert first.startswith("[                    ]   0%  listing objects")
-    assert line == "a line\n"
-    assert second.startswith("[##########          ]  50%  5 B of 10 B")
-    assert end == ""
+    drawn = capsys.readouterr().err.split(ERASE)[1:]
+    assert drawn[0].startswith("  0%|")
+    assert drawn[0].endswith("| listing objects")
+    assert drawn[1].startswith(" 50%|")
+    assert "| 5 B of 10 B" in drawn[1]
+    assert drawn[2] == "\ra line\n"
+    assert drawn[3].startswith(" 50%|")
+    assert drawn[-1].strip() == ""
+
+
+def test_a_bar_that_stays(capsys: pytest.CaptureFixture[str]) -> None:
+    tally = Tally()
+    bar = TerminalBar(tally, leave=True)
+    for event in (Event("listed", "a", 10), Event("progress", "a", 10), Event("object", "a", 10)):
+        tally.add(event)
+    bar.close()
+    last = capsys.readouterr().err.split(ERASE)[-1]
+    assert last.startswith("100%|")
+    assert last.endswith("1 of 1 object\n")
+
+
+def test_a_bar_of_removals_has_no_share(capsys: pytest.CaptureFixture[str]) -> None:
+    tally = Tally()
+    tally.add(Event("deleted", "a"))
+    TerminalBar(tally).close()
+    assert capsys.readouterr().err.split(ERASE)[1] == "1 object removed"
+
+
+# --- on a terminal
+
+
+class Terminal:
+    """A pseudo terminal for stderr."""
+
+    def __init__(self, columns: int) -> None:
+        self.read_end, self.write_end = pty.openpty()
+        self.shown = ""
+        self.resize(columns)
+
+    def resize(self, columns: int) -> None:
+        fcntl.ioctl(self.write_end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+    def read_until(self, text: str) -> str:
+        """Return what is shown until, and with, a text."""
+        while text not in self.shown:
+            self.shown += os.read(self.read_end, 4096).decode()
+        end = self.shown.index(text) + len(text)
+        found, self.shown = self.shown[:end], self.shown[end:]
+        return found
+
+    def read_to_end(self) -> str:
+        os.close(self.write_end)
+        while True:
+            try:
+                piece = os.read(self.read_end, 4096).decode()
+            except OSError:  # Linux: the other end is closed
+                break
+            if not piece:  # macOS
+                break
+            self.shown += piece
+        os.close(self.read_end)
+        return self.shown
 
 
 def test_on_a_terminal(stalling: StallingS3, tmp_path: Path) -> None:
     """The bar shows the total size, and is erased at the end."""
-    terminal, of_program = pty.openpty()
-    with start("cp", *stalling.options, "s3://models/big.bin", tmp_path, stderr=of_program) as process:
-        os.close(of_program)
-        shown = ""
-        while "of 67.1 MB" not in shown:
-            shown += os.read(terminal, 4096).decode()
+    terminal = Terminal(120)
+    command = ("cp", *stalling.options, "s3://models/big.bin", tmp_path)
+    with start(*command, stderr=terminal.write_end, environ=XTERM) as process:
+        shown = terminal.read_until("of 67.1 MB")
         process.send_signal(signal.SIGINT)
-        shown += read_to_end(terminal)
         stdout, _ = process.communicate()
-    os.close(terminal)
-    assert shown.startswith(f"{ERASE}[")
-    assert shown.endswith(f"{ERASE}error: interrupted\r\n")
+    shown += terminal.read_to_end()
+    assert shown.startswith(f"{ERASE}  0%|")
+    assert shown.endswith(f"{ERASE}\rerror: interrupted\r\n")
+    assert "\x1b" not in shown.replace(ERASE, "").replace("\x1b[A", "")  # no colors
     assert stdout == ""
 
 
-def read_to_end(terminal: int) -> str:
-    text = ""
-    while True:
-        try:
-            piece = os.read(terminal, 4096).decode()
-        except OSError:  # Linux: the other end is closed
-            return text
-        if not piece:  # macOS
-            return text
-        text += piece
+@pytest.mark.parametrize("columns", [100, 60, 30, 12, 0])
+def test_a_terminal_that_becomes_narrow(stalling: StallingS3, tmp_path: Path, columns: int) -> None:
+    """Each drawing fits into one line of the terminal as it is."""
+    terminal = Terminal(160)
+    command = ("cp", *stalling.options, "s3://models/big.bin", tmp_path)
+    with start(*command, stderr=terminal.write_end, environ=XTERM) as process:
+        terminal.read_until("0 of 1 object")
+        terminal.resize(columns)
+        drawn = " " * 160
+        while len(drawn) >= (columns or 80):  # drawn before
+            drawn = terminal.read_until(ERASE).removesuffix(ERASE)
+        for _ in range(3):
+            drawn = terminal.read_until(ERASE).removesuffix(ERASE)
+            assert 3 < len(drawn) < (columns or 80)
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    terminal.read_to_end()
 
 
-@pytest.mark.parametrize(
-    ("number", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_960, "1.0 MB"), (2.5e12, "2.5 TB")]
-)
-def test_sizes_are_formatted(number: float, text: str) -> None:
-    assert size(number) == text
+def test_a_dumb_terminal_gets_lines(stalling: StallingS3, tmp_path: Path) -> None:
+    terminal = Terminal(80)
+    command = ("cp", *stalling.options, "s3://models/big.bin", tmp_path)
+    with start(*command, stderr=terminal.write_end, environ={"TERM": "dumb"}) as process:
+        shown = terminal.read_until("of 67.1 MB")
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    shown += terminal.read_to_end()
+    assert "\x1b" not in shown
+    assert shown.replace("\r\n", "").find("\r") == -1
+
+
+@pytest.mark.parametrize("option", ["--quiet", "--no-progress"])
+def test_no_bar(invoke: Invoke, environ: dict[str, str], bucket: str, tmp_path: Path, option: str) -> None:
+    terminal = Terminal(80)
+    command = ("cp", "-r", f"s3://{bucket}/llama", tmp_path / "llama", option)
+    with start(*command, stderr=terminal.write_end, environ=environ | XTERM) as process:
+        process.communicate()
+    shown = terminal.read_to_end()
+    if option == "--quiet":
+        assert shown == ""
+    else:
+        assert shown.startswith("copied 4 objects")
+        assert shown.count("\n") == 1
+
+
+# --- options
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_quiet_prints_errors_only(invoke: Invoke, bucket: str, position: int) -> None:
+    def command(*arguments: str) -> list[str]:
+        words = [*arguments]
+        words.insert(position and len(words), "-q")
+        return words
+
+    done = invoke(*command("cp", "-r", f"s3://{bucket}/llama", "llama"))
+    assert (done.exit_code, done.stderr, done.stdout) == (0, "", "llama\n")
+    done = invoke(*command("sync", f"s3://{bucket}/llama", "llama"))
+    assert (done.exit_code, done.stderr) == (0, "")
+    done = invoke(*command("rm", "-r", "llama"))
+    assert (done.exit_code, done.stderr) == (0, "")
+    done = invoke(*command("cp", f"s3://{bucket}/none", "llama"))
+    assert done.exit_code == 3
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("options", [("-q", "-v"), ("-v", "-q"), ("--debug", "--quiet")])
+def test_quiet_and_verbose_exclude_each_other(invoke: Invoke, options: tuple[str, str]) -> None:
+    for words in (("ls", ".", *options), (options[0], "ls", ".", options[1])):
+        done = invoke(*words)
+        assert done.exit_code == 2
+        assert "-q cannot be combined with -v or --debug" in done.stderr
+
+
+def test_verbose_logs_each_call(invoke: Invoke, bucket: str) -> None:
+    lines = invoke("cp", "-r", f"s3://{bucket}/llama/", "here", "-v").stderr.splitlines()
+    logged = [line for line in lines if " INFO " in line]
+    assert len(logged) == 1
+    assert f"INFO copy s3://{bucket}/llama/ to " in logged[0]
+    assert "4 objects" in logged[0]
+    assert "verified: crc64nvme (4)" in logged[0]
+    assert not any(" DEBUG " in line for line in lines)
+
+
+@pytest.mark.parametrize("options", [("-vv",), ("-v", "-v"), ("--debug",)])
+def test_debug_logs_each_request(invoke: Invoke, bucket: str, options: tuple[str, ...]) -> None:
+    stderr = invoke("cp", f"s3://{bucket}/iris.joblib", "here", *options).stderr
+    requests = [line for line in stderr.splitlines() if " DEBUG " in line]
+    assert any(
+        "DEBUG GET http://127.0.0.1:" in line and f"/{bucket}/iris.joblib: 200, 10 bytes" in line for line in requests
+    )
+    assert stderr.count(" INFO ") == 1
+    assert invoke(*options, "cp", f"s3://{bucket}/iris.joblib", "again").stderr.count(" INFO ") == 1
+    assert invoke("cp", f"s3://{bucket}/iris.joblib", "once more").stderr.count(" INFO ") == 0
+
+
+def test_a_program_without_options_logs_nothing(environ: dict[str, str], bucket: str, tmp_path: Path) -> None:
+    done = run("cp", f"s3://{bucket}/iris.joblib", tmp_path / "iris", environ=environ)
+    assert done.stderr.startswith("copied 1 object")
+    assert done.stderr.count("\n") == 1

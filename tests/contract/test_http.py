@@ -13,6 +13,7 @@ import pytest
 from sealift import HTTPConfig, S3Config
 from sealift.backends import open_backend
 from sealift.backends.http import HTTPBackend
+from sealift.config.user_agent import OWN_USER_AGENT
 from sealift.contract import Backend
 from sealift.errors import InvalidConfig, ObjectChanged, ServiceError, TransportError, UnsupportedOperation
 from sealift.instance import Instance
@@ -179,4 +180,4 @@ class TestHTTP:
                 await backend.stat("m")
             async with opened(server.url, HTTPConfig({"User-Agent": "mine"})) as backend:
                 await backend.stat("m")
-        assert [asked.headers["user-agent"] for asked in server.asked] == ["sealift", "mine"]
+        assert [asked.headers["user-agent"] for asked in server.asked] == [OWN_USER_AGENT, "mine"]

@@ -102,7 +102,8 @@ def _method(method: ast.AsyncFunctionDef | ast.FunctionDef, owner: str) -> str:
         assert isinstance(copied.returns, ast.Constant)
         copied.returns = ast.parse(copied.returns.value.replace("Async", "")).body[0].value
     del copied.args.args[0]  # self
-    decorators = [*copied.decorator_list, ast.Name("staticmethod")]
+    overloads = [each for each in copied.decorator_list if isinstance(each, ast.Name) and each.id == "overload"]
+    decorators = [*overloads, ast.Name("staticmethod")]
     sync = ast.FunctionDef(copied.name, copied.args, [], decorators, copied.returns, copied.type_comment, lineno=0)
     docstring = ast.get_docstring(copied, clean=False)
     if docstring is None:  # an overload

@@ -33,6 +33,7 @@ from ..types.write_options import WriteOptions
 from ..uri import get_storage_spec, is_local, parse
 from .argument_types import Content, PatternList, StrPath, WritableBuffer
 from .lifetime import Lifetime
+from .progress_option import shows_progress
 
 if TYPE_CHECKING:
     from .async_file import AsyncReadableFile, AsyncWritableFile
@@ -99,6 +100,7 @@ class AsyncStorage:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._lifetime.arguments})"
 
+    @shows_progress
     async def download(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         uri: StrPath,
@@ -115,6 +117,7 @@ class AsyncStorage:
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
         version_id: str | None = None,
+        progress: bool = False,
     ) -> str:
         """Download an object, or all objects under a prefix, to the local disk.
 
@@ -148,6 +151,7 @@ class AsyncStorage:
             on_event: Called with progress events on the event loop's thread; must not block.
             version_id: The version of the object to read: S3: its version ID. Google Cloud Storage: its generation.
                 Azure: its version ID, or "snapshot=" and the time of a snapshot. None: the current one.
+            progress: Show the progress on stderr: a bar on a terminal or in a notebook, else a line every 5 seconds.
 
         Equal calls that run at once in one event loop (same URI, `dest`, configuration, environment and options) share
         one transfer, which continues as long as any of them waits for it. Each has its own `timeout` and events: to
@@ -196,6 +200,7 @@ class AsyncStorage:
 
             return (await download_to_temporary(source, options.about(source.location))).path
 
+    @shows_progress
     async def upload(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         src: StrPath,
@@ -211,6 +216,7 @@ class AsyncStorage:
         timeout: float | None = None,
         on_event: OnEvent | None = None,
         write_options: WriteOptions | None = None,
+        progress: bool = False,
     ) -> bool:
         """Upload a local file, or all files below a directory.
 
@@ -234,6 +240,7 @@ class AsyncStorage:
             on_event: Called with progress events on the event loop's thread; must not block.
             write_options: Content type and other headers, user metadata, tags, storage class, encryption and ACL of the
                 objects. None: the Content-Type by the extension of the name, and the defaults of the bucket.
+            progress: As in `download`.
 
         Returns:
             True.
@@ -265,6 +272,7 @@ class AsyncStorage:
 
             return await upload(source, destination, options.about(source.location))
 
+    @shows_progress
     async def copy(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         src: StrPath,
@@ -285,6 +293,7 @@ class AsyncStorage:
         on_event: OnEvent | None = None,
         write_options: WriteOptions | None = None,
         version_id: str | None = None,
+        progress: bool = False,
     ) -> str:
         """Copy an object, or all objects under a prefix, between any two storages.
 
@@ -314,6 +323,7 @@ class AsyncStorage:
             write_options: As in `upload`; they replace what the source has. If the service cannot apply them while it
                 copies, the bytes go through memory.
             version_id: As in `download`, for the source.
+            progress: As in `download`.
 
         Returns:
             URI or local path of the copy.
@@ -348,6 +358,7 @@ class AsyncStorage:
 
             return await copy(source, destination, options.about(source.location))
 
+    @shows_progress
     async def copy_object(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         src_uri: StrPath,
@@ -361,6 +372,7 @@ class AsyncStorage:
         on_event: OnEvent | None = None,
         write_options: WriteOptions | None = None,
         version_id: str | None = None,
+        progress: bool = False,
     ) -> bool:
         """Copy an object or a prefix; see `AsyncStorage.copy`.
 
@@ -375,6 +387,7 @@ class AsyncStorage:
             on_event: As in `copy`.
             write_options: As in `copy`.
             version_id: As in `copy`.
+            progress: As in `download`.
 
         Returns:
             True.
@@ -396,6 +409,7 @@ class AsyncStorage:
 
             return bool(await copy(source, destination, options.about(source.location)))
 
+    @shows_progress
     async def sync(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         src: StrPath,
@@ -417,6 +431,7 @@ class AsyncStorage:
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
         write_options: WriteOptions | None = None,
+        progress: bool = False,
     ) -> Synced:
         """Make a prefix or directory hold the objects of another one, copying only those that differ.
 
@@ -446,6 +461,7 @@ class AsyncStorage:
             durability: As in `copy`; deletions are not synced.
             on_event: Called with progress events on the event loop's thread; must not block.
             write_options: As in `copy`, for copied objects. Objects are not copied again because of them.
+            progress: As in `download`, for copied objects.
 
         Returns:
             Numbers of objects that were copied, kept and deleted.
@@ -1110,6 +1126,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[str]: ...
     @overload
     async def download_many(
@@ -1124,7 +1141,9 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[str | StorageError]: ...
+    @shows_progress
     async def download_many(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         items: Iterable[StrPath | tuple[StrPath, StrPath | None]],
@@ -1137,6 +1156,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[str] | list[str | StorageError]:
         """Download many URIs concurrently.
 
@@ -1151,6 +1171,7 @@ class AsyncStorage:
             timeout: Seconds for all items together; items that are not done by then fail. None: no limit.
             durability: As in `download`.
             on_event: Called with the progress events of all items on the event loop's thread; must not block.
+            progress: As in `download`, for all items together.
 
         Returns:
             Their paths, in the order of the items.
@@ -1184,6 +1205,7 @@ class AsyncStorage:
         timeout: float | None = None,
         on_event: OnEvent | None = None,
         write_options: WriteOptions | None = None,
+        progress: bool = False,
     ) -> list[bool]: ...
     @overload
     async def upload_many(
@@ -1199,7 +1221,9 @@ class AsyncStorage:
         timeout: float | None = None,
         on_event: OnEvent | None = None,
         write_options: WriteOptions | None = None,
+        progress: bool = False,
     ) -> list[bool | StorageError]: ...
+    @shows_progress
     async def upload_many(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         items: Iterable[tuple[StrPath, StrPath]],
@@ -1213,6 +1237,7 @@ class AsyncStorage:
         timeout: float | None = None,
         on_event: OnEvent | None = None,
         write_options: WriteOptions | None = None,
+        progress: bool = False,
     ) -> list[bool] | list[bool | StorageError]:
         """Upload many files or directories concurrently.
 
@@ -1227,6 +1252,7 @@ class AsyncStorage:
             timeout: As in `download_many`.
             on_event: As in `download_many`.
             write_options: As in `upload`, for all items.
+            progress: As in `download_many`.
 
         Returns:
             True for each, in the order of the items.
@@ -1260,6 +1286,7 @@ class AsyncStorage:
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
         write_options: WriteOptions | None = None,
+        progress: bool = False,
     ) -> list[str]: ...
     @overload
     async def copy_many(
@@ -1277,7 +1304,9 @@ class AsyncStorage:
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
         write_options: WriteOptions | None = None,
+        progress: bool = False,
     ) -> list[str | StorageError]: ...
+    @shows_progress
     async def copy_many(  # noqa: PLR0913 - the caller's options, each by its name
         self,
         items: Iterable[tuple[StrPath, StrPath]],
@@ -1293,6 +1322,7 @@ class AsyncStorage:
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
         write_options: WriteOptions | None = None,
+        progress: bool = False,
     ) -> list[str] | list[str | StorageError]:
         """Copy many objects or prefixes concurrently.
 
@@ -1309,6 +1339,7 @@ class AsyncStorage:
             durability: As in `copy`.
             on_event: As in `download_many`.
             write_options: As in `copy`, for all items.
+            progress: As in `download_many`.
 
         Returns:
             URIs or local paths of the copies, in the order of the items.

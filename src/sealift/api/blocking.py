@@ -47,6 +47,7 @@ class Storage:
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
         version_id: str | None = None,
+        progress: bool = False,
     ) -> str:
         """Download an object, or all objects under a prefix, to the local disk.
 
@@ -80,6 +81,7 @@ class Storage:
             on_event: Called with progress events in the engine's thread; must not block.
             version_id: The version of the object to read: S3: its version ID. Google Cloud Storage: its generation.
                 Azure: its version ID, or "snapshot=" and the time of a snapshot. None: the current one.
+            progress: Show the progress on stderr: a bar on a terminal or in a notebook, else a line every 5 seconds.
 
         Equal calls that run at once in one event loop (same URI, `dest`, configuration, environment and options) share
         one transfer, which continues as long as any of them waits for it. Each has its own `timeout` and events: to
@@ -123,6 +125,7 @@ class Storage:
                 durability=durability,
                 on_event=on_event,
                 version_id=version_id,
+                progress=progress,
             )
         )
 
@@ -141,6 +144,7 @@ class Storage:
         timeout: float | None = None,
         on_event: OnEvent | None = None,
         write_options: WriteOptions | None = None,
+        progress: bool = False,
     ) -> bool:
         """Upload a local file, or all files below a directory.
 
@@ -164,6 +168,7 @@ class Storage:
             on_event: Called with progress events in the engine's thread; must not block.
             write_options: Content type and other headers, user metadata, tags, storage class, encryption and ACL of the
                 objects. None: the Content-Type by the extension of the name, and the defaults of the bucket.
+            progress: As in `download`.
 
         Returns:
             True.
@@ -192,6 +197,7 @@ class Storage:
                 timeout=timeout,
                 on_event=on_event,
                 write_options=write_options,
+                progress=progress,
             )
         )
 
@@ -215,6 +221,7 @@ class Storage:
         on_event: OnEvent | None = None,
         write_options: WriteOptions | None = None,
         version_id: str | None = None,
+        progress: bool = False,
     ) -> str:
         """Copy an object, or all objects under a prefix, between any two storages.
 
@@ -244,6 +251,7 @@ class Storage:
             write_options: As in `upload`; they replace what the source has. If the service cannot apply them while it
                 copies, the bytes go through memory.
             version_id: As in `download`, for the source.
+            progress: As in `download`.
 
         Returns:
             URI or local path of the copy.
@@ -277,6 +285,7 @@ class Storage:
                 on_event=on_event,
                 write_options=write_options,
                 version_id=version_id,
+                progress=progress,
             )
         )
 
@@ -301,6 +310,7 @@ class Storage:
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
         write_options: WriteOptions | None = None,
+        progress: bool = False,
     ) -> Synced:
         """Make a prefix or directory hold the objects of another one, copying only those that differ.
 
@@ -330,6 +340,7 @@ class Storage:
             durability: As in `copy`; deletions are not synced.
             on_event: Called with progress events in the engine's thread; must not block.
             write_options: As in `copy`, for copied objects. Objects are not copied again because of them.
+            progress: As in `download`, for copied objects.
 
         Returns:
             Numbers of objects that were copied, kept and deleted.
@@ -364,6 +375,7 @@ class Storage:
                 durability=durability,
                 on_event=on_event,
                 write_options=write_options,
+                progress=progress,
             )
         )
 
@@ -871,6 +883,7 @@ class Storage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[str]: ...
 
     @overload
@@ -886,6 +899,7 @@ class Storage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[str | StorageError]: ...
 
     @staticmethod
@@ -900,6 +914,7 @@ class Storage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        progress: bool = False,
     ) -> list[str] | list[str | StorageError]:
         """Download many URIs concurrently.
 
@@ -914,6 +929,7 @@ class Storage:
             timeout: Seconds for all items together; items that are not done by then fail. None: no limit.
             durability: As in `download`.
             on_event: Called with the progress events of all items in the engine's thread; must not block.
+            progress: As in `download`, for all items together.
 
         Returns:
             Their paths, in the order of the items.
@@ -932,6 +948,7 @@ class Storage:
                 timeout=timeout,
                 durability=durability,
                 on_event=on_event,
+                progress=progress,
             )
         )
 
@@ -949,6 +966,7 @@ class Storage:
         timeout: float | None = None,
         on_event: OnEvent | None = None,
         write_options: WriteOptions | None = None,
+        progress: bool = False,
     ) -> list[bool]: ...
 
     @overload
@@ -965,6 +983,7 @@ class Storage:
         timeout: float | None = None,
         on_event: OnEvent | None = None,
         write_options: WriteOptions | None = None,
+        progress: bool = False,
     ) -> list[bool | StorageError]: ...
 
     @staticmethod
@@ -980,6 +999,7 @@ class Storage:
         timeout: float | None = None,
         on_event: OnEvent | None = None,
         write_options: WriteOptions | None = None,
+        progress: bool = False,
     ) -> list[bool] | list[bool | StorageError]:
         """Upload many files or directories concurrently.
 
@@ -994,6 +1014,7 @@ class Storage:
             timeout: As in `download_many`.
             on_event: As in `download_many`.
             write_options: As in `upload`, for all items.
+            progress: As in `download_many`.
 
         Returns:
             True for each, in the order of the items.
@@ -1010,6 +1031,7 @@ class Storage:
                 timeout=timeout,
                 on_event=on_event,
                 write_options=write_options,
+                progress=progress,
             )
         )
 
@@ -1175,6 +1197,7 @@ class StorageOperations:
         on_event: OnEvent | None = None,
         write_options: WriteOptions | None = None,
         version_id: str | None = None,
+        progress: bool = False,
     ) -> bool:
         """Copy an object or a prefix; see `Storage.copy`.
 
@@ -1189,6 +1212,7 @@ class StorageOperations:
             on_event: As in `Storage.copy`.
             write_options: As in `Storage.copy`.
             version_id: As in `Storage.copy`.
+            progress: As in `Storage.download`.
 
         Returns:
             True.
@@ -1208,5 +1232,6 @@ class StorageOperations:
                 on_event=on_event,
                 write_options=write_options,
                 version_id=version_id,
+                progress=progress,
             )
         )

@@ -18,6 +18,7 @@ from ..instance import Instance
 from ..operations.call_options import CallEvents, CallOptions
 from ..operations.deadline import NO_DEADLINE, Deadline
 from ..operations.open_location import OpenLocation
+from ..runtime.observers import begin_call
 from ..runtime.shielded import shielded
 from ..types import Limits, OnEvent
 from ..uri import Location, parse
@@ -291,7 +292,8 @@ class Lifetime:
             try:
                 await _load(operation, instance)
                 about = None if on_event is None else CallEvents(on_event, str(locations[0]))
-                yield instance.for_call(deadline.end, about), locations
+                with begin_call(operation, locations, about):
+                    yield instance.for_call(deadline.end, about), locations
             finally:
                 await shielded(self.leave())
         except StorageError as error:

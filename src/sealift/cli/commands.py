@@ -2,8 +2,7 @@
 
 import click
 
-import sealift
-
+from ..version import __version__
 from .cat import cat
 from .completion import completion
 from .cp import cp
@@ -46,7 +45,7 @@ Options take precedence.
 
 def _print_version(ctx: click.Context, _: click.Parameter, requested: bool) -> None:
     if requested and not ctx.resilient_parsing:
-        click.echo(f"sealift {getattr(sealift, '__version__', '(not installed)')}")
+        click.echo(f"sealift {__version__}")
         ctx.exit()
 
 

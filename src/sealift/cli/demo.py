@@ -40,7 +40,7 @@ def demo(settings: Settings, amount: int, *, keep: bool) -> None:
     from ..demo.report import DemoError  # noqa: PLC0415 - only this command needs the demo
     from ..demo.run import run  # noqa: PLC0415
 
-    if settings != Settings(verbose=settings.verbose):
+    if settings != Settings(verbose=settings.verbose, quiet=settings.quiet):
         raise click.UsageError("the demo starts its own server and accepts no storage options")
     try:
         run(amount, keep=keep)

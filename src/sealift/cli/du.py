@@ -6,6 +6,7 @@ from contextlib import aclosing
 import click
 
 from ..keys.paths import is_directory_marker
+from ..progress.units import count, size
 from ..types import Event
 from .arguments import Argument
 from .formatting import json_line, skipped_line
@@ -13,7 +14,6 @@ from .options import files_and_uris, json_option, pattern_options, storage_optio
 from .run import run
 from .settings import Settings
 from .time_left import TimeLeft
-from .units import count, size
 from .waits import print_wait
 
 __all__ = ["du"]

@@ -7,6 +7,7 @@ from datetime import UTC
 import click
 
 from ..keys.paths import is_directory_marker
+from ..progress.units import size
 from ..types import Event, ObjectInfo
 from ..uri import service_of
 from .arguments import Argument
@@ -16,8 +17,6 @@ from .options import files_and_uris, json_option, pattern_options, storage_optio
 from .run import run
 from .settings import Settings
 from .stdout import StdoutWriter
-from .units import size
-from .waits import print_wait
 
 __all__ = ["ls"]
 
@@ -72,7 +71,7 @@ def ls(settings: Settings, uri: str, *, is_long: bool, is_human: bool, recursive
         if event.kind == "skipped":
             click.echo(skipped_line(argument.name(event.key), event), err=True)
         else:
-            print_wait(event)
+            settings.on_wait(event)
 
     async def list_objects() -> None:
         listing = storage.list(

@@ -11,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..types.byte_sizes import parse_size
+from .logs import be_quiet, be_verbose
 from .option_groups import GroupedOption
 from .settings import VERIFY, Settings
 
@@ -21,6 +22,7 @@ __all__ = [
     "existing_options",
     "files_and_uris",
     "json_option",
+    "no_progress_option",
     "on_error_option",
     "pattern_options",
     "recursive_option",
@@ -166,7 +168,23 @@ storage_options = _combine(
         heading=_LIMITS,
         help="Retry until nothing from the host has succeeded for so long.  [default: 180]",
     ),
-    _option("-v", "--verbose", is_flag=True, help="Show each object and each retry, and tracebacks of errors."),
+    click.option(
+        "-v",
+        "--verbose",
+        count=True,
+        expose_value=False,
+        callback=be_verbose,
+        help="Show each object and each retry, and tracebacks of errors; -vv: also each request.",
+    ),
+    click.option("--debug", is_flag=True, expose_value=False, callback=be_verbose, help="The same as -vv."),
+    click.option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        expose_value=False,
+        callback=be_quiet,
+        help="Print only errors and warnings: no progress, no summary.",
+    ),
 )
 source_options = _combine(
     _option("--source-endpoint-url", metavar="URL", heading=_SOURCE, help="Like --endpoint-url."),
@@ -193,6 +211,7 @@ pattern_options = _combine(
 timeout_option = _option(
     "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Fail if the command takes longer."
 )
+no_progress_option = _option("--no-progress", is_flag=True, help="Show no progress, only a summary at the end.")
 copy_options = _combine(
     _option(
         "--verify",
@@ -201,6 +220,7 @@ copy_options = _combine(
         "sizes only (no).  [default: yes]",
     ),
     _option("--fsync", is_flag=True, help="Flush local files to disk, so that they survive a power failure."),
+    no_progress_option,
     timeout_option,
 )
 existing_options = _combine(

@@ -4,20 +4,22 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import click
 
 from ..errors import DeadlineExceeded
+from ..progress.display import show_progress
+from ..progress.lines import print_line
+from ..progress.tally import Tally
+from ..progress.units import count, size
 from ..types import Event, OnEvent
 from .arguments import Argument, Destination
 from .escaping import visible
 from .formatting import json_line, skipped_line
-from .progress import ProgressBar, ProgressLines, Tally, show_progress
 from .settings import Settings
 from .stdout import StdoutWriter
-from .units import count, size
 from .waits import is_long, wait_line
 
 __all__ = ["Report"]
@@ -36,7 +38,6 @@ class Report:
         self._verb, self._past = ("move", "moved") if moving else ("copy", "copied")
         self._tally = Tally()
         self._stdout = StdoutWriter()
-        self._display: ProgressBar | ProgressLines = ProgressLines(self._tally)
         self._start = time.monotonic()
         self._silent_until = 0.0  # the wait until then has been shown
 
@@ -45,9 +46,10 @@ class Report:
         """Show progress while the block runs; write all pending lines at its end."""
         settings = self._settings
         # Lines and a progress bar on the same terminal would overwrite each other.
-        quiet = settings.dry_run or (settings.as_json and sys.stdout is not None and sys.stdout.isatty())
+        hidden = settings.quiet or settings.no_progress or settings.dry_run
+        hidden = hidden or (settings.as_json and sys.stdout is not None and sys.stdout.isatty())
         try:
-            async with self._stdout, show_progress(self._tally, quiet=quiet) as self._display:
+            async with self._stdout, nullcontext() if hidden else show_progress(self._tally, alone=True):
                 yield
         except (asyncio.CancelledError, DeadlineExceeded):  # other errors have a hint about it
             if self._tally.suspended:
@@ -97,15 +99,17 @@ class Report:
         return on_event
 
     def _waiting(self, event: Event) -> None:
-        """Show a wait: a long one once while it lasts, all of them with --verbose."""
+        """Show a wait: a long one once while it lasts, all of them with --verbose, none with --quiet."""
+        if self._settings.quiet:
+            return
         if self._settings.verbose:
             if event.kind in {"retry", "paused"}:
-                self._display.print_line(wait_line(event))
+                print_line(wait_line(event))
         elif is_long(event):
             now = time.monotonic()
             if now >= self._silent_until:
                 self._silent_until = now + event.delay
-                self._display.print_line(wait_line(event))
+                print_line(wait_line(event))
 
     def _copied(self, source: str, target: str, event: Event) -> None:
         settings = self._settings
@@ -123,13 +127,13 @@ class Report:
             self._stdout.print_line(f"would {self._verb} {source} to {target}")
         if settings.verbose and not settings.dry_run:
             dropped = f", not copied: {', '.join(event.dropped)}" if event.dropped else ""
-            self._display.print_line(visible(f"{event.key}: {size(event.size)}, verified: {event.verified}{dropped}"))
+            print_line(visible(f"{event.key}: {size(event.size)}, verified: {event.verified}{dropped}"))
 
     def _kept(self, name: str) -> None:
         if self._settings.as_json:
             self._stdout.print_line(json_line(action="keep", target=name, dry_run=self._settings.dry_run))
         if self._settings.verbose:
-            self._display.print_line(f"{name}: exists, kept")
+            print_line(f"{name}: exists, kept")
 
     def _removed(self, name: str) -> None:
         settings = self._settings
@@ -138,12 +142,12 @@ class Report:
         elif settings.dry_run:
             self._stdout.print_line(f"would remove {name}")
         if settings.verbose and not settings.dry_run:
-            self._display.print_line(visible(f"{name}: removed"))
+            print_line(visible(f"{name}: removed"))
 
     def _skipped(self, name: str, event: Event) -> None:
         if self._settings.as_json:
             self._stdout.print_line(json_line(action="skip", target=name, reason=event.reason))
-        self._display.print_line(skipped_line(name, event))
+        print_line(skipped_line(name, event))
 
     # The summaries are printed after the event loop has ended: the progress bar is erased, and stdout is free.
 
@@ -184,4 +188,5 @@ class Report:
         settings = self._settings
         if settings.as_json:
             click.echo(json_line(action="summary", **fields, seconds=round(seconds, 3), dry_run=settings.dry_run))
-        click.echo(text, err=True)
+        if not settings.quiet:
+            click.echo(text, err=True)

@@ -4,12 +4,14 @@ import os
 
 import click
 
+from ..progress.units import count
 from .arguments import Argument
 from .option_groups import Command
 from .options import (
     dry_run_option,
     files_and_uris,
     json_option,
+    no_progress_option,
     on_error_option,
     pattern_options,
     recursive_option,
@@ -21,7 +23,6 @@ from .report import Report
 from .run import run
 from .settings import Settings
 from .time_left import TimeLeft
-from .units import count
 
 __all__ = ["rm"]
 
@@ -45,6 +46,7 @@ Examples:
 @on_error_option
 @json_option
 @timeout_option
+@no_progress_option
 @dry_run_option
 @storage_options
 @click.pass_obj
@@ -90,7 +92,9 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool, incomplete
     if incomplete:
         if recursive or settings.dry_run or settings.include or settings.exclude or settings.as_json:
             raise click.UsageError("--incomplete cannot be combined with -r, -n, --include, --exclude or --json")
-        click.echo(f"aborted {count(run(abort), 'incomplete upload')}", err=True)
+        text = f"aborted {count(run(abort), 'incomplete upload')}"
+        if not settings.quiet:
+            click.echo(text, err=True)
         return
     run(remove)
     report.summarize_removal()

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import click
 
 from ..config import StorageConfig
-from ..types import Durability, Existing, Limits, OnError, Symlinks, Verify
+from ..types import Durability, Event, Existing, Limits, OnError, OnEvent, Symlinks, Verify
 from ..uri import Location, parse
 from .service_options import SERVICE_OPTIONS, ServiceOptions
-from .waits import print_wait
+from .waits import print_each_wait, print_wait
 
 if TYPE_CHECKING:
     from ..api.async_storage import AsyncStorage
@@ -55,7 +55,9 @@ class Settings:
     exclude: tuple[str, ...] = ()
     as_json: bool = False
     dry_run: bool = False
-    verbose: bool = False
+    verbose: int = 0
+    quiet: bool = False
+    no_progress: bool = False
     timeout: float | None = None
     verify: str = "yes"
     fsync: bool = False
@@ -93,6 +95,11 @@ class Settings:
     def symlinks(self) -> Symlinks:
         """What happens to symbolic links in a local source."""
         return "skip" if self.no_follow_symlinks else "follow"
+
+    @property
+    def on_wait(self) -> OnEvent:
+        """Reports waits of calls that have no report of their own."""
+        return _ignore if self.quiet else print_each_wait if self.verbose else print_wait
 
     def storage(self) -> "AsyncStorage":
         """A storage with the limits of the environment, overridden by the options.
@@ -142,3 +149,7 @@ class Settings:
     def _service_options(self, prefix: str = "") -> ServiceOptions:
         values = {name: getattr(self, prefix + name, None) for name in SERVICE_OPTIONS}
         return ServiceOptions({name: value for name, value in values.items() if value}, prefix.replace("_", "-"))
+
+
+def _ignore(event: Event) -> None:
+    """For --quiet."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ..progress.units import count, size
 from .escaping import for_stdout
 from .formatting import json_line
 from .option_groups import Command
@@ -13,7 +14,6 @@ from .options import files_and_uris, json_option, storage_options, timeout_optio
 from .run import run
 from .settings import Settings
 from .stdout import print_line
-from .units import count, size
 
 __all__ = ["stat"]
 

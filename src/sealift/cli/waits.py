@@ -7,7 +7,7 @@ from ..types import Event
 from .advice import error_text
 from .escaping import printable
 
-__all__ = ["is_long", "print_wait", "wait_line"]
+__all__ = ["is_long", "print_each_wait", "print_wait", "wait_line"]
 
 # Seconds from which on a wait is shown without --verbose.
 _LONG = 2.0
@@ -30,4 +30,10 @@ def print_wait(event: Event) -> None:
     """Print a line about a long wait on stderr. A pause is shown once, not for each request that it delays."""
     shown = event.kind == "retry" and isinstance(event.error, StorageError) and event.error.throttled
     if is_long(event) and not shown:
+        click.echo(wait_line(event), err=True)
+
+
+def print_each_wait(event: Event) -> None:
+    """Print a line about each wait on stderr, for --verbose."""
+    if event.kind in {"retry", "paused"}:
         click.echo(wait_line(event), err=True)

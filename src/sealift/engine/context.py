@@ -12,6 +12,7 @@ from ..errors import StorageError
 from ..instance import Instance
 from ..integrity import checksums
 from ..runtime import part_sizes
+from ..runtime.observers import retrying
 from ..runtime.shielded import shielded
 from ..types import Event, EventKind, ObjectInfo, OnEvent, Receipt
 from ..types.properties import NO_PROPERTIES, Properties, dropped
@@ -123,6 +124,7 @@ class JobContext:
 
     def in_order(self, transfer: Transfer, error: OnlyInOrder) -> Transfer:
         """The transfer of an object that turned out to be readable only in order, reported as an event."""
+        retrying(error, 0.0)
         if self._on_event is not None:
             self._on_event(Event("retry", transfer.obj.key, error=error, target=transfer.key, total=self.total))
         properties = self.written_properties(transfer, error.obj.properties)

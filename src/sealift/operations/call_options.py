@@ -9,6 +9,7 @@ from ..errors import InvalidConfig, ModelMissingError
 from ..frozen_dataclass import dataclass
 from ..keys.patterns import Patterns
 from ..persist.download_journal import fingerprint
+from ..runtime.observers import observed_events
 from ..types import Durability, Event, Existing, ObjectInfo, OnError, OnEvent, Symlinks, Unpack, Verify
 from ..types.write_options import WriteOptions
 from ..uri import Location
@@ -83,9 +84,8 @@ class CallOptions:
 
     def about(self, location: Location) -> "CallOptions":
         """These options for a call about a location, which is named in its events."""
-        if self.on_event is None:
-            return self
-        return replace(self, on_event=CallEvents(self.on_event, str(location)))
+        on_event = observed_events(self.on_event)
+        return self if on_event is None else replace(self, on_event=CallEvents(on_event, str(location)))
 
     def shared_request(self, source: OpenLocation, *facts: object) -> str:
         """What distinguishes a download to a path from others from there to this path, as a `fingerprint`.

@@ -15,6 +15,7 @@ from ..errors import InvalidConfig, TransportError, first_of
 from ..instance import Instance
 from ..integrity import checksums
 from ..runtime import large_buffer, part_sizes
+from ..runtime.observers import count_read
 from ..runtime.shielded import cancelled_once, shielded
 from ..types import Capabilities, MiB, ObjectInfo, Part
 from .first_read import FirstRead
@@ -35,6 +36,12 @@ _UNLIMITED = Capabilities(max_part=1 << 62, max_parts=1 << 62)
 
 async def read(source: OpenLocation, start: int, length: int | None) -> bytes:
     """Read an object or a range of it; see `AsyncStorage.read`."""
+    data = await _read(source, start, length)
+    count_read(len(data))
+    return data
+
+
+async def _read(source: OpenLocation, start: int, length: int | None) -> bytes:
     first = FirstRead(source.backend, _SMALL, -start if start < 0 else None)
     one_request = (start == 0 and length is None) or -_SMALL <= start < 0
     obj, start, count = await _find_range(source, start, length, first.stat if one_request else None)
@@ -83,6 +90,7 @@ async def read_into(source: OpenLocation, buffer: Any, start: int) -> int:
         try:
             with view[:count] as part, view:
                 await fill(source.instance, source.backend, obj, start, part)
+            count_read(count)
             return count
         except OnlyInOrder as error:
             obj, view = error.obj, memoryview(buffer).cast("B")
@@ -91,6 +99,7 @@ async def read_into(source: OpenLocation, buffer: Any, start: int) -> int:
         async for chunk in body:
             view[done : done + len(chunk)] = chunk
             done += len(chunk)
+    count_read(done)
     return done
 
 
@@ -100,6 +109,7 @@ async def stream_object(source: OpenLocation, start: int, length: int | None) ->
     to_end = length is None
     async with aclosing(chunks(source.instance, source.backend, obj, start, count, to_end=to_end)) as body:
         async for chunk in body:
+            count_read(len(chunk))
             yield chunk
 
 

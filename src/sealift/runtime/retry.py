@@ -18,6 +18,8 @@ from ..errors import IntegrityError, StorageError
 from ..frozen_dataclass import dataclass
 from ..types import Event, Limits, OnEvent
 from .host_pace import HostPace, Hosts, uniform
+from .observers import retrying
+from .request_record import resending
 
 __all__ = ["Retry"]
 
@@ -99,11 +101,15 @@ class Retry:
         request = _Request(self.clock())
         while True:
             try:
-                return await function()
+                if request.attempt == 1:
+                    return await function()
+                with resending(request.attempt - 1):
+                    return await function()
             except StorageError as error:
                 delay = self._delay(error, request)
                 if delay is None:
                     raise
+                retrying(error, delay)
                 if on_retry is not None:
                     on_retry(error, delay)
                 elif self.on_event is not None:
@@ -144,8 +150,10 @@ class Retry:
         longest = _QUOTA_WINDOW if _is_renewed_soon(error) else self.limits.patience
         asked = None if error.retry_after is None else min(error.retry_after, longest)
         wait = pace.throttled(asked, connections=error.status in {None, 403})
-        if pace.pauses > pauses and self.on_event is not None:
-            self.on_event(Event("paused", "", error=error, delay=wait))
+        if pace.pauses > pauses:
+            retrying(error, wait, paused=True)
+            if self.on_event is not None:
+                self.on_event(Event("paused", "", error=error, delay=wait))
         return wait
 
     def _most_attempts(self, error: StorageError, *, limited: bool) -> float:

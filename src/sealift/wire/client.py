@@ -11,6 +11,7 @@ from ..config import Proxies
 from ..errors import ClosedError, InvalidConfig, TransportError
 from ..lane_contract import FileRange, SentBytes, Sink
 from ..runtime.host_pace import Hosts
+from ..runtime.request_record import begin_request, request_records
 from ..types import Limits
 from .connection import Connection
 from .connection_errors import StaleConnectionError
@@ -117,7 +118,7 @@ class Wire:
         """
         if request.method == "HEAD":
             raise InvalidConfig("a response to HEAD has no body to fetch")
-        with self._observe(request.origin, request) as observation:
+        with self._observe(request) as observation:
             if not isinstance(into, memoryview):
                 return observation.answered(await self._fetch(request, into, expectation, observation))
             sink = memory_sink(into)
@@ -175,7 +176,7 @@ class Wire:
         """
         if body is not None:
             body = body.cast("B") if body.nbytes else memoryview(b"")
-        with self._observe(request.origin, request) as observation:
+        with self._observe(request, 0 if body is None else len(body)) as observation:
             if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
                 await observation.turn()
                 return observation.answered(await proxy_client.send(request, body))
@@ -220,7 +221,7 @@ class Wire:
             TransportError: The connection cannot be opened, or the host limits its requests, so that each needs a turn.
             ClosedError: The client is closed.
         """
-        with self._observe(origin) as observation:
+        with Observation(origin, self._pool.pace(origin)) as observation:
             if self._pool.pace(origin).limited:
                 raise TransportError(f"{origin.address} limits its requests", retryable=True)
             held = [await self._pool.acquire(origin, tls)]
@@ -231,10 +232,12 @@ class Wire:
                 held += [] if second is None else [second]
             for connection in held:
                 self._lanes.watch(connection)
-            lane = HeldConnection(held, self._lanes)
+            lane = HeldConnection(held, self._lanes, request_records(origin))
             yield lane
         finally:
-            observation.completed(0 if lane is None else lane.completed)
+            if lane is not None:
+                lane.forget_asked()
+                observation.completed(lane.completed)
             for connection in held:
                 self._lanes.unwatch(connection)
                 self._pool.release(connection)
@@ -284,16 +287,16 @@ class Wire:
 
     @asynccontextmanager
     async def _stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
-        observation = self._observe(request.origin, request)
+        observation = self._observe(request)
         if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
             with observation:
                 await observation.turn()
                 async with proxy_client.stream(request) as streamed:
                     yield observation.answered(streamed)
             return
-        with observation:
+        with observation:  # the record of the request ends here, not with the body
             connection, body, response = await self._open_stream(request)
-        observation.answered(response)
+            observation.answered(response)
         self._streams[body] = connection
         try:
             if self._closed:
@@ -332,5 +335,7 @@ class Wire:
             )
         return self._proxy_client
 
-    def _observe(self, origin: Origin, request: Request | None = None) -> Observation:
-        return Observation(origin, self._pool.pace(origin), request)
+    def _observe(self, request: Request, sent: int = 0) -> Observation:
+        origin = request.origin
+        record = begin_request(request.method, origin, request.target, sent)
+        return Observation(origin, self._pool.pace(origin), request, record)

@@ -7,10 +7,12 @@ repeats the request with `Wire`.
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import TypeVar
 
 from ..errors import TransportError
+from ..runtime.request_record import RequestRecord
 from ..types import ObjectInfo
 from .connection import Connection
 from .content_range import Expectation
@@ -35,6 +37,8 @@ class HeldConnection:
     Args:
         connections: The connections, to one server.
         lanes: Threads that use them.
+        records: Begins the records of requests, given the method, the target and the size of the body. None: nobody
+            observes them.
 
     Attributes:
         fastest: Seconds that the fastest exchange took; before the first one, the round trip that the kernel has
@@ -44,7 +48,12 @@ class HeldConnection:
         usable: Whether another exchange may follow.
     """
 
-    def __init__(self, connections: Sequence[Connection], lanes: Lanes) -> None:
+    def __init__(
+        self,
+        connections: Sequence[Connection],
+        lanes: Lanes,
+        records: Callable[[str, str, int], RequestRecord] | None = None,
+    ) -> None:
         self.fastest = connections[0].round_trip
         self.ahead = len(connections) - 1
         self.completed = 0
@@ -54,7 +63,9 @@ class HeldConnection:
         self._measured = False
         self._free = deque(connections)
         self._used: set[Connection] = set()
-        self._asked: deque[tuple[Connection, float]] = deque()  # where and when each request was sent
+        # Where and when each request was sent, and its record.
+        self._asked: deque[tuple[Connection, float, RequestRecord | None]] = deque()
+        self._records = records
         self.usable = True
 
     @property
@@ -77,7 +88,7 @@ class HeldConnection:
             TransportError: The connection broke.
         """
         connection, started = self._begin()
-        self._asked.append((connection, started))
+        self._asked.append((connection, started, self._record(head)))
         connection.send(head)
         connection.waiting = False  # what happens until the response is fetched is no stall
 
@@ -91,7 +102,13 @@ class HeldConnection:
         Raises:
             TransportError: The response is not the expected one, or the connection broke.
         """
-        connection, started = self._asked.popleft()
+        connection, started, record = self._asked.popleft()
+        if record is None:
+            return self._fetch(connection, started, into, expectation)
+        with record:
+            return record.answered(self._fetch(connection, started, into, expectation))
+
+    def _fetch(self, connection: Connection, started: float, into: memoryview, expectation: Expectation) -> Response:
         connection.waiting = True
         response, ahead = self._receive_head(connection)
         if response.header("content-length") != str(len(into)) or not expectation.matches(response, len(into)):
@@ -112,10 +129,27 @@ class HeldConnection:
             TransportError: The connection broke.
         """
         connection, started = self._begin()
-        response = Exchange(connection, Request("PUT", connection.origin, "/"), head, body).receive_small()
-        response.host = connection.name
+        with self._record(head, len(body)) or nullcontext() as record:
+            response = Exchange(connection, Request("PUT", connection.origin, "/"), head, body).receive_small()
+            response.host = connection.name
+            if record is not None:
+                record.answered(response)
         self._end(connection, started)
         return response
+
+    def _record(self, head: bytes, size: int = 0) -> RequestRecord | None:
+        """Begin the record of a request, if somebody observes it."""
+        if self._records is None:
+            return None
+        method, target, _ = head.decode("ascii").split(" ", 2)
+        return self._records(method, target, size)
+
+    def forget_asked(self) -> None:
+        """End the records of requests whose responses will not be fetched."""
+        for _, _, record in self._asked:
+            if record is not None:
+                record.end()
+        self._asked.clear()
 
     def _begin(self) -> tuple[Connection, float]:
         connection = self._free.popleft()

@@ -5,6 +5,7 @@ from typing import Self, TypeVar
 
 from ..errors import TransportError
 from ..runtime.host_pace import HostPace
+from ..runtime.request_record import RequestRecord
 from .message import Origin, Request, Response
 from .streamed_response import StreamedResponse
 
@@ -20,6 +21,7 @@ class Observation:
         origin: The server.
         pace: Its pace.
         request: The request, which responses get as well; None: there are several.
+        record: The record of the request, for its observers. None: nobody observes it.
 
     Example:
         >>> async def send(wire: Wire, request: Request) -> Response:
@@ -27,12 +29,15 @@ class Observation:
         ...         return observation.answered(await wire.exchange(request))
     """
 
-    __slots__ = ("_host", "_pace", "_request")
+    __slots__ = ("_host", "_pace", "_record", "_request")
 
-    def __init__(self, origin: Origin, pace: HostPace, request: Request | None = None) -> None:
+    def __init__(
+        self, origin: Origin, pace: HostPace, request: Request | None = None, record: RequestRecord | None = None
+    ) -> None:
         self._host = origin.address
         self._pace = pace
         self._request = request
+        self._record = record
 
     def __enter__(self) -> Self:
         return self
@@ -42,6 +47,8 @@ class Observation:
     ) -> None:
         if isinstance(error, TransportError):
             error.host = error.host or self._host
+        if self._record is not None:
+            self._record.end(error)
 
     async def turn(self) -> None:
         """Wait until the host may be asked; the pool does so for connections of its own."""
@@ -53,6 +60,8 @@ class Observation:
     def answered(self, response: R) -> R:
         """Record a response."""
         response.host, response.request = self._host, self._request
+        if self._record is not None:
+            self._record.answered(response)
         if not response.is_failure:
             self._pace.succeeded()
         return response

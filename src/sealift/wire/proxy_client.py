@@ -15,6 +15,7 @@ import anyio
 import httpx
 
 from ..config import Proxies
+from ..config.user_agent import OWN_USER_AGENT
 from ..errors import ClosedError, InvalidConfig, TransportError
 from ..lane_contract import Sink
 from ..runtime.sdk_logging import filter_loggers, suppress_logs
@@ -197,7 +198,7 @@ class ProxyClient:
         proxy_ssl_context = await self._context(TLS()) if url.startswith("https://") else None
         if (transport := self._transports.get((url, tls))) is None:
             try:
-                proxy = httpx.Proxy(url, ssl_context=proxy_ssl_context)
+                proxy = httpx.Proxy(url, ssl_context=proxy_ssl_context, headers={"User-Agent": OWN_USER_AGENT})
             except (ValueError, httpx.InvalidURL):
                 proxy = None
             if url.startswith("socks"):

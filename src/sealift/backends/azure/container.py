@@ -97,7 +97,8 @@ class Container:
             query: Query parameters.
         """
         target = self._target(key) + _encoded(query or {}, authorization.query)
-        sent = [("host", self._origin.netloc), ("x-ms-version", _VERSION), *headers, *authorization.headers]
+        own = [("host", self._origin.netloc), ("user-agent", self.instance.user_agent), ("x-ms-version", _VERSION)]
+        sent = [*own, *headers, *authorization.headers]
         if self.key_headers and key is not None and _needs_key(method, query):
             sent += self.key_headers
         # Content-Encoding is a property of the object: return its bytes as stored, without decoding.

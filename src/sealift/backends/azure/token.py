@@ -102,8 +102,8 @@ class CachedToken:
         identity, endpoint, verify_ssl = account.identity, account.endpoint, account.verify_ssl
         assert identity is not None  # noqa: S101 - a CachedToken is created for identities only
         # In a thread: importing the SDK takes 0.3 s.
-        environ, run = self._instance.environ, self._instance.disk.run
-        credentials = await run(lambda: _credentials(identity, endpoint, verify_ssl, environ))
+        environ, agent, run = self._instance.environ, self._instance.user_agent, self._instance.disk.run
+        credentials = await run(lambda: _credentials(identity, endpoint, verify_ssl, environ, agent))
         return _Credentials(credentials, on_azure=await run(cloud_of_machine) == "azure")
 
 
@@ -125,7 +125,7 @@ class _Credentials:
 
 
 def _credentials(
-    identity: Identity, endpoint: str, verify_ssl: bool | str | os.PathLike[str], environ: Mapping[str, str]
+    identity: Identity, endpoint: str, verify_ssl: bool | str | os.PathLike[str], environ: Mapping[str, str], agent: str
 ) -> list[Any]:
     """Create the SDK credentials to try, in order; blocking.
 
@@ -144,6 +144,7 @@ def _credentials(
     # use_env_settings=False: no proxies from the environment of this process.
     options: dict[str, Any] = {
         "retry_total": 0, "retry_status": 0, "connection_verify": trusted, "use_env_settings": False,
+        "user_agent": agent,
     }  # fmt: skip
     authority = identity.authority or _authority(endpoint)
     origin = Origin.of(authority if "://" in authority else f"https://{authority}")

@@ -198,7 +198,7 @@ class Bucket:
         encoded: bool = False,
     ) -> Request:
         """Build a request; the arguments are those of `send`, and `bearer` as it was returned by `bearer`."""
-        all_headers = list(headers)
+        all_headers = [("user-agent", self.instance.user_agent), *headers]
         if self._customer_key_headers and method != "DELETE" and ("/o/" in path or path.startswith("/upload/")):
             all_headers += self._customer_key_headers
         if bearer is not None:

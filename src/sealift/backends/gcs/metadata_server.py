@@ -48,7 +48,8 @@ class MetadataServer:
         if environ.get("NO_GCE_CHECK", "").lower() == "true":
             raise _no_credentials()
         host = environ.get("GCE_METADATA_HOST") or environ.get("GCE_METADATA_ROOT") or _HOST
-        request = Request("GET", Origin.of(f"http://{host}"), _TARGET, [("metadata-flavor", "Google")])
+        headers = [("user-agent", self._instance.user_agent), ("metadata-flavor", "Google")]
+        request = Request("GET", Origin.of(f"http://{host}"), _TARGET, headers)
         patience = _PATIENCE if await self._is_expected() else _SHORT_PATIENCE
         # Use a separate client: requests to the metadata server must not go through a proxy.
         wire = Wire(self._instance.limits, run_blocking=self._instance.disk.run)

@@ -51,7 +51,8 @@ class TokenSession:
     async def _send(self, method: str, url: str, headers: Mapping[str, str], body: memoryview | None) -> "_TokenReply":
         split = urlsplit(url)
         target = (split.path or "/") + (f"?{split.query}" if split.query else "")
-        request = Request(method, Origin.of(url), target, list(headers.items()), self._tls)
+        sent = {"user-agent": self._instance.user_agent} | dict(headers)
+        request = Request(method, Origin.of(url), target, list(sent.items()), self._tls)
         reply = await self._instance.wire.send(request, body)
         if reply.status != 200:
             raise _request_error(request.origin, reply)

@@ -25,8 +25,6 @@ Headers = Sequence[tuple[str, str]]
 
 # Request the stored bytes, to which ranges apply: https://www.rfc-editor.org/rfc/rfc9110#section-14.1
 _IDENTITY = ("accept-encoding", "identity")
-# Some servers reject requests without a User-Agent.
-_AGENT = ("user-agent", "sealift")
 # Statuses of servers that are busy; any other error may be a refusal of HEAD.
 _BUSY = {408, 429, 502, 503, 504}
 # A GET of the whole file may succeed nevertheless; 416 for an empty file, which has no first byte.
@@ -52,6 +50,7 @@ class Site:
         self.location = location
         self._config = config
         self._wire = instance.wire
+        self._agent = ("user-agent", instance.user_agent)
         self._resolved: dict[str, Request] = {}
         self._resolving = asyncio.Lock()
         self._first_byte_timeout = first_byte_timeout(config.first_byte_timeout, instance.limits.idle_timeout)
@@ -79,7 +78,7 @@ class Site:
         """Send a HEAD; None: the response says nothing about a GET."""
         try:
             while True:
-                reply = await self._wire.send(replace(_as("HEAD", chain.request), first_byte_timeout=0.0))
+                reply = await self._wire.send(replace(self._as("HEAD", chain.request), first_byte_timeout=0.0))
                 if not chain.follow(reply):
                     break
         except TransportError as error:
@@ -121,7 +120,7 @@ class Site:
             start = self._resolved.get(key) or self._original(key)
             chain = self._chain(start)
             while True:
-                request = replace(_as("GET", chain.request, headers), encoded=encoded)
+                request = replace(self._as("GET", chain.request, headers), encoded=encoded)
                 reply = await self._wire.fetch(request, into, expectation)
                 if not chain.follow(reply):
                     break
@@ -156,10 +155,15 @@ class Site:
     @asynccontextmanager
     async def _open(self, chain: "_RedirectChain", headers: Headers = ()) -> AsyncGenerator[StreamedResponse]:
         while True:
-            async with self._wire.stream(_as("GET", chain.request, headers)) as reply:
+            async with self._wire.stream(self._as("GET", chain.request, headers)) as reply:
                 if not chain.follow(Response(reply.status, reply.headers)):
                     yield reply
                     return
+
+    def _as(self, method: str, request: Request, headers: Headers = ()) -> Request:
+        names = {name for name, _ in request.headers}
+        agent = [] if self._agent[0] in names else [self._agent]  # some servers reject requests without one
+        return replace(request, method=method, headers=[*agent, *request.headers, _IDENTITY, *headers])
 
     def _chain(self, start: Request) -> "_RedirectChain":
         return _RedirectChain(start, self._config)
@@ -242,9 +246,3 @@ class _RedirectChain:
             headers.append(("cookie", both))
         self.request = replace(following, headers=headers)
         return True
-
-
-def _as(method: str, request: Request, headers: Headers = ()) -> Request:
-    names = {name for name, _ in request.headers}
-    agent = [] if _AGENT[0] in names else [_AGENT]
-    return replace(request, method=method, headers=[*agent, *request.headers, _IDENTITY, *headers])

@@ -61,7 +61,7 @@ class Repository:
         self.instance = instance
         self._base = urlsplit(endpoint).path.rstrip("/")
         # Without Accept-Encoding, the hub may compress responses.
-        self._headers = [("user-agent", "sealift"), ("accept-encoding", "identity")]
+        self._headers = [("user-agent", instance.user_agent), ("accept-encoding", "identity")]
         if token:
             self._headers.append(("authorization", f"Bearer {token}"))
         self.signed_in = token is not None

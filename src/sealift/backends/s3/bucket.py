@@ -87,11 +87,12 @@ class Bucket:
         """
         access = self._access
         if access.credentials is None:
-            return Signer(access, None)
+            return Signer(access, None, user_agent=self.instance.user_agent)
         credentials = await access.credentials()
         if access.scheme == "sigv4-s3express" and not iam:
             credentials = await self._session.credentials(credentials, self._create_session)
-        return Signer(access, credentials, datetime.now(UTC) + access.clock_offset)
+        now = datetime.now(UTC) + access.clock_offset
+        return Signer(access, credentials, now, user_agent=self.instance.user_agent)
 
     async def signed_request(
         self,

@@ -41,7 +41,7 @@ class RequestTemplate:
         access = signer.access
         self._origin = access.origin
         self._path = f"{access.path}/"[1:]
-        same = [("host", access.origin.netloc), *headers, *access.object_headers]
+        same = [("host", access.origin.netloc), ("user-agent", signer.user_agent), *headers, *access.object_headers]
         sent = _escaped(same) + [(name, "%s") for name in varying]
         self._signed = [place for place, name in enumerate(varying) if is_signed(name)]
         self._key: SigningKey | None = None

@@ -30,6 +30,7 @@ from botocore.loaders import Loader
 from botocore.tokens import TokenProviderChain
 
 from ...config import Proxies, S3Config
+from ...config.user_agent import user_agent
 from ...errors import InvalidConfig
 from ...runtime.cloud_machine import cloud_of_machine
 from ...wire import Origin, proxy_for
@@ -78,6 +79,7 @@ class SDKSession(AioSession):  # type: ignore[misc]
         self.on_ec2 = cloud_of_machine() == "aws"
         self.instance_metadata: InstanceMetadata | None = None
         super().__init__(profile=profile)
+        self.user_agent_extra += f" {user_agent(environ)}"
         if region is not None:
             self.set_config_variable("region", region)
         try:
@@ -201,12 +203,17 @@ def settings_from_session(session: SDKSession, config: S3Config) -> Settings:
 
 def http_session_class(environ: Mapping[str, str]) -> type[AIOHTTPSession]:
     """The SDK's HTTP client class, with the proxies of one environment."""
+    agent = user_agent(environ)
 
     class HTTPSession(AIOHTTPSession):  # type: ignore[misc]
         def __init__(self, *args: Any, proxies: Any = None, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             self._timeout_seconds = kwargs.get("timeout")
             self._proxy_config = _ProxyConfiguration(environ)
+
+        async def send(self, request: Any) -> Any:
+            request.headers.setdefault("User-Agent", agent)  # requests to metadata services have none
+            return await super().send(request)
 
         @asynccontextmanager
         async def acquire(self) -> AsyncIterator[AIOHTTPSession]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import UTC, datetime
 
+from ...config.user_agent import OWN_USER_AGENT
 from ...frozen_dataclass import dataclass
 from ...wire import Request
 from .access import BucketAccess
@@ -22,11 +23,13 @@ class Signer:
         access: How requests are addressed and signed.
         credentials: The credentials to sign with; None: requests are not signed.
         now: Time of the signatures.
+        user_agent: The User-Agent header; it is not signed, because proxies may change it.
     """
 
     access: BucketAccess
     credentials: Credentials | None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    user_agent: str = OWN_USER_AGENT
 
     def request(
         self,
@@ -48,7 +51,8 @@ class Signer:
         """
         access = self.access
         target = f"{access.path}/{'' if key is None else quote_key(key)}" + (f"?{quote_query(query)}" if query else "")
-        signed = [("host", access.origin.netloc), *headers, *self._access_headers(method, key, query)]
+        own = [("host", access.origin.netloc), ("user-agent", self.user_agent)]
+        signed = [*own, *headers, *self._access_headers(method, key, query)]
         if self.credentials is not None:
             signer = sign
             if access.scheme == "sigv4a":

@@ -1,6 +1,6 @@
-"""Format byte sizes and counts."""
+"""Format sizes, numbers and times for people."""
 
-__all__ = ["count", "size"]
+__all__ = ["count", "duration", "size"]
 
 
 def size(amount: float) -> str:
@@ -17,3 +17,13 @@ def size(amount: float) -> str:
 def count(number: int, noun: str) -> str:
     """Format a number with its noun, such as "1 object" or "2,000 objects"."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def duration(seconds: float) -> str:
+    """Format a time, such as "8 s", "2:05" (minutes) or "1:00:08" (hours)."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
