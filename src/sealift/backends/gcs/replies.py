@@ -13,6 +13,7 @@ from typing import Any
 from ...errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceError, StorageError
 from ...types import ObjectInfo
 from ...wire import Response
+from ...wire.service_message import service_message, with_request_ids
 from .properties import PROPERTIES, from_resource
 
 __all__ = [
@@ -120,8 +121,6 @@ def error_details(reply: Response) -> tuple[str | None, str]:
         reason, message = error, content.get("error_description") if isinstance(content, dict) else None
     if content is None and (reply.header("content-type") or "").startswith("text/plain"):  # a refused read
         message = reply.body.decode(errors="replace")
-    from ...wire.service_message import service_message  # noqa: PLC0415 - most requests succeed
-
     return (str(reason) if reason else None), service_message(str(message or ""), reply)
 
 
@@ -134,8 +133,6 @@ def reply_error(reply: Response, *, bucket: str, key: str | None, anonymous: boo
         key: Key of the requested object; None: the request was about the bucket.
         anonymous: Whether the request was sent without credentials.
     """
-    from ...wire.service_message import with_request_ids  # noqa: PLC0415 - as above
-
     return with_request_ids(_reply_error(reply, bucket, key, anonymous=anonymous), reply)
 
 

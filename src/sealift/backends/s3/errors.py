@@ -17,6 +17,7 @@ from ...errors import (
     UnsupportedOperation,
 )
 from ...wire import Response
+from ...wire.service_message import service_message, with_request_ids
 from . import xml
 
 __all__ = [
@@ -124,8 +125,6 @@ def reply_error(reply: Response, *, bucket: str, key: str | None) -> StorageErro
         bucket: Name of the bucket.
         key: Key of the requested object; None: the request was about the bucket.
     """
-    from ...wire.service_message import with_request_ids  # noqa: PLC0415 - most requests succeed
-
     return with_request_ids(_reply_error(reply, bucket, key), reply)
 
 
@@ -165,16 +164,12 @@ def explanation(reply: Response, text: str | None = None, before: str = ": ") ->
         text: The message; None: the one in the reply's body.
         before: Text to put before the message.
     """
-    from ...wire.service_message import service_message  # noqa: PLC0415 - as above
-
     message = service_message(xml.fields(reply).get("Message") if text is None else text, reply)
     return f"{before}{message}" if message else ""
 
 
 def service_error(reply: Response, fields: Mapping[str, str]) -> ServiceError:
     """The error for a reply without a more specific one; `fields` are those of its XML."""
-    from ...wire.service_message import with_request_ids  # noqa: PLC0415 - as above
-
     code, message, status = fields.get("Code") or None, explanation(reply, fields.get("Message") or ""), reply.status
     error = ServiceError(
         f"the service answered {status}{f' {code}' if code else ''}{message}",
