@@ -1,0 +1,7 @@
+"""What PyInstaller cannot find in the code: modules that are imported by name, and the version for `--version`."""
+
+from PyInstaller.utils.hooks import collect_submodules, copy_metadata
+
+# Backends and operations are imported when they are first used. The demo would bring scikit-learn along.
+hiddenimports = collect_submodules("sealift", filter=lambda name: not name.startswith("sealift.demo"))
+datas = copy_metadata("sealift")
