@@ -10,6 +10,7 @@ import pytest
 
 from sealift import AsyncStorage, ClosedError, IntegrityError, InvalidConfig, Limits, ModelMissingError, ObjectChanged
 from sealift.types import KiB, MiB
+from tests.api.helpers import shows
 from tests.api.servers import Asked, FakeS3, Reply, pattern
 from tests.api.stores import Store, directory, prefix
 from tests.api.test_one_request import SMALL, Cloud, cloud
@@ -21,6 +22,7 @@ __all__ = ["cloud"]
 pytestmark = pytest.mark.anyio
 
 DATA = pattern(5 * MiB + 7)
+SIGNATURE = "the-secret"  # a traceback shows the line that uses it, not this one
 OBJECTS = {"model": DATA, "empty": b"", "one": b"1", "deep/er": b"deep"}
 
 
@@ -245,3 +247,22 @@ async def test_forgotten(fake: FakeS3) -> None:
         with pytest.warns(ResourceWarning, match="unclosed file 's3://b/m'"):
             files.clear()
         assert await storage.read("s3://b/small", config=fake.config) == b"small"
+
+
+async def test_the_query_of_a_url_is_not_shown(fake: FakeS3) -> None:
+    """It may be a signature."""
+    async with AsyncStorage() as storage:
+        async with storage.open(f"{fake.endpoint}/b/m?sig={SIGNATURE}") as file:
+            assert await file.read(10) == DATA[:10]
+            fake.replace("b", "m", DATA[::-1])
+            await file.seek(2 * MiB)
+            with pytest.raises(ObjectChanged) as changed:
+                await file.read(10)
+            assert not shows(changed.value, SIGNATURE)
+            assert SIGNATURE not in repr(file) + file.name
+        with pytest.raises(ModelMissingError) as missing:
+            await storage.open(f"{fake.endpoint}/b/none?sig={SIGNATURE}")
+        assert not shows(missing.value, SIGNATURE)
+        with pytest.raises(InvalidConfig) as invalid:
+            storage.open(f"{fake.endpoint}/b/m?sig={SIGNATURE}", "r")
+        assert not shows(invalid.value, SIGNATURE)

@@ -6,7 +6,10 @@ from typing import Any
 from ...config import StorageConfig
 from ...errors import InvalidConfig
 
-__all__ = ["config_of"]
+__all__ = ["CACHE_OPTIONS", "config_of"]
+
+CACHE_OPTIONS = ("use_listings_cache", "listings_expiry_time", "max_paths", "skip_instance_cache")
+"""Storage options that `AbstractFileSystem` takes."""
 
 
 def config_of(

@@ -18,15 +18,12 @@ from ...runtime.detached import run_detached
 from ...types import ObjectInfo
 from ...uri import parse
 from .callback_progress import CallbackProgress
-from .configuration import config_of
+from .configuration import CACHE_OPTIONS, config_of
 from .entries import add_entry, directory_entry, file_entry, joined
 
 __all__ = ["SealiftFileSystem"]
 
 T = TypeVar("T")
-
-# Options of `AbstractFileSystem`.
-_CACHE_OPTIONS = ("use_listings_cache", "listings_expiry_time", "max_paths", "skip_instance_cache")
 
 
 class SealiftFileSystem(AsyncFileSystem):
@@ -71,7 +68,7 @@ class SealiftFileSystem(AsyncFileSystem):
             asynchronous=asynchronous,
             loop=loop,
             batch_size=batch_size,
-            **{name: options.pop(name) for name in _CACHE_OPTIONS if name in options},
+            **{name: options.pop(name) for name in CACHE_OPTIONS if name in options},
         )
         self._config = config_of(config, options, self.config_type)
         self._own_loop = asynchronous or loop is not None
