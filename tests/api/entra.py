@@ -23,6 +23,7 @@ def token() -> str:
     """An unsigned token, valid for an hour, that Azurite accepts."""
     now = int(time.time())
     claims = {"aud": RESOURCE, "iss": "https://sts.windows.net/t/", "iat": now, "nbf": now - 60, "exp": now + 3600}
+    claims |= {"oid": "00000000-0000-0000-0000-000000000001", "tid": "00000000-0000-0000-0000-000000000002"}
     return ".".join(_encoded(part) for part in ({"alg": "none", "typ": "JWT"}, claims, {"n": time.time_ns()}))
 
 
