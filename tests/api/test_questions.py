@@ -66,7 +66,7 @@ async def test_list_an_object(bucket: str, config: S3Config) -> None:
 @pytest.mark.parametrize("verb", ["list_objects", "get_object_metadata"])
 async def test_missing(bucket: str, config: S3Config, verb: str, key: str) -> None:
     with pytest.raises(ModelMissingError) as caught:
-        await getattr(AsyncStorage(), verb)(f"s3://{bucket}/{key}", config)
+        await getattr(AsyncStorage(), verb)(f"s3://{bucket}/{key}", config=config)
     what = {"list_objects": "list", "get_object_metadata": "stat"}[verb]
     assert str(caught.value).startswith(f"{what} s3://{bucket}/{key}: there is no")
 
