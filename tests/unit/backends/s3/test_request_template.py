@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sealift.backends.s3.request_template import RequestTemplate
 from sealift.backends.s3.signature import UNSIGNED_PAYLOAD, Credentials
 from sealift.backends.s3.signer import Signer
+from sealift.config.user_agent import OWN_USER_AGENT
 from sealift.errors import InvalidConfig
 from sealift.wire import TLS, Origin
 from sealift.wire.head_codec import encode_request
@@ -58,7 +59,8 @@ def test_a_put_equals_the_one_of_the_signer(key: str, crc: str, size: int) -> No
 
 def test_a_request_without_credentials_is_not_signed() -> None:
     head = RequestTemplate(signer(None), "GET", [("a", "100%")], ["if-match"]).encode("a b/ü", '"tag%s"')
-    assert head == b'GET /bucket/a%20b/%C3%BC HTTP/1.1\r\nhost: 127.0.0.1:9000\r\na: 100%\r\nif-match: "tag%s"\r\n\r\n'
+    fields = f'host: 127.0.0.1:9000\r\nuser-agent: {OWN_USER_AGENT}\r\na: 100%\r\nif-match: "tag%s"\r\n'
+    assert head == f"GET /bucket/a%20b/%C3%BC HTTP/1.1\r\n{fields}\r\n".encode()
 
 
 @pytest.mark.parametrize("value", ['"a"\r\nx: y', '"a\nb"', "ü", " a", "\0"])
