@@ -33,7 +33,7 @@ def count(event):
 
 async def main():
     storage = AsyncStorage(Limits(part_size=told["part"], memory=told["part"], attempts=1))
-    await storage.copy(told["src"], told["uri"], source_config, config=config, on_event=count)
+    await storage.copy(told["src"], told["uri"], config=source_config, dest_config=config, on_event=count)
 
 try:
     asyncio.run(main())
