@@ -17,6 +17,8 @@ from bench.servers import Server
 SLOW_S, SLOW_TIMES = 20.0, 4.0
 # The slower of a peer's two variants is dropped after the first counted round if it is slower by this factor twice.
 BEHIND = 1.2
+# The files of a run on the disk are kept until the end of the session if there are more than this.
+MANY = 1000
 
 
 def source(work: Path, scenario: Scenario) -> Path:
@@ -109,14 +111,16 @@ class Session:
     def _ends(self, scenario: Scenario, server: Server) -> tuple[Path, Destination]:
         """The local path of the transfers, and the destination to check."""
         target = self._target(scenario.file_system)
+        many = len(scenario.sizes) > MANY and scenario.file_system is not FileSystem.TMPFS
+        old = self._work / "old" if many else None
         if scenario.direction is Direction.DOWNLOAD:
             path = target / ("tree" if scenario.is_prefix else Path(scenario.key).name)
-            return path, Directory(path if scenario.is_prefix else target, target)
+            return path, Directory(path if scenario.is_prefix else target, target, old)
         folder = source(self._work, scenario)
         path = folder if scenario.is_prefix else folder / Path(scenario.key).name
         if scenario.service is Service.SEAWEEDFS:
             return path, self._bucket(server, scenario.folder)
-        return path, Directory(target / servers.BUCKET / scenario.folder, target)
+        return path, Directory(target / servers.BUCKET / scenario.folder, target, old)
 
     def run(self, scenario: Scenario, server: Server, chosen: Sequence[Peer], repeat: int) -> list[Run]:
         """Run all variants of the peers that support `scenario`, interleaved: one verified warm-up, then `repeat` runs.

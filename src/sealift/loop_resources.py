@@ -62,7 +62,7 @@ class LoopResources:
         self.wire = Wire(limits, hosts=hosts, run_blocking=run_detached, proxies=proxies, environ=certificates)
         in_flight = PartsInFlight(
             lambda: time.thread_time() + self.disk.cpu_seconds + self.wire.cpu_seconds,
-            parts=4 if (os.cpu_count() or 1) >= 4 else 3,  # more lanes than CPUs wait for each other
+            parts=min(4, max(2, os.cpu_count() or 1)),  # more lanes than CPUs wait for each other
             round_trip=lambda: self.wire.round_trip,
         )
         self.memory = MemoryBudget(limits.memory or default_budget(), in_flight)

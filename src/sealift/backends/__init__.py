@@ -12,7 +12,7 @@ from ..errors import UnsupportedOperation
 from ..instance import Instance
 from ..uri import Location
 
-__all__ = ["MODULES", "open_backend"]
+__all__ = ["MODULES", "describe_backend", "open_backend"]
 
 MODULES = {
     "azure": "azure",
@@ -45,3 +45,25 @@ async def open_backend(location: Location, config: StorageConfig | None, instanc
     module: Any = await instance.disk.run(lambda: import_module(f".{name}", __package__))
     backend: Backend = await module.open(location, config, instance)
     return backend
+
+
+async def describe_backend(location: Location, config: StorageConfig | None, instance: Instance) -> dict[str, str]:
+    """Describe the configuration that is used for a location: endpoint, credentials, and where they come from.
+
+    Args:
+        location: The location.
+        config: As for `open_backend`.
+        instance: Provides the environment.
+
+    Returns:
+        Texts by name, without secrets; empty if the service has no configuration.
+
+    Raises:
+        StorageError: There are no credentials, or a setting is not valid.
+    """
+    name = f".{MODULES[location.scheme]}"
+    if name not in {".s3", ".gcs", ".azure", ".huggingface"}:
+        return {}
+    module: Any = await instance.disk.run(lambda: import_module(f"{name}.describe", __package__))
+    facts: dict[str, str] = await module.describe(location, config, instance)
+    return facts

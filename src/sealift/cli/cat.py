@@ -5,6 +5,7 @@ from contextlib import aclosing
 
 import click
 
+from .option_groups import Command
 from .options import byte_size, files_and_uris, storage_options
 from .run import run
 from .settings import Settings
@@ -14,6 +15,7 @@ __all__ = ["cat"]
 
 
 @click.command(
+    cls=Command,
     short_help="Write objects to stdout.",
     epilog="""\b
 Examples:

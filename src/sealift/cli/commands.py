@@ -8,6 +8,7 @@ from .cat import cat
 from .completion import completion
 from .cp import cp
 from .demo import demo
+from .doctor import doctor
 from .exit_codes import EXIT_CODES, USAGE
 from .ls import ls
 from .options import storage_options
@@ -70,5 +71,5 @@ def main(ctx: click.Context) -> None:
         ctx.exit(USAGE)
 
 
-for command in (cp, sync, ls, stat, cat, rm, completion, demo):
+for command in (cp, sync, ls, stat, cat, rm, doctor, completion, demo):
     main.add_command(command)

@@ -4,11 +4,13 @@ import click
 from click.shell_completion import get_completion_class
 
 from .exit_codes import FAILURE
+from .option_groups import Command
 
 __all__ = ["completion"]
 
 
 @click.command(
+    cls=Command,
     short_help="Print a shell completion script.",
     epilog="""\b
 Examples:

@@ -2,10 +2,14 @@
 
 import dataclasses
 import os
+import time
+from functools import partial
 
 import click
 
+from ..config import StorageConfig
 from .arguments import Argument, Destination
+from .option_groups import Command
 from .options import (
     copy_options,
     dry_run_option,
@@ -20,12 +24,17 @@ from .options import (
 from .report import Report
 from .run import run
 from .settings import Settings
+from .sources import Source, check_destination
 from .stdout import encoded
 
 __all__ = ["cp"]
 
+# Sources that are copied at the same time; the parts of each are, too.
+_AT_ONCE = 16
+
 
 @click.command(
+    cls=Command,
     short_help="Copy objects and files between storages and disks.",
     epilog="""\b
 Examples:
@@ -34,6 +43,7 @@ Examples:
   sealift cp -r s3://ml-models/llama/ /mnt/models/llama    all objects under llama/
   sealift cp -r s3://ml-models/llama/ llama --include '*.safetensors' --include '*.json'
   sealift cp model.joblib s3://ml-models/iris/             one file, to the prefix iris/
+  sealift cp a.bin b.bin 's3://ml-models/llama/*.json' .   several sources, and a pattern
   sealift cp -r --dry-run ./llama s3://ml-models/llama     show what would be copied
   sealift cp -r --json ./llama s3://ml-models/llama | jq -r 'select(.action == "copy").target'
   sealift cp --no-sign-request s3://public-bucket/model.onnx .
@@ -43,8 +53,7 @@ Examples:
   sealift cp --unpack https://example.com/model.tar.gz /mnt/models/model
 """,
 )
-@click.argument("src", shell_complete=files_and_uris)
-@click.argument("dest", shell_complete=files_and_uris)
+@click.argument("arguments", metavar="SRC... DEST", nargs=-1, required=True, shell_complete=files_and_uris)
 @recursive_option
 @click.option("--unpack", is_flag=True, help="Extract SRC, a tar or zip archive, into the directory DEST.")
 @pattern_options
@@ -54,12 +63,16 @@ Examples:
 @storage_options
 @source_options
 @click.pass_obj
-def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool) -> None:
-    """Copy an object or a file; with -r, everything under a prefix or directory.
+def cp(settings: Settings, arguments: tuple[str, ...], *, recursive: bool, unpack: bool) -> None:
+    """Copy objects or files; with -r, everything under a prefix or directory.
 
     SRC and DEST are storage URIs or local paths. A single object is copied to DEST, or into DEST if it ends in "/" or
     is a bucket or an existing directory. The objects under a prefix are copied into DEST, under their paths relative to
-    SRC. Patterns (* ? [abc]; * also matches "/") match these relative paths.
+    SRC; if there are several sources, into a directory of the prefix's name in DEST. Patterns (* ? [abc]; * also
+    matches "/") match these relative paths.
+
+    The URI of SRC can contain a pattern; quote it. 's3://models/llama/*.json' is the same as s3://models/llama/ with -r
+    and --include '*.json', unless there is an object of this very name.
 
     An object appears under its final name once it is complete and verified; a new local directory appears when all its
     files are complete. Run an interrupted command again to resume it. A replaced file keeps its permissions. If DEST is
@@ -69,52 +82,89 @@ def cp(settings: Settings, src: str, dest: str, *, recursive: bool, unpack: bool
     Symbolic links in SRC are followed. Local files that cannot be read, broken links, named pipes and the like are
     reported on stderr; the rest is copied, and the exit code is 1.
 
-    Copies within one S3 service are made by the service. --endpoint-url, --region, --profile and --no-sign-request
-    apply to both SRC and DEST if they are s3://; to copy between two services, set the --source- options for SRC. An
-    endpoint set by an option or AWS_ENDPOINT_URL takes precedence over the endpoint of a profile.
+    Copies within one service are made by the service. The options under "Services" apply to both SRC and DEST where
+    they can; to copy between two services of one kind, set the --source- options for SRC. An endpoint set by an option
+    or AWS_ENDPOINT_URL takes precedence over the endpoint of a profile.
 
-    Prints the path or URI of DEST on stdout; with --json, one line for each copied object and a summary line. Progress
-    and a summary go to stderr.
+    Prints the path or URI of each copy on stdout; with --json, one line for each copied object and a summary line.
+    Progress and a summary go to stderr.
     """
-    source = Argument.of(src)
-    destination = Destination.of(Argument.of(dest), source)
-    if recursive and source.location.scheme in {"http", "https"}:
-        raise click.UsageError(f"-r cannot be used with {source.location.scheme}://, which cannot be listed")
-    config, dest_config = settings.configs(source.location, destination.argument.location, os.environ)
-    storage, report = settings.storage(), Report(settings)
+    *sources, dest = arguments
+    if not sources:
+        raise click.UsageError("missing argument 'DEST'")
+    check_destination(dest, sources)
     if unpack:
-        if destination.argument.location.scheme != "file" or settings.dry_run:
-            raise click.UsageError("--unpack needs a local directory as DEST, and cannot be combined with --dry-run")
-        destination = dataclasses.replace(destination, into=False)  # the archive is extracted into DEST itself
+        _unpack(settings, sources, dest)
+        return
+    given = [Source.of(uri, dest) for uri in sources]
+    if recursive and (schemes := {one.argument.location.scheme for one in given} & {"http", "https"}):
+        raise click.UsageError(f"-r cannot be used with {schemes.pop()}://, which cannot be listed")
+    configs = [settings.configs(one.argument.location, one.destination.argument.location, os.environ) for one in given]
+    storage, report, start = settings.storage(), Report(settings), time.monotonic()
 
-    async def copy() -> str:
+    async def copy(source: Source, config: StorageConfig | None, dest_config: StorageConfig | None) -> str:
+        source = await source.resolved(storage, config, named=recursive and len(given) > 1)
+        if source.include is not None and settings.include:
+            raise click.UsageError("a pattern in SRC and --include cannot be combined")
+        copied = await storage.copy(
+            source.uri,
+            source.dest,
+            config=config,
+            dest_config=dest_config,
+            allow_patterns=source.include or settings.include or None,
+            ignore_patterns=settings.exclude or None,
+            recursive=recursive or source.include is not None,
+            dry_run=settings.dry_run,
+            **(
+                settings.transfer_arguments
+                | {"timeout": settings.timeout if len(given) == 1 else settings.time_left(start)}
+            ),
+            on_event=report.transfer_events(source.argument, source.destination),
+        )
+        return source.destination.returned_name(copied)
+
+    async def copy_all() -> list[str]:
+        from ..api.many import gather  # noqa: PLC0415 - keeps --help fast
+
+        calls = [partial(copy, source, *pair) for source, pair in zip(given, configs, strict=True)]
+        async with report.progress(), storage:
+            return [str(path) for path in await gather(calls, _AT_ONCE, return_exceptions=False)]
+
+    with suggest_recursive():
+        copies = run(copy_all)
+    _finish(settings, report, copies)
+
+
+def _unpack(settings: Settings, sources: list[str], dest: str) -> None:
+    """Extract an archive."""
+    source, destination = Argument.of(sources[0]), Destination.of(Argument.of(dest), Argument.of(sources[0]))
+    if len(sources) > 1 or destination.argument.location.scheme != "file" or settings.dry_run:
+        raise click.UsageError(
+            "--unpack needs a local directory as DEST and one archive as SRC, and cannot be combined with --dry-run"
+        )
+    destination = dataclasses.replace(destination, into=False)  # the archive is extracted into DEST itself
+    config, _ = settings.configs(source.location, destination.argument.location, os.environ)
+    storage, report = settings.storage(), Report(settings)
+
+    async def unpack() -> str:
         async with report.progress():
-            if unpack:
-                return await storage.download(
-                    src,
-                    f"/{destination.argument.location.key}",
-                    config=config,
-                    allow_patterns=settings.include or None,
-                    ignore_patterns=settings.exclude or None,
-                    unpack=True,
-                    **settings.transfer_arguments,
-                    on_event=report.transfer_events(source, destination),
-                )
-            return await storage.copy(
-                src,
-                dest,
+            return await storage.download(
+                sources[0],
+                f"/{destination.argument.location.key}",
                 config=config,
-                dest_config=dest_config,
                 allow_patterns=settings.include or None,
                 ignore_patterns=settings.exclude or None,
-                recursive=recursive,
-                dry_run=settings.dry_run,
+                unpack=True,
                 **settings.transfer_arguments,
                 on_event=report.transfer_events(source, destination),
             )
 
-    with suggest_recursive():
-        path = destination.returned_name(run(copy))
-    report.summarize_transfer(target=path)
+    _finish(settings, report, [destination.returned_name(run(unpack))])
+
+
+def _finish(settings: Settings, report: Report, copies: list[str]) -> None:
+    """Print the summary and the paths of the copies."""
+    report.summarize_transfer(target=copies[0] if len(copies) == 1 else copies)
     if not settings.as_json and not settings.dry_run:
-        click.echo(encoded(path))
+        for path in copies:
+            click.echo(encoded(path))

@@ -2,6 +2,7 @@
 
 import click
 
+from .option_groups import Command
 from .options import byte_size
 from .settings import Settings
 
@@ -9,6 +10,7 @@ __all__ = ["demo"]
 
 
 @click.command(
+    cls=Command,
     short_help="Show sealift at work on this machine.",
     epilog="""\b
 Examples:

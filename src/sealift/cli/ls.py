@@ -10,6 +10,7 @@ from ..keys.paths import is_directory_marker
 from ..types import Event, ObjectInfo
 from .arguments import Argument
 from .formatting import json_line, skipped_line
+from .option_groups import Command
 from .options import files_and_uris, json_option, pattern_options, storage_options, timeout_option
 from .run import run
 from .settings import Settings
@@ -20,6 +21,7 @@ __all__ = ["ls"]
 
 
 @click.command(
+    cls=Command,
     short_help="List the objects under a prefix.",
     epilog="""\b
 Examples:

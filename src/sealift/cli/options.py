@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..errors import InvalidConfig
+from .option_groups import GroupedOption
 from .settings import VERIFY, Settings
 from .units import parse_size
 
@@ -65,7 +66,7 @@ def _store(ctx: click.Context, param: click.Parameter, value: Any) -> None:
 
 
 def _option(*names: str, **attributes: Any) -> Callable[[F], F]:
-    return click.option(*names, expose_value=False, callback=_store, **attributes)
+    return click.option(*names, cls=GroupedOption, expose_value=False, callback=_store, **attributes)
 
 
 def _combine(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -79,42 +80,95 @@ def _combine(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+_SERVICES, _LIMITS, _SOURCE = "Services", "Limits", "Services, for SRC only"
+
 storage_options = _combine(
-    _option("--endpoint-url", metavar="URL", help="S3 endpoint, such as http://127.0.0.1:9000.  [default: Amazon S3]"),
-    _option("--region", metavar="NAME", help="S3 region of the bucket."),
-    _option("--profile", metavar="NAME", help="AWS profile: its credentials, region and endpoint."),
-    _option("--no-sign-request", is_flag=True, help="Send S3 requests without credentials, for public buckets."),
+    _option(
+        "--endpoint-url",
+        metavar="URL",
+        heading=_SERVICES,
+        help="Endpoint of s3://, gs://, azure:// or hf://, such as http://127.0.0.1:9000.",
+    ),
+    _option(
+        "--anonymous",
+        "--no-sign-request",
+        "anonymous",
+        is_flag=True,
+        heading=_SERVICES,
+        help="Send requests without credentials, for public data.",
+    ),
+    _option("--ca-bundle", metavar="PATH", heading=_SERVICES, help="Trust the CAs in this PEM file."),
+    _option(
+        "--no-verify-ssl", is_flag=True, heading=_SERVICES, help="Accept any TLS certificate. For tests only: insecure."
+    ),
+    _option("--region", metavar="NAME", heading=_SERVICES, help="s3: region of the bucket."),
+    _option(
+        "--profile", metavar="NAME", heading=_SERVICES, help="s3: AWS profile: its credentials, region and endpoint."
+    ),
+    _option("--project", metavar="ID", heading=_SERVICES, help="gs: project to bill for requester-pays buckets."),
+    _option("--account", metavar="NAME", heading=_SERVICES, help="azure: storage account."),
+    _option(
+        "--token",
+        metavar="TOKEN",
+        heading=_SERVICES,
+        help="hf: access token. Other users of this machine can see it; HF_TOKEN or `hf auth login` are safer.",
+    ),
+    _option(
+        "--header",
+        multiple=True,
+        metavar="'NAME: VALUE'",
+        heading=_SERVICES,
+        help="http: header to send to the server of the URL. Can be repeated.",
+    ),
     _option(
         "--memory",
         type=byte_size,
         metavar="SIZE",
+        heading=_LIMITS,
         help="Maximum memory for data in flight, such as 64MiB.  [default: 128MiB]",
     ),
     _option(
         "--connections",
         type=click.IntRange(min=1),
         metavar="N",
+        heading=_LIMITS,
         help="Maximum number of connections.  [default: 128 per host]",
+    ),
+    _option(
+        "--part-size",
+        type=byte_size,
+        metavar="SIZE",
+        heading=_LIMITS,
+        help="Size of the parts of large objects, such as 16MiB.  [default: by the object's size]",
     ),
     _option(
         "--retries",
         type=click.IntRange(min=0),
         metavar="N",
+        heading=_LIMITS,
         help="Maximum number of retries per request.  [default: none, see --patience]",
     ),
     _option(
         "--patience",
         type=click.FloatRange(min=0),
         metavar="SECONDS",
+        heading=_LIMITS,
         help="Retry until nothing from the host has succeeded for so long.  [default: 180]",
     ),
     _option("-v", "--verbose", is_flag=True, help="Show each object and each retry, and tracebacks of errors."),
 )
 source_options = _combine(
-    _option("--source-endpoint-url", metavar="URL", help="Like --endpoint-url, for SRC only."),
-    _option("--source-region", metavar="NAME", help="Like --region, for SRC only."),
-    _option("--source-profile", metavar="NAME", help="Like --profile, for SRC only."),
-    _option("--source-no-sign-request", is_flag=True, help="Like --no-sign-request, for SRC only."),
+    _option("--source-endpoint-url", metavar="URL", heading=_SOURCE, help="Like --endpoint-url."),
+    _option("--source-region", metavar="NAME", heading=_SOURCE, help="Like --region."),
+    _option("--source-profile", metavar="NAME", heading=_SOURCE, help="Like --profile."),
+    _option(
+        "--source-anonymous",
+        "--source-no-sign-request",
+        "source_anonymous",
+        is_flag=True,
+        heading=_SOURCE,
+        help="Like --anonymous.",
+    ),
 )
 pattern_options = _combine(
     _option(

@@ -6,6 +6,7 @@ import time
 import click
 
 from .arguments import Argument
+from .option_groups import Command
 from .options import (
     dry_run_option,
     files_and_uris,
@@ -26,6 +27,7 @@ __all__ = ["rm"]
 
 
 @click.command(
+    cls=Command,
     short_help="Remove objects or files.",
     epilog="""\b
 Examples:
@@ -61,14 +63,17 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool, incomplete
     storage, report = settings.storage(), Report(settings)
 
     async def abort() -> int:
-        deadline = None if settings.timeout is None else time.monotonic() + settings.timeout
+        start = time.monotonic()
         async with storage:
             return sum(
-                [await storage.abort_uploads(uri, config=config, timeout=_rest(deadline)) for uri, _, config in targets]
+                [
+                    await storage.abort_uploads(uri, config=config, timeout=settings.time_left(start))
+                    for uri, _, config in targets
+                ]
             )
 
     async def remove() -> None:
-        deadline = None if settings.timeout is None else time.monotonic() + settings.timeout
+        start = time.monotonic()
         async with report.progress(), storage:
             for uri, argument, config in targets:
                 await storage.delete(
@@ -79,7 +84,7 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool, incomplete
                     allow_patterns=settings.include or None,
                     ignore_patterns=settings.exclude or None,
                     dry_run=settings.dry_run,
-                    timeout=_rest(deadline),
+                    timeout=settings.time_left(start),
                     on_event=report.removal_events(argument),
                 )
 
@@ -91,8 +96,3 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool, incomplete
     with suggest_recursive():
         run(remove)
     report.summarize_removal()
-
-
-def _rest(deadline: float | None) -> float | None:
-    """Seconds until a deadline."""
-    return None if deadline is None else max(0.0, deadline - time.monotonic())

@@ -14,7 +14,9 @@ import click
 
 from ..runtime.event_loop import loop_factory
 from ..runtime.standard_streams import reserve_descriptors
+from .error_json import error_json
 from .exit_codes import FAILURE, Interrupted, code_of, message_of
+from .option_groups import Command, write_options
 from .settings import Settings
 from .terminal import outlive_terminal
 
@@ -28,6 +30,13 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 class CommandGroup(click.Group):
     """A command group that reports an error as one line on stderr and an exit code of `exit_codes.py`."""
+
+    command_class = Command
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, then the commands."""
+        write_options(self, ctx, formatter)
+        self.format_commands(ctx, formatter)
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run the command line and exit."""
@@ -45,8 +54,8 @@ class CommandGroup(click.Group):
             except Exception as error:  # noqa: BLE001 - print a traceback only with --verbose
                 if settings.verbose:
                     click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-                click.echo(f"error: {message_of(error)}", err=True)
                 code = code_of(error, signals)
+                click.echo(error_json(error, code) if settings.as_json else f"error: {message_of(error)}", err=True)
         sys.exit(code)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -1,15 +1,14 @@
 """The values of the shared options, and the configurations and limits they stand for."""
 
-import dataclasses
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict
 
-import click
-
-from ..config import S3Config
+from ..config import StorageConfig
 from ..types import Durability, Limits, Verify
 from ..uri import Location, parse
+from .service_options import SERVICE_OPTIONS, ServiceOptions
 from .waits import print_wait
 
 if TYPE_CHECKING:
@@ -18,14 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["VERIFY", "Settings"]
 
 VERIFY: dict[str, Verify] = {"yes": True, "require": "require", "no": False}
-
-# The S3 options, and the attribute of `S3Config` that each one sets.
-_S3_OPTIONS = {
-    "endpoint_url": "endpoint_url",
-    "region": "region",
-    "profile": "profile",
-    "no_sign_request": "anonymous",
-}
 
 
 class _TransferArguments(TypedDict):
@@ -39,15 +30,22 @@ class Settings:
     """The values of the shared options. Each attribute has the name of its option."""
 
     endpoint_url: str | None = None
+    anonymous: bool = False
+    ca_bundle: str | None = None
+    no_verify_ssl: bool = False
     region: str | None = None
     profile: str | None = None
-    no_sign_request: bool = False
+    project: str | None = None
+    account: str | None = None
+    token: str | None = field(default=None, repr=False)
+    header: tuple[str, ...] = field(default=(), repr=False)
     source_endpoint_url: str | None = None
     source_region: str | None = None
     source_profile: str | None = None
-    source_no_sign_request: bool = False
+    source_anonymous: bool = False
     memory: int | None = None
     connections: int | None = None
+    part_size: int | None = None
     retries: int | None = None
     patience: float | None = None
     include: tuple[str, ...] = ()
@@ -66,61 +64,50 @@ class Settings:
         verify = VERIFY[self.verify]
         return {"verify": verify, "timeout": self.timeout, "durability": "fsync" if self.fsync else "rename"}
 
+    def time_left(self, start: float) -> float | None:
+        """Seconds that --timeout leaves to a command that began at `start` (`time.monotonic`). None: no limit."""
+        return None if self.timeout is None else max(0.0, start + self.timeout - time.monotonic())
+
     def storage(self) -> "AsyncStorage":
         """A storage with the requested limits."""
         from ..api.async_storage import AsyncStorage  # noqa: PLC0415 - keeps --help fast
 
-        chosen: dict[str, Any] = {"memory": self.memory, "patience": self.patience}
+        return AsyncStorage(self.limits(), on_event=print_wait)
+
+    def limits(self) -> Limits:
+        """The requested limits."""
+        chosen: dict[str, Any] = {"memory": self.memory, "patience": self.patience, "part_size": self.part_size}
         if self.connections is not None:
             chosen |= {"connections": self.connections, "per_host": self.connections}
         if self.retries is not None:
             chosen["attempts"] = self.retries + 1
-        limits = Limits(**{name: value for name, value in chosen.items() if value is not None})
-        return AsyncStorage(limits, on_event=print_wait)
+        return Limits(**{name: value for name, value in chosen.items() if value is not None})
 
-    def config(self, uri: str, environ: Mapping[str, str]) -> S3Config | None:
+    def config(self, uri: str, environ: Mapping[str, str]) -> StorageConfig | None:
         """The configuration of the environment, overridden by the options; None if no option is set.
 
         Raises:
             UsageError: An option does not apply to this URI.
         """
-        options, location = self._s3_options(""), parse(uri)
-        _require_s3(options, "", location)
-        return _config(options, environ) if options else None
+        options, location = self._service_options(), parse(uri)
+        options.check(location)
+        return options.config(location, environ) if options else None
 
     def configs(
         self, src: Location, dest: Location, environ: Mapping[str, str]
-    ) -> tuple[S3Config | None, S3Config | None]:
+    ) -> tuple[StorageConfig | None, StorageConfig | None]:
         """The configurations of the source and the destination of a copy; see `config`.
 
         Raises:
             UsageError: An option does not apply to these URIs.
         """
-        both, source_only = self._s3_options(""), self._s3_options("source_")
-        _require_s3(both, "", src, dest)
-        _require_s3(source_only, "source-", src)
-        if source_only.get("profile"):
-            source_only.setdefault("anonymous", False)
+        both, source_only = self._service_options(), self._service_options("source_")
+        both.check(src, dest)
+        source_only.check(src)
         if not both and not source_only:
             return None, None
-        return (
-            _config(both | source_only, environ) if src.scheme == "s3" else None,
-            _config(both, environ) if dest.scheme == "s3" else None,
-        )
+        return both.overridden_by(source_only).config(src, environ), both.config(dest, environ)
 
-    def _s3_options(self, prefix: str) -> dict[str, Any]:
-        values = {attribute: getattr(self, prefix + name) for name, attribute in _S3_OPTIONS.items()}
-        return {attribute: value for attribute, value in values.items() if value}
-
-
-def _config(options: Mapping[str, Any], environ: Mapping[str, str]) -> S3Config:
-    return dataclasses.replace(S3Config.from_env(environ), **options)
-
-
-def _require_s3(options: Mapping[str, Any], prefix: str, *locations: Location) -> None:
-    if options and all(location.scheme != "s3" for location in locations):
-        names = ", ".join(
-            f"--{prefix}{name.replace('_', '-')}" for name, attribute in _S3_OPTIONS.items() if attribute in options
-        )
-        schemes = " and ".join(dict.fromkeys(f"{location.scheme}://" for location in locations))
-        raise click.UsageError(f"{names} applies only to s3://, not to {schemes}")
+    def _service_options(self, prefix: str = "") -> ServiceOptions:
+        values = {name: getattr(self, prefix + name, None) for name in SERVICE_OPTIONS}
+        return ServiceOptions({name: value for name, value in values.items() if value}, prefix.replace("_", "-"))

@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from .formatting import json_line
-from .options import files_and_uris, storage_options, timeout_option
+from .option_groups import Command
+from .options import files_and_uris, json_option, storage_options, timeout_option
 from .run import run
 from .settings import Settings
 from .stdout import print_line
@@ -17,6 +18,7 @@ __all__ = ["stat"]
 
 
 @click.command(
+    cls=Command,
     short_help="Show the metadata of an object.",
     epilog="""\b
 Examples:
@@ -25,18 +27,18 @@ Examples:
 """,
 )
 @click.argument("uri", shell_complete=files_and_uris)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; unknown values are null.")
+@json_option
 @timeout_option
 @storage_options
 @click.pass_obj
-def stat(settings: Settings, uri: str, *, as_json: bool) -> None:
+def stat(settings: Settings, uri: str) -> None:
     """Show the metadata of an object: size, modification time, ETag, checksums, headers, user metadata and tags.
 
-    For a prefix, shows that it is a prefix.
+    For a prefix, shows that it is a prefix. With --json, unknown values are null.
     """
     storage, config = settings.storage(), settings.config(uri, os.environ)
     metadata = run(lambda: storage.get_object_metadata(uri, config=config, timeout=settings.timeout))
-    if as_json:
+    if settings.as_json:
         print_line(json_line(**metadata))
         return
     for name, value in metadata.items():

@@ -5,6 +5,7 @@ import os
 import click
 
 from .arguments import Argument, Destination
+from .option_groups import Command
 from .options import (
     copy_options,
     dry_run_option,
@@ -23,6 +24,7 @@ __all__ = ["sync"]
 
 
 @click.command(
+    cls=Command,
     short_help="Copy only what differs, and optionally delete the rest.",
     epilog="""\b
 Examples:

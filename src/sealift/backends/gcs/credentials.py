@@ -24,7 +24,7 @@ from .external_account import adapt_source
 from .metadata_server import MetadataServer
 from .token_session import TokenSession
 
-__all__ = ["Credentials", "resolve_credentials"]
+__all__ = ["Credentials", "credentials_file", "resolve_credentials"]
 
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 # Seconds to wait for a reply of a token service.
@@ -92,7 +92,7 @@ async def resolve_credentials(config: GCSConfig, instance: Instance) -> Credenti
     if config.anonymous:
         return None
     environ = instance.environ
-    path, content = await instance.disk.run(lambda: _load_file(config, environ))
+    path, content = await instance.disk.run(lambda: credentials_file(config, environ))
     key = (
         "gs",
         config,
@@ -125,7 +125,7 @@ class _FileTokens:
         return await _exchange(self._sdk_token, self._path)
 
 
-def _load_file(config: GCSConfig, environ: Mapping[str, str]) -> tuple[str | None, dict[str, Any]]:
+def credentials_file(config: GCSConfig, environ: Mapping[str, str]) -> tuple[str | None, dict[str, Any]]:
     """Read the credentials file; returns its path and content, or None and {} if there is no file. Blocking."""
     if named := config.service_account_key or environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
         path = expand_home(named, environ) or named
