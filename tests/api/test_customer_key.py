@@ -69,7 +69,9 @@ def files(directory: Path) -> Path:
 
 
 @pytest.mark.parametrize("config", [S3Config, GCSConfig, AzureConfig])
-@pytest.mark.parametrize("key", [b"", b"short", KEY + b"x", "no Base64 at all", TEXT[:-4], 7, TEXT + "\n"])
+@pytest.mark.parametrize(
+    "key", [b"", b"short", KEY + b"x", "no Base64 at all", TEXT[:-4], 7, TEXT + "\n"], ids=range(7)
+)
 def test_what_is_no_key_is_refused_without_showing_it(config: type[Any], key: Any) -> None:
     with pytest.raises(
         InvalidConfig, match=r"customer_key=…\) (is not a key of 256 bits|contains a control)"
