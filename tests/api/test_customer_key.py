@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import secrets
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from tests.services.s3 import MakeBucket, S3Service, client
 
 pytestmark = pytest.mark.anyio
 
-KEY = secrets.token_bytes(32)
+KEY = hashlib.sha256(b"a key of 32 bytes").digest()
 TEXT = base64.b64encode(KEY).decode()
 LARGE, OTHER = pattern(11 * MiB), pattern(11 * MiB + 1)
 S3_KEY = "x-amz-server-side-encryption-customer"
