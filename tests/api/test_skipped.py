@@ -312,13 +312,16 @@ class TestEmptyIsNotMissing:
         assert await AsyncStorage().delete(uri, config=config, recursive=True) == 0  # type: ignore[arg-type]
 
     async def test_syncing(self, place: tuple[str, object], tmp_path: Path) -> None:
-        """The listing succeeded and is empty, so `delete` removes everything."""
+        """An empty source may be a volume that is not mounted: nothing is deleted."""
         uri, config = place
         directory(tmp_path / "to").put({"a": b"a"})
         assert await AsyncStorage().sync(uri, f"{tmp_path}/to", config=config) == Synced(0, 0, 0)  # type: ignore[arg-type]
+        with pytest.raises(ModelMissingError, match="the source is empty"):
+            await AsyncStorage().sync(uri, f"{tmp_path}/to", config=config, delete=True)  # type: ignore[arg-type]
+        assert os.listdir(tmp_path / "to") == ["a"]
+        (tmp_path / "to" / "a").unlink()
         done = await AsyncStorage().sync(uri, f"{tmp_path}/to", config=config, delete=True)  # type: ignore[arg-type]
-        assert done == Synced(0, 0, 1)
-        assert os.listdir(tmp_path / "to") == []
+        assert done == Synced(0, 0, 0)
 
     async def test_downloading(self, place: tuple[str, object], tmp_path: Path) -> None:
         """An empty bucket is not a model; an empty directory can be copied."""

@@ -346,7 +346,8 @@ class Storage:
             Numbers of objects that were copied, kept and deleted.
 
         Raises:
-            ModelMissingError: The source does not exist; nothing is deleted. An empty bucket or directory exists.
+            ModelMissingError: The source does not exist, or `delete` is set and it has no objects while the destination
+                has some; nothing is deleted.
             IncompleteError: Part of the source could not be read or, with `on_error="continue"`, copied, and nothing
                 was deleted; or something at the destination could not be deleted. Everything else was done.
             InvalidConfig: Source and destination overlap, the source is a single object, or both `checksum` and

@@ -20,6 +20,7 @@ _LIMITS = (
 _ADVICE = (
     *_LIMITS,
     (r"pass recursive=True", "use -r to include everything under it"),
+    (r"use delete\(recursive=True\)", "use sealift rm -r"),
     (r"pass delete_snapshots=True", "use --delete-snapshots include"),
     (r"use copy(?:\(\))?(?= between storages|$)", "use sealift cp"),
     (r"to stream an object, use open\(\)", "to stream an object, use sealift cat"),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..errors import InvalidConfig, Skipped
+from ..errors import InvalidConfig, ModelMissingError, Skipped
 from ..keys import paths
 from ..runtime.shielded import shielded
 from ..types import ObjectInfo, Synced
@@ -72,6 +72,12 @@ async def synchronize(
             await copy_to_storage(source, destination, copy_options)
     finally:
         await shielded(comparison.flush(force=True))
+    if delete and not found and len(listing.objects):  # perhaps a volume that is not mounted
+        raise ModelMissingError(
+            source.location.key,
+            cause="the source is empty, so that nothing is deleted",
+            hint="to empty the destination, use delete(recursive=True)",
+        )
     deleted = await delete_extras(destination, listing, seen, options) if delete else 0
     return Synced(copied, found - copied, deleted)
 
