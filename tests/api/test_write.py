@@ -20,7 +20,6 @@ from sealift import (
     Limits,
     LocalIOError,
     ModelMissingError,
-    Properties,
     S3Config,
     ServiceError,
     Storage,
@@ -122,7 +121,7 @@ async def test_it_replaces(place: Place) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        bytearray(b"abcdefgh"), memoryview(b"abcdefgh"), io.BytesIO(b"abc\ndefgh"), (b"a", b"bcdefgh"),
+        bytearray(b"abcdefgh"), memoryview(b"abcdefgh"), (b"a", b"bcdefgh"),
         [bytearray(b"abcd"), memoryview(b"efgh")], np.frombuffer(b"abcdefgh", np.uint16),
         np.frombuffer(b"abcdefgh", np.uint8).reshape(2, 4),
     ],
@@ -131,6 +130,11 @@ async def test_it_replaces(place: Place) -> None:
 async def test_forms_of_content(tmp_path: Path, data: Any) -> None:
     await AsyncStorage().write(f"{tmp_path}/k", data)
     assert (tmp_path / "k").read_bytes().replace(b"\n", b"") == b"abcdefgh"
+
+
+async def test_a_file_object(tmp_path: Path) -> None:
+    await AsyncStorage().write(f"{tmp_path}/k", io.BytesIO(b"abc\ndefgh"))
+    assert (tmp_path / "k").read_bytes() == b"abc\ndefgh"
 
 
 async def test_an_mmap(tmp_path: Path) -> None:
@@ -232,7 +236,7 @@ async def test_a_stream_that_reads_with_the_same_memory(seaweedfs: S3Service, ma
     bucket, config = make_bucket(seaweedfs), config_of(seaweedfs)
     async with AsyncStorage(Limits(memory=6 * MiB, part_size=5 * MiB)) as storage:
         await storage.write(f"s3://{bucket}/k", LARGE, config=config)
-        await storage.write(f"s3://{bucket}/copy", storage.open(f"s3://{bucket}/k", config=config), config=config)
+        await storage.write(f"s3://{bucket}/copy", storage.stream(f"s3://{bucket}/k", config=config), config=config)
     assert get_objects(seaweedfs, bucket)["copy"] == LARGE
 
 
@@ -274,14 +278,13 @@ async def test_where_nothing_can_be_written(uri: str) -> None:
         await AsyncStorage().write(uri, b"x")
 
 
-async def test_properties(seaweedfs: S3Service, make_bucket: MakeBucket) -> None:
+async def test_write_options(seaweedfs: S3Service, make_bucket: MakeBucket) -> None:
     bucket = make_bucket(seaweedfs)
-    properties = Properties(content_type="application/json", metadata={"owner": "me"})
+    options = WriteOptions(content_type="application/json", metadata={"owner": "me"})
     for data in (b"{}", LARGE, pieces(LARGE, MiB)):
-        stored = await AsyncStorage(Limits(part_size=5 * MiB)).write(
-            f"s3://{bucket}/k", data, config=config_of(seaweedfs), properties=properties
+        await AsyncStorage(Limits(part_size=5 * MiB)).write(
+            f"s3://{bucket}/k", data, config=config_of(seaweedfs), write_options=options
         )
-        assert stored.content_type == "application/json"
         head = client(seaweedfs).head_object(Bucket=bucket, Key="k")
         assert (head["ContentType"], head["Metadata"]) == ("application/json", {"owner": "me"})
 

@@ -38,9 +38,15 @@ def start(*arguments: object, environ: Mapping[str, str] | None = None, **option
     return subprocess.Popen(
         [sys.executable, "-m", "sealift", *map(str, arguments)],
         env=clean_environ() | {"PYTHONWARNINGS": "error"} | dict(environ or {}),
-        stdin=subprocess.DEVNULL,
-        # Test runs in the background of a script ignore SIGINT, and children would inherit that.
-        **{"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": _restore_sigint} | options,
+        **{
+            "text": True,
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            # Test runs in the background of a script ignore SIGINT, and children would inherit that.
+            "preexec_fn": _restore_sigint,
+        }
+        | options,
     )
 
 

@@ -68,6 +68,7 @@ from sealift import (
     UnsupportedOperation,
     Verify,
     WritableFile,
+    WriteOptions,
     configure,
 )
 
@@ -253,7 +254,7 @@ async def asynchronously(storage: AsyncStorage, flag: bool) -> None:
         assert_type(obj.modified, datetime | None)
     assert_type(await storage.stat(uri), ObjectInfo)
     assert_type(await storage.exists(uri), bool)
-    assert_type(await storage.write(uri, b"x", properties=Properties(content_type="text/plain")), ObjectInfo)
+    assert_type(await storage.write(uri, b"x", write_options=WriteOptions(content_type="text/plain")), ObjectInfo)
     assert_type(await storage.write(uri, storage.stream(uri)), ObjectInfo)
     assert_type(await storage.read_ranges(uri, [(0, 8), (-8, None)]), list[bytes])
     assert_type(await storage.move(uri, "/mnt", recursive=False), str)

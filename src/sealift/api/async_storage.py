@@ -28,7 +28,6 @@ from ..types import (
     Unpack,
     Verify,
 )
-from ..types.properties import Properties
 from ..types.write_options import WriteOptions
 from ..uri import get_storage_spec, is_local, parse
 from .argument_types import Content, PatternList, StrPath, WritableBuffer
@@ -931,11 +930,11 @@ class AsyncStorage:
         data: Content,
         *,
         config: StorageConfig | None = None,
-        properties: Properties | None = None,
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> ObjectInfo:
         """Store bytes, or a stream of bytes, as an object or a local file.
 
@@ -947,12 +946,11 @@ class AsyncStorage:
             data: Bytes, or anything with a buffer (bytearray, memoryview, numpy array …), which must not change during
                 the call. Or an iterable or async iterable of such chunks; an iterable is advanced in a thread.
             config: Credentials and endpoint. None: the instance's, or else from the environment.
-            properties: Content type, user metadata, tags and so on, to store with the object, as far as the service
-                can. None: none.
             verify: As in `upload`.
             timeout: Seconds for the whole call. None: no limit.
             durability: As in `download`, for a local file.
             on_event: Called with progress events on the event loop's thread; must not block.
+            write_options: As in `upload`.
 
         Returns:
             The stored object, with its size and version; `checksums` holds those that the service has compared.
@@ -973,11 +971,17 @@ class AsyncStorage:
             ...             yield chunk.upper()
             ...     return await storage.write(dest, chunks())
         """
-        options = CallOptions(on_event=on_event, verify=verify, durability=durability, deadline=Deadline(timeout))
+        options = CallOptions(
+            on_event=on_event,
+            verify=verify,
+            durability=durability,
+            deadline=Deadline(timeout),
+            write_options=write_options,
+        )
         async with self._lifetime.open("write", uri, config, options.deadline, on_event) as place:
             from ..operations.write import write
 
-            return await write(place, data, options.about(place.location), properties)
+            return await write(place, data, options.about(place.location))
 
     async def move(  # noqa: PLR0913 - the caller's options, each by its name
         self,

@@ -9,7 +9,6 @@ from typing import Any, Literal, overload
 from ..config import StorageConfig
 from ..errors import StorageError
 from ..types import Durability, Existing, ObjectInfo, OnError, OnEvent, Symlinks, Synced, Unpack, Verify
-from ..types.properties import Properties
 from ..types.write_options import WriteOptions
 from ..uri import get_storage_spec, is_local
 from .argument_types import Content, PatternList, StrPath, WritableBuffer
@@ -695,11 +694,11 @@ class Storage:
         data: Content,
         *,
         config: StorageConfig | None = None,
-        properties: Properties | None = None,
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> ObjectInfo:
         """Store bytes, or a stream of bytes, as an object or a local file.
 
@@ -711,12 +710,11 @@ class Storage:
             data: Bytes, or anything with a buffer (bytearray, memoryview, numpy array …), which must not change during
                 the call. Or an iterable or async iterable of such chunks; an iterable is advanced in a thread.
             config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
-            properties: Content type, user metadata, tags and so on, to store with the object, as far as the service
-                can. None: none.
             verify: As in `upload`.
             timeout: Seconds for the whole call. None: no limit.
             durability: As in `download`, for a local file.
             on_event: Called with progress events in the engine's thread; must not block.
+            write_options: As in `upload`.
 
         Returns:
             The stored object, with its size and version; `checksums` holds those that the service has compared.
@@ -742,11 +740,11 @@ class Storage:
                 uri,
                 data,
                 config=config,
-                properties=properties,
                 verify=verify,
                 timeout=timeout,
                 durability=durability,
                 on_event=on_event,
+                write_options=write_options,
             )
         )
 

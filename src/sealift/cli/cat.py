@@ -1,7 +1,6 @@
 """`sealift cat`."""
 
-import os
-from contextlib import aclosing
+from functools import partial
 
 import click
 
@@ -9,7 +8,7 @@ from .option_groups import Command
 from .options import byte_size, files_and_uris, storage_options
 from .run import run
 from .settings import Settings
-from .stdout import StdoutWriter
+from .streams import write_to_stdout
 
 __all__ = ["cat"]
 
@@ -38,14 +37,4 @@ def cat(settings: Settings, uris: tuple[str, ...], *, offset: int, length: int |
     """
     if version_id is not None and len(uris) > 1:
         raise click.UsageError("--version-id needs a single URI")
-    storage, configs = settings.storage(), [settings.config(uri, os.environ) for uri in uris]
-
-    async def write() -> None:
-        async with storage, StdoutWriter() as stdout:
-            for uri, config in zip(uris, configs, strict=True):
-                opened = storage.stream(uri, offset, length, config=config, version_id=version_id)
-                async with aclosing(opened) as chunks:
-                    async for chunk in chunks:
-                        await stdout.write(chunk)
-
-    run(write)
+    run(partial(write_to_stdout, settings, uris, offset=offset, length=length, version_id=version_id))

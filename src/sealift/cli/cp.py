@@ -28,6 +28,7 @@ from .run import run
 from .settings import Settings
 from .sources import Source, check_destination
 from .stdout import encoded
+from .streams import STANDARD_STREAM, copy_from_stdin, write_to_stdout
 from .time_left import TimeLeft
 from .write_options import chosen_options, write_options
 
@@ -56,6 +57,7 @@ Examples:
   sealift cp -r --verify require --fsync --timeout 600 s3://ml-models/llama /mnt/models/llama
   sealift cp -r --skip-existing ./llama s3://ml-models/llama
   sealift cp -r --on-error continue s3://ml-models/llama /mnt/models/llama
+  tar c llama | sealift cp - s3://ml-models/llama.tar      from stdin
   sealift cp --unpack https://example.com/model.tar.gz /mnt/models/model
   sealift cp --storage-class STANDARD_IA --metadata team=nlp model.safetensors s3://ml-models/llama/
 """,
@@ -85,6 +87,9 @@ def cp(
     SRC; if there are several sources, into a directory of the prefix's name in DEST. Patterns (* ? [abc]; * also
     matches "/") match these relative paths.
 
+    "-" is stdin as SRC, and stdout as DEST. An object that is copied from stdin appears when stdin has ended; objects
+    are verified after their last byte is written to stdout: check the exit code.
+
     The URI of SRC can contain a pattern; quote it. 's3://models/llama/*.json' is the same as s3://models/llama/ with -r
     and --include '*.json', unless there is an object of this very name.
 
@@ -113,6 +118,9 @@ def cp(
     *sources, dest = arguments
     if not sources:
         raise click.UsageError("missing argument 'DEST'")
+    if STANDARD_STREAM in arguments:
+        _copy_stream(settings, sources, dest, version_id)
+        return
     check_destination(dest, sources)
     if unpack:
         _unpack(settings, sources, dest, version_id)
@@ -158,6 +166,16 @@ def cp(
 
     copies = run(copy_all)
     _finish(settings, report, copies)
+
+
+def _copy_stream(settings: Settings, sources: list[str], dest: str, version_id: str | None) -> None:
+    """Copy stdin to an object, or objects to stdout."""
+    if dest == STANDARD_STREAM and STANDARD_STREAM not in sources:
+        run(partial(write_to_stdout, settings, sources, version_id=version_id))
+    elif sources == [STANDARD_STREAM] and dest != STANDARD_STREAM:
+        run(partial(copy_from_stdin, settings, dest))
+    else:
+        raise click.UsageError("'-' must be the only SRC, or DEST")
 
 
 def _unpack(settings: Settings, sources: list[str], dest: str, version_id: str | None) -> None:

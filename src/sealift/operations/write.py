@@ -8,6 +8,7 @@ from typing import Any
 
 from ..backends.local import LocalBackend, destination
 from ..contract import Backend
+from ..engine.copied_properties import written_properties
 from ..engine.verification import SIZE_ONLY, Verification
 from ..engine.write import ObjectWriter
 from ..errors import InvalidConfig, InvalidURI
@@ -15,7 +16,6 @@ from ..integrity import checksums
 from ..keys.paths import is_work_directory
 from ..runtime.shielded import shielded
 from ..types import Event, ObjectInfo
-from ..types.properties import NO_PROPERTIES, Properties
 from .call_options import CallOptions
 from .content import as_chunks, as_view
 from .copy import check_writable
@@ -28,14 +28,13 @@ async def write(
     place: OpenLocation,
     content: Any | Iterable[bytes] | AsyncIterable[bytes],
     options: CallOptions,
-    properties: Properties | None = None,
 ) -> ObjectInfo:
     """Store bytes or a stream; see `AsyncStorage.write`.
 
     Returns:
         The stored object.
     """
-    check_writable(place)
+    check_writable(place, options.write_options)
     key = place.location.key
     if not key or key.endswith("/"):
         cause = "the URI names a prefix, not an object" if key else "the URI names a bucket, not an object"
@@ -48,7 +47,8 @@ async def write(
     view = as_view(content)
     async with _opened(place, options) as (backend, name):
         verification = Verification(options.verify, backend)
-        writer = ObjectWriter(backend, place.instance, name, verification, properties or NO_PROPERTIES, on_progress)
+        properties = written_properties(None, key, options.write_options)
+        writer = ObjectWriter(backend, place.instance, name, verification, properties, on_progress)
         if view is not None:
             stored = await writer.write_bytes(view)
         else:

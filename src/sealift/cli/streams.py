@@ -1,0 +1,77 @@
+"""Standard input as a source, and standard output as a destination."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing
+from typing import BinaryIO
+
+import click
+
+from ..progress.units import size
+from .arguments import Argument
+from .settings import Settings
+from .stdout import StdoutWriter
+from .write_options import chosen_options
+
+__all__ = ["STANDARD_STREAM", "copy_from_stdin", "write_to_stdout"]
+
+STANDARD_STREAM = "-"
+_CHUNK = 1 << 20  # bytes
+
+
+async def write_to_stdout(
+    settings: Settings,
+    uris: Sequence[str],
+    *,
+    offset: int = 0,
+    length: int | None = None,
+    version_id: str | None = None,
+) -> None:
+    """Write objects to stdout, one after the other.
+
+    Args:
+        settings: The options of the command.
+        uris: The objects.
+        offset: Bytes of each object that are skipped.
+        length: Bytes of each object that are written at most. None: all.
+        version_id: Version of the object.
+    """
+    storage, configs = settings.storage(), [settings.config(uri, os.environ) for uri in uris]
+    async with storage, StdoutWriter() as stdout:
+        for uri, config in zip(uris, configs, strict=True):
+            chunks = storage.stream(uri, offset, length, config=config, version_id=version_id)
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    await stdout.write(chunk)
+
+
+async def copy_from_stdin(settings: Settings, dest: str) -> None:
+    """Store what arrives on stdin, until it ends, as one object.
+
+    Raises:
+        UsageError: Stdin is closed, or an option needs to know what will arrive.
+    """
+    if sys.stdin is None:
+        raise click.UsageError("stdin is closed")
+    if settings.dry_run or settings.include or settings.exclude or settings.existing_objects != "overwrite":
+        raise click.UsageError("'-' cannot be combined with --dry-run, --include, --exclude or --existing")
+    config = settings.config(dest, os.environ)
+    start = time.monotonic()
+    stored = await settings.storage().write(
+        dest,
+        _chunks(sys.stdin.buffer),
+        config=config,
+        **settings.transfer_arguments,
+        write_options=chosen_options(settings),
+    )
+    if not settings.quiet:
+        amount, seconds = stored.size or 0, time.monotonic() - start
+        text = f"copied stdin to {Argument.of(dest).text}, {size(amount)} in {seconds:.2f} s"
+        click.echo(text, err=True)
+
+
+def _chunks(stdin: BinaryIO) -> Iterator[bytes]:
+    while chunk := stdin.read(_CHUNK):
+        yield chunk

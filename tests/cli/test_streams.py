@@ -1,0 +1,67 @@
+"""`sealift cp` from stdin and to stdout."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sealift.cli import exit_codes
+from tests.services.s3 import MakeBucket, S3Service, get_object
+
+from .conftest import OBJECTS, Invoke, objects_in
+from .program import environ_for, start
+
+LARGE = os.urandom(20 << 20)
+
+
+def piped(data: bytes, *arguments: str, environ: dict[str, str]) -> tuple[int, bytes, bytes]:
+    """Run the command with bytes on stdin."""
+    with start(*arguments, environ=environ, stdin=subprocess.PIPE, text=False) as process:
+        stdout, stderr = process.communicate(data, timeout=60)
+    return process.returncode, stdout, stderr
+
+
+@pytest.mark.parametrize("data", [b"", b"small", LARGE], ids=["empty", "small", "large"])
+def test_from_stdin(seaweedfs: S3Service, make_bucket: MakeBucket, data: bytes) -> None:
+    bucket = make_bucket(seaweedfs)
+    code, stdout, stderr = piped(
+        data, "cp", "-", f"s3://{bucket}/k", "--content-type", "a/b", environ=environ_for(seaweedfs)
+    )
+    assert (code, stdout) == (exit_codes.OK, b""), stderr
+    assert get_object(seaweedfs, bucket, "k") == data
+    assert b"copied stdin to s3://" in stderr
+
+
+def test_from_stdin_to_a_file(seaweedfs: S3Service, tmp_path: Path) -> None:
+    assert piped(b"model", "cp", "-", str(tmp_path / "m"), environ=environ_for(seaweedfs))[0] == exit_codes.OK
+    assert (tmp_path / "m").read_bytes() == b"model"
+
+
+def test_to_stdout(seaweedfs: S3Service, bucket: str) -> None:
+    uri = f"s3://{bucket}/llama/model-1.bin"
+    code, stdout, stderr = piped(b"", "cp", uri, "-", environ=environ_for(seaweedfs))
+    assert (code, stdout) == (exit_codes.OK, OBJECTS["llama/model-1.bin"]), stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-", "-"),
+        ("-", "s3://B/a", "to/"),
+        ("s3://B/a", "-", "-"),
+        ("-", "s3://B/k", "--dry-run"),
+        ("-", "s3://B/k", "-n"),
+    ],
+)
+def test_wrong_usage(invoke: Invoke, seaweedfs: S3Service, bucket: str, arguments: tuple[str, ...]) -> None:
+    result = invoke("cp", *(each.replace("B", bucket) for each in arguments))
+    assert result.exit_code == exit_codes.USAGE
+    assert "'-'" in result.stderr
+    assert objects_in(seaweedfs, bucket) == OBJECTS
+
+
+def test_a_prefix_is_no_destination(invoke: Invoke, bucket: str) -> None:
+    result = invoke("cp", "-", f"s3://{bucket}/llama/")
+    assert result.exit_code == exit_codes.USAGE
+    assert "add the name of the object" in result.stderr
