@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from sealift.cli import exit_codes
-from tests.services.s3 import ODD_KEYS, PUBLIC_BUCKET, MakeBucket, S3Service, put_objects
+from tests.services.s3 import ODD_KEYS, PUBLIC_BUCKET, MakeBucket, S3Service, client, put_objects
 
 from .conftest import OBJECTS, Invoke, below, files, objects_in, tree
 from .program import run
@@ -237,3 +237,11 @@ def test_timeout(stalling: StallingS3, tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (exit_codes.FAILURE, "")
         assert "not done after 0.2 s (allow it more time" in done.stderr
     assert files(tmp_path) == {}
+
+
+def test_the_size_of_parts(invoke: Invoke, seaweedfs: S3Service, bucket: str, tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(bytes(11 << 20))
+    assert invoke("cp", "--part-size", "5MiB", "large", f"s3://{bucket}/").exit_code == exit_codes.OK
+    assert client(seaweedfs).head_object(Bucket=bucket, Key="large")["ETag"].endswith('-3"')
+    result = invoke("cp", "--part-size", "0", "large", f"s3://{bucket}/")
+    assert (result.exit_code, "--part-size 0 is not positive" in result.stderr) == (exit_codes.USAGE, True)
