@@ -171,4 +171,4 @@ def test_no_metadata_service(tmp_path: Path) -> None:
     environ = {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": NOWHERE}
     code, line = failing(tmp_path, environ)
     assert code == exit_codes.ACCESS_DENIED
-    assert "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, use --profile, or --no-sign-request" in line
+    assert "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, use --profile, or --anonymous" in line

@@ -11,14 +11,15 @@ from ..errors import InvalidConfig, StorageError
 __all__ = ["error_text", "translated"]
 
 # Python's spelling, as a regular expression, and that of the command line. The first ones are parts of others.
-_LIMITS = (
+_ARGUMENTS = (
     (r"Limits\(part_size=(\d+)\)(?: or None)?", r"--part-size \1"),
     (r"Limits\(part_size=…\)", "--part-size"),
     (r"Limits\((memory|connections|patience)=…\)", r"--\1"),
     (r"Limits\((memory|connections|patience)=([^()]*)\)", r"--\1 \2"),
+    (r"HTTPConfig\(headers=[^()]*\)", "--header"),
 )
 _ADVICE = (
-    *_LIMITS,
+    *_ARGUMENTS,
     (r"pass recursive=True", "use -r to include everything under it"),
     (r"use delete\(recursive=True\)", "use sealift rm -r"),
     (r"pass delete_snapshots=True", "use --delete-snapshots include"),
@@ -28,41 +29,35 @@ _ADVICE = (
     (r"verify=True compares", "--verify yes compares"),
     (r'verify="require" fails', "--verify require fails"),
     (r"to allow more: unpack=Unpack\(…\)", "in Python, unpack=Unpack(…) allows more"),
-    (r"set verify to a PEM file with the CA certificate", "set SSL_CERT_FILE to a PEM file with the CA certificate"),
+    (r"set verify to a PEM file with the CA certificate", "use --ca-bundle with the CA certificate"),
     # Amazon S3
-    (r"pass S3Config\(…\), or S3Config\(anonymous=True\)", "use --profile, or --no-sign-request for a public bucket"),
-    (r"pass credentials instead of anonymous=True", "omit --no-sign-request"),
+    (r"pass S3Config\(…\), or S3Config\(anonymous=True\)", "use --profile, or --anonymous for public data"),
+    (r"pass credentials instead of anonymous=True", "omit --anonymous"),
     (r"S3Config\(checksum=None\) or ", "set "),
     (
         r"pass them in a configuration, such as S3Config",
         "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the variables of the service",
     ),
     # Google Cloud Storage
-    (
-        (
-            r", run 'gcloud auth application-default login', or pass GCSConfig\(service_account_key=…\) or "
-            r"GCSConfig\(anonymous=True\)"
-        ),
-        " or run 'gcloud auth application-default login'",
-    ),
+    (r"pass GCSConfig\(service_account_key=…\) or GCSConfig\(anonymous=True\)", "use --anonymous for public data"),
     (
         r"sign in with GCSConfig\(service_account_key=…\) or gcloud's default credentials",
         "set GOOGLE_APPLICATION_CREDENTIALS or run 'gcloud auth application-default login'",
     ),
-    (r"use https, or GCSConfig\(anonymous=True\)", "use https"),
+    (r"use https, or GCSConfig\(anonymous=True\)", "use https, or --anonymous"),
     # Azure
-    (r", run az login, pass AzureConfig\(…\), or AzureConfig\(anonymous=True\)", ", or run az login"),
-    (r"AzureConfig\(account_name=…\), AZURE_STORAGE_ACCOUNT", "set AZURE_STORAGE_ACCOUNT"),
+    (r"pass AzureConfig\(…\), or AzureConfig\(anonymous=True\)", "or use --anonymous for public data"),
+    (r"AzureConfig\(account_name=…\), AZURE_STORAGE_ACCOUNT", "--account, AZURE_STORAGE_ACCOUNT"),
     (r"pass an AzureConfig$", "set AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN"),
     (r"AzureConfig for credentials", "AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN for credentials"),
     (r"AzureConfig\(sas_token=…\)", "AZURE_STORAGE_SAS_TOKEN"),
-    (r"AzureConfig\(endpoint_url=…\)", "AZURE_STORAGE_SERVICE_ENDPOINT"),
+    (r"AzureConfig\(endpoint_url=…\)", "--endpoint-url"),
     # Hugging Face Hub
     (r"HFConfig\(token=…\), or, for the hub of HF_ENDPOINT, HF_TOKEN", "HF_TOKEN"),
     (r"HFConfig\(token=…\)", "HF_TOKEN"),
-    # web servers, to which the command line sends no headers
-    (r" \(HTTPConfig\(headers=…\)\)", ""),
-    (r"pass them as HTTPConfig\(headers=[^()]*\)", "use a signed URL, or HTTPConfig(headers=…) in Python"),
+    # web servers
+    (r"pass them as --header", "pass them with --header"),
+    (r"the headers of HTTPConfig", "the headers of --header"),
     # volumes
     (r" or PVCConfig\(mounts=…\)", ""),
 )
@@ -71,7 +66,7 @@ _ADVICE = (
 def error_text(error: StorageError) -> str:
     """Return the text of an error, with advice about options instead of arguments."""
     text = error.message(error.hint and translated(error.hint))
-    return _replaced(text, _LIMITS) if isinstance(error, InvalidConfig) else text
+    return _replaced(text, _ARGUMENTS) if isinstance(error, InvalidConfig) else text
 
 
 def translated(hint: str) -> str:
