@@ -7,8 +7,10 @@ from importlib.metadata import version
 
 import click
 
+from ..errors import StorageError
 from ..uri import parse
-from .escaping import visible
+from .advice import error_text
+from .escaping import printable
 from .formatting import json_line
 from .option_groups import Command
 from .options import files_and_uris, json_option, storage_options
@@ -55,7 +57,9 @@ def doctor(settings: Settings, uri: str) -> None:
 
         async with Instance(limits) as instance, aclosing(diagnose(location, config, instance)) as findings:
             async for finding in findings:
-                _print(settings, finding.check, finding.detail, ok=finding.error is None)
+                error = finding.error
+                detail = error_text(error) if isinstance(error, StorageError) else finding.detail
+                _print(settings, finding.check, detail, ok=error is None)
                 if finding.error is not None:
                     failures.append(finding.error)
 
@@ -70,4 +74,4 @@ def _print(settings: Settings, check: str, detail: str, *, ok: bool = True) -> N
     if settings.as_json:
         click.echo(json_line(check=check, detail=detail, ok=ok))
     else:
-        click.echo(visible(f"{'ok' if ok else 'FAILED':<7}{check:<{_WIDTH}} {detail}"))
+        click.echo(printable(f"{'ok' if ok else 'FAILED':<7}{check:<{_WIDTH}} {detail}"))
