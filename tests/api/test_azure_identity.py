@@ -205,7 +205,7 @@ async def test_a_service_principal_in_the_configuration(
         config = AzureConfig(
             "models",
             endpoint_url=azurite_tls.endpoint(),
-            verify=trusted,
+            verify_ssl=trusted,
             tenant_id="tenant",
             client_id="client",
             client_secret="the-client-secret",

@@ -175,7 +175,7 @@ async def test_an_archive(tmp_path: Path, calls: Calls) -> None:
 def test_copies_and_synchronizing_take_it(tmp_path: Path, calls: Calls, verb: str) -> None:
     target = tmp_path / "p"
     with FakeS3({"b": OBJECTS}) as server:
-        getattr(Storage, verb)("s3://b/p", str(target), server.config, durability="fsync")
+        getattr(Storage, verb)("s3://b/p", str(target), config=server.config, durability="fsync")
     check(calls, {str(tmp_path)}, {str(target / "small"), str(target / "deep/er/large")})
 
 

@@ -399,4 +399,4 @@ async def test_every_configuration_can_name_certificates(scheme: str, tmp_path: 
                 await instance.read(uri, config=configure())
             for verify in (str(ca), False):
                 with pytest.raises(ModelMissingError):
-                    await instance.read(uri, config=configure(verify=verify))
+                    await instance.read(uri, config=configure(verify_ssl=verify))

@@ -64,9 +64,9 @@ async def test_each_verb_is_logged(logged: list[logging.LogRecord], tmp_path: Pa
             await storage.sync("s3://b/", f"{tmp_path}/h", config=config)
             assert await storage.read("s3://b/f", config=config) == DATA
             await storage.read_into("s3://b/f", bytearray(10), config=config)
-            assert b"".join([chunk async for chunk in storage.open("s3://b/f", config=config)]) == DATA
+            assert b"".join([chunk async for chunk in storage.stream("s3://b/f", config=config)]) == DATA
             await storage.list_objects("s3://b/", config=config)
-            assert len([obj async for obj in storage.objects("s3://b/", config=config)]) == 1
+            assert len([obj async for obj in storage.list("s3://b/", config=config)]) == 1
             await storage.get_object_metadata("s3://b/f", config=config)
             await storage.delete("s3://b/f", config=config)
     found = lines(logged, "calls")
@@ -103,7 +103,7 @@ async def test_a_cancelled_call(logged: list[logging.LogRecord], tmp_path: Path)
 
 async def test_a_reader_that_stops_early_is_no_failure(logged: list[logging.LogRecord]) -> None:
     with FakeS3({"b": {"m": pattern(20 * MiB)}}) as server:
-        chunks = AsyncStorage().open("s3://b/m", config=server.config)
+        chunks = AsyncStorage().stream("s3://b/m", config=server.config)
         await anext(chunks)
         await chunks.aclose()
     (line,) = lines(logged, "calls")

@@ -198,7 +198,7 @@ async def test_a_call_is_a_child_of_the_program_s_span(received: Received) -> No
 async def test_a_generator_leaves_the_context_of_its_caller(received: Received) -> None:
     with FakeS3({"b": {"m": LARGE, "n": b"n"}}) as server:
         storage = AsyncStorage()
-        async for _ in storage.open("s3://b/m", config=server.config):
+        async for _ in storage.stream("s3://b/m", config=server.config):
             assert not trace.get_current_span().get_span_context().is_valid
             await storage.read("s3://b/n", config=server.config)
     outer = [span for span in received.spans(SpanKind.INTERNAL) if fields(span)["sealift.uris"] == ("s3://b/m",)]

@@ -107,7 +107,7 @@ class TestSpecialFiles:
             await call(server, tmp_path / "source", dest)
         assert f"{dest} is a {kind.replace('pipe', 'named pipe')}, not a regular file" in str(caught.value)
         streams = kind in {"pipe", "character device"}
-        assert ("use open()" in str(caught.value)) == streams
+        assert ("use stream()" in str(caught.value)) == streams
         assert not bodies_asked(server)
         assert all_in(tmp_path) == {"source", "link", "there"}
 

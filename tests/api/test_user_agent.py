@@ -58,7 +58,7 @@ async def all_verbs(storage: AsyncStorage, uri: str, config: Any, tmp_path: Path
     await storage.copy(f"{uri}p/a", f"{uri}q/a", config=config)
     await storage.sync(f"{uri}p", f"{uri}q", config=config, delete=True)
     assert await storage.read(f"{uri}p/b", config=config) == b"b"
-    assert [chunk async for chunk in storage.open(f"{uri}p/b", config=config)] == [b"b"]
+    assert [chunk async for chunk in storage.stream(f"{uri}p/b", config=config)] == [b"b"]
     await storage.get_object_metadata(f"{uri}p/b", config=config)
     await storage.delete(f"{uri}q", recursive=True, config=config)
 

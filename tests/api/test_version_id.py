@@ -33,7 +33,7 @@ async def read_all(uri: str, version_id: str, config: Any, tmp_path: Path) -> se
     await here.download(uri, tmp_path / "file", config=config, version_id=version_id)
     await here.copy(uri, str(tmp_path / "copy"), config=config, version_id=version_id)
     assert await here.read_into(uri, buffer, config=config, version_id=version_id) == len(OLD)
-    async with aclosing(here.open(uri, config=config, version_id=version_id)) as chunks:
+    async with aclosing(here.stream(uri, config=config, version_id=version_id)) as chunks:
         opened = b"".join([chunk async for chunk in chunks])
     whole = await here.read(uri, config=config, version_id=version_id)
     found = await here.get_object_metadata(uri, config=config, version_id=version_id)

@@ -24,6 +24,7 @@ from sealift import (
     ServiceError,
     Storage,
     UnsupportedOperation,
+    WriteOptions,
 )
 from sealift.config import StorageConfig
 from sealift.types import KiB, MiB

@@ -43,8 +43,8 @@ def start(*arguments: object, environ: Mapping[str, str] | None = None, **option
             "stdin": subprocess.DEVNULL,
             "stdout": subprocess.PIPE,
             "stderr": subprocess.PIPE,
-            # Test runs in the background of a script ignore SIGINT, and children would inherit that.
-            "preexec_fn": _restore_sigint,
+            # Test runs in the background of a script ignore SIGINT, those of nohup SIGHUP, and children inherit that.
+            "preexec_fn": _restore_signals,
         }
         | options,
     )
@@ -57,5 +57,6 @@ def run(*arguments: object, environ: Mapping[str, str] | None = None) -> "subpro
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
-def _restore_sigint() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def _restore_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)

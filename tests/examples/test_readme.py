@@ -19,12 +19,13 @@ import pytest
 
 import sealift
 from sealift import AsyncStorage, S3Config, Storage, Synced
+from sealift.integrations.opentelemetry import uninstrument
 from tests.api.conftest import bare_environment, what_may_block
 from tests.api.helpers import config_of, files_in
 from tests.api.stores import objects_in
 from tests.cli.program import clean_environ, environ_for
 from tests.facade.conftest import the_facade_may_block
-from tests.services.s3 import S3Service, put_objects
+from tests.services.s3 import S3Service, client, put_objects
 
 from .reader import LLAMA, NEW, elsewhere, here, objects, own, s3
 from .readme import BLOCKS, code_of, run
@@ -96,6 +97,23 @@ def uploads(done: SimpleNamespace) -> None:
     there = objects_in(done.s3, "ml-models")
     assert there["iris/iris.joblib"] == done.objects["iris/model.joblib"]
     assert {name: there.get(f"llama/{name}") for name in (*NEW, "left-out.bin")} == {**NEW, "left-out.bin": None}
+
+
+@example("options = WriteOptions(")
+def written(done: SimpleNamespace) -> None:
+    assert done.results == [True]
+    head = client(done.s3).head_object(Bucket="ml-models", Key="llama/model-2.safetensors")
+    assert (head["Metadata"], head["CacheControl"]) == ({"team": "nlp"}, "max-age=3600")
+
+
+@example('Storage.download("s3://ml-models/llama/", "/mnt/models/llama", progress=True)')
+def with_progress(done: SimpleNamespace) -> None:
+    assert files_in(done.here / "mnt/models/llama") == LLAMA
+
+
+@example("from sealift.integrations.opentelemetry import instrument")
+def traced(done: SimpleNamespace) -> None:
+    uninstrument()
 
 
 @example(COPIES)

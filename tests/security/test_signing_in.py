@@ -167,7 +167,7 @@ async def test_a_service_principal(kind: str, certificate: ssl.SSLContext, trust
         config = AzureConfig(
             "models",
             endpoint_url=service.endpoint,
-            verify=trusted,
+            verify_ssl=trusted,
             tenant_id="tenant",
             client_id="client",
             authority=giver.endpoint,

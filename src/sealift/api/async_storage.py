@@ -825,7 +825,7 @@ class AsyncStorage:
             StorageError: Any other failure.
 
         Example:
-            >>> async def magic_number(storage: AsyncStorage, uri: str) -> bytes:
+            >>> async def magic_number(storage: AsyncStorage, uri: StrPath) -> bytes:
             ...     async with storage.open(uri) as file:
             ...         return await file.read(4)
             >>> async def save(storage: AsyncStorage, uri: StrPath, lines: list[bytes]) -> None:
@@ -1461,7 +1461,7 @@ class AsyncStorage:
     # The last method: in the class, its name hides the type `list` from the annotations after it.
     async def list(
         self,
-        uri: str,
+        uri: StrPath,
         *,
         config: StorageConfig | None = None,
         delimiter: Literal["/"] | None = None,
@@ -1500,7 +1500,7 @@ class AsyncStorage:
             StorageError: Any other failure.
 
         Example:
-            >>> async def total(storage: AsyncStorage, uri: str) -> int:
+            >>> async def total(storage: AsyncStorage, uri: StrPath) -> int:
             ...     return sum([obj.size or 0 async for obj in storage.list(uri)])
         """
         patterns = Patterns.of(allow_patterns, ignore_patterns)

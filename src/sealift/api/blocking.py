@@ -608,7 +608,7 @@ class Storage:
             StorageError: Any other failure.
 
         Example:
-            >>> def magic_number(uri: str) -> bytes:
+            >>> def magic_number(uri: StrPath) -> bytes:
             ...     with Storage.open(uri) as file:
             ...         return file.read(4)
             >>> def save(uri: StrPath, lines: list[bytes]) -> None:
@@ -1036,7 +1036,7 @@ class Storage:
 
     @staticmethod
     def list(
-        uri: str,
+        uri: StrPath,
         *,
         config: StorageConfig | None = None,
         delimiter: Literal["/"] | None = None,
@@ -1075,7 +1075,7 @@ class Storage:
             StorageError: Any other failure.
 
         Example:
-            >>> def total(uri: str) -> int:
+            >>> def total(uri: StrPath) -> int:
             ...     return sum([obj.size or 0 for obj in Storage.list(uri)])
         """
         return run(

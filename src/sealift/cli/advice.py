@@ -24,15 +24,17 @@ _ADVICE = (
     (r"use delete\(recursive=True\)", "use sealift rm -r"),
     (r"pass delete_snapshots=True", "use --delete-snapshots include"),
     (r"use copy(?:\(\))?(?= between storages|$)", "use sealift cp"),
-    (r"to stream an object, use open\(\)", "to stream an object, use sealift cat"),
+    (r"to stream an object, use stream\(\)", "to stream an object, use sealift cat"),
+    (r'use sse="aws:kms"', "use --sse aws:kms"),
     (r"verify=False with download or copy", "use --verify no"),
     (r"verify=True compares", "--verify yes compares"),
     (r'verify="require" fails', "--verify require fails"),
     (r"to allow more: unpack=Unpack\(…\)", "in Python, unpack=Unpack(…) allows more"),
-    (r"set verify to a PEM file with the CA certificate", "use --ca-bundle with the CA certificate"),
+    (r"set verify_ssl to a PEM file with the CA certificate", "use --ca-bundle with the CA certificate"),
     # Amazon S3
     (r"pass S3Config\(…\), or S3Config\(anonymous=True\)", "use --profile, or --anonymous for public data"),
     (r"pass credentials instead of anonymous=True", "omit --anonymous"),
+    (r"pass S3Config with credentials", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use --profile"),
     (r"S3Config\(checksum=None\) or ", "set "),
     (
         r"pass them in a configuration, such as S3Config",
@@ -40,6 +42,8 @@ _ADVICE = (
     ),
     # Google Cloud Storage
     (r"pass GCSConfig\(service_account_key=…\) or GCSConfig\(anonymous=True\)", "use --anonymous for public data"),
+    (r"pass GCSConfig\(service_account_key=…\)", "set GOOGLE_APPLICATION_CREDENTIALS to its file"),
+    (r"pass GCSConfig\(project_id=…\)", "use --project"),
     (
         r"sign in with GCSConfig\(service_account_key=…\) or gcloud's default credentials",
         "set GOOGLE_APPLICATION_CREDENTIALS or run 'gcloud auth application-default login'",
@@ -47,6 +51,10 @@ _ADVICE = (
     (r"use https, or GCSConfig\(anonymous=True\)", "use https, or --anonymous"),
     # Azure
     (r"pass AzureConfig\(…\), or AzureConfig\(anonymous=True\)", "or use --anonymous for public data"),
+    (
+        r"pass AzureConfig\(account_name=…, account_key=…\)",
+        "use --account, and set AZURE_STORAGE_KEY",
+    ),
     (r"AzureConfig\(account_name=…\), AZURE_STORAGE_ACCOUNT", "--account, AZURE_STORAGE_ACCOUNT"),
     (r"pass an AzureConfig$", "set AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN"),
     (r"AzureConfig for credentials", "AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN for credentials"),

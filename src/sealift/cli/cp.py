@@ -150,6 +150,7 @@ def cp(
             symlinks=settings.symlinks,
             recursive=recursive or source.include is not None,
             dry_run=settings.dry_run,
+            on_error=settings.on_error or "stop",
             **(settings.transfer_arguments | {"timeout": settings.timeout if len(given) == 1 else left.seconds}),
             on_event=report.transfer_events(source.argument, source.destination),
             write_options=written,

@@ -22,7 +22,7 @@ def visible(text: str) -> str:
 
 def for_stdout(text: str) -> str:
     """Return text as it is written to stdout: as it is to a file or a pipe, and escaped on a terminal."""
-    return visible(text) if sys.stdout.isatty() else text
+    return visible(text) if sys.stdout is not None and sys.stdout.isatty() else text
 
 
 def _escaped(character: str) -> str:

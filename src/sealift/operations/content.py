@@ -24,7 +24,7 @@ def as_view(content: Any) -> memoryview | None:
         InvalidConfig: Its memory is not contiguous, or it is a str.
     """
     if isinstance(content, str):
-        raise InvalidConfig("the content is a str, not bytes", hint="encode it: content.encode()")
+        raise InvalidConfig("the content is a str, not bytes", hint="encode the text")
     try:
         view = memoryview(content)
     except TypeError:

@@ -142,6 +142,8 @@ async def _download_file(source: OpenLocation, obj: ObjectInfo, dest: str, optio
     there = LocalBackend(directory, instance.disk, durability=options.durability, anchor=anchor, origins=marks)
     if (await there.unchanged([(name, obj)]))[0]:
         report_resumed(Transfer(obj, name), options)
+        if options.on_stored is not None:
+            options.on_stored(obj, name, await there.stat(name))
         return path
     state = await instance.disk.run(lambda: work_directory(directory))
     identity = (source.backend.address, location, directory, name, options.verify)

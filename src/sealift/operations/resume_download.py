@@ -135,6 +135,8 @@ async def transfer_missing(
                 if unchanged:
                     kept.append(transfer.key)
                     report_resumed(transfer, options)
+                    if options.on_stored is not None:
+                        options.on_stored(transfer.obj, transfer.key, await target.stat(transfer.key))
                 elif not completed.add(transfer):
                     yield transfer
 

@@ -9,7 +9,7 @@ __all__ = ["refuse_patched_modules"]
 # Module, a function or class of it that gevent and eventlet replace, and the modules that define the original one.
 _ORIGINALS = (
     ("threading", "get_ident", ("_thread",)),
-    ("socket", "socket", ("socket",)),
+    ("socket", "socket", ("socket", "_socket")),  # _socket: while another thread imports it
     ("select", "select", ("select",)),
     ("queue", "SimpleQueue", ("_queue", "queue")),
 )

@@ -51,7 +51,7 @@ def destination(path: str, *, follow: bool) -> str:
             raise LocalIOError(f"{path} is {kind_of(path)}", hint="remove the link, or choose another file") from None
         return path
     stream = stat.S_IFMT(status.st_mode) in _STREAMS
-    _refuse(status, path, hint="to stream an object, use open()" if stream else "choose a file")
+    _refuse(status, path, hint="to stream an object, use stream()" if stream else "choose a file")
     return os.path.realpath(path, strict=True) if follow and os.path.islink(path) else path
 
 
