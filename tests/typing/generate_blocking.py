@@ -89,7 +89,7 @@ def generate(source: str) -> str:
     for name, (docstring, verbs, shared) in CLASSES.items():
         body = [_method(method, name) for verb in verbs for method in methods if method.name == verb]
         body += [f"    {function} = staticmethod({function})\n" for function in shared]
-        classes.append(f"class {name}:\n    {docstring}\n\n" + "\n".join(body))
+        classes.append(f"@accepts_positional_config\nclass {name}:\n    {docstring}\n\n" + "\n".join(body))
     text = "\n\n".join(classes)
     return "\n".join([HEADER, _imports(module, text), f"__all__ = {sorted(CLASSES)!r}\n\n", text])
 

@@ -32,6 +32,7 @@ from ..types.write_options import WriteOptions
 from ..uri import get_storage_spec, is_local, parse
 from .argument_types import Content, PatternList, StrPath, WritableBuffer
 from .lifetime import Lifetime
+from .positional_config import accepts_positional_config
 from .progress_option import shows_progress
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncStorage"]
 
 
+@accepts_positional_config
 class AsyncStorage:
     """Moves model artifacts, from within an event loop.
 

@@ -14,10 +14,12 @@ from ..uri import get_storage_spec, is_local
 from .argument_types import Content, PatternList, StrPath, WritableBuffer
 from .facade_thread import Chunks, collected, run
 from .file import ReadableFile, WritableFile, open_file
+from .positional_config import accepts_positional_config
 
 __all__ = ["Storage", "StorageOperations"]
 
 
+@accepts_positional_config
 class Storage:
     """Moves model artifacts, from any thread, whether or not an event loop runs there.
 
@@ -1098,6 +1100,7 @@ class Storage:
     get_storage_spec = staticmethod(get_storage_spec)
 
 
+@accepts_positional_config
 class StorageOperations:
     """Operations on single objects, from any thread."""
 
