@@ -22,7 +22,7 @@ async def test_in_an_event_loop(server: FakeS3, tmp_path: Path) -> None:
     with pytest.warns(DeprecationWarning, match="download as config=…"):
         await storage.download("s3://b/p/m", tmp_path / "m", config)
     with pytest.warns(DeprecationWarning, match="copy as config=…"):
-        await storage.copy("s3://b/p/m", "s3://b/p/n", config, config)
+        await storage.copy("s3://b/p/m", str(tmp_path / "n"), config, config)
     with pytest.warns(DeprecationWarning, match="list as config=…"):
         assert [each.key async for each in storage.list("s3://b/p/", config)]
     assert (tmp_path / "m").read_bytes() == b"model"

@@ -94,7 +94,7 @@ def test_forms_of_local_paths(invoke: Invoke, tmp_path: Path, form: str) -> None
     copied = invoke("cp", "-v", form.format(tmp_path / "d" / "m.bin"), form.format(tmp_path / "copy.bin"))
     assert copied.exit_code == 0
     assert f"{tmp_path}/copy.bin" in copied.output
-    assert "file:" not in copied.output.lower()
+    assert "file:" not in "".join(line for line in copied.output.splitlines() if " INFO " not in line).lower()
     assert (tmp_path / "copy.bin").read_bytes() == b"real"
 
 
