@@ -256,15 +256,16 @@ class Storages(RuleBasedStateMachine):
         """A second sync has nothing to do; nor has one back, nor one that compares checksums where possible."""
         if source == dest or not self.models[source]:
             return
-        ends = self.uri(source), self.uri(dest), self.config(source), self.config(dest)
-        self.run(self._storage.sync(*ends, delete=True, checksum=checksum))
+        ends, back = (self.uri(source), self.uri(dest)), (self.uri(dest), self.uri(source))
+        there: dict[str, Any] = {"config": self.config(source), "dest_config": self.config(dest), "delete": True}
+        returning = {**there, "config": there["dest_config"], "dest_config": there["config"]}
+        self.run(self._storage.sync(*ends, **there, checksum=checksum))
         self.models[dest] = dict(self.models[source])
         nothing = Synced(0, len(self.models[source]), 0)
-        assert self.run(self._storage.sync(*ends, delete=True)) == nothing
-        back = ends[1], ends[0], ends[3], ends[2]
-        assert self.run(self._storage.sync(*back, delete=True)) == nothing
+        assert self.run(self._storage.sync(*ends, **there)) == nothing
+        assert self.run(self._storage.sync(*back, **returning)) == nothing
         if "disk" in {source, dest} and "other account" not in {source, dest}:
-            assert self.run(self._storage.sync(*ends, delete=True, checksum=True)) == nothing
+            assert self.run(self._storage.sync(*ends, **there, checksum=True)) == nothing
 
     def below(
         self, where: str, start: str, allow: list[str] | str | None, ignore: list[str] | str | None
