@@ -3,9 +3,10 @@
 import logging
 import signal
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,3 +107,21 @@ def test_a_signal_handler_during_the_first_call() -> None:
     assert len(results) == 1
     portal._close()
     assert opened.count("open") == opened.count("closed")
+
+
+def test_a_call_that_fails_before_it_is_a_coroutine() -> None:
+    @asynccontextmanager
+    async def open_resource() -> AsyncGenerator[int]:
+        yield 1
+
+    async def work(resource: int) -> int:
+        return resource
+
+    def broken(_resource: int) -> Coroutine[Any, Any, int]:
+        raise TypeError("not one argument")
+
+    portal = Portal(open_resource)
+    with pytest.raises(TypeError, match="not one argument"):
+        portal.call(broken)
+    assert portal.call(work) == 1
+    portal._close()

@@ -208,7 +208,10 @@ class _LoopThread(Generic[R]):
     def _start(self, call: _Call[R, T]) -> None:
         import asyncio  # noqa: PLC0415
 
-        call.task = asyncio.get_running_loop().create_task(call.function(self._resource), context=call.context)
+        async def run() -> T:  # the function may raise before it returns a coroutine
+            return await call.function(self._resource)
+
+        call.task = asyncio.get_running_loop().create_task(run(), context=call.context)
         call.task.add_done_callback(call.end)
         call.task.add_done_callback(lambda _: self._running.discard(call))
 
