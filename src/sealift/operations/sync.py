@@ -72,7 +72,8 @@ async def synchronize(
             await copy_to_storage(source, destination, copy_options)
     finally:
         await shielded(comparison.flush(force=True))
-    if delete and not found and len(listing.objects):  # perhaps a volume that is not mounted
+    # Neither a file nor a directory: perhaps a volume that is not mounted.
+    if delete and not found and not any(seen.markers) and len(listing.objects):
         raise ModelMissingError(
             source.location.key,
             cause="the source is empty, so that nothing is deleted",
