@@ -99,3 +99,15 @@ def test_a_variable_that_cannot_be_used(invoke: Invoke) -> None:
     result = invoke("config", "show", SEALIFT_MEMORY="much")
     assert result.exit_code == exit_codes.USAGE
     assert "SEALIFT_MEMORY is 'much'" in result.stderr
+
+
+def test_without_a_command_it_shows_the_help(invoke: Invoke) -> None:
+    result = invoke("config")
+    assert (result.exit_code, result.stdout) == (exit_codes.USAGE, "")
+    assert "\n  show  Show the settings" in result.stderr
+
+
+def test_a_uri_that_is_not_valid(invoke: Invoke) -> None:
+    result = invoke("config", "show", "azure://c/x")
+    assert (result.exit_code, result.stdout) == (exit_codes.USAGE, "")
+    assert "'c' is not a valid container name" in result.stderr

@@ -3,19 +3,21 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import click
 
-from ..config import Proxies, PVCConfig, state_directory
+from ..config import Proxies, PVCConfig, StorageConfig, state_directory
 from ..config.setting import Setting
 from ..config.user_agent import user_agent
 from ..runtime.event_loop import loop_factory
 from ..runtime.memory_budget import default_budget
 from ..types import Limits
 from ..types.byte_sizes import format_size
-from ..uri import parse
+from ..uri import Location, parse
 from .escaping import printable
+from .exit_codes import USAGE
 from .formatting import json_line
 from .option_groups import Command
 from .options import files_and_uris, json_option, storage_options
@@ -57,6 +59,7 @@ _NONE = {
 
 
 @click.group(
+    invoke_without_command=True,
     short_help="Show the configuration.",
     epilog="""\b
 Examples:
@@ -64,8 +67,12 @@ Examples:
   sealift config show s3://ml-models/llama/
 """,
 )
-def config() -> None:
+@click.pass_context
+def config(ctx: click.Context) -> None:
     """Show the configuration that the other commands use."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(USAGE)
 
 
 @config.command(
@@ -95,22 +102,22 @@ def show(settings: Settings, uri: str | None) -> None:
     if uri is None and (given := settings.service_options()):
         flags = ", ".join(SERVICE_OPTIONS[name].flag for name in given.values)
         raise click.UsageError(f"{flags}: options of services need a URI")
+    location = None if uri is None else parse(uri)
+    chosen = None if uri is None else settings.config(uri, os.environ)
     for name, setting in _process_settings(settings, os.environ):
         _print(settings, name, setting)
-    if uri is None:
-        return
-    location, chosen = parse(uri), settings.config(uri, os.environ)
+    if location is not None:
+        _print(settings, "URI", Setting(str(location)))
+        for name, setting in run(partial(_describe, settings, location, chosen)).items():
+            _print(settings, name, setting)
 
-    async def describe() -> dict[str, Setting]:
-        from ..backends import describe_backend  # noqa: PLC0415 - keeps --help fast
-        from ..instance import Instance  # noqa: PLC0415
 
-        async with Instance(settings.limits()) as instance:
-            return await describe_backend(location, chosen, instance)
+async def _describe(settings: Settings, location: Location, chosen: StorageConfig | None) -> dict[str, Setting]:
+    from ..backends import describe_backend  # noqa: PLC0415 - keeps --help fast
+    from ..instance import Instance  # noqa: PLC0415
 
-    _print(settings, "URI", Setting(str(location)))
-    for name, setting in run(describe).items():
-        _print(settings, name, setting)
+    async with Instance(settings.limits()) as instance:
+        return await describe_backend(location, chosen, instance)
 
 
 def _process_settings(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[str, Setting]]:
