@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidConfig
 from ..types import MiB
+from .control_groups import MEMBERSHIP, MOUNTED, memory_limit
 from .large_buffer import allocate
 from .parts_in_flight import PartsInFlight
 
@@ -158,45 +159,6 @@ class MemoryBudget:
             raise InvalidConfig(f"the system cannot allocate {size} more bytes to this process", hint=hint) from None
 
 
-def default_budget(
-    membership: str | os.PathLike[str] = "/proc/self/cgroup", mounted: str | os.PathLike[str] = "/sys/fs/cgroup"
-) -> int:
-    """128 MiB, or a quarter of the control group's memory limit if that is less.
-
-    Reads the limits of this process's control group and all its parents, in version 2 (`memory.max`,
-    https://docs.kernel.org/admin-guide/cgroup-v2.html) and version 1 (`memory.limit_in_bytes`).
-
-    Args:
-        membership: The file that lists the process's control groups.
-        mounted: Where the control groups are mounted.
-    """
-    limits = [_DEFAULT * 4]
-    try:
-        with open(membership, encoding="utf-8") as file:
-            memberships = file.read().splitlines()
-    except OSError:  # not Linux
-        memberships = []
-    for line in memberships:
-        _, controllers, path = line.split(":", 2)
-        if not controllers:
-            root, name = os.fspath(mounted), "memory.max"
-        elif "memory" in controllers.split(","):
-            root, name = os.path.join(mounted, "memory"), "memory.limit_in_bytes"
-        else:
-            continue
-        group = root
-        limits += _limit_of(os.path.join(group, name))
-        for segment in path.split("/"):
-            if segment:
-                group = os.path.join(group, segment)
-                limits += _limit_of(os.path.join(group, name))
-    return min(limits) // 4
-
-
-def _limit_of(path: str) -> list[int]:
-    try:
-        with open(path, encoding="ascii") as file:
-            text = file.read().strip()
-    except OSError:  # no limit in this group, or a group of another namespace
-        return []
-    return [int(text)] if text.isdigit() else []
+def default_budget(membership: str | os.PathLike[str] = MEMBERSHIP, mounted: str | os.PathLike[str] = MOUNTED) -> int:
+    """128 MiB, or a quarter of the control groups' memory limit if that is less; arguments as in `memory_limit`."""
+    return min(_DEFAULT, (memory_limit(membership, mounted) or 4 * _DEFAULT) // 4)

@@ -16,10 +16,10 @@ _PART = 8 * MiB
 # Load of the threads, in CPUs: below the first the limit doubles, above the second it is halved.
 _LOW_LOAD = 0.5
 _HIGH_LOAD = 0.75
-_MAX_FACTOR = 8
-# Seconds of a round trip from which a server is distant: the limit starts higher.
+_MOST_PARTS = 32
+# Seconds of a round trip from which a server is distant, and the parts in flight to start with there.
 _DISTANT = 0.02
-_DISTANT_FACTOR = 4
+_DISTANT_PARTS = 16
 
 
 class PartsInFlight:
@@ -28,7 +28,7 @@ class PartsInFlight:
     Args:
         work: Returns the CPU seconds that the threads have used.
         wall: Returns the current time in seconds.
-        parts: Parts in flight initially.
+        parts: Parts in flight to start with, which is also the least.
         round_trip: Returns the seconds that a round trip to the server takes; 0 if unknown.
     """
 
@@ -39,11 +39,11 @@ class PartsInFlight:
         parts: int = 4,
         round_trip: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self._parts = parts
+        self._least = parts
         self._work = work
         self._wall = wall
         self._round_trip = round_trip
-        self._factor = 1
+        self._parts = parts
         self._measure_anew()
 
     def bound(self, size: int) -> int:
@@ -53,12 +53,12 @@ class PartsInFlight:
             >>> PartsInFlight().bound(8 * MiB) // MiB, PartsInFlight().bound(512 * MiB) // MiB
             (32, 2048)
         """
-        return self._factor * self._parts * max(_PART, size)
+        return self._parts * max(_PART, size)
 
     def restart(self) -> None:
         """Start measuring again, because nothing was in flight before."""
-        if self._round_trip() > _DISTANT:
-            self._factor = max(self._factor, _DISTANT_FACTOR)
+        distant = self._round_trip() > _DISTANT
+        self._parts = max(self._parts, _DISTANT_PARTS if distant else self._least)
         self._measure_anew()
 
     def _measure_anew(self) -> None:
@@ -72,12 +72,12 @@ class PartsInFlight:
             full: Whether the memory budget is used up, so that a higher limit would have no effect.
         """
         self._moved += size
-        if self._moved < self._parts * _PART * self._factor:
+        if self._moved < self._parts * _PART:
             return
         elapsed = max(self._wall() - self._wall_before, 1e-6)
         load = (self._work() - self._work_before) / elapsed
-        if load < _LOW_LOAD and not full and self._factor < _MAX_FACTOR:
-            self._factor *= 2
-        elif load > _HIGH_LOAD and self._factor > 1:
-            self._factor //= 2
+        if load < _LOW_LOAD and not full:
+            self._parts = min(2 * self._parts, _MOST_PARTS)
+        elif load > _HIGH_LOAD:
+            self._parts = max(self._parts // 2, self._least)
         self._measure_anew()

@@ -69,3 +69,9 @@ def test_a_distant_server_starts_with_more() -> None:
 
 def test_large_parts_are_in_flight_together_too() -> None:
     assert PartsInFlight().bound(GiB) == 4 * GiB
+
+
+def test_one_part_is_where_a_small_computer_starts() -> None:
+    window = PartsInFlight(parts=1)
+    assert window.bound(8 * MiB) == 8 * MiB
+    assert window.bound(32 * MiB) == 32 * MiB
