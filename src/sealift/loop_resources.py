@@ -63,8 +63,7 @@ class LoopResources:
         self.wire = Wire(limits, hosts=hosts, run_blocking=run_detached, proxies=proxies, environ=certificates)
         in_flight = PartsInFlight(
             lambda: time.thread_time() + self.disk.cpu_seconds + self.wire.cpu_seconds,
-            # Lanes wait for each other at the interpreter lock and at the lock of a file: one for two CPUs is fastest.
-            parts=max(1, min(4, int(available_cpus()) // 2)),
+            cpus=available_cpus(),
             round_trip=lambda: self.wire.round_trip,
         )
         self.memory = MemoryBudget(limits.memory or default_budget(), in_flight)
