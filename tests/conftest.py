@@ -20,7 +20,7 @@ _ON_ONE_LOOP = {"api", "contract"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run tests marked `anyio` on the asyncio loop and on uvloop, those of `_ON_ONE_LOOP` only if marked `both_loops`."""
+    """Run tests marked `anyio` on both loops, those of `_ON_ONE_LOOP` only if marked `both_loops`."""
     if "anyio_backend" not in metafunc.fixturenames:
         return
     loops = list(LOOPS)
