@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
 from contextlib import suppress
 
 from .config import Proxies
+from .runtime.control_groups import available_cpus
 from .runtime.detached import run_detached
 from .runtime.disk_threads import DiskThreads
 from .runtime.host_pace import Hosts
@@ -58,14 +59,14 @@ class LoopResources:
     def __init__(self, key: _Key, limits: Limits, proxies: Proxies, certificates: Mapping[str, str]) -> None:
         self.disk = DiskThreads()
         hosts = Hosts(limits.per_host)
-        parts = min(4, max(2, os.cpu_count() or 1))  # more lanes than CPUs wait for each other
-        if limits.bandwidth is not None:  # and so do many on a narrow line, while the server waits for each of them
-            parts = max(1, min(parts, limits.bandwidth // MiB))
+        cpus = available_cpus()
+        if limits.bandwidth is not None:  # many lanes wait for each other, while the server waits for each of them
+            cpus = min(cpus, limits.bandwidth // MiB)
         self.retry = Retry(hosts, limits)
         self.wire = Wire(limits, hosts=hosts, run_blocking=run_detached, proxies=proxies, environ=certificates)
         in_flight = PartsInFlight(
             lambda: time.thread_time() + self.disk.cpu_seconds + self.wire.cpu_seconds,
-            parts=parts,
+            cpus=cpus,
             round_trip=lambda: self.wire.round_trip,
         )
         self.memory = MemoryBudget(limits.memory or default_budget(), in_flight)
