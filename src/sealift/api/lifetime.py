@@ -6,7 +6,6 @@ import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
-from importlib import import_module
 from typing import TypeVar
 
 from .. import operations
@@ -18,6 +17,7 @@ from ..instance import Instance
 from ..operations.call_options import CallEvents, CallOptions
 from ..operations.deadline import NO_DEADLINE, Deadline
 from ..operations.open_location import OpenLocation
+from ..runtime.module_loading import load_modules
 from ..runtime.observers import begin_call
 from ..runtime.shielded import shielded
 from ..types import Limits, OnEvent
@@ -33,7 +33,6 @@ _MODULES = {
     "abort uploads": "abort_uploads", "check": "exists", "list": "listing", "open": "object_reader",
     "read ranges": "read_ranges", "sign": "presign",
 }  # fmt: skip
-_loaded: set[str] = set()
 
 
 class Lifetime:
@@ -193,6 +192,7 @@ class Lifetime:
 
             environ = frozenset(instance.environ.items())
             key = (operation, location, chosen, environ, options.request, *arguments)
+            await options.deadline.prepare(instance.disk)
             with options.deadline.enforced():
                 return await instance.calls.run(key, work, options.about(location).on_event)
 
@@ -290,7 +290,8 @@ class Lifetime:
             locations += map(parse, uris)
             instance = self.enter()
             try:
-                await _load(operation, instance)
+                await load_modules(instance.disk, f"{operations.__name__}.{_MODULES.get(operation, operation)}")
+                await deadline.prepare(instance.disk)
                 about = None if on_event is None else CallEvents(on_event, str(locations[0]))
                 with begin_call(operation, locations, about):
                     yield instance.for_call(deadline.end, about), locations
@@ -299,13 +300,6 @@ class Lifetime:
         except StorageError as error:
             error.__context__ = None  # may quote a secret, as a parser's error does; `from None` would only hide it
             raise error.about(operation, " to ".join(map(str, locations))) from error.__cause__
-
-
-async def _load(operation: str, instance: Instance) -> None:
-    """Import the module of an operation in a thread: the event loop would stop for 10 to 30 ms."""
-    if operation not in _loaded:
-        await instance.disk.run(lambda: import_module(f".{_MODULES.get(operation, operation)}", operations.__name__))
-        _loaded.add(operation)
 
 
 @asynccontextmanager
