@@ -193,6 +193,17 @@ async def test_a_weak_etag_of_a_file_that_has_just_changed_pins_nothing(serve: S
 # --- HEAD
 
 
+async def test_a_head_without_the_length_of_a_file_with_ranges(serve: Serve, tmp_path: Path) -> None:
+    def answer(asked: Asked) -> Reply:
+        reply = good(asked, DATA)
+        return replace(reply, framing="none") if asked.method == "HEAD" else reply
+
+    server = serve(answer)
+    assert [event for event in await every_read(f"{server.url}/m", tmp_path, DATA) if event.kind == "retry"] == []
+    ranges = {asked.headers["range"] for asked in server.asked if "range" in asked.headers}
+    assert "bytes=1048576-2097151" in ranges
+
+
 async def test_a_head_that_closes_the_connection(serve: Serve) -> None:
     def answer(asked: Asked) -> Reply:
         if asked.method == "HEAD":
