@@ -10,7 +10,6 @@ Everything here runs in the event loop's thread.
 import asyncio
 import math
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 
 from .request_rate import RequestRate

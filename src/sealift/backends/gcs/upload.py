@@ -137,9 +137,7 @@ class GCSUpload(Upload):
         if not self._bucket.keeps_objects:
             return await self._write_object(part, data, sent)
         if self._session is None:
-            self._session = ResumableSession(
-                self._bucket, self._key, self._properties, overwrite=self._overwrite
-            )
+            self._session = ResumableSession(self._bucket, self._key, self._properties, overwrite=self._overwrite)
             self.token = ""  # no other process can resume it
         return await self._session.write_part(part, data, sent)
 

@@ -125,8 +125,8 @@ class S3Backend:
     async def put(
         self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
     ) -> ObjectInfo:
-        await self._load_upload()
-        from .upload import condition, put_headers, refuse_existing, stored_object
+        await self._load("put")
+        from .put import condition, put_headers, refuse_existing, stored_object
 
         kept, digests, headers = put_headers(self._bucket, key, data, properties)
         headers = [*headers, *condition(overwrite=overwrite)]
@@ -148,7 +148,7 @@ class S3Backend:
         resume: str | None = None,
         overwrite: bool = True,
     ) -> "S3Upload":
-        await self._load_upload()
+        await self._load("upload")
         from .upload import S3Upload
 
         if resume is not None:
@@ -158,14 +158,14 @@ class S3Backend:
         upload.overwrite = overwrite
         return upload
 
-    async def _load_upload(self) -> None:
-        """Import `.upload`, which lanes import, too."""
-        await load_modules(self._bucket.instance.disk, f"{__package__}.upload")
+    async def _load(self, module: str) -> None:
+        """Import a module that a lane may be importing, too."""
+        await load_modules(self._bucket.instance.disk, f"{__package__}.{module}")
 
     async def copy(
         self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
     ) -> ObjectInfo:
-        await self._load_upload()
+        await self._load("server_copy")
         from .server_copy import copy
 
         return await copy(self._bucket, src, obj, key, options, overwrite=overwrite)
