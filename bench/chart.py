@@ -65,7 +65,7 @@ def _result(title: str, scenario: Mapping[str, Any]) -> Result:
         title,
         scenario["unit"],
         {peer: rows[peer]["speed"]["median"] for peer in PEERS if peer in rows},
-        {peer: f"{rows[peer][name]['median']:.2f} {unit}" for peer in PEERS if peer in rows},
+        {peer: f"{rows[peer][name]['median']:.2f}\u00a0{unit}" for peer in PEERS if peer in rows},
     )
 
 
@@ -83,7 +83,7 @@ def table(found: Sequence[Result]) -> str:
 def _cell(result: Result, peer: str, best: float) -> str:
     if peer not in result.speed:
         return "–"  # noqa: RUF001 - as in the other tables
-    speed = f"{result.speed[peer]:,.0f} {result.unit}"
+    speed = f"{result.speed[peer]:,.0f}\u00a0{result.unit}"
     return f"{f'**{speed}**' if result.speed[peer] == best else speed}<br>{result.cpu[peer]}"
 
 
