@@ -12,12 +12,13 @@ from ..frozen_dataclass import dataclass
 from ..integrity import signed
 from .bundle import field, strict_json
 
-__all__ = ["Manifest", "SignedFile", "read_manifest"]
+__all__ = ["THE_ONLY_FILE", "Manifest", "SignedFile", "read_manifest"]
 
 _STATEMENT = "https://in-toto.io/Statement/v1"
 _PREDICATE = "https://model_signing/signature/v1.0"
 # Left out by every signer, at the top of the model.
 _ALWAYS_IGNORED = frozenset({".git", ".gitignore", ".gitattributes", ".github"})
+THE_ONLY_FILE = "."
 _SHARD = re.compile(r"(?P<path>.+):(?P<start>0|[1-9][0-9]{0,18}):(?P<end>[1-9][0-9]{0,18})", re.DOTALL)
 
 
@@ -84,7 +85,9 @@ def read_manifest(payload: bytes) -> Manifest:
         raise SignatureError("the signature lists no file" if not names else "the signature lists a file twice")
     if method == "files":
         algorithm = signed.name(hash_type)
-        files = {_checked(name): SignedFile(algorithm, digest) for name, digest in resources}
+        # Before version 1.1, model-signing called the only file of a model so.
+        check = str if names == [THE_ONLY_FILE] else _checked
+        files = {check(name): SignedFile(algorithm, digest) for name, digest in resources}
     elif shard_size is not None:
         files = _join_shards(resources, hash_type, shard_size)
     else:
@@ -100,7 +103,7 @@ def read_manifest(payload: bytes) -> Manifest:
 
 def _shard_size(serialization: Mapping[str, object]) -> int:
     size = field(serialization, "shard_size", (int, float))  # model-signing writes 1000.0
-    if size != int(size) or size < 1:
+    if not 1 <= size < 1 << 63 or size != int(size):
         raise SignatureError(f"the model was signed in shards of {size!r} bytes")
     return int(size)
 
@@ -109,9 +112,9 @@ def _resource(resource: object, hash_type: str, shard_size: int | None) -> tuple
     name, digest = field(resource, "name", str), field(resource, "digest", str)
     # model-signing adds the shard size, which the specification does not.
     if field(resource, "algorithm", str) not in {hash_type, f"{hash_type}-sharded-{shard_size}"}:
-        raise SignatureError(f"the digest of {name!r} is not of the type {hash_type!r}")
+        raise SignatureError(f"the signed digest of {name!r} is not of the type {hash_type!r}")
     if not re.fullmatch(rf"[0-9a-f]{{{2 * signed.DIGEST_BYTES[hash_type]}}}", digest):
-        raise SignatureError(f"the digest of {name!r} is not one of the type {hash_type!r}")
+        raise SignatureError(f"the signed digest of {name!r} is not one of the type {hash_type!r}")
     return name, digest
 
 

@@ -12,7 +12,7 @@ from ..frozen_dataclass import dataclass
 from ..integrity import checksums, signed
 from ..keys import paths
 from ..types import MiB, ObjectInfo
-from .manifest import Manifest, SignedFile
+from .manifest import THE_ONLY_FILE, Manifest, SignedFile
 
 __all__ = ["SignedFiles"]
 
@@ -54,7 +54,7 @@ class SignedFiles:
         """
         if self.manifest is None:
             return replace(obj, checksums={signed.name("sha256"): self.digest})
-        file = self.manifest.files.get(name)
+        file = self.manifest.files.get(name, self.manifest.files.get(THE_ONLY_FILE))
         if file is None:
             raise SignatureError(f"{name!r} is not among the files that were signed")
         return _demanding(obj, file)
