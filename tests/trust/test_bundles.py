@@ -1,6 +1,7 @@
 """Bundles made by the package model-signing verify, with every serialization and hash; see `make_bundles.py`."""
 
 import shutil
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -95,3 +96,10 @@ def test_evidence_of_another_method(method: str, other: dict[str, Path]) -> None
 def test_a_damaged_key(key: bytes) -> None:
     with pytest.raises(InvalidConfig, match="the public key cannot be read"):
         Storage.verify_signature(BUNDLES / "files-sha256", Trust(BUNDLES / "files-sha256" / "model.sig", key=key))
+
+
+def test_a_keyless_signature_needs_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sigstore", None)
+    trust = Trust(BUNDLES / "files-sha256" / "model.sig", identity="me@example.com", issuer="https://example.com")
+    with pytest.raises(InvalidConfig, match=r"pip install 'sealift\[sigstore\]'"):
+        Storage.verify_signature(BUNDLES / "files-sha256", trust)

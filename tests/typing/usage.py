@@ -343,8 +343,8 @@ def failures(error: StorageError) -> None:
     builtin(error, ModelMissingError("path"), AccessDenied("cause"), InvalidURI("cause"))
     all_of_one_tree(
         InvalidURI, InvalidConfig, ModelMissingError, AccessDenied, ArchiveError, UnsupportedOperation, ObjectChanged,
-        ObjectExists, IntegrityError, SignatureError, UnsafeKey, IncompleteError, LocalIOError, TransportError, ServiceError,
-        ClosedError, DeadlineExceeded,
+        ObjectExists, IntegrityError, SignatureError, UnsafeKey, IncompleteError, LocalIOError, TransportError,
+        ServiceError, ClosedError, DeadlineExceeded,
     )  # fmt: skip
     for skipped in IncompleteError("cause").skipped:
         assert_type(skipped, Skipped)
