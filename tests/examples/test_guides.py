@@ -1,6 +1,7 @@
 """Run the code of the guides in docs/, and check what it did."""
 
 import hashlib
+import json
 import logging
 import os
 from pathlib import Path
@@ -14,7 +15,8 @@ from tests.api.helpers import files_in
 from tests.api.stores import objects_in
 from tests.facade.conftest import the_facade_may_block
 from tests.services.hub import FakeHub
-from tests.services.s3 import S3Service, client
+from tests.services.s3 import S3Service, client, put_objects
+from tests.trust.signer import PUBLIC_KEY, bundle, resource, statement
 
 from .page import Session
 from .reader import LLAMA, NEW, elsewhere, here, objects, s3, session
@@ -59,6 +61,15 @@ def test_downloads(session: Session, elsewhere: FakeHub, here: Path) -> None:
     assert files_in(there / "unpacked") == {"from-the-web": b"w"}
     iris, llama = session.names["paths"]
     assert (set(files_in(iris)), llama) == ({"model.joblib", "tokenizer/vocab.json"}, str(there / "llama"))
+
+
+def test_signatures(session: Session, here: Path, s3: S3Service) -> None:
+    signed = bundle(statement([resource(name, data) for name, data in LLAMA.items()]))
+    put_objects(s3, "ml-models", {"llama/model.sig": json.dumps(signed).encode()})
+    (here / "release.pub").write_bytes(PUBLIC_KEY)
+    session.run("signatures.md")
+    assert files_in(here / "mnt/models/llama") == files_in(here / "llama") == LLAMA
+    assert (here / "a.onnx").read_bytes() == b"graph"
 
 
 def test_uploads(session: Session, s3: S3Service) -> None:
