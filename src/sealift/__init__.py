@@ -42,6 +42,7 @@ from .errors import (
     ObjectChanged,
     ObjectExists,
     ServiceError,
+    SignatureError,
     Skipped,
     SkipReason,
     StorageError,
@@ -63,6 +64,7 @@ from .types import (
     Verify,
 )
 from .types.properties import Properties
+from .types.trust import Trust
 from .types.write_options import WriteOptions
 from .uri import (
     AZURE_URI_FORMAT,
@@ -127,6 +129,7 @@ __all__ = [
     "ReadableFile",
     "S3Config",
     "ServiceError",
+    "SignatureError",
     "SkipReason",
     "Skipped",
     "Storage",
@@ -139,6 +142,7 @@ __all__ = [
     "Symlinks",
     "Synced",
     "TransportError",
+    "Trust",
     "Unpack",
     "UnsafeKey",
     "UnsupportedOperation",
