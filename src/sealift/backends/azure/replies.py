@@ -37,6 +37,7 @@ __all__ = [
     "error",
     "header",
     "md5",
+    "name_of",
     "object_info",
     "page",
     "quoted",
@@ -170,12 +171,12 @@ def snapshots(body: bytes, key: str) -> list[str]:
     return [
         time
         for entry in root.iter("Blob")
-        if (name := entry.find("Name")) is not None and _name(name) == key and (time := entry.findtext("Snapshot"))
+        if (name := entry.find("Name")) is not None and name_of(name) == key and (time := entry.findtext("Snapshot"))
     ]
 
 
-def _name(element: ET.Element) -> str:
-    """Decode a name that XML cannot represent."""
+def name_of(element: ET.Element) -> str:
+    """Return the name in an element; names that XML cannot represent are encoded."""
     text = element.text or ""
     return unquote(text) if element.get("Encoded") == "true" else text
 
@@ -183,7 +184,7 @@ def _name(element: ET.Element) -> str:
 def _prefixes(root: ET.Element) -> Iterator[ObjectInfo]:
     for element in root.iterfind("Blobs/BlobPrefix/Name"):
         if element.text:
-            yield ObjectInfo(_name(element), None, is_prefix=True)
+            yield ObjectInfo(name_of(element), None, is_prefix=True)
 
 
 def _blobs(root: ET.Element) -> Iterator[ObjectInfo]:
@@ -199,7 +200,7 @@ def _blobs(root: ET.Element) -> Iterator[ObjectInfo]:
         tag = quoted(elements.get("Etag")) or None
         modified = elements.get("Last-Modified")
         yield ObjectInfo(
-            _name(name),
+            name_of(name),
             int(elements["Content-Length"]),
             tag,
             parsedate_to_datetime(modified).astimezone(UTC) if modified else None,
@@ -231,20 +232,23 @@ def code(reply: Response) -> str | None:
     return reply.header("x-ms-error-code") or _fields(reply).get("Code") or None
 
 
-def error(reply: Response, *, container: str, key: str | None) -> StorageError:
+def error(
+    reply: Response, *, container: str, key: str | None, kinds: tuple[str, str] = ("object", "container")
+) -> StorageError:
     """Convert an error response to an exception.
 
     Args:
         reply: Response with an error status.
         container: Name of the container.
         key: Key of the requested object; None: the container.
+        kinds: What an object and a container are called in messages.
     """
-    return with_request_ids(_error(reply, container, key), reply)
+    what = f"the {kinds[1]} {container!r}" if key is None else f"the {kinds[0]} {key!r}"
+    return with_request_ids(_error(reply, container, key, what), reply)
 
 
-def _error(reply: Response, container: str, key: str | None) -> StorageError:
+def _error(reply: Response, container: str, key: str | None, what: str) -> StorageError:
     why, status = code(reply), reply.status
-    what = f"the object {key!r}" if key is not None else f"the container {container!r}"
     if why in NO_CONTAINER:
         hint = "check the container's name, and the account"
         cause = f"there is no container {container!r}"
