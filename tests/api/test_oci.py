@@ -159,6 +159,7 @@ class TestDownloads:
         self, registry: FakeRegistry, tmp_path: Path
     ) -> None:
         files = {f"{number:03}": pattern(30_000 + number) for number in range(60)}
+        files |= {"020": pattern(3 * MiB), "021": pattern(MiB), "040": b"", "041": b"x"}
         layer = gzipped(tar_of(in_models(files)))
         registry.repository("team/car").put_image([layer])
         await AsyncStorage(QUICK).download(registry.uri("team/car"), tmp_path / "m")
@@ -371,7 +372,7 @@ class TestSigningIn:
         def expire(request: Asked) -> None:
             if request.origin == "storage":
                 asked.append(request)
-                if len(asked) % 5 == 0:
+                if len(asked) == 5:
                     private.expire()
 
         private.instead = expire
@@ -472,6 +473,8 @@ class TestTrouble:
         ("document", "cause"),
         [
             (b"[]", "not a JSON object"),
+            (b"[" * 200_000, "not a JSON object"),
+            (b'{"layers": [{"mediaType": "x", "annotations": 3, "digest": 4}]}', "no layers with files"),
             (b'{"schemaVersion": 1}', "a manifest of the type"),
             (b'{"layers": [1]}', "without a list of layers"),
             (b'{"layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar"}]}', "no valid digest or size"),
