@@ -26,8 +26,8 @@ _HUB, _HUB_HOST = "docker.io", "registry-1.docker.io"
 _FORWARDED = frozenset({"accept-encoding", "range", "user-agent"})
 # Statuses of the storage for an expired signed URL.
 _EXPIRED = {400, 401, 403, 404, 410}
-# Of a read: the signed URL may have expired, and then the token.
-_TRIES = 3
+# Of a read: the signed URL may have expired, and then the token, and once more what another part has just cached.
+_TRIES = 4
 
 
 class NoRanges(Exception):
@@ -165,10 +165,10 @@ class Registry:
                 if following is None:
                     break
                 request = following
+                self._remember(blob, request)
             else:
                 raise self._too_many_redirects()
             if reply.status in {200, 206}:
-                self._remember(blob, request)
                 break
             if attempt == _TRIES or not await self._renewed(blob, first, request, reply):
                 raise self._blob_error(reply, blob, request)
@@ -194,7 +194,6 @@ class Registry:
                 if reply.status in {200, 206}:
                     if start and reply.status == 200:
                         raise TransportError("the registry sent the whole layer instead of a range")
-                    self._remember(blob, request)
                     yield reply
                     return
                 failure = await reply.failure()
@@ -204,6 +203,7 @@ class Registry:
                 if redirects > MOST_REDIRECTS:
                     raise self._too_many_redirects()
                 request = following
+                self._remember(blob, request)
                 continue
             if attempt == _TRIES or not await self._renewed(blob, first, request, failure):
                 raise self._blob_error(failure, blob, request)
@@ -211,7 +211,7 @@ class Registry:
             redirects, attempt = 0, attempt + 1
 
     def _remember(self, blob: Blob, request: Request) -> None:
-        """Cache where the redirects of a blob lead, for its other parts."""
+        """Cache where the redirect of a blob leads, for its other parts: before its body, while the URL is new."""
         if request.origin != self.origin:
             headers = [header for header in request.headers if header[0] != "range"]
             self._targets[blob.digest] = replace(request, headers=headers)
@@ -220,7 +220,8 @@ class Registry:
         """Whether to send a request for a blob again, after its signed URL or the token has expired."""
         if request.origin == self.origin:
             return reply.status == 401 and await self.authorization.renew(reply, first)
-        if self._targets.get(blob.digest) is first:
+        cached = self._targets.get(blob.digest)
+        if cached is not None and cached.target == request.target:  # otherwise another part has a newer one
             del self._targets[blob.digest]
         return reply.status in _EXPIRED
 
