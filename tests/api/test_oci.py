@@ -25,6 +25,7 @@ from sealift import (
     UnsafeKey,
     UnsupportedOperation,
 )
+from sealift.backends.oci.credentials import FILE_VARIABLES
 from sealift.backends.oci.registry import origin_of
 from sealift.types import MiB
 from sealift.uri import parse
@@ -63,8 +64,9 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 
 @pytest.fixture(autouse=True)
 def no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "KSERVE_OCI_INSECURE_REGISTRY"):
-        monkeypatch.delenv(name, raising=False)
+    for name in (*FILE_VARIABLES, "REGISTRY_AUTH_FILE", "KSERVE_OCI_INSECURE_REGISTRY"):
+        if name not in {"HOME", "PATH"}:
+            monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
@@ -391,8 +393,13 @@ class TestSigningIn:
             await AsyncStorage(QUICK).list_objects(private.uri("team/model"), config=config)
         assert "wrong-password" not in str(caught.value)
 
-    @pytest.mark.parametrize("form", ["auth", "fields", "repository", "identity", "helper", "store"])
-    @pytest.mark.parametrize("variable", ["DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "HOME"])
+    @pytest.mark.parametrize(
+        ("form", "variable"),
+        [
+            *((form, "DOCKER_CONFIG") for form in ("auth", "fields", "repository", "identity", "helper", "store")),
+            *(("auth", name) for name in ("REGISTRY_AUTH_FILE", "KSERVE_OCI_DOCKER_CONFIG", "XDG_RUNTIME_DIR", "HOME")),
+        ],
+    )
     async def test_docker_s_configuration(
         self, private: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, variable: str
     ) -> None:
@@ -413,10 +420,13 @@ class TestSigningIn:
             "helper": {"credHelpers": {host: "of-the-test"}, "auths": {host: {}}},
             "store": {"credsStore": "of-the-test", "auths": {host: {}}},
         }[form]
-        file = tmp_path / ("config.json" if variable != "HOME" else ".docker/config.json")
+        places = {"XDG_RUNTIME_DIR": "containers/auth.json", "HOME": ".docker/config.json"}
+        file = tmp_path / places.get(variable, "config.json")
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps(document))
-        monkeypatch.setenv(variable, str(file if variable == "REGISTRY_AUTH_FILE" else tmp_path))
+        monkeypatch.setenv(
+            variable, str(file if variable in {"REGISTRY_AUTH_FILE", "KSERVE_OCI_DOCKER_CONFIG"} else tmp_path)
+        )
         assert await AsyncStorage(QUICK).read(private.uri("team/model:latest/config.json")) == FILES["config.json"]
 
     async def test_credentials_that_cannot_be_read(
