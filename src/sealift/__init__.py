@@ -43,6 +43,7 @@ from .errors import (
     ObjectChanged,
     ObjectExists,
     ServiceError,
+    SignatureError,
     Skipped,
     SkipReason,
     StorageError,
@@ -64,6 +65,7 @@ from .types import (
     Verify,
 )
 from .types.properties import Properties
+from .types.trust import Trust
 from .types.write_options import WriteOptions
 from .uri import (
     AZURE_URI_FORMAT,
@@ -131,6 +133,7 @@ __all__ = [
     "ReadableFile",
     "S3Config",
     "ServiceError",
+    "SignatureError",
     "SkipReason",
     "Skipped",
     "Storage",
@@ -143,6 +146,7 @@ __all__ = [
     "Symlinks",
     "Synced",
     "TransportError",
+    "Trust",
     "Unpack",
     "UnsafeKey",
     "UnsupportedOperation",
