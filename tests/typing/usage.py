@@ -44,6 +44,7 @@ from sealift import (
     ObjectExists,
     ObjectInfo,
     ObjectList,
+    OCIConfig,
     OnError,
     OnEvent,
     Properties,
@@ -304,6 +305,7 @@ def configurations() -> list[StorageConfig]:
         AzureConfig(connection_string="c"),
         HTTPConfig({"Authorization": "x"}),
         HFConfig("token", "https://hub.example"),
+        OCIConfig("user", "password"),
         PVCConfig({"claim": "/mnt/claim"}),
     ]
 

@@ -26,6 +26,7 @@ MODULES = {
     "pvc": "pvc",
     "s3": "s3",
     "hf": "huggingface",
+    "oci": "oci",
 }
 # Those with a module `buckets`.
 _WITH_BUCKETS = ("s3", "gs", "azure")
@@ -77,7 +78,7 @@ async def describe_backend(
         StorageError: There are no credentials, or a setting is not valid.
     """
     name = f".{MODULES[location.scheme]}"
-    if name not in {".s3", ".gcs", ".azure", ".huggingface", ".http"}:
+    if name not in {".s3", ".gcs", ".azure", ".huggingface", ".oci", ".http"}:
         return {}
     module: Any = await instance.disk.run(lambda: import_module(f"{name}.describe", __package__))
     facts: dict[str, Setting] = await module.describe(location, config, instance)
@@ -107,7 +108,7 @@ async def list_buckets(scheme: str, config: StorageConfig | None, instance: Inst
 def _checked_version(location: Location, version_id: str) -> str:
     scheme, key = location.scheme, location.key
     if scheme not in _VERSIONED:
-        hint = "name the revision in the URI" if scheme == "hf" else "leave out version_id"
+        hint = "name the revision in the URI" if scheme in {"hf", "oci"} else "leave out version_id"
         raise UnsupportedOperation(f"{scheme}:// does not support version_id=…", hint=hint)
     if not key or key.endswith("/"):
         raise InvalidConfig("version_id=… names a version of one object, not of a prefix", hint="name the object")
