@@ -84,7 +84,7 @@ def test_as_text(invoke: Invoke) -> None:
     assert GRANTED not in result.output
 
 
-@pytest.mark.parametrize("uri", ["/tmp", "https://example.com/m"])
+@pytest.mark.parametrize("uri", ["/tmp", "https://example.com/m", "oci://127.0.0.1:5000/m:v1"])
 def test_a_storage_without_a_configuration(invoke: Invoke, uri: str) -> None:
     assert invoke("config", "show", uri).exit_code == 0
 
