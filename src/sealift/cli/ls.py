@@ -62,7 +62,7 @@ def ls(settings: Settings, uri: str, *, is_long: bool, is_human: bool, recursive
         _list_buckets(settings, service)
         return
     storage, config = settings.storage(), settings.config(uri, os.environ)
-    Argument.of(uri)  # raises if it cannot be used
+    named = Argument.of(uri)  # may look at the disk, unlike that of a pattern
 
     def line(obj: ObjectInfo, path: str) -> str:
         if settings.as_json:
@@ -72,7 +72,7 @@ def ls(settings: Settings, uri: str, *, is_long: bool, is_human: bool, recursive
 
     async def list_objects() -> None:
         base, include = await with_pattern(storage, uri, config, settings.include)
-        argument = Argument.of(base)
+        argument = named if base == uri else Argument.of(base)
 
         def on_event(event: Event) -> None:
             if event.kind == "skipped":

@@ -248,7 +248,8 @@ existing_options = _combine(
 on_error_option = _option(
     "--on-error",
     type=click.Choice(["stop", "continue"]),
-    help="What to do if an object of a prefix fails: stop, or continue with the others and exit with 1 at the end.",
+    help="What to do if an object of a prefix fails: continue with the others and exit with 1 at the end, or stop.  "
+    "[default: continue]",
 )
 symlinks_option = _option(
     "--no-follow-symlinks", is_flag=True, help="Skip symbolic links in a local source, instead of following them."
