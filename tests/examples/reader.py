@@ -18,15 +18,17 @@ from tests.services.gcs import GCSService
 from tests.services.http_server import files
 from tests.services.hub import FakeHub
 from tests.services.s3 import PUBLIC_BUCKET, S3Service, client, put_objects
+from tests.tensors.models import model_of
 
 __all__ = ["LLAMA", "NEW", "elsewhere", "here", "objects", "own", "s3"]
 
 LLAMA = {"config.json": b'{"layers": 2}', "model.safetensors": bytes(range(250)) * 50, "pytorch.bin": b"pickled"} | {
     f"shards/{number}.bin": b"x" * number for number in range(11)
 }
+BERT = model_of({"embed": ("U8", (10, 4), bytes(range(40)))}, {"head": ("F32", (4,), bytes(16))})
 NEW = {"model-2.safetensors": b"second", "generation.json": b"{}"}
 # Prefixes in the bucket ml-models, which other tests use too.
-OURS = ("iris/", "llama/", "old/", "a.onnx", "b.onnx", "weights.bin")
+OURS = ("bert/", "iris/", "llama/", "old/", "a.onnx", "b.onnx", "weights.bin")
 
 
 @pytest.fixture
@@ -37,6 +39,7 @@ def objects(flowers: dict[str, bytes]) -> dict[str, bytes]:
         "old/model": b"old",
         "a.onnx": b"graph",
         "weights.bin": bytes(range(200)) * 5,
+        **{f"bert/{name}": data for name, data in BERT.files.items()},
         **{f"llama/{name}": data for name, data in LLAMA.items()},
     }
 

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import fsspec
+import numpy as np
 import pytest
 
 import sealift
@@ -141,6 +142,14 @@ def into_memory(done: SimpleNamespace) -> None:
     assert done.digest.hexdigest() == hashlib.sha256(done.objects["weights.bin"]).hexdigest()
 
 
+@example("with Storage.tensors")
+def tensors_of_a_model(done: SimpleNamespace) -> None:
+    assert done.shapes == {"embed": (10, 4), "head": (4,)}
+    assert done.state["embed"].tobytes() == bytes(range(20))
+    assert done.weight.tobytes() == bytes(16)
+    assert done.total == 56
+
+
 @example("with Storage.open")
 def file_objects(done: SimpleNamespace) -> None:
     assert done.model is not None
@@ -225,6 +234,7 @@ SUPPLIED: dict[str, Callable[[S3Service, S3Service], dict[str, Any]]] = {
     "config = json.loads": lambda *services: {
         "array": bytearray(1000), "digest": hashlib.sha256(), "storage": AsyncStorage(),
     },
+    "with Storage.tensors": lambda *services: {"weight": np.ones(4, np.float32), "total": 0},
     "with fsspec.open": lambda aws, minio: {"fsspec": fsspec, "options": {"endpoint_url": aws.endpoint}},
     "Storage.download(uri, dest, verify=": lambda *services: {
         "uri": "s3://ml-models/iris/model.joblib", "dest": os.path.abspath("careful/model.joblib"),

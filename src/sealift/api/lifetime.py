@@ -31,7 +31,7 @@ T = TypeVar("T")
 # The modules of operations that have another name.
 _MODULES = {
     "abort uploads": "abort_uploads", "check": "exists", "list": "listing", "open": "object_reader",
-    "read ranges": "read_ranges", "sign": "presign",
+    "read ranges": "read_ranges", "read tensors": "read", "sign": "presign",
 }  # fmt: skip
 _loaded: set[str] = set()
 
