@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from sealift import AsyncStorage, Limits, StorageError
+from sealift import AsyncStorage, IntegrityError, Limits, StorageError
 from sealift.types import KiB
 from tests.api.helpers import shows
 from tests.faults.case import PATIENCE
@@ -106,3 +106,24 @@ def count(storage: StorageServer, prefix: str) -> int:
     with storage.proxied(watch) as proxied:
         read(storage, proxied.endpoints, prefix, Limits(part_size=64 * KiB))
     return len(requests)
+
+
+def test_a_file_with_damaged_bytes_is_never_complete(s3_storage: StorageServer) -> None:
+    """Its last tensors are not yielded: the iteration ends with an error."""
+    storage, rng = s3_storage, random.Random(3)
+    prefix = f"tensors-{next(storage.numbers)}"
+    storage.put(prefix, {NAME: file_of(OLD)})
+    context = Context(rng, file_of(OLD), storage.expired)
+    injection = Injection(KINDS["flip"], context, storage.carries, first=1, times=1)  # the first one is the header
+    names: list[str] = []
+
+    async def read_one_by_one(endpoints: Endpoints) -> None:
+        async with AsyncStorage(Limits(part_size=64 * KiB)) as client:
+            uri = f"{storage.uri(endpoints, prefix)}/{NAME}"
+            async with client.tensors(uri, config=storage.config(endpoints)) as tensors:
+                async for name, _ in tensors:
+                    names.append(name)
+
+    with storage.proxied(injection) as proxied, pytest.raises(IntegrityError, match="crc64nvme"):
+        asyncio.run(read_one_by_one(proxied.endpoints))
+    assert set(names) < set(OLD)

@@ -181,6 +181,18 @@ async def test_an_iteration_that_is_left(directory: str, model: Model) -> None:
         [each async for each in left]
 
 
+async def test_no_more_is_read_than_the_caller_takes(tmp_path: Path) -> None:
+    rng = random.Random(5)
+    content = {f"{number:02}": tensor("U8", (100 * KiB,), rng) for number in range(20)}
+    (tmp_path / "x.safetensors").write_bytes(file_of(content))
+    async with AsyncStorage().tensors(tmp_path, memory=250 * KiB) as tensors:
+        async with aclosing(tensors.stream()) as stream:
+            for taken in range(1, 21):
+                await anext(stream)
+                await asyncio.sleep(0.01)  # time to read too much
+                assert tensors.bytes_read <= (taken + 2) * 100 * KiB
+
+
 async def test_memory_of_the_caller(directory: str, model: Model) -> None:
     _, shape, data = model.tensors["large"]
     array, raw = np.zeros(shape, ml_dtypes.bfloat16), bytearray(len(data))
