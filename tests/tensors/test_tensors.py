@@ -34,11 +34,6 @@ Places = Callable[[str], Place]
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"  # nothing here depends on the kind of event loop
-
-
-@pytest.fixture
 def directory(places: Places) -> str:
     return places("local").uri
 
