@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import environments, measure
+from bench.data import touch_memory
 from bench.nginx import nginx
 from bench.servers import BUCKET, Server
 
@@ -100,7 +101,8 @@ def main() -> None:
         tempfile.TemporaryDirectory(dir=options.tmpfs_dir) as fast,
     ):
         work, tmpfs = Path(on_disk), Path(fast) / "model"
-        _write_model(work / "objects" / BUCKET / "m", int(options.gib * (1 << 30)))
+        size = int(options.gib * (1 << 30))
+        _write_model(work / "objects" / BUCKET / "m", size)
         clients = {
             name: client
             for name, client in _clients(tmpfs, work / "model").items()
@@ -120,6 +122,7 @@ def main() -> None:
                                 *client.arguments,
                             ]
                             command += [] if round_number else ["--check"]
+                            touch_memory(size, Path(fast))
                             samples[name].append(measure.run(command, _environ(server, index, work), work))
                             for folder in (tmpfs, work / "model"):
                                 shutil.rmtree(folder, ignore_errors=True)
