@@ -21,6 +21,7 @@ from .config import (
     GCSConfig,
     HFConfig,
     HTTPConfig,
+    OCIConfig,
     PVCConfig,
     S3Config,
     StorageConfig,
@@ -43,6 +44,7 @@ from .errors import (
     ObjectChanged,
     ObjectExists,
     ServiceError,
+    SignatureError,
     Skipped,
     SkipReason,
     StorageError,
@@ -65,6 +67,7 @@ from .types import (
     Verify,
 )
 from .types.properties import Properties
+from .types.trust import Trust
 from .types.write_options import WriteOptions
 from .uri import (
     AZURE_URI_FORMAT,
@@ -72,6 +75,7 @@ from .uri import (
     HF_URI_FORMAT,
     HTTP_URI_FORMAT,
     LOCAL_URI_FORMAT,
+    OCI_URI_FORMAT,
     PVC_URI_FORMAT,
     S3_URI_FORMAT,
     SUPPORTED_PROTOCOLS,
@@ -92,6 +96,7 @@ __all__ = [
     "HF_URI_FORMAT",
     "HTTP_URI_FORMAT",
     "LOCAL_URI_FORMAT",
+    "OCI_URI_FORMAT",
     "PVC_URI_FORMAT",
     "S3_URI_FORMAT",
     "SUPPORTED_PROTOCOLS",
@@ -121,6 +126,7 @@ __all__ = [
     "LocalPath",
     "ModelMissingError",
     "ModelNotFound",
+    "OCIConfig",
     "ObjectChanged",
     "ObjectExists",
     "ObjectInfo",
@@ -132,6 +138,7 @@ __all__ = [
     "ReadableFile",
     "S3Config",
     "ServiceError",
+    "SignatureError",
     "SkipReason",
     "Skipped",
     "Storage",
@@ -148,6 +155,7 @@ __all__ = [
     "TensorRead",
     "Tensors",
     "TransportError",
+    "Trust",
     "Unpack",
     "UnsafeKey",
     "UnsupportedOperation",

@@ -45,6 +45,7 @@ from sealift import (
     ObjectExists,
     ObjectInfo,
     ObjectList,
+    OCIConfig,
     OnError,
     OnEvent,
     Properties,
@@ -52,6 +53,7 @@ from sealift import (
     ReadableFile,
     S3Config,
     ServiceError,
+    SignatureError,
     Skipped,
     SkipReason,
     Storage,
@@ -68,6 +70,7 @@ from sealift import (
     TensorRead,
     Tensors,
     TransportError,
+    Trust,
     Unpack,
     UnsafeKey,
     UnsupportedOperation,
@@ -281,6 +284,7 @@ async def asynchronously(storage: AsyncStorage, flag: bool) -> None:
     assert_type(await storage.read_ranges(uri, [(0, 8), (-8, None)]), list[bytes])
     assert_type(await storage.move(uri, "/mnt", recursive=False), str)
     assert_type(await storage.presign(uri, "PUT", 60), str)
+    assert_type(await storage.verify_signature("/mnt", Trust("model.sig", key="a.pub", mode="warn")), int)
     assert_type(await storage.list_buckets("s3://"), list[str])
     await storage.presign(uri, "DELETE")  # type: ignore[arg-type]
     await storage.write(uri, 3)  # type: ignore[arg-type]
@@ -321,6 +325,7 @@ def configurations() -> list[StorageConfig]:
         AzureConfig(connection_string="c"),
         HTTPConfig({"Authorization": "x"}),
         HFConfig("token", "https://hub.example"),
+        OCIConfig("user", "password"),
         PVCConfig({"claim": "/mnt/claim"}),
     ]
 
@@ -362,7 +367,8 @@ def failures(error: StorageError) -> None:
     builtin(error, ModelMissingError("path"), AccessDenied("cause"), InvalidURI("cause"))
     all_of_one_tree(
         InvalidURI, InvalidConfig, ModelMissingError, AccessDenied, ArchiveError, TensorFileError, ObjectChanged,
-        UnsupportedOperation, ObjectExists, IntegrityError, UnsafeKey, IncompleteError, LocalIOError, TransportError,
+        UnsupportedOperation, ObjectExists, IntegrityError, SignatureError, UnsafeKey, IncompleteError, LocalIOError,
+        TransportError,
         ServiceError, ClosedError, DeadlineExceeded,
     )  # fmt: skip
     for skipped in IncompleteError("cause").skipped:

@@ -63,6 +63,10 @@ _ADVICE = (
     # Hugging Face Hub
     (r"HFConfig\(token=…\), or, for the hub of HF_ENDPOINT, HF_TOKEN", "HF_TOKEN"),
     (r"HFConfig\(token=…\)", "HF_TOKEN"),
+    # container registries
+    (r", or (?:check|pass) OCIConfig\(username=…, password=…\)", ""),
+    (r"OCIConfig\(username=…, password=…\), or docker login", "docker login"),
+    (r"OCIConfig\(platform=…\) or DOCKER_DEFAULT_PLATFORM", "DOCKER_DEFAULT_PLATFORM"),
     # web servers
     (r"pass them as --header", "pass them with --header"),
     (r"the headers of HTTPConfig", "the headers of --header"),

@@ -111,7 +111,8 @@ storage_options = _combine(
         "--token",
         metavar="TOKEN",
         heading=_SERVICES,
-        help="hf: access token. Other users of this machine can see it; HF_TOKEN or `hf auth login` are safer.",
+        help="hf, oci: access token. Other users of this machine can see it; HF_TOKEN, `hf auth login` and "
+        "`docker login` are safer.",
     ),
     _option(
         "--header",

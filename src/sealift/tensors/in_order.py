@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 
 from ..errors import ObjectChanged, TransportError
+from ..operations.chunks import chunks
 from ..operations.open_location import OpenLocation
-from ..operations.read import chunks
 from .target import Target
 from .tensor_files import TensorFile
 

@@ -8,8 +8,8 @@ from typing import TypeVar
 from ..contract import OnlyInOrder
 from ..engine.continued_read import read_into
 from ..errors import InvalidConfig, ModelMissingError, TensorFileError, UnsupportedOperation, first_of
+from ..operations.chunks import chunks
 from ..operations.open_location import OpenLocation
-from ..operations.read import chunks
 from ..operations.resolve import IGNORE_SKIPPED, Prefix, resolve
 from ..runtime.shielded import cancelled_once
 from ..types import KiB, ObjectInfo
