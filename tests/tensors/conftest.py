@@ -15,6 +15,7 @@ from tests.services import azurite as azurite_server
 from tests.services import gcs as gcs_server
 from tests.services import http_server
 from tests.services.hub import FakeHub
+from tests.services.registry import FakeRegistry
 from tests.services.s3 import S3Service, new_bucket, put_objects
 
 from .models import INDEX, Model, random_model
@@ -41,7 +42,7 @@ class Place:
     checked: str
 
 
-STORAGES = ("local", "s3", "gcs", "azure", "http", "plain", "hub")
+STORAGES = ("local", "s3", "gcs", "azure", "http", "plain", "hub", "oci")
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +90,10 @@ def _make(
         hub = stack.enter_context(FakeHub())
         hub.repo("owner/model", model.files)
         return Place("hf://owner/model", hub.config, {}, "sha256")
+    if name == "oci":
+        registry = stack.enter_context(FakeRegistry(storage=True))
+        registry.repository("team/model").put_model(model.files)
+        return Place(registry.uri("team/model"), None, {}, "sha256")
     for path, data in objects.items():
         (directory / path).parent.mkdir(exist_ok=True)
         (directory / path).write_bytes(data)
