@@ -40,6 +40,11 @@ def programs(sealift_python: Path | None, peers_python: Path | None, *, with_sea
     return Programs(sealift_python or peers, peers, s5cmd, rclone, hf, worker_processes)
 
 
+def tensors_python() -> Path:
+    """An interpreter with this checkout of sealift, and the packages of `tensors.txt`."""
+    return _installed("tensors", ["-r", str(_HERE / "tensors.txt"), f"{_HERE.parent}[tensors,uvloop]"])
+
+
 def versions(python: Path, *packages: str) -> dict[str, str]:
     """The versions of `packages`, without those that are not installed."""
     code = (

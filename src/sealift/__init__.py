@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .api.blocking import Storage, StorageOperations
 from .api.file import ReadableFile, WritableFile
 from .api.process_settings import configure
+from .api.tensors import Tensors
 from .config import (
     AUTHENTICATION_METHODS,
     AzureConfig,
@@ -47,6 +48,7 @@ from .errors import (
     Skipped,
     SkipReason,
     StorageError,
+    TensorFileError,
     TransportError,
     UnsafeKey,
     UnsupportedOperation,
@@ -83,6 +85,8 @@ from .version import __version__ as __version__
 if TYPE_CHECKING:
     from .api.async_file import AsyncReadableFile, AsyncWritableFile
     from .api.async_storage import AsyncStorage
+    from .api.async_tensors import AsyncTensors
+    from .tensors.meta import TensorMeta, TensorRead
 
 
 __all__ = [
@@ -100,6 +104,7 @@ __all__ = [
     "ArchiveError",
     "AsyncReadableFile",
     "AsyncStorage",
+    "AsyncTensors",
     "AsyncWritableFile",
     "AzureConfig",
     "ClosedError",
@@ -145,6 +150,10 @@ __all__ = [
     "StorageURI",
     "Symlinks",
     "Synced",
+    "TensorFileError",
+    "TensorMeta",
+    "TensorRead",
+    "Tensors",
     "TransportError",
     "Trust",
     "Unpack",
@@ -171,6 +180,14 @@ def __getattr__(name: str) -> Any:
         from .api import async_file  # noqa: PLC0415 - as above
 
         return getattr(async_file, name)
+    if name == "AsyncTensors":
+        from .api.async_tensors import AsyncTensors  # noqa: PLC0415 - as above
+
+        return AsyncTensors
+    if name in {"TensorMeta", "TensorRead"}:
+        from .tensors import meta  # noqa: PLC0415 - few programs need them
+
+        return getattr(meta, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

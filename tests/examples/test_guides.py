@@ -108,6 +108,11 @@ def test_minio_to_s3(
     assert objects_in(rclone_s3, "new-models") == objects_in(s3, "ml-models")
 
 
+def test_tensors(session: Session, here: Path) -> None:
+    session.run("tensors.md")
+    assert (session.names["weight"] == session.names["trained"].coef_).all()
+
+
 def test_reading(session: Session, objects: dict[str, bytes]) -> None:
     session.run("reading.md")
     weights, names = LLAMA["model.safetensors"], session.names

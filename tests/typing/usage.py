@@ -19,6 +19,7 @@ from sealift import (
     ArchiveError,
     AsyncReadableFile,
     AsyncStorage,
+    AsyncTensors,
     AsyncWritableFile,
     AzureConfig,
     ClosedError,
@@ -64,6 +65,10 @@ from sealift import (
     StorageURI,
     Symlinks,
     Synced,
+    TensorFileError,
+    TensorMeta,
+    TensorRead,
+    Tensors,
     TransportError,
     Trust,
     Unpack,
@@ -226,6 +231,16 @@ def reading(flag: bool) -> None:
         assert_type(out.write(b"x"), int)
         pickle.dump({}, out)
     assert_type(Storage.open(uri, str(flag)), ReadableFile | WritableFile)
+    with Storage.tensors(Path("model"), framework="torch", device="cuda", memory=1, verify="require") as tensors:
+        assert_type(tensors, Tensors)
+        assert_type(tensors.names, tuple[str, ...])
+        assert_type(tensors.meta("x"), TensorMeta)
+        assert_type(tensors.load(lambda name: name > "x", slices={"x": (0, 1, 2)}), dict[str, Any])
+        for name, _ in tensors:
+            assert_type(name, str)
+        for name, _ in tensors.stream(["x"]):
+            assert_type(name, str)
+    Storage.tensors(uri, framework="jax")  # type: ignore[arg-type]
     assert_type(Storage.download_many([uri, (uri, "/mnt"), (uri, Path("/mnt")), (uri, None)]), list[str])
     assert_type(Storage.download_many([uri], config=S3Config(), return_exceptions=flag), list[str | StorageError])
 
@@ -252,6 +267,13 @@ async def asynchronously(storage: AsyncStorage, flag: bool) -> None:
     out = await storage.open(uri, "wb")
     assert_type(out, AsyncWritableFile)
     assert_type(await out.write(b"x"), int)
+    async with storage.tensors(uri) as tensors:
+        assert_type(tensors, AsyncTensors)
+        assert_type(tensors.reads, dict[str, TensorRead])
+        assert_type(await tensors.load(), dict[str, Any])
+        await tensors.into({"x": bytearray(1)})
+        async for name, _ in tensors:
+            assert_type(name, str)
     async for obj in storage.list(uri):
         assert_type(obj, ObjectInfo)
         assert_type(obj.properties, Properties | None)
@@ -346,8 +368,9 @@ def failures(error: StorageError) -> None:
     assert_type(error.retry_after, float | None)
     builtin(error, ModelMissingError("path"), AccessDenied("cause"), InvalidURI("cause"))
     all_of_one_tree(
-        InvalidURI, InvalidConfig, ModelMissingError, AccessDenied, ArchiveError, UnsupportedOperation, ObjectChanged,
-        ObjectExists, IntegrityError, SignatureError, UnsafeKey, IncompleteError, LocalIOError, TransportError,
+        InvalidURI, InvalidConfig, ModelMissingError, AccessDenied, ArchiveError, TensorFileError, ObjectChanged,
+        UnsupportedOperation, ObjectExists, IntegrityError, SignatureError, UnsafeKey, IncompleteError, LocalIOError,
+        TransportError,
         ServiceError, ClosedError, DeadlineExceeded,
     )  # fmt: skip
     for skipped in IncompleteError("cause").skipped:

@@ -39,6 +39,7 @@ from .progress_option import shows_progress
 
 if TYPE_CHECKING:
     from .async_file import AsyncReadableFile, AsyncWritableFile
+    from .async_tensors import AsyncTensors
 
 __all__ = ["AsyncStorage"]
 
@@ -926,6 +927,60 @@ class AsyncStorage:
         if mode == "rb":
             return AsyncReadableFile(self._lifetime, name, config, timeout, version_id)
         return AsyncWritableFile(self._lifetime, name, config, timeout, write_options)
+
+    def tensors(
+        self,
+        uri: StrPath,
+        *,
+        framework: Literal["numpy", "torch"] = "numpy",
+        device: str = "cpu",
+        memory: int | None = None,
+        verify: Verify = True,
+        config: StorageConfig | None = None,
+    ) -> "AsyncTensors":
+        """Open the tensors of a model, to read them into memory without a file on the disk.
+
+        Bytes are received into the memory of the tensors, in parallel parts of one version of each file. Needs
+        `sealift[tensors]`, and torch for `framework="torch"`.
+
+        Args:
+            uri: A safetensors file; an index (`model.safetensors.index.json`); or a prefix, a directory or a hub
+                repository that has an index, or else safetensors files, directly in it.
+            framework: What the tensors are. numpy has types such as BF16 and F8_E4M3 where ml_dtypes is installed;
+                otherwise they are unsigned integers of that size. F4 and F6 are flat arrays of their bytes.
+            device: With torch: "cpu", or a GPU such as "cuda:1", to which the bytes are copied through pinned memory.
+            memory: Bytes in flight beyond the tensors that the caller has; a tensor may be larger. None: the limit
+                `Limits(memory=…)`, which applies in any case to what is not received in place.
+            verify: True: compare a file that is read completely with its checksum, if it has one. "require": raise
+                IntegrityError if that is not possible. False: do not compare.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
+
+        Returns:
+            The tensors; `async with` or `await` opens them.
+
+        Raises:
+            InvalidConfig: An argument is not valid, a library is missing, or there are several indexes.
+            ModelMissingError: There is no such file.
+            TensorFileError: A header or an index is not valid; see the rules in SEMANTICS.md.
+            UnsupportedOperation: There are only pickle files, which are never read.
+            StorageError: Any other failure.
+
+        Example:
+            >>> async def load(storage: AsyncStorage, uri: StrPath) -> dict[str, torch.Tensor]:
+            ...     async with storage.tensors(uri, framework="torch") as tensors:
+            ...         return await tensors.load()
+        """
+        from .async_tensors import AsyncTensors
+
+        return AsyncTensors(
+            self._lifetime,
+            os.fspath(uri),
+            config,
+            framework=framework,
+            device=device,
+            memory=memory,
+            verify=verify,
+        )
 
     async def read_ranges(
         self,

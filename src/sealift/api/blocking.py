@@ -16,6 +16,7 @@ from .argument_types import Content, PatternList, StrPath, WritableBuffer
 from .facade_thread import Chunks, collected, run
 from .file import ReadableFile, WritableFile, open_file
 from .positional_config import accepts_positional_config
+from .tensors import Tensors, open_tensors
 
 __all__ = ["Storage", "StorageOperations"]
 
@@ -663,6 +664,54 @@ class Storage:
         return open_file(
             lambda storage: storage.open(
                 uri, mode, config=config, timeout=timeout, version_id=version_id, write_options=write_options
+            )
+        )
+
+    @staticmethod
+    def tensors(
+        uri: StrPath,
+        *,
+        framework: Literal["numpy", "torch"] = "numpy",
+        device: str = "cpu",
+        memory: int | None = None,
+        verify: Verify = True,
+        config: StorageConfig | None = None,
+    ) -> Tensors:
+        """Open the tensors of a model, to read them into memory without a file on the disk.
+
+        Bytes are received into the memory of the tensors, in parallel parts of one version of each file. Needs
+        `sealift[tensors]`, and torch for `framework="torch"`.
+
+        Args:
+            uri: A safetensors file; an index (`model.safetensors.index.json`); or a prefix, a directory or a hub
+                repository that has an index, or else safetensors files, directly in it.
+            framework: What the tensors are. numpy has types such as BF16 and F8_E4M3 where ml_dtypes is installed;
+                otherwise they are unsigned integers of that size. F4 and F6 are flat arrays of their bytes.
+            device: With torch: "cpu", or a GPU such as "cuda:1", to which the bytes are copied through pinned memory.
+            memory: Bytes in flight beyond the tensors that the caller has; a tensor may be larger. None: the limit
+                `Limits(memory=…)`, which applies in any case to what is not received in place.
+            verify: True: compare a file that is read completely with its checksum, if it has one. "require": raise
+                IntegrityError if that is not possible. False: do not compare.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
+
+        Returns:
+            The tensors.
+
+        Raises:
+            InvalidConfig: An argument is not valid, a library is missing, or there are several indexes.
+            ModelMissingError: There is no such file.
+            TensorFileError: A header or an index is not valid; see the rules in SEMANTICS.md.
+            UnsupportedOperation: There are only pickle files, which are never read.
+            StorageError: Any other failure.
+
+        Example:
+            >>> def load(uri: StrPath) -> dict[str, torch.Tensor]:
+            ...     with Storage.tensors(uri, framework="torch") as tensors:
+            ...         return tensors.load()
+        """
+        return open_tensors(
+            lambda storage: storage.tensors(
+                uri, framework=framework, device=device, memory=memory, verify=verify, config=config
             )
         )
 

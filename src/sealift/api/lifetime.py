@@ -29,7 +29,7 @@ T = TypeVar("T")
 # The modules of operations that have another name.
 _MODULES = {
     "abort uploads": "abort_uploads", "check": "exists", "list": "listing", "open": "object_reader",
-    "read ranges": "read_ranges", "sign": "presign",
+    "read ranges": "read_ranges", "read tensors": "read", "sign": "presign",
 }  # fmt: skip
 
 

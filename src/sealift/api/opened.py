@@ -4,8 +4,8 @@ import asyncio
 import os
 import threading
 import warnings
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Generic, Self, TypeVar
 
 from ..config import StorageConfig
@@ -111,12 +111,21 @@ class Opened(Generic[T]):
             ValueError: It is closed.
             DeadlineExceeded: The timeout expired.
         """
+        with self.named(operation), Deadline(self._timeout).enforced():
+            async with self._lock:
+                if self.closed:
+                    raise ValueError("I/O operation on closed file")
+                yield self.stream
+
+    @contextmanager
+    def named(self, operation: str) -> Generator[None]:
+        """Add the operation and the URI to errors.
+
+        Args:
+            operation: As in `use`.
+        """
         try:
-            with Deadline(self._timeout).enforced():
-                async with self._lock:
-                    if self.closed:
-                        raise ValueError("I/O operation on closed file")
-                    yield self.stream
+            yield
         except StorageError as error:
             error.__context__ = None  # as in `Lifetime`
             raise error.about(operation, self._uri) from error.__cause__

@@ -19,6 +19,7 @@ from .rm import rm
 from .run import CommandGroup
 from .stat import stat
 from .sync import sync
+from .tensors import tensors
 from .verify import verify
 
 __all__ = ["main"]
@@ -77,5 +78,5 @@ def main(ctx: click.Context) -> None:
         ctx.exit(USAGE)
 
 
-for command in (cp, mv, sync, ls, du, stat, cat, presign, rm, verify, doctor, config, completion, demo):
+for command in (cp, mv, sync, ls, du, stat, cat, presign, rm, tensors, verify, doctor, config, completion, demo):
     main.add_command(command)
