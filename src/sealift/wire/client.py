@@ -242,7 +242,7 @@ class Wire:
                 self._lanes.unwatch(connection)
                 self._pool.release(connection)
 
-    def stream(self, request: Request) -> AbstractAsyncContextManager[StreamedResponse]:
+    def stream(self, request: Request, body: memoryview | None = None) -> AbstractAsyncContextManager[StreamedResponse]:
         """Stream a body, of known or unknown length.
 
         A piece of at most 256 KiB is buffered. The connection does not count as stalled while the caller is not
@@ -250,6 +250,7 @@ class Wire:
 
         Args:
             request: The request.
+            body: Request body. It must not change before the context is entered.
 
         Returns:
             A context manager, entered once the response head has arrived, whatever the status.
@@ -259,7 +260,7 @@ class Wire:
             InvalidConfig: The request is not valid.
             ClosedError: The client is closed.
         """
-        return self._stream(request)
+        return self._stream(request, body)
 
     async def aclose(self) -> None:
         """Close all connections and wait until they are closed. Running calls raise `ClosedError`."""
@@ -286,36 +287,36 @@ class Wire:
         self._lanes.close()
 
     @asynccontextmanager
-    async def _stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
-        observation = self._observe(request)
+    async def _stream(self, request: Request, body: memoryview | None) -> AsyncIterator[StreamedResponse]:
+        observation = self._observe(request, 0 if body is None else len(body))
         if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
             with observation:
                 await observation.turn()
-                async with proxy_client.stream(request) as streamed:
+                async with proxy_client.stream(request, body) as streamed:
                     yield observation.answered(streamed)
             return
         with observation:  # the record of the request ends here, not with the body
-            connection, body, response = await self._open_stream(request)
+            connection, received, response = await self._open_stream(request, body)
             observation.answered(response)
-        self._streams[body] = connection
+        self._streams[received] = connection
         try:
             if self._closed:
                 raise ClosedError("the storage instance is closed")
-            yield StreamedResponse(response, body.readinto)
+            yield StreamedResponse(response, received.readinto)
         finally:
-            del self._streams[body]
+            del self._streams[received]
             try:
-                await body.aclose()
+                await received.aclose()
             finally:
                 self._pool.release(connection)
 
-    async def _open_stream(self, request: Request) -> tuple[Connection, BodyStream, Response]:
+    async def _open_stream(self, request: Request, body: memoryview | None) -> tuple[Connection, BodyStream, Response]:
         while True:
-            head = encode_request(request)
+            head = encode_request(request, None if body is None else len(body))
             connection = await self._pool.acquire(request.origin, request.tls)
-            body = BodyStream(Exchange(connection, request, head), self._lanes)
+            received = BodyStream(Exchange(connection, request, head, body), self._lanes)
             try:
-                return connection, body, await body.open()
+                return connection, received, await received.open()
             except BaseException as error:
                 self._pool.release(connection)
                 if not isinstance(error, StaleConnectionError) or request.method == "POST":

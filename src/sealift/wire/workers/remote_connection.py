@@ -114,7 +114,7 @@ class RemoteConnection:
         """Connect; as `Connection.open`."""
         order = ((int(each.family), each.sockaddr) for each in addresses)
         origin = (self.origin.scheme, self.origin.host, self.origin.port)
-        tls = (self.tls.verify, self.tls.ca_file)
+        tls = (self.tls.verify, self.tls.ca_file, "any", self.tls.certificate, self.tls.key)
         kind, payload = await self._call(None, "open", origin, tls, list(order), timeout)
         if kind != OPENED:
             raise self._failed(kind, payload)
