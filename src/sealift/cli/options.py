@@ -87,7 +87,7 @@ storage_options = _combine(
         "--endpoint-url",
         metavar="URL",
         heading=_SERVICES,
-        help="Endpoint of s3://, gs://, azure:// or hf://, such as http://127.0.0.1:9000.",
+        help="Endpoint of s3://, gs://, azure://, hf:// or modelscope://, such as http://127.0.0.1:9000.",
     ),
     _option(
         "--anonymous",
@@ -111,7 +111,8 @@ storage_options = _combine(
         "--token",
         metavar="TOKEN",
         heading=_SERVICES,
-        help="hf: access token. Other users of this machine can see it; HF_TOKEN or `hf auth login` are safer.",
+        help="hf, modelscope: access token. Other users of this machine can see it; HF_TOKEN, `hf auth login` or "
+        "MODELSCOPE_API_TOKEN are safer.",
     ),
     _option(
         "--header",

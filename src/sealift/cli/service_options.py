@@ -6,18 +6,29 @@ from typing import Any
 
 import click
 
-from ..config import AzureConfig, GCSConfig, HFConfig, HTTPConfig, S3Config, StorageConfig
+from ..config import (
+    AzureConfig,
+    GCSConfig,
+    GitConfig,
+    HFConfig,
+    HTTPConfig,
+    ModelScopeConfig,
+    S3Config,
+    StorageConfig,
+)
 from ..uri import Location
 
 __all__ = ["SERVICE_OPTIONS", "ServiceOption", "ServiceOptions"]
 
-# Configurations to which the options are added. The backends of azure and hf fill what is None from the environment;
-# they must not get its secrets explicitly, which would send them to another account or hub.
+# Configurations to which the options are added. The backends of azure, the hubs and Git fill what is None from the
+# environment; they must not get its secrets explicitly, which would send them to another account or server.
 _BASE: dict[str, Callable[[Mapping[str, str]], Any]] = {
     "s3": S3Config.from_env,
     "gs": GCSConfig.from_env,
     "azure": lambda _: AzureConfig(),
     "hf": lambda _: HFConfig(),
+    "modelscope": lambda _: ModelScopeConfig(),
+    "git+https": lambda _: GitConfig(),
     "http": lambda _: HTTPConfig(),
 }
 
@@ -28,7 +39,7 @@ class ServiceOption:
 
     Attributes:
         flag: The option, with its dashes.
-        fields: The field that it sets, by scheme; "http" stands for "https", too.
+        fields: The field that it sets, by scheme; "http" stands for "https", too, and "git+https" for "git+http".
         convert: Converts the option's value to that of the field.
     """
 
@@ -48,14 +59,17 @@ def _headers(lines: tuple[str, ...]) -> dict[str, str]:
     return headers
 
 
-_ALL = ("s3", "gs", "azure", "hf", "http")
+_ALL = ("s3", "gs", "azure", "hf", "modelscope", "git+https", "http")
 
 # By the attribute of `Settings`.
 SERVICE_OPTIONS: dict[str, ServiceOption] = {
     "endpoint_url": ServiceOption(
-        "--endpoint-url", {"s3": "endpoint_url", "gs": "endpoint_url", "azure": "endpoint_url", "hf": "endpoint"}
+        "--endpoint-url",
+        dict.fromkeys(("s3", "gs", "azure"), "endpoint_url") | dict.fromkeys(("hf", "modelscope"), "endpoint"),
     ),
-    "anonymous": ServiceOption("--anonymous", dict.fromkeys(("s3", "gs", "azure", "hf"), "anonymous")),
+    "anonymous": ServiceOption(
+        "--anonymous", dict.fromkeys(("s3", "gs", "azure", "hf", "modelscope", "git+https"), "anonymous")
+    ),
     "ca_bundle": ServiceOption("--ca-bundle", dict.fromkeys(_ALL, "verify_ssl")),
     "no_verify_ssl": ServiceOption("--no-verify-ssl", dict.fromkeys(_ALL, "verify_ssl"), lambda value: not value),
     "region": ServiceOption("--region", {"s3": "region"}),
@@ -64,7 +78,7 @@ SERVICE_OPTIONS: dict[str, ServiceOption] = {
     "sse_c_key": ServiceOption("--sse-c-key", {"s3": "customer_key"}),
     "project": ServiceOption("--project", {"gs": "project_id"}),
     "account": ServiceOption("--account", {"azure": "account_name"}),
-    "token": ServiceOption("--token", {"hf": "token"}),
+    "token": ServiceOption("--token", {"hf": "token", "modelscope": "token"}),
     "header": ServiceOption("--header", {"http": "headers"}, _headers),
 }
 
@@ -126,4 +140,4 @@ class ServiceOptions:
 
 
 def _service(location: Location) -> str:
-    return "http" if location.scheme == "https" else location.scheme
+    return {"https": "http", "git+http": "git+https"}.get(location.scheme, location.scheme)

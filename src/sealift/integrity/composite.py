@@ -10,7 +10,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, repeat
 from typing import Protocol
 
-__all__ = ["Hash", "is_composite", "name", "new_hash"]
+__all__ = ["HDFS_PREFIX", "Hash", "is_composite", "name", "new_hash"]
+
+HDFS_PREFIX = "hdfs-"
+"""Start of the names of HDFS's checksums: see `hdfs_checksum`."""
 
 
 class Hash(Protocol):
@@ -54,7 +57,7 @@ def new_hash(algorithm: str) -> Hash:
     """Create an incremental hash, plain or composite. For integrity checks only, not for security.
 
     Args:
-        algorithm: A name known to hashlib or made by `name`.
+        algorithm: A name known to hashlib or made by `name` or `hdfs_checksum.name`.
 
     Example:
         >>> running = new_hash("sha256/4")
@@ -64,6 +67,10 @@ def new_hash(algorithm: str) -> Hash:
         ... ).hexdigest()
         True
     """
+    if algorithm.startswith(HDFS_PREFIX):
+        from .hdfs_checksum import HDFSHash  # noqa: PLC0415 - few downloads come from HDFS
+
+        return HDFSHash(algorithm)
     return _CompositeHash(algorithm) if is_composite(algorithm) else _hashlib_new(algorithm)
 
 

@@ -6,7 +6,19 @@ from typing import Any
 
 import pytest
 
-from sealift.config import AzureConfig, GCSConfig, HFConfig, HTTPConfig, Proxies, PVCConfig, S3Config, wants_uvloop
+from sealift.config import (
+    AzureConfig,
+    GCSConfig,
+    GitConfig,
+    HDFSConfig,
+    HFConfig,
+    HTTPConfig,
+    ModelScopeConfig,
+    Proxies,
+    PVCConfig,
+    S3Config,
+    wants_uvloop,
+)
 from sealift.errors import InvalidConfig
 
 SECRET = "Pa55word"
@@ -15,6 +27,9 @@ SECRETIVE = [
     AzureConfig("account", account_key=SECRET, sas_token=SECRET, connection_string=SECRET),
     HTTPConfig(headers={"Authorization": SECRET}),
     HFConfig(token=SECRET),
+    ModelScopeConfig(SECRET),
+    GitConfig("robot", SECRET),
+    HDFSConfig("http://nn:9870", delegation_token=SECRET, headers={"X-Gateway": SECRET}),
     Proxies(http=f"http://user:{SECRET}@proxy", https=f"http://user:{SECRET}@proxy"),
 ]
 
