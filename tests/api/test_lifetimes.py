@@ -13,7 +13,7 @@ from tests.api.helpers import all_in, config_of, files_in, open_files, visible_i
 from tests.api.servers import FakeS3, pattern
 from tests.services.s3 import MakeBucket, S3Service, put_objects
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
 
 LARGE = pattern(20 * MiB)
 

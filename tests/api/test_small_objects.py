@@ -20,7 +20,7 @@ from tests.api.helpers import all_in, files_in
 from tests.api.servers import Asked, FakeS3, Reply, failure, pattern
 from tests.api.writable import WritableS3
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
 
 MANY = {f"p/{number % 7}/{number:03}": pattern(10 * KiB + number) for number in range(300)}
 TREE = {key.removeprefix("p/"): data for key, data in MANY.items()}

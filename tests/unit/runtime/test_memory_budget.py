@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sealift.errors import InvalidConfig
 from sealift.runtime.memory_budget import MemoryBudget, default_budget
+from sealift.runtime.parts_in_flight import PartsInFlight
 from sealift.types import KiB, MiB
 
 pytestmark = pytest.mark.anyio
@@ -36,9 +37,9 @@ class Borrowers:
         self.views: dict[str, memoryview] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
-    def begin(self, name: str, size: int, job: str) -> None:
+    def begin(self, name: str, size: int, job: str, *, one_file: bool = False) -> None:
         async def borrow() -> None:
-            self.views[name] = await self.memory.borrow(size, job)
+            self.views[name] = await self.memory.borrow(size, job, one_file=one_file)
             self.served.append(name)
 
         self.tasks[name] = asyncio.ensure_future(borrow())
@@ -122,6 +123,22 @@ async def test_nobody_jumps_the_queue() -> None:
     await borrowers.finish()
 
 
+async def test_a_job_that_writes_one_file_waits_for_its_own_bytes_and_holds_up_no_other() -> None:
+    part = 8 * MiB
+    memory = MemoryBudget(8 * part, PartsInFlight(cpus=2))  # two in flight, and one of each file
+    borrowers = Borrowers(memory)
+    for name in ("a1", "a2", "a3", "b1", "b2", "c1"):
+        borrowers.begin(name, part, name[0], one_file=True)
+    await settle()
+    assert borrowers.served == ["a1", "b1"]
+    for given_back, served in (("b1", "b2"), ("a1", "a2"), ("b2", "c1"), ("a2", "a3")):
+        borrowers.give_back(given_back)
+        await settle()
+        assert borrowers.served[-1] == served
+    assert len(borrowers.served) == 6
+    await borrowers.finish()
+
+
 async def test_a_cancelled_waiter_lets_the_next_one_pass() -> None:
     memory = MemoryBudget(100)
     borrowers = Borrowers(memory)
@@ -202,12 +219,12 @@ def test_any_sequence_keeps_the_limit_and_serves_everyone(seed: int, steps: int,
     dice = random.Random(seed)
 
     async def play() -> None:
-        memory = MemoryBudget(limit)
+        memory, jobs = MemoryBudget(limit, PartsInFlight(cpus=2)), "abc"
         borrowers = Borrowers(memory)
         for step in range(steps):
             action = dice.random()
             if action < 0.6:
-                borrowers.begin(str(step), dice.randint(1, limit), dice.choice("abc"))
+                borrowers.begin(str(step), dice.randint(1, limit), dice.choice(jobs), one_file=dice.random() < 0.5)
             elif action < 0.85 and borrowers.views:
                 borrowers.give_back(dice.choice(list(borrowers.views)))
             elif borrowers.tasks:
@@ -226,6 +243,7 @@ def test_any_sequence_keeps_the_limit_and_serves_everyone(seed: int, steps: int,
         assert memory.lent == 0
         assert not memory._waiting
         assert not memory._buffers
+        assert not memory._moving
 
     run(play)
 
