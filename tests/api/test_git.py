@@ -19,12 +19,6 @@ LIMITS = Limits(patience=1, attempts=2)
 
 
 @pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """One event loop: the requests are those of `tests/wire`, which runs on both."""
-    return "asyncio", {"use_uvloop": False}
-
-
-@pytest.fixture
 def server(tmp_path: Path) -> Iterator[GitServer]:
     (tmp_path / "repositories").mkdir()
     with running(tmp_path / "repositories") as server:

@@ -27,12 +27,6 @@ LIMITS = Limits(patience=1, attempts=2)
 
 
 @pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """One event loop: the requests are those of `tests/wire`, which runs on both."""
-    return "asyncio", {"use_uvloop": True}
-
-
-@pytest.fixture
 def hdfs() -> Iterator[FakeHDFS]:
     with running() as hdfs:
         hdfs.put(FILES)

@@ -30,12 +30,6 @@ snapshot_download(repo_id="owner/name", local_dir=sys.argv[1], token=sys.argv[2]
 
 
 @pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """One event loop: the requests are those of `tests/wire`, which runs on both."""
-    return "asyncio", {"use_uvloop": False}
-
-
-@pytest.fixture
 def hub() -> Iterator[FakeModelScope]:
     with running() as hub:
         hub.repo("owner/name", FILES, private=True)

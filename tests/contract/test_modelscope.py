@@ -28,12 +28,6 @@ async def opened(
         await backend.aclose()
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """One event loop: the requests are those of `tests/wire`, which runs on both."""
-    return "asyncio", {"use_uvloop": True}
-
-
 @pytest.fixture(scope="module")
 def running_hub() -> Iterator[FakeModelScope]:
     with running() as hub:

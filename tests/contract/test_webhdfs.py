@@ -38,12 +38,6 @@ async def opened(
 
 
 @pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """One event loop: the requests are those of `tests/wire`, which runs on both."""
-    return "asyncio", {"use_uvloop": False}
-
-
-@pytest.fixture
 def hdfs() -> Iterator[FakeHDFS]:
     with running() as hdfs:
         yield hdfs
