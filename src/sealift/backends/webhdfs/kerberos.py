@@ -21,6 +21,7 @@ def negotiate(host: str, config: HDFSConfig) -> str:
     """
     try:
         import spnego  # noqa: PLC0415 - an extra
+        from krb5 import Krb5Error  # noqa: PLC0415 - it is not a SpnegoError: a keytab that cannot be used
         from spnego.exceptions import SpnegoError  # noqa: PLC0415
     except ImportError as error:
         raise _not_installed(error) from None
@@ -32,7 +33,7 @@ def negotiate(host: str, config: HDFSConfig) -> str:
         token = context.step()
     except ImportError as error:  # of the libraries that it needs
         raise _not_installed(error) from None
-    except SpnegoError as error:
+    except (SpnegoError, Krb5Error) as error:
         cause = f"Kerberos gives no ticket for HTTP/{host}: {error}"
         raise AccessDenied(cause, hint="check HDFSConfig(principal=…, keytab=…), or run kinit") from None
     return f"Negotiate {base64.b64encode(token or b'').decode()}"
