@@ -142,6 +142,20 @@ class TestRepository:
                 await backend.stat("out")
         assert {each.key for each in skipped} == {"out", "root", "loop", "dir"}
 
+    @pytest.mark.parametrize("name", [b"..", b".", b"../up", b"/etc/passwd"])
+    async def test_names_that_lead_elsewhere_are_refused(self, repository: Repository, name: bytes) -> None:
+        repository.put_tree(name)
+        async with opened(repository.uri) as backend:
+            with pytest.raises(ServiceError, match="invalid file name"):
+                await keys(backend, "")
+
+    async def test_names_that_are_not_utf_8(self, repository: Repository) -> None:
+        repository.put_tree(b"caf\xe9")
+        async with opened(repository.uri) as backend:
+            assert await keys(backend, "") == {"caf\udce9"}
+            location = backend.location.at("caf\udce9")
+            assert parse(str(location)) == location
+
     async def test_damage_is_noticed(self, server: GitServer, repository: Repository, tmp_path: Path) -> None:
         repository.put({"a": DATA})
         server.damage = True

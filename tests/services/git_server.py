@@ -40,6 +40,15 @@ class Repository:
         self._run("init", "--quiet", "--bare", "--initial-branch=main", str(self.path))
         self.put({})
 
+    def put_tree(self, name: bytes) -> None:
+        """Commit one empty file with any name, also one that Git itself refuses."""
+        blob = self._run("--git-dir", str(self.path), "hash-object", "-w", "--stdin").decode().strip()
+        tree = b"100644 " + name + b"\0" + bytes.fromhex(blob)
+        options = ("hash-object", "-w", "-t", "tree", "--literally", "--stdin")
+        written = self._run("--git-dir", str(self.path), *options, stdin=tree).decode().strip()
+        commit = self.git("-c", "user.name=T", "-c", "user.email=t@example.com", "commit-tree", "-m", "x", written)
+        self.git("update-ref", "refs/heads/main", commit)
+
     def _run(self, *command: str, stdin: bytes = b"") -> bytes:
         return subprocess.run(
             ["git", *command], input=stdin, env=self._server.environ, check=True, stdout=subprocess.PIPE
