@@ -45,6 +45,7 @@ from .errors import (
     ObjectChanged,
     ObjectExists,
     ServiceError,
+    SignatureError,
     Skipped,
     SkipReason,
     StorageError,
@@ -66,6 +67,7 @@ from .types import (
     Verify,
 )
 from .types.properties import Properties
+from .types.trust import Trust
 from .types.write_options import WriteOptions
 from .uri import (
     AZURE_URI_FORMAT,
@@ -139,6 +141,7 @@ __all__ = [
     "ReadableFile",
     "S3Config",
     "ServiceError",
+    "SignatureError",
     "SkipReason",
     "Skipped",
     "Storage",
@@ -151,6 +154,7 @@ __all__ = [
     "Symlinks",
     "Synced",
     "TransportError",
+    "Trust",
     "Unpack",
     "UnsafeKey",
     "UnsupportedOperation",

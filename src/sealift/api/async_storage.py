@@ -8,6 +8,7 @@ location is opened: `Lifetime` loads the module of the verb in a thread.
 import os
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from ..config import StorageConfig, StorageConfigs
@@ -28,6 +29,7 @@ from ..types import (
     Unpack,
     Verify,
 )
+from ..types.trust import Trust
 from ..types.write_options import WriteOptions
 from ..uri import get_storage_spec, is_local, parse
 from .argument_types import Content, PatternList, StrPath, WritableBuffer
@@ -118,6 +120,7 @@ class AsyncStorage:
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
         version_id: str | None = None,
+        trust: Trust | None = None,
         progress: bool = False,
     ) -> str:
         """Download an object, or all objects under a prefix, to the local disk.
@@ -152,6 +155,8 @@ class AsyncStorage:
             on_event: Called with progress events on the event loop's thread; must not block.
             version_id: The version of the object to read: S3: its version ID. Google Cloud Storage: its generation.
                 Azure: its version ID, or "snapshot=" and the time of a snapshot. None: the current one.
+            trust: Who must have signed the model, or its digest. The signature is verified before anything is written,
+                exactly the files that it lists are downloaded, and none appears whose digest differs.
             progress: Show the progress on stderr: a bar on a terminal or in a notebook, else a line every 5 seconds.
 
         Equal calls that run at once in one event loop (same URI, `dest`, configuration, environment and options) share
@@ -177,10 +182,16 @@ class AsyncStorage:
                 full or not writable.
             ArchiveError: The object is not an archive, is damaged, or exceeds the limits of `unpack`.
             IntegrityError: The bytes do not match the checksum, or `verify="require"` found none.
+            SignatureError: The signature is not valid, files are missing or were added, or their bytes differ.
             DeadlineExceeded: The timeout expired; unfinished files were removed.
             StorageError: Any other failure. Files appear under their names only when complete and verified; a new
                 directory appears as a whole.
         """
+        deadline, signed = Deadline(timeout), None
+        if trust is not None:
+            from .trusted import signed_files
+
+            signed = await signed_files(self, trust, uri, config, deadline)
         options = CallOptions(
             Patterns.of(allow_patterns, ignore_patterns),
             on_event,
@@ -189,17 +200,58 @@ class AsyncStorage:
             on_error=on_error,
             verify=verify,
             durability=durability,
-            deadline=Deadline(timeout),
+            deadline=deadline,
             version_id=version_id,
+            signed=signed if trust is not None and trust.mode == "enforce" else None,
         )
+        path = await self._download(uri, dest, config, options)
+        if signed is not None and options.signed is None:
+            from .trusted import check_local
+
+            await check_local(path, signed, "warn")
+        return path
+
+    async def _download(
+        self, uri: StrPath, dest: StrPath | None, config: StorageConfig | None, options: CallOptions
+    ) -> str:
         if dest is not None:
             from .shared_download import download_to
 
             return await download_to(self._lifetime, uri, dest, config, options)
-        async with self._lifetime.open("download", uri, config, options.deadline, on_event, version_id) as source:
+        opening = self._lifetime.open("download", uri, config, options.deadline, options.on_event, options.version_id)
+        async with opening as source:
             from ..operations.download import download_to_temporary
 
             return (await download_to_temporary(source, options.about(source.location))).path
+
+    async def verify_signature(self, path: StrPath, trust: Trust, *, timeout: float | None = None) -> int:
+        """Compare the files of a local directory, or one file, with those that were signed; reads them all.
+
+        Args:
+            path: The directory or file.
+            trust: Who must have signed it. Its `mode` makes no difference.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Returns:
+            The number of signed files.
+
+        Raises:
+            SignatureError: The signature is not valid, files are missing or were added, or their bytes differ.
+            LocalIOError: A file cannot be read.
+            StorageError: The signature, or a key, cannot be read.
+
+        Example:
+            >>> trust = Trust("/mnt/models/llama/model.sig", key="/etc/keys/release.pub")
+            >>> await storage.verify_signature("/mnt/models/llama", trust)
+            12
+        """
+        from .trusted import check_local, signed_files
+
+        deadline = Deadline(timeout)
+        signed = await signed_files(self, replace(trust, mode="enforce"), path, None, deadline)
+        assert signed is not None  # noqa: S101 - for mypy: only a warning returns None
+        with deadline.enforced():
+            return await check_local(os.fspath(path), signed)
 
     @shows_progress
     async def upload(  # noqa: PLR0913 - the caller's options, each by its name

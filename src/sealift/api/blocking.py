@@ -9,6 +9,7 @@ from typing import Any, Literal, overload
 from ..config import StorageConfig
 from ..errors import StorageError
 from ..types import Durability, Existing, ObjectInfo, OnError, OnEvent, Symlinks, Synced, Unpack, Verify
+from ..types.trust import Trust
 from ..types.write_options import WriteOptions
 from ..uri import get_storage_spec, is_local
 from .argument_types import Content, PatternList, StrPath, WritableBuffer
@@ -48,6 +49,7 @@ class Storage:
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
         version_id: str | None = None,
+        trust: Trust | None = None,
         progress: bool = False,
     ) -> str:
         """Download an object, or all objects under a prefix, to the local disk.
@@ -82,6 +84,8 @@ class Storage:
             on_event: Called with progress events in the engine's thread; must not block.
             version_id: The version of the object to read: S3: its version ID. Google Cloud Storage: its generation.
                 Azure: its version ID, or "snapshot=" and the time of a snapshot. None: the current one.
+            trust: Who must have signed the model, or its digest. The signature is verified before anything is written,
+                exactly the files that it lists are downloaded, and none appears whose digest differs.
             progress: Show the progress on stderr: a bar on a terminal or in a notebook, else a line every 5 seconds.
 
         Equal calls that run at once in one event loop (same URI, `dest`, configuration, environment and options) share
@@ -107,6 +111,7 @@ class Storage:
                 full or not writable.
             ArchiveError: The object is not an archive, is damaged, or exceeds the limits of `unpack`.
             IntegrityError: The bytes do not match the checksum, or `verify="require"` found none.
+            SignatureError: The signature is not valid, files are missing or were added, or their bytes differ.
             DeadlineExceeded: The timeout expired; unfinished files were removed.
             StorageError: Any other failure. Files appear under their names only when complete and verified; a new
                 directory appears as a whole.
@@ -126,6 +131,7 @@ class Storage:
                 durability=durability,
                 on_event=on_event,
                 version_id=version_id,
+                trust=trust,
                 progress=progress,
             )
         )
@@ -1094,6 +1100,30 @@ class Storage:
                 )
             )
         )
+
+    @staticmethod
+    def verify_signature(path: StrPath, trust: Trust, *, timeout: float | None = None) -> int:
+        """Compare the files of a local directory, or one file, with those that were signed; reads them all.
+
+        Args:
+            path: The directory or file.
+            trust: Who must have signed it. Its `mode` makes no difference.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Returns:
+            The number of signed files.
+
+        Raises:
+            SignatureError: The signature is not valid, files are missing or were added, or their bytes differ.
+            LocalIOError: A file cannot be read.
+            StorageError: The signature, or a key, cannot be read.
+
+        Example:
+            >>> trust = Trust("/mnt/models/llama/model.sig", key="/etc/keys/release.pub")
+            >>> Storage.verify_signature("/mnt/models/llama", trust)
+            12
+        """
+        return run(lambda storage: storage.verify_signature(path, trust, timeout=timeout))
 
     is_local = staticmethod(is_local)
 

@@ -18,6 +18,7 @@ from .rm import rm
 from .run import CommandGroup
 from .stat import stat
 from .sync import sync
+from .verify import verify
 
 __all__ = ["main"]
 
@@ -75,5 +76,5 @@ def main(ctx: click.Context) -> None:
         ctx.exit(USAGE)
 
 
-for command in (cp, mv, sync, ls, du, stat, cat, presign, rm, doctor, completion, demo):
+for command in (cp, mv, sync, ls, du, stat, cat, presign, rm, verify, doctor, completion, demo):
     main.add_command(command)

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, repeat
 from typing import Protocol
 
+from .signed import SignedHash, signed
+
 __all__ = ["HDFS_PREFIX", "Hash", "is_composite", "name", "new_hash"]
 
 HDFS_PREFIX = "hdfs-"
@@ -57,7 +59,7 @@ def new_hash(algorithm: str) -> Hash:
     """Create an incremental hash, plain or composite. For integrity checks only, not for security.
 
     Args:
-        algorithm: A name known to hashlib or made by `name` or `hdfs_checksum.name`.
+        algorithm: A name known to hashlib, or made by `name`, `signed.name` or `hdfs_checksum.name`.
 
     Example:
         >>> running = new_hash("sha256/4")
@@ -67,11 +69,13 @@ def new_hash(algorithm: str) -> Hash:
         ... ).hexdigest()
         True
     """
+    if not is_composite(algorithm):
+        return _hashlib_new(algorithm)
     if algorithm.startswith(HDFS_PREFIX):
         from .hdfs_checksum import HDFSHash  # noqa: PLC0415 - few downloads come from HDFS
 
         return HDFSHash(algorithm)
-    return _CompositeHash(algorithm) if is_composite(algorithm) else _hashlib_new(algorithm)
+    return SignedHash(algorithm) if signed((algorithm,)) else _CompositeHash(algorithm)
 
 
 class _CompositeHash:
