@@ -28,6 +28,7 @@ from sealift import (
     HTTPConfig,
     Limits,
     ModelScopeConfig,
+    OCIConfig,
     S3Config,
     StorageError,
 )
@@ -46,6 +47,7 @@ from tests.services.http_server import OddServer, Reply, good
 from tests.services.hub import GRANTED, FakeHub
 from tests.services.modelscope import TOKEN
 from tests.services.modelscope import running as modelscope_hub
+from tests.services.registry import PASSWORD, USER, FakeRegistry
 from tests.services.s3 import S3Service, new_bucket
 from tests.services.webhdfs import running as namenode
 
@@ -230,6 +232,18 @@ def webhdfs(stack: ExitStack) -> Place:
 
 
 @pytest.fixture
+def oci(stack: ExitStack) -> Place:
+    """A registry with a token service, and a storage with signed URLs."""
+    registry = stack.enter_context(FakeRegistry("token", storage=True))
+    registry.repository("owner/name").put_model({"p/small.json": b"{}", "p/large": LARGE})
+    given = lambda: [registry.token, registry.signature]  # noqa: E731
+    basic = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    good, wrong = OCIConfig(USER, PASSWORD), OCIConfig(USER, CANARY)
+    uri = registry.uri("owner/name:latest/p/")
+    return Place(uri, good, wrong, [PASSWORD, basic, CANARY], writable=False, later=given)
+
+
+@pytest.fixture
 def http(stack: ExitStack) -> Place:
     """A server that requires a header and redirects to a signed URL."""
     cdn = stack.enter_context(
@@ -253,7 +267,7 @@ def http(stack: ExitStack) -> Place:
 @pytest.fixture(
     params=[
         "s3", "s3_by_the_sdk", "s3_customer_key", "s3_directory", "s3_multi_region", "s3_role", "azure",
-        "azure_signature", "gs", "hf", "modelscope", "git", "webhdfs", "http",
+        "azure_signature", "gs", "hf", "modelscope", "git", "webhdfs", "oci", "http",
     ]
 )  # fmt: skip
 def place(request: pytest.FixtureRequest) -> Place:

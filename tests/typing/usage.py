@@ -44,6 +44,7 @@ from sealift import (
     ObjectExists,
     ObjectInfo,
     ObjectList,
+    OCIConfig,
     OnError,
     OnEvent,
     Properties,
@@ -305,6 +306,7 @@ def configurations() -> list[StorageConfig]:
         sealift.ModelScopeConfig("token", "https://hub.example"),
         sealift.GitConfig("robot", "password", verify_ssl=Path("/ca.pem")),
         sealift.HDFSConfig("http://nn:9870", user="me", keytab=Path("/keytab"), principal="me@EXAMPLE.COM"),
+        OCIConfig("user", "password"),
         PVCConfig({"claim": "/mnt/claim"}),
     ]
 

@@ -16,12 +16,13 @@ from sealift.errors import StorageError
 # Modules whose examples need neither a network nor an event loop.
 EXAMPLES = [
     "uris.azure", "uris.file_names", "uris.urls", "uris.git", "uris.hdfs", "uris.modelscope", "uris.revision",
-    "keys.plain_path",
+    "uris.oci", "keys.plain_path", "backends.oci.authorization",
     "integrity.hdfs_checksum", "backends.git.pkt_line", "backends.webhdfs.address", "backends.webhdfs.checksum",
     "config.git", "config.hdfs", "config.modelscope",
     "errors", "uri", "keys.paths", "keys.patterns", "runtime.part_sizes",
     "integrity.checksums", "integrity.composite", "integrity.content",
-    "config.s3", "config.gcs", "config.azure", "config.http", "config.huggingface", "config.pvc", "config.user_agent",
+    "config.s3", "config.gcs", "config.azure", "config.http", "config.huggingface", "config.oci", "config.pvc",
+    "config.user_agent",
     "types.limits",
     "types.byte_sizes", "types.write_options", "wire.message", "wire.content_range", "wire.address_policy",
 ]  # fmt: skip

@@ -1163,6 +1163,7 @@ class AsyncStorage:
         async with self._lifetime.kept_open() as instance:
             from ..operations.list_buckets import list_buckets
 
+            await deadline.prepare(instance.disk)
             with deadline.enforced():
                 return await list_buckets(
                     os.fspath(uri),

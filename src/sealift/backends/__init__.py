@@ -29,6 +29,7 @@ MODULES = {
     "hdfs": "webhdfs",
     "webhdfs": "webhdfs",
     "swebhdfs": "webhdfs",
+    "oci": "oci",
 }
 # Those with a module `buckets`.
 _WITH_BUCKETS = ("s3", "gs", "azure")
@@ -36,7 +37,7 @@ _WITH_BUCKETS = ("s3", "gs", "azure")
 
 # Services that keep versions of objects. The others have other ways to name one, such as the revision in a Hub's URI.
 _VERSIONED = {"s3", "gs", "azure"}
-_REVISIONS = {"hf", "modelscope", "git+https", "git+http"}
+_REVISIONS = {"hf", "modelscope", "git+https", "git+http", "oci"}
 
 
 async def open_backend(
@@ -79,7 +80,7 @@ async def describe_backend(location: Location, config: StorageConfig | None, ins
         StorageError: There are no credentials, or a setting is not valid.
     """
     name = f".{MODULES[location.scheme]}"
-    if name not in {".s3", ".gcs", ".azure", ".huggingface", ".modelscope", ".git", ".webhdfs"}:
+    if name not in {".s3", ".gcs", ".azure", ".huggingface", ".modelscope", ".git", ".webhdfs", ".oci"}:
         return {}
     module: Any = await instance.disk.run(lambda: import_module(f"{name}.describe", __package__))
     facts: dict[str, str] = await module.describe(location, config, instance)

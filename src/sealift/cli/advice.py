@@ -76,6 +76,10 @@ _ADVICE = (
         "HADOOP_USER_NAME, HDFS_DELEGATION_TOKEN or KERBEROS_PRINCIPAL",
     ),
     (r"HDFSConfig\(user=…, delegation_token=…\), or HADOOP_USER_NAME", "HADOOP_USER_NAME or HDFS_DELEGATION_TOKEN"),
+    # container registries
+    (r", or (?:check|pass) OCIConfig\(username=…, password=…\)", ""),
+    (r"OCIConfig\(username=…, password=…\), or docker login", "docker login"),
+    (r"OCIConfig\(platform=…\) or DOCKER_DEFAULT_PLATFORM", "DOCKER_DEFAULT_PLATFORM"),
     # web servers
     (r"pass them as --header", "pass them with --header"),
     (r"the headers of HTTPConfig", "the headers of --header"),

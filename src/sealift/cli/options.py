@@ -111,8 +111,8 @@ storage_options = _combine(
         "--token",
         metavar="TOKEN",
         heading=_SERVICES,
-        help="hf, modelscope: access token. Other users of this machine can see it; HF_TOKEN, `hf auth login` or "
-        "MODELSCOPE_API_TOKEN are safer.",
+        help="hf, modelscope, oci: access token. Other users of this machine can see it; HF_TOKEN, `hf auth login`, "
+        "MODELSCOPE_API_TOKEN and `docker login` are safer.",
     ),
     _option(
         "--header",

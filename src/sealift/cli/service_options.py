@@ -13,6 +13,7 @@ from ..config import (
     HFConfig,
     HTTPConfig,
     ModelScopeConfig,
+    OCIConfig,
     S3Config,
     StorageConfig,
 )
@@ -20,8 +21,8 @@ from ..uri import Location
 
 __all__ = ["SERVICE_OPTIONS", "ServiceOption", "ServiceOptions"]
 
-# Configurations to which the options are added. The backends of azure, the hubs and Git fill what is None from the
-# environment; they must not get its secrets explicitly, which would send them to another account or server.
+# Configurations to which the options are added. Some backends fill what is None from the environment: azure, the hubs,
+# Git and oci; they must not get its secrets explicitly, which would send them to another account or server.
 _BASE: dict[str, Callable[[Mapping[str, str]], Any]] = {
     "s3": S3Config.from_env,
     "gs": GCSConfig.from_env,
@@ -29,6 +30,7 @@ _BASE: dict[str, Callable[[Mapping[str, str]], Any]] = {
     "hf": lambda _: HFConfig(),
     "modelscope": lambda _: ModelScopeConfig(),
     "git+https": lambda _: GitConfig(),
+    "oci": lambda _: OCIConfig(),
     "http": lambda _: HTTPConfig(),
 }
 
@@ -59,7 +61,7 @@ def _headers(lines: tuple[str, ...]) -> dict[str, str]:
     return headers
 
 
-_ALL = ("s3", "gs", "azure", "hf", "modelscope", "git+https", "http")
+_ALL = ("s3", "gs", "azure", "hf", "modelscope", "git+https", "oci", "http")
 
 # By the attribute of `Settings`.
 SERVICE_OPTIONS: dict[str, ServiceOption] = {
@@ -68,7 +70,7 @@ SERVICE_OPTIONS: dict[str, ServiceOption] = {
         dict.fromkeys(("s3", "gs", "azure"), "endpoint_url") | dict.fromkeys(("hf", "modelscope"), "endpoint"),
     ),
     "anonymous": ServiceOption(
-        "--anonymous", dict.fromkeys(("s3", "gs", "azure", "hf", "modelscope", "git+https"), "anonymous")
+        "--anonymous", dict.fromkeys(("s3", "gs", "azure", "hf", "modelscope", "git+https", "oci"), "anonymous")
     ),
     "ca_bundle": ServiceOption("--ca-bundle", dict.fromkeys(_ALL, "verify_ssl")),
     "no_verify_ssl": ServiceOption("--no-verify-ssl", dict.fromkeys(_ALL, "verify_ssl"), lambda value: not value),
@@ -78,7 +80,7 @@ SERVICE_OPTIONS: dict[str, ServiceOption] = {
     "sse_c_key": ServiceOption("--sse-c-key", {"s3": "customer_key"}),
     "project": ServiceOption("--project", {"gs": "project_id"}),
     "account": ServiceOption("--account", {"azure": "account_name"}),
-    "token": ServiceOption("--token", {"hf": "token", "modelscope": "token"}),
+    "token": ServiceOption("--token", dict.fromkeys(("hf", "modelscope", "oci"), "token")),
     "header": ServiceOption("--header", {"http": "headers"}, _headers),
 }
 

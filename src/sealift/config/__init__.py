@@ -13,6 +13,7 @@ from .hdfs import HDFSConfig
 from .http import HTTPConfig
 from .huggingface import HFConfig
 from .modelscope import ModelScopeConfig
+from .oci import OCIConfig
 from .proxies import Proxies
 from .pvc import PVCConfig
 from .s3 import S3Config
@@ -27,6 +28,7 @@ __all__ = [
     "HFConfig",
     "HTTPConfig",
     "ModelScopeConfig",
+    "OCIConfig",
     "PVCConfig",
     "Proxies",
     "S3Config",
@@ -47,4 +49,5 @@ AUTHENTICATION_METHODS = {
     "modelscope": ["access_token"],
     "git+https": ["password"],
     "hdfs": ["user_name", "delegation_token", "client_certificate", "kerberos"],
+    "oci": ["password", "docker_config", "credential_helper"],
 }

@@ -12,13 +12,23 @@ from .hdfs import HDFSConfig
 from .http import HTTPConfig
 from .huggingface import HFConfig
 from .modelscope import ModelScopeConfig
+from .oci import OCIConfig
 from .pvc import PVCConfig
 from .s3 import S3Config
 
 __all__ = ["ConfigMap", "StorageConfig", "StorageConfigs", "check_config"]
 
 StorageConfig = (
-    S3Config | GCSConfig | AzureConfig | HTTPConfig | HFConfig | PVCConfig | ModelScopeConfig | GitConfig | HDFSConfig
+    S3Config
+    | GCSConfig
+    | AzureConfig
+    | HTTPConfig
+    | HFConfig
+    | PVCConfig
+    | ModelScopeConfig
+    | GitConfig
+    | HDFSConfig
+    | OCIConfig
 )
 # What `AsyncStorage` and `configure` take: one configuration, several, or one for each URI prefix.
 StorageConfigs = StorageConfig | Sequence[StorageConfig] | Mapping[str, StorageConfig]
@@ -30,6 +40,7 @@ _BY_SCHEME: dict[str, type[StorageConfig]] = {
     "http": HTTPConfig,
     "https": HTTPConfig,
     "hf": HFConfig,
+    "oci": OCIConfig,
     "pvc": PVCConfig,
     "modelscope": ModelScopeConfig,
     "git+https": GitConfig,
@@ -89,6 +100,8 @@ class ConfigMap:
         if not self._by_prefix:
             return None
         names = {str(location), str(replace(location, revision=None))}  # a prefix may leave the revision open
+        if location.scheme == "oci":  # whose keys always follow a revision
+            names.add(str(replace(location, key="", revision=None)))
         matching = [prefix for prefix in self._by_prefix if _contains(prefix, location.scheme, names)]
         return self._by_prefix[max(matching, key=len)] if matching else None
 
@@ -150,8 +163,8 @@ def _parse_prefix(text: object) -> tuple[str, str]:
     scheme, root, completed = scheme.lower(), rest.rstrip("/"), text
     if separator and not root and scheme != "file":
         completed = f"{scheme}://{_NAME}/{_NAME}"
-    elif "/" not in root and scheme in {"http", "https", "git+http", "git+https"}:
-        # The URL of an Azure account must name a container, and that of a Git server a repository.
+    elif "/" not in root and scheme in {"http", "https", "git+http", "git+https", "oci"}:
+        # The URL of an Azure account must name a container, and a Git server or a registry is followed by a repository.
         completed = f"{scheme}://{root}/{_NAME}"
     try:
         location = parse(completed)

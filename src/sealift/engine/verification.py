@@ -13,7 +13,7 @@ from ..errors import IntegrityError, SignatureError
 from ..integrity import checksums
 from ..integrity.signed import signed
 from ..runtime.disk_threads import DiskThreads
-from ..types import Head, KiB, ObjectInfo, Receipt, Verify
+from ..types import Head, KiB, ObjectInfo, Part, Receipt, Verify
 from . import continued_read
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "read_whole",
     "unverifiable",
     "verify_digest",
+    "verify_parts",
 ]
 
 SIZE_ONLY = "size-only"
@@ -126,6 +127,13 @@ def verify_digest(
         hint="to transfer it unverified: verify=False with download or copy",
         retryable=retryable,
     )
+
+
+def verify_parts(obj: ObjectInfo, algorithm: str, digests: Sequence[str], parts: Sequence[Part]) -> None:
+    """Compare the combined checksum of consecutive parts with that of the whole object; as `verify_digest`."""
+    sizes = [part.size for part in parts]
+    combined = checksums.combine(algorithm, zip(digests, sizes, strict=True))
+    verify_digest(obj, obj.checksums, algorithm, combined)
 
 
 async def _digest(disk: DiskThreads, algorithm: str, data: memoryview) -> str:

@@ -6,6 +6,7 @@ the back. So a small model does not wait for a large one, and large parts are no
 
 import asyncio
 import os
+import time
 from collections import deque
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
@@ -26,6 +27,29 @@ __all__ = ["MemoryBudget", "default_budget"]
 _DEFAULT = 128 * MiB
 # Fresh memory costs page faults, 0.1 s CPU per GB; below this size reusing buffers is not worth it.
 _REUSE_FROM = 128 * 1024
+# Seconds after which a buffer that is lent no longer counts as in flight: its part has stalled, waits to be retried, or
+# is slow, so it uses hardly any CPU time, and the parts of other hosts must not wait for it.
+_SLOW = 2.0
+
+
+class _Loan:
+    """A buffer that is lent.
+
+    Attributes:
+        buffer: The buffer.
+        size: Bytes that pass through it.
+        job: Identifies the job that has it.
+        in_flight: How many of them count as in flight.
+        since: Time at which it was lent.
+    """
+
+    __slots__ = ("buffer", "in_flight", "job", "since", "size")
+
+    def __init__(self, buffer: "_Buffer", size: int, job: Hashable) -> None:
+        self.buffer = buffer
+        self.job = job
+        self.size = self.in_flight = size
+        self.since = time.monotonic()
 
 
 class MemoryBudget:
@@ -49,7 +73,8 @@ class MemoryBudget:
         self._in_flight = in_flight or PartsInFlight()
         self._lent = 0
         self._moving: dict[Hashable, int] = {}  # job → bytes in flight
-        self._buffers: dict[int, tuple[_Buffer, int, Hashable]] = {}  # id of a lent view → its buffer, bytes, and job
+        self._loans: dict[int, _Loan] = {}  # id of a lent view → its loan
+        self._timer: asyncio.TimerHandle | None = None  # runs while requests wait
         self._idle: list[_Buffer] = []
         self._waiting: dict[Hashable, deque[tuple[int, int, bool, asyncio.Future[memoryview]]]] = {}
 
@@ -84,6 +109,8 @@ class MemoryBudget:
         future: asyncio.Future[memoryview] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(job, deque()).append((size, moves, one_file, future))
         self._serve_waiting()  # those before it may wait for bytes of their own job
+        if not future.done():
+            self._look_for_slow_later()
         try:
             return await future
         except asyncio.CancelledError:
@@ -95,17 +122,37 @@ class MemoryBudget:
 
     def give_back(self, view: memoryview) -> None:
         """Return a borrowed buffer, which must not be used afterwards."""
-        buffer, moves, job = self._buffers.pop(id(view))
+        loan = self._loans.pop(id(view))
         view.release()
-        self._lent -= len(buffer)
-        self._moving[job] -= moves
-        if not self._moving[job]:
-            del self._moving[job]
-        self._in_flight.moved(moves, full=2 * self._lent >= self.limit)
-        if len(buffer) >= _REUSE_FROM:
-            self._idle.append(buffer)
+        self._lent -= len(loan.buffer)
+        self._land(loan)
+        self._in_flight.moved(loan.size, full=2 * self._lent >= self.limit)
+        if len(loan.buffer) >= _REUSE_FROM:
+            self._idle.append(loan.buffer)
         if self._waiting:
             self._serve_waiting()
+
+    def _land(self, loan: _Loan) -> None:
+        """Count the bytes of a loan as in flight no longer."""
+        left = self._moving.pop(loan.job, 0) - loan.in_flight
+        loan.in_flight = 0
+        if left:
+            self._moving[loan.job] = left
+
+    def _look_for_slow_later(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_SLOW / 4, self._look_for_slow)
+
+    def _look_for_slow(self) -> None:
+        """Count slow parts as in flight no longer, and serve requests that waited for them."""
+        self._timer = None
+        latest = time.monotonic() - _SLOW
+        for loan in self._loans.values():
+            if loan.since <= latest:
+                self._land(loan)
+        self._serve_waiting()
+        if self._waiting:
+            self._look_for_slow_later()
 
     def _forget(self, job: Hashable, future: asyncio.Future[memoryview]) -> None:
         requests = self._waiting.get(job, deque())
@@ -153,7 +200,7 @@ class MemoryBudget:
         self._lent += len(buffer)
         self._moving[job] = self._moving.get(job, 0) + moves
         view = memoryview(buffer)[:size]
-        self._buffers[id(view)] = (buffer, moves, job)
+        self._loans[id(view)] = _Loan(buffer, moves, job)
         return view
 
     def _take_idle(self, size: int) -> "_Buffer":

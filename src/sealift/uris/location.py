@@ -20,11 +20,11 @@ class Location:
 
     Attributes:
         scheme: One of `SUPPORTED_PROTOCOLS`.
-        root: Bucket, container, claim, repository ("owner/name", or its URL), namenode or URL origin; "/" for a local
-            path.
+        root: Bucket, container, file share, claim, repository ("owner/name", or its URL; of an image, with its
+            registry), namenode or URL origin; "/" for a local path.
         key: The rest, verbatim, without the separating "/"; "" for the root itself.
         account: Host of the Azure storage account, if the URI names the account.
-        revision: Branch, tag or commit of a repository, decoded, if the URI names one.
+        revision: Branch, tag or commit of a repository, decoded, or tag or digest of an image, if the URI names one.
         kind: Kind of hub repository: "models", "datasets" or "spaces".
         query: Query of a URL. May be a signature, so it is never shown.
     """
@@ -66,6 +66,10 @@ class Location:
                 )
             case "git+https" | "git+http":
                 return _git_uri(self.root, self.key, self.revision)
+            case "oci":
+                revision = self.revision or ("latest" if self.key else "")
+                name = self.root + (f"{'@' if ':' in revision else ':'}{revision}" if revision else "")
+                return f"oci://{name}" + (f"/{self.key}" if self.key else "")
             case "azure" if self.account:
                 return f"https://{self.account}/{self.root}/{quote(self.key, safe=_SAFE)}"
         return f"{self.scheme}://{self.root}/{self.key}"

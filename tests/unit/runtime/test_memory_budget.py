@@ -181,6 +181,21 @@ async def test_large_buffers_are_reused() -> None:
     assert memory.lent == 0
 
 
+async def test_what_stalls_does_not_hold_up_other_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part that makes no progress uses no CPU time, so it counts as in flight for a moment only."""
+    monkeypatch.setattr("sealift.runtime.memory_budget._SLOW", 0.02)
+    memory = MemoryBudget(100 * MiB, PartsInFlight(cpus=2))
+    stalled = [await memory.borrow(KiB, "stalled", moves=8 * MiB) for _ in range(2)]
+    waiting = asyncio.ensure_future(memory.borrow(KiB, "stalled", moves=8 * MiB))
+    other = asyncio.ensure_future(memory.borrow(KiB, "other", moves=8 * MiB))
+    await settle()
+    assert not waiting.done()
+    assert not other.done()
+    for view in [*stalled, await waiting, await other]:
+        memory.give_back(view)
+    assert (memory.lent, memory._moving, memory._loans) == (0, {}, {})
+
+
 async def test_a_much_larger_idle_buffer_is_not_wasted_on_a_small_wish() -> None:
     memory = MemoryBudget(8 * MiB)
     memory.give_back(await memory.borrow(4 * MiB, "job"))
@@ -242,7 +257,7 @@ def test_any_sequence_keeps_the_limit_and_serves_everyone(seed: int, steps: int,
             borrowers.give_back(name)
         assert memory.lent == 0
         assert not memory._waiting
-        assert not memory._buffers
+        assert not memory._loans
         assert not memory._moving
 
     run(play)
@@ -263,7 +278,7 @@ async def test_memory_that_the_system_does_not_give_is_an_error_of_who_asks_for_
     with pytest.raises(InvalidConfig):
         await tasks[0]
     memory.give_back(await tasks[1])  # the job behind it gets its memory
-    assert (memory.lent, memory._waiting, memory._buffers) == (0, {}, {})
+    assert (memory.lent, memory._waiting, memory._loans) == (0, {}, {})
 
 
 class Cgroups:

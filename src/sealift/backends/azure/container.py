@@ -15,13 +15,11 @@ from ...wire import TLS, Expectation, HeldConnection, Origin, Request, Response,
 from . import replies
 from .account import Account
 from .authorization import AccountKeyAuthorizer, Authorization, Authorizer
+from .errors import error_code, reply_error
 
 __all__ = ["Container", "Headers"]
 
 Headers = Sequence[tuple[str, str]]
-
-# API version, which determines CRC64 of bodies, parts of 4,000 MiB, and encoding of names that XML cannot represent.
-_VERSION = "2021-12-02"
 
 
 class Container:
@@ -33,7 +31,13 @@ class Container:
         authorizer: Authorizes each request.
         instance: Provides connections.
         key_headers: Headers of a customer-provided encryption key; see `customer_key`.
+
+    Attributes:
+        api_version: Version of the protocol, which determines CRC64 of bodies, parts of 4,000 MiB, and encoding of
+            names that XML cannot represent.
     """
+
+    api_version = "2021-12-02"
 
     def __init__(
         self,
@@ -97,8 +101,8 @@ class Container:
             query: Query parameters.
         """
         target = self._target(key) + _encoded(query or {}, authorization.query)
-        own = [("host", self._origin.netloc), ("user-agent", self.instance.user_agent), ("x-ms-version", _VERSION)]
-        sent = [*own, *headers, *authorization.headers]
+        own = [("host", self._origin.netloc), ("user-agent", self.instance.user_agent)]
+        sent = [*own, ("x-ms-version", self.api_version), *headers, *authorization.headers]
         if self.key_headers and key is not None and _needs_key(method, query):
             sent += self.key_headers
         # Content-Encoding is a property of the object: return its bytes as stored, without decoding.
@@ -180,7 +184,7 @@ class Container:
         """Whether to resend a request, because it was signed with a wrong time."""
         if reply.status != 403 or not isinstance(self.authorizer, AccountKeyAuthorizer):
             return False
-        date = reply.time("date") if replies.code(reply) == "AuthenticationFailed" else None
+        date = reply.time("date") if error_code(reply) == "AuthenticationFailed" else None
         return date is not None and self.authorizer.correct_clock(date)
 
     async def _raise_error(self, reply: Response, obj: ObjectInfo) -> NoReturn:
@@ -222,7 +226,7 @@ class Container:
 
     def error(self, reply: Response, key: str | None) -> StorageError:
         """Convert an error response to an exception."""
-        return replies.error(reply, container=self.location.root, key=key)
+        return reply_error(reply, container=self.location.root, key=key)
 
 
 def _encoded(query: Mapping[str, str], signature: str) -> str:

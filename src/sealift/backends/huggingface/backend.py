@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator, Hashable, Sequence
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import replace
-from functools import partial
 
 from ...contract import EVERYTHING, OnlyInOrder, Reader, Walk
 from ...errors import ModelMissingError, ObjectChanged
@@ -11,9 +10,9 @@ from ...keys.plain_path import is_plain_path
 from ...lane_contract import Sink
 from ...runtime.paging import Page, one_level, paginate
 from ...runtime.read_only import ReadOnlyBackend
-from ...types import Capabilities, Head, ObjectInfo
+from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...types.properties import Properties
-from ...wire import Expectation, Response, check_expected, check_range, fill
+from ...wire import Expectation, Response, check_expected, check_range
 from ...wire.redirect import MOST_REDIRECTS, redirected
 from . import replies, small_files
 from .download_urls import DownloadURL, DownloadURLs
@@ -23,6 +22,8 @@ __all__ = ["HFBackend"]
 
 # Statuses of the storage for an expired signed URL.
 _EXPIRED = {401, 403}
+# Bytes before a range that are received and skipped, if the hub sends the whole file. Beyond, a file is read in order.
+_SKIPPED = 16 * MiB
 
 
 class HFBackend(ReadOnlyBackend):
@@ -100,10 +101,9 @@ class HFBackend(ReadOnlyBackend):
             request = self._repository.file("GET", self._path(obj.key), sha, *range_header)
             async with self._repository.stream(request, obj.key) as streamed:
                 _check_commit(streamed.header("x-repo-commit"), sha)
-                buffer = into if isinstance(into, memoryview) else memoryview(bytearray(length))
-                await small_files.read_range(streamed, obj.size, start, buffer)
-            if not isinstance(into, memoryview):
-                await self._repository.instance.disk.run(partial(_store, into, buffer))
+                if streamed.status == 200 and streamed.header("content-range") is None and start > _SKIPPED:
+                    raise OnlyInOrder("the hub sent the whole file instead of a range", replace(obj, ranged=False))
+                await small_files.read_range(streamed, obj.size, start, into, self._repository.instance.disk)
             return Head(sha, obj.size, properties=Properties(content_type=streamed.header("content-type")))
         url = await self._urls.of(self._path(obj.key), sha)
         reply = await self._fetch(obj, url, range_header, into, Expectation(start, obj.size))
@@ -151,11 +151,6 @@ class HFBackend(ReadOnlyBackend):
         async with self._repository.stream(self._repository.file("GET", self._path(obj.key), sha), obj.key) as reply:
             _check_commit(reply.header("x-repo-commit"), sha)
             yield small_files.decoded(reply)
-
-
-def _store(sink: Sink, data: memoryview) -> None:
-    fill(sink, data)
-    sink.flush()
 
 
 def _check_commit(received: str | None, sha: str) -> None:

@@ -114,7 +114,10 @@ class RemoteConnection:
         """Connect; as `Connection.open`."""
         order = ((int(each.family), each.sockaddr) for each in addresses)
         origin = (self.origin.scheme, self.origin.host, self.origin.port)
-        tls = (self.tls.verify, self.tls.ca_file, "any", self.tls.certificate, self.tls.key)
+        # The worker runs in "/".
+        files = (self.tls.ca_file, self.tls.certificate, self.tls.key)
+        ca_file, certificate, key = (None if each is None else os.path.join(os.getcwd(), each) for each in files)
+        tls = (self.tls.verify, ca_file, "any", certificate, key)
         kind, payload = await self._call(None, "open", origin, tls, list(order), timeout)
         if kind != OPENED:
             raise self._failed(kind, payload)
