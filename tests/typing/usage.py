@@ -377,5 +377,6 @@ def names(handler: OnEvent) -> None:
         sealift.MODELSCOPE_URI_FORMAT,
         sealift.GIT_URI_FORMAT,
         sealift.HDFS_URI_FORMAT,
+        sealift.OCI_URI_FORMAT,
     ]
     assert_type(formats, list[str])
