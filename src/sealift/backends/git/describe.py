@@ -1,6 +1,7 @@
 """The configuration that is used for a repository, without secrets."""
 
 from ...config import GitConfig
+from ...config.setting import Setting
 from ...instance import Instance
 from ...uri import Location
 from .access import completed
@@ -8,7 +9,7 @@ from .access import completed
 __all__ = ["describe"]
 
 
-async def describe(location: Location, config: GitConfig | None, instance: Instance) -> dict[str, str]:
+async def describe(location: Location, config: GitConfig | None, instance: Instance) -> dict[str, Setting]:
     """Describe the credentials of a repository.
 
     Args:
@@ -18,4 +19,4 @@ async def describe(location: Location, config: GitConfig | None, instance: Insta
     """
     used = completed(config, location, instance.environ)
     source = "the configuration" if config is not None and config.password else "GIT_PASSWORD"
-    return {"credentials": f"password from {source}" if used.password else "none"}
+    return {"credentials": Setting("password", source) if used.password else Setting("none")}

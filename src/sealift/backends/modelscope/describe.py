@@ -1,6 +1,7 @@
 """The configuration that is used for a repository, without secrets."""
 
 from ...config import ModelScopeConfig
+from ...config.setting import Setting
 from ...instance import Instance
 from ...uri import Location
 from .access import completed
@@ -8,7 +9,7 @@ from .access import completed
 __all__ = ["describe"]
 
 
-async def describe(location: Location, config: ModelScopeConfig | None, instance: Instance) -> dict[str, str]:  # noqa: ARG001 - as of all backends
+async def describe(location: Location, config: ModelScopeConfig | None, instance: Instance) -> dict[str, Setting]:  # noqa: ARG001 - as of all backends
     """Describe the hub and the token of a repository.
 
     Args:
@@ -18,4 +19,7 @@ async def describe(location: Location, config: ModelScopeConfig | None, instance
     """
     used = completed(config, instance.environ)
     source = "the configuration" if config is not None and config.token else "MODELSCOPE_API_TOKEN"
-    return {"endpoint": used.endpoint or "", "credentials": f"token from {source}" if used.token else "none"}
+    return {
+        "endpoint": Setting(used.endpoint or ""),
+        "credentials": Setting("token", source) if used.token else Setting("none"),
+    }

@@ -1,6 +1,7 @@
 """The configuration that is used for a file system, without secrets."""
 
 from ...config import HDFSConfig
+from ...config.setting import Setting
 from ...instance import Instance
 from ...uri import Location
 from .address import address_of
@@ -9,7 +10,7 @@ from .secret_directory import environment_config
 __all__ = ["describe"]
 
 
-async def describe(location: Location, config: HDFSConfig | None, instance: Instance) -> dict[str, str]:
+async def describe(location: Location, config: HDFSConfig | None, instance: Instance) -> dict[str, Setting]:
     """Describe the namenodes and the identity of a location.
 
     Args:
@@ -19,10 +20,12 @@ async def describe(location: Location, config: HDFSConfig | None, instance: Inst
     """
     config = config or await environment_config(instance)
     address = address_of(location, config)
+    others = {"other namenodes": Setting(", ".join(address.urls[1:]))} if address.urls[1:] else {}
     return {
-        "endpoint": " ".join(address.urls),
-        "directory": address.directory or "/",
-        "credentials": _identity(config),
+        "endpoint": Setting(address.urls[0]),
+        **others,
+        "directory": Setting(address.directory or "/"),
+        "credentials": Setting(_identity(config)),
     }
 
 
