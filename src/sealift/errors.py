@@ -9,6 +9,7 @@
     ├── ObjectChanged                   the object was replaced while it was being read
     ├── ObjectExists (FileExistsError)  the destination exists, and `existing="fail"` was given
     ├── IntegrityError                  the received bytes do not match the checksum
+    ├── SignatureError (IntegrityError)  the model is not as it was signed, or the signature is not valid
     ├── ArchiveError                    not an archive, damaged, encrypted, or larger than `Unpack` allows
     ├── TensorFileError                 not a safetensors file, or one with a header or an index that is not valid
     ├── UnsafeKey                       a key maps outside the target directory or conflicts with another key

@@ -327,6 +327,9 @@ def configurations() -> list[StorageConfig]:
         AzureConfig(connection_string="c"),
         HTTPConfig({"Authorization": "x"}),
         HFConfig("token", "https://hub.example"),
+        sealift.ModelScopeConfig("token", "https://hub.example"),
+        sealift.GitConfig("robot", "password", verify_ssl=Path("/ca.pem")),
+        sealift.HDFSConfig("http://nn:9870", user="me", keytab=Path("/keytab"), principal="me@EXAMPLE.COM"),
         OCIConfig("user", "password"),
         PVCConfig({"claim": "/mnt/claim"}),
     ]
@@ -396,5 +399,9 @@ def names(handler: OnEvent) -> None:
         sealift.LOCAL_URI_FORMAT,
         sealift.HTTP_URI_FORMAT,
         sealift.HF_URI_FORMAT,
+        sealift.MODELSCOPE_URI_FORMAT,
+        sealift.GIT_URI_FORMAT,
+        sealift.HDFS_URI_FORMAT,
+        sealift.OCI_URI_FORMAT,
     ]
     assert_type(formats, list[str])

@@ -15,8 +15,11 @@ from sealift.errors import StorageError
 
 # Modules whose examples need neither a network nor an event loop.
 EXAMPLES = [
-    "uris.azure", "uris.file_names", "uris.oci", "uris.urls", "backends.oci.authorization", "errors",
-    "uri", "keys.paths", "keys.patterns", "runtime.part_sizes",
+    "uris.azure", "uris.file_names", "uris.urls", "uris.git", "uris.hdfs", "uris.modelscope", "uris.revision",
+    "uris.oci", "keys.plain_path", "backends.oci.authorization",
+    "integrity.hdfs_checksum", "backends.git.pkt_line", "backends.webhdfs.address", "backends.webhdfs.checksum",
+    "config.git", "config.hdfs", "config.modelscope",
+    "errors", "uri", "keys.paths", "keys.patterns", "runtime.part_sizes",
     "integrity.checksums", "integrity.composite", "integrity.content",
     "config.s3", "config.gcs", "config.azure", "config.http", "config.huggingface", "config.oci", "config.pvc",
     "config.user_agent",
@@ -128,5 +131,5 @@ def test_the_files_that_the_architecture_names_exist() -> None:
 )
 def test_each_authentication_method_has_a_test(scheme: str, method: str) -> None:
     table = (Path(__file__).parents[2] / "BACKENDS.md").read_text("utf-8")
-    (row,) = re.findall(rf"^\| {scheme} `{method}` .*$", table, re.MULTILINE)
+    (row,) = re.findall(rf"^\| {re.escape(scheme)} `{method}` .*$", table, re.MULTILINE)
     assert re.search(r"`api/\w+\.py::test_\w+`", row)

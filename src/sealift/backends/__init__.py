@@ -26,6 +26,12 @@ MODULES = {
     "pvc": "pvc",
     "s3": "s3",
     "hf": "huggingface",
+    "modelscope": "modelscope",
+    "git+https": "git",
+    "git+http": "git",
+    "hdfs": "webhdfs",
+    "webhdfs": "webhdfs",
+    "swebhdfs": "webhdfs",
     "oci": "oci",
 }
 # Those with a module `buckets`.
@@ -34,6 +40,7 @@ _WITH_BUCKETS = ("s3", "gs", "azure")
 
 # Services that keep versions of objects. The others have other ways to name one, such as the revision in a Hub's URI.
 _VERSIONED = {"s3", "gs", "azure"}
+_REVISIONS = {"hf", "modelscope", "git+https", "git+http", "oci"}
 
 
 async def open_backend(
@@ -78,7 +85,7 @@ async def describe_backend(
         StorageError: There are no credentials, or a setting is not valid.
     """
     name = f".{MODULES[location.scheme]}"
-    if name not in {".s3", ".gcs", ".azure", ".huggingface", ".oci", ".http"}:
+    if name not in {".s3", ".gcs", ".azure", ".huggingface", ".modelscope", ".git", ".webhdfs", ".oci", ".http"}:
         return {}
     module: Any = await instance.disk.run(lambda: import_module(f"{name}.describe", __package__))
     facts: dict[str, Setting] = await module.describe(location, config, instance)
@@ -108,7 +115,7 @@ async def list_buckets(scheme: str, config: StorageConfig | None, instance: Inst
 def _checked_version(location: Location, version_id: str) -> str:
     scheme, key = location.scheme, location.key
     if scheme not in _VERSIONED:
-        hint = "name the revision in the URI" if scheme in {"hf", "oci"} else "leave out version_id"
+        hint = "name the revision in the URI" if scheme in _REVISIONS else "leave out version_id"
         raise UnsupportedOperation(f"{scheme}:// does not support version_id=…", hint=hint)
     if not key or key.endswith("/"):
         raise InvalidConfig("version_id=… names a version of one object, not of a prefix", hint="name the object")

@@ -91,7 +91,7 @@ storage_options = _combine(
         "--endpoint-url",
         metavar="URL",
         heading=_SERVICES,
-        help="Endpoint of s3://, gs://, azure:// or hf://, such as http://127.0.0.1:9000.",
+        help="Endpoint of s3://, gs://, azure://, hf:// or modelscope://, such as http://127.0.0.1:9000.",
     ),
     _option(
         "--anonymous",
@@ -115,8 +115,8 @@ storage_options = _combine(
         "--token",
         metavar="TOKEN",
         heading=_SERVICES,
-        help="hf, oci: access token. Other users of this machine can see it; HF_TOKEN, `hf auth login` and "
-        "`docker login` are safer.",
+        help="hf, modelscope, oci: access token. Other users of this machine can see it; HF_TOKEN, `hf auth login`, "
+        "MODELSCOPE_API_TOKEN and `docker login` are safer.",
     ),
     _option("--revision", metavar="REV", heading=_SERVICES, help="hf: branch, tag or commit.  [default: main]"),
     _option(

@@ -6,18 +6,30 @@ from typing import Any
 
 import click
 
-from ..config import AzureConfig, GCSConfig, HFConfig, HTTPConfig, OCIConfig, S3Config, StorageConfig
+from ..config import (
+    AzureConfig,
+    GCSConfig,
+    GitConfig,
+    HFConfig,
+    HTTPConfig,
+    ModelScopeConfig,
+    OCIConfig,
+    S3Config,
+    StorageConfig,
+)
 from ..uri import Location
 
 __all__ = ["SERVICE_OPTIONS", "ServiceOption", "ServiceOptions"]
 
-# Configurations to which the options are added. Some backends fill what is None from the environment: azure, hf, oci;
-# they must not get its secrets explicitly, which would send them to another account or hub.
+# Configurations to which the options are added. Some backends fill what is None from the environment: azure, the hubs,
+# Git and oci; they must not get its secrets explicitly, which would send them to another account or server.
 _BASE: dict[str, Callable[[Mapping[str, str]], Any]] = {
     "s3": S3Config.from_env,
     "gs": GCSConfig.from_env,
     "azure": lambda _: AzureConfig(),
     "hf": lambda _: HFConfig(),
+    "modelscope": lambda _: ModelScopeConfig(),
+    "git+https": lambda _: GitConfig(),
     "oci": lambda _: OCIConfig(),
     "http": lambda _: HTTPConfig(),
 }
@@ -29,7 +41,7 @@ class ServiceOption:
 
     Attributes:
         flag: The option, with its dashes.
-        fields: The field that it sets, by scheme; "http" stands for "https", too.
+        fields: The field that it sets, by scheme; "http" stands for "https", too, and "git+https" for "git+http".
         convert: Converts the option's value to that of the field.
     """
 
@@ -49,14 +61,17 @@ def _headers(lines: tuple[str, ...]) -> dict[str, str]:
     return headers
 
 
-_ALL = ("s3", "gs", "azure", "hf", "oci", "http")
+_ALL = ("s3", "gs", "azure", "hf", "modelscope", "git+https", "oci", "http")
 
 # By the attribute of `Settings`.
 SERVICE_OPTIONS: dict[str, ServiceOption] = {
     "endpoint_url": ServiceOption(
-        "--endpoint-url", {"s3": "endpoint_url", "gs": "endpoint_url", "azure": "endpoint_url", "hf": "endpoint"}
+        "--endpoint-url",
+        dict.fromkeys(("s3", "gs", "azure"), "endpoint_url") | dict.fromkeys(("hf", "modelscope"), "endpoint"),
     ),
-    "anonymous": ServiceOption("--anonymous", dict.fromkeys(("s3", "gs", "azure", "hf", "oci"), "anonymous")),
+    "anonymous": ServiceOption(
+        "--anonymous", dict.fromkeys(("s3", "gs", "azure", "hf", "modelscope", "git+https", "oci"), "anonymous")
+    ),
     "ca_bundle": ServiceOption("--ca-bundle", dict.fromkeys(_ALL, "verify_ssl")),
     "no_verify_ssl": ServiceOption("--no-verify-ssl", dict.fromkeys(_ALL, "verify_ssl"), lambda value: not value),
     "region": ServiceOption("--region", {"s3": "region"}),
@@ -65,7 +80,7 @@ SERVICE_OPTIONS: dict[str, ServiceOption] = {
     "sse_c_key": ServiceOption("--sse-c-key", {"s3": "customer_key"}),
     "project": ServiceOption("--project", {"gs": "project_id"}),
     "account": ServiceOption("--account", {"azure": "account_name"}),
-    "token": ServiceOption("--token", {"hf": "token", "oci": "token"}),
+    "token": ServiceOption("--token", dict.fromkeys(("hf", "modelscope", "oci"), "token")),
     "revision": ServiceOption("--revision", {"hf": "revision"}),
     "header": ServiceOption("--header", {"http": "headers"}, _headers),
 }
@@ -132,4 +147,4 @@ class ServiceOptions:
 
 
 def _service(location: Location) -> str:
-    return "http" if location.scheme == "https" else location.scheme
+    return {"https": "http", "git+http": "git+https"}.get(location.scheme, location.scheme)

@@ -225,7 +225,7 @@ class Wire:
         return hold_connections(self._pool, self._lanes, origin, tls)
 
     @asynccontextmanager
-    async def stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
+    async def stream(self, request: Request, body: memoryview | None = None) -> AsyncIterator[StreamedResponse]:
         """Stream a body, of known or unknown length.
 
         A piece of at most 256 KiB is buffered. The connection does not count as stalled while the caller is not
@@ -233,6 +233,7 @@ class Wire:
 
         Args:
             request: The request.
+            body: Request body. It must not change before the context is entered.
 
         Yields:
             The response, once its head has arrived, whatever the status.
@@ -242,22 +243,22 @@ class Wire:
             InvalidConfig: The request is not valid.
             ClosedError: The client is closed.
         """
-        observation = self._observe(request)
+        observation = self._observe(request, 0 if body is None else len(body))
         if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
             with observation:
                 await observation.turn()
-                async with proxy_client.stream(request) as streamed:
+                async with proxy_client.stream(request, body) as streamed:
                     yield observation.answered(streamed)
             return
         with observation:  # the record of the request ends here, not with the body
-            body, response = await self._streams.open(request)
+            received, response = await self._streams.open(request, body)
             observation.answered(response)
         try:
             if self._closed:
                 raise ClosedError("the storage instance is closed")
-            yield StreamedResponse(response, body.readinto)
+            yield StreamedResponse(response, received.readinto)
         finally:
-            await self._streams.close(body)
+            await self._streams.close(received)
 
     async def aclose(self) -> None:
         """Close all connections and wait until they are closed. Running calls raise `ClosedError`."""

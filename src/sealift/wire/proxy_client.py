@@ -119,9 +119,9 @@ class ProxyClient:
             return response
 
     @asynccontextmanager
-    async def stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
+    async def stream(self, request: Request, body: memoryview | None) -> AsyncIterator[StreamedResponse]:
         """See `Wire.stream`."""
-        async with self._exchange(request, None) as (response, pieces):
+        async with self._exchange(request, body) as (response, pieces):
             unread = memoryview(b"")
 
             async def readinto(view: memoryview) -> int:

@@ -9,8 +9,11 @@ import pytest
 from sealift.config import (
     AzureConfig,
     GCSConfig,
+    GitConfig,
+    HDFSConfig,
     HFConfig,
     HTTPConfig,
+    ModelScopeConfig,
     OCIConfig,
     Proxies,
     PVCConfig,
@@ -25,6 +28,9 @@ SECRETIVE = [
     AzureConfig("account", account_key=SECRET, sas_token=SECRET, connection_string=SECRET),
     HTTPConfig(headers={"Authorization": SECRET}),
     HFConfig(token=SECRET),
+    ModelScopeConfig(SECRET),
+    GitConfig("robot", SECRET),
+    HDFSConfig("http://nn:9870", delegation_token=SECRET, headers={"X-Gateway": SECRET}),
     OCIConfig("user", SECRET, token=SECRET),
     Proxies(http=f"http://user:{SECRET}@proxy", https=f"http://user:{SECRET}@proxy"),
 ]

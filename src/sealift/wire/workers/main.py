@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ...errors import TransportError
 from ..stalls import Stalls
 from ..tls import create_context
-from .lane import Lane, connection_for
+from .lane import Lane, TLSFields, connection_for
 from .protocol import BEAT, HELLO, PROTOCOL, encode_report, split_orders
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Worker:
         self._sending = threading.Lock()
         self._buffer = bytearray()
         self._descriptors: deque[int] = deque()
-        self._contexts: dict[tuple[bool, str | None], ssl.SSLContext] = {}
+        self._contexts: dict[TLSFields, ssl.SSLContext] = {}
         self._loading = threading.Lock()
 
     def run(self, parent: int | None, parent_id: int) -> NoReturn:
@@ -128,7 +128,7 @@ class Worker:
             self._stalls.unwatch(lane.connection)
             lane.close()
 
-    def _context(self, scheme: str, tls: tuple[bool, str | None]) -> ssl.SSLContext | None:
+    def _context(self, scheme: str, tls: TLSFields) -> ssl.SSLContext | None:
         """The TLS settings of a connection; called by its lane."""
         if scheme != "https":
             return None
