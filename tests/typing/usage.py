@@ -219,7 +219,9 @@ def reading(flag: bool) -> None:
         assert_type(file.read(), bytes)
         json.load(file)
         zipfile.ZipFile(file)
-    with Storage.open(uri, "wb", config=S3Config()) as out:
+    with Storage.open(uri, timeout=10, version_id="1") as file:
+        assert_type(file, ReadableFile)
+    with Storage.open(uri, "wb", config=S3Config(), write_options=WriteOptions(content_type="text/plain")) as out:
         assert_type(out, WritableFile)
         assert_type(out.write(b"x"), int)
         pickle.dump({}, out)

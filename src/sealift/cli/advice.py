@@ -16,6 +16,8 @@ _ARGUMENTS = (
     (r"Limits\(part_size=…\)", "--part-size"),
     (r"Limits\((memory|connections|patience)=…\)", r"--\1"),
     (r"Limits\((memory|connections|patience)=([^()]*)\)", r"--\1 \2"),
+    (r"Limits\(bandwidth=([^()]*)\)", r"--bwlimit \1"),
+    (r"HFConfig\(revision=([^()]*)\)", r"--revision \1"),
     (r"HTTPConfig\(headers=[^()]*\)", "--header"),
 )
 _ADVICE = (

@@ -5,6 +5,7 @@ import click
 from ..version import __version__
 from .cat import cat
 from .completion import completion
+from .config import config
 from .cp import cp
 from .demo import demo
 from .doctor import doctor
@@ -76,5 +77,5 @@ def main(ctx: click.Context) -> None:
         ctx.exit(USAGE)
 
 
-for command in (cp, mv, sync, ls, du, stat, cat, presign, rm, verify, doctor, completion, demo):
+for command in (cp, mv, sync, ls, du, stat, cat, presign, rm, verify, doctor, config, completion, demo):
     main.add_command(command)

@@ -66,6 +66,7 @@ SERVICE_OPTIONS: dict[str, ServiceOption] = {
     "project": ServiceOption("--project", {"gs": "project_id"}),
     "account": ServiceOption("--account", {"azure": "account_name"}),
     "token": ServiceOption("--token", {"hf": "token", "oci": "token"}),
+    "revision": ServiceOption("--revision", {"hf": "revision"}),
     "header": ServiceOption("--header", {"http": "headers"}, _headers),
 }
 
@@ -96,7 +97,7 @@ class ServiceOptions:
         """Check that each option applies to at least one of the locations.
 
         Raises:
-            UsageError: It does not.
+            UsageError: It does not, or a URI names another revision.
         """
         schemes = {_service(location) for location in locations}
         for name in self.values:
@@ -106,6 +107,10 @@ class ServiceOptions:
                 allowed = ", ".join(f"{scheme}://" for scheme in option.fields)
                 given = " and ".join(dict.fromkeys(f"{location.scheme}://" for location in locations))
                 raise click.UsageError(f"{flag} applies only to {allowed}, not to {given}")
+        revision = self.values.get("revision")
+        for location in locations:
+            if revision is not None and location.revision not in {None, revision}:
+                raise click.UsageError(f"--revision is {revision!r}, but {location} names {location.revision!r}")
 
     def config(self, location: Location, environ: Mapping[str, str]) -> StorageConfig | None:
         """The configuration of the environment for a location, overridden by these options.

@@ -1,6 +1,7 @@
 """The configuration that is used for an image, without secrets."""
 
 from ...config import OCIConfig
+from ...config.setting import Setting
 from ...instance import Instance
 from ...uri import Location
 from .authorization import Authorization
@@ -9,7 +10,7 @@ from .registry import origin_of
 __all__ = ["describe"]
 
 
-async def describe(location: Location, config: OCIConfig | None, instance: Instance) -> dict[str, str]:
+async def describe(location: Location, config: OCIConfig | None, instance: Instance) -> dict[str, Setting]:
     """Describe the registry and the credentials of an image.
 
     Args:
@@ -23,8 +24,8 @@ async def describe(location: Location, config: OCIConfig | None, instance: Insta
     environment = OCIConfig.from_env(instance.environ)
     chosen = config or environment
     origin = origin_of(location, insecure=environment.insecure if chosen.insecure is None else chosen.insecure)
-    credentials = "the token of the configuration"
+    credentials = Setting("token", "the configuration")
     if not chosen.token:
         found = await Authorization(location, chosen, environment, instance).find()
-        credentials = f"{found.username or 'identity token'} ({found.source})" if found else "none"
-    return {"endpoint": f"{origin.scheme}://{origin.netloc}", "credentials": credentials}
+        credentials = Setting(found.username or "identity token", found.source) if found else Setting("none")
+    return {"endpoint": Setting(f"{origin.scheme}://{origin.netloc}"), "credentials": credentials}
