@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy" / "kserve"
 DEFINITIONS = Path(__file__).parent / "crds"
 GROUP = "serving.kserve.io"
-# A URI of each scheme that needs an init container: volumes are mounted.
+# A URI of each scheme for which KServe looks for a container.
 URIS = {
     "s3": "s3://models/iris",
     "gs": "gs://models/iris",
@@ -73,7 +73,8 @@ def test_the_containers(resource: dict[str, Any]) -> None:
     assert security["readOnlyRootFilesystem"]
     assert security["runAsNonRoot"]
     assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
-    assert set(URIS) == set(SUPPORTED_PROTOCOLS) - {"pvc", "file"}
+    # KServe mounts volumes, and configures a container of its own for images.
+    assert set(URIS) == set(SUPPORTED_PROTOCOLS) - {"pvc", "file", "oci"}
     formats = resource["spec"]["supportedUriFormats"]
     for uri in URIS.values():
         assert any(

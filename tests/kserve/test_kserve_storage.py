@@ -1,5 +1,6 @@
 """`kserve_storage`, as `install()` provides it: the rows of the comparison, and what they cannot show."""
 
+import base64
 import hashlib
 import json
 import logging
@@ -22,6 +23,7 @@ from tests.kserve.row import Row
 from tests.kserve.rows import ROWS
 from tests.kserve.world import TAR, ZIP, World
 from tests.services.http_server import OddServer, good
+from tests.services.registry import PASSWORD, USER, FakeRegistry
 
 PACKAGE = Path(__file__).parents[2] / "deploy" / "kserve-storage"
 
@@ -152,6 +154,18 @@ def test_the_ca_bundle_of_the_cluster(tmp_path: Path, monkeypatch: pytest.Monkey
         monkeypatch.setenv("CA_BUNDLE_CONFIGMAP_NAME", "bundle")
         Storage.download(f"{server.url}/model.bin", str(tmp_path / "out"))
     assert tree(str(tmp_path / "out")) == {"model.bin": "weights"}
+
+
+def test_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "config.json"
+    with FakeRegistry("token") as registry:
+        registry.repository("team/model").put_model({"config.json": b"{}", "onnx/model.onnx": b"onnx"})
+        token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        config.write_text(json.dumps({"auths": {registry.host(): {"auth": token}}}))
+        monkeypatch.setenv("KSERVE_OCI_DOCKER_CONFIG", str(config))
+        monkeypatch.setenv("KSERVE_OCI_INSECURE_REGISTRY", "true")
+        out = Storage.download(registry.uri("team/model:latest"), str(tmp_path / "out"))
+    assert tree(out) == {"config.json": "{}", "onnx/model.onnx": "onnx"}
 
 
 def test_the_log(tmp_path: Path) -> None:

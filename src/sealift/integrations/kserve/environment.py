@@ -51,9 +51,8 @@ def translated(environ: Mapping[str, str]) -> dict[str, str]:
     result |= spec
     _translate_s3(result)
     _translate_azure(result)
-    docker_config = result.get("KSERVE_OCI_DOCKER_CONFIG") or _DOCKER_CONFIG
-    if os.path.exists(docker_config):
-        result["REGISTRY_AUTH_FILE"] = docker_config
+    if not result.get("KSERVE_OCI_DOCKER_CONFIG") and os.path.exists(_DOCKER_CONFIG):
+        result["KSERVE_OCI_DOCKER_CONFIG"] = _DOCKER_CONFIG
     trust_ca_bundle(result)
     return result
 
