@@ -32,6 +32,11 @@ from kserve.storage import (
     StorageURI,
 )
 
+from kserve_storage import Storage as OfDirectories, configure_logging, logger
+import kserve_storage.kserve_storage
+
+assert kserve_storage.kserve_storage.Storage is OfDirectories is not Storage
+assert logger.name == "storage.initializer" and callable(configure_logging)
 assert Storage is FromPackage is kserve.Storage is kserve.storage.Storage is sealift.Storage
 assert StorageOperations is sealift.StorageOperations
 assert S3Config is sealift.S3Config

@@ -24,6 +24,8 @@ EXAMPLES = [
     "config.s3", "config.gcs", "config.azure", "config.http", "config.huggingface", "config.oci", "config.pvc",
     "config.user_agent",
     "types.limits",
+    "integrations.kserve.archive_names", "integrations.kserve.environment", "integrations.kserve.memory_file",
+    "integrations.kserve.model_patterns", "integrations.kserve.service_config", "integrations.kserve.storage_spec",
     "types.byte_sizes", "types.write_options", "wire.message", "wire.content_range", "wire.address_policy",
 ]  # fmt: skip
 
