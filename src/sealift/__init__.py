@@ -12,6 +12,7 @@ package loads neither asyncio nor any SDK; they are imported on first use.
 from typing import TYPE_CHECKING, Any
 
 from .api.blocking import Storage, StorageOperations
+from .api.blocking_cached_path import CachedPath
 from .api.file import ReadableFile, WritableFile
 from .api.process_settings import configure
 from .config import (
@@ -57,6 +58,7 @@ from .types import (
     ObjectInfo,
     OnError,
     OnEvent,
+    Revalidate,
     Symlinks,
     Synced,
     Unpack,
@@ -79,6 +81,7 @@ from .version import __version__ as __version__
 if TYPE_CHECKING:
     from .api.async_file import AsyncReadableFile, AsyncWritableFile
     from .api.async_storage import AsyncStorage
+    from .api.cached_path import AsyncCachedPath
 
 
 __all__ = [
@@ -93,10 +96,12 @@ __all__ = [
     "SUPPORTED_PROTOCOLS",
     "AccessDenied",
     "ArchiveError",
+    "AsyncCachedPath",
     "AsyncReadableFile",
     "AsyncStorage",
     "AsyncWritableFile",
     "AzureConfig",
+    "CachedPath",
     "ClosedError",
     "DeadlineExceeded",
     "Durability",
@@ -125,6 +130,7 @@ __all__ = [
     "PVCConfig",
     "Properties",
     "ReadableFile",
+    "Revalidate",
     "S3Config",
     "ServiceError",
     "SkipReason",
@@ -159,6 +165,10 @@ def __getattr__(name: str) -> Any:
         from .api.async_storage import AsyncStorage  # noqa: PLC0415 - imports asyncio, 0.1 s
 
         return AsyncStorage
+    if name == "AsyncCachedPath":
+        from .api.cached_path import AsyncCachedPath  # noqa: PLC0415 - as above
+
+        return AsyncCachedPath
     if name in {"AsyncReadableFile", "AsyncWritableFile"}:
         from .api import async_file  # noqa: PLC0415 - as above
 

@@ -3,6 +3,7 @@
 import click
 
 from ..version import __version__
+from .cache import cache
 from .cat import cat
 from .completion import completion
 from .cp import cp
@@ -75,5 +76,5 @@ def main(ctx: click.Context) -> None:
         ctx.exit(USAGE)
 
 
-for command in (cp, mv, sync, ls, du, stat, cat, presign, rm, doctor, completion, demo):
+for command in (cp, mv, sync, ls, du, stat, cat, presign, rm, cache, doctor, completion, demo):
     main.add_command(command)
