@@ -175,12 +175,12 @@ def test_shared_bytes_count_once(server: FakeS3, cache_directory: Path, monkeypa
 
 
 @pytest.mark.timeout(120)
-def test_ten_thousand_entries(server: FakeS3, cache_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thousands_of_entries(server: FakeS3, cache_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server.objects = {"b": {"last": b"y" * 8192}}
     cache = CacheDirectory(str(cache_directory))
     cache.open()
     facts = json.dumps({"uri": "s3://b/m", "name": "m", "boot": "", "created": 0, "files": [["m", 1, 0, "", {}]]})
-    for number in range(10_000):
+    for number in range(3000):
         snapshot = cache.snapshot(f"{number:032x}")
         os.mkdir(snapshot)
         Path(cache.file("manifests", f"{number:032x}.json")).write_text(facts)
@@ -190,4 +190,4 @@ def test_ten_thousand_entries(server: FakeS3, cache_directory: Path, monkeypatch
     Storage.download("s3://b/last", config=server.config)
     there = set(snapshots(cache_directory))
     assert f"{0:032x}" not in there
-    assert f"{9_999:032x}" in there
+    assert f"{2999:032x}" in there
