@@ -36,7 +36,7 @@ def complete(words: str, tmp_path: Path) -> list[str]:
 
 
 def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
-    assert complete("sealift c", tmp_path) == ["cat", "completion", "cp"]
+    assert complete("sealift c", tmp_path) == ["cache", "cat", "completion", "cp"]
     assert complete("sealift cp --source-r", tmp_path) == ["--source-region"]
 
 

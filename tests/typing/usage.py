@@ -82,7 +82,16 @@ def told(event: Event) -> None:
     assert_type(
         event.kind,
         Literal[
-            "listed", "progress", "resumed", "suspended", "object", "kept", "retry", "paused", "deleted", "skipped",
+            "listed",
+            "progress",
+            "resumed",
+            "suspended",
+            "object",
+            "kept",
+            "retry",
+            "paused",
+            "deleted",
+            "skipped",
             "cache",
         ],
     )

@@ -158,5 +158,5 @@ class CacheDirectory:
         """The error for a cache directory that cannot be used."""
         return LocalIOError(
             f"the cache directory {self.path} cannot be used: {error.strerror or error}",
-            hint="set SEALIFT_CACHE to a directory that you can write to, or pass cache=False",
+            hint="set SEALIFT_CACHE to a directory that you can write to",
         )

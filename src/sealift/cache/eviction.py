@@ -212,5 +212,5 @@ def _no_room(
     holds = f"; {'; '.join(largest)}" if largest else ""
     return LocalIOError(
         f"{needed} bytes do not fit into the cache {cache.path}, which {limit}: {excess} bytes too many{holds}",
-        hint="set SEALIFT_CACHE_SIZE, unpin or release models, or pass dest or cache=False",
+        hint="set SEALIFT_CACHE_SIZE, unpin or release models, or download to a path",
     )

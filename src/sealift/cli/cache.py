@@ -29,7 +29,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 _DAY = 24 * 3600.0
 
 
-@click.group(short_help="Show and manage the cache of downloaded models.")
+@click.group(
+    short_help="Show and manage the cache of downloaded models.",
+    epilog="""\b
+Examples:
+  sealift cache ls -h
+  sealift cache path s3://ml-models/llama/
+  sealift cache pin s3://ml-models/llama/
+  sealift cache prune --older-than 30
+  sealift cache prune --size 100GB
+  sealift cache verify
+""",
+)
 def cache() -> None:
     """Show and manage the cache, to which Storage.download(uri) downloads.
 
