@@ -2,6 +2,7 @@
 
 import os
 import signal
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +17,24 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 LOOPS = {"asyncio": {"use_uvloop": False}, "uvloop": {"use_uvloop": True}}
 
 
-@pytest.fixture(params=LOOPS)
+# Tests in these directories are about services: each runs on one of the loops, chosen by its name.
+_ON_ONE_LOOP = {"api", "contract"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests marked `anyio` on both loops, those of `_ON_ONE_LOOP` only if marked `both_loops`."""
+    if "anyio_backend" not in metafunc.fixturenames:
+        return
+    loops = list(LOOPS)
+    test = metafunc.definition
+    if test.path.parent.name in _ON_ONE_LOOP and test.get_closest_marker("both_loops") is None:
+        loops = [loops[zlib.crc32(f"{test.path.stem}::{test.originalname}".encode()) % len(loops)]]
+    metafunc.parametrize("anyio_backend", loops, indirect=True)
+
+
+@pytest.fixture
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
-    """Run tests marked `anyio` on the asyncio loop and on uvloop."""
+    """The event loop of a test marked `anyio`."""
     return "asyncio", LOOPS[request.param]
 
 
@@ -39,7 +55,5 @@ def no_blocking_calls() -> Iterator[BlockBuster]:
         # These do not block: the kernel answers from memory.
         watch.functions["os.path.abspath"].deactivate()
         watch.functions["os.getcwd"].deactivate()
-        watch.functions["io.TextIOWrapper.read"].can_block_in(
-            "sealift/runtime/memory_budget.py", {"default_budget", "_limit_of"}
-        )
+        watch.functions["io.TextIOWrapper.read"].can_block_in("sealift/runtime/control_groups.py", {"_groups", "_text"})
         yield watch

@@ -43,6 +43,7 @@ from .errors import (
     ObjectChanged,
     ObjectExists,
     ServiceError,
+    SignatureError,
     Skipped,
     SkipReason,
     StorageError,
@@ -65,6 +66,7 @@ from .types import (
     Verify,
 )
 from .types.properties import Properties
+from .types.trust import Trust
 from .types.write_options import WriteOptions
 from .uri import (
     AZURE_URI_FORMAT,
@@ -133,6 +135,7 @@ __all__ = [
     "Revalidate",
     "S3Config",
     "ServiceError",
+    "SignatureError",
     "SkipReason",
     "Skipped",
     "Storage",
@@ -145,6 +148,7 @@ __all__ = [
     "Symlinks",
     "Synced",
     "TransportError",
+    "Trust",
     "Unpack",
     "UnsafeKey",
     "UnsupportedOperation",

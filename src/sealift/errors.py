@@ -37,8 +37,8 @@ from .inference_errors import InferenceError, ModelNotFound
 __all__ = [
     "AccessDenied", "ArchiveError", "ClosedError", "DeadlineExceeded", "IncompleteError", "InferenceError",
     "IntegrityError", "InvalidConfig", "InvalidInput", "InvalidURI", "LocalIOError", "ModelMissingError",
-    "ModelNotFound", "ObjectChanged", "ObjectExists", "ServiceError", "SkipReason", "Skipped", "StorageError",
-    "TransportError", "UnsafeKey", "UnsupportedOperation",
+    "ModelNotFound", "ObjectChanged", "ObjectExists", "ServiceError", "SignatureError", "SkipReason", "Skipped",
+    "StorageError", "TransportError", "UnsafeKey", "UnsupportedOperation",
 ]  # fmt: skip
 
 _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
@@ -205,6 +205,10 @@ class ObjectExists(StorageError, FileExistsError):
 
 class IntegrityError(StorageError):
     """The received bytes do not match the checksum that the service stores."""
+
+
+class SignatureError(IntegrityError):
+    """The signature of a model is not valid, or the model is not what was signed."""
 
 
 class ArchiveError(StorageError):

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
 from contextlib import suppress
 
 from .config import Proxies
+from .runtime.control_groups import available_cpus
 from .runtime.detached import run_detached
 from .runtime.disk_threads import DiskThreads
 from .runtime.host_pace import Hosts
@@ -62,7 +63,7 @@ class LoopResources:
         self.wire = Wire(limits, hosts=hosts, run_blocking=run_detached, proxies=proxies, environ=certificates)
         in_flight = PartsInFlight(
             lambda: time.thread_time() + self.disk.cpu_seconds + self.wire.cpu_seconds,
-            parts=min(4, max(2, os.cpu_count() or 1)),  # more lanes than CPUs wait for each other
+            cpus=available_cpus(),
             round_trip=lambda: self.wire.round_trip,
         )
         self.memory = MemoryBudget(limits.memory or default_budget(), in_flight)

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
-from tests.services.closing import close
+from tests.services.closing import abort, close
 
 # The mark in an object, and what arrives in its place.
 MARK, OTHER = b"<this byte changes: 0>", b"<this byte changes: 1>"
@@ -35,8 +35,8 @@ async def flipping(endpoint: str) -> AsyncIterator[str]:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            upstream_writer.transport.abort()
-            writer.transport.abort()
+            abort(upstream_writer)
+            abort(writer)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from sealift import S3Config
-from tests.services.closing import close
+from tests.services.closing import abort, close
 
 HOST = "127.0.0.1"
 SECRET = "the-secret-of-the-fake"  # signatures are not checked, but no error may show the secret
@@ -188,7 +188,7 @@ class FakeS3:
             pass
         finally:
             self._tasks.discard(task)
-            writer.transport.abort()
+            abort(writer)
 
     async def _send(
         self, writer: asyncio.StreamWriter, reader: asyncio.StreamReader, method: str, reply: Reply

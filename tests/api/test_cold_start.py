@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.servers import FakeS3
+from tests.api.writable import WritableS3
 
 PROGRAM = """
 import sys
@@ -30,7 +31,7 @@ S3 = {
     f"sealift.backends.s3.{name}"
     for name in (
         "buckets", "credential_chain", "delete_object", "delete_objects", "endpoint_rules", "express", "lazy_sdk",
-        "part_checksums", "presign", "sdk_session", "server_copy", "sigv4a", "stored_parts", "tags", "upload",
+        "part_checksums", "presign", "put", "sdk_session", "server_copy", "sigv4a", "stored_parts", "tags", "upload",
     )
 }  # fmt: skip
 OTHERS = {
@@ -92,6 +93,38 @@ def test_download_of_a_prefix(endpoint: str, tmp_path: Path) -> None:
     needed = {f"sealift.operations.{name}" for name in ("directory_target", "disk_space", "download_directory")}
     assert among(loaded, OPERATIONS) == needed | {"sealift.operations.object_failures", "sealift.operations.selection"}
     assert among(loaded, S3 | OTHERS) == {"mmap", "xml"}
+
+
+IMPORTS = """
+import asyncio, threading
+from pathlib import Path
+from types import SimpleNamespace
+from sealift import AsyncStorage
+names = []
+
+class Recorder:
+    def find_spec(self, name, path=None, target=None):
+        if threading.current_thread() is threading.main_thread():
+            names.append(name)
+
+async def main():
+    Path({file!r}).write_bytes(bytes(1 << 20))
+    async with AsyncStorage() as storage:
+        sys.meta_path.insert(0, Recorder())
+        await storage.upload({file!r}, "s3://b/m", timeout=60)
+        await storage.download("s3://b/m", {file!r} + ".copy", timeout=60)
+
+asyncio.run(main())
+sys = SimpleNamespace(modules=names)
+"""
+
+
+def test_the_event_loop_imports_no_large_module(tmp_path: Path) -> None:
+    """It would stop the requests of a server. Lanes import what an upload needs, too, so it might wait for them."""
+    with WritableS3("b") as server:
+        program = IMPORTS.format(file=str(tmp_path / "m"))
+        loaded = loaded_by(program, server.endpoint)
+    assert among(loaded, {"anyio", "sealift.backends.s3.put", "sealift.operations", "xml"}) == set()
 
 
 def test_read(endpoint: str) -> None:

@@ -409,14 +409,14 @@ async def test_requests_that_are_refused_together_look_once(
         looks.append(root)
         return await resolve_access(root, *more)
 
-    monkeypatch.setattr("sealift.backends.s3.bucket.resolve_access", look)
+    monkeypatch.setattr("sealift.backends.s3.current_access.resolve_access", look)
     files(bare_environment, monkeypatch, credentials=temporary("ASIAFIRST"))
     asked = await resolve_access("models", config, instance)
     bucket = Bucket(Location("s3", "models", ""), config, asked, instance)
     address = bucket.address
     assert "fips" in address
     files(bare_environment, monkeypatch, credentials=temporary("ASIASECOND"))
-    assert await asyncio.gather(*(bucket._refresh_access(EXPIRED, asked) for _ in range(20))) == [True] * 20
+    assert await asyncio.gather(*(bucket._current.refresh(EXPIRED, asked) for _ in range(20))) == [True] * 20
     assert (looks, bucket.address) == (["models"], address)
     signed = dict((await bucket.signed_request("GET", "m")).headers)
     assert (signed["x-amz-security-token"], "/us-east-1/s3/" in signed["authorization"]) == ("of ASIASECOND", True)

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from sealift import AsyncStorage, Event, IntegrityError, Limits, ServiceError
+from sealift import AsyncStorage, Event, IntegrityError, Limits, ServiceError, WriteOptions
 from sealift.types import KiB, MiB
 from tests.api.helpers import config_of
 from tests.api.servers import Asked, Reply, pattern
@@ -130,6 +130,21 @@ async def test_without_the_permission_to_see_the_policy_one_part_stays(
         (part,) = parts_in(google)
         assert google.objects["large"] == LARGE
         assert f"gs://models/{part} stays until the bucket allows to delete it" in caplog.text
+
+
+@pytest.mark.parametrize("visible", [True, False])
+async def test_options_of_the_call(large: Path, *, visible: bool) -> None:
+    options = WriteOptions(acl="bucketOwnerFullControl", kms_key_id="projects/p/cryptoKeys/k")
+    with Retaining(visible=visible) as google:
+        storage, config = AsyncStorage(Limits(part_size=MiB)), google.config(anonymous=True)
+        await storage.upload(large, "gs://models/large", config=config, existing="skip", write_options=options)
+        (begun,) = [
+            asked.query
+            for asked in google.asked
+            if asked.method == "POST" and asked.query.get("uploadType") == "resumable"
+        ]
+        assert (begun["predefinedAcl"], begun["kmsKeyName"]) == (options.acl, options.kms_key_id)
+        assert begun["ifGenerationMatch"] == "0"
 
 
 async def test_many_files(tmp_path: Path) -> None:

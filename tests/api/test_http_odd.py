@@ -107,6 +107,17 @@ async def test_etags_that_differ_from_one_response_to_the_next(serve: Serve, tmp
     assert "differs from one response to the next" in str([event.error for event in events if event.kind == "retry"])
 
 
+async def test_ranges_without_an_etag(serve: Serve, tmp_path: Path) -> None:
+    """Some proxies send the ETag with a HEAD and with the whole file only."""
+
+    def answer(asked: Asked) -> Reply:
+        plain = {name: value for name, value in asked.headers.items() if name != "if-match"}
+        return good(replace(asked, headers=plain), DATA, None if "range" in asked.headers else '"v1"')
+
+    events = await every_read(f"{serve(answer).url}/m", tmp_path, DATA)
+    assert "without their version" in str([event.error for event in events if event.kind == "retry"])
+
+
 async def test_parts_of_another_version_than_head_says(serve: Serve, tmp_path: Path) -> None:
     """Two servers behind one address, of which one has an old file: its metadata is never that of the other."""
 
@@ -180,6 +191,17 @@ async def test_a_weak_etag_of_a_file_that_has_just_changed_pins_nothing(serve: S
 
 
 # --- HEAD
+
+
+async def test_a_head_without_the_length_of_a_file_with_ranges(serve: Serve, tmp_path: Path) -> None:
+    def answer(asked: Asked) -> Reply:
+        reply = good(asked, DATA)
+        return replace(reply, framing="none") if asked.method == "HEAD" else reply
+
+    server = serve(answer)
+    assert [event for event in await every_read(f"{server.url}/m", tmp_path, DATA) if event.kind == "retry"] == []
+    ranges = {asked.headers["range"] for asked in server.asked if "range" in asked.headers}
+    assert "bytes=1048576-2097151" in ranges
 
 
 async def test_a_head_that_closes_the_connection(serve: Serve) -> None:
@@ -301,6 +323,14 @@ async def test_a_web_page_instead_of_a_file(serve: Serve, tmp_path: Path) -> Non
         for name in ("index.html", "m", "page.php"):
             assert await instance.read(f"{server.url}/{name}") == PAGE
     assert await asyncio.to_thread(files_in, tmp_path) == {}
+
+
+async def test_a_web_page_that_arrives_in_pieces(serve: Serve) -> None:
+    body = b"".join(b"1\r\n%c\r\n" % byte for byte in PAGE) + b"0\r\n\r\n"
+    headers = {"Content-Type": "text/html", "Transfer-Encoding": "chunked"}
+    server = serve(lambda asked: Reply(200, body, headers, framing="none"))
+    with pytest.raises(ServiceError, match="a web page instead of the file"):
+        await storage().read(f"{server.url}/model.bin")
 
 
 async def test_a_file_with_the_type_of_a_web_page(serve: Serve) -> None:

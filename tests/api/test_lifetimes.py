@@ -13,7 +13,7 @@ from tests.api.helpers import all_in, config_of, files_in, open_files, visible_i
 from tests.api.servers import FakeS3, pattern
 from tests.services.s3 import MakeBucket, S3Service, put_objects
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
 
 LARGE = pattern(20 * MiB)
 
@@ -32,6 +32,11 @@ async def ended(before: set[threading.Thread]) -> set[threading.Thread]:
             if thread.is_alive():
                 await asyncio.sleep(0.01)
     return {thread for thread in new if thread.is_alive()}
+
+
+def received(events: list[Event]) -> int:
+    """How many bytes were reported."""
+    return sum(event.size for event in events if event.kind == "progress")
 
 
 @pytest.mark.parametrize("outcome", ["object", "prefix", "failure"])
@@ -187,8 +192,8 @@ async def test_a_cancelled_call_leaves_nothing_that_looks_whole(
                     cache=False,
                 )
             )
-            wanted = 0 if key == "small" else 6
-            await until(lambda: sum(event.kind == "progress" for event in landed) >= wanted and server.stalled.is_set())
+            wanted = 0 if key == "small" else 12 * MiB
+            await until(lambda: server.stalled.is_set() and received(landed) >= wanted)
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
@@ -205,7 +210,7 @@ async def test_cancelling_one_call_beside_another(tmp_path: Path) -> None:
                 storage.download("s3://b/slow", tmp_path / "slow", config=server.config, on_event=landed.append)
             )
             gone = asyncio.ensure_future(storage.download("s3://b/gone", tmp_path / "gone", config=server.config))
-            await until(lambda: sum(event.kind == "progress" for event in landed) == 6)
+            await until(lambda: received(landed) == 12 * MiB)
             gone.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await gone
@@ -214,6 +219,24 @@ async def test_cancelling_one_call_beside_another(tmp_path: Path) -> None:
             await kept
     assert visible_in(tmp_path) == {"slow"}
     assert (tmp_path / "slow").read_bytes() == LARGE
+
+
+async def test_a_call_beside_a_service_that_stalls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All calls of an event loop share its memory, so parts that make no progress must not use it up."""
+    monkeypatch.setattr("sealift.runtime.memory_budget._SLOW", 0.1)
+    large = pattern(40 * MiB)
+    with FakeS3({"b": {"large": large}}, stall={"large": 0}) as stalling, FakeS3({"b": {"m": LARGE}}) as server:
+        async with AsyncStorage(Limits(part_size=8 * MiB)) as storage:
+            stalled = asyncio.ensure_future(
+                storage.download("s3://b/large", tmp_path / "large", config=stalling.config)
+            )
+            await until(stalling.stalled.is_set)
+            await storage.download("s3://b/m", tmp_path / "m", config=server.config)
+            assert not stalled.done()
+            stalled.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await stalled
+    assert (tmp_path / "m").read_bytes() == LARGE
 
 
 async def test_a_timeout_is_a_cancellation(tmp_path: Path) -> None:

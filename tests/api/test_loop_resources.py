@@ -12,7 +12,7 @@ from tests.api.helpers import files_in, open_files
 from tests.api.servers import FakeS3
 from tests.api.test_lifetimes import ended, until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
 
 
 def keys(name: str, server: FakeS3) -> dict[str, str]:

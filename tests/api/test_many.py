@@ -19,7 +19,7 @@ from tests.api.stores import Store, directory, prefix
 from tests.api.test_lifetimes import until
 from tests.services.s3 import S3Service, new_bucket
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
 
 OBJECTS = {f"n/{number:02}": b"%d" % number * number for number in range(30)} | {"p/a": b"a", "p/deep/b": b"b"}
 

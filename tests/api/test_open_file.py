@@ -19,7 +19,7 @@ from tests.services.s3 import S3Service, new_bucket
 
 __all__ = ["cloud"]
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
 
 DATA = pattern(5 * MiB + 7)
 SIGNATURE = "the-secret"  # a traceback shows the line that uses it, not this one

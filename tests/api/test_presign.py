@@ -229,7 +229,7 @@ async def test_the_region_of_the_bucket_is_asked_for(monkeypatch: pytest.MonkeyP
         sent.append(method)
         reply = elsewhere("eu-west-1", 301)
         headers = [(name.lower().encode(), value.encode()) for name, value in reply.headers.items()]
-        await self._refresh_access(Response(301, headers, reply.body), self._access)
+        await self._current.refresh(Response(301, headers, reply.body), self._access)
         return Response(200, [])
 
     monkeypatch.setattr(Bucket, "send", send)

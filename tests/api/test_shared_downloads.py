@@ -14,7 +14,7 @@ from tests.api.servers import FakeS3, pattern
 from tests.api.test_download_resumed import fetched
 from tests.api.test_lifetimes import until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
 
 PART = 256 * KiB
 LARGE = pattern(10 * PART)

@@ -28,7 +28,7 @@ from tests.api.stores import Store, directory, prefix
 from tests.api.test_lifetimes import ended, until
 from tests.services.s3 import MakeBucket, S3Service, new_bucket, put_objects
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
 
 PART = 64 * KiB
 PARTS = 20

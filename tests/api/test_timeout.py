@@ -15,7 +15,7 @@ from tests.api.servers import Asked, FakeS3, Reply, pattern
 from tests.api.test_lifetimes import ended
 from tests.api.writable import WritableS3
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
 
 SOON = 0.05
 LARGE = pattern(20 * MiB)

@@ -18,7 +18,7 @@ from tests.services.azurite import ACCOUNT, AzureService
 from tests.services.gcs import GCSService
 from tests.services.s3 import MakeBucket, S3Service, client, unfinished_uploads
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_loops]
 
 PART = 5 * MiB
 LARGE = pattern(5 * PART + 1)

@@ -236,6 +236,23 @@ async def test_a_distant_service_gets_more_lanes() -> None:
     assert distant.most_open == 32
 
 
+async def test_a_lane_that_stalls_does_not_hold_up_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One lane is enough for a near service, until it waits for a response that does not arrive."""
+    monkeypatch.setattr("sealift.engine.bundles._BUSY", 1000.0)
+    monkeypatch.setattr("sealift.engine.bundles._SHORTEST_REQUEST", 0.001)
+    source, destination, responding = Laned(OBJECTS), Threaded(), threading.Event()
+    source.fail = lambda key: key == "050" and responding.wait() and None
+    async with machine() as instance:
+        call = asyncio.ensure_future(Job(source, destination, instance).run(transfers(source)))
+        while len(destination.contents()) < len(OBJECTS) - 2:  # that lane has requested one object ahead
+            await asyncio.sleep(0.001)
+        assert not call.done()
+        responding.set()
+        await call
+    assert destination.contents() == OBJECTS
+    assert source.open_now == 0
+
+
 async def test_cancelled() -> None:
     """The call ends when the lanes have ended; later nothing is stored."""
     source, destination = Laned(OBJECTS), Threaded()

@@ -13,6 +13,7 @@ from sealift.types import KiB, MiB
 from sealift.wire.head_codec import MAX_HEAD_BYTES
 from sealift.wire.response_reader import MAX_BUFFERED_BODY
 from tests.api.servers import FakeS3, Reply
+from tests.services.closing import abort
 from tests.services.hub import FakeHub
 from tests.services.hub import Reply as HubReply
 
@@ -46,7 +47,7 @@ class Endless:
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
-            writer.transport.abort()
+            abort(writer)
 
 
 @asynccontextmanager

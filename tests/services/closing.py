@@ -1,7 +1,18 @@
 """Close the test servers so that no resources are left for the garbage collector to warn about."""
 
 import asyncio
+import contextlib
 from collections.abc import Set as AbstractSet
+
+
+def abort(writer: asyncio.StreamWriter) -> None:
+    """Drop a connection, unless it is lost already.
+
+    The `abort` of asyncio's transports fails if one was closed with bytes to send, and has sent them since: it refers
+    to its event loop no more.
+    """
+    with contextlib.suppress(AttributeError):
+        writer.transport.abort()
 
 
 async def close(server: asyncio.Server, tasks: AbstractSet[asyncio.Task[None]]) -> None:

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from tests.services.closing import close
+from tests.services.closing import abort, close
 
 HOST = "127.0.0.1"
 _GONE = (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, TimeoutError)
@@ -145,7 +145,7 @@ class OddServer:
             pass
         finally:
             self._tasks.discard(task)
-            writer.transport.abort()
+            abort(writer)
 
 
 def _encoded(reply: Reply, method: str) -> bytes:

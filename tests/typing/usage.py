@@ -54,6 +54,7 @@ from sealift import (
     Revalidate,
     S3Config,
     ServiceError,
+    SignatureError,
     Skipped,
     SkipReason,
     Storage,
@@ -66,6 +67,7 @@ from sealift import (
     Symlinks,
     Synced,
     TransportError,
+    Trust,
     Unpack,
     UnsafeKey,
     UnsupportedOperation,
@@ -280,6 +282,7 @@ async def asynchronously(storage: AsyncStorage, flag: bool) -> None:
     assert_type(await storage.read_ranges(uri, [(0, 8), (-8, None)]), list[bytes])
     assert_type(await storage.move(uri, "/mnt", recursive=False), str)
     assert_type(await storage.presign(uri, "PUT", 60), str)
+    assert_type(await storage.verify_signature("/mnt", Trust("model.sig", key="a.pub", mode="warn")), int)
     assert_type(await storage.list_buckets("s3://"), list[str])
     await storage.presign(uri, "DELETE")  # type: ignore[arg-type]
     await storage.write(uri, 3)  # type: ignore[arg-type]
@@ -361,8 +364,8 @@ def failures(error: StorageError) -> None:
     builtin(error, ModelMissingError("path"), AccessDenied("cause"), InvalidURI("cause"))
     all_of_one_tree(
         InvalidURI, InvalidConfig, ModelMissingError, AccessDenied, ArchiveError, UnsupportedOperation, ObjectChanged,
-        ObjectExists, IntegrityError, UnsafeKey, IncompleteError, LocalIOError, TransportError, ServiceError,
-        ClosedError, DeadlineExceeded,
+        ObjectExists, IntegrityError, SignatureError, UnsafeKey, IncompleteError, LocalIOError, TransportError,
+        ServiceError, ClosedError, DeadlineExceeded,
     )  # fmt: skip
     for skipped in IncompleteError("cause").skipped:
         assert_type(skipped, Skipped)

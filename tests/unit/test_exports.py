@@ -24,21 +24,21 @@ METHODS = {
     "Storage": {
         "download", "cached", "upload", "copy", "sync", "delete", "abort_uploads", "read", "read_into", "stream",
         "open", "read_ranges", "stat", "exists", "write", "move", "presign", "list_buckets", "list", "download_many",
-        "upload_many", *URI_METHODS,
+        "upload_many", "verify_signature", *URI_METHODS,
     },
     "StorageOperations": {"list_objects", "get_object_metadata", "delete_object", "copy_object"},
     "AsyncStorage": {
         "download", "cached", "upload", "copy", "copy_object", "sync", "delete", "delete_object", "abort_uploads",
         "list_objects", "get_object_metadata", "read", "read_into", "stream", "open", "read_ranges", "stat", "exists",
         "write", "move", "presign", "list_buckets", "list", "download_many", "upload_many", "copy_many", "delete_many",
-        "read_many", "aclose", *URI_METHODS,
+        "read_many", "verify_signature", "aclose", *URI_METHODS,
     },
 }  # fmt: skip
 # Parameter and return types of the methods.
 VALUES = {
     "AsyncCachedPath", "AsyncReadableFile", "AsyncWritableFile", "CachedPath", "Durability", "Event", "Existing",
     "Limits", "ObjectInfo", "OnError", "OnEvent", "ReadableFile", "Revalidate", "StorageConfig", "StorageConfigs",
-    "Symlinks", "Synced", "Unpack", "Verify", "WritableFile", "WriteOptions",
+    "Symlinks", "Synced", "Trust", "Unpack", "Verify", "WritableFile", "WriteOptions",
 }  # fmt: skip
 # Modules that `import sealift` must not load: SDKs, and anything slower to import than sealift itself.
 HEAVY = [

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
+from tests.services.closing import abort
+
 from .servers import DISCONNECTED, Head, Peer, Server, serve
 
 
@@ -52,7 +54,7 @@ async def _connected_to(peer: Peer, host: str, port: int) -> AsyncIterator[async
     try:
         yield writer
     finally:
-        writer.transport.abort()
+        abort(writer)
         await asyncio.wait([back])
 
 

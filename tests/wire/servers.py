@@ -14,6 +14,7 @@ import trustme
 from sealift.config import Proxies
 from sealift.types import Limits
 from sealift.wire import Origin, Request, Wire
+from tests.services.closing import abort
 
 DISCONNECTED = (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, TimeoutError)
 
@@ -57,7 +58,7 @@ class Peer:
     def reset(self) -> None:
         sock = self.writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
+        abort(self.writer)
 
     def at_once(self, data: bytes) -> None:
         """Send bytes, or an EOF if empty, directly on the socket, without waiting for the event loop."""
@@ -116,7 +117,7 @@ async def serve(
     finally:
         listening.close()
         for peer in server.peers:
-            peer.writer.transport.abort()
+            abort(peer.writer)
         for task in tasks:
             task.cancel()
         for result in await asyncio.gather(*tasks, return_exceptions=True):

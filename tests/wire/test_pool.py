@@ -179,6 +179,20 @@ async def test_a_grant_to_a_cancelled_waiter_goes_to_the_next(granted: str, monk
         assert [task.result().body for task in (holding, *waiting[1:])] == [b"ok"] * 3
 
 
+async def test_waiters_do_not_wait_for_a_running_request_if_more_may_run() -> None:
+    """The reply to a request is recorded, and more may run, after its connection was passed on."""
+    gate = Gate()
+    async with serve(gate) as server, wire_with() as wire:
+        pace = wire._pool.pace(server.origin)
+        pace.limited, pace._level = True, 1.0
+        calls = [asyncio.ensure_future(wire.send(request(server))) for _ in range(2)]
+        await until(lambda: gate.targets)
+        pace._level = 2.0
+        await until(lambda: len(gate.targets) == 2)
+        gate.open_all()
+        await asyncio.gather(*calls)
+
+
 async def test_a_failure_to_connect_frees_its_slot() -> None:
     async with serve(Gate()) as server:
         pass

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sealift.errors import InvalidConfig
-from sealift.runtime.cpus import available_cpus
+from sealift.runtime.control_groups import available_cpus
 from sealift.types import Limits
 from sealift.wire.workers.interpreter_load import InterpreterLoad
 from tests.wire.servers import serve, until
@@ -28,7 +28,7 @@ async def test_workers_are_started_where_they_pay(
     busy: bool, cpus: float, expected: int, tmp_path: Path, few_bytes: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(InterpreterLoad, "busy", lambda self: busy)
-    monkeypatch.setattr("sealift.runtime.cpus.available_cpus", lambda: cpus)
+    monkeypatch.setattr("sealift.wire.workers.workers.available_cpus", lambda: cpus)
     async with serve(ranges()) as server, wire_with_workers(processes=None) as wire:
         with file(tmp_path / "m") as target:
             await fetch(wire, server, target.part())

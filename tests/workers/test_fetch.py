@@ -203,6 +203,22 @@ async def test_a_ca_file_that_is_none(tmp_path: Path, authority: trustme.CA) -> 
             await fetch(wire, server, target.part(), TLS(ca_file=str(tmp_path / "missing")))
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["configuration", "environment"])
+async def test_a_relative_ca_file(
+    tmp_path: Path, authority: trustme.CA, ca_file: str, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker runs in another directory."""
+    monkeypatch.chdir(Path(ca_file).parent)
+    name = Path(ca_file).name
+    if not named:
+        monkeypatch.setenv("SSL_CERT_FILE", name)
+    async with serve(ranges(), tls=server_tls(authority)) as server, wire_with_workers() as wire:
+        with file(tmp_path / "m") as target:
+            await fetch(wire, server, target.part(), TLS(ca_file=name) if named else TLS())
+            assert target.holds()
+        assert len(pids(wire)) == 1
+
+
 async def test_a_name_is_resolved_here(tmp_path: Path) -> None:
     async with serve(ranges(), name="localhost") as server, wire_with_workers() as wire:
         with file(tmp_path / "m") as target:

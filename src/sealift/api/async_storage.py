@@ -8,10 +8,11 @@ location is opened: `Lifetime` loads the module of the verb in a thread.
 import os
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from ..config import StorageConfig, StorageConfigs
-from ..errors import ModelMissingError, StorageError
+from ..errors import InvalidConfig, ModelMissingError, StorageError
 from ..keys.patterns import Patterns
 from ..operations.call_options import CallOptions, comparison_mode
 from ..operations.deadline import Deadline
@@ -29,6 +30,7 @@ from ..types import (
     Unpack,
     Verify,
 )
+from ..types.trust import Trust
 from ..types.write_options import WriteOptions
 from ..uri import get_storage_spec, is_local, parse
 from .argument_types import Content, PatternList, StrPath, WritableBuffer
@@ -123,6 +125,7 @@ class AsyncStorage:
         cache: bool | None = None,
         revalidate: Revalidate = "always",
         offline: bool | None = None,
+        trust: Trust | None = None,
         progress: bool = False,
     ) -> str:
         """Download an object, or all objects under a prefix, to the local disk.
@@ -163,12 +166,15 @@ class AsyncStorage:
                 so many seconds. A commit, a generation or a `version_id` is never checked twice.
             offline: Use only what is in the cache, without any connection. None: as `SEALIFT_OFFLINE` says, and for
                 the Hub `HF_HUB_OFFLINE`.
+            trust: Who must have signed the model, or its digest. The signature is verified before anything is written,
+                exactly the files that it lists are downloaded, and none appears whose digest differs.
             progress: Show the progress on stderr: a bar on a terminal or in a notebook, else a line every 5 seconds.
 
         The cache is `$SEALIFT_CACHE`, or `$XDG_CACHE_HOME/sealift`. What is in it is not downloaded again, in whichever
         process: a second call costs a listing or a HEAD. Its files are read-only. They stay at least until this process
         ends; `cached` frees them earlier. When the cache is full (`$SEALIFT_CACHE_SIZE`, or less than 10 % of the disk
-        free), files that no process uses are removed, those first that were not used for longest.
+        free), files that no process uses are removed, those first that were not used for longest. With `trust`, it is
+        not used: a download without `dest` goes to a temporary directory.
 
         Equal calls that run at once in one event loop (same URI, `dest`, configuration, environment and options) share
         one transfer, which continues as long as any of them waits for it. Each has its own `timeout` and events: to
@@ -193,10 +199,18 @@ class AsyncStorage:
                 or not writable; or the cache has no room, since the rest is in use. Nothing was downloaded then.
             ArchiveError: The object is not an archive, is damaged, or exceeds the limits of `unpack`.
             IntegrityError: The bytes do not match the checksum, or `verify="require"` found none.
+            SignatureError: The signature is not valid, files are missing or were added, or their bytes differ.
             DeadlineExceeded: The timeout expired; unfinished files were removed.
             StorageError: Any other failure. Files appear under their names only when complete and verified; a new
                 directory appears as a whole.
         """
+        deadline, signed = Deadline(timeout), None
+        if trust is not None:
+            if cache:
+                raise InvalidConfig("cache=True cannot be combined with trust", hint="pass a destination")
+            from .trusted import signed_files
+
+            signed = await signed_files(self, trust, uri, config, deadline)
         options = CallOptions(
             Patterns.of(allow_patterns, ignore_patterns),
             on_event,
@@ -205,21 +219,33 @@ class AsyncStorage:
             on_error=on_error,
             verify=verify,
             durability=durability,
-            deadline=Deadline(timeout),
+            deadline=deadline,
             version_id=version_id,
+            signed=signed if trust is not None and trust.mode == "enforce" else None,
         )
-        if dest is not None and not cache:
-            from .shared_download import download_to
-
-            return await download_to(self._lifetime, uri, dest, config, options)
-        if cache or cache is None:
+        if trust is None and (cache or (cache is None and dest is None)):
             from .cached_path import Freshness, copy_from_cache, use_cached
 
             freshness = Freshness(revalidate, offline)
             if dest is not None:
                 return await copy_from_cache(self._lifetime, uri, dest, config, options, freshness)
             return (await use_cached(self._lifetime, uri, config, options, freshness)).path
-        async with self._lifetime.open("download", uri, config, options.deadline, on_event, version_id) as source:
+        path = await self._download(uri, dest, config, options)
+        if signed is not None and options.signed is None:
+            from .trusted import check_local
+
+            await check_local(path, signed, "warn")
+        return path
+
+    async def _download(
+        self, uri: StrPath, dest: StrPath | None, config: StorageConfig | None, options: CallOptions
+    ) -> str:
+        if dest is not None:
+            from .shared_download import download_to
+
+            return await download_to(self._lifetime, uri, dest, config, options)
+        opening = self._lifetime.open("download", uri, config, options.deadline, options.on_event, options.version_id)
+        async with opening as source:
             from ..operations.download import download_to_temporary
 
             return (await download_to_temporary(source, options.about(source.location))).path
@@ -286,6 +312,35 @@ class AsyncStorage:
             return await use_cached(self._lifetime, uri, config, options, freshness)
 
         return AsyncCachedPath(self._lifetime, use)
+
+    async def verify_signature(self, path: StrPath, trust: Trust, *, timeout: float | None = None) -> int:
+        """Compare the files of a local directory, or one file, with those that were signed; reads them all.
+
+        Args:
+            path: The directory or file.
+            trust: Who must have signed it. Its `mode` makes no difference.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Returns:
+            The number of signed files.
+
+        Raises:
+            SignatureError: The signature is not valid, files are missing or were added, or their bytes differ.
+            LocalIOError: A file cannot be read.
+            StorageError: The signature, or a key, cannot be read.
+
+        Example:
+            >>> trust = Trust("/mnt/models/llama/model.sig", key="/etc/keys/release.pub")
+            >>> await storage.verify_signature("/mnt/models/llama", trust)
+            12
+        """
+        from .trusted import check_local, signed_files
+
+        deadline = Deadline(timeout)
+        signed = await signed_files(self, replace(trust, mode="enforce"), path, None, deadline)
+        assert signed is not None  # noqa: S101 - for mypy: only a warning returns None
+        with deadline.enforced():
+            return await check_local(os.fspath(path), signed)
 
     @shows_progress
     async def upload(  # noqa: PLR0913 - the caller's options, each by its name
@@ -1197,6 +1252,7 @@ class AsyncStorage:
         async with self._lifetime.kept_open() as instance:
             from ..operations.list_buckets import list_buckets
 
+            await deadline.prepare(instance.disk)
             with deadline.enforced():
                 return await list_buckets(
                     os.fspath(uri),

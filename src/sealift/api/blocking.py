@@ -9,6 +9,7 @@ from typing import Any, Literal, overload
 from ..config import StorageConfig
 from ..errors import StorageError
 from ..types import Durability, Existing, ObjectInfo, OnError, OnEvent, Revalidate, Symlinks, Synced, Unpack, Verify
+from ..types.trust import Trust
 from ..types.write_options import WriteOptions
 from ..uri import get_storage_spec, is_local
 from .argument_types import Content, PatternList, StrPath, WritableBuffer
@@ -52,6 +53,7 @@ class Storage:
         cache: bool | None = None,
         revalidate: Revalidate = "always",
         offline: bool | None = None,
+        trust: Trust | None = None,
         progress: bool = False,
     ) -> str:
         """Download an object, or all objects under a prefix, to the local disk.
@@ -92,12 +94,15 @@ class Storage:
                 so many seconds. A commit, a generation or a `version_id` is never checked twice.
             offline: Use only what is in the cache, without any connection. None: as `SEALIFT_OFFLINE` says, and for
                 the Hub `HF_HUB_OFFLINE`.
+            trust: Who must have signed the model, or its digest. The signature is verified before anything is written,
+                exactly the files that it lists are downloaded, and none appears whose digest differs.
             progress: Show the progress on stderr: a bar on a terminal or in a notebook, else a line every 5 seconds.
 
         The cache is `$SEALIFT_CACHE`, or `$XDG_CACHE_HOME/sealift`. What is in it is not downloaded again, in whichever
         process: a second call costs a listing or a HEAD. Its files are read-only. They stay at least until this process
         ends; `cached` frees them earlier. When the cache is full (`$SEALIFT_CACHE_SIZE`, or less than 10 % of the disk
-        free), files that no process uses are removed, those first that were not used for longest.
+        free), files that no process uses are removed, those first that were not used for longest. With `trust`, it is
+        not used: a download without `dest` goes to a temporary directory.
 
         Equal calls that run at once in one event loop (same URI, `dest`, configuration, environment and options) share
         one transfer, which continues as long as any of them waits for it. Each has its own `timeout` and events: to
@@ -122,6 +127,7 @@ class Storage:
                 or not writable; or the cache has no room, since the rest is in use. Nothing was downloaded then.
             ArchiveError: The object is not an archive, is damaged, or exceeds the limits of `unpack`.
             IntegrityError: The bytes do not match the checksum, or `verify="require"` found none.
+            SignatureError: The signature is not valid, files are missing or were added, or their bytes differ.
             DeadlineExceeded: The timeout expired; unfinished files were removed.
             StorageError: Any other failure. Files appear under their names only when complete and verified; a new
                 directory appears as a whole.
@@ -144,6 +150,7 @@ class Storage:
                 cache=cache,
                 revalidate=revalidate,
                 offline=offline,
+                trust=trust,
                 progress=progress,
             )
         )
@@ -1179,6 +1186,30 @@ class Storage:
                 )
             )
         )
+
+    @staticmethod
+    def verify_signature(path: StrPath, trust: Trust, *, timeout: float | None = None) -> int:
+        """Compare the files of a local directory, or one file, with those that were signed; reads them all.
+
+        Args:
+            path: The directory or file.
+            trust: Who must have signed it. Its `mode` makes no difference.
+            timeout: Seconds for the whole call. None: no limit.
+
+        Returns:
+            The number of signed files.
+
+        Raises:
+            SignatureError: The signature is not valid, files are missing or were added, or their bytes differ.
+            LocalIOError: A file cannot be read.
+            StorageError: The signature, or a key, cannot be read.
+
+        Example:
+            >>> trust = Trust("/mnt/models/llama/model.sig", key="/etc/keys/release.pub")
+            >>> Storage.verify_signature("/mnt/models/llama", trust)
+            12
+        """
+        return run(lambda storage: storage.verify_signature(path, trust, timeout=timeout))
 
     is_local = staticmethod(is_local)
 

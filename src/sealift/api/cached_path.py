@@ -72,6 +72,7 @@ async def use_cached(
     async with lifetime.located("download", uri, config) as place:
         # In a thread: importing it would block the event loop for some milliseconds.
         module: ModuleType = await place.instance.disk.run(lambda: import_module(".cached_download", __package__))
+        await options.deadline.prepare(place.instance.disk)
         with options.deadline.enforced():
             used: InUse = await module.use(lifetime, place, options, freshness)
             return used
@@ -100,6 +101,7 @@ async def copy_from_cache(
     """
     async with lifetime.located("download", uri, config) as place:
         module: ModuleType = await place.instance.disk.run(lambda: import_module(".cached_download", __package__))
+        await options.deadline.prepare(place.instance.disk)
         with options.deadline.enforced():
             path: str = await module.copy_to(lifetime, place, os.fspath(dest), options, freshness)
             return path

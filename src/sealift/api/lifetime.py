@@ -6,18 +6,16 @@ import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
-from importlib import import_module
 from typing import NamedTuple, TypeVar
 
 from .. import operations
-from ..backends import open_backend
-from ..backends.local import LocalBackend
 from ..config import ConfigMap, StorageConfig, StorageConfigs, check_config
 from ..errors import ClosedError, StorageError
 from ..instance import Instance
 from ..operations.call_options import CallEvents, CallOptions
 from ..operations.deadline import NO_DEADLINE, Deadline
-from ..operations.open_location import OpenLocation
+from ..operations.open_location import OpenLocation, open_location
+from ..runtime.module_loading import load_modules
 from ..runtime.observers import begin_call
 from ..runtime.shielded import shielded
 from ..types import Limits, OnEvent
@@ -46,7 +44,7 @@ class Located(NamedTuple):
 
     def open(self, version_id: str | None = None) -> AbstractAsyncContextManager[OpenLocation]:
         """Open the location; see `Lifetime.open`."""
-        return _opened(self.instance, self.location, self.config, version_id)
+        return open_location(self.instance, self.location, self.config, version_id)
 
 
 # The modules of operations that have another name.
@@ -54,7 +52,6 @@ _MODULES = {
     "abort uploads": "abort_uploads", "check": "exists", "list": "listing", "open": "object_reader",
     "read ranges": "read_ranges", "sign": "presign",
 }  # fmt: skip
-_loaded: set[str] = set()
 
 
 class Lifetime:
@@ -179,7 +176,7 @@ class Lifetime:
         async with self._call(operation, uri, deadline=deadline, on_event=on_event) as (instance, (location,)):
             config = self.config_for(location, config)
             with deadline.enforced():
-                async with _opened(instance, location, config, version_id) as place:
+                async with open_location(instance, location, config, version_id) as place:
                     yield place
 
     async def share(
@@ -204,6 +201,7 @@ class Lifetime:
             arguments: What the function does depends on.
         """
         async with self.located(operation, uri, config) as place:
+            await options.deadline.prepare(place.instance.disk)
             with options.deadline.enforced():
                 return await self.share_at(place, options, function, *arguments)
 
@@ -220,7 +218,7 @@ class Lifetime:
         async def work(on_event: OnEvent | None) -> T:
             observed = instance if on_event is None else instance.observed(on_event)
             # The call that has started it may end before it does.
-            async with self.kept_open(), _opened(observed, location, config, options.version_id) as opened:
+            async with self.kept_open(), open_location(observed, location, config, options.version_id) as opened:
                 return await function(opened, replace(options, on_event=on_event, deadline=NO_DEADLINE))
 
         environ = frozenset(instance.environ.items())
@@ -268,8 +266,8 @@ class Lifetime:
             config, dest_config = self.config_for(source, config), self.config_for(target, dest_config)
             with deadline.enforced():
                 async with (
-                    _opened(instance, source, config, version_id) as first,
-                    _opened(instance, target, dest_config) as second,
+                    open_location(instance, source, config, version_id) as first,
+                    open_location(instance, target, dest_config) as second,
                 ):
                     yield first, second
 
@@ -298,7 +296,7 @@ class Lifetime:
         async with calling as (instance, (location,)), AsyncExitStack() as stack:
             config = self.config_for(location, config)
             with deadline.enforced():
-                place = await stack.enter_async_context(_opened(instance, location, config, version_id))
+                place = await stack.enter_async_context(open_location(instance, location, config, version_id))
             results = await stack.enter_async_context(aclosing(function(place)))
             while deadline.end is not None:
                 with deadline.enforced():  # never around a yield: it would cancel the caller's code
@@ -327,7 +325,8 @@ class Lifetime:
             locations += map(parse, uris)
             instance = self.enter()
             try:
-                await _load(operation, instance)
+                await load_modules(instance.disk, f"{operations.__name__}.{_MODULES.get(operation, operation)}")
+                await deadline.prepare(instance.disk)
                 about = None if on_event is None else CallEvents(on_event, str(locations[0]))
                 with begin_call(operation, locations, about):
                     yield instance.for_call(deadline.end, about), locations
@@ -336,24 +335,3 @@ class Lifetime:
         except StorageError as error:
             error.__context__ = None  # may quote a secret, as a parser's error does; `from None` would only hide it
             raise error.about(operation, " to ".join(map(str, locations))) from error.__cause__
-
-
-async def _load(operation: str, instance: Instance) -> None:
-    """Import the module of an operation in a thread: the event loop would stop for 10 to 30 ms."""
-    if operation not in _loaded:
-        await instance.disk.run(lambda: import_module(f".{_MODULES.get(operation, operation)}", operations.__name__))
-        _loaded.add(operation)
-
-
-@asynccontextmanager
-async def _opened(
-    instance: Instance, location: Location, config: StorageConfig | None, version_id: str | None = None
-) -> AsyncGenerator[OpenLocation]:
-    backend = await open_backend(location, config, instance, version_id)
-    if isinstance(backend, LocalBackend) and location.scheme != "file":
-        # A volume is a directory of this machine: from here on its files are local files.
-        backend, location = LocalBackend("/", instance.disk), parse(backend.path(location.key))
-    try:
-        yield OpenLocation(instance, backend, location)
-    finally:
-        await shielded(backend.aclose())

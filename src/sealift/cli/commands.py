@@ -19,6 +19,7 @@ from .rm import rm
 from .run import CommandGroup
 from .stat import stat
 from .sync import sync
+from .verify import verify
 
 __all__ = ["main"]
 
@@ -76,5 +77,5 @@ def main(ctx: click.Context) -> None:
         ctx.exit(USAGE)
 
 
-for command in (cp, mv, sync, ls, du, stat, cat, presign, rm, cache, doctor, completion, demo):
+for command in (cp, mv, sync, ls, du, stat, cat, presign, rm, cache, verify, doctor, completion, demo):
     main.add_command(command)

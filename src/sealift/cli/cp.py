@@ -7,6 +7,7 @@ from functools import partial
 import click
 
 from ..config import StorageConfig
+from ..types.trust import Trust
 from .arguments import Argument, Destination
 from .escaping import for_stdout
 from .option_groups import Command
@@ -26,6 +27,7 @@ from .options import (
 from .report import Report
 from .run import run
 from .settings import Settings
+from .signature_options import chosen_trust, signature_options
 from .sources import Source, check_destination
 from .stdout import encoded
 from .streams import STANDARD_STREAM, copy_from_stdin, write_to_stdout
@@ -59,6 +61,7 @@ Examples:
   sealift cp -r --on-error continue s3://ml-models/llama /mnt/models/llama
   tar c llama | sealift cp - s3://ml-models/llama.tar      from stdin
   sealift cp --unpack https://example.com/model.tar.gz /mnt/models/model
+  sealift cp --signature s3://ml-models/llama/model.sig --public-key release.pub s3://ml-models/llama/ llama
   sealift cp --storage-class STANDARD_IA --metadata team=nlp model.safetensors s3://ml-models/llama/
 """,
 )
@@ -76,9 +79,17 @@ Examples:
 @dry_run_option
 @storage_options
 @source_options
+@signature_options
 @click.pass_obj
 def cp(
-    settings: Settings, arguments: tuple[str, ...], *, recursive: bool, unpack: bool, version_id: str | None
+    settings: Settings,
+    /,
+    arguments: tuple[str, ...],
+    *,
+    recursive: bool,
+    unpack: bool,
+    version_id: str | None,
+    **signed_by: str | None,
 ) -> None:
     """Copy objects or files; with -r, everything under a prefix or directory.
 
@@ -112,6 +123,9 @@ def cp(
     class, encryption and ACL are those of the bucket unless an option sets them. An option that the service of DEST
     does not have is an error.
 
+    With --signature, SRC is downloaded only as it was signed: the signature is verified first, then exactly the files
+    that it lists are fetched, and none appears whose digest differs.
+
     Prints the path or URI of each copy on stdout; with --json, one line for each copied object and a summary line.
     Progress and a summary go to stderr.
     """
@@ -122,8 +136,9 @@ def cp(
         _copy_stream(settings, sources, dest, version_id)
         return
     check_destination(dest, sources)
-    if unpack:
-        _unpack(settings, sources, dest, version_id)
+    trust = chosen_trust(**signed_by)
+    if unpack or trust is not None:
+        _download(settings, sources, dest, version_id, unpack=unpack, trust=trust)
         return
     given = [Source.of(uri, dest) for uri in sources]
     if recursive and (schemes := {one.argument.location.scheme for one in given} & {"http", "https"}):
@@ -179,22 +194,26 @@ def _copy_stream(settings: Settings, sources: list[str], dest: str, version_id: 
         raise click.UsageError("'-' must be the only SRC, or DEST")
 
 
-def _unpack(settings: Settings, sources: list[str], dest: str, version_id: str | None) -> None:
-    """Extract an archive."""
+def _download(
+    settings: Settings, sources: list[str], dest: str, version_id: str | None, *, unpack: bool, trust: Trust | None
+) -> None:
+    """Extract an archive, or download a signed model."""
+    option = "--unpack" if unpack else "--signature"
     if settings.existing_objects != "overwrite":
-        raise click.UsageError("--existing and --skip-existing cannot be combined with --unpack")
+        raise click.UsageError(f"--existing and --skip-existing cannot be combined with {option}")
     if chosen_options(settings) is not None:
-        raise click.UsageError("--unpack writes local files, which have no headers, metadata or storage class")
+        raise click.UsageError(f"{option} writes local files, which have no headers, metadata or storage class")
     source, destination = Argument.of(sources[0]), Destination.of(Argument.of(dest), Argument.of(sources[0]))
     if len(sources) > 1 or destination.argument.location.scheme != "file" or settings.dry_run:
         raise click.UsageError(
-            "--unpack needs a local directory as DEST and one archive as SRC, and cannot be combined with --dry-run"
+            f"{option} needs a local directory as DEST and one SRC, and cannot be combined with --dry-run"
         )
-    destination = dataclasses.replace(destination, into=False)  # the archive is extracted into DEST itself
+    if unpack:
+        destination = dataclasses.replace(destination, into=False)  # the archive is extracted into DEST itself
     config, _ = settings.configs(source.location, destination.argument.location, os.environ)
     storage, report = settings.storage(), Report(settings)
 
-    async def unpack() -> str:
+    async def download() -> str:
         async with report.progress():
             return await storage.download(
                 sources[0],
@@ -202,14 +221,15 @@ def _unpack(settings: Settings, sources: list[str], dest: str, version_id: str |
                 config=config,
                 allow_patterns=settings.include or None,
                 ignore_patterns=settings.exclude or None,
-                unpack=True,
+                unpack=unpack,
+                trust=trust,
                 on_error=settings.on_error or "stop",
                 **settings.transfer_arguments,
                 on_event=report.transfer_events(source, destination),
                 version_id=version_id,
             )
 
-    _finish(settings, report, [destination.returned_name(run(unpack))])
+    _finish(settings, report, [destination.returned_name(run(download))])
 
 
 def _finish(settings: Settings, report: Report, copies: list[str]) -> None:

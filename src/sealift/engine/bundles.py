@@ -37,6 +37,9 @@ _FIRST_LANES = 16
 _FEWEST_LANES = 1
 # Seconds of interpreter time that the two objects of a lane's connections take. While one lane waits, others use it.
 _BUSY = 0.0003
+# A turn has stalled if it lasts for as long as so many requests, none of which counts as less than the seconds below.
+_STALLED_REQUESTS = 10
+_SHORTEST_REQUEST = 0.02
 # Failures after which the lanes give up, if they are more than the successes.
 _MANY_FAILURES = 16
 
@@ -80,10 +83,12 @@ class Bundles:
         part = part_sizes.part_size(1, context.destination.capabilities, instance.limits, instance.memory.limit)
         self._limit = min(_SMALL, part)
         self._in_use: bool | None = None  # None: not known before the first small object
+        self._connections = min(instance.limits.connections, instance.limits.per_host)
         # Each has two connections, if there are enough.
-        self._most_lanes = max(1, min(instance.limits.connections, instance.limits.per_host) // 2)
+        self._most_lanes = max(1, self._connections // 2)
         self._waiting: deque[Transfer] = deque()
         self._lanes = 0
+        self._stalled = 0  # lanes whose turn lasts too long, because a response does not arrive
         self._idle: list[asyncio.Future[None]] = []
         self._room: asyncio.Future[None] | None = None
         self._ended: asyncio.Future[None] | None = None
@@ -112,8 +117,8 @@ class Bundles:
         self._added += 1
         if self._idle:
             _wake(self._idle.pop())
-        elif self._lanes < self._wanted:
-            self._start_lane()
+        elif self._lanes - self._stalled < self._wanted:
+            self._start_lanes()
         if len(self._waiting) >= _AHEAD:
             self._room = asyncio.get_running_loop().create_future()
             await self._room
@@ -137,19 +142,17 @@ class Bundles:
         return None if source.small_objects is None else destination.open_lane()
 
     def _start_lanes(self) -> None:
-        for _ in range(min(self._wanted - self._lanes, len(self._waiting))):
-            self._start_lane()
-
-    def _start_lane(self) -> None:
-        self._lanes += 1
-        self._group.create_task(self._run_lane())
+        missing, possible = self._wanted - (self._lanes - self._stalled), self._connections - self._lanes
+        for _ in range(min(missing, possible, len(self._waiting))):
+            self._lanes += 1
+            self._group.create_task(self._run_lane())
 
     async def _run_lane(self) -> None:
         while self._waiting or not self._closing:
             if not self._waiting:
                 self._idle.append(waiting := asyncio.get_running_loop().create_future())
                 await waiting
-            elif self._lanes > self._wanted:
+            elif self._lanes - self._stalled > self._wanted:
                 break
             else:
                 await self._take_turn()
@@ -208,12 +211,31 @@ class Bundles:
                 if self._fastest is None:  # no request has ended, but the kernel has measured the round trip
                     self._choose_lanes(lane.fastest, _FIRST_LANES)
                     self._start_lanes()
-                turn = await lane.run(lambda: self._move(lane, buffer))
+                turn = await self._run_turn(lane, buffer)
                 if turn.moved:
                     self._measure(lane.fastest)
                 return turn
         except StorageError:
             return _Turn(self._take())
+
+    async def _run_turn(self, lane: Lane, buffer: memoryview) -> _Turn:
+        """Use a lane for one turn. If it stalls, another lane moves the objects that wait."""
+        task, stalled = asyncio.current_task(), False
+
+        def replace_lane() -> None:
+            nonlocal stalled
+            if task is not None and not task.cancelling():
+                stalled = True
+                self._stalled += 1
+                self._start_lanes()
+
+        longest = _TURN + _STALLED_REQUESTS * max(lane.fastest, _SHORTEST_REQUEST)
+        timer = asyncio.get_running_loop().call_later(longest, replace_lane)
+        try:
+            return await lane.run(lambda: self._move(lane, buffer))
+        finally:
+            timer.cancel()
+            self._stalled -= stalled
 
     def _measure(self, fastest: float) -> None:
         """Take the time of the fastest request of a turn into account."""

@@ -23,6 +23,7 @@ from functools import partial
 from ..contract import Backend
 from ..errors import StorageError, first_of
 from ..instance import Instance
+from ..integrity.signed import signed
 from ..keys import paths
 from ..runtime import part_sizes
 from ..runtime.shielded import cancelled_once
@@ -179,8 +180,10 @@ class Job:
     async def _split_into_works(self, transfer: Transfer) -> Iterable[Work]:
         """Split a transfer into pieces of work that may run concurrently."""
         context = self._context
-        # A directory marker is written, not copied: SeaweedFS does not find the source of the copy.
-        if self._server_copy and not paths.is_directory_marker(transfer.obj.key, transfer.obj.size):
+        # A directory marker is written, not copied: SeaweedFS does not find the source of the copy. The bytes of what
+        # was signed have to be seen.
+        marker = paths.is_directory_marker(transfer.obj.key, transfer.obj.size)
+        if self._server_copy and not marker and signed(transfer.obj.checksums) is None:
             from . import server_copy  # noqa: PLC0415 - here and below: a job moves most objects in one way
 
             return [partial(context.attempt, transfer, partial(server_copy.copy_object, context, transfer))]

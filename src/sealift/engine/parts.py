@@ -139,7 +139,8 @@ async def _move(context: JobContext, multipart: MultipartTransfer, part: Part, u
     to_file = context.source.capabilities.sinks and upload.writes_ranges
     size = min(part.size, PIECE) if to_file else part.size
     async with nullcontext() if in_order is None else in_order.memory_turns.turn(part.index):
-        buffer = await memory.borrow(size, context, moves=part.size)
+        one_file = to_file and in_order is None and context.total == multipart.transfer.obj.size
+        buffer = await memory.borrow(size, context, moves=part.size, one_file=one_file)
     try:
         move = _move_to_file if to_file else _move_through_memory
         multipart.receipts[part.index] = await move(context, multipart, part, upload, buffer)

@@ -32,6 +32,7 @@ async def prepare(context: JobContext, transfer: Transfer) -> tuple[Transfer, in
         obj = await context.retry(transfer, lambda: source.stat(obj.key))
         if transfer.obj.version not in {None, obj.version}:
             raise ObjectChanged(f"{obj.key!r} was replaced after it was listed")
+        obj = replace(obj, checksums={**obj.checksums, **transfer.obj.checksums})  # perhaps signed ones
         length = context.part_size(obj)
     if compared and obj.composite:
         sums = await context.retry(transfer, lambda: fetch_checksums(source, obj))

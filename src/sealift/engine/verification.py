@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..contract import Backend
-from ..errors import IntegrityError
+from ..errors import IntegrityError, SignatureError
 from ..integrity import checksums
+from ..integrity.signed import signed
 from ..runtime.disk_threads import DiskThreads
-from ..types import Head, KiB, ObjectInfo, Receipt, Verify
+from ..types import Head, KiB, ObjectInfo, Part, Receipt, Verify
 from . import continued_read
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "read_whole",
     "unverifiable",
     "verify_digest",
+    "verify_parts",
 ]
 
 SIZE_ONLY = "size-only"
@@ -114,14 +116,24 @@ def verify_digest(
         retryable: Whether the bytes can be read again: they may have been damaged in transit.
 
     Raises:
-        IntegrityError: The digests differ.
+        IntegrityError: The digests differ; SignatureError if it is the one that was signed.
     """
-    if digest != expected[algorithm]:
-        raise IntegrityError(
-            f"the bytes of {obj.key!r} do not match its {algorithm} checksum",
-            hint="to transfer it unverified: verify=False with download or copy",
-            retryable=retryable,
-        )
+    if digest == expected[algorithm]:
+        return
+    if signed((algorithm,)):
+        raise SignatureError(f"the bytes of {obj.key!r} are not those that were signed", retryable=retryable)
+    raise IntegrityError(
+        f"the bytes of {obj.key!r} do not match its {algorithm} checksum",
+        hint="to transfer it unverified: verify=False with download or copy",
+        retryable=retryable,
+    )
+
+
+def verify_parts(obj: ObjectInfo, algorithm: str, digests: Sequence[str], parts: Sequence[Part]) -> None:
+    """Compare the combined checksum of consecutive parts with that of the whole object; as `verify_digest`."""
+    sizes = [part.size for part in parts]
+    combined = checksums.combine(algorithm, zip(digests, sizes, strict=True))
+    verify_digest(obj, obj.checksums, algorithm, combined)
 
 
 async def _digest(disk: DiskThreads, algorithm: str, data: memoryview) -> str:

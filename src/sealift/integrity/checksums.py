@@ -13,6 +13,7 @@ from ..types import KiB
 from . import crc_library
 from .composite import is_composite, new_hash
 from .crc import extend_crc
+from .signed import signed
 
 __all__ = [
     "COMBINABLE", "InOrder", "Running", "Turns", "best", "combine", "common", "crc_digest", "digest", "extend_crc",
@@ -28,7 +29,7 @@ _PREFERENCE = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1", "md5")
 
 
 def best(checksums: Mapping[str, str], *, combinable: bool) -> str | None:
-    """Choose the preferred algorithm among the checksums that a service reports.
+    """Choose the preferred algorithm among the checksums of an object: a signed digest, or what a service reports.
 
     Args:
         checksums: Algorithm → digest of the whole object.
@@ -38,6 +39,8 @@ def best(checksums: Mapping[str, str], *, combinable: bool) -> str | None:
         >>> best({"md5": "…", "crc32c": "…"}, combinable=True)
         'crc32c'
     """
+    if not combinable and (demanded := signed(checksums)) is not None:
+        return demanded
     for algorithm in _PREFERENCE:
         if algorithm in checksums and (algorithm in COMBINABLE or not combinable):
             return algorithm

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, repeat
 from typing import Protocol
 
+from .signed import SignedHash, signed
+
 __all__ = ["Hash", "is_composite", "name", "new_hash"]
 
 
@@ -54,7 +56,7 @@ def new_hash(algorithm: str) -> Hash:
     """Create an incremental hash, plain or composite. For integrity checks only, not for security.
 
     Args:
-        algorithm: A name known to hashlib or made by `name`.
+        algorithm: A name known to hashlib, or made by `name` or `signed.name`.
 
     Example:
         >>> running = new_hash("sha256/4")
@@ -64,7 +66,9 @@ def new_hash(algorithm: str) -> Hash:
         ... ).hexdigest()
         True
     """
-    return _CompositeHash(algorithm) if is_composite(algorithm) else _hashlib_new(algorithm)
+    if not is_composite(algorithm):
+        return _hashlib_new(algorithm)
+    return SignedHash(algorithm) if signed((algorithm,)) else _CompositeHash(algorithm)
 
 
 class _CompositeHash:

@@ -1,8 +1,8 @@
 """The options of one call, passed through the operations as one value."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..engine.transfer import OnStored
 from ..errors import InvalidConfig, ModelMissingError
@@ -16,6 +16,9 @@ from ..uri import Location
 from .deadline import NO_DEADLINE, Deadline
 from .open_location import OpenLocation
 from .skip_report import OnSkip, SkipReport
+
+if TYPE_CHECKING:
+    from ..trust.signed_files import SignedFiles
 
 __all__ = ["By", "CallEvents", "CallOptions", "comparison_mode"]
 
@@ -47,6 +50,7 @@ class CallOptions:
         on_skip: Called with each entry that the listing of the source leaves out, whether the patterns match it or not.
         write_options: What to set on the objects that are written.
         version_id: The version of the object to read. None: the current one.
+        signed: The files that may be downloaded. None: all.
     """
 
     patterns: Patterns = _ALL
@@ -66,6 +70,7 @@ class CallOptions:
     on_skip: OnSkip | None = None
     write_options: WriteOptions | None = None
     version_id: str | None = None
+    signed: "SignedFiles | None" = None
 
     def __post_init__(self) -> None:
         if self.verify not in {True, False, "require"}:
@@ -78,9 +83,20 @@ class CallOptions:
             raise InvalidConfig(f"on_error={self.on_error!r} is not 'stop' or 'continue'")
         if self.symlinks not in {"follow", "skip"}:
             raise InvalidConfig(f"symlinks={self.symlinks!r} is not 'follow' or 'skip'")
+        if self.signed is not None:
+            self._check_signed()
         if self.unpack and self.existing != "overwrite":
             hint = "unpack into a new directory"
             raise InvalidConfig(f"existing={self.existing!r} cannot be combined with unpack", hint=hint)
+
+    def _check_signed(self) -> None:
+        """Raise InvalidConfig if another option contradicts a signature."""
+        if not self.verify:
+            raise InvalidConfig("verify=False cannot be combined with trust: the digests would not be compared")
+        if self.existing == "skip":
+            raise InvalidConfig("existing='skip' cannot be combined with trust: what stays would not be compared")
+        if self.on_error == "continue":
+            raise InvalidConfig("on_error='continue' cannot be combined with trust: a signed model is complete")
 
     def about(self, location: Location) -> "CallOptions":
         """These options for a call about a location, which is named in its events."""
@@ -103,10 +119,15 @@ class CallOptions:
         return fingerprint(self.request, *facts)
 
     @property
-    def request(self) -> tuple[Patterns, Unpack | None, Verify, Durability, Existing, OnError, str | None]:
+    def request(self) -> tuple[Hashable, ...]:
         """The options on which the result of a download depends."""
         result = self.patterns, self.unpack_limits, self.verify, self.durability, self.existing, self.on_error
-        return *result, self.version_id
+        return *result, self.version_id, self.verified_with
+
+    @property
+    def verified_with(self) -> Hashable:
+        """How bytes are verified: what one download has verified in this way, the next one need not read again."""
+        return self.verify if self.signed is None else (self.verify, self.signed.fingerprint)
 
     @property
     def unpack_limits(self) -> Unpack | None:

@@ -5,6 +5,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from ..errors import DeadlineExceeded, InvalidConfig
+from ..runtime.disk_threads import DiskThreads
+from ..runtime.module_loading import load_modules
 
 __all__ = ["NO_DEADLINE", "Deadline"]
 
@@ -25,9 +27,14 @@ class Deadline:
         self._timeout = timeout
         self.end = None if timeout is None else asyncio.get_running_loop().time() + timeout
 
+    async def prepare(self, disk: DiskThreads) -> None:
+        """Import what `enforced` needs; most calls have no timeout."""
+        if self.end is not None:
+            await load_modules(disk, "anyio", "anyio._backends._asyncio")
+
     @contextmanager
     def enforced(self) -> Generator[None]:
-        """Cancel the block at the deadline.
+        """Cancel the block at the deadline. `prepare` comes first.
 
         Raises:
             DeadlineExceeded: The deadline passed. The cancelled work has cleaned up.
@@ -35,7 +42,7 @@ class Deadline:
         if self.end is None:
             yield
             return
-        import anyio  # noqa: PLC0415 - most calls have no timeout
+        import anyio  # noqa: PLC0415 - loaded by `prepare`
 
         with anyio.CancelScope(deadline=self.end) as scope:
             yield

@@ -1,8 +1,9 @@
 """Downloads to the local disk: an object becomes a file, a prefix or an archive becomes a directory."""
 
 import os
+from collections.abc import AsyncGenerator
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..backends.local import LocalBackend, destination, existing, work_directory
 from ..compressed_list import CompressedList
@@ -19,6 +20,9 @@ from .resolve import IGNORE_SKIPPED, Prefix, resolve
 from .resume_download import open_journal, report_only, transfer_missing
 from .skip_report import report_kept
 from .unchanged_files import origins
+
+if TYPE_CHECKING:
+    from ..trust.signed_files import SignedFiles
 
 __all__ = ["Downloaded", "download_to", "download_to_temporary", "keep_existing"]
 
@@ -46,7 +50,10 @@ async def download_to_temporary(source: OpenLocation, options: CallOptions) -> D
         found = await resolve(source.backend, source.location.key, source.instance.retry, IGNORE_SKIPPED)
         if isinstance(found, Prefix):
             await found.objects.aclose()
-        return Downloaded(f"/{source.location.key.rstrip('/')}")
+        path = f"/{source.location.key.rstrip('/')}"
+        if options.signed is not None:
+            await LocalBackend("/", source.instance.disk).run(partial(options.signed.check_directory, path))
+        return Downloaded(path)
     import shutil  # noqa: PLC0415 - most downloads have a destination, or go to the cache
 
     from .temporary_directories import make_temporary  # noqa: PLC0415
@@ -83,6 +90,8 @@ async def download_to(source: OpenLocation, dest: str, options: CallOptions) -> 
     report_retry = None if options.on_event is None else partial(_report_retry, location.key, options.on_event)
     retry = partial(instance.retry, on_retry=report_retry)
     found = await resolve(source.backend, location.key, retry, report.walk)
+    if options.signed is not None:
+        found = await _signed(source, found, options.signed)
     if options.unpack_limits is not None:
         from .download_archive import download_archive  # noqa: PLC0415 - most downloads are not unpacked
 
@@ -111,6 +120,19 @@ def keep_existing(options: CallOptions) -> OnFailure | None:
 
 def _report_retry(key: str, on_event: OnEvent, error: StorageError, delay: float) -> None:
     on_event(Event("retry", key, error=error, delay=delay))
+
+
+async def _signed(source: OpenLocation, found: ObjectInfo | Prefix, signed: "SignedFiles") -> ObjectInfo | Prefix:
+    """What was found, with signed digests as checksums; lists all of a prefix, to see what is missing or was added."""
+    if isinstance(found, Prefix):
+        objects = await signed.all(found.key, found.objects)
+        return Prefix(found.key, _each(objects))
+    return signed.one(found, source.location.name if found.name is None else found.name)
+
+
+async def _each(objects: list[ObjectInfo]) -> AsyncGenerator[ObjectInfo]:
+    for obj in objects:
+        yield obj
 
 
 async def _download_file(source: OpenLocation, obj: ObjectInfo, dest: str, options: CallOptions) -> str:
@@ -147,7 +169,7 @@ async def _download_file(source: OpenLocation, obj: ObjectInfo, dest: str, optio
             options.on_stored(obj, name, await there.stat(name))
         return path
     state = await instance.disk.run(lambda: work_directory(directory))
-    identity = (source.backend.address, location, directory, name, options.verify)
+    identity = (source.backend.address, location, directory, name, options.verified_with)
     request = "" if obj.version is None or not obj.size else options.shared_request(source, obj.version, obj.size)
     async with open_journal(instance, state, *identity, many=False, request=request) as journal:
         if journal.completed is not None:

@@ -40,7 +40,7 @@ async def download_archive(
     destination = await DirectoryTarget.of(instance, dest, "an archive holds many files")
     final, state = destination.final, destination.state
     anchor = await sync_anchor(instance, final, options)
-    identity = (source.backend.address, source.location, final, options.verify, "unpack")
+    identity = (source.backend.address, source.location, final, options.verified_with, "unpack")
     request = options.shared_request(source, found.version) if found.version is not None else ""
     async with open_journal(instance, state, *identity, many=True, request=request) as journal:
         if journal.completed is not None:

@@ -63,7 +63,7 @@ async def _download(source: OpenLocation, files: "_Files", dest: str, options: C
     final = destination.final
     # A new directory appears as a whole, since users test for it with os.path.exists.
     anchor = await sync_anchor(instance, final, options)
-    identity = (source.backend.address, source.location, final, options.verify)
+    identity = (source.backend.address, source.location, final, options.verified_with)
     destination = await destination.resumed(instance, fingerprint(*identity))
     state = destination.state
     request = options.shared_request(source)

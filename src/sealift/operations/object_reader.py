@@ -8,9 +8,10 @@ from ..engine.verification import read_whole
 from ..errors import ClosedError, UnsupportedOperation
 from ..runtime import large_buffer
 from ..types import MiB, ObjectInfo
+from .chunks import chunks
 from .first_read import FirstRead
 from .open_location import OpenLocation
-from .read import chunks, fill
+from .read import fill
 from .read_ahead import MAX_WINDOW, ReadAhead
 from .resolve import find_object
 

@@ -1,12 +1,19 @@
 """A location together with the open backend and the instance that serve it."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from ..backends import open_backend
+from ..backends.local import LocalBackend
+from ..config import StorageConfig
 from ..contract import Backend
 from ..errors import InvalidConfig
 from ..frozen_dataclass import dataclass
 from ..instance import Instance
-from ..uri import Location
+from ..runtime.shielded import shielded
+from ..uri import Location, parse
 
-__all__ = ["OpenLocation", "check_local"]
+__all__ = ["OpenLocation", "check_local", "open_location"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,21 @@ class OpenLocation:
     def on_disk(self) -> bool:
         """Whether this is a path on the local disk."""
         return self.location.scheme == "file"
+
+
+@asynccontextmanager
+async def open_location(
+    instance: Instance, location: Location, config: StorageConfig | None, version_id: str | None = None
+) -> AsyncGenerator[OpenLocation]:
+    """Open the backend of a location; the arguments are those of `open_backend`."""
+    backend = await open_backend(location, config, instance, version_id)
+    if isinstance(backend, LocalBackend) and location.scheme != "file":
+        # A volume is a directory of this machine: from here on its files are local files.
+        backend, location = LocalBackend("/", instance.disk), parse(backend.path(location.key))
+    try:
+        yield OpenLocation(instance, backend, location)
+    finally:
+        await shielded(backend.aclose())
 
 
 def check_local(source: Location) -> None:

@@ -12,8 +12,9 @@ from ..instance import Instance
 from ..runtime.part_sizes import DEFAULT_PART
 from ..runtime.shielded import cancelled_once
 from ..types import MiB, ObjectInfo
+from .chunks import chunks
 from .open_location import OpenLocation
-from .read import chunks, range_in, read_span
+from .read import range_in, read_span
 from .resolve import find_object
 
 __all__ = ["Group", "group_ranges", "read_ranges"]

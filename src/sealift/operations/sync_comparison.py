@@ -28,8 +28,8 @@ from ..integrity.content import Facts, same_bytes, same_content_tag
 from ..persist.sync_index import Copied, Index, Row
 from ..types import ObjectInfo
 from .call_options import By
+from .chunks import chunks
 from .open_location import OpenLocation
-from .read import chunks
 
 __all__ = ["Comparison"]
 

@@ -20,7 +20,7 @@ def origins(source: OpenLocation, options: CallOptions) -> Origins:
     root = source.backend.address or f"{location.scheme}://{location.root}"
     query = location.query if location.scheme in {"http", "https"} else ""  # elsewhere, it is only a signature
     durable = options.durability == "fsync"
-    return Origins(location.scheme, root, query, options.verify, durable=durable)
+    return Origins(location.scheme, root, query, options.verified_with, durable=durable)
 
 
 async def find_unchanged(

@@ -10,7 +10,6 @@ Everything here runs in the event loop's thread.
 import asyncio
 import math
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 
 from .request_rate import RequestRate
@@ -28,8 +27,18 @@ _PAUSE = 0.1
 _LONGEST_PAUSE = 20.0
 # If a host accepts fewer requests than this between two refusals, it refuses too many.
 _FEW = 40
-# So many refusals in a row show whether a lower rate helps.
-_REFUSALS = 10
+# A host may refuse some requests whatever their rate. So many refusals that the rate does not explain are a reason to
+# try any rate, if so many requests were accepted for each of them; and so many refusals show that this was wrong. It is
+# tried again after four times as many reasons.
+_REASONS = 8
+_ACCEPTED_PER_REASON = 1.5
+_REFUSALS_AT_ANY_RATE = 10
+_MORE_REASONS = 4
+# Once its rate is right, a host that limits it refuses nothing for so many seconds, and none of so many requests. A
+# refusal that comes later is worth several that do not.
+_EXPLAINED_AFTER = 1.0
+_EXPLAINED_ACCEPTED = 10
+_EXPLAINED_COUNTS = 3
 
 
 def uniform(low: float, high: float) -> float:
@@ -78,8 +87,9 @@ class HostPace:
         self._vain = 0  # pauses since the last success
         self._rate: RequestRate | None = None
         self._accepted = 0  # since the last pause
-        self._history: deque[int] = deque(maxlen=_REFUSALS)  # accepted between pauses less than 1 s apart
-        self._at_any_rate: bool | None = None  # the host refuses some requests at any rate; None: not tried
+        self._unexplained: list[int] = []  # accepted before each refusal that the rate does not explain
+        self._reasons = _REASONS  # how many of those are needed
+        self._at_any_rate = False  # the host refuses some requests at any rate
 
     @property
     def level(self) -> int:
@@ -190,10 +200,7 @@ class HostPace:
             self._level = self._ceiling = 1.0
             self._next_doubling = None
         if not connections:
-            if now - self._paused_until > 1:
-                self._history.clear()
-            self._history.append(self._accepted)
-            self._doubt_rate()
+            self._doubt_rate(since_pause=now - self._paused_until)
             if self._at_any_rate:
                 self._rate = None
             elif self._rate is None:
@@ -202,19 +209,25 @@ class HostPace:
                 self._rate.refused(now)
         self._accepted = 0
 
-    def _doubt_rate(self) -> None:
+    def _doubt_rate(self, since_pause: float) -> None:
         """Decide whether the host refuses some requests for another reason than their rate.
 
-        A host that limits the rate refuses nothing for a second once the rate is right. If one goes on to refuse some,
-        it gets requests at any rate, unless it then accepts hardly any.
+        If it does, the rate would fall and fall: what it accepts between two refusals is less than what it was sent.
         """
-        if len(self._history) < _REFUSALS:
+        if self._at_any_rate:
+            self._unexplained.append(self._accepted)
+            recent = self._unexplained = self._unexplained[-_REFUSALS_AT_ANY_RATE:]
+            if len(recent) == _REFUSALS_AT_ANY_RATE and sum(recent) < len(recent):
+                self._at_any_rate, self._unexplained = False, []
+                self._reasons *= _MORE_REASONS
             return
-        if self._at_any_rate is None and sum(self._history) >= 3 * _REFUSALS:
-            self._at_any_rate = True
-            self._history.clear()
-        elif self._at_any_rate and sum(self._history) < 1.5 * _REFUSALS:
-            self._at_any_rate = False
+        if since_pause > _EXPLAINED_AFTER and self._accepted > _EXPLAINED_ACCEPTED:
+            del self._unexplained[-_EXPLAINED_COUNTS:]
+            return
+        self._unexplained.append(self._accepted)
+        reasons = self._unexplained = self._unexplained[-self._reasons :]
+        if len(reasons) == self._reasons and sum(reasons) >= _ACCEPTED_PER_REASON * len(reasons):
+            self._at_any_rate, self._unexplained = True, []
 
 
 class Hosts:

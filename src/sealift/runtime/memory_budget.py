@@ -6,12 +6,14 @@ the back. So a small model does not wait for a large one, and large parts are no
 
 import asyncio
 import os
+import time
 from collections import deque
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidConfig
 from ..types import MiB
+from .control_groups import MEMBERSHIP, MOUNTED, memory_limit
 from .large_buffer import allocate
 from .parts_in_flight import PartsInFlight
 
@@ -25,6 +27,29 @@ __all__ = ["MemoryBudget", "default_budget"]
 _DEFAULT = 128 * MiB
 # Fresh memory costs page faults, 0.1 s CPU per GB; below this size reusing buffers is not worth it.
 _REUSE_FROM = 128 * 1024
+# Seconds after which a buffer that is lent no longer counts as in flight: its part has stalled, waits to be retried, or
+# is slow, so it uses hardly any CPU time, and the parts of other hosts must not wait for it.
+_SLOW = 2.0
+
+
+class _Loan:
+    """A buffer that is lent.
+
+    Attributes:
+        buffer: The buffer.
+        size: Bytes that pass through it.
+        job: Identifies the job that has it.
+        in_flight: How many of them count as in flight.
+        since: Time at which it was lent.
+    """
+
+    __slots__ = ("buffer", "in_flight", "job", "since", "size")
+
+    def __init__(self, buffer: "_Buffer", size: int, job: Hashable) -> None:
+        self.buffer = buffer
+        self.job = job
+        self.size = self.in_flight = size
+        self.since = time.monotonic()
 
 
 class MemoryBudget:
@@ -47,23 +72,25 @@ class MemoryBudget:
         self.limit = limit
         self._in_flight = in_flight or PartsInFlight()
         self._lent = 0
-        self._moving = 0
-        self._buffers: dict[int, tuple[_Buffer, int]] = {}  # id of a lent view → its buffer, bytes it moves
+        self._moving: dict[Hashable, int] = {}  # job → bytes in flight
+        self._loans: dict[int, _Loan] = {}  # id of a lent view → its loan
+        self._timer: asyncio.TimerHandle | None = None  # runs while requests wait
         self._idle: list[_Buffer] = []
-        self._waiting: dict[Hashable, deque[tuple[int, int, asyncio.Future[memoryview]]]] = {}
+        self._waiting: dict[Hashable, deque[tuple[int, int, bool, asyncio.Future[memoryview]]]] = {}
 
     @property
     def lent(self) -> int:
         """Bytes that are currently borrowed."""
         return self._lent
 
-    async def borrow(self, size: int, job: Hashable, *, moves: int | None = None) -> memoryview:
+    async def borrow(self, size: int, job: Hashable, *, moves: int | None = None, one_file: bool = False) -> memoryview:
         """Wait for a buffer.
 
         Args:
             size: Length of the buffer in bytes, at least 1.
             job: Identifies the job; jobs take turns.
             moves: Bytes that will pass through the buffer, if they are more than its size. They count as in flight.
+            one_file: Whether the job writes one file only, so that fewer of its bytes may be in flight.
 
         Returns:
             A view of exactly that length, with undefined content.
@@ -77,10 +104,13 @@ class MemoryBudget:
                 hint=f"Limits(memory={size}) or more",
             )
         moves = size if moves is None else moves
-        if not self._waiting and self._fits(size, moves):
-            return self._lend(size, moves)
+        if not self._waiting and self._fits(size, moves) and not (one_file and self._is_busy(job, moves)):
+            return self._lend(size, moves, job)
         future: asyncio.Future[memoryview] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(job, deque()).append((size, moves, future))
+        self._waiting.setdefault(job, deque()).append((size, moves, one_file, future))
+        self._serve_waiting()  # those before it may wait for bytes of their own job
+        if not future.done():
+            self._look_for_slow_later()
         try:
             return await future
         except asyncio.CancelledError:
@@ -92,19 +122,41 @@ class MemoryBudget:
 
     def give_back(self, view: memoryview) -> None:
         """Return a borrowed buffer, which must not be used afterwards."""
-        buffer, moves = self._buffers.pop(id(view))
+        loan = self._loans.pop(id(view))
         view.release()
-        self._lent -= len(buffer)
-        self._moving -= moves
-        self._in_flight.moved(moves, full=2 * self._lent >= self.limit)
-        if len(buffer) >= _REUSE_FROM:
-            self._idle.append(buffer)
+        self._lent -= len(loan.buffer)
+        self._land(loan)
+        self._in_flight.moved(loan.size, full=2 * self._lent >= self.limit)
+        if len(loan.buffer) >= _REUSE_FROM:
+            self._idle.append(loan.buffer)
         if self._waiting:
             self._serve_waiting()
 
+    def _land(self, loan: _Loan) -> None:
+        """Count the bytes of a loan as in flight no longer."""
+        left = self._moving.pop(loan.job, 0) - loan.in_flight
+        loan.in_flight = 0
+        if left:
+            self._moving[loan.job] = left
+
+    def _look_for_slow_later(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_SLOW / 4, self._look_for_slow)
+
+    def _look_for_slow(self) -> None:
+        """Count slow parts as in flight no longer, and serve requests that waited for them."""
+        self._timer = None
+        latest = time.monotonic() - _SLOW
+        for loan in self._loans.values():
+            if loan.since <= latest:
+                self._land(loan)
+        self._serve_waiting()
+        if self._waiting:
+            self._look_for_slow_later()
+
     def _forget(self, job: Hashable, future: asyncio.Future[memoryview]) -> None:
         requests = self._waiting.get(job, deque())
-        kept = deque(request for request in requests if request[2] is not future)
+        kept = deque(request for request in requests if request[-1] is not future)
         if kept:
             self._waiting[job] = kept
         else:
@@ -112,32 +164,43 @@ class MemoryBudget:
         self._serve_waiting()
 
     def _serve_waiting(self) -> None:
-        while self._waiting:
-            job, requests = next(iter(self._waiting.items()))
-            size, moves, future = requests[0]
-            if not future.done() and not self._fits(size, moves):
-                return
-            requests.popleft()
-            del self._waiting[job]
-            if requests:
-                self._waiting[job] = requests  # to the back of the queue
-            if not future.done():
-                try:
-                    future.set_result(self._lend(size, moves))
-                except InvalidConfig as error:  # for the borrower, not for the caller that returned a buffer
-                    future.set_exception(error)
+        served = True
+        while served:
+            served = False
+            for job, requests in list(self._waiting.items()):
+                size, moves, one_file, future = requests[0]
+                if not future.done():
+                    if one_file and self._is_busy(job, moves):
+                        continue  # others need not wait for it
+                    if not self._fits(size, moves):
+                        return
+                served = True
+                requests.popleft()
+                del self._waiting[job]
+                if requests:
+                    self._waiting[job] = requests  # to the back of the queue
+                if not future.done():
+                    try:
+                        future.set_result(self._lend(size, moves, job))
+                    except InvalidConfig as error:  # for the borrower, not for the caller that returned a buffer
+                        future.set_exception(error)
 
     def _fits(self, size: int, moves: int) -> bool:
-        return self._lent + size <= self.limit and self._moving + moves <= self._in_flight.bound(moves)
+        moving = sum(self._moving.values())
+        return self._lent + size <= self.limit and moving + moves <= self._in_flight.bound(moves)
 
-    def _lend(self, size: int, moves: int) -> memoryview:
+    def _is_busy(self, job: Hashable, moves: int) -> bool:
+        """Whether a job that writes one file has to wait until some of its own bytes have arrived."""
+        return self._moving.get(job, 0) + moves > self._in_flight.bound(moves, one_file=True)
+
+    def _lend(self, size: int, moves: int, job: Hashable) -> memoryview:
         if not self._lent:
             self._in_flight.restart()
         buffer = self._take_idle(size)
         self._lent += len(buffer)
-        self._moving += moves
+        self._moving[job] = self._moving.get(job, 0) + moves
         view = memoryview(buffer)[:size]
-        self._buffers[id(view)] = (buffer, moves)
+        self._loans[id(view)] = _Loan(buffer, moves, job)
         return view
 
     def _take_idle(self, size: int) -> "_Buffer":
@@ -158,45 +221,6 @@ class MemoryBudget:
             raise InvalidConfig(f"the system cannot allocate {size} more bytes to this process", hint=hint) from None
 
 
-def default_budget(
-    membership: str | os.PathLike[str] = "/proc/self/cgroup", mounted: str | os.PathLike[str] = "/sys/fs/cgroup"
-) -> int:
-    """128 MiB, or a quarter of the control group's memory limit if that is less.
-
-    Reads the limits of this process's control group and all its parents, in version 2 (`memory.max`,
-    https://docs.kernel.org/admin-guide/cgroup-v2.html) and version 1 (`memory.limit_in_bytes`).
-
-    Args:
-        membership: The file that lists the process's control groups.
-        mounted: Where the control groups are mounted.
-    """
-    limits = [_DEFAULT * 4]
-    try:
-        with open(membership, encoding="utf-8") as file:
-            memberships = file.read().splitlines()
-    except OSError:  # not Linux
-        memberships = []
-    for line in memberships:
-        _, controllers, path = line.split(":", 2)
-        if not controllers:
-            root, name = os.fspath(mounted), "memory.max"
-        elif "memory" in controllers.split(","):
-            root, name = os.path.join(mounted, "memory"), "memory.limit_in_bytes"
-        else:
-            continue
-        group = root
-        limits += _limit_of(os.path.join(group, name))
-        for segment in path.split("/"):
-            if segment:
-                group = os.path.join(group, segment)
-                limits += _limit_of(os.path.join(group, name))
-    return min(limits) // 4
-
-
-def _limit_of(path: str) -> list[int]:
-    try:
-        with open(path, encoding="ascii") as file:
-            text = file.read().strip()
-    except OSError:  # no limit in this group, or a group of another namespace
-        return []
-    return [int(text)] if text.isdigit() else []
+def default_budget(membership: str | os.PathLike[str] = MEMBERSHIP, mounted: str | os.PathLike[str] = MOUNTED) -> int:
+    """128 MiB, or a quarter of the control groups' memory limit if that is less; arguments as in `memory_limit`."""
+    return min(_DEFAULT, (memory_limit(membership, mounted) or 4 * _DEFAULT) // 4)

@@ -16,19 +16,23 @@ _PART = 8 * MiB
 # Load of the threads, in CPUs: below the first the limit doubles, above the second it is halved.
 _LOW_LOAD = 0.5
 _HIGH_LOAD = 0.75
-_MAX_FACTOR = 8
-# Seconds of a round trip from which a server is distant: the limit starts higher.
+_MOST_PARTS = 32
+# Seconds of a round trip from which a server is distant, and the parts in flight to start with there.
 _DISTANT = 0.02
-_DISTANT_FACTOR = 4
+_DISTANT_PARTS = 16
+_MOST_AT_FIRST = 4
 
 
 class PartsInFlight:
     """A limit on bytes in flight that adapts to the load of the threads; used in the loop's thread.
 
+    To start with, as many parts are in flight as there are CPUs, at most four. Threads that write the same file wait
+    for each other at its lock, so if a job writes one file only, half as many are faster.
+
     Args:
         work: Returns the CPU seconds that the threads have used.
         wall: Returns the current time in seconds.
-        parts: Parts in flight initially.
+        cpus: How many CPUs this process may use.
         round_trip: Returns the seconds that a round trip to the server takes; 0 if unknown.
     """
 
@@ -36,29 +40,35 @@ class PartsInFlight:
         self,
         work: Callable[[], float] = time.thread_time,
         wall: Callable[[], float] = time.monotonic,
-        parts: int = 4,
+        cpus: float = 4,
         round_trip: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self._parts = parts
+        self._at_first = max(1, min(_MOST_AT_FIRST, int(cpus)))
+        self._at_first_in_one_file = max(1, min(_MOST_AT_FIRST, int(cpus) // 2))
         self._work = work
         self._wall = wall
         self._round_trip = round_trip
         self._factor = 1
         self._measure_anew()
 
-    def bound(self, size: int) -> int:
+    def bound(self, size: int, *, one_file: bool = False) -> int:
         """Bytes that may be in flight for buffers of `size` bytes.
+
+        Args:
+            size: The size in bytes.
+            one_file: Whether the job writes one file only.
 
         Example:
             >>> PartsInFlight().bound(8 * MiB) // MiB, PartsInFlight().bound(512 * MiB) // MiB
             (32, 2048)
         """
-        return self._factor * self._parts * max(_PART, size)
+        parts = self._at_first_in_one_file if one_file else self._at_first
+        return min(self._factor * parts, _MOST_PARTS) * max(_PART, size)
 
     def restart(self) -> None:
         """Start measuring again, because nothing was in flight before."""
         if self._round_trip() > _DISTANT:
-            self._factor = max(self._factor, _DISTANT_FACTOR)
+            self._factor = max(self._factor, _DISTANT_PARTS // self._at_first)
         self._measure_anew()
 
     def _measure_anew(self) -> None:
@@ -72,11 +82,11 @@ class PartsInFlight:
             full: Whether the memory budget is used up, so that a higher limit would have no effect.
         """
         self._moved += size
-        if self._moved < self._parts * _PART * self._factor:
+        if self._moved < self._factor * self._at_first * _PART:
             return
         elapsed = max(self._wall() - self._wall_before, 1e-6)
         load = (self._work() - self._work_before) / elapsed
-        if load < _LOW_LOAD and not full and self._factor < _MAX_FACTOR:
+        if load < _LOW_LOAD and not full and self._factor * self._at_first_in_one_file < _MOST_PARTS:
             self._factor *= 2
         elif load > _HIGH_LOAD and self._factor > 1:
             self._factor //= 2

@@ -120,5 +120,6 @@ class _SharedCall(Generic[T]):
         finally:
             self._callers.remove(caller)
             if not self._callers:
+                self._forget()
                 del self._task  # breaks the cycle: the traceback of its error refers to this frame
             del caller

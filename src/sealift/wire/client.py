@@ -2,25 +2,24 @@
 
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ..config import Proxies
-from ..errors import ClosedError, InvalidConfig, TransportError
+from ..errors import ClosedError, InvalidConfig
 from ..lane_contract import FileRange, SentBytes, Sink
 from ..runtime.host_pace import Hosts
-from ..runtime.request_record import begin_request, request_records
+from ..runtime.request_record import begin_request
 from ..types import Limits
-from .connection import Connection
 from .connection_errors import StaleConnectionError
 from .content_range import Expectation
 from .dialer import Dialer
 from .dns import RunBlocking
 from .exchange import Exchange
 from .head_codec import encode_request
-from .held_connection import HeldConnection
+from .held_connection import HeldConnection, hold_connections
 from .lanes import Lanes
 from .message import TLS, Origin, Request, Response
 from .observation import Observation
@@ -28,7 +27,8 @@ from .pool import Pool
 from .proxy_choice import proxy_for
 from .sinks import is_file_range, memory_sink
 from .stall_watchdog import Watchdog
-from .streamed_response import BodyStream, StreamedResponse
+from .streamed_response import StreamedResponse
+from .streams import Streams
 
 if TYPE_CHECKING:
     from .proxy_client import ProxyClient
@@ -76,11 +76,11 @@ class Wire:
         self._any_proxy = proxies.http is not None or proxies.https is not None
         self._proxy_client: ProxyClient | None = None
         self._closed = False
-        self._streams: dict[BodyStream, Connection] = {}
         self._watchdog = Watchdog(limits, lambda: self._pool.sweep())  # noqa: PLW0108 - it is made below
         self._lanes = Lanes(limits.connections, self._watchdog)
         self._dialer = Dialer(limits, self._lanes, run_blocking, environ)
         self._pool = Pool(limits, self._dialer.dial, hosts or Hosts(limits.per_host))
+        self._streams = Streams(self._pool, self._lanes)
         self._environ = environ
         self._workers: Workers | None = None
 
@@ -207,8 +207,7 @@ class Wire:
         """Whether requests to an origin are sent without a proxy, so that `hold` works."""
         return not self._any_proxy or proxy_for(origin, self._proxies) is None
 
-    @asynccontextmanager
-    async def hold(self, origin: Origin, tls: TLS) -> AsyncIterator[HeldConnection]:
+    def hold(self, origin: Origin, tls: TLS) -> AbstractAsyncContextManager[HeldConnection]:
         """Keep connections for several small requests, which a lane sends one after the other.
 
         It has two connections if that needs no waiting: while one waits for a response, the lane works on the other.
@@ -221,28 +220,10 @@ class Wire:
             TransportError: The connection cannot be opened, or the host limits its requests, so that each needs a turn.
             ClosedError: The client is closed.
         """
-        with Observation(origin, self._pool.pace(origin)) as observation:
-            if self._pool.pace(origin).limited:
-                raise TransportError(f"{origin.address} limits its requests", retryable=True)
-            held = [await self._pool.acquire(origin, tls)]
-        lane = None
-        try:
-            with suppress(TransportError):  # one is enough
-                second = await self._pool.acquire_now(origin, tls)
-                held += [] if second is None else [second]
-            for connection in held:
-                self._lanes.watch(connection)
-            lane = HeldConnection(held, self._lanes, request_records(origin))
-            yield lane
-        finally:
-            if lane is not None:
-                lane.forget_asked()
-                observation.completed(lane.completed)
-            for connection in held:
-                self._lanes.unwatch(connection)
-                self._pool.release(connection)
+        return hold_connections(self._pool, self._lanes, origin, tls)
 
-    def stream(self, request: Request) -> AbstractAsyncContextManager[StreamedResponse]:
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
         """Stream a body, of known or unknown length.
 
         A piece of at most 256 KiB is buffered. The connection does not count as stalled while the caller is not
@@ -251,24 +232,37 @@ class Wire:
         Args:
             request: The request.
 
-        Returns:
-            A context manager, entered once the response head has arrived, whatever the status.
+        Yields:
+            The response, once its head has arrived, whatever the status.
 
         Raises:
             TransportError: As in `fetch`; `readinto` raises it if the body is truncated.
             InvalidConfig: The request is not valid.
             ClosedError: The client is closed.
         """
-        return self._stream(request)
+        observation = self._observe(request)
+        if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
+            with observation:
+                await observation.turn()
+                async with proxy_client.stream(request) as streamed:
+                    yield observation.answered(streamed)
+            return
+        with observation:  # the record of the request ends here, not with the body
+            body, response = await self._streams.open(request)
+            observation.answered(response)
+        try:
+            if self._closed:
+                raise ClosedError("the storage instance is closed")
+            yield StreamedResponse(response, body.readinto)
+        finally:
+            await self._streams.close(body)
 
     async def aclose(self) -> None:
         """Close all connections and wait until they are closed. Running calls raise `ClosedError`."""
         self._closed = True
         self._dialer.close()
         self._pool.close()
-        for body, connection in list(self._streams.items()):  # perhaps nobody reads them, or leaves their context
-            await body.aclose()
-            self._pool.release(connection)
+        await self._streams.aclose()
         await self._pool.wait_closed()
         if self._workers is not None:
             await self._workers.aclose()
@@ -284,42 +278,6 @@ class Wire:
             self._workers.abandon()
         self._pool.close_idle()
         self._lanes.close()
-
-    @asynccontextmanager
-    async def _stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
-        observation = self._observe(request)
-        if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
-            with observation:
-                await observation.turn()
-                async with proxy_client.stream(request) as streamed:
-                    yield observation.answered(streamed)
-            return
-        with observation:  # the record of the request ends here, not with the body
-            connection, body, response = await self._open_stream(request)
-            observation.answered(response)
-        self._streams[body] = connection
-        try:
-            if self._closed:
-                raise ClosedError("the storage instance is closed")
-            yield StreamedResponse(response, body.readinto)
-        finally:
-            del self._streams[body]
-            try:
-                await body.aclose()
-            finally:
-                self._pool.release(connection)
-
-    async def _open_stream(self, request: Request) -> tuple[Connection, BodyStream, Response]:
-        while True:
-            head = encode_request(request)
-            connection = await self._pool.acquire(request.origin, request.tls)
-            body = BodyStream(Exchange(connection, request, head), self._lanes)
-            try:
-                return connection, body, await body.open()
-            except BaseException as error:
-                self._pool.release(connection)
-                if not isinstance(error, StaleConnectionError) or request.method == "POST":
-                    raise
 
     async def _proxy_client_for(self, request: Request) -> "ProxyClient | None":
         """The proxy client, if a proxy applies to this request; None: connect directly."""

@@ -6,23 +6,25 @@ repeats the request with `Wire`.
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 from typing import TypeVar
 
 from ..errors import TransportError
-from ..runtime.request_record import RequestRecord
+from ..runtime.request_record import RequestRecord, request_records
 from ..types import ObjectInfo
 from .connection import Connection
 from .content_range import Expectation
 from .exchange import Exchange
 from .head_codec import MAX_HEAD_BYTES, encode_request, parse_simple_head, response_framing
 from .lanes import Lanes
-from .message import Request, Response
+from .message import TLS, Origin, Request, Response
+from .observation import Observation
+from .pool import Pool
 from .response_reader import ResponseReader
 
-__all__ = ["ConnectionLane", "HeldConnection"]
+__all__ = ["ConnectionLane", "HeldConnection", "hold_connections"]
 
 T = TypeVar("T")
 
@@ -206,6 +208,31 @@ def _receive_body(connection: Connection, ahead: memoryview, into: memoryview) -
 
 def _unexpected(connection: Connection) -> TransportError:
     return TransportError(f"{connection.name} sent an unexpected response", retryable=True, host=connection.name)
+
+
+@asynccontextmanager
+async def hold_connections(pool: Pool, lanes: Lanes, origin: Origin, tls: TLS) -> AsyncIterator[HeldConnection]:
+    """Keep connections of a pool; see `Wire.hold`."""
+    with Observation(origin, pool.pace(origin)) as observation:
+        if pool.pace(origin).limited:
+            raise TransportError(f"{origin.address} limits its requests", retryable=True)
+        held = [await pool.acquire(origin, tls)]
+    lane = None
+    try:
+        with suppress(TransportError):  # one is enough
+            second = await pool.acquire_now(origin, tls)
+            held += [] if second is None else [second]
+        for connection in held:
+            lanes.watch(connection)
+        lane = HeldConnection(held, lanes, request_records(origin))
+        yield lane
+    finally:
+        if lane is not None:
+            lane.forget_asked()
+            observation.completed(lane.completed)
+        for connection in held:
+            lanes.unwatch(connection)
+            pool.release(connection)
 
 
 class ConnectionLane:

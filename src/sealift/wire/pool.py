@@ -210,7 +210,7 @@ class Pool:
     def _waited(self, host: Host) -> None:
         host.timer = None
         if host.waiting and not self._closed:
-            if host.busy >= host.pace.level and host.pace.waited():
+            if host.busy < host.pace.level or host.pace.waited():  # the level has grown since a request has ended
                 self._serve_waiters()
             if host.waiting:
                 self._watch_waiting(host)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sealift.errors import InvalidConfig
 from sealift.runtime.memory_budget import MemoryBudget, default_budget
+from sealift.runtime.parts_in_flight import PartsInFlight
 from sealift.types import KiB, MiB
 
 pytestmark = pytest.mark.anyio
@@ -36,9 +37,9 @@ class Borrowers:
         self.views: dict[str, memoryview] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
-    def begin(self, name: str, size: int, job: str) -> None:
+    def begin(self, name: str, size: int, job: str, *, one_file: bool = False) -> None:
         async def borrow() -> None:
-            self.views[name] = await self.memory.borrow(size, job)
+            self.views[name] = await self.memory.borrow(size, job, one_file=one_file)
             self.served.append(name)
 
         self.tasks[name] = asyncio.ensure_future(borrow())
@@ -122,6 +123,22 @@ async def test_nobody_jumps_the_queue() -> None:
     await borrowers.finish()
 
 
+async def test_a_job_that_writes_one_file_waits_for_its_own_bytes_and_holds_up_no_other() -> None:
+    part = 8 * MiB
+    memory = MemoryBudget(8 * part, PartsInFlight(cpus=2))  # two in flight, and one of each file
+    borrowers = Borrowers(memory)
+    for name in ("a1", "a2", "a3", "b1", "b2", "c1"):
+        borrowers.begin(name, part, name[0], one_file=True)
+    await settle()
+    assert borrowers.served == ["a1", "b1"]
+    for given_back, served in (("b1", "b2"), ("a1", "a2"), ("b2", "c1"), ("a2", "a3")):
+        borrowers.give_back(given_back)
+        await settle()
+        assert borrowers.served[-1] == served
+    assert len(borrowers.served) == 6
+    await borrowers.finish()
+
+
 async def test_a_cancelled_waiter_lets_the_next_one_pass() -> None:
     memory = MemoryBudget(100)
     borrowers = Borrowers(memory)
@@ -164,6 +181,21 @@ async def test_large_buffers_are_reused() -> None:
     assert memory.lent == 0
 
 
+async def test_what_stalls_does_not_hold_up_other_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part that makes no progress uses no CPU time, so it counts as in flight for a moment only."""
+    monkeypatch.setattr("sealift.runtime.memory_budget._SLOW", 0.02)
+    memory = MemoryBudget(100 * MiB, PartsInFlight(cpus=2))
+    stalled = [await memory.borrow(KiB, "stalled", moves=8 * MiB) for _ in range(2)]
+    waiting = asyncio.ensure_future(memory.borrow(KiB, "stalled", moves=8 * MiB))
+    other = asyncio.ensure_future(memory.borrow(KiB, "other", moves=8 * MiB))
+    await settle()
+    assert not waiting.done()
+    assert not other.done()
+    for view in [*stalled, await waiting, await other]:
+        memory.give_back(view)
+    assert (memory.lent, memory._moving, memory._loans) == (0, {}, {})
+
+
 async def test_a_much_larger_idle_buffer_is_not_wasted_on_a_small_wish() -> None:
     memory = MemoryBudget(8 * MiB)
     memory.give_back(await memory.borrow(4 * MiB, "job"))
@@ -202,12 +234,12 @@ def test_any_sequence_keeps_the_limit_and_serves_everyone(seed: int, steps: int,
     dice = random.Random(seed)
 
     async def play() -> None:
-        memory = MemoryBudget(limit)
+        memory, jobs = MemoryBudget(limit, PartsInFlight(cpus=2)), "abc"
         borrowers = Borrowers(memory)
         for step in range(steps):
             action = dice.random()
             if action < 0.6:
-                borrowers.begin(str(step), dice.randint(1, limit), dice.choice("abc"))
+                borrowers.begin(str(step), dice.randint(1, limit), dice.choice(jobs), one_file=dice.random() < 0.5)
             elif action < 0.85 and borrowers.views:
                 borrowers.give_back(dice.choice(list(borrowers.views)))
             elif borrowers.tasks:
@@ -225,7 +257,8 @@ def test_any_sequence_keeps_the_limit_and_serves_everyone(seed: int, steps: int,
             borrowers.give_back(name)
         assert memory.lent == 0
         assert not memory._waiting
-        assert not memory._buffers
+        assert not memory._loans
+        assert not memory._moving
 
     run(play)
 
@@ -245,7 +278,7 @@ async def test_memory_that_the_system_does_not_give_is_an_error_of_who_asks_for_
     with pytest.raises(InvalidConfig):
         await tasks[0]
     memory.give_back(await tasks[1])  # the job behind it gets its memory
-    assert (memory.lent, memory._waiting, memory._buffers) == (0, {}, {})
+    assert (memory.lent, memory._waiting, memory._loans) == (0, {}, {})
 
 
 class Cgroups:

@@ -69,3 +69,11 @@ def test_a_distant_server_starts_with_more() -> None:
 
 def test_large_parts_are_in_flight_together_too() -> None:
     assert PartsInFlight().bound(GiB) == 4 * GiB
+
+
+def test_one_file_gets_half_of_the_threads() -> None:
+    window = PartsInFlight(cpus=2)
+    assert window.bound(8 * MiB) == 16 * MiB
+    assert window.bound(8 * MiB, one_file=True) == 8 * MiB
+    assert PartsInFlight(cpus=0.5).bound(8 * MiB) == 8 * MiB
+    assert PartsInFlight(cpus=64).bound(8 * MiB, one_file=True) == 32 * MiB

@@ -106,5 +106,5 @@ def test_the_message_says_what_to_set(variable: str, text: str, message: str) ->
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_variable_is_documented(name: str) -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
-    assert re.search(rf"^\| .*`SEALIFT_{name.upper()}`.* \| .*`{name}`", readme, re.MULTILINE)
+    page = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text("utf-8")
+    assert re.search(rf"^\| .*`SEALIFT_{name.upper()}`.* \| .*`{name}`", page, re.MULTILINE)

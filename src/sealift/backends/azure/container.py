@@ -15,6 +15,7 @@ from ...wire import TLS, Expectation, HeldConnection, Origin, Request, Response,
 from . import replies
 from .account import Account
 from .authorization import AccountKeyAuthorizer, Authorization, Authorizer
+from .errors import error_code, reply_error
 
 __all__ = ["Container", "Headers"]
 
@@ -180,7 +181,7 @@ class Container:
         """Whether to resend a request, because it was signed with a wrong time."""
         if reply.status != 403 or not isinstance(self.authorizer, AccountKeyAuthorizer):
             return False
-        date = reply.time("date") if replies.code(reply) == "AuthenticationFailed" else None
+        date = reply.time("date") if error_code(reply) == "AuthenticationFailed" else None
         return date is not None and self.authorizer.correct_clock(date)
 
     async def _raise_error(self, reply: Response, obj: ObjectInfo) -> NoReturn:
@@ -222,7 +223,7 @@ class Container:
 
     def error(self, reply: Response, key: str | None) -> StorageError:
         """Convert an error response to an exception."""
-        return replies.error(reply, container=self.location.root, key=key)
+        return reply_error(reply, container=self.location.root, key=key)
 
 
 def _encoded(query: Mapping[str, str], signature: str) -> str:

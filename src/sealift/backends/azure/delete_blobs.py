@@ -8,6 +8,7 @@ from ...runtime.shielded import cancelled_once
 from ...wire import Response
 from . import replies
 from .container import Container
+from .errors import NO_CONTAINER, error_code
 
 __all__ = ["delete", "delete_many"]
 
@@ -25,7 +26,7 @@ async def delete(container: Container, key: str, *, snapshots: bool, version: st
     reply = await container.send("DELETE", key, headers)
     if reply.status == 202:
         return
-    if replies.code(reply) == "SnapshotsPresent":
+    if error_code(reply) == "SnapshotsPresent":
         raise await _has_snapshots(container, key, reply)
     error = container.error(reply, key)
     if isinstance(error, ObjectChanged):
@@ -61,7 +62,7 @@ async def delete_many(container: Container, keys: Sequence[str], *, snapshots: b
             try:
                 await retry(lambda: delete(container, key, snapshots=snapshots))
             except ModelMissingError as error:
-                if error.path == container.location.root and error.code in replies.NO_CONTAINER:
+                if error.path == container.location.root and error.code in NO_CONTAINER:
                     raise
             except StorageError as error:
                 if error.retryable:  # the failure is not specific to this object

@@ -15,6 +15,7 @@ from ...wire import Response
 from ...wire.service_message import service_message
 from . import replies
 from .container import Container
+from .errors import error_code
 from .properties import metadata_headers, tag_header, tier_headers, to_headers
 from .tags import tags
 from .upload import condition, refuse_existing
@@ -50,8 +51,8 @@ async def copy(
         headers.append(("x-ms-source-if-match", obj.etag))
     reply = await container.send("PUT", key, [*headers, *condition(overwrite=overwrite)])
     refuse_existing(reply, key, overwrite=overwrite)
-    if reply.status == 404 and replies.code(reply) != "ContainerNotFound":
-        raise ModelMissingError(obj.key, cause=f"there is no object {obj.key!r}", status=404, code=replies.code(reply))
+    if reply.status == 404 and error_code(reply) != "ContainerNotFound":
+        raise ModelMissingError(obj.key, cause=f"there is no object {obj.key!r}", status=404, code=error_code(reply))
     if reply.status != 202:
         raise container.error(reply, obj.key)
     copy_id = replies.header(reply, "x-ms-copy-id")

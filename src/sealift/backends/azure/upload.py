@@ -19,6 +19,7 @@ from ...wire import Response
 from . import replies
 from .container import Container, Headers
 from .customer_key import key_name
+from .errors import error_code
 from .properties import scope_headers, to_headers
 
 __all__ = [
@@ -77,10 +78,10 @@ def condition(*, overwrite: bool) -> Headers:
 
 def refuse_existing(reply: Response, key: str, *, overwrite: bool) -> None:
     """Raise ObjectExists if a request failed because of its `condition`."""
-    if not overwrite and replies.code(reply) in _EXISTS:
+    if not overwrite and error_code(reply) in _EXISTS:
         hint = "choose another destination, or skip or overwrite what exists"
         cause = f"the object {key!r} exists already"
-        raise ObjectExists(cause, hint=hint, status=reply.status, code=replies.code(reply))
+        raise ObjectExists(cause, hint=hint, status=reply.status, code=error_code(reply))
 
 
 def put_headers(key: str, data: memoryview, properties: Properties) -> tuple[Properties, Mapping[str, str], Headers]:
@@ -209,7 +210,7 @@ class AzureUpload(Upload):
         return self._published
 
     def _error(self, reply: Response) -> Exception:
-        error, why = self._container.error(reply, self._key), replies.code(reply)
+        error, why = self._container.error(reply, self._key), error_code(reply)
         if why == "InvalidBlockList":
             cause = f"another upload to {self._key!r} has completed, and the service has discarded this upload's blocks"
             return ServiceError(cause, hint="upload it again", status=reply.status, code=why)

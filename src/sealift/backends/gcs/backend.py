@@ -17,10 +17,11 @@ from . import replies
 from .bucket import Bucket
 from .delete_objects import delete, delete_many
 from .lane import GCSLane, expectation, generation_query, open_lane
+from .put_request import PutRequest
 from .resumable_session import ResumableSession
 from .retention import find_out, find_out_by_object
 from .server_copy import copy
-from .upload import PARTS_PREFIX, GCSUpload, PutRequest
+from .upload import PARTS_PREFIX, GCSUpload
 
 __all__ = ["GCSBackend"]
 
@@ -151,7 +152,7 @@ class GCSBackend:
     ) -> GCSUpload | ResumableSession:
         await find_out(self._bucket)
         if resume is None and self._bucket.keeps_objects:
-            return ResumableSession.of(self._bucket, key, properties, overwrite=overwrite)
+            return ResumableSession(self._bucket, key, properties, overwrite=overwrite)
         upload = GCSUpload(self._bucket, key, properties, resume, overwrite=overwrite)
         if resume is None:
             return upload

@@ -8,7 +8,7 @@ from ...types.properties import NO_PROPERTIES, Properties
 from ...wire import ConnectionLane, Expectation, HeldConnection, Request
 from . import replies
 from .bucket import Bucket, Query
-from .upload import PutRequest
+from .put_request import PutRequest
 
 __all__ = ["GCSLane", "expectation", "generation_query", "open_lane"]
 

@@ -8,9 +8,8 @@ Source: https://cloud.google.com/storage/docs/performing-resumable-uploads
 import asyncio
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from ...contract import Upload
@@ -18,13 +17,13 @@ from ...errors import IntegrityError, ServiceError, StorageError
 from ...integrity import checksums
 from ...lane_contract import SentBytes
 from ...types import KiB, ObjectInfo, Part, Receipt
-from ...types.properties import Properties
+from ...types.properties import NO_PROPERTIES, Properties
 from ...wire import Response
 from . import replies
 from .bucket import Bucket, Query
 from .delete_objects import delete
 from .preconditions import condition, refuse_existing
-from .properties import DEFAULT_TYPE, to_resource
+from .properties import DEFAULT_TYPE, to_resource, write_query
 from .stored_object import stored_object
 
 __all__ = ["ResumableSession"]
@@ -42,16 +41,20 @@ class ResumableSession(Upload):
     Args:
         bucket: The bucket.
         key: Key of the object.
-        resource: Metadata of the object: its properties.
+        properties: Properties to store with the object.
         overwrite: Whether `complete` replaces an object of the same key.
     """
 
     token = ""
 
-    def __init__(self, bucket: Bucket, key: str, resource: Mapping[str, Any], *, overwrite: bool = True) -> None:
+    def __init__(
+        self, bucket: Bucket, key: str, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+    ) -> None:
+        bucket.path(key)  # raises for a key that JSON would change
         self._bucket = bucket
         self._key = key
-        self._resource = resource
+        self._resource = {"contentType": DEFAULT_TYPE} | to_resource(properties, key)
+        self._write_query = write_query(properties, "predefinedAcl")
         self._overwrite = overwrite
         self._session: tuple[str, Query] | None = None  # path and query of its URI
         self._end = 0  # of the parts that are written
@@ -61,12 +64,6 @@ class ResumableSession(Upload):
         self._uncertain = False  # a reply is missing, so `_received` may be out of date
         self._progress = asyncio.Condition()
         self._published: ObjectInfo | None = None
-
-    @classmethod
-    def of(cls, bucket: Bucket, key: str, properties: Properties, *, overwrite: bool = True) -> Self:
-        """Prepare the upload of an object with these properties."""
-        bucket.path(key)  # raises for a key that JSON would change
-        return cls(bucket, key, {"contentType": DEFAULT_TYPE} | to_resource(properties, key), overwrite=overwrite)
 
     async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
         """Wait for the parts before this one, and send it, except for its last bytes."""
@@ -150,7 +147,7 @@ class ResumableSession(Upload):
 
     async def _start(self) -> tuple[str, Query]:
         query = {"uploadType": "resumable", "name": self._key, "fields": replies.FIELDS}
-        query |= condition(overwrite=self._overwrite)
+        query |= {**self._write_query, **condition(overwrite=self._overwrite)}
         headers = [("content-type", "application/json; charset=UTF-8")]
         body = memoryview(json.dumps(self._resource).encode())
         reply = await self._bucket.send("POST", f"/upload{self._bucket.path()}", query, headers, body=body)

@@ -1,40 +1,37 @@
-"""Upload objects, in one request or as parts that the service composes.
+"""Upload an object as parts that the service composes.
 
-Every CRC32C is compared. In an upload with one request, it precedes the body and the service compares it. The CRC32C of
-a part, which is a temporary object, is compared with the one in the reply. The parts' CRCs combine to the CRC that the
-composed object must have.
+The CRC32C of a part, which is a temporary object, is compared with the one in the reply. The parts' CRCs combine to the
+CRC that the composed object must have.
 Sources, under https://cloud.google.com/storage/docs/: uploading-objects, composite-objects, data-validation
 """
 
 import asyncio
-import base64
 import json
 import logging
 import re
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 from ...contract import Upload
 from ...errors import AccessDenied, IncompleteError, IntegrityError, ModelMissingError, ServiceError
-from ...frozen_dataclass import dataclass
 from ...integrity import checksums
 from ...lane_contract import SentBytes
 from ...types import ObjectInfo, Part, Receipt
 from ...types.properties import NO_PROPERTIES, Properties
-from ...wire import Response
 from . import replies
-from .bucket import Bucket, Headers, Query
+from .bucket import Bucket, Query
 from .concurrent_requests import for_each
 from .customer_key import key_name
 from .delete_objects import delete, delete_many
 from .preconditions import condition, refuse_existing
 from .properties import DEFAULT_TYPE, to_resource, write_query
+from .put_request import upload_path
 from .resumable_session import ResumableSession
 from .retention import RETENTION_FIELDS, is_kept
 from .stored_object import stored_object
 
-__all__ = ["PARTS_PREFIX", "GCSUpload", "PutRequest"]
+__all__ = ["PARTS_PREFIX", "GCSUpload"]
 
 PARTS_PREFIX = ".sealift/parts/"
 """Prefix of the keys of parts. A lifecycle rule can remove parts left behind by a killed process."""
@@ -46,61 +43,6 @@ _SETTLE_TIME = 0.5
 _TOKEN = re.compile("[0-9a-f]{32}(?:-[0-9a-f]{8})?")
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class PutRequest:
-    """The request that stores an object; see `Backend.put`.
-
-    Attributes:
-        method: HTTP method.
-        path: URL path.
-        query: Query parameters.
-        headers: Headers in addition to Host and Authorization.
-        body: The metadata and the content of the object.
-    """
-
-    method: str
-    path: str
-    query: Query
-    headers: Headers
-    body: memoryview
-    _key: str
-    _size: int
-    _crc: str
-
-    @classmethod
-    def of(cls, bucket: Bucket, key: str, data: memoryview, properties: Properties, *, overwrite: bool = True) -> Self:
-        """Build the request."""
-        crc = checksums.digest("crc32c", data)
-        bucket.path(key)  # raises for a key that JSON would change
-        metadata = {"contentType": DEFAULT_TYPE} | to_resource(properties, key)
-        metadata |= {"name": key, "crc32c": base64.b64encode(bytes.fromhex(crc)).decode()}
-        boundary = f"sealift-{secrets.token_hex(16)}"
-        head = (
-            f"--{boundary}\r\ncontent-type: application/json; charset=UTF-8\r\n\r\n{json.dumps(metadata)}\r\n"
-            f"--{boundary}\r\ncontent-type: {metadata['contentType']}\r\n\r\n"  # must equal the one in the metadata
-        )
-        # This copies the data: the metadata must precede it, and the HTTP client sends a single buffer.
-        body = b"".join((head.encode(), data, f"\r\n--{boundary}--\r\n".encode()))
-        headers = [("content-type", f"multipart/related; boundary={boundary}")]
-        query = {"uploadType": "multipart", "fields": replies.FIELDS, **condition(overwrite=overwrite)}
-        query |= write_query(properties, "predefinedAcl")
-        return cls("POST", _upload_path(bucket), query, headers, memoryview(body), key, len(data), crc)
-
-    def stored(self, bucket: Bucket, reply: Response) -> ObjectInfo:
-        """The object that was stored according to the reply.
-
-        Raises:
-            StorageError: The service refused the request, or has stored something else.
-        """
-        refuse_existing(reply, self._key, overwrite="ifGenerationMatch" not in self.query)
-        if reply.status != 200:
-            raise bucket.error(reply, None if reply.status == 404 else self._key)
-        resource = replies.json_object(reply)
-        if resource.get("name") != self._key:  # the checksum does not cover the name
-            raise IntegrityError(f"the service has stored {self._key!r} under a different name", retryable=True)
-        return stored_object(resource, self._key, self._size, self._crc)
 
 
 class GCSUpload(Upload):
@@ -133,6 +75,7 @@ class GCSUpload(Upload):
         overwrite: bool = True,
     ) -> None:
         bucket.path(key)
+        self._properties = properties
         self._resource = {"contentType": DEFAULT_TYPE} | to_resource(properties, key)
         self._publish_query = write_query(properties)
         self._parts_query = {name: value for name, value in self._publish_query.items() if name == "kmsKeyName"}
@@ -194,7 +137,7 @@ class GCSUpload(Upload):
         if not self._bucket.keeps_objects:
             return await self._write_object(part, data, sent)
         if self._session is None:
-            self._session = ResumableSession(self._bucket, self._key, self._resource)
+            self._session = ResumableSession(self._bucket, self._key, self._properties, overwrite=self._overwrite)
             self.token = ""  # no other process can resume it
         return await self._session.write_part(part, data, sent)
 
@@ -212,7 +155,7 @@ class GCSUpload(Upload):
             "fields": f"{replies.FIELDS},{RETENTION_FIELDS}",
         } | self._parts_query
         reply = await self._bucket.send(
-            "POST", _upload_path(self._bucket), query, [("content-type", DEFAULT_TYPE)], body=data, sent=sent
+            "POST", upload_path(self._bucket), query, [("content-type", DEFAULT_TYPE)], body=data, sent=sent
         )
         if reply.status != 200:
             raise self._bucket.error(reply, None if reply.status == 404 else self._key)
@@ -317,7 +260,3 @@ class GCSUpload(Upload):
         if reply.status != 200:
             raise self._bucket.error(reply, self._key)
         return replies.json_object(reply)
-
-
-def _upload_path(bucket: Bucket) -> str:
-    return f"/upload{bucket.path()}"

@@ -14,7 +14,7 @@ from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...types.write_options import WriteOptions
 from ...uri import Location
-from ...wire import Expectation, Response, StreamedResponse, check_expected, check_range, check_suffix
+from ...wire import Expectation, Response, StreamedResponse, check_expected, check_range, check_suffix, fill_buffer
 from . import replies
 from .decode import CODINGS, Decoded
 from .site import Site
@@ -63,7 +63,7 @@ class HTTPBackend:
         """Whether the file begins like a web page: some servers send any file as text/html."""
         start = memoryview(bytearray(_PAGE_START))
         async with self.open_read(replace(obj, size=None, version=None)) as reader:
-            count = await reader.readinto(start)
+            count = await fill_buffer(reader, start)
         return bytes(start[:count]).lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
@@ -79,8 +79,9 @@ class HTTPBackend:
         except ObjectChanged as error:
             raise await self._changed(obj, error) from None
         if any((reply.header(name) or "") not in values for name, values in pinned):
-            if reply.header("etag") is None:
-                raise TransportError("the response to a range request has no ETag")
+            if reply.header("etag") is None:  # the version of these bytes is not known
+                unpinned = replace(obj, version=None, etag=None, ranged=False)
+                raise OnlyInOrder("the server sends ranges of the file without their version", unpinned)
             raise await self._changed(obj, ObjectChanged("the file was replaced while it was read"))
         if reply.status == 200 and reply.unexpected and reply.header("content-range") is None:
             raise OnlyInOrder("the server sent the whole file instead of a range", replace(obj, ranged=False))

@@ -85,9 +85,10 @@ class Site:
             if not error.retryable or isinstance(error, CannotConnectError):
                 raise
             return None
-        # Some servers send Content-Length: 0 for every HEAD.
-        found = reply.status == 200 and reply.header("content-length") != "0"
-        return reply if found or reply.status in _BUSY else None
+        # Some servers send Content-Length: 0 for every HEAD, others none, although a range would tell the size.
+        length = reply.header("content-length")
+        tells = length != "0" if length is not None else (reply.header("accept-ranges") or "").lower() != "bytes"
+        return reply if (reply.status == 200 and tells) or reply.status in _BUSY else None
 
     async def _first_byte(self, chain: "_RedirectChain") -> Response:
         """Request the first byte of a file; return the response to a GET of the whole file, without its body."""

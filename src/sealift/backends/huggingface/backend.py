@@ -3,18 +3,17 @@
 from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import replace
-from functools import partial
 from typing import NoReturn
 
 from ...contract import EVERYTHING, OnlyInOrder, Reader, Upload, Walk
 from ...errors import ModelMissingError, ObjectChanged, UnsupportedOperation
 from ...lane_contract import Sink, SmallObjects
 from ...runtime.paging import Page, one_level, paginate
-from ...types import Capabilities, Head, ObjectInfo
+from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
 from ...types.write_options import WriteOptions
 from ...uri import Location
-from ...wire import Expectation, Response, check_expected, check_range, fill
+from ...wire import Expectation, Response, check_expected, check_range
 from ...wire.redirect import MOST_REDIRECTS, redirected
 from . import replies, small_files
 from .download_urls import DownloadURL, DownloadURLs
@@ -24,6 +23,8 @@ __all__ = ["HFBackend"]
 
 # Statuses of the storage for an expired signed URL.
 _EXPIRED = {401, 403}
+# Bytes before a range that are received and skipped, if the hub sends the whole file. Beyond, a file is read in order.
+_SKIPPED = 16 * MiB
 
 
 class HFBackend:
@@ -102,10 +103,9 @@ class HFBackend:
             request = self._repository.file("GET", self._path(obj.key), sha, *range_header)
             async with self._repository.stream(request, obj.key) as streamed:
                 _check_commit(streamed.header("x-repo-commit"), sha)
-                buffer = into if isinstance(into, memoryview) else memoryview(bytearray(length))
-                await small_files.read_range(streamed, obj.size, start, buffer)
-            if not isinstance(into, memoryview):
-                await self._repository.instance.disk.run(partial(_store, into, buffer))
+                if streamed.status == 200 and streamed.header("content-range") is None and start > _SKIPPED:
+                    raise OnlyInOrder("the hub sent the whole file instead of a range", replace(obj, ranged=False))
+                await small_files.read_range(streamed, obj.size, start, into, self._repository.instance.disk)
             return Head(sha, obj.size, properties=Properties(content_type=streamed.header("content-type")))
         url = await self._urls.of(self._path(obj.key), sha)
         reply = await self._fetch(obj, url, range_header, into, Expectation(start, obj.size))
@@ -209,11 +209,6 @@ def _is_path(key: str) -> bool:
     except UnicodeEncodeError:
         return False
     return not {"", ".", ".."} & set(key.split("/"))
-
-
-def _store(sink: Sink, data: memoryview) -> None:
-    fill(sink, data)
-    sink.flush()
 
 
 def _check_commit(received: str | None, sha: str) -> None:

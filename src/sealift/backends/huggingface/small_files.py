@@ -1,15 +1,24 @@
-"""Read small files, which the hub may send whole instead of the requested range, chunked, or compressed."""
+"""Read files outside Git LFS, which the hub may send whole instead of the requested range, chunked, or compressed.
+
+Such a file is small on the hub itself. On a mirror that does not know Git LFS, it may have any size.
+"""
 
 import zlib
+from functools import partial
 
 from ...contract import Reader
 from ...errors import ObjectChanged, TransportError
+from ...lane_contract import Sink
+from ...runtime.disk_threads import DiskThreads
+from ...runtime.shielded import shielded
 from ...types import KiB
-from ...wire import Response, StreamedResponse, check_range
+from ...wire import Response, StreamedResponse, check_range, fill, fill_buffer
 
 __all__ = ["decoded", "read_range"]
 
 _CHUNK = 64 * KiB
+# Bytes that are written to a file at once.
+_STORED = 256 * KiB
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS  # detected from the first bytes
 
 
@@ -55,14 +64,17 @@ class _Inflated:
             self._rest = bytes(self._chunk[:count])
 
 
-async def read_range(reply: StreamedResponse, size: int | None, start: int, into: memoryview) -> None:
-    """Read a range of a file into memory, from a response with that range or with the whole file.
+async def read_range(
+    reply: StreamedResponse, size: int | None, start: int, into: memoryview | Sink, disk: DiskThreads
+) -> None:
+    """Read a range of a file, from a response with that range or with the whole file.
 
     Args:
         reply: Response to a request for the range or for the file.
         size: Size of the file in bytes.
         start: Offset of the first byte.
-        into: Buffer for the bytes.
+        into: Where the bytes go. If the read fails, a sink keeps those that have arrived.
+        disk: Threads that fill a sink.
 
     Raises:
         TransportError: The response is neither, or is incomplete.
@@ -78,11 +90,30 @@ async def read_range(reply: StreamedResponse, size: int | None, start: int, into
     scratch = memoryview(bytearray(min(skip, _CHUNK)))
     while skip:
         skip -= await _read_some(body, scratch[: min(skip, len(scratch))])
-    done = 0
-    while done < len(into):
-        done += await _read_some(body, into[done:])
+    if isinstance(into, memoryview):
+        await _fill(body, into)
+    else:
+        await _store(body, into, disk)
     if rest == 0 and await body.readinto(memoryview(bytearray(1))):
+        if not isinstance(into, memoryview):
+            await disk.run(into.rewind)  # its bytes cannot be relied on
         raise TransportError("the response is longer than requested", retryable=True)
+
+
+async def _store(body: Reader, into: Sink, disk: DiskThreads) -> None:
+    buffer = memoryview(bytearray(min(len(into), _STORED)))
+    try:
+        while missing := len(into):
+            piece = buffer[:missing]
+            await _fill(body, piece)
+            await disk.run(partial(fill, into, piece))
+    finally:
+        await shielded(disk.run(into.flush))
+
+
+async def _fill(body: Reader, view: memoryview) -> None:
+    if await fill_buffer(body, view) < len(view):
+        raise TransportError("the response is shorter than requested", retryable=True)
 
 
 async def _read_some(body: Reader, view: memoryview) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ...contract import EVERYTHING, Reader, Walk
 from ...errors import ObjectChanged
 from ...lane_contract import Sink, SmallObjects
+from ...runtime.module_loading import load_modules
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
@@ -124,7 +125,8 @@ class S3Backend:
     async def put(
         self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
     ) -> ObjectInfo:
-        from .upload import condition, put_headers, refuse_existing, stored_object
+        await self._load("put")
+        from .put import condition, put_headers, refuse_existing, stored_object
 
         kept, digests, headers = put_headers(self._bucket, key, data, properties)
         headers = [*headers, *condition(overwrite=overwrite)]
@@ -146,6 +148,7 @@ class S3Backend:
         resume: str | None = None,
         overwrite: bool = True,
     ) -> "S3Upload":
+        await self._load("upload")
         from .upload import S3Upload
 
         if resume is not None:
@@ -155,9 +158,14 @@ class S3Backend:
         upload.overwrite = overwrite
         return upload
 
+    async def _load(self, module: str) -> None:
+        """Import a module that a lane may be importing, too."""
+        await load_modules(self._bucket.instance.disk, f"{__package__}.{module}")
+
     async def copy(
         self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
     ) -> ObjectInfo:
+        await self._load("server_copy")
         from .server_copy import copy
 
         return await copy(self._bucket, src, obj, key, options, overwrite=overwrite)

@@ -1,10 +1,8 @@
-"""Send signed requests to one bucket, follow redirects to its region, and renew expired credentials."""
+"""Send signed requests to one bucket. Those that `current_access` can mend are sent again."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Collection, Generator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ...config import S3Config
@@ -16,7 +14,8 @@ from ...types import ObjectInfo
 from ...uri import Location
 from ...wire import Expectation, HeldConnection, Request, Response, StreamedResponse
 from . import errors
-from .access import BucketAccess, resolve_access
+from .access import BucketAccess
+from .current_access import CurrentAccess
 from .object_info import object_info, version_query
 from .signature import EMPTY_SHA256, UNSIGNED_PAYLOAD, Credentials
 from .signer import Headers, Signer
@@ -28,12 +27,6 @@ __all__ = ["Bucket", "Headers"]
 
 # Statuses with many reasons.
 _UNEXPLAINED = {400, 403}
-# Seconds between two attempts to find new credentials.
-_RENEWAL_INTERVAL = 1.0
-# How much later or earlier a reply may arrive than it was dated.
-_CLOCK_PRECISION = timedelta(minutes=1)
-# Seconds to wait while another program is writing the credentials file.
-_WRITE_PAUSES = (0.02, 0.1, 0.3)
 
 
 class Bucket:
@@ -50,9 +43,11 @@ class Bucket:
         self.location = location
         self.config = config
         self.instance = instance
-        self._access = self._initial_access = access
-        self._refreshing = asyncio.Lock()
-        self._next_renewal = 0.0
+        self._current = CurrentAccess(location.root, config, access, instance)
+
+    @property
+    def _access(self) -> BucketAccess:
+        return self._current.access
 
     @property
     def address(self) -> str:
@@ -153,7 +148,7 @@ class Bucket:
         with self._configured_attempts():
             request = await self.signed_request(method, key, headers, query, payload=payload, iam=iam)
             reply = await wire.send(request, body, sent)
-            if self._session_rejected(reply, request) or await self._refresh_access(reply, access):
+            if self._session_rejected(reply, request) or await self._current.refresh(reply, access):
                 request = await self.signed_request(method, key, headers, query, payload=payload, iam=iam)
                 reply = await wire.send(request, body, sent)
             return reply
@@ -166,7 +161,7 @@ class Bucket:
         with self._configured_attempts():
             request = await self.signed_request("GET", obj.key, headers, query)
             reply = await wire.fetch(request, into, expectation)
-            if self._session_rejected(reply, request) or await self._refresh_access(reply, access):
+            if self._session_rejected(reply, request) or await self._current.refresh(reply, access):
                 request = await self.signed_request("GET", obj.key, headers, query)
                 reply = await wire.fetch(request, into, expectation)
             return reply
@@ -189,7 +184,7 @@ class Bucket:
                         yield reply
                         return
                     refusal = await reply.failure()
-                resend = self._session_rejected(refusal, request) or await self._refresh_access(refusal, access)
+                resend = self._session_rejected(refusal, request) or await self._current.refresh(refusal, access)
                 if last or not resend:
                     raise self.object_error(refusal, obj)
 
@@ -274,56 +269,3 @@ class Bucket:
         if token is not None:
             self._session.discard(token)
         return token is not None
-
-    async def _refresh_access(self, reply: Response, used: BucketAccess) -> bool:
-        """Whether to resend a request: to the region that the reply names, with new credentials or the right time.
-
-        Args:
-            reply: The reply.
-            used: The access that the request was sent with.
-        """
-        region = errors.bucket_region(reply)
-        # A SigV4A signature is valid in several regions.
-        moved = region is not None and region != used.region and used.scheme != "sigv4a"
-        expired = errors.credentials_expired(reply)
-        offset = errors.clock_offset(reply) if used.credentials is not None else None
-        skewed = offset is not None and abs(offset - used.clock_offset) > _CLOCK_PRECISION
-        if not moved and not expired and not skewed:
-            return False
-        async with self._refreshing:  # concurrent requests share one refresh
-            if region is not None and region not in {used.region, self._access.region}:
-                self._access = await self._access.at_region(region, self.location.root, self.config, self.instance)
-            elif skewed and offset is not None and self._access is used:
-                self._access = replace(used, clock_offset=offset)
-            elif expired and self._access is used:
-                self._access = await self._with_new_credentials(used)
-            return self._access is not used
-
-    async def _with_new_credentials(self, used: BucketAccess) -> BucketAccess:
-        """The same access with newer credentials, or `used` itself if there are none.
-
-        If the environment or the files now name another endpoint, role or profile, the new credentials may belong to
-        another user and are not used.
-        """
-        if used.credentials is None or self.config.access_key_id is not None:
-            return used
-        now = asyncio.get_running_loop().time()
-        if now < self._next_renewal:  # each renewal makes the SDK parse its files
-            return used
-        from .lazy_sdk import stable_variables  # noqa: PLC0415 - most credentials are accepted
-
-        self._next_renewal = now + _RENEWAL_INTERVAL
-        latest = self.instance.for_call()
-        if stable_variables(latest.environ) != stable_variables(self.instance.environ):
-            return used
-        for pause in _WRITE_PAUSES:
-            try:
-                access = await resolve_access(self.location.root, self.config, latest)
-                if (access.origin, access.path) != (self._initial_access.origin, self._initial_access.path):
-                    return used
-                if access.credentials is None or await access.credentials() == await used.credentials():
-                    return used
-                return replace(used, credentials=access.credentials)
-            except StorageError:  # the file may be half written
-                await asyncio.sleep(pause)
-        return used  # report the service's error, not this one

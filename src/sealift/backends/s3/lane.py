@@ -52,7 +52,7 @@ class S3Lane(ConnectionLane):
     def put(
         self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
     ) -> ObjectInfo:
-        from .upload import condition, put_headers, refuse_existing, stored_object  # noqa: PLC0415 - downloads need neither
+        from .put import condition, put_headers, refuse_existing, stored_object  # noqa: PLC0415 - downloads need neither
 
         kept, digests, headers = put_headers(self._bucket, key, data, properties)
         # Values with two spaces are signed in another form than sent.

@@ -21,10 +21,11 @@ from .access_headers import copy_source_headers
 from .bucket import Bucket, Headers
 from .object_info import quoted_etag, version_query
 from .properties import to_headers
+from .put import condition, refuse_existing
 from .reply_checksums import copy_checksums
 from .signature import quote_key, quote_query
 from .tags import fetch_tags
-from .upload import S3Upload, condition, refuse_existing
+from .upload import S3Upload
 
 __all__ = ["copy"]
 

@@ -1,12 +1,9 @@
-"""Upload objects, in one request or as a multipart upload.
+"""Upload an object as a multipart upload.
 
-Each body carries a CRC, so that the service rejects a body damaged in transit. The parts' CRCs combine to that of the
-whole object, which the service compares before it publishes a multipart upload. Some services ignore checksums, so only
-a checksum that the reply repeats counts as compared.
+The CRCs of the parts combine to that of the whole object, which the service compares before it publishes the upload.
 Sources, under https://docs.aws.amazon.com/AmazonS3/latest/userguide/: mpuoverview.html, checking-object-integrity.html
 """
 
-import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -15,96 +12,25 @@ from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 from ...contract import Upload
-from ...errors import IntegrityError, ModelMissingError, ObjectExists, StorageError
+from ...errors import ModelMissingError, StorageError
 from ...integrity import checksums
 from ...lane_contract import SentBytes
 from ...types import ObjectInfo, Part, Receipt
 from ...types.properties import NO_PROPERTIES, Properties
-from ...wire import Response
 from . import xml
 from .access_headers import key_digest
 from .bucket import Bucket, Headers
 from .errors import error_code
 from .object_info import quoted_etag
 from .properties import to_headers
-from .reply_checksums import completion_checksums, header_checksums
+from .put import body_checksum, checksum_header, compare, condition, refuse_existing, stored_object
+from .reply_checksums import completion_checksums
 from .stored_parts import StoredPart, is_identical, list_stored_parts
 
-__all__ = ["S3Upload", "body_checksum", "condition", "put_headers", "refuse_existing", "stored_object"]
+__all__ = ["S3Upload"]
 
 _MD5 = re.compile('"[0-9a-f]{32}"')
-# Amazon answers 200, other services also 201 or 204: https://www.rfc-editor.org/rfc/rfc9110#PUT
-_SUCCESS = {200, 201, 204}
 _NO_CHECKSUM = "none"
-
-
-def body_checksum(bucket: Bucket, data: memoryview) -> tuple[Mapping[str, str], Headers]:
-    """The digests of a body, and the headers to send them in."""
-    algorithm = bucket.checksum
-    if algorithm is None:
-        return {}, []
-    digest = checksums.digest(algorithm, data)
-    return {algorithm: digest}, [_header(algorithm, digest)]
-
-
-def condition(*, overwrite: bool) -> Headers:
-    """The headers that make a request fail if the object exists.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
-    """
-    return [] if overwrite else [("if-none-match", "*")]
-
-
-def refuse_existing(reply: Response, key: str, *, overwrite: bool) -> None:
-    """Raise ObjectExists if a request failed because of its `condition`."""
-    if not overwrite and reply.status == 412:
-        hint = "choose another destination, or skip or overwrite what exists"
-        raise ObjectExists(f"the object {key!r} exists already", hint=hint, status=412, code=error_code(reply))
-
-
-def put_headers(
-    bucket: Bucket, key: str, data: memoryview, properties: Properties
-) -> tuple[Properties, Mapping[str, str], Headers]:
-    """The headers to store an object with, in one request.
-
-    Returns:
-        The properties that are stored, the digests of the body, and the headers.
-
-    Raises:
-        UnsupportedOperation: A property contains a control character.
-    """
-    digests, headers = body_checksum(bucket, data)
-    kept, property_headers = to_headers(properties, key)
-    return kept, digests, [*property_headers, *headers]
-
-
-def stored_object(bucket: Bucket, reply: Response, key: str, size: int, digests: Mapping[str, str]) -> ObjectInfo:
-    """The object or part that was stored according to the reply to a PUT, with the checksums that were compared.
-
-    Args:
-        bucket: The bucket.
-        reply: The reply.
-        key: Key of the object.
-        size: How many bytes were sent.
-        digests: Digests of the bytes that were sent.
-
-    Raises:
-        IntegrityError: The service reports a different checksum.
-        StorageError: The service refused the request.
-    """
-    if reply.status not in _SUCCESS:
-        raise bucket.error(reply, key)
-    compared = _compare(key, digests, header_checksums(reply), retryable=True)
-    tag = quoted_etag(reply.header("etag"))
-    return ObjectInfo(key, size, tag, etag=tag, checksums=compared)
-
-
-def _compare(key: str, sent: Mapping[str, str], reported: Mapping[str, str], *, retryable: bool) -> dict[str, str]:
-    """Compare checksums, and return those that were both sent and reported."""
-    compared = {algorithm: digest for algorithm, digest in sent.items() if algorithm in reported}
-    if any(reported[algorithm] != digest for algorithm, digest in compared.items()):
-        raise IntegrityError(f"the service has stored different bytes for {key!r} than were sent", retryable=retryable)
-    return compared
 
 
 class S3Upload(Upload):
@@ -225,7 +151,7 @@ class S3Upload(Upload):
     async def _complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:
         key, size = self._key, sum(receipt.part.size for receipt in receipts)
         digests = _object_digests(receipts)
-        headers = [_header(*each) for each in digests.items()]
+        headers = [checksum_header(*each) for each in digests.items()]
         if headers:
             headers.append(("x-amz-checksum-type", "FULL_OBJECT"))
         headers += condition(overwrite=self.overwrite)
@@ -240,7 +166,7 @@ class S3Upload(Upload):
         if reply.status != 200:
             raise self._bucket.error(reply, key)
         tag = quoted_etag(self._bucket.required_field(reply, "ETag"))
-        compared = _compare(key, digests, completion_checksums(reply), retryable=False)
+        compared = compare(key, digests, completion_checksums(reply), retryable=False)
         if not compared and all(receipt.compared for receipt in receipts):
             compared = digests
         return ObjectInfo(key, size, tag, etag=tag, checksums=compared)
@@ -273,10 +199,6 @@ def _parts_kind(bucket: Bucket) -> str:
     return f"{algorithm}+{digest}" if digest else algorithm
 
 
-def _header(algorithm: str, digest: str) -> tuple[str, str]:
-    return f"x-amz-checksum-{algorithm}", base64.b64encode(bytes.fromhex(digest)).decode()
-
-
 def _object_digests(receipts: Sequence[Receipt]) -> dict[str, str]:
     """Combine the parts' digests to those of the whole object."""
     names = set.intersection(*(set(receipt.checksums) for receipt in receipts))
@@ -305,5 +227,5 @@ def _parts_xml(receipts: Sequence[Receipt]) -> bytes:
         ET.SubElement(entry, "PartNumber").text = str(receipt.part.index + 1)
         ET.SubElement(entry, "ETag").text = receipt.token
         for algorithm, digest in receipt.checksums.items():
-            ET.SubElement(entry, f"Checksum{algorithm.upper()}").text = _header(algorithm, digest)[1]
+            ET.SubElement(entry, f"Checksum{algorithm.upper()}").text = checksum_header(algorithm, digest)[1]
     return ET.tostring(root)

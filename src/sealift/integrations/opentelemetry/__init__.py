@@ -8,7 +8,7 @@ or without a change to the program, `opentelemetry-instrument python server.py`,
 
 Each call is a span, such as `sealift download`, and each HTTP request of it a child span by the conventions for HTTP
 clients: https://opentelemetry.io/docs/specs/semconv/http/http-spans/. URLs have no query, since it may contain a
-signature. README.md lists the metrics.
+signature. docs/progress.md lists the metrics.
 """
 
 from typing import TYPE_CHECKING

@@ -135,4 +135,9 @@ def _encode_settings(settings: Mapping[str, float]) -> bytes:
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     names = () if sys.flags.ignore_environment else _PASSED_ON
     passed_on = {name: os.environ[name] for name in names if name in os.environ}
-    return passed_on | {name: environ[name] for name in CERTIFICATE_VARIABLES if name in environ}
+    return passed_on | {name: _absolute(environ[name]) for name in CERTIFICATE_VARIABLES if environ.get(name)}
+
+
+def _absolute(paths: str) -> str:
+    """Make paths absolute, of which `SSL_CERT_DIR` may name several: the worker runs in "/"."""
+    return os.pathsep.join([os.path.abspath(path) for path in paths.split(os.pathsep)])

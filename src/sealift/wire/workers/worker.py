@@ -170,7 +170,7 @@ class Worker:
             self.kill()
             await asyncio.wait([self._ended], timeout=self.patience)  # longer only if the kernel does not let it go
             self._end()
-            await self._reaped
+            await asyncio.wait([self._reaped])
         else:
             self._process.close()
 

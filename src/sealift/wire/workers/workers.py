@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ...runtime.control_groups import available_cpus
 from ...types import Limits, MiB
 from ..dialer import Dialer
 from ..dns import RunBlocking
@@ -148,9 +149,7 @@ class Workers:
     async def _start(self) -> None:
         try:
             if self._automatic:
-                from ...runtime.cpus import available_cpus  # noqa: PLC0415 - only large downloads start workers
-
-                cpus = await self._run_blocking(available_cpus)
+                cpus = available_cpus()
                 self._wanted = min(_AUTOMATIC, int(cpus)) if cpus > 1 else 0
             missing = self._wanted - len(self._workers)
             await asyncio.gather(*(self._start_one() for _ in range(missing)))

@@ -1,0 +1,1 @@
+"""The pages of the documentation site, and the program that completes them."""

@@ -1,0 +1,114 @@
+"""Downloads that are accepted only as they were signed: read the signature, verify who made it, then download."""
+
+import logging
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..config import StorageConfig
+from ..errors import LocalIOError, SignatureError
+from ..operations.deadline import Deadline
+from ..runtime.detached import run_detached
+from ..trust import signature
+from ..trust.bundle import Bundle
+from ..trust.manifest import Manifest, read_manifest
+from ..trust.signed_files import SignedFiles
+from ..types.trust import Trust
+from ..uri import parse
+from .argument_types import StrPath
+
+if TYPE_CHECKING:
+    from .async_storage import AsyncStorage
+
+__all__ = ["check_local", "signed_files"]
+
+_log = logging.getLogger("sealift.trust")
+
+
+async def signed_files(
+    storage: "AsyncStorage", trust: Trust, uri: StrPath, config: StorageConfig | None, deadline: Deadline
+) -> SignedFiles | None:
+    """Read and verify a signature.
+
+    Args:
+        storage: Reads the signature and the keys.
+        trust: What to verify it with.
+        uri: What will be downloaded.
+        config: Configuration of that URI; it also applies to a signature in the same storage.
+        deadline: When the call must be done.
+
+    Returns:
+        The files that were signed. None: the signature is not valid, and `trust.mode` is "warn", so a warning says so.
+
+    Raises:
+        SignatureError: The signature is not valid.
+        InvalidConfig: The keys cannot be used.
+        StorageError: Signature or keys cannot be read.
+    """
+    if trust.digest is not None:
+        return SignedFiles(digest=trust.digest.removeprefix("sha256:"))
+
+    about = parse(uri)
+
+    async def read(what: StrPath | bytes) -> bytes:
+        if isinstance(what, bytes):
+            return what
+        if isinstance(what, str) and what.lstrip().startswith(("-----BEGIN ", "{")):
+            return what.encode()
+        there = parse(what)
+        # What authorizes requests to one web server must not be sent to another.
+        same = there.scheme == about.scheme and (there.scheme not in {"http", "https"} or there.root == about.root)
+        return await storage.read(what, config=config if same else None)
+
+    assert trust.signature is not None  # noqa: S101 - for mypy: Trust has checked it
+    try:
+        with deadline.enforced():
+            text = await read(trust.signature)
+            given = trust.key or trust.certificate_chain or trust.trust_root
+            evidence = None if given is None else await read(given)
+            manifest = await run_detached(partial(_verify, trust, text, evidence))
+    except SignatureError as error:
+        error.uri = error.uri or str(parse(trust.signature))
+        if trust.mode == "enforce":
+            raise
+        _log.warning("%s", error)
+        return None
+    return SignedFiles(manifest, signature=os.fspath(trust.signature))
+
+
+def _verify(trust: Trust, text: bytes, evidence: bytes | None) -> Manifest:
+    bundle = Bundle.read(text)
+    if trust.key is not None:
+        payload = signature.verify_key(bundle, evidence or b"")
+    elif trust.certificate_chain is not None:
+        payload = signature.verify_certificate(bundle, evidence or b"")
+    else:
+        payload = signature.verify_identity(bundle, trust.identity or "", trust.issuer or "", evidence)
+    return read_manifest(payload)
+
+
+async def check_local(path: str, signed: SignedFiles, mode: str = "enforce") -> int:
+    """Compare the files of a local directory, or one file, with those that were signed.
+
+    Args:
+        path: The directory or file.
+        signed: The files that were signed.
+        mode: "warn": a difference is only logged.
+
+    Returns:
+        The number of files that were signed and compared.
+
+    Raises:
+        SignatureError: They differ.
+        LocalIOError: A file cannot be read.
+    """
+    try:
+        return await run_detached(partial(signed.check_directory, path))
+    except OSError as error:
+        raise LocalIOError(f"{error.filename or path}: {error.strerror}") from None
+    except SignatureError as error:
+        error.uri = error.uri or path
+        if mode == "enforce":
+            raise
+        _log.warning("%s", error)
+        return 0
