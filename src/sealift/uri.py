@@ -12,19 +12,22 @@
     https://ACCOUNT.blob.core.windows.net/container/key[?SAS]
                                                      also .dfs., .privatelink.blob., ACCOUNT-secondary, -ipv6,
                                                      -dualstack, DNS zone endpoints and the sovereign clouds
+    https://ACCOUNT.file.core.windows.net/share/path[?SAS]
+                                                     a file share; the same variants of the host
     pvc://claim/path
     hf://[datasets/|spaces/]owner/name[@revision][/path]
                                                      ":" instead of "@" as in KServe; hf://name[:revision][/path]
                                                      without an owner
+    oci://registry/repository[:tag|@digest][/path]   the path only after a tag or digest; Docker Hub without a registry
     http://host[:port]/path[?query]                  also https://
     file:///path                                     also file:/path; percent-encoded
     /path, ./path, path                              a local path; ".." is resolved lexically, as in aws and rclone,
                                                      without following symbolic links
 
-Keys of s3, gs, azure, pvc and hf are verbatim: nothing is decoded, and "?" and "#" are part of the key. The path and
-query of http and https URLs are sent to the server unchanged. In a revision, %2F is a slash: the branch "feature/x" is
-written @feature%2Fx. A plain slash ends the revision, unless the hub has no such revision; then the hub's branches and
-tags decide where it ends. Connections to Azure always use TLS, whichever scheme is used. Credentials in a URI are
+Keys of s3, gs, azure, pvc, hf and oci are verbatim: nothing is decoded, and "?" and "#" are part of the key. The path
+and query of http and https URLs are sent to the server unchanged. In a revision, %2F is a slash: the branch "feature/x"
+is written @feature%2Fx. A plain slash ends the revision, unless the hub has no such revision; then the hub's branches
+and tags decide where it ends. Connections to Azure always use TLS, whichever scheme is used. Credentials in a URI are
 rejected, except for an Azure SAS and other signed queries of https URLs, which are never shown in errors or logs.
 """
 
@@ -47,6 +50,7 @@ __all__ = [
     "HF_URI_FORMAT",
     "HTTP_URI_FORMAT",
     "LOCAL_URI_FORMAT",
+    "OCI_URI_FORMAT",
     "PVC_URI_FORMAT",
     "S3_URI_FORMAT",
     "SUPPORTED_PROTOCOLS",
@@ -64,6 +68,7 @@ PVC_URI_FORMAT = "pvc://pvc-name/path/to/model/"
 LOCAL_URI_FORMAT = "file:///path/to/model/"
 HTTP_URI_FORMAT = "https://example.com/model.tar.gz"
 HF_URI_FORMAT = "hf://username/model-name"
+OCI_URI_FORMAT = "oci://registry.example.com/team/model:tag"
 
 SUPPORTED_PROTOCOLS = {
     "s3": "Amazon S3 and S3-compatible storage",
@@ -74,6 +79,7 @@ SUPPORTED_PROTOCOLS = {
     "http": "HTTP/HTTPS downloads",
     "https": "Secure HTTP downloads",
     "hf": "HuggingFace Hub models",
+    "oci": "Images and artifacts in container registries",
 }
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
@@ -146,6 +152,10 @@ def _parse(text: str) -> Location:
             from .uris.hub import parse_hub  # noqa: PLC0415
 
             return parse_hub(text, rest)
+        case "oci":
+            from .uris.oci import parse_oci  # noqa: PLC0415
+
+            return parse_oci(text, rest)
         case "file":
             return parse_file(text, rest)
         case "http" | "https":
@@ -219,9 +229,10 @@ def get_storage_spec(uri: str | os.PathLike[str]) -> dict[str, Any]:
         uri: Storage URI or path.
 
     Returns:
-        `type` (the scheme), `path`, and components that depend on the scheme: `bucket` (s3, gs), `container` and, if
-        present in the URI, `account` (azure), `pvc_name` (pvc), `host` and `port` (http, https), `repo_id`, `repo_type`
-        and `revision` (hf). The `path` of a file is absolute.
+        `type` (the scheme), `path`, and components that depend on the scheme: `bucket` (s3, gs), `container` or `share`
+        and, if present in the URI, `account` (azure), `pvc_name` (pvc), `host` and `port` (http, https), `repo_id`,
+        `repo_type` and `revision` (hf), `registry`, `repository` and `revision`, a tag or digest (oci). The `path` of a
+        file is absolute.
 
     Raises:
         InvalidURI: Not a valid storage URI.
@@ -238,12 +249,19 @@ def get_storage_spec(uri: str | os.PathLike[str]) -> dict[str, Any]:
             from .uris.azure import account_host  # noqa: PLC0415
 
             account = account_host(location.account or "")
-            components = {"container": location.root} | ({"account": account.name} if account else {})
+            root = "share" if account and account.is_files else "container"
+            components = {root: location.root} | ({"account": account.name} if account else {})
         case "pvc":
             components = {"pvc_name": location.root}
         case "hf":
             kind = location.kind.removesuffix("s")
             components = {"repo_id": location.root, "repo_type": kind, "revision": location.revision}
+        case "oci":
+            from .uris.oci import registry_and_repository  # noqa: PLC0415
+
+            registry, repository = registry_and_repository(location.root)
+            revision = location.revision or "latest"
+            components = {"registry": registry, "repository": repository, "revision": revision}
         case "http" | "https":
             url = urlsplit(location.root)
             components = {"host": url.hostname, "port": url.port or (443 if location.scheme == "https" else 80)}

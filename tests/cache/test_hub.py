@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sealift import ModelMissingError, Storage
+from sealift import HFConfig, ModelMissingError, Storage
 from sealift.types import MiB
 from tests.api.helpers import files_in
 from tests.api.servers import pattern
@@ -146,6 +146,16 @@ def test_a_branch_that_moves(hub: FakeHub, cache: Path) -> None:
     assert hub.asked == []
     assert Path(Storage.download(URI), "config.json").read_bytes() == b"{}"
     assert Path(Storage.download(URI, offline=True), "config.json").read_bytes() == b"{}"
+
+
+def test_the_revision_of_a_configuration(hub: FakeHub) -> None:
+    main = Storage.download(URI)
+    hub.repos["models", "owner/name"].commit({"config.json": b"of dev"}, "dev")
+    config = HFConfig(revision="dev")
+    dev = Storage.download(URI, config=config)
+    assert files_in(dev) == {"config.json": b"of dev"}
+    assert Storage.download(URI, config=config, offline=True) == dev
+    assert Storage.download(URI, offline=True) == main
 
 
 def test_offline_by_the_hub_s_own_variable(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ from kserve.storage import (
 assert Storage is FromPackage is kserve.Storage is kserve.storage.Storage is sealift.Storage
 assert StorageOperations is sealift.StorageOperations
 assert S3Config is sealift.S3Config
-assert set(SUPPORTED_PROTOCOLS) == {"s3", "gs", "azure", "pvc", "file", "http", "https", "hf"}
+assert set(SUPPORTED_PROTOCOLS) >= {"s3", "gs", "azure", "pvc", "file", "http", "https", "hf"}
 assert all(Storage.get_storage_spec(uri) for uri in (S3_URI_FORMAT, GCS_URI_FORMAT, AZURE_URI_FORMAT, HTTP_URI_FORMAT))
 assert importlib.util.find_spec("kserve.storage") is not None
 assert StorageError is sealift.StorageError

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, quote
 import anyio
 import pytest
 
-from sealift import AsyncStorage, Event, HFConfig, HTTPConfig, Limits, S3Config, StorageError
+from sealift import AsyncStorage, Event, HFConfig, HTTPConfig, Limits, OCIConfig, S3Config, StorageError
 from sealift.types import MiB
 from tests.api.directory import BUCKET, DirectoryS3
 from tests.api.helpers import config_of, texts_of
@@ -31,6 +31,7 @@ from tests.services.azurite import ACCOUNT, AzureService, new_container, signatu
 from tests.services.google import Google
 from tests.services.http_server import OddServer, Reply, good
 from tests.services.hub import GRANTED, FakeHub
+from tests.services.registry import PASSWORD, USER, FakeRegistry
 from tests.services.s3 import S3Service, new_bucket
 
 pytestmark = pytest.mark.anyio
@@ -179,6 +180,18 @@ def hf(stack: ExitStack) -> Place:
 
 
 @pytest.fixture
+def oci(stack: ExitStack) -> Place:
+    """A registry with a token service, and a storage with signed URLs."""
+    registry = stack.enter_context(FakeRegistry("token", storage=True))
+    registry.repository("owner/name").put_model({"p/small.json": b"{}", "p/large": LARGE})
+    given = lambda: [registry.token, registry.signature]  # noqa: E731
+    basic = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    good, wrong = OCIConfig(USER, PASSWORD), OCIConfig(USER, CANARY)
+    uri = registry.uri("owner/name:latest/p/")
+    return Place(uri, good, wrong, [PASSWORD, basic, CANARY], writable=False, later=given)
+
+
+@pytest.fixture
 def http(stack: ExitStack) -> Place:
     """A server that requires a header and redirects to a signed URL."""
     cdn = stack.enter_context(
@@ -202,7 +215,7 @@ def http(stack: ExitStack) -> Place:
 @pytest.fixture(
     params=[
         "s3", "s3_by_the_sdk", "s3_customer_key", "s3_directory", "s3_multi_region", "s3_role", "azure",
-        "azure_signature", "gs", "hf", "http",
+        "azure_signature", "gs", "hf", "oci", "http",
     ]
 )  # fmt: skip
 def place(request: pytest.FixtureRequest) -> Place:

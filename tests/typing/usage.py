@@ -46,6 +46,7 @@ from sealift import (
     ObjectExists,
     ObjectInfo,
     ObjectList,
+    OCIConfig,
     OnError,
     OnEvent,
     Properties,
@@ -239,7 +240,9 @@ def reading(flag: bool) -> None:
         assert_type(file.read(), bytes)
         json.load(file)
         zipfile.ZipFile(file)
-    with Storage.open(uri, "wb", config=S3Config()) as out:
+    with Storage.open(uri, timeout=10, version_id="1") as file:
+        assert_type(file, ReadableFile)
+    with Storage.open(uri, "wb", config=S3Config(), write_options=WriteOptions(content_type="text/plain")) as out:
         assert_type(out, WritableFile)
         assert_type(out.write(b"x"), int)
         pickle.dump({}, out)
@@ -323,6 +326,7 @@ def configurations() -> list[StorageConfig]:
         AzureConfig(connection_string="c"),
         HTTPConfig({"Authorization": "x"}),
         HFConfig("token", "https://hub.example"),
+        OCIConfig("user", "password"),
         PVCConfig({"claim": "/mnt/claim"}),
     ]
 

@@ -15,9 +15,11 @@ from sealift.errors import StorageError
 
 # Modules whose examples need neither a network nor an event loop.
 EXAMPLES = [
-    "uris.azure", "uris.file_names", "uris.urls", "errors", "uri", "keys.paths", "keys.patterns", "runtime.part_sizes",
+    "uris.azure", "uris.file_names", "uris.oci", "uris.urls", "backends.oci.authorization", "errors",
+    "uri", "keys.paths", "keys.patterns", "runtime.part_sizes",
     "integrity.checksums", "integrity.composite", "integrity.content",
-    "config.s3", "config.gcs", "config.azure", "config.http", "config.huggingface", "config.pvc", "config.user_agent",
+    "config.s3", "config.gcs", "config.azure", "config.http", "config.huggingface", "config.oci", "config.pvc",
+    "config.user_agent",
     "types.limits",
     "types.byte_sizes", "types.write_options", "wire.message", "wire.content_range", "wire.address_policy",
 ]  # fmt: skip

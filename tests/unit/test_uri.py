@@ -65,7 +65,7 @@ def test_example_uris_of_the_api_specification(name: str, text: str, parsed: Loc
 
 
 def test_supported_schemes() -> None:
-    assert list(SUPPORTED_PROTOCOLS) == ["s3", "gs", "azure", "pvc", "file", "http", "https", "hf"]
+    assert list(SUPPORTED_PROTOCOLS) == ["s3", "gs", "azure", "pvc", "file", "http", "https", "hf", "oci"]
     for scheme in SUPPORTED_PROTOCOLS:
         text = "file:///some/path" if scheme == "file" else f"{scheme}://some-name/some-path"
         assert parse(text).scheme == scheme

@@ -138,7 +138,7 @@ class AsyncStorage:
                 to the prefix. None: the cache (see below); a local path is returned as it is.
             config: Credentials and endpoint. None: the instance's, or else from the environment.
             allow_patterns: Download only objects whose path relative to the prefix (for a single object, its name)
-                matches one of these `fnmatch` patterns.
+                matches one of these `fnmatch` patterns. "*" also matches "/", and "onnx/" means "onnx/*".
             ignore_patterns: Skip objects whose path matches one of these.
             unpack: The object is a tar (plain, or compressed with gzip, bzip2, xz or zstd) or zip archive: unpack it
                 into `dest`, a directory. The patterns then apply to its entries. Only files and directories are
@@ -934,37 +934,69 @@ class AsyncStorage:
 
     @overload
     def open(
-        self, uri: StrPath, mode: Literal["rb"] = "rb", *, config: StorageConfig | None = None
+        self,
+        uri: StrPath,
+        mode: Literal["rb"] = "rb",
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+        version_id: str | None = None,
     ) -> "AsyncReadableFile": ...
     @overload
     def open(
-        self, uri: StrPath, mode: Literal["wb"], *, config: StorageConfig | None = None
+        self,
+        uri: StrPath,
+        mode: Literal["wb"],
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+        write_options: WriteOptions | None = None,
     ) -> "AsyncWritableFile": ...
     @overload
     def open(
-        self, uri: StrPath, mode: str, *, config: StorageConfig | None = None
+        self,
+        uri: StrPath,
+        mode: str,
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+        version_id: str | None = None,
+        write_options: WriteOptions | None = None,
     ) -> "AsyncReadableFile | AsyncWritableFile": ...
     def open(
-        self, uri: StrPath, mode: str = "rb", *, config: StorageConfig | None = None
+        self,
+        uri: StrPath,
+        mode: str = "rb",
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+        version_id: str | None = None,
+        write_options: WriteOptions | None = None,
     ) -> "AsyncReadableFile | AsyncWritableFile":
         """Open an object as a binary file.
 
         A file for reading can seek. It reads one version of the object: more and more ahead while it is read in order,
         and no more than needed while it is not. A small object is found and read with one request. A file for writing
         becomes visible when it is closed without an error; if the block raises an exception, nothing becomes visible.
+        What a file has sent is not resumed by a later call.
 
         Args:
             uri: Its storage URI or local path.
             mode: "rb" to read, "wb" to write.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
+            timeout: Seconds for opening the file, and for each call of it: a read, a write, closing. A write that has
+                taken longer cannot be continued. None: no limit.
+            version_id: As in `download`; only to read.
+            write_options: As in `upload`; only to write.
 
         Returns:
             The file; `async with` or `await` opens it.
 
         Raises:
-            InvalidConfig: `mode` is something else, or a file cannot have this name.
+            InvalidConfig: `mode` is something else or contradicts another argument, or a file cannot have this name.
             ModelMissingError: There is no such object.
-            UnsupportedOperation: The storage can only be read.
+            UnsupportedOperation: The storage can only be read, or has no such option.
+            DeadlineExceeded: The timeout expired.
             StorageError: Any other failure.
 
         Example:
@@ -979,10 +1011,10 @@ class AsyncStorage:
         from .async_file import AsyncReadableFile, AsyncWritableFile, check_mode
 
         name = os.fspath(uri)
-        check_mode(name, mode)
+        check_mode(name, mode, version_id, write_options)
         if mode == "rb":
-            return AsyncReadableFile(self._lifetime, name, config)
-        return AsyncWritableFile(self._lifetime, name, config)
+            return AsyncReadableFile(self._lifetime, name, config, timeout, version_id)
+        return AsyncWritableFile(self._lifetime, name, config, timeout, write_options)
 
     async def read_ranges(
         self,

@@ -66,7 +66,7 @@ class Storage:
                 to the prefix. None: the cache (see below); a local path is returned as it is.
             config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             allow_patterns: Download only objects whose path relative to the prefix (for a single object, its name)
-                matches one of these `fnmatch` patterns.
+                matches one of these `fnmatch` patterns. "*" also matches "/", and "onnx/" means "onnx/*".
             ignore_patterns: Skip objects whose path matches one of these.
             unpack: The object is a tar (plain, or compressed with gzip, bzip2, xz or zstd) or zip archive: unpack it
                 into `dest`, a directory. The patterns then apply to its entries. Only files and directories are
@@ -664,36 +664,72 @@ class Storage:
 
     @overload
     @staticmethod
-    def open(uri: StrPath, mode: Literal["rb"] = "rb", *, config: StorageConfig | None = None) -> ReadableFile: ...
+    def open(
+        uri: StrPath,
+        mode: Literal["rb"] = "rb",
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+        version_id: str | None = None,
+    ) -> ReadableFile: ...
 
     @overload
     @staticmethod
-    def open(uri: StrPath, mode: Literal["wb"], *, config: StorageConfig | None = None) -> WritableFile: ...
+    def open(
+        uri: StrPath,
+        mode: Literal["wb"],
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+        write_options: WriteOptions | None = None,
+    ) -> WritableFile: ...
 
     @overload
     @staticmethod
-    def open(uri: StrPath, mode: str, *, config: StorageConfig | None = None) -> ReadableFile | WritableFile: ...
+    def open(
+        uri: StrPath,
+        mode: str,
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+        version_id: str | None = None,
+        write_options: WriteOptions | None = None,
+    ) -> ReadableFile | WritableFile: ...
 
     @staticmethod
-    def open(uri: StrPath, mode: str = "rb", *, config: StorageConfig | None = None) -> ReadableFile | WritableFile:
+    def open(
+        uri: StrPath,
+        mode: str = "rb",
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+        version_id: str | None = None,
+        write_options: WriteOptions | None = None,
+    ) -> ReadableFile | WritableFile:
         """Open an object as a binary file.
 
         A file for reading can seek. It reads one version of the object: more and more ahead while it is read in order,
         and no more than needed while it is not. A small object is found and read with one request. A file for writing
         becomes visible when it is closed without an error; if the block raises an exception, nothing becomes visible.
+        What a file has sent is not resumed by a later call.
 
         Args:
             uri: Its storage URI or local path.
             mode: "rb" to read, "wb" to write.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
+            timeout: Seconds for opening the file, and for each call of it: a read, a write, closing. A write that has
+                taken longer cannot be continued. None: no limit.
+            version_id: As in `download`; only to read.
+            write_options: As in `upload`; only to write.
 
         Returns:
             The file.
 
         Raises:
-            InvalidConfig: `mode` is something else, or a file cannot have this name.
+            InvalidConfig: `mode` is something else or contradicts another argument, or a file cannot have this name.
             ModelMissingError: There is no such object.
-            UnsupportedOperation: The storage can only be read.
+            UnsupportedOperation: The storage can only be read, or has no such option.
+            DeadlineExceeded: The timeout expired.
             StorageError: Any other failure.
 
         Example:
@@ -705,7 +741,11 @@ class Storage:
             ...         for line in lines:
             ...             file.write(line)
         """
-        return open_file(lambda storage: storage.open(uri, mode, config=config))
+        return open_file(
+            lambda storage: storage.open(
+                uri, mode, config=config, timeout=timeout, version_id=version_id, write_options=write_options
+            )
+        )
 
     @staticmethod
     def read_ranges(

@@ -4,13 +4,16 @@ ARCHITECTURE.md lists the steps for adding a backend.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import StorageConfig
 from ..contract import Backend
 from ..errors import InvalidConfig, UnsupportedOperation
 from ..instance import Instance
 from ..uri import Location
+
+if TYPE_CHECKING:
+    from ..config.setting import Setting
 
 __all__ = ["MODULES", "describe_backend", "list_buckets", "open_backend"]
 
@@ -23,6 +26,7 @@ MODULES = {
     "pvc": "pvc",
     "s3": "s3",
     "hf": "huggingface",
+    "oci": "oci",
 }
 # Those with a module `buckets`.
 _WITH_BUCKETS = ("s3", "gs", "azure")
@@ -58,7 +62,9 @@ async def open_backend(
     return backend
 
 
-async def describe_backend(location: Location, config: StorageConfig | None, instance: Instance) -> dict[str, str]:
+async def describe_backend(
+    location: Location, config: StorageConfig | None, instance: Instance
+) -> "dict[str, Setting]":
     """Describe the configuration that is used for a location: endpoint, credentials, and where they come from.
 
     Args:
@@ -67,16 +73,16 @@ async def describe_backend(location: Location, config: StorageConfig | None, ins
         instance: Provides the environment.
 
     Returns:
-        Texts by name, without secrets; empty if the service has no configuration.
+        Settings by name, without secrets; empty if the service has no configuration.
 
     Raises:
         StorageError: There are no credentials, or a setting is not valid.
     """
     name = f".{MODULES[location.scheme]}"
-    if name not in {".s3", ".gcs", ".azure", ".huggingface"}:
+    if name not in {".s3", ".gcs", ".azure", ".huggingface", ".oci", ".http"}:
         return {}
     module: Any = await instance.disk.run(lambda: import_module(f"{name}.describe", __package__))
-    facts: dict[str, str] = await module.describe(location, config, instance)
+    facts: dict[str, Setting] = await module.describe(location, config, instance)
     return facts
 
 
@@ -114,7 +120,7 @@ def _check_online(scheme: str, instance: Instance) -> None:
 def _checked_version(location: Location, version_id: str) -> str:
     scheme, key = location.scheme, location.key
     if scheme not in _VERSIONED:
-        hint = "name the revision in the URI" if scheme == "hf" else "leave out version_id"
+        hint = "name the revision in the URI" if scheme in {"hf", "oci"} else "leave out version_id"
         raise UnsupportedOperation(f"{scheme}:// does not support version_id=…", hint=hint)
     if not key or key.endswith("/"):
         raise InvalidConfig("version_id=… names a version of one object, not of a prefix", hint="name the object")

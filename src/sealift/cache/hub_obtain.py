@@ -75,7 +75,8 @@ def hub_repository(instance: Instance, location: Location, config: StorageConfig
     hub = instance.environ.get("HF_ENDPOINT") or _HUB
     if isinstance(config, HFConfig) and (config.endpoint or hub).rstrip("/") != hub.rstrip("/"):
         return None
-    return HubRepository(directory, location.kind, location.root)
+    configured = config.revision if isinstance(config, HFConfig) else None
+    return HubRepository(directory, location.kind, location.root, location.revision or configured or _MAIN)
 
 
 def find_in_hub(
@@ -92,7 +93,7 @@ def find_in_hub(
     Returns:
         The file or directory. None: it is not there, or it is unknown whether all of it is.
     """
-    commit = repository.commit_of(location.revision or _MAIN, revalidate)
+    commit = repository.commit(revalidate)
     if commit is None:
         return None
     try:
@@ -162,7 +163,7 @@ async def obtain_from_hub(
     if not plan.name and not await disk.run(lambda: repository.tree(commit) is not None):
         tree = await _whole_tree(source, plan, options)
         await disk.run(lambda: repository.write_tree(commit, tree))
-    await disk.run(lambda: repository.note_commit(location.revision or _MAIN, commit))
+    await disk.run(lambda: repository.note_commit(commit))
     return HubFound(repository.snapshot(commit, _path(location.key)), plan.size)
 
 

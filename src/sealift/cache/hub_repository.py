@@ -42,13 +42,16 @@ class HubRepository:
         cache: The directory of the cache.
         kind: "models", "datasets" or "spaces".
         name: "OWNER/NAME", or "NAME".
+        revision: The branch, tag or commit that is wanted.
 
     Attributes:
+        revision: As above.
         root: The directory of the repository.
         locks: The directory of its locks.
     """
 
-    def __init__(self, cache: str, kind: str, name: str) -> None:
+    def __init__(self, cache: str, kind: str, name: str, revision: str) -> None:
+        self.revision = revision
         folder = "--".join([kind, *name.split("/")])
         self.root = os.path.join(cache, folder)
         self.locks = os.path.join(cache, ".locks", folder)
@@ -64,30 +67,29 @@ class HubRepository:
             if not os.access(directory, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), directory)
 
-    def commit_of(self, revision: str, revalidate: Revalidate) -> str | None:
-        """The commit of a revision, if the cache knows one that is fresh enough.
+    def commit(self, revalidate: Revalidate) -> str | None:
+        """The commit of the revision, if the cache knows one that is fresh enough.
 
         Args:
-            revision: Branch, tag or commit.
             revalidate: How old an answer of the hub may be.
         """
-        if _COMMIT.fullmatch(revision):
-            return revision
+        if _COMMIT.fullmatch(self.revision):
+            return self.revision
         if revalidate == "always":
             return None
         try:
-            with open(self._ref(revision), encoding="ascii") as file:
+            with open(self._ref, encoding="ascii") as file:
                 age, commit = time.time() - os.fstat(file.fileno()).st_mtime, file.read().strip()
         except (OSError, ValueError):
             return None
         fresh = revalidate == "never" or 0 <= age < revalidate
         return commit if fresh and _COMMIT.fullmatch(commit) else None
 
-    def note_commit(self, revision: str, commit: str) -> None:
-        """Note that the hub has just said which commit a revision is."""
-        if revision == commit:
+    def note_commit(self, commit: str) -> None:
+        """Note that the hub has just said which commit the revision is."""
+        if self.revision == commit:
             return
-        path = self._ref(revision)
+        path = self._ref
         with suppress(OSError):
             with open(path, encoding="ascii") as file:
                 same = file.read() == commit
@@ -96,8 +98,9 @@ class HubRepository:
                 return
         _write(path, commit)
 
-    def _ref(self, revision: str) -> str:
-        return os.path.join(self.root, "refs", revision)
+    @property
+    def _ref(self) -> str:
+        return os.path.join(self.root, "refs", self.revision)
 
     def snapshot(self, commit: str, path: str = "") -> str:
         """The path of a file or directory of a commit."""

@@ -18,7 +18,7 @@ from .directory import CacheDirectory, is_id
 __all__ = ["Request", "is_fixed", "request_id"]
 
 # What the address of a service, or the reply of a web server, depends on besides the URI. Only a hash is kept.
-_FIELDS = ("endpoint", "endpoint_url", "account_name", "profile", "headers")
+_FIELDS = ("endpoint", "endpoint_url", "account_name", "profile", "headers", "revision")
 _VARIABLES = (
     "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AZURE_STORAGE_ACCOUNT",
     "AZURE_STORAGE_CONNECTION_STRING", "HF_ENDPOINT", "STORAGE_EMULATOR_HOST",

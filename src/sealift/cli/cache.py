@@ -262,7 +262,7 @@ def _path_in_hub(location: Location) -> str | None:
     from ..cache.hub_repository import HubRepository  # noqa: PLC0415
     from ..operations.call_options import CallOptions  # noqa: PLC0415
 
-    repository = HubRepository(directory, location.kind, location.root)
+    repository = HubRepository(directory, location.kind, location.root, location.revision or "main")
     found = find_in_hub(repository, location, CallOptions(), "never")
     return None if found is None else found.path
 

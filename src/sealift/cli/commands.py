@@ -6,6 +6,7 @@ from ..version import __version__
 from .cache import cache
 from .cat import cat
 from .completion import completion
+from .config import config
 from .cp import cp
 from .demo import demo
 from .doctor import doctor
@@ -77,5 +78,5 @@ def main(ctx: click.Context) -> None:
         ctx.exit(USAGE)
 
 
-for command in (cp, mv, sync, ls, du, stat, cat, presign, rm, cache, verify, doctor, completion, demo):
+for command in (cp, mv, sync, ls, du, stat, cat, presign, rm, cache, verify, doctor, config, completion, demo):
     main.add_command(command)

@@ -10,6 +10,7 @@ from .environment import expand_home, state_directory, wants_uvloop
 from .gcs import GCSConfig
 from .http import HTTPConfig
 from .huggingface import HFConfig
+from .oci import OCIConfig
 from .proxies import Proxies
 from .pvc import PVCConfig
 from .s3 import S3Config
@@ -21,6 +22,7 @@ __all__ = [
     "GCSConfig",
     "HFConfig",
     "HTTPConfig",
+    "OCIConfig",
     "PVCConfig",
     "Proxies",
     "S3Config",
@@ -38,4 +40,5 @@ AUTHENTICATION_METHODS = {
     "gs": ["service_account", "default_credentials", "workload_identity"],
     "azure": ["account_key", "sas_token", "managed_identity"],
     "hf": ["access_token", "login"],
+    "oci": ["password", "docker_config", "credential_helper"],
 }

@@ -9,12 +9,13 @@ from .azure import AzureConfig
 from .gcs import GCSConfig
 from .http import HTTPConfig
 from .huggingface import HFConfig
+from .oci import OCIConfig
 from .pvc import PVCConfig
 from .s3 import S3Config
 
 __all__ = ["ConfigMap", "StorageConfig", "StorageConfigs", "check_config"]
 
-StorageConfig = S3Config | GCSConfig | AzureConfig | HTTPConfig | HFConfig | PVCConfig
+StorageConfig = S3Config | GCSConfig | AzureConfig | HTTPConfig | HFConfig | OCIConfig | PVCConfig
 # What `AsyncStorage` and `configure` take: one configuration, several, or one for each URI prefix.
 StorageConfigs = StorageConfig | Sequence[StorageConfig] | Mapping[str, StorageConfig]
 
@@ -25,6 +26,7 @@ _BY_SCHEME: dict[str, type[StorageConfig]] = {
     "http": HTTPConfig,
     "https": HTTPConfig,
     "hf": HFConfig,
+    "oci": OCIConfig,
     "pvc": PVCConfig,
 }
 # Completes a prefix to a URI that can be parsed: a valid name in all services.
@@ -78,6 +80,8 @@ class ConfigMap:
         if not self._by_prefix:
             return None
         names = {str(location), str(replace(location, revision=None))}  # a prefix may leave the revision open
+        if location.scheme == "oci":  # whose keys always follow a revision
+            names.add(str(replace(location, key="", revision=None)))
         matching = [prefix for prefix in self._by_prefix if _contains(prefix, location.scheme, names)]
         return self._by_prefix[max(matching, key=len)] if matching else None
 
@@ -139,8 +143,9 @@ def _parse_prefix(text: object) -> tuple[str, str]:
     scheme, root, completed = scheme.lower(), rest.rstrip("/"), text
     if separator and not root and scheme != "file":
         completed = f"{scheme}://{_NAME}"
-    elif "/" not in root and scheme in {"http", "https"}:
-        completed = f"{scheme}://{root}/{_NAME}"  # the URL of an Azure account must name a container
+    elif "/" not in root and scheme in {"http", "https", "oci"}:
+        # The URL of an Azure account must name a container, and a registry is followed by a repository.
+        completed = f"{scheme}://{root}/{_NAME}"
     try:
         location = parse(completed)
     except InvalidURI as error:

@@ -22,6 +22,9 @@ _RESERVED_HEADERS = {
 class HTTPConfig:
     """Plain HTTP and HTTPS servers.
 
+    A server that has an entry in `~/.netrc`, or in the file that `NETRC` names, gets its user name and password, unless
+    `headers` has an Authorization.
+
     Args:
         headers: Headers for the origin of the URI only; never sent to another origin after a redirect.
         verify_ssl: False accepts any certificate (tests only); a path names a PEM file of trusted CAs; True: the

@@ -20,10 +20,12 @@ class Location:
 
     Attributes:
         scheme: One of `SUPPORTED_PROTOCOLS`.
-        root: Bucket, container, claim, repository ("owner/name") or URL origin; "/" for a local path.
+        root: Bucket, container, file share, claim, repository ("owner/name"; of an image, with its registry) or URL
+            origin; "/" for a local path.
         key: The rest, verbatim, without the separating "/"; "" for the root itself.
         account: Host of the Azure storage account, if the URI names the account.
-        revision: Branch, tag or commit of a hub repository, decoded, if the URI names one.
+        revision: Branch, tag or commit of a hub repository, decoded, or tag or digest of an image, if the URI names
+            one.
         kind: Kind of hub repository: "models", "datasets" or "spaces".
         query: Query of a URL. May be a signature, so it is never shown.
     """
@@ -56,6 +58,10 @@ class Location:
                 kind = "" if self.kind == "models" else f"{self.kind}/"
                 revision = f":{_encoded(self.revision)}" if self.revision else ""
                 return f"hf://{kind}{self.root}{revision}" + (f"/{self.key}" if self.key else "")
+            case "oci":
+                revision = self.revision or ("latest" if self.key else "")
+                name = self.root + (f"{'@' if ':' in revision else ':'}{revision}" if revision else "")
+                return f"oci://{name}" + (f"/{self.key}" if self.key else "")
             case "azure" if self.account:
                 return f"https://{self.account}/{self.root}/{quote(self.key, safe=_SAFE)}"
         return f"{self.scheme}://{self.root}/{self.key}"

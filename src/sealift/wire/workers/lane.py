@@ -32,6 +32,8 @@ from .protocol import (
 if TYPE_CHECKING:
     import ssl
 
+    from ...runtime.bandwidth import Bandwidths
+
 __all__ = ["Lane"]
 
 
@@ -131,6 +133,8 @@ def _failure(error: Exception) -> Failure:
     return Failure(Failure.DEFECT, f"a worker process failed with {type(error).__name__}")
 
 
-def connection_for(origin: tuple[str, str, int], tls: tuple[bool, str | None]) -> Connection:
+def connection_for(
+    origin: tuple[str, str, int], tls: tuple[bool, str | None], bandwidths: "Bandwidths | None" = None
+) -> Connection:
     """A connection that is not open yet. The parent has checked which addresses may be reached."""
-    return Connection(Origin(*origin), TLS(*tls))
+    return Connection(Origin(*origin), TLS(*tls), bandwidths)
