@@ -12,6 +12,7 @@ package loads neither asyncio nor any SDK; they are imported on first use.
 from typing import TYPE_CHECKING, Any
 
 from .api.blocking import Storage, StorageOperations
+from .api.blocking_cached_path import CachedPath
 from .api.file import ReadableFile, WritableFile
 from .api.process_settings import configure
 from .api.tensors import Tensors
@@ -64,6 +65,7 @@ from .types import (
     ObjectInfo,
     OnError,
     OnEvent,
+    Revalidate,
     Symlinks,
     Synced,
     Unpack,
@@ -92,6 +94,7 @@ if TYPE_CHECKING:
     from .api.async_file import AsyncReadableFile, AsyncWritableFile
     from .api.async_storage import AsyncStorage
     from .api.async_tensors import AsyncTensors
+    from .api.cached_path import AsyncCachedPath
     from .tensors.meta import TensorMeta, TensorRead
 
 
@@ -111,11 +114,13 @@ __all__ = [
     "SUPPORTED_PROTOCOLS",
     "AccessDenied",
     "ArchiveError",
+    "AsyncCachedPath",
     "AsyncReadableFile",
     "AsyncStorage",
     "AsyncTensors",
     "AsyncWritableFile",
     "AzureConfig",
+    "CachedPath",
     "ClosedError",
     "DeadlineExceeded",
     "Durability",
@@ -148,6 +153,7 @@ __all__ = [
     "PVCConfig",
     "Properties",
     "ReadableFile",
+    "Revalidate",
     "S3Config",
     "ServiceError",
     "SignatureError",
@@ -183,24 +189,24 @@ StorageMetadata = dict[str, Any]
 ObjectList = list[str]
 
 
+# Imported when they are used: most import asyncio, which takes 0.1 s.
+_LATER = {
+    "AsyncCachedPath": "api.cached_path",
+    "AsyncReadableFile": "api.async_file",
+    "AsyncStorage": "api.async_storage",
+    "AsyncTensors": "api.async_tensors",
+    "AsyncWritableFile": "api.async_file",
+    "TensorMeta": "tensors.meta",
+    "TensorRead": "tensors.meta",
+}
+
+
 def __getattr__(name: str) -> Any:
-    if name == "AsyncStorage":
-        from .api.async_storage import AsyncStorage  # noqa: PLC0415 - imports asyncio, 0.1 s
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
 
-        return AsyncStorage
-    if name in {"AsyncReadableFile", "AsyncWritableFile"}:
-        from .api import async_file  # noqa: PLC0415 - as above
-
-        return getattr(async_file, name)
-    if name == "AsyncTensors":
-        from .api.async_tensors import AsyncTensors  # noqa: PLC0415 - as above
-
-        return AsyncTensors
-    if name in {"TensorMeta", "TensorRead"}:
-        from .tensors import meta  # noqa: PLC0415 - few programs need them
-
-        return getattr(meta, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -47,7 +47,7 @@ def complete(line: str, tmp_path: Path, breaks: str = " :=", **variables: str) -
 
 
 def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
-    assert complete("sealift c", tmp_path) == ["cat", "completion", "config", "cp"]
+    assert complete("sealift c", tmp_path) == ["cache", "cat", "completion", "config", "cp"]
     assert complete("sealift cp --source-r", tmp_path) == ["--source-region"]
 
 

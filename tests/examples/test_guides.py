@@ -63,6 +63,15 @@ def test_downloads(session: Session, elsewhere: FakeHub, here: Path) -> None:
     assert (set(files_in(iris)), llama) == ({"model.joblib", "tokenizer/vocab.json"}, str(there / "llama"))
 
 
+def test_cache(session: Session, objects: dict[str, bytes], cache_directory: Path) -> None:
+    session.run("cache.md")
+    path = session.names["path"]
+    assert set(session.names["names"]) == {name.partition("/")[0] for name in LLAMA}
+    assert Path(path) == cache_directory / "v1/snapshots" / Path(path).name
+    assert f"{path}\n" in session.output
+    assert not Path(path).exists()
+
+
 def test_signatures(session: Session, here: Path, s3: S3Service) -> None:
     signed = bundle(statement([resource(name, data) for name, data in LLAMA.items()]))
     put_objects(s3, "ml-models", {"llama/model.sig": json.dumps(signed).encode()})

@@ -340,7 +340,7 @@ def keep(heard: Heard, *directories: Path) -> None:
 
 
 async def test_a_round_shows_no_secret(
-    place: Place, bare_environment: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    place: Place, bare_environment: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     model, dest, state = tmp_path / "model", tmp_path / "dest", tmp_path / "state"
     for path in (model, dest, state):
@@ -358,7 +358,7 @@ async def test_a_round_shows_no_secret(
             await make_round(place, model, dest, heard)
         finally:
             loop.set_debug(False)
-        keep(heard, dest, state, bare_environment)
+        keep(heard, dest, state, bare_environment, cache_directory)
     gc.collect()
     assert dict(os.environ) == environ
     kinds = {where.partition(" ")[0] for where, _ in heard.texts}

@@ -34,7 +34,7 @@ STORAGE = '''"""Moves model artifacts, from any thread, whether or not an event 
     """'''
 STORAGE_OPERATIONS = '"""Operations on single objects, from any thread."""'
 STORAGE_VERBS = (
-    "download", "upload", "copy", "sync", "delete", "abort_uploads", "read", "read_into", "stream", "open",
+    "download", "cached", "upload", "copy", "sync", "delete", "abort_uploads", "read", "read_into", "stream", "open",
     "tensors", "read_ranges", "stat", "exists", "write", "move", "presign", "list_buckets", "download_many",
     "upload_many", "list", "verify_signature",
 )  # fmt: skip
@@ -100,7 +100,7 @@ def _method(method: ast.AsyncFunctionDef | ast.FunctionDef, owner: str) -> str:
     """The static method of one verb, or one of its overloads."""
     copied = ast.parse(ast.unparse(method)).body[0]
     assert isinstance(copied, ast.AsyncFunctionDef | ast.FunctionDef)
-    if isinstance(copied, ast.FunctionDef):  # it returns a file, or tensors
+    if isinstance(copied, ast.FunctionDef):  # it returns a file, tensors, or a path
         assert isinstance(copied.returns, ast.Constant)
         copied.returns = ast.parse(copied.returns.value.replace("Async", "")).body[0].value
     del copied.args.args[0]  # self
@@ -113,7 +113,8 @@ def _method(method: ast.AsyncFunctionDef | ast.FunctionDef, owner: str) -> str:
         return _indented(ast.unparse(sync))
     call = _call(copied.name, copied.args)
     if isinstance(copied, ast.FunctionDef):
-        opener = "open_tensors" if copied.name == "tensors" else "open_file"
+        openers = {"tensors": "open_tensors", "cached": "CachedPath"}
+        opener = openers.get(copied.name, "open_file")
         result = f"{opener}(lambda storage: {call})"
     elif any(isinstance(node, ast.Yield) for node in ast.walk(copied)):
         assert isinstance(copied.returns, ast.Subscript)
@@ -161,6 +162,7 @@ def _indented(text: str) -> str:
 def _imports(module: ast.Module, text: str) -> str:
     """The imports of the source that the facade's signatures need."""
     lines = [
+        "from .blocking_cached_path import CachedPath",
         "from .facade_thread import Chunks, collected, run",
         "from .file import ReadableFile, WritableFile, open_file",
         "from .tensors import Tensors, open_tensors",

@@ -17,11 +17,13 @@ import sealift
 from sealift import (
     AccessDenied,
     ArchiveError,
+    AsyncCachedPath,
     AsyncReadableFile,
     AsyncStorage,
     AsyncTensors,
     AsyncWritableFile,
     AzureConfig,
+    CachedPath,
     ClosedError,
     DeadlineExceeded,
     Durability,
@@ -51,6 +53,7 @@ from sealift import (
     Properties,
     PVCConfig,
     ReadableFile,
+    Revalidate,
     S3Config,
     ServiceError,
     SignatureError,
@@ -87,7 +90,17 @@ def told(event: Event) -> None:
     assert_type(
         event.kind,
         Literal[
-            "listed", "progress", "resumed", "suspended", "object", "kept", "retry", "paused", "deleted", "skipped"
+            "listed",
+            "progress",
+            "resumed",
+            "suspended",
+            "object",
+            "kept",
+            "retry",
+            "paused",
+            "deleted",
+            "skipped",
+            "cache",
         ],
     )
     assert_type(event.reason, str)
@@ -110,6 +123,11 @@ def sync() -> None:
     Storage.download(uri, unpack=3)  # type: ignore[arg-type]
     Storage.download(uri, allow_patterns="*.bin", ignore_patterns=["*.txt"], on_event=told)
     Storage.download(uri, allow_patterns=(each for each in ("*.bin",)), on_event=lambda event: None)
+    assert_type(Storage.download(uri, cache=False, offline=True), str)
+    fresh: Revalidate = 60.0
+    assert_type(Storage.cached(uri, revalidate=fresh), CachedPath)
+    with Storage.cached(uri, revalidate="never") as cached:
+        assert_type(cached, str)
     assert_type(StorageOperations.list_objects(uri), list[str])
     assert_type(StorageOperations.list_objects(uri, config=S3Config()), list[str])
     objects: ObjectList = StorageOperations.list_objects(uri)
@@ -145,6 +163,9 @@ async def asynchronous(limits: Limits | None, environ: dict[str, str], patterns:
         assert_type(await entered.download(uri, allow_patterns=patterns, ignore_patterns=None, on_event=told), str)
         assert_type(await entered.list_objects(uri), list[str])
         assert_type(await entered.get_object_metadata(uri, config=S3Config()), dict[str, Any])
+    assert_type(storage.cached(uri), AsyncCachedPath)
+    async with storage.cached(uri, revalidate="always") as cached:
+        assert_type(cached, str)
     assert_type(storage.is_local(uri), bool)
     assert_type(AsyncStorage.get_storage_spec(uri), dict[str, Any])
 

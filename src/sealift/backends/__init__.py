@@ -61,6 +61,7 @@ async def open_backend(
     name = MODULES.get(location.scheme)
     if name is None:
         raise UnsupportedOperation(f"{location.scheme}:// is not supported", hint=f"supported: {', '.join(MODULES)}")
+    _check_online(location.scheme, instance)
     options = {} if version_id is None else {"version_id": _checked_version(location, version_id)}
     # In a thread: the first import of an SDK takes 0.3 s, which would block the event loop.
     module: Any = await instance.disk.run(lambda: import_module(f".{name}", __package__))
@@ -104,12 +105,23 @@ async def list_buckets(scheme: str, config: StorageConfig | None, instance: Inst
         UnsupportedOperation: The service has no buckets.
     """
     name = MODULES[scheme]
+    _check_online(scheme, instance)
     if scheme not in _WITH_BUCKETS:
         known = ", ".join(f"{each}://" for each in _WITH_BUCKETS)
         raise UnsupportedOperation(f"{scheme}:// has no buckets to list", hint=f"only {known}")
     module: Any = await instance.disk.run(lambda: import_module(f".{name}.buckets", __package__))
     buckets: list[str] = await module.list_buckets(config, instance)
     return buckets
+
+
+def _check_online(scheme: str, instance: Instance) -> None:
+    """Raise an error if `SEALIFT_OFFLINE` forbids connections."""
+    if scheme in {"file", "pvc"} or not instance.environ.get("SEALIFT_OFFLINE"):
+        return
+    from ..config.cache import is_offline  # noqa: PLC0415 - few programs set the variable
+
+    if is_offline(instance.environ, scheme):
+        raise UnsupportedOperation(f"offline mode is on: {scheme}:// is not available", hint="unset SEALIFT_OFFLINE")
 
 
 def _checked_version(location: Location, version_id: str) -> str:

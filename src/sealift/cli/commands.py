@@ -3,6 +3,7 @@
 import click
 
 from ..version import __version__
+from .cache import cache
 from .cat import cat
 from .completion import completion
 from .config import config
@@ -78,5 +79,5 @@ def main(ctx: click.Context) -> None:
         ctx.exit(USAGE)
 
 
-for command in (cp, mv, sync, ls, du, stat, cat, presign, rm, tensors, verify, doctor, config, completion, demo):
+for command in (cp, mv, sync, ls, du, stat, cat, presign, rm, tensors, cache, verify, doctor, config, completion, demo):
     main.add_command(command)
