@@ -1,10 +1,12 @@
 """`download` without a destination: what it returns, what it costs, and what shares the disk."""
 
+import base64
 import hashlib
 import logging
 import os
 import stat
 import tarfile
+from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -79,27 +81,55 @@ def test_patterns_are_part_of_what_is_cached(server: FakeS3) -> None:
     assert files_in(whole) == IRIS
 
 
-def test_two_services_with_the_same_bytes_share_them(server: FakeS3) -> None:
-    with FakeS3({"b": {"other.bin": MODEL}}) as other:
-        one = Storage.download("s3://b/iris/model.bin", config=server.config)
-        two = Storage.download("s3://b/other.bin", config=other.config)
+def claiming(data: bytes, claimed: bytes) -> Callable[[Asked], Reply | None]:
+    """Answers with some bytes, and with the SHA-256 of others."""
+
+    def answer(asked: Asked) -> Reply | None:
+        if asked.query.get("list-type"):
+            return None
+        sha256 = base64.b64encode(hashlib.sha256(claimed).digest()).decode()
+        facts = {"ETag": f'"{hashlib.md5(claimed).hexdigest()}"', "x-amz-checksum-sha256": sha256}
+        return Reply(200, data, {**facts, "Last-Modified": "Tue, 01 Sep 2020 10:20:30 GMT"})
+
+    return answer
+
+
+def test_two_services_with_the_same_bytes_share_them() -> None:
+    answer = claiming(MODEL, MODEL)
+    with (
+        FakeS3({"b": {"one": MODEL}}, instead=answer) as server,
+        FakeS3({"b": {"two": MODEL}}, instead=answer) as other,
+    ):
+        one = Storage.download("s3://b/one", config=server.config)
+        two = Storage.download("s3://b/two", config=other.config)
+        assert bodies(server) == ["one"]
         assert bodies(other) == []
     assert inode(one) == inode(two)
 
 
-def test_what_a_service_claims_is_compared(server: FakeS3) -> None:
+def test_what_a_service_claims_is_compared() -> None:
     """A service that gives other bytes the hash of a model does not change what others get."""
+    evil = b"x" * len(MODEL)
+    with FakeS3({"b": {"evil": evil}}, instead=claiming(evil, MODEL)) as liar:
+        path = Storage.download("s3://b/evil", config=liar.config, verify=False)
+        assert Path(path).read_bytes() == evil
+    with FakeS3({"b": {"good": MODEL}}, instead=claiming(MODEL, MODEL)) as server:
+        assert Path(Storage.download("s3://b/good", config=server.config)).read_bytes() == MODEL
 
-    def lie(asked: Asked) -> Reply | None:
-        if asked.query.get("list-type"):
-            return None
-        tag = f'"{hashlib.md5(MODEL).hexdigest()}"'
-        return Reply(200, b"x" * len(MODEL), {"ETag": tag, "Last-Modified": "Tue, 01 Sep 2020 10:20:30 GMT"})
 
-    with FakeS3({"b": {"evil": b"x" * len(MODEL)}}, instead=lie) as liar:
-        evil = Storage.download("s3://b/evil", config=liar.config, verify=False)
-        assert Path(evil).read_bytes() == b"x" * len(MODEL)
-    assert Path(Storage.download("s3://b/iris/model.bin", config=server.config)).read_bytes() == MODEL
+def test_two_services_with_different_bytes_of_the_same_md5(server: FakeS3) -> None:
+    """Such files are easily made: https://eprint.iacr.org/2004/199."""
+    one = bytes.fromhex(
+        "d131dd02c5e6eec4693d9a0698aff95c2fcab58712467eab4004583eb8fb7f8955ad340609f4b30283e488832571415a"
+        "085125e8f7cdc99fd91dbdf280373c5bd8823e3156348f5bae6dacd436c919c6dd53e2b487da03fd02396306d248cda0"
+        "e99f33420f577ee8ce54b67080a80d1ec69821bcb6a8839396f9652b6ff72a70"
+    )
+    two = bytes(byte ^ 0x80 if at in {19, 45, 59, 83, 109, 123} else byte for at, byte in enumerate(one))
+    assert hashlib.md5(one).digest() == hashlib.md5(two).digest()
+    server.replace("b", "model", one)
+    with FakeS3({"b": {"model": two}}) as other:
+        assert Path(Storage.download("s3://b/model", config=server.config)).read_bytes() == one
+        assert Path(Storage.download("s3://b/model", config=other.config)).read_bytes() == two
 
 
 def test_an_archive_is_unpacked_once(server: FakeS3) -> None:

@@ -1,13 +1,14 @@
 """Cached files by their content, which snapshots share; blocking.
 
-    HASH-DIGEST.TIME     the bytes were compared with this hash: SHA-256, SHA-1 or MD5
+    sha256-DIGEST.TIME   the bytes were compared with this hash
     from-DIGEST.TIME     the bytes were compared with something weaker, or with nothing: shared within one bucket only
 
 TIME is the modification time of the file: another one means that somebody has written to it.
 
 What a service claims about its bytes must not decide what users of another service get. So a file has the name of a
 hash only if its bytes were compared with it: when they arrived, or when a second service claims the same hash. For
-that, a text file `claim-HASH-DIGEST` names the blob to compare. A blob is a hard link. Where the file system has none,
+that, a text file `claim-HASH-DIGEST` names the blob to compare. MD5 and SHA-1 do not count: two files with the same hash
+can be made, one for each service. A blob is a hard link. Where the file system has none,
 nothing is shared.
 """
 
@@ -16,13 +17,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from ..integrity.content import Facts, content_id
+from ..integrity.content import Facts, cached_content_id
 from ..types import MiB, ObjectInfo
 from .directory import CacheDirectory
 
 __all__ = ["Blobs", "digest_of", "digests_of", "remove_blob"]
 
-_HASHES = ("sha256", "sha1", "md5")
+_HASHES = ("sha256",)
 
 
 def digests_of(scheme: str, obj: ObjectInfo) -> dict[str, str]:
@@ -70,11 +71,10 @@ class Blobs:
 
     def own_name(self, obj: ObjectInfo) -> str | None:
         """The name of an object's blob among those of this source; None: the object has no version."""
-        content = content_id(self._scheme, obj)
+        content = cached_content_id(self._scheme, obj)
         if content is None:
             return None
-        key = obj.key if content == obj.version else ""
-        text = "\0".join(map(str, (self._source, key, content, obj.size)))
+        text = "\0".join(map(str, (self._source, content, obj.size)))
         return f"from-{hashlib.blake2b(text.encode(errors='backslashreplace'), digest_size=16).hexdigest()}"
 
     def _hash(self, obj: ObjectInfo) -> tuple[str, str] | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidConfig
 from ..frozen_dataclass import dataclass
-from ..integrity.content import content_id
+from ..integrity.content import cached_content_id
 from ..keys import paths
 from ..operations.call_options import CallOptions
 from ..operations.open_location import OpenLocation
@@ -133,8 +133,8 @@ def _identify(
 
     add(source_of(source, options), *facts)
     for obj, path in files:
-        content = content_id(source.location.scheme, obj)
+        content = cached_content_id(source.location.scheme, obj)
         if content is None:
             return os.urandom(16).hex(), False
-        add(path, content, obj.key if content == obj.version else "", obj.size)
+        add(path, content, obj.size)
     return digest.hexdigest(), True

@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from ..frozen_dataclass import dataclass
 from ..types import ObjectInfo
 
-__all__ = ["Facts", "content_id", "same_bytes", "same_content_tag"]
+__all__ = ["Facts", "cached_content_id", "content_id", "same_bytes", "same_content_tag"]
 
 # The S3 ETag of an unencrypted object is its MD5, or for a multi-part upload an MD5 over the MD5s of its parts:
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html. The ETag of an encrypted object has the same form
@@ -17,6 +17,8 @@ _S3_TAG = re.compile(r'"([0-9a-f]{32})(-[0-9]+)?"')
 _GIT_TAG = r'"([0-9a-f]{40}|[0-9a-f]{64})"'
 # Without 32-bit checksums: a collision between two versions of a large file would mix their parts.
 _COLLISION_SAFE = ("sha256", "sha1", "md5", "crc64nvme")
+# For these, nobody can make other bytes than those of a given object. For a CRC, that is easy.
+_HASHES = ("sha256", "sha1", "md5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,26 @@ def content_id(scheme: str, obj: ObjectInfo) -> str | None:
         if algorithm in obj.checksums:
             return f"{algorithm}:{obj.checksums[algorithm]}"
     return _content_tag(scheme, obj.etag) or obj.version
+
+
+def cached_content_id(scheme: str, obj: ObjectInfo) -> str | None:
+    """Return an identifier that only objects of one bucket with the same bytes have.
+
+    Args:
+        scheme: Scheme of the storage.
+        obj: The object as listed by the storage.
+
+    Returns:
+        A content hash, otherwise a CRC or the version, together with the key. None if the object has none of them.
+    """
+    hashed = next((f"{name}:{obj.checksums[name]}" for name in _HASHES if name in obj.checksums), None)
+    if (hashed := hashed or _content_tag(scheme, obj.etag)) is not None:
+        return hashed
+    content = content_id(scheme, obj)
+    if content is None:
+        return None
+    modified = obj.modified if content.startswith("W/") else ""  # a weak ETag alone may be that of other bytes
+    return f"{content}\0{obj.key}\0{modified}"
 
 
 def _content_tag(scheme: str, etag: str | None) -> str | None:

@@ -1,12 +1,13 @@
 """Comparison of objects by checksums, content tags and versions."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sealift.integrity.content import Facts, content_id, same_bytes
+from sealift.integrity.content import Facts, cached_content_id, content_id, same_bytes
 from sealift.types import ObjectInfo
 
 MD5, OTHER = "5d41402abc4b2a76b9719d911017c592", "7d793037a0760186574b0282f2f435e7"
@@ -94,3 +95,18 @@ def test_content_id_prefers_hashes_over_versions() -> None:
     assert identifier("s3", version='"t-2"', etag='"t-2"') == '"t-2"'
     assert identifier("file", version="1-2-3") == "1-2-3"
     assert identifier("http") is None
+
+
+def test_what_only_objects_with_the_same_bytes_have() -> None:
+    """Other keys have other identifiers, unless a hash tells that the bytes are the same."""
+    first: Any = {"etag": f'"{MD5}"', "checksums": {"crc64nvme": "aa"}}
+    assert cached_content_id("s3", ObjectInfo("a", 5, **first)) == cached_content_id("s3", ObjectInfo("b", 5, **first))
+    weak: Any = {"version": 'W/"1"', "etag": 'W/"1"', "modified": datetime(2026, 1, 1, tzinfo=UTC)}
+    for known in ({"checksums": {"crc64nvme": "aa"}, "etag": '"1"', "version": '"1"'}, weak):
+        one, other = (cached_content_id("http", ObjectInfo(key, 5, **known)) for key in "ab")
+        assert one != other
+    later = weak | {"modified": datetime(2026, 1, 2, tzinfo=UTC)}
+    assert cached_content_id("http", ObjectInfo("a", 5, **weak)) != cached_content_id(
+        "http", ObjectInfo("a", 5, **later)
+    )
+    assert cached_content_id("http", ObjectInfo("a", 5)) is None
