@@ -61,14 +61,20 @@ def test_verify_finds_what_left_no_trace(server: FakeS3, cache_directory: Path) 
     assert {each.result for each in verify(cache)} == {"intact"}
 
 
-def test_after_a_crash_of_the_machine_unsynced_bytes_are_not_trusted(server: FakeS3, cache_directory: Path) -> None:
-    """Bytes that the disk may have lost are downloaded again, though size and time of the file are right."""
+@pytest.mark.parametrize("lost", [False, True])
+def test_after_a_crash_of_the_machine_unsynced_bytes_are_not_trusted(
+    server: FakeS3, cache_directory: Path, lost: bool
+) -> None:
+    """Bytes that the disk may have lost are downloaded again, though size and time of the file are right.
+
+    The record of the files may be lost, too.
+    """
     root = Path(Storage.download("s3://b/iris/", config=server.config))
     snapshot = snapshot_of(str(root), cache_directory)
     path = cache_directory / f"v1/manifests/{snapshot}.json"
     wait_for_sync(path)
     facts = json.loads(path.read_bytes())
-    path.write_text(json.dumps(facts | {"boot": "the boot before", "created": 1.0}))
+    path.write_text("" if lost else json.dumps(facts | {"boot": "the boot before", "created": 1.0}))
     damage(root / "model.bin", hidden=True)
     for boot in (cache_directory / "v1/boots").iterdir():
         boot.unlink()

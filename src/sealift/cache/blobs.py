@@ -7,9 +7,8 @@ TIME is the modification time of the file: another one means that somebody has w
 
 What a service claims about its bytes must not decide what users of another service get. So a file has the name of a
 hash only if its bytes were compared with it: when they arrived, or when a second service claims the same hash. For
-that, a text file `claim-HASH-DIGEST` names the blob to compare. MD5 and SHA-1 do not count: two files with the same hash
-can be made, one for each service. A blob is a hard link. Where the file system has none,
-nothing is shared.
+that, a text file `claim-HASH-DIGEST` names the blob to compare. MD5 and SHA-1 do not count: two files with the same
+hash can be made, one for each service. A blob is a hard link. Where the file system has none, nothing is shared.
 """
 
 import hashlib
@@ -21,9 +20,10 @@ from ..integrity.content import Facts, cached_content_id
 from ..types import MiB, ObjectInfo
 from .directory import CacheDirectory
 
-__all__ = ["Blobs", "digest_of", "digests_of", "remove_blob"]
+__all__ = ["Blobs", "all_blobs", "digest_of", "digests_of", "remove_blob"]
 
 _HASHES = ("sha256",)
+_CLAIM = "claim-"
 
 
 def digests_of(scheme: str, obj: ObjectInfo) -> dict[str, str]:
@@ -118,7 +118,7 @@ class Blobs:
 
     def _prove(self, obj: ObjectInfo, algorithm: str, digest: str) -> bool:
         """Give a blob the name of a hash if another source has claimed it and the bytes have it."""
-        claim = _path(self._cache, f"claim-{algorithm}-{digest}")
+        claim = _path(self._cache, f"{_CLAIM}{algorithm}-{digest}")
         try:
             with open(claim, encoding="ascii") as file:
                 path = _path(self._cache, file.read())
@@ -176,9 +176,15 @@ class Blobs:
             return
         claimed = self._hash(obj)
         if claimed is not None and _name_of(name) != "-".join(claimed):
-            claim = _path(self._cache, f"claim-{claimed[0]}-{claimed[1]}")
+            claim = _path(self._cache, f"{_CLAIM}{claimed[0]}-{claimed[1]}")
             self._cache.make(os.path.dirname(claim))
             self._cache.write(claim, name)
+
+
+def all_blobs(cache: CacheDirectory) -> set[str]:
+    """The names of all blobs."""
+    names = {name for _, _, names in os.walk(cache.file("blobs")) for name in names}
+    return {name for name in names if not name.startswith(_CLAIM) and not name.endswith(".tmp")}
 
 
 def remove_blob(cache: CacheDirectory, name: str) -> None:

@@ -59,6 +59,7 @@ class _Work:
         self._verified: dict[str, str] = {}  # path → checksum algorithm that its bytes were compared with
         self._resumed: set[str] = set()
         self._damaged: set[str] = set()  # paths in an existing snapshot
+        self._unknown = False  # an existing snapshot has lost its manifest
         self._options = replace(options, on_event=self._event, existing="overwrite")
         self._on_event = options.on_event
         self._blobs = plan.blobs(self._cache, source, options)
@@ -141,6 +142,7 @@ class _Work:
     def _forget_damaged(self) -> None:
         """Keep damaged files of an existing snapshot from being used again."""
         manifest = Manifest.read(self._cache, self._plan.snapshot)
+        self._unknown = manifest is None and os.path.isdir(self._cache.snapshot(self._plan.snapshot))
         for file in manifest.damaged(self._cache) if manifest is not None else ():
             self._damaged.add(file.path)
             if file.blob:
@@ -206,7 +208,7 @@ class _Work:
         is never more than what is there.
         """
         for file in manifest.files:
-            if file.path in self._damaged or not file.is_intact(final):
+            if self._unknown or file.path in self._damaged or not file.is_intact(final):
                 path = os.path.join(final, file.path)
                 os.makedirs(os.path.dirname(path), exist_ok=True)
                 os.replace(os.path.join(tree, file.path), path)

@@ -7,7 +7,7 @@ from ..config.cache import CacheSettings
 from ..frozen_dataclass import dataclass
 from ..types import Revalidate
 from . import leases
-from .blobs import remove_blob
+from .blobs import all_blobs, remove_blob
 from .directory import CacheDirectory
 from .eviction import collect_garbage, evict, snapshots
 from .manifest import Manifest, current_boot
@@ -68,17 +68,20 @@ class Store:
             raise self.cache.unusable(error) from None
 
     def _check_boot(self) -> None:
-        """After a restart of the machine, forget the blobs of files that a crash may have damaged."""
+        """After a restart of the machine, forget the blobs of files that a crash may have damaged.
+
+        The crash may also have lost the manifest of such a file. So only those stay that a manifest vouches for.
+        """
         cache, boot = self.cache, current_boot()
         checked = cache.file("boots", boot)
         if os.path.exists(checked):
             return
-        for _, snapshot in snapshots(cache):
-            manifest = Manifest.read(cache, snapshot)
-            if manifest is not None and not manifest.survived:
-                for file in manifest.files:
-                    if file.blob:
-                        remove_blob(cache, file.blob)
+        blobs = all_blobs(cache)
+        manifests = (Manifest.read(cache, snapshot) for _, snapshot in snapshots(cache))
+        survived = [each for each in manifests if each is not None and each.survived]
+        kept = {file.blob for manifest in survived for file in manifest.files}
+        for blob in blobs - kept:
+            remove_blob(cache, blob)
         cache.write(checked, "")
 
     def find(self, snapshot: str) -> Found | None:
