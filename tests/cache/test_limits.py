@@ -1,5 +1,7 @@
 """The size of the cache: what is removed, what stays, and what is refused."""
 
+import errno
+import fcntl
 import json
 import os
 import time
@@ -12,7 +14,7 @@ from sealift.cache import eviction
 from sealift.cache.directory import CacheDirectory
 from sealift.cache.eviction import evict, usage
 from sealift.cache.leases import holders
-from sealift.cache.maintenance import pin
+from sealift.cache.maintenance import pin, remove_unfinished
 from tests.api.servers import FakeS3, pattern
 from tests.facade.scripts import Script
 
@@ -21,6 +23,7 @@ from .test_download import outcomes
 
 SIZE = 100_000
 KEYS = ["a", "b", "c", "d"]
+ELSEWHERE = {"pid": os.getpid(), "start": "1", "namespace": "pid:[1]", "boot": "other", "host": "other"}
 LIMIT = str(4 * SIZE)  # three objects with what the disk adds to each
 
 
@@ -115,13 +118,80 @@ def test_a_lease_of_another_machine_needs_signs_of_life(
     full: dict[str, str], cache_directory: Path, silence: float, held: bool
 ) -> None:
     cache = CacheDirectory(str(cache_directory))
-    process = cache_directory / "v1/processes/0123"
-    record = {"pid": os.getpid(), "start": "1", "namespace": "pid:[1]", "boot": "other", "host": "other"}
-    process.write_text(json.dumps(record))
-    os.utime(process, (time.time() - silence, time.time() - silence))
-    (cache_directory / "v1/leases" / full["a"]).mkdir(exist_ok=True)
-    (cache_directory / "v1/leases" / full["a"] / "0123").touch()
+    use_elsewhere(cache_directory, full["a"], silence)
     assert evict(cache, full["a"]) is not held
+
+
+def use_elsewhere(cache: Path, snapshot: str, silence: float) -> None:
+    """Let a process of another machine use a snapshot, which has shown its last sign of life some seconds ago."""
+    process = cache / "v1/processes/0123"
+    process.write_text(json.dumps(ELSEWHERE))
+    os.utime(process, (time.time() - silence, time.time() - silence))
+    (cache / "v1/leases" / snapshot).mkdir(exist_ok=True)
+    (cache / "v1/leases" / snapshot / "0123").touch()
+
+
+def test_leases_on_nfs(
+    full: dict[str, str], server: FakeS3, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There, an exclusive lock needs a descriptor for writing: https://man7.org/linux/man-pages/man2/flock.2.html."""
+    flock = fcntl.flock
+
+    def flock_of_nfs(descriptor: int, operation: int) -> None:
+        if operation & fcntl.LOCK_EX and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock_of_nfs)
+    use_elsewhere(cache_directory, full["a"], 3600)
+    use_elsewhere(cache_directory, full["b"], 0)
+    with (cache_directory / "v1/processes/0123").open("r+b") as process:
+        os.utime(process.fileno(), (0, 0))
+        fcntl.flock(process, fcntl.LOCK_EX)
+        assert not evict(CacheDirectory(str(cache_directory)), full["a"]), "its process is alive, and silent"
+    with Storage.cached("s3://b/d", config=server.config):
+        assert full["a"] not in snapshots(cache_directory)
+
+
+def test_a_download_that_ended_elsewhere_reserves_nothing(
+    full: dict[str, str], server: FakeS3, cache_directory: Path
+) -> None:
+    """In another container, on another machine, or before a restart of this one."""
+    cache = CacheDirectory(str(cache_directory))
+    owner = cache_directory / "v1/owners" / ("0" * 32)
+    owner.write_text(json.dumps(ELSEWHERE | {"began": 0.0, "needed": 10**12}))
+    with pytest.raises(LocalIOError, match="do not fit"):
+        Storage.download("s3://b/d", config=server.config)
+    with pytest.raises(BlockingIOError, match="process .* of other is downloading"):
+        remove_unfinished(cache)
+    os.utime(owner, (time.time() - 3600, time.time() - 3600))
+    with Storage.cached("s3://b/d", config=server.config) as path:
+        assert Path(path).read_bytes() == b"\x03" * SIZE
+    remove_unfinished(cache)
+    assert not owner.exists()
+
+
+def test_a_forked_child_has_leases_of_its_own(
+    full: dict[str, str], server: FakeS3, here: Path, cache_directory: Path
+) -> None:
+    """The end of a block that its parent has begun does not end the child's own use."""
+    program = """
+        with Storage.cached("s3://b/a", config=config):
+            child = os.fork()
+            if not child:
+                Storage.download("s3://b/a", config=config)
+        say("using", os.getpid())
+        if not child:
+            sys.stdin.readline()
+            os._exit(0)
+        os.waitpid(child, 0)
+    """
+    with Script(program, here, server, environ={"SEALIFT_CACHE": str(cache_directory)}) as script:
+        pids = {int(script.line().removeprefix("using ")) for _ in range(2)}
+        (child,) = pids - {script.pid}
+        assert holders(CacheDirectory(str(cache_directory)), full["a"]) == [f"process {child}"]
+        script.tell()
+        assert script.end()[0] == 0
 
 
 def test_a_process_that_was_killed_while_it_evicted(

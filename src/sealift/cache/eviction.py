@@ -108,7 +108,7 @@ def collect_garbage(cache: CacheDirectory) -> int:
         if not os.path.exists(cache.file("manifests", f"{snapshot}.json")):
             evict(cache, snapshot)  # a process was killed while it removed it
     freed, now = 0, cache.file_system_time()
-    for part in ("work", "manifests", "requests", "owners", "pins", "boots"):
+    for part in ("work", "manifests", "processes", "requests", "owners", "pins", "boots"):
         for name in os.listdir(cache.file(part)):
             path = cache.file(part, name)
             if name.endswith((".tmp", ".time")):

@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from ..persist import file_locks
 from .directory import CacheDirectory
 from .heartbeat import beat
-from .process_identity import ProcessIdentity
+from .process_identity import ProcessIdentity, write_record
 
 __all__ = ["BeingEvicted", "evicting", "holders", "release", "remove_ended", "take"]
 
@@ -49,10 +49,18 @@ class _Process:
         self.token = os.urandom(8).hex()
         self.users: Counter[str] = Counter()
         self._path = cache.file("processes", self.token)
-        self._descriptor = file_locks.open_file(self._path)
-        os.write(self._descriptor, ProcessIdentity.current().as_json().encode())
-        file_locks.lock(self._descriptor, required=False)
-        os.fchmod(self._descriptor, 0o644)
+        new = f"{self._path}.tmp"  # nobody looks at it before it is complete and locked
+        self._descriptor = file_locks.open_file(new)
+        try:
+            write_record(self._descriptor, ProcessIdentity.current().as_json())
+            file_locks.lock(self._descriptor, required=False)
+            os.fchmod(self._descriptor, 0o644)
+            os.rename(new, self._path)
+        except BaseException:
+            os.close(self._descriptor)
+            with suppress(OSError):
+                os.unlink(new)
+            raise
         beat(self, _INTERVAL)
 
     def touch(self) -> None:
@@ -70,8 +78,11 @@ _here: dict[str, _Process] = {}  # cache → record of this process
 _process = 0  # whose they are
 
 
-def take(cache: CacheDirectory, snapshot: str) -> None:
+def take(cache: CacheDirectory, snapshot: str) -> str:
     """Take a lease on a snapshot for this process; call `release` as often.
+
+    Returns:
+        The name of this process in the cache.
 
     Raises:
         BeingEvicted: It is being evicted; try again in a moment.
@@ -83,8 +94,9 @@ def take(cache: CacheDirectory, snapshot: str) -> None:
             _write_lease(cache, directory, process.token)
         process.users[snapshot] += 1
     if _is_evicting(cache, directory):
-        release(cache, snapshot)
+        release(cache, snapshot, process.token)
         raise BeingEvicted
+    return process.token
 
 
 def _record(cache: CacheDirectory) -> _Process:
@@ -106,11 +118,17 @@ def _write_lease(cache: CacheDirectory, directory: str, token: str) -> None:
             return
 
 
-def release(cache: CacheDirectory, snapshot: str) -> None:
-    """End a lease."""
+def release(cache: CacheDirectory, snapshot: str, token: str) -> None:
+    """End a lease.
+
+    Args:
+        cache: The cache.
+        snapshot: The snapshot.
+        token: The name that `take` has returned. After a fork, or if the cache was removed, it is that of another one.
+    """
     with _lock:
         process = _here.get(cache.root) if _process == os.getpid() else None
-        if process is None or not process.users[snapshot]:
+        if process is None or process.token != token:
             return
         process.users[snapshot] -= 1
         if not process.users[snapshot]:
@@ -146,25 +164,17 @@ def _running(cache: CacheDirectory, token: str) -> str:
             running = None if identity is None else identity.is_running()
             if running is None:
                 silence = cache.file_system_time() - os.fstat(file.fileno()).st_mtime
-                running = _is_locked(file.fileno()) or silence < _LONGEST_SILENCE
+                running = file_locks.is_locked(file.fileno()) or silence < _LONGEST_SILENCE
     except FileNotFoundError:
         return ""
     return str(identity or "a process") if running else ""
-
-
-def _is_locked(descriptor: int) -> bool:
-    try:
-        file_locks.lock(descriptor, required=False)
-    except BlockingIOError:
-        return True
-    return False
 
 
 def remove_ended(cache: CacheDirectory) -> None:
     """Remove the records of processes that have ended."""
     for token in os.listdir(cache.file("processes")):
         with suppress(OSError):  # another process removes it too, or it is another user's
-            if not _running(cache, token):
+            if not token.endswith(".tmp") and not _running(cache, token):
                 os.unlink(cache.file("processes", token))
 
 
@@ -180,27 +190,25 @@ def evicting(cache: CacheDirectory, snapshot: str) -> Iterator[bool]:
     if _is_evicting(cache, directory):
         yield False
         return
+    new = f"{marker}.{os.urandom(8).hex()}"
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:
-        descriptor = os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    except OSError:  # another process is faster
-        yield False
-        return
-    try:
-        os.write(descriptor, ProcessIdentity.current().as_json().encode())
-        os.close(descriptor)
-        yield not holders(cache, snapshot)
+        write_record(descriptor, ProcessIdentity.current().as_json())
+        os.rename(new, marker)  # in place of one that a process has left that was killed: there is always one
+        yield not holders(cache, snapshot) and file_locks.is_at(descriptor, marker)
     finally:
         with suppress(OSError):
-            os.unlink(marker)
+            if file_locks.is_at(descriptor, marker):  # if not, another process evicts it, too
+                os.unlink(marker)
+        os.close(descriptor)
         with suppress(OSError):  # somebody is taking a lease
             os.rmdir(directory)
 
 
 def _is_evicting(cache: CacheDirectory, directory: str) -> bool:
-    """Whether the snapshot is being evicted. Removes the announcement of a process that was killed meanwhile."""
-    marker = os.path.join(directory, _EVICTING)
+    """Whether the snapshot is being evicted by a process that runs."""
     try:
-        with open(marker, "rb") as file:
+        with open(os.path.join(directory, _EVICTING), "rb") as file:
             status, record = os.fstat(file.fileno()), file.read()
     except FileNotFoundError:
         return False
@@ -208,10 +216,7 @@ def _is_evicting(cache: CacheDirectory, directory: str) -> bool:
     running = None if identity is None else identity.is_running()
     if running is None:
         running = cache.file_system_time() - status.st_mtime < _LONGEST_EVICTION
-    if not running:
-        with suppress(OSError):
-            os.unlink(marker)
-    return bool(running)
+    return running
 
 
 def _after_fork() -> None:

@@ -17,7 +17,7 @@ from .blobs import digest_of, remove_blob
 from .directory import CacheDirectory
 from .eviction import collect_garbage, evict, is_pinned, snapshots
 from .manifest import CachedFile, Manifest
-from .process_identity import ProcessIdentity
+from .ownership import running_owner
 
 __all__ = ["CacheEntry", "Checked", "entries", "pin", "remove", "remove_unfinished", "unpin", "verify"]
 
@@ -116,11 +116,9 @@ def remove_unfinished(cache: CacheDirectory) -> None:
         BlockingIOError: A process is downloading.
     """
     for name in os.listdir(cache.file("owners")):
+        if owner := running_owner(cache, name):
+            raise BlockingIOError(f"{owner} is downloading to the cache")
         with suppress(FileNotFoundError):
-            with open(cache.file("owners", name), "rb") as file:
-                identity = ProcessIdentity.parse(file.read())
-            if identity is not None and identity.is_running() is not False:
-                raise BlockingIOError(f"{identity} is downloading to the cache")
             os.unlink(cache.file("owners", name))
     for name in os.listdir(cache.file("work")):
         cache.discard(cache.file("work", name))

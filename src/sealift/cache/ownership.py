@@ -8,17 +8,19 @@ both write the same bytes, and a directory gets its name once.
 
 import json
 import os
+import threading
 import time
 from contextlib import suppress
 
 from ..persist.file_locks import is_at
 from .directory import CacheDirectory
 from .heartbeat import beat, stop_beating
-from .process_identity import ProcessIdentity
+from .process_identity import ProcessIdentity, write_record
 
-__all__ = ["Owner", "remove_ended", "reserved_before"]
+__all__ = ["Owner", "remove_ended", "reserved_before", "running_owner"]
 
 _INTERVAL = 2.0  # seconds between two signs of life
+_LONGEST_SILENCE = 600.0  # seconds without one after which a process has ended that cannot be seen from here
 
 
 class Owner:
@@ -41,6 +43,7 @@ class Owner:
         self._token = os.urandom(8).hex()
         self._descriptor = -1
         self._seen: tuple[tuple[int, int, int], float] | None = None  # the other's record, and since when it is so
+        self._lock = threading.Lock()  # the heartbeat must not touch a descriptor that is closed
         self.lost = False
         self.took_over = False
 
@@ -63,7 +66,7 @@ class Owner:
                 continue
             self._descriptor = descriptor
             os.fchmod(descriptor, 0o600 | self._mode & 0o066)
-            os.write(descriptor, ProcessIdentity.current().as_json(began=time.time(), needed=needed).encode())
+            write_record(descriptor, ProcessIdentity.current().as_json(began=time.time(), needed=needed))
             beat(self, _INTERVAL)
             return True
 
@@ -103,16 +106,16 @@ class Owner:
 
     def touch(self) -> None:
         """Show a sign of life."""
-        descriptor = self._descriptor
-        if descriptor < 0:
-            return
-        try:
-            if is_at(descriptor, self._path):
-                os.utime(descriptor)
-            else:
-                self.lost = True
-        except OSError:  # cut off from the file system; others take over
-            pass
+        with self._lock:
+            if self._descriptor < 0:
+                return
+            try:
+                if is_at(self._descriptor, self._path):
+                    os.utime(self._descriptor)
+                else:
+                    self.lost = True
+            except OSError:  # cut off from the file system; others take over
+                pass
 
     def check(self) -> bool:
         """Whether this caller is still the owner."""
@@ -122,7 +125,8 @@ class Owner:
     def release(self) -> None:
         """End the ownership."""
         stop_beating(self)
-        descriptor, self._descriptor = self._descriptor, -1
+        with self._lock:
+            descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             with suppress(OSError):
                 if is_at(descriptor, self._path):
@@ -135,13 +139,27 @@ def _state_of(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
+def running_owner(cache: CacheDirectory, name: str) -> str:
+    """The process of a record, in words; "": it has ended.
+
+    Of a process in another container, on another machine, or from before a restart, only signs of life can be seen.
+    """
+    try:
+        with open(cache.file("owners", name), "rb") as file:
+            touched, identity = os.fstat(file.fileno()).st_mtime, ProcessIdentity.parse(file.read())
+    except FileNotFoundError:
+        return ""
+    running = None if identity is None else identity.is_running()
+    if running is None:
+        running = abs(cache.file_system_time() - touched) < _LONGEST_SILENCE
+    return str(identity or "a process") if running else ""
+
+
 def remove_ended(cache: CacheDirectory) -> None:
     """Remove the records of processes that were killed."""
     for name in os.listdir(cache.file("owners")):
         with suppress(OSError):  # just released, or another user's
-            with open(cache.file("owners", name), "rb") as file:
-                identity = ProcessIdentity.parse(file.read())
-            if identity is not None and identity.is_running() is False:
+            if not running_owner(cache, name):
                 os.unlink(cache.file("owners", name))
 
 
@@ -151,14 +169,12 @@ def reserved_before(cache: CacheDirectory, snapshot: str) -> int:
     for name in os.listdir(cache.file("owners")):
         try:
             with open(cache.file("owners", name), "rb") as file:
-                record = file.read()
-            facts = json.loads(record)
+                facts = json.loads(file.read())
             began, needed = float(facts["began"]), int(facts["needed"])
+            if name == snapshot or running_owner(cache, name):
+                records[name] = (began, needed)
         except (OSError, ValueError, KeyError, TypeError):  # just released, or not written yet
             continue
-        identity = ProcessIdentity.parse(record)
-        if name == snapshot or (identity is not None and identity.is_running() is not False):
-            records[name] = (began, needed)
     mine = (records[snapshot][0], snapshot) if snapshot in records else None
     return sum(
         needed for name, (began, needed) in records.items() if name != snapshot and (not mine or (began, name) < mine)

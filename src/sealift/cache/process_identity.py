@@ -3,6 +3,7 @@
 A process ID alone is not enough: it is used again, and containers that share a directory have process IDs of their own.
 """
 
+import errno
 import json
 import os
 from functools import cache
@@ -10,7 +11,7 @@ from typing import Self
 
 from ..frozen_dataclass import dataclass
 
-__all__ = ["ProcessIdentity"]
+__all__ = ["ProcessIdentity", "write_record"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,18 @@ class ProcessIdentity:
 
     def __str__(self) -> str:
         return f"process {self.pid}" if self.is_here else f"process {self.pid} of {self.host}"
+
+
+def write_record(descriptor: int, record: str) -> None:
+    """Write a record. On a full disk it stays empty: what is in use is found, and removed, nevertheless.
+
+    Whose an empty record is cannot be seen: it counts as long as it shows signs of life.
+    """
+    try:
+        os.write(descriptor, record.encode())
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
 
 
 def _start_of(pid: int) -> str | None:

@@ -25,18 +25,20 @@ class Found:
         path: Path of its file or directory.
         size: Bytes of its files.
         snapshot: Its ID.
-        lease: The cache that has a lease of this process on it. None: it is in a read-only cache.
+        lease: The cache that has a lease of this process on it, and the name of this process there. None: it is in a
+            read-only cache.
     """
 
     path: str
     size: int
     snapshot: str
-    lease: CacheDirectory | None
+    lease: tuple[CacheDirectory, str] | None
 
     def release(self) -> None:
         """End the use."""
         if self.lease is not None:
-            leases.release(self.lease, self.snapshot)
+            cache, token = self.lease
+            leases.release(cache, self.snapshot, token)
 
 
 class Store:
@@ -99,7 +101,7 @@ class Store:
                 return Found(manifest.path_in(cache), manifest.size, snapshot, None)
         if not os.path.isdir(self.cache.snapshot(snapshot)):  # most that are missing: without a lease
             return None
-        leases.take(self.cache, snapshot)
+        token = leases.take(self.cache, snapshot)
         try:
             manifest = Manifest.read(self.cache, snapshot)
             if manifest is not None and not manifest.damaged(self.cache):
@@ -107,11 +109,11 @@ class Store:
                     os.utime(self.cache.file("manifests", f"{snapshot}.json"))
                 if manifest.boot == current_boot():  # the process that has written it ended too early
                     sync_in_background(self.cache, manifest)
-                return Found(manifest.path_in(self.cache), manifest.size, snapshot, self.cache)
+                return Found(manifest.path_in(self.cache), manifest.size, snapshot, (self.cache, token))
         except BaseException:
-            leases.release(self.cache, snapshot)
+            leases.release(self.cache, snapshot, token)
             raise
-        leases.release(self.cache, snapshot)
+        leases.release(self.cache, snapshot, token)
         return None
 
     def find_request(self, request: str, revalidate: Revalidate) -> Found | None:

@@ -10,7 +10,7 @@ import os
 import stat
 from contextlib import suppress
 
-__all__ = ["acquire", "is_at", "lock", "open_file", "release"]
+__all__ = ["acquire", "is_at", "is_locked", "lock", "open_file", "release"]
 
 # Errors of flock on file systems without locks: https://man7.org/linux/man-pages/man2/flock.2.html
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
@@ -75,6 +75,24 @@ def lock(descriptor: int, *, required: bool = True) -> None:
     except OSError as error:
         if required or error.errno not in _NO_LOCKS:
             raise
+
+
+def is_locked(descriptor: int) -> bool:
+    """Whether another process has locked an open file; False on a file system without locks.
+
+    It is asked with a shared lock, since on NFS an exclusive one needs a descriptor for writing:
+    https://man7.org/linux/man-pages/man2/flock.2.html
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        return False
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False
 
 
 def release(descriptor: int) -> None:
