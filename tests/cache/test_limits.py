@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sealift.cache.directory import CacheDirectory
 from sealift.cache.eviction import evict, usage
 from sealift.cache.leases import holders
 from sealift.cache.maintenance import pin, remove_unfinished
+from sealift.types import MiB
 from tests.api.servers import FakeS3, pattern
 from tests.facade.scripts import Script
 
@@ -242,6 +244,45 @@ def test_shared_bytes_count_once(server: FakeS3, cache_directory: Path, monkeypa
         Storage.download(f"s3://b/{n}/", config=server.config, allow_patterns=["same", str(n)])
     assert usage(CacheDirectory(str(cache_directory))).bytes < 2 * SIZE
     assert len(bodies(server)) == 1
+
+
+def test_links_elsewhere_do_not_fill_the_cache(
+    full: dict[str, str], server: FakeS3, here: Path, cache_directory: Path
+) -> None:
+    """The files at `dest` are links to those of the cache."""
+    for number, key in enumerate(2 * KEYS):
+        Storage.download(f"s3://b/{key}", here / str(number), config=server.config, cache=True)
+        assert usage(CacheDirectory(str(cache_directory))).bytes <= int(LIMIT)
+    assert [(here / str(number)).read_bytes()[0] for number in range(8)] == [0, 1, 2, 3] * 2
+
+
+@pytest.mark.timeout(120)
+def test_downloads_that_nobody_continues_count_and_go_first(
+    server: FakeS3, here: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size, limit = 3 * MiB, 8 * MiB
+    server.objects = {"b": {f"{n}": bytes([n]) * size for n in range(4)}}
+    program = """
+        import time
+        def on_event(event):
+            if event.kind == "progress" and event.size > 0:
+                time.sleep(0.5)
+                os.kill(os.getpid(), 9)
+        Storage.download(sys.stdin.readline().strip(), config=config, on_event=on_event)
+    """
+    environ = {"SEALIFT_CACHE": str(cache_directory), "SEALIFT_CACHE_SIZE": str(limit)}
+    monkeypatch.setenv("SEALIFT_CACHE_SIZE", str(limit))
+    cache = CacheDirectory(str(cache_directory))
+    with Storage.cached("s3://b/3", config=server.config) as path:
+        kept = snapshot_of(path, cache_directory)
+    for n in range(3):
+        with Script(program, here, server, environ=environ) as script:
+            script.tell(f"s3://b/{n}")
+            assert script.end()[0] == -signal.SIGKILL
+        found = usage(cache)
+        assert 0 < found.unfinished <= limit - found.bytes
+    assert kept in snapshots(cache_directory)
+    assert Path(Storage.download("s3://b/2", config=server.config)).read_bytes() == server.objects["b"]["2"]
 
 
 @pytest.mark.timeout(120)

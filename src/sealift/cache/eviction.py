@@ -11,6 +11,7 @@ from ..frozen_dataclass import dataclass
 from . import leases, ownership
 from .directory import CacheDirectory, is_id
 from .manifest import Manifest
+from .unfinished import abandoned
 
 __all__ = ["Usage", "collect_garbage", "evict", "is_pinned", "make_room", "snapshots", "usage"]
 
@@ -40,21 +41,19 @@ def usage(cache: CacheDirectory) -> Usage:
     return Usage(kept, _occupied(cache.file("work"), seen))
 
 
-def _occupied(directory: str, seen: set[tuple[int, int]]) -> int:
-    total, pending = 0, [directory]
+def _occupied(path: str, seen: set[tuple[int, int]]) -> int:
+    total, pending = 0, [path]
     while pending:
-        with suppress(OSError), os.scandir(pending.pop()) as entries:  # removed by another process
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                    continue
-                with suppress(OSError):
-                    status = entry.stat(follow_symlinks=False)
-                    file = (status.st_dev, status.st_ino)
-                    if stat.S_ISREG(status.st_mode) and file not in seen:
-                        if status.st_nlink > 1:
-                            seen.add(file)
-                        total += taken_space(status)
+        with suppress(OSError):  # removed by another process, or another user's
+            each = pending.pop()
+            status = os.lstat(each)
+            if stat.S_ISDIR(status.st_mode):
+                pending += [os.path.join(each, name) for name in os.listdir(each)]
+            file = (status.st_dev, status.st_ino)
+            if stat.S_ISREG(status.st_mode) and file not in seen:
+                if status.st_nlink > 1:
+                    seen.add(file)
+                total += taken_space(status)
     return total
 
 
@@ -115,22 +114,26 @@ def collect_garbage(cache: CacheDirectory) -> int:
                 with suppress(OSError):
                     if os.lstat(path).st_mtime < now - _KEPT:
                         os.unlink(path)
-    for directory, _, names in os.walk(cache.file("blobs")):
-        for name in names:
-            path = os.path.join(directory, name)
-            with suppress(OSError):  # another process removes it too
-                status = os.lstat(path)
-                if name.startswith("claim-") or name.endswith(".tmp"):
-                    if status.st_mtime < now - _KEPT:
-                        os.unlink(path)
-                elif status.st_nlink == 1:
+    blobs = [os.path.join(directory, name) for directory, _, names in os.walk(cache.file("blobs")) for name in names]
+    # Links elsewhere, such as those of `download` with `dest`, do not keep a blob.
+    used = set[tuple[int, int]]()
+    for part in ("work", "snapshots"):  # in the order in which files move
+        _occupied(cache.file(part), used)
+    for path in blobs:
+        name = os.path.basename(path)
+        with suppress(OSError):  # another process removes it too
+            status = os.lstat(path)
+            if name.startswith("claim-") or name.endswith(".tmp"):
+                if status.st_mtime < now - _KEPT:
                     os.unlink(path)
-                    freed += taken_space(status)
+            elif (status.st_dev, status.st_ino) not in used:
+                os.unlink(path)
+                freed += taken_space(status)
     return freed
 
 
 def make_room(cache: CacheDirectory, settings: CacheSettings, snapshot: str, needed: int) -> list[tuple[str, int]]:
-    """Evict snapshots until a download fits.
+    """Evict snapshots until a download fits. Downloads that nobody continues go first.
 
     Args:
         cache: The cache.
@@ -146,6 +149,9 @@ def make_room(cache: CacheDirectory, settings: CacheSettings, snapshot: str, nee
     """
     if needed <= 0 or (excess := _excess(cache, settings, snapshot, needed)) <= 0:
         return []
+    for path in abandoned(cache, snapshot):
+        with suppress(OSError):  # another user's
+            cache.discard(path)
     collect_garbage(cache)
     candidates, protected = _candidates(cache, snapshot)
     if (excess := _excess(cache, settings, snapshot, needed)) > sum(each.occupied for each in candidates):
@@ -193,9 +199,11 @@ def _excess(cache: CacheDirectory, settings: CacheSettings, snapshot: str, neede
     needed += ownership.reserved_before(cache, snapshot)
     limit = settings.size if settings.share is None else int(size * settings.share)
     stays_free = int(size * _STAYS_FREE) if limit is None else 0
-    unfinished = _occupied(cache.file("work"), set())  # part of what those downloads need
-    excess = needed + stays_free - free_space(cache.root) - unfinished
-    return excess if limit is None else max(excess, usage(cache).bytes + needed - limit)
+    used = usage(cache)
+    ended = sum(_occupied(path, set()) for path in abandoned(cache, snapshot))
+    # The unfinished files of downloads that run are part of what those need.
+    excess = needed + stays_free - free_space(cache.root) - (used.unfinished - ended)
+    return excess if limit is None else max(excess, used.bytes + ended + needed - limit)
 
 
 def _no_room(
