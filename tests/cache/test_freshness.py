@@ -1,12 +1,17 @@
 """When the service is asked, and offline mode."""
 
 import os
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
 from sealift import ModelMissingError, Storage, UnsupportedOperation
+from sealift.cache.requests import request_id
+from sealift.config import AzureConfig, HDFSConfig, OCIConfig, StorageConfig
+from sealift.operations.call_options import CallOptions
+from sealift.uri import parse
 from tests.api.helpers import files_in
 from tests.api.servers import FakeS3
 
@@ -49,6 +54,12 @@ def test_a_version_id_is_never_checked_twice(server: FakeS3) -> None:
     assert server.asked == []
 
 
+def test_the_version_that_each_new_object_replaces_is_checked(server: FakeS3) -> None:
+    Storage.download(URI, config=server.config, version_id="null")
+    server.replace("b", "iris/model.bin", b"new")
+    assert Path(Storage.download(URI, config=server.config, version_id="null")).read_bytes() == b"new"
+
+
 @pytest.mark.parametrize("variable", [False, True])
 def test_offline(server: FakeS3, monkeypatch: pytest.MonkeyPatch, variable: bool) -> None:
     """No connection is opened, even where the object is missing; and that is named."""
@@ -74,6 +85,39 @@ def test_other_credentials_see_the_same_but_another_endpoint_does_not(server: Fa
     Storage.download(URI, config=server.config)
     with FakeS3({"b": OBJECTS}) as other, pytest.raises(ModelMissingError):
         Storage.download(URI, config=other.config, offline=True)
+
+
+@pytest.mark.parametrize(
+    ("uri", "changed"),
+    [
+        ("hdfs://models/m", HDFSConfig(namenode="http://other:9870")),
+        ("hdfs://models/m", {"HDFS_NAMENODE": "http://other:9870"}),
+        ("oci://registry/m", OCIConfig(platform="linux/arm64")),
+        ("oci://registry/m", {"DOCKER_DEFAULT_PLATFORM": "linux/arm64"}),
+        ("modelscope://o/m", {"MODELSCOPE_ENDPOINT": "http://other"}),
+        ("az://models/m", {"AZURE_STORAGE_SERVICE_ENDPOINT": "http://other"}),
+        ("az://models/m", AzureConfig(connection_string="AccountName=other;AccountKey=a2V5")),
+        ("s3://b/m", {"AWS_CONFIG_FILE": "/other"}),
+        ("s3://b/m", {"S3_ENDPOINT": "http://other"}),
+    ],
+)
+def test_what_a_uri_names_depends_on_the_service(uri: str, changed: StorageConfig | dict[str, str]) -> None:
+    config, environ = (None, changed) if isinstance(changed, dict) else (changed, {})
+    location = parse(uri)
+    assert request_id(location, None, {}, CallOptions()) != request_id(location, config, environ, CallOptions())
+
+
+def test_of_several_caches_the_latest_answer_counts(
+    server: FakeS3, monkeypatch: pytest.MonkeyPatch, cache_directory: Path, tmp_path: Path
+) -> None:
+    """An older version in a read-only cache does not come back offline."""
+    Storage.download(URI, config=server.config)
+    shutil.copytree(cache_directory, tmp_path / "shared")
+    monkeypatch.setenv("SEALIFT_CACHE_READ", str(tmp_path / "shared"))
+    server.replace("b", "iris/model.bin", b"new")
+    new = Storage.download(URI, config=server.config)
+    assert Storage.download(URI, config=server.config, offline=True) == new
+    assert Storage.download(URI, config=server.config, revalidate="never") == new
 
 
 def test_read_only_caches_are_searched_first(

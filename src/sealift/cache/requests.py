@@ -18,17 +18,26 @@ from .directory import CacheDirectory, is_id
 __all__ = ["Request", "is_fixed", "request_id"]
 
 # What the address of a service, or the reply of a web server, depends on besides the URI. Only a hash is kept.
-_FIELDS = ("endpoint", "endpoint_url", "account_name", "profile", "headers", "revision")
-_VARIABLES = (
-    "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AZURE_STORAGE_ACCOUNT",
-    "AZURE_STORAGE_CONNECTION_STRING", "HF_ENDPOINT", "STORAGE_EMULATOR_HOST",
+_FIELDS = (
+    "endpoint", "endpoint_url", "account_name", "connection_string", "profile", "headers", "revision", "namenode",
+    "root", "platform",
 )  # fmt: skip
+_VARIABLES = (
+    "AWS_CONFIG_FILE", "AWS_DEFAULT_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE",
+    "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_CONNECTION_STRING",
+    "AZURE_STORAGE_SERVICE_ENDPOINT", "DOCKER_DEFAULT_PLATFORM", "HDFS_NAMENODE", "HDFS_ROOTPATH", "HF_ENDPOINT",
+    "MODELSCOPE_DOMAIN", "MODELSCOPE_ENDPOINT", "S3_ENDPOINT", "STORAGE_EMULATOR_HOST",
+)  # fmt: skip
+# The version ID that S3 gives to each new object of a bucket without versioning:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/AddingObjectstoVersionSuspendedBuckets.html
+_REPLACEABLE = "null"
 _COMMIT = r"[0-9a-f]{40}"
 
 
 def is_fixed(location: Location, options: CallOptions) -> bool:
     """Whether a call names a version that cannot change: a commit, a generation or the ID of a version."""
-    return options.version_id is not None or bool(re.fullmatch(_COMMIT, location.revision or ""))
+    fixed = options.version_id not in {None, _REPLACEABLE}
+    return fixed or bool(re.fullmatch(_COMMIT, location.revision or ""))
 
 
 def request_id(

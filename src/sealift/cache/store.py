@@ -1,5 +1,6 @@
 """The caches of one call: the one that is written to, and read-only ones that are searched first; blocking."""
 
+import math
 import os
 from contextlib import suppress
 
@@ -126,12 +127,14 @@ class Store:
         Raises:
             BeingEvicted: Try again in a moment.
         """
-        for cache in (*self._read_only, self.cache):
-            known = Request.read(cache, request)
-            if known is not None and known.is_fresh(revalidate):
-                found = self.find(known.snapshot)
-                if found is not None:
-                    return found
+        known = (Request.read(cache, request) for cache in (*self._read_only, self.cache))
+        fresh = [each for each in known if each is not None and each.is_fresh(revalidate)]
+        for each in sorted(
+            fresh, key=lambda each: math.inf if each.age is None else each.age
+        ):  # the latest answer first
+            found = self.find(each.snapshot)
+            if found is not None:
+                return found
         return None
 
     def note(self, request: str, got: Request, uri: str) -> None:
