@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from sealift import Storage
+from sealift.cache import eviction
 from sealift.cache.directory import CacheDirectory
 from sealift.cache.maintenance import verify
 from tests.api.helpers import files_in
-from tests.api.servers import FakeS3
+from tests.api.servers import FakeS3, Reply
 
 from .conftest import OBJECTS
 from .reading import bodies, inode, snapshot_of, snapshots
@@ -58,7 +59,7 @@ def test_verify_finds_what_left_no_trace(server: FakeS3, cache_directory: Path) 
     assert [path.name for path in (cache_directory / "v1/damaged").rglob("*") if path.is_file()] == ["model.bin"] * 2
     assert files_in(Storage.download("s3://b/iris/", config=server.config)) == IRIS
     assert Path(Storage.download("s3://b/copy/model.bin", config=server.config)).read_bytes() == MODEL
-    assert {each.result for each in verify(cache)} == {"intact"}
+    assert {each.result for each in verify(cache) if not each.path.endswith("/empty")} == {"intact"}
 
 
 @pytest.mark.parametrize("lost", [False, True])
@@ -117,3 +118,35 @@ def test_durable(server: FakeS3, cache_directory: Path) -> None:
     path = Storage.download("s3://b/iris/", config=server.config, durability="fsync")
     facts = json.loads((cache_directory / f"v1/manifests/{snapshot_of(path, cache_directory)}.json").read_bytes())
     assert facts["boot"] == ""
+
+
+def test_an_etag_that_is_not_an_md5_is_no_damage(cache_directory: Path) -> None:
+    """Such is that of an object that is encrypted with a KMS key."""
+    data = b"x" * 5000
+    encrypted = {
+        "ETag": f'"{"a" * 32}"',
+        "x-amz-server-side-encryption": "aws:kms",
+        "Last-Modified": "Tue, 01 Sep 2020 10:20:30 GMT",
+    }
+    with FakeS3({"b": {"m": data}}, instead=lambda asked: Reply(200, data, encrypted)) as server:
+        path = Path(Storage.download("s3://b/m", config=server.config))
+    cache = CacheDirectory(str(cache_directory))
+    assert [each.result for each in verify(cache)] == ["recorded"]
+    assert [each.result for each in verify(cache)] == ["intact"]
+    damage(path, hidden=True)
+    assert [each.result for each in verify(cache)] == ["damaged"]
+
+
+def test_what_is_verified_stays(server: FakeS3, cache_directory: Path) -> None:
+    """What is evicted while the rest is read is not missing."""
+    for key in ("iris/config.json", "copy/model.bin"):
+        with Storage.cached(f"s3://b/{key}", config=server.config):
+            pass
+    cache = CacheDirectory(str(cache_directory))
+    kept, gone = (snapshot for _, snapshot in eviction.snapshots(cache))
+    checking = verify(cache)
+    assert next(checking).result == "intact"
+    assert not eviction.evict(cache, kept)
+    assert eviction.evict(cache, gone)
+    assert list(checking) == []
+    assert eviction.evict(cache, kept)

@@ -26,12 +26,22 @@ _HASHES = ("sha256",)
 _CLAIM = "claim-"
 
 
-def digests_of(scheme: str, obj: ObjectInfo) -> dict[str, str]:
-    """What the service claims about the content of an object: algorithm → hex digest; "git" for a Git blob's ID."""
+def digests_of(scheme: str, obj: ObjectInfo, verified: str | None = None) -> dict[str, str]:
+    """What the service claims about the content of an object.
+
+    Args:
+        scheme: Scheme of the service.
+        obj: The object.
+        verified: The checksum algorithm that its bytes were compared with. An ETag of S3 that looks like an MD5 counts
+            only if it was one: that of an object that is encrypted with a KMS key is not.
+
+    Returns:
+        Algorithm → hex digest; "git" for a Git blob's ID.
+    """
     found = dict(obj.checksums)
     for tag in Facts.of(scheme, obj, obj.size or 0).tags:
         algorithm, _, digest = tag.partition(":")
-        if algorithm in {"md5", "git"}:
+        if algorithm == "git" or algorithm == verified == "md5":
             found.setdefault(algorithm, digest)
     return found
 

@@ -59,6 +59,7 @@ class _Work:
         self._verified: dict[str, str] = {}  # path → checksum algorithm that its bytes were compared with
         self._resumed: set[str] = set()
         self._damaged: set[str] = set()  # paths in an existing snapshot
+        self._md5: dict[str, str] = {}  # path → MD5 that the bytes in an existing snapshot were once compared with
         self._unknown = False  # an existing snapshot has lost its manifest
         self._options = replace(options, on_event=self._event, existing="overwrite")
         self._on_event = options.on_event
@@ -143,7 +144,10 @@ class _Work:
         """Keep damaged files of an existing snapshot from being used again."""
         manifest = Manifest.read(self._cache, self._plan.snapshot)
         self._unknown = manifest is None and os.path.isdir(self._cache.snapshot(self._plan.snapshot))
-        for file in manifest.damaged(self._cache) if manifest is not None else ():
+        if manifest is None:
+            return
+        self._md5 = {file.path: file.digests["md5"] for file in manifest.files if "md5" in file.digests}
+        for file in manifest.damaged(self._cache):
             self._damaged.add(file.path)
             if file.blob:
                 remove_blob(self._cache, file.blob)
@@ -219,8 +223,11 @@ class _Work:
         status = os.stat(file)
         if obj is None:  # an entry of an archive
             return CachedFile(path, status.st_size, status.st_mtime_ns)
-        blob = blob or self._blobs.name(obj, self._verified.get(path), status.st_mtime_ns)
-        digests = digests_of(self._source.location.scheme, obj)
+        verified = self._verified.get(path)
+        blob = blob or self._blobs.name(obj, verified, status.st_mtime_ns)
+        digests = digests_of(self._source.location.scheme, obj, verified)
+        if path in self._md5:
+            digests.setdefault("md5", self._md5[path])
         return CachedFile(path, status.st_size, status.st_mtime_ns, blob, digests)
 
 

@@ -129,19 +129,37 @@ def remove_unfinished(cache: CacheDirectory) -> None:
 def verify(cache: CacheDirectory) -> Iterator[Checked]:
     """Read all files back, and compare them with their checksums. Damaged files are moved to `damaged/`.
 
+    A snapshot is not evicted while it is read.
+
     Yields:
         The result for each file.
     """
     compared: dict[tuple[int, int, str], str] = {}
     for entry in entries(cache):
-        manifest, root = entry.manifest, cache.snapshot(entry.manifest.snapshot)
-        recorded = list[CachedFile]()
-        for file in manifest.files:
-            checked, known = _verify_file(cache, entry, file, os.path.join(root, file.path), compared)
-            recorded.append(known)
-            yield checked
-        if tuple(recorded) != manifest.files:
-            replace(manifest, files=tuple(recorded)).rewrite(cache)
+        snapshot = entry.manifest.snapshot
+        try:
+            token = leases.take(cache, snapshot)
+        except leases.BeingEvicted:
+            continue
+        try:
+            manifest = Manifest.read(cache, snapshot)
+            if manifest is not None and os.path.isdir(cache.snapshot(snapshot)):
+                yield from _verify_snapshot(cache, replace(entry, manifest=manifest), compared)
+        finally:
+            leases.release(cache, snapshot, token)
+
+
+def _verify_snapshot(
+    cache: CacheDirectory, entry: CacheEntry, compared: dict[tuple[int, int, str], str]
+) -> Iterator[Checked]:
+    manifest, root = entry.manifest, cache.snapshot(entry.manifest.snapshot)
+    recorded = list[CachedFile]()
+    for file in manifest.files:
+        checked, known = _verify_file(cache, entry, file, os.path.join(root, file.path), compared)
+        recorded.append(known)
+        yield checked
+    if tuple(recorded) != manifest.files and Manifest.read(cache, manifest.snapshot) == manifest:  # not repaired
+        replace(manifest, files=tuple(recorded)).rewrite(cache)
 
 
 def _verify_file(
