@@ -190,11 +190,14 @@ def evicting(cache: CacheDirectory, snapshot: str) -> Iterator[bool]:
     if _is_evicting(cache, directory):
         yield False
         return
-    new = f"{marker}.{os.urandom(8).hex()}"
+    new = cache.file("work", f"{os.urandom(8).hex()}.tmp")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:
         write_record(descriptor, ProcessIdentity.current().as_json())
-        os.rename(new, marker)  # in place of one that a process has left that was killed: there is always one
+        try:
+            os.rename(new, marker)  # in place of one that a process has left that was killed: there is always one
+        except FileNotFoundError:  # another process has just evicted it, and removed the directory
+            os.unlink(new)
         yield not holders(cache, snapshot) and file_locks.is_at(descriptor, marker)
     finally:
         with suppress(OSError):
