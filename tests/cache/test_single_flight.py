@@ -1,5 +1,6 @@
 """Callers in threads and processes share one download, whatever happens to the process that has begun it."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sealift import Event, Storage
+from sealift import AsyncStorage, Event, Storage
+from sealift.cache import ownership
 from sealift.types import MiB
 from tests.api.servers import FakeS3, pattern
 from tests.facade.scripts import Script
@@ -144,6 +146,29 @@ def test_a_waiter_takes_over_from_a_process_that_is_stopped(
     assert late in {"waited", "hit", "miss"}
     assert same == content == f"1 {digest(LARGE)}"
     assert Path(Storage.download("s3://b/large", config=stalling.config)).read_bytes() == LARGE
+
+
+def test_an_event_loop_that_never_runs_again(
+    stalling: FakeS3, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after Ctrl-C in `run_until_complete`: its process lives, but its download does not."""
+    monkeypatch.setenv("SEALIFT_CACHE_TAKEOVER", "0.5")
+    monkeypatch.setattr(ownership, "_INTERVAL", 0.1)
+    monkeypatch.setattr(ownership, "_LONGEST_PAUSE", 1.5)
+    loop = asyncio.new_event_loop()
+    storage = AsyncStorage()
+    download = loop.create_task(storage.download("s3://b/large", config=stalling.config))
+    while not stalling.stalled.is_set():
+        loop.run_until_complete(asyncio.sleep(0.05))
+    stalling.release()
+    events: list[Event] = []
+    path = Storage.download("s3://b/large", config=stalling.config, on_event=events.append)
+    assert outcomes(events) == ["taken over"]
+    assert Path(path).read_bytes() == LARGE
+    assert loop.run_until_complete(download) == path, "it goes on after all"
+    loop.run_until_complete(storage.aclose())
+    loop.close()
+    assert Path(path).read_bytes() == LARGE
 
 
 @pytest.mark.timeout(120)

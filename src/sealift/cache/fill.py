@@ -17,17 +17,21 @@ from ..backends.local import LocalBackend, as_storage_error, sync_directories, s
 from ..errors import LocalIOError, StorageError
 from ..operations.call_options import CallOptions
 from ..operations.open_location import OpenLocation
-from ..types import Event, ObjectInfo
+from ..types import Event, KiB, ObjectInfo
 from .blobs import digests_of, remove_blob
 from .cache_events import report_outcome
 from .eviction import make_room
-from .manifest import CachedFile, Manifest, current_boot
+from .manifest import CachedFile, Manifest, current_boot, occupied
 from .snapshot_plan import SnapshotPlan
 from .staged_download import download_staged
 from .store import Store
 from .syncing import sync_in_background
 
 __all__ = ["fill"]
+
+# Bytes of the manifest, the journal and other records, and of what they say about each file: at most, as a rule.
+_RECORDS = 16 * KiB
+_RECORD = 512
 
 
 async def fill(source: OpenLocation, plan: SnapshotPlan, store: Store, options: CallOptions) -> None:
@@ -153,7 +157,8 @@ class _Work:
                 remove_blob(self._cache, file.blob)
 
     async def _make_room(self, linked: Mapping[str, str]) -> None:
-        needed = sum(obj.size or 0 for obj, path in self._plan.files if path not in linked)
+        missing = [obj.size or 0 for obj, path in self._plan.files if path not in linked]
+        needed = sum(map(occupied, missing)) + _RECORDS + _RECORD * len(self._plan.files)
         cache, settings, snapshot = self._cache, self._store.settings, self._plan.snapshot
         for uri, size in await self._disk.run(lambda: make_room(cache, settings, snapshot, needed)):
             report_outcome("evicted", uri, size, self._on_event)

@@ -13,7 +13,7 @@ from typing import Self
 from ..frozen_dataclass import dataclass
 from .directory import CacheDirectory
 
-__all__ = ["CachedFile", "Manifest", "current_boot"]
+__all__ = ["CachedFile", "Manifest", "current_boot", "occupied"]
 
 _BLOCK = 4096  # bytes
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -75,7 +75,7 @@ class Manifest:
     @property
     def occupied(self) -> int:
         """Bytes that the files occupy on most disks, if no other snapshot shares them."""
-        return sum(-(-file.size // _BLOCK) * _BLOCK for file in self.files)
+        return sum(occupied(file.size) for file in self.files)
 
     def path_in(self, cache: CacheDirectory) -> str:
         """The path of the file or directory."""
@@ -120,6 +120,11 @@ class Manifest:
         used = os.stat(path).st_mtime_ns
         self.write(cache)
         os.utime(path, ns=(used, used))
+
+
+def occupied(size: int) -> int:
+    """Bytes that a file of some size occupies on most disks."""
+    return -(-size // _BLOCK) * _BLOCK
 
 
 def current_boot() -> str:

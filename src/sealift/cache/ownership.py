@@ -20,6 +20,7 @@ from .process_identity import ProcessIdentity, write_record
 __all__ = ["Owner", "remove_ended", "reserved_before", "running_owner"]
 
 _INTERVAL = 2.0  # seconds between two signs of life
+_LONGEST_PAUSE = 120.0  # seconds without a check by its event loop after which an owner shows no sign of life
 _LONGEST_SILENCE = 600.0  # seconds without one after which a process has ended that cannot be seen from here
 
 
@@ -42,6 +43,7 @@ class Owner:
         self._takeover = takeover
         self._token = os.urandom(8).hex()
         self._descriptor = -1
+        self._checked = 0.0
         self._seen: tuple[tuple[int, int, int], float] | None = None  # the other's record, and since when it is so
         self._lock = threading.Lock()  # the heartbeat must not touch a descriptor that is closed
         self.lost = False
@@ -67,6 +69,7 @@ class Owner:
             self._descriptor = descriptor
             os.fchmod(descriptor, 0o600 | self._mode & 0o066)
             write_record(descriptor, ProcessIdentity.current().as_json(began=time.time(), needed=needed))
+            self._checked = time.monotonic()
             beat(self, _INTERVAL)
             return True
 
@@ -107,7 +110,7 @@ class Owner:
     def touch(self) -> None:
         """Show a sign of life."""
         with self._lock:
-            if self._descriptor < 0:
+            if self._descriptor < 0 or time.monotonic() - self._checked > _LONGEST_PAUSE:
                 return
             try:
                 if is_at(self._descriptor, self._path):
@@ -118,7 +121,11 @@ class Owner:
                 pass
 
     def check(self) -> bool:
-        """Whether this caller is still the owner."""
+        """Whether this caller is still the owner; must be called every few seconds.
+
+        An event loop that was stopped, and never runs again, does not call it: others take over.
+        """
+        self._checked = time.monotonic()
         self.touch()
         return not self.lost
 

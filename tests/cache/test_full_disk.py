@@ -1,0 +1,57 @@
+"""A cache on a disk that others have filled to the last byte."""
+
+from pathlib import Path
+
+import pytest
+
+from sealift.types import KiB
+from tests.api.servers import FakeS3
+from tests.api.test_disk_trouble import _MOUNTED as MOUNTED
+from tests.api.test_disk_trouble import namespaces
+from tests.facade.scripts import Script
+
+__all__ = ["namespaces"]
+
+SIZE = 600 * KiB
+
+
+def test_what_is_there_is_found_and_makes_room_for_others(server: FakeS3, here: Path, namespaces: bool) -> None:
+    """Each use is one of a new process, which has to record that it uses something."""
+    if not namespaces:
+        pytest.skip("users of this machine cannot mount private file systems")
+    program = """
+        os.environ["SEALIFT_CACHE"] = str(HERE / "disk/cache")
+
+        def use(key):
+            child = os.fork()
+            if not child:
+                events = []
+                try:
+                    with Storage.cached(f"s3://b/{key}", config=config, on_event=events.append) as path:
+                        outcomes = [event.reason for event in events if event.kind == "cache"]
+                        say(key, len(content(path)), content(path)[0], *outcomes)
+                finally:
+                    os._exit(0)
+            os.waitpid(child, 0)
+
+        use("1")
+        use("2")
+        with (HERE / "disk/filler").open("wb", 0) as filler:
+            try:
+                while True:
+                    filler.write(b"x" * 4096)
+            except OSError:
+                pass
+        use("1")
+        use("3")
+        use("4")
+    """
+    (here / "disk").mkdir()
+    server.objects = {"b": {f"{n}": bytes([n]) * SIZE for n in range(5)}}
+    environ = {"DISK": "size=2m", "SEALIFT_CACHE_SIZE": "100%"}
+    with Script(program, here, server, environ=environ, command=MOUNTED) as script:
+        status, lines, complaints = script.end()
+    assert (status, complaints) == (0, "")
+    assert [line.split()[:3] for line in lines] == [[f"{n}", f"{SIZE}", f"{n}"] for n in (1, 2, 1, 3, 4)]
+    assert lines[2].split()[3:] == ["hit"]
+    assert set(lines[3].split()[3:]) == {"evicted", "miss"}
