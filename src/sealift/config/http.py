@@ -23,7 +23,8 @@ class HTTPConfig:
     """Plain HTTP and HTTPS servers.
 
     Args:
-        headers: Headers for the origin of the URI only; never sent to another origin after a redirect.
+        headers: Headers for the origin of the URI only; never sent to another origin after a redirect. Without
+            Authorization, the host's login in the file that `NETRC` names, or in `~/.netrc`, is sent as Basic.
         verify_ssl: False accepts any certificate (tests only); a path names a PEM file of trusted CAs; True: the
             system's CAs.
         allow_downgrade: Follow redirects from https to http.

@@ -200,7 +200,7 @@ class Site:
         elif self.location.query:
             hints.append("if the URL is signed, it may have expired")
         elif not self._config.headers:
-            hints.append("if the server requires credentials, pass them as HTTPConfig(headers=…)")
+            hints.append("if the server requires credentials, pass them as HTTPConfig(headers=…) or in ~/.netrc")
         return replies.error(reply, key, hint=", ".join(hints) or "check HTTPConfig(headers=…)")
 
 
