@@ -1,7 +1,7 @@
 """http:// and https:// URLs. Path and query are sent to the server unchanged."""
 
 import re
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from ..errors import InvalidURI
 from .location import Location
@@ -39,7 +39,7 @@ def parse_url(text: str) -> Location:
         text: The URL.
 
     Raises:
-        InvalidURI: Not a valid http or https URL, or it contains credentials.
+        InvalidURI: Not a valid http or https URL, or it contains a login for an Azure storage account.
     """
     if bad := re.search(r"[\x00-\x20\x7f]", text):
         raise InvalidURI(f"a URL cannot contain {bad[0]!r}", hint="percent-encode it", uri=redacted(text))
@@ -50,23 +50,35 @@ def parse_url(text: str) -> Location:
         raise InvalidURI("not a valid URL: cannot parse the host or port", uri=redacted(text)) from None
     if not host:
         raise InvalidURI("the host is missing", hint=_FORM, uri=redacted(text))
-    if "@" in url.netloc:
-        hint = "pass them as HTTPConfig(headers={'Authorization': …})"
-        raise InvalidURI("credentials do not belong in a URL", hint=hint, uri=redacted(text))
+    login, at, _ = url.netloc.rpartition("@")
     from .azure import account_host, parse_azure_url  # noqa: PLC0415 - the other schemes need neither
 
     host = _validated_host(text, url, host)
     account = account_host(host)
     if account is not None and account.cloud is not None:
+        if at:
+            hint = "pass an AzureConfig"
+            raise InvalidURI("credentials do not belong in a URL of Azure Storage", hint=hint, uri=redacted(text))
         return parse_azure_url(text, url, account)
     url_host = f"[{host}]" if ":" in host else host
     root = f"{url.scheme}://{url_host}" + (f":{url.port}" if url.port is not None else "")
-    return Location(url.scheme, root, url.path.removeprefix("/"), query=url.query)
+    return Location(url.scheme, root, url.path.removeprefix("/"), query=url.query, login=_checked_login(text, login))
+
+
+def _checked_login(text: str, login: str) -> str:
+    """Return the user and the password, which `unquote` can decode."""
+    try:
+        unquote(login, errors="strict").encode()
+    except UnicodeError:
+        raise InvalidURI(
+            "the user or the password is not UTF-8", hint="check its encoding", uri=redacted(text)
+        ) from None
+    return login
 
 
 def _validated_host(text: str, url: SplitResult, host: str) -> str:
     """Return the host in ASCII; IPv6 addresses are returned unchanged."""
-    if "[" in url.netloc:
+    if "[" in url.netloc.rpartition("@")[2]:
         return host
     try:
         host = ascii_host(host)

@@ -12,7 +12,7 @@ from ...instance import Instance
 from ...uri import Location
 from ...wire import Origin
 from .backend import HTTPBackend
-from .login import netrc_login
+from .login import netrc_login, of_url
 from .site import Site
 
 __all__ = ["HTTPBackend", "open"]
@@ -24,7 +24,9 @@ async def open(location: Location, config: StorageConfig | None, instance: Insta
     if not isinstance(config, HTTPConfig):
         raise InvalidConfig(f"{type(config).__name__} is not for {location.scheme}://", hint="pass an HTTPConfig")
     if "authorization" not in map(str.lower, config.headers):
-        login = await netrc_login(Origin.of(location.root).host, instance.environ, instance.disk)
+        login = of_url(location.login)
+        if login is None:
+            login = await netrc_login(Origin.of(location.root).host, instance.environ, instance.disk)
         if login is not None:
             config = replace(config, headers={**config.headers, "authorization": login})
     return HTTPBackend(Site(location.at(""), config, instance), instance)

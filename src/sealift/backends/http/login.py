@@ -1,4 +1,4 @@
-"""The login of a web server in the user's netrc file, as curl and other tools read it.
+"""The login of a web server: in the URL, or in the user's netrc file, as curl and other tools read it.
 
 https://www.gnu.org/software/inetutils/manual/html_node/The-_002enetrc-file.html
 """
@@ -6,12 +6,13 @@ https://www.gnu.org/software/inetutils/manual/html_node/The-_002enetrc-file.html
 import base64
 import logging
 from collections.abc import Mapping
+from urllib.parse import unquote
 
 from ...config.environment import expand_home
 from ...errors import InvalidConfig
 from ...runtime.disk_threads import DiskThreads
 
-__all__ = ["basic", "netrc_login"]
+__all__ = ["basic", "netrc_login", "of_url"]
 
 _LOG = logging.getLogger("sealift.credentials")
 _FILE = "~/.netrc"
@@ -56,6 +57,12 @@ async def netrc_login(host: str, environ: Mapping[str, str], disk: DiskThreads) 
         raise _unusable(path, reason) from None
     _LOG.warning("%s cannot be used: %s", path, reason)
     return None
+
+
+def of_url(login: str) -> str | None:
+    """Return the value of an Authorization header for a `Location.login`; None: it is empty."""
+    user, _, password = login.partition(":")
+    return basic(unquote(user), unquote(password)) if login else None
 
 
 def basic(user: str, password: str) -> str:
