@@ -25,8 +25,8 @@ Keys of s3, gs, azure, pvc and hf are verbatim: nothing is decoded, and "?" and 
 query of http and https URLs are sent to the server unchanged. In a revision, %2F is a slash: the branch "feature/x" is
 written @feature%2Fx. A plain slash ends the revision, unless the hub has no such revision; then the hub's branches and
 tags decide where it ends. Connections to Azure always use TLS, whichever scheme is used. Credentials in a URI are
-rejected, except for an Azure SAS, other signed queries, and user:password@ of http and https URLs. They are never shown in
-errors or logs.
+rejected, except for an Azure SAS, other signed queries, and user:password@ of http and https URLs. They are never
+shown in errors or logs.
 """
 
 import os

@@ -24,8 +24,8 @@ class HTTPConfig:
 
     Args:
         headers: Headers for the origin of the URI only; never sent to another origin after a redirect. Without
-            Authorization, the login in the URL is sent as Basic, or else that of the host in the file that `NETRC` names,
-            or in `~/.netrc`.
+            Authorization, the login in the URL is sent, or else that of the host in the file that `NETRC` names, or in
+            `~/.netrc`.
         verify_ssl: False accepts any certificate (tests only); a path names a PEM file of trusted CAs; True: the
             system's CAs.
         allow_downgrade: Follow redirects from https to http.
