@@ -6,6 +6,7 @@ import click
 
 from ..types import Event
 from .arguments import Argument, Destination
+from .escaping import for_stdout
 from .options import (
     copy_options,
     dry_run_option,
@@ -20,6 +21,7 @@ from .options import (
 from .report import Report
 from .run import run
 from .settings import Settings
+from .stdout import encoded
 
 __all__ = ["mv"]
 
@@ -87,4 +89,4 @@ def mv(settings: Settings, src: str, dest: str, *, recursive: bool) -> None:
     path = destination.returned_name(run(move))
     report.summarize_transfer(target=path)
     if not settings.as_json and not settings.dry_run:
-        click.echo(os.fsencode(path))
+        click.echo(encoded(for_stdout(path)))
