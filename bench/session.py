@@ -179,7 +179,7 @@ class Session:
     ) -> measure.Sample:
         dataset = self._datasets[source(self._work, scenario)]
         destination.empty()
-        self._touch_memory(dataset.total, self._target(scenario.file_system).parent)
+        data.touch_memory(dataset.total, self._target(scenario.file_system).parent)
         try:
             before = servers.cpu_seconds(server.pids)
             environ = peers.environ(run.peer, server, self._home)
@@ -198,18 +198,6 @@ class Session:
             f"{sample.transfer_s:7.2f} s {sample.cpu_s:7.2f} s CPU {memory / MiB:7.0f} MiB"
         )
         return sample
-
-    def _touch_memory(self, size: int, directory: Path) -> None:
-        """Give every run the same kind of memory: write and remove a file as large as the data of the run.
-
-        A virtual machine may have returned its free memory to the host, and touching it again costs several times as
-        much as the write itself.
-        """
-        filler, block = directory / "filler", bytes(16 * MiB)
-        with filler.open("wb", buffering=0) as out:
-            for _ in range(0, size, len(block)):
-                out.write(block)
-        filler.unlink()
 
 
 def _without_slow(runs: list[Run]) -> list[Run]:

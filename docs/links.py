@@ -19,6 +19,7 @@ ELSEWHERE = {
     "CONTRIBUTING.md": "contributing.md",
     "SEMANTICS.md": "guarantees.md",
     "bench/README.md": "benchmarks/running.md",
+    "deploy/kserve/README.md": "kserve.md",
     **{
         path.relative_to(ROOT).as_posix(): f"benchmarks/{path.name}"
         for path in sorted((ROOT / "bench" / "results").iterdir())

@@ -1,8 +1,10 @@
 """Fixtures for all tests: both event loops, a check for blocking calls in them, and the services."""
 
+import os
 import signal
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
@@ -16,7 +18,7 @@ LOOPS = {"asyncio": {"use_uvloop": False}, "uvloop": {"use_uvloop": True}}
 
 
 # Tests in these directories are about services: each runs on one of the loops, chosen by its name.
-_ON_ONE_LOOP = {"api", "contract"}
+_ON_ONE_LOOP = {"api", "contract", "tensors"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -34,6 +36,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
     """The event loop of a test marked `anyio`."""
     return "asyncio", LOOPS[request.param]
+
+
+@pytest.fixture(autouse=True)
+def cache_directory(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keep downloads out of the caches of whoever runs the tests. Returns the cache of this test, which is empty."""
+    directory = tmp_path_factory.getbasetemp() / f"cache-{os.urandom(4).hex()}"
+    monkeypatch.setenv("SEALIFT_CACHE", str(directory))
+    monkeypatch.setenv("SEALIFT_CACHE_SIZE", "100%")  # or a disk that is nearly full would fail them
+    monkeypatch.setenv("HF_HUB_CACHE", str(directory / "hub"))
+    return directory
 
 
 @pytest.fixture(autouse=True)

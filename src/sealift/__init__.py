@@ -12,14 +12,20 @@ package loads neither asyncio nor any SDK; they are imported on first use.
 from typing import TYPE_CHECKING, Any
 
 from .api.blocking import Storage, StorageOperations
+from .api.blocking_cached_path import CachedPath
 from .api.file import ReadableFile, WritableFile
 from .api.process_settings import configure
+from .api.tensors import Tensors
 from .config import (
     AUTHENTICATION_METHODS,
     AzureConfig,
     GCSConfig,
+    GitConfig,
+    HDFSConfig,
     HFConfig,
     HTTPConfig,
+    ModelScopeConfig,
+    OCIConfig,
     PVCConfig,
     S3Config,
     StorageConfig,
@@ -46,6 +52,7 @@ from .errors import (
     Skipped,
     SkipReason,
     StorageError,
+    TensorFileError,
     TransportError,
     UnsafeKey,
     UnsupportedOperation,
@@ -58,6 +65,7 @@ from .types import (
     ObjectInfo,
     OnError,
     OnEvent,
+    Revalidate,
     Symlinks,
     Synced,
     Unpack,
@@ -69,9 +77,13 @@ from .types.write_options import WriteOptions
 from .uri import (
     AZURE_URI_FORMAT,
     GCS_URI_FORMAT,
+    GIT_URI_FORMAT,
+    HDFS_URI_FORMAT,
     HF_URI_FORMAT,
     HTTP_URI_FORMAT,
     LOCAL_URI_FORMAT,
+    MODELSCOPE_URI_FORMAT,
+    OCI_URI_FORMAT,
     PVC_URI_FORMAT,
     S3_URI_FORMAT,
     SUPPORTED_PROTOCOLS,
@@ -81,30 +93,42 @@ from .version import __version__ as __version__
 if TYPE_CHECKING:
     from .api.async_file import AsyncReadableFile, AsyncWritableFile
     from .api.async_storage import AsyncStorage
+    from .api.async_tensors import AsyncTensors
+    from .api.cached_path import AsyncCachedPath
+    from .tensors.meta import TensorMeta, TensorRead
 
 
 __all__ = [
     "AUTHENTICATION_METHODS",
     "AZURE_URI_FORMAT",
     "GCS_URI_FORMAT",
+    "GIT_URI_FORMAT",
+    "HDFS_URI_FORMAT",
     "HF_URI_FORMAT",
     "HTTP_URI_FORMAT",
     "LOCAL_URI_FORMAT",
+    "MODELSCOPE_URI_FORMAT",
+    "OCI_URI_FORMAT",
     "PVC_URI_FORMAT",
     "S3_URI_FORMAT",
     "SUPPORTED_PROTOCOLS",
     "AccessDenied",
     "ArchiveError",
+    "AsyncCachedPath",
     "AsyncReadableFile",
     "AsyncStorage",
+    "AsyncTensors",
     "AsyncWritableFile",
     "AzureConfig",
+    "CachedPath",
     "ClosedError",
     "DeadlineExceeded",
     "Durability",
     "Event",
     "Existing",
     "GCSConfig",
+    "GitConfig",
+    "HDFSConfig",
     "HFConfig",
     "HTTPConfig",
     "IncompleteError",
@@ -118,6 +142,8 @@ __all__ = [
     "LocalPath",
     "ModelMissingError",
     "ModelNotFound",
+    "ModelScopeConfig",
+    "OCIConfig",
     "ObjectChanged",
     "ObjectExists",
     "ObjectInfo",
@@ -127,6 +153,7 @@ __all__ = [
     "PVCConfig",
     "Properties",
     "ReadableFile",
+    "Revalidate",
     "S3Config",
     "ServiceError",
     "SignatureError",
@@ -141,6 +168,10 @@ __all__ = [
     "StorageURI",
     "Symlinks",
     "Synced",
+    "TensorFileError",
+    "TensorMeta",
+    "TensorRead",
+    "Tensors",
     "TransportError",
     "Trust",
     "Unpack",
@@ -158,16 +189,24 @@ StorageMetadata = dict[str, Any]
 ObjectList = list[str]
 
 
+# Imported when they are used: most import asyncio, which takes 0.1 s.
+_LATER = {
+    "AsyncCachedPath": "api.cached_path",
+    "AsyncReadableFile": "api.async_file",
+    "AsyncStorage": "api.async_storage",
+    "AsyncTensors": "api.async_tensors",
+    "AsyncWritableFile": "api.async_file",
+    "TensorMeta": "tensors.meta",
+    "TensorRead": "tensors.meta",
+}
+
+
 def __getattr__(name: str) -> Any:
-    if name == "AsyncStorage":
-        from .api.async_storage import AsyncStorage  # noqa: PLC0415 - imports asyncio, 0.1 s
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
 
-        return AsyncStorage
-    if name in {"AsyncReadableFile", "AsyncWritableFile"}:
-        from .api import async_file  # noqa: PLC0415 - as above
-
-        return getattr(async_file, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
 
 
 def __dir__() -> list[str]:

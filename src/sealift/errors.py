@@ -9,7 +9,9 @@
     ├── ObjectChanged                   the object was replaced while it was being read
     ├── ObjectExists (FileExistsError)  the destination exists, and `existing="fail"` was given
     ├── IntegrityError                  the received bytes do not match the checksum
+    ├── SignatureError (IntegrityError)  the model is not as it was signed, or the signature is not valid
     ├── ArchiveError                    not an archive, damaged, encrypted, or larger than `Unpack` allows
+    ├── TensorFileError                 not a safetensors file, or one with a header or an index that is not valid
     ├── UnsafeKey                       a key maps outside the target directory or conflicts with another key
     ├── IncompleteError                 some files or objects were skipped; everything else succeeded
     ├── LocalIOError                    a local file operation failed: disk full, read-only, not a directory …
@@ -38,7 +40,7 @@ __all__ = [
     "AccessDenied", "ArchiveError", "ClosedError", "DeadlineExceeded", "IncompleteError", "InferenceError",
     "IntegrityError", "InvalidConfig", "InvalidInput", "InvalidURI", "LocalIOError", "ModelMissingError",
     "ModelNotFound", "ObjectChanged", "ObjectExists", "ServiceError", "SignatureError", "SkipReason", "Skipped",
-    "StorageError", "TransportError", "UnsafeKey", "UnsupportedOperation",
+    "StorageError", "TensorFileError", "TransportError", "UnsafeKey", "UnsupportedOperation",
 ]  # fmt: skip
 
 _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
@@ -213,6 +215,10 @@ class SignatureError(IntegrityError):
 
 class ArchiveError(StorageError):
     """Not an archive, damaged, encrypted, or larger than `Unpack` allows."""
+
+
+class TensorFileError(StorageError):
+    """Not a safetensors file, or one with a header or an index that is not valid. Nothing of it is returned."""
 
 
 class UnsafeKey(StorageError):

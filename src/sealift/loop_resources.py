@@ -24,7 +24,7 @@ from .runtime.patched_modules import refuse_patched_modules
 from .runtime.retry import Retry
 from .runtime.shared_calls import SharedCalls
 from .runtime.standard_streams import reserve_descriptors
-from .types import Limits
+from .types import Limits, MiB
 from .wire import Wire
 from .wire.tls import CERTIFICATE_VARIABLES
 
@@ -59,14 +59,17 @@ class LoopResources:
     def __init__(self, key: _Key, limits: Limits, proxies: Proxies, certificates: Mapping[str, str]) -> None:
         self.disk = DiskThreads()
         hosts = Hosts(limits.per_host)
+        cpus = available_cpus()
+        if limits.bandwidth is not None:  # many lanes wait for each other, while the server waits for each of them
+            cpus = min(cpus, limits.bandwidth // MiB)
         self.retry = Retry(hosts, limits)
         self.wire = Wire(limits, hosts=hosts, run_blocking=run_detached, proxies=proxies, environ=certificates)
         in_flight = PartsInFlight(
             lambda: time.thread_time() + self.disk.cpu_seconds + self.wire.cpu_seconds,
-            cpus=available_cpus(),
+            cpus=cpus,
             round_trip=lambda: self.wire.round_trip,
         )
-        self.memory = MemoryBudget(limits.memory or default_budget(), in_flight)
+        self.memory = MemoryBudget(limits.memory or default_budget(), in_flight, bandwidth=limits.bandwidth)
         self.calls = SharedCalls()
         self._key = key
         self._users = 0

@@ -12,21 +12,30 @@
     https://ACCOUNT.blob.core.windows.net/container/key[?SAS]
                                                      also .dfs., .privatelink.blob., ACCOUNT-secondary, -ipv6,
                                                      -dualstack, DNS zone endpoints and the sovereign clouds
+    https://ACCOUNT.file.core.windows.net/share/path[?SAS]
+                                                     a file share; the same variants of the host
     pvc://claim/path
+    modelscope://owner/name[:revision][/path]        "@" instead of ":" as in hf://
+    https://host/owner/repository.git[#revision]     a Git repository
+    git+https://host/owner/repository[.git[/path]][#revision]
+                                                     "//" before the path if the name does not end in .git; git+http
+    webhdfs://namenode:9870/path                     also swebhdfs://, over TLS; hdfs://path where the configuration
+                                                     names the namenode, as in KServe
     hf://[datasets/|spaces/]owner/name[@revision][/path]
                                                      ":" instead of "@" as in KServe; hf://name[:revision][/path]
                                                      without an owner
+    oci://registry/repository[:tag|@digest][/path]   the path only after a tag or digest; Docker Hub without a registry
     http://[user:password@]host[:port]/path[?query]  also https://
     file:///path                                     also file:/path; percent-encoded
     /path, ./path, path                              a local path; ".." is resolved lexically, as in aws and rclone,
                                                      without following symbolic links
 
-Keys of s3, gs, azure, pvc and hf are verbatim: nothing is decoded, and "?" and "#" are part of the key. The path and
-query of http and https URLs are sent to the server unchanged. In a revision, %2F is a slash: the branch "feature/x" is
-written @feature%2Fx. A plain slash ends the revision, unless the hub has no such revision; then the hub's branches and
-tags decide where it ends. Connections to Azure always use TLS, whichever scheme is used. Credentials in a URI are
-rejected, except for an Azure SAS, other signed queries, and user:password@ of http and https URLs. They are never
-shown in errors or logs.
+Keys of s3, gs, azure, pvc, hf, modelscope, oci and hdfs are verbatim: nothing is decoded, and "?" and "#" are part of
+the key. The path and query of http and https URLs are sent to the server unchanged. In a revision, %2F is a slash: the
+branch "feature/x" is written @feature%2Fx. A plain slash ends the revision, unless the hub has no such revision; then
+the hub's branches and tags decide where it ends. Connections to Azure always use TLS, whichever scheme is used.
+Credentials in a URI are rejected, except for an Azure SAS, other signed queries, and user:password@ of http and https
+URLs. They are never shown in errors or logs.
 """
 
 import os
@@ -45,9 +54,13 @@ from .uris.urls import parse_url
 __all__ = [
     "AZURE_URI_FORMAT",
     "GCS_URI_FORMAT",
+    "GIT_URI_FORMAT",
+    "HDFS_URI_FORMAT",
     "HF_URI_FORMAT",
     "HTTP_URI_FORMAT",
     "LOCAL_URI_FORMAT",
+    "MODELSCOPE_URI_FORMAT",
+    "OCI_URI_FORMAT",
     "PVC_URI_FORMAT",
     "S3_URI_FORMAT",
     "SUPPORTED_PROTOCOLS",
@@ -65,6 +78,10 @@ PVC_URI_FORMAT = "pvc://pvc-name/path/to/model/"
 LOCAL_URI_FORMAT = "file:///path/to/model/"
 HTTP_URI_FORMAT = "https://example.com/model.tar.gz"
 HF_URI_FORMAT = "hf://username/model-name"
+MODELSCOPE_URI_FORMAT = "modelscope://username/model-name"
+GIT_URI_FORMAT = "https://example.com/owner/repository.git"
+HDFS_URI_FORMAT = "webhdfs://namenode:9870/path/to/model/"
+OCI_URI_FORMAT = "oci://registry.example.com/team/model:tag"
 
 SUPPORTED_PROTOCOLS = {
     "s3": "Amazon S3 and S3-compatible storage",
@@ -75,6 +92,13 @@ SUPPORTED_PROTOCOLS = {
     "http": "HTTP/HTTPS downloads",
     "https": "Secure HTTP downloads",
     "hf": "HuggingFace Hub models",
+    "modelscope": "ModelScope models",
+    "git+https": "Git repositories",
+    "git+http": "Git repositories without TLS",
+    "hdfs": "HDFS at a configured namenode",
+    "webhdfs": "HDFS through WebHDFS",
+    "swebhdfs": "HDFS through WebHDFS over TLS",
+    "oci": "Images and artifacts in container registries",
 }
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
@@ -84,6 +108,8 @@ _MISSING_SLASH = r"([A-Za-z][A-Za-z0-9+.-]*):(?!//)(.*)"
 _UNDECODED_BYTES = dict.fromkeys(("file", "pvc", "s3"), "surrogateescape") | dict.fromkeys(
     ("http", "https"), "surrogatepass"
 )
+# Schemes in which the scheme alone is the root of one file system.
+_ROOTS = {"file", "hdfs", "webhdfs", "swebhdfs"}
 # Schemes of Hadoop and fsspec.
 _ALIASES = {
     "s3a": "s3",
@@ -147,9 +173,21 @@ def _parse(text: str) -> Location:
             from .uris.hub import parse_hub  # noqa: PLC0415
 
             return parse_hub(text, rest)
+        case "modelscope":
+            from .uris.modelscope import parse_modelscope  # noqa: PLC0415
+
+            return parse_modelscope(text, rest)
+        case "hdfs" | "webhdfs" | "swebhdfs":
+            from .uris.hdfs import parse_hdfs  # noqa: PLC0415
+
+            return parse_hdfs(scheme, text, rest)
+        case "oci":
+            from .uris.oci import parse_oci  # noqa: PLC0415
+
+            return parse_oci(text, rest)
         case "file":
             return parse_file(text, rest)
-        case "http" | "https":
+        case "http" | "https" | "git+https" | "git+http":
             return parse_url(text)
     known = ", ".join(f"{name}://" for name in SUPPORTED_PROTOCOLS)
     raise InvalidURI(f"unknown scheme {scheme}://", hint=f"one of {known} or a local path", uri=redacted(text))
@@ -165,7 +203,7 @@ def service_of(text: str) -> str | None:
     matched = re.fullmatch(r"([A-Za-z][A-Za-z0-9+.-]*):///?", text)
     scheme = matched[1].lower() if matched else ""
     scheme = _ALIASES.get(scheme, scheme)
-    return scheme if scheme in SUPPORTED_PROTOCOLS and scheme != "file" else None
+    return scheme if scheme in SUPPORTED_PROTOCOLS.keys() - _ROOTS else None
 
 
 def _check_encoding(location: Location, text: str) -> None:
@@ -220,9 +258,11 @@ def get_storage_spec(uri: str | os.PathLike[str]) -> dict[str, Any]:
         uri: Storage URI or path.
 
     Returns:
-        `type` (the scheme), `path`, and components that depend on the scheme: `bucket` (s3, gs), `container` and, if
-        present in the URI, `account` (azure), `pvc_name` (pvc), `host` and `port` (http, https), `repo_id`, `repo_type`
-        and `revision` (hf). The `path` of a file is absolute.
+        `type` (the scheme), `path`, and components that depend on the scheme: `bucket` (s3, gs), `container` or `share`
+        and, if present in the URI, `account` (azure), `pvc_name` (pvc), `host` and `port` (http, https), `repo_id`,
+        `repo_type` and `revision` (hf), `repo_id` and `revision` (modelscope), `repo_url` and `revision` (git+https,
+        git+http), `namenode`, which may be None (hdfs, webhdfs, swebhdfs), `registry`, `repository` and `revision`, a
+        tag or digest (oci). The `path` of a file is absolute.
 
     Raises:
         InvalidURI: Not a valid storage URI.
@@ -239,12 +279,25 @@ def get_storage_spec(uri: str | os.PathLike[str]) -> dict[str, Any]:
             from .uris.azure import account_host  # noqa: PLC0415
 
             account = account_host(location.account or "")
-            components = {"container": location.root} | ({"account": account.name} if account else {})
+            root = "share" if account and account.is_files else "container"
+            components = {root: location.root} | ({"account": account.name} if account else {})
         case "pvc":
             components = {"pvc_name": location.root}
         case "hf":
             kind = location.kind.removesuffix("s")
             components = {"repo_id": location.root, "repo_type": kind, "revision": location.revision}
+        case "modelscope":
+            components = {"repo_id": location.root, "revision": location.revision}
+        case "git+https" | "git+http":
+            components = {"repo_url": location.root, "revision": location.revision}
+        case "hdfs" | "webhdfs" | "swebhdfs":
+            components = {"namenode": location.root or None}
+        case "oci":
+            from .uris.oci import registry_and_repository  # noqa: PLC0415
+
+            registry, repository = registry_and_repository(location.root)
+            revision = location.revision or "latest"
+            components = {"registry": registry, "repository": repository, "revision": revision}
         case "http" | "https":
             url = urlsplit(location.root)
             components = {"host": url.hostname, "port": url.port or (443 if location.scheme == "https" else 80)}

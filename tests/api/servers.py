@@ -244,6 +244,8 @@ class FakeS3:
     def _object(self, key: str, data: bytes, asked: Asked) -> Reply:
         tag = self.tag(data)
         headers = {"ETag": tag, "Last-Modified": "Tue, 01 Sep 2020 10:20:30 GMT", "Accept-Ranges": "bytes"}
+        if "versionId" in asked.query:
+            headers["x-amz-version-id"] = asked.query["versionId"]
         if asked.headers.get("if-match", tag) != tag:
             return failure(412, "PreconditionFailed")
         start, end, status = 0, len(data), 200
@@ -274,12 +276,20 @@ def elsewhere(region: str, status: int) -> Reply:
 
 
 def _listing(found: Mapping[str, bytes], query: Mapping[str, str]) -> Reply:
-    prefix = query.get("prefix", "")
+    prefix, delimiter = query.get("prefix", ""), query.get("delimiter")
+    prefixes: dict[str, None] = {}
+    if delimiter is not None:
+        below = [key for key in sorted(found) if key.startswith(prefix) and delimiter in key[len(prefix) :]]
+        prefixes = dict.fromkeys(prefix + key[len(prefix) :].partition(delimiter)[0] + delimiter for key in below)
+        found = {key: data for key, data in found.items() if key not in set(below)}
     contents = "".join(
         f"<Contents><Key>{escape(quote(key, safe='/'))}</Key><LastModified>2020-09-01T10:20:30.000Z</LastModified>"
         f"<ETag>&quot;{hashlib.md5(data).hexdigest()}&quot;</ETag><Size>{len(data)}</Size></Contents>"
         for key, data in sorted(found.items())
         if key.startswith(prefix)
+    )
+    contents += "".join(
+        f"<CommonPrefixes><Prefix>{escape(quote(each, safe='/'))}</Prefix></CommonPrefixes>" for each in prefixes
     )
     body = (
         "<?xml version='1.0' encoding='UTF-8'?><ListBucketResult xmlns='http://s3.amazonaws.com/doc/2006-03-01/'>"

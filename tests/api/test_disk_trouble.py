@@ -189,7 +189,7 @@ def test_the_temporary_directory(server: FakeS3, here: Path, small_disk: SmallDi
         import tempfile
         tempfile.tempdir = str(HERE / "disk")
         for uri in ("s3://b/large", "s3://b/p"):
-            report(lambda: Storage.download(uri, config=config))
+            report(lambda: Storage.download(uri, config=config, cache=False))
             assert everything() == ["disk"], everything()
     """
     )

@@ -99,12 +99,12 @@ async def test_any_path_like_object_is_a_destination(bucket: str, config: S3Conf
         assert Path(path).read_bytes() == b"at the top"
 
 
-async def test_no_destination_is_a_new_temporary_directory(
+async def test_without_a_cache_no_destination_is_a_new_temporary_directory(
     bucket: str, config: S3Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    first = Path(await AsyncStorage().download(f"s3://{bucket}/models/foo/model.bin", config=config))
-    second = Path(await AsyncStorage().download(f"s3://{bucket}/models/foo/model.bin", config=config))
+    first = Path(await AsyncStorage().download(f"s3://{bucket}/models/foo/model.bin", config=config, cache=False))
+    second = Path(await AsyncStorage().download(f"s3://{bucket}/models/foo/model.bin", config=config, cache=False))
     assert first != second
     assert first.name == second.name == "model.bin"
     assert first.parent.parent == second.parent.parent == tmp_path
@@ -117,7 +117,7 @@ async def test_a_failure_leaves_no_temporary_directory(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(ModelMissingError):
-        await AsyncStorage().download(f"s3://{bucket}/models/nothing", config=config)
+        await AsyncStorage().download(f"s3://{bucket}/models/nothing", config=config, cache=False)
     assert all_in(tmp_path) == set()
 
 
@@ -266,7 +266,7 @@ async def test_cancelled_while_its_temporary_directory_is_made(tmp_path: Path, m
 
     monkeypatch.setattr(tempfile, "mkdtemp", slow)
     with FakeS3({"b": {"m": b"x"}}) as server:
-        call = asyncio.ensure_future(AsyncStorage().download("s3://b/m", config=server.config))
+        call = asyncio.ensure_future(AsyncStorage().download("s3://b/m", config=server.config, cache=False))
         while not begun.is_set():
             await asyncio.sleep(0.001)
         call.cancel()

@@ -70,11 +70,11 @@ async def test_into_an_existing_directory(bucket: str, config: S3Config, tmp_pat
     assert not (tmp_path / ".sealift").exists()
 
 
-async def test_no_destination_is_a_new_temporary_directory(
+async def test_without_a_cache_no_destination_is_a_new_temporary_directory(
     bucket: str, config: S3Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    path = Path(await AsyncStorage().download(f"s3://{bucket}/models/foo", config=config))
+    path = Path(await AsyncStorage().download(f"s3://{bucket}/models/foo", config=config, cache=False))
     assert path.parent == tmp_path
     assert files_in(path) == TREE
     assert os.listdir(tmp_path) == [path.name]

@@ -58,6 +58,11 @@ SERVICES: dict[str, tuple[str, Callable[[Asked], Reply], Callable[[FakeS3], Stor
         of_azure,
         lambda server: AzureConfig(account_name="acct", endpoint_url=server.endpoint, anonymous=True),
     ),
+    "azure files": (
+        "https://acct.file.core.windows.net/models/m/",
+        of_azure,
+        lambda server: AzureConfig(endpoint_url=server.endpoint, anonymous=True),
+    ),
     "gcs": ("gs://models/m/", of_gcs, lambda server: GCSConfig(endpoint_url=server.endpoint, anonymous=True)),
     "hub": ("hf://o/r/m/", of_hub, lambda server: HFConfig(endpoint=server.endpoint)),
 }

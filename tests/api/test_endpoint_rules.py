@@ -194,3 +194,13 @@ def test_amazon_s_endpoints(region: str, compared: Callable[[list[Case]], set[st
 
 def test_given_endpoints(compared: Callable[[list[Case]], set[str]]) -> None:
     compared(at_endpoints("eu-west-1"))
+
+
+def test_accelerate_in_the_configuration() -> None:
+    config = S3Config("AKIAEXAMPLE", "secret", region="eu-west-1", accelerate=True)
+
+    async def host() -> str:
+        async with Instance(Limits(), {}) as instance:
+            return (await resolve_access("plain-bucket", config, instance)).origin.host
+
+    assert asyncio.run(host()) == "plain-bucket.s3-accelerate.amazonaws.com"

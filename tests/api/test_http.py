@@ -120,7 +120,7 @@ async def test_to_a_directory_a_file_and_a_temporary_directory(
         assert await instance.download(url, f"{tmp_path}/new/") == f"{tmp_path}/new/my model.onnx"
         assert await instance.download(url, tmp_path) == f"{tmp_path}/my model.onnx"
         assert await instance.download(url, tmp_path / "deep/other") == f"{tmp_path}/deep/other"
-        temporary = await instance.download(url)
+        temporary = await instance.download(url, cache=False)
     assert Path(temporary).parent.parent == elsewhere
     assert files_in(Path(temporary).parent) == {"my model.onnx": DATA}
     assert files_in(tmp_path) == dict.fromkeys(("new/my model.onnx", "my model.onnx", "deep/other"), DATA)

@@ -1,4 +1,4 @@
-"""Logins of web servers, in a URL or in a netrc file."""
+"""Logins of web servers in their URLs."""
 
 import asyncio
 import base64
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sealift import AccessDenied, AsyncStorage, Event, HTTPConfig, InvalidConfig, Limits
+from sealift import AccessDenied, AsyncStorage, Event, HTTPConfig, Limits
 from tests.api.helpers import shows
 from tests.cli.program import run
 from tests.services.http_server import Asked, OddServer, Reply, good
@@ -17,7 +17,6 @@ pytestmark = pytest.mark.anyio
 
 PASSWORD = "Pa55word"
 LOGIN = "Basic " + base64.b64encode(f"me:{PASSWORD}".encode()).decode()
-ENTRY = f"machine 127.0.0.1\n  login me\n  password {PASSWORD}\n"
 
 
 @pytest.fixture
@@ -31,18 +30,6 @@ def server() -> Iterator[OddServer]:
 
 def storage(**environ: str) -> AsyncStorage:
     return AsyncStorage(Limits(attempts=1), environ=environ)
-
-
-@pytest.mark.parametrize("way", ["HOME", "NETRC"])
-async def test_the_login_of_the_host(server: OddServer, tmp_path: Path, way: str) -> None:
-    file = tmp_path / ".netrc"
-    file.write_text(f"machine other.example login you password x\n{ENTRY}")
-    assert await storage(**{way: str(tmp_path if way == "HOME" else file)}).read(f"{server.url}/m") == b"data"
-
-
-def test_the_command_line(server: OddServer, tmp_path: Path) -> None:
-    (tmp_path / ".netrc").write_text(ENTRY)
-    assert run("cat", f"{server.url}/m", environ={"HOME": str(tmp_path)}).stdout == "data"
 
 
 def with_login(url: str, login: str) -> str:
@@ -77,51 +64,16 @@ def test_the_command_line_never_shows_a_password(
     assert PASSWORD not in done.stdout + done.stderr
 
 
-async def test_headers_of_the_caller_come_first(server: OddServer, tmp_path: Path) -> None:
-    (tmp_path / ".netrc").write_text(ENTRY)
+async def test_headers_of_the_caller_come_first(server: OddServer) -> None:
     config = HTTPConfig({"AUTHORIZATION": "Bearer other"})
     with pytest.raises(AccessDenied):
-        await storage(HOME=str(tmp_path)).read(f"{server.url}/m", config=config)
+        await storage().read(with_login(f"{server.url}/m", f"me:{PASSWORD}"), config=config)
     assert {asked.headers["authorization"] for asked in server.asked} == {"Bearer other"}
 
 
-@pytest.mark.parametrize("text", ["", f"default login me password {PASSWORD}\n", ENTRY.replace("127", "128")])
-async def test_no_login_is_sent_to_other_hosts(server: OddServer, tmp_path: Path, text: str) -> None:
-    (tmp_path / ".netrc").write_text(text)
-    with pytest.raises(AccessDenied, match="netrc"):
-        await storage(HOME=str(tmp_path)).read(f"{server.url}/m")
-    assert not any("authorization" in asked.headers for asked in server.asked)
-
-
-async def test_no_login_follows_a_redirect(server: OddServer, tmp_path: Path) -> None:
-    (tmp_path / ".netrc").write_text(ENTRY)
+async def test_no_login_follows_a_redirect(server: OddServer) -> None:
     with OddServer(lambda asked: Reply(302, headers={"Location": f"{server.url}/m"})) as first:
-        with pytest.raises(AccessDenied):
-            await storage(HOME=str(tmp_path)).read(f"{first.url}/m")
+        with pytest.raises(AccessDenied, match="does not get the password in the URL"):
+            await storage().read(with_login(f"{first.url}/m", f"me:{PASSWORD}"))
         assert {asked.headers.get("authorization") for asked in first.asked} == {LOGIN}
     assert not any("authorization" in asked.headers for asked in server.asked)
-
-
-@pytest.mark.parametrize("content", [f"machine 127.0.0.1 {PASSWORD}".encode(), b"\xff\xfe", None])
-async def test_a_file_that_cannot_be_used(
-    server: OddServer, tmp_path: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
-) -> None:
-    file = tmp_path / ".netrc"
-    if content is None:
-        file.mkdir()
-    else:
-        file.write_bytes(content)
-    with pytest.raises(InvalidConfig, match="netrc cannot be used") as caught:
-        await storage(NETRC=str(file)).read(f"{server.url}/m")
-    assert shows(caught.value, PASSWORD) == []
-    with caplog.at_level(logging.WARNING, "sealift"), pytest.raises(AccessDenied):
-        await storage(HOME=str(tmp_path)).read(f"{server.url}/m")  # perhaps of another user
-    assert "netrc cannot be used" in caplog.text
-    assert PASSWORD not in caplog.text
-
-
-async def test_a_file_that_is_missing(server: OddServer, tmp_path: Path) -> None:
-    with pytest.raises(InvalidConfig, match="No such file"):
-        await storage(NETRC=str(tmp_path / "none")).read(f"{server.url}/m")
-    with pytest.raises(AccessDenied):
-        await storage(HOME=str(tmp_path)).read(f"{server.url}/m")

@@ -185,7 +185,11 @@ async def test_a_cancelled_call_leaves_nothing_that_looks_whole(
             landed: list[Event] = []
             call = asyncio.ensure_future(
                 storage.download(
-                    f"s3://b/{key}", dest and tmp_path / dest, config=server.config, on_event=landed.append
+                    f"s3://b/{key}",
+                    dest and tmp_path / dest,
+                    config=server.config,
+                    on_event=landed.append,
+                    cache=False,
                 )
             )
             wanted = 0 if key == "small" else 12 * MiB

@@ -56,9 +56,11 @@ async def test_download_many(store: Store, tmp_path: Path) -> None:
     assert len([event for event in events if event.kind == "object"]) == len(OBJECTS)
 
 
-async def test_download_many_without_destinations(store: Store, temporary: Path) -> None:
+async def test_download_many_to_temporary_directories(store: Store, temporary: Path) -> None:
     uris = [f"{store.uri}/n/05", f"{store.uri}/p", f"{store.uri}/n/06"]
-    one, tree, other = await AsyncStorage().download_many([uris[0], (uris[1], None), uris[2]], config=store.config)
+    one, tree, other = await AsyncStorage().download_many(
+        [uris[0], (uris[1], None), uris[2]], config=store.config, cache=False
+    )
     assert files_in(tree) == {"a": b"a", "deep/b": b"b"}
     assert (Path(one).read_bytes(), Path(other).read_bytes()) == (OBJECTS["n/05"], OBJECTS["n/06"])
     assert {Path(path).parts[len(temporary.parts)] for path in (one, tree, other)} == set(os.listdir(temporary))
@@ -114,6 +116,7 @@ CALLS: dict[str, Callable[[AsyncStorage, Store, str, Path], Awaitable[list[Any]]
         [(f"{store.uri}/n/01", here / "x"), (f"{store.uri}/{path}", here / "y"), f"{store.uri}/n/02"],
         config=store.config,
         return_exceptions=True,
+        cache=False,
     ),
     "upload": lambda storage, store, path, here: storage.upload_many(
         [(here / "a", f"{store.uri}/x"), (here / path, f"{store.uri}/y"), (here / "a", f"{store.uri}/z")],
@@ -174,6 +177,7 @@ async def test_the_first_failure_cancels_the_others(slow: FakeS3, tmp_path: Path
                 *("s3://b/fast" for _ in range(20)),
             ],
             config=slow.config,
+            cache=False,
         )
     assert all_in(tmp_path) == {"temporary"}
     await until(lambda: asyncio.all_tasks() <= before)
@@ -182,7 +186,9 @@ async def test_the_first_failure_cancels_the_others(slow: FakeS3, tmp_path: Path
 async def test_cancelled_from_outside(slow: FakeS3, tmp_path: Path, temporary: Path) -> None:
     done: list[Event] = []
     call = asyncio.ensure_future(
-        AsyncStorage().download_many(["s3://b/fast", "s3://b/slow"], config=slow.config, on_event=done.append)
+        AsyncStorage().download_many(
+            ["s3://b/fast", "s3://b/slow"], config=slow.config, on_event=done.append, cache=False
+        )
     )
     await until(lambda: slow.stalled.is_set() and any(event.kind == "object" for event in done))
     call.cancel()
@@ -197,7 +203,7 @@ async def test_an_error_that_is_not_of_the_storage_is_raised(store: Store, tempo
 
     with pytest.raises(LookupError):
         await AsyncStorage().download_many(
-            [f"{store.uri}/n/01"], config=store.config, return_exceptions=True, on_event=told
+            [f"{store.uri}/n/01"], config=store.config, return_exceptions=True, on_event=told, cache=False
         )
     assert os.listdir(temporary) == []
 
@@ -206,7 +212,9 @@ async def test_where_no_temporary_directory_can_be_made(
     store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
-    (failure,) = await AsyncStorage().download_many([f"{store.uri}/n/01"], config=store.config, return_exceptions=True)
+    (failure,) = await AsyncStorage().download_many(
+        [f"{store.uri}/n/01"], config=store.config, return_exceptions=True, cache=False
+    )
     assert isinstance(failure, LocalIOError)
 
 

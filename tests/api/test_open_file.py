@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from sealift import AsyncStorage, ClosedError, IntegrityError, InvalidConfig, Limits, ModelMissingError, ObjectChanged
+from sealift import (
+    AsyncStorage,
+    ClosedError,
+    DeadlineExceeded,
+    IntegrityError,
+    InvalidConfig,
+    Limits,
+    ModelMissingError,
+    ObjectChanged,
+    WriteOptions,
+)
 from sealift.types import KiB, MiB
 from tests.api.helpers import shows
 from tests.api.servers import Asked, FakeS3, Reply, pattern
@@ -98,7 +108,7 @@ async def test_what_cannot_be_opened(store: Store) -> None:
                 await storage.open(f"{store.uri}/{path}", config=store.config)
         for mode in ("r", "w", "ab", "rb+", 5):
             with pytest.raises(InvalidConfig, match="^open .*/one: mode="):
-                storage.open(f"{store.uri}/one", mode)  # type: ignore[call-overload]
+                storage.open(f"{store.uri}/one", mode)
         with pytest.raises(ClosedError, match="not open"):
             await storage.open(f"{store.uri}/one").read()
 
@@ -202,6 +212,30 @@ async def test_a_read_that_is_cancelled() -> None:
             server.release()
             assert await file.tell() == MiB
             assert await file.read(4 * MiB) == DATA[MiB : 5 * MiB]
+
+
+async def test_a_timeout_is_that_of_each_call() -> None:
+    with FakeS3({"b": {"m": DATA}}, stall={"m": 3 * MiB}) as server:
+        async with tidy() as storage, storage.open("s3://b/m", config=server.config, timeout=2) as file:
+            await file.seek(MiB)
+            with pytest.raises(DeadlineExceeded, match="^read s3://b/m: not done after 2 s"):
+                await file.read(4 * MiB)
+            assert await file.tell() == MiB
+            server.release()
+            assert await file.read(4 * MiB) == DATA[MiB : 5 * MiB]
+        with pytest.raises(DeadlineExceeded, match="^open s3://b/m: not done after 0 s"):
+            await storage.open("s3://b/m", config=server.config, timeout=0)
+        with pytest.raises(InvalidConfig, match="timeout=-1"):
+            await storage.open("s3://b/m", config=server.config, timeout=-1)
+
+
+async def test_arguments_that_contradict_the_mode(fake: FakeS3) -> None:
+    storage = AsyncStorage()
+    with pytest.raises(InvalidConfig, match="^open s3://b/m: version_id=… names a version to read"):
+        storage.open("s3://b/m", "wb", config=fake.config, version_id="1")
+    with pytest.raises(InvalidConfig, match="^open s3://b/m: write_options=… describes what is written"):
+        storage.open("s3://b/m", config=fake.config, write_options=WriteOptions())
+    assert fake.asked == []
 
 
 async def test_closed_while_it_reads_ahead() -> None:

@@ -10,6 +10,8 @@ import pytest
 from sealift import (
     AsyncStorage,
     AzureConfig,
+    ClosedError,
+    DeadlineExceeded,
     InvalidConfig,
     Limits,
     LocalIOError,
@@ -179,6 +181,17 @@ async def test_a_write_that_is_interrupted_cannot_be_completed(fake: WritableS3)
         with pytest.raises(asyncio.CancelledError):
             await writing
         with pytest.raises(StorageError, match="interrupted"):
+            await file.aclose()
+    assert fake.objects == {"b": {}}
+
+
+async def test_a_write_that_takes_too_long(fake: WritableS3) -> None:
+    fake._instead = lambda asked: Reply(200, b"x" * 10, stall_at=1) if asked.method == "PUT" else None
+    async with tidy(LIMITS) as storage:
+        file = await storage.open("s3://b/m", "wb", config=fake.config, timeout=2)
+        with pytest.raises(DeadlineExceeded, match="^write s3://b/m: not done after 2 s"):
+            await file.write(LARGE * 2)
+        with pytest.raises(ClosedError, match="interrupted"):
             await file.aclose()
     assert fake.objects == {"b": {}}
 

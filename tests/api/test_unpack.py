@@ -109,13 +109,13 @@ async def test_from_this_machine(tmp_path: Path) -> None:
     assert not (tmp_path / ".sealift").exists()
 
 
-async def test_no_destination_is_a_temporary_directory(
+async def test_without_a_cache_no_destination_is_a_temporary_directory(
     put: Put, config: S3Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / "local.tgz").write_bytes(tar(TREE))
     for uri in (put("model.tgz", tar(TREE)), f"{tmp_path}/local.tgz"):
-        path = await AsyncStorage().download(uri, None, config=config, unpack=True)
+        path = await AsyncStorage().download(uri, None, config=config, unpack=True, cache=False)
         assert os.path.dirname(path) == str(tmp_path)
         assert files_in(path) == TREE
         assert sorted(os.listdir(path)) == ["config.json", "deep", "empty", "other.json"]
@@ -180,7 +180,7 @@ async def test_a_failure_leaves_no_temporary_directory(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.raises(ArchiveError):
-        await AsyncStorage().download(put("model", b"{}"), None, config=config, unpack=True)
+        await AsyncStorage().download(put("model", b"{}"), None, config=config, unpack=True, cache=False)
     assert os.listdir(tmp_path) == []
 
 

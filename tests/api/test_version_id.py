@@ -34,13 +34,15 @@ async def read_all(uri: str, version_id: str, config: Any, tmp_path: Path) -> se
     await here.copy(uri, str(tmp_path / "copy"), config=config, version_id=version_id)
     assert await here.read_into(uri, buffer, config=config, version_id=version_id) == len(OLD)
     async with aclosing(here.stream(uri, config=config, version_id=version_id)) as chunks:
-        opened = b"".join([chunk async for chunk in chunks])
+        streamed = b"".join([chunk async for chunk in chunks])
+    async with here.open(uri, config=config, version_id=version_id) as file:
+        opened = await file.read(10) + await file.read()
     whole = await here.read(uri, config=config, version_id=version_id)
     found = await here.get_object_metadata(uri, config=config, version_id=version_id)
     assert found["size"] == len(OLD)
     ranged = OLD[:3] + await here.read(uri, 3, config=config, version_id=version_id)
     files = {(tmp_path / name).read_bytes() for name in ("file", "copy")}
-    return {*files, bytes(buffer), opened, whole, ranged}
+    return {*files, bytes(buffer), streamed, opened, whole, ranged}
 
 
 @pytest.fixture
@@ -94,6 +96,16 @@ async def test_all_requests_name_the_version() -> None:
         assert not [asked for asked in server.asked if "list-type" in asked.query]
 
 
+async def test_a_service_that_ignores_versions(seaweedfs: S3Service, make_bucket: MakeBucket) -> None:
+    name = make_bucket(seaweedfs)
+    client(seaweedfs).put_object(Bucket=name, Key="k", Body=NEW)
+    here, uri, config = storage(), f"s3://{name}/k", config_of(seaweedfs)
+    for call in (here.read, here.get_object_metadata):
+        with pytest.raises(UnsupportedOperation, match="has not returned version 'abc' of 'k'"):
+            await call(uri, config=config, version_id="abc")
+    assert await here.read(uri, config=config, version_id="null") == NEW  # of a bucket without versions
+
+
 async def test_an_interrupted_download_of_a_version_resumes(tmp_path: Path) -> None:
     with FakeS3({"b": {"k": OLD}}, stall={"k": 6 * MiB}) as server:
         downloading = asyncio.create_task(
@@ -114,7 +126,13 @@ async def test_downloads_of_two_versions_are_not_shared(tmp_path: Path) -> None:
     def instead(asked: Asked) -> Reply | None:
         data = asked.query.get("versionId", "").encode() * 10
         return Reply(
-            200, data, {"ETag": f'"{asked.query["versionId"]}"', "Last-Modified": "Tue, 01 Sep 2020 10:20:30 GMT"}
+            200,
+            data,
+            {
+                "ETag": f'"{asked.query["versionId"]}"',
+                "Last-Modified": "Tue, 01 Sep 2020 10:20:30 GMT",
+                "x-amz-version-id": asked.query["versionId"],
+            },
         )
 
     with FakeS3({"b": {}}, instead=instead) as server:

@@ -119,6 +119,21 @@ async def test_without_options_the_content_type_follows_the_name(
     assert place.told("c/config.json")["metadata"] == {}
 
 
+@pytest.mark.parametrize("name", OWN)
+async def test_file_objects_store_them(make: Callable[[str], Described], storage: AsyncStorage, name: str) -> None:
+    place = make(name)
+    contents = {"empty.onnx": b"", "small.onnx": b"bytes", "large.onnx": LARGE}
+    for key, data in contents.items():
+        options = WriteOptions(**SET)
+        async with storage.open(f"{place.uri}{key}", "wb", config=place.config, write_options=options) as file:
+            await file.write(data)
+        told = place.told(key)
+        assert {option: told[option] for option in SET} == SET
+    async with storage.open(f"{place.uri}config.json", "wb", config=place.config) as file:
+        await file.write(b"{}")
+    assert place.told("config.json")["content_type"] == "application/json"
+
+
 @pytest.mark.parametrize("way", WAYS)
 async def test_storage_class_encryption_and_acl_of_s3(
     make: Callable[[str], Described], moto: S3Service, storage: AsyncStorage, tmp_path: Path, way: str
@@ -175,6 +190,8 @@ async def test_what_a_service_does_not_have_is_refused_by_name(
         ):
             with pytest.raises(UnsupportedOperation, match=rf"does not support WriteOptions\({option}=…\)"):
                 await call
+        with pytest.raises(UnsupportedOperation, match=rf"does not support WriteOptions\({option}=…\)"):
+            await storage.open(f"{place.uri}k", "wb", config=place.config, write_options=options)
     assert await storage.list_objects(place.uri, config=place.config) == []
 
 

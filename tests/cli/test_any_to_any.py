@@ -17,6 +17,7 @@ from tests.services.azurite import AzureService
 from tests.services.gcs import GCSService
 from tests.services.http_server import files as served
 from tests.services.hub import FakeHub
+from tests.services.registry import FakeRegistry, tar_of
 from tests.services.s3 import S3Service, new_bucket, put_objects
 
 from .conftest import Invoke, files, tree
@@ -28,7 +29,7 @@ FILE = "deep/er/weights.bin"
 # Parts are at least 5 MiB, so this allows only two in flight.
 MEMORY_LIMIT = ("--memory", "11MiB")
 WRITABLE = ("s3", "gs", "azure", "pvc", "file")
-READABLE = (*WRITABLE, "http", "hf")
+READABLE = (*WRITABLE, "http", "hf", "oci")
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,9 @@ def prefixes(
     def below(found: dict[str, bytes], path: str) -> dict[str, bytes]:
         return {key.removeprefix(path): data for key, data in found.items() if key.startswith(path)}
 
-    with served(local) as web, FakeHub() as hub:
+    with served(local) as web, FakeHub() as hub, FakeRegistry() as registry:
         hub.repo("owner/name", stored)
+        registry.repository("owner/name").put_image([tar_of({f"models/{path}": data for path, data in stored.items()})])
         yield (
             {
                 "s3": Prefix(f"s3://{bucket}/", lambda path: below(objects_in(seaweedfs, bucket, path), path)),
@@ -100,6 +102,7 @@ def prefixes(
                 "file": Prefix(f"file://{local}/", lambda path: files(local / path)),
                 "http": Prefix(f"{web}/"),
                 "hf": Prefix("hf://owner/name/"),
+                "oci": Prefix(registry.uri("owner/name:latest/")),
             },
             environ | {"HF_ENDPOINT": hub.endpoint},
         )

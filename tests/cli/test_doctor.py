@@ -1,5 +1,6 @@
 """`sealift doctor`."""
 
+import base64
 import json
 from collections.abc import Iterator
 from email.utils import formatdate
@@ -14,6 +15,7 @@ from tests.services.azurite import AzureService
 from tests.services.gcs import GCSService
 from tests.services.http_server import Asked, OddServer, Reply, good
 from tests.services.hub import GRANTED, FakeHub
+from tests.services.registry import PASSWORD, USER, FakeRegistry
 from tests.services.s3 import S3Service
 
 from .conftest import Invoke
@@ -109,6 +111,19 @@ def test_the_hub(invoke: Invoke) -> None:
     assert result.exit_code == 0, result.stderr
     assert findings(result.stdout)["credentials"] == "token (HF_TOKEN)"
     assert GRANTED not in result.output
+
+
+def test_a_registry(invoke: Invoke, tmp_path: Path) -> None:
+    with FakeRegistry("token") as registry:
+        registry.repository("team/model").put_model({"config.json": b"{}"})
+        auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        (tmp_path / "config.json").write_text(json.dumps({"auths": {registry.host(): {"auth": auth}}}))
+        result = invoke("doctor", "--json", registry.uri("team/model"), DOCKER_CONFIG=str(tmp_path))
+    assert result.exit_code == 0, result.stderr
+    found = findings(result.stdout)
+    assert found["endpoint"] == f"http://{registry.host()}"
+    assert found["credentials"] == f"{USER} ({tmp_path / 'config.json'})"
+    assert not any(secret in result.output for secret in (PASSWORD, auth))
 
 
 def test_google(invoke: Invoke, gcs: GCSService) -> None:

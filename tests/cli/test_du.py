@@ -23,6 +23,10 @@ def test_units(invoke: Invoke, bucket: str) -> None:
 def test_patterns(invoke: Invoke, bucket: str) -> None:
     result = invoke("du", f"s3://{bucket}/llama", "--include", "*.bin", "--exclude", "*-2.bin")
     assert result.stdout.split()[:3] == ["300000", "1", "object"]
+    result = invoke("du", f"s3://{bucket}/llama/*.bin", "--exclude", "*-2.bin")
+    assert result.stdout.split() == ["300000", "1", "object", f"s3://{bucket}/llama/*.bin"]
+    result = invoke("du", f"s3://{bucket}/llama/*.bin", "--include", "*.bin")
+    assert (result.exit_code, "--include" in result.stderr) == (exit_codes.USAGE, True)
 
 
 def test_json(invoke: Invoke, bucket: str) -> None:

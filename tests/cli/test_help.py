@@ -20,6 +20,13 @@ def test_each_command_has_examples(command: str) -> None:
     assert f"\n    sealift {command} " in result.stdout.partition("Examples:")[2]
 
 
+@pytest.mark.parametrize("command", [name for name, command in main.commands.items() if name != "config"])
+def test_options_of_services_are_grouped(command: str) -> None:
+    text = help_of(command).stdout
+    if "--endpoint-url" in text:
+        assert text.index("\nServices:") < text.index("--endpoint-url URL") < text.index("\nLimits:")
+
+
 def test_exit_codes_are_documented() -> None:
     documented = help_of().stdout.partition("Exit codes:\n")[2].splitlines()
     assert [tuple(line.split(maxsplit=1)) for line in documented] == [

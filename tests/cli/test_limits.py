@@ -1,5 +1,8 @@
 """Limits from environment variables and options."""
 
+import time
+from pathlib import Path
+
 import pytest
 
 from sealift import Limits
@@ -7,7 +10,7 @@ from sealift.cli import exit_codes
 from sealift.cli.settings import Settings
 from sealift.types import MiB
 
-from .conftest import Invoke
+from .conftest import OBJECTS, Invoke
 
 
 @pytest.fixture(autouse=True)
@@ -27,8 +30,18 @@ def test_variables_set_the_limits() -> None:
 
 
 def test_options_take_precedence() -> None:
-    options = Settings(memory=MiB, retries=0, connections=3, patience=0.5)
-    assert limits(options) == Limits(memory=MiB, attempts=1, connections=3, per_host=3, patience=0.5)
+    options = Settings(memory=MiB, retries=0, connections=3, patience=0.5, bwlimit=2 * MiB)
+    chosen = Limits(memory=MiB, attempts=1, connections=3, per_host=3, patience=0.5, bandwidth=2 * MiB)
+    assert limits(options) == chosen
+
+
+def test_the_bandwidth_of_a_command(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
+    began = time.monotonic()
+    result = invoke("cp", "--bwlimit", "1MB", f"s3://{bucket}/llama/model-1.bin", "model")
+    assert result.exit_code == exit_codes.OK, result.stderr
+    assert (tmp_path / "model").read_bytes() == OBJECTS["llama/model-1.bin"]
+    assert time.monotonic() - began > len(OBJECTS["llama/model-1.bin"]) / 1e6 - 0.11
+    assert invoke("cp", "--bwlimit", "0", f"s3://{bucket}/llama/model-1.bin", "x").exit_code == exit_codes.USAGE
 
 
 def test_a_variable_that_cannot_be_used_is_a_usage_error(invoke: Invoke, bucket: str) -> None:

@@ -41,6 +41,21 @@ def test_ls_with_patterns(invoke: Invoke, bucket: str) -> None:
     assert sorted(invoke("ls", f"s3://{bucket}/llama", *chosen).stdout.splitlines()) == ["config.json", "model-1.bin"]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "paths"),
+    [
+        ("llama/*.json", ["config.json", "tokenizer/vocab.json"]),
+        ("llama/model-[2].bin", ["model-2.bin"]),
+        ("llama*/config.json", ["llama-2/config.json", "llama/config.json"]),
+        ("llama/*.onnx", []),
+    ],
+)
+def test_ls_of_a_pattern(invoke: Invoke, bucket: str, pattern: str, paths: list[str]) -> None:
+    result = invoke("ls", f"s3://{bucket}/{pattern}")
+    assert sorted(result.stdout.splitlines()) == paths
+    assert result.exit_code == 0, result.stderr
+
+
 def test_ls_in_long(invoke: Invoke, bucket: str) -> None:
     lines = [line.split() for line in invoke("ls", "-rl", f"s3://{bucket}/llama").stdout.splitlines()]
     assert sorted((path, size) for size, _, path in lines) == [

@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from sealift.cli import exit_codes
 from tests.services.s3 import S3Service
 
@@ -29,6 +31,59 @@ def test_a_rename_on_the_disk(invoke: Invoke, tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout) == (0, "renamed\n")
     assert result.stderr.splitlines()[-1].startswith("moved 2 objects, 3 B in ")
     assert files(tmp_path) == {"renamed/a/b": b"b", "renamed/c": b"cc"}
+
+
+def test_several_sources(invoke: Invoke, seaweedfs: S3Service, bucket: str, tmp_path: Path) -> None:
+    tree(tmp_path, {"local": b"local", "dir/a": b"a"})
+    result = invoke("mv", "-r", f"s3://{bucket}/iris.joblib", f"s3://{bucket}/llama-2/", "local", "dir", "to/")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.split() == ["to/iris.joblib", "to/llama-2/", "to/local", "to/dir/"]
+    assert "moved 4 objects" in result.stderr
+    assert files(tmp_path) == {
+        "to/iris.joblib": OBJECTS["iris.joblib"], "to/llama-2/config.json": b"{}",
+        "to/local": b"local", "to/dir/a": b"a",
+    }  # fmt: skip
+    assert objects_in(seaweedfs, bucket).keys() == {key for key in OBJECTS if key.startswith("llama/")}
+
+
+def test_a_pattern(invoke: Invoke, seaweedfs: S3Service, bucket: str, tmp_path: Path) -> None:
+    result = invoke("mv", f"s3://{bucket}/llama/*.bin", "to")
+    assert result.exit_code == 0, result.stderr
+    moved = {"llama/model-1.bin", "llama/model-2.bin"}
+    assert {f"llama/{path}" for path in files(tmp_path / "to")} == moved
+    assert objects_in(seaweedfs, bucket).keys() == OBJECTS.keys() - moved
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("iris.joblib", "to/"), "missing argument"),
+        (("s3://BUCKET/iris.joblib", "s3://BUCKET/llama/config.json", "to"), "must be a directory"),
+        (
+            ("s3://BUCKET/llama/config.json", "s3://BUCKET/llama-2/config.json", "to/"),
+            "would both become 'config.json'",
+        ),
+        (("-r", "s3://BUCKET/llama", "s3://BUCKET/llama/", "to/"), "would both become 'llama'"),
+        (("s3://BUCKET/llama/*.bin", "s3://BUCKET/iris.joblib", "to/"), "a pattern must be the only SRC"),
+        (("s3://BUCKET/llama/*.bin", "to/", "--include", "*1*"), "cannot be combined"),
+    ],
+)
+def test_sources_that_are_refused(
+    invoke: Invoke, seaweedfs: S3Service, bucket: str, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    given = arguments[:1] if message == "missing argument" else arguments
+    result = invoke("mv", *(each.replace("BUCKET", bucket) for each in given))
+    assert result.exit_code == exit_codes.USAGE
+    assert message in result.stderr
+    assert objects_in(seaweedfs, bucket) == OBJECTS
+    assert files(tmp_path) == {}
+
+
+def test_one_source_that_is_missing(invoke: Invoke, seaweedfs: S3Service, bucket: str) -> None:
+    result = invoke("mv", f"s3://{bucket}/missing", f"s3://{bucket}/iris.joblib", f"s3://{bucket}/to/")
+    assert result.exit_code == exit_codes.NOT_FOUND
+    there = objects_in(seaweedfs, bucket)
+    assert OBJECTS["iris.joblib"] in {there.get("iris.joblib"), there.get("to/iris.joblib")}
 
 
 def test_a_prefix_needs_r(invoke: Invoke, seaweedfs: S3Service, bucket: str, tmp_path: Path) -> None:

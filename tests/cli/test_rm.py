@@ -71,3 +71,11 @@ def test_it_stops_at_the_first_failure(invoke: Invoke, seaweedfs: S3Service, buc
     result = invoke("rm", f"s3://{bucket}/missing", f"s3://{bucket}/iris.joblib")
     assert result.exit_code == exit_codes.NOT_FOUND
     assert objects_in(seaweedfs, bucket) == OBJECTS
+
+
+def test_a_pattern_in_the_uri_removes_nothing(invoke: Invoke, seaweedfs: S3Service, bucket: str) -> None:
+    for uri in (f"s3://{bucket}/llama/*.bin", f"s3://{bucket}/llama/model-[1].bin"):
+        result = invoke("rm", uri)
+        assert result.exit_code == exit_codes.NOT_FOUND
+        assert "--include" in result.stderr
+    assert objects_in(seaweedfs, bucket) == OBJECTS

@@ -43,6 +43,25 @@ def test_a_token_and_an_endpoint_of_a_hub(invoke: Invoke, tmp_path: Path) -> Non
     assert (tmp_path / "m").read_bytes() == b"{}"
 
 
+def test_a_revision_of_a_repository(invoke: Invoke) -> None:
+    with FakeHub() as hub:
+        repo = hub.repo("owner/name", {"config.json": b"{}"})
+        repo.commit({"config.json": b"new", "x/a": b"a"}, "feature/x")
+        hub_options = ("--endpoint-url", hub.endpoint, "--revision", "feature/x")
+        assert invoke("cat", "hf://owner/name/config.json", *hub_options).stdout == "new"
+        assert invoke("ls", "-r", "hf://owner/name", *hub_options).stdout.split() == ["config.json", "x/a"]
+        assert invoke("cat", "hf://owner/name@feature%2Fx/config.json", *hub_options).stdout == "new"
+        result = invoke("cat", "hf://owner/name@main/config.json", *hub_options)
+        assert result.exit_code == exit_codes.USAGE
+        assert "--revision is 'feature/x', but hf://owner/name:main/config.json names 'main'" in result.stderr
+        # "x/" is the directory of the key here, not the end of the name of a branch.
+        missing = invoke("cat", "hf://owner/name/x/a", "--endpoint-url", hub.endpoint, "--revision", "feature")
+        assert missing.exit_code == exit_codes.NOT_FOUND
+        wrong = invoke("cat", "hf://owner/name/x/a", "--endpoint-url", hub.endpoint, "--revision", "a..b")
+        assert wrong.exit_code == exit_codes.USAGE
+        assert "--revision 'a..b' is not a valid Git name" in wrong.stderr
+
+
 def test_the_environments_token_is_not_sent_to_another_hub(invoke: Invoke) -> None:
     with FakeHub() as hub:
         hub.repo("owner/name", {"config.json": b"{}"})
@@ -73,6 +92,7 @@ def test_an_account_of_azure(invoke: Invoke, azurite: AzureService, tmp_path: Pa
     [
         (("--region", "x"), "gs://b/k", "s3://"),
         (("--token", "x"), "s3://b/k", "hf://"),
+        (("--revision", "x"), "s3://b/k", "hf://"),
         (("--header", "A: b"), "azure://container/k", "http://"),
         (("--account", "x"), "hf://owner/name/k", "azure://"),
         (("--project", "x"), "/tmp/k", "gs://"),

@@ -45,6 +45,19 @@ def test_several_sources_need_a_directory(invoke: Invoke, bucket: str, tmp_path:
     assert files(tmp_path) == {"file": b"kept"}
 
 
+def test_sources_of_one_name_are_refused(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
+    tree(tmp_path, {"a/config.json": b"a", "b/config.json": b"b"})
+    for sources in (
+        (f"s3://{bucket}/llama/config.json", f"s3://{bucket}/llama-2/config.json"),
+        ("a/config.json", "b/config.json"),
+        ("-r", f"s3://{bucket}/llama", f"s3://{bucket}/llama/"),
+    ):
+        result = invoke("cp", *sources, "to/")
+        assert result.exit_code == exit_codes.USAGE
+        assert "would both become" in result.stderr
+    assert not (tmp_path / "to").exists()
+
+
 def test_one_failure_fails_the_command(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
     result = invoke("cp", f"s3://{bucket}/none", f"s3://{bucket}/iris.joblib", "to/")
     assert result.exit_code == exit_codes.NOT_FOUND

@@ -328,3 +328,57 @@ class ReadingContract(ObjectContract):
     async def test_listing_an_empty_object(self, place: Place) -> None:
         place.put({"empty": b""})
         assert [(obj.key, obj.size) async for obj in place.backend.list("empty")] == [("empty", 0)]
+
+
+class TreeContract(ReadingContract):
+    """Tests for a storage in which a name cannot be a file and a directory."""
+
+    async def test_listing_by_a_string(self, place: Place) -> None:
+        stored = {"foo-2/a", "foo/a", "foo/b/c", "foo/b/d/e", "fo", "bar.bin", "bar/foo/a"}
+        place.put(dict.fromkeys(stored, b"x"))
+        for prefix in ("", "f", "foo", "foo/", "foo/b", "foo/b/", "foo/b/d/e", "foo-", "bar", "bar/f"):
+            assert await keys(place.backend, prefix) == {key for key in stored if key.startswith(prefix)}, prefix
+
+
+class CommitContract(TreeContract):
+    """Tests for a repository: a backend stays at the commit that it first resolved."""
+
+    @pytest.mark.parametrize(("start", "size"), [(0, SIZE), (0, 1), (1000, 1000), (SIZE - 1, 1)])
+    async def test_a_read_is_pinned_to_the_version(self, place: Place, start: int, size: int) -> None:
+        place.put({"model.bin": DATA})
+        obj = await place.backend.stat("model.bin")
+        place.put({"model.bin": OTHER})
+        assert await read(place.backend, obj, start, size) == DATA[start : start + size]
+        assert await place.backend.stat("model.bin") == obj
+
+    @pytest.mark.parametrize("size", [1, 1000, SIZE + 1000])
+    async def test_an_object_of_another_size_is_another_version(self, place: Place, size: int) -> None:
+        place.put({"model.bin": DATA})
+        obj = await place.backend.stat("model.bin")
+        place.put({"model.bin": bytes(size)})
+        for start, count in ((0, SIZE), (0, 1), (SIZE - 10, 10)):
+            assert await read(place.backend, obj, start, count) == DATA[start : start + count]
+
+    async def test_a_stream_is_pinned_to_the_version(self, place: Place) -> None:
+        place.put({"model.bin": DATA, "config.json": DATA})
+        objects = [await place.backend.stat(key) for key in ("model.bin", "config.json")]
+        place.put({"model.bin": OTHER, "config.json": OTHER})
+        for obj in objects:
+            assert await stream(place.backend, obj) == DATA
+
+    async def test_an_object_that_is_gone(self, place: Place) -> None:
+        place.put({"model.bin": DATA})
+        obj = await place.backend.stat("model.bin")
+        place.delete("model.bin")
+        assert await read(place.backend, obj) == DATA
+
+    async def test_what_a_listing_tells_is_enough_to_read(self, place: Place) -> None:
+        place.put({"a/model.bin": DATA, "a/empty": b"", "a/small": b"small"})
+        found = {obj.key: obj async for obj in place.backend.list("a/")}
+        assert {key: obj.size for key, obj in found.items()} == {"a/model.bin": SIZE, "a/empty": 0, "a/small": 5}
+        for key, obj in found.items():
+            there = await place.backend.stat(key)
+            assert (obj.version, obj.modified, obj.etag) == (there.version, there.modified, there.etag)
+            assert (obj.size, obj.checksums) == (there.size, there.checksums)
+        assert await read(place.backend, found["a/model.bin"]) == DATA
+        assert await read(place.backend, found["a/small"], 1, 3) == b"mal"

@@ -228,6 +228,28 @@ class TestFiles:
         assert stored.size == SIZE
         assert await read(place.backend, await place.backend.stat("copy")) == DATA
 
+    @pytest.mark.parametrize("in_kernel", [True, False])
+    async def test_holes_are_copied_as_holes(
+        self, place: Place, root: Path, monkeypatch: pytest.MonkeyPatch, in_kernel: bool
+    ) -> None:
+        def refuse(*_: object) -> int:
+            raise OSError(errno.EXDEV, "Cross-device link")
+
+        if not in_kernel:
+            monkeypatch.setattr(os, "copy_file_range", refuse, raising=False)
+        root.mkdir(exist_ok=True)
+        for key, start, size in (("between", 8 << 20, 16 << 20), ("first", 16 << 20, 17 << 20), ("only", 0, 9 << 20)):
+            with open(root / key, "wb") as file:
+                if key == "between":
+                    file.write(DATA)
+                file.seek(start)
+                file.write(b"" if key == "only" else DATA[:100_000])
+                file.truncate(size)
+            await place.backend.copy(place.backend.location, await place.backend.stat(key), "copy")
+            assert (root / "copy").read_bytes() == (root / key).read_bytes()
+            assert (root / "copy").stat().st_blocks * 512 < 4 << 20
+            (root / "copy").unlink()
+
     async def test_copying_from_another_root(self, place: Place, tmp_path: Path, disk: DiskThreads) -> None:
         place.put({"a/k": DATA})
         other = LocalBackend(str(tmp_path / "other"), disk)

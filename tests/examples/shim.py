@@ -32,10 +32,15 @@ from kserve.storage import (
     StorageURI,
 )
 
+from kserve_storage import Storage as OfDirectories, configure_logging, logger
+import kserve_storage.kserve_storage
+
+assert kserve_storage.kserve_storage.Storage is OfDirectories is not Storage
+assert logger.name == "storage.initializer" and callable(configure_logging)
 assert Storage is FromPackage is kserve.Storage is kserve.storage.Storage is sealift.Storage
 assert StorageOperations is sealift.StorageOperations
 assert S3Config is sealift.S3Config
-assert set(SUPPORTED_PROTOCOLS) == {"s3", "gs", "azure", "pvc", "file", "http", "https", "hf"}
+assert set(SUPPORTED_PROTOCOLS) >= {"s3", "gs", "azure", "pvc", "file", "http", "https", "hf"}
 assert all(Storage.get_storage_spec(uri) for uri in (S3_URI_FORMAT, GCS_URI_FORMAT, AZURE_URI_FORMAT, HTTP_URI_FORMAT))
 assert importlib.util.find_spec("kserve.storage") is not None
 assert StorageError is sealift.StorageError

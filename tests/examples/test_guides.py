@@ -63,6 +63,15 @@ def test_downloads(session: Session, elsewhere: FakeHub, here: Path) -> None:
     assert (set(files_in(iris)), llama) == ({"model.joblib", "tokenizer/vocab.json"}, str(there / "llama"))
 
 
+def test_cache(session: Session, objects: dict[str, bytes], cache_directory: Path) -> None:
+    session.run("cache.md")
+    path = session.names["path"]
+    assert set(session.names["names"]) == {name.partition("/")[0] for name in LLAMA}
+    assert Path(path) == cache_directory / "v1/snapshots" / Path(path).name
+    assert f"{path}\n" in session.output
+    assert not Path(path).exists()
+
+
 def test_signatures(session: Session, here: Path, s3: S3Service) -> None:
     signed = bundle(statement([resource(name, data) for name, data in LLAMA.items()]))
     put_objects(s3, "ml-models", {"llama/model.sig": json.dumps(signed).encode()})
@@ -106,6 +115,11 @@ def test_minio_to_s3(
     }
     session.run("minio-to-s3.md")
     assert objects_in(rclone_s3, "new-models") == objects_in(s3, "ml-models")
+
+
+def test_tensors(session: Session, here: Path) -> None:
+    session.run("tensors.md")
+    assert (session.names["weight"] == session.names["trained"].coef_).all()
 
 
 def test_reading(session: Session, objects: dict[str, bytes]) -> None:

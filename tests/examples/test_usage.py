@@ -140,7 +140,9 @@ def test_model_versioning_and_caching(run: Run, tmp_path: Path, flowers: dict[st
 
 
 @pytest.mark.parametrize("where", ["variables", "file"])
-def test_storage_with_authentication(run: Run, tmp_path: Path, store: S3Service, where: str) -> None:
+def test_storage_with_authentication(
+    run: Run, tmp_path: Path, cache_directory: Path, store: S3Service, where: str
+) -> None:
     """With unset variables, `S3Config(None, None)` finds the keys like the SDK."""
     variables = {}
     if where == "file":
@@ -162,7 +164,7 @@ def test_storage_with_authentication(run: Run, tmp_path: Path, store: S3Service,
     result, _ = run("Storage with Authentication", then, supplied, **variables)
     # The path of the service account file in the document does not exist.
     assert result.startswith("download gs://private-bucket/secure-model/: ")
-    (downloaded,) = (tmp_path / "tmp").glob("sealift-*/")
+    (downloaded,) = (cache_directory / "v1/snapshots").iterdir()
     assert files_in(downloaded) == {"model.bin": b"secret weights"}
 
 

@@ -24,8 +24,8 @@ TOLD = """
 CALLS = {
     "a large object": 'Storage.download("s3://b/large", HERE / "dest", config=config, on_event=told)',
     "into a new directory": 'Storage.download("s3://b/q", HERE / "dest", config=config, on_event=told)',
-    "without a destination": 'Storage.download("s3://b/large", None, config=config, on_event=told)',
-    "a prefix without a destination": 'Storage.download("s3://b/q", None, config=config, on_event=told)',
+    "without a destination": 'Storage.download("s3://b/large", None, config=config, on_event=told, cache=False)',
+    "a prefix without a destination": 'Storage.download("s3://b/q", None, config=config, on_event=told, cache=False)',
     "a stalled object": 'wanted = "listed"; Storage.download("s3://b/stalled", HERE, config=config, on_event=told)',
 }
 

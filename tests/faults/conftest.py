@@ -50,3 +50,9 @@ def plain_storage(file_servers: list[StorageServer]) -> StorageServer:
 def hub_storage() -> Iterator[StorageServer]:
     with storage_setup.hub_storages() as (storage,):
         yield storage
+
+
+@pytest.fixture(scope="session")
+def registry_storage() -> Iterator[StorageServer]:
+    with storage_setup.registry_storages() as (storage,):
+        yield storage

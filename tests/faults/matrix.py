@@ -16,6 +16,7 @@ STORAGES: dict[str, tuple[Direction, ...]] = {
     "http": ("download",),
     "plain": ("download",),
     "hub": ("download",),
+    "registry": ("download",),
 }
 
 

@@ -60,6 +60,8 @@ class Storages:
             return storage_setup.azure_storage(enter(azurite.start(work)))
         if name == "hub":
             return enter(storage_setup.hub_storages())[0]
+        if name == "registry":
+            return enter(storage_setup.registry_storages())[0]
         return next(storage for storage in enter(storage_setup.http_storages(work)) if storage.name == name)
 
 

@@ -5,13 +5,14 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from sealift import AzureConfig, HFConfig, HTTPConfig, S3Config
+from sealift import AzureConfig, HFConfig, HTTPConfig, OCIConfig, S3Config
 from sealift.types import MiB
 from tests.api.stores import objects_in
 from tests.services import azurite, gcs, http_server, s3
 from tests.services.azurite import AzureService
 from tests.services.gcs import GCSService
 from tests.services.hub import READER, FakeHub
+from tests.services.registry import PASSWORD, USER, FakeRegistry, tar_of
 from tests.services.s3 import S3Service
 
 from .messages import Reply, Request, answer
@@ -194,6 +195,35 @@ def hub_storage(hub: FakeHub) -> StorageServer:
     )
 
 
+def registry_storage(registry: FakeRegistry) -> StorageServer:
+    """Images, whose layer is listed and then read in ranges."""
+    stored: dict[str, dict[str, bytes]] = {}
+
+    def put(prefix: str, files: Files) -> None:
+        models = stored.setdefault(prefix, {})
+        models |= {f"models/{path}": data for path, data in files.items()}
+        registry.repository(f"owner/{prefix}").put_image([tar_of(models)], "v1")
+
+    def expired(request: Request) -> Reply:
+        if request.proxy_index:
+            return _xml(403, "AccessDenied", "Request has expired", request)
+        return answer(401, b'{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}')
+
+    return StorageServer(
+        "registry",
+        tuple(f"http://{registry.host(origin)}" for origin in ("registry", "storage")),
+        put,
+        lambda endpoints, prefix: f"oci://{endpoints.urls[0].partition('://')[2]}/owner/{prefix}:v1",
+        lambda endpoints: OCIConfig(
+            USER, PASSWORD, insecure=endpoints.urls[0].startswith("http:"), verify_ssl=endpoints.verify
+        ),
+        lambda request: request.proxy_index == 1,
+        expired,
+        secrets=(PASSWORD, "sig="),
+        checked="sha256",
+    )
+
+
 @contextlib.contextmanager
 def http_storages(directory: Path) -> Iterator[list[StorageServer]]:
     """A server with ranges, and one without."""
@@ -205,3 +235,9 @@ def http_storages(directory: Path) -> Iterator[list[StorageServer]]:
 def hub_storages() -> Iterator[list[StorageServer]]:
     with FakeHub() as hub:
         yield [hub_storage(hub)]
+
+
+@contextlib.contextmanager
+def registry_storages() -> Iterator[list[StorageServer]]:
+    with FakeRegistry("basic", storage=True) as registry:
+        yield [registry_storage(registry)]

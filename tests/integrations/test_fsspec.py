@@ -12,12 +12,12 @@ import pytest
 from fsspec.callbacks import Callback
 from upath import UPath
 
-from sealift import AccessDenied, InvalidConfig, S3Config, UnsupportedOperation
+from sealift import AccessDenied, InvalidConfig, S3Config, UnsupportedOperation, WriteOptions
 from sealift.integrations.fsspec import S3FileSystem, SealiftFileSystem, register
 from sealift.types import MiB
 from tests.api.servers import FakeS3, pattern
 from tests.api.stores import objects_in
-from tests.services.s3 import MakeBucket, S3Service, put_objects
+from tests.services.s3 import MakeBucket, S3Service, client, put_objects
 
 OBJECTS = {"m/a": b"a", "m/deep/b": b"bb", "m/deep/er/c": b"ccc", "m2": b"2", "m/void/": b""}
 
@@ -66,8 +66,9 @@ def test_listings(fs: Any, bucket: str) -> None:
     assert fs.du(f"{bucket}/m") == 6
     with pytest.raises(FileNotFoundError):
         fs.ls(f"{bucket}/none")
+    assert bucket in fs.ls("", detail=False)
     with pytest.raises(UnsupportedOperation, match="buckets"):
-        fs.ls("")
+        fs.find("")
 
 
 def test_facts(fs: Any, bucket: str) -> None:
@@ -114,6 +115,22 @@ def test_bytes(fs: Any, bucket: str, seaweedfs: S3Service) -> None:
         fs.open(f"{bucket}/m2", "ab")
     with fs.transaction, pytest.raises(NotImplementedError, match="transactions"):
         fs.open(f"{bucket}/m2", "wb")
+
+
+def test_one_level_is_listed_with_one_request() -> None:
+    objects = {"a": b"a", "a/b": b""} | {f"deep/{number}": b"" for number in range(5000)}
+    with FakeS3({"b": objects}) as server:
+        fs = fsspec.filesystem("sealift+s3", config=server.config)
+        assert [(entry["name"], entry["type"]) for entry in fs.ls("b")] == [("b/a", "file"), ("b/deep", "directory")]
+        assert len(server.asked) == 1
+
+
+def test_options_of_files(fs: Any, bucket: str, seaweedfs: S3Service) -> None:
+    with fs.open(f"{bucket}/m/new", "wb", write_options=WriteOptions(cache_control="no-store"), timeout=60) as file:
+        file.write(b"new")
+    assert client(seaweedfs).head_object(Bucket=bucket, Key="m/new")["CacheControl"] == "no-store"
+    with pytest.raises(InvalidConfig, match="version_id"):
+        fs.open(f"{bucket}/m/new", "wb", version_id="1")
 
 
 class Counted(Callback):

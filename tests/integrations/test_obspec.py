@@ -21,9 +21,10 @@ from sealift.integrations.obspec import (
     SealiftStore,
 )
 from sealift.types import MiB
+from tests.api.helpers import config_of
 from tests.api.servers import FakeS3, pattern
 from tests.api.stores import Store, directory, prefix
-from tests.services.s3 import S3Service, new_bucket
+from tests.services.s3 import MakeBucket, S3Service, client, new_bucket
 
 LARGE = pattern(9 * MiB + 1)
 OBJECTS = {"a": b"0123456789", "deep/b": b"bb", "deep/er/c": b"ccc", "deeper": b"d", "large": LARGE}
@@ -118,8 +119,8 @@ def test_conditions(store: SealiftStore) -> None:
     for options in ({"if_none_match": "*"}, {"if_modified_since": after}):
         with pytest.raises(NotModifiedError):
             store.get("a", options=options)
-    with pytest.raises(NotSupportedError):
-        store.get("a", options={"version": "other"})
+    with pytest.raises((NotSupportedError, NotFoundError)):  # seaweedfs ignores version IDs
+        store.get("a", options={"version": "00000000000000000000000000000000"})
 
 
 def test_lists(store: SealiftStore) -> None:
@@ -157,12 +158,7 @@ def test_put(store: SealiftStore, place: Store, tmp_path: Path) -> None:
         "new/bytes": b"x", "new/view": LARGE, "new/path": LARGE, "new/file": LARGE, "new/iterator": b"ab",
         "new/empty": b"",
     }  # fmt: skip
-    for options in (
-        {"mode": "create"},
-        {"mode": {"e_tag": "x"}},
-        {"tags": {"a": "b"}},
-        {"attributes": {"Content-Type": "x"}},
-    ):
+    for options in ({"mode": "create"}, {"mode": {"e_tag": "x"}}):
         with pytest.raises(NotSupportedError):
             store.put("other", b"x", **options)
     with pytest.raises(TypeError, match="unexpected"):
@@ -250,6 +246,40 @@ async def test_in_an_event_loop(store: SealiftStore, place: Store) -> None:
     content = place.content()
     assert (content["again"], content["pieces"], content["moved"]) == (LARGE, b"ab", b"ab")
     assert not {"large", "deeper", "copy"} & set(content)
+
+
+def test_attributes_and_tags_are_stored(seaweedfs: S3Service, bucket: str, tmp_path: Path) -> None:
+    store = SealiftStore(f"s3://{bucket}/attributes", config=config_of(seaweedfs))
+    attributes = {"Content-Type": "text/csv", "content-language": "fr", "Owner": "me"}
+    store.put("m", b"1,2", attributes=attributes, tags={"team": "nlp"})
+    assert store.get("m").attributes == {"Content-Type": "text/csv", "Content-Language": "fr", "owner": "me"}
+    tags = client(seaweedfs).get_object_tagging(Bucket=bucket, Key="attributes/m")["TagSet"]
+    assert tags == [{"Key": "team", "Value": "nlp"}]
+    for options in ({"attributes": attributes}, {"tags": {"team": "nlp"}}):
+        with pytest.raises(NotSupportedError, match="a local path does not support"):
+            SealiftStore(str(tmp_path)).put("m", b"1,2", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_versions_that_the_service_keeps(moto: S3Service, make_bucket: MakeBucket) -> None:
+    name, s3 = make_bucket(moto), client(moto)
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    first = s3.put_object(Bucket=name, Key="k", Body=b"one", ContentType="a/old")["VersionId"]
+    s3.put_object(Bucket=name, Key="k", Body=b"two")
+    store = SealiftStore(f"s3://{name}", config=config_of(moto))
+    for _ in range(2):
+        found = store.get("k", options={"version": first})
+        assert (found.meta["version"], found.attributes["Content-Type"]) == (first, "a/old")
+        assert found.buffer() == b"one"
+        s3.delete_object(Bucket=name, Key="k")  # a delete marker hides the object
+
+
+def test_one_level_is_listed_with_one_request() -> None:
+    objects = {"p/a": b"a"} | {f"p/deep/{number}": b"" for number in range(5000)}
+    with FakeS3({"b": objects}) as server:
+        found = SealiftStore("s3://b/p", config=server.config).list_with_delimiter()
+        assert ([meta["path"] for meta in found["objects"]], found["common_prefixes"]) == (["a"], ["deep"])
+        assert len(server.asked) == 1
 
 
 def test_attributes() -> None:

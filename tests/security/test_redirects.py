@@ -10,7 +10,17 @@ from typing import Any, Self
 import pytest
 import trustme
 
-from sealift import AsyncStorage, AzureConfig, HFConfig, HTTPConfig, Limits, S3Config, StorageError, TransportError
+from sealift import (
+    AsyncStorage,
+    AzureConfig,
+    HFConfig,
+    HTTPConfig,
+    Limits,
+    OCIConfig,
+    S3Config,
+    StorageError,
+    TransportError,
+)
 from tests.api.helpers import shows
 from tests.api.servers import FakeS3, elsewhere
 from tests.services.http_server import Asked, OddServer, Reply, good
@@ -333,6 +343,10 @@ CASES: Mapping[str, Callable[[str, str], tuple[str, Any]]] = {
         AzureConfig("models", account_key="c2VjcmV0", endpoint_url=f"{url}/models", verify_ssl=trusted or True),
     ),
     "hf": lambda url, trusted: ("hf://owner/name/m", HFConfig("token", url, verify_ssl=trusted or True)),
+    "oci": lambda url, trusted: (
+        f"oci://{url.removeprefix('https://')}/owner/name:latest/m",
+        OCIConfig("user", "password", insecure=False, verify_ssl=trusted or True),
+    ),
 }
 
 

@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from sealift import AsyncStorage, AzureConfig, GCSConfig, HFConfig, HTTPConfig, Limits, S3Config, StorageError
+from sealift import (
+    AsyncStorage,
+    AzureConfig,
+    GCSConfig,
+    HFConfig,
+    HTTPConfig,
+    Limits,
+    OCIConfig,
+    S3Config,
+    StorageError,
+)
 from sealift.types import KiB, MiB
 from sealift.wire.head_codec import MAX_HEAD_BYTES
 from sealift.wire.response_reader import MAX_BUFFERED_BODY
@@ -67,7 +77,12 @@ PLACES: dict[str, Callable[[str], tuple[str, Any]]] = {
     "s3": lambda url: ("s3://b/m", S3Config("A", "secret", endpoint_url=url)),
     "gs": lambda url: ("gs://bucket/m", GCSConfig(anonymous=True, endpoint_url=url)),
     "azure": lambda url: ("azure://container/m", AzureConfig("models", anonymous=True, endpoint_url=f"{url}/models")),
+    "azure files": lambda url: (
+        "https://models.file.core.windows.net/share/m",
+        AzureConfig("models", anonymous=True, endpoint_url=f"{url}/models"),
+    ),
     "hf": lambda url: ("hf://owner/name/m", HFConfig(endpoint=url, anonymous=True)),
+    "oci": lambda url: (f"oci://{url.removeprefix('http://')}/owner/name:latest/m", OCIConfig(anonymous=True)),
 }
 CHUNK = b"10000\r\n" + b"<" * (64 * KiB) + b"\r\n"
 

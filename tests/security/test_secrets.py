@@ -19,7 +19,19 @@ from urllib.parse import parse_qs, quote
 import anyio
 import pytest
 
-from sealift import AsyncStorage, Event, HFConfig, HTTPConfig, Limits, S3Config, StorageError
+from sealift import (
+    AsyncStorage,
+    Event,
+    GitConfig,
+    HDFSConfig,
+    HFConfig,
+    HTTPConfig,
+    Limits,
+    ModelScopeConfig,
+    OCIConfig,
+    S3Config,
+    StorageError,
+)
 from sealift.types import MiB
 from tests.api.directory import BUCKET, DirectoryS3
 from tests.api.helpers import config_of, texts_of
@@ -28,10 +40,16 @@ from tests.api.writable import WritableS3
 from tests.cli.program import environ_for, run
 from tests.security.listening import Heard, listening
 from tests.services.azurite import ACCOUNT, AzureService, new_container, signature
+from tests.services.git_server import Repository
+from tests.services.git_server import running as git_server
 from tests.services.google import Google
 from tests.services.http_server import OddServer, Reply, good
 from tests.services.hub import GRANTED, FakeHub
+from tests.services.modelscope import TOKEN
+from tests.services.modelscope import running as modelscope_hub
+from tests.services.registry import PASSWORD, USER, FakeRegistry
 from tests.services.s3 import S3Service, new_bucket
+from tests.services.webhdfs import running as namenode
 
 pytestmark = pytest.mark.anyio
 
@@ -179,6 +197,53 @@ def hf(stack: ExitStack) -> Place:
 
 
 @pytest.fixture
+def modelscope(stack: ExitStack) -> Place:
+    hub = stack.enter_context(modelscope_hub())
+    hub.repo("owner/name", {"p/small.json": b"{}", "p/large.bin": LARGE}, private=True)
+    wrong = ModelScopeConfig(f"ms-{CANARY}", hub.url)
+    return Place("modelscope://owner/name/p/", hub.signed_in, wrong, [TOKEN, CANARY], writable=False)
+
+
+@pytest.fixture
+def git(stack: ExitStack, tmp_path: Path) -> Place:
+    directory = tmp_path / "repositories"
+    directory.mkdir()
+    server = stack.enter_context(git_server(directory))
+    repository = Repository(server, "owner/name")
+    repository.put({"p/small": b"small"})
+    repository.put_lfs({"p/large": LARGE})
+    server.password = CANARY
+    pairs = [base64.b64encode(f"robot:{word}".encode()).decode() for word in (CANARY, WRONG_KEY)]
+    wrong = GitConfig("robot", WRONG_KEY)
+    return Place(f"{repository.uri}/p/", server.config, wrong, [CANARY, WRONG_KEY, *pairs], writable=False)
+
+
+@pytest.fixture
+def webhdfs(stack: ExitStack) -> Place:
+    """The token is in the query of each request, and in the URL of the redirect."""
+    fake = stack.enter_context(namenode())
+    fake.put({"p/small": b"small", "p/large": LARGE})
+    fake.token = CANARY
+    right, wrong = (
+        HDFSConfig(fake.url, delegation_token=token, headers={"X-Gateway": f"key-{CANARY}"})
+        for token in (CANARY, WRONG_KEY)
+    )
+    return Place("hdfs://p/", right, wrong, [CANARY, WRONG_KEY, quote(WRONG_KEY, safe="")], writable=False)
+
+
+@pytest.fixture
+def oci(stack: ExitStack) -> Place:
+    """A registry with a token service, and a storage with signed URLs."""
+    registry = stack.enter_context(FakeRegistry("token", storage=True))
+    registry.repository("owner/name").put_model({"p/small.json": b"{}", "p/large": LARGE})
+    given = lambda: [registry.token, registry.signature]  # noqa: E731
+    basic = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    good, wrong = OCIConfig(USER, PASSWORD), OCIConfig(USER, CANARY)
+    uri = registry.uri("owner/name:latest/p/")
+    return Place(uri, good, wrong, [PASSWORD, basic, CANARY], writable=False, later=given)
+
+
+@pytest.fixture
 def http(stack: ExitStack) -> Place:
     """A server that requires a header and redirects to a signed URL."""
     cdn = stack.enter_context(
@@ -202,7 +267,7 @@ def http(stack: ExitStack) -> Place:
 @pytest.fixture(
     params=[
         "s3", "s3_by_the_sdk", "s3_customer_key", "s3_directory", "s3_multi_region", "s3_role", "azure",
-        "azure_signature", "gs", "hf", "http",
+        "azure_signature", "gs", "hf", "modelscope", "git", "webhdfs", "oci", "http",
     ]
 )  # fmt: skip
 def place(request: pytest.FixtureRequest) -> Place:
@@ -223,7 +288,7 @@ async def attempt(heard: Heard, call: Any) -> None:
 
 async def make_round(place: Place, model: Path, dest: Path, heard: Heard) -> None:
     uri, config = place.uri, place.config
-    one = uri if uri.startswith("http") else f"{uri}{'large.bin' if uri.startswith('hf') else 'large'}"
+    one = uri if uri.startswith("http") else f"{uri}{'large.bin' if uri.startswith(('hf', 'modelscope')) else 'large'}"
 
     def told(event: Event) -> None:
         heard.add("event", event, str(event.error))
@@ -275,7 +340,7 @@ def keep(heard: Heard, *directories: Path) -> None:
 
 
 async def test_a_round_shows_no_secret(
-    place: Place, bare_environment: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    place: Place, bare_environment: Path, cache_directory: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     model, dest, state = tmp_path / "model", tmp_path / "dest", tmp_path / "state"
     for path in (model, dest, state):
@@ -293,7 +358,7 @@ async def test_a_round_shows_no_secret(
             await make_round(place, model, dest, heard)
         finally:
             loop.set_debug(False)
-        keep(heard, dest, state, bare_environment)
+        keep(heard, dest, state, bare_environment, cache_directory)
     gc.collect()
     assert dict(os.environ) == environ
     kinds = {where.partition(" ")[0] for where, _ in heard.texts}

@@ -89,7 +89,7 @@ def start(directory: Path, *, tls: bool = False) -> Iterator[AzureService]:
     authority = directory / "authority.pem"
     if tls:
         ca = trustme.CA()
-        certificate = ca.issue_cert(HOST)
+        certificate = ca.issue_cert(HOST, f"{ACCOUNT}.blob.core.windows.net")
         ca.cert_pem.write_to_path(authority)
         certificate.cert_chain_pems[0].write_to_path(directory / "certificate.pem")
         certificate.private_key_pem.write_to_path(directory / "key.pem")

@@ -34,9 +34,9 @@ STORAGE = '''"""Moves model artifacts, from any thread, whether or not an event 
     """'''
 STORAGE_OPERATIONS = '"""Operations on single objects, from any thread."""'
 STORAGE_VERBS = (
-    "download", "upload", "copy", "sync", "delete", "abort_uploads", "read", "read_into", "stream", "open",
-    "read_ranges", "stat", "exists", "write", "move", "presign", "list_buckets", "download_many", "upload_many", "list",
-    "verify_signature",
+    "download", "cached", "upload", "copy", "sync", "delete", "abort_uploads", "read", "read_into", "stream", "open",
+    "tensors", "read_ranges", "stat", "exists", "write", "move", "presign", "list_buckets", "download_many",
+    "upload_many", "list", "verify_signature",
 )  # fmt: skip
 # The classes of the facade: docstring, verbs in order, and functions that need no engine.
 CLASSES = {
@@ -50,6 +50,7 @@ CLASSES = {
 # Docstring phrases that differ without an event loop.
 WORDS = (
     ("The file; `async with` or `await` opens it.", "The file."),
+    ("The tensors; `async with` or `await` opens them.", "The tensors."),
     ("on the event loop's thread", "in the engine's thread"),
     ("To stop before the last one, use `contextlib.aclosing`.", "To stop before the last one, use a `with` block."),
     ("AsyncStorage", "Storage"),
@@ -99,7 +100,7 @@ def _method(method: ast.AsyncFunctionDef | ast.FunctionDef, owner: str) -> str:
     """The static method of one verb, or one of its overloads."""
     copied = ast.parse(ast.unparse(method)).body[0]
     assert isinstance(copied, ast.AsyncFunctionDef | ast.FunctionDef)
-    if isinstance(copied, ast.FunctionDef):  # it returns a file
+    if isinstance(copied, ast.FunctionDef):  # it returns a file, tensors, or a path
         assert isinstance(copied.returns, ast.Constant)
         copied.returns = ast.parse(copied.returns.value.replace("Async", "")).body[0].value
     del copied.args.args[0]  # self
@@ -112,7 +113,9 @@ def _method(method: ast.AsyncFunctionDef | ast.FunctionDef, owner: str) -> str:
         return _indented(ast.unparse(sync))
     call = _call(copied.name, copied.args)
     if isinstance(copied, ast.FunctionDef):
-        result = f"open_file(lambda storage: {call})"
+        openers = {"tensors": "open_tensors", "cached": "CachedPath"}
+        opener = openers.get(copied.name, "open_file")
+        result = f"{opener}(lambda storage: {call})"
     elif any(isinstance(node, ast.Yield) for node in ast.walk(copied)):
         assert isinstance(copied.returns, ast.Subscript)
         item = ast.unparse(copied.returns.slice)
@@ -159,8 +162,10 @@ def _indented(text: str) -> str:
 def _imports(module: ast.Module, text: str) -> str:
     """The imports of the source that the facade's signatures need."""
     lines = [
+        "from .blocking_cached_path import CachedPath",
         "from .facade_thread import Chunks, collected, run",
         "from .file import ReadableFile, WritableFile, open_file",
+        "from .tensors import Tensors, open_tensors",
     ]
     names = {node.id for node in _nodes_outside_lambdas(ast.parse(text)) if isinstance(node, ast.Name)}
     for node in module.body:

@@ -17,10 +17,13 @@ import sealift
 from sealift import (
     AccessDenied,
     ArchiveError,
+    AsyncCachedPath,
     AsyncReadableFile,
     AsyncStorage,
+    AsyncTensors,
     AsyncWritableFile,
     AzureConfig,
+    CachedPath,
     ClosedError,
     DeadlineExceeded,
     Durability,
@@ -44,11 +47,13 @@ from sealift import (
     ObjectExists,
     ObjectInfo,
     ObjectList,
+    OCIConfig,
     OnError,
     OnEvent,
     Properties,
     PVCConfig,
     ReadableFile,
+    Revalidate,
     S3Config,
     ServiceError,
     SignatureError,
@@ -63,6 +68,10 @@ from sealift import (
     StorageURI,
     Symlinks,
     Synced,
+    TensorFileError,
+    TensorMeta,
+    TensorRead,
+    Tensors,
     TransportError,
     Trust,
     Unpack,
@@ -81,7 +90,17 @@ def told(event: Event) -> None:
     assert_type(
         event.kind,
         Literal[
-            "listed", "progress", "resumed", "suspended", "object", "kept", "retry", "paused", "deleted", "skipped"
+            "listed",
+            "progress",
+            "resumed",
+            "suspended",
+            "object",
+            "kept",
+            "retry",
+            "paused",
+            "deleted",
+            "skipped",
+            "cache",
         ],
     )
     assert_type(event.reason, str)
@@ -104,6 +123,11 @@ def sync() -> None:
     Storage.download(uri, unpack=3)  # type: ignore[arg-type]
     Storage.download(uri, allow_patterns="*.bin", ignore_patterns=["*.txt"], on_event=told)
     Storage.download(uri, allow_patterns=(each for each in ("*.bin",)), on_event=lambda event: None)
+    assert_type(Storage.download(uri, cache=False, offline=True), str)
+    fresh: Revalidate = 60.0
+    assert_type(Storage.cached(uri, revalidate=fresh), CachedPath)
+    with Storage.cached(uri, revalidate="never") as cached:
+        assert_type(cached, str)
     assert_type(StorageOperations.list_objects(uri), list[str])
     assert_type(StorageOperations.list_objects(uri, config=S3Config()), list[str])
     objects: ObjectList = StorageOperations.list_objects(uri)
@@ -139,6 +163,9 @@ async def asynchronous(limits: Limits | None, environ: dict[str, str], patterns:
         assert_type(await entered.download(uri, allow_patterns=patterns, ignore_patterns=None, on_event=told), str)
         assert_type(await entered.list_objects(uri), list[str])
         assert_type(await entered.get_object_metadata(uri, config=S3Config()), dict[str, Any])
+    assert_type(storage.cached(uri), AsyncCachedPath)
+    async with storage.cached(uri, revalidate="always") as cached:
+        assert_type(cached, str)
     assert_type(storage.is_local(uri), bool)
     assert_type(AsyncStorage.get_storage_spec(uri), dict[str, Any])
 
@@ -218,11 +245,23 @@ def reading(flag: bool) -> None:
         assert_type(file.read(), bytes)
         json.load(file)
         zipfile.ZipFile(file)
-    with Storage.open(uri, "wb", config=S3Config()) as out:
+    with Storage.open(uri, timeout=10, version_id="1") as file:
+        assert_type(file, ReadableFile)
+    with Storage.open(uri, "wb", config=S3Config(), write_options=WriteOptions(content_type="text/plain")) as out:
         assert_type(out, WritableFile)
         assert_type(out.write(b"x"), int)
         pickle.dump({}, out)
     assert_type(Storage.open(uri, str(flag)), ReadableFile | WritableFile)
+    with Storage.tensors(Path("model"), framework="torch", device="cuda", memory=1, verify="require") as tensors:
+        assert_type(tensors, Tensors)
+        assert_type(tensors.names, tuple[str, ...])
+        assert_type(tensors.meta("x"), TensorMeta)
+        assert_type(tensors.load(lambda name: name > "x", slices={"x": (0, 1, 2)}), dict[str, Any])
+        for name, _ in tensors:
+            assert_type(name, str)
+        for name, _ in tensors.stream(["x"]):
+            assert_type(name, str)
+    Storage.tensors(uri, framework="jax")  # type: ignore[arg-type]
     assert_type(Storage.download_many([uri, (uri, "/mnt"), (uri, Path("/mnt")), (uri, None)]), list[str])
     assert_type(Storage.download_many([uri], config=S3Config(), return_exceptions=flag), list[str | StorageError])
 
@@ -249,6 +288,13 @@ async def asynchronously(storage: AsyncStorage, flag: bool) -> None:
     out = await storage.open(uri, "wb")
     assert_type(out, AsyncWritableFile)
     assert_type(await out.write(b"x"), int)
+    async with storage.tensors(uri) as tensors:
+        assert_type(tensors, AsyncTensors)
+        assert_type(tensors.reads, dict[str, TensorRead])
+        assert_type(await tensors.load(), dict[str, Any])
+        await tensors.into({"x": bytearray(1)})
+        async for name, _ in tensors:
+            assert_type(name, str)
     async for obj in storage.list(uri):
         assert_type(obj, ObjectInfo)
         assert_type(obj.properties, Properties | None)
@@ -302,6 +348,10 @@ def configurations() -> list[StorageConfig]:
         AzureConfig(connection_string="c"),
         HTTPConfig({"Authorization": "x"}),
         HFConfig("token", "https://hub.example"),
+        sealift.ModelScopeConfig("token", "https://hub.example"),
+        sealift.GitConfig("robot", "password", verify_ssl=Path("/ca.pem")),
+        sealift.HDFSConfig("http://nn:9870", user="me", keytab=Path("/keytab"), principal="me@EXAMPLE.COM"),
+        OCIConfig("user", "password"),
         PVCConfig({"claim": "/mnt/claim"}),
     ]
 
@@ -342,8 +392,9 @@ def failures(error: StorageError) -> None:
     assert_type(error.retry_after, float | None)
     builtin(error, ModelMissingError("path"), AccessDenied("cause"), InvalidURI("cause"))
     all_of_one_tree(
-        InvalidURI, InvalidConfig, ModelMissingError, AccessDenied, ArchiveError, UnsupportedOperation, ObjectChanged,
-        ObjectExists, IntegrityError, SignatureError, UnsafeKey, IncompleteError, LocalIOError, TransportError,
+        InvalidURI, InvalidConfig, ModelMissingError, AccessDenied, ArchiveError, TensorFileError, ObjectChanged,
+        UnsupportedOperation, ObjectExists, IntegrityError, SignatureError, UnsafeKey, IncompleteError, LocalIOError,
+        TransportError,
         ServiceError, ClosedError, DeadlineExceeded,
     )  # fmt: skip
     for skipped in IncompleteError("cause").skipped:
@@ -369,5 +420,9 @@ def names(handler: OnEvent) -> None:
         sealift.LOCAL_URI_FORMAT,
         sealift.HTTP_URI_FORMAT,
         sealift.HF_URI_FORMAT,
+        sealift.MODELSCOPE_URI_FORMAT,
+        sealift.GIT_URI_FORMAT,
+        sealift.HDFS_URI_FORMAT,
+        sealift.OCI_URI_FORMAT,
     ]
     assert_type(formats, list[str])

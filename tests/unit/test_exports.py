@@ -22,22 +22,23 @@ DOCUMENTED = {
 URI_METHODS = {"is_local", "get_storage_spec"}
 METHODS = {
     "Storage": {
-        "download", "upload", "copy", "sync", "delete", "abort_uploads", "read", "read_into", "stream", "open",
-        "read_ranges", "stat", "exists", "write", "move", "presign", "list_buckets", "list", "download_many",
-        "upload_many", "verify_signature", *URI_METHODS,
+        "download", "cached", "upload", "copy", "sync", "delete", "abort_uploads", "read", "read_into", "stream",
+        "open", "tensors", "read_ranges", "stat", "exists", "write", "move", "presign", "list_buckets", "list",
+        "download_many", "upload_many", "verify_signature", *URI_METHODS,
     },
     "StorageOperations": {"list_objects", "get_object_metadata", "delete_object", "copy_object"},
     "AsyncStorage": {
-        "download", "upload", "copy", "copy_object", "sync", "delete", "delete_object", "abort_uploads",
-        "list_objects", "get_object_metadata", "read", "read_into", "stream", "open", "read_ranges", "stat", "exists",
-        "write", "move", "presign", "list_buckets", "list", "download_many", "upload_many", "copy_many", "delete_many",
-        "read_many", "verify_signature", "aclose", *URI_METHODS,
+        "download", "cached", "upload", "copy", "copy_object", "sync", "delete", "delete_object", "abort_uploads",
+        "list_objects", "get_object_metadata", "read", "read_into", "stream", "open", "tensors", "read_ranges", "stat",
+        "exists", "write", "move", "presign", "list_buckets", "list", "download_many", "upload_many", "copy_many",
+        "delete_many", "read_many", "verify_signature", "aclose", *URI_METHODS,
     },
 }  # fmt: skip
 # Parameter and return types of the methods.
 VALUES = {
-    "AsyncReadableFile", "AsyncWritableFile", "Durability", "Event", "Existing", "Limits", "ObjectInfo", "OnError",
-    "OnEvent", "ReadableFile", "StorageConfig", "StorageConfigs", "Symlinks", "Synced", "Trust", "Unpack", "Verify",
+    "AsyncCachedPath", "AsyncReadableFile", "AsyncTensors", "AsyncWritableFile", "CachedPath", "Durability", "Event",
+    "Existing", "Limits", "ObjectInfo", "OnError", "OnEvent", "ReadableFile", "Revalidate", "StorageConfig",
+    "StorageConfigs", "Symlinks", "Synced", "TensorMeta", "TensorRead", "Tensors", "Trust", "Unpack", "Verify",
     "WritableFile", "WriteOptions",
 }  # fmt: skip
 # Modules that `import sealift` must not load: SDKs, and anything slower to import than sealift itself.

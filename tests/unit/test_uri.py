@@ -56,16 +56,30 @@ def location(scheme: str, root: str, key: str = "", **more: Any) -> Location:
             location("https", "https://example.com", "model.tar.gz"),
         ),
         ("HF_URI_FORMAT", "hf://username/model-name", location("hf", "username/model-name")),
+        ("MODELSCOPE_URI_FORMAT", "modelscope://username/model-name", location("modelscope", "username/model-name")),
+        (
+            "GIT_URI_FORMAT",
+            "https://example.com/owner/repository.git",
+            location("git+https", "https://example.com/owner/repository.git"),
+        ),
+        (
+            "HDFS_URI_FORMAT",
+            "webhdfs://namenode:9870/path/to/model/",
+            location("webhdfs", "namenode:9870", "path/to/model/"),
+        ),
     ],
 )
 def test_example_uris_of_the_api_specification(name: str, text: str, parsed: Location) -> None:
     assert FORMATS[name] == text
     assert parse(text) == parsed
-    assert str(parsed) == text if parsed.scheme != "hf" else str(parsed).startswith(text)
+    assert str(parsed) == (f"git+{text}" if parsed.scheme == "git+https" else text)
 
 
 def test_supported_schemes() -> None:
-    assert list(SUPPORTED_PROTOCOLS) == ["s3", "gs", "azure", "pvc", "file", "http", "https", "hf"]
+    assert list(SUPPORTED_PROTOCOLS) == [
+        "s3", "gs", "azure", "pvc", "file", "http", "https", "hf", "modelscope", "git+https", "git+http", "hdfs",
+        "webhdfs", "swebhdfs", "oci",
+    ]  # fmt: skip
     for scheme in SUPPORTED_PROTOCOLS:
         text = "file:///some/path" if scheme == "file" else f"{scheme}://some-name/some-path"
         assert parse(text).scheme == scheme
@@ -133,6 +147,22 @@ def test_supported_schemes() -> None:
         ("https://me:a@b@host:1/m", location("https", "https://host:1", "m", login="me:a@b")),
         ("https://token@[::1]/m", location("https", "https://[::1]", "m", login="token")),
         ("http://@host/m", location("http", "http://host", "m")),
+        ("modelscope://o/n:v1/a@b", location("modelscope", "o/n", "a@b", revision="v1")),
+        ("modelscope://o/n@feature%2Fx", location("modelscope", "o/n", revision="feature/x")),
+        ("modelscope://o/n/a:b?c", location("modelscope", "o/n", "a:b?c")),
+        ("https://h/o/n.git/", location("git+https", "https://h/o/n.git")),
+        ("https://h/o/n.git#feature/x", location("git+https", "https://h/o/n.git", revision="feature/x")),
+        ("git+https://h/n.git/a%20b/c#v1", location("git+https", "https://h/n.git", "a b/c", revision="v1")),
+        ("git+http://H:80/o/n//a.git/b", location("git+http", "http://h:80/o/n//a.git", "b")),
+        ("git+http://h/o/n//a", location("git+http", "http://h/o/n", "a")),
+        ("git+https://h/o/n", location("git+https", "https://h/o/n")),
+        ("https://h.git/a", location("https", "https://h.git", "a")),
+        ("https://h/n.git?x", location("https", "https://h", "n.git", query="x")),
+        ("http://h/n.git", location("http", "http://h", "n.git")),
+        ("hdfs://user/me/a b", location("hdfs", "", "user/me/a b")),
+        ("hdfs:///user/me", location("hdfs", "", "user/me")),
+        ("WEBHDFS://nn.example:9870/a?b#c", location("webhdfs", "nn.example:9870", "a?b#c")),
+        ("swebhdfs://[::1]:9871/a", location("swebhdfs", "[::1]:9871", "a")),
         ("http://host:8080/a/b?x=1&y=%20", location("http", "http://host:8080", "a/b", query="x=1&y=%20")),
         ("http://host/a%20b//c/../d", location("http", "http://host", "a%20b//c/../d")),
         ("http://[::1]:80/x", location("http", "http://[::1]:80", "x")),
@@ -163,9 +193,9 @@ def test_local_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("key", VERBATIM)
-@pytest.mark.parametrize("scheme", ["s3", "gs", "azure", "pvc", "hf"])
+@pytest.mark.parametrize("scheme", ["s3", "gs", "azure", "pvc", "hf", "modelscope", "hdfs", "webhdfs"])
 def test_keys_are_verbatim(scheme: str, key: str) -> None:
-    root = "owner/name" if scheme == "hf" else "root"
+    root = {"hf": "owner/name", "modelscope": "owner/name", "hdfs": "", "webhdfs": "root:9870"}.get(scheme, "root")
     assert parse(f"{scheme}://{root}/{key}") == Location(scheme, root, key)
     assert str(Location(scheme, root, key)) == f"{scheme}://{root}/{key}"
 
@@ -212,6 +242,13 @@ def test_local_path_round_trip(segments: list[str], directory: bool) -> None:
     assert str(parsed).isascii()
     assert parse(str(parsed)) == parsed
     assert get_storage_spec(str(parsed))["path"].rstrip("/") == path.rstrip("/")
+
+
+@given(TEXT, st.sampled_from(["", ".git", "/.git", "/a.git/b"]), st.none() | NAMES | NAMES.map("feature/{}".format))
+def test_git_round_trip(key: str, name: str, revision: str | None) -> None:
+    parsed = parse(f"git+https://h/o{name}")
+    there = dataclasses.replace(parsed, key=f"{parsed.key}{key}", revision=revision)
+    assert parse(str(there)) == there
 
 
 @given(TEXT)
@@ -274,6 +311,9 @@ def test_passwords_are_never_shown(scheme: str, user: str, rest: str) -> None:
         ("https://host:8443/a", {"type": "https", "host": "host", "port": 8443, "path": "a"}),
         ("https://host/a", {"type": "https", "host": "host", "port": 443, "path": "a"}),
         ("hf://o/n", {"type": "hf", "repo_id": "o/n", "repo_type": "model", "revision": None, "path": ""}),
+        ("modelscope://o/n:v1/f", {"type": "modelscope", "repo_id": "o/n", "revision": "v1", "path": "f"}),
+        ("https://h/n.git", {"type": "git+https", "repo_url": "https://h/n.git", "revision": None, "path": ""}),
+        ("hdfs://user/me", {"type": "hdfs", "namenode": None, "path": "user/me"}),
         (
             "hf://datasets/o/n:v1/f",
             {"type": "hf", "repo_id": "o/n", "repo_type": "dataset", "revision": "v1", "path": "f"},
@@ -318,6 +358,14 @@ def test_is_local(text: str, local: bool) -> None:
         (f"{BLOB}/box/%FF", "percent-encoded UTF-8"),
         ("pvc:///x", "the claim name is missing"),
         ("pvc://Claim/x", "'Claim' is not a valid claim name"),
+        ("modelscope://owner", "not a valid ModelScope repository"),
+        ("modelscope://owner/..", "not a valid ModelScope repository"),
+        ("modelscope://owner/name:a..b", "the revision is not a valid Git name"),
+        ("git+https://host", "the path of the repository is missing"),
+        ("git+https://host/n.git?x", "has no query"),
+        ("https://host/n.git#a..b", "the revision is not a valid Git name"),
+        ("git+https://host/n.git/%FF", "the path is not UTF-8"),
+        ("webhdfs://host:x/a", "'host:x' is not a valid host and port"),
         ("hf://", "is not a valid repository name"),
         ("hf://owner/na me", "'owner/na me' is not a valid repository name"),
         ("hf://owner/..", "'owner/..' is not a valid repository name"),

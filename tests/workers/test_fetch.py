@@ -10,6 +10,7 @@ import trustme
 
 from sealift.errors import InvalidConfig, LocalIOError, TransportError
 from sealift.wire import TLS, Origin, Request
+from sealift.wire.workers.lane import connection_for
 from tests.wire.servers import Peer, Server, serve, server_tls
 
 from .parts import BODY, File, answer, crc, fetch, file, pids, ranges, wire_with_workers
@@ -293,5 +294,8 @@ async def test_progress_is_reported_while_bytes_arrive_slowly(tmp_path: Path) ->
 def test_tls_needs_no_more_than_what_is_sent() -> None:
     """Everything that `Origin` and `TLS` say about a connection is sent to the worker."""
     assert set(Origin.__slots__) == {"scheme", "host", "port"}
-    assert set(TLS.__slots__) == {"verify", "ca_file", "allowed_addresses"}  # the last one is checked before
+    fields = ("verify", "ca_file", "allowed_addresses", "certificate", "key")
+    assert TLS.__slots__ == fields  # the addresses are checked before
+    tls = TLS(verify=False, ca_file="ca", certificate="certificate", key="key")
+    assert connection_for(("https", "h", 1), (False, "ca", "any", "certificate", "key")).tls == tls
     assert ssl.HAS_SNI

@@ -10,6 +10,7 @@ from ..errors import ClosedError, InvalidConfig
 from ..operations.object_reader import ObjectReader
 from ..operations.object_writer import ObjectWriter
 from ..operations.open_location import OpenLocation
+from ..types.write_options import WriteOptions
 from ..uri import parse
 from .argument_types import ReadableBuffer, WritableBuffer
 from .file_position import describe, target
@@ -22,11 +23,18 @@ _NOT_OPEN = "the file is not open"
 _USE_WITH = "async with storage.open(…) as file"
 
 
-def check_mode(uri: str, mode: object) -> None:
-    """Raise InvalidConfig if a mode is neither "rb" nor "wb"."""
+def check_mode(uri: str, mode: object, version_id: str | None, write_options: WriteOptions | None) -> None:
+    """Raise InvalidConfig if a mode is neither "rb" nor "wb", or does not go with the other arguments."""
+    problem = hint = None
     if mode not in {"rb", "wb"}:
+        problem = f"mode={mode!r} is not a mode of a file"
         hint = '"rb" or "wb"; for text: io.TextIOWrapper(Storage.open(uri)); for chunks in order: stream(uri)'
-        raise InvalidConfig(f"mode={mode!r} is not a mode of a file", hint=hint).about("open", str(parse(uri)))
+    elif mode == "wb" and version_id is not None:
+        problem, hint = 'version_id=… names a version to read, but mode="wb" writes', "leave out version_id"
+    elif mode == "rb" and write_options is not None:
+        problem, hint = 'write_options=… describes what is written, but mode="rb" reads', 'pass mode="wb"'
+    if problem is not None:
+        raise InvalidConfig(problem, hint=hint).about("open", str(parse(uri)))
 
 
 class AsyncReadableFile:
@@ -39,6 +47,8 @@ class AsyncReadableFile:
         lifetime: The instance.
         uri: URI or local path.
         config: Credentials and endpoint.
+        timeout: Seconds for each call. None: no limit.
+        version_id: The version of the object. None: the current one.
 
     Attributes:
         mode: "rb".
@@ -48,9 +58,16 @@ class AsyncReadableFile:
 
     mode = "rb"
 
-    def __init__(self, lifetime: Lifetime, uri: str, config: StorageConfig | None) -> None:
+    def __init__(
+        self,
+        lifetime: Lifetime,
+        uri: str,
+        config: StorageConfig | None,
+        timeout: float | None = None,
+        version_id: str | None = None,
+    ) -> None:
         self._open: Callable[[], Awaitable[Opened[ObjectReader]]] = lambda: Opened.open(
-            lifetime, "open", uri, config, _open_reader
+            lifetime, "open", uri, config, _open_reader, timeout=timeout, version_id=version_id
         )
         self._opened: Opened[ObjectReader] | None = None
         self._position = 0
@@ -182,6 +199,8 @@ class AsyncWritableFile:
         lifetime: The instance.
         uri: URI or local path.
         config: Credentials and endpoint.
+        timeout: Seconds for each call. None: no limit.
+        options: What to store with the object. None: a Content-Type by the extension of its name.
 
     Attributes:
         mode: "wb".
@@ -190,9 +209,20 @@ class AsyncWritableFile:
 
     mode = "wb"
 
-    def __init__(self, lifetime: Lifetime, uri: str, config: StorageConfig | None) -> None:
+    def __init__(
+        self,
+        lifetime: Lifetime,
+        uri: str,
+        config: StorageConfig | None,
+        timeout: float | None = None,
+        options: WriteOptions | None = None,
+    ) -> None:
+        async def open_writer(place: OpenLocation) -> tuple[ObjectWriter, Callable[[], Awaitable[None]]]:
+            writer = await ObjectWriter.open(place, options)
+            return writer, writer.abort
+
         self._open: Callable[[], Awaitable[Opened[ObjectWriter]]] = lambda: Opened.open(
-            lifetime, "write", uri, config, _open_writer
+            lifetime, "write", uri, config, open_writer, timeout=timeout
         )
         self._opened: Opened[ObjectWriter] | None = None
         self._position = 0
@@ -286,8 +316,3 @@ class AsyncWritableFile:
 async def _open_reader(place: OpenLocation) -> tuple[ObjectReader, Callable[[], Awaitable[None]]]:
     reader = await ObjectReader.open(place)
     return reader, reader.aclose
-
-
-async def _open_writer(place: OpenLocation) -> tuple[ObjectWriter, Callable[[], Awaitable[None]]]:
-    writer = await ObjectWriter.open(place)
-    return writer, writer.abort

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from ..config import StorageConfig, StorageConfigs
-from ..errors import ModelMissingError, StorageError
+from ..errors import InvalidConfig, ModelMissingError, StorageError
 from ..keys.patterns import Patterns
 from ..operations.call_options import CallOptions, comparison_mode
 from ..operations.deadline import Deadline
@@ -24,6 +24,7 @@ from ..types import (
     ObjectInfo,
     OnError,
     OnEvent,
+    Revalidate,
     Symlinks,
     Synced,
     Unpack,
@@ -39,6 +40,8 @@ from .progress_option import shows_progress
 
 if TYPE_CHECKING:
     from .async_file import AsyncReadableFile, AsyncWritableFile
+    from .async_tensors import AsyncTensors
+    from .cached_path import AsyncCachedPath, InUse
 
 __all__ = ["AsyncStorage"]
 
@@ -120,6 +123,9 @@ class AsyncStorage:
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
         version_id: str | None = None,
+        cache: bool | None = None,
+        revalidate: Revalidate = "always",
+        offline: bool | None = None,
         trust: Trust | None = None,
         progress: bool = False,
     ) -> str:
@@ -130,10 +136,10 @@ class AsyncStorage:
                 `models/foo` as a prefix means `models/foo/…`, never `models/foo-2`.
             dest: For an object, the file; or, if it ends in "/" or is a directory, the directory that receives the
                 file. A symbolic link to a file is followed. For a prefix, the directory that receives the keys relative
-                to the prefix. None: a new temporary directory; a local path is returned as it is.
+                to the prefix. None: the cache (see below); a local path is returned as it is.
             config: Credentials and endpoint. None: the instance's, or else from the environment.
             allow_patterns: Download only objects whose path relative to the prefix (for a single object, its name)
-                matches one of these `fnmatch` patterns.
+                matches one of these `fnmatch` patterns. "*" also matches "/", and "onnx/" means "onnx/*".
             ignore_patterns: Skip objects whose path matches one of these.
             unpack: The object is a tar (plain, or compressed with gzip, bzip2, xz or zstd) or zip archive: unpack it
                 into `dest`, a directory. The patterns then apply to its entries. Only files and directories are
@@ -155,9 +161,21 @@ class AsyncStorage:
             on_event: Called with progress events on the event loop's thread; must not block.
             version_id: The version of the object to read: S3: its version ID. Google Cloud Storage: its generation.
                 Azure: its version ID, or "snapshot=" and the time of a snapshot. None: the current one.
+            cache: With `dest`, True: take the files from the cache, which is filled if necessary. Without `dest`,
+                False: download to a new temporary directory, which is removed when this process exits.
+            revalidate: When to ask the service whether a cached object is still current: "always", "never", or after
+                so many seconds. A commit, a generation or a `version_id` is never checked twice.
+            offline: Use only what is in the cache, without any connection. None: as `SEALIFT_OFFLINE` says, and for
+                the Hub `HF_HUB_OFFLINE`.
             trust: Who must have signed the model, or its digest. The signature is verified before anything is written,
                 exactly the files that it lists are downloaded, and none appears whose digest differs.
             progress: Show the progress on stderr: a bar on a terminal or in a notebook, else a line every 5 seconds.
+
+        The cache is `$SEALIFT_CACHE`, or `$XDG_CACHE_HOME/sealift`. What is in it is not downloaded again, in whichever
+        process: a second call costs a listing or a HEAD. Its files are read-only. They stay at least until this process
+        ends; `cached` frees them earlier. When the cache is full (`$SEALIFT_CACHE_SIZE`, or less than 10 % of the disk
+        free), files that no process uses are removed, those first that were not used for longest. With `trust`, it is
+        not used: a download without `dest` goes to a temporary directory.
 
         Equal calls that run at once in one event loop (same URI, `dest`, configuration, environment and options) share
         one transfer, which continues as long as any of them waits for it. Each has its own `timeout` and events: to
@@ -178,8 +196,8 @@ class AsyncStorage:
             ObjectExists: A file exists, and `existing="fail"` was given. Nothing was written.
             AccessDenied: The credentials are wrong, or lack permission to read it.
             UnsafeKey: A key or an archive entry would be written outside `dest`.
-            LocalIOError: `dest`, or a file below it, is a pipe, a device, a socket or a dangling link; or the disk is
-                full or not writable.
+            LocalIOError: `dest`, or a file below it, is a pipe, a device, a socket or a dangling link; the disk is full
+                or not writable; or the cache has no room, since the rest is in use. Nothing was downloaded then.
             ArchiveError: The object is not an archive, is damaged, or exceeds the limits of `unpack`.
             IntegrityError: The bytes do not match the checksum, or `verify="require"` found none.
             SignatureError: The signature is not valid, files are missing or were added, or their bytes differ.
@@ -189,6 +207,8 @@ class AsyncStorage:
         """
         deadline, signed = Deadline(timeout), None
         if trust is not None:
+            if cache:
+                raise InvalidConfig("cache=True cannot be combined with trust", hint="pass a destination")
             from .trusted import signed_files
 
             signed = await signed_files(self, trust, uri, config, deadline)
@@ -204,6 +224,13 @@ class AsyncStorage:
             version_id=version_id,
             signed=signed if trust is not None and trust.mode == "enforce" else None,
         )
+        if trust is None and (cache or (cache is None and dest is None)):
+            from .cached_path import Freshness, copy_from_cache, use_cached
+
+            freshness = Freshness(revalidate, offline)
+            if dest is not None:
+                return await copy_from_cache(self._lifetime, uri, dest, config, options, freshness)
+            return (await use_cached(self._lifetime, uri, config, options, freshness)).path
         path = await self._download(uri, dest, config, options)
         if signed is not None and options.signed is None:
             from .trusted import check_local
@@ -223,6 +250,69 @@ class AsyncStorage:
             from ..operations.download import download_to_temporary
 
             return (await download_to_temporary(source, options.about(source.location))).path
+
+    def cached(  # noqa: PLR0913 - the caller's options, each by its name
+        self,
+        uri: StrPath,
+        *,
+        config: StorageConfig | None = None,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        unpack: bool | Unpack = False,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
+        on_event: OnEvent | None = None,
+        version_id: str | None = None,
+        revalidate: Revalidate = "always",
+        offline: bool | None = None,
+    ) -> "AsyncCachedPath":
+        """Use an object or a prefix in the cache for the time of a block, and download it first if necessary.
+
+        Afterwards it may be removed when the cache is full.
+
+        Args:
+            uri: As in `download`.
+            config: As in `download`.
+            allow_patterns: As in `download`.
+            ignore_patterns: As in `download`.
+            unpack: As in `download`.
+            verify: As in `download`.
+            timeout: Seconds until the path is available. None: no limit.
+            durability: As in `download`.
+            on_event: As in `download`.
+            version_id: As in `download`.
+            revalidate: As in `download`.
+            offline: As in `download`.
+
+        Returns:
+            A context manager, which yields the path of the file or directory.
+
+        Raises:
+            StorageError: As in `download`, when the block is entered.
+
+        Example:
+            >>> async def weights(storage: AsyncStorage) -> bytes:
+            ...     async with storage.cached("s3://ml-models/iris/model.joblib") as path:
+            ...         return read_file(path)
+        """
+        from .cached_path import AsyncCachedPath, Freshness, use_cached
+
+        freshness = Freshness(revalidate, offline)
+
+        async def use() -> "InUse":
+            options = CallOptions(
+                Patterns.of(allow_patterns, ignore_patterns),
+                on_event,
+                unpack=unpack,
+                verify=verify,
+                durability=durability,
+                deadline=Deadline(timeout),
+                version_id=version_id,
+            )
+            return await use_cached(self._lifetime, uri, config, options, freshness)
+
+        return AsyncCachedPath(self._lifetime, use)
 
     async def verify_signature(self, path: StrPath, trust: Trust, *, timeout: float | None = None) -> int:
         """Compare the files of a local directory, or one file, with those that were signed; reads them all.
@@ -845,37 +935,69 @@ class AsyncStorage:
 
     @overload
     def open(
-        self, uri: StrPath, mode: Literal["rb"] = "rb", *, config: StorageConfig | None = None
+        self,
+        uri: StrPath,
+        mode: Literal["rb"] = "rb",
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+        version_id: str | None = None,
     ) -> "AsyncReadableFile": ...
     @overload
     def open(
-        self, uri: StrPath, mode: Literal["wb"], *, config: StorageConfig | None = None
+        self,
+        uri: StrPath,
+        mode: Literal["wb"],
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+        write_options: WriteOptions | None = None,
     ) -> "AsyncWritableFile": ...
     @overload
     def open(
-        self, uri: StrPath, mode: str, *, config: StorageConfig | None = None
+        self,
+        uri: StrPath,
+        mode: str,
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+        version_id: str | None = None,
+        write_options: WriteOptions | None = None,
     ) -> "AsyncReadableFile | AsyncWritableFile": ...
     def open(
-        self, uri: StrPath, mode: str = "rb", *, config: StorageConfig | None = None
+        self,
+        uri: StrPath,
+        mode: str = "rb",
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+        version_id: str | None = None,
+        write_options: WriteOptions | None = None,
     ) -> "AsyncReadableFile | AsyncWritableFile":
         """Open an object as a binary file.
 
         A file for reading can seek. It reads one version of the object: more and more ahead while it is read in order,
         and no more than needed while it is not. A small object is found and read with one request. A file for writing
         becomes visible when it is closed without an error; if the block raises an exception, nothing becomes visible.
+        What a file has sent is not resumed by a later call.
 
         Args:
             uri: Its storage URI or local path.
             mode: "rb" to read, "wb" to write.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
+            timeout: Seconds for opening the file, and for each call of it: a read, a write, closing. A write that has
+                taken longer cannot be continued. None: no limit.
+            version_id: As in `download`; only to read.
+            write_options: As in `upload`; only to write.
 
         Returns:
             The file; `async with` or `await` opens it.
 
         Raises:
-            InvalidConfig: `mode` is something else, or a file cannot have this name.
+            InvalidConfig: `mode` is something else or contradicts another argument, or a file cannot have this name.
             ModelMissingError: There is no such object.
-            UnsupportedOperation: The storage can only be read.
+            UnsupportedOperation: The storage can only be read, or has no such option.
+            DeadlineExceeded: The timeout expired.
             StorageError: Any other failure.
 
         Example:
@@ -890,10 +1012,64 @@ class AsyncStorage:
         from .async_file import AsyncReadableFile, AsyncWritableFile, check_mode
 
         name = os.fspath(uri)
-        check_mode(name, mode)
+        check_mode(name, mode, version_id, write_options)
         if mode == "rb":
-            return AsyncReadableFile(self._lifetime, name, config)
-        return AsyncWritableFile(self._lifetime, name, config)
+            return AsyncReadableFile(self._lifetime, name, config, timeout, version_id)
+        return AsyncWritableFile(self._lifetime, name, config, timeout, write_options)
+
+    def tensors(
+        self,
+        uri: StrPath,
+        *,
+        framework: Literal["numpy", "torch"] = "numpy",
+        device: str = "cpu",
+        memory: int | None = None,
+        verify: Verify = True,
+        config: StorageConfig | None = None,
+    ) -> "AsyncTensors":
+        """Open the tensors of a model, to read them into memory without a file on the disk.
+
+        Bytes are received into the memory of the tensors, in parallel parts of one version of each file. Needs
+        `sealift[tensors]`, and torch for `framework="torch"`.
+
+        Args:
+            uri: A safetensors file; an index (`model.safetensors.index.json`); or a prefix, a directory or a hub
+                repository that has an index, or else safetensors files, directly in it.
+            framework: What the tensors are. numpy has types such as BF16 and F8_E4M3 where ml_dtypes is installed;
+                otherwise they are unsigned integers of that size. F4 and F6 are flat arrays of their bytes.
+            device: With torch: "cpu", or a GPU such as "cuda:1", to which the bytes are copied through pinned memory.
+            memory: Bytes in flight beyond the tensors that the caller has; a tensor may be larger. None: the limit
+                `Limits(memory=…)`, which applies in any case to what is not received in place.
+            verify: True: compare a file that is read completely with its checksum, if it has one. "require": raise
+                IntegrityError if that is not possible. False: do not compare.
+            config: Credentials and endpoint. None: the instance's, or else from the environment.
+
+        Returns:
+            The tensors; `async with` or `await` opens them.
+
+        Raises:
+            InvalidConfig: An argument is not valid, a library is missing, or there are several indexes.
+            ModelMissingError: There is no such file.
+            TensorFileError: A header or an index is not valid; see the rules in SEMANTICS.md.
+            UnsupportedOperation: There are only pickle files, which are never read.
+            StorageError: Any other failure.
+
+        Example:
+            >>> async def load(storage: AsyncStorage, uri: StrPath) -> dict[str, torch.Tensor]:
+            ...     async with storage.tensors(uri, framework="torch") as tensors:
+            ...         return await tensors.load()
+        """
+        from .async_tensors import AsyncTensors
+
+        return AsyncTensors(
+            self._lifetime,
+            os.fspath(uri),
+            config,
+            framework=framework,
+            device=device,
+            memory=memory,
+            verify=verify,
+        )
 
     async def read_ranges(
         self,
@@ -1186,6 +1362,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        cache: bool | None = None,
         progress: bool = False,
     ) -> list[str]: ...
     @overload
@@ -1201,6 +1378,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        cache: bool | None = None,
         progress: bool = False,
     ) -> list[str | StorageError]: ...
     @shows_progress
@@ -1216,6 +1394,7 @@ class AsyncStorage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        cache: bool | None = None,
         progress: bool = False,
     ) -> list[str] | list[str | StorageError]:
         """Download many URIs concurrently.
@@ -1231,6 +1410,7 @@ class AsyncStorage:
             timeout: Seconds for all items together; items that are not done by then fail. None: no limit.
             durability: As in `download`.
             on_event: Called with the progress events of all items on the event loop's thread; must not block.
+            cache: As in `download`.
             progress: As in `download`, for all items together.
 
         Returns:
@@ -1249,7 +1429,9 @@ class AsyncStorage:
         )
         from . import many
 
-        return await many.download_many(self._lifetime, items, config, options, return_exceptions=return_exceptions)
+        return await many.download_many(
+            self._lifetime, items, config, options, cache=cache, return_exceptions=return_exceptions
+        )
 
     @overload
     async def upload_many(

@@ -8,14 +8,16 @@ from typing import Any, Literal, overload
 
 from ..config import StorageConfig
 from ..errors import StorageError
-from ..types import Durability, Existing, ObjectInfo, OnError, OnEvent, Symlinks, Synced, Unpack, Verify
+from ..types import Durability, Existing, ObjectInfo, OnError, OnEvent, Revalidate, Symlinks, Synced, Unpack, Verify
 from ..types.trust import Trust
 from ..types.write_options import WriteOptions
 from ..uri import get_storage_spec, is_local
 from .argument_types import Content, PatternList, StrPath, WritableBuffer
+from .blocking_cached_path import CachedPath
 from .facade_thread import Chunks, collected, run
 from .file import ReadableFile, WritableFile, open_file
 from .positional_config import accepts_positional_config
+from .tensors import Tensors, open_tensors
 
 __all__ = ["Storage", "StorageOperations"]
 
@@ -49,6 +51,9 @@ class Storage:
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
         version_id: str | None = None,
+        cache: bool | None = None,
+        revalidate: Revalidate = "always",
+        offline: bool | None = None,
         trust: Trust | None = None,
         progress: bool = False,
     ) -> str:
@@ -59,10 +64,10 @@ class Storage:
                 `models/foo` as a prefix means `models/foo/…`, never `models/foo-2`.
             dest: For an object, the file; or, if it ends in "/" or is a directory, the directory that receives the
                 file. A symbolic link to a file is followed. For a prefix, the directory that receives the keys relative
-                to the prefix. None: a new temporary directory; a local path is returned as it is.
+                to the prefix. None: the cache (see below); a local path is returned as it is.
             config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             allow_patterns: Download only objects whose path relative to the prefix (for a single object, its name)
-                matches one of these `fnmatch` patterns.
+                matches one of these `fnmatch` patterns. "*" also matches "/", and "onnx/" means "onnx/*".
             ignore_patterns: Skip objects whose path matches one of these.
             unpack: The object is a tar (plain, or compressed with gzip, bzip2, xz or zstd) or zip archive: unpack it
                 into `dest`, a directory. The patterns then apply to its entries. Only files and directories are
@@ -84,9 +89,21 @@ class Storage:
             on_event: Called with progress events in the engine's thread; must not block.
             version_id: The version of the object to read: S3: its version ID. Google Cloud Storage: its generation.
                 Azure: its version ID, or "snapshot=" and the time of a snapshot. None: the current one.
+            cache: With `dest`, True: take the files from the cache, which is filled if necessary. Without `dest`,
+                False: download to a new temporary directory, which is removed when this process exits.
+            revalidate: When to ask the service whether a cached object is still current: "always", "never", or after
+                so many seconds. A commit, a generation or a `version_id` is never checked twice.
+            offline: Use only what is in the cache, without any connection. None: as `SEALIFT_OFFLINE` says, and for
+                the Hub `HF_HUB_OFFLINE`.
             trust: Who must have signed the model, or its digest. The signature is verified before anything is written,
                 exactly the files that it lists are downloaded, and none appears whose digest differs.
             progress: Show the progress on stderr: a bar on a terminal or in a notebook, else a line every 5 seconds.
+
+        The cache is `$SEALIFT_CACHE`, or `$XDG_CACHE_HOME/sealift`. What is in it is not downloaded again, in whichever
+        process: a second call costs a listing or a HEAD. Its files are read-only. They stay at least until this process
+        ends; `cached` frees them earlier. When the cache is full (`$SEALIFT_CACHE_SIZE`, or less than 10 % of the disk
+        free), files that no process uses are removed, those first that were not used for longest. With `trust`, it is
+        not used: a download without `dest` goes to a temporary directory.
 
         Equal calls that run at once in one event loop (same URI, `dest`, configuration, environment and options) share
         one transfer, which continues as long as any of them waits for it. Each has its own `timeout` and events: to
@@ -107,8 +124,8 @@ class Storage:
             ObjectExists: A file exists, and `existing="fail"` was given. Nothing was written.
             AccessDenied: The credentials are wrong, or lack permission to read it.
             UnsafeKey: A key or an archive entry would be written outside `dest`.
-            LocalIOError: `dest`, or a file below it, is a pipe, a device, a socket or a dangling link; or the disk is
-                full or not writable.
+            LocalIOError: `dest`, or a file below it, is a pipe, a device, a socket or a dangling link; the disk is full
+                or not writable; or the cache has no room, since the rest is in use. Nothing was downloaded then.
             ArchiveError: The object is not an archive, is damaged, or exceeds the limits of `unpack`.
             IntegrityError: The bytes do not match the checksum, or `verify="require"` found none.
             SignatureError: The signature is not valid, files are missing or were added, or their bytes differ.
@@ -131,8 +148,73 @@ class Storage:
                 durability=durability,
                 on_event=on_event,
                 version_id=version_id,
+                cache=cache,
+                revalidate=revalidate,
+                offline=offline,
                 trust=trust,
                 progress=progress,
+            )
+        )
+
+    @staticmethod
+    def cached(  # noqa: PLR0913 - the caller's options, each by its name
+        uri: StrPath,
+        *,
+        config: StorageConfig | None = None,
+        allow_patterns: PatternList = None,
+        ignore_patterns: PatternList = None,
+        unpack: bool | Unpack = False,
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
+        on_event: OnEvent | None = None,
+        version_id: str | None = None,
+        revalidate: Revalidate = "always",
+        offline: bool | None = None,
+    ) -> CachedPath:
+        """Use an object or a prefix in the cache for the time of a block, and download it first if necessary.
+
+        Afterwards it may be removed when the cache is full.
+
+        Args:
+            uri: As in `download`.
+            config: As in `download`.
+            allow_patterns: As in `download`.
+            ignore_patterns: As in `download`.
+            unpack: As in `download`.
+            verify: As in `download`.
+            timeout: Seconds until the path is available. None: no limit.
+            durability: As in `download`.
+            on_event: As in `download`.
+            version_id: As in `download`.
+            revalidate: As in `download`.
+            offline: As in `download`.
+
+        Returns:
+            A context manager, which yields the path of the file or directory.
+
+        Raises:
+            StorageError: As in `download`, when the block is entered.
+
+        Example:
+            >>> def weights(storage: Storage) -> bytes:
+            ...     with Storage.cached("s3://ml-models/iris/model.joblib") as path:
+            ...         return read_file(path)
+        """
+        return CachedPath(
+            lambda storage: storage.cached(
+                uri,
+                config=config,
+                allow_patterns=allow_patterns,
+                ignore_patterns=ignore_patterns,
+                unpack=unpack,
+                verify=verify,
+                timeout=timeout,
+                durability=durability,
+                on_event=on_event,
+                version_id=version_id,
+                revalidate=revalidate,
+                offline=offline,
             )
         )
 
@@ -583,36 +665,72 @@ class Storage:
 
     @overload
     @staticmethod
-    def open(uri: StrPath, mode: Literal["rb"] = "rb", *, config: StorageConfig | None = None) -> ReadableFile: ...
+    def open(
+        uri: StrPath,
+        mode: Literal["rb"] = "rb",
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+        version_id: str | None = None,
+    ) -> ReadableFile: ...
 
     @overload
     @staticmethod
-    def open(uri: StrPath, mode: Literal["wb"], *, config: StorageConfig | None = None) -> WritableFile: ...
+    def open(
+        uri: StrPath,
+        mode: Literal["wb"],
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+        write_options: WriteOptions | None = None,
+    ) -> WritableFile: ...
 
     @overload
     @staticmethod
-    def open(uri: StrPath, mode: str, *, config: StorageConfig | None = None) -> ReadableFile | WritableFile: ...
+    def open(
+        uri: StrPath,
+        mode: str,
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+        version_id: str | None = None,
+        write_options: WriteOptions | None = None,
+    ) -> ReadableFile | WritableFile: ...
 
     @staticmethod
-    def open(uri: StrPath, mode: str = "rb", *, config: StorageConfig | None = None) -> ReadableFile | WritableFile:
+    def open(
+        uri: StrPath,
+        mode: str = "rb",
+        *,
+        config: StorageConfig | None = None,
+        timeout: float | None = None,
+        version_id: str | None = None,
+        write_options: WriteOptions | None = None,
+    ) -> ReadableFile | WritableFile:
         """Open an object as a binary file.
 
         A file for reading can seek. It reads one version of the object: more and more ahead while it is read in order,
         and no more than needed while it is not. A small object is found and read with one request. A file for writing
         becomes visible when it is closed without an error; if the block raises an exception, nothing becomes visible.
+        What a file has sent is not resumed by a later call.
 
         Args:
             uri: Its storage URI or local path.
             mode: "rb" to read, "wb" to write.
-            config: Credentials and endpoint. None: from the environment.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
+            timeout: Seconds for opening the file, and for each call of it: a read, a write, closing. A write that has
+                taken longer cannot be continued. None: no limit.
+            version_id: As in `download`; only to read.
+            write_options: As in `upload`; only to write.
 
         Returns:
             The file.
 
         Raises:
-            InvalidConfig: `mode` is something else, or a file cannot have this name.
+            InvalidConfig: `mode` is something else or contradicts another argument, or a file cannot have this name.
             ModelMissingError: There is no such object.
-            UnsupportedOperation: The storage can only be read.
+            UnsupportedOperation: The storage can only be read, or has no such option.
+            DeadlineExceeded: The timeout expired.
             StorageError: Any other failure.
 
         Example:
@@ -624,7 +742,59 @@ class Storage:
             ...         for line in lines:
             ...             file.write(line)
         """
-        return open_file(lambda storage: storage.open(uri, mode, config=config))
+        return open_file(
+            lambda storage: storage.open(
+                uri, mode, config=config, timeout=timeout, version_id=version_id, write_options=write_options
+            )
+        )
+
+    @staticmethod
+    def tensors(
+        uri: StrPath,
+        *,
+        framework: Literal["numpy", "torch"] = "numpy",
+        device: str = "cpu",
+        memory: int | None = None,
+        verify: Verify = True,
+        config: StorageConfig | None = None,
+    ) -> Tensors:
+        """Open the tensors of a model, to read them into memory without a file on the disk.
+
+        Bytes are received into the memory of the tensors, in parallel parts of one version of each file. Needs
+        `sealift[tensors]`, and torch for `framework="torch"`.
+
+        Args:
+            uri: A safetensors file; an index (`model.safetensors.index.json`); or a prefix, a directory or a hub
+                repository that has an index, or else safetensors files, directly in it.
+            framework: What the tensors are. numpy has types such as BF16 and F8_E4M3 where ml_dtypes is installed;
+                otherwise they are unsigned integers of that size. F4 and F6 are flat arrays of their bytes.
+            device: With torch: "cpu", or a GPU such as "cuda:1", to which the bytes are copied through pinned memory.
+            memory: Bytes in flight beyond the tensors that the caller has; a tensor may be larger. None: the limit
+                `Limits(memory=…)`, which applies in any case to what is not received in place.
+            verify: True: compare a file that is read completely with its checksum, if it has one. "require": raise
+                IntegrityError if that is not possible. False: do not compare.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
+
+        Returns:
+            The tensors.
+
+        Raises:
+            InvalidConfig: An argument is not valid, a library is missing, or there are several indexes.
+            ModelMissingError: There is no such file.
+            TensorFileError: A header or an index is not valid; see the rules in SEMANTICS.md.
+            UnsupportedOperation: There are only pickle files, which are never read.
+            StorageError: Any other failure.
+
+        Example:
+            >>> def load(uri: StrPath) -> dict[str, torch.Tensor]:
+            ...     with Storage.tensors(uri, framework="torch") as tensors:
+            ...         return tensors.load()
+        """
+        return open_tensors(
+            lambda storage: storage.tensors(
+                uri, framework=framework, device=device, memory=memory, verify=verify, config=config
+            )
+        )
 
     @staticmethod
     def read_ranges(
@@ -890,6 +1060,7 @@ class Storage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        cache: bool | None = None,
         progress: bool = False,
     ) -> list[str]: ...
 
@@ -906,6 +1077,7 @@ class Storage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        cache: bool | None = None,
         progress: bool = False,
     ) -> list[str | StorageError]: ...
 
@@ -921,6 +1093,7 @@ class Storage:
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        cache: bool | None = None,
         progress: bool = False,
     ) -> list[str] | list[str | StorageError]:
         """Download many URIs concurrently.
@@ -936,6 +1109,7 @@ class Storage:
             timeout: Seconds for all items together; items that are not done by then fail. None: no limit.
             durability: As in `download`.
             on_event: Called with the progress events of all items in the engine's thread; must not block.
+            cache: As in `download`.
             progress: As in `download`, for all items together.
 
         Returns:
@@ -955,6 +1129,7 @@ class Storage:
                 timeout=timeout,
                 durability=durability,
                 on_event=on_event,
+                cache=cache,
                 progress=progress,
             )
         )

@@ -4,9 +4,9 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from .. import operations
 from ..config import ConfigMap, StorageConfig, StorageConfigs, check_config
@@ -22,14 +22,35 @@ from ..types import Limits, OnEvent
 from ..uri import Location, parse
 from .argument_types import StrPath, checked_limits
 
-__all__ = ["Lifetime"]
+__all__ = ["Lifetime", "Located"]
 
 T = TypeVar("T")
+
+
+class Located(NamedTuple):
+    """The location of a call that is not open yet.
+
+    Attributes:
+        operation: The verb.
+        instance: The instance, with the environment of the call.
+        location: The location.
+        config: Its configuration. None: from the environment.
+    """
+
+    operation: str
+    instance: Instance
+    location: Location
+    config: StorageConfig | None
+
+    def open(self, version_id: str | None = None) -> AbstractAsyncContextManager[OpenLocation]:
+        """Open the location; see `Lifetime.open`."""
+        return open_location(self.instance, self.location, self.config, version_id)
+
 
 # The modules of operations that have another name.
 _MODULES = {
     "abort uploads": "abort_uploads", "check": "exists", "list": "listing", "open": "object_reader",
-    "read ranges": "read_ranges", "sign": "presign",
+    "read ranges": "read_ranges", "read tensors": "read", "sign": "presign",
 }  # fmt: skip
 
 
@@ -179,20 +200,36 @@ class Lifetime:
             function: Does the work at the open location, with these options.
             arguments: What the function does depends on.
         """
-        async with self._call(operation, uri, deadline=NO_DEADLINE) as (instance, (location,)):
-            chosen = self.config_for(location, config)
-
-            async def work(on_event: OnEvent | None) -> T:
-                observed = instance if on_event is None else instance.observed(on_event)
-                # The call that has started it may end before it does.
-                async with self.kept_open(), open_location(observed, location, chosen, options.version_id) as place:
-                    return await function(place, replace(options, on_event=on_event, deadline=NO_DEADLINE))
-
-            environ = frozenset(instance.environ.items())
-            key = (operation, location, chosen, environ, options.request, *arguments)
-            await options.deadline.prepare(instance.disk)
+        async with self.located(operation, uri, config) as place:
+            await options.deadline.prepare(place.instance.disk)
             with options.deadline.enforced():
-                return await instance.calls.run(key, work, options.about(location).on_event)
+                return await self.share_at(place, options, function, *arguments)
+
+    async def share_at(
+        self,
+        place: "Located",
+        options: CallOptions,
+        function: Callable[[OpenLocation, CallOptions], Awaitable[T]],
+        *arguments: Hashable,
+    ) -> T:
+        """As `share`, for a location that was parsed; without the deadline."""
+        instance, location, config = place.instance, place.location, place.config
+
+        async def work(on_event: OnEvent | None) -> T:
+            observed = instance if on_event is None else instance.observed(on_event)
+            # The call that has started it may end before it does.
+            async with self.kept_open(), open_location(observed, location, config, options.version_id) as opened:
+                return await function(opened, replace(options, on_event=on_event, deadline=NO_DEADLINE))
+
+        environ = frozenset(instance.environ.items())
+        key = (place.operation, location, config, environ, options.request, *arguments)
+        return await instance.calls.run(key, work, options.about(location).on_event)
+
+    @asynccontextmanager
+    async def located(self, operation: str, uri: StrPath, config: StorageConfig | None) -> AsyncGenerator["Located"]:
+        """Parse the location of a call, and choose its configuration; arguments as in `open`. Nothing is opened."""
+        async with self._call(operation, uri, deadline=NO_DEADLINE) as (instance, (location,)):
+            yield Located(operation, instance, location, self.config_for(location, config))
 
     @asynccontextmanager
     async def open_pair(

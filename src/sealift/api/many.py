@@ -18,6 +18,7 @@ from ..operations.deadline import Deadline
 from ..operations.open_location import check_local
 from ..runtime.shielded import cancelled_once, shielded
 from .argument_types import StrPath
+from .cached_path import Freshness, copy_from_cache, use_cached
 from .lifetime import Lifetime
 from .shared_download import download_to
 
@@ -32,14 +33,19 @@ async def download_many(
     config: StorageConfig | None,
     options: CallOptions,
     *,
+    cache: bool | None,
     return_exceptions: bool,
 ) -> list[str | StorageError]:
     """Download each item; see `AsyncStorage.download_many`."""
     temporary: list[str] = []
 
     async def download_one(uri: StrPath, dest: StrPath | None) -> str:
-        if dest is not None:
+        if dest is not None and not cache:
             return await download_to(lifetime, uri, dest, config, options)
+        if dest is not None:
+            return await copy_from_cache(lifetime, uri, dest, config, options, Freshness())
+        if cache or cache is None:
+            return (await use_cached(lifetime, uri, config, options, Freshness())).path
         async with lifetime.open("download", uri, config, options.deadline, options.on_event) as source:
             from ..operations.download import download_to_temporary
 

@@ -4,12 +4,13 @@ import asyncio
 import os
 import threading
 import warnings
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Generic, Self, TypeVar
 
 from ..config import StorageConfig
-from ..errors import StorageError
+from ..errors import DeadlineExceeded, StorageError
+from ..operations.deadline import Deadline
 from ..operations.open_location import OpenLocation
 from ..runtime.shielded import shielded
 from ..uri import Location, parse
@@ -29,6 +30,7 @@ class Opened(Generic[T]):
         stream: The reader or writer.
         discard: Ends it: stops a reader, and aborts a writer.
         resources: What it needs, to be closed after it.
+        timeout: Seconds for each call. None: no limit.
 
     Attributes:
         name: The local path, or the URI without secrets.
@@ -38,7 +40,12 @@ class Opened(Generic[T]):
     """
 
     def __init__(
-        self, location: Location, stream: T, discard: Callable[[], Awaitable[None]], resources: AsyncExitStack
+        self,
+        location: Location,
+        stream: T,
+        discard: Callable[[], Awaitable[None]],
+        resources: AsyncExitStack,
+        timeout: float | None = None,
     ) -> None:
         self.name = f"/{location.key}" if location.scheme == "file" else str(location)
         self.stream = stream
@@ -46,6 +53,7 @@ class Opened(Generic[T]):
         self._uri = str(location)
         self._discard = discard
         self._resources = resources
+        self._timeout = timeout
         self._lock = asyncio.Lock()
         self.thread = threading.get_ident()
         self._loop = asyncio.get_running_loop()
@@ -61,6 +69,9 @@ class Opened(Generic[T]):
         uri: str,
         config: StorageConfig | None,
         open_stream: Callable[[OpenLocation], Awaitable[tuple[T, Callable[[], Awaitable[None]]]]],
+        *,
+        timeout: float | None = None,
+        version_id: str | None = None,
     ) -> Self:
         """Open a location, and the reader or writer at it.
 
@@ -70,14 +81,24 @@ class Opened(Generic[T]):
             uri: URI or local path.
             config: Credentials and endpoint. None: from the environment.
             open_stream: Returns the reader or writer, and how to end it.
+            timeout: Seconds for this call, and for each later one. None: no limit.
+            version_id: The version of the object to read. None: the current one.
 
         Raises:
+            DeadlineExceeded: The timeout expired.
             StorageError: It could not be opened.
         """
+        deadline = Deadline(timeout)
         async with AsyncExitStack() as resources:
-            place = await resources.enter_async_context(lifetime.open(operation, uri, config))
-            stream, discard = await open_stream(place)
-            return cls(parse(uri), stream, discard, resources.pop_all())
+            # The location has no deadline of its own, which would also end the calls that follow.
+            opening = lifetime.open(operation, uri, config, version_id=version_id)
+            try:
+                with deadline.enforced():
+                    place = await resources.enter_async_context(opening)
+                    stream, discard = await open_stream(place)
+            except DeadlineExceeded as error:
+                raise error.about(operation, str(parse(uri))) from None
+            return cls(parse(uri), stream, discard, resources.pop_all(), timeout)
 
     @asynccontextmanager
     async def use(self, operation: str) -> AsyncGenerator[T]:
@@ -88,15 +109,26 @@ class Opened(Generic[T]):
 
         Raises:
             ValueError: It is closed.
+            DeadlineExceeded: The timeout expired.
         """
-        async with self._lock:
-            if self.closed:
-                raise ValueError("I/O operation on closed file")
-            try:
+        with self.named(operation), Deadline(self._timeout).enforced():
+            async with self._lock:
+                if self.closed:
+                    raise ValueError("I/O operation on closed file")
                 yield self.stream
-            except StorageError as error:
-                error.__context__ = None  # as in `Lifetime`
-                raise error.about(operation, self._uri) from error.__cause__
+
+    @contextmanager
+    def named(self, operation: str) -> Generator[None]:
+        """Add the operation and the URI to errors.
+
+        Args:
+            operation: As in `use`.
+        """
+        try:
+            yield
+        except StorageError as error:
+            error.__context__ = None  # as in `Lifetime`
+            raise error.about(operation, self._uri) from error.__cause__
 
     async def aclose(self) -> None:
         """Stop the reader, or abort the writer unless it is complete. Idempotent."""

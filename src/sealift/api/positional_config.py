@@ -6,13 +6,13 @@ from functools import wraps
 from types import FunctionType
 from typing import Any, TypeVar
 
-from ..config import AzureConfig, GCSConfig, HFConfig, HTTPConfig, PVCConfig, S3Config
+from ..config import AzureConfig, GCSConfig, HFConfig, HTTPConfig, OCIConfig, PVCConfig, S3Config
 
 __all__ = ["accepts_positional_config"]
 
 T = TypeVar("T")
 
-_CONFIGS = (S3Config, GCSConfig, AzureConfig, HTTPConfig, HFConfig, PVCConfig, type(None))
+_CONFIGS = (S3Config, GCSConfig, AzureConfig, HTTPConfig, HFConfig, OCIConfig, PVCConfig, type(None))
 _NAMES = ("config", "dest_config")
 _COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
 

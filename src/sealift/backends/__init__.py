@@ -4,13 +4,16 @@ ARCHITECTURE.md lists the steps for adding a backend.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import StorageConfig
 from ..contract import Backend
 from ..errors import InvalidConfig, UnsupportedOperation
 from ..instance import Instance
 from ..uri import Location
+
+if TYPE_CHECKING:
+    from ..config.setting import Setting
 
 __all__ = ["MODULES", "describe_backend", "list_buckets", "open_backend"]
 
@@ -23,6 +26,13 @@ MODULES = {
     "pvc": "pvc",
     "s3": "s3",
     "hf": "huggingface",
+    "modelscope": "modelscope",
+    "git+https": "git",
+    "git+http": "git",
+    "hdfs": "webhdfs",
+    "webhdfs": "webhdfs",
+    "swebhdfs": "webhdfs",
+    "oci": "oci",
 }
 # Those with a module `buckets`.
 _WITH_BUCKETS = ("s3", "gs", "azure")
@@ -30,6 +40,7 @@ _WITH_BUCKETS = ("s3", "gs", "azure")
 
 # Services that keep versions of objects. The others have other ways to name one, such as the revision in a Hub's URI.
 _VERSIONED = {"s3", "gs", "azure"}
+_REVISIONS = {"hf", "modelscope", "git+https", "git+http", "oci"}
 
 
 async def open_backend(
@@ -50,6 +61,7 @@ async def open_backend(
     name = MODULES.get(location.scheme)
     if name is None:
         raise UnsupportedOperation(f"{location.scheme}:// is not supported", hint=f"supported: {', '.join(MODULES)}")
+    _check_online(location.scheme, instance)
     options = {} if version_id is None else {"version_id": _checked_version(location, version_id)}
     # In a thread: the first import of an SDK takes 0.3 s, which would block the event loop.
     module: Any = await instance.disk.run(lambda: import_module(f".{name}", __package__))
@@ -57,7 +69,9 @@ async def open_backend(
     return backend
 
 
-async def describe_backend(location: Location, config: StorageConfig | None, instance: Instance) -> dict[str, str]:
+async def describe_backend(
+    location: Location, config: StorageConfig | None, instance: Instance
+) -> "dict[str, Setting]":
     """Describe the configuration that is used for a location: endpoint, credentials, and where they come from.
 
     Args:
@@ -66,16 +80,16 @@ async def describe_backend(location: Location, config: StorageConfig | None, ins
         instance: Provides the environment.
 
     Returns:
-        Texts by name, without secrets; empty if the service has no configuration.
+        Settings by name, without secrets; empty if the service has no configuration.
 
     Raises:
         StorageError: There are no credentials, or a setting is not valid.
     """
     name = f".{MODULES[location.scheme]}"
-    if name not in {".s3", ".gcs", ".azure", ".huggingface"}:
+    if name not in {".s3", ".gcs", ".azure", ".huggingface", ".modelscope", ".git", ".webhdfs", ".oci", ".http"}:
         return {}
     module: Any = await instance.disk.run(lambda: import_module(f"{name}.describe", __package__))
-    facts: dict[str, str] = await module.describe(location, config, instance)
+    facts: dict[str, Setting] = await module.describe(location, config, instance)
     return facts
 
 
@@ -91,6 +105,7 @@ async def list_buckets(scheme: str, config: StorageConfig | None, instance: Inst
         UnsupportedOperation: The service has no buckets.
     """
     name = MODULES[scheme]
+    _check_online(scheme, instance)
     if scheme not in _WITH_BUCKETS:
         known = ", ".join(f"{each}://" for each in _WITH_BUCKETS)
         raise UnsupportedOperation(f"{scheme}:// has no buckets to list", hint=f"only {known}")
@@ -99,10 +114,20 @@ async def list_buckets(scheme: str, config: StorageConfig | None, instance: Inst
     return buckets
 
 
+def _check_online(scheme: str, instance: Instance) -> None:
+    """Raise an error if `SEALIFT_OFFLINE` forbids connections."""
+    if scheme in {"file", "pvc"} or not instance.environ.get("SEALIFT_OFFLINE"):
+        return
+    from ..config.cache import is_offline  # noqa: PLC0415 - few programs set the variable
+
+    if is_offline(instance.environ, scheme):
+        raise UnsupportedOperation(f"offline mode is on: {scheme}:// is not available", hint="unset SEALIFT_OFFLINE")
+
+
 def _checked_version(location: Location, version_id: str) -> str:
     scheme, key = location.scheme, location.key
     if scheme not in _VERSIONED:
-        hint = "name the revision in the URI" if scheme == "hf" else "leave out version_id"
+        hint = "name the revision in the URI" if scheme in _REVISIONS else "leave out version_id"
         raise UnsupportedOperation(f"{scheme}:// does not support version_id=…", hint=hint)
     if not key or key.endswith("/"):
         raise InvalidConfig("version_id=… names a version of one object, not of a prefix", hint="name the object")

@@ -29,6 +29,8 @@ _ARGUMENTS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"Limits\(part_size=…\)", "--part-size"),
     (r"Limits\((memory|connections|patience)=…\)", r"--\1"),
     (r"Limits\((memory|connections|patience)=([^()]*)\)", r"--\1 \2"),
+    (r"Limits\(bandwidth=([^()]*)\)", r"--bwlimit \1"),
+    (r"HFConfig\(revision=([^()]*)\)", r"--revision \1"),
     (r"HTTPConfig\(headers=[^()]*\)", "--header"),
     (r"(?P<before>)WriteOptions\((?P<names>\w+=…(?:, \w+=…)*)\)", _write_options),
     (r"(?P<before>)WriteOptions\((?P<names>\w+)(?==)", _write_options),
@@ -102,6 +104,23 @@ _ADVICE: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     # Hugging Face Hub
     (r"HFConfig\(token=…\), or, for the hub of HF_ENDPOINT, HF_TOKEN", "HF_TOKEN"),
     (r"HFConfig\(token=…\)", "HF_TOKEN"),
+    # ModelScope, Git and HDFS
+    (r"ModelScopeConfig\(token=…\), or ", ""),
+    (r"GitConfig\(username=…, password=…\), or, over https, (GIT_USERNAME and GIT_PASSWORD)", r"\1, over https"),
+    (r"GitConfig\(username=…, password=…\), or ", ""),
+    (r"HDFSConfig\(namenode=[^()]*\) or ", ""),
+    (r"pass an HDFSConfig for this namenode", "change HDFS_NAMENODE"),
+    (r"HDFSConfig\(principal=…, keytab=…\)", "KERBEROS_PRINCIPAL and KERBEROS_KEYTAB"),
+    (r"HDFSConfig\(delegation_token=…\)", "HDFS_DELEGATION_TOKEN"),
+    (
+        r"HDFSConfig\(user=…\), delegation_token=… or kerberos=True",
+        "HADOOP_USER_NAME, HDFS_DELEGATION_TOKEN or KERBEROS_PRINCIPAL",
+    ),
+    (r"HDFSConfig\(user=…, delegation_token=…\), or HADOOP_USER_NAME", "HADOOP_USER_NAME or HDFS_DELEGATION_TOKEN"),
+    # container registries
+    (r", or (?:check|pass) OCIConfig\(username=…, password=…\)", ""),
+    (r"OCIConfig\(username=…, password=…\), or docker login", "docker login"),
+    (r"OCIConfig\(platform=…\) or DOCKER_DEFAULT_PLATFORM", "DOCKER_DEFAULT_PLATFORM"),
     # web servers
     (r"pass them as --header", "pass them with --header"),
     (r"the headers of HTTPConfig", "the headers of --header"),

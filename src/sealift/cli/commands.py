@@ -3,8 +3,10 @@
 import click
 
 from ..version import __version__
+from .cache import cache
 from .cat import cat
 from .completion import completion
+from .config import config
 from .cp import cp
 from .demo import demo
 from .doctor import doctor
@@ -18,6 +20,7 @@ from .rm import rm
 from .run import CommandGroup
 from .stat import stat
 from .sync import sync
+from .tensors import tensors
 from .verify import verify
 
 __all__ = ["main"]
@@ -76,5 +79,5 @@ def main(ctx: click.Context) -> None:
         ctx.exit(USAGE)
 
 
-for command in (cp, mv, sync, ls, du, stat, cat, presign, rm, verify, doctor, completion, demo):
+for command in (cp, mv, sync, ls, du, stat, cat, presign, rm, tensors, cache, verify, doctor, config, completion, demo):
     main.add_command(command)

@@ -3,6 +3,7 @@
 import click
 from click.shell_completion import get_completion_class
 
+from . import bash_completion, zsh_completion  # noqa: F401 - they replace click's completion for these shells
 from .exit_codes import FAILURE
 from .option_groups import Command
 
@@ -22,7 +23,12 @@ Examples:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print a script that completes the commands, options and paths of sealift in SHELL."""
+    """Print a script that completes the commands, options, paths and URIs of sealift in SHELL.
+
+    The buckets, prefixes and objects of s3://, gs://, azure:// and hf:// are those that the service lists, with the
+    options that the command line has so far. What cannot be listed within 5 seconds, or those of --timeout, is not
+    completed.
+    """
     kind = get_completion_class(shell)
     if kind is None:
         ctx.exit(FAILURE)

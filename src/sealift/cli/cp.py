@@ -105,9 +105,10 @@ def cp(
     and --include '*.json', unless there is an object of this very name.
 
     An object appears under its final name once it is complete and verified; a new local directory appears when all its
-    files are complete. Run an interrupted command again to resume it. A replaced file keeps its permissions. If DEST is
-    a symbolic link to a file, the link is kept and the file it points to is replaced. Named pipes and devices are
-    rejected as DEST (use sealift cat to stream an object).
+    files are complete; those that fail are reported and missing, unless --on-error stop is given. Run an interrupted
+    command again to resume it. A replaced file keeps its permissions. If DEST is a symbolic link to a file, the link is
+    kept and the file it points to is replaced. Named pipes and devices are rejected as DEST (use sealift cat to stream
+    an object).
 
     Files that an earlier run has downloaded, and that have not changed since at either end, are not downloaded again.
     Other files and objects that exist are replaced, unless --existing says otherwise.
@@ -165,7 +166,7 @@ def cp(
             symlinks=settings.symlinks,
             recursive=recursive or source.include is not None,
             dry_run=settings.dry_run,
-            on_error=settings.on_error or "stop",
+            on_error=settings.on_error or "continue",
             **(settings.transfer_arguments | {"timeout": settings.timeout if len(given) == 1 else left.seconds}),
             on_event=report.transfer_events(source.argument, source.destination),
             write_options=written,

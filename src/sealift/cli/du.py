@@ -11,23 +11,26 @@ from ..types import Event
 from .arguments import Argument
 from .escaping import for_stdout, visible
 from .formatting import json_line, skipped_line
+from .option_groups import Command
 from .options import files_and_uris, json_option, pattern_options, storage_options, timeout_option
+from .patterns import with_pattern
 from .run import run
 from .settings import Settings
 from .stdout import encoded
 from .time_left import TimeLeft
-from .waits import print_wait
 
 __all__ = ["du"]
 
 
 @click.command(
+    cls=Command,
     short_help="Show how many objects there are, and their size.",
     epilog="""\b
 Examples:
   sealift du s3://ml-models/
   sealift du -h s3://ml-models/llama s3://ml-models/iris
   sealift du s3://ml-models/llama --include '*.safetensors'
+  sealift du 's3://ml-models/llama/*.safetensors'           the same
   sealift du --json s3://ml-models/llama | jq .size
 """,
 )
@@ -42,7 +45,7 @@ def du(settings: Settings, uris: tuple[str, ...], *, is_human: bool) -> None:
     """Show the total size in bytes and the number of the objects under each URI.
 
     Directory markers are not counted. Links in a local directory are followed. Patterns match paths relative to the
-    URI, as in cp.
+    URI, as in cp. A URI can contain a pattern, in quotes.
 
     With --json, each line is an object with uri, size, objects, and unknown: how many objects have no known size.
     """
@@ -52,18 +55,20 @@ def du(settings: Settings, uris: tuple[str, ...], *, is_human: bool) -> None:
     async def measure() -> None:
         left = TimeLeft(settings.timeout)
         async with storage:
-            for argument, uri, config in targets:
+            for named, uri, config in targets:
+                base, include = await with_pattern(storage, uri, config, settings.include)
+                argument = named if base == uri else Argument.of(base)
 
                 def on_event(event: Event, argument: Argument = argument) -> None:
                     if event.kind == "skipped":
                         click.echo(skipped_line(argument.name(event.key), event), err=True)
                     else:
-                        print_wait(event)
+                        settings.on_wait(event)
 
                 listing = storage.list(
-                    uri,
+                    base,
                     config=config,
-                    allow_patterns=settings.include or None,
+                    allow_patterns=include or None,
                     ignore_patterns=settings.exclude or None,
                     timeout=left.seconds,
                     on_event=on_event,
@@ -75,7 +80,7 @@ def du(settings: Settings, uris: tuple[str, ...], *, is_human: bool) -> None:
                             number += 1
                             total += obj.size or 0
                             unknown += obj.size is None
-                _print(settings, argument.text, total, number, unknown, is_human=is_human)
+                _print(settings, named.text, total, number, unknown, is_human=is_human)
 
     run(measure)
 

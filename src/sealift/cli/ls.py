@@ -15,6 +15,7 @@ from .escaping import for_stdout
 from .formatting import json_line, skipped_line
 from .option_groups import Command
 from .options import files_and_uris, json_option, pattern_options, storage_options, timeout_option
+from .patterns import with_pattern
 from .run import run
 from .settings import Settings
 from .stdout import StdoutWriter
@@ -30,6 +31,7 @@ Examples:
   sealift ls s3://                                         the buckets
   sealift ls s3://ml-models/                               one level: objects, and prefixes with a final /
   sealift ls -r s3://ml-models/llama/ --include '*.safetensors'
+  sealift ls 's3://ml-models/llama/*.safetensors'          the same
   sealift ls -lh s3://ml-models/llama/
   sealift ls -r -l s3://ml-models/llama/ | sort -n
   sealift ls -r --json s3://ml-models/llama/ | jq -s 'map(.size) | add'
@@ -46,7 +48,8 @@ Examples:
 @click.pass_obj
 def ls(settings: Settings, uri: str, *, is_long: bool, is_human: bool, recursive: bool) -> None:
     """List what is directly under a prefix or a directory; with -r, everything under it. s3://, gs:// and azure:// list
-    the buckets or containers of the account.
+    the buckets or containers of the account. A pattern in URI, in quotes, lists all that it matches; * also matches
+    "/".
 
     Prints one path per line, relative to URI; for a single object, its name. Prefixes and directories end in "/". Lines
     appear while the listing is fetched. An empty bucket or directory prints nothing. Entries that are neither files nor
@@ -59,8 +62,8 @@ def ls(settings: Settings, uri: str, *, is_long: bool, is_human: bool, recursive
     if service is not None:
         _list_buckets(settings, service)
         return
-    argument = Argument.of(uri)
     storage, config = settings.storage(), settings.config(uri, os.environ)
+    named = Argument.of(uri)  # may look at the disk, unlike that of a pattern
 
     def line(obj: ObjectInfo, path: str) -> str:
         if settings.as_json:
@@ -68,18 +71,21 @@ def ls(settings: Settings, uri: str, *, is_long: bool, is_human: bool, recursive
             return json_line(key=obj.key, path=path, type=kind, size=obj.size, modified=obj.modified, etag=obj.etag)
         return _long_line(obj, path, is_human=is_human) if is_long else path
 
-    def on_event(event: Event) -> None:
-        if event.kind == "skipped":
-            click.echo(skipped_line(argument.name(event.key), event), err=True)
-        else:
-            settings.on_wait(event)
-
     async def list_objects() -> None:
+        base, include = await with_pattern(storage, uri, config, settings.include)
+        argument = named if base == uri else Argument.of(base)
+
+        def on_event(event: Event) -> None:
+            if event.kind == "skipped":
+                click.echo(skipped_line(argument.name(event.key), event), err=True)
+            else:
+                settings.on_wait(event)
+
         listing = storage.list(
-            uri,
+            base,
             config=config,
-            delimiter=None if recursive else "/",
-            allow_patterns=settings.include or None,
+            delimiter=None if recursive or base != uri else "/",
+            allow_patterns=include or None,
             ignore_patterns=settings.exclude or None,
             timeout=settings.timeout,
             on_event=on_event,

@@ -55,9 +55,13 @@ def key_file(text: str | bytes) -> bytes:
         raise click.BadParameter(f"{text}: {error.strerror}") from None
 
 
-def files_and_uris(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete local paths in the shell; leave URIs as they are."""
-    return [] if "://" in incomplete else [CompletionItem(incomplete, type="file")]
+def files_and_uris(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete URIs, by asking the service, and leave local paths to the shell."""
+    if "://" not in incomplete:
+        return [CompletionItem(incomplete, type="file")]
+    from .remote_completion import complete_uri  # noqa: PLC0415 - only where a URI is completed
+
+    return [CompletionItem(uri) for uri in complete_uri(ctx.find_object(Settings) or Settings(), incomplete)]
 
 
 def _store(ctx: click.Context, param: click.Parameter, value: Any) -> None:
@@ -87,7 +91,7 @@ storage_options = _combine(
         "--endpoint-url",
         metavar="URL",
         heading=_SERVICES,
-        help="Endpoint of s3://, gs://, azure:// or hf://, such as http://127.0.0.1:9000.",
+        help="Endpoint of s3://, gs://, azure://, hf:// or modelscope://, such as http://127.0.0.1:9000.",
     ),
     _option(
         "--anonymous",
@@ -111,8 +115,10 @@ storage_options = _combine(
         "--token",
         metavar="TOKEN",
         heading=_SERVICES,
-        help="hf: access token. Other users of this machine can see it; HF_TOKEN or `hf auth login` are safer.",
+        help="hf, modelscope, oci: access token. Other users of this machine can see it; HF_TOKEN, `hf auth login`, "
+        "MODELSCOPE_API_TOKEN and `docker login` are safer.",
     ),
+    _option("--revision", metavar="REV", heading=_SERVICES, help="hf: branch, tag or commit.  [default: main]"),
     _option(
         "--header",
         multiple=True,
@@ -153,6 +159,13 @@ storage_options = _combine(
         metavar="SIZE",
         heading=_LIMITS,
         help="Size of the parts of large objects, such as 16MiB.  [default: by the object's size]",
+    ),
+    _option(
+        "--bwlimit",
+        type=byte_size,
+        metavar="SIZE",
+        heading=_LIMITS,
+        help="Maximum number of bytes per second, in each direction, such as 10MiB.  [default: no limit]",
     ),
     _option(
         "--retries",
@@ -204,7 +217,7 @@ pattern_options = _combine(
         "--include",
         multiple=True,
         metavar="PATTERN",
-        help="Include only paths that match, such as '*.json'. Can be repeated.",
+        help="Include only paths that match, such as '*.json', or 'onnx/' for a directory. Can be repeated.",
     ),
     _option("--exclude", multiple=True, metavar="PATTERN", help="Exclude paths that match. Can be repeated."),
 )
@@ -235,7 +248,8 @@ existing_options = _combine(
 on_error_option = _option(
     "--on-error",
     type=click.Choice(["stop", "continue"]),
-    help="What to do if an object of a prefix fails: stop, or continue with the others and exit with 1 at the end.",
+    help="What to do if an object of a prefix fails: continue with the others and exit with 1 at the end, or stop.  "
+    "[default: continue]",
 )
 symlinks_option = _option(
     "--no-follow-symlinks", is_flag=True, help="Skip symbolic links in a local source, instead of following them."

@@ -5,6 +5,7 @@ from typing import Literal
 
 import click
 
+from .option_groups import Command
 from .options import files_and_uris, storage_options, timeout_option
 from .run import run
 from .settings import Settings
@@ -13,6 +14,7 @@ __all__ = ["presign"]
 
 
 @click.command(
+    cls=Command,
     short_help="Print a URL that gives access to an object.",
     epilog="""\b
 Examples:

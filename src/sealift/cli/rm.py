@@ -4,6 +4,7 @@ import os
 
 import click
 
+from ..errors import ModelMissingError
 from ..progress.units import count
 from .arguments import Argument
 from .option_groups import Command
@@ -19,6 +20,7 @@ from .options import (
     storage_options,
     timeout_option,
 )
+from .patterns import split_pattern
 from .report import Report
 from .run import run
 from .settings import Settings
@@ -76,18 +78,24 @@ def rm(settings: Settings, uris: tuple[str, ...], *, recursive: bool, incomplete
         left = TimeLeft(settings.timeout)
         async with report.progress(), storage:
             for uri, argument, config in targets:
-                await storage.delete(
-                    uri,
-                    config=config,
-                    recursive=recursive,
-                    delete_snapshots=settings.delete_snapshots == "include",
-                    allow_patterns=settings.include or None,
-                    ignore_patterns=settings.exclude or None,
-                    on_error=settings.on_error or "continue",
-                    dry_run=settings.dry_run,
-                    timeout=left.seconds,
-                    on_event=report.removal_events(argument),
-                )
+                try:
+                    await storage.delete(
+                        uri,
+                        config=config,
+                        recursive=recursive,
+                        delete_snapshots=settings.delete_snapshots == "include",
+                        allow_patterns=settings.include or None,
+                        ignore_patterns=settings.exclude or None,
+                        on_error=settings.on_error or "continue",
+                        dry_run=settings.dry_run,
+                        timeout=left.seconds,
+                        on_event=report.removal_events(argument),
+                    )
+                except ModelMissingError as error:
+                    # A name that contains "[" may be missing: no other object must be removed instead.
+                    if split_pattern(uri) is not None:
+                        error.hint = "rm takes no pattern in the URI: use -r with the prefix, and --include"
+                    raise
 
     if incomplete:
         if recursive or settings.dry_run or settings.include or settings.exclude or settings.as_json:

@@ -6,18 +6,31 @@ from typing import Any
 
 import click
 
-from ..config import AzureConfig, GCSConfig, HFConfig, HTTPConfig, S3Config, StorageConfig
+from ..config import (
+    AzureConfig,
+    GCSConfig,
+    GitConfig,
+    HFConfig,
+    HTTPConfig,
+    ModelScopeConfig,
+    OCIConfig,
+    S3Config,
+    StorageConfig,
+)
 from ..uri import Location
 
 __all__ = ["SERVICE_OPTIONS", "ServiceOption", "ServiceOptions"]
 
-# Configurations to which the options are added. The backends of azure and hf fill what is None from the environment;
-# they must not get its secrets explicitly, which would send them to another account or hub.
+# Configurations to which the options are added. Some backends fill what is None from the environment: azure, the hubs,
+# Git and oci; they must not get its secrets explicitly, which would send them to another account or server.
 _BASE: dict[str, Callable[[Mapping[str, str]], Any]] = {
     "s3": S3Config.from_env,
     "gs": GCSConfig.from_env,
     "azure": lambda _: AzureConfig(),
     "hf": lambda _: HFConfig(),
+    "modelscope": lambda _: ModelScopeConfig(),
+    "git+https": lambda _: GitConfig(),
+    "oci": lambda _: OCIConfig(),
     "http": lambda _: HTTPConfig(),
 }
 
@@ -28,7 +41,7 @@ class ServiceOption:
 
     Attributes:
         flag: The option, with its dashes.
-        fields: The field that it sets, by scheme; "http" stands for "https", too.
+        fields: The field that it sets, by scheme; "http" stands for "https", too, and "git+https" for "git+http".
         convert: Converts the option's value to that of the field.
     """
 
@@ -48,14 +61,17 @@ def _headers(lines: tuple[str, ...]) -> dict[str, str]:
     return headers
 
 
-_ALL = ("s3", "gs", "azure", "hf", "http")
+_ALL = ("s3", "gs", "azure", "hf", "modelscope", "git+https", "oci", "http")
 
 # By the attribute of `Settings`.
 SERVICE_OPTIONS: dict[str, ServiceOption] = {
     "endpoint_url": ServiceOption(
-        "--endpoint-url", {"s3": "endpoint_url", "gs": "endpoint_url", "azure": "endpoint_url", "hf": "endpoint"}
+        "--endpoint-url",
+        dict.fromkeys(("s3", "gs", "azure"), "endpoint_url") | dict.fromkeys(("hf", "modelscope"), "endpoint"),
     ),
-    "anonymous": ServiceOption("--anonymous", dict.fromkeys(("s3", "gs", "azure", "hf"), "anonymous")),
+    "anonymous": ServiceOption(
+        "--anonymous", dict.fromkeys(("s3", "gs", "azure", "hf", "modelscope", "git+https", "oci"), "anonymous")
+    ),
     "ca_bundle": ServiceOption("--ca-bundle", dict.fromkeys(_ALL, "verify_ssl")),
     "no_verify_ssl": ServiceOption("--no-verify-ssl", dict.fromkeys(_ALL, "verify_ssl"), lambda value: not value),
     "region": ServiceOption("--region", {"s3": "region"}),
@@ -64,7 +80,8 @@ SERVICE_OPTIONS: dict[str, ServiceOption] = {
     "sse_c_key": ServiceOption("--sse-c-key", {"s3": "customer_key"}),
     "project": ServiceOption("--project", {"gs": "project_id"}),
     "account": ServiceOption("--account", {"azure": "account_name"}),
-    "token": ServiceOption("--token", {"hf": "token"}),
+    "token": ServiceOption("--token", dict.fromkeys(("hf", "modelscope", "oci"), "token")),
+    "revision": ServiceOption("--revision", {"hf": "revision"}),
     "header": ServiceOption("--header", {"http": "headers"}, _headers),
 }
 
@@ -95,7 +112,7 @@ class ServiceOptions:
         """Check that each option applies to at least one of the locations.
 
         Raises:
-            UsageError: It does not.
+            UsageError: It does not, or a URI names another revision.
         """
         schemes = {_service(location) for location in locations}
         for name in self.values:
@@ -105,6 +122,10 @@ class ServiceOptions:
                 allowed = ", ".join(f"{scheme}://" for scheme in option.fields)
                 given = " and ".join(dict.fromkeys(f"{location.scheme}://" for location in locations))
                 raise click.UsageError(f"{flag} applies only to {allowed}, not to {given}")
+        revision = self.values.get("revision")
+        for location in locations:
+            if revision is not None and location.revision not in {None, revision}:
+                raise click.UsageError(f"--revision is {revision!r}, but {location} names {location.revision!r}")
 
     def config(self, location: Location, environ: Mapping[str, str]) -> StorageConfig | None:
         """The configuration of the environment for a location, overridden by these options.
@@ -126,4 +147,4 @@ class ServiceOptions:
 
 
 def _service(location: Location) -> str:
-    return "http" if location.scheme == "https" else location.scheme
+    return {"https": "http", "git+http": "git+https"}.get(location.scheme, location.scheme)

@@ -41,6 +41,7 @@ class Settings:
     project: str | None = None
     account: str | None = None
     token: str | None = field(default=None, repr=False)
+    revision: str | None = None
     header: tuple[str, ...] = field(default=(), repr=False)
     source_endpoint_url: str | None = None
     source_region: str | None = None
@@ -49,6 +50,7 @@ class Settings:
     memory: int | None = None
     connections: int | None = None
     part_size: int | None = None
+    bwlimit: int | None = None
     retries: int | None = None
     patience: float | None = None
     include: tuple[str, ...] = ()
@@ -113,7 +115,12 @@ class Settings:
 
     def limits(self) -> Limits:
         """The requested limits."""
-        chosen: dict[str, Any] = {"memory": self.memory, "patience": self.patience, "part_size": self.part_size}
+        chosen: dict[str, Any] = {
+            "memory": self.memory,
+            "patience": self.patience,
+            "part_size": self.part_size,
+            "bandwidth": self.bwlimit,
+        }
         if self.connections is not None:
             chosen |= {"connections": self.connections, "per_host": self.connections}
         if self.retries is not None:
@@ -127,7 +134,7 @@ class Settings:
         Raises:
             UsageError: An option does not apply to this URI.
         """
-        options, location = self._service_options(), parse(uri)
+        options, location = self.service_options(), parse(uri)
         options.check(location)
         return options.config(location, environ) if options else None
 
@@ -139,14 +146,15 @@ class Settings:
         Raises:
             UsageError: An option does not apply to these URIs.
         """
-        both, source_only = self._service_options(), self._service_options("source_")
+        both, source_only = self.service_options(), self.service_options("source_")
         both.check(src, dest)
         source_only.check(src)
         if not both and not source_only:
             return None, None
         return both.overridden_by(source_only).config(src, environ), both.config(dest, environ)
 
-    def _service_options(self, prefix: str = "") -> ServiceOptions:
+    def service_options(self, prefix: str = "") -> ServiceOptions:
+        """The options of services that were given; `prefix` is "" or "source_"."""
         values = {name: getattr(self, prefix + name, None) for name in SERVICE_OPTIONS}
         return ServiceOptions({name: value for name, value in values.items() if value}, prefix.replace("_", "-"))
 

@@ -1,7 +1,6 @@
 """The SRC arguments of a copy: one or several, each an object, a prefix or a pattern."""
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -9,17 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ..config import StorageConfig
-from ..errors import ModelMissingError
+from ..uri import parse
 from .arguments import Argument, Destination
+from .patterns import is_object, split_pattern
 
 if TYPE_CHECKING:
     from ..api.async_storage import AsyncStorage
 
 __all__ = ["Source", "check_destination"]
-
-_MAGIC = re.compile(r"[*?\[]")
-# "?" begins the query of a URL, and servers have no listing. In local paths, the shell replaces patterns.
-_WITHOUT_PATTERNS = {"http", "https", "file"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,35 +52,33 @@ class Source:
             config: Configuration of the source.
             named: Whether a prefix is copied into a directory of its own name, since there are several sources.
         """
-        location = self.argument.location
-        is_pattern = location.scheme not in _WITHOUT_PATTERNS and _MAGIC.search(location.key)
-        if not (is_pattern or named) or await self._is_object(storage, config):
+        location, split = self.argument.location, split_pattern(self.uri)
+        if not (split or named) or await is_object(storage, self.uri, config):
             return self
-        if is_pattern and (start := _MAGIC.search(self.uri)):
-            base, slash, rest = self.uri[: start.start()].rpartition("/")
-            base = base + slash or "./"
-            argument = Argument.of(base)
-            destination = replace(self.destination, source=argument)
-            return Source(base, argument, self.dest, destination, rest + self.uri[start.start() :])
+        if split is not None:
+            argument = Argument.of(split[0])
+            return Source(split[0], argument, self.dest, replace(self.destination, source=argument), split[1])
         dest = f"{self.dest.rstrip('/')}/{location.name or location.root}/"
         return replace(self, dest=dest, destination=Destination(Argument.of(dest), self.argument, into=True))
-
-    async def _is_object(self, storage: "AsyncStorage", config: StorageConfig | None) -> bool:
-        try:
-            found = await storage.get_object_metadata(self.uri, config=config)
-        except ModelMissingError:
-            return False
-        return bool(found["type"] == "object")
 
 
 def check_destination(dest: str, sources: Sequence[str]) -> None:
     """Check that several sources can be copied to a destination.
 
     Raises:
-        UsageError: DEST is neither a directory nor a prefix.
+        UsageError: DEST is neither a directory nor a prefix, or two sources have the same name in it.
     """
     argument = Argument.of(dest)
     key = argument.location.key
     directory = not key or dest.endswith("/") or (argument.location.scheme == "file" and os.path.isdir(f"/{key}"))
     if len(sources) > 1 and not directory:
         raise click.UsageError(f"{dest} must be a directory, or end in '/', to receive several sources")
+    names: dict[str, str] = {}
+    for source in sources:
+        location = parse(source)
+        if location.scheme in {"http", "https"} or split_pattern(source):
+            continue  # the server may name the file, and what a pattern matches has names of its own
+        name = location.name or location.root
+        if name in names:
+            raise click.UsageError(f"{names[name]} and {location} would both become {name!r} in {dest}")
+        names[name] = str(location)

@@ -97,7 +97,7 @@ def sync(settings: Settings, src: str, dest: str, *, delete: bool, checksum: boo
                 ignore_patterns=settings.exclude or None,
                 symlinks=settings.symlinks,
                 dry_run=settings.dry_run,
-                on_error=settings.on_error or "stop",
+                on_error=settings.on_error or "continue",
                 **settings.transfer_arguments,
                 on_event=report.transfer_events(source, destination),
                 write_options=written,

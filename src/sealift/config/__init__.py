@@ -8,8 +8,12 @@ from .azure import AzureConfig
 from .config_map import ConfigMap, StorageConfig, StorageConfigs, check_config
 from .environment import expand_home, state_directory, wants_uvloop
 from .gcs import GCSConfig
+from .git import GitConfig
+from .hdfs import HDFSConfig
 from .http import HTTPConfig
 from .huggingface import HFConfig
+from .modelscope import ModelScopeConfig
+from .oci import OCIConfig
 from .proxies import Proxies
 from .pvc import PVCConfig
 from .s3 import S3Config
@@ -19,8 +23,12 @@ __all__ = [
     "AzureConfig",
     "ConfigMap",
     "GCSConfig",
+    "GitConfig",
+    "HDFSConfig",
     "HFConfig",
     "HTTPConfig",
+    "ModelScopeConfig",
+    "OCIConfig",
     "PVCConfig",
     "Proxies",
     "S3Config",
@@ -38,4 +46,8 @@ AUTHENTICATION_METHODS = {
     "gs": ["service_account", "default_credentials", "workload_identity"],
     "azure": ["account_key", "sas_token", "managed_identity"],
     "hf": ["access_token", "login"],
+    "modelscope": ["access_token"],
+    "git+https": ["password"],
+    "hdfs": ["user_name", "delegation_token", "client_certificate", "kerberos"],
+    "oci": ["password", "docker_config", "credential_helper"],
 }

@@ -1,4 +1,4 @@
-"""Azure Blob Storage."""
+"""Azure Blob Storage and Azure Files."""
 
 import os
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ __all__ = ["AzureConfig"]
 
 @dataclass(frozen=True, slots=True)
 class AzureConfig:
-    """Azure Blob Storage.
+    """Azure Blob Storage, and the file shares of Azure Files.
 
     Without a connection string, key, SAS or `anonymous`, credentials come from the environment if they belong to the
     same account; otherwise from Microsoft Entra ID: service principal, workload identity, managed identity, `az login`.

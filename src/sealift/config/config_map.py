@@ -7,14 +7,29 @@ from ..errors import InvalidConfig, InvalidURI
 from ..uri import Location, parse
 from .azure import AzureConfig
 from .gcs import GCSConfig
+from .git import GitConfig
+from .hdfs import HDFSConfig
 from .http import HTTPConfig
 from .huggingface import HFConfig
+from .modelscope import ModelScopeConfig
+from .oci import OCIConfig
 from .pvc import PVCConfig
 from .s3 import S3Config
 
 __all__ = ["ConfigMap", "StorageConfig", "StorageConfigs", "check_config"]
 
-StorageConfig = S3Config | GCSConfig | AzureConfig | HTTPConfig | HFConfig | PVCConfig
+StorageConfig = (
+    S3Config
+    | GCSConfig
+    | AzureConfig
+    | HTTPConfig
+    | HFConfig
+    | PVCConfig
+    | ModelScopeConfig
+    | GitConfig
+    | HDFSConfig
+    | OCIConfig
+)
 # What `AsyncStorage` and `configure` take: one configuration, several, or one for each URI prefix.
 StorageConfigs = StorageConfig | Sequence[StorageConfig] | Mapping[str, StorageConfig]
 
@@ -25,7 +40,14 @@ _BY_SCHEME: dict[str, type[StorageConfig]] = {
     "http": HTTPConfig,
     "https": HTTPConfig,
     "hf": HFConfig,
+    "oci": OCIConfig,
     "pvc": PVCConfig,
+    "modelscope": ModelScopeConfig,
+    "git+https": GitConfig,
+    "git+http": GitConfig,
+    "hdfs": HDFSConfig,
+    "webhdfs": HDFSConfig,
+    "swebhdfs": HDFSConfig,
 }
 # Completes a prefix to a URI that can be parsed: a valid name in all services.
 _NAME = "example"
@@ -78,6 +100,8 @@ class ConfigMap:
         if not self._by_prefix:
             return None
         names = {str(location), str(replace(location, revision=None))}  # a prefix may leave the revision open
+        if location.scheme == "oci":  # whose keys always follow a revision
+            names.add(str(replace(location, key="", revision=None)))
         matching = [prefix for prefix in self._by_prefix if _contains(prefix, location.scheme, names)]
         return self._by_prefix[max(matching, key=len)] if matching else None
 
@@ -116,7 +140,7 @@ def check_config(config: object, scheme: str) -> None:
         raise InvalidConfig(f"{name} is not a configuration", hint=hint)
     if wanted is None:
         raise InvalidConfig(f"{name} is not a configuration", hint="pass a configuration such as S3Config, or None")
-    article = "a" if wanted in {GCSConfig, PVCConfig} else "an"
+    article = "a" if wanted in {GCSConfig, PVCConfig, GitConfig, ModelScopeConfig} else "an"
     raise InvalidConfig(f"{name} is not for {scheme}://", hint=f"pass {article} {wanted.__name__}")
 
 
@@ -138,9 +162,10 @@ def _parse_prefix(text: object) -> tuple[str, str]:
     scheme, separator, rest = text.partition("://")
     scheme, root, completed = scheme.lower(), rest.rstrip("/"), text
     if separator and not root and scheme != "file":
-        completed = f"{scheme}://{_NAME}"
-    elif "/" not in root and scheme in {"http", "https"}:
-        completed = f"{scheme}://{root}/{_NAME}"  # the URL of an Azure account must name a container
+        completed = f"{scheme}://{_NAME}/{_NAME}"
+    elif "/" not in root and scheme in {"http", "https", "git+http", "git+https", "oci"}:
+        # The URL of an Azure account must name a container, and a Git server or a registry is followed by a repository.
+        completed = f"{scheme}://{root}/{_NAME}"
     try:
         location = parse(completed)
     except InvalidURI as error:

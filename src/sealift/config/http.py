@@ -9,7 +9,7 @@ from ..errors import InvalidConfig
 from ..frozen_dataclass import dataclass, short_repr
 from .checks import check_positive, check_strings, paths_as_text
 
-__all__ = ["HTTPConfig"]
+__all__ = ["HTTPConfig", "check_headers"]
 
 # Headers that sealift itself must control, because they decide which bytes are returned.
 _RESERVED_HEADERS = {
@@ -22,10 +22,11 @@ _RESERVED_HEADERS = {
 class HTTPConfig:
     """Plain HTTP and HTTPS servers.
 
+    A server that has an entry in `~/.netrc`, or in the file that `NETRC` names, gets its user name and password, unless
+    `headers` has an Authorization.
+
     Args:
-        headers: Headers for the origin of the URI only; never sent to another origin after a redirect. Without
-            Authorization, the login in the URL is sent, or else that of the host in the file that `NETRC` names, or in
-            `~/.netrc`.
+        headers: Headers for the origin of the URI only; never sent to another origin after a redirect.
         verify_ssl: False accepts any certificate (tests only); a path names a PEM file of trusted CAs; True: the
             system's CAs.
         allow_downgrade: Follow redirects from https to http.
@@ -53,15 +54,24 @@ class HTTPConfig:
         paths_as_text(self)
         check_strings(self)
         check_positive(self, "first_byte_timeout")
-        if not isinstance(self.headers, Mapping):
-            raise InvalidConfig("HTTPConfig(headers=…) is not a mapping", hint="pass a dict from names to values")
-        for name, value in self.headers.items():
-            if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-                raise InvalidConfig(f"HTTPConfig(headers=…): {name!r} is not a valid header name")
-            if name.lower() in _RESERVED_HEADERS:
-                raise InvalidConfig(f"HTTPConfig(headers=…) with {name!r}", hint="sealift sets this header itself")
-            # The value may be a secret: keep it out of the message.
-            if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?|", value):
-                raise InvalidConfig(f"the value of the header {name!r} is not valid in HTTP")
+        check_headers("HTTPConfig", self.headers)
 
     __repr__ = short_repr
+
+
+def check_headers(kind: str, headers: Mapping[str, str]) -> None:
+    """Reject headers that are not valid in HTTP, or that decide which bytes are returned.
+
+    Args:
+        kind: Name of the configuration, for the message.
+        headers: The headers. Values may be secrets: no message shows one.
+    """
+    if not isinstance(headers, Mapping):
+        raise InvalidConfig(f"{kind}(headers=…) is not a mapping", hint="pass a dict from names to values")
+    for name, value in headers.items():
+        if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            raise InvalidConfig(f"{kind}(headers=…): {name!r} is not a valid header name")
+        if name.lower() in _RESERVED_HEADERS:
+            raise InvalidConfig(f"{kind}(headers=…) with {name!r}", hint="sealift sets this header itself")
+        if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?|", value):
+            raise InvalidConfig(f"the value of the header {name!r} is not valid in HTTP")

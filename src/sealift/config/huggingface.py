@@ -29,9 +29,12 @@ class HFConfig:
         offline: Fail instead of sending requests to the hub.
         verify_ssl: As in `HTTPConfig`, for the hub and its storage.
         first_byte_timeout: As in `HTTPConfig`; a mirror may fetch a file first.
+        revision: Branch, tag or commit of the repositories whose URIs name none, such as "v1.0" or "feature/x". None:
+            their branch "main".
 
     Raises:
-        InvalidConfig: A token together with `anonymous`, or an endpoint that is not an http or https URL.
+        InvalidConfig: A token together with `anonymous`, an endpoint that is not an http or https URL, or a revision
+            that is not a valid Git name.
 
     Example:
         >>> HFConfig(endpoint="https://hub.example.com", anonymous=True).endpoint
@@ -45,6 +48,7 @@ class HFConfig:
     offline: bool = False
     verify_ssl: bool | str | os.PathLike[str] = True
     first_byte_timeout: float | None = None
+    revision: str | None = None
 
     def __post_init__(self) -> None:
         paths_as_text(self)
@@ -52,6 +56,13 @@ class HFConfig:
             raise InvalidConfig("HFConfig with a token and anonymous", hint="choose one of them")
         check_strings(self)
         check_positive(self, "first_byte_timeout")
+        if self.revision is not None:
+            from ..uris.hub import is_revision  # noqa: PLC0415 - few programs set it
+
+            if not is_revision(self.revision):
+                raise InvalidConfig(
+                    f"HFConfig(revision={self.revision!r}) is not a valid Git name", hint="name a branch, tag or commit"
+                )
 
     __repr__ = short_repr
 

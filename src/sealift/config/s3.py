@@ -44,6 +44,8 @@ class S3Config:
         customer_key: Encryption key for server-side encryption with a customer-provided key (SSE-C): 32 bytes, or their
             Base64 text. Objects are written, read and copied with it.
         customer_key_over_http: Allow an endpoint without TLS with `customer_key`, for tests. False: it is an error.
+        accelerate: Use Amazon's endpoint for S3 Transfer Acceleration, which must be enabled for the bucket. False: the
+            profile decides.
 
     Raises:
         InvalidConfig: Only one of key and secret, a key pair together with `anonymous` or `profile`, or a customer key
@@ -68,6 +70,7 @@ class S3Config:
     requester_pays: bool = False
     customer_key: str | bytes | None = field(default=None, repr=False)
     customer_key_over_http: bool = False
+    accelerate: bool = False
 
     def __post_init__(self) -> None:
         paths_as_text(self)
@@ -98,8 +101,8 @@ class S3Config:
         Args:
             environ: Environment with `AWS_REGION` / `AWS_DEFAULT_REGION`, `AWS_CA_BUNDLE`, and the variables that
                 KServe sets: `S3_ENDPOINT` with `S3_USE_HTTPS`, `S3_VERIFY_SSL`, `S3_USER_VIRTUAL_BUCKET`,
-                `AWS_ANONYMOUS_CREDENTIAL` / `awsAnonymousCredential`. Keys, profiles, `AWS_ENDPOINT_URL` and the other
-                variables of the SDK are read by each call.
+                `S3_USE_ACCELERATE`, `AWS_ANONYMOUS_CREDENTIAL` / `awsAnonymousCredential`. Keys, profiles,
+                `AWS_ENDPOINT_URL` and the other variables of the SDK are read by each call.
         """
         bundle = environ.get("AWS_CA_BUNDLE", "")
         verify_ssl: bool | str = expand_home(bundle, environ) or bundle or True
@@ -117,4 +120,5 @@ class S3Config:
             verify_ssl=verify_ssl,
             anonymous=flag(environ, "AWS_ANONYMOUS_CREDENTIAL", "awsAnonymousCredential") or False,
             addressing_style="virtual" if flag(environ, "S3_USER_VIRTUAL_BUCKET") else "auto",
+            accelerate=flag(environ, "S3_USE_ACCELERATE") or False,
         )

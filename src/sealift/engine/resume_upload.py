@@ -99,18 +99,19 @@ async def open_upload(
     return RecordedUpload(upload, record, instance.disk, records_parts=not is_file)
 
 
-async def open_stream(destination: Backend, key: str, instance: Instance) -> Upload:
+async def open_stream(destination: Backend, key: str, instance: Instance, properties: Properties) -> Upload:
     """Start an upload of unknown size. No call resumes it; it is recorded so that a later one can abort it.
 
     Args:
         destination: Where it is written.
         key: The key to publish it under.
         instance: The instance that owns the threads and the environment.
+        properties: Properties to store with the object.
 
     Raises:
         StorageError: The upload could not be started.
     """
-    upload = await destination.open_upload(key, None)
+    upload = await destination.open_upload(key, None, properties=properties)
     directory, disk = records_directory(instance), instance.disk
     if directory is None or not destination.address or not upload.token:
         return upload

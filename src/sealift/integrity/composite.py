@@ -12,7 +12,10 @@ from typing import Protocol
 
 from .signed import SignedHash, signed
 
-__all__ = ["Hash", "is_composite", "name", "new_hash"]
+__all__ = ["HDFS_PREFIX", "Hash", "is_composite", "name", "new_hash"]
+
+HDFS_PREFIX = "hdfs-"
+"""Start of the names of HDFS's checksums: see `hdfs_checksum`."""
 
 
 class Hash(Protocol):
@@ -56,7 +59,7 @@ def new_hash(algorithm: str) -> Hash:
     """Create an incremental hash, plain or composite. For integrity checks only, not for security.
 
     Args:
-        algorithm: A name known to hashlib, or made by `name` or `signed.name`.
+        algorithm: A name known to hashlib, or made by `name`, `signed.name` or `hdfs_checksum.name`.
 
     Example:
         >>> running = new_hash("sha256/4")
@@ -68,6 +71,10 @@ def new_hash(algorithm: str) -> Hash:
     """
     if not is_composite(algorithm):
         return _hashlib_new(algorithm)
+    if algorithm.startswith(HDFS_PREFIX):
+        from .hdfs_checksum import HDFSHash  # noqa: PLC0415 - few downloads come from HDFS
+
+        return HDFSHash(algorithm)
     return SignedHash(algorithm) if signed((algorithm,)) else _CompositeHash(algorithm)
 
 

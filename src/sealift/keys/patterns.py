@@ -15,6 +15,8 @@ _LITERAL = r"[^*?\[]*"
 class Patterns:
     """Select paths that match an allow pattern and no ignore pattern. Syntax as in `fnmatch`; "*" also matches "/".
 
+    A pattern that ends in "/" means everything below that directory, as in huggingface_hub and .gitignore.
+
     Args:
         allow: Allow patterns. None: all paths.
         ignore: Ignore patterns.
@@ -32,7 +34,8 @@ class Patterns:
         """Build patterns from a single pattern, several, or None."""
 
         def as_tuple(patterns: Iterable[str] | str) -> tuple[str, ...]:
-            return (patterns,) if isinstance(patterns, str) else tuple(patterns)
+            given = (patterns,) if isinstance(patterns, str) else patterns
+            return tuple(f"{pattern}*" if pattern.endswith("/") else pattern for pattern in given)
 
         return cls(None if allow is None else as_tuple(allow), as_tuple(ignore or ()))
 

@@ -134,7 +134,9 @@ def check_writable(destination: OpenLocation, options: WriteOptions | None = Non
     """Raise UnsupportedOperation if the storage is read-only, or does not have one of the options."""
     capabilities, scheme = destination.backend.capabilities, destination.location.scheme
     if not capabilities.writable:
-        raise UnsupportedOperation(f"{scheme}:// can only be read")
+        # The schemes of Azure's URLs are not that of the location.
+        what = f"{scheme}://" if str(destination.location).startswith(f"{scheme}:") else "this storage"
+        raise UnsupportedOperation(f"{what} can only be read")
     check_supported(options, capabilities.write_options, scheme)
 
 

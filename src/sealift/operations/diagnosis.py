@@ -59,14 +59,14 @@ async def diagnose(location: Location, config: StorageConfig | None, instance: I
 
     try:
         facts = await describe_backend(location, config, instance)
-        for name, text in facts.items():
-            yield Finding(name, text)
+        for name, setting in facts.items():
+            yield Finding(name, str(setting))
         backend = await open_backend(location, config, instance)
     except StorageError as error:
         yield Finding("configuration", str(error), error)
         return
     try:
-        url = facts.get("endpoint", location.root).partition(" ")[0]
+        url = facts["endpoint"].value if "endpoint" in facts else location.root
         if url.startswith(("http://", "https://")):
             origin = Origin.of(url)
             proxy = proxy_for(origin, Proxies.from_env(instance.environ))

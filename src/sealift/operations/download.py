@@ -54,14 +54,15 @@ async def download_to_temporary(source: OpenLocation, options: CallOptions) -> D
         if options.signed is not None:
             await LocalBackend("/", source.instance.disk).run(partial(options.signed.check_directory, path))
         return Downloaded(path)
-    import shutil  # noqa: PLC0415 - most downloads have a destination
-    import tempfile  # noqa: PLC0415
+    import shutil  # noqa: PLC0415 - most downloads have a destination, or go to the cache
+
+    from .temporary_directories import make_temporary  # noqa: PLC0415
 
     disk = source.instance.disk
     created: list[str] = []
 
     def create() -> None:  # records the directory even if the call is cancelled in the meantime
-        created.append(tempfile.mkdtemp(prefix="sealift-"))
+        created.append(make_temporary())
 
     try:
         await LocalBackend("/", disk).run(create)

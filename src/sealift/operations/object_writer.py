@@ -7,12 +7,15 @@ from typing import Self
 
 from ..backends.local import LocalBackend, destination
 from ..contract import Backend, Upload
+from ..engine.copied_properties import written_properties
 from ..engine.resume_upload import open_stream
 from ..errors import ClosedError, InvalidConfig, StorageError
 from ..instance import Instance
 from ..runtime import part_sizes
 from ..runtime.shielded import shielded
 from ..types import ObjectInfo, Part, Receipt
+from ..types.properties import Properties
+from ..types.write_options import WriteOptions
 from .copy import check_writable, checked_key
 from .local_destination import check_destination
 from .open_location import OpenLocation
@@ -35,17 +38,21 @@ class ObjectWriter:
         instance: The instance.
         backend: Where the object is stored.
         key: Its key.
+        properties: What to store with it.
         owns_backend: Whether to close the backend.
 
     Attributes:
         stored: The object, once it is complete.
     """
 
-    def __init__(self, instance: Instance, backend: Backend, key: str, *, owns_backend: bool) -> None:
+    def __init__(
+        self, instance: Instance, backend: Backend, key: str, properties: Properties, *, owns_backend: bool
+    ) -> None:
         self.stored: ObjectInfo | None = None
         self._instance = instance
         self._backend = backend
         self._key = key
+        self._properties = properties
         self._owns_backend = owns_backend
         self._part = bytearray()
         self._length = self._part_length(0)
@@ -57,24 +64,29 @@ class ObjectWriter:
         self._failure: BaseException | None = None
 
     @classmethod
-    async def open(cls, place: OpenLocation) -> Self:
+    async def open(cls, place: OpenLocation, options: WriteOptions | None = None) -> Self:
         """Check where an object is to be stored. Sends no request.
 
+        Args:
+            place: Its location.
+            options: What to store with it. None: a Content-Type by the extension of its name.
+
         Raises:
-            UnsupportedOperation: The storage can only be read.
+            UnsupportedOperation: The storage can only be read, or does not have one of the options.
             InvalidConfig: The location is a prefix.
             LocalIOError: The path is a directory, a pipe, a device, a socket or a dangling link.
         """
-        check_writable(place)
+        check_writable(place, options)
         key, instance = place.location.key, place.instance
         if not key or key.endswith("/"):
             raise InvalidConfig("this is a directory or a prefix, not a file", hint="add a name")
+        properties = written_properties(None, key, options)
         if not place.on_disk:
-            return cls(instance, place.backend, checked_key(key), owns_backend=False)
+            return cls(instance, place.backend, checked_key(key), properties, owns_backend=False)
         check_destination(f"/{key}")
         path = await LocalBackend("/", instance.disk).run(lambda: destination(f"/{key}", follow=True))
         directory, name = os.path.split(path)
-        return cls(instance, LocalBackend(directory, instance.disk), name, owns_backend=True)
+        return cls(instance, LocalBackend(directory, instance.disk), name, properties, owns_backend=True)
 
     async def write(self, data: memoryview) -> None:
         """Take over bytes; waits while enough parts are being sent.
@@ -145,10 +157,11 @@ class ObjectWriter:
 
     async def _put(self) -> ObjectInfo:
         if not self._part:
-            return await self._instance.retry(lambda: self._backend.put(self._key, memoryview(b"")))
+            empty = memoryview(b"")
+            return await self._instance.retry(lambda: self._backend.put(self._key, empty, self._properties))
         buffer = await self._borrow(self._part)
         try:
-            return await self._instance.retry(lambda: self._backend.put(self._key, buffer))
+            return await self._instance.retry(lambda: self._backend.put(self._key, buffer, self._properties))
         finally:
             self._instance.memory.give_back(buffer)
 
@@ -185,7 +198,7 @@ class ObjectWriter:
     async def _open_upload(self) -> Upload:
         """Start a multi-part upload, which is aborted also if the caller is cancelled while it starts."""
         opening = asyncio.ensure_future(
-            self._instance.retry(lambda: open_stream(self._backend, self._key, self._instance))
+            self._instance.retry(lambda: open_stream(self._backend, self._key, self._instance, self._properties))
         )
         try:
             return await asyncio.shield(opening)

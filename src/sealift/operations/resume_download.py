@@ -49,7 +49,7 @@ _LONGEST_PAUSE = 0.5
 
 @asynccontextmanager
 async def open_journal(
-    instance: Instance, state: str, *identity: object, many: bool, request: str = ""
+    instance: Instance, state: str, *identity: object, many: bool, request: str = "", exclusive: bool = True
 ) -> AsyncGenerator[Journal]:
     """Open the journal of a download. If another caller of this process or another one has it, wait until it has ended.
 
@@ -62,11 +62,12 @@ async def open_journal(
         identity: What distinguishes this download from others: its source, its destination, and how it is verified.
         many: Whether a prefix is downloaded, not one object.
         request: As in `Journal`.
+        exclusive: As in `Journal`.
 
     Returns:
         The journal. If another caller has done the same meanwhile (`Journal.completed`), nothing is left to do.
     """
-    journal = Journal(state, fingerprint(*identity), many=many, request=request)
+    journal = Journal(state, fingerprint(*identity), many=many, request=request, exclusive=exclusive)
     disk = LocalBackend("/", instance.disk)
 
     def begin() -> bool:

@@ -52,6 +52,8 @@ class Journal:
         many: Whether the download has many files, so that completed files are recorded too.
         request: A `fingerprint` of what else distinguishes this call from others for this source and destination. "":
             the call cannot use what another one has completed.
+        exclusive: Whether to wait for another caller that has locked the journal. False: the caller has another way to
+            know that it may continue the download, even if the process that has the lock was stopped.
 
     Attributes:
         path: Path of the journal.
@@ -61,12 +63,13 @@ class Journal:
             do; set by `open`.
     """
 
-    def __init__(self, directory: str, name: str, *, many: bool, request: str = "") -> None:
+    def __init__(self, directory: str, name: str, *, many: bool, request: str = "", exclusive: bool = True) -> None:
         self.tree = os.path.join(directory, f"{name}.tree")
         self.size = 0
         self.completed: int | None = None
         self.many = many
         self._request = request
+        self._exclusive = exclusive
         self._directory = directory
         self._name = name
         self.path = os.path.join(directory, f"{name}.journal")
@@ -99,7 +102,8 @@ class Journal:
                 try:
                     file_locks.lock(self._awaited, required=False)
                 except BlockingIOError:
-                    return False
+                    if self._exclusive:
+                        return False
                 self._take_over()
             return self._descriptor >= 0
 
@@ -231,7 +235,8 @@ class Journal:
             return
         if complete and self._request:
             os.write(self._descriptor, f"complete {self._request} {self.size:x}\n".encode())
-        if keep and (self._claims or self._claimed or self._recorded):
+        # If others may have continued the download meanwhile, its files may be theirs.
+        if keep and (self._claims or self._claimed or self._recorded or not self._exclusive):
             self._write_lines()
         else:
             discard(self.tree)

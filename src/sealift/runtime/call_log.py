@@ -33,6 +33,8 @@ class CallLog:
             parts += [_count(call.size, "byte"), f"{moved / max(call.seconds, 1e-6) / 1e6:.1f} MB/s"]
         if call.resumed:
             parts.append(f"{call.resumed} bytes resumed")
+        if call.cache:
+            parts.append(f"cache: {call.cache}")
         if call.deleted:
             parts.append(f"{_count(call.deleted, 'object')} deleted")
         if call.retries:

@@ -84,6 +84,7 @@ class CallRecord:
         resumed: Bytes of these that an earlier run had transferred.
         retries: Requests that were sent again.
         verified: Number of objects for each checksum that was compared.
+        cache: What the cache has answered; "" for a call that does not use it.
         error: Why it has failed; for `call_ended`.
         data: What observers remember about it.
     """
@@ -99,6 +100,7 @@ class CallRecord:
         self.seconds = 0.0
         self.objects = self.deleted = self.size = self.resumed = self.retries = 0
         self.verified: Counter[str] = Counter()
+        self.cache = ""
         self.error: BaseException | None = None
         self.data: dict[object, object] = {}
 
@@ -134,6 +136,8 @@ class CallRecord:
             case "deleted":
                 self.objects += 1
                 self.deleted += 1
+            case "cache" if event.reason != "evicted":
+                self.cache = event.reason
         for observer in self.observers:
             observer.call_reported(self, event)
 

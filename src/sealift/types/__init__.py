@@ -3,7 +3,7 @@
 from .events import Event, EventKind, OnEvent, Synced
 from .limits import Limits
 from .objects import Capabilities, Head, ObjectInfo, Part, Receipt
-from .options import Durability, Existing, OnError, Symlinks, Unpack, Verify
+from .options import Durability, Existing, OnError, Revalidate, Symlinks, Unpack, Verify
 from .sizes import GiB, KiB, MiB
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "OnEvent",
     "Part",
     "Receipt",
+    "Revalidate",
     "Symlinks",
     "Synced",
     "Unpack",

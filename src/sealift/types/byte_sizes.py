@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["parse_size"]
+__all__ = ["format_size", "parse_size"]
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?))?b?", re.IGNORECASE)
 _PREFIXES = "kmgt"
@@ -25,3 +25,16 @@ def parse_size(text: str) -> int:
     power = _PREFIXES.index(prefix.lower()) + 1 if prefix else 0
     unit: int = (1024 if binary else 1000) ** power
     return round(float(number) * unit)
+
+
+def format_size(size: int) -> str:
+    """Write a byte size so that `parse_size` reads the same number.
+
+    Example:
+        >>> format_size(67108864), format_size(1500)
+        ('64MiB', '1500B')
+    """
+    for power, prefix in reversed(list(enumerate(_PREFIXES, 1))):
+        if size and size % 1024**power == 0:
+            return f"{size // 1024**power}{prefix.upper()}iB"
+    return f"{size}B"

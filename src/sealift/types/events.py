@@ -9,7 +9,7 @@ from ..frozen_dataclass import dataclass
 __all__ = ["Event", "EventKind", "OnEvent", "Synced"]
 
 EventKind = Literal[
-    "listed", "progress", "resumed", "suspended", "object", "kept", "retry", "paused", "deleted", "skipped"
+    "listed", "progress", "resumed", "suspended", "object", "kept", "retry", "paused", "deleted", "skipped", "cache"
 ]  # fmt: skip
 
 
@@ -24,11 +24,11 @@ class Event:
             verified), "kept" (the destination has an object of this name, and `existing="skip"` was given), "retry" (a
             request failed and will be retried), "paused" (a host asked for fewer requests, so
             none are sent to it for a while), "deleted" (an object was deleted), "skipped" (a file, directory or object
-            was skipped, or not deleted).
-        key: Key of the object at the source; for "deleted", the key that was deleted; "" for "paused", and for the
-            retry of a request that belongs to no single object, such as a listing.
+            was skipped, or not deleted), "cache" (the cache was asked; `reason` is the answer).
+        key: Key of the object at the source; for "deleted", the key that was deleted; for "cache", a URI; "" for
+            "paused", and for the retry of a request that belongs to no single object, such as a listing.
         size: Bytes: the object's size for "listed", "object" and "kept" (0 if unknown), newly stored bytes for
-            "progress" (negative if a sequential body restarts from the beginning).
+            "progress" (negative if a sequential body restarts from the beginning), for "cache" those of all files.
         verified: For "object": the checksum algorithm that was compared ("sha256/8388608" is a SHA-256 over the SHA-256
             hashes of 8388608-byte parts), or "size-only".
         error: For "retry" and "paused": the error; `StorageError.host` is the host. For "skipped": the error of an
@@ -37,7 +37,9 @@ class Event:
         target: Key of the object at the destination; "" for deletions and for objects skipped at the source.
         dropped: For "object": properties of the source that were not copied, such as "Expires", "metadata 'a-b'" or
             "tags", because the destination cannot store them or the tags could not be read.
-        reason: For "skipped": the reason.
+        reason: For "skipped": the reason. For "cache": "hit" (everything was there), "miss" (this call has downloaded
+            what was missing), "waited" (another call has), "taken over" (this call has continued the download of a
+            process that had ended), or "evicted" (the files of the URI `key` were removed to make room).
         call: The URI or path that the call reads, or deletes; several calls may share one callback.
         total: Bytes of all objects that the call transfers, as far as their sizes are known; None until all are listed.
     """

@@ -22,8 +22,9 @@ _KINDS = {
     "idle_timeout": _SECONDS,
     "min_throughput": _BYTES,
     "processes": _COUNT,
+    "bandwidth": _BYTES,
 }
-_MAY_BE_NONE = {"memory", "part_size", "attempts", "processes"}
+_MAY_BE_NONE = {"memory", "part_size", "attempts", "processes", "bandwidth"}
 _MAY_BE_ZERO = {"patience", "backoff_initial", "backoff_max", "min_throughput", "processes"}
 
 
@@ -48,6 +49,9 @@ class Limits:
         min_throughput: Bytes per second, averaged over `idle_timeout`, below which a connection is considered stalled.
         processes: Worker processes that receive the parts of large files, besides threads. 0: none. None: two, started
             during a large download if the threads of this process are held up by its other Python code.
+        bandwidth: Bytes per second that are received, and as many that are sent, over all running calls and their
+            worker processes. None: no limit. Copies that the service makes, and those between local paths, are not
+            limited.
 
     Raises:
         InvalidConfig: A value is not a number of the right kind, is not positive, or is negative where 0 is allowed.
@@ -68,6 +72,7 @@ class Limits:
     idle_timeout: float = 30.0
     min_throughput: int = 1024
     processes: int | None = None
+    bandwidth: int | None = None
 
     def __post_init__(self) -> None:
         for name in _KINDS:

@@ -5,7 +5,7 @@ from typing import Literal
 from ..errors import InvalidConfig
 from ..frozen_dataclass import dataclass
 
-__all__ = ["Durability", "Existing", "OnError", "Symlinks", "Unpack", "Verify"]
+__all__ = ["Durability", "Existing", "OnError", "Revalidate", "Symlinks", "Unpack", "Verify"]
 
 # Checksum verification. True: verify if a checksum is available; "require": fail if none is; False: compare sizes only.
 Verify = bool | Literal["require"]
@@ -18,6 +18,9 @@ Existing = Literal["overwrite", "skip", "fail"]
 
 # What happens when an object of a prefix cannot be copied or deleted: the call ends, or continues with the others.
 OnError = Literal["stop", "continue"]
+
+# When to ask the service whether what is cached is current: at each call, after so many seconds, or never.
+Revalidate = float | Literal["always", "never"]
 
 # What happens to symbolic links in a local source: the files that they lead to are copied, or they are skipped.
 Symlinks = Literal["follow", "skip"]

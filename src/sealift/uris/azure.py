@@ -1,4 +1,4 @@
-"""Azure Blob Storage URIs: containers and storage account hosts."""
+"""Azure Blob Storage and Azure Files URIs: containers, file shares and storage account hosts."""
 
 import re
 from urllib.parse import SplitResult, unquote
@@ -16,11 +16,13 @@ _CLOUDS = {"core.windows.net", "core.chinacloudapi.cn", "core.usgovcloudapi.net"
 _PUBLIC_CLOUD, _ZONES = "core.windows.net", "storage.azure.net"
 _HOST = (
     r"(?P<name>[a-z0-9]{3,24})(?P<feature>(?:-secondary)?(?:-ipv6|-dualstack)?)\."
-    r"(?:privatelink\.)?(?P<zone>z[0-9]{1,2}\.)?(?:blob|dfs)\.(?P<suffix>.+?)\.?"
+    r"(?:privatelink\.)?(?P<zone>z[0-9]{1,2}\.)?(?P<service>blob|dfs|file)\.(?P<suffix>.+?)\.?"
 )
 _SHORT_FORM = "azure://container/path"
 _HADOOP_FORM = "abfss://container@ACCOUNT.dfs.core.windows.net/path"
 _URL_FORM = "https://ACCOUNT.blob.core.windows.net/container/path"
+# https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-shares--directories--files--and-metadata
+_SHARE = r"[a-z0-9](?:-?[a-z0-9]){2,62}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +31,16 @@ class AccountHost:
 
     Attributes:
         name: Account name.
-        host: Host of the account's blob endpoint.
+        host: Host of the account's blob endpoint, or of its file endpoint.
         cloud: Azure cloud of the account, such as "core.windows.net"; account names are unique only within a cloud.
             None: a private cloud, or an unrelated host whose name only looks like that of a storage account.
+        is_files: Whether this is the endpoint of file shares (Azure Files).
     """
 
     name: str
     host: str
     cloud: str | None
+    is_files: bool = False
 
 
 def account_host(host: str) -> AccountHost | None:
@@ -62,7 +66,8 @@ def account_host(host: str) -> AccountHost | None:
         return None
     name, feature, zone, suffix = matched["name"], matched["feature"], matched["zone"] or "", matched["suffix"]
     cloud = _PUBLIC_CLOUD if zone and suffix == _ZONES else suffix if not zone and suffix in _CLOUDS else None
-    return AccountHost(name, f"{name}{feature}.{zone}blob.{suffix}", cloud)
+    is_files = matched["service"] == "file"
+    return AccountHost(name, f"{name}{feature}.{zone}{'file' if is_files else 'blob'}.{suffix}", cloud, is_files)
 
 
 def parse_azure(text: str, rest: str) -> Location:
@@ -80,7 +85,7 @@ def parse_azure(text: str, rest: str) -> Location:
     account = None
     if at:
         account = account_host(host.lower())
-        if account is None or account.cloud is None or ":" in container:
+        if account is None or account.cloud is None or account.is_files or ":" in container:
             hint = f"{_HADOOP_FORM}, or AzureConfig for credentials"
             raise InvalidURI("the part after the @ is not a storage account host", hint=hint, uri=redacted(text))
         if not key.isascii() and any("\ud800" <= each <= "\udfff" for each in key):
@@ -102,7 +107,7 @@ def parse_azure(text: str, rest: str) -> Location:
 
 
 def parse_azure_url(text: str, url: SplitResult, account: AccountHost) -> Location:
-    """Parse the URL of a container or blob.
+    """Parse the URL of a container or blob, or of a file share or a file in one.
 
     Args:
         text: The whole URL.
@@ -110,17 +115,19 @@ def parse_azure_url(text: str, url: SplitResult, account: AccountHost) -> Locati
         account: The account that the host belongs to.
 
     Raises:
-        InvalidURI: The container is missing, or the URL has a port.
+        InvalidURI: The container or share is missing, or the URL has a port.
     """
-    form = f"https://{account.host}/container/path"
+    kind, contents, valid = ("share", "files", _SHARE) if account.is_files else ("container", "blobs", _CONTAINER)
+    form = f"https://{account.host}/{kind}/path"
     if url.port not in {None, 443 if url.scheme == "https" else 80}:
         hint = "AzureConfig(endpoint_url=…) for another server"
-        raise InvalidURI(f"Azure does not serve blobs on port {url.port}", hint=hint, uri=redacted(text))
+        raise InvalidURI(f"Azure does not serve {contents} on port {url.port}", hint=hint, uri=redacted(text))
     try:
-        container, key = (unquote(part, errors="strict") for part in url.path[1:].partition("/")[::2])
+        root, key = (unquote(part, errors="strict") for part in url.path[1:].partition("/")[::2])
     except UnicodeDecodeError:
-        raise InvalidURI("blob names must be percent-encoded UTF-8", hint=form, uri=redacted(text)) from None
-    if not re.fullmatch(_CONTAINER, container):
-        cause = f"{container!r} is not a valid container name" if container else "the container name is missing"
+        cause = f"the names of {contents} must be percent-encoded UTF-8"
+        raise InvalidURI(cause, hint=form, uri=redacted(text)) from None
+    if not re.fullmatch(valid, root):
+        cause = f"{root!r} is not a valid {kind} name" if root else f"the {kind} name is missing"
         raise InvalidURI(cause, hint=form, uri=redacted(text))
-    return Location("azure", container, key, account=account.host, query=url.query)
+    return Location("azure", root, key, account=account.host, query=url.query)

@@ -7,7 +7,7 @@ from ..errors import InvalidURI
 from .location import SPECIAL_REFS, Location
 from .redaction import holds_credentials, redacted
 
-__all__ = ["parse_hub"]
+__all__ = ["is_revision", "parse_hub"]
 
 _FORM = "hf://owner/name[@revision][/path]"
 _KINDS = ("models", "datasets", "spaces")
@@ -53,6 +53,14 @@ def parse_hub(text: str, rest: str) -> Location:
     return Location("hf", "/".join(names), key, revision=revision, kind=kind)
 
 
+def is_revision(text: str) -> bool:
+    """Whether a text can be the name of a branch, a tag or a commit.
+
+    Source: https://git-scm.com/docs/git-check-ref-format; besides, servers normalize dot segments.
+    """
+    return not re.search(r"[\0-\x20\x7f\ud800-\udfff]|\.\.|(^|/)(\.|/|$)", text)
+
+
 def _split(rest: str) -> tuple[str, str, str]:
     """Split at the "@" or ":" after the repository name; in the path these characters are literal."""
     matched = re.match(r"([^/:@]*(?:/[^/:@]*)?)([:@])(.*)", rest, re.DOTALL)
@@ -68,8 +76,7 @@ def _revision(text: str, separator: str, tail: str) -> tuple[str, str]:
         revision = unquote(matched[1], errors="strict")
     except UnicodeDecodeError:
         revision = "\0"
-    # https://git-scm.com/docs/git-check-ref-format; servers normalize dot segments.
-    if re.search(r"[\0-\x20\x7f\ud800-\udfff]|\.\.|(^|/)(\.|/|$)", revision):
+    if not is_revision(revision):
         hint = f"{_FORM}, and %2F for a slash in the revision"
         raise InvalidURI("the revision is not a valid Git name", hint=hint, uri=repr(redacted(text)))
     return revision, matched[2] or ""

@@ -20,10 +20,11 @@ class Location:
 
     Attributes:
         scheme: One of `SUPPORTED_PROTOCOLS`.
-        root: Bucket, container, claim, repository ("owner/name") or URL origin; "/" for a local path.
+        root: Bucket, container, file share, claim, repository ("owner/name", or its URL; of an image, with its
+            registry), namenode or URL origin; "/" for a local path.
         key: The rest, verbatim, without the separating "/"; "" for the root itself.
         account: Host of the Azure storage account, if the URI names the account.
-        revision: Branch, tag or commit of a hub repository, decoded, if the URI names one.
+        revision: Branch, tag or commit of a repository, decoded, or tag or digest of an image, if the URI names one.
         kind: Kind of hub repository: "models", "datasets" or "spaces".
         query: Query of a URL. May be a signature, so it is never shown.
         login: User and password of a URL, percent-encoded, as in "user:password". Never shown.
@@ -58,9 +59,31 @@ class Location:
                 kind = "" if self.kind == "models" else f"{self.kind}/"
                 revision = f":{_encoded(self.revision)}" if self.revision else ""
                 return f"hf://{kind}{self.root}{revision}" + (f"/{self.key}" if self.key else "")
+            case "modelscope":
+                quoted = (self.revision or "").replace("%", "%25").replace("/", "%2F")
+                return (
+                    f"modelscope://{self.root}"
+                    + (f":{quoted}" if quoted else "")
+                    + (f"/{self.key}" if self.key else "")
+                )
+            case "git+https" | "git+http":
+                return _git_uri(self.root, self.key, self.revision)
+            case "oci":
+                revision = self.revision or ("latest" if self.key else "")
+                name = self.root + (f"{'@' if ':' in revision else ':'}{revision}" if revision else "")
+                return f"oci://{name}" + (f"/{self.key}" if self.key else "")
             case "azure" if self.account:
                 return f"https://{self.account}/{self.root}/{quote(self.key, safe=_SAFE)}"
         return f"{self.scheme}://{self.root}/{self.key}"
+
+
+def _git_uri(repository: str, key: str, revision: str | None) -> str:
+    """The URI of a file in a Git repository, whose name ends with ".git", or else with an empty segment."""
+    path = quote(key, safe=_SAFE, errors="surrogatepass")
+    if not repository.endswith(".git"):
+        path = path.replace(".git", "%2Egit")  # here the repository does not end
+    between = "" if not key else "/" if repository.endswith(".git") else "//"
+    return f"git+{repository}{between}{path}" + (f"#{quote(revision, safe=_SAFE)}" if revision else "")
 
 
 def _encoded(revision: str) -> str:

@@ -5,7 +5,7 @@ import re
 __all__ = ["VERBATIM", "holds_credentials", "redacted"]
 
 # In these schemes "?" and "#" are part of the key, so there is no query that could contain a signature.
-VERBATIM = {"s3", "gs", "pvc", "hf", "s3a", "s3n", "gcs"}
+VERBATIM = {"s3", "gs", "pvc", "hf", "modelscope", "oci", "s3a", "s3n", "gcs", "hdfs", "webhdfs", "swebhdfs"}
 
 
 def redacted(text: str) -> str:

@@ -31,6 +31,7 @@ from .streamed_response import StreamedResponse
 from .streams import Streams
 
 if TYPE_CHECKING:
+    from ..runtime.bandwidth import Bandwidths
     from .proxy_client import ProxyClient
     from .workers.worker import Worker
     from .workers.workers import Workers
@@ -46,7 +47,7 @@ class Wire:
     except that a stale keep-alive connection (closed by the server while idle) is replaced.
 
     Args:
-        limits: `connections`, `per_host`, `processes`, `idle_timeout` and `min_throughput` apply.
+        limits: `connections`, `per_host`, `processes`, `bandwidth`, `idle_timeout` and `min_throughput` apply.
         hosts: The pace of each host. None: nothing is known about any.
         run_blocking: Runs a function in a thread; used for DNS lookups and for reading certificates.
         proxies: HTTP proxies and the hosts exempt from them.
@@ -78,7 +79,8 @@ class Wire:
         self._closed = False
         self._watchdog = Watchdog(limits, lambda: self._pool.sweep())  # noqa: PLW0108 - it is made below
         self._lanes = Lanes(limits.connections, self._watchdog)
-        self._dialer = Dialer(limits, self._lanes, run_blocking, environ)
+        self._bandwidths = _bandwidths(limits)
+        self._dialer = Dialer(limits, self._lanes, run_blocking, environ, self._bandwidths)
         self._pool = Pool(limits, self._dialer.dial, hosts or Hosts(limits.per_host))
         self._streams = Streams(self._pool, self._lanes)
         self._environ = environ
@@ -223,7 +225,7 @@ class Wire:
         return hold_connections(self._pool, self._lanes, origin, tls)
 
     @asynccontextmanager
-    async def stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
+    async def stream(self, request: Request, body: memoryview | None = None) -> AsyncIterator[StreamedResponse]:
         """Stream a body, of known or unknown length.
 
         A piece of at most 256 KiB is buffered. The connection does not count as stalled while the caller is not
@@ -231,6 +233,7 @@ class Wire:
 
         Args:
             request: The request.
+            body: Request body. It must not change before the context is entered.
 
         Yields:
             The response, once its head has arrived, whatever the status.
@@ -240,22 +243,22 @@ class Wire:
             InvalidConfig: The request is not valid.
             ClosedError: The client is closed.
         """
-        observation = self._observe(request)
+        observation = self._observe(request, 0 if body is None else len(body))
         if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
             with observation:
                 await observation.turn()
-                async with proxy_client.stream(request) as streamed:
+                async with proxy_client.stream(request, body) as streamed:
                     yield observation.answered(streamed)
             return
         with observation:  # the record of the request ends here, not with the body
-            body, response = await self._streams.open(request)
+            received, response = await self._streams.open(request, body)
             observation.answered(response)
         try:
             if self._closed:
                 raise ClosedError("the storage instance is closed")
-            yield StreamedResponse(response, body.readinto)
+            yield StreamedResponse(response, received.readinto)
         finally:
-            await self._streams.close(body)
+            await self._streams.close(received)
 
     async def aclose(self) -> None:
         """Close all connections and wait until they are closed. Running calls raise `ClosedError`."""
@@ -270,6 +273,8 @@ class Wire:
         self._lanes.close()
         if self._proxy_client is not None:
             await self._proxy_client.aclose()
+        if self._bandwidths is not None:
+            self._bandwidths.close()
 
     def abandon(self) -> None:
         """Close what can be closed without the event loop: idle connections, workers, threads. Idempotent."""
@@ -278,6 +283,8 @@ class Wire:
             self._workers.abandon()
         self._pool.close_idle()
         self._lanes.close()
+        if self._bandwidths is not None:
+            self._bandwidths.close()
 
     async def _proxy_client_for(self, request: Request) -> "ProxyClient | None":
         """The proxy client, if a proxy applies to this request; None: connect directly."""
@@ -289,7 +296,7 @@ class Wire:
             module = await self._run_blocking(partial(import_module, ".proxy_client", __package__))
             # A concurrent call may have created it during the import.
             self._proxy_client = self._proxy_client or module.ProxyClient(
-                self._limits, self._proxies, self._dialer.context, self._lanes.run_blocking
+                self._limits, self._proxies, self._dialer.context, self._lanes.run_blocking, self._bandwidths
             )
         return self._proxy_client
 
@@ -297,3 +304,11 @@ class Wire:
         origin = request.origin
         record = begin_request(request.method, origin, request.target, sent)
         return Observation(origin, self._pool.pace(origin), request, record)
+
+
+def _bandwidths(limits: Limits) -> "Bandwidths | None":
+    if limits.bandwidth is None:
+        return None
+    from ..runtime.bandwidth import Bandwidths  # noqa: PLC0415 - few programs set a limit
+
+    return Bandwidths.of(limits.bandwidth)

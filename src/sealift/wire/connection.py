@@ -28,8 +28,12 @@ from .tls_stream import TLSStream
 
 if TYPE_CHECKING:
     from ..lane_contract import SentBytes
+    from ..runtime.bandwidth import Bandwidth, Bandwidths
 
 __all__ = ["Connection"]
+
+# Seconds after which a lane that waits for its share of the bandwidth looks whether it was interrupted.
+_NAP = 0.1
 
 
 class Connection:
@@ -38,6 +42,7 @@ class Connection:
     Args:
         origin: The server.
         tls: Connection security.
+        bandwidths: Limits of the bytes per second. None: there are none.
 
     Attributes:
         interrupted: Why the loop has ended what the lane was doing; None: it has not.
@@ -45,12 +50,13 @@ class Connection:
         reused: At least one exchange has completed.
         idle_since: Loop time at which the last exchange ended.
         waiting: A caller waits for the lane, so that a pause counts as a stall.
-        storing: The lane writes what it has received, so that a pause is none of the peer's.
+        storing: The lane writes what it has received, or waits for its share of the bandwidth, so that a pause is none
+            of the peer's.
         transferring: A body is being transferred, so that the minimum throughput applies.
         idle_timeout: As in `Watched`.
     """
 
-    def __init__(self, origin: Origin, tls: TLS) -> None:
+    def __init__(self, origin: Origin, tls: TLS, bandwidths: "Bandwidths | None" = None) -> None:
         self.origin = origin
         self.tls = tls
         self.name = origin.address
@@ -68,6 +74,7 @@ class Connection:
         self._received = 0
         self._received_by_kernel: int | None = None
         self._sent = 0
+        self._bandwidths = bandwidths
 
     # Called by the loop.
 
@@ -182,13 +189,16 @@ class Connection:
             TransportError: The connection was lost.
         """
         assert self._stream is not None  # noqa: S101 - for mypy
+        limit = None if self._bandwidths is None else self._bandwidths.received
         try:
-            count = self._stream.recv_into(view)
+            count = self._stream.recv_into(view if limit is None else view[: limit.piece])
         except OSError as error:
             self._check()
             raise TransportError(self._lost(error), retryable=True) from None
         self._check()
         self._received += count
+        if limit is not None:
+            self._wait(limit, count)
         return count
 
     def send(self, data: bytes) -> None:
@@ -205,6 +215,8 @@ class Connection:
             raise ConnectionLostError(self._lost(error)) from None
         self._check()
         self._sent += len(data)
+        if self._bandwidths is not None:
+            self._wait(self._bandwidths.sent, len(data))
 
     def send_body(
         self, body: memoryview, early: memoryview | None, counter: "SentBytes | None"
@@ -224,6 +236,8 @@ class Connection:
         """
         sock, stream = self._sock, self._stream
         assert sock is not None and stream is not None  # noqa: S101, PT018 - for mypy
+        limit = None if self._bandwidths is None else self._bandwidths.sent
+        piece = PIECE if limit is None else limit.piece
         self.transferring = True
         sent = 0
         try:
@@ -241,11 +255,13 @@ class Connection:
                         return sent, count
                 if events & ~select.POLLIN:
                     with suppress(BlockingIOError):
-                        count = stream.send(body[sent : sent + PIECE])  # in between, look for an early response
+                        count = stream.send(body[sent : sent + piece])  # in between, look for an early response
                         sent += count
                         if counter is not None:
                             counter.count += count
                         self._sent += count
+                        if limit is not None:
+                            self._wait(limit, count)
             return sent, None
         except OSError as error:
             self._check()
@@ -267,6 +283,18 @@ class Connection:
             unread = self._stream.unread or unread_bytes(self._sock)
             self._received_by_kernel = None if unread or state is None else state.received
         self.reusable = reusable and self.interrupted is None
+
+    def _wait(self, limit: "Bandwidth", count: int) -> None:
+        """Wait until the bandwidth allows more, after bytes were moved."""
+        seconds = limit.spend(count)
+        if seconds <= 0:
+            return
+        end = time.monotonic() + seconds
+        self.storing = True
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, _NAP))
+            self._check()
+        self.storing = False
 
     def _would_block(self, sock: socket.socket) -> bool:
         """Whether a read would wait for data, instead of returning some, an EOF or an error."""

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import ClosedError, TransportError
 from ..types import Limits
@@ -16,6 +16,9 @@ from .dns import Resolver, RunBlocking
 from .lanes import Lanes
 from .message import TLS, AllowedAddresses, Origin
 from .tls import create_context
+
+if TYPE_CHECKING:
+    from ..runtime.bandwidth import Bandwidths
 
 __all__ = ["Dialer", "redirect_blocked"]
 
@@ -38,12 +41,22 @@ class Dialer:
         lanes: Threads that connect.
         run_blocking: Runs DNS lookups and reads of certificate files in a thread.
         environ: Environment variables; those that `tls.ca_paths` names are read.
+        bandwidths: Limits of the bytes per second of all connections.
 
     Attributes:
+        bandwidths: Limits of the bytes per second of all connections. None: there are none.
         round_trip: Seconds that a round trip takes on the newest connection; 0 if unknown.
     """
 
-    def __init__(self, limits: Limits, lanes: Lanes, run_blocking: RunBlocking, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        lanes: Lanes,
+        run_blocking: RunBlocking,
+        environ: Mapping[str, str],
+        bandwidths: "Bandwidths | None" = None,
+    ) -> None:
+        self.bandwidths = bandwidths
         self._timeout = limits.idle_timeout
         self._lanes = lanes
         self._run_blocking = run_blocking
@@ -65,7 +78,7 @@ class Dialer:
             ClosedError: The dialer was closed while connecting.
         """
         context = await self.context(tls) if origin.scheme == "https" else None
-        connection = Connection(origin, tls)
+        connection = Connection(origin, tls, self.bandwidths)
 
         async def connect(addresses: Sequence[Address], timeout: float) -> list[str]:
             return await self._lanes.run(connection, lambda: connection.open(addresses, timeout, context))

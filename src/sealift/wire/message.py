@@ -98,11 +98,15 @@ class TLS:
         verify: False accepts any certificate for any host name. For tests only.
         ca_file: PEM file of CA certificates to trust instead of the system's.
         allowed_addresses: Which addresses may be connected to, with or without TLS.
+        certificate: PEM file of a client certificate, for servers that ask for one.
+        key: PEM file of its private key. None: `certificate` holds it, too.
     """
 
     verify: bool = True
     ca_file: str | None = None
     allowed_addresses: AllowedAddresses = "any"
+    certificate: str | None = None
+    key: str | None = None
 
     @classmethod
     def of(cls, verify_ssl: bool | str | os.PathLike[str]) -> "TLS":

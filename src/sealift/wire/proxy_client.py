@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import anyio
@@ -33,6 +34,9 @@ from .sinks import fill
 from .streamed_response import StreamedResponse
 from .tls import handshake_error
 
+if TYPE_CHECKING:
+    from ..runtime.bandwidth import Bandwidths
+
 __all__ = ["ProxyClient"]
 
 _SLICE = 256 * KiB
@@ -49,6 +53,7 @@ class ProxyClient:
         proxies: Proxy URLs, and the hosts exempt from them.
         context: Returns the SSL context for TLS settings.
         run_blocking: Runs a function in a thread; used to write bodies to files.
+        bandwidths: Limits of the bytes per second. None: there are none.
     """
 
     def __init__(
@@ -57,7 +62,9 @@ class ProxyClient:
         proxies: Proxies,
         context: Callable[[TLS], Awaitable[ssl.SSLContext]],
         run_blocking: RunBlocking,
+        bandwidths: "Bandwidths | None" = None,
     ) -> None:
+        self._bandwidths = bandwidths
         self._run_blocking = run_blocking
         self._limits = limits
         self._proxies = proxies
@@ -112,9 +119,9 @@ class ProxyClient:
             return response
 
     @asynccontextmanager
-    async def stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
+    async def stream(self, request: Request, body: memoryview | None) -> AsyncIterator[StreamedResponse]:
         """See `Wire.stream`."""
-        async with self._exchange(request, None) as (response, pieces):
+        async with self._exchange(request, body) as (response, pieces):
             unread = memoryview(b"")
 
             async def readinto(view: memoryview) -> int:
@@ -188,7 +195,7 @@ class ProxyClient:
             request.method,
             url,
             headers=headers,
-            content=None if body is None else _body_slices(body),
+            content=None if body is None else self._body_slices(body),
             extensions={"timeout": {"connect": limit, "read": read, "write": limit, "pool": None}},
         )
 
@@ -237,7 +244,18 @@ class ProxyClient:
                         f"{origin.address} stalled: less than {self._limits.min_throughput} bytes/s", retryable=True
                     )
                 waited, received = 0.0, 0
+            if self._bandwidths is not None:
+                await asyncio.sleep(self._bandwidths.received.spend(len(piece)))
             yield piece
+
+    async def _body_slices(self, body: memoryview) -> AsyncIterator[bytes]:
+        limit = None if self._bandwidths is None else self._bandwidths.sent
+        size = _SLICE if limit is None else limit.piece
+        for start in range(0, len(body), size):
+            piece = bytes(body[start : start + size])
+            yield piece
+            if limit is not None:
+                await asyncio.sleep(limit.spend(len(piece)))
 
     @contextmanager
     def _translating_errors(self, origin: Origin) -> Iterator[None]:
@@ -284,8 +302,3 @@ class ProxyClient:
     def _proxy(self, origin: Origin) -> str:
         """Host and port of the proxy, without its credentials."""
         return Origin.of(proxy_for(origin, self._proxies) or "").address
-
-
-async def _body_slices(body: memoryview) -> AsyncIterator[bytes]:
-    for start in range(0, len(body), _SLICE):
-        yield bytes(body[start : start + _SLICE])

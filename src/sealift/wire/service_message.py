@@ -25,7 +25,9 @@ _SECRET_HEADERS = {
 }  # fmt: skip
 # Headers with a key, such as x-amz-server-side-encryption-customer-key and x-goog-encryption-key.
 _KEY_HEADER = r"(?:customer|encryption)-key(?:-sha256|-md5)?$"
-_PARAMETER_NAME = r"(?i)^(?:x-(?:amz|goog)-)?(?:sig|signature|security-token|credential|upload_id|\w*token|api_?key)$"
+_PARAMETER_NAME = (
+    r"(?i)^(?:x-(?:amz|goog)-)?(?:sig|signature|security-token|credential|delegation|upload_id|\w*token|api_?key)$"
+)
 # What looks like a secret, whoever it belongs to: the query of a URL, a signature or token with its name, a token.
 _SECRETS = (
     (r"(https?://[^\s?\"'<>]*)\?[^\s\"'<>]*", r"\1?…"),

@@ -29,21 +29,21 @@ class Streams:
         self._lanes = lanes
         self._open: dict[BodyStream, Connection] = {}
 
-    async def open(self, request: Request) -> tuple[BodyStream, Response]:
+    async def open(self, request: Request, body: memoryview | None = None) -> tuple[BodyStream, Response]:
         """Send a request and receive the head of its response; the body needs a `close`."""
         while True:
-            head = encode_request(request)
+            head = encode_request(request, None if body is None else len(body))
             connection = await self._pool.acquire(request.origin, request.tls)
-            body = BodyStream(Exchange(connection, request, head), self._lanes)
+            received = BodyStream(Exchange(connection, request, head, body), self._lanes)
             try:
-                response = await body.open()
+                response = await received.open()
             except BaseException as error:
                 self._pool.release(connection)
                 if not isinstance(error, StaleConnectionError) or request.method == "POST":
                     raise
             else:
-                self._open[body] = connection
-                return body, response
+                self._open[received] = connection
+                return received, response
 
     async def close(self, body: BodyStream) -> None:
         """Give the connection of a stream back, or close it if the body was not read to its end."""

@@ -65,7 +65,7 @@ def create_context(tls: TLS, environ: Mapping[str, str]) -> ssl.SSLContext:
         environ: Environment variables, used if `tls` names no CA file.
 
     Raises:
-        InvalidConfig: The CA file cannot be read.
+        InvalidConfig: The CA file or the client certificate cannot be read.
     """
     try:
         file, directory = _file_or_directory(tls.ca_file) if tls.ca_file is not None else ca_paths(environ)
@@ -75,6 +75,13 @@ def create_context(tls: TLS, environ: Mapping[str, str]) -> ssl.SSLContext:
     if not tls.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    if tls.certificate is not None:
+        try:
+            # Without a password, a prompt on the terminal would stop the thread.
+            context.load_cert_chain(tls.certificate, tls.key, password="")
+        except OSError as error:
+            cause = error.strerror if not isinstance(error, ssl.SSLError) else "not a certificate with its private key"
+            raise InvalidConfig(f"cannot load the client certificate {tls.certificate!r}: {cause}") from None
     context.set_alpn_protocols(["http/1.1"])
     return context
 

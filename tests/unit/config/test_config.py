@@ -6,7 +6,20 @@ from typing import Any
 
 import pytest
 
-from sealift.config import AzureConfig, GCSConfig, HFConfig, HTTPConfig, Proxies, PVCConfig, S3Config, wants_uvloop
+from sealift.config import (
+    AzureConfig,
+    GCSConfig,
+    GitConfig,
+    HDFSConfig,
+    HFConfig,
+    HTTPConfig,
+    ModelScopeConfig,
+    OCIConfig,
+    Proxies,
+    PVCConfig,
+    S3Config,
+    wants_uvloop,
+)
 from sealift.errors import InvalidConfig
 
 SECRET = "Pa55word"
@@ -15,6 +28,10 @@ SECRETIVE = [
     AzureConfig("account", account_key=SECRET, sas_token=SECRET, connection_string=SECRET),
     HTTPConfig(headers={"Authorization": SECRET}),
     HFConfig(token=SECRET),
+    ModelScopeConfig(SECRET),
+    GitConfig("robot", SECRET),
+    HDFSConfig("http://nn:9870", delegation_token=SECRET, headers={"X-Gateway": SECRET}),
+    OCIConfig("user", SECRET, token=SECRET),
     Proxies(http=f"http://user:{SECRET}@proxy", https=f"http://user:{SECRET}@proxy"),
 ]
 
@@ -173,6 +190,7 @@ def test_event_loop_setting() -> None:
         (GCSConfig(anonymous=True), "GCSConfig(anonymous=True)"),
         (HTTPConfig({"Authorization": SECRET}, verify_ssl=False), "HTTPConfig(headers=…, verify_ssl=False)"),
         (HFConfig(SECRET, offline=True), "HFConfig(token=…, offline=True)"),
+        (OCIConfig("user", SECRET, insecure=False), "OCIConfig(username='user', password=…, insecure=False)"),
         (PVCConfig({"claim": "/mnt"}), "PVCConfig(mounts={'claim': '/mnt'})"),
     ],
 )
@@ -191,6 +209,8 @@ def test_the_text_shows_what_is_set(config: Any, text: str) -> None:
         (HTTPConfig, "verify_ssl"),
         (HFConfig, "verify_ssl"),
         (HFConfig, "token_file"),
+        (OCIConfig, "verify_ssl"),
+        (OCIConfig, "auth_file"),
     ],
 )
 def test_a_path_may_be_a_path_object(kind: Any, field: str) -> None:
@@ -216,6 +236,7 @@ def test_mount_points_may_be_path_objects() -> None:
         (S3Config, {"access_key_id": b"A", "secret_access_key": b"Pa55word"}, "is of type bytes"),
         (AzureConfig, {"anonymous": 1}, r"AzureConfig\(anonymous=…\) is of type int"),
         (HFConfig, {"token": ["Pa55word"]}, r"HFConfig\(token=…\) is of type list"),
+        (OCIConfig, {"password": ["Pa55word"]}, r"OCIConfig\(password=…\) is of type list"),
         (HTTPConfig, {"headers": "Authorization: Pa55word"}, r"HTTPConfig\(headers=…\) is not a mapping"),
         (PVCConfig, {"mounts": "/mnt"}, r"PVCConfig\(mounts=…\) is not a mapping"),
     ],
@@ -224,3 +245,30 @@ def test_values_of_another_type_are_rejected_without_showing_them(kind: Any, arg
     with pytest.raises(InvalidConfig, match=message) as caught:
         kind(**arguments)
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"username": "user"}, "needs a username and a password"),
+        ({"password": SECRET}, "needs a username and a password"),
+        ({"username": f"user:{SECRET}", "password": ""}, "contains a colon"),
+        ({"anonymous": True, "token": SECRET}, "with anonymous and token"),
+        ({"anonymous": True, "auth_file": "/etc/file"}, "with anonymous and auth_file"),
+        ({"platform": "Linux"}, "is not a platform"),
+    ],
+)
+def test_credentials_of_registries(arguments: Any, message: str) -> None:
+    with pytest.raises(InvalidConfig, match=message) as caught:
+        OCIConfig(**arguments)
+    assert SECRET not in str(caught.value)
+
+
+def test_the_environment_of_registries() -> None:
+    assert OCIConfig.from_env({}) == OCIConfig()
+    environ = {
+        "REGISTRY_AUTH_FILE": "/a",
+        "KSERVE_OCI_INSECURE_REGISTRY": "true",
+        "DOCKER_DEFAULT_PLATFORM": "linux/arm64",
+    }
+    assert OCIConfig.from_env(environ) == OCIConfig(auth_file="/a", insecure=True, platform="linux/arm64")

@@ -11,6 +11,7 @@ from sealift.config import (
     GCSConfig,
     HFConfig,
     HTTPConfig,
+    OCIConfig,
     PVCConfig,
     S3Config,
     StorageConfigs,
@@ -23,6 +24,7 @@ from sealift.uri import parse
 ACCOUNT = "https://models.blob.core.windows.net"
 S3, OTHER, DEEP = S3Config(region="a"), S3Config(region="b"), S3Config(region="c")
 GOOGLE, AZURE, WEB, HUB, VOLUMES = GCSConfig(), AzureConfig("a"), HTTPConfig(), HFConfig(), PVCConfig()
+REGISTRY = OCIConfig()
 
 
 def found(config: StorageConfigs | None, uri: str) -> object:
@@ -35,14 +37,16 @@ def found(config: StorageConfigs | None, uri: str) -> object:
         (S3, ["s3://b/k", "s3a://b", "s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/own/k"]),
         (GOOGLE, ["gs://b/k", "gcs://b"]),
         (AZURE, ["azure://models/k", f"{ACCOUNT}/models/k", "abfss://models@models.dfs.core.windows.net/k"]),
+        (AZURE, ["https://models.file.core.windows.net/share/k"]),
         (WEB, ["https://example.com/k", "http://127.0.0.1:8000/k"]),
         (HUB, ["hf://owner/name", "hf://datasets/owner/name@main/k"]),
+        (REGISTRY, ["oci://ghcr.io/team/model", "oci://model:v1", "oci://localhost:5000/m:v1/k"]),
         (VOLUMES, ["pvc://claim/k"]),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, list) else "",
 )
 def test_one_configuration_is_for_the_uris_of_its_service(config: Any, uris: list[str]) -> None:
-    everything = [S3, GOOGLE, AZURE, WEB, HUB, VOLUMES]
+    everything = [S3, GOOGLE, AZURE, WEB, HUB, REGISTRY, VOLUMES]
     for uri in uris:
         assert found(config, uri) is config
         assert found(everything, uri) is config
@@ -66,6 +70,10 @@ BY_PREFIX = {
     "hf://owner/name": HFConfig("name"),
     "hf://owner/name:v2": HFConfig("revision"),
     "hf://datasets/owner": HFConfig("datasets"),
+    "oci://ghcr.io": OCIConfig("host", "x"),
+    "oci://ghcr.io/team/": OCIConfig("team", "x"),
+    "oci://ghcr.io/team/model": OCIConfig("model", "x"),
+    "oci://ghcr.io/team/model:v2": OCIConfig("tag", "x"),
 }
 
 
@@ -99,6 +107,12 @@ BY_PREFIX = {
         ("hf://owner/name-2", "hf://owner/"),
         ("hf://datasets/owner/name", "hf://datasets/owner"),
         ("hf://spaces/owner/name", None),
+        ("oci://ghcr.io/other/model:v1/k", "oci://ghcr.io"),
+        ("oci://ghcr.io/team/model-2", "oci://ghcr.io/team/"),
+        ("oci://ghcr.io/team/model", "oci://ghcr.io/team/model"),
+        ("oci://ghcr.io/team/model:v1/k", "oci://ghcr.io/team/model"),
+        ("oci://ghcr.io/team/model:v2/k", "oci://ghcr.io/team/model:v2"),
+        ("oci://ghcr.io:8443/team/model", None),
         ("gs://models/k", None),
     ],
 )

@@ -1,6 +1,6 @@
 import pytest
 
-from sealift.types.byte_sizes import parse_size
+from sealift.types.byte_sizes import format_size, parse_size
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,8 @@ def test_sizes_are_parsed(text: str, number: int) -> None:
 def test_invalid_sizes_are_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="is not a size in bytes"):
         parse_size(text)
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, 1024, 1536, 64 << 20, 3 << 30, 1 << 40, (1 << 20) + 1, 1_500_000])
+def test_a_size_that_is_written_is_read_again(size: int) -> None:
+    assert parse_size(format_size(size)) == size

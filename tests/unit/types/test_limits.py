@@ -24,10 +24,13 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
     "idle_timeout": ("2.5", 2.5),
     "min_throughput": ("4kB", 4000),
     "processes": ("0", 0),
+    "bandwidth": ("10MiB", 10 * MiB),
 }
 
 
-@pytest.mark.parametrize("name", ["memory", "connections", "per_host", "part_size", "attempts", "idle_timeout"])
+@pytest.mark.parametrize(
+    "name", ["memory", "connections", "per_host", "part_size", "attempts", "idle_timeout", "bandwidth"]
+)
 @pytest.mark.parametrize("value", [0, -1])
 def test_limits_must_be_positive(name: str, value: int) -> None:
     with pytest.raises(InvalidConfig, match=rf"Limits\({name}={value}\) is not positive"):

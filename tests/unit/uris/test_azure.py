@@ -1,5 +1,6 @@
 """Azure URIs: accounts, hosts, signatures."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -54,7 +55,9 @@ FOREIGN = [
     "models.z12.blob.core.windows.net",
     "models.blob.storage.azure.net",
     "models.z123.blob.storage.azure.net",
-    "models.file.core.windows.net",
+    "models.queue.core.windows.net",
+    "models.file.core.windows.net.evil.example",
+    "models.z12.file.core.windows.net",
     "models-other.blob.core.windows.net",
     "models-ipv6-secondary.blob.core.windows.net",
     "blob.core.windows.net",
@@ -87,6 +90,30 @@ def test_foreign_hosts_are_not_azure(host: str) -> None:
     assert account is None or account.cloud is None
     with pytest.raises(InvalidURI, match="is not a storage account host.*abfss://container@ACCOUNT"):
         parse(f"abfss://box@{host}/a/k")
+
+
+@pytest.mark.parametrize(
+    ("uri_host", "request_host"),
+    [
+        ("models.file.core.windows.net", "models.file.core.windows.net"),
+        ("models.privatelink.file.core.windows.net", "models.file.core.windows.net"),
+        ("models.z12.file.storage.azure.net", "models.z12.file.storage.azure.net"),
+        ("models.file.core.chinacloudapi.cn", "models.file.core.chinacloudapi.cn"),
+    ],
+)
+def test_hosts_of_file_shares(uri_host: str, request_host: str) -> None:
+    assert parse(f"https://{uri_host}/box/a%20b?sig=s") == replace(at(request_host, key="a b"), query="sig=s")
+    assert str(parse(f"https://{uri_host}/box/a%20b?sig=s")) == f"https://{request_host}/box/a%20b"
+    assert get_storage_spec(f"https://{uri_host}/box/a/k") == {
+        "type": "azure", "share": "box", "account": "models", "path": "a/k",
+    }  # fmt: skip
+    with pytest.raises(InvalidURI, match="is not a storage account host"):
+        parse(f"abfss://box@{uri_host}/k")
+    for root, cause in (("", "the share name is missing"), ("$web", "not a valid share name"), ("a--b", "not a valid")):
+        with pytest.raises(InvalidURI, match=cause):
+            parse(f"https://{uri_host}/{root}")
+    with pytest.raises(InvalidURI, match="does not serve files on port 8443"):
+        parse(f"https://{uri_host}:8443/box")
 
 
 def test_private_cloud_hosts() -> None:

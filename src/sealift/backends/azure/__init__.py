@@ -1,16 +1,19 @@
-"""Azure Blob Storage, and the Azurite emulator.
+"""Azure Blob Storage, and the Azurite emulator; and Azure file shares (Azure Files), read-only.
 
 `account` determines the account, endpoint and credentials (no I/O). `authorization` adds them to each request: a shared
 access signature (SAS) in the query, which the SDK generates from an account key, or an identity's `token` in a header.
 `container` sends the requests and `replies` parses the responses. `upload` and `server_copy` take several requests;
-`buckets` lists the containers of an account, and `presign` signs URLs.
+`buckets` lists the containers of an account, and `presign` signs URLs. `share_backend`, `share` and `share_replies` are
+for file shares, whose protocol is similar.
 """
 
 from ...config import AzureConfig, StorageConfig
 from ...config.customer_key import require_tls
-from ...errors import InvalidConfig
+from ...contract import Backend
+from ...errors import InvalidConfig, UnsupportedOperation
 from ...instance import Instance
 from ...uri import Location
+from ...uris.azure import account_host
 from .account import account_of
 from .authorization import authorizer_for
 from .backend import AzureBackend
@@ -22,10 +25,14 @@ __all__ = ["AzureBackend", "open"]
 
 async def open(  # noqa: A001 - the contract's
     location: Location, config: StorageConfig | None, instance: Instance, version_id: str | None = None
-) -> AzureBackend:
-    """Open the container of a location, to read a version or snapshot of an object, or the current one."""
+) -> Backend:
+    """Open the container or file share of a location, perhaps to read a version or snapshot of an object."""
     if config is not None and not isinstance(config, AzureConfig):
         raise InvalidConfig(f"{type(config).__name__} is not for azure://", hint="pass an AzureConfig")
+
+    host = account_host(location.account or "")
+    if host is not None and host.is_files:
+        return _open_share(location.at(""), config, instance, version_id)
 
     def container_at(at: Location) -> Container:
         account = account_of(at, config, instance.environ)
@@ -35,3 +42,17 @@ async def open(  # noqa: A001 - the contract's
         return Container(at, account, authorizer, instance, customer_key_headers(config))
 
     return AzureBackend(location, config, container_at, version_id)
+
+
+def _open_share(location: Location, config: AzureConfig | None, instance: Instance, version_id: str | None) -> Backend:
+    from .share import Share, sign_share  # noqa: PLC0415 - blobs are more frequent
+    from .share_backend import FileShareBackend  # noqa: PLC0415
+
+    if version_id is not None:
+        hint = "leave out version_id"
+        raise UnsupportedOperation("version_id=… is not supported for Azure file shares", hint=hint)
+    if config is not None and config.customer_key is not None:
+        raise InvalidConfig("Azure file shares have no customer-provided keys", hint="omit the customer key")
+    account = account_of(location, config, instance.environ)
+    authorizer = authorizer_for(account, location.root, instance, sign_share)
+    return FileShareBackend(Share(location, account, authorizer, instance))

@@ -12,8 +12,12 @@ from .account import Account
 from .token import CachedToken, identity_environment
 
 __all__ = [
-    "AccountKeyAuthorizer", "Authorization", "Authorizer", "SASAuthorizer", "TokenAuthorizer", "authorizer_for",
+    "AccountKeyAuthorizer", "Authorization", "Authorizer", "SASAuthorizer", "Sign", "TokenAuthorizer", "authorizer_for",
+    "sign_container",
 ]  # fmt: skip
+
+# Signs a SAS with the key of an account, for a container or file share, with its expiry.
+Sign = Callable[[Account, str, datetime], str]
 
 # Lifetime of a generated SAS, which is renewed after half of it.
 _SAS_LIFETIME = timedelta(hours=6)
@@ -41,13 +45,14 @@ class Authorizer(Protocol):
         """Return the authorization of the next request."""
 
 
-def authorizer_for(account: Account, container: str, instance: Instance) -> Authorizer:
+def authorizer_for(account: Account, container: str, instance: Instance, sign: Sign | None = None) -> Authorizer:
     """Create the authorizer for a container, or return the instance's existing one.
 
     Args:
         account: The account and its credentials.
         container: Name of the container: a SAS generated from the account key is valid for it only.
         instance: Caches signatures and tokens.
+        sign: Signs the SAS. None: `sign_container`.
 
     Raises:
         InvalidConfig: A token would be sent unencrypted.
@@ -55,14 +60,14 @@ def authorizer_for(account: Account, container: str, instance: Instance) -> Auth
     if account.key is None and account.identity is None:
         return SASAuthorizer(account.sas or "")
     signed = account.key is not None
-    cache_key = ("azure", account, container if signed else identity_environment(instance.environ))
+    cache_key = ("azure", account, (container, sign) if signed else identity_environment(instance.environ))
     if cache_key not in instance.credentials:
         if not signed and not account.endpoint.startswith("https://"):
             raise InvalidConfig(
                 "identity tokens are sent over https only", hint="use an https:// endpoint, a key or a SAS"
             )
         instance.credentials[cache_key] = (
-            AccountKeyAuthorizer(account, container, instance)
+            AccountKeyAuthorizer(account, container, instance, sign=sign)
             if signed
             else TokenAuthorizer(CachedToken(account, instance))
         )
@@ -92,6 +97,7 @@ class AccountKeyAuthorizer:
         container: Container that the SAS is valid for.
         instance: Provides threads.
         now: Clock.
+        sign: Signs the SAS.
     """
 
     def __init__(
@@ -100,11 +106,13 @@ class AccountKeyAuthorizer:
         container: str,
         instance: Instance,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sign: Sign | None = None,
     ) -> None:
         self._account = account
         self._container = container
         self._instance = instance
         self._own_clock = now
+        self._sign = sign or sign_container
         self._offset = timedelta()
         self._authorization = Authorization()
         self._until = datetime.min.replace(tzinfo=UTC)
@@ -132,13 +140,23 @@ class AccountKeyAuthorizer:
                 if (now := self._now()) >= self._until:
                     # In a thread: importing the SDK takes 0.3 s.
                     query = await self._instance.disk.run(
-                        lambda: _sign(self._account, self._container, now + _SAS_LIFETIME)
+                        lambda: self._sign(self._account, self._container, now + _SAS_LIFETIME)
                     )
                     self._authorization, self._until = Authorization(query), now + _SAS_LIFETIME / 2
         return self._authorization
 
 
-def _sign(account: Account, container: str, expiry: datetime) -> str:
+def sign_container(account: Account, container: str, expiry: datetime) -> str:
+    """Sign a SAS with the account key.
+
+    Args:
+        account: The account.
+        container: Container that the SAS is valid for.
+        expiry: When it expires.
+
+    Raises:
+        InvalidConfig: The key is not valid Base64.
+    """
     from azure.storage.blob import ContainerSasPermissions, generate_container_sas  # noqa: PLC0415 - 0.3 s
 
     try:

@@ -21,9 +21,6 @@ __all__ = ["Container", "Headers"]
 
 Headers = Sequence[tuple[str, str]]
 
-# API version, which determines CRC64 of bodies, parts of 4,000 MiB, and encoding of names that XML cannot represent.
-_VERSION = "2021-12-02"
-
 
 class Container:
     """Sends requests for a container and its objects.
@@ -34,7 +31,13 @@ class Container:
         authorizer: Authorizes each request.
         instance: Provides connections.
         key_headers: Headers of a customer-provided encryption key; see `customer_key`.
+
+    Attributes:
+        api_version: Version of the protocol, which determines CRC64 of bodies, parts of 4,000 MiB, and encoding of
+            names that XML cannot represent.
     """
+
+    api_version = "2021-12-02"
 
     def __init__(
         self,
@@ -98,8 +101,8 @@ class Container:
             query: Query parameters.
         """
         target = self._target(key) + _encoded(query or {}, authorization.query)
-        own = [("host", self._origin.netloc), ("user-agent", self.instance.user_agent), ("x-ms-version", _VERSION)]
-        sent = [*own, *headers, *authorization.headers]
+        own = [("host", self._origin.netloc), ("user-agent", self.instance.user_agent)]
+        sent = [*own, ("x-ms-version", self.api_version), *headers, *authorization.headers]
         if self.key_headers and key is not None and _needs_key(method, query):
             sent += self.key_headers
         # Content-Encoding is a property of the object: return its bytes as stored, without decoding.

@@ -3,6 +3,7 @@
 from urllib.parse import parse_qs
 
 from ...config import AzureConfig
+from ...config.setting import Setting
 from ...instance import Instance
 from ...uri import Location
 from .account import Account, account_of
@@ -10,7 +11,7 @@ from .account import Account, account_of
 __all__ = ["describe"]
 
 
-async def describe(location: Location, config: AzureConfig | None, instance: Instance) -> dict[str, str]:
+async def describe(location: Location, config: AzureConfig | None, instance: Instance) -> dict[str, Setting]:
     """Describe the account and the credentials of a container.
 
     Args:
@@ -22,7 +23,11 @@ async def describe(location: Location, config: AzureConfig | None, instance: Ins
         StorageError: As `account_of`.
     """
     account = account_of(location, config, instance.environ)
-    return {"account": account.name, "endpoint": account.endpoint, "credentials": _credentials(account)}
+    return {
+        "account": Setting(account.name),
+        "endpoint": Setting(account.endpoint),
+        "credentials": Setting(_credentials(account)),
+    }
 
 
 def _credentials(account: Account) -> str:

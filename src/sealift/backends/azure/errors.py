@@ -62,20 +62,23 @@ def error_code(reply: Response) -> str | None:
     return reply.header("x-ms-error-code") or _fields(reply).get("Code") or None
 
 
-def reply_error(reply: Response, *, container: str, key: str | None) -> StorageError:
+def reply_error(
+    reply: Response, *, container: str, key: str | None, kinds: tuple[str, str] = ("object", "container")
+) -> StorageError:
     """Convert an error response to an exception.
 
     Args:
         reply: Response with an error status.
         container: Name of the container.
         key: Key of the requested object; None: the container.
+        kinds: What an object and a container are called in messages.
     """
-    return with_request_ids(_error(reply, container, key), reply)
+    what = f"the {kinds[1]} {container!r}" if key is None else f"the {kinds[0]} {key!r}"
+    return with_request_ids(_error(reply, container, key, what), reply)
 
 
-def _error(reply: Response, container: str, key: str | None) -> StorageError:
+def _error(reply: Response, container: str, key: str | None, what: str) -> StorageError:
     why, status = error_code(reply), reply.status
-    what = f"the object {key!r}" if key is not None else f"the container {container!r}"
     if why in NO_CONTAINER:
         hint = "check the container's name, and the account"
         cause = f"there is no container {container!r}"

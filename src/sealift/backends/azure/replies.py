@@ -23,6 +23,7 @@ __all__ = [
     "crc64nvme",
     "header",
     "md5",
+    "name_of",
     "object_info",
     "page",
     "quoted",
@@ -122,12 +123,12 @@ def snapshots(body: bytes, key: str) -> list[str]:
     return [
         time
         for entry in root.iter("Blob")
-        if (name := entry.find("Name")) is not None and _name(name) == key and (time := entry.findtext("Snapshot"))
+        if (name := entry.find("Name")) is not None and name_of(name) == key and (time := entry.findtext("Snapshot"))
     ]
 
 
-def _name(element: ET.Element) -> str:
-    """Decode a name that XML cannot represent."""
+def name_of(element: ET.Element) -> str:
+    """Return the name in an element; names that XML cannot represent are encoded."""
     text = element.text or ""
     return unquote(text) if element.get("Encoded") == "true" else text
 
@@ -135,7 +136,7 @@ def _name(element: ET.Element) -> str:
 def _prefixes(root: ET.Element) -> Iterator[ObjectInfo]:
     for element in root.iterfind("Blobs/BlobPrefix/Name"):
         if element.text:
-            yield ObjectInfo(_name(element), None, is_prefix=True)
+            yield ObjectInfo(name_of(element), None, is_prefix=True)
 
 
 def _blobs(root: ET.Element) -> Iterator[ObjectInfo]:
@@ -151,7 +152,7 @@ def _blobs(root: ET.Element) -> Iterator[ObjectInfo]:
         tag = quoted(elements.get("Etag")) or None
         modified = elements.get("Last-Modified")
         yield ObjectInfo(
-            _name(name),
+            name_of(name),
             int(elements["Content-Length"]),
             tag,
             parsedate_to_datetime(modified).astimezone(UTC) if modified else None,

@@ -1,6 +1,7 @@
 """The configuration that is used for a bucket, and where each value comes from, without secrets."""
 
 from ...config import GCSConfig
+from ...config.setting import Setting
 from ...instance import Instance
 from ...uri import Location
 from .credentials import credentials_file
@@ -8,7 +9,7 @@ from .credentials import credentials_file
 __all__ = ["describe"]
 
 
-async def describe(location: Location, config: GCSConfig | None, instance: Instance) -> dict[str, str]:  # noqa: ARG001 - as of all backends
+async def describe(location: Location, config: GCSConfig | None, instance: Instance) -> dict[str, Setting]:  # noqa: ARG001 - as of all backends
     """Describe the endpoint and the credentials of a bucket.
 
     Args:
@@ -24,12 +25,14 @@ async def describe(location: Location, config: GCSConfig | None, instance: Insta
     endpoint, source = chosen.endpoint_url, "the configuration"
     if endpoint is None or config is None:
         endpoint, source = environment.endpoint_url, "STORAGE_EMULATOR_HOST"
-    facts = {"endpoint": f"{endpoint} ({source})" if endpoint else "https://storage.googleapis.com (the default)"}
+    if not endpoint:
+        endpoint, source = "https://storage.googleapis.com", "the default"
+    facts = {"endpoint": Setting(endpoint, source)}
     if chosen.anonymous or (environment.endpoint_url and chosen.service_account_key is None):
-        return {**facts, "credentials": "none: requests are anonymous"}
+        return {**facts, "credentials": Setting("none: requests are anonymous")}
     path, content = await instance.disk.run(lambda: credentials_file(chosen, instance.environ))
     if path is None:
-        return {**facts, "credentials": "the metadata server of this machine"}
+        return {**facts, "credentials": Setting("the metadata server of this machine")}
     if chosen.service_account_key:
         source = "the configuration"
     elif instance.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
@@ -38,4 +41,4 @@ async def describe(location: Location, config: GCSConfig | None, instance: Insta
         source = "gcloud"
     account = content.get("client_email")
     named = f" of {account}" if isinstance(account, str) else ""
-    return {**facts, "credentials": f"{content.get('type', 'unknown')}{named} in {path} ({source})"}
+    return {**facts, "credentials": Setting(f"{content.get('type', 'unknown')}{named} in {path}", source)}

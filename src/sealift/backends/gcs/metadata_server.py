@@ -14,7 +14,10 @@ from ...wire.service_message import with_request_ids
 from . import replies
 from .access_token import AccessToken
 
-__all__ = ["MetadataServer"]
+__all__ = ["NO_CREDENTIALS", "MetadataServer"]
+
+# The code of the error if neither the environment nor this machine has credentials.
+NO_CREDENTIALS = "NoCredentials"
 
 _HOST = "metadata.google.internal"
 _TARGET = "/computeMetadata/v1/instance/service-accounts/default/token"
@@ -88,6 +91,7 @@ class MetadataServer:
 def _no_credentials() -> AccessDenied:
     return AccessDenied(
         "no credentials for Google Cloud Storage were found",
+        code=NO_CREDENTIALS,
         hint="set GOOGLE_APPLICATION_CREDENTIALS, run 'gcloud auth application-default login', "
         "or pass GCSConfig(service_account_key=…) or GCSConfig(anonymous=True)",
     )

@@ -1,10 +1,8 @@
 """Files at http and https URLs, read-only.
 
-`site` sends requests and follows redirects, `replies` parses responses, `filenames` derives file names, and `decode`
-decodes bodies that a server compresses although identity was requested.
+`site` sends requests and follows redirects, `netrc_credentials` finds passwords, `replies` parses responses,
+`filenames` derives file names, and `decode` decodes bodies that a server compresses although identity was requested.
 """
-
-from dataclasses import replace
 
 from ...config import HTTPConfig, StorageConfig
 from ...errors import InvalidConfig
@@ -12,10 +10,10 @@ from ...instance import Instance
 from ...uri import Location
 from ...wire import Origin
 from .backend import HTTPBackend
-from .login import netrc_login, of_url
+from .netrc_credentials import Credentials, of_url, read_netrc
 from .site import Site
 
-__all__ = ["HTTPBackend", "open"]
+__all__ = ["HTTPBackend", "find_credentials", "open"]
 
 
 async def open(location: Location, config: StorageConfig | None, instance: Instance) -> HTTPBackend:  # noqa: A001 - the contract's
@@ -23,10 +21,15 @@ async def open(location: Location, config: StorageConfig | None, instance: Insta
     config = HTTPConfig() if config is None else config
     if not isinstance(config, HTTPConfig):
         raise InvalidConfig(f"{type(config).__name__} is not for {location.scheme}://", hint="pass an HTTPConfig")
-    if "authorization" not in map(str.lower, config.headers):
-        login = of_url(location.login)
-        if login is None:
-            login = await netrc_login(Origin.of(location.root).host, instance.environ, instance.disk)
-        if login is not None:
-            config = replace(config, headers={**config.headers, "authorization": login})
-    return HTTPBackend(Site(location.at(""), config, instance), instance)
+    credentials = await find_credentials(location, config, instance)
+    return HTTPBackend(Site(location.at(""), config, instance, credentials), instance)
+
+
+async def find_credentials(location: Location, config: HTTPConfig, instance: Instance) -> Credentials | None:
+    """The credentials of a server in the URL, or else in `~/.netrc`, unless the configuration has some."""
+    if "authorization" in map(str.lower, config.headers):
+        return None
+    if location.login:
+        return of_url(location.login)
+    host = Origin.of(location.root).host
+    return await instance.disk.run(lambda: read_netrc(host, instance.environ))

@@ -2,19 +2,16 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Hashable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from typing import NoReturn
 
-from ...contract import EVERYTHING, OnlyInOrder, Reader, Upload, Walk
+from ...contract import EVERYTHING, OnlyInOrder, Reader, Walk
 from ...errors import ObjectChanged, ServiceError, StorageError, TransportError, UnsupportedOperation
 from ...instance import Instance
-from ...lane_contract import Sink, SmallObjects
+from ...lane_contract import Sink
+from ...runtime.read_only import ReadOnlyBackend
 from ...types import Capabilities, Head, ObjectInfo
-from ...types.properties import NO_PROPERTIES, Properties
-from ...types.write_options import WriteOptions
-from ...uri import Location
 from ...wire import Expectation, Response, StreamedResponse, check_expected, check_range, check_suffix, fill_buffer
 from . import replies
 from .decode import CODINGS, Decoded
@@ -31,7 +28,7 @@ _RANGES_REFUSED = {400, 501}
 _ASKED = 4
 
 
-class HTTPBackend:
+class HTTPBackend(ReadOnlyBackend):
     """One server; a key is the path of a URL, percent-encoded as in the URI.
 
     Args:
@@ -40,8 +37,6 @@ class HTTPBackend:
     """
 
     capabilities = Capabilities(writable=False, listable=False, sinks=True)
-    address = ""
-    small_objects: SmallObjects | None = None
 
     def __init__(self, site: Site, instance: Instance) -> None:
         self.location = site.location
@@ -124,12 +119,6 @@ class HTTPBackend:
         unpinned = replace(obj, size=None, version=None, etag=None, ranged=False)
         return OnlyInOrder("the server's metadata of the file differs from one response to the next", unpinned)
 
-    async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
-        return {}  # there are no composite checksums
-
-    async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
-        return {}
-
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
         headers, _ = replies.pinned(obj)
@@ -180,44 +169,3 @@ class HTTPBackend:
 
     def list_level(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         return self.list(prefix)
-
-    async def put(
-        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
-    ) -> ObjectInfo:
-        self._refuse()
-
-    def open_lane(self) -> None:
-        return None
-
-    async def open_upload(
-        self,
-        key: str,
-        size: int | None,
-        *,
-        properties: Properties = NO_PROPERTIES,
-        resume: str | None = None,
-        overwrite: bool = True,
-    ) -> Upload:
-        self._refuse()
-
-    async def copy(
-        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
-    ) -> ObjectInfo:
-        self._refuse()
-
-    async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:
-        self._refuse()
-
-    async def delete_many(
-        self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
-    ) -> None:
-        self._refuse()
-
-    async def presign(self, key: str, method: str, seconds: int) -> str:
-        raise UnsupportedOperation(f"{self.location.scheme}:// has no presigned URLs")
-
-    async def aclose(self) -> None:
-        """Release nothing: the instance owns the connections."""
-
-    def _refuse(self) -> NoReturn:
-        raise UnsupportedOperation(f"{self.location.scheme}:// can only be read")

@@ -18,6 +18,7 @@ from ...wire.connection_errors import CannotConnectError
 from ...wire.redirect import MOST_REDIRECTS, as_target, redirected
 from . import replies
 from .cookies import Cookies
+from .netrc_credentials import Credentials
 
 __all__ = ["Headers", "Site"]
 
@@ -37,18 +38,29 @@ _EXPIRED = {401, 403, 404, 410}
 class Site:
     """Client for the files of one server.
 
-    The target of redirects is resolved once per file and cached for all its parts. The configuration's headers are sent
-    to the origin of the URI only.
+    The target of redirects is resolved once per file and cached for all its parts. The configuration's headers and the
+    credentials are sent to the origin of the URI only.
 
     Args:
         location: The origin, with the query of the URI.
         config: The caller's configuration.
         instance: Provides connections.
+        credentials: Those of the URL or of `~/.netrc`. None: there are none.
     """
 
-    def __init__(self, location: Location, config: HTTPConfig, instance: Instance) -> None:
+    def __init__(
+        self,
+        location: Location,
+        config: HTTPConfig,
+        instance: Instance,
+        credentials: Credentials | None = None,
+    ) -> None:
         self.location = location
         self._config = config
+        self._credentials = credentials
+        self._headers = [(name.lower(), value) for name, value in config.headers.items()]
+        if credentials is not None:
+            self._headers.append(("authorization", credentials.authorization))
         self._wire = instance.wire
         self._agent = ("user-agent", instance.user_agent)
         self._resolved: dict[str, Request] = {}
@@ -176,7 +188,7 @@ class Site:
             "GET",
             Origin.of(self.location.root),
             as_target(f"/{key}{query}"),
-            [(name.lower(), value) for name, value in self._config.headers.items()],
+            self._headers,
             TLS.of(self._config.verify_ssl),
             first_byte_timeout=self._first_byte_timeout,
         )
@@ -197,6 +209,10 @@ class Site:
             hints.append(f"the URL redirects to {request.origin.netloc}")
             if self._config.headers:
                 hints.append("which does not get the headers of HTTPConfig")
+            elif self._credentials is not None:
+                hints.append(f"which does not get the password in {self._credentials.path}")
+        elif self._credentials is not None and reply.status in {401, 403}:
+            hints.append(f"check the password for this host in {self._credentials.path}")
         elif self.location.query:
             hints.append("if the URL is signed, it may have expired")
         elif not self._config.headers:

@@ -5,6 +5,8 @@ with a slash). Large files are in a separate storage, at signed URLs that expire
 from the hub itself, possibly compressed or without range support (`small_files`). `replies` parses responses.
 """
 
+from dataclasses import replace
+
 from ...config import HFConfig, StorageConfig
 from ...errors import InvalidConfig, UnsupportedOperation
 from ...instance import Instance
@@ -27,6 +29,8 @@ async def open(location: Location, config: StorageConfig | None, instance: Insta
     if config.offline or environment.offline:
         raise UnsupportedOperation("offline mode is on: hf:// is not available", hint="unset HF_HUB_OFFLINE")
     access = await access_of(config, environment, instance)
+    if location.revision is None and config.revision is not None:
+        location = replace(location, revision=config.revision, key="")  # the key does not belong to its name
     repository = Repository(location, access.endpoint, access.token, config, instance)
     if location.revision and location.key:
         await instance.retry(repository.commit)  # the key may begin with the rest of a branch's name

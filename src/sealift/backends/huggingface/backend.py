@@ -1,18 +1,17 @@
 """Backend for a Hugging Face repository."""
 
-from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Hashable, Sequence
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import replace
-from typing import NoReturn
 
-from ...contract import EVERYTHING, OnlyInOrder, Reader, Upload, Walk
-from ...errors import ModelMissingError, ObjectChanged, ServiceError, UnsupportedOperation
-from ...lane_contract import Sink, SmallObjects
+from ...contract import EVERYTHING, OnlyInOrder, Reader, Walk
+from ...errors import ModelMissingError, ObjectChanged, ServiceError
+from ...keys.plain_path import is_plain_path
+from ...lane_contract import Sink
 from ...runtime.paging import Page, one_level, paginate
+from ...runtime.read_only import ReadOnlyBackend
 from ...types import Capabilities, Head, MiB, ObjectInfo
-from ...types.properties import NO_PROPERTIES, Properties
-from ...types.write_options import WriteOptions
-from ...uri import Location
+from ...types.properties import Properties
 from ...wire import Expectation, Response, check_expected, check_range
 from ...wire.redirect import MOST_REDIRECTS, redirected
 from . import replies, small_files
@@ -29,7 +28,7 @@ _RANGES_REFUSED = {400, 501}
 _SKIPPED = 16 * MiB
 
 
-class HFBackend:
+class HFBackend(ReadOnlyBackend):
     """One repository at one commit, which cannot change, so reads need no condition.
 
     Args:
@@ -38,8 +37,7 @@ class HFBackend:
     """
 
     capabilities = Capabilities(writable=False, checksums=("sha256",), sinks=True)
-
-    small_objects: SmallObjects | None = None
+    write_hint = "to upload, use `hf upload`"
 
     def __init__(self, repository: Repository, urls: DownloadURLs) -> None:
         self.location = repository.location
@@ -56,7 +54,7 @@ class HFBackend:
         return self._repository.address
 
     async def stat(self, key: str) -> ObjectInfo:
-        if not _is_path(key):
+        if not is_plain_path(key):
             raise ModelMissingError(key, cause=f"there is no file {key!r}: this is not a valid path in a repository")
         commit = await self._repository.commit()
         url = await self._urls.of(self._path(key), commit.sha)
@@ -66,7 +64,7 @@ class HFBackend:
 
     async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         directory = (self._repository.path(prefix) or "").rpartition("/")[0]
-        if directory and not _is_path(directory):
+        if directory and not is_plain_path(directory):
             return
         pages = paginate(lambda query: self._page(directory, query), self._repository.instance.retry)
         async with aclosing(pages) as objects:
@@ -176,12 +174,6 @@ class HFBackend:
                 request = following
         raise too_many_redirects(request)
 
-    async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
-        return {}  # there are no composite checksums
-
-    async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
-        return {}
-
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
         sha = obj.version or (await self._repository.commit()).sha
@@ -189,61 +181,7 @@ class HFBackend:
             _check_commit(reply.header("x-repo-commit"), sha)
             yield small_files.decoded(reply)
 
-    def find_and_read(self, key: str, last: int | None = None) -> None:
-        return None
-
-    async def put(
-        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
-    ) -> ObjectInfo:
-        _read_only()
-
-    def open_lane(self) -> None:
-        return None
-
-    async def open_upload(
-        self,
-        key: str,
-        size: int | None,
-        *,
-        properties: Properties = NO_PROPERTIES,
-        resume: str | None = None,
-        overwrite: bool = True,
-    ) -> Upload:
-        _read_only()
-
-    async def copy(
-        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
-    ) -> ObjectInfo:
-        _read_only()
-
-    async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:
-        _read_only()
-
-    async def delete_many(
-        self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
-    ) -> None:
-        _read_only()
-
-    async def presign(self, key: str, method: str, seconds: int) -> str:
-        raise UnsupportedOperation(f"{self.location.scheme}:// has no presigned URLs")
-
-    async def aclose(self) -> None:
-        """Release nothing: the instance owns the connections."""
-
-
-def _is_path(key: str) -> bool:
-    """Whether Git allows this path. Others are never requested: a server might resolve ".."."""
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        return False
-    return not {"", ".", ".."} & set(key.split("/"))
-
 
 def _check_commit(received: str | None, sha: str) -> None:
     if received is not None and received != sha:
         raise ObjectChanged(f"the hub answered for the commit {received} instead of {sha}")
-
-
-def _read_only() -> NoReturn:
-    raise UnsupportedOperation("hf:// can only be read", hint="to upload, use `hf upload`")

@@ -180,11 +180,12 @@ def copy_range(source: int, target: int, start: int, count: int) -> int:
                 raise
     os.lseek(source, start, os.SEEK_SET)
     os.lseek(target, start, os.SEEK_SET)
+    left = count
     with os.fdopen(source, "rb", closefd=False) as reader, os.fdopen(target, "wb", closefd=False) as writer:
-        while data := reader.read(MiB):
+        while data := reader.read(min(MiB, left)):
             writer.write(data)
-        writer.flush()
-        return writer.tell() - start
+            left -= len(data)
+    return count - left
 
 
 def _version(status: os.stat_result) -> str:

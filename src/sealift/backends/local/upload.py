@@ -16,6 +16,7 @@ from ...runtime.reserve import reserve
 from ...types import KiB, MiB, ObjectInfo, Part, Receipt
 from .file_sink import FileSink
 from .files import READ, check_version, copy_range, crc, crc_of, free_space, info, read_into, sync_file, taken_space
+from .sparse import copy_hole, data_length
 from .staging import PartialFile, StagingDirectory
 
 __all__ = ["WRITE_SIZE", "LocalUpload", "Run"]
@@ -100,11 +101,14 @@ class LocalUpload(Upload):
         return read_into(self._descriptor, part.start, into) and crc(into) == claim.crc
 
     def copy_from(self, source: str, obj: ObjectInfo, start: int) -> int:
-        """Copy the next bytes of a file, in the kernel if possible; return how many."""
+        """Copy the next bytes of a file, in the kernel if possible, or a hole of it; return how many."""
         descriptor = os.open(source, READ)
         try:
             check_version(obj, os.fstat(descriptor))
-            count = copy_range(descriptor, self._descriptor, start, _COPY_STEP)
+            size = os.fstat(descriptor).st_size
+            count = copy_hole(descriptor, self._descriptor, start, size) or copy_range(
+                descriptor, self._descriptor, start, data_length(descriptor, start, _COPY_STEP)
+            )
             check_version(obj, os.fstat(descriptor))
         except OSError as error:
             error.filename = f"{source} → {self._path}"

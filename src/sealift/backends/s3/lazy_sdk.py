@@ -73,7 +73,11 @@ async def endpoint_from_sdk(
 
     async def open_client() -> Any:
         await instance.disk.run(lambda: _preload(session))
-        style = {} if settings.addressing_style == "auto" else {"addressing_style": settings.addressing_style}
+        style: dict[str, Any] = {}
+        if settings.addressing_style != "auto":
+            style["addressing_style"] = settings.addressing_style
+        if config.accelerate:
+            style["use_accelerate_endpoint"] = True
         return session.create_client(
             "s3",
             region_name=settings.region,

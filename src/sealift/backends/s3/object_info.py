@@ -3,6 +3,7 @@
 Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 """
 
+from ...errors import UnsupportedOperation
 from ...types import ObjectInfo
 from ...wire import Response
 from .properties import from_reply
@@ -29,7 +30,13 @@ def object_info(key: str, reply: Response, *, md5_tags: bool = True, version_id:
         reply: The reply.
         md5_tags: As for `object_checksums`.
         version_id: The version that was requested; None: the current one.
+
+    Raises:
+        UnsupportedOperation: The reply is about another version: the service ignores version IDs.
     """
+    if version_id is not None and (reply.header("x-amz-version-id") or "null") != version_id:
+        cause = f"the service has not returned version {version_id!r} of {key!r}"
+        raise UnsupportedOperation(cause, hint="leave out the version ID: the bucket, or the service, has no versions")
     length = reply.header("content-length")
     tag = quoted_etag(reply.header("etag"))
     return ObjectInfo(

@@ -192,6 +192,7 @@ def settings_from_session(session: SDKSession, config: S3Config) -> Settings:
         ),
         special_endpoint=any(
             (
+                config.accelerate,
                 section.get("use_accelerate_endpoint"),
                 section.get("use_dualstack_endpoint"),
                 session.get_config_variable("use_dualstack_endpoint"),

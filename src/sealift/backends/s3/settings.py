@@ -116,6 +116,7 @@ def settings_from_environment(config: S3Config, environ: Mapping[str, str]) -> S
         tls=tls_settings(config, expand_path(bundle, environ) if bundle else None),
         checksum=upload_checksum(config, environ.get("AWS_REQUEST_CHECKSUM_CALCULATION")),
         attempts=parse_attempts(environ.get("AWS_MAX_ATTEMPTS") or None),
+        special_endpoint=config.accelerate,
     )
 
 

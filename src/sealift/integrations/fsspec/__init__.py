@@ -5,6 +5,8 @@
     fsspec.filesystem("sealift").ls("hf://intfloat/e5-small-v2") # one for all: its paths are URIs
     sealift.integrations.fsspec.register("s3", "gs")             # replaces the implementations of "s3" and "gs"
 
+universal_pathlib cannot combine paths of protocols with a "+": use `register` with it.
+
 fsspec's specification: https://filesystem-spec.readthedocs.io/en/latest/api.html
 """
 

@@ -1,4 +1,4 @@
-"""Configurations from the storage options that fsspec passes on."""
+"""Configurations, and options of files, from the options that fsspec passes on."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from ...config import StorageConfig
 from ...errors import InvalidConfig
 
-__all__ = ["CACHE_OPTIONS", "config_of"]
+__all__ = ["CACHE_OPTIONS", "config_of", "file_options"]
 
 CACHE_OPTIONS = ("use_listings_cache", "listings_expiry_time", "max_paths", "skip_instance_cache")
 """Storage options that `AbstractFileSystem` takes."""
@@ -34,3 +34,8 @@ def config_of(
     except TypeError:
         hint = f"they are the fields of {getattr(config_type, '__name__', 'the configuration')}"
         raise InvalidConfig(f"one of the options {', '.join(options)} does not exist", hint=hint) from None
+
+
+def file_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of `open` among those that fsspec passes on; it passes on those for other filesystems, too."""
+    return {name: options[name] for name in ("timeout", "version_id", "write_options") if name in options}

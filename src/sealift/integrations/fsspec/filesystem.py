@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
@@ -18,7 +18,7 @@ from ...runtime.detached import run_detached
 from ...types import ObjectInfo
 from ...uri import parse
 from .callback_progress import CallbackProgress
-from .configuration import CACHE_OPTIONS, config_of
+from .configuration import CACHE_OPTIONS, config_of, file_options
 from .entries import add_entry, directory_entry, file_entry, joined
 
 __all__ = ["SealiftFileSystem"]
@@ -112,23 +112,24 @@ class SealiftFileSystem(AsyncFileSystem):
     async def _get_file(self, rpath: str, lpath: str, callback: Callback = DEFAULT_CALLBACK, **_: Any) -> None:
         await self._copy_one(self._uri(rpath), os.path.abspath(lpath), rpath, callback)  # noqa: ASYNC240 - no I/O
 
-    async def open_async(self, path: str, mode: str = "rb", **_: Any) -> Any:
+    async def open_async(self, path: str, mode: str = "rb", **options: Any) -> Any:
         """Open a file in the event loop; see `AsyncStorage.open`.
 
         Args:
             path: Its path.
             mode: "rb" or "wb".
+            options: `timeout`, `version_id` and `write_options` of `AsyncStorage.open`; others are ignored.
         """
-        return await AsyncStorage().open(self._uri(path), mode, config=self._config)
+        return await AsyncStorage().open(self._uri(path), mode, config=self._config, **file_options(options))
 
-    def _open(self, path: str, mode: str = "rb", autocommit: bool = True, **_: Any) -> Any:
+    def _open(self, path: str, mode: str = "rb", autocommit: bool = True, **options: Any) -> Any:
         if not autocommit:
             raise NotImplementedError("transactions are not supported: a file appears when it is closed")
         if mode == "xb":
             if self.exists(path):
                 raise FileExistsError(path)
             mode = "wb"
-        return Storage.open(self._uri(path), mode, config=self._config)
+        return Storage.open(self._uri(path), mode, config=self._config, **file_options(options))
 
     # Writing
 
@@ -207,14 +208,17 @@ class SealiftFileSystem(AsyncFileSystem):
     async def _ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
         path = self._strip_protocol(path)
         found: dict[str, dict[str, Any]] = {}
-        for relative, obj in await self._run(partial(self._objects, path)):
-            name, below, _rest = relative.partition("/")
-            if not relative:
-                found[path] = file_entry(path, obj)
-            elif below:
-                found.setdefault(joined(path, name), directory_entry(joined(path, name)))
-            else:
-                found[joined(path, name)] = file_entry(joined(path, name), obj)
+        if self._is_root(path):
+            service = f"{self.scheme}://"
+            for name in await self._run(lambda storage: storage.list_buckets(service, config=self._config)):
+                found[name] = directory_entry(name)
+        else:
+            for relative, obj in await self._run(partial(self._objects, path, delimiter="/")):
+                name = joined(path, relative.rstrip("/")) if relative else path
+                if not relative.endswith("/"):
+                    found[name] = file_entry(name, obj)
+                else:  # a file of the same name hides it
+                    found.setdefault(name, directory_entry(name))
         return [found[name] for name in sorted(found)] if detail else sorted(found)
 
     async def _find(
@@ -252,19 +256,21 @@ class SealiftFileSystem(AsyncFileSystem):
         """
         return self.info(path)["last_modified"]
 
-    async def _objects(self, path: str, storage: AsyncStorage) -> list[tuple[str, ObjectInfo]]:
+    async def _objects(
+        self, path: str, storage: AsyncStorage, delimiter: Literal["/"] | None = None
+    ) -> list[tuple[str, ObjectInfo]]:
         """The objects below a path, each with the rest of its path: "" for the object of this path itself.
 
-        The rest of a directory ends in "/".
+        The rest of a directory ends in "/". With a delimiter, only one level is listed.
         """
         if self._is_root(path):
-            raise UnsupportedOperation("buckets cannot be listed", hint="name one in the path")
+            raise UnsupportedOperation("the objects of all buckets cannot be listed", hint="name one in the path")
         uri = self._uri(path)
         start = parse(uri).key.rstrip("/")
         if parse(uri).scheme == "pvc":  # a directory of this machine
             start = (await storage.download(uri, config=self._config)).strip("/")
         found = []
-        async with aclosing(storage.list(uri, config=self._config)) as objects:
+        async with aclosing(storage.list(uri, config=self._config, delimiter=delimiter)) as objects:
             async for obj in objects:
                 relative = obj.key[len(start) :].lstrip("/")
                 if relative or not obj.key.endswith("/"):

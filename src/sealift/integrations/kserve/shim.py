@@ -1,4 +1,4 @@
-"""Installs sealift's names in the modules `kserve.storage` and `kserve.errors`."""
+"""Installs sealift's names in the modules `kserve.storage`, `kserve.errors` and `kserve_storage`."""
 
 import sys
 from importlib import import_module
@@ -6,17 +6,20 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 from ... import errors
-from . import storage
+from . import kserve_storage, storage
+from .kserve_storage import kserve_storage as _kserve_storage_module
+from .kserve_storage import logging as _kserve_storage_logging
 
 __all__ = ["install"]
 
 
 def install() -> None:
-    """Make `kserve.storage`, and the names that `kserve.errors` lacks, resolve to sealift in this process.
+    """Make `kserve.storage`, `kserve_storage` and the names that `kserve.errors` lacks resolve to sealift.
 
     If KServe is installed, it is imported here and its other modules stay unchanged. The `kserve.storage` of an old
     version is replaced, but not names that were imported from it before. If KServe is not installed, `kserve` has only
-    these two modules. May be called more than once.
+    these two modules. `kserve_storage`, the package of KServe 0.16 and later, is replaced by sealift's, whose
+    `Storage.download` returns the directory, as the original does. May be called more than once.
 
     If KServe has an error of the same name, its class stays in place, because KServe's server compares identities, and
     becomes a base class of sealift's: `except kserve.errors.ModelMissingError` catches a `sealift.ModelMissingError`,
@@ -39,6 +42,10 @@ def install() -> None:
         _adopt(theirs)
     _add("kserve.storage", storage)
     vars(package).update(storage=storage, Storage=storage.Storage)  # KServe has the latter up to version 0.15
+    # The package of KServe 0.16 and later. It is replaced, also if it is installed.
+    sys.modules["kserve_storage"] = kserve_storage
+    sys.modules["kserve_storage.kserve_storage"] = _kserve_storage_module
+    sys.modules["kserve_storage.logging"] = _kserve_storage_logging
 
 
 def _import(name: str) -> ModuleType | None:

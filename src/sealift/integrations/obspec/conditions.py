@@ -19,11 +19,7 @@ def check_conditions(obj: ObjectInfo, options: Mapping[str, Any]) -> None:
     Raises:
         PreconditionError: It does not meet `if_match` or `if_unmodified_since`.
         NotModifiedError: It does not meet `if_none_match` or `if_modified_since`.
-        NotSupportedError: Another version is wanted.
     """
-    wanted = options.get("version")
-    if wanted is not None and wanted != obj.version:
-        raise NotSupportedError(f"only the current version can be read, which is {obj.version}")
     if (tags := options.get("if_match")) is not None:
         if not _matches(obj.etag, tags):
             raise PreconditionError(f"the ETag is {obj.etag}")

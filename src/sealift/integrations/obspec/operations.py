@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, 
 from contextlib import aclosing
 from dataclasses import replace
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from ...api.async_file import AsyncReadableFile, AsyncWritableFile
 from ...api.async_storage import AsyncStorage
@@ -17,6 +17,7 @@ from ...types import MiB, ObjectInfo
 from ...uri import parse
 from .conditions import check_conditions, requested_range
 from .exceptions import InvalidPathError, NotFoundError, NotSupportedError, renamed
+from .put_options import write_options_of
 from .results import attributes_of, meta_of
 
 __all__ = ["StoreOperations"]
@@ -27,7 +28,6 @@ T = TypeVar("T")
 # Objects per item of a listing.
 _BATCH = 500
 _PIECE = MiB
-_CHOSEN_BY_SEALIFT = {"use_multipart", "chunk_size", "max_concurrency"}
 
 
 def _renaming(
@@ -60,13 +60,15 @@ class StoreOperations:
         self, storage: AsyncStorage, path: str, options: Mapping[str, Any] | None
     ) -> tuple[AsyncReadableFile, dict[str, Any], dict[str, str], tuple[int, int]]:
         """The arguments of a `GetResult`."""
-        file = await storage.open(self._uri(path), config=self._config)
+        file = await self._open(storage, path, (options or {}).get("version"))
         try:
             obj = file.opened.stream.obj
             check_conditions(obj, options or {})
             span = requested_range(obj, options or {})
             properties = obj.properties
-            attributes = attributes_of(properties) if properties else await self._attributes(storage, path)
+            attributes = (
+                attributes_of(properties) if properties else await self._attributes(storage, path, obj.version_id)
+            )
         except BaseException:
             await file.aclose()
             raise
@@ -127,22 +129,20 @@ class StoreOperations:
 
     @_renaming
     async def list_with_delimiter(self, storage: AsyncStorage, prefix: str | None) -> dict[str, Any]:
-        start = f"{prefix.strip('/')}/" if prefix and prefix.strip("/") else ""
         found: list[dict[str, Any]] = []
-        prefixes: dict[str, None] = {}
-        async with aclosing(self._objects(storage, prefix)) as objects:
+        prefixes: list[str] = []
+        async with aclosing(self._objects(storage, prefix, "/")) as objects:
             async for path, obj in objects:
-                name, below, _ = path.removeprefix(start).partition("/")
-                if below:
-                    prefixes[f"{start}{name}"] = None
+                if obj.is_prefix:
+                    prefixes.append(path.rstrip("/"))
                 else:
                     found.append(meta_of(path, obj))
-        return {"common_prefixes": list(prefixes), "objects": found}
+        return {"common_prefixes": prefixes, "objects": found}
 
     @_renaming
     async def put(self, storage: AsyncStorage, path: str, file: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-        _check_put(options)
-        async with storage.open(self._uri(path), "wb", config=self._config) as out:
+        chosen = write_options_of(options)
+        async with storage.open(self._uri(path), "wb", config=self._config, write_options=chosen) as out:
             await _write(out, file)
         stored = out.opened.stream.stored
         return {"e_tag": None, "version": None} if stored is None else {"e_tag": stored.etag, "version": stored.version}
@@ -169,25 +169,47 @@ class StoreOperations:
             raise InvalidPathError("the path is empty", hint="it is relative to the store")
         return f"{self._base}/{path.lstrip('/')}"
 
+    async def _open(self, storage: AsyncStorage, path: str, version: str | None) -> AsyncReadableFile:
+        """Open an object: of this version, as `meta_of` has named it, or of this version ID."""
+        uri = self._uri(path)
+        if version is None:
+            return await storage.open(uri, config=self._config)
+        try:
+            file = await storage.open(uri, config=self._config)
+        except ModelMissingError:  # a delete marker may hide earlier versions
+            return await storage.open(uri, config=self._config, version_id=version)
+        if file.opened.stream.obj.version == version:
+            return file
+        await file.aclose()
+        return await storage.open(uri, config=self._config, version_id=version)
+
     async def _stat(self, storage: AsyncStorage, path: str) -> ObjectInfo:
         found = await storage.get_object_metadata(self._uri(path), config=self._config)
         if found["type"] != "object":
             raise NotFoundError(path, cause=f"there is no object {path!r}, only objects below it")
         return ObjectInfo(path, found["size"], found["version"], found["modified_time"], found["etag"])
 
-    async def _attributes(self, storage: AsyncStorage, path: str) -> dict[str, str]:
-        found = await storage.get_object_metadata(self._uri(path), config=self._config)
+    async def _attributes(self, storage: AsyncStorage, path: str, version_id: str | None) -> dict[str, str]:
+        found = await storage.get_object_metadata(self._uri(path), config=self._config, version_id=version_id)
         return attributes_of(found)
 
-    async def _objects(self, storage: AsyncStorage, prefix: str | None) -> AsyncGenerator[tuple[str, ObjectInfo]]:
-        """The objects below a prefix, with their paths in the store; none if there is no such prefix."""
+    async def _objects(
+        self, storage: AsyncStorage, prefix: str | None, delimiter: Literal["/"] | None = None
+    ) -> AsyncGenerator[tuple[str, ObjectInfo]]:
+        """The objects below a prefix, with their paths in the store; none if there is no such prefix.
+
+        Args:
+            storage: The storage.
+            prefix: The prefix.
+            delimiter: "/": list only one level, with the prefixes in it.
+        """
         below = (prefix or "").strip("/")
         uri = f"{self._base}/{below}/" if below else f"{self._base}/"
         root = parse(self._base or "/").key.strip("/")
         try:
-            async with aclosing(storage.list(uri, config=self._config)) as objects:
+            async with aclosing(storage.list(uri, config=self._config, delimiter=delimiter)) as objects:
                 async for obj in objects:
-                    if not obj.key.endswith("/"):
+                    if obj.is_prefix or not obj.key.endswith("/"):
                         yield obj.key[len(root) :].lstrip("/"), replace(obj, key="")
         except ModelMissingError:
             return
@@ -201,18 +223,6 @@ def _length(start: int, end: int | None, length: int | None) -> int:
 
 def _no_range(path: str, start: int, length: int) -> InvalidConfig:
     return InvalidConfig(f"the range of {length} bytes at {start} is empty, or begins after the end of {path!r}")
-
-
-def _check_put(options: Mapping[str, Any]) -> None:
-    for name, value in options.items():
-        if name in {"attributes", "tags"}:
-            if value:
-                raise NotSupportedError(f"{name} are not supported")
-        elif name == "mode":
-            if value is not None and value != "overwrite":
-                raise NotSupportedError(f"mode={value!r} is not supported: most services cannot do it atomically")
-        elif name not in _CHOSEN_BY_SEALIFT:
-            raise TypeError(f"put() got an unexpected keyword argument {name!r}")
 
 
 async def _write(out: AsyncWritableFile, file: Any) -> None:

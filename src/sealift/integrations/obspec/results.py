@@ -28,7 +28,8 @@ def meta_of(path: str, obj: ObjectInfo) -> dict[str, Any]:
         obj: The object.
     """
     return {
-        "path": path, "last_modified": obj.modified, "size": obj.size, "e_tag": obj.etag, "version": obj.version,
+        "path": path, "last_modified": obj.modified, "size": obj.size, "e_tag": obj.etag,
+        "version": obj.version_id or obj.version,
     }  # fmt: skip
 
 

@@ -60,7 +60,8 @@ class SealiftStore:
 
         Args:
             path: Its path.
-            options: Conditions and a range: `obspec.GetOptions`.
+            options: Conditions, a range and a version: `obspec.GetOptions`. A version is that of an `ObjectMeta`, or
+                one that the service keeps: a version ID of S3 or Azure, a generation of Google Cloud Storage.
 
         Raises:
             NotFoundError: There is no such object.
@@ -187,13 +188,15 @@ class SealiftStore:
         Args:
             path: Its path.
             file: Its bytes: a buffer, a `pathlib.Path`, a binary file, or an iterable of buffers.
-            options: Those of `obspec.Put`. `use_multipart`, `chunk_size` and `max_concurrency` are chosen by sealift.
+            options: Those of `obspec.Put`. `attributes` with the name of a header, such as "Content-Type", are stored
+                as headers, others as user metadata. `use_multipart`, `chunk_size` and `max_concurrency` are chosen by
+                sealift.
 
         Returns:
             An `obspec.PutResult`.
 
         Raises:
-            NotSupportedError: There are `attributes` or `tags`, or a `mode` other than "overwrite".
+            NotSupportedError: There is a `mode` other than "overwrite", or the store has no attributes or tags.
             StorageError: It could not be stored.
         """
         return run(lambda storage: self._do.put(storage, path, file, options))

@@ -60,6 +60,10 @@ class Telemetry:
             "sealift.throttled", unit="{response}", description="Responses that asked for fewer requests."
         )
 
+        self._cache = meter.create_counter(
+            "sealift.cache", unit="{lookup}", description="Lookups in the cache, and evictions, by their outcome."
+        )
+
     def call_began(self, call: CallRecord) -> None:
         attributes: Attributes = {"sealift.operation": call.operation, "sealift.uris": list(call.uris)}
         call.data[self] = self._tracer.start_span(
@@ -71,6 +75,8 @@ class Telemetry:
             self._bytes.add(event.size, {"sealift.operation": call.operation})
         elif event.kind in {"object", "deleted"}:
             self._objects.add(1, {"sealift.operation": call.operation})
+        elif event.kind == "cache":
+            self._cache.add(1, {"sealift.cache.outcome": event.reason})
 
     def call_ended(self, call: CallRecord) -> None:
         attributes: Attributes = {"sealift.operation": call.operation}

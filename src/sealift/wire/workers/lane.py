@@ -5,7 +5,7 @@ import signal
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ...errors import InvalidConfig, TransportError
 from ..address import Address
@@ -32,7 +32,12 @@ from .protocol import (
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Lane"]
+    from ...runtime.bandwidth import Bandwidths
+
+__all__ = ["Lane", "TLSFields", "connection_for"]
+
+# The fields of a `TLS`, in order; addresses are checked by the parent.
+TLSFields = tuple[bool, str | None, Literal["any"], str | None, str | None]
 
 
 class Report(Protocol):
@@ -131,6 +136,6 @@ def _failure(error: Exception) -> Failure:
     return Failure(Failure.DEFECT, f"a worker process failed with {type(error).__name__}")
 
 
-def connection_for(origin: tuple[str, str, int], tls: tuple[bool, str | None]) -> Connection:
+def connection_for(origin: tuple[str, str, int], tls: TLSFields, bandwidths: "Bandwidths | None" = None) -> Connection:
     """A connection that is not open yet. The parent has checked which addresses may be reached."""
-    return Connection(Origin(*origin), TLS(*tls))
+    return Connection(Origin(*origin), TLS(*tls), bandwidths)

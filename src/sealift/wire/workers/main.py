@@ -11,13 +11,16 @@ import time
 from collections import deque
 from contextlib import suppress
 from functools import partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ...errors import TransportError
 from ..stalls import Stalls
 from ..tls import create_context
-from .lane import Lane, connection_for
+from .lane import Lane, TLSFields, connection_for
 from .protocol import BEAT, HELLO, PROTOCOL, encode_report, split_orders
+
+if TYPE_CHECKING:
+    from ...runtime.bandwidth import Bandwidths
 
 __all__ = ["serve"]
 
@@ -31,13 +34,19 @@ def serve(control: socket.socket, settings: dict[str, Any]) -> NoReturn:
 
     Args:
         control: The control socket.
-        settings: `parent`, the parent's process id; `idle_timeout` and `min_throughput`, as in `Limits`.
+        settings: `parent`, the parent's process id; `idle_timeout` and `min_throughput`, as in `Limits`; and, if
+            `Limits.bandwidth` is set, `bandwidth` and `bandwidth_file`, for `Bandwidths`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(OSError):  # a sandbox may forbid it
         os.nice(_NICENESS)
     parent = _watch_parent(settings["parent"])
-    Worker(control, Stalls(settings["idle_timeout"], settings["min_throughput"])).run(parent, settings["parent"])
+    stalls, bandwidths = Stalls(settings["idle_timeout"], settings["min_throughput"]), None
+    if "bandwidth" in settings:
+        from ...runtime.bandwidth import Bandwidths  # noqa: PLC0415 - few programs set a limit
+
+        bandwidths = Bandwidths.of(settings["bandwidth"], settings["bandwidth_file"])
+    Worker(control, stalls, bandwidths).run(parent, settings["parent"])
 
 
 class Worker:
@@ -47,16 +56,18 @@ class Worker:
         control: The control socket. The main thread never waits for it: a parent that is stopped, or a child of the
             parent that has inherited its end, would keep this process alive.
         stalls: The rules by which an exchange has stalled.
+        bandwidths: Limits of the bytes per second. None: there are none.
     """
 
-    def __init__(self, control: socket.socket, stalls: Stalls) -> None:
+    def __init__(self, control: socket.socket, stalls: Stalls, bandwidths: "Bandwidths | None" = None) -> None:
         self._control = control
         self._stalls = stalls
+        self._bandwidths = bandwidths
         self._lanes: dict[int, Lane] = {}
         self._sending = threading.Lock()
         self._buffer = bytearray()
         self._descriptors: deque[int] = deque()
-        self._contexts: dict[tuple[bool, str | None], ssl.SSLContext] = {}
+        self._contexts: dict[TLSFields, ssl.SSLContext] = {}
         self._loading = threading.Lock()
 
     def run(self, parent: int | None, parent_id: int) -> NoReturn:
@@ -103,7 +114,7 @@ class Worker:
     def _carry_out(self, name: str, number: int, order: list[Any]) -> None:
         if name == "open":
             origin, tls, addresses, timeout = order
-            connection = connection_for(origin, tls)
+            connection = connection_for(origin, tls, self._bandwidths)
             lane = Lane(connection, partial(self._context, origin[0], tls), partial(self._send, number))
             self._lanes[number] = lane
             self._stalls.watch(connection)
@@ -117,7 +128,7 @@ class Worker:
             self._stalls.unwatch(lane.connection)
             lane.close()
 
-    def _context(self, scheme: str, tls: tuple[bool, str | None]) -> ssl.SSLContext | None:
+    def _context(self, scheme: str, tls: TLSFields) -> ssl.SSLContext | None:
         """The TLS settings of a connection; called by its lane."""
         if scheme != "https":
             return None

@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from ..tls import CERTIFICATE_VARIABLES
@@ -40,13 +40,20 @@ class WorkerProcess:
         executable: A Python.
         environ: Environment variables of the instance; those that name certificates are passed on.
         settings: For `main.serve`.
+        descriptors: Open files of this process that the worker gets, under the same numbers.
 
     Attributes:
         control: The control socket, not blocking.
         ended_fd: A pidfd; None: the system has none.
     """
 
-    def __init__(self, executable: str, environ: Mapping[str, str], settings: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        executable: str,
+        environ: Mapping[str, str],
+        settings: Mapping[str, float],
+        descriptors: Sequence[int] = (),
+    ) -> None:
         """Start the process. Blocks; returns once it runs, which is before it can serve.
 
         Raises:
@@ -62,6 +69,7 @@ class WorkerProcess:
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,  # a traceback could quote a request
                     env=_environment(environ),
+                    pass_fds=descriptors,
                     cwd="/",
                     start_new_session=True,  # Ctrl-C is for the host
                 )

@@ -114,10 +114,10 @@ class RemoteConnection:
         """Connect; as `Connection.open`."""
         order = ((int(each.family), each.sockaddr) for each in addresses)
         origin = (self.origin.scheme, self.origin.host, self.origin.port)
-        ca_file = self.tls.ca_file
-        if ca_file is not None and not os.path.isabs(ca_file):
-            ca_file = os.path.join(os.getcwd(), ca_file)  # the worker runs in "/"
-        tls = (self.tls.verify, ca_file)
+        # The worker runs in "/".
+        files = (self.tls.ca_file, self.tls.certificate, self.tls.key)
+        ca_file, certificate, key = (None if each is None else os.path.join(os.getcwd(), each) for each in files)
+        tls = (self.tls.verify, ca_file, "any", certificate, key)
         kind, payload = await self._call(None, "open", origin, tls, list(order), timeout)
         if kind != OPENED:
             raise self._failed(kind, payload)

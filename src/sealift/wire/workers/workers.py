@@ -42,7 +42,7 @@ class Workers:
 
     Args:
         limits: `processes`, `idle_timeout` and `min_throughput` apply.
-        dialer: Resolves names, and checks addresses.
+        dialer: Resolves names, and checks addresses; the workers share its bandwidth limits with this process.
         lanes: Threads that record progress.
         run_blocking: Runs a function in a thread; starts the processes.
         environ: Environment variables of the instance.
@@ -159,7 +159,7 @@ class Workers:
     async def _start_one(self) -> None:
         assert self._executable is not None  # noqa: S101 - for mypy
         try:
-            process = await self._run_blocking(partial(WorkerProcess, self._executable, self._environ, self._settings))
+            process = await self._run_blocking(partial(self._launch, self._executable))
         except OSError:
             self._failed_starts += 1
             return
@@ -169,6 +169,13 @@ class Workers:
         self._workers.add(worker)
         if not await worker.started(self._start_timeout):
             self._failed_starts += 1
+
+    def _launch(self, executable: str) -> WorkerProcess:
+        if self._dialer.bandwidths is None:
+            return WorkerProcess(executable, self._environ, self._settings)
+        limit = self._dialer.bandwidths.received
+        settings = {**self._settings, "bandwidth": limit.rate, "bandwidth_file": limit.share()}
+        return WorkerProcess(executable, self._environ, settings, [limit.share()])
 
     def _ended(self, worker: "Worker") -> None:
         self._workers.discard(worker)

@@ -1,0 +1,173 @@
+"""Downloads without a destination: to a cache, or to a temporary directory where there is none."""
+
+import logging
+import shutil
+from functools import partial
+
+from ..cache.cache_events import report_hit, report_outcome
+from ..cache.copy_from_snapshot import copy_from_snapshot
+from ..cache.hub_obtain import HubFound, find_in_hub, hub_repository, obtain_from_hub
+from ..cache.obtain import find_snapshot, obtain, when_not_evicted
+from ..cache.requests import is_fixed, request_id
+from ..cache.snapshot_plan import make_plan
+from ..cache.store import Found, Store
+from ..config import HFConfig
+from ..config.cache import CacheSettings, is_offline
+from ..errors import LocalIOError, ModelMissingError
+from ..operations.call_options import CallOptions
+from ..operations.download import Downloaded, download_to, download_to_temporary
+from ..operations.local_destination import check_destination
+from ..operations.open_location import OpenLocation
+from ..runtime.shielded import shielded
+from ..types import Revalidate
+from .cached_path import Freshness, InUse
+from .lifetime import Lifetime, Located
+
+__all__ = ["copy_to", "use"]
+
+_log = logging.getLogger("sealift.cache")
+
+# What they name is on a disk already.
+_LOCAL = {"file", "pvc"}
+
+
+async def use(lifetime: Lifetime, place: Located, options: CallOptions, freshness: Freshness) -> InUse:
+    """Download to the cache, or find it there.
+
+    Args:
+        lifetime: The instance.
+        place: What to download. A local path is returned as it is.
+        options: Options of the call.
+        freshness: Whether to ask the service.
+
+    Returns:
+        The path. Until it is released, or this process ends, it stays.
+    """
+    if place.location.scheme in _LOCAL:
+        async with place.open(options.version_id) as source:
+            return _temporary(await download_to_temporary(source, options.about(place.location)))
+    settings = CacheSettings.from_env(place.instance.environ)
+    return await _Call(lifetime, place, options, settings).use(freshness)
+
+
+async def copy_to(lifetime: Lifetime, place: Located, dest: str, options: CallOptions, freshness: Freshness) -> str:
+    """As `use`, and then link or copy the files to a path.
+
+    Args:
+        lifetime: The instance.
+        place: As in `use`.
+        dest: The file or directory.
+        options: As in `use`.
+        freshness: As in `use`.
+
+    Returns:
+        The path of the file or directory.
+    """
+    instance = place.instance
+    check_destination(dest)
+    if place.location.scheme in _LOCAL:
+        async with place.open(options.version_id) as source:
+            return await download_to(source, dest, options.about(place.location))
+    used = await use(lifetime, place, options, freshness)
+    try:
+        return await copy_from_snapshot(instance, used.path, dest, options)
+    finally:
+        if used.release is not None:
+            await shielded(instance.disk.run(used.release))
+
+
+def _temporary(downloaded: Downloaded) -> InUse:
+    directory = downloaded.temporary
+    return InUse(downloaded.path, None if directory is None else partial(shutil.rmtree, directory, ignore_errors=True))
+
+
+class _Call:
+    def __init__(self, lifetime: Lifetime, place: Located, options: CallOptions, settings: CacheSettings) -> None:
+        self._lifetime = lifetime
+        self._place = place
+        self._options = options
+        self._settings = settings
+        instance, location = place.instance, place.location
+        self._fixed = is_fixed(location, options)
+        self._request = request_id(location, place.config, instance.environ, options)
+        plain = options.unpack_limits is None and options.version_id is None
+        self._hub = hub_repository(instance, location, place.config) if plain else None
+
+    async def use(self, freshness: Freshness) -> InUse:
+        """Find it, or download it."""
+        place, options = self._place, self._options
+        store = await self._open_store()
+        offline = self._is_offline(freshness)
+        found = await self._find(store, "never" if offline else freshness.revalidate)
+        if found is not None:
+            uri, on_event = str(place.location), options.about(place.location).on_event
+            report_outcome("hit", uri, found.size, on_event)
+            report_hit(uri, found.size, on_event)
+        elif offline:
+            searched = self._settings.directory if self._hub is None else self._hub.root
+            cause = f"it is not (or not as a whole) in the cache {searched}, and offline mode is on"
+            raise ModelMissingError(str(place.location), cause=cause, hint="download it once with a connection")
+        elif store is None and self._hub is None:
+            return await self._use_temporary()
+
+        async def work(source: OpenLocation, options: CallOptions) -> str | HubFound | None:
+            return await self._obtain(source, store, options)
+
+        while found is None:
+            got = await self._lifetime.share_at(place, options, work, "cache", self._settings)
+            if store is not None and isinstance(got, str):
+                # None: it was evicted, or changed, in this moment
+                found = await find_snapshot(place.instance, store, got)
+            elif isinstance(got, HubFound):
+                found = got
+            else:
+                return await self._use_temporary()
+        return InUse(found.path, None if isinstance(found, HubFound) else partial(found.release))
+
+    async def _use_temporary(self) -> InUse:
+        _log.warning("neither HOME nor SEALIFT_CACHE names a usable directory: downloading to a temporary one")
+        async with self._place.open(self._options.version_id) as source:
+            return _temporary(await download_to_temporary(source, self._options.about(self._place.location)))
+
+    async def _open_store(self) -> Store | None:
+        """The caches of the call; None: the user has none, and cannot have one in the default place."""
+        if not self._settings.directory:
+            return None
+        store = Store(self._settings)
+        try:
+            await self._place.instance.disk.run(store.open)
+        except LocalIOError as error:
+            if self._settings.explicit:
+                raise
+            _log.warning("%s", error)
+            return None
+        return store
+
+    async def _find(self, store: Store | None, revalidate: Revalidate) -> Found | HubFound | None:
+        """Find it without asking the service."""
+        instance, hub = self._place.instance, self._hub
+        if hub is not None:
+            in_hub = await instance.disk.run(lambda: find_in_hub(hub, self._place.location, self._options, revalidate))
+            if in_hub is not None:
+                return in_hub
+        if store is None:
+            return None
+        return await when_not_evicted(instance, lambda: store.find_request(self._request, revalidate))
+
+    async def _obtain(self, source: OpenLocation, store: Store | None, options: CallOptions) -> str | HubFound | None:
+        """Ask the service what it is, and make sure that a cache has it. None: there is none that can."""
+        plan = await make_plan(source, options)
+        if self._hub is not None:
+            in_hub = await obtain_from_hub(source, self._hub, plan, options, self._settings.takeover)
+            if in_hub is not None:
+                return in_hub
+        if store is None:
+            return None
+        return await obtain(source, store, plan, options, self._request, fixed=self._fixed)
+
+    def _is_offline(self, freshness: Freshness) -> bool:
+        if freshness.offline is not None:
+            return freshness.offline
+        place = self._place
+        configured = isinstance(place.config, HFConfig) and place.config.offline
+        return configured or is_offline(place.instance.environ, place.location.scheme)

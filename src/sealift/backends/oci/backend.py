@@ -1,0 +1,174 @@
+"""Backend for an image or artifact in a container registry."""
+
+from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from typing import NoReturn
+
+from ...contract import EVERYTHING, OnlyInOrder, Reader, Upload, Walk
+from ...errors import ObjectChanged, TransportError, UnsupportedOperation
+from ...lane_contract import Sink, SmallObjects
+from ...runtime.paging import one_level
+from ...types import Capabilities, Head, ObjectInfo
+from ...types.properties import NO_PROPERTIES, Properties
+from ...types.write_options import WriteOptions
+from ...uri import Location
+from ...wire import fill, fill_buffer
+from .file_tree import File
+from .image import ImageReader
+from .layer_stream import LayerStreams
+from .registry import NoRanges
+
+__all__ = ["OCIBackend"]
+
+
+class OCIBackend:
+    """One image or artifact, at the manifest that its tag names first. Its content cannot change.
+
+    Args:
+        reader: Reads the manifest and the lists of files.
+    """
+
+    capabilities = Capabilities(writable=False, checksums=("sha256",), sinks=True)
+    small_objects: SmallObjects | None = None
+
+    def __init__(self, reader: ImageReader) -> None:
+        self._reader = reader
+        self._registry = reader.registry
+        self.location = self._registry.location
+        self._streams = LayerStreams(self._registry)
+
+    @property
+    def service(self) -> Hashable:
+        return ("oci", self._registry.origin)
+
+    @property
+    def address(self) -> str:
+        return self._registry.address
+
+    async def stat(self, key: str) -> ObjectInfo:
+        image = await self._reader.image()
+        return image.info(key, image.file(key))
+
+    async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        image = await self._registry.instance.retry(self._reader.image)
+        for obj in image.list(prefix, walk):
+            yield obj
+
+    def list_level(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
+        return one_level(self.list(prefix, walk), prefix)
+
+    async def _file(self, obj: ObjectInfo) -> File:
+        image = await self._reader.image()
+        if obj.version not in {None, image.digest}:
+            raise ObjectChanged(f"{self.location} has the digest {image.digest} now")
+        return image.file(obj.key)
+
+    async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
+        file, length = await self._file(obj), len(into)
+        whole = start == 0 and length == file.size
+        if file.compressed:
+            await self._read_compressed(file, start, into)
+        else:
+            try:
+                await self._registry.read(file.blob, file.offset + start, into)
+            except NoRanges:
+                raise OnlyInOrder(
+                    "the registry sent the whole layer instead of a range", replace(obj, ranged=False)
+                ) from None
+        return Head(obj.version, file.size, {"sha256": file.sha256} if whole else {}, properties=NO_PROPERTIES)
+
+    async def _read_compressed(self, file: File, start: int, into: memoryview | Sink) -> None:
+        buffer = into if isinstance(into, memoryview) else memoryview(bytearray(len(into)))
+        async with self._streams.open(file.blob, file.offset + start, len(buffer)) as reader:
+            await fill_buffer(reader, buffer)
+        if not isinstance(into, memoryview):
+            await self._registry.instance.disk.run(partial(_store, into, buffer))
+
+    async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
+        return {}  # there are no composite checksums
+
+    async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
+        return {}
+
+    @asynccontextmanager
+    async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
+        file = await self._file(obj)
+        if not file.size:
+            yield _Limited(None, 0)
+        elif file.compressed:
+            async with self._streams.open(file.blob, file.offset, file.size) as reader:
+                yield reader
+        else:
+            async with self._registry.stream(file.blob, file.offset) as reply:
+                yield _Limited(reply, file.size)
+
+    def find_and_read(self, key: str, last: int | None = None) -> None:
+        return None
+
+    async def put(
+        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+    ) -> ObjectInfo:
+        _read_only()
+
+    def open_lane(self) -> None:
+        return None
+
+    async def open_upload(
+        self,
+        key: str,
+        size: int | None,
+        *,
+        properties: Properties = NO_PROPERTIES,
+        resume: str | None = None,
+        overwrite: bool = True,
+    ) -> Upload:
+        _read_only()
+
+    async def copy(
+        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
+    ) -> ObjectInfo:
+        _read_only()
+
+    async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:
+        _read_only()
+
+    async def delete_many(
+        self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
+    ) -> None:
+        _read_only()
+
+    async def presign(self, key: str, method: str, seconds: int) -> str:
+        raise UnsupportedOperation(f"{self.location.scheme}:// has no presigned URLs")
+
+    async def aclose(self) -> None:
+        """Release the layers that are open. The instance owns the connections."""
+        await self._streams.aclose()
+
+
+class _Limited:
+    """Reader of the first bytes of a body."""
+
+    def __init__(self, body: Reader | None, size: int) -> None:
+        self._body = body
+        self._rest = size
+
+    async def readinto(self, view: memoryview) -> int:
+        """See `Reader.readinto`."""
+        if self._body is None or not self._rest:
+            return 0
+        count = await self._body.readinto(view[: self._rest])
+        if not count:
+            raise TransportError(f"the layer ends {self._rest} bytes before its size", retryable=True)
+        self._rest -= count
+        return count
+
+
+def _store(sink: Sink, data: memoryview) -> None:
+    fill(sink, data)
+    sink.flush()
+
+
+def _read_only() -> NoReturn:
+    raise UnsupportedOperation("oci:// can only be read", hint="to push an artifact, use oras or modctl")

@@ -1,0 +1,90 @@
+"""Get what a URI names from the cache: find it, wait for the process that downloads it, or download it."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from importlib import import_module
+from typing import Any
+
+from ..backends.local import LocalBackend
+from ..instance import Instance
+from ..operations.call_options import CallOptions
+from ..operations.open_location import OpenLocation
+from ..runtime.shielded import shielded
+from .cache_events import report_hit, report_outcome
+from .leases import BeingEvicted
+from .ownership import Owner
+from .requests import Request
+from .single_flight import complete
+from .snapshot_plan import SnapshotPlan
+from .store import Found, Store
+
+__all__ = ["find_snapshot", "obtain", "when_not_evicted"]
+
+_EVICTION_PAUSE = 0.02  # seconds; an eviction takes milliseconds
+
+
+async def obtain(
+    source: OpenLocation, store: Store, plan: SnapshotPlan, options: CallOptions, request: str, *, fixed: bool
+) -> str:
+    """Make sure that the cache has what a URI names now.
+
+    Args:
+        source: Object or prefix.
+        store: The caches.
+        plan: What it names.
+        options: Options of the call.
+        request: The call's `request_id`.
+        fixed: Whether it names a version that cannot change.
+
+    Returns:
+        The ID of the snapshot. Take a lease on it before you use it.
+    """
+    instance, uri = source.instance, str(source.location)
+    disk = LocalBackend("/", instance.disk)
+
+    async def is_complete() -> bool:
+        found = await find_snapshot(instance, store, plan.snapshot)
+        if found is not None:
+            await shielded(instance.disk.run(found.release))
+        return found is not None
+
+    def load() -> Callable[[], Coroutine[Any, Any, None]]:
+        fill = import_module(".fill", __package__).fill
+        return lambda: fill(source, plan, store, options)
+
+    cache = store.cache
+    owner = Owner(cache.file("owners", plan.snapshot), store.settings.takeover, cache.mode)
+    outcome = await complete(instance, owner, plan.size, is_complete, load)
+    report_outcome(outcome, uri, plan.size, options.on_event)
+    if outcome in {"hit", "waited"}:
+        report_hit(uri, plan.size, options.on_event)
+    got = Request(plan.snapshot, 0.0, fixed, plan.versioned)
+    await disk.run(lambda: store.note(request, got, uri))
+    return plan.snapshot
+
+
+async def find_snapshot(instance: Instance, store: Store, snapshot: str) -> Found | None:
+    """Find a snapshot, and take a lease on it; see `Store.find`."""
+    return await when_not_evicted(instance, lambda: store.find(snapshot))
+
+
+async def when_not_evicted(instance: Instance, find: Callable[[], Found | None]) -> Found | None:
+    """Run a search in a thread, again if what it finds is being evicted. A cancelled call keeps no lease."""
+    disk = LocalBackend("/", instance.disk)
+    while True:
+        found: list[Found] = []
+
+        def search(found: list[Found] = found) -> None:
+            if (one := find()) is not None:
+                found.append(one)
+
+        try:
+            await disk.run(search)
+        except BeingEvicted:
+            await asyncio.sleep(_EVICTION_PAUSE)
+            continue
+        except BaseException:
+            for each in found:
+                await shielded(instance.disk.run(each.release))
+            raise
+        return found[0] if found else None

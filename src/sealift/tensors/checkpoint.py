@@ -1,0 +1,198 @@
+"""The tensors of one or more safetensors files, open for reading."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from typing import Any, Self
+
+from ..errors import ClosedError, InvalidConfig
+from ..operations.open_location import OpenLocation
+from ..runtime.shielded import shielded
+from ..types import Verify
+from .cuda_staging import CudaStaging
+from .frameworks import Framework, TorchFramework, bytes_of, framework
+from .load import FileLoad, Load
+from .meta import Slice, TensorMeta, TensorRead
+from .selection import Names, select
+from .target import Target
+from .tensor_files import TensorFile, open_files
+
+__all__ = ["Checkpoint"]
+
+# Pinned buffers for a GPU: enough for the requests in flight and one that is being copied.
+_SLABS = 8
+
+
+class Checkpoint:
+    """Reads tensors. Several calls may run at the same time.
+
+    Args:
+        source: Where the files are.
+        files: The files.
+        framework: Makes the tensors.
+        memory: Bytes in flight beyond the tensors that the caller has.
+        verify: As in `AsyncStorage.download`.
+
+    Attributes:
+        tensors: All tensors by name: file by file, in the order of their bytes.
+        metadata: The entries of "__metadata__" of all files.
+        reads: How each tensor was read by the last call that returned it.
+        bytes_read: Bytes of tensors that were requested so far.
+    """
+
+    def __init__(
+        self, source: OpenLocation, files: Sequence[TensorFile], framework: Framework, memory: int, verify: Verify
+    ) -> None:
+        self._source = source
+        self._files = files
+        self._framework = framework
+        self._memory = memory
+        self._verify = verify
+        self._running: set[asyncio.Task[Any]] = set()
+        self._closed = False
+        self.tensors: dict[str, TensorMeta] = {each.name: each for file in files for each in file.header.tensors}
+        self.metadata: dict[str, str] = {}
+        for file in reversed(files):
+            self.metadata |= file.header.metadata
+        self.reads: dict[str, TensorRead] = {}
+        self.bytes_read = 0
+
+    @classmethod
+    async def open(cls, source: OpenLocation, name: str, device: str, memory: int | None, verify: Verify) -> Self:
+        """Read the headers.
+
+        Args:
+            source: A file, an index, or a prefix.
+            name: Name of the framework.
+            device: Where the tensors are to be.
+            memory: As in `AsyncStorage.tensors`.
+            verify: As in `AsyncStorage.download`.
+
+        Raises:
+            StorageError: As in `open_files`.
+            InvalidConfig: An argument is not valid, or the framework is not installed.
+        """
+        limit = source.instance.memory.limit
+        if memory is not None and memory <= 0:
+            raise InvalidConfig(f"memory={memory} is not positive")
+        chosen = await source.instance.disk.run(lambda: framework(name, device))  # importing one takes long
+        return cls(source, await open_files(source), chosen, limit if memory is None else memory, verify)
+
+    async def load(self, names: Names, slices: Mapping[str, Slice] | None) -> dict[str, Any]:
+        """Read tensors; see `AsyncTensors.load`."""
+        targets = self._select(names, slices)
+        await self._run(targets, self._device)
+        return {target.name: self._framework.tensor(target.data, target.selected) for target in targets}
+
+    async def into(self, destinations: Mapping[str, Any], slices: Mapping[str, Slice] | None) -> None:
+        """Read tensors into the caller's memory; see `AsyncTensors.into`."""
+        selected = select(self.tensors, destinations, slices)
+        # All are checked before any is written. In a thread: the first one may import a library.
+        targets = await self._source.instance.disk.run(
+            lambda: [Target(each, bytes_of(destinations[each.meta.name], each)) for each in selected]
+        )
+        devices = {target.data.device if getattr(target.data, "is_cuda", False) else None for target in targets}
+        if len(devices) > 1:
+            raise InvalidConfig("the destinations are on several devices", hint="one call for those of each device")
+        await self._run(targets, next(iter(devices), None))
+
+    async def stream(self, names: Names, slices: Mapping[str, Slice] | None) -> AsyncGenerator[tuple[str, Any]]:
+        """Yield tensors as they are complete; see `AsyncTensors.stream`."""
+        targets = self._select(names, slices)
+        ready: asyncio.Queue[Target | None] = asyncio.Queue()
+        load, files = await self._prepare(targets, self._memory, self._device)
+        methods = {name: method for file in files for name, method in file.methods.items()}
+        task = self._start(load.run(ready.put_nowait))
+        task.add_done_callback(lambda _: ready.put_nowait(None))
+        try:
+            while (target := await ready.get()) is not None:
+                load.taken(target)
+                self.reads[target.name] = TensorRead(methods[target.name], target.requested)
+                yield self._hand_over(target)
+            await _finished(task)
+            self._record(files)
+        finally:
+            task.cancel()
+            await shielded(asyncio.wait((task,)))
+            if not task.cancelled():
+                task.exception()  # the caller has it, or does not want it
+
+    async def aclose(self) -> None:
+        """End the calls that are running, for example an iteration that was left early."""
+        self._closed = True
+        for task in self._running:
+            task.cancel()
+        if self._running:
+            await shielded(asyncio.wait(self._running))
+
+    @property
+    def _device(self) -> Any:
+        """The GPU on which new tensors are made. None: none."""
+        if isinstance(self._framework, TorchFramework) and self._framework.device.type == "cuda":
+            return self._framework.device
+        return None
+
+    def _select(self, names: Names, slices: Mapping[str, Slice] | None) -> list[Target]:
+        targets = []
+        for selected in select(self.tensors, names, slices):
+            self._framework.check(selected.meta.dtype)
+            targets.append(Target(selected))
+        return targets
+
+    def _hand_over(self, target: Target) -> tuple[str, Any]:
+        """The name and the tensor, which is the caller's from now on: no other reference to it is kept."""
+        data, target.data = target.data, None
+        return target.name, self._framework.tensor(data, target.selected)
+
+    async def _run(self, targets: Sequence[Target], device: Any) -> None:
+        load, files = await self._prepare(targets, None, device)
+        await _finished(self._start(load.run(lambda _: None)))
+        self._record(files)
+
+    async def _prepare(
+        self, targets: Sequence[Target], window: int | None, device: Any
+    ) -> tuple[Load, Sequence[FileLoad]]:
+        """Plan the requests of a call."""
+        if self._closed:
+            raise ClosedError("the tensors are closed", hint="open them again")
+        source = self._source
+        length = Load.request_length(source, self._memory)
+        of_file: dict[str, list[Target]] = {}
+        for target in targets:
+            of_file.setdefault(target.selected.meta.file, []).append(target)
+        files = [
+            FileLoad(source, file, of_file[file.name], self._verify, length)
+            for file in self._files
+            if file.name in of_file
+        ]
+        staging = None
+        if device is not None:
+            count = max(2, min(_SLABS, self._memory // length))
+            staging = await source.instance.disk.run(lambda: CudaStaging(device, length, count))
+        return Load(source, files, window, self._count, staging), files
+
+    def _count(self, size: int) -> None:
+        self.bytes_read += size
+
+    def _record(self, files: Sequence[FileLoad]) -> None:
+        for file in files:
+            for target in file.targets:
+                self.reads[target.name] = TensorRead(file.methods[target.name], target.requested, file.verified)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+
+async def _finished(task: asyncio.Task[None]) -> None:
+    """Wait for the task of a call, which ends with its caller."""
+    try:
+        await asyncio.wait((task,))
+    except asyncio.CancelledError:
+        task.cancel()
+        await shielded(asyncio.wait((task,)))
+        raise
+    if task.cancelled():
+        raise ClosedError("the tensors were closed during this call")
+    task.result()

@@ -1,0 +1,82 @@
+"""`sealift cache`."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sealift import Storage
+from sealift.cli import main
+from tests.api.servers import FakeS3
+
+from .reading import snapshots
+from .test_damage import damage
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["cache", *arguments])
+
+
+@pytest.fixture
+def cached(server: FakeS3) -> str:
+    """Three cached URIs, one of which this process uses. Returns its path."""
+    for uri in ("s3://b/copy/", "s3://b/large"):
+        with Storage.cached(uri, config=server.config):
+            pass
+    return Storage.download("s3://b/iris/", config=server.config)
+
+
+def test_ls_and_du(cached: str, cache_directory: Path) -> None:
+    lines = [json.loads(line) for line in run("ls", "--json").stdout.splitlines()]
+    assert {line["uri"] for line in lines} == {"s3://b/copy/", "s3://b/large", "s3://b/iris/"}
+    iris = next(line for line in lines if line["uri"] == "s3://b/iris/")
+    assert (iris["path"], iris["files"], iris["pinned"]) == (cached, 4, False)
+    assert iris["used_by"] == [f"process {os.getpid()}"]
+    assert "s3://b/large" in run("ls", "-h").stdout
+    facts = json.loads(run("du", "--json").stdout)
+    assert facts["path"] == str(cache_directory)
+    assert 12_000_000 < facts["size"] < 14_000_000
+    assert str(cache_directory) in run("du").stdout
+
+
+def test_path(cached: str) -> None:
+    assert run("path", "s3://b/iris").stdout == f"{cached}\n"
+    assert json.loads(run("path", "--json", "s3://b/iris/").stdout)["path"] == cached
+    missing = run("path", "s3://b/none")
+    assert missing.exit_code != 0
+
+
+def test_rm(cached: str, cache_directory: Path) -> None:
+    refused = run("rm", "s3://b/iris/", "s3://b/large")
+    assert refused.exit_code != 0
+    assert "s3://b/iris/ is used by process" in str(refused.exception) + refused.output
+    assert "s3://b/large" not in run("ls").stdout
+    assert Path(cached).is_dir()
+
+
+def test_pin_and_prune(cached: str, cache_directory: Path) -> None:
+    assert run("pin", "s3://b/large").exit_code == 0
+    assert json.loads(run("ls", "--json").stdout.splitlines()[1])["pinned"]
+    assert run("prune", "--all").exit_code == 0
+    assert "s3://b/copy/" not in run("ls").stdout
+    assert run("unpin", "s3://b/large").exit_code == 0
+    pruned = run("prune", "--older-than", "0", "--json")
+    assert [json.loads(line)["uri"] for line in pruned.stdout.splitlines()] == ["s3://b/large"]
+    assert len(snapshots(cache_directory)) == 1
+
+
+def test_verify(cached: str) -> None:
+    assert run("verify").exit_code == 0
+    damage(Path(cached, "model.bin"), hidden=True)
+    failed = run("verify")
+    assert failed.exit_code != 0
+    assert f"damaged: {cached}/model.bin" in failed.stdout
+    assert not Path(cached, "model.bin").exists()
+
+
+def test_a_cache_that_does_not_exist(cache_directory: Path) -> None:
+    assert run("ls").stdout == ""
+    assert run("verify", "--json").exit_code == 0
+    assert json.loads(run("du", "--json").stdout)["size"] == 0

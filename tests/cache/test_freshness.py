@@ -1,0 +1,96 @@
+"""When the service is asked, and offline mode."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from sealift import ModelMissingError, Storage, UnsupportedOperation
+from tests.api.helpers import files_in
+from tests.api.servers import FakeS3
+
+from .conftest import OBJECTS
+from .test_damage import wait_for_sync
+from .test_download import IRIS
+
+URI = "s3://b/iris/model.bin"
+
+
+def age(cache: Path, seconds: float) -> None:
+    """Let the service have been asked some seconds ago."""
+    for name in os.listdir(cache / "v1/requests"):
+        then = time.time() - seconds
+        os.utime(cache / "v1/requests" / name, (then, then))
+
+
+def test_when_the_service_is_asked(server: FakeS3, cache_directory: Path) -> None:
+    old = Storage.download(URI, config=server.config)
+    server.replace("b", "iris/model.bin", b"new")
+    assert Storage.download(URI, config=server.config, revalidate="never") == old
+    assert Storage.download(URI, config=server.config, revalidate=60) == old
+    age(cache_directory, 59)
+    assert Storage.download(URI, config=server.config, revalidate=60) == old
+    age(cache_directory, 61)
+    assert Path(Storage.download(URI, config=server.config, revalidate=60)).read_bytes() == b"new"
+
+
+def test_a_clock_that_was_set_back_is_not_trusted(server: FakeS3, cache_directory: Path) -> None:
+    Storage.download(URI, config=server.config)
+    server.replace("b", "iris/model.bin", b"new")
+    age(cache_directory, -3600)
+    assert Path(Storage.download(URI, config=server.config, revalidate=60)).read_bytes() == b"new"
+
+
+def test_a_version_id_is_never_checked_twice(server: FakeS3) -> None:
+    path = Storage.download(URI, config=server.config, version_id="v1")
+    server.asked.clear()
+    assert Storage.download(URI, config=server.config, version_id="v1") == path
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("variable", [False, True])
+def test_offline(server: FakeS3, monkeypatch: pytest.MonkeyPatch, variable: bool) -> None:
+    """No connection is opened, even where the object is missing; and that is named."""
+    path = Storage.download("s3://b/iris/", config=server.config)
+    server.asked.clear()
+    if variable:
+        monkeypatch.setenv("SEALIFT_OFFLINE", "1")
+    offline = None if variable else True
+    assert Storage.download("s3://b/iris/", config=server.config, offline=offline) == path
+    with Storage.cached("s3://b/iris/", config=server.config, offline=offline) as same:
+        assert files_in(same) == IRIS
+    with pytest.raises(ModelMissingError, match="s3://b/copy/.*not .*in the cache.*offline mode"):
+        Storage.download("s3://b/copy/", config=server.config, offline=offline)
+    with pytest.raises(ModelMissingError):
+        Storage.download("s3://b/iris/", config=server.config, offline=offline, allow_patterns="*.bin")
+    if variable:
+        with pytest.raises(UnsupportedOperation, match="SEALIFT_OFFLINE"):
+            Storage.read(URI, config=server.config)
+    assert server.asked == []
+
+
+def test_other_credentials_see_the_same_but_another_endpoint_does_not(server: FakeS3) -> None:
+    Storage.download(URI, config=server.config)
+    with FakeS3({"b": OBJECTS}) as other, pytest.raises(ModelMissingError):
+        Storage.download(URI, config=other.config, offline=True)
+
+
+def test_read_only_caches_are_searched_first(
+    server: FakeS3, monkeypatch: pytest.MonkeyPatch, cache_directory: Path, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    with monkeypatch.context() as filling:
+        filling.setenv("SEALIFT_CACHE", str(shared))
+        there = Storage.download("s3://b/iris/", config=server.config)
+    for manifest in (shared / "v1/manifests").iterdir():
+        wait_for_sync(manifest)
+    before = {path: path.stat().st_mtime_ns for path in shared.rglob("*")}
+    monkeypatch.setenv("SEALIFT_CACHE_READ", f"{tmp_path}/none:{shared}")
+    server.asked.clear()
+    assert Storage.download("s3://b/iris/", config=server.config) == there
+    assert len(server.asked) == 1
+    assert Storage.download("s3://b/iris/", config=server.config, offline=True) == there
+    other = Storage.download("s3://b/copy/", config=server.config)
+    assert cache_directory in Path(other).parents
+    assert {path: path.stat().st_mtime_ns for path in shared.rglob("*")} == before

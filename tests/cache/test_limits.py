@@ -1,0 +1,193 @@
+"""The size of the cache: what is removed, what stays, and what is refused."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from sealift import Event, LocalIOError, Storage
+from sealift.cache import eviction
+from sealift.cache.directory import CacheDirectory
+from sealift.cache.eviction import evict, usage
+from sealift.cache.leases import holders
+from sealift.cache.maintenance import pin
+from tests.api.servers import FakeS3, pattern
+from tests.facade.scripts import Script
+
+from .reading import bodies, snapshot_of, snapshots
+from .test_download import outcomes
+
+SIZE = 100_000
+KEYS = ["a", "b", "c", "d"]
+LIMIT = str(4 * SIZE)  # three objects with what the disk adds to each
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch, server: FakeS3, cache_directory: Path) -> dict[str, str]:
+    """A cache in which three objects are, and one more does not fit. Returns their snapshots, the oldest first."""
+    server.objects = {"b": {key: bytes([number]) * SIZE for number, key in enumerate(KEYS)}}
+    monkeypatch.setenv("SEALIFT_CACHE_SIZE", LIMIT)
+    found = {}
+    for number, key in enumerate(KEYS[:3]):
+        with Storage.cached(f"s3://b/{key}", config=server.config) as path:
+            found[key] = snapshot_of(path, cache_directory)
+        used(cache_directory, found[key], number)
+    server.asked.clear()
+    return found
+
+
+def used(cache: Path, snapshot: str, number: float) -> None:
+    """Let a snapshot have been used at some time."""
+    os.utime(cache / f"v1/manifests/{snapshot}.json", (1e9 + number, 1e9 + number))
+
+
+def test_what_was_not_used_for_longest_goes_first(full: dict[str, str], server: FakeS3, cache_directory: Path) -> None:
+    with Storage.cached("s3://b/a", config=server.config):
+        pass  # now "b" is the oldest, though its bytes may have been read since
+    Path(cache_directory, "v1/snapshots", full["b"], "b").read_bytes()
+    events: list[Event] = []
+    with Storage.cached("s3://b/d", config=server.config, on_event=events.append) as path:
+        assert Path(path).read_bytes() == b"\x03" * SIZE
+    assert outcomes(events) == ["evicted", "miss"]
+    assert next(event.key for event in events if event.reason == "evicted") == "s3://b/b"
+    assert set(snapshots(cache_directory)) == {full["a"], full["c"], snapshot_of(path, cache_directory)}
+    assert usage(CacheDirectory(str(cache_directory))).bytes <= int(LIMIT)
+
+
+def test_clocks_that_jump(full: dict[str, str], server: FakeS3, cache_directory: Path) -> None:
+    """A time in the future only delays the eviction of a snapshot."""
+    os.utime(cache_directory / f"v1/manifests/{full['a']}.json", (4e9, 4e9))
+    for key in ("d", "b", "c", "d"):
+        with Storage.cached(f"s3://b/{key}", config=server.config) as path:
+            assert Path(path).read_bytes() == server.objects["b"][key]
+    assert full["a"] in snapshots(cache_directory)
+
+
+def test_what_is_in_use_stays(full: dict[str, str], server: FakeS3, cache_directory: Path) -> None:
+    with Storage.cached("s3://b/a", config=server.config) as path:
+        used(cache_directory, full["a"], 0)
+        with Storage.cached("s3://b/d", config=server.config):
+            assert Path(path).read_bytes() == b"\0" * SIZE
+    assert full["a"] in snapshots(cache_directory)
+    assert full["b"] not in snapshots(cache_directory)
+
+
+def test_what_cannot_fit_is_refused_before_the_first_byte(
+    full: dict[str, str], server: FakeS3, cache_directory: Path
+) -> None:
+    pin(CacheDirectory(str(cache_directory)), full["a"])
+    for key in ("b", "c"):
+        Storage.download(f"s3://b/{key}", config=server.config)  # until this process ends
+    with pytest.raises(LocalIOError, match=f"limited to {LIMIT} bytes") as caught:
+        Storage.download("s3://b/d", config=server.config)
+    assert "s3://b/a is pinned" in str(caught.value)
+    assert f"s3://b/b is used by process {os.getpid()}" in str(caught.value)
+    assert "SEALIFT_CACHE_SIZE" in str(caught.value.hint)
+    assert bodies(server) == []
+    assert set(snapshots(cache_directory)) == set(full.values())
+    with pytest.raises(LocalIOError, match="do not fit"):
+        server.replace("b", "huge", pattern(5 * SIZE))
+        Storage.download("s3://b/huge", config=server.config)
+
+
+def test_a_lease_ends_with_its_process(full: dict[str, str], server: FakeS3, here: Path, cache_directory: Path) -> None:
+    program = """
+        Storage.download("s3://b/a", config=config)
+        say("using")
+        sys.stdin.readline()
+    """
+    cache = CacheDirectory(str(cache_directory))
+    with Script(program, here, server, environ={"SEALIFT_CACHE": str(cache_directory)}) as script:
+        script.until("using")
+        assert holders(cache, full["a"]) == [f"process {script.pid}"]
+        assert not evict(cache, full["a"])
+        os.kill(script.pid, 9)
+        script.end()
+        assert holders(cache, full["a"]) == []
+        assert evict(cache, full["a"])
+    assert snapshots(cache_directory) == sorted([full["b"], full["c"]])
+
+
+@pytest.mark.parametrize(("silence", "held"), [(0, True), (3600, False)])
+def test_a_lease_of_another_machine_needs_signs_of_life(
+    full: dict[str, str], cache_directory: Path, silence: float, held: bool
+) -> None:
+    cache = CacheDirectory(str(cache_directory))
+    process = cache_directory / "v1/processes/0123"
+    record = {"pid": os.getpid(), "start": "1", "namespace": "pid:[1]", "boot": "other", "host": "other"}
+    process.write_text(json.dumps(record))
+    os.utime(process, (time.time() - silence, time.time() - silence))
+    (cache_directory / "v1/leases" / full["a"]).mkdir(exist_ok=True)
+    (cache_directory / "v1/leases" / full["a"] / "0123").touch()
+    assert evict(cache, full["a"]) is not held
+
+
+def test_a_process_that_was_killed_while_it_evicted(
+    full: dict[str, str], server: FakeS3, cache_directory: Path
+) -> None:
+    dead = {"pid": 2**22 + 1, "start": "1", "namespace": os.readlink("/proc/self/ns/pid"), "boot": "", "host": ""}
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    (cache_directory / "v1/leases" / full["a"]).mkdir(exist_ok=True)
+    marker = cache_directory / "v1/leases" / full["a"] / "evicting"
+    marker.write_text(json.dumps(dead | {"boot": boot}))
+    with Storage.cached("s3://b/a", config=server.config) as path:
+        assert Path(path).read_bytes() == b"\0" * SIZE
+    assert bodies(server) == []
+    assert evict(CacheDirectory(str(cache_directory)), full["a"])
+
+
+def test_by_default_a_tenth_of_the_disk_stays_free(
+    full: dict[str, str], server: FakeS3, monkeypatch: pytest.MonkeyPatch, cache_directory: Path
+) -> None:
+    monkeypatch.delenv("SEALIFT_CACHE_SIZE")
+    disk = os.statvfs(cache_directory)
+    tenth = disk.f_blocks * disk.f_frsize // 10
+    # A disk with room for half of the object beside the tenth: each snapshot that goes makes some.
+    monkeypatch.setattr(
+        eviction, "free_space", lambda path: tenth + (7 - 2 * len(snapshots(cache_directory))) * SIZE // 2
+    )
+    with Storage.cached("s3://b/d", config=server.config):
+        assert full["a"] not in snapshots(cache_directory)
+        assert full["b"] in snapshots(cache_directory)
+    monkeypatch.setattr(eviction, "free_space", lambda path: 0)
+    with pytest.raises(LocalIOError, match="leaves 10% of its disk free"):
+        Storage.download("s3://b/a", config=server.config)
+
+
+def test_a_share_of_the_disk(full: dict[str, str], server: FakeS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEALIFT_CACHE_SIZE", "0.000001%")
+    with pytest.raises(LocalIOError, match="of its disk"):
+        Storage.download("s3://b/d", config=server.config)
+
+
+def test_shared_bytes_count_once(server: FakeS3, cache_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.objects = {"b": {f"{n}/same": pattern(SIZE) for n in range(10)}}
+    monkeypatch.setenv("SEALIFT_CACHE_SIZE", str(3 * SIZE))
+    for n in range(10):
+        Storage.download(f"s3://b/{n}/same", config=server.config)
+    assert len(snapshots(cache_directory)) == 1
+    for n in range(10):
+        Storage.download(f"s3://b/{n}/", config=server.config, allow_patterns=["same", str(n)])
+    assert usage(CacheDirectory(str(cache_directory))).bytes < 2 * SIZE
+    assert len(bodies(server)) == 1
+
+
+@pytest.mark.timeout(120)
+def test_thousands_of_entries(server: FakeS3, cache_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.objects = {"b": {"last": b"y" * 8192}}
+    cache = CacheDirectory(str(cache_directory))
+    cache.open()
+    facts = json.dumps({"uri": "s3://b/m", "name": "m", "boot": "", "created": 0, "files": [["m", 1, 0, "", {}]]})
+    for number in range(3000):
+        snapshot = cache.snapshot(f"{number:032x}")
+        os.mkdir(snapshot)
+        Path(cache.file("manifests", f"{number:032x}.json")).write_text(facts)
+        if number < 10:
+            Path(snapshot, "m").write_bytes(b"m")
+    monkeypatch.setenv("SEALIFT_CACHE_SIZE", str(usage(cache).bytes))
+    Storage.download("s3://b/last", config=server.config)
+    there = set(snapshots(cache_directory))
+    assert f"{0:032x}" not in there
+    assert f"{2999:032x}" in there
