@@ -3,11 +3,13 @@
 import json
 import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from click.testing import CliRunner, Result
 
 from sealift import Storage
+from sealift.cache import eviction
 from sealift.cli import main
 from tests.api.servers import FakeS3
 
@@ -65,6 +67,21 @@ def test_pin_and_prune(cached: str, cache_directory: Path) -> None:
     pruned = run("prune", "--older-than", "0", "--json")
     assert [json.loads(line)["uri"] for line in pruned.stdout.splitlines()] == ["s3://b/large"]
     assert len(snapshots(cache_directory)) == 1
+
+
+def test_prune_to_a_size(server: FakeS3, cache_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The size is added up a few times, not once for each of thousands of models."""
+    server.objects = {"b": {f"{n}": bytes([n]) * 8192 for n in range(12)}}
+    for n in range(12):
+        with Storage.cached(f"s3://b/{n}", config=server.config) as path:
+            snapshot = Path(path).parent.name
+        os.utime(cache_directory / f"v1/manifests/{snapshot}.json", (1e9 + n, 1e9 + n))
+    counted = Mock(wraps=eviction.usage)
+    monkeypatch.setattr(eviction, "usage", counted)
+    pruned = run("prune", "--size", str(4 * 8192), "--json")
+    assert [json.loads(line)["uri"] for line in pruned.stdout.splitlines()] == [f"s3://b/{n}" for n in range(8)]
+    assert counted.call_count <= 3
+    assert len(snapshots(cache_directory)) == 4
 
 
 def test_verify(cached: str) -> None:

@@ -172,12 +172,18 @@ def prune(settings: Settings, *, everything: bool, older_than: float | None, lim
 
     directory = _directory()
     now = time.time()
-    for entry in list(entries(directory)):
-        old = older_than is not None and entry.last_used < now - older_than * _DAY
-        unwanted = everything or old or (limit is not None and usage(directory).bytes > limit)
-        if unwanted and evict(directory, entry.manifest.snapshot):
-            collect_garbage(directory)
-            _print(settings, "removed", entry)
+    removed = True
+    while removed:  # again for a size: what was removed has freed less if files are shared
+        removed = False
+        collect_garbage(directory)
+        excess = 0 if limit is None else usage(directory).bytes - limit
+        for entry in list(entries(directory)):
+            old = older_than is not None and entry.last_used < now - older_than * _DAY
+            if (everything or old or excess > 0) and evict(directory, entry.manifest.snapshot):
+                excess -= entry.manifest.occupied
+                removed = limit is not None
+                _print(settings, "removed", entry)
+    collect_garbage(directory)
     try:
         remove_unfinished(directory)
     except BlockingIOError as error:
