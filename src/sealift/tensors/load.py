@@ -22,6 +22,7 @@ from .file_check import FileCheck
 from .in_order import read_in_order
 from .requests import Method, Request, choose_methods, plan_requests
 from .scatter_sink import ScatterSink
+from .shown import shown
 from .target import Target, allocate, copy_piece, view_of
 from .tensor_files import TensorFile
 
@@ -221,7 +222,7 @@ class Load:
                 target.data = allocate(size) if self._staging is None else self._staging.allocate(size)
             except MemoryError:
                 raise InvalidConfig(
-                    f"the system cannot allocate {size} bytes for the tensor {target.name!r}",
+                    f"the system cannot allocate {size} bytes for the tensor {shown(target.name)}",
                     hint="read a slice of it, or fewer tensors",
                 ) from None
 

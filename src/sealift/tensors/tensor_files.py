@@ -14,6 +14,7 @@ from ..operations.resolve import IGNORE_SKIPPED, Prefix, resolve
 from ..runtime.shielded import cancelled_once
 from ..types import KiB, ObjectInfo
 from .header import PREFIX, Header, header_length, parse_header
+from .shown import shown
 from .weight_index import INDEX_SUFFIX, MAX_INDEX, TENSOR_SUFFIX, check_against_files, parse_index
 
 __all__ = ["TensorFile", "open_files"]
@@ -115,7 +116,7 @@ def _check_unique(files: Sequence[TensorFile]) -> None:
         for tensor in file.header.tensors:
             if owners.setdefault(tensor.name, file.name) != file.name:
                 raise TensorFileError(
-                    f"the tensor {tensor.name!r} is in {owners[tensor.name]!r} and in {file.name!r}",
+                    f"the tensor {shown(tensor.name)} is in {owners[tensor.name]!r} and in {file.name!r}",
                     hint="name one file in the URI",
                 )
 
@@ -130,7 +131,9 @@ async def _open_all(
         try:
             return await _open_file(source, await _pinned(source, obj), name)
         except ModelMissingError as error:
-            raise TensorFileError(f"the index names the file {name!r}, which does not exist: {error.cause}") from None
+            raise TensorFileError(
+                f"the index names the file {shown(name)}, which does not exist: {error.cause}"
+            ) from None
 
     return await _all_of(open_one, list(wanted))
 
