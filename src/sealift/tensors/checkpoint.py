@@ -9,8 +9,9 @@ from ..operations.open_location import OpenLocation
 from ..runtime.shielded import shielded
 from ..types import Verify
 from .cuda_staging import CudaStaging
+from .file_load import FileLoad
 from .frameworks import Framework, TorchFramework, bytes_of, framework
-from .load import FileLoad, Load
+from .load import Load
 from .meta import Slice, TensorMeta, TensorRead
 from .selection import Names, select
 from .target import Target
@@ -99,7 +100,7 @@ class Checkpoint:
         """Yield tensors as they are complete; see `AsyncTensors.stream`."""
         targets = self._select(names, slices)
         ready: asyncio.Queue[Target | None] = asyncio.Queue()
-        load, files = await self._prepare(targets, self._memory, self._device)
+        load, files = await self._prepare(targets, self._device, one_by_one=True)
         methods = {name: method for file in files for name, method in file.methods.items()}
         task = self._start(load.run(ready.put_nowait))
         task.add_done_callback(lambda _: ready.put_nowait(None))
@@ -144,12 +145,12 @@ class Checkpoint:
         return target.name, self._framework.tensor(data, target.selected)
 
     async def _run(self, targets: Sequence[Target], device: Any) -> None:
-        load, files = await self._prepare(targets, None, device)
+        load, files = await self._prepare(targets, device, one_by_one=False)
         await _finished(self._start(load.run(lambda _: None)))
         self._record(files)
 
     async def _prepare(
-        self, targets: Sequence[Target], window: int | None, device: Any
+        self, targets: Sequence[Target], device: Any, *, one_by_one: bool
     ) -> tuple[Load, Sequence[FileLoad]]:
         """Plan the requests of a call."""
         if self._closed:
@@ -168,7 +169,7 @@ class Checkpoint:
         if device is not None:
             count = max(2, min(_SLABS, self._memory // length))
             staging = await source.instance.disk.run(lambda: CudaStaging(device, length, count))
-        return Load(source, files, window, self._count, staging), files
+        return Load(source, files, self._memory, one_by_one, self._count, staging), files
 
     def _count(self, size: int) -> None:
         self.bytes_read += size

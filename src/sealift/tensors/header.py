@@ -46,11 +46,11 @@ class Header:
     end: int
 
 
-def header_length(start: bytes, size: int | None) -> int:
+def header_length(start: bytes | bytearray, size: int | None) -> int:
     """The length of the header in bytes, without the number before it.
 
     Args:
-        start: The first 8 bytes of the file, or all that it has.
+        start: The beginning of the file: 8 bytes or more, or all that it has.
         size: Size of the file in bytes; None: unknown.
 
     Raises:

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 
 from ..errors import ObjectChanged, TransportError
-from ..operations.chunks import chunks
 from ..operations.open_location import OpenLocation
+from ..operations.sequential_read import SequentialRead
 from .target import Target
 from .tensor_files import TensorFile
 
@@ -16,6 +16,7 @@ async def read_in_order(
     source: OpenLocation,
     file: TensorFile,
     targets: Sequence[Target],
+    length: int,
     admit: Callable[[Target], Awaitable[None]],
     done: Callable[[Target], None],
     on_bytes: Callable[[int], None],
@@ -26,6 +27,7 @@ async def read_in_order(
         source: Where the file is.
         file: The file. Its header is compared with the one that was read before: there may be no version to pin.
         targets: The tensors, in the order of their bytes.
+        length: Bytes that are received at once at most.
         admit: Called before the first byte of each; waits for memory, and allocates it.
         done: Called with each tensor when it is complete.
         on_bytes: Called with the number of bytes of each chunk.
@@ -36,8 +38,10 @@ async def read_in_order(
     """
     waiting = [target for target in targets if target.selected.nbytes]
     position = 0
-    async with aclosing(chunks(source.instance, source.backend, file.obj, 0, None)) as body:
-        async for chunk in body:
+    buffer = memoryview(bytearray(length))
+    async with aclosing(SequentialRead(source.backend, file.obj)) as reader:
+        while count := await source.instance.retry(lambda: reader.readinto(buffer)):
+            chunk = buffer[:count]
             _compare_header(file, position, chunk)
             while waiting and waiting[0].selected.first < position + len(chunk):
                 target = waiting[0]
@@ -52,13 +56,13 @@ async def read_in_order(
         raise TransportError(f"{file.name!r}: received {position} bytes instead of {file.header.end}")
 
 
-def _compare_header(file: TensorFile, position: int, chunk: bytes) -> None:
+def _compare_header(file: TensorFile, position: int, chunk: memoryview) -> None:
     count = min(len(chunk), len(file.head) - position)
     if count > 0 and chunk[:count] != file.head[position : position + count]:
         raise ObjectChanged(f"{file.name!r} was replaced after its header was read")
 
 
-def _fill(target: Target, position: int, chunk: bytes) -> bool:
+def _fill(target: Target, position: int, chunk: memoryview) -> bool:
     """Copy what a chunk has of a tensor. Returns whether the tensor is complete."""
     selected, end = target.selected, position + len(chunk)
     row = max((position - selected.first) // selected.step, 0)

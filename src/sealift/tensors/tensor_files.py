@@ -11,6 +11,7 @@ from ..errors import InvalidConfig, ModelMissingError, TensorFileError, Unsuppor
 from ..operations.chunks import chunks
 from ..operations.open_location import OpenLocation
 from ..operations.resolve import IGNORE_SKIPPED, Prefix, resolve
+from ..operations.sequential_read import SequentialRead
 from ..runtime.shielded import cancelled_once
 from ..types import KiB, ObjectInfo
 from .header import PREFIX, Header, header_length, parse_header
@@ -185,13 +186,13 @@ async def _open_ranged(source: OpenLocation, obj: ObjectInfo, size: int, name: s
 
 
 async def _open_in_order(source: OpenLocation, obj: ObjectInfo, name: str) -> TensorFile:
-    head = bytearray()
-    async with aclosing(chunks(source.instance, source.backend, obj, 0, None)) as body:
-        async for chunk in body:
-            head += chunk
-            if len(head) >= PREFIX and len(head) >= PREFIX + header_length(bytes(head[:PREFIX]), obj.size):
+    head, buffer = bytearray(), memoryview(bytearray(_FIRST_READ))
+    async with aclosing(SequentialRead(source.backend, obj)) as reader:
+        while count := await source.instance.retry(lambda: reader.readinto(buffer)):
+            head += buffer[:count]
+            if len(head) >= PREFIX and len(head) >= PREFIX + header_length(head, obj.size):
                 break
-    end = PREFIX + header_length(bytes(head[:PREFIX]), obj.size)
+    end = PREFIX + header_length(head, len(head) if obj.size is None else obj.size)
     file = await _parsed(source, obj, bytes(head[:end]), name)
     file.ranged = False
     return file
