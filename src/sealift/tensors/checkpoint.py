@@ -82,7 +82,7 @@ class Checkpoint:
         """Read tensors; see `AsyncTensors.load`."""
         targets = self._select(names, slices)
         await self._run(targets, self._device)
-        return {target.name: self._framework.tensor(target.data, target.selected) for target in targets}
+        return dict(map(self._hand_over, targets))
 
     async def into(self, destinations: Mapping[str, Any], slices: Mapping[str, Slice] | None) -> None:
         """Read tensors into the caller's memory; see `AsyncTensors.into`."""
@@ -114,6 +114,7 @@ class Checkpoint:
         finally:
             task.cancel()
             await shielded(asyncio.wait((task,)))
+            _free(targets)
             if not task.cancelled():
                 task.exception()  # the caller has it, or does not want it
 
@@ -146,7 +147,11 @@ class Checkpoint:
 
     async def _run(self, targets: Sequence[Target], device: Any) -> None:
         load, files = await self._prepare(targets, device, one_by_one=False)
-        await _finished(self._start(load.run(lambda _: None)))
+        try:
+            await _finished(self._start(load.run(lambda _: None)))
+        except BaseException:
+            _free(targets)
+            raise
         self._record(files)
 
     async def _prepare(
@@ -184,6 +189,12 @@ class Checkpoint:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
+
+
+def _free(targets: Sequence[Target]) -> None:
+    """Drop the memory of tensors that nobody gets: failures are in reference cycles, which may stay for long."""
+    for target in targets:
+        target.data = None
 
 
 async def _finished(task: asyncio.Task[None]) -> None:

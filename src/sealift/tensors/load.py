@@ -7,6 +7,7 @@ received in place; their memory is borrowed from the budget of the instance, too
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from ..contract import OnlyInOrder
@@ -16,7 +17,7 @@ from ..operations.open_location import OpenLocation
 from ..runtime.observers import count_read
 from ..runtime.part_sizes import DEFAULT_PART
 from ..runtime.shielded import cancelled_once
-from ..types import KiB
+from ..types import KiB, ObjectInfo
 from .file_check import FileCheck
 from .file_load import FileLoad
 from .in_flight import InFlight
@@ -210,23 +211,27 @@ class Load:
 
     async def _receive_directly(self, file: FileLoad, index: int, request: Request) -> None:
         """Receive into the memory of the tensors. Only the bytes in flight are limited, not memory."""
-        instance, backend, obj = self._instance, self._source.backend, file.file.obj
-        views = [view_of(piece) for piece in request.pieces]
-        ticket = await instance.memory.borrow(1, self, moves=request.end - request.start)
-        try:
-            if len(views) == 1:
-                with views[0][:] as view:
-                    await read_into(instance.retry, backend, obj, request.start, view)
-            elif backend.capabilities.sinks and obj.version is not None:
-                sink = ScatterSink(views)
-                await instance.retry(lambda: fill_range(backend, obj, request.end, sink))
-            else:
-                for piece, view in zip(request.pieces, views, strict=True):
-                    with view[:] as part:
-                        await read_into(instance.retry, backend, obj, request.start + piece.start, part)
-        finally:
-            instance.memory.give_back(ticket)
-        await self._compare(file, index, views)
+        with ExitStack() as views_end:  # a traceback may keep this frame, and must not keep the memory
+            views = [views_end.enter_context(view_of(piece)) for piece in request.pieces]
+            ticket = await self._instance.memory.borrow(1, self, moves=request.end - request.start)
+            try:
+                await self._fill(file.file.obj, request, views)
+            finally:
+                self._instance.memory.give_back(ticket)
+            await self._compare(file, index, views)
+
+    async def _fill(self, obj: ObjectInfo, request: Request, views: Sequence[memoryview]) -> None:
+        instance, backend = self._instance, self._source.backend
+        if len(views) == 1:
+            with views[0][:] as view:
+                await read_into(instance.retry, backend, obj, request.start, view)
+        elif backend.capabilities.sinks and obj.version is not None:
+            sink = ScatterSink(views)
+            await instance.retry(lambda: fill_range(backend, obj, request.end, sink))
+        else:
+            for piece, view in zip(request.pieces, views, strict=True):
+                with view[:] as part:
+                    await read_into(instance.retry, backend, obj, request.start + piece.start, part)
 
     async def _receive_and_copy(self, file: FileLoad, index: int, request: Request) -> None:
         """Receive into borrowed memory, and copy: for slices, and for many small tensors."""
