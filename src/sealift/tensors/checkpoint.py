@@ -73,8 +73,10 @@ class Checkpoint:
             InvalidConfig: An argument is not valid, or the framework is not installed.
         """
         limit = source.instance.memory.limit
-        if memory is not None and memory <= 0:
-            raise InvalidConfig(f"memory={memory} is not positive")
+        if memory is not None and (not isinstance(memory, int) or memory <= 0):
+            raise InvalidConfig(f"memory={memory!r} is not a positive number of bytes")
+        if verify not in {True, False, "require"}:
+            raise InvalidConfig(f"verify={verify!r} is not True, False or 'require'")
         chosen = await source.instance.disk.run(lambda: framework(name, device))  # importing one takes long
         return cls(source, await open_files(source), chosen, limit if memory is None else memory, verify)
 
