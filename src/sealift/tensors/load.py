@@ -8,7 +8,7 @@ received in place; their memory is borrowed from the budget of the instance, too
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..contract import OnlyInOrder
 from ..engine.continued_read import fill_range, read_into
@@ -167,10 +167,21 @@ class Load:
         self._on_bytes(size)
 
     async def _read_in_order(self, file: FileLoad, done: Callable[[Target], None]) -> None:
-        async def admit(target: Target) -> None:
-            await self._admit([target])
+        staging, received = self._staging, memoryview(b"")
 
-        await read_in_order(self._source, file.file, file.targets, self._piece, admit, done, self._count_bytes)
+        async def admit(target: Target) -> memoryview:
+            nonlocal received
+            await self._admit([target])
+            place: Any = target.data if staging is None else allocate(target.selected.nbytes)
+            received = memoryview(place)
+            return received
+
+        async def complete(target: Target) -> None:
+            if staging is not None:
+                await self._instance.disk.run(lambda: staging.upload(received, target.data))
+            done(target)
+
+        await read_in_order(self._source, file.file, file.targets, self._piece, admit, complete, self._count_bytes)
 
     def _buffer(self, request: Request) -> int:
         """Bytes that are not received in place; those for a GPU have pinned buffers."""
