@@ -79,7 +79,7 @@ async def open_files(source: OpenLocation) -> Sequence[TensorFile]:
         directory = found.key[: len(found.key) - len(name)]
         index = found if name.endswith(INDEX_SUFFIX) else None
         if index is None:
-            return [await _open_file(source, found, name if found.name is None else found.name)]
+            return [await _open_file(source, found, name if found.name is None else found.name, asyncio.Lock())]
     if index is None:
         chosen = {name: obj for name, obj in listed.items() if name.endswith(TENSOR_SUFFIX)}
         if not chosen:
@@ -126,11 +126,12 @@ async def _open_all(
     source: OpenLocation, directory: str, wanted: Mapping[str, ObjectInfo | None]
 ) -> Sequence[TensorFile]:
     """Open files by their paths below a directory; None: the file was not listed."""
+    parsing = asyncio.Lock()  # a header may take much more memory while it is parsed: one at a time
 
     async def open_one(name: str) -> TensorFile:
         obj = wanted[name] or ObjectInfo(f"{directory}{name}", None)
         try:
-            return await _open_file(source, await _pinned(source, obj), name)
+            return await _open_file(source, await _pinned(source, obj), name, parsing)
         except ModelMissingError as error:
             raise TensorFileError(
                 f"the index names the file {shown(name)}, which does not exist: {error.cause}"
@@ -165,27 +166,29 @@ async def _pinned(source: OpenLocation, obj: ObjectInfo) -> ObjectInfo:
     return await source.instance.retry(lambda: source.backend.stat(obj.key))
 
 
-async def _open_file(source: OpenLocation, obj: ObjectInfo, name: str) -> TensorFile:
+async def _open_file(source: OpenLocation, obj: ObjectInfo, name: str, parsing: asyncio.Lock) -> TensorFile:
     try:
         if obj.ranged and obj.size is not None:
             try:
-                return await _open_ranged(source, obj, obj.size, name)
+                return await _open_ranged(source, obj, obj.size, name, parsing)
             except OnlyInOrder as error:
                 obj = error.obj
-        return await _open_in_order(source, obj, name)
+        return await _open_in_order(source, obj, name, parsing)
     except TensorFileError as error:
         raise TensorFileError(f"{name!r}: {error.cause}", hint=error.hint) from None
 
 
-async def _open_ranged(source: OpenLocation, obj: ObjectInfo, size: int, name: str) -> TensorFile:
+async def _open_ranged(
+    source: OpenLocation, obj: ObjectInfo, size: int, name: str, parsing: asyncio.Lock
+) -> TensorFile:
     head = await _read(source, obj, 0, min(size, _FIRST_READ))
     end = PREFIX + header_length(head, size)
     if end > len(head):
         head += await _read(source, obj, len(head), end - len(head))
-    return await _parsed(source, obj, head[:end], name)
+    return await _parsed(source, obj, head[:end], name, parsing)
 
 
-async def _open_in_order(source: OpenLocation, obj: ObjectInfo, name: str) -> TensorFile:
+async def _open_in_order(source: OpenLocation, obj: ObjectInfo, name: str, parsing: asyncio.Lock) -> TensorFile:
     head, buffer = bytearray(), memoryview(bytearray(_FIRST_READ))
     async with aclosing(SequentialRead(source.backend, obj)) as reader:
         while count := await source.instance.retry(lambda: reader.readinto(buffer)):
@@ -193,13 +196,14 @@ async def _open_in_order(source: OpenLocation, obj: ObjectInfo, name: str) -> Te
             if len(head) >= PREFIX and len(head) >= PREFIX + header_length(head, obj.size):
                 break
     end = PREFIX + header_length(head, len(head) if obj.size is None else obj.size)
-    file = await _parsed(source, obj, bytes(head[:end]), name)
+    file = await _parsed(source, obj, bytes(head[:end]), name, parsing)
     file.ranged = False
     return file
 
 
-async def _parsed(source: OpenLocation, obj: ObjectInfo, head: bytes, name: str) -> TensorFile:
-    header = await source.instance.disk.run(lambda: parse_header(head[PREFIX:], obj.size, name))
+async def _parsed(source: OpenLocation, obj: ObjectInfo, head: bytes, name: str, parsing: asyncio.Lock) -> TensorFile:
+    async with parsing:
+        header = await source.instance.disk.run(lambda: parse_header(head[PREFIX:], obj.size, name))
     return TensorFile(obj, name, header, head)
 
 
