@@ -74,8 +74,9 @@ def checked_pair(name: str, item: Any, parts: str) -> tuple[Any, Any]:
     Raises:
         InvalidConfig: It is not a pair.
     """
+    pair: Iterable[Any] = () if isinstance(item, str | bytes) else item
     try:
-        first, second = () if isinstance(item, str | bytes) else item
+        first, second = pair
     except (TypeError, ValueError):
         raise InvalidConfig(f"an item of {name} is not a pair {parts}") from None
     return first, second
