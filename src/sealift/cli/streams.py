@@ -12,6 +12,7 @@ import click
 
 from ..progress.units import size
 from .arguments import Argument
+from .escaping import visible
 from .patterns import matching_objects
 from .settings import Settings
 from .stdout import StdoutWriter
@@ -73,7 +74,7 @@ async def copy_from_stdin(settings: Settings, dest: str) -> None:
     if not settings.quiet:
         amount, seconds = stored.size or 0, time.monotonic() - start
         text = f"copied stdin to {Argument.of(dest).text}, {size(amount)} in {seconds:.2f} s"
-        click.echo(text, err=True)
+        click.echo(visible(text), err=True)
 
 
 def _chunks(stdin: BinaryIO) -> Iterator[bytes]:
