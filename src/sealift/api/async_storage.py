@@ -1152,10 +1152,9 @@ class AsyncStorage:
             async with self._lifetime.open("check", uri, config, Deadline(timeout)) as source:
                 from ..operations.exists import check_exists
 
-                await check_exists(source)
-        except ModelMissingError:
+                return await check_exists(source)
+        except ModelMissingError:  # already when it is opened
             return False
-        return True
 
     async def write(
         self,

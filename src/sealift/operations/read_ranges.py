@@ -9,6 +9,7 @@ from ..engine.continued_read import read_into
 from ..errors import InvalidConfig, UnsupportedOperation, first_of
 from ..frozen_dataclass import dataclass
 from ..instance import Instance
+from ..runtime.observers import count_read
 from ..runtime.part_sizes import DEFAULT_PART
 from ..runtime.shielded import cancelled_once
 from ..types import MiB, ObjectInfo
@@ -47,6 +48,12 @@ class Group:
 async def read_ranges(source: OpenLocation, ranges: Iterable[tuple[int, int | None]]) -> list[bytes]:
     """Read ranges of an object; see `AsyncStorage.read_ranges`."""
     wanted = [_checked(each) for each in checked_items("ranges", ranges)]
+    found = await _read(source, wanted)
+    count_read(sum(map(len, found)))
+    return found
+
+
+async def _read(source: OpenLocation, wanted: Sequence[tuple[int, int | None]]) -> list[bytes]:
     backend, instance = source.backend, source.instance
     obj = await find_object(backend, source.location.key, instance.retry)
     if not wanted:
