@@ -93,6 +93,20 @@ async def test_bytes_of_ranges_and_of_what_is_written(logged: list[logging.LogRe
     assert ", 12 bytes, " in ranges
 
 
+@pytest.mark.parametrize("size", [10, 9 * MiB])
+async def test_bytes_of_files(logged: list[logging.LogRecord], size: int) -> None:
+    with WritableS3("b") as server:
+        storage = AsyncStorage(config=server.config)
+        async with storage.open("s3://b/f", "wb") as file:
+            await file.write(bytes(size))
+    with FakeS3({"b": {"f": pattern(size)}}) as server:
+        async with AsyncStorage(config=server.config).open("s3://b/f") as file:
+            assert await file.read() == pattern(size)
+    written, read = lines(logged, "calls")
+    assert f", {size} bytes, " in written
+    assert f", {size} bytes, " in read
+
+
 async def test_nothing_there_is_an_answer_and_no_failure(logged: list[logging.LogRecord]) -> None:
     with FakeS3({"b": {"m": DATA}}) as server:
         storage = AsyncStorage(config=server.config)
