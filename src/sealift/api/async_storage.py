@@ -165,8 +165,8 @@ class AsyncStorage:
                 False: download to a new temporary directory, which is removed when this process exits.
             revalidate: When to ask the service whether a cached object is still current: "always", "never", or after
                 so many seconds. A commit, a generation or a `version_id` is never checked twice.
-            offline: Use only what is in the cache, without any connection. None: as `SEALIFT_OFFLINE` says, and for
-                the Hub `HF_HUB_OFFLINE`.
+            offline: Use only what is in the cache, also with `dest`, without any connection. None: as `SEALIFT_OFFLINE`
+                says, and for the Hub `HF_HUB_OFFLINE`.
             trust: Who must have signed the model, or its digest. The signature is verified before anything is written,
                 exactly the files that it lists are downloaded, and none appears whose digest differs.
             progress: Show the progress on stderr: a bar on a terminal or in a notebook, else a line every 5 seconds.
@@ -224,7 +224,10 @@ class AsyncStorage:
             version_id=version_id,
             signed=signed if trust is not None and trust.mode == "enforce" else None,
         )
-        if trust is None and (cache or (cache is None and dest is None)):
+        if offline and (cache is False or trust is not None):
+            other = "trust" if trust is not None else "cache=False"
+            raise InvalidConfig(f"offline=True cannot be combined with {other}, which does not use the cache")
+        if trust is None and (cache or (cache is None and (dest is None or offline))):
             from .cached_path import Freshness, copy_from_cache, use_cached
 
             freshness = Freshness(revalidate, offline)

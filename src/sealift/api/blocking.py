@@ -93,8 +93,8 @@ class Storage:
                 False: download to a new temporary directory, which is removed when this process exits.
             revalidate: When to ask the service whether a cached object is still current: "always", "never", or after
                 so many seconds. A commit, a generation or a `version_id` is never checked twice.
-            offline: Use only what is in the cache, without any connection. None: as `SEALIFT_OFFLINE` says, and for
-                the Hub `HF_HUB_OFFLINE`.
+            offline: Use only what is in the cache, also with `dest`, without any connection. None: as `SEALIFT_OFFLINE`
+                says, and for the Hub `HF_HUB_OFFLINE`.
             trust: Who must have signed the model, or its digest. The signature is verified before anything is written,
                 exactly the files that it lists are downloaded, and none appears whose digest differs.
             progress: Show the progress on stderr: a bar on a terminal or in a notebook, else a line every 5 seconds.
