@@ -45,10 +45,14 @@ class OnlyInOrder(TransportError):
     Args:
         cause: Why.
         obj: The object to read instead: with less metadata, of which nothing is wrong.
+
+    Attributes:
+        reason: Why.
     """
 
     def __init__(self, cause: str, obj: ObjectInfo) -> None:
         super().__init__(f"{cause}, so the object is read once, in order")
+        self.reason = cause
         self.obj = obj
 
 

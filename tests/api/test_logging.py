@@ -83,6 +83,40 @@ async def test_each_verb_is_logged(logged: list[logging.LogRecord], tmp_path: Pa
     assert found[-1].endswith(", 1 object deleted")
 
 
+async def test_bytes_of_ranges_and_of_what_is_written(logged: list[logging.LogRecord]) -> None:
+    with WritableS3("b") as server:
+        storage = AsyncStorage(config=server.config)
+        await storage.write("s3://b/f", DATA)
+        assert len(await storage.read_ranges("s3://b/f", [(0, 5), (200_000, 7)])) == 2
+    written, ranges = lines(logged, "calls")
+    assert ", 300000 bytes, " in written
+    assert ", 12 bytes, " in ranges
+
+
+@pytest.mark.parametrize("size", [10, 9 * MiB])
+async def test_bytes_of_files(logged: list[logging.LogRecord], size: int) -> None:
+    with WritableS3("b") as server:
+        storage = AsyncStorage(config=server.config)
+        async with storage.open("s3://b/f", "wb") as file:
+            await file.write(bytes(size))
+    with FakeS3({"b": {"f": pattern(size)}}) as server:
+        async with AsyncStorage(config=server.config).open("s3://b/f") as file:
+            assert await file.read() == pattern(size)
+    written, read = lines(logged, "calls")
+    assert f", {size} bytes, " in written
+    assert f", {size} bytes, " in read
+
+
+async def test_nothing_there_is_an_answer_and_no_failure(logged: list[logging.LogRecord]) -> None:
+    with FakeS3({"b": {"m": DATA}}) as server:
+        storage = AsyncStorage(config=server.config)
+        assert not await storage.exists("s3://b/none")
+        assert not await storage.exists("s3://b/none/")
+        assert await storage.exists("s3://b/m")
+    for line in lines(logged, "calls"):
+        assert re.fullmatch(r"check s3://b/\w+/?: done in \d+\.\d{3} s", line)
+
+
 async def test_a_failed_call(logged: list[logging.LogRecord], tmp_path: Path) -> None:
     with FakeS3({"b": {}}) as server, pytest.raises(ModelMissingError):
         await AsyncStorage().download("s3://b/m", tmp_path / "m", config=server.config)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sealift import ModelMissingError, Storage, UnsupportedOperation
+from sealift import InvalidConfig, ModelMissingError, Storage, UnsupportedOperation
 from sealift.cache.requests import request_id
 from sealift.config import AzureConfig, HDFSConfig, OCIConfig, StorageConfig
 from sealift.operations.call_options import CallOptions
@@ -138,3 +138,18 @@ def test_read_only_caches_are_searched_first(
     other = Storage.download("s3://b/copy/", config=server.config)
     assert cache_directory in Path(other).parents
     assert {path: path.stat().st_mtime_ns for path in shared.rglob("*")} == before
+
+
+def test_offline_with_a_destination(server: FakeS3, tmp_path: Path) -> None:
+    """The files come from the cache, too, and never from the service."""
+    Storage.download("s3://b/iris/", config=server.config)
+    asked = len(server.asked)
+    path = Storage.download("s3://b/iris/", tmp_path / "to", config=server.config, offline=True)
+    assert files_in(path) == IRIS
+    with pytest.raises(ModelMissingError, match="offline mode"):
+        Storage.download("s3://b/copy/", tmp_path / "other", config=server.config, offline=True)
+    with pytest.raises(InvalidConfig, match="offline=True cannot be combined with cache=False"):
+        Storage.download("s3://b/iris/", tmp_path / "other", config=server.config, offline=True, cache=False)
+    assert len(server.asked) == asked
+    assert not (tmp_path / "other").exists()
+    assert Storage.download(tmp_path / "to", tmp_path / "third", offline=True) == str(tmp_path / "third")

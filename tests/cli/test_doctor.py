@@ -104,6 +104,31 @@ def test_the_clock(invoke: Invoke, slow_clock: OddServer) -> None:
     assert "may read 'model'" in result.stdout  # the other checks are made nevertheless
 
 
+@pytest.mark.parametrize("date", ["yesterday", "Mon, 99 Foo 2026 99:99:99 GMT", ""])
+def test_a_date_that_cannot_be_read(invoke: Invoke, date: str) -> None:
+    with OddServer(lambda asked: good(asked, b"model", Date=date)) as server:
+        result = invoke("doctor", f"{server.url}/model")
+    assert result.exit_code == 0, result.output
+    assert " ms\n" in result.stdout
+    assert "may read 'model'" in result.stdout
+
+
+def test_a_server_without_ranges(invoke: Invoke) -> None:
+    """It can be read nevertheless."""
+    with OddServer(lambda asked: Reply(200, b"model")) as server:
+        result = invoke("doctor", f"{server.url}/model")
+    assert result.exit_code == 0, result.output
+    assert (
+        "may read 'model' (5 bytes), in order only: the server sent the whole file instead of a range" in result.stdout
+    )
+
+
+def test_the_patience_of_the_environment(invoke: Invoke) -> None:
+    result = invoke("doctor", "s3://b/k", "--endpoint-url", "http://127.0.0.1:1", SEALIFT_PATIENCE="0")
+    assert "FAILED read" in result.stdout
+    assert "given up after" not in result.stdout  # nothing was tried again
+
+
 def test_the_hub(invoke: Invoke) -> None:
     with FakeHub() as hub:
         hub.repo("owner/name", {"config.json": b"{}"})

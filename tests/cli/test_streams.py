@@ -1,6 +1,7 @@
 """`sealift cp` from stdin and to stdout."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from sealift.cli import exit_codes
 from tests.services.s3 import MakeBucket, S3Service, get_object
 
 from .conftest import OBJECTS, Invoke, objects_in
-from .program import environ_for, start
+from .program import TIMEOUT, environ_for, start
 
 LARGE = os.urandom(20 << 20)
 
@@ -33,6 +34,22 @@ def test_from_stdin(seaweedfs: S3Service, make_bucket: MakeBucket, data: bytes) 
     assert b"copied stdin to s3://" in stderr
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_stdin_is_read(seaweedfs: S3Service, make_bucket: MakeBucket, number: signal.Signals) -> None:
+    bucket = make_bucket(seaweedfs)
+    command = start("cp", "-", f"s3://{bucket}/k", environ=environ_for(seaweedfs), stdin=subprocess.PIPE, text=False)
+    with command as process:
+        assert process.stdin is not None
+        process.stdin.write(bytes(300_000))  # more than fits into the pipe: it is being read
+        process.stdin.flush()
+        process.send_signal(number)
+        process.wait(TIMEOUT)
+        assert process.stderr is not None
+        assert process.stderr.read() == b"error: interrupted\n"
+    assert process.returncode == 128 + number
+    assert objects_in(seaweedfs, bucket) == {}
+
+
 def test_from_stdin_to_a_file(seaweedfs: S3Service, tmp_path: Path) -> None:
     assert piped(b"model", "cp", "-", str(tmp_path / "m"), environ=environ_for(seaweedfs))[0] == exit_codes.OK
     assert (tmp_path / "m").read_bytes() == b"model"
@@ -42,6 +59,17 @@ def test_to_stdout(seaweedfs: S3Service, bucket: str) -> None:
     uri = f"s3://{bucket}/llama/model-1.bin"
     code, stdout, stderr = piped(b"", "cp", uri, "-", environ=environ_for(seaweedfs))
     assert (code, stdout) == (exit_codes.OK, OBJECTS["llama/model-1.bin"]), stderr
+
+
+@pytest.mark.parametrize("command", [("cat",), ("cp", "-")])
+def test_a_pattern_to_stdout(invoke: Invoke, bucket: str, command: tuple[str, ...]) -> None:
+    result = invoke(command[0], f"s3://{bucket}/llama/*.json", f"s3://{bucket}/iris.joblib", *command[1:])
+    assert result.exit_code == 0, result.stderr
+    names = ("llama/config.json", "llama/tokenizer/vocab.json", "iris.joblib")
+    assert result.stdout_bytes == b"".join(OBJECTS[name] for name in names)
+    result = invoke(command[0], f"s3://{bucket}/llama/*.onnx", *command[1:])
+    assert result.exit_code == exit_codes.NOT_FOUND
+    assert result.stderr.startswith(f"error: read s3://{bucket}/llama/*.onnx: ")
 
 
 @pytest.mark.parametrize(

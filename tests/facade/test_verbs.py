@@ -74,6 +74,15 @@ def every_verb(store: Store, here: Path) -> dict[str, bytes]:
     assert isinstance(failure, ModelMissingError)
     assert paths == [f"{here}/many/{n}" for n in range(3)]
     assert files_in(here / "many") == {"0": b"a", "1": b"a", "2": b"a"}
+    assert Storage.copy_many([(here / "tree/a", f"{store.uri}/many/{n}") for n in "xy"], config=config) == [
+        f"{store.uri}/many/x",
+        f"{store.uri}/many/y",
+    ]
+    many = [f"{store.uri}/many/{n}" for n in "xyz"]
+    first, second, missing = Storage.read_many(many, config=config, return_exceptions=True)
+    assert (first, second) == (b"a", b"a")
+    assert isinstance(missing, ModelMissingError)
+    assert Storage.delete_many(many, config=config) == [True, True, False]
     return store.content()
 
 

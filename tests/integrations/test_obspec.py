@@ -203,6 +203,28 @@ def test_errors_have_obspec_s_names(store: SealiftStore) -> None:
         store.get("/")
 
 
+@pytest.mark.parametrize("path", ["../outside", "deep/../../outside", "deep/..", "./a", ".."])
+def test_no_path_leads_out_of_the_store(store: SealiftStore, place: Store, tmp_path: Path, path: str) -> None:
+    """As in obstore, no segment is "." or ".."."""
+    (tmp_path / "outside").write_bytes(b"secret")
+    for call in (
+        lambda: store.get(path),
+        lambda: store.get_range(path, start=0, end=1),
+        lambda: store.get_ranges(path, starts=[0], ends=[1]),
+        lambda: store.head(path),
+        lambda: store.put(path, b"x"),
+        lambda: store.delete(["a", path]),
+        lambda: store.copy("a", path),
+        lambda: store.rename(path, "b"),
+        lambda: list(store.list(path)),
+        lambda: store.list_with_delimiter(path),
+    ):
+        with pytest.raises(InvalidPathError, match="segment"):
+            call()
+    assert (tmp_path / "outside").read_bytes() == b"secret"
+    assert place.content() == OBJECTS
+
+
 def test_denied(seaweedfs: S3Service, bucket: str) -> None:
     config = S3Config(seaweedfs.access_key, "wrong", endpoint_url=seaweedfs.endpoint)
     with pytest.raises(PermissionDeniedError) as denied:

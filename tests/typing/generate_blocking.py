@@ -36,7 +36,7 @@ STORAGE_OPERATIONS = '"""Operations on single objects, from any thread."""'
 STORAGE_VERBS = (
     "download", "cached", "upload", "copy", "sync", "delete", "abort_uploads", "read", "read_into", "stream", "open",
     "tensors", "read_ranges", "stat", "exists", "write", "move", "presign", "list_buckets", "download_many",
-    "upload_many", "list", "verify_signature",
+    "upload_many", "copy_many", "delete_many", "read_many", "list", "verify_signature",
 )  # fmt: skip
 # The classes of the facade: docstring, verbs in order, and functions that need no engine.
 CLASSES = {

@@ -24,7 +24,7 @@ METHODS = {
     "Storage": {
         "download", "cached", "upload", "copy", "sync", "delete", "abort_uploads", "read", "read_into", "stream",
         "open", "tensors", "read_ranges", "stat", "exists", "write", "move", "presign", "list_buckets", "list",
-        "download_many", "upload_many", "verify_signature", *URI_METHODS,
+        "download_many", "upload_many", "copy_many", "delete_many", "read_many", "verify_signature", *URI_METHODS,
     },
     "StorageOperations": {"list_objects", "get_object_metadata", "delete_object", "copy_object"},
     "AsyncStorage": {

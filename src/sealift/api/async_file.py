@@ -26,7 +26,7 @@ _USE_WITH = "async with storage.open(…) as file"
 def check_mode(uri: str, mode: object, version_id: str | None, write_options: WriteOptions | None) -> None:
     """Raise InvalidConfig if a mode is neither "rb" nor "wb", or does not go with the other arguments."""
     problem = hint = None
-    if mode not in {"rb", "wb"}:
+    if mode not in ("rb", "wb"):
         problem = f"mode={mode!r} is not a mode of a file"
         hint = '"rb" or "wb"; for text: io.TextIOWrapper(Storage.open(uri)); for chunks in order: stream(uri)'
     elif mode == "wb" and version_id is not None:

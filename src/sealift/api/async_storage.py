@@ -5,7 +5,6 @@ method, a name such as `copy` is the operation; `self.copy` would be the method.
 location is opened: `Lifetime` loads the module of the verb in a thread.
 """
 
-import os
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
@@ -30,6 +29,7 @@ from ..types import (
     Unpack,
     Verify,
 )
+from ..types.argument_checks import path_text
 from ..types.trust import Trust
 from ..types.write_options import WriteOptions
 from ..uri import get_storage_spec, is_local, parse
@@ -165,8 +165,8 @@ class AsyncStorage:
                 False: download to a new temporary directory, which is removed when this process exits.
             revalidate: When to ask the service whether a cached object is still current: "always", "never", or after
                 so many seconds. A commit, a generation or a `version_id` is never checked twice.
-            offline: Use only what is in the cache, without any connection. None: as `SEALIFT_OFFLINE` says, and for
-                the Hub `HF_HUB_OFFLINE`.
+            offline: Use only what is in the cache, also with `dest`, without any connection. None: as `SEALIFT_OFFLINE`
+                says, and for the Hub `HF_HUB_OFFLINE`.
             trust: Who must have signed the model, or its digest. The signature is verified before anything is written,
                 exactly the files that it lists are downloaded, and none appears whose digest differs.
             progress: Show the progress on stderr: a bar on a terminal or in a notebook, else a line every 5 seconds.
@@ -224,7 +224,10 @@ class AsyncStorage:
             version_id=version_id,
             signed=signed if trust is not None and trust.mode == "enforce" else None,
         )
-        if trust is None and (cache or (cache is None and dest is None)):
+        if offline and (cache is False or trust is not None):
+            other = "trust" if trust is not None else "cache=False"
+            raise InvalidConfig(f"offline=True cannot be combined with {other}, which does not use the cache")
+        if trust is None and (cache or (cache is None and (dest is None or offline))):
             from .cached_path import Freshness, copy_from_cache, use_cached
 
             freshness = Freshness(revalidate, offline)
@@ -335,13 +338,14 @@ class AsyncStorage:
             >>> await storage.verify_signature("/mnt/models/llama", trust)
             12
         """
-        from .trusted import check_local, signed_files
+        from .trusted import check_local, check_trust, signed_files
 
+        check_trust(trust)
         deadline = Deadline(timeout)
         signed = await signed_files(self, replace(trust, mode="enforce"), path, None, deadline)
         assert signed is not None  # noqa: S101 - for mypy: only a warning returns None
         with deadline.enforced():
-            return await check_local(os.fspath(path), signed)
+            return await check_local(path_text("path", path), signed)
 
     @shows_progress
     async def upload(  # noqa: PLR0913 - the caller's options, each by its name
@@ -1011,7 +1015,7 @@ class AsyncStorage:
         """
         from .async_file import AsyncReadableFile, AsyncWritableFile, check_mode
 
-        name = os.fspath(uri)
+        name = path_text("uri", uri)
         check_mode(name, mode, version_id, write_options)
         if mode == "rb":
             return AsyncReadableFile(self._lifetime, name, config, timeout, version_id)
@@ -1063,7 +1067,7 @@ class AsyncStorage:
 
         return AsyncTensors(
             self._lifetime,
-            os.fspath(uri),
+            path_text("uri", uri),
             config,
             framework=framework,
             device=device,
@@ -1078,6 +1082,7 @@ class AsyncStorage:
         *,
         config: StorageConfig | None = None,
         timeout: float | None = None,
+        version_id: str | None = None,
     ) -> list[bytes]:
         """Read several ranges of one object, all of the same version.
 
@@ -1088,6 +1093,7 @@ class AsyncStorage:
             ranges: Pairs of `start` and `length`, as for `read`, in any order; they may overlap.
             config: Credentials and endpoint. None: the instance's, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
+            version_id: As in `download`.
 
         Returns:
             The bytes of each range, in the order of `ranges`.
@@ -1103,7 +1109,7 @@ class AsyncStorage:
             >>> async def columns(storage: AsyncStorage, uri: StrPath) -> list[bytes]:
             ...     return await storage.read_ranges(uri, [(4, 1000), (1 << 20, 500), (-8, None)])
         """
-        async with self._lifetime.open("read ranges", uri, config, Deadline(timeout)) as source:
+        async with self._lifetime.open("read ranges", uri, config, Deadline(timeout), version_id=version_id) as source:
             from ..operations.read_ranges import read_ranges
 
             return await read_ranges(source, ranges)
@@ -1149,10 +1155,9 @@ class AsyncStorage:
             async with self._lifetime.open("check", uri, config, Deadline(timeout)) as source:
                 from ..operations.exists import check_exists
 
-                await check_exists(source)
-        except ModelMissingError:
+                return await check_exists(source)
+        except ModelMissingError:  # already when it is opened
             return False
-        return True
 
     async def write(
         self,
@@ -1342,7 +1347,7 @@ class AsyncStorage:
             await deadline.prepare(instance.disk)
             with deadline.enforced():
                 return await list_buckets(
-                    os.fspath(uri),
+                    path_text("uri", uri),
                     lambda location: self._lifetime.config_for(location, config),
                     instance.for_call(deadline.end),
                 )

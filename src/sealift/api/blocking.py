@@ -93,8 +93,8 @@ class Storage:
                 False: download to a new temporary directory, which is removed when this process exits.
             revalidate: When to ask the service whether a cached object is still current: "always", "never", or after
                 so many seconds. A commit, a generation or a `version_id` is never checked twice.
-            offline: Use only what is in the cache, without any connection. None: as `SEALIFT_OFFLINE` says, and for
-                the Hub `HF_HUB_OFFLINE`.
+            offline: Use only what is in the cache, also with `dest`, without any connection. None: as `SEALIFT_OFFLINE`
+                says, and for the Hub `HF_HUB_OFFLINE`.
             trust: Who must have signed the model, or its digest. The signature is verified before anything is written,
                 exactly the files that it lists are downloaded, and none appears whose digest differs.
             progress: Show the progress on stderr: a bar on a terminal or in a notebook, else a line every 5 seconds.
@@ -803,6 +803,7 @@ class Storage:
         *,
         config: StorageConfig | None = None,
         timeout: float | None = None,
+        version_id: str | None = None,
     ) -> list[bytes]:
         """Read several ranges of one object, all of the same version.
 
@@ -813,6 +814,7 @@ class Storage:
             ranges: Pairs of `start` and `length`, as for `read`, in any order; they may overlap.
             config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
             timeout: Seconds for the whole call. None: no limit.
+            version_id: As in `download`.
 
         Returns:
             The bytes of each range, in the order of `ranges`.
@@ -828,7 +830,9 @@ class Storage:
             >>> def columns(uri: StrPath) -> list[bytes]:
             ...     return Storage.read_ranges(uri, [(4, 1000), (1 << 20, 500), (-8, None)])
         """
-        return run(lambda storage: storage.read_ranges(uri, ranges, config=config, timeout=timeout))
+        return run(
+            lambda storage: storage.read_ranges(uri, ranges, config=config, timeout=timeout, version_id=version_id)
+        )
 
     @staticmethod
     def stat(uri: StrPath, *, config: StorageConfig | None = None, timeout: float | None = None) -> ObjectInfo:
@@ -1215,6 +1219,195 @@ class Storage:
                 write_options=write_options,
                 progress=progress,
             )
+        )
+
+    @overload
+    @staticmethod
+    def copy_many(
+        items: Iterable[tuple[StrPath, StrPath]],
+        *,
+        config: StorageConfig | None = None,
+        dest_config: StorageConfig | None = None,
+        return_exceptions: Literal[False] = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
+        on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
+        progress: bool = False,
+    ) -> list[str]: ...
+
+    @overload
+    @staticmethod
+    def copy_many(
+        items: Iterable[tuple[StrPath, StrPath]],
+        *,
+        config: StorageConfig | None = None,
+        dest_config: StorageConfig | None = None,
+        return_exceptions: bool,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
+        on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
+        progress: bool = False,
+    ) -> list[str | StorageError]: ...
+
+    @staticmethod
+    def copy_many(  # noqa: PLR0913 - the caller's options, each by its name
+        items: Iterable[tuple[StrPath, StrPath]],
+        *,
+        config: StorageConfig | None = None,
+        dest_config: StorageConfig | None = None,
+        return_exceptions: bool = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
+        symlinks: Symlinks = "follow",
+        verify: Verify = True,
+        timeout: float | None = None,
+        durability: Durability = "rename",
+        on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
+        progress: bool = False,
+    ) -> list[str] | list[str | StorageError]:
+        """Copy many objects or prefixes concurrently.
+
+        Args:
+            items: Pairs of `src` and `dest`, as for `copy`.
+            config: As in `copy`.
+            dest_config: As in `copy`.
+            return_exceptions: As in `download_many`.
+            existing: As in `copy`.
+            on_error: As in `copy`, for items that are prefixes.
+            symlinks: As in `copy`.
+            verify: As in `copy`.
+            timeout: As in `download_many`.
+            durability: As in `copy`.
+            on_event: As in `download_many`.
+            write_options: As in `copy`, for all items.
+            progress: As in `download_many`.
+
+        Returns:
+            URIs or local paths of the copies, in the order of the items.
+        """
+        return run(
+            lambda storage: storage.copy_many(
+                items,
+                config=config,
+                dest_config=dest_config,
+                return_exceptions=return_exceptions,
+                existing=existing,
+                on_error=on_error,
+                symlinks=symlinks,
+                verify=verify,
+                timeout=timeout,
+                durability=durability,
+                on_event=on_event,
+                write_options=write_options,
+                progress=progress,
+            )
+        )
+
+    @overload
+    @staticmethod
+    def delete_many(
+        uris: Iterable[StrPath],
+        *,
+        config: StorageConfig | None = None,
+        return_exceptions: Literal[False] = False,
+        delete_snapshots: bool = False,
+        timeout: float | None = None,
+    ) -> list[bool]: ...
+
+    @overload
+    @staticmethod
+    def delete_many(
+        uris: Iterable[StrPath],
+        *,
+        config: StorageConfig | None = None,
+        return_exceptions: bool,
+        delete_snapshots: bool = False,
+        timeout: float | None = None,
+    ) -> list[bool | StorageError]: ...
+
+    @staticmethod
+    def delete_many(
+        uris: Iterable[StrPath],
+        *,
+        config: StorageConfig | None = None,
+        return_exceptions: bool = False,
+        delete_snapshots: bool = False,
+        timeout: float | None = None,
+    ) -> list[bool] | list[bool | StorageError]:
+        """Delete many objects concurrently.
+
+        Args:
+            uris: Storage URIs or local paths, as for `delete_object`.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
+            return_exceptions: As in `download_many`.
+            delete_snapshots: As in `delete`.
+            timeout: As in `download_many`.
+
+        Returns:
+            Whether each existed, in the order of the URIs.
+        """
+        return run(
+            lambda storage: storage.delete_many(
+                uris,
+                config=config,
+                return_exceptions=return_exceptions,
+                delete_snapshots=delete_snapshots,
+                timeout=timeout,
+            )
+        )
+
+    @overload
+    @staticmethod
+    def read_many(
+        uris: Iterable[StrPath],
+        *,
+        config: StorageConfig | None = None,
+        return_exceptions: Literal[False] = False,
+        timeout: float | None = None,
+    ) -> list[bytes]: ...
+
+    @overload
+    @staticmethod
+    def read_many(
+        uris: Iterable[StrPath],
+        *,
+        config: StorageConfig | None = None,
+        return_exceptions: bool,
+        timeout: float | None = None,
+    ) -> list[bytes | StorageError]: ...
+
+    @staticmethod
+    def read_many(
+        uris: Iterable[StrPath],
+        *,
+        config: StorageConfig | None = None,
+        return_exceptions: bool = False,
+        timeout: float | None = None,
+    ) -> list[bytes] | list[bytes | StorageError]:
+        """Read many objects into memory concurrently.
+
+        Args:
+            uris: Storage URIs or local paths, as for `read`.
+            config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
+            return_exceptions: As in `download_many`.
+            timeout: As in `download_many`.
+
+        Returns:
+            Their bytes, in the order of the URIs.
+        """
+        return run(
+            lambda storage: storage.read_many(uris, config=config, return_exceptions=return_exceptions, timeout=timeout)
         )
 
     @staticmethod

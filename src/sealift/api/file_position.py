@@ -1,6 +1,7 @@
 """What the synchronous and the asynchronous file objects have in common."""
 
 import io
+from operator import index
 from typing import Protocol
 
 __all__ = ["describe", "target"]
@@ -32,9 +33,11 @@ def target(position: int, offset: int, whence: int, *, size: int | None, seekabl
         seekable: Whether the position can change.
 
     Raises:
+        TypeError: The offset is not an integer.
         ValueError: The position would be negative, or `whence` is none of these.
         io.UnsupportedOperation: It can not change.
     """
+    offset = index(offset)
     if whence == io.SEEK_SET:
         origin = 0
     elif whence == io.SEEK_CUR:

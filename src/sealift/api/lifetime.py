@@ -19,6 +19,7 @@ from ..runtime.module_loading import load_modules
 from ..runtime.observers import begin_call
 from ..runtime.shielded import shielded
 from ..types import Limits, OnEvent
+from ..types.argument_checks import check_callback, wrong_type
 from ..uri import Location, parse
 from .argument_types import StrPath, checked_limits
 
@@ -79,6 +80,9 @@ class Lifetime:
         config: StorageConfigs | None = None,
     ) -> None:
         self._configs = ConfigMap(config)
+        if environ is not None and not isinstance(environ, Mapping):
+            raise wrong_type("environ", environ, "a mapping of variables, such as a dict")
+        check_callback(on_event)
         self._environ = os.environ if environ is None else environ
         self.limits = checked_limits(limits, self._environ)
         self.instance: Instance | None = None

@@ -17,6 +17,7 @@ from ..operations.call_options import CallOptions
 from ..operations.deadline import Deadline
 from ..operations.open_location import check_local
 from ..runtime.shielded import cancelled_once, shielded
+from ..types.argument_checks import checked_items, checked_pair
 from .argument_types import StrPath
 from .cached_path import Freshness, copy_from_cache, use_cached
 from .lifetime import Lifetime
@@ -54,8 +55,12 @@ async def download_many(
                 temporary.append(downloaded.temporary)
         return downloaded.path
 
-    pairs = ((item, None) if isinstance(item, str | os.PathLike) else item for item in items)
-    calls = (partial(download_one, uri, dest) for uri, dest in pairs)
+    def pair(item: StrPath | tuple[StrPath, StrPath | None]) -> tuple[StrPath, StrPath | None]:
+        if isinstance(item, str | os.PathLike):
+            return item, None
+        return checked_pair("items", item, "(uri, dest)")
+
+    calls = (partial(download_one, *pair(item)) for item in checked_items("items", items))
     async with lifetime.kept_open() as instance:
         try:
             return await gather(calls, lifetime.limits.connections, return_exceptions=return_exceptions)
@@ -88,9 +93,8 @@ async def upload_many(
 
             return await upload(source, destination, options.about(source.location))
 
-    return await _gather(
-        lifetime, (partial(upload_one, src, uri) for src, uri in items), return_exceptions=return_exceptions
-    )
+    calls = (partial(upload_one, *checked_pair("items", each, "(src, uri)")) for each in checked_items("items", items))
+    return await _gather(lifetime, calls, return_exceptions=return_exceptions)
 
 
 async def copy_many(
@@ -112,9 +116,8 @@ async def copy_many(
 
             return await copy(source, destination, options.about(source.location))
 
-    return await _gather(
-        lifetime, (partial(copy_one, src, dest) for src, dest in items), return_exceptions=return_exceptions
-    )
+    calls = (partial(copy_one, *checked_pair("items", each, "(src, dest)")) for each in checked_items("items", items))
+    return await _gather(lifetime, calls, return_exceptions=return_exceptions)
 
 
 async def delete_many(
@@ -134,7 +137,8 @@ async def delete_many(
 
             return await delete_object(place, delete_snapshots=delete_snapshots)
 
-    return await _gather(lifetime, (partial(delete_one, uri) for uri in uris), return_exceptions=return_exceptions)
+    calls = (partial(delete_one, uri) for uri in checked_items("uris", uris))
+    return await _gather(lifetime, calls, return_exceptions=return_exceptions)
 
 
 async def read_many(
@@ -153,7 +157,8 @@ async def read_many(
 
             return await read(source, 0, None)
 
-    return await _gather(lifetime, (partial(read_one, uri) for uri in uris), return_exceptions=return_exceptions)
+    calls = (partial(read_one, uri) for uri in checked_items("uris", uris))
+    return await _gather(lifetime, calls, return_exceptions=return_exceptions)
 
 
 async def _gather(

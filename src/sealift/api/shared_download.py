@@ -5,6 +5,7 @@ import os
 from ..config import StorageConfig
 from ..operations.call_options import CallOptions
 from ..operations.open_location import OpenLocation
+from ..types.argument_checks import path_text
 from .argument_types import StrPath
 from .lifetime import Lifetime
 
@@ -26,7 +27,7 @@ async def download_to(
     Returns:
         The path of the file or directory.
     """
-    path = os.fspath(dest)
+    path = path_text("dest", dest)
 
     async def transfer(source: OpenLocation, options: CallOptions) -> str:
         from ..operations.download import download_to as download

@@ -13,6 +13,7 @@ from ..trust import signature
 from ..trust.bundle import Bundle
 from ..trust.manifest import Manifest, read_manifest
 from ..trust.signed_files import SignedFiles
+from ..types.argument_checks import wrong_type
 from ..types.trust import Trust
 from ..uri import parse
 from .argument_types import StrPath
@@ -20,9 +21,15 @@ from .argument_types import StrPath
 if TYPE_CHECKING:
     from .async_storage import AsyncStorage
 
-__all__ = ["check_local", "signed_files"]
+__all__ = ["check_local", "check_trust", "signed_files"]
 
 _log = logging.getLogger("sealift.trust")
+
+
+def check_trust(trust: object) -> None:
+    """Raise InvalidConfig if this is not a `Trust`."""
+    if not isinstance(trust, Trust):
+        raise wrong_type("trust", trust, "Trust(…)")
 
 
 async def signed_files(
@@ -45,6 +52,7 @@ async def signed_files(
         InvalidConfig: The keys cannot be used.
         StorageError: Signature or keys cannot be read.
     """
+    check_trust(trust)
     if trust.digest is not None:
         return SignedFiles(digest=trust.digest.removeprefix("sha256:"))
 

@@ -10,6 +10,7 @@ from ..config import StorageConfig
 from ..contract import Backend
 from ..errors import InvalidConfig, UnsupportedOperation
 from ..instance import Instance
+from ..types.argument_checks import wrong_type
 from ..uri import Location
 
 if TYPE_CHECKING:
@@ -131,6 +132,8 @@ def _checked_version(location: Location, version_id: str) -> str:
         raise UnsupportedOperation(f"{scheme}:// does not support version_id=…", hint=hint)
     if not key or key.endswith("/"):
         raise InvalidConfig("version_id=… names a version of one object, not of a prefix", hint="name the object")
+    if not isinstance(version_id, str):
+        raise wrong_type("version_id", version_id, "a str")
     if not version_id or not version_id.isprintable():
         raise InvalidConfig(f"version_id={version_id!r} is not the ID of a version")
     return version_id

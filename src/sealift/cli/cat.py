@@ -32,6 +32,8 @@ Examples:
 def cat(settings: Settings, uris: tuple[str, ...], *, offset: int, length: int | None, version_id: str | None) -> None:
     """Write the contents of objects to stdout, one object after the other.
 
+    A URI can contain a pattern, such as 's3://models/llama/*.json'; quote it.
+
     Reads ahead a few parts in parallel, and pauses while stdout is not read. Each object is verified after its last
     byte is written: check the exit code.
     """

@@ -19,7 +19,7 @@ from .settings import Settings
 
 __all__ = ["doctor"]
 
-# Seconds for which each request is tried, unless --patience says otherwise.
+# Seconds for which each request is tried, unless --patience or SEALIFT_PATIENCE says otherwise.
 _PATIENCE = 5.0
 _WIDTH = 15
 
@@ -46,7 +46,7 @@ def doctor(settings: Settings, uri: str) -> None:
     the exit code is that of the first failure.
     """
     location, config = parse(uri), settings.config(uri, os.environ)
-    if settings.patience is None:
+    if settings.patience is None and not os.environ.get("SEALIFT_PATIENCE", "").strip():
         settings = replace(settings, patience=_PATIENCE)
     limits = settings.limits()
     failures: list[Exception] = []

@@ -1,19 +1,22 @@
 """Patterns in URIs, such as `s3://ml-models/llama/*.json`."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import click
 
 from ..config import StorageConfig
 from ..errors import ModelMissingError
+from ..keys.paths import is_directory_marker
 from ..uri import parse
+from .arguments import Argument
 
 if TYPE_CHECKING:
     from ..api.async_storage import AsyncStorage
 
-__all__ = ["is_object", "split_pattern", "with_pattern"]
+__all__ = ["is_object", "matching_objects", "split_pattern", "with_pattern"]
 
 _MAGIC = re.compile(r"[*?\[]")
 # "?" begins the query of a URL, and servers have no listing. In local paths, the shell replaces patterns.
@@ -44,6 +47,27 @@ async def is_object(storage: "AsyncStorage", uri: str, config: StorageConfig | N
     except ModelMissingError:
         return False
     return bool(found["type"] == "object")
+
+
+async def matching_objects(storage: "AsyncStorage", uri: str, config: StorageConfig | None) -> AsyncGenerator[str]:
+    """Yield the URIs of the objects that a pattern matches, or the URI itself if it is none.
+
+    Raises:
+        ModelMissingError: The pattern matches nothing.
+    """
+    split = split_pattern(uri)
+    if split is None or await is_object(storage, uri, config):
+        yield uri
+        return
+    base, pattern = split
+    prefix, found = Argument.of(base), False
+    async with aclosing(storage.list(base, config=config, allow_patterns=pattern)) as objects:
+        async for obj in objects:
+            if not is_directory_marker(obj.key, obj.size):
+                found = True
+                yield f"{base}{prefix.relative_path(obj.key)}"
+    if not found:
+        raise ModelMissingError(uri, cause=f"no object matches the pattern {pattern!r}").about("read", uri)
 
 
 async def with_pattern(

@@ -1,17 +1,19 @@
 """Standard input as a source, and standard output as a destination."""
 
 import os
+import select
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 
 from ..progress.units import size
 from .arguments import Argument
 from .escaping import visible
+from .patterns import matching_objects
 from .settings import Settings
 from .stdout import StdoutWriter
 from .write_options import chosen_options
@@ -34,7 +36,7 @@ async def write_to_stdout(
 
     Args:
         settings: The options of the command.
-        uris: The objects.
+        uris: The objects, or patterns.
         offset: Bytes of each object that are skipped.
         length: Bytes of each object that are written at most. None: all.
         version_id: Version of the object.
@@ -42,10 +44,12 @@ async def write_to_stdout(
     storage, configs = settings.storage(), [settings.config(uri, os.environ) for uri in uris]
     async with storage, StdoutWriter() as stdout:
         for uri, config in zip(uris, configs, strict=True):
-            chunks = storage.stream(uri, offset, length, config=config, version_id=version_id)
-            async with aclosing(chunks):
-                async for chunk in chunks:
-                    await stdout.write(chunk)
+            async with aclosing(matching_objects(storage, uri, config)) as objects:
+                async for each in objects:
+                    chunks = storage.stream(each, offset, length, config=config, version_id=version_id)
+                    async with aclosing(chunks):
+                        async for chunk in chunks:
+                            await stdout.write(chunk)
 
 
 async def copy_from_stdin(settings: Settings, dest: str) -> None:
@@ -74,5 +78,10 @@ async def copy_from_stdin(settings: Settings, dest: str) -> None:
 
 
 def _chunks(stdin: BinaryIO) -> Iterator[bytes]:
-    while chunk := stdin.read(_CHUNK):
-        yield chunk
+    # Unbuffered: the interpreter locks buffers at exit, which aborts it if a thread is still reading.
+    stream: Any = getattr(stdin, "raw", stdin)
+    while (chunk := stream.read(_CHUNK)) != b"":
+        if chunk is None:  # another program made the terminal non-blocking
+            select.select([stream], [], [])
+        else:
+            yield chunk

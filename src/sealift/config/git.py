@@ -39,11 +39,11 @@ class GitConfig:
 
     def __post_init__(self) -> None:
         paths_as_text(self)
+        check_strings(self)
         if self.anonymous and (self.username or self.password):
             raise InvalidConfig("GitConfig with credentials and anonymous", hint="choose one of them")
         if self.username and ":" in self.username:
             raise InvalidConfig("GitConfig(username=…) contains a colon", hint="pass the password as password=…")
-        check_strings(self)
         check_positive(self, "first_byte_timeout")
 
     __repr__ = short_repr

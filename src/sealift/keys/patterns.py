@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from ..frozen_dataclass import dataclass
+from ..types.argument_checks import checked_items, wrong_type
 
 __all__ = ["Patterns"]
 
@@ -31,13 +32,23 @@ class Patterns:
 
     @classmethod
     def of(cls, allow: Iterable[str] | str | None, ignore: Iterable[str] | str | None) -> "Patterns":
-        """Build patterns from a single pattern, several, or None."""
+        """Build patterns from a single pattern, several, or None.
 
-        def as_tuple(patterns: Iterable[str] | str) -> tuple[str, ...]:
-            given = (patterns,) if isinstance(patterns, str) else patterns
+        Raises:
+            InvalidConfig: They are something else.
+        """
+
+        def as_tuple(name: str, patterns: Iterable[str] | str) -> tuple[str, ...]:
+            given = (patterns,) if isinstance(patterns, str) else tuple(checked_items(name, patterns))
+            for each in given:
+                if not isinstance(each, str):
+                    raise wrong_type(name, each, "patterns of type str")
             return tuple(f"{pattern}*" if pattern.endswith("/") else pattern for pattern in given)
 
-        return cls(None if allow is None else as_tuple(allow), as_tuple(ignore or ()))
+        return cls(
+            None if allow is None else as_tuple("allow_patterns", allow),
+            () if ignore is None else as_tuple("ignore_patterns", ignore),
+        )
 
     @property
     def match_all(self) -> bool:

@@ -11,6 +11,7 @@ from ..keys.patterns import Patterns
 from ..persist.download_journal import fingerprint
 from ..runtime.observers import observed_events
 from ..types import Durability, Event, Existing, ObjectInfo, OnError, OnEvent, Symlinks, Unpack, Verify
+from ..types.argument_checks import check_callback, check_choice, wrong_type
 from ..types.write_options import WriteOptions
 from ..uri import Location
 from .deadline import NO_DEADLINE, Deadline
@@ -73,16 +74,16 @@ class CallOptions:
     signed: "SignedFiles | None" = None
 
     def __post_init__(self) -> None:
-        if self.verify not in {True, False, "require"}:
-            raise InvalidConfig(f"verify={self.verify!r} is not True, False or 'require'")
-        if self.durability not in {"rename", "fsync"}:
-            raise InvalidConfig(f"durability={self.durability!r} is not 'rename' or 'fsync'")
-        if self.existing not in {"overwrite", "skip", "fail"}:
-            raise InvalidConfig(f"existing={self.existing!r} is not 'overwrite', 'skip' or 'fail'")
-        if self.on_error not in {"stop", "continue"}:
-            raise InvalidConfig(f"on_error={self.on_error!r} is not 'stop' or 'continue'")
-        if self.symlinks not in {"follow", "skip"}:
-            raise InvalidConfig(f"symlinks={self.symlinks!r} is not 'follow' or 'skip'")
+        check_choice("verify", self.verify, True, False, "require")
+        check_choice("durability", self.durability, "rename", "fsync")
+        check_choice("existing", self.existing, "overwrite", "skip", "fail")
+        check_choice("on_error", self.on_error, "stop", "continue")
+        check_choice("symlinks", self.symlinks, "follow", "skip")
+        check_callback(self.on_event)
+        if not isinstance(self.version_id, str | None):
+            raise wrong_type("version_id", self.version_id, "a str")
+        if not isinstance(self.unpack, bool | Unpack):
+            raise wrong_type("unpack", self.unpack, "True, False or Unpack(…)")
         if self.signed is not None:
             self._check_signed()
         if self.unpack and self.existing != "overwrite":

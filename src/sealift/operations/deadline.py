@@ -22,10 +22,10 @@ class Deadline:
     """
 
     def __init__(self, timeout: float | None) -> None:
-        if timeout is not None and not timeout >= 0:
+        if timeout is not None and (not hasattr(timeout, "__float__") or not float(timeout) >= 0):
             raise InvalidConfig(f"timeout={timeout!r} is not a number of seconds")
         self._timeout = timeout
-        self.end = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        self.end = None if timeout is None else asyncio.get_running_loop().time() + float(timeout)
 
     async def prepare(self, disk: DiskThreads) -> None:
         """Import what `enforced` needs; most calls have no timeout."""

@@ -3,11 +3,10 @@
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from email.utils import parsedate_to_datetime
 
 from ..backends import describe_backend, open_backend
 from ..config import Proxies, StorageConfig
-from ..contract import Backend
+from ..contract import Backend, OnlyInOrder
 from ..errors import StorageError
 from ..frozen_dataclass import dataclass
 from ..instance import Instance
@@ -83,10 +82,10 @@ async def _connect(origin: Origin, instance: Instance) -> str:
     reply = await instance.wire.send(Request("HEAD", origin, "/"))
     seconds = time.monotonic() - began
     text = f"{origin.address} answers in {seconds * 1000:.0f} ms"
-    date = reply.header("date")
+    date = reply.time("date")
     if date is None:
         return text
-    difference = sent - parsedate_to_datetime(date).timestamp()
+    difference = sent - date.timestamp()
     if abs(difference) > _CLOCK_TOLERANCE:
         way = "ahead of" if difference > 0 else "behind"
         cause = f"the clock of this machine is {abs(difference):.0f} s {way} that of {origin.address}"
@@ -107,6 +106,10 @@ async def _read(location: Location, backend: Backend, instance: Instance) -> str
 
 async def _read_byte(obj: ObjectInfo, backend: Backend, instance: Instance) -> str:
     if obj.size:
-        await instance.retry(lambda: backend.read_range(obj, 0, memoryview(bytearray(1))))
-        return f"may read {obj.key!r} ({obj.size:,} bytes)"
+        text = f"may read {obj.key!r} ({obj.size:,} bytes)"
+        try:
+            await instance.retry(lambda: backend.read_range(obj, 0, memoryview(bytearray(1))))
+        except OnlyInOrder as error:
+            return f"{text}, in order only: {error.reason}"
+        return text
     return f"found {obj.key!r}, which is empty or of unknown size"

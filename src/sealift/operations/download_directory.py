@@ -49,7 +49,7 @@ async def download_directory(
 
 async def _download(source: OpenLocation, files: "_Files", dest: str, options: CallOptions) -> None:
     instance = source.instance
-    destination = await DirectoryTarget.of(instance, dest, f"{files.prefix!r} is a prefix of many objects")
+    destination = await DirectoryTarget.of(instance, dest, "the source is a prefix of many objects")
     if options.dry_run:
         transfers = files.transfers()
         if options.existing != "overwrite":

@@ -7,6 +7,7 @@ from ..errors import InvalidConfig
 from ..keys.paths import collapse, is_directory_marker
 from ..keys.patterns import Patterns
 from ..types import ObjectInfo, OnEvent
+from ..types.argument_checks import check_callback, whole_number
 from .open_location import OpenLocation
 from .resolve import resolve
 from .skip_report import SkipReport
@@ -29,9 +30,10 @@ async def list_objects(
     Raises:
         InvalidConfig: `delimiter` is not "/", or `max_items` is negative.
     """
-    if delimiter not in {None, "/"}:
+    if delimiter not in (None, "/"):
         raise InvalidConfig(f"delimiter={delimiter!r} is not supported", hint='use "/" for one level, None for all')
-    if max_items is not None and max_items < 0:
+    check_callback(on_event)
+    if max_items is not None and (max_items := whole_number("max_items", max_items)) < 0:
         raise InvalidConfig(f"max_items={max_items} is negative", hint="None: no limit")
     location, count = source.location, 0
     report = SkipReport(patterns, location.key, on_event, copying=False)

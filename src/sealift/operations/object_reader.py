@@ -1,12 +1,14 @@
 """One version of an object, open for reading at any offset: what a file object reads from."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Self
 
 from ..contract import OnlyInOrder
 from ..engine.verification import read_whole
 from ..errors import ClosedError, UnsupportedOperation
 from ..runtime import large_buffer
+from ..runtime.observers import count_bytes, current_call
 from ..types import MiB, ObjectInfo
 from .chunks import chunks
 from .first_read import FirstRead
@@ -41,6 +43,7 @@ class ObjectReader:
 
     def __init__(self, source: OpenLocation, obj: ObjectInfo) -> None:
         self.obj = obj
+        self._call = current_call()
         self.seekable = obj.ranged and obj.size is not None and obj.version is not None
         self._source = source
         window = min(MAX_WINDOW, source.instance.memory.limit // _BUDGET_SHARE)
@@ -64,6 +67,7 @@ class ObjectReader:
             data = received.data
             await instance.retry(lambda: read_whole(instance.disk, source.backend, obj, data, received=received))
             reader._ahead.hold(data)
+            count_bytes(reader._call, len(data))
         return reader
 
     async def readinto(self, position: int, view: memoryview) -> int:
@@ -147,10 +151,15 @@ class ObjectReader:
             view: Where the bytes go, no more than the object has.
         """
         await fill(self._source.instance, self._source.backend, self.obj, start, view)
+        count_bytes(self._call, len(view))
 
-    def _chunks(self, obj: ObjectInfo, start: int) -> AsyncGenerator[bytes]:
+    async def _chunks(self, obj: ObjectInfo, start: int) -> AsyncGenerator[bytes]:
         length = None if obj.size is None else max(obj.size - start, 0)
-        return chunks(self._source.instance, self._source.backend, obj, start, length, to_end=True)
+        body = chunks(self._source.instance, self._source.backend, obj, start, length, to_end=True)
+        async with aclosing(body):
+            async for chunk in body:
+                count_bytes(self._call, len(chunk))
+                yield chunk
 
     async def _continue_in_order(self, error: OnlyInOrder, position: int) -> None:
         """From here on, read an object in order whose metadata promises ranges."""

@@ -12,6 +12,7 @@ from ..engine.resume_upload import open_stream
 from ..errors import ClosedError, InvalidConfig, StorageError
 from ..instance import Instance
 from ..runtime import part_sizes
+from ..runtime.observers import count_bytes, current_call
 from ..runtime.shielded import shielded
 from ..types import ObjectInfo, Part, Receipt
 from ..types.properties import Properties
@@ -49,6 +50,7 @@ class ObjectWriter:
         self, instance: Instance, backend: Backend, key: str, properties: Properties, *, owns_backend: bool
     ) -> None:
         self.stored: ObjectInfo | None = None
+        self._call = current_call()
         self._instance = instance
         self._backend = backend
         self._key = key
@@ -161,7 +163,9 @@ class ObjectWriter:
             return await self._instance.retry(lambda: self._backend.put(self._key, empty, self._properties))
         buffer = await self._borrow(self._part)
         try:
-            return await self._instance.retry(lambda: self._backend.put(self._key, buffer, self._properties))
+            stored = await self._instance.retry(lambda: self._backend.put(self._key, buffer, self._properties))
+            count_bytes(self._call, len(buffer))
+            return stored
         finally:
             self._instance.memory.give_back(buffer)
 
@@ -180,6 +184,7 @@ class ObjectWriter:
 
     async def _store(self, upload: Upload, part: Part, buffer: memoryview) -> None:
         self._receipts[part.index] = await self._instance.retry(lambda: upload.write_part(part, buffer))
+        count_bytes(self._call, part.size)
 
     async def _wait_below(self, count: int) -> None:
         """Wait until fewer parts than this are being sent.

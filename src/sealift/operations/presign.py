@@ -14,9 +14,9 @@ Method = Literal["GET", "PUT"]
 async def presign(place: OpenLocation, method: Method, expires_in: int) -> str:
     """Sign a URL; see `AsyncStorage.presign`."""
     key = place.location.key
-    if method not in {"GET", "PUT"}:
+    if method not in ("GET", "PUT"):
         raise InvalidConfig(f"method={method!r} is not supported", hint='use "GET" or "PUT"')
-    if expires_in < 1 or int(expires_in) != expires_in:
+    if not isinstance(expires_in, int | float) or not expires_in >= 1 or int(expires_in) != expires_in:
         raise InvalidConfig(f"expires_in={expires_in!r} is not a whole number of seconds", hint="at least 1")
     if not key or key.endswith("/"):
         raise InvalidURI("a URL can be signed for an object only, not for a prefix", uri=str(place.location))

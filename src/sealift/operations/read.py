@@ -16,6 +16,7 @@ from ..runtime import large_buffer, part_sizes
 from ..runtime.observers import count_read
 from ..runtime.shielded import cancelled_once
 from ..types import MiB, ObjectInfo, Part
+from ..types.argument_checks import whole_number, wrong_type
 from .chunks import chunks
 from .first_read import FirstRead
 from .open_location import OpenLocation
@@ -37,6 +38,7 @@ async def read(source: OpenLocation, start: int, length: int | None) -> bytes:
 
 
 async def _read(source: OpenLocation, start: int, length: int | None) -> bytes:
+    start = whole_number("start", start)
     first = FirstRead(source.backend, _SMALL, -start if start < 0 else None)
     one_request = (start == 0 and length is None) or -_SMALL <= start < 0
     obj, start, count = await _find_range(source, start, length, first.stat if one_request else None)
@@ -74,7 +76,10 @@ async def read_into(source: OpenLocation, buffer: Any, start: int) -> int:
     Returns:
         Number of bytes read.
     """
-    view = memoryview(buffer)
+    try:
+        view = memoryview(buffer)
+    except TypeError:
+        raise wrong_type("buffer", buffer, "writable, contiguous memory, such as a bytearray") from None
     if view.readonly or not view.c_contiguous:
         raise InvalidConfig("the buffer is read-only or not contiguous", hint="pass writable, contiguous memory")
     view = view.cast("B") if view.nbytes else memoryview(b"")
@@ -120,7 +125,8 @@ async def _find_range(
         The object, the offset of the first byte, and the number of bytes. If the size of the object is unknown, the
         offset may be negative, and the number may be None: to the end.
     """
-    if length is not None and length < 0:
+    start = whole_number("start", start)
+    if length is not None and (length := whole_number("length", length)) < 0:
         raise InvalidConfig(f"length={length} is negative", hint="None: to the end; only start counts from the end")
     obj = await find_object(source.backend, source.location.key, source.instance.retry, stat)
     return obj, *range_in(obj.size, start, length)

@@ -9,9 +9,11 @@ from ..engine.continued_read import read_into
 from ..errors import InvalidConfig, UnsupportedOperation, first_of
 from ..frozen_dataclass import dataclass
 from ..instance import Instance
+from ..runtime.observers import count_read
 from ..runtime.part_sizes import DEFAULT_PART
 from ..runtime.shielded import cancelled_once
 from ..types import MiB, ObjectInfo
+from ..types.argument_checks import checked_items, checked_pair, whole_number
 from .chunks import chunks
 from .open_location import OpenLocation
 from .read import range_in, read_span
@@ -45,7 +47,13 @@ class Group:
 
 async def read_ranges(source: OpenLocation, ranges: Iterable[tuple[int, int | None]]) -> list[bytes]:
     """Read ranges of an object; see `AsyncStorage.read_ranges`."""
-    wanted = [_checked(each) for each in ranges]
+    wanted = [_checked(each) for each in checked_items("ranges", ranges)]
+    found = await _read(source, wanted)
+    count_read(sum(map(len, found)))
+    return found
+
+
+async def _read(source: OpenLocation, wanted: Sequence[tuple[int, int | None]]) -> list[bytes]:
     backend, instance = source.backend, source.instance
     obj = await find_object(backend, source.location.key, instance.retry)
     if not wanted:
@@ -59,8 +67,9 @@ async def read_ranges(source: OpenLocation, ranges: Iterable[tuple[int, int | No
 
 
 def _checked(span: tuple[int, int | None]) -> tuple[int, int | None]:
-    start, length = span
-    if length is not None and length < 0:
+    start, length = checked_pair("ranges", span, "(start, length)")
+    start = whole_number("start", start)
+    if length is not None and (length := whole_number("length", length)) < 0:
         raise InvalidConfig(f"the length of the range {span} is negative", hint="(start, length); None: to the end")
     return start, length
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from .request_record import RequestRecord
 
 __all__ = [
-    "CallRecord", "Observer", "add_observer", "begin_call", "count_read", "current_call", "observed_events",
-    "remove_observer", "retrying", "watching",
+    "CallRecord", "Observer", "add_observer", "begin_call", "count_bytes", "count_read", "current_call",
+    "observed_events", "remove_observer", "retrying", "watching",
 ]  # fmt: skip
 
 logging.getLogger("sealift").addHandler(logging.NullHandler())  # silent unless the program configures it
@@ -183,7 +183,12 @@ def observed_events(on_event: OnEvent | None) -> OnEvent | None:
 
 def count_read(size: int) -> None:
     """Count bytes that the current call has read into memory."""
-    if (call := _current.get()) is not None:
+    count_bytes(_current.get(), size)
+
+
+def count_bytes(call: CallRecord | None, size: int) -> None:
+    """Count bytes that a call has moved, from any task: those of a file object belong to the call that opened it."""
+    if call is not None:
         call.report(Event("progress", "", size))
 
 

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 
 from ..errors import InvalidConfig, UnsupportedOperation
 from ..frozen_dataclass import dataclass
+from .argument_checks import wrong_type
 from .properties import HEADERS, Properties, dropped
 
 __all__ = ["HEADER_OPTIONS", "WriteOptions", "apply_options", "check_stored", "check_supported", "given_options"]
@@ -69,6 +70,8 @@ class WriteOptions:
     def __post_init__(self) -> None:
         for name in (*HEADERS.values(), *_TOKENS):
             _check_text(name, getattr(self, name))
+        if not isinstance(self.bucket_key, bool | None):
+            raise InvalidConfig(f"WriteOptions(bucket_key={self.bucket_key!r}) is not True or False")
         for name in ("metadata", "tags"):
             _check_mapping(name, values := getattr(self, name))
             if values is not None:
@@ -97,9 +100,15 @@ def _check_mapping(name: str, values: object) -> None:
 
 
 def given_options(options: WriteOptions | None) -> tuple[str, ...]:
-    """The names of the options that are set."""
+    """The names of the options that are set.
+
+    Raises:
+        InvalidConfig: They are not `WriteOptions`.
+    """
     if options is None:
         return ()
+    if not isinstance(options, WriteOptions):
+        raise wrong_type("write_options", options, "WriteOptions(…)")
     return tuple(each.name for each in fields(options) if getattr(options, each.name) is not None)
 
 

@@ -167,6 +167,7 @@ class StoreOperations:
     def _uri(self, path: str) -> str:
         if not path.strip("/"):
             raise InvalidPathError("the path is empty", hint="it is relative to the store")
+        _check_segments(path)
         return f"{self._base}/{path.lstrip('/')}"
 
     async def _open(self, storage: AsyncStorage, path: str, version: str | None) -> AsyncReadableFile:
@@ -204,6 +205,7 @@ class StoreOperations:
             delimiter: "/": list only one level, with the prefixes in it.
         """
         below = (prefix or "").strip("/")
+        _check_segments(below)
         uri = f"{self._base}/{below}/" if below else f"{self._base}/"
         root = parse(self._base or "/").key.strip("/")
         try:
@@ -213,6 +215,12 @@ class StoreOperations:
                         yield obj.key[len(root) :].lstrip("/"), replace(obj, key="")
         except ModelMissingError:
             return
+
+
+def _check_segments(path: str) -> None:
+    """Raise InvalidPathError if a path could lead out of the store; as in obstore, "." is refused, too."""
+    if {".", ".."} & set(path.split("/")):
+        raise InvalidPathError(f"the path {path!r} has a segment '.' or '..'", hint="it is relative to the store")
 
 
 def _length(start: int, end: int | None, length: int | None) -> int:
