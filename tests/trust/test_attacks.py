@@ -63,6 +63,7 @@ def test_the_model_is_accepted_otherwise(model: Path) -> None:
         (lambda model: (model / "empty").touch(), "not signed: 'empty'"),
         (lambda model: (model / "weights/0.bin").write_bytes(b"0" * 2999), "not those that were signed"),
         (lambda model: (model / "weights/0.bin").write_bytes(FILES["weights/1.bin"]), "not those that were signed"),
+        (lambda model: (model / "weights/0.bin").write_bytes(b""), "not those that were signed"),
     ],
 )
 def test_files(model: Path, change: Callable[[Path], object], match: str) -> None:

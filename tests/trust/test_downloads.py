@@ -12,8 +12,8 @@ from sealift import AsyncStorage, Event, InvalidConfig, Limits, Storage, Trust
 from sealift.errors import SignatureError
 from sealift.types import KiB, MiB
 from tests.api.helpers import all_in, config_of, files_in
-from tests.api.servers import FakeS3, pattern
-from tests.api.test_unpack import tar
+from tests.api.servers import Asked, FakeS3, Reply, pattern
+from tests.api.test_unpack import tar, zipped
 from tests.services.s3 import MakeBucket, S3Service, put_objects
 
 from .signer import PUBLIC_KEY, bundle, resource, statement
@@ -137,6 +137,60 @@ async def test_the_digest_of_an_archive(tmp_path: Path, right: bool) -> None:
             with pytest.raises(SignatureError):
                 await call
     assert all_in(tmp_path / "new") == ({"a.json", "b.bin"} if right else set())
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("shards", [False, True])
+async def test_an_object_that_is_empty_now(tmp_path: Path, shards: bool) -> None:
+    """An empty object has no bytes that arrive, and is compared nevertheless."""
+    with FakeS3({"b": objects(signed(FILES, shards=shards), **{"weights/small": b""})}) as server:
+        storage = AsyncStorage(config=server.config)
+        for uri, trust in (
+            ("s3://b/m", Trust("s3://b/m/model.sig", key=PUBLIC_KEY)),
+            ("s3://b/m/weights/small", Trust(digest="sha256:" + 64 * "0")),
+        ):
+            with pytest.raises(SignatureError, match="weights/small"):
+                await storage.download(uri, tmp_path / "new", trust=trust)
+            assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.anyio
+async def test_an_unlisted_object_that_is_only_listed_as_empty(tmp_path: Path) -> None:
+    """Shards do not list empty files. A hostile server lists a file of 0 bytes, without a version, and sends more."""
+    found = objects(signed({"config.json": b"{}"}, shards=True), **{"evil.py": b"import os"})
+
+    def instead(asked: Asked) -> Reply | None:
+        if "list-type" not in asked.query or "delimiter" in asked.query:
+            return None
+        sizes = {"m/config.json": 2, "m/evil.py": 0}
+        items = "".join(f"<Contents><Key>{key}</Key><Size>{size}</Size></Contents>" for key, size in sizes.items())
+        return Reply(200, f"<ListBucketResult><IsTruncated>false</IsTruncated>{items}</ListBucketResult>".encode())
+
+    with FakeS3({"b": found}, instead=instead) as server:
+        trust = Trust("s3://b/m/model.sig", key=PUBLIC_KEY)
+        with pytest.raises(SignatureError, match=r"evil\.py"):
+            await AsyncStorage(config=server.config).download("s3://b/m/", tmp_path / "new", trust=trust)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.anyio
+async def test_an_archive_whose_ranges_are_of_another_one(tmp_path: Path) -> None:
+    """The directory of a zip is at its end: it is read from the bytes that were compared, not by a second request."""
+    good = zipped({"weights": pattern(9 * MiB), "safe.py": b"pass"})
+    evil = good.replace(b"safe.py", b"evil.py")
+
+    def instead(asked: Asked) -> Reply | None:
+        first, _, last = asked.headers.get("range", "").removeprefix("bytes=").partition("-")
+        if asked.method != "GET" or not last or int(last) - int(first) > 128 * KiB:
+            return None
+        body, position = evil[int(first) : int(last) + 1], f"bytes {first}-{last}/{len(evil)}"
+        return Reply(206, body, {"content-range": position, "etag": asked.headers.get("if-match", "")})
+
+    with FakeS3({"b": {"m.zip": good}}, instead=instead) as server:
+        trust = Trust(digest=f"sha256:{hashlib.sha256(good).hexdigest()}")
+        storage = AsyncStorage(LIMITS, config=server.config)
+        await storage.download("s3://b/m.zip", tmp_path / "new", unpack=True, trust=trust)
+    assert all_in(tmp_path / "new") == {"weights", "safe.py"}
 
 
 @pytest.mark.anyio

@@ -18,6 +18,8 @@ __all__ = ["SignedFiles"]
 
 _NAMED = 5
 _PIECE = 1 * MiB
+# An empty file that is not listed. It must still be empty when it is read.
+_NOTHING = SignedFile(signed.name("sha256"), hashlib.sha256().hexdigest(), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class SignedFiles:
                     found[path] = obj
         files = self.manifest.files
         present = self._select({path: obj.size for path, obj in found.items()})
-        return [_demanding(found[path], files[path]) if path in files else found[path] for path in present]
+        return [_demanding(found[path], files.get(path, _NOTHING)) for path in present]
 
     def check_directory(self, directory: str) -> int:
         """Compare the files below a directory, or one file, with those that were signed; reads them all.
