@@ -55,7 +55,7 @@ class SignedFiles:
             SignatureError: It was not signed.
         """
         if self.manifest is None:
-            return replace(obj, checksums={signed.name("sha256"): self.digest})
+            return _demanding(obj, SignedFile(signed.name("sha256"), self.digest))
         file = self.manifest.files.get(name, self.manifest.files.get(THE_ONLY_FILE))
         if file is None:
             raise SignatureError(f"{name!r} is not among the files that were signed")
@@ -134,7 +134,7 @@ class SignedFiles:
 def _demanding(obj: ObjectInfo, file: SignedFile) -> ObjectInfo:
     if file.size is not None and obj.size is not None and obj.size != file.size:
         raise SignatureError(f"{obj.key!r} has {obj.size:,} bytes, and {file.size:,} were signed")
-    return replace(obj, checksums={file.algorithm: file.digest})
+    return replace(obj, checksums={**obj.checksums, file.algorithm: file.digest})
 
 
 def _refuse(why: str, names: Iterable[str]) -> None:
