@@ -92,6 +92,13 @@ def test_what_the_signer_left_out_is_not_downloaded(model: Path) -> None:
     assert not (model.parent / "new" / ".git").exists()
 
 
+@pytest.mark.parametrize("patterns", [{"ignore_patterns": "weights/*"}, {"allow_patterns": "config.json"}])
+def test_a_directory_that_patterns_exclude_is_not_missing(model: Path, patterns: dict[str, str]) -> None:
+    trust = sign(model, bundle(statement(RESOURCES)))
+    Storage.download(str(model), model.parent / "new", trust=trust, **patterns)
+    assert [path.name for path in (model.parent / "new").iterdir()] == ["config.json"]
+
+
 def changed(path: str, value: Any) -> dict[str, Any]:
     """A statement with one field replaced, or removed (`...`), and signed."""
     whole = statement([dict(each) for each in RESOURCES])

@@ -5,11 +5,12 @@ import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sealift import AsyncStorage, Event, InvalidConfig, Limits, Storage, Trust
-from sealift.errors import SignatureError
+from sealift.errors import ModelMissingError, SignatureError
 from sealift.types import KiB, MiB
 from tests.api.helpers import all_in, config_of, files_in
 from tests.api.servers import Asked, FakeS3, Reply, pattern
@@ -227,6 +228,46 @@ async def test_warnings(
     assert bool(text) == bool(warning)
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize(
+    ("uri", "options", "files"),
+    [
+        ("s3://b/m.tar.gz", {"unpack": True}, {"a.json"}),
+        ("s3://b/m", {"allow_patterns": "*.json"}, {"config.json"}),
+        ("s3://b/m/config.json", {}, set()),
+    ],
+)
+async def test_warnings_name_only_what_differs(
+    tmp_path: Path, uri: str, options: dict[str, Any], files: set[str], right: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    archive, wrong = tar({"a.json": b"{}"}), {} if right else {"config.json": b"[]"}
+    digest = f"sha256:{hashlib.sha256(archive if right else b'').hexdigest()}"
+    with FakeS3({"b": {"m.tar.gz": archive, **objects(signed(FILES), **wrong)}}) as server:
+        trust = Trust("s3://b/m/model.sig", key=PUBLIC_KEY, mode="warn")
+        trust = Trust(digest=digest, mode="warn") if options.get("unpack") else trust
+        with caplog.at_level(logging.WARNING, "sealift.trust"):
+            await AsyncStorage(config=server.config).download(uri, tmp_path / "new", trust=trust, **options)
+    assert all_in(tmp_path / "new") == files if files else (tmp_path / "new").is_file()
+    warnings = [record.getMessage() for record in caplog.records if record.name == "sealift.trust"]
+    assert len(warnings) == (not right)
+    assert all("not those that were signed" in warning for warning in warnings)
+
+
+@pytest.mark.anyio
+async def test_a_model_without_a_signature(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with FakeS3({"b": {"m/config.json": b"{}"}}) as server:
+        storage = AsyncStorage(config=server.config)
+        with pytest.raises(ModelMissingError):
+            await storage.download("s3://b/m", tmp_path / "new", trust=Trust("s3://b/m/model.sig", key=PUBLIC_KEY))
+        assert not (tmp_path / "new").exists()
+        trust = Trust("s3://b/m/model.sig", key=PUBLIC_KEY, mode="warn")
+        with caplog.at_level(logging.WARNING, "sealift.trust"):
+            await storage.download("s3://b/m", tmp_path / "new", trust=trust)
+    assert files_in(tmp_path / "new") == {"config.json": b"{}"}
+    assert "the model is not signed: read s3://b/m/model.sig" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("options", "cause"),
     [({"verify": False}, "verify"), ({"existing": "skip"}, "existing"), ({"on_error": "continue"}, "on_error")],
@@ -245,10 +286,16 @@ def test_options_that_contradict_a_signature(tmp_path: Path, options: dict[str, 
         ({"signature": "a.sig", "key": "a.pub", "certificate_chain": "ca.pem"}, "several kinds"),
         ({"signature": "a.sig", "identity": "me@example.com"}, "identity and issuer"),
         ({"digest": "sha256:1"}, "64 lower-case hex digits"),
+        ({"digest": 7}, "64 lower-case hex digits"),
         ({"digest": "sha256:" + 64 * "0", "signature": "a.sig", "key": "a.pub"}, "exclude each other"),
         ({"signature": "a.sig", "key": "a.pub", "mode": "maybe"}, "'enforce' or 'warn'"),
     ],
 )
-def test_arguments_that_say_nothing(arguments: dict[str, str], cause: str) -> None:
+def test_arguments_that_say_nothing(arguments: dict[str, Any], cause: str) -> None:
     with pytest.raises(InvalidConfig, match=cause):
-        Trust(**arguments)  # type: ignore[arg-type]
+        Trust(**arguments)
+
+
+def test_something_else_than_a_trust(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match="trust must be a Trust, not str"):
+        Storage.download(str(tmp_path), tmp_path / "new", trust="model.sig")  # type: ignore[arg-type]

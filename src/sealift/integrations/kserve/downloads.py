@@ -177,7 +177,9 @@ class Downloads:
         start = time.monotonic()
 
         def model(config: StorageConfig | None) -> Model:
-            settings = config, strict(self._environ), self._on_event, self._trust
+            # The digest is that of the model: other files whose names only begin alike would not be compared.
+            alike = strict(self._environ) and self._trust is None
+            settings = config, alike, self._on_event, self._trust
             return Model(storage, location, prepared.path, self._patterns, *settings)
 
         try:
