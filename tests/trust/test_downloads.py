@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,22 @@ async def test_a_second_download_fetches_nothing(tmp_path: Path) -> None:
         read = [asked.path for asked in server.asked if asked.method == "GET" and "/m/" in asked.path]
     assert read.count("/b/m/model.sig") == 2
     assert {read.count(f"/b/m/{name}") for name in ("config.json", "weights/small")} == {1}
+
+
+@pytest.mark.anyio
+async def test_a_file_that_was_changed_without_a_trace(tmp_path: Path) -> None:
+    """It has its size, its time, and the mark of the first download."""
+    with FakeS3({"b": objects(signed(FILES))}) as server:
+        storage = AsyncStorage(config=server.config)
+        for uri, path in (("s3://b/m", "config.json"), ("s3://b/m/config.json", "")):
+            for _ in range(2):
+                trust = Trust("s3://b/m/model.sig", key=PUBLIC_KEY)
+                await storage.download(uri, tmp_path / f"new{len(path)}", trust=trust)
+                file = tmp_path / f"new{len(path)}" / path
+                assert file.read_bytes() == b"{}"
+                before = file.stat()
+                file.write_bytes(b"[]")
+                os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 @pytest.mark.anyio
