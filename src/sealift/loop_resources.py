@@ -69,7 +69,7 @@ class LoopResources:
             cpus=cpus,
             round_trip=lambda: self.wire.round_trip,
         )
-        self.memory = MemoryBudget(limits.memory or default_budget(), in_flight)
+        self.memory = MemoryBudget(limits.memory or default_budget(), in_flight, bandwidth=limits.bandwidth)
         self.calls = SharedCalls()
         self._key = key
         self._users = 0

@@ -25,7 +25,7 @@
                                                      ":" instead of "@" as in KServe; hf://name[:revision][/path]
                                                      without an owner
     oci://registry/repository[:tag|@digest][/path]   the path only after a tag or digest; Docker Hub without a registry
-    http://host[:port]/path[?query]                  also https://
+    http://[user:password@]host[:port]/path[?query]  also https://
     file:///path                                     also file:/path; percent-encoded
     /path, ./path, path                              a local path; ".." is resolved lexically, as in aws and rclone,
                                                      without following symbolic links
@@ -34,8 +34,8 @@ Keys of s3, gs, azure, pvc, hf, modelscope, oci and hdfs are verbatim: nothing i
 the key. The path and query of http and https URLs are sent to the server unchanged. In a revision, %2F is a slash: the
 branch "feature/x" is written @feature%2Fx. A plain slash ends the revision, unless the hub has no such revision; then
 the hub's branches and tags decide where it ends. Connections to Azure always use TLS, whichever scheme is used.
-Credentials in a URI are rejected, except for an Azure SAS and other signed queries of https URLs, which are never shown
-in errors or logs.
+Credentials in a URI are rejected, except for an Azure SAS, other signed queries, and user:password@ of http and https
+URLs. They are never shown in errors or logs.
 """
 
 import os

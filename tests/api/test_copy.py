@@ -68,8 +68,8 @@ def lent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     lend = MemoryBudget._lend
 
-    def watched(self: MemoryBudget, size: int, moves: int) -> memoryview:
-        view = lend(self, size, moves)
+    def watched(self: MemoryBudget, size: int, moves: int, job: object) -> memoryview:
+        view = lend(self, size, moves, job)
         found.append(self.lent)
         return view
 

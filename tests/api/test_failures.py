@@ -307,7 +307,7 @@ async def test_a_configuration_for_something_else(tmp_path: Path, config: Any) -
         ("s4://b/m", InvalidURI, "unknown scheme s4://"),
         ("file://host/path", InvalidURI, "host"),
         ("s3://b/a\0b", InvalidURI, "NUL"),
-        ("https://user:pass-word@example.com/m", InvalidURI, "credentials do not belong in a URL"),
+        ("s3://user:pass-word@example.com/m", InvalidURI, "credentials do not belong in a URI"),
         (b"s3://b/m", InvalidURI, "bytes"),
         (None, InvalidURI, "NoneType"),
     ],

@@ -267,8 +267,10 @@ async def test_what_has_no_ranges_is_read_once(serve: Serve, tmp_path: Path, kin
     events: list[Event] = []
     async with storage() as instance:
         await instance.download(f"{server.url}/m", tmp_path, on_event=events.append)
-        assert server.methods() == ["HEAD", "GET"]
-        assert "range" not in server.asked[1].headers
+        # A range would tell the length that a HEAD with Accept-Ranges lacks.
+        first_byte = ["GET"] if kind == "chunked" else []
+        assert server.methods() == ["HEAD", *first_byte, "GET"]
+        assert "range" not in server.asked[-1].headers
         assert await instance.read(f"{server.url}/m") == DATA
         assert await instance.read(f"{server.url}/m", MiB + 1, 1000) == DATA[MiB + 1 : MiB + 1001]
         assert await instance.read(f"{server.url}/m", 3 * MiB) == DATA[3 * MiB :]

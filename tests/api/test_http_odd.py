@@ -91,6 +91,41 @@ async def test_ranges_that_are_given_only_at_first(serve: Serve, tmp_path: Path)
     await every_read(f"{serve(answer).url}/m", tmp_path, DATA)
 
 
+def _without_content_range(asked: Asked) -> Reply:
+    reply = good(asked, DATA)
+    return replace(reply, headers={name: reply.headers[name] for name in reply.headers if name != "Content-Range"})
+
+
+def _several_parts(asked: Asked) -> Reply:
+    reply = _without_content_range(asked)
+    if reply.status != 206:
+        return reply
+    head = b"--x\r\nContent-Range: bytes 0-0/1\r\n\r\n"
+    body = head + reply.body + b"\r\n--x--\r\n"
+    return replace(reply, body=body, headers={**reply.headers, "Content-Type": "multipart/byteranges; boundary=x"})
+
+
+def _refusing(status: int, header: str) -> Answer:
+    return lambda asked: Reply(status, b"") if header in asked.headers else good(asked, DATA)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        _without_content_range,
+        _several_parts,
+        _refusing(400, "range"),
+        _refusing(501, "range"),
+        _refusing(416, "range"),
+        _refusing(400, "if-match"),
+    ],
+    ids=["no Content-Range", "multipart", "400", "501", "416", "400 for If-Match"],
+)
+async def test_ranges_that_are_promised_and_refused(serve: Serve, tmp_path: Path, answer: Answer) -> None:
+    events = await every_read(f"{serve(answer).url}/m", tmp_path, DATA)
+    assert "so the object is read once, in order" in str([event.error for event in events if event.kind == "retry"])
+
+
 # --- versions
 
 
@@ -280,6 +315,12 @@ async def test_a_stored_encoding_is_kept(serve: Serve, tmp_path: Path, name: str
         ("m", "deflate,gzip", gzip.compress(zlib.compress(DATA)), DATA),
         ("m.gz", "gzip, gzip", gzip.compress(gzip.compress(DATA)), gzip.compress(DATA)),
         ("m.json", "gzip", gzip.compress(DATA), DATA),
+        ("m", "GZIP", gzip.compress(DATA), DATA),
+        # What uploaders write by mistake: no encodings, so the file is sent as it is.
+        ("m", "none", DATA, DATA),
+        ("m", "utf-8", DATA, DATA),
+        ("m", "binary", DATA, DATA),
+        ("m", "UTF-8, gzip", gzip.compress(DATA), DATA),
     ],
 )
 async def test_other_encodings_are_decoded(
@@ -323,6 +364,13 @@ async def test_a_web_page_instead_of_a_file(serve: Serve, tmp_path: Path) -> Non
         for name in ("index.html", "m", "page.php"):
             assert await instance.read(f"{server.url}/{name}") == PAGE
     assert await asyncio.to_thread(files_in, tmp_path) == {}
+
+
+@pytest.mark.parametrize("start", [b"<!-- saved -->\n", b'<?xml version="1.0"?>\n<!-- a --> ', b"\xef\xbb\xbf\n"])
+async def test_the_beginnings_of_web_pages(serve: Serve, start: bytes) -> None:
+    server = serve(lambda asked: good(asked, start + PAGE, Content_Type="text/html"))
+    with pytest.raises(ServiceError, match="a web page instead of the file"):
+        await storage().read(f"{server.url}/model.bin")
 
 
 async def test_a_web_page_that_arrives_in_pieces(serve: Serve) -> None:

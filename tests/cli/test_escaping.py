@@ -27,7 +27,7 @@ def directory(tmp_path: Path) -> Path:
 def on_a_terminal(*arguments: object) -> str:
     """The output of a command whose stdout and stderr are a terminal."""
     ours, theirs = pty.openpty()
-    with start(*arguments, stdout=theirs, stderr=theirs) as process:
+    with start(*arguments, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         output = b""
         with contextlib.suppress(OSError):  # the other end was closed
@@ -55,14 +55,19 @@ def attacks(output: str) -> bool:
         ["cp", "FILE", "THERE/"],
         ["sync", "-v", "HERE", "THERE"],
         ["rm", "-v", "-r", "HERE"],
+        ["du", "FILE"],
+        ["mv", "FILE", "THERE/"],
+        ["mv", "-v", "-r", "HERE", "THERE"],
+        ["cp", "-", "FILE"],
+        ["doctor", "FILE"],
         ["ls", "FILE/none"],
     ],
     ids=" ".join,
 )
 def test_on_a_terminal(directory: Path, tmp_path: Path, arguments: list[str]) -> None:
     names = {"HERE": str(directory), "FILE": str(directory / NAME), "THERE": str(tmp_path / "there")}
-    told = [names.get(each, each) for each in arguments]
-    told = [each.replace("THERE/", f"{tmp_path}/there/").replace("FILE", names["FILE"]) for each in told]
+    parts = [each.partition("/") for each in arguments]
+    told = [names.get(first, first) + slash + rest for first, slash, rest in parts]
     output = on_a_terminal(*told)
     assert not attacks(output), ascii(output)
     assert "owned" in output
@@ -72,6 +77,13 @@ def test_in_a_pipe(directory: Path) -> None:
     with start("ls", directory, stderr=subprocess.DEVNULL, text=False) as process:
         assert process.communicate()[0] == f"{NAME}\n".encode()
     assert json.loads(run("ls", "--json", directory).stdout)["path"] == NAME
+
+
+def test_paths_in_a_pipe(directory: Path, tmp_path: Path) -> None:
+    with start("du", directory / NAME, stderr=subprocess.DEVNULL, text=False) as process:
+        assert f"  {directory / NAME}\n".encode() in process.communicate()[0]
+    with start("mv", directory / NAME, f"{tmp_path}/there/", stderr=subprocess.DEVNULL, text=False) as process:
+        assert process.communicate()[0] == f"{tmp_path / 'there' / NAME}\n".encode()
 
 
 def test_visible() -> None:

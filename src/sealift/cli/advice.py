@@ -5,13 +5,26 @@ the source code is translated.
 """
 
 import re
+from collections.abc import Callable, Iterable
 
-from ..errors import InvalidConfig, StorageError
+from ..errors import InvalidConfig, StorageError, UnsupportedOperation
 
 __all__ = ["error_text", "translated"]
 
+# Options with another name than that of the field of `WriteOptions`.
+_WRITE_OPTIONS = {"tags": "tag", "kms_key_id": "sse-kms-key-id"}
+# Fields of `WriteOptions` without an option.
+_NO_OPTIONS = {"bucket_key"}
+
+
+def _write_options(match: re.Match[str]) -> str:
+    """The options for the names in a match."""
+    names = [name for name in re.findall(r"\w+", match["names"]) if name not in _NO_OPTIONS]
+    return match["before"] + ", ".join(f"--{_WRITE_OPTIONS.get(name, name).replace('_', '-')}" for name in names)
+
+
 # Python's spelling, as a regular expression, and that of the command line. The first ones are parts of others.
-_ARGUMENTS = (
+_ARGUMENTS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"Limits\(part_size=(\d+)\)(?: or None)?", r"--part-size \1"),
     (r"Limits\(part_size=…\)", "--part-size"),
     (r"Limits\((memory|connections|patience)=…\)", r"--\1"),
@@ -19,9 +32,35 @@ _ARGUMENTS = (
     (r"Limits\(bandwidth=([^()]*)\)", r"--bwlimit \1"),
     (r"HFConfig\(revision=([^()]*)\)", r"--revision \1"),
     (r"HTTPConfig\(headers=[^()]*\)", "--header"),
+    (r"(?P<before>)WriteOptions\((?P<names>\w+=…(?:, \w+=…)*)\)", _write_options),
+    (r"(?P<before>)WriteOptions\((?P<names>\w+)(?==)", _write_options),
+    (r"(--[\w-]+)=(['\"].*['\"])\)(?= (?:cannot be sent|is not ASCII|encrypts with)\b)", r"\1 \2"),
+    (r"S3Config\(requester_pays=…\)", "--request-payer"),
+    (r"S3Config\(customer_key=…\)", "--sse-c-key"),
+    (r"\bversion_id=…", "--version-id"),
+    (r"\bversion_id=(?=['\"])", "--version-id "),
+    (r"\bexpires_in=(?=\d)", "--expires-in "),
+    (r"AzureConfig is for the account", "--account is"),
+    (r"HFConfig with a token and anonymous", "--token with --anonymous"),
+    (r"Trust (does not say|names several)", r"--signature \1"),
+    (r"a keyless signature needs identity and issuer", "a keyless signature needs --identity and --issuer"),
+    (r"verify=False cannot be combined with trust", "--verify no cannot be combined with --signature"),
+    (r"existing='skip' cannot be combined with trust", "--existing skip cannot be combined with --signature"),
+    (r"on_error='continue' cannot be combined with trust", "--on-error continue cannot be combined with --signature"),
 )
-_ADVICE = (
+_ADVICE: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
+    (r"pass its key: AzureConfig\(customer_key=…\), or its scope: ", "pass its scope, if it has one: "),
+    (r"use https, or, for tests, \w+Config\(customer_key_over_http=True\)", "use https"),
     *_ARGUMENTS,
+    (r"(?P<before>^it has )(?P<names>\w+(?:, \w+)*)$", _write_options),
+    (r"; None leaves it out$", ""),
+    (r"leave out version_id$", "omit --version-id"),
+    (r"pass one of them: key, certificate_chain,", "pass one of them: --public-key, --certificate-chain,"),
+    (r"(?<=, )or identity and issuer$", "or --identity and --issuer"),
+    (r"Trust\('…/model.sig', key=…\)", "pass --signature and --public-key"),
+    (r"Trust\(…, identity=…, issuer=…\)", "pass both"),
+    (r"^trust_root=…$", "pass another --trust-root"),
+    (r"^omit account_name, or pass the configuration of the URI's account$", "omit --account"),
     (r"pass recursive=True", "use -r to include everything under it"),
     (r"use delete\(recursive=True\)", "use sealift rm -r"),
     (r"pass delete_snapshots=True", "use --delete-snapshots include"),
@@ -93,7 +132,7 @@ _ADVICE = (
 def error_text(error: StorageError) -> str:
     """Return the text of an error, with advice about options instead of arguments."""
     text = error.message(error.hint and translated(error.hint))
-    return _replaced(text, _ARGUMENTS) if isinstance(error, InvalidConfig) else text
+    return _replaced(text, _ARGUMENTS) if isinstance(error, InvalidConfig | UnsupportedOperation) else text
 
 
 def translated(hint: str) -> str:
@@ -106,7 +145,7 @@ def translated(hint: str) -> str:
     return _replaced(hint, _ADVICE)
 
 
-def _replaced(text: str, rules: tuple[tuple[str, str], ...]) -> str:
+def _replaced(text: str, rules: Iterable[tuple[str, str | Callable[[re.Match[str]], str]]]) -> str:
     for pattern, replacement in rules:
         text = re.sub(pattern, replacement, text)
     return text

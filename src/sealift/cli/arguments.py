@@ -44,8 +44,8 @@ class Argument:
 
             mounts = PVCConfig.from_env(os.environ).mounts
             return cls(text, parse(os.path.join(mount_of(location.root, mounts), location.key)))
-        if location.query:
-            text = str(location)  # the query may hold a signature; str() hides it
+        if location.query or location.login:
+            text = str(location)  # the query may hold a signature; str() hides it, and a password
         is_uri = location.scheme == "file" and text.lower().startswith("file:")
         return cls(f"/{location.key}" if is_uri else text, location)
 

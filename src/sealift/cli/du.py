@@ -9,12 +9,14 @@ from ..keys.paths import is_directory_marker
 from ..progress.units import count, size
 from ..types import Event
 from .arguments import Argument
+from .escaping import for_stdout, visible
 from .formatting import json_line, skipped_line
 from .option_groups import Command
 from .options import files_and_uris, json_option, pattern_options, storage_options, timeout_option
 from .patterns import with_pattern
 from .run import run
 from .settings import Settings
+from .stdout import encoded
 from .time_left import TimeLeft
 
 __all__ = ["du"]
@@ -88,6 +90,6 @@ def _print(settings: Settings, uri: str, total: int, number: int, unknown: int, 
         click.echo(json_line(uri=uri, size=total, objects=number, unknown=unknown))
         return
     amount = size(total) if is_human else str(total)
-    click.echo(os.fsencode(f"{amount:>15}  {count(number, 'object')}  {uri}"))
+    click.echo(encoded(for_stdout(f"{amount:>15}  {count(number, 'object')}  {uri}")))
     if unknown:
-        click.echo(f"warning: {uri}: the size of {count(unknown, 'object')} is unknown", err=True)
+        click.echo(visible(f"warning: {uri}: the size of {count(unknown, 'object')} is unknown"), err=True)

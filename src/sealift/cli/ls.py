@@ -11,6 +11,7 @@ from ..progress.units import size
 from ..types import Event, ObjectInfo
 from ..uri import service_of
 from .arguments import Argument
+from .escaping import for_stdout
 from .formatting import json_line, skipped_line
 from .option_groups import Command
 from .options import files_and_uris, json_option, pattern_options, storage_options, timeout_option
@@ -101,7 +102,7 @@ def ls(settings: Settings, uri: str, *, is_long: bool, is_human: bool, recursive
 def _list_buckets(settings: Settings, service: str) -> None:
     storage, config = settings.storage(), settings.config(f"{service}://any", os.environ)
     for name in run(lambda: storage.list_buckets(f"{service}://", config=config, timeout=settings.timeout)):
-        click.echo(json_line(bucket=name, uri=f"{service}://{name}/") if settings.as_json else name)
+        click.echo(json_line(bucket=name, uri=f"{service}://{name}/") if settings.as_json else for_stdout(name))
 
 
 def _long_line(obj: ObjectInfo, path: str, *, is_human: bool) -> str:

@@ -11,6 +11,7 @@ import click
 
 from ..progress.units import size
 from .arguments import Argument
+from .escaping import visible
 from .settings import Settings
 from .stdout import StdoutWriter
 from .write_options import chosen_options
@@ -69,7 +70,7 @@ async def copy_from_stdin(settings: Settings, dest: str) -> None:
     if not settings.quiet:
         amount, seconds = stored.size or 0, time.monotonic() - start
         text = f"copied stdin to {Argument.of(dest).text}, {size(amount)} in {seconds:.2f} s"
-        click.echo(text, err=True)
+        click.echo(visible(text), err=True)
 
 
 def _chunks(stdin: BinaryIO) -> Iterator[bytes]:

@@ -63,8 +63,9 @@ def sync(settings: Settings, src: str, dest: str, *, delete: bool, checksum: boo
 
     An object is skipped if both listings have the same size and a matching checksum or ETag, or if an earlier sync
     recorded that the contents are equal and neither has changed since. Everything else is copied; modification times
-    are not compared. The records are in $XDG_STATE_HOME/sealift (~/.local/state/sealift). For a copy that another tool
-    made, run once with --checksum to avoid copying everything again.
+    are not compared. The records are in $XDG_STATE_HOME/sealift (~/.local/state/sealift); where that cannot be
+    written, objects that the listings cannot compare are copied again. For a copy that another tool made, run once with
+    --checksum to avoid copying everything again.
 
     Objects excluded by patterns are neither copied nor removed. --delete removes objects only after everything is
     copied, and removes nothing if an object could not be read or copied.

@@ -173,8 +173,9 @@ def _parse_prefix(text: object) -> tuple[str, str]:
         raise InvalidConfig(f"{where}{error.cause}", hint=error.hint) from None
     if location.scheme == "file":
         raise InvalidConfig("a local path needs no configuration", hint=f"pass {_FORMS}")
-    if location.query:
-        raise InvalidConfig(f"the URI prefix {location} has a query", hint="remove the query")
+    if location.query or location.login:
+        part = "query" if location.query else "login"
+        raise InvalidConfig(f"the URI prefix {location} has a {part}", hint=f"remove the {part}")
     if not root:
         return f"{location.scheme}://", location.scheme
     prefix = str(location)

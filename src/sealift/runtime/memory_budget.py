@@ -58,6 +58,7 @@ class MemoryBudget:
     Args:
         limit: The total in bytes.
         in_flight: Limits the bytes lent at once, below `limit`, to what keeps the threads busy.
+        bandwidth: Bytes per second that may be moved; None: no limit. What takes long because of it is not slow.
 
     Example:
         >>> async def part(memory: MemoryBudget) -> None:
@@ -68,8 +69,9 @@ class MemoryBudget:
         ...         memory.give_back(buffer)
     """
 
-    def __init__(self, limit: int, in_flight: PartsInFlight | None = None) -> None:
+    def __init__(self, limit: int, in_flight: PartsInFlight | None = None, *, bandwidth: int | None = None) -> None:
         self.limit = limit
+        self._slow = _SLOW if bandwidth is None else _SLOW + limit / bandwidth
         self._in_flight = in_flight or PartsInFlight()
         self._lent = 0
         self._moving: dict[Hashable, int] = {}  # job → bytes in flight
@@ -146,7 +148,7 @@ class MemoryBudget:
     def _look_for_slow(self) -> None:
         """Count slow parts as in flight no longer, and serve requests that waited for them."""
         self._timer = None
-        latest = time.monotonic() - _SLOW
+        latest = time.monotonic() - self._slow
         for loan in self._loans.values():
             if loan.since <= latest:
                 self._land(loan)

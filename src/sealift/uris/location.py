@@ -27,6 +27,7 @@ class Location:
         revision: Branch, tag or commit of a repository, decoded, or tag or digest of an image, if the URI names one.
         kind: Kind of hub repository: "models", "datasets" or "spaces".
         query: Query of a URL. May be a signature, so it is never shown.
+        login: User and password of a URL, percent-encoded, as in "user:password". Never shown.
     """
 
     scheme: str
@@ -36,6 +37,7 @@ class Location:
     revision: str | None = None
     kind: str = "models"
     query: str = field(default="", repr=False)
+    login: str = field(default="", repr=False)
 
     def at(self, key: str) -> Self:
         """Return the location of another key in the same root."""
@@ -47,7 +49,7 @@ class Location:
         return self.key.rstrip("/").rpartition("/")[2]
 
     def __str__(self) -> str:
-        """Return the URI without its query. Parsing it yields the same location, except for the query."""
+        """Return the URI without its query and login. Parsing it yields the same location, except for them."""
         match self.scheme:
             case "file":
                 return "file:///" + quote(self.key, safe=_SAFE, errors="surrogateescape")

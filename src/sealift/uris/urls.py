@@ -1,7 +1,7 @@
 """http:// and https:// URLs. Path and query are sent to the server unchanged."""
 
 import re
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from ..errors import InvalidURI
 from .location import Location
@@ -39,7 +39,7 @@ def parse_url(text: str) -> Location:
         text: The URL; "git+" before it makes it a Git repository in any case.
 
     Raises:
-        InvalidURI: Not a valid http or https URL, or it contains credentials.
+        InvalidURI: Not a valid http or https URL, or it contains a login for an Azure storage account.
     """
     if bad := re.search(r"[\x00-\x20\x7f]", text):
         raise InvalidURI(f"a URL cannot contain {bad[0]!r}", hint="percent-encode it", uri=redacted(text))
@@ -51,16 +51,18 @@ def parse_url(text: str) -> Location:
         raise InvalidURI("not a valid URL: cannot parse the host or port", uri=redacted(text)) from None
     if not host:
         raise InvalidURI("the host is missing", hint=_FORM, uri=redacted(text))
-    if "@" in url.netloc:
-        hint = "pass them as HTTPConfig(headers={'Authorization': …})"
-        if of_git or url.path.rstrip("/").endswith(".git"):
-            hint = "GitConfig(username=…, password=…), or GIT_USERNAME and GIT_PASSWORD"
-        raise InvalidURI("credentials do not belong in a URL", hint=hint, uri=redacted(text))
+    login, at, _ = url.netloc.rpartition("@")
+    if at and (of_git or url.path.rstrip("/").endswith(".git")):
+        hint = "GitConfig(username=…, password=…), or GIT_USERNAME and GIT_PASSWORD"
+        raise InvalidURI("credentials do not belong in a URL of Git", hint=hint, uri=redacted(text))
     from .azure import account_host, parse_azure_url  # noqa: PLC0415 - the other schemes need neither
 
     host = _validated_host(text, url, host)
     account = account_host(host)
     if account is not None and account.cloud is not None and not of_git:
+        if at:
+            hint = "pass an AzureConfig"
+            raise InvalidURI("credentials do not belong in a URL of Azure Storage", hint=hint, uri=redacted(text))
         return parse_azure_url(text, url, account)
     url_host = f"[{host}]" if ":" in host else host
     root = f"{url.scheme}://{url_host}" + (f":{url.port}" if url.port is not None else "")
@@ -69,12 +71,23 @@ def parse_url(text: str) -> Location:
 
         if of_git or is_repository(url):
             return parse_git(text, url, root)
-    return Location(url.scheme, root, url.path.removeprefix("/"), query=url.query)
+    return Location(url.scheme, root, url.path.removeprefix("/"), query=url.query, login=_checked_login(text, login))
+
+
+def _checked_login(text: str, login: str) -> str:
+    """Return the user and the password, which `unquote` can decode."""
+    try:
+        unquote(login, errors="strict").encode()
+    except UnicodeError:
+        raise InvalidURI(
+            "the user or the password is not UTF-8", hint="check its encoding", uri=redacted(text)
+        ) from None
+    return login
 
 
 def _validated_host(text: str, url: SplitResult, host: str) -> str:
     """Return the host in ASCII; IPv6 addresses are returned unchanged."""
-    if "[" in url.netloc:
+    if "[" in url.netloc.rpartition("@")[2]:
         return host
     try:
         host = ascii_host(host)

@@ -10,7 +10,7 @@ import pytest
 import sealift
 from sealift.cli.advice import error_text, translated
 from sealift.cli.waits import wait_line
-from sealift.errors import InvalidConfig, ServiceError, StorageError
+from sealift.errors import InvalidConfig, ServiceError, StorageError, UnsupportedOperation
 from sealift.types import Event
 
 SOURCE = Path(sealift.__file__).parent
@@ -18,7 +18,8 @@ SOURCE = Path(sealift.__file__).parent
 ELSEWHERE = {"cli", "demo", "integrations", "kserve", "config", "api"}
 # How arguments and objects of the Python API are written.
 PYTHON = re.compile(
-    r"[A-Z]\w*(?:Config|Limits|Storage)\b|Limits\(|Unpack\(|\b[a-z_]+=(?:True|False|None|\"|')|\b\w+\(\)"
+    r"[A-Z]\w*(?:Config|Limits|Storage|WriteOptions)\b|(?:Limits|Unpack|WriteOptions|Trust)\(|\b\w+\(\)|"
+    r"\b(?!sv=|sig=)[a-z_]+=(?:True|False|None|…|\"|')|\b(?:version_id|account_name|certificate_chain)\b"
 )
 # Errors about arguments that the command line always passes correctly.
 OF_CALLERS = re.compile(r"pass (?:an?|the) \w+Config$")
@@ -36,6 +37,9 @@ def texts_of(node: ast.expr) -> Iterator[str]:
             yield from texts_of(orelse)
         case ast.BinOp(left=left, right=right):
             yield from ("".join(pair) for pair in zip(texts_of(left), texts_of(right), strict=False))
+        case ast.Tuple(elts=values) | ast.List(elts=values):
+            for value in values:
+                yield from texts_of(value)
         case ast.Call(func=ast.Attribute(value=ast.Dict(values=values))) | ast.Dict(values=values):
             for value in values:
                 yield from texts_of(value)
@@ -52,6 +56,10 @@ def hints() -> Iterator[tuple[str, str]]:
                 isinstance(node, ast.Assign) and re.search(r"(?i)hint|sign_in|way_out", ast.unparse(node.targets[0]))
             ):
                 found = [node.value]
+            elif isinstance(node, ast.Assign) and re.search(r"^_[A-Z]+$", ast.unparse(node.targets[0])):
+                # Tables of errors, such as those of Azure: cause and hint by the code of the service.
+                values = node.value.values if isinstance(node.value, ast.Dict) else []
+                found = [each for each in values if isinstance(each, ast.Tuple)]
             elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("hints.append"):
                 found = node.args
             elif isinstance(node, ast.FunctionDef) and "hint" in node.name:
@@ -85,6 +93,12 @@ def test_no_python_is_left(where: str, hint: str) -> None:
         ("to transfer it unverified: verify=False with download or copy", "unverified: use --verify no"),
         ("to delete them too, pass delete_snapshots=True", "use --delete-snapshots include"),
         ("use copy", "use sealift cp"),
+        (
+            "it has content_type, tags, sse, kms_key_id, bucket_key",
+            "it has --content-type, --tag, --sse, --sse-kms-key-id",
+        ),
+        ("leave out version_id", "omit --version-id"),
+        ("use https, or, for tests, S3Config(customer_key_over_http=True)", "(use https)"),
         ("check the bucket's name", "check the bucket's name"),
     ],
 )
@@ -95,6 +109,29 @@ def test_options(hint: str, option: str) -> None:
 def test_invalid_arguments_are_options() -> None:
     assert error_text(InvalidConfig("Limits(memory=0) is not positive")) == "--memory 0 is not positive"
     assert error_text(InvalidConfig("HTTPConfig(headers=…): 'a b' is not valid")) == "--header: 'a b' is not valid"
+
+
+@pytest.mark.parametrize(
+    ("cause", "text"),
+    [
+        ("s3:// does not support WriteOptions(encryption_scope=…)", "s3:// does not support --encryption-scope"),
+        ("a local path does not support WriteOptions(tags=…, sse=…)", "a local path does not support --tag, --sse"),
+        ("WriteOptions(content_type='a (b)\\n') cannot be sent", "--content-type 'a (b)\\n' cannot be sent"),
+        ("http:// does not support version_id=…", "http:// does not support --version-id"),
+        ("version_id='\\n' is not the ID of a version", "--version-id '\\n' is not the ID of a version"),
+        ("expires_in=99 is more than S3 allows", "--expires-in 99 is more than S3 allows"),
+        (
+            "directory buckets do not support S3Config(requester_pays=…)",
+            "directory buckets do not support --request-payer",
+        ),
+        ("S3Config(customer_key=…) is not a key of 256 bits", "--sse-c-key is not a key of 256 bits"),
+        ("HFConfig with a token and anonymous", "--token with --anonymous"),
+        ("AzureConfig is for the account 'a', but the URI names 'b'", "--account is 'a', but the URI names 'b'"),
+    ],
+)
+@pytest.mark.parametrize("kind", [InvalidConfig, UnsupportedOperation])
+def test_causes_name_options(kind: type[StorageError], cause: str, text: str) -> None:
+    assert error_text(kind(cause)) == text
 
 
 def test_the_text_of_an_error_is_not_advice() -> None:

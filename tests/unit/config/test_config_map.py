@@ -154,7 +154,7 @@ def test_a_host_named_like_what_completes_a_prefix() -> None:
         ({"s3://b@d/": S3}, "credentials do not belong in a URI"),
         ({"https://host/m?token=Pa55word": WEB}, "the URI prefix https://host/m has a query (remove the query)"),
         ({"https://host?token=Pa55word": WEB}, "the URI prefix https://host/ has a query (remove the query)"),
-        ({"https://user:Pa55word@host/": WEB}, "credentials do not belong in a URL"),
+        ({"https://user:Pa55word@host/": WEB}, "has a login"),
         ({f"{ACCOUNT}/models?sig=Pa55word": AZURE}, "has a query (remove the query)"),
     ],
     ids=str,

@@ -196,6 +196,17 @@ async def test_what_stalls_does_not_hold_up_other_jobs(monkeypatch: pytest.Monke
     assert (memory.lent, memory._moving, memory._loans) == (0, {}, {})
 
 
+async def test_what_a_bandwidth_limit_slows_down_is_not_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sealift.runtime.memory_budget._SLOW", 0.0)
+    memory = MemoryBudget(64 * MiB, PartsInFlight(cpus=1), bandwidth=MiB)
+    view = await memory.borrow(KiB, "job", moves=8 * MiB)
+    waiting = asyncio.ensure_future(memory.borrow(KiB, "job", moves=8 * MiB))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    memory.give_back(view)
+    memory.give_back(await waiting)
+
+
 async def test_a_much_larger_idle_buffer_is_not_wasted_on_a_small_wish() -> None:
     memory = MemoryBudget(8 * MiB)
     memory.give_back(await memory.borrow(4 * MiB, "job"))

@@ -10,7 +10,7 @@ from ...instance import Instance
 from ...uri import Location
 from ...wire import Origin
 from .backend import HTTPBackend
-from .netrc_credentials import NetrcCredentials, read_netrc
+from .netrc_credentials import Credentials, of_url, read_netrc
 from .site import Site
 
 __all__ = ["HTTPBackend", "find_credentials", "open"]
@@ -25,9 +25,11 @@ async def open(location: Location, config: StorageConfig | None, instance: Insta
     return HTTPBackend(Site(location.at(""), config, instance, credentials), instance)
 
 
-async def find_credentials(location: Location, config: HTTPConfig, instance: Instance) -> NetrcCredentials | None:
-    """The credentials of a server in `~/.netrc`, unless the configuration has some."""
+async def find_credentials(location: Location, config: HTTPConfig, instance: Instance) -> Credentials | None:
+    """The credentials of a server in the URL, or else in `~/.netrc`, unless the configuration has some."""
     if "authorization" in map(str.lower, config.headers):
         return None
+    if location.login:
+        return of_url(location.login)
     host = Origin.of(location.root).host
     return await instance.disk.run(lambda: read_netrc(host, instance.environ))

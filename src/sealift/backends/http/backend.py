@@ -1,6 +1,7 @@
 """Backend for the files of one HTTP server. They can be read, but not listed or written."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Hashable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -19,6 +20,10 @@ from .site import Site
 __all__ = ["HTTPBackend"]
 
 _PAGE_START = 512
+# The start of HTML, perhaps after a byte order mark, an XML declaration and comments.
+_PAGE = re.compile(rb"(?is)(?:\xef\xbb\xbf)?\s*(?>(?:<\?xml[^>]*>|<!--.*?-->)\s*)*+(?:<!doctype html|<html)")
+# Statuses for a range, or for its condition, of servers that would send the whole file.
+_RANGES_REFUSED = {400, 501}
 # Requests that find out whether the versions of a file mean anything.
 _ASKED = 4
 
@@ -39,6 +44,7 @@ class HTTPBackend(ReadOnlyBackend):
         self._instance = instance
         self._asking = asyncio.Lock()
         self._unstable: set[str] = set()  # keys of files whose versions mean nothing
+        self._ranges_given: set[str] = set()  # keys of files of which a range was received
 
     @property
     def service(self) -> Hashable:
@@ -59,7 +65,7 @@ class HTTPBackend(ReadOnlyBackend):
         start = memoryview(bytearray(_PAGE_START))
         async with self.open_read(replace(obj, size=None, version=None)) as reader:
             count = await fill_buffer(reader, start)
-        return bytes(start[:count]).lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
+        return _PAGE.match(bytes(start[:count])) is not None
 
     async def read_range(self, obj: ObjectInfo, start: int, into: memoryview | Sink) -> Head:
         length = len(into)
@@ -73,6 +79,12 @@ class HTTPBackend(ReadOnlyBackend):
             reply = await self._site.fetch(obj.key, headers, into, expectation, encoded=encoded)
         except ObjectChanged as error:
             raise await self._changed(obj, error) from None
+        except ServiceError as error:
+            # Once a range was received, a refusal has another reason, such as a signature that has expired.
+            if not obj.ranged or error.status not in _RANGES_REFUSED or obj.key in self._ranges_given:
+                raise
+            unpinned = replace(obj, version=None, etag=None, ranged=False)
+            raise OnlyInOrder(f"the server refuses ranges of the file ({error.status})", unpinned) from None
         if any((reply.header(name) or "") not in values for name, values in pinned):
             if reply.header("etag") is None:  # the version of these bytes is not known
                 unpinned = replace(obj, version=None, etag=None, ranged=False)
@@ -80,10 +92,14 @@ class HTTPBackend(ReadOnlyBackend):
             raise await self._changed(obj, ObjectChanged("the file was replaced while it was read"))
         if reply.status == 200 and reply.unexpected and reply.header("content-range") is None:
             raise OnlyInOrder("the server sent the whole file instead of a range", replace(obj, ranged=False))
+        if reply.status == 206 and obj.ranged and reply.header("content-range") is None:
+            raise OnlyInOrder("the server does not say which range of the file it sent", replace(obj, ranged=False))
         size = check_range(reply, start, length)
         if size is not None and size != obj.size:
             raise ObjectChanged("the size of the file has changed")
         check_expected(reply)
+        if reply.status == 206:
+            self._ranges_given.add(obj.key)
         return Head(obj.version, size)
 
     async def _changed(self, obj: ObjectInfo, error: ObjectChanged) -> StorageError:

@@ -30,8 +30,9 @@ __all__ = [
 _STRONG_TAG = re.compile(r'"[\x20\x21\x23-\x7e]+"')
 _WEAK_TAG = re.compile(r'W/"[\x20\x21\x23-\x7e]+"')
 _UNQUOTED_TAG = re.compile(r"[\x21\x23-\x2b\x2d-\x7e]+")
-# aws-chunked describes how an object was uploaded to S3, not its content.
-_NO_CODING = {"", "identity", "aws-chunked"}
+# aws-chunked describes how an object was uploaded to S3, not its content. The others are no encodings, but found as the
+# metadata of objects that were uploaded with a mistake.
+_NO_CODING = {"", "identity", "aws-chunked", "none", "null", "binary", "utf-8", "utf8", "us-ascii", "iso-8859-1"}
 # Ends of file names → the encoding of such files, which a server may send as their Content-Encoding.
 _STORED = {
     ".gz": "gzip", ".tgz": "gzip", ".gzip": "gzip", ".svgz": "gzip", ".z": "compress", ".zst": "zstd", ".tzst": "zstd",

@@ -18,7 +18,7 @@ from ...wire.connection_errors import CannotConnectError
 from ...wire.redirect import MOST_REDIRECTS, as_target, redirected
 from . import replies
 from .cookies import Cookies
-from .netrc_credentials import NetrcCredentials
+from .netrc_credentials import Credentials
 
 __all__ = ["Headers", "Site"]
 
@@ -45,7 +45,7 @@ class Site:
         location: The origin, with the query of the URI.
         config: The caller's configuration.
         instance: Provides connections.
-        credentials: Those of `~/.netrc`. None: there are none.
+        credentials: Those of the URL or of `~/.netrc`. None: there are none.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Site:
         location: Location,
         config: HTTPConfig,
         instance: Instance,
-        credentials: NetrcCredentials | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self.location = location
         self._config = config
@@ -216,7 +216,7 @@ class Site:
         elif self.location.query:
             hints.append("if the URL is signed, it may have expired")
         elif not self._config.headers:
-            hints.append("if the server requires credentials, pass them as HTTPConfig(headers=…)")
+            hints.append("if the server requires credentials, pass them as HTTPConfig(headers=…) or in ~/.netrc")
         return replies.error(reply, key, hint=", ".join(hints) or "check HTTPConfig(headers=…)")
 
 

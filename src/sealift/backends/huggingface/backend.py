@@ -5,7 +5,7 @@ from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import replace
 
 from ...contract import EVERYTHING, OnlyInOrder, Reader, Walk
-from ...errors import ModelMissingError, ObjectChanged
+from ...errors import ModelMissingError, ObjectChanged, ServiceError
 from ...keys.plain_path import is_plain_path
 from ...lane_contract import Sink
 from ...runtime.paging import Page, one_level, paginate
@@ -22,6 +22,8 @@ __all__ = ["HFBackend"]
 
 # Statuses of the storage for an expired signed URL.
 _EXPIRED = {401, 403}
+# Statuses for a range of servers that would send the whole file, such as mirrors.
+_RANGES_REFUSED = {400, 501}
 # Bytes before a range that are received and skipped, if the hub sends the whole file. Beyond, a file is read in order.
 _SKIPPED = 16 * MiB
 
@@ -41,6 +43,7 @@ class HFBackend(ReadOnlyBackend):
         self.location = repository.location
         self._repository = repository
         self._urls = urls
+        self._ranges_given: set[str] = set()  # keys of files of which a range was received
 
     @property
     def service(self) -> Hashable:
@@ -99,28 +102,54 @@ class HFBackend(ReadOnlyBackend):
         range_header = [] if whole else [("range", f"bytes={start}-{start + length - 1}")]
         if "sha256" not in obj.checksums:
             request = self._repository.file("GET", self._path(obj.key), sha, *range_header)
-            async with self._repository.stream(request, obj.key) as streamed:
-                _check_commit(streamed.header("x-repo-commit"), sha)
-                if streamed.status == 200 and streamed.header("content-range") is None and start > _SKIPPED:
-                    raise OnlyInOrder("the hub sent the whole file instead of a range", replace(obj, ranged=False))
-                await small_files.read_range(streamed, obj.size, start, into, self._repository.instance.disk)
+            try:
+                async with self._repository.stream(request, obj.key) as streamed:
+                    _check_commit(streamed.header("x-repo-commit"), sha)
+                    head = Response(streamed.status, streamed.headers)
+                    if head.status == 206 or start > _SKIPPED:
+                        self._check_ranges(obj, head)
+                    disk = self._repository.instance.disk
+                    await small_files.read_range(streamed, obj.size, start, into, disk)
+            except ServiceError as error:
+                if range_header and error.status is not None:
+                    self._check_ranges(obj, Response(error.status, []))
+                raise
+            if range_header:
+                self._ranges_given.add(obj.key)
             return Head(sha, obj.size, properties=Properties(content_type=streamed.header("content-type")))
         url = await self._urls.of(self._path(obj.key), sha)
         reply = await self._fetch(obj, url, range_header, into, Expectation(start, obj.size))
         if reply.status in _EXPIRED:
             url = await self._urls.of(self._path(obj.key), sha, expired=[url])
             reply = await self._fetch(obj, url, range_header, into, Expectation(start, obj.size))
+        if range_header and reply.status != 200:
+            self._check_ranges(obj, reply)
         if reply.status not in {200, 206}:
             at_hub = url.request.origin == self._repository.origin
             raise self._repository.error(reply, obj.key) if at_hub else replies.refused(reply, obj.key)
-        if reply.status == 200 and reply.unexpected and reply.header("content-range") is None:
-            raise OnlyInOrder("the server sent the whole file instead of a range", replace(obj, ranged=False))
+        if reply.unexpected:
+            self._check_ranges(obj, reply)
         size = check_range(reply, start, length)
         if size is not None and size != obj.size:
             raise ObjectChanged(f"the file {obj.key!r} has {size} bytes, but the hub reported {obj.size}")
         check_expected(reply)
+        if range_header:
+            self._ranges_given.add(obj.key)
         properties = Properties(content_type=url.content_type)
         return Head(sha, size, obj.checksums if whole else {}, properties=properties)
+
+    def _check_ranges(self, obj: ObjectInfo, reply: Response) -> None:
+        """Fail with `OnlyInOrder` if the response to a range shows that the server has no ranges of this file."""
+        cause = None
+        if reply.status in _RANGES_REFUSED and obj.key not in self._ranges_given:
+            # Once a range was received, a refusal has another reason.
+            cause = f"the server refuses ranges of the file ({reply.status})"
+        elif reply.status == 200 and reply.header("content-range") is None:
+            cause = "the server sent the whole file instead of a range"
+        elif reply.status == 206 and reply.header("content-range") is None:
+            cause = "the server does not say which range of the file it sent"
+        if cause is not None:
+            raise OnlyInOrder(cause, replace(obj, ranged=False))
 
     async def _fetch(
         self,

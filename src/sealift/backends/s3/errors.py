@@ -195,7 +195,8 @@ def _hint(reply: Response, fields: Mapping[str, str]) -> str | None:
     refused = [name for name in _sent_headers(reply) if name in f"{fields.get('Header', '')} {message}".lower()]
     if reply.status == 501 and not refused:
         refused = _sent_headers(reply)  # the service does not say which
-    if any(name.startswith(_CHECKSUM_HEADERS) for name in refused):
+    # x-amz-checksum-mode is a header of reads, which no setting leaves out.
+    if any(name.startswith(_CHECKSUM_HEADERS) and name != "x-amz-checksum-mode" for name in refused):
         return "to upload without checksums: S3Config(checksum=None) or AWS_REQUEST_CHECKSUM_CALCULATION=when_required"
     if "x-amz-tagging" in refused:
         return "the service does not store tags: remove those of the source"

@@ -19,6 +19,7 @@ from ...types import ObjectInfo, Part, Receipt
 from ...types.properties import NO_PROPERTIES, Properties
 from . import xml
 from .access_headers import key_digest
+from .begun_upload import begun_upload
 from .bucket import Bucket, Headers
 from .errors import error_code
 from .object_info import quoted_etag
@@ -79,7 +80,7 @@ class S3Upload(Upload):
         reply = await bucket.send("POST", key, headers, {"uploads": ""})
         if reply.status != 200:
             raise bucket.error(reply, key)
-        return cls(bucket, key, bucket.required_field(reply, "UploadId"), kept)
+        return cls(bucket, key, await begun_upload(bucket, key, reply), kept)
 
     @classmethod
     async def reopen(cls, bucket: Bucket, key: str, token: str, properties: Properties = NO_PROPERTIES) -> "S3Upload":

@@ -36,8 +36,10 @@ class SealiftStore:
     """
 
     def __init__(self, uri: str, *, config: StorageConfig | None = None) -> None:
-        if parse(uri).query:
-            raise InvalidConfig("the URI of a store cannot have a query", hint="pass credentials in config=…")
+        location = parse(uri)
+        if location.query or location.login:
+            cause = "the URI of a store cannot have a query or a login"
+            raise InvalidConfig(cause, hint="pass credentials in config=…")
         self._base = uri.rstrip("/")
         self._config = config
         self._do = StoreOperations(self._base, config)

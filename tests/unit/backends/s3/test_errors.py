@@ -200,6 +200,7 @@ def test_the_ids_of_the_request() -> None:
         ("<Code>NotImplemented</Code>", {"x-amz-checksum-algorithm": "x"}, "S3Config(checksum=None)"),
         ("<Code>NotImplemented</Code>", {"x-amz-tagging": "a=b"}, "does not store tags"),
         ("<Code>NotImplemented</Code>", {"x-amz-date": "x"}, None),
+        ("<Code>NotImplemented</Code>", {"x-amz-checksum-mode": "ENABLED"}, None),  # of a read, which has no setting
         (
             "<Code>NotImplemented</Code><Header>x-amz-tagging</Header>",
             {"x-amz-tagging": "a=b", "x-amz-checksum-crc64nvme": "x"},
