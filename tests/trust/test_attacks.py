@@ -80,6 +80,17 @@ def test_symbolic_links(model: Path, target: str) -> None:
     refused(model, trust, "not those that were signed|symbolic link|not signed|missing|loop|leads")
 
 
+def test_a_directory_of_temporary_files_elsewhere(model: Path) -> None:
+    trust = sign(model, bundle(statement(RESOURCES)))
+    (model / ".sealift").mkdir()
+    (model / ".sealift" / "unfinished.part").touch()
+    assert Storage.verify_signature(model, trust) == 3
+    (model / "weights" / ".sealift").mkdir()
+    (model / "weights" / ".sealift" / "evil.py").touch()
+    with pytest.raises(SignatureError, match=r"not signed: 'weights/\.sealift/evil\.py'"):
+        Storage.verify_signature(model, trust)
+
+
 def test_what_the_signer_left_out_is_not_downloaded(model: Path) -> None:
     trust = sign(model, bundle(statement(RESOURCES, ignore_paths=["logs", ".git"])))
     (model / "logs").mkdir()

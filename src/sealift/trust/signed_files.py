@@ -159,8 +159,11 @@ def _walk(directory: str, manifest: Manifest) -> Iterable[tuple[str, int]]:
     for base, directories, files in os.walk(directory, onerror=fail, followlinks=manifest.follows_links):
         start = os.path.relpath(base, directory)
         within = "" if start == "." else f"{start}/"
+        # Temporary files of downloads into this directory are no part of the model; elsewhere, there are none.
         directories[:] = [
-            name for name in directories if not manifest.ignores(within + name) and not paths.is_work_directory(name)
+            name
+            for name in directories
+            if not manifest.ignores(within + name) and (within or not _has_temporary_files(os.path.join(base, name)))
         ]
         for name in files + [each for each in directories if os.path.islink(os.path.join(base, each))]:
             path = within + name
@@ -173,6 +176,10 @@ def _walk(directory: str, manifest: Manifest) -> Iterable[tuple[str, int]]:
                 kind = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "no regular file"
                 raise SignatureError(f"{path!r} is {kind}, which cannot have been signed")
             yield path, status.st_size
+
+
+def _has_temporary_files(directory: str) -> bool:
+    return paths.is_work_directory(os.path.basename(directory)) and not os.path.islink(directory)
 
 
 def _compare(file_path: str, name: str, file: SignedFile) -> None:
