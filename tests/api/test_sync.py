@@ -135,6 +135,17 @@ async def test_checksums_of_two_buckets(seaweedfs: S3Service, make_bucket: MakeB
     assert other.content() == {"same": b"same", "x": b"new"}
 
 
+async def test_checksums_that_are_in_the_etag_of_one_service(
+    seaweedfs: S3Service, moto: S3Service, make_bucket: MakeBucket
+) -> None:
+    """One side has a CRC64NVME, the other the MD5 of its ETag; the ETags of both are this MD5."""
+    source, target = make_bucket(moto), make_bucket(seaweedfs)
+    put_objects(moto, source, {"m/x": b"same", "m/y": b"new"}, checksum="CRC64NVME")
+    put_objects(seaweedfs, target, {"m/x": b"same", "m/y": b"old"})
+    ends = prefix(moto, source, "m"), prefix(seaweedfs, target, "m")
+    assert await synced(ends, checksum=True) == Synced(1, 1, 0)
+
+
 async def test_what_cannot_be_compared_is_copied(seaweedfs: S3Service, make_bucket: MakeBucket, tmp_path: Path) -> None:
     bucket = make_bucket(seaweedfs)
     source, target = directory(tmp_path), prefix(seaweedfs, bucket, "m")

@@ -221,8 +221,9 @@ class Comparison:
                 algorithm = checksums.best(only, combinable=False)
             case _:
                 algorithm = checksums.common(known[0], known[1])
-        if algorithm is None:
-            return False
+        if algorithm is None:  # ETags may still be the same hash
+            first, second = (Facts.of(backend.location.scheme, obj, old.size or 0) for backend, obj in ends)
+            return same_bytes(first, second) is True
         digests: list[str] = []
         compared: list[Facts] = []
         for backend, obj in ends:
