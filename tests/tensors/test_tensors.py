@@ -305,6 +305,9 @@ async def test_arguments(directory: str) -> None:
         ({"framework": "jax"}, "framework='jax'"),
         ({"device": "cuda"}, "numpy has no device 'cuda'"),
         ({"memory": 0}, "memory=0"),
+        ({"memory": "64MiB"}, "memory='64MiB'"),
+        ({"memory": 1.5}, "memory=1.5"),
+        ({"verify": "required"}, "verify='required'"),
     ):
         with pytest.raises(InvalidConfig, match=message):
             await storage.tensors(directory, **options)  # type: ignore[arg-type]

@@ -8,8 +8,9 @@ import torch
 
 from sealift import InvalidConfig, Storage
 from sealift.types import KiB, MiB
+from tests.services.http_server import plain_files
 
-from .models import model_of, tensor
+from .models import INDEX, model_of, tensor
 from .with_torch import expected, same
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")
@@ -36,6 +37,14 @@ def test_tensors(memory: int, directory: Path) -> None:
             assert all(same(found[name].cpu(), right[name]) for name in right)
         part = tensors.load(["large"], slices={"large": (1, 100, 612)})["large"]
         assert same(part.cpu(), right["large"][:, 100:612].contiguous())
+
+
+def test_a_server_without_ranges(directory: Path) -> None:
+    right = expected(directory)
+    with plain_files(directory) as url:
+        with Storage.tensors(f"{url}/{INDEX}", framework="torch", device="cuda", memory=64 * KiB) as tensors:
+            found = tensors.load()
+    assert all(same(found[name].cpu(), right[name]) for name in right)
 
 
 def test_destinations_that_the_gpu_still_uses(directory: Path) -> None:

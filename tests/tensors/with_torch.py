@@ -20,8 +20,9 @@ from sealift.tensors.selection import select
 from sealift.tensors.target import Target
 from sealift.types import KiB
 from tests.integrations.test_vllm import BaseModelLoader
+from tests.services.http_server import plain_files
 
-from .models import model_of, tensor
+from .models import INDEX, model_of, tensor
 
 RNG = random.Random(7)
 # Types that this version of torch can compare.
@@ -100,6 +101,30 @@ def test_rows_that_are_copied_to_a_gpu() -> None:
         for piece in request.pieces:
             copy_rows(received, piece)
     assert torch.equal(target.data.reshape(10, 3), content.reshape(10, 6)[:, 2:5])
+
+
+def test_a_gpu_and_a_server_without_ranges(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU: its memory has no buffers, and neither have tensors of torch."""
+
+    class Staging:
+        def __init__(self, *_: object) -> None: ...
+
+        def allocate(self, nbytes: int) -> torch.Tensor:
+            return torch.empty(nbytes, dtype=torch.uint8)
+
+        def upload(self, received: memoryview, place: torch.Tensor) -> None:
+            place.copy_(torch.frombuffer(received, dtype=torch.uint8))
+
+    monkeypatch.setattr("sealift.tensors.checkpoint.CudaStaging", Staging)
+    monkeypatch.setattr("sealift.tensors.checkpoint.Checkpoint._device", torch.device("cpu"))
+    right = expected(directory)
+    with plain_files(directory) as url:
+        with Storage.tensors(f"{url}/{INDEX}", framework="torch", memory=64 * KiB) as tensors:
+            for found in (tensors.load(), dict(tensors)):
+                assert found.keys() == right.keys()
+                assert all(same(found[name], right[name]) for name in right)
+            part = tensors.load(["F32.40"], slices={"F32.40": (1, 10, 30)})
+            assert same(part["F32.40"], right["F32.40"][:, 10:30].contiguous())
 
 
 def test_devices_that_do_not_exist(directory: Path) -> None:

@@ -9,8 +9,9 @@ from ..operations.open_location import OpenLocation
 from ..runtime.shielded import shielded
 from ..types import Verify
 from .cuda_staging import CudaStaging
+from .file_load import FileLoad
 from .frameworks import Framework, TorchFramework, bytes_of, framework
-from .load import FileLoad, Load
+from .load import Load
 from .meta import Slice, TensorMeta, TensorRead
 from .selection import Names, select
 from .target import Target
@@ -72,8 +73,10 @@ class Checkpoint:
             InvalidConfig: An argument is not valid, or the framework is not installed.
         """
         limit = source.instance.memory.limit
-        if memory is not None and memory <= 0:
-            raise InvalidConfig(f"memory={memory} is not positive")
+        if memory is not None and (not isinstance(memory, int) or memory <= 0):
+            raise InvalidConfig(f"memory={memory!r} is not a positive number of bytes")
+        if verify not in {True, False, "require"}:
+            raise InvalidConfig(f"verify={verify!r} is not True, False or 'require'")
         chosen = await source.instance.disk.run(lambda: framework(name, device))  # importing one takes long
         return cls(source, await open_files(source), chosen, limit if memory is None else memory, verify)
 
@@ -81,7 +84,7 @@ class Checkpoint:
         """Read tensors; see `AsyncTensors.load`."""
         targets = self._select(names, slices)
         await self._run(targets, self._device)
-        return {target.name: self._framework.tensor(target.data, target.selected) for target in targets}
+        return dict(map(self._hand_over, targets))
 
     async def into(self, destinations: Mapping[str, Any], slices: Mapping[str, Slice] | None) -> None:
         """Read tensors into the caller's memory; see `AsyncTensors.into`."""
@@ -99,7 +102,7 @@ class Checkpoint:
         """Yield tensors as they are complete; see `AsyncTensors.stream`."""
         targets = self._select(names, slices)
         ready: asyncio.Queue[Target | None] = asyncio.Queue()
-        load, files = await self._prepare(targets, self._memory, self._device)
+        load, files = await self._prepare(targets, self._device, one_by_one=True)
         methods = {name: method for file in files for name, method in file.methods.items()}
         task = self._start(load.run(ready.put_nowait))
         task.add_done_callback(lambda _: ready.put_nowait(None))
@@ -113,6 +116,7 @@ class Checkpoint:
         finally:
             task.cancel()
             await shielded(asyncio.wait((task,)))
+            _free(targets)
             if not task.cancelled():
                 task.exception()  # the caller has it, or does not want it
 
@@ -144,12 +148,16 @@ class Checkpoint:
         return target.name, self._framework.tensor(data, target.selected)
 
     async def _run(self, targets: Sequence[Target], device: Any) -> None:
-        load, files = await self._prepare(targets, None, device)
-        await _finished(self._start(load.run(lambda _: None)))
+        load, files = await self._prepare(targets, device, one_by_one=False)
+        try:
+            await _finished(self._start(load.run(lambda _: None)))
+        except BaseException:
+            _free(targets)
+            raise
         self._record(files)
 
     async def _prepare(
-        self, targets: Sequence[Target], window: int | None, device: Any
+        self, targets: Sequence[Target], device: Any, *, one_by_one: bool
     ) -> tuple[Load, Sequence[FileLoad]]:
         """Plan the requests of a call."""
         if self._closed:
@@ -168,7 +176,7 @@ class Checkpoint:
         if device is not None:
             count = max(2, min(_SLABS, self._memory // length))
             staging = await source.instance.disk.run(lambda: CudaStaging(device, length, count))
-        return Load(source, files, window, self._count, staging), files
+        return Load(source, files, self._memory, one_by_one, self._count, staging), files
 
     def _count(self, size: int) -> None:
         self.bytes_read += size
@@ -183,6 +191,12 @@ class Checkpoint:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
+
+
+def _free(targets: Sequence[Target]) -> None:
+    """Drop the memory of tensors that nobody gets: failures are in reference cycles, which may stay for long."""
+    for target in targets:
+        target.data = None
 
 
 async def _finished(task: asyncio.Task[None]) -> None:

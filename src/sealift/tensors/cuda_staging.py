@@ -83,6 +83,18 @@ class CudaStaging:
             event = self._stream.record_event()
         event.synchronize()
 
+    def upload(self, received: memoryview, place: Any) -> None:
+        """Copy a tensor that was received in main memory, and wait until the GPU has it; blocks.
+
+        Args:
+            received: Its bytes.
+            place: A flat tensor of uint8.
+        """
+        with self._torch.cuda.stream(self._stream):
+            place.copy_(self._torch.frombuffer(received, dtype=self._torch.uint8))
+            event = self._stream.record_event()
+        event.synchronize()
+
 
 def copy_rows(received: Any, piece: Piece) -> None:
     """Copy the bytes of a piece to its tensor; returns before they are there.

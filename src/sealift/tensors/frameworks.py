@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from ..errors import InvalidConfig
 from .dtypes import ML_DTYPES, NUMPY, TORCH, is_packed
 from .selection import Selected
+from .shown import shown
 
 __all__ = ["Framework", "FrameworkName", "NumpyFramework", "TorchFramework", "bytes_of", "framework"]
 
@@ -175,13 +176,13 @@ def bytes_of(given: Any, selected: Selected) -> Any:
         view = memoryview(given)
     except (TypeError, ValueError):
         raise InvalidConfig(
-            f"the destination of the tensor {name!r} is not contiguous, or has no buffer",
+            f"the destination of the tensor {shown(name)} is not contiguous, or has no buffer",
             hint="pass a numpy array, a torch tensor, or writable memory",
         ) from None
     if view.readonly or not view.c_contiguous or view.nbytes != selected.nbytes:
         raise InvalidConfig(
-            f"the destination of the tensor {name!r} is read-only, not contiguous, or has {view.nbytes} bytes instead "
-            f"of {selected.nbytes}"
+            f"the destination of the tensor {shown(name)} is read-only, not contiguous, or has {view.nbytes} bytes "
+            f"instead of {selected.nbytes}"
         )
     return np.frombuffer(view.cast("B") if view.nbytes else b"", np.uint8)
 
@@ -192,10 +193,12 @@ def _bytes_of_torch(torch: Any, given: Any, selected: Selected) -> Any:
         allowed = {TorchFramework(torch, "cpu").dtype(selected.meta.dtype)}
         _check(name, tuple(given.shape), selected.shape, given.dtype, allowed)
     elif given.nbytes != selected.nbytes:
-        raise InvalidConfig(f"the destination of the tensor {name!r} has {given.nbytes} bytes, not {selected.nbytes}")
+        raise InvalidConfig(
+            f"the destination of the tensor {shown(name)} has {given.nbytes} bytes, not {selected.nbytes}"
+        )
     if not given.is_contiguous() or given.device.type not in {"cpu", "cuda"}:
         raise InvalidConfig(
-            f"the destination of the tensor {name!r} is not contiguous, or on the device {given.device}",
+            f"the destination of the tensor {shown(name)} is not contiguous, or on the device {given.device}",
             hint="load the tensor, and copy it there: parameter.copy_(tensor)",
         )
     flat = given.detach().reshape(-1).view(torch.uint8)
@@ -204,7 +207,7 @@ def _bytes_of_torch(torch: Any, given: Any, selected: Selected) -> Any:
 
 def _check(name: str, shape: Sequence[int], expected: Sequence[int], dtype: Any, allowed: set[Any]) -> None:
     if tuple(shape) != tuple(expected):
-        raise InvalidConfig(f"the destination of the tensor {name!r} has the shape {tuple(shape)}, not {expected}")
+        raise InvalidConfig(f"the destination of the tensor {shown(name)} has the shape {tuple(shape)}, not {expected}")
     if dtype not in allowed:
         types = " or ".join(sorted(map(str, allowed)))
-        raise InvalidConfig(f"the destination of the tensor {name!r} has the type {dtype}, not {types}")
+        raise InvalidConfig(f"the destination of the tensor {shown(name)} has the type {dtype}, not {types}")

@@ -13,6 +13,7 @@ from ..frozen_dataclass import dataclass
 from ..types import MiB
 from .dtypes import BITS
 from .meta import TensorMeta
+from .shown import shown
 from .strict_json import parse_object
 
 __all__ = ["MAX_HEADER", "PREFIX", "Header", "header_length", "parse_header"]
@@ -45,11 +46,11 @@ class Header:
     end: int
 
 
-def header_length(start: bytes, size: int | None) -> int:
+def header_length(start: bytes | bytearray, size: int | None) -> int:
     """The length of the header in bytes, without the number before it.
 
     Args:
-        start: The first 8 bytes of the file, or all that it has.
+        start: The beginning of the file: 8 bytes or more, or all that it has.
         size: Size of the file in bytes; None: unknown.
 
     Raises:
@@ -95,11 +96,11 @@ def parse_header(data: bytes, size: int | None, file: str) -> Header:
 def _tensor(name: str, entry: Any, start: int, file: str) -> TensorMeta:
     _check_name(name)
     if not isinstance(entry, dict) or set(entry) != _FIELDS:
-        fields = sorted(entry) if isinstance(entry, dict) else "no fields"
+        fields = shown(sorted(entry)) if isinstance(entry, dict) else "no fields"
         raise _invalid(name, f"has {fields} instead of dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in BITS:
-        raise _invalid(name, f"has the unknown dtype {dtype!r}")
+        raise _invalid(name, f"has the unknown dtype {shown(dtype)}")
     if not _are_sizes(shape) or len(shape) > _MAX_DIMENSIONS:
         raise _invalid(name, f"has an invalid shape: at most {_MAX_DIMENSIONS} dimensions, none negative")
     if not _are_sizes(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
@@ -146,5 +147,4 @@ def _check_layout(tensors: list[TensorMeta], start: int, size: int | None) -> in
 
 
 def _invalid(name: str, problem: str) -> TensorFileError:
-    shown = name if len(name) <= 200 else f"{name[:200]}…"
-    return TensorFileError(f"the tensor {shown!r} {problem}")
+    return TensorFileError(f"the tensor {shown(name)} {problem}")

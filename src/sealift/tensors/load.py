@@ -1,34 +1,36 @@
 """Read the bytes of tensors: requests in order, several at a time, straight into the memory of the tensors.
 
 Memory. A tensor is allocated when its first request is sent. If the tensors are handed out one by one, those that the
-caller does not have yet may take as much memory as the window; a larger one is read alone. Other bytes in flight are
-borrowed from the budget of the instance.
+caller does not have yet count as in flight, and a larger one is read alone. So do the bytes of requests that are not
+received in place; their memory is borrowed from the budget of the instance, too.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 from ..contract import OnlyInOrder
 from ..engine.continued_read import fill_range, read_into
-from ..engine.verification import SIZE_ONLY, unverifiable
 from ..errors import InvalidConfig, UnsupportedOperation, first_of
 from ..operations.open_location import OpenLocation
 from ..runtime.observers import count_read
 from ..runtime.part_sizes import DEFAULT_PART
 from ..runtime.shielded import cancelled_once
-from ..types import KiB, Verify
+from ..types import KiB, ObjectInfo
 from .file_check import FileCheck
+from .file_load import FileLoad
+from .in_flight import InFlight
 from .in_order import read_in_order
-from .requests import Method, Request, choose_methods, plan_requests
+from .requests import Request
 from .scatter_sink import ScatterSink
+from .shown import shown
 from .target import Target, allocate, copy_piece, view_of
-from .tensor_files import TensorFile
 
 if TYPE_CHECKING:
     from .cuda_staging import CudaStaging
 
-__all__ = ["FileLoad", "Load"]
+__all__ = ["Load"]
 
 # Requests that wait for memory or a connection cost little; `PartsInFlight` decides how many are sent.
 _WORKERS = 64
@@ -36,52 +38,9 @@ _WORKERS = 64
 _SMALL = 64 * KiB
 # A request has at most this part of the memory that it may use.
 _SHARE = 4
-
-
-class FileLoad:
-    """What a call reads of one file.
-
-    Args:
-        source: Where the file is.
-        file: The file.
-        targets: The tensors to read, in the order of their bytes.
-        verify: As in `AsyncStorage.download`.
-        length: Bytes that a request has at most.
-
-    Attributes:
-        methods: How each tensor is read.
-        requests: The requests; none for a file without ranges.
-        check: Compares the checksum. None: not all of the file is read.
-
-    Raises:
-        IntegrityError: A checksum is required, and only a part is read.
-    """
-
-    def __init__(
-        self, source: OpenLocation, file: TensorFile, targets: Sequence[Target], verify: Verify, length: int
-    ) -> None:
-        self.file = file
-        self.targets = targets
-        self.methods: dict[str, Method] = dict(choose_methods(target.selected for target in targets))
-        self.requests = list(plan_requests(targets, self.methods, length)) if file.ranged else []
-        whole = len(targets) == len(file.header.tensors) and all(target.selected.is_whole for target in targets)
-        self.check = FileCheck(source, file, len(self.requests), verify) if whole and file.ranged else None
-        if self.check is None and verify == "require":
-            raise unverifiable(f"only a part of {file.name!r} is read, or it can only be read in order")
-        self.prepared: asyncio.Task[None] | None = None
-        if not file.ranged:
-            for target in targets:
-                target.requested = target.selected.nbytes
-        for request in self.requests:
-            for piece in request.pieces:
-                piece.target.missing += 1
-                size = request.end - request.start if len(request.pieces) == 1 else piece.nbytes
-                piece.target.requested += size
-
-    @property
-    def verified(self) -> str:
-        """The checksum that was compared, `SIZE_ONLY`, or "": not known yet."""
-        return SIZE_ONLY if self.check is None else self.check.outcome
+# Files without ranges that are read at a time, and the part of the memory that each receives at once.
+_IN_ORDER = 16
+_PIECES = _SHARE * _IN_ORDER
 
 
 class Load:
@@ -90,7 +49,8 @@ class Load:
     Args:
         source: Where the files are.
         files: What to read of each.
-        window: Bytes of tensors that were begun and not handed out. None: the caller keeps all of them anyway.
+        memory: Bytes in flight.
+        one_by_one: Whether the tensors are handed out one by one; otherwise the caller keeps all of them anyway.
         on_bytes: Called with the number of bytes of each request that was answered.
         staging: Copies to the GPU; None: the tensors are in main memory.
     """
@@ -99,18 +59,22 @@ class Load:
         self,
         source: OpenLocation,
         files: Sequence[FileLoad],
-        window: int | None,
+        memory: int,
+        one_by_one: bool,
         on_bytes: Callable[[int], None],
         staging: "CudaStaging | None" = None,
     ) -> None:
         self._source = source
         self._instance = source.instance
         self._files = files
-        self._window = window
+        # Files that are read in order have buffers of their own: they wait for room for tensors while they hold them.
+        self._piece = max(min(memory // _PIECES, DEFAULT_PART), _SMALL)
+        in_order = min(sum(not file.file.ranged for file in files), max(memory // (_SHARE * self._piece), 1), _IN_ORDER)
+        self._in_order = asyncio.Semaphore(in_order)
+        self._in_flight = InFlight(memory - in_order * self._piece)
+        self._one_by_one = one_by_one
         self._on_bytes = on_bytes
         self._staging = staging
-        self._held = 0
-        self._room = asyncio.Event()
         self._turn = asyncio.Lock()
         self._work = self._in_order_of_files()
 
@@ -142,8 +106,7 @@ class Load:
 
     def taken(self, target: Target) -> None:
         """The caller has this tensor now: it counts no longer as in flight."""
-        self._held -= target.selected.nbytes
-        self._room.set()
+        self._in_flight.remove_tensors(target.selected.nbytes)
 
     async def _run(self, done: Callable[[Target], None]) -> None:
         limits = self._instance.limits
@@ -180,12 +143,19 @@ class Load:
                     return
                 file, index = work
                 if file.file.ranged:
-                    await self._admit(file.requests[index])
+                    request = file.requests[index]
+                    if not request.pieces[0].target.begun:
+                        await self._admit([piece.target for piece in request.pieces])
+                    if buffer := self._buffer(request):
+                        await self._in_flight.add_buffer(buffer)
+                else:
+                    await self._in_order.acquire()
             if not file.file.ranged:
-                await read_in_order(self._source, file.file, file.targets, self._admit_one, done, self._count_bytes)
+                await self._read_in_order(file, done)
+                self._in_order.release()
                 continue
-            request = file.requests[index]
             await self._receive(file, index, request)
+            self._in_flight.remove_buffer(buffer)
             self._count_bytes(request.end - request.start)
             for piece in request.pieces:
                 piece.target.missing -= 1
@@ -196,32 +166,43 @@ class Load:
         count_read(size)
         self._on_bytes(size)
 
-    async def _admit(self, request: Request) -> None:
-        """Wait until the tensors that begin with a request may take memory, and allocate them."""
-        if not request.pieces[0].target.begun:
-            await self._admit_all([piece.target for piece in request.pieces])
+    async def _read_in_order(self, file: FileLoad, done: Callable[[Target], None]) -> None:
+        staging, received = self._staging, memoryview(b"")
 
-    async def _admit_one(self, target: Target) -> None:
-        await self._admit_all([target])
+        async def admit(target: Target) -> memoryview:
+            nonlocal received
+            await self._admit([target])
+            place: Any = target.data if staging is None else allocate(target.selected.nbytes)
+            received = memoryview(place)
+            return received
 
-    async def _admit_all(self, targets: Sequence[Target]) -> None:
-        size = sum(target.selected.nbytes for target in targets)
-        while self._window is not None and self._held and self._held + size > self._window:
-            self._room.clear()
-            await self._room.wait()
+        async def complete(target: Target) -> None:
+            if staging is not None:
+                await self._instance.disk.run(lambda: staging.upload(received, target.data))
+            done(target)
+
+        await read_in_order(self._source, file.file, file.targets, self._piece, admit, complete, self._count_bytes)
+
+    def _buffer(self, request: Request) -> int:
+        """Bytes that are not received in place; those for a GPU have pinned buffers."""
+        return 0 if self._staging is not None or _is_direct(request) else request.end - request.start
+
+    async def _admit(self, targets: Sequence[Target]) -> None:
+        """Wait until tensors may take memory, and allocate them."""
+        if self._one_by_one:
+            await self._in_flight.add_tensors(sum(target.selected.nbytes for target in targets))
         for target in targets:
             self._begin(target)
 
     def _begin(self, target: Target) -> None:
         target.begun = True
-        self._held += target.selected.nbytes
         if target.data is None:
             size = target.selected.nbytes
             try:
                 target.data = allocate(size) if self._staging is None else self._staging.allocate(size)
             except MemoryError:
                 raise InvalidConfig(
-                    f"the system cannot allocate {size} bytes for the tensor {target.name!r}",
+                    f"the system cannot allocate {size} bytes for the tensor {shown(target.name)}",
                     hint="read a slice of it, or fewer tensors",
                 ) from None
 
@@ -241,23 +222,27 @@ class Load:
 
     async def _receive_directly(self, file: FileLoad, index: int, request: Request) -> None:
         """Receive into the memory of the tensors. Only the bytes in flight are limited, not memory."""
-        instance, backend, obj = self._instance, self._source.backend, file.file.obj
-        views = [view_of(piece) for piece in request.pieces]
-        ticket = await instance.memory.borrow(1, self, moves=request.end - request.start)
-        try:
-            if len(views) == 1:
-                with views[0][:] as view:
-                    await read_into(instance.retry, backend, obj, request.start, view)
-            elif backend.capabilities.sinks and obj.version is not None:
-                sink = ScatterSink(views)
-                await instance.retry(lambda: fill_range(backend, obj, request.end, sink))
-            else:
-                for piece, view in zip(request.pieces, views, strict=True):
-                    with view[:] as part:
-                        await read_into(instance.retry, backend, obj, request.start + piece.start, part)
-        finally:
-            instance.memory.give_back(ticket)
-        await self._compare(file, index, views)
+        with ExitStack() as views_end:  # a traceback may keep this frame, and must not keep the memory
+            views = [views_end.enter_context(view_of(piece)) for piece in request.pieces]
+            ticket = await self._instance.memory.borrow(1, self, moves=request.end - request.start)
+            try:
+                await self._fill(file.file.obj, request, views)
+            finally:
+                self._instance.memory.give_back(ticket)
+            await self._compare(file, index, views)
+
+    async def _fill(self, obj: ObjectInfo, request: Request, views: Sequence[memoryview]) -> None:
+        instance, backend = self._instance, self._source.backend
+        if len(views) == 1:
+            with views[0][:] as view:
+                await read_into(instance.retry, backend, obj, request.start, view)
+        elif backend.capabilities.sinks and obj.version is not None:
+            sink = ScatterSink(views)
+            await instance.retry(lambda: fill_range(backend, obj, request.end, sink))
+        else:
+            for piece, view in zip(request.pieces, views, strict=True):
+                with view[:] as part:
+                    await read_into(instance.retry, backend, obj, request.start + piece.start, part)
 
     async def _receive_and_copy(self, file: FileLoad, index: int, request: Request) -> None:
         """Receive into borrowed memory, and copy: for slices, and for many small tensors."""

@@ -1,19 +1,24 @@
 """Which tensors a call reads, and which part of each: names and slices, checked before anything is read."""
 
 import difflib
+import heapq
 import math
 from collections.abc import Callable, Iterable, Mapping
+from os.path import commonprefix
 from typing import Any
 
 from ..errors import InvalidConfig
 from ..frozen_dataclass import dataclass
 from .dtypes import BITS, is_packed
 from .meta import Slice, TensorMeta
+from .shown import shown
 
 __all__ = ["Names", "Selected", "find_tensor", "select"]
 
 # Which tensors to read: their names, or a function that is called with each name. None: all.
 Names = Iterable[str] | Callable[[str], bool] | None
+# Names that are compared with one that does not exist: those that begin and end most like it, unless they are longer.
+_CLOSEST, _LONGEST = 20, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +86,22 @@ def find_tensor(tensors: Mapping[str, TensorMeta], name: str) -> TensorMeta:
     """
     if name in tensors:
         return tensors[name]
-    similar = difflib.get_close_matches(str(name), list(tensors)[:10_000], n=3)
+    similar = _similar(str(name), tensors)
     hint = f"similar names: {', '.join(similar)}" if similar else "`names` lists them"
-    raise InvalidConfig(f"there is no tensor {name!r}", hint=hint)
+    raise InvalidConfig(f"there is no tensor {shown(name)}", hint=hint)
+
+
+def _similar(wanted: str, names: Iterable[str]) -> list[str]:
+    """Names that a caller may have meant. Comparing 10,000 takes difflib seconds, or a minute if they are long."""
+
+    def common_ends(name: str) -> int:
+        pairs = [name, wanted]
+        ends = commonprefix(pairs), commonprefix([each[::-1] for each in pairs])  # noqa: RUF071 - not of paths
+        return len(ends[0]) + len(ends[1])
+
+    wanted = wanted[:_LONGEST]
+    short = (name for name in names if len(name) <= _LONGEST)
+    return difflib.get_close_matches(wanted, heapq.nlargest(_CLOSEST, short, common_ends), n=3)
 
 
 def _select(meta: TensorMeta, part: Slice | None) -> Selected:
@@ -106,12 +124,12 @@ def _checked(meta: TensorMeta, part: Any) -> Slice:
     try:
         dimension, start, stop = (each.__index__() for each in part)
     except (TypeError, ValueError, AttributeError):
-        raise InvalidConfig(f"{part!r} is not a slice of the tensor {meta.name!r}", hint=hint) from None
+        raise InvalidConfig(f"{part!r} is not a slice of the tensor {shown(meta.name)}", hint=hint) from None
     if not (0 <= dimension < len(meta.shape) and 0 <= start <= stop <= meta.shape[dimension]):
-        raise InvalidConfig(f"the tensor {meta.name!r} of shape {meta.shape} has no slice {part!r}", hint=hint)
+        raise InvalidConfig(f"the tensor {shown(meta.name)} of shape {meta.shape} has no slice {part!r}", hint=hint)
     if is_packed(meta.dtype):
         raise InvalidConfig(
-            f"the tensor {meta.name!r} has the dtype {meta.dtype}, whose elements are smaller than a byte",
+            f"the tensor {shown(meta.name)} has the dtype {meta.dtype}, whose elements are smaller than a byte",
             hint="read all of it",
         )
     return dimension, start, stop

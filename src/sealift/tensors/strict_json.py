@@ -1,9 +1,11 @@
 """Parse JSON from an untrusted file, without the liberties that Python's parser takes."""
 
 import json
+from collections import Counter
 from typing import Any, NoReturn
 
 from ..errors import TensorFileError
+from .shown import shown
 
 __all__ = ["parse_object"]
 
@@ -26,9 +28,8 @@ def parse_object(data: bytes, what: str) -> dict[str, Any]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in found if names.count(name) > 1)
-            raise TensorFileError(f"{what} has {twice!r} twice")
+            (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+            raise TensorFileError(f"{what} has {shown(twice)} twice")
         # Fails on a lone surrogate, which JSON can express by an escape.
         "".join([*found, *(value for value in found.values() if isinstance(value, str))]).encode()
         return found

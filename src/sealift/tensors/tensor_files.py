@@ -11,9 +11,11 @@ from ..errors import InvalidConfig, ModelMissingError, TensorFileError, Unsuppor
 from ..operations.chunks import chunks
 from ..operations.open_location import OpenLocation
 from ..operations.resolve import IGNORE_SKIPPED, Prefix, resolve
+from ..operations.sequential_read import SequentialRead
 from ..runtime.shielded import cancelled_once
 from ..types import KiB, ObjectInfo
 from .header import PREFIX, Header, header_length, parse_header
+from .shown import shown
 from .weight_index import INDEX_SUFFIX, MAX_INDEX, TENSOR_SUFFIX, check_against_files, parse_index
 
 __all__ = ["TensorFile", "open_files"]
@@ -77,7 +79,7 @@ async def open_files(source: OpenLocation) -> Sequence[TensorFile]:
         directory = found.key[: len(found.key) - len(name)]
         index = found if name.endswith(INDEX_SUFFIX) else None
         if index is None:
-            return [await _open_file(source, found, name if found.name is None else found.name)]
+            return [await _open_file(source, found, name if found.name is None else found.name, asyncio.Lock())]
     if index is None:
         chosen = {name: obj for name, obj in listed.items() if name.endswith(TENSOR_SUFFIX)}
         if not chosen:
@@ -115,7 +117,7 @@ def _check_unique(files: Sequence[TensorFile]) -> None:
         for tensor in file.header.tensors:
             if owners.setdefault(tensor.name, file.name) != file.name:
                 raise TensorFileError(
-                    f"the tensor {tensor.name!r} is in {owners[tensor.name]!r} and in {file.name!r}",
+                    f"the tensor {shown(tensor.name)} is in {owners[tensor.name]!r} and in {file.name!r}",
                     hint="name one file in the URI",
                 )
 
@@ -124,13 +126,16 @@ async def _open_all(
     source: OpenLocation, directory: str, wanted: Mapping[str, ObjectInfo | None]
 ) -> Sequence[TensorFile]:
     """Open files by their paths below a directory; None: the file was not listed."""
+    parsing = asyncio.Lock()  # a header may take much more memory while it is parsed: one at a time
 
     async def open_one(name: str) -> TensorFile:
         obj = wanted[name] or ObjectInfo(f"{directory}{name}", None)
         try:
-            return await _open_file(source, await _pinned(source, obj), name)
+            return await _open_file(source, await _pinned(source, obj), name, parsing)
         except ModelMissingError as error:
-            raise TensorFileError(f"the index names the file {name!r}, which does not exist: {error.cause}") from None
+            raise TensorFileError(
+                f"the index names the file {shown(name)}, which does not exist: {error.cause}"
+            ) from None
 
     return await _all_of(open_one, list(wanted))
 
@@ -161,41 +166,44 @@ async def _pinned(source: OpenLocation, obj: ObjectInfo) -> ObjectInfo:
     return await source.instance.retry(lambda: source.backend.stat(obj.key))
 
 
-async def _open_file(source: OpenLocation, obj: ObjectInfo, name: str) -> TensorFile:
+async def _open_file(source: OpenLocation, obj: ObjectInfo, name: str, parsing: asyncio.Lock) -> TensorFile:
     try:
         if obj.ranged and obj.size is not None:
             try:
-                return await _open_ranged(source, obj, obj.size, name)
+                return await _open_ranged(source, obj, obj.size, name, parsing)
             except OnlyInOrder as error:
                 obj = error.obj
-        return await _open_in_order(source, obj, name)
+        return await _open_in_order(source, obj, name, parsing)
     except TensorFileError as error:
         raise TensorFileError(f"{name!r}: {error.cause}", hint=error.hint) from None
 
 
-async def _open_ranged(source: OpenLocation, obj: ObjectInfo, size: int, name: str) -> TensorFile:
+async def _open_ranged(
+    source: OpenLocation, obj: ObjectInfo, size: int, name: str, parsing: asyncio.Lock
+) -> TensorFile:
     head = await _read(source, obj, 0, min(size, _FIRST_READ))
     end = PREFIX + header_length(head, size)
     if end > len(head):
         head += await _read(source, obj, len(head), end - len(head))
-    return await _parsed(source, obj, head[:end], name)
+    return await _parsed(source, obj, head[:end], name, parsing)
 
 
-async def _open_in_order(source: OpenLocation, obj: ObjectInfo, name: str) -> TensorFile:
-    head = bytearray()
-    async with aclosing(chunks(source.instance, source.backend, obj, 0, None)) as body:
-        async for chunk in body:
-            head += chunk
-            if len(head) >= PREFIX and len(head) >= PREFIX + header_length(bytes(head[:PREFIX]), obj.size):
+async def _open_in_order(source: OpenLocation, obj: ObjectInfo, name: str, parsing: asyncio.Lock) -> TensorFile:
+    head, buffer = bytearray(), memoryview(bytearray(_FIRST_READ))
+    async with aclosing(SequentialRead(source.backend, obj)) as reader:
+        while count := await source.instance.retry(lambda: reader.readinto(buffer)):
+            head += buffer[:count]
+            if len(head) >= PREFIX and len(head) >= PREFIX + header_length(head, obj.size):
                 break
-    end = PREFIX + header_length(bytes(head[:PREFIX]), obj.size)
-    file = await _parsed(source, obj, bytes(head[:end]), name)
+    end = PREFIX + header_length(head, len(head) if obj.size is None else obj.size)
+    file = await _parsed(source, obj, bytes(head[:end]), name, parsing)
     file.ranged = False
     return file
 
 
-async def _parsed(source: OpenLocation, obj: ObjectInfo, head: bytes, name: str) -> TensorFile:
-    header = await source.instance.disk.run(lambda: parse_header(head[PREFIX:], obj.size, name))
+async def _parsed(source: OpenLocation, obj: ObjectInfo, head: bytes, name: str, parsing: asyncio.Lock) -> TensorFile:
+    async with parsing:
+        header = await source.instance.disk.run(lambda: parse_header(head[PREFIX:], obj.size, name))
     return TensorFile(obj, name, header, head)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from ..errors import TensorFileError
 from ..types import MiB
 from .meta import TensorMeta
+from .shown import shown
 from .strict_json import parse_object
 
 __all__ = ["INDEX_SUFFIX", "MAX_INDEX", "TENSOR_SUFFIX", "check_against_files", "parse_index"]
@@ -39,7 +40,7 @@ def parse_index(data: bytes) -> Mapping[str, str]:
     checked = set()
     for name, file in weight_map.items():
         if not isinstance(file, str):
-            raise TensorFileError(f"the index maps the tensor {name!r} to something else than a file")
+            raise TensorFileError(f"the index maps the tensor {shown(name)} to something else than a file")
         if file not in checked:
             _check_file(name, file)
             checked.add(file)
@@ -48,9 +49,13 @@ def parse_index(data: bytes) -> Mapping[str, str]:
 
 def _check_file(name: str, file: str) -> None:
     if _UNSAFE.search(file) or any(segment in {"", ".", ".."} for segment in file.split("/")):
-        raise TensorFileError(f"the index maps the tensor {name!r} to {file!r}, which is not a path in its directory")
+        raise TensorFileError(
+            f"the index maps the tensor {shown(name)} to {shown(file)}, which is not a path in its directory"
+        )
     if not file.endswith(TENSOR_SUFFIX):
-        raise TensorFileError(f"the index maps the tensor {name!r} to {file!r}, which is not a safetensors file")
+        raise TensorFileError(
+            f"the index maps the tensor {shown(name)} to {shown(file)}, which is not a safetensors file"
+        )
 
 
 def check_against_files(weight_map: Mapping[str, str], tensors: Iterable[TensorMeta]) -> None:
@@ -62,9 +67,11 @@ def check_against_files(weight_map: Mapping[str, str], tensors: Iterable[TensorM
     missing = set(weight_map)
     for tensor in tensors:
         if weight_map.get(tensor.name) != tensor.file:
-            where = f"in {weight_map[tensor.name]!r}" if tensor.name in weight_map else "in no file"
-            raise TensorFileError(f"the tensor {tensor.name!r} is in {tensor.file!r}; the index says: {where}")
+            where = f"in {shown(weight_map[tensor.name])}" if tensor.name in weight_map else "in no file"
+            raise TensorFileError(f"the tensor {shown(tensor.name)} is in {tensor.file!r}; the index says: {where}")
         missing.remove(tensor.name)
     if missing:
         name = min(missing)
-        raise TensorFileError(f"the tensor {name!r} is not in {weight_map[name]!r}, where the index says it is")
+        raise TensorFileError(
+            f"the tensor {shown(name)} is not in {shown(weight_map[name])}, where the index says it is"
+        )
