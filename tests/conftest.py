@@ -18,7 +18,7 @@ LOOPS = {"asyncio": {"use_uvloop": False}, "uvloop": {"use_uvloop": True}}
 
 
 # Tests in these directories are about services: each runs on one of the loops, chosen by its name.
-_ON_ONE_LOOP = {"api", "contract", "tensors"}
+_ON_ONE_LOOP = {"api", "contract", "tensors", "trust"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

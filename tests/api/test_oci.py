@@ -25,6 +25,7 @@ from sealift import (
     UnsafeKey,
     UnsupportedOperation,
 )
+from sealift.backends.oci import image
 from sealift.backends.oci.credentials import FILE_VARIABLES
 from sealift.backends.oci.registry import origin_of
 from sealift.types import MiB
@@ -297,6 +298,13 @@ class TestLayers:
     ) -> None:
         with pytest.raises(error, match=cause):
             await self.model(registry, tar_of(files))
+
+    async def test_links_that_multiply(self, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+        """They lead nowhere, but on 2 ** 30 ways."""
+        monkeypatch.setattr(image, "_MAX_LINKS", 1000)
+        links = {f"models/{level}/{name}": f"-> /models/{level + 1}" for level in range(30) for name in "ab"}
+        with pytest.raises(ArchiveError, match="more than 1,000 links"):
+            await self.model(registry, tar_of({**links, "models/30/broken": "-> nowhere"}))
 
     @pytest.mark.parametrize(
         "data", [b"no archive" * 100, gzipped(b"no archive" * 100), tar_of({"models/a": b"x" * 5000})[:3000]]

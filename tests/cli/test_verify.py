@@ -29,3 +29,13 @@ def test_a_signed_model(tmp_path: Path, invoke: Invoke) -> None:
         assert "were not signed: 'evil'" in result.stderr
     assert not (tmp_path / "other").exists()
     assert invoke("verify", "m").exit_code == exit_codes.USAGE
+
+
+def test_a_signature_is_not_ignored(tmp_path: Path, invoke: Invoke) -> None:
+    (tmp_path / "a.bin").write_bytes(b"unsigned")
+    result = invoke("cp", "--signature", "a.sig", "--public-key", "a.pub", "a.bin", "-")
+    assert (result.exit_code, result.stdout) == (exit_codes.USAGE, "")
+    assert "--signature cannot be combined with '-'" in result.stderr
+    for empty in (("--signature", "", "--public-key", ""), ("--signature", ""), ("--identity", "")):  # unset variables
+        assert invoke("cp", *empty, "a.bin", "copy.bin").exit_code == exit_codes.USAGE
+    assert not (tmp_path / "copy.bin").exists()

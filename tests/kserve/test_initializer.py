@@ -13,6 +13,7 @@ from tests.api.servers import SECRET, FakeS3, pattern
 from tests.kserve.outcome import tree
 from tests.kserve.unprivileged import started, volume
 from tests.kserve.world import World
+from tests.services import git_server
 
 SIZE, STALL = 20 * MiB, 12 * MiB
 LARGE = pattern(SIZE)
@@ -51,6 +52,20 @@ def test_several_models(models: World, emptydir: Path) -> None:
     for text in ("Initializing, args: (src_uri, dest_path)", "Successfully copied hf://owner/model:v1 to"):
         assert text in texts
     assert "Model downloaded in" in err[-1]
+
+
+def test_a_repository_is_cloned_without_another_writable_directory(emptydir: Path, tmp_path: Path) -> None:
+    (emptydir / "m" / ".sealift-temporary" / "sealift-git-of-a-killed-container").mkdir(parents=True)
+    for directory in (emptydir / "m", emptydir / "m" / ".sealift-temporary"):
+        os.chown(directory, *[1000 if os.geteuid() == 0 else -1] * 2)
+    with git_server.running(tmp_path) as server:
+        repository = git_server.Repository(server, "owner/model")
+        repository.put({"config.json": b"{}", "deep/small.bin": b"small"})
+        code, out, err = run(emptydir, {}, repository.uri, f"{emptydir}/m")
+    assert code == 0, err
+    assert out == ["written elsewhere: []"]
+    assert tree(str(emptydir)) == {"m/config.json": "{}", "m/deep/small.bin": "small"}
+    assert sorted(os.listdir(emptydir / "m")) == ["config.json", "deep"]
 
 
 @pytest.mark.parametrize("arguments", [[], ["s3://b/m"], ["s3://b/m", "/m", "s3://b/n"]])

@@ -98,6 +98,20 @@ def test_what_has_no_single_digest(uri: str, models: World, tmp_path: Path, monk
 
 
 @pytest.mark.usefixtures("environ")
+@pytest.mark.parametrize("uri", ["{s3}/iris", "{azure}/one/model.bin"])
+def test_names_that_only_begin_alike_have_no_digest(
+    uri: str, models: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file beside the model would not be compared, so it is not downloaded."""
+    monkeypatch.setenv("SEALIFT_KSERVE_STRICT", "1")
+    monkeypatch.setenv("SEALIFT_ATTEMPTS", "1")
+    monkeypatch.setenv("VERIFICATION_DIGEST", f"sha256:{'0' * 64}")
+    with pytest.raises(StorageError, match="digest is that of one|not those that were signed"):
+        Storage.download(models.fill(uri), str(tmp_path / "m"))
+    assert tree(str(tmp_path / "m")) == {}
+
+
+@pytest.mark.usefixtures("environ")
 def test_models_in_one_directory_are_downloaded_one_after_the_other(models: World, tmp_path: Path) -> None:
     uris = [models.fill("{s3}/one/model.bin"), models.fill("{web}/m/model.zip")]
     assert Storage.download_files(uris, [f"{tmp_path}/m", f"{tmp_path}/m/"]) == [f"{tmp_path}/m", f"{tmp_path}/m/"]

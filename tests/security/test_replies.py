@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from sealift import (
     AsyncStorage,
     AzureConfig,
     GCSConfig,
+    HDFSConfig,
     HFConfig,
     HTTPConfig,
     Limits,
@@ -188,6 +190,20 @@ async def test_a_listing_of_azure_that_lies(size: str) -> None:
         config = AzureConfig("models", anonymous=True, endpoint_url=f"{server.endpoint}/models")
         with pytest.raises(StorageError):
             await AsyncStorage(Limits(attempts=1), environ={}).list_objects("azure://container/p/", config=config)
+
+
+@pytest.mark.parametrize(
+    "told", ['{"length": -1}', '{"length": "x"}', '{"length": 1e999}', '{"pathSuffix": "../x"}', "7"]
+)
+async def test_a_listing_of_hdfs_that_lies(told: str, tmp_path: Path) -> None:
+    good = {"length": 1, "modificationTime": 1, "type": "FILE", "pathSuffix": "a", "fileId": 1}
+    entry = {**good, **json.loads(told)} if told != "7" else 7
+    body = json.dumps({"FileStatuses": {"FileStatus": [entry]}}).encode()
+    missing = Reply(404, b'{"RemoteException": {"exception": "FileNotFoundException"}}')
+    with FakeS3({}, instead=lambda asked: Reply(200, body) if "LISTSTATUS" in asked.target else missing) as server:
+        storage = AsyncStorage(Limits(attempts=1), environ={}, config=HDFSConfig(server.endpoint))
+        with pytest.raises(StorageError, match="the namenode's listing cannot be read"):
+            await storage.download("hdfs:///m", tmp_path / "new")
 
 
 @pytest.mark.parametrize("scheme", ["s3", "azure", "http"])

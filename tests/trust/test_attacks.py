@@ -63,6 +63,7 @@ def test_the_model_is_accepted_otherwise(model: Path) -> None:
         (lambda model: (model / "empty").touch(), "not signed: 'empty'"),
         (lambda model: (model / "weights/0.bin").write_bytes(b"0" * 2999), "not those that were signed"),
         (lambda model: (model / "weights/0.bin").write_bytes(FILES["weights/1.bin"]), "not those that were signed"),
+        (lambda model: (model / "weights/0.bin").write_bytes(b""), "not those that were signed"),
     ],
 )
 def test_files(model: Path, change: Callable[[Path], object], match: str) -> None:
@@ -79,6 +80,17 @@ def test_symbolic_links(model: Path, target: str) -> None:
     refused(model, trust, "not those that were signed|symbolic link|not signed|missing|loop|leads")
 
 
+def test_a_directory_of_temporary_files_elsewhere(model: Path) -> None:
+    trust = sign(model, bundle(statement(RESOURCES)))
+    (model / ".sealift").mkdir()
+    (model / ".sealift" / "unfinished.part").touch()
+    assert Storage.verify_signature(model, trust) == 3
+    (model / "weights" / ".sealift").mkdir()
+    (model / "weights" / ".sealift" / "evil.py").touch()
+    with pytest.raises(SignatureError, match=r"not signed: 'weights/\.sealift/evil\.py'"):
+        Storage.verify_signature(model, trust)
+
+
 def test_what_the_signer_left_out_is_not_downloaded(model: Path) -> None:
     trust = sign(model, bundle(statement(RESOURCES, ignore_paths=["logs", ".git"])))
     (model / "logs").mkdir()
@@ -89,6 +101,13 @@ def test_what_the_signer_left_out_is_not_downloaded(model: Path) -> None:
     Storage.download(str(model), model.parent / "new", trust=trust)
     assert not (model.parent / "new" / "logs").exists()
     assert not (model.parent / "new" / ".git").exists()
+
+
+@pytest.mark.parametrize("patterns", [{"ignore_patterns": "weights/*"}, {"allow_patterns": "config.json"}])
+def test_a_directory_that_patterns_exclude_is_not_missing(model: Path, patterns: dict[str, str]) -> None:
+    trust = sign(model, bundle(statement(RESOURCES)))
+    Storage.download(str(model), model.parent / "new", trust=trust, **patterns)
+    assert [path.name for path in (model.parent / "new").iterdir()] == ["config.json"]
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:

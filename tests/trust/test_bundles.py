@@ -1,5 +1,7 @@
 """Bundles made by the package model-signing verify, with every serialization and hash; see `make_bundles.py`."""
 
+import base64
+import json
 import shutil
 import sys
 from datetime import UTC, datetime
@@ -78,6 +80,15 @@ def test_a_certificate_that_has_expired() -> None:
     assert verify_certificate(bundle, roots) == bundle.payload
     with pytest.raises(SignatureError, match="not trusted"):
         verify_certificate(bundle, roots, datetime(2200, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("damage", [(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x42"), (b"\x30", b"\x31")])
+def test_a_certificate_that_cannot_be_read(damage: tuple[bytes, bytes]) -> None:
+    document = json.loads((BUNDLES / "certificate" / "model.sig").read_bytes())
+    first = document["verificationMaterial"]["x509CertificateChain"]["certificates"][0]
+    first["rawBytes"] = base64.b64encode(base64.b64decode(first["rawBytes"]).replace(*damage, 1)).decode()
+    with pytest.raises(SignatureError, match="cannot be read"):
+        verify_certificate(Bundle.read(json.dumps(document).encode()), (BUNDLES / "certificate.pem").read_bytes())
 
 
 @pytest.mark.parametrize(

@@ -234,12 +234,13 @@ class AsyncStorage:
             if dest is not None:
                 return await copy_from_cache(self._lifetime, uri, dest, config, options, freshness)
             return (await use_cached(self._lifetime, uri, config, options, freshness)).path
-        path = await self._download(uri, dest, config, options)
         if signed is not None and options.signed is None:
-            from .trusted import check_local
+            from .trusted import download_with_warning
 
-            await check_local(path, signed, "warn")
-        return path
+            return await download_with_warning(
+                lambda given: self._download(uri, dest, config, given), options, signed, uri
+            )
+        return await self._download(uri, dest, config, options)
 
     async def _download(
         self, uri: StrPath, dest: StrPath | None, config: StorageConfig | None, options: CallOptions

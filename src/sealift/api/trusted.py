@@ -2,11 +2,15 @@
 
 import logging
 import os
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..config import StorageConfig
-from ..errors import LocalIOError, SignatureError
+from ..errors import LocalIOError, ModelMissingError, SignatureError
+from ..keys.patterns import Patterns
+from ..operations.call_options import CallOptions
 from ..operations.deadline import Deadline
 from ..runtime.detached import run_detached
 from ..trust import signature
@@ -21,8 +25,9 @@ from .argument_types import StrPath
 if TYPE_CHECKING:
     from .async_storage import AsyncStorage
 
-__all__ = ["check_local", "check_trust", "signed_files"]
+__all__ = ["check_local", "check_trust", "download_with_warning", "signed_files"]
 
+_ALL = Patterns.of(None, None)
 _log = logging.getLogger("sealift.trust")
 
 
@@ -71,7 +76,13 @@ async def signed_files(
     assert trust.signature is not None  # noqa: S101 - for mypy: Trust has checked it
     try:
         with deadline.enforced():
-            text = await read(trust.signature)
+            try:
+                text = await read(trust.signature)
+            except ModelMissingError as error:
+                if trust.mode == "enforce":
+                    raise
+                _log.warning("the model is not signed: %s", error)
+                return None
             given = trust.key or trust.certificate_chain or trust.trust_root
             evidence = None if given is None else await read(given)
             manifest = await run_detached(partial(_verify, trust, text, evidence))
@@ -95,13 +106,50 @@ def _verify(trust: Trust, text: bytes, evidence: bytes | None) -> Manifest:
     return read_manifest(payload)
 
 
-async def check_local(path: str, signed: SignedFiles, mode: str = "enforce") -> int:
+async def download_with_warning(
+    download: Callable[[CallOptions], Awaitable[str]], options: CallOptions, signed: SignedFiles, uri: StrPath
+) -> str:
+    """Download whatever there is, and log a warning if it is not what was signed.
+
+    Args:
+        download: Downloads with the given options.
+        options: The options of the call, without what was signed.
+        signed: What was signed.
+        uri: What is downloaded.
+
+    Returns:
+        The path of the file or directory.
+
+    Raises:
+        StorageError: The download failed.
+    """
+    if signed.manifest is not None and not options.unpack:
+        path = await download(options)
+        await check_local(path, signed, "warn", patterns=options.patterns, name=parse(uri).name)
+        return path
+    try:  # an archive can only be compared while it arrives
+        return await download(replace(options, signed=signed))
+    except SignatureError as error:
+        _log.warning("%s", error)
+    return await download(options)
+
+
+async def check_local(
+    path: str,
+    signed: SignedFiles,
+    mode: str = "enforce",
+    *,
+    patterns: Patterns = _ALL,
+    name: str = "",
+) -> int:
     """Compare the files of a local directory, or one file, with those that were signed.
 
     Args:
         path: The directory or file.
         signed: The files that were signed.
         mode: "warn": a difference is only logged.
+        patterns: Which files of the directory are compared.
+        name: The name under which a single file was signed. "": its own.
 
     Returns:
         The number of files that were signed and compared.
@@ -111,7 +159,7 @@ async def check_local(path: str, signed: SignedFiles, mode: str = "enforce") -> 
         LocalIOError: A file cannot be read.
     """
     try:
-        return await run_detached(partial(signed.check_directory, path))
+        return await run_detached(partial(signed.check_directory, path, patterns, name))
     except OSError as error:
         raise LocalIOError(f"{error.filename or path}: {error.strerror}") from None
     except SignatureError as error:

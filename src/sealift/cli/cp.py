@@ -133,11 +133,15 @@ def cp(
     *sources, dest = arguments
     if not sources:
         raise click.UsageError("missing argument 'DEST'")
+    trust = chosen_trust(**signed_by)
     if STANDARD_STREAM in arguments:
+        if trust is not None:
+            raise click.UsageError(
+                "--signature cannot be combined with '-': bytes are compared before they can be used"
+            )
         _copy_stream(settings, sources, dest, version_id)
         return
     check_destination(dest, sources)
-    trust = chosen_trust(**signed_by)
     if unpack or trust is not None:
         _download(settings, sources, dest, version_id, unpack=unpack, trust=trust)
         return

@@ -39,12 +39,12 @@ def chosen_trust(
     issuer: str | None,
     trust_root: str | None,
 ) -> Trust | None:
-    """What the options ask for; `None` without any.
+    """What the options ask for; `None` without any. An empty value counts: it may be a variable that is not set.
 
     Raises:
         InvalidConfig: They contradict each other.
     """
-    if not any((signature, public_key, certificate_chain, identity, issuer, trust_root)):
+    if {signature, public_key, certificate_chain, identity, issuer, trust_root} == {None}:
         return None
     return Trust(
         signature,

@@ -1,11 +1,13 @@
 """Move an object of one part: read it into memory, verify it, and store it in one request."""
 
 from ..contract import OnlyInOrder
+from ..integrity import checksums
+from ..integrity.signed import signed
 from ..types import Head
 from .context import JobContext
 from .copied_properties import of_empty_object
 from .transfer import Transfer
-from .verification import read_whole
+from .verification import read_whole, verify_digest
 
 __all__ = ["move_whole"]
 
@@ -47,8 +49,11 @@ async def _move_whole(context: JobContext, transfer: Transfer) -> None:
 
 async def _move_empty(context: JobContext, transfer: Transfer) -> None:
     obj, properties = transfer.obj, transfer.obj.properties
+    algorithm = signed(obj.checksums)
+    if algorithm is not None:  # a service may say that an object is empty which was not when it was signed
+        verify_digest(obj, obj.checksums, algorithm, checksums.digest(algorithm, _EMPTY))
     if properties is None and context.stores_properties:
         properties = await context.retry(transfer, lambda: of_empty_object(context.source, obj))
     properties = await context.properties_to_store(transfer, properties)
     stored = await context.retry(transfer, lambda: context.put(transfer, _EMPTY, properties))
-    context.report_stored(transfer, 0, context.verification.outcome(obj, None, stored), properties, stored)
+    context.report_stored(transfer, 0, context.verification.outcome(obj, algorithm, stored), properties, stored)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -89,7 +90,9 @@ async def download_to(source: OpenLocation, dest: str, options: CallOptions) -> 
     report = options.skip_report(location.key, avoid=dest)
     report_retry = None if options.on_event is None else partial(_report_retry, location.key, options.on_event)
     retry = partial(instance.retry, on_retry=report_retry)
-    found = await resolve(source.backend, location.key, retry, report.walk)
+    # Of a signed model, what the patterns exclude is listed, too: otherwise it would seem to be missing.
+    walk = report.walk if options.signed is None else replace(report.walk, enter=None)
+    found = await resolve(source.backend, location.key, retry, walk)
     if options.signed is not None:
         found = await _signed(source, found, options.signed)
     if options.unpack_limits is not None:

@@ -50,7 +50,8 @@ async def download_archive(
         async with BuildDirectory(instance, journal.tree, final) as staging:
             # The name is new, because another process may unpack in the same directory where locks are unreliable.
             root = os.path.join(staging.path, os.urandom(8).hex())
-            read_range = _ranges(source, found)
+            # What was signed are the bytes that arrive in order: a hostile server may send others for a range.
+            read_range = _ranges(source, found) if options.signed is None else None
             target = ArchiveTarget(root, staging.path, instance.disk, options.patterns.matches, limits, read_range)
             job = Job(source.backend, target, instance, options.on_event, verify=options.verify)
             try:

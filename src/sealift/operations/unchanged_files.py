@@ -33,6 +33,7 @@ async def find_unchanged(
         target: The directory.
         options: Options of the call. A sync compares by itself, and `existing` may say that only names count.
     """
+    most = _BATCH if options.signed is None else 1  # a file that was signed is read, which may take seconds
     compared = options.needs_copy is None and options.existing == "overwrite"
     async with aclosing(transfers):
         if not compared or not await target.is_filled():
@@ -42,7 +43,7 @@ async def find_unchanged(
         batch: list[Transfer] = []
         async for transfer in transfers:
             batch.append(transfer)
-            if len(batch) == _BATCH:
+            if len(batch) == most:
                 for each in await _checked(batch, target):
                     yield each
                 batch = []

@@ -21,6 +21,8 @@ _HASHES: dict[str, hashes.HashAlgorithm] = {
     "secp384r1": hashes.SHA384(),
     "secp521r1": hashes.SHA512(),
 }
+# What cryptography raises for a certificate that it cannot read; InvalidVersion is not a ValueError.
+_UNREADABLE = (ValueError, x509.InvalidVersion)
 
 
 def verify_key(bundle: Bundle, pem: bytes) -> bytes:
@@ -68,12 +70,12 @@ def verify_certificate(bundle: Bundle, pem: bytes, now: datetime | None = None) 
     """
     try:
         roots = Store(x509.load_pem_x509_certificates(pem))
-    except ValueError as error:
+    except _UNREADABLE as error:
         hint = "a PEM file: BEGIN CERTIFICATE"
         raise InvalidConfig(f"the trusted certificates cannot be read: {error}", hint=hint) from None
     try:
         signer, *others = map(x509.load_der_x509_certificate, bundle.certificates)
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise SignatureError(f"a certificate in the signature cannot be read: {error}") from None
     authorities, anyone = ExtensionPolicy.webpki_defaults_ca(), ExtensionPolicy.permit_all()
     policy = PolicyBuilder().store(roots).time(now or datetime.now(UTC))

@@ -11,6 +11,7 @@ from ..errors import SignatureError
 from ..frozen_dataclass import dataclass
 from ..integrity import checksums, signed
 from ..keys import paths
+from ..keys.patterns import Patterns
 from ..types import MiB, ObjectInfo
 from .manifest import THE_ONLY_FILE, Manifest, SignedFile
 
@@ -18,6 +19,9 @@ __all__ = ["SignedFiles"]
 
 _NAMED = 5
 _PIECE = 1 * MiB
+_ALL = Patterns.of(None, None)
+# An empty file that is not listed. It must still be empty when it is read.
+_NOTHING = SignedFile(signed.name("sha256"), hashlib.sha256().hexdigest(), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class SignedFiles:
             SignatureError: It was not signed.
         """
         if self.manifest is None:
-            return replace(obj, checksums={signed.name("sha256"): self.digest})
+            return _demanding(obj, SignedFile(signed.name("sha256"), self.digest))
         file = self.manifest.files.get(name, self.manifest.files.get(THE_ONLY_FILE))
         if file is None:
             raise SignatureError(f"{name!r} is not among the files that were signed")
@@ -82,13 +86,15 @@ class SignedFiles:
                     found[path] = obj
         files = self.manifest.files
         present = self._select({path: obj.size for path, obj in found.items()})
-        return [_demanding(found[path], files[path]) if path in files else found[path] for path in present]
+        return [_demanding(found[path], files.get(path, _NOTHING)) for path in present]
 
-    def check_directory(self, directory: str) -> int:
+    def check_directory(self, directory: str, patterns: Patterns = _ALL, name: str = "") -> int:
         """Compare the files below a directory, or one file, with those that were signed; reads them all.
 
         Args:
             directory: The directory or file.
+            patterns: Which files of the directory are compared.
+            name: The name under which a single file was signed. "": its own.
 
         Returns:
             The number of files that were signed.
@@ -98,20 +104,20 @@ class SignedFiles:
             OSError: A file cannot be read.
         """
         if not os.path.isdir(directory):
-            obj = self.one(ObjectInfo(os.path.basename(directory), None), os.path.basename(directory))
-            [(algorithm, digest)] = obj.checksums.items()
-            _compare(directory, obj.key, SignedFile(algorithm, digest))
+            name = name or os.path.basename(directory)
+            [(algorithm, digest)] = self.one(ObjectInfo(name, None), name).checksums.items()
+            _compare(directory, name, SignedFile(algorithm, digest))
             return 1
         if self.manifest is None:
             raise SignatureError(f"a digest is that of one file, and {directory!r} is a directory")
-        sizes = dict(_walk(directory, self.manifest))
-        for path in self._select(sizes):
+        sizes = {path: size for path, size in _walk(directory, self.manifest) if patterns.matches(path)}
+        for path in self._select(sizes, patterns):
             if (file := self.manifest.files.get(path)) is not None:
                 _compare(os.path.join(directory, path), path, file)
         return len(self.manifest.files)
 
-    def _select(self, sizes: Mapping[str, int | None]) -> list[str]:
-        """The paths that belong to the model, in the order in which they were found."""
+    def _select(self, sizes: Mapping[str, int | None], patterns: Patterns = _ALL) -> list[str]:
+        """The paths that belong to the model, in the order in which they were found; `patterns` select those signed."""
         manifest = self.manifest
         assert manifest is not None  # noqa: S101 - for mypy
         selected, extra = [], []
@@ -120,8 +126,9 @@ class SignedFiles:
                 selected.append(path)
             elif not manifest.ignores(path) and not self._is_signature(path):
                 extra.append(path)
+        missing = (path for path in manifest.files if path not in sizes and patterns.matches(path))
         _refuse("were not signed", extra)
-        _refuse("were signed and are missing", (path for path in manifest.files if path not in sizes))
+        _refuse("were signed and are missing", missing)
         return selected
 
     def _is_signature(self, path: str) -> bool:
@@ -132,7 +139,7 @@ class SignedFiles:
 def _demanding(obj: ObjectInfo, file: SignedFile) -> ObjectInfo:
     if file.size is not None and obj.size is not None and obj.size != file.size:
         raise SignatureError(f"{obj.key!r} has {obj.size:,} bytes, and {file.size:,} were signed")
-    return replace(obj, checksums={file.algorithm: file.digest})
+    return replace(obj, checksums={**obj.checksums, file.algorithm: file.digest})
 
 
 def _refuse(why: str, names: Iterable[str]) -> None:
@@ -152,8 +159,11 @@ def _walk(directory: str, manifest: Manifest) -> Iterable[tuple[str, int]]:
     for base, directories, files in os.walk(directory, onerror=fail, followlinks=manifest.follows_links):
         start = os.path.relpath(base, directory)
         within = "" if start == "." else f"{start}/"
+        # Temporary files of downloads into this directory are no part of the model; elsewhere, there are none.
         directories[:] = [
-            name for name in directories if not manifest.ignores(within + name) and not paths.is_work_directory(name)
+            name
+            for name in directories
+            if not manifest.ignores(within + name) and (within or not _has_temporary_files(os.path.join(base, name)))
         ]
         for name in files + [each for each in directories if os.path.islink(os.path.join(base, each))]:
             path = within + name
@@ -166,6 +176,10 @@ def _walk(directory: str, manifest: Manifest) -> Iterable[tuple[str, int]]:
                 kind = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "no regular file"
                 raise SignatureError(f"{path!r} is {kind}, which cannot have been signed")
             yield path, status.st_size
+
+
+def _has_temporary_files(directory: str) -> bool:
+    return paths.is_work_directory(os.path.basename(directory)) and not os.path.islink(directory)
 
 
 def _compare(file_path: str, name: str, file: SignedFile) -> None:

@@ -60,7 +60,7 @@ class Trust:
         keyless = self.identity is not None or self.issuer is not None or self.trust_root is not None
         given = [self.key is not None, self.certificate_chain is not None, keyless]
         if self.digest is not None:
-            if not _DIGEST.fullmatch(self.digest):
+            if not isinstance(self.digest, str) or not _DIGEST.fullmatch(self.digest):
                 raise InvalidConfig(f"digest={self.digest!r} is not 'sha256:' and 64 lower-case hex digits")
             if self.signature is not None or any(given):
                 raise InvalidConfig(

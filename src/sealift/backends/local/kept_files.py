@@ -4,9 +4,11 @@ import errno
 import os
 import stat
 
+from ...integrity import checksums
+from ...integrity.signed import signed
 from ...keys.paths import is_work_directory
 from ...persist.download_journal import Claim
-from ...types import ObjectInfo
+from ...types import MiB, ObjectInfo
 from .files import READ, crc, info, read_into
 from .staging import StagingDirectory
 
@@ -54,12 +56,18 @@ def completed(staging: StagingDirectory, key: str, size: int, claim: Claim, into
 def unchanged(staging: StagingDirectory, key: str, obj: ObjectInfo) -> bool:
     """Find out whether an earlier download has written a file that nobody has changed since; see `Origins`.
 
+    A file that was signed is read: whoever can write to the directory can also change a file without a trace.
+
     Args:
         staging: The target directory. If it is durable, the file is synced.
         key: Path of the file below it.
         obj: The object, in the version that the file is to hold.
     """
-    if staging.origins is None or not staging.origins.holds(staging.path(key), obj):
+    path = staging.path(key)
+    if staging.origins is None or not staging.origins.holds(path, obj):
+        return False
+    algorithm = signed(obj.checksums)
+    if algorithm is not None and _digest(path, algorithm) != obj.checksums[algorithm]:
         return False
     staging.keep(key)
     return True
@@ -72,3 +80,11 @@ def is_filled(directory: str) -> bool:
             return any(not is_work_directory(entry.name) for entry in entries)
     except (FileNotFoundError, NotADirectoryError):
         return False
+
+
+def _digest(path: str, algorithm: str) -> str:
+    running = checksums.Running(algorithm)
+    with open(os.open(path, READ | os.O_NOFOLLOW), "rb", buffering=0) as file:
+        while piece := file.read(MiB):
+            running.update(piece)
+    return running.digest

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import count
 from operator import itemgetter
 
 from ...contract import Walk
@@ -21,7 +22,7 @@ __all__ = ["Image", "ImageReader"]
 _MODELS = "models"
 _NAMES_QUOTED = 10
 # Links to directories can multiply the files of an image without end.
-_MAX_LISTED, _MAX_DEPTH = 1_000_000, 200
+_MAX_LISTED, _MAX_DEPTH, _MAX_LINKS = 1_000_000, 200, 100_000
 
 
 class ImageReader:
@@ -146,7 +147,8 @@ class Image:
         """
         top = self._tree.find(self._path).node
         found: list[tuple[int, int, ObjectInfo]] = []
-        for key, file in self._list(top, "", (top,), prefix, walk) if isinstance(top, Directory) else ():
+        links = count()
+        for key, file in self._list(top, "", (top,), prefix, walk, links) if isinstance(top, Directory) else ():
             if file is None:
                 found.append((0, 0, ObjectInfo(key, 0, self.digest, properties=NO_PROPERTIES)))
             else:
@@ -157,14 +159,22 @@ class Image:
         return [obj for _, _, obj in found]
 
     def _list(
-        self, directory: Directory, below: str, above: tuple[Directory, ...], prefix: str, walk: Walk
+        self,
+        directory: Directory,
+        below: str,
+        above: tuple[Directory, ...],
+        prefix: str,
+        walk: Walk,
+        links: "count[int]",
     ) -> Iterator[tuple[str, File | None]]:
-        """The keys of files with the files, and the keys of empty directories with None."""
+        """The keys of files with the files, and the keys of empty directories with None; `links` counts links."""
         if len(above) > _MAX_DEPTH:
             raise ArchiveError(f"the image has more than {_MAX_DEPTH} levels of directories")
         if not directory.children and below and below.startswith(prefix):
             yield below, None
         for name, child in sorted(directory.children.items()):
+            if isinstance(child, Link) and next(links) >= _MAX_LINKS:
+                raise ArchiveError(f"the image has more than {_MAX_LINKS:,} links, or links to directories with links")
             key = below + name
             node = self._followed(key, child, walk)
             if isinstance(node, File) and key.startswith(prefix):
@@ -173,7 +183,7 @@ class Image:
                 if node in above:
                     _skip(walk, Skipped(key, "loop", "leads to a directory above it"))
                 elif walk.enter is None or walk.enter(key):
-                    yield from self._list(node, f"{key}/", (*above, node), prefix, walk)
+                    yield from self._list(node, f"{key}/", (*above, node), prefix, walk, links)
             elif isinstance(node, Special) and key.startswith(prefix):
                 _skip(walk, Skipped(key, "special file", f"{node.kind}, not a regular file"))
 

@@ -43,7 +43,9 @@ def status(reply: Response) -> Mapping[str, Any]:
 
 
 def _check(entry: Mapping[str, Any]) -> None:
-    int(entry["length"]), int(entry["modificationTime"]), str(entry["type"])
+    int(entry["modificationTime"]), str(entry["type"])
+    if int(entry["length"]) < 0:
+        raise ValueError
 
 
 def page(reply: Response) -> tuple[list[Mapping[str, Any]], int]:

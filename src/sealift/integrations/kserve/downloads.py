@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +19,7 @@ from .local_source import is_local, link, served_by_agent
 from .logs import logger
 from .model_patterns import patterns_of
 from .service_config import service_config, without_userinfo
+from .temporary_files import temporary_files
 from .verification import not_comparable, trust_of
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from ...types.trust import Trust
 
 __all__ = ["Downloads", "Pair"]
+
+_GIT = {"git+https", "git+http"}
 
 
 class Pair(NamedTuple):
@@ -106,8 +110,10 @@ class Downloads:
         try:
             for pair in pairs:
                 prepared.append(self._prepare(pair))  # noqa: PERF401 - those before a failure are needed
-            if any(each.location for each in prepared):
-                run_shared(lambda _: self._download_all(prepared))
+            git = [each.path for each in prepared if each.location and each.location.scheme in _GIT]
+            with temporary_files(self._environ, git[0]) if git else nullcontext(self._environ) as environ:
+                if any(each.location for each in prepared):
+                    run_shared(lambda _: self._download_all(prepared, environ))
         except BaseException:
             from shutil import rmtree  # noqa: PLC0415 - slow to import
 
@@ -162,12 +168,12 @@ class Downloads:
             cause = f"cannot create a temporary directory: {error.strerror}"
             raise LocalIOError(cause, hint="pass out_dir, or set TMPDIR") from None
 
-    async def _download_all(self, prepared: Sequence[_Prepared]) -> None:
+    async def _download_all(self, prepared: Sequence[_Prepared], environ: Mapping[str, str]) -> None:
         from ...api.async_storage import AsyncStorage  # noqa: PLC0415
         from ...api.many import gather  # noqa: PLC0415
 
         limits = limits_of(self._environ, {each.location.scheme for each in prepared if each.location})
-        async with AsyncStorage(limits, environ=self._environ) as storage:
+        async with AsyncStorage(limits, environ=environ) as storage:
             calls = [partial(self._download, storage, each, each.location) for each in prepared if each.location]
             await gather(calls, len(calls), return_exceptions=False)
 
@@ -177,7 +183,9 @@ class Downloads:
         start = time.monotonic()
 
         def model(config: StorageConfig | None) -> Model:
-            settings = config, strict(self._environ), self._on_event, self._trust
+            # The digest is that of the model: other files whose names only begin alike would not be compared.
+            alike = strict(self._environ) and self._trust is None
+            settings = config, alike, self._on_event, self._trust
             return Model(storage, location, prepared.path, self._patterns, *settings)
 
         try:

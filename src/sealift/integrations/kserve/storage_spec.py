@@ -96,7 +96,15 @@ def _mounted_hdfs_secret(environ: Mapping[str, str]) -> dict[str, str]:
         return {}
     paths = {key: os.path.join(directory, key) for key in (*_HDFS_TEXTS, *_HDFS_FILES)}
     found = {key: path for key, path in paths.items() if os.path.isfile(path)}
-    return {key: path if key in _HDFS_FILES else Path(path).read_text("utf-8").strip() for key, path in found.items()}
+    return {key: path if key in _HDFS_FILES else _read(path) for key, path in found.items()}
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InvalidConfig(f"the secret for HDFS, {path}, cannot be read: {reason}") from None
 
 
 def _parsed(environ: Mapping[str, str], variable: str) -> dict[str, Any]:

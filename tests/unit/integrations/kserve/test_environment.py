@@ -84,6 +84,9 @@ def test_hdfs_in_the_specification_and_in_a_mounted_secret(tmp_path: Path) -> No
     (tmp_path / "TLS_CA").write_text("PEM")
     found = translated({"HDFS_SECRET_DIR": str(tmp_path)})
     assert (found["HDFS_NAMENODE"], found["TLS_CA"]) == ("http://mounted:9870", f"{tmp_path}/TLS_CA")
+    (tmp_path / "HDFS_NAMENODE").write_bytes(b"\xff")
+    with pytest.raises(InvalidConfig, match="HDFS_NAMENODE, cannot be read: it is not UTF-8"):
+        translated({"HDFS_SECRET_DIR": str(tmp_path)})
 
 
 @pytest.mark.parametrize(
