@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sealift import Event, LocalIOError, Storage
-from sealift.cache import eviction
+from sealift.cache import eviction, syncing
 from sealift.cache.directory import CacheDirectory
 from sealift.cache.eviction import evict, usage
 from sealift.cache.leases import holders
@@ -38,6 +38,8 @@ def full(monkeypatch: pytest.MonkeyPatch, server: FakeS3, cache_directory: Path)
     for number, key in enumerate(KEYS[:3]):
         with Storage.cached(f"s3://b/{key}", config=server.config) as path:
             found[key] = snapshot_of(path, cache_directory)
+        while syncing._running:  # it ends with a new manifest
+            time.sleep(0.01)
         used(cache_directory, found[key], number)
     server.asked.clear()
     return found
