@@ -250,6 +250,12 @@ async def test_a_head_that_closes_the_connection(serve: Serve) -> None:
         assert await instance.read(f"{server.url}/m") == DATA
 
 
+@pytest.mark.parametrize("status", [403, 405, 500, 502, 503, 504])
+async def test_a_server_that_refuses_head(serve: Serve, status: int, tmp_path: Path) -> None:
+    server = serve(lambda asked: Reply(status) if asked.method == "HEAD" else good(asked, DATA))
+    assert [event for event in await every_read(f"{server.url}/m", tmp_path, DATA) if event.kind == "retry"] == []
+
+
 @pytest.mark.parametrize("status", [400, 416, 501])
 async def test_a_server_that_refuses_head_and_ranges(serve: Serve, status: int) -> None:
     def answer(asked: Asked) -> Reply:

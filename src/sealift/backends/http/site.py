@@ -26,8 +26,8 @@ Headers = Sequence[tuple[str, str]]
 
 # Request the stored bytes, to which ranges apply: https://www.rfc-editor.org/rfc/rfc9110#section-14.1
 _IDENTITY = ("accept-encoding", "identity")
-# Statuses of servers that are busy; any other error may be a refusal of HEAD.
-_BUSY = {408, 429, 502, 503, 504}
+# Statuses of servers that are busy, and ask for fewer requests; any other error may be a refusal of HEAD.
+_BUSY = {408, 429}
 # A GET of the whole file may succeed nevertheless; 416 for an empty file, which has no first byte.
 _NO_RANGES = {206, 400, 416, 501}
 _FIRST_BYTE = ("range", "bytes=0-0")
@@ -100,7 +100,8 @@ class Site:
         # Some servers send Content-Length: 0 for every HEAD, others none, although a range would tell the size.
         length = reply.header("content-length")
         tells = length != "0" if length is not None else (reply.header("accept-ranges") or "").lower() != "bytes"
-        return reply if (reply.status == 200 and tells) or reply.status in _BUSY else None
+        busy = reply.status in _BUSY or (reply.status == 503 and reply.retry_after is not None)
+        return reply if (reply.status == 200 and tells) or busy else None
 
     async def _first_byte(self, chain: "_RedirectChain") -> Response:
         """Request the first byte of a file; return the response to a GET of the whole file, without its body."""
