@@ -22,10 +22,12 @@ class ReadOnlyBackend:
 
     Attributes:
         location: As in `Backend`.
+        kind: What the storages of this kind are called in errors; None: the scheme of their URIs.
         write_hint: What to do instead of writing; None: nothing.
     """
 
     location: Location
+    kind: str | None = None
     write_hint: str | None = None
     small_objects: SmallObjects | None = None
 
@@ -83,4 +85,6 @@ class ReadOnlyBackend:
         """Release nothing: the instance owns the connections."""
 
     def _refuse(self) -> NoReturn:
-        raise UnsupportedOperation(f"{self.location.scheme}:// can only be read", hint=self.write_hint)
+        raise UnsupportedOperation(
+            f"{self.kind or f'{self.location.scheme}://'} can only be read", hint=self.write_hint
+        )

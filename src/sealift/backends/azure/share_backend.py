@@ -1,17 +1,15 @@
 """Backend for an Azure file share, read-only."""
 
-from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Hashable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from typing import NoReturn
 
-from ...contract import EVERYTHING, Reader, Upload, Walk
+from ...contract import EVERYTHING, Reader, Walk
 from ...errors import ModelMissingError, ObjectChanged, UnsupportedOperation
-from ...lane_contract import Sink, SmallObjects
+from ...lane_contract import Sink
 from ...runtime.paging import Page, paginate
+from ...runtime.read_only import ReadOnlyBackend
 from ...types import Capabilities, Head, ObjectInfo
-from ...types.properties import NO_PROPERTIES, Properties
-from ...types.write_options import WriteOptions
-from ...uri import Location
+from ...types.properties import NO_PROPERTIES
 from ...wire import Response, check_read
 from . import replies
 from .lane import expectation
@@ -26,7 +24,7 @@ _PAGE = "5000"
 _IDENTITY = [("accept-encoding", "identity")]
 
 
-class FileShareBackend:
+class FileShareBackend(ReadOnlyBackend):
     """One file share. The service has no conditions for reads, so the version is compared with that of the response.
 
     Args:
@@ -34,7 +32,8 @@ class FileShareBackend:
     """
 
     capabilities = Capabilities(writable=False, checksums=("md5",), sinks=True)
-    small_objects: SmallObjects | None = None
+    kind = "Azure file shares"
+    write_hint = "to write to one, use AzCopy, or mount it"
 
     def __init__(self, share: Share) -> None:
         self._share = share
@@ -112,12 +111,6 @@ class FileShareBackend:
         if obj.version is not None and replies.quoted(reply.header("etag")) != obj.version:
             raise ObjectChanged(f"the file {obj.key!r} was replaced while it was read")
 
-    async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
-        return {}  # there are no composite checksums
-
-    async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
-        return {}
-
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
         async with self._share.stream(obj, _IDENTITY) as reply:
@@ -134,45 +127,6 @@ class FileShareBackend:
         async with self._share.stream(ObjectInfo(key, None), _IDENTITY) as reply:
             yield replies.object_info(key, Response(reply.status, reply.headers)), reply
 
-    async def put(
-        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
-    ) -> ObjectInfo:
-        _refuse()
-
-    def open_lane(self) -> None:
-        return None
-
-    async def open_upload(
-        self,
-        key: str,
-        size: int | None,
-        *,
-        properties: Properties = NO_PROPERTIES,
-        resume: str | None = None,
-        overwrite: bool = True,
-    ) -> Upload:
-        _refuse()
-
-    async def copy(
-        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
-    ) -> ObjectInfo:
-        _refuse()
-
-    async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:
-        _refuse()
-
-    async def delete_many(
-        self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
-    ) -> None:
-        _refuse()
-
     async def presign(self, key: str, method: str, seconds: int) -> str:
         hint = "create a SAS with az or the portal"
         raise UnsupportedOperation("presigned URLs of Azure file shares are not supported", hint=hint)
-
-    async def aclose(self) -> None:
-        """Release nothing: the instance owns the connections."""
-
-
-def _refuse() -> NoReturn:
-    raise UnsupportedOperation("Azure file shares can only be read", hint="to write to one, use AzCopy, or mount it")

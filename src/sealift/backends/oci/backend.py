@@ -1,19 +1,17 @@
 """Backend for an image or artifact in a container registry."""
 
-from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import NoReturn
 
-from ...contract import EVERYTHING, OnlyInOrder, Reader, Upload, Walk
-from ...errors import ObjectChanged, TransportError, UnsupportedOperation
-from ...lane_contract import Sink, SmallObjects
+from ...contract import EVERYTHING, OnlyInOrder, Reader, Walk
+from ...errors import ObjectChanged, TransportError
+from ...lane_contract import Sink
 from ...runtime.paging import one_level
+from ...runtime.read_only import ReadOnlyBackend
 from ...types import Capabilities, Head, ObjectInfo
-from ...types.properties import NO_PROPERTIES, Properties
-from ...types.write_options import WriteOptions
-from ...uri import Location
+from ...types.properties import NO_PROPERTIES
 from ...wire import fill, fill_buffer
 from .file_tree import File
 from .image import ImageReader
@@ -23,7 +21,7 @@ from .registry import NoRanges
 __all__ = ["OCIBackend"]
 
 
-class OCIBackend:
+class OCIBackend(ReadOnlyBackend):
     """One image or artifact, at the manifest that its tag names first. Its content cannot change.
 
     Args:
@@ -31,7 +29,7 @@ class OCIBackend:
     """
 
     capabilities = Capabilities(writable=False, checksums=("sha256",), sinks=True)
-    small_objects: SmallObjects | None = None
+    write_hint = "to push an artifact, use oras or modctl"
 
     def __init__(self, reader: ImageReader) -> None:
         self._reader = reader
@@ -86,12 +84,6 @@ class OCIBackend:
         if not isinstance(into, memoryview):
             await self._registry.instance.disk.run(partial(_store, into, buffer))
 
-    async def checksums(self, obj: ObjectInfo) -> Mapping[str, str]:
-        return {}  # there are no composite checksums
-
-    async def tags(self, obj: ObjectInfo) -> Mapping[str, str]:
-        return {}
-
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:
         file = await self._file(obj)
@@ -103,44 +95,6 @@ class OCIBackend:
         else:
             async with self._registry.stream(file.blob, file.offset) as reply:
                 yield _Limited(reply, file.size)
-
-    def find_and_read(self, key: str, last: int | None = None) -> None:
-        return None
-
-    async def put(
-        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
-    ) -> ObjectInfo:
-        _read_only()
-
-    def open_lane(self) -> None:
-        return None
-
-    async def open_upload(
-        self,
-        key: str,
-        size: int | None,
-        *,
-        properties: Properties = NO_PROPERTIES,
-        resume: str | None = None,
-        overwrite: bool = True,
-    ) -> Upload:
-        _read_only()
-
-    async def copy(
-        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
-    ) -> ObjectInfo:
-        _read_only()
-
-    async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:
-        _read_only()
-
-    async def delete_many(
-        self, keys: Sequence[str], under: str, *, snapshots: bool = False, keep: Collection[str] = ()
-    ) -> None:
-        _read_only()
-
-    async def presign(self, key: str, method: str, seconds: int) -> str:
-        raise UnsupportedOperation(f"{self.location.scheme}:// has no presigned URLs")
 
     async def aclose(self) -> None:
         """Release the layers that are open. The instance owns the connections."""
@@ -168,7 +122,3 @@ class _Limited:
 def _store(sink: Sink, data: memoryview) -> None:
     fill(sink, data)
     sink.flush()
-
-
-def _read_only() -> NoReturn:
-    raise UnsupportedOperation("oci:// can only be read", hint="to push an artifact, use oras or modctl")
