@@ -275,8 +275,8 @@ async def test_memory_that_cannot_be_filled(store: Store, buffer: Any) -> None:
         await AsyncStorage().read_into(f"{store.uri}/model", buffer, config=store.config)
 
 
-async def test_what_is_no_memory_is_a_type_error(store: Store) -> None:
-    with pytest.raises(TypeError):
+async def test_what_is_no_memory_is_an_error(store: Store) -> None:
+    with pytest.raises(InvalidConfig, match="buffer=… is of type str"):
         await AsyncStorage().read_into(f"{store.uri}/model", "text", config=store.config)
 
 

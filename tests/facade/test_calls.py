@@ -12,6 +12,7 @@ import pytest
 from sealift import (
     AsyncStorage,
     Event,
+    InvalidConfig,
     InvalidURI,
     ModelMissingError,
     S3Config,
@@ -61,7 +62,7 @@ def test_errors_reach_the_caller(seaweedfs: S3Service, bucket: str) -> None:
         StorageOperations.list_objects("s3://")
     with pytest.raises(UnsupportedOperation):
         StorageOperations.delete_object("https://127.0.0.1:1/object")
-    with pytest.raises(TypeError):
+    with pytest.raises(InvalidConfig, match="dest=… is of type int"):
         Storage.download(f"s3://{bucket}/small", 3, config=config_of(seaweedfs))  # type: ignore[arg-type]
 
 
