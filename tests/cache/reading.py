@@ -2,9 +2,11 @@
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from sealift.cache import syncing
 from tests.api.servers import FakeS3
 
 
@@ -28,6 +30,13 @@ def manifest(cache: Path, snapshot: str) -> Mapping[str, object]:
 def snapshot_of(path: str, cache: Path) -> str:
     """The ID of the snapshot that a path in the cache belongs to."""
     return Path(path).relative_to(cache / "v1/snapshots").parts[0]
+
+
+def last_used(cache: Path, snapshot: str, when: float) -> None:
+    """Let a snapshot have been used last at this time, in seconds since the epoch."""
+    while syncing._running:  # ends with a new manifest
+        time.sleep(0.01)
+    os.utime(cache / f"v1/manifests/{snapshot}.json", (when, when))
 
 
 def inode(*parts: object) -> tuple[int, int]:

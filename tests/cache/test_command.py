@@ -13,7 +13,7 @@ from sealift.cache import eviction
 from sealift.cli import main
 from tests.api.servers import FakeS3
 
-from .reading import snapshots
+from .reading import last_used, snapshots
 from .test_damage import damage
 
 
@@ -75,7 +75,7 @@ def test_prune_to_a_size(server: FakeS3, cache_directory: Path, monkeypatch: pyt
     for n in range(12):
         with Storage.cached(f"s3://b/{n}", config=server.config) as path:
             snapshot = Path(path).parent.name
-        os.utime(cache_directory / f"v1/manifests/{snapshot}.json", (1e9 + n, 1e9 + n))
+        last_used(cache_directory, snapshot, 1e9 + n)
     counted = Mock(wraps=eviction.usage)
     monkeypatch.setattr(eviction, "usage", counted)
     pruned = run("prune", "--size", str(4 * 8192), "--json")

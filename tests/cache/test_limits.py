@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sealift import Event, LocalIOError, Storage
-from sealift.cache import eviction, syncing
+from sealift.cache import eviction
 from sealift.cache.directory import CacheDirectory
 from sealift.cache.eviction import evict, usage
 from sealift.cache.leases import holders
@@ -20,7 +20,7 @@ from sealift.types import MiB
 from tests.api.servers import FakeS3, pattern
 from tests.facade.scripts import Script
 
-from .reading import bodies, snapshot_of, snapshots
+from .reading import bodies, last_used, snapshot_of, snapshots
 from .test_download import outcomes
 
 SIZE = 100_000
@@ -38,8 +38,6 @@ def full(monkeypatch: pytest.MonkeyPatch, server: FakeS3, cache_directory: Path)
     for number, key in enumerate(KEYS[:3]):
         with Storage.cached(f"s3://b/{key}", config=server.config) as path:
             found[key] = snapshot_of(path, cache_directory)
-        while syncing._running:  # it ends with a new manifest
-            time.sleep(0.01)
         used(cache_directory, found[key], number)
     server.asked.clear()
     return found
@@ -47,7 +45,7 @@ def full(monkeypatch: pytest.MonkeyPatch, server: FakeS3, cache_directory: Path)
 
 def used(cache: Path, snapshot: str, number: float) -> None:
     """Let a snapshot have been used at some time."""
-    os.utime(cache / f"v1/manifests/{snapshot}.json", (1e9 + number, 1e9 + number))
+    last_used(cache, snapshot, 1e9 + number)
 
 
 def test_what_was_not_used_for_longest_goes_first(full: dict[str, str], server: FakeS3, cache_directory: Path) -> None:

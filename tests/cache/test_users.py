@@ -33,6 +33,7 @@ def test_two_users_of_a_group(server: FakeS3, here: Path, shared: Path) -> None:
         + """
     import sealift.cache.fill, sealift.cache.eviction
     from sealift.cache.directory import CacheDirectory
+    Storage.download("s3://b/large", HERE / "large", config=config)  # imports modules that the other user cannot read
     os.umask(0o077)
     with Storage.cached("s3://b/iris/", config=config) as path:
         say(path)
