@@ -1,15 +1,20 @@
-"""Follow redirects: the next request, and which headers it may carry. No I/O."""
+"""Follow redirects: the next request, and which headers it may carry. The caller sends the requests."""
 
 import string
-from collections.abc import Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin, urlsplit
 
-from ..errors import TransportError
+from ..errors import StorageError, TransportError
 from .address_policy import allowed_after_redirect
 from .message import Origin, Request, Response
 
-__all__ = ["MOST_REDIRECTS", "as_target", "redirected"]
+if TYPE_CHECKING:
+    from .streamed_response import StreamedResponse
+
+__all__ = ["MOST_REDIRECTS", "as_target", "follow", "follow_stream", "redirected", "too_many_redirects"]
 
 MOST_REDIRECTS = 10
 _STATUSES = {301, 302, 303, 307, 308}
@@ -82,3 +87,64 @@ def redirected(
             else replace(tls, allowed_addresses=allowed_after_redirect(request.origin, tls.allowed_addresses))
         )
     return replace(request, origin=origin, target=target, headers=headers, tls=tls)
+
+
+def too_many_redirects(request: Request) -> TransportError:
+    """The error for a request that would follow one redirect more than allowed."""
+    return TransportError(f"{request.origin.address} redirects more than {MOST_REDIRECTS} times")
+
+
+async def follow(
+    request: Request, send: Callable[[Request], Awaitable[Response]], keep: Collection[str] = ()
+) -> Response:
+    """Send a request, and those that its redirects lead to.
+
+    Args:
+        request: The first request.
+        send: Sends one request.
+        keep: As in `redirected`.
+
+    Returns:
+        The response that is not a redirect.
+
+    Raises:
+        TransportError: There are too many redirects.
+    """
+    for _ in range(MOST_REDIRECTS + 1):
+        reply = await send(request)
+        following = redirected(request, reply, keep)
+        if following is None:
+            return reply
+        request = following
+    raise too_many_redirects(request)
+
+
+@asynccontextmanager
+async def follow_stream(
+    request: Request,
+    stream: Callable[[Request], AbstractAsyncContextManager["StreamedResponse"]],
+    error: Callable[[Request, Response], StorageError],
+    keep: Collection[str] = (),
+) -> AsyncGenerator["StreamedResponse"]:
+    """Stream the body of a file, or of a range of it, following redirects; the status is 200 or 206.
+
+    Args:
+        request: The first request.
+        stream: Sends one request.
+        error: Makes the error for another status, from the request and its response.
+        keep: As in `redirected`.
+
+    Raises:
+        TransportError: There are too many redirects.
+    """
+    for _ in range(MOST_REDIRECTS + 1):
+        async with stream(request) as reply:
+            if reply.status in {200, 206}:
+                yield reply
+                return
+            failure = await reply.failure()
+        following = redirected(request, failure, keep)
+        if following is None:
+            raise error(request, failure)
+        request = following
+    raise too_many_redirects(request)

@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 from ...config import GitConfig
-from ...errors import ModelMissingError, ServiceError, TransportError, UnsupportedOperation
+from ...errors import ModelMissingError, ServiceError, UnsupportedOperation
 from ...frozen_dataclass import dataclass
 from ...instance import Instance
 from ...uri import Location
 from ...wire import TLS, Origin, Request, first_byte_timeout
-from ...wire.redirect import MOST_REDIRECTS, as_target, redirected
+from ...wire.redirect import MOST_REDIRECTS, as_target, redirected, too_many_redirects
 from . import replies
 from .pkt_line import FLUSH, PacketReader, packet
 
@@ -132,7 +132,7 @@ class Remote:
             if following is None:
                 raise replies.error(failure, "the Git repository", signed_in=self.signed_in)
             request = following
-        raise TransportError(f"{request.origin.address} redirects more than {MOST_REDIRECTS} times")
+        raise too_many_redirects(request)
 
     async def fetch(self, found: Advertised, sha: str, write: Callable[[bytes], Awaitable[None]]) -> None:
         """Receive the objects of one commit, without its history.

@@ -13,10 +13,10 @@ from ...runtime.read_only import ReadOnlyBackend
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...types.properties import Properties
 from ...wire import Expectation, Response, check_expected, check_range
-from ...wire.redirect import MOST_REDIRECTS, redirected
+from ...wire.redirect import follow
 from . import replies, small_files
 from .download_urls import DownloadURL, DownloadURLs
-from .repository import FORWARDED_HEADERS, Repository, too_many_redirects
+from .repository import FORWARDED_HEADERS, Repository
 
 __all__ = ["HFBackend"]
 
@@ -166,13 +166,8 @@ class HFBackend(ReadOnlyBackend):
         request = replace(url.request, headers=[*url.request.headers, *headers])
         at_hub = request.origin == self._repository.origin
         async with nullcontext() if at_hub else self._urls.storage:
-            for _ in range(MOST_REDIRECTS + 1):
-                reply = await self._repository.instance.wire.fetch(request, into, expectation)
-                following = redirected(request, reply, FORWARDED_HEADERS)
-                if following is None:
-                    return reply
-                request = following
-        raise too_many_redirects(request)
+            fetch = self._repository.instance.wire.fetch
+            return await follow(request, lambda each: fetch(each, into, expectation), FORWARDED_HEADERS)
 
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:

@@ -8,9 +8,9 @@ from typing import Self
 
 from ...errors import ObjectChanged
 from ...wire import Request, Response
-from ...wire.redirect import MOST_REDIRECTS, redirected
+from ...wire.redirect import MOST_REDIRECTS, redirected, too_many_redirects
 from . import replies
-from .repository import FORWARDED_HEADERS, Repository, too_many_redirects
+from .repository import FORWARDED_HEADERS, Repository
 
 __all__ = ["DownloadURL", "DownloadURLs"]
 

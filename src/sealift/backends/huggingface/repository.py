@@ -1,22 +1,21 @@
 """Requests for one repository: its commit, its files, and listings."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from urllib.parse import quote, urlsplit
 
 from ...config import HFConfig
-from ...errors import StorageError, TransportError
+from ...errors import StorageError
 from ...frozen_dataclass import dataclass
 from ...instance import Instance
 from ...uri import Location
 from ...wire import TLS, Origin, Request, Response, StreamedResponse, first_byte_timeout
-from ...wire.redirect import MOST_REDIRECTS, redirected
+from ...wire.redirect import follow, follow_stream
 from . import replies
 from .branches import rest_of_branch
 
-__all__ = ["FORWARDED_HEADERS", "Commit", "Repository", "too_many_redirects"]
+__all__ = ["FORWARDED_HEADERS", "Commit", "Repository"]
 
 # Headers that are sent to other origins on redirects; the token is not.
 FORWARDED_HEADERS = frozenset({"accept-encoding", "range", "user-agent"})
@@ -148,32 +147,19 @@ class Repository:
 
     async def send(self, request: Request) -> Response:
         """Send a request whose response is small, following redirects."""
-        for _ in range(MOST_REDIRECTS + 1):
-            reply = await self.instance.wire.send(request)
-            following = redirected(request, reply, FORWARDED_HEADERS)
-            if following is None:
-                return reply
-            request = following
-        raise too_many_redirects(request)
+        return await follow(request, self.instance.wire.send, FORWARDED_HEADERS)
 
-    @asynccontextmanager
-    async def stream(self, request: Request, key: str) -> AsyncGenerator[StreamedResponse]:
+    def stream(self, request: Request, key: str) -> AbstractAsyncContextManager[StreamedResponse]:
         """Stream a file, following redirects; the status is 200 or 206.
 
         Raises:
             StorageError: The hub or its storage returned an error.
         """
-        for _ in range(MOST_REDIRECTS + 1):
-            async with self.instance.wire.stream(request) as reply:
-                if reply.status in {200, 206}:
-                    yield reply
-                    return
-                failure = await reply.failure()
-            following = redirected(request, failure, FORWARDED_HEADERS)
-            if following is None:
-                raise self.error(failure, key) if request.origin == self.origin else replies.refused(failure, key)
-            request = following
-        raise too_many_redirects(request)
+
+        def error(request: Request, failure: Response) -> StorageError:
+            return self.error(failure, key) if request.origin == self.origin else replies.refused(failure, key)
+
+        return follow_stream(request, self.instance.wire.stream, error, FORWARDED_HEADERS)
 
     def error(self, reply: Response, key: str | None = None) -> StorageError:
         """Convert an error response of the hub to an exception."""
@@ -183,7 +169,3 @@ class Repository:
 def _quoted(path: str, safe: str = "/") -> str:
     # A lone surrogate, which JSON can contain, is sent: the hub answers that there is no such file.
     return quote(path, safe=safe, errors="surrogatepass")
-
-
-def too_many_redirects(request: Request) -> TransportError:
-    return TransportError(f"{request.origin.address} redirects more than {MOST_REDIRECTS} times")

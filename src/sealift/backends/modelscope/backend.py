@@ -14,10 +14,10 @@ from ...runtime.paging import one_level
 from ...runtime.read_only import ReadOnlyBackend
 from ...types import Capabilities, Head, ObjectInfo
 from ...wire import Expectation, Request, Response, check_read, fill, fill_buffer
-from ...wire.redirect import MOST_REDIRECTS, redirected
+from ...wire.redirect import follow
 from . import replies
 from .download_urls import DownloadURLs
-from .repository import FORWARDED_HEADERS, MOST_ENTRIES, Repository, too_many_redirects
+from .repository import FORWARDED_HEADERS, MOST_ENTRIES, Repository
 
 __all__ = ["ModelScopeBackend"]
 
@@ -137,13 +137,8 @@ class ModelScopeBackend(ReadOnlyBackend):
         expectation: Expectation,
     ) -> Response:
         request = replace(request, headers=[*request.headers, *headers])
-        for _ in range(MOST_REDIRECTS + 1):
-            reply = await self._repository.instance.wire.fetch(request, into, expectation)
-            following = redirected(request, reply, FORWARDED_HEADERS)
-            if following is None:
-                return reply
-            request = following
-        raise too_many_redirects(request)
+        fetch = self._repository.instance.wire.fetch
+        return await follow(request, lambda each: fetch(each, into, expectation), FORWARDED_HEADERS)
 
     @asynccontextmanager
     async def open_read(self, obj: ObjectInfo) -> AsyncGenerator[Reader]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from ...types import ObjectInfo
 from ...wire import Request
-from ...wire.redirect import MOST_REDIRECTS, redirected
-from .repository import FORWARDED_HEADERS, Repository, too_many_redirects
+from ...wire.redirect import MOST_REDIRECTS, redirected, too_many_redirects
+from .repository import FORWARDED_HEADERS, Repository
 
 __all__ = ["DownloadURLs"]
 

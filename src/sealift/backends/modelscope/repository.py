@@ -3,19 +3,18 @@
 The API is that of the client: https://github.com/modelscope/modelscope_hub
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from urllib.parse import urlencode, urlsplit
 
 from ...config import ModelScopeConfig
-from ...errors import ModelMissingError, StorageError, TransportError
+from ...errors import ModelMissingError, StorageError
 from ...instance import Instance
 from ...uri import Location
 from ...wire import TLS, Origin, Request, Response, StreamedResponse, first_byte_timeout
-from ...wire.redirect import MOST_REDIRECTS, redirected
+from ...wire.redirect import follow, follow_stream
 from . import replies
 
-__all__ = ["FORWARDED_HEADERS", "MOST_ENTRIES", "Repository", "too_many_redirects"]
+__all__ = ["FORWARDED_HEADERS", "MOST_ENTRIES", "Repository"]
 
 # Headers that are sent to other origins on redirects; the token is not.
 FORWARDED_HEADERS = frozenset({"accept-encoding", "range", "user-agent"})
@@ -101,14 +100,7 @@ class Repository:
         if directory:
             query["Root"] = directory
         request = self._request(f"/files?{urlencode(query, errors='surrogatepass')}")
-        for _ in range(MOST_REDIRECTS + 1):
-            reply = await self.instance.wire.send(request)
-            following = redirected(request, reply, FORWARDED_HEADERS)
-            if following is None:
-                break
-            request = following
-        else:
-            raise too_many_redirects(request)
+        reply = await follow(request, self.instance.wire.send, FORWARDED_HEADERS)
         if reply.status != 200:
             raise self.error(reply)
         found = replies.entries(reply)
@@ -121,30 +113,17 @@ class Repository:
             )
         return found
 
-    @asynccontextmanager
-    async def stream(self, request: Request, key: str) -> AsyncGenerator[StreamedResponse]:
+    def stream(self, request: Request, key: str) -> AbstractAsyncContextManager[StreamedResponse]:
         """Stream a file, following redirects; the status is 200 or 206.
 
         Raises:
             StorageError: The hub or its storage returned an error.
         """
-        for _ in range(MOST_REDIRECTS + 1):
-            async with self.instance.wire.stream(request) as reply:
-                if reply.status in {200, 206}:
-                    yield reply
-                    return
-                failure = await reply.failure()
-            following = redirected(request, failure, FORWARDED_HEADERS)
-            if following is None:
-                raise self.error(failure, key)
-            request = following
-        raise too_many_redirects(request)
+        return follow_stream(
+            request, self.instance.wire.stream, lambda _, failure: self.error(failure, key), FORWARDED_HEADERS
+        )
 
     def error(self, reply: Response, key: str | None = None) -> StorageError:
         """Convert an error response of the hub or of its storage to an exception."""
         at_hub = reply.request is None or reply.request.origin == self.origin
         return replies.error(reply, self.location, key, signed_in=self.signed_in, at_hub=at_hub)
-
-
-def too_many_redirects(request: Request) -> TransportError:
-    return TransportError(f"{request.origin.address} redirects more than {MOST_REDIRECTS} times")

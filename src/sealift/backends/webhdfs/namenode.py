@@ -16,7 +16,7 @@ from ...instance import Instance
 from ...lane_contract import Sink
 from ...wire import TLS, Expectation, Origin, Request, Response, StreamedResponse
 from ...wire.connection_errors import CannotConnectError
-from ...wire.redirect import MOST_REDIRECTS, redirected
+from ...wire.redirect import MOST_REDIRECTS, redirected, too_many_redirects
 from . import replies
 
 __all__ = ["Namenode"]
@@ -117,7 +117,7 @@ class Namenode:
                     self._next(index)
                 raise replies.error(failure, path)
             request = following
-        raise _too_many_redirects(request)
+        raise too_many_redirects(request)
 
     async def _exchange(
         self,
@@ -153,7 +153,7 @@ class Namenode:
                 return reply
             request = following
             reply = await once(request)
-        raise _too_many_redirects(request)
+        raise too_many_redirects(request)
 
     def _next(self, index: int) -> None:
         """Ask the next namenode, unless another request has found the active one meanwhile."""
@@ -221,7 +221,3 @@ def _datanode(request: Request, reply: Response) -> Request | None:
         return following
     # On a machine that runs both, they may share a loopback address.
     return replace(following, tls=request.tls)
-
-
-def _too_many_redirects(request: Request) -> TransportError:
-    return TransportError(f"{request.origin.address} redirects more than {MOST_REDIRECTS} times")
