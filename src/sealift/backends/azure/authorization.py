@@ -13,7 +13,7 @@ from .token import CachedToken, identity_environment
 
 __all__ = [
     "AccountKeyAuthorizer", "Authorization", "Authorizer", "SASAuthorizer", "Sign", "TokenAuthorizer", "authorizer_for",
-    "sign_container",
+    "generated", "sign_container",
 ]  # fmt: skip
 
 # Signs a SAS with the key of an account, for a container or file share, with its expiry.
@@ -159,15 +159,27 @@ def sign_container(account: Account, container: str, expiry: datetime) -> str:
     """
     from azure.storage.blob import ContainerSasPermissions, generate_container_sas  # noqa: PLC0415 - 0.3 s
 
+    permission = ContainerSasPermissions(read=True, write=True, create=True, delete=True, list=True, tag=True)
+    return generated(
+        generate_container_sas, account, container, account_key=account.key, permission=permission, expiry=expiry
+    )
+
+
+def generated(generate: Callable[..., str], account: Account, *arguments: object, **options: object) -> str:
+    """Let a function of the SDK sign a SAS for an account.
+
+    Args:
+        generate: The function.
+        account: The account. Its name is the first argument, and its endpoint decides whether the SAS is for TLS only.
+        arguments: Further arguments of the function.
+        options: Keyword arguments of the function.
+
+    Raises:
+        InvalidConfig: The key is not valid Base64.
+    """
+    protocol = "https" if account.endpoint.startswith("https://") else None
     try:
-        query: str = generate_container_sas(
-            account.name,
-            container,
-            account_key=account.key,
-            permission=ContainerSasPermissions(read=True, write=True, create=True, delete=True, list=True, tag=True),
-            expiry=expiry,
-            protocol="https" if account.endpoint.startswith("https://") else None,
-        )
+        query = generate(account.name, *arguments, protocol=protocol, **options)
     except Exception:  # noqa: BLE001 - several types, whose messages may repeat the key
         query = ""
     if not query:

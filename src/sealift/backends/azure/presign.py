@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 from ...errors import AccessDenied, InvalidConfig, ServiceError, UnsupportedOperation
 from ...uri import Location
-from .authorization import TokenAuthorizer
+from .authorization import TokenAuthorizer, generated
 from .container import Container
 
 __all__ = ["presign"]
@@ -62,22 +62,16 @@ def _sign(container: Container, key: str, method: str, expiry: datetime, delegat
             setattr(signer, attribute, delegation[name])
     reads = method == "GET"
     permission: Any = BlobSasPermissions(read=reads, create=not reads, write=not reads)
-    try:
-        query: str = generate_blob_sas(
-            account.name,
-            container.location.root,
-            key,
-            account_key=account.key,
-            user_delegation_key=signer,
-            permission=permission,
-            expiry=expiry,
-            protocol="https" if account.endpoint.startswith("https://") else None,
-        )
-    except Exception:  # noqa: BLE001 - several types, whose messages may repeat the key
-        query = ""
-    if not query:
-        raise InvalidConfig("the account key is not valid Base64", hint="copy it from the Azure portal, or use az")
-    return query
+    return generated(
+        generate_blob_sas,
+        account,
+        container.location.root,
+        key,
+        account_key=account.key,
+        user_delegation_key=signer,
+        permission=permission,
+        expiry=expiry,
+    )
 
 
 async def _delegation_key(container: Container, now: datetime, expiry: datetime) -> dict[str, str]:

@@ -6,11 +6,11 @@ https://learn.microsoft.com/rest/api/storageservices/file-service-rest-api
 from collections.abc import Mapping
 from datetime import datetime
 
-from ...errors import InvalidConfig, ModelMissingError, StorageError
+from ...errors import ModelMissingError, StorageError
 from ...wire import Request, Response
 from . import replies, share_replies
 from .account import Account
-from .authorization import Authorization, TokenAuthorizer
+from .authorization import Authorization, TokenAuthorizer, generated
 from .container import Container, Headers
 
 __all__ = ["Share", "sign_share"]
@@ -63,18 +63,12 @@ def sign_share(account: Account, share: str, expiry: datetime) -> str:  # noqa: 
         generate_account_sas,
     )
 
-    try:
-        query: str = generate_account_sas(
-            account.name,
-            account.key or "",
-            resource_types=ResourceTypes(container=True, object=True),
-            permission=AccountSasPermissions(read=True, list=True),
-            expiry=expiry,
-            services=Services(fileshare=True),
-            protocol="https" if account.endpoint.startswith("https://") else None,
-        )
-    except Exception:  # noqa: BLE001 - several types, whose messages may repeat the key
-        query = ""
-    if not query:
-        raise InvalidConfig("the account key is not valid Base64", hint="copy it from the Azure portal, or use az")
-    return query
+    return generated(
+        generate_account_sas,
+        account,
+        account.key or "",
+        resource_types=ResourceTypes(container=True, object=True),
+        permission=AccountSasPermissions(read=True, list=True),
+        expiry=expiry,
+        services=Services(fileshare=True),
+    )
