@@ -46,12 +46,14 @@ class Manifest:
         ignored: Paths at the model's top that the signer has left out, with what is below them.
         follows_links: Whether symbolic links count as the files that they lead to.
         lists_empty: Whether empty files are listed: a model that was signed in shards has them, but does not list them.
+        fingerprint: A hash of the files, which distinguishes them from others.
     """
 
     files: Mapping[str, SignedFile]
     ignored: frozenset[str] = _ALWAYS_IGNORED
     follows_links: bool = False
     lists_empty: bool = True
+    fingerprint: str = ""
 
     def ignores(self, path: str) -> bool:
         """Whether the signer has left out a path, so that it may exist, but is not part of the model."""
@@ -93,11 +95,13 @@ def read_manifest(payload: bytes) -> Manifest:
     else:
         raise SignatureError(f"the model was signed by an unknown method: {method!r}")
     ignored = {_checked(path) for path in _ignored(serialization)}
+    facts = sorted((path, file.algorithm, file.digest) for path, file in files.items())
     return Manifest(
         files,
         _ALWAYS_IGNORED | ignored,
         follows_links=field(serialization, "allow_symlinks", bool),
         lists_empty=method == "files",
+        fingerprint=hashlib.sha256(repr(facts).encode()).hexdigest(),
     )
 
 

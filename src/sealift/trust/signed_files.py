@@ -41,10 +41,7 @@ class SignedFiles:
     @property
     def fingerprint(self) -> str:
         """A hash that distinguishes these files from others."""
-        if self.manifest is None:
-            return self.digest
-        files = sorted((path, file.algorithm, file.digest) for path, file in self.manifest.files.items())
-        return hashlib.sha256(repr(files).encode()).hexdigest()
+        return self.digest if self.manifest is None else self.manifest.fingerprint
 
     def one(self, obj: ObjectInfo, name: str) -> ObjectInfo:
         """An object that is downloaded alone, with its signed digest as checksum.
