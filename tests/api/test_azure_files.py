@@ -43,12 +43,6 @@ QUICK = Limits(part_size=MiB, attempts=2, backoff_initial=0.01)
 
 
 @pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """The backend does nothing that depends on the event loop."""
-    return "asyncio", {"use_uvloop": False}
-
-
-@pytest.fixture
 def service() -> Iterator[FakeFileShares]:
     with FakeFileShares() as service:
         yield service

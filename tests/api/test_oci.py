@@ -57,12 +57,6 @@ SIGNED_IN = OCIConfig(USER, PASSWORD)
 QUICK = Limits(part_size=MiB, attempts=2, backoff_initial=0.01)
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """The backend does nothing that depends on the event loop."""
-    return "asyncio", {"use_uvloop": False}
-
-
 @pytest.fixture(autouse=True)
 def no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*FILE_VARIABLES, "REGISTRY_AUTH_FILE", "KSERVE_OCI_INSECURE_REGISTRY"):

@@ -28,12 +28,6 @@ async def opened(uri: str, config: AzureConfig) -> AsyncIterator[FileShareBacken
         await backend.aclose()
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """The backend does nothing that depends on the event loop."""
-    return "asyncio", {"use_uvloop": False}
-
-
 @pytest.fixture(scope="module")
 def service() -> Iterator[FakeFileShares]:
     with FakeFileShares() as service:

@@ -15,7 +15,7 @@ from sealift.errors import InvalidConfig, UnsupportedOperation
 from sealift.instance import Instance
 from sealift.types import Limits, ObjectInfo
 from sealift.uri import parse
-from tests.contract.suite import DATA, MANY, OTHER, SIZE, Place, ReadingContract, keys, read, stream
+from tests.contract.suite import DATA, MANY, SIZE, CommitContract, Place, read
 from tests.services.registry import FakeRegistry, Repository, gzipped, tar_of
 
 # A name cannot contain these in a tar archive: they separate directories, or are the current one.
@@ -29,12 +29,6 @@ async def opened(uri: str, config: OCIConfig | None = None) -> AsyncIterator[OCI
         assert isinstance(backend, OCIBackend)
         yield backend
         await backend.aclose()
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """The backend does nothing that depends on the event loop."""
-    return "asyncio", {"use_uvloop": False}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +59,7 @@ def as_compressed_image(repository: Repository, files: Mapping[str, bytes]) -> o
     return repository.put_image([base, layer], suffixes=["+gzip", "+gzip"])
 
 
-class OCIContract(ReadingContract):
+class OCIContract(CommitContract):
     """A backend stays at the manifest that it first resolved; only a new backend sees later changes."""
 
     odd_keys = ODD_KEYS
@@ -95,35 +89,6 @@ class OCIContract(ReadingContract):
         self.store(repository, {f"many/{number:05}": b"x" for number in range(MANY)})
         async with opened(registry.uri("team/crowded")) as backend:
             yield Place(backend, lambda objects, checksum=None: None, lambda key: None)
-
-    async def test_listing_by_a_string(self, place: Place) -> None:
-        # Unlike in a bucket, a name cannot be a file and a directory.
-        stored = {"foo-2/a", "foo/a", "foo/b/c", "foo/b/d/e", "fo", "bar.bin", "bar/foo/a"}
-        place.put(dict.fromkeys(stored, b"x"))
-        for prefix in ("", "f", "foo", "foo/", "foo/b", "foo/b/", "foo/b/d/e", "foo-", "bar", "bar/f"):
-            assert await keys(place.backend, prefix) == {key for key in stored if key.startswith(prefix)}, prefix
-
-    @pytest.mark.parametrize(("start", "size"), [(0, SIZE), (0, 1), (1000, 1000), (SIZE - 1, 1)])
-    async def test_a_read_is_pinned_to_the_version(self, place: Place, start: int, size: int) -> None:
-        place.put({"model.bin": DATA})
-        obj = await place.backend.stat("model.bin")
-        place.put({"model.bin": OTHER})
-        assert await read(place.backend, obj, start, size) == DATA[start : start + size]
-        assert await place.backend.stat("model.bin") == obj
-
-    @pytest.mark.parametrize("size", [1, 1000, SIZE + 1000])
-    async def test_an_object_of_another_size_is_another_version(self, place: Place, size: int) -> None:
-        place.put({"model.bin": DATA})
-        obj = await place.backend.stat("model.bin")
-        place.put({"model.bin": bytes(size)})
-        for start, count in ((0, SIZE), (0, 1), (SIZE - 10, 10)):
-            assert await read(place.backend, obj, start, count) == DATA[start : start + count]
-
-    async def test_a_stream_is_pinned_to_the_version(self, place: Place) -> None:
-        place.put({"model.bin": DATA})
-        obj = await place.backend.stat("model.bin")
-        place.put({"model.bin": OTHER})
-        assert await stream(place.backend, obj) == DATA
 
     async def test_an_object_that_is_gone(self, place: Place) -> None:
         place.put({"model.bin": DATA, "other": b"x"})
