@@ -1,5 +1,6 @@
 """The Hugging Face Hub through the API, and the real client against the fake Hub that the tests use."""
 
+import asyncio
 import hashlib
 import json
 import subprocess
@@ -319,6 +320,20 @@ class TestVerbs:
 
 @pytest.mark.anyio
 class TestTrouble:
+    async def test_a_failure_among_many_files_is_all_that_is_told(self, tmp_path: Path) -> None:
+        """No future is completed twice when the other requests are cancelled: the event loop reports nothing."""
+        reported: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+        with FakeHub() as hub:
+            hub.repo("owner/many", {f"{number:03}.json": b"%d" % number for number in range(200)})
+            hub.instead = lambda asked: Reply(403, b"") if asked.path.endswith("100.json") else None
+            for number in range(5):
+                with pytest.raises(AccessDenied):
+                    await AsyncStorage().download("hf://owner/many", tmp_path / str(number), config=hub.config)
+        await anyio.sleep(0)
+        assert reported == []
+        assert not any((tmp_path / str(number)).exists() for number in range(5))
+
     async def test_damaged_bytes_are_not_published(self, hub: FakeHub, tmp_path: Path) -> None:
         data = FILES["model.safetensors"]
         digest = hashlib.sha256(data).hexdigest()

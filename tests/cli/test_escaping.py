@@ -5,11 +5,13 @@ import json
 import os
 import pty
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from sealift.cli.escaping import printable, visible
+from tests.api.servers import FakeS3, Reply
 
 from .program import run, start
 
@@ -24,10 +26,10 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "here"
 
 
-def on_a_terminal(*arguments: object) -> str:
+def on_a_terminal(*arguments: object, environ: Mapping[str, str] | None = None) -> str:
     """The output of a command whose stdout and stderr are a terminal."""
     ours, theirs = pty.openpty()
-    with start(*arguments, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs) as process:
+    with start(*arguments, environ=environ, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         output = b""
         with contextlib.suppress(OSError):  # the other end was closed
@@ -69,6 +71,19 @@ def test_on_a_terminal(directory: Path, tmp_path: Path, arguments: list[str]) ->
     parts = [each.partition("/") for each in arguments]
     told = [names.get(first, first) + slash + rest for first, slash, rest in parts]
     output = on_a_terminal(*told)
+    assert not attacks(output), ascii(output)
+    assert "owned" in output
+
+
+def test_names_of_buckets_on_a_terminal() -> None:
+    listed = (
+        "<ListAllMyBucketsResult><Buckets><Bucket><Name>x&#x1b;[31mowned\u202e</Name></Bucket></Buckets>"
+        "</ListAllMyBucketsResult>"
+    )
+    reply = Reply(200, listed.encode(), {"Content-Type": "application/xml"})
+    with FakeS3({}, instead=lambda asked: reply if asked.path == "/" else None) as server:
+        keys = {"AWS_ACCESS_KEY_ID": "AKIAFAKE", "AWS_SECRET_ACCESS_KEY": "fake", "AWS_CONFIG_FILE": "/nonexistent"}
+        output = on_a_terminal("ls", "s3://", environ={"AWS_ENDPOINT_URL": server.endpoint, **keys})
     assert not attacks(output), ascii(output)
     assert "owned" in output
 
