@@ -109,7 +109,7 @@ async def test_a_service_that_limits_requests(tmp_path: Path, retry_after: str |
     with FakeS3({"b": OBJECTS}, instead=limit) as server:
         await AsyncStorage().download("s3://b/p/", tmp_path / "p", config=server.config, on_event=events.append)
     assert files_in(tmp_path / "p") == {key.removeprefix("p/"): data for key, data in OBJECTS.items()}
-    assert 0 < limit.refused < 40
+    assert 0 < limit.refused < 20
     assert {event.error.host for event in events if isinstance(event.error, StorageError)} == {server.endpoint[7:]}
 
 
@@ -119,7 +119,7 @@ async def test_one_object_in_many_parts_from_a_service_that_limits_requests(tmp_
     with FakeS3({"b": {"m": body}}, instead=limit) as server:
         await AsyncStorage(Limits(part_size=64 * KiB)).download("s3://b/m", tmp_path / "m", config=server.config)
     assert files_in(tmp_path) == {"m": body}
-    assert 0 < limit.refused < 40
+    assert 0 < limit.refused < 20
 
 
 async def test_the_caller_s_timeout_ends_it_earlier() -> None:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from ..errors import TransportError
+from ..runtime.host_pace import HostPace
 from ..runtime.request_record import RequestRecord, request_records
 from ..types import ObjectInfo
 from .connection import Connection
@@ -39,6 +40,7 @@ class HeldConnection:
     Args:
         connections: The connections, to one server.
         lanes: Threads that use them.
+        pace: The pace of the server's host.
         records: Begins the records of requests, given the method, the target and the size of the body. None: nobody
             observes them.
 
@@ -47,13 +49,13 @@ class HeldConnection:
             measured.
         ahead: How many requests `ask` may send before the response to the first is fetched.
         completed: How many exchanges have completed.
-        usable: Whether another exchange may follow.
     """
 
     def __init__(
         self,
         connections: Sequence[Connection],
         lanes: Lanes,
+        pace: HostPace,
         records: Callable[[str, str, int], RequestRecord] | None = None,
     ) -> None:
         self.fastest = connections[0].round_trip
@@ -68,7 +70,13 @@ class HeldConnection:
         # Where and when each request was sent, and its record.
         self._asked: deque[tuple[Connection, float, RequestRecord | None]] = deque()
         self._records = records
-        self.usable = True
+        self._pace = pace
+        self._reusable = True
+
+    @property
+    def usable(self) -> bool:
+        """Whether another exchange may follow: not if the host limits its requests, so that each needs a turn."""
+        return self._reusable and not self._pace.limited
 
     @property
     def asked(self) -> int:
@@ -168,7 +176,7 @@ class HeldConnection:
         connection.waiting = False  # what happens until the next exchange is no stall
         self._free.append(connection)
         self.completed += 1
-        self.usable = self.usable and connection.reusable
+        self._reusable = self._reusable and connection.reusable
         elapsed = time.perf_counter() - started
         self.fastest = min(self.fastest, elapsed) if self._measured else elapsed
         self._measured = True
@@ -186,9 +194,10 @@ class HeldConnection:
         framing = partial(response_framing, Request("GET", connection.origin, "/"), None, sent=True)
         reader = ResponseReader(connection, connection.origin, framing, self._scratch)
         reader.feed(received)
-        if reader.response is not None:
-            error.status, error.retry_after = reader.response.status, reader.response.retry_after
-            error.throttled = reader.response.asks_for_less
+        if (response := reader.response) is not None:
+            error = TransportError(f"{connection.name} answered {response.status}", retryable=True, host=error.host)
+            error.status, error.retry_after = response.status, response.retry_after
+            error.throttled = response.asks_for_less
         raise error
 
 
@@ -213,18 +222,21 @@ def _unexpected(connection: Connection) -> TransportError:
 @asynccontextmanager
 async def hold_connections(pool: Pool, lanes: Lanes, origin: Origin, tls: TLS) -> AsyncIterator[HeldConnection]:
     """Keep connections of a pool; see `Wire.hold`."""
-    with Observation(origin, pool.pace(origin)) as observation:
-        if pool.pace(origin).limited:
-            raise TransportError(f"{origin.address} limits its requests", retryable=True)
-        held = [await pool.acquire(origin, tls)]
+    pace = pool.pace(origin)
+    held: list[Connection] = []
     lane = None
+    observation = Observation(origin, pace)
     try:
+        with observation:
+            _check_unlimited(pace, origin)
+            held.append(await pool.acquire(origin, tls))
+            _check_unlimited(pace, origin)  # `acquire` may have waited
         with suppress(TransportError):  # one is enough
             second = await pool.acquire_now(origin, tls)
             held += [] if second is None else [second]
         for connection in held:
             lanes.watch(connection)
-        lane = HeldConnection(held, lanes, request_records(origin))
+        lane = HeldConnection(held, lanes, pace, request_records(origin))
         yield lane
     finally:
         if lane is not None:
@@ -233,6 +245,11 @@ async def hold_connections(pool: Pool, lanes: Lanes, origin: Origin, tls: TLS) -
         for connection in held:
             lanes.unwatch(connection)
             pool.release(connection)
+
+
+def _check_unlimited(pace: HostPace, origin: Origin) -> None:
+    if pace.limited:
+        raise TransportError(f"{origin.address} limits its requests", retryable=True)
 
 
 class ConnectionLane:
