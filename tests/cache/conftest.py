@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sealift.cache import syncing
 from sealift.types import MiB
 from tests.api.conftest import bare_environment, what_may_block
 from tests.api.servers import FakeS3, pattern
@@ -34,3 +35,9 @@ def here(tmp_path: Path) -> Path:
     directory = tmp_path / "here"
     directory.mkdir()
     return directory
+
+
+@pytest.fixture(autouse=True)
+def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sync snapshots as soon as they are published."""
+    monkeypatch.setattr(syncing, "_DELAY", 0.0)

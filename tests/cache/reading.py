@@ -34,7 +34,7 @@ def snapshot_of(path: str, cache: Path) -> str:
 
 def last_used(cache: Path, snapshot: str, when: float) -> None:
     """Let a snapshot have been used last at this time, in seconds since the epoch."""
-    while syncing._running:  # ends with a new manifest
+    while syncing._waiting:  # ends with a new manifest
         time.sleep(0.01)
     os.utime(cache / f"v1/manifests/{snapshot}.json", (when, when))
 

@@ -12,6 +12,7 @@ from sealift.cache.directory import CacheDirectory
 from sealift.cache.maintenance import verify
 from tests.api.helpers import files_in
 from tests.api.servers import FakeS3, Reply
+from tests.facade.scripts import run
 
 from .conftest import OBJECTS
 from .reading import bodies, inode, snapshot_of, snapshots
@@ -81,6 +82,26 @@ def test_after_a_crash_of_the_machine_unsynced_bytes_are_not_trusted(
         boot.unlink()
     assert files_in(Storage.download("s3://b/iris/", config=server.config)) == IRIS
     assert Path(Storage.download("s3://b/copy/model.bin", config=server.config)).read_bytes() == MODEL
+
+
+def test_a_process_that_ends_before_its_download_is_on_the_disk(
+    server: FakeS3, here: Path, cache_directory: Path
+) -> None:
+    """The next use syncs it."""
+    program = """
+        import threading, sealift.cache.fill, sealift.cache.syncing
+        sealift.cache.syncing.sync_tree = lambda *args, **kwargs: threading.Event().wait()
+        with Storage.cached("s3://b/iris/", config=config) as path:
+            say(path)
+    """
+    status, (path,), complaints = run(program, here, server, environ={"SEALIFT_CACHE": str(cache_directory)})
+    assert (status, complaints) == (0, "")
+    manifest = cache_directory / f"v1/manifests/{snapshot_of(path, cache_directory)}.json"
+    assert json.loads(manifest.read_bytes())["boot"] != ""
+    server.asked.clear()
+    assert Storage.download("s3://b/iris/", config=server.config) == path
+    assert bodies(server) == []
+    wait_for_sync(manifest)
 
 
 def wait_for_sync(manifest: Path) -> None:

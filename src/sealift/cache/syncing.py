@@ -1,7 +1,8 @@
-"""Write a new snapshot to the disk in the background, so that it survives a crash of the machine."""
+"""Write new snapshots to the disk in the background, so that they survive a crash of the machine."""
 
 import os
 import threading
+import time
 from contextlib import suppress
 from dataclasses import replace
 
@@ -12,31 +13,60 @@ from .manifest import Manifest
 
 __all__ = ["sync_in_background"]
 
-_running: dict[str, int] = {}  # snapshot → process that syncs it
+# Seconds after which it begins: a process that waits for the disk cannot end, and most that end soon, end sooner.
+_DELAY = 5.0
+
+_lock = threading.Lock()
+_waiting: dict[str, tuple[CacheDirectory, Manifest, float]] = {}  # path → what to sync, and when; the first is begun
+_process = 0  # whose thread runs
 
 
 def sync_in_background(cache: CacheDirectory, manifest: Manifest) -> None:
-    """Sync the files of a snapshot in a daemon thread, and then note that in its manifest.
+    """Sync the files of a snapshot in a daemon thread, after some seconds, and then note that in its manifest.
 
     If the program ends before, the snapshot is complete nevertheless. It is synced when it is used the next time; until
     then it does not survive a restart of the machine.
     """
-    root = cache.snapshot(manifest.snapshot)
+    global _process  # noqa: PLW0603
+    with _lock:
+        if _process != os.getpid():
+            try:
+                threading.Thread(target=_run, name="sealift-sync", daemon=True).start()
+            except RuntimeError:  # the interpreter is exiting, or there are too many threads
+                return
+            _process = os.getpid()
+        _waiting.setdefault(cache.snapshot(manifest.snapshot), (cache, manifest, time.monotonic() + _DELAY))
 
-    def sync() -> None:
+
+def _run() -> None:
+    global _process  # noqa: PLW0603
+    while True:
+        with _lock:
+            if not _waiting:
+                _process = 0
+                return
+            root, (cache, manifest, due) = next(iter(_waiting.items()))
+        time.sleep(max(0.0, due - time.monotonic()))
         try:
             with suppress(OSError, StorageError):  # it has been evicted meanwhile, or the disk has an error
-                sync_tree(root, files=True)
-                sync_directories(root, cache.root)
-                if os.path.isdir(root) and Manifest.read(cache, manifest.snapshot) == manifest:  # not repaired
-                    replace(manifest, boot="").rewrite(cache)
+                _sync(cache, manifest, root)
         finally:
-            del _running[root]
+            with _lock:
+                del _waiting[root]
 
-    if _running.get(root) == os.getpid():
-        return
-    _running[root] = os.getpid()
-    try:
-        threading.Thread(target=sync, name="sealift-sync", daemon=True).start()
-    except RuntimeError:  # the interpreter is exiting, or there are too many threads
-        del _running[root]
+
+def _sync(cache: CacheDirectory, manifest: Manifest, root: str) -> None:
+    sync_tree(root, files=True)
+    sync_directories(root, cache.root)
+    if os.path.isdir(root) and Manifest.read(cache, manifest.snapshot) == manifest:  # not repaired
+        replace(manifest, boot="").rewrite(cache)
+
+
+def _after_fork() -> None:
+    global _lock, _process  # noqa: PLW0603
+    _lock = threading.Lock()  # another thread may have held it
+    _waiting.clear()
+    _process = 0
+
+
+os.register_at_fork(after_in_child=_after_fork)
