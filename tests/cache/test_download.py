@@ -6,7 +6,7 @@ import logging
 import os
 import stat
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -244,16 +244,55 @@ def test_where_the_cache_is(server: FakeS3, monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_bad_settings_are_errors(server: FakeS3, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"SEALIFT_CACHE_SIZE": "many", "SEALIFT_CACHE_TAKEOVER": "-1", "SEALIFT_OFFLINE": "si"}.items():
+    sizes = ("many", "-1", "0", "0%", "101%", "nan%", "5%%")
+    for name, value in [
+        *(("SEALIFT_CACHE_SIZE", size) for size in sizes),
+        ("SEALIFT_CACHE_TAKEOVER", "-1"),
+        ("SEALIFT_OFFLINE", "si"),
+    ]:
         with monkeypatch.context() as patched:
             patched.setenv(name, value)
             with pytest.raises(InvalidConfig, match=name):
                 Storage.download("s3://b/iris/model.bin", config=server.config)
-    bad: Any
-    for bad in ("often", -1, True):
-        with pytest.raises(InvalidConfig, match="revalidate"):
-            Storage.download("s3://b/iris/model.bin", config=server.config, revalidate=bad)
     assert server.asked == []
+
+
+def test_bad_arguments_are_errors(server: FakeS3, tmp_path: Path, cache_directory: Path) -> None:
+    uri, bad = "s3://b/iris/model.bin", dict[str, list[Any]]()
+    bad = {"cache": ["no", 2, []], "revalidate": ["often", -1, True, float("nan"), None], "offline": ["no", 2]}
+    for name, values in bad.items():
+        for value in values:
+            for dest in (None, tmp_path / "to"):
+                with pytest.raises(InvalidConfig, match=f"{name}="):
+                    Storage.download(uri, dest, config=server.config, **{name: value})
+            if name == "cache":
+                with pytest.raises(InvalidConfig, match="cache="):
+                    Storage.download_many([uri], config=server.config, cache=value)
+            else:
+                with pytest.raises(InvalidConfig, match=f"{name}="):
+                    Storage.cached(uri, config=server.config, **{name: value}).__enter__()
+    assert server.asked == []
+    assert not cache_directory.exists()
+
+
+def test_a_file_system_that_changes_files_afterwards(
+    server: FakeS3, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that rounds times later: what is downloaded never seems to be there."""
+    from sealift.cache.fill import _Work
+
+    publish = _Work._publish
+
+    def publish_and_round(self: _Work, tree: str, linked: Mapping[str, str]) -> None:
+        publish(self, tree, linked)
+        for path in (cache_directory / "v1/snapshots").rglob("*.bin"):
+            os.utime(path, ns=(0, path.stat().st_mtime_ns // 10**9 * 10**9 + 5))
+
+    monkeypatch.setattr(_Work, "_publish", publish_and_round)
+    with pytest.raises(LocalIOError, match=r"s3://b/iris/model.bin was downloaded .* 3 times") as caught:
+        Storage.download("s3://b/iris/model.bin", config=server.config)
+    assert "SEALIFT_CACHE" in str(caught.value.hint)
+    assert bodies(server) == ["iris/model.bin"] * 3
 
 
 def test_the_cache_is_marked_for_backup_programs(server: FakeS3, cache_directory: Path) -> None:

@@ -196,20 +196,6 @@ def test_a_forked_child_has_leases_of_its_own(
         assert script.end()[0] == 0
 
 
-def test_a_process_that_was_killed_while_it_evicted(
-    full: dict[str, str], server: FakeS3, cache_directory: Path
-) -> None:
-    dead = {"pid": 2**22 + 1, "start": "1", "namespace": os.readlink("/proc/self/ns/pid"), "boot": "", "host": ""}
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    (cache_directory / "v1/leases" / full["a"]).mkdir(exist_ok=True)
-    marker = cache_directory / "v1/leases" / full["a"] / "evicting"
-    marker.write_text(json.dumps(dead | {"boot": boot}))
-    with Storage.cached("s3://b/a", config=server.config) as path:
-        assert Path(path).read_bytes() == b"\0" * SIZE
-    assert bodies(server) == []
-    assert evict(CacheDirectory(str(cache_directory)), full["a"])
-
-
 def test_by_default_a_tenth_of_the_disk_stays_free(
     full: dict[str, str], server: FakeS3, monkeypatch: pytest.MonkeyPatch, cache_directory: Path
 ) -> None:
@@ -283,22 +269,3 @@ def test_downloads_that_nobody_continues_count_and_go_first(
         assert 0 < found.unfinished <= limit - found.bytes
     assert kept in snapshots(cache_directory)
     assert Path(Storage.download("s3://b/2", config=server.config)).read_bytes() == server.objects["b"]["2"]
-
-
-@pytest.mark.timeout(120)
-def test_thousands_of_entries(server: FakeS3, cache_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    server.objects = {"b": {"last": b"y" * 8192}}
-    cache = CacheDirectory(str(cache_directory))
-    cache.open()
-    facts = json.dumps({"uri": "s3://b/m", "name": "m", "boot": "", "created": 0, "files": [["m", 1, 0, "", {}]]})
-    for number in range(3000):
-        snapshot = cache.snapshot(f"{number:032x}")
-        os.mkdir(snapshot)
-        Path(cache.file("manifests", f"{number:032x}.json")).write_text(facts)
-        if number < 10:
-            Path(snapshot, "m").write_bytes(b"m")
-    monkeypatch.setenv("SEALIFT_CACHE_SIZE", str(usage(cache).bytes))
-    Storage.download("s3://b/last", config=server.config)
-    there = set(snapshots(cache_directory))
-    assert f"{0:032x}" not in there
-    assert f"{2999:032x}" in there

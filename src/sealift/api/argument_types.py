@@ -6,8 +6,18 @@ from typing import Any
 
 from ..errors import InvalidConfig
 from ..types import Limits
+from ..types.argument_checks import check_choice
 
-__all__ = ["Content", "PatternList", "ReadableBuffer", "StrPath", "WritableBuffer", "checked_limits"]
+__all__ = [
+    "Content",
+    "PatternList",
+    "ReadableBuffer",
+    "StrPath",
+    "WritableBuffer",
+    "check_cache",
+    "check_freshness",
+    "checked_limits",
+]
 
 StrPath = str | os.PathLike[str]
 PatternList = Iterable[str] | str | None
@@ -32,3 +42,22 @@ def checked_limits(limits: Limits | None, environ: Mapping[str, str]) -> Limits:
             f"{type(limits).__name__} is not Limits", hint="pass Limits(…), and a configuration as config="
         )
     return limits
+
+
+def check_cache(cache: object) -> None:
+    """Raise InvalidConfig if `cache` is neither a bool nor None."""
+    check_choice("cache", cache, True, False, None)
+
+
+def check_freshness(revalidate: Any, offline: object) -> None:
+    """Check when a call asks the service for the current version.
+
+    Raises:
+        InvalidConfig: `revalidate` is neither a number of seconds nor one of the words, or `offline` is neither a bool
+            nor None.
+    """
+    check_choice("offline", offline, True, False, None)
+    if isinstance(revalidate, str) and revalidate in {"always", "never"}:
+        return
+    if isinstance(revalidate, bool | str) or not isinstance(revalidate, int | float) or not revalidate >= 0:
+        raise InvalidConfig(f"revalidate={revalidate!r} is not 'always', 'never' or a number of seconds")

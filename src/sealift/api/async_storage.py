@@ -33,7 +33,7 @@ from ..types.argument_checks import path_text
 from ..types.trust import Trust
 from ..types.write_options import WriteOptions
 from ..uri import get_storage_spec, is_local, parse
-from .argument_types import Content, PatternList, StrPath, WritableBuffer
+from .argument_types import Content, PatternList, StrPath, WritableBuffer, check_cache, check_freshness
 from .lifetime import Lifetime
 from .positional_config import accepts_positional_config
 from .progress_option import shows_progress
@@ -205,6 +205,8 @@ class AsyncStorage:
             StorageError: Any other failure. Files appear under their names only when complete and verified; a new
                 directory appears as a whole.
         """
+        check_cache(cache)
+        check_freshness(revalidate, offline)
         deadline, signed = Deadline(timeout), None
         if trust is not None:
             if cache:
@@ -1425,6 +1427,7 @@ class AsyncStorage:
         Example:
             >>> paths = await storage.download_many([("s3://m/a/", "/mnt/a"), ("s3://m/b/", "/mnt/b")])
         """
+        check_cache(cache)
         options = CallOptions(
             on_event=on_event,
             existing=existing,

@@ -2,12 +2,13 @@
 
 import logging
 import shutil
+from collections import Counter
 from functools import partial
 
 from ..cache.cache_events import report_hit, report_outcome
 from ..cache.copy_from_snapshot import copy_from_snapshot
-from ..cache.hub_obtain import HubFound, find_in_hub, hub_repository, obtain_from_hub
-from ..cache.obtain import find_snapshot, obtain, when_not_evicted
+from ..cache.hub_obtain import HubFound, find_in_hub, hub_repository, obtain_from_hub, why_unknown
+from ..cache.obtain import find_in_thread, find_snapshot, obtain
 from ..cache.requests import is_fixed, request_id
 from ..cache.snapshot_plan import make_plan
 from ..cache.store import Found, Store
@@ -29,6 +30,9 @@ _log = logging.getLogger("sealift.cache")
 
 # What they name is on a disk already.
 _LOCAL = {"file", "pvc"}
+# How often something is downloaded that is not there afterwards: one snapshot; and several, of an object without a
+# version, of which each removes the one before.
+_ATTEMPTS, _MOST_ATTEMPTS = 3, 100
 
 
 async def use(lifetime: Lifetime, place: Located, options: CallOptions, freshness: Freshness) -> InUse:
@@ -104,25 +108,42 @@ class _Call:
             report_outcome("hit", uri, found.size, on_event)
             report_hit(uri, found.size, on_event)
         elif offline:
-            searched = self._settings.directory if self._hub is None else self._hub.root
-            cause = f"it is not (or not as a whole) in the cache {searched}, and offline mode is on"
-            raise ModelMissingError(str(place.location), cause=cause, hint="download it once with a connection")
+            raise await place.instance.disk.run(self._missing)
         elif store is None and self._hub is None:
             return await self._use_temporary()
 
         async def work(source: OpenLocation, options: CallOptions) -> str | HubFound | None:
             return await self._obtain(source, store, options)
 
+        obtained: Counter[str] = Counter()
         while found is None:
             got = await self._lifetime.share_at(place, options, work, "cache", self._settings)
             if store is not None and isinstance(got, str):
                 # None: it was evicted, or changed, in this moment
                 found = await find_snapshot(place.instance, store, got)
+                obtained[got] += 1
+                if found is None and (obtained[got] == _ATTEMPTS or obtained.total() == _MOST_ATTEMPTS):
+                    raise self._lost(obtained.total())
             elif isinstance(got, HubFound):
                 found = got
             else:
                 return await self._use_temporary()
         return InUse(found.path, None if isinstance(found, HubFound) else partial(found.release))
+
+    def _missing(self) -> ModelMissingError:
+        """Blocking: the error for what is not in the cache when there is no connection."""
+        hub = self._hub
+        searched = self._settings.directory if hub is None else hub.root
+        cause = (hub and why_unknown(hub)) or f"it is not (or not as a whole) in the cache {searched}"
+        hint = "download it once with a connection"
+        return ModelMissingError(str(self._place.location), cause=f"{cause}, and offline mode is on", hint=hint)
+
+    def _lost(self, times: int) -> LocalIOError:
+        return LocalIOError(
+            f"{self._place.location} was downloaded to the cache {self._settings.directory} {times} times, but each"
+            " time, its files had vanished or changed at once",
+            hint="set SEALIFT_CACHE to a directory on another file system, or download to a path",
+        )
 
     async def _use_temporary(self) -> InUse:
         _log.warning("neither HOME nor SEALIFT_CACHE names a usable directory: downloading to a temporary one")
@@ -152,7 +173,7 @@ class _Call:
                 return in_hub
         if store is None:
             return None
-        return await when_not_evicted(instance, lambda: store.find_request(self._request, revalidate))
+        return await find_in_thread(instance, lambda: store.find_request(self._request, revalidate))
 
     async def _obtain(self, source: OpenLocation, store: Store | None, options: CallOptions) -> str | HubFound | None:
         """Ask the service what it is, and make sure that a cache has it. None: there is none that can."""

@@ -6,12 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..config import StorageConfig
-from ..errors import InvalidConfig
 from ..frozen_dataclass import dataclass
 from ..operations.call_options import CallOptions
 from ..runtime.shielded import shielded
 from ..types import Revalidate
-from .argument_types import StrPath
+from .argument_types import StrPath, check_freshness
 from .lifetime import Lifetime
 
 if TYPE_CHECKING:
@@ -30,18 +29,14 @@ class Freshness:
         offline: Whether connections are forbidden. None: as the environment says.
 
     Raises:
-        InvalidConfig: `revalidate` is neither a number of seconds nor one of the words.
+        InvalidConfig: A value is none of these.
     """
 
     revalidate: Revalidate = "always"
     offline: bool | None = None
 
     def __post_init__(self) -> None:
-        value: Any = self.revalidate
-        if isinstance(value, str) and value in {"always", "never"}:
-            return
-        if isinstance(value, bool | str) or not isinstance(value, int | float) or not value >= 0:
-            raise InvalidConfig(f"revalidate={value!r} is not 'always', 'never' or a number of seconds")
+        check_freshness(self.revalidate, self.offline)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from ..runtime.shielded import shielded
 from ..types import ObjectInfo, Part, Receipt, Unpack
 from ..types.properties import NO_PROPERTIES, Properties
 from .archive_stream import ArchiveStream, ReadRange
-from .unpack import unpack
+from .unpack import MakeRoom, unpack
 
 __all__ = ["ArchiveTarget"]
 
@@ -30,6 +30,7 @@ class ArchiveTarget(LocalBackend):
         wanted: Which entries to unpack, as in `unpack`.
         limits: How many entries and bytes the archive may expand to.
         read_range: Reads a range of the archive from its source. None: the source has no ranges.
+        make_room: As in `unpack`; called in a thread.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class ArchiveTarget(LocalBackend):
         wanted: Callable[[str], bool],
         limits: Unpack,
         read_range: ReadRange | None,
+        make_room: MakeRoom | None = None,
     ) -> None:
         super().__init__(root, disk, state=directory)
         self.capabilities = replace(self.capabilities, server_copy=False)
@@ -49,11 +51,12 @@ class ArchiveTarget(LocalBackend):
         self._wanted = wanted
         self._limits = limits
         self._read_range = read_range
+        self._make_room = make_room
 
     def _unpack(self, stream: ArchiveStream) -> None:
         with as_storage_error(None):
             shutil.rmtree(self._root, ignore_errors=True)  # of an earlier attempt, or a process that was killed
-            with closing(unpack(stream, self._root, self._wanted, self._limits)) as steps:
+            with closing(unpack(stream, self._root, self._wanted, self._limits, self._make_room)) as steps:
                 for _ in steps:
                     stream.check()
 

@@ -22,11 +22,17 @@ from .entries import Archive, Entry, ExpansionLimits
 from .tar_archive import tar_entries
 from .zip_archive import MAGIC, MAGIC_LENGTH, zip_entries
 
-__all__ = ["unpack"]
+__all__ = ["MakeRoom", "unpack"]
+
+MakeRoom = Callable[[int], int]
+"""Makes room on the disk for so many bytes in total; returns for how many there is room now, which may be more."""
 
 # A step ends after this many bytes, or this many entries.
 _STEP = 32 * MiB
 _STEP_ENTRIES = 256
+
+# Bytes that the end of a file occupies beyond its size, at most, on most disks.
+_BLOCK = 4096
 
 # What the parsers of the supported Python versions raise for damaged input.
 _PARSER_ERRORS = (
@@ -40,6 +46,7 @@ def unpack(
     target: str,
     wanted: Callable[[str], bool] = lambda _: True,
     limits: Unpack = Unpack(),  # noqa: B008 - a value
+    make_room: MakeRoom | None = None,
 ) -> Generator[int]:
     """Unpack an archive into a new directory, one step for each `next`.
 
@@ -48,6 +55,7 @@ def unpack(
         target: Path of the directory, which must not exist. After a failure it holds some of the files.
         wanted: Whether to unpack a path, relative to the archive's root; paths of directories end in "/".
         limits: How many entries and bytes the archive may expand to.
+        make_room: Called before more bytes are written than it has made room for. None: there is always room.
 
     Yields:
         Bytes unpacked so far.
@@ -58,10 +66,11 @@ def unpack(
         UnsupportedOperation: The compression method is not supported.
         ModelMissingError: `wanted` is False for every entry.
         OSError: A file could not be written.
+        StorageError: There is no room.
     """
     try:
         with closing(_entries(archive, ExpansionLimits(limits, archive))) as entries:
-            yield from _write(entries, target, wanted)
+            yield from _write(entries, target, wanted, _Space(make_room))
     except StorageError:
         raise
     except NotImplementedError as error:
@@ -82,7 +91,26 @@ def _entries(archive: Archive, limits: ExpansionLimits) -> Generator[Entry | Non
         yield from tar_entries(archive.reader, limits)
 
 
-def _write(entries: Iterator[Entry | None], target: str, wanted: Callable[[str], bool]) -> Generator[int]:
+class _Space:
+    """Counts the bytes that files occupy, before they are written.
+
+    Args:
+        make_room: As for `unpack`.
+    """
+
+    def __init__(self, make_room: MakeRoom | None) -> None:
+        self._make_room = make_room
+        self._used = self._room = 0
+
+    def add(self, size: int) -> None:
+        self._used += size
+        if self._make_room is not None and self._used > self._room:
+            self._room = self._make_room(self._used)
+
+
+def _write(
+    entries: Iterator[Entry | None], target: str, wanted: Callable[[str], bool], space: _Space
+) -> Generator[int]:
     tree = Tree()
     done = reported = unpacked = skipped = 0
     os.mkdir(target)
@@ -103,11 +131,13 @@ def _write(entries: Iterator[Entry | None], target: str, wanted: Callable[[str],
         file: IO[bytes] | None = None
         if write:
             _reserve(tree, path)
+            space.add(_BLOCK)
             with _conflicts(entry.name):
                 file = _create(destination)
         with file or nullcontext():
             for chunk in entry.body:
                 if file is not None:
+                    space.add(len(chunk))
                     file.write(chunk)
                 done += len(chunk)
                 if done - reported >= _STEP:

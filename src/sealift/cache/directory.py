@@ -5,7 +5,7 @@
     v1/manifests/ID.json             which files those are; its modification time is the time of the last use
     v1/blobs/xx/NAME                 the same files by their content, as hard links
     v1/requests/ID.json              which snapshot a URI was when it was last checked, at its modification time
-    v1/processes/, v1/leases/ID/     the processes that use a snapshot
+    v1/processes/, v1/leases/ID/     the processes that use a snapshot, or are about to remove it
     v1/pins/ID                       snapshots that are not evicted
     v1/owners/ID                     the process that downloads a snapshot
     v1/boots/ID                      the boots of machines after which the cache was checked
@@ -132,13 +132,24 @@ class CacheDirectory:
         Returns:
             Whether it existed.
         """
+        aside = self.put_aside(path)
+        if aside is None:
+            return False
+        _remove(aside)
+        return True
+
+    def put_aside(self, path: str) -> str | None:
+        """Move a file or a tree to where it is removed soon.
+
+        Returns:
+            Its new path; None: it did not exist.
+        """
         aside = self.file("trash", os.urandom(8).hex())
         try:
             os.rename(path, aside)
         except FileNotFoundError:
-            return False
-        _remove(aside)
-        return True
+            return None
+        return aside
 
     def empty_trash(self) -> None:
         """Remove what a process was removing when it was killed."""
@@ -156,7 +167,7 @@ class CacheDirectory:
 
     def unusable(self, error: OSError) -> LocalIOError:
         """The error for a cache directory that cannot be used."""
-        return LocalIOError(
-            f"the cache directory {self.path} cannot be used: {error.strerror or error}",
-            hint="set SEALIFT_CACHE to a directory that you can write to",
-        )
+        hint = "set SEALIFT_CACHE to a directory that you can write to"
+        if os.path.isdir(self.root):
+            hint += ", and SEALIFT_CACHE_READ to this one to use what is in it"
+        return LocalIOError(f"the cache directory {self.path} cannot be used: {error.strerror or error}", hint=hint)

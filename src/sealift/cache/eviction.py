@@ -1,7 +1,9 @@
 """Keeping a cache within its limits: the snapshots that were not used for longest are removed first; blocking."""
 
+import errno
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 
 from ..backends.local import free_space, taken_space
@@ -11,7 +13,7 @@ from ..frozen_dataclass import dataclass
 from . import leases, ownership
 from .directory import CacheDirectory, is_id
 from .manifest import Manifest
-from .unfinished import abandoned
+from .unfinished import abandoned, unpacked
 
 __all__ = ["Usage", "collect_garbage", "evict", "is_pinned", "make_room", "snapshots", "usage"]
 
@@ -42,19 +44,32 @@ def usage(cache: CacheDirectory) -> Usage:
 
 
 def _occupied(path: str, seen: set[tuple[int, int]]) -> int:
-    total, pending = 0, [path]
+    """Bytes of the files below a path, without those that were seen already."""
+    total = 0
+    for status in _files(path):
+        file = (status.st_dev, status.st_ino)
+        if file not in seen:
+            if status.st_nlink > 1:
+                seen.add(file)
+            total += taken_space(status)
+    return total
+
+
+def _unshared(path: str) -> int:
+    """Bytes of the files below a path in `work/`, without links to blobs."""
+    return sum(taken_space(status) for status in _files(path) if status.st_nlink == 1)
+
+
+def _files(path: str) -> Iterator[os.stat_result]:
+    pending = [path]
     while pending:
+        each = pending.pop()
         with suppress(OSError):  # removed by another process, or another user's
-            each = pending.pop()
             status = os.lstat(each)
             if stat.S_ISDIR(status.st_mode):
                 pending += [os.path.join(each, name) for name in os.listdir(each)]
-            file = (status.st_dev, status.st_ino)
-            if stat.S_ISREG(status.st_mode) and file not in seen:
-                if status.st_nlink > 1:
-                    seen.add(file)
-                total += taken_space(status)
-    return total
+            elif stat.S_ISREG(status.st_mode):
+                yield status
 
 
 def snapshots(cache: CacheDirectory) -> list[tuple[float, str]]:
@@ -80,17 +95,33 @@ def evict(cache: CacheDirectory, snapshot: str) -> bool:
     Returns:
         Whether it was removed.
     """
-    if is_pinned(cache, snapshot) or leases.holders(cache, snapshot):
+    manifest = cache.file("manifests", f"{snapshot}.json")
+    if is_pinned(cache, snapshot) or leases.holders(cache, snapshot) or ownership.running_owner(cache, snapshot):
         return False
-    with leases.evicting(cache, snapshot) as allowed:
-        if not allowed:
-            return False
-        aside = cache.file("trash", os.urandom(8).hex())
+    try:
+        aside = leases.announce_eviction(cache, snapshot)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
         with suppress(FileNotFoundError):
-            os.rename(cache.snapshot(snapshot), aside)
-        with suppress(FileNotFoundError):
-            os.unlink(cache.file("manifests", f"{snapshot}.json"))
-    cache.empty_trash()
+            os.unlink(manifest)  # makes room for a directory on a full disk; without it, nobody finds the snapshot
+        aside = leases.announce_eviction(cache, snapshot)
+    if aside is None:
+        return False
+    gone = not is_pinned(cache, snapshot) and _moved(cache.snapshot(snapshot), aside)
+    if gone:
+        _moved(manifest, aside)
+    cache.discard(aside)
+    leases.clear(cache, snapshot)
+    return gone
+
+
+def _moved(path: str, aside: str) -> bool:
+    """Move a file or directory, if it exists, into the directory of an eviction; False: that was prevented."""
+    try:
+        os.rename(path, os.path.join(aside, os.path.basename(path)))
+    except FileNotFoundError:
+        return os.path.isdir(aside)
     return True
 
 
@@ -100,12 +131,17 @@ def collect_garbage(cache: CacheDirectory) -> int:
     Returns:
         The bytes that were freed.
     """
-    cache.empty_trash()
     leases.remove_ended(cache)
     ownership.remove_ended(cache)
-    for snapshot in os.listdir(cache.file("snapshots")):
-        if not os.path.exists(cache.file("manifests", f"{snapshot}.json")):
-            evict(cache, snapshot)  # a process was killed while it removed it
+    there = set(os.listdir(cache.file("snapshots")))
+    described = {name.removesuffix(".json") for name in os.listdir(cache.file("manifests"))}
+    for snapshot in there ^ {name for name in described if is_id(name)}:
+        manifest = cache.file("manifests", f"{snapshot}.json")
+        if os.path.isdir(cache.snapshot(snapshot)) != os.path.exists(manifest):  # still so
+            evict(cache, snapshot)  # a process was killed while it published or removed it
+    for snapshot in set(os.listdir(cache.file("leases"))) - there:
+        leases.clear(cache, snapshot)
+    cache.empty_trash()
     freed, now = 0, cache.file_system_time()
     for part in ("work", "manifests", "processes", "requests", "owners", "pins", "boots"):
         for name in os.listdir(cache.file(part)):
@@ -153,62 +189,58 @@ def make_room(cache: CacheDirectory, settings: CacheSettings, snapshot: str, nee
         with suppress(OSError):  # another user's
             cache.discard(path)
     collect_garbage(cache)
-    candidates, protected = _candidates(cache, snapshot)
-    if (excess := _excess(cache, settings, snapshot, needed)) > sum(each.occupied for each in candidates):
-        raise _no_room(cache, settings, needed, excess, protected)
-    evicted, remaining = list[tuple[str, int]](), iter(candidates)
+    evicted, candidates = list[tuple[str, int]](), _candidates(cache, snapshot)
     more = 1
-    while excess > 0:
-        freed = 0  # at most: other snapshots may share files
-        for manifest in remaining:
-            if evict(cache, manifest.snapshot):
-                evicted.append((manifest.uri, manifest.size))
-                freed += manifest.occupied
-            if freed >= more * excess:
+    while (excess := _excess(cache, settings, snapshot, needed)) > 0:
+        chosen, enough = list[Manifest](), 0
+        for manifest in candidates:  # nothing is removed if all together are not enough
+            chosen.append(manifest)
+            enough += manifest.occupied
+            if enough >= more * excess:
                 break
+        if enough < excess and not evicted:
+            raise _no_room(cache, settings, snapshot, needed, excess)
+        gone = [(each.uri, each.size) for each in chosen if evict(cache, each.snapshot)]
+        evicted += gone
         collect_garbage(cache)
-        excess = _excess(cache, settings, snapshot, needed)
-        more *= 2  # it takes a while to find out how much was freed
-        if not freed:
-            break
-    if excess > 0:
-        raise _no_room(cache, settings, needed, excess, protected)
+        more *= 2  # what was freed is less if other snapshots share files, and it takes a while to find out
+        if not gone and (excess := _excess(cache, settings, snapshot, needed)) > 0:
+            raise _no_room(cache, settings, snapshot, needed, excess)
     return evicted
 
 
-def _candidates(cache: CacheDirectory, snapshot: str) -> tuple[list[Manifest], list[tuple[int, str]]]:
-    """Which snapshots may be evicted for another one; and for the others, the bytes of each, and why it stays."""
-    candidates, protected = list[Manifest](), list[tuple[int, str]]()
+def _candidates(cache: CacheDirectory, snapshot: str) -> Iterator[Manifest]:
+    """The snapshots that may be evicted for another one; those that were not used for longest first."""
     for _, each in snapshots(cache):
-        manifest = Manifest.read(cache, each) or Manifest(each, "an unknown URI", "", ())
-        if each == snapshot:
-            continue
-        if is_pinned(cache, each):
-            protected.append((manifest.size, f"{manifest.uri} is pinned"))
-        elif users := leases.holders(cache, each):
-            protected.append((manifest.size, f"{manifest.uri} is used by {', '.join(users)}"))
-        else:
-            candidates.append(manifest)
-    return candidates, protected
+        if each != snapshot and not is_pinned(cache, each) and not leases.holders(cache, each):
+            yield Manifest.read(cache, each) or Manifest(each, "an unknown URI", "", ())
+
+
+def _protected(cache: CacheDirectory, snapshot: str) -> Iterator[tuple[int, str]]:
+    """The bytes of each snapshot that may not be evicted for another one, and why."""
+    for _, each in snapshots(cache):
+        pinned, users = is_pinned(cache, each), leases.holders(cache, each)
+        why = "pinned" if pinned else f"used by {', '.join(users)}"
+        if each != snapshot and (pinned or users) and (manifest := Manifest.read(cache, each)) is not None:
+            yield manifest.size, f"{manifest.uri} is {why}"
 
 
 def _excess(cache: CacheDirectory, settings: CacheSettings, snapshot: str, needed: int) -> int:
     """How many bytes must be freed before a download fits; 0 or less: none."""
     disk = os.statvfs(cache.root)
     size = disk.f_blocks * disk.f_frsize
-    needed += ownership.reserved_before(cache, snapshot)
+    reserved, arrived = ownership.reserved_before(cache, snapshot), unpacked(cache)
+    # An archive may have grown beyond what was reserved for it.
+    needed += sum(max(size, sum(map(_unshared, arrived.get(each, ())))) for each, size in reserved.items())
     limit = settings.size if settings.share is None else int(size * settings.share)
     stays_free = int(size * _STAYS_FREE) if limit is None else 0
-    used = usage(cache)
-    ended = sum(_occupied(path, set()) for path in abandoned(cache, snapshot))
+    ended = sum(map(_unshared, abandoned(cache, snapshot)))
     # The unfinished files of downloads that run are part of what those need.
-    excess = needed + stays_free - free_space(cache.root) - (used.unfinished - ended)
-    return excess if limit is None else max(excess, used.bytes + ended + needed - limit)
+    excess = needed + stays_free - free_space(cache.root) - (_unshared(cache.file("work")) - ended)
+    return excess if limit is None else max(excess, usage(cache).bytes + ended + needed - limit)
 
 
-def _no_room(
-    cache: CacheDirectory, settings: CacheSettings, needed: int, excess: int, protected: list[tuple[int, str]]
-) -> LocalIOError:
+def _no_room(cache: CacheDirectory, settings: CacheSettings, snapshot: str, needed: int, excess: int) -> LocalIOError:
     limit = (
         f"is limited to {settings.size} bytes"
         if settings.size is not None
@@ -216,7 +248,8 @@ def _no_room(
         if settings.share is not None
         else f"leaves {_STAYS_FREE:.0%} of its disk free"
     )
-    largest = [f"{text} ({size} bytes)" for size, text in sorted(protected, reverse=True)[:_NAMED]]
+    protected = sorted(_protected(cache, snapshot), reverse=True)
+    largest = [f"{text} ({size} bytes)" for size, text in protected[:_NAMED]]
     holds = f"; {'; '.join(largest)}" if largest else ""
     return LocalIOError(
         f"{needed} bytes do not fit into the cache {cache.path}, which {limit}: {excess} bytes too many{holds}",

@@ -8,30 +8,39 @@ Its files are written to a directory in `work/`, which becomes the snapshot by o
 A process that is killed at any step leaves a journal, from which the next one continues, or a complete snapshot.
 """
 
+import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ..backends.local import LocalBackend, as_storage_error, sync_directories, sync_tree, work_directory
-from ..errors import LocalIOError, StorageError
+from ..errors import LocalIOError
 from ..operations.call_options import CallOptions
 from ..operations.open_location import OpenLocation
-from ..types import Event, KiB, ObjectInfo
+from ..runtime.shielded import shielded
+from ..types import Event, KiB, MiB, ObjectInfo
 from .blobs import digests_of, remove_blob
 from .cache_events import report_outcome
 from .eviction import make_room
+from .leases import prevent_eviction
 from .manifest import CachedFile, Manifest, current_boot, occupied
 from .snapshot_plan import SnapshotPlan
 from .staged_download import download_staged
 from .store import Store
 from .syncing import sync_in_background
+from .unfinished import unpacked
+
+if TYPE_CHECKING:
+    from ..archives.unpack import MakeRoom
 
 __all__ = ["fill"]
 
 # Bytes of the manifest, the journal and other records, and of what they say about each file: at most, as a rule.
 _RECORDS = 16 * KiB
 _RECORD = 512
+_AHEAD = 64 * MiB  # of room for the files of an archive, at least
 
 
 async def fill(source: OpenLocation, plan: SnapshotPlan, store: Store, options: CallOptions) -> None:
@@ -103,28 +112,28 @@ class _Work:
 
     async def unpack(self) -> None:
         """Unpack an archive into a directory, and publish it."""
-        cache, snapshot = self._cache, self._plan.snapshot
+        cache, snapshot, disk = self._cache, self._plan.snapshot, self._disk
         # A name of its own: a process that was stopped may go on with an earlier attempt.
-        tree = cache.file("work", f"{snapshot}.{os.urandom(8).hex()}")
+        directory = cache.file("work", f"{snapshot}.{os.urandom(8).hex()}")
+        tree = os.path.join(directory, "files")
 
-        def remove_earlier() -> None:
-            for name in os.listdir(cache.file("work")):
-                if name.startswith(f"{snapshot}."):
-                    cache.discard(cache.file("work", name))
+        def begin() -> None:
+            for earlier in unpacked(cache).get(snapshot, ()):
+                cache.discard(earlier)
+            cache.make(directory)
 
-        await self._disk.run(remove_earlier)
-        await self._disk.run(self._forget_damaged)
-        [(archive, _)] = self._plan.files
-        await self._make_room({})
-        limits = self._options.unpack_limits
-        assert limits is not None  # noqa: S101 - the plan says that it is an archive
-        module = await self._disk.run(lambda: import_module("..operations.download_archive", __package__))
+        await disk.run(begin)
         try:
-            await module.download_archive(self._source, archive, tree, self._options, limits)
-            await self._disk.run(lambda: self._publish(tree, {}))
-        except StorageError:
-            await self._disk.run(lambda: cache.discard(tree))
-            raise
+            await disk.run(self._forget_damaged)
+            [(archive, _)] = self._plan.files
+            await self._make_room({})
+            limits = self._options.unpack_limits
+            assert limits is not None  # noqa: S101 - the plan says that it is an archive
+            module = await disk.run(lambda: import_module("..operations.download_archive", __package__))
+            await module.download_archive(self._source, archive, tree, self._options, limits, self._room_to_grow())
+            await disk.run(lambda: self._publish(tree, {}))
+        finally:
+            await shielded(disk.run(lambda: cache.discard(directory)))
 
     def _link(self, tree: str) -> dict[str, str]:
         """Link the files that the cache has already into the directory. Returns their paths and blobs."""
@@ -159,8 +168,33 @@ class _Work:
     async def _make_room(self, linked: Mapping[str, str]) -> None:
         missing = [obj.size or 0 for obj, path in self._plan.files if path not in linked]
         needed = sum(map(occupied, missing)) + _RECORDS + _RECORD * len(self._plan.files)
-        cache, settings, snapshot = self._cache, self._store.settings, self._plan.snapshot
-        for uri, size in await self._disk.run(lambda: make_room(cache, settings, snapshot, needed)):
+        self._report_evicted(await self._disk.run(lambda: self._evict_for(needed)))
+
+    def _room_to_grow(self) -> "MakeRoom":
+        """What an archive calls, in a thread, to make room for its files: how large they are is not known before."""
+        loop = asyncio.get_running_loop()
+
+        def grow(size: int) -> int:
+            # Adding up a cache takes a while. So more room is made than is needed now, if there is more.
+            ahead = max(_AHEAD, size // 8)
+            while True:
+                try:
+                    evicted = self._evict_for(size + _RECORDS + ahead)
+                    break
+                except LocalIOError:
+                    if not ahead:
+                        raise
+                    ahead = ahead // 2 if ahead > MiB else 0
+            loop.call_soon_threadsafe(self._report_evicted, evicted)
+            return size + ahead
+
+        return grow
+
+    def _evict_for(self, needed: int) -> list[tuple[str, int]]:
+        return make_room(self._cache, self._store.settings, self._plan.snapshot, needed)
+
+    def _report_evicted(self, evicted: list[tuple[str, int]]) -> None:
+        for uri, size in evicted:
             report_outcome("evicted", uri, size, self._on_event)
 
     def _publish(self, tree: str, linked: Mapping[str, str]) -> None:
@@ -179,6 +213,7 @@ class _Work:
         uri = str(self._source.location)
         manifest = Manifest(plan.snapshot, uri, plan.name, files, boot, cache.file_system_time())
         final = cache.snapshot(plan.snapshot)
+        prevent_eviction(cache, plan.snapshot)  # by a process that was stopped: it would remove the new manifest
         if os.path.isdir(final):
             self._repair(tree, final, manifest)
         else:

@@ -23,7 +23,7 @@ from .ownership import Owner
 from .single_flight import complete
 from .snapshot_plan import SnapshotPlan
 
-__all__ = ["HubFile", "HubFound", "find_in_hub", "hub_repository", "obtain_from_hub"]
+__all__ = ["HubFile", "HubFound", "find_in_hub", "hub_repository", "obtain_from_hub", "why_unknown"]
 
 _MAIN = "main"
 _HUB = "https://huggingface.co"
@@ -115,6 +115,15 @@ def find_in_hub(
     if not wanted or not all(repository.has(commit, path, size) for path, size in wanted.items()):
         return None
     return HubFound(found, sum(wanted.values()))
+
+
+def why_unknown(repository: HubRepository) -> str | None:
+    """Blocking: why nothing is found of a repository that is there, at least in part; None: it is not there."""
+    commit = repository.commit("never")
+    if commit is None or not os.path.isdir(repository.snapshot(commit)) or repository.tree(commit) is not None:
+        return None
+    # As after single files, and after all downloads with versions of huggingface_hub that do not keep the list.
+    return f"the cache {repository.root} has files of it, but not the list of all of them"
 
 
 async def obtain_from_hub(

@@ -1,37 +1,37 @@
 """Leases: which processes use a snapshot, so that it is not evicted; blocking.
 
-    v1/processes/TOKEN     names a process; locked, and touched every minute, as long as it runs
-    v1/leases/ID/TOKEN     this process uses the snapshot
+    v1/processes/TOKEN           names a process; locked, and touched every minute, as long as it runs
+    v1/leases/ID/TOKEN           this process uses the snapshot
+    v1/leases/ID/TEXT.evicting/  a process is about to remove the snapshot: it will rename it to there
 
 A lease ends with its process, however that ends: whoever wants to evict the snapshot looks whether the process still
 runs. Of a process in another container or on another machine, that cannot be seen: it counts as running as long as its
 record is locked or, where locks do not work, touched.
 
-A process takes a lease first, and then looks whether the snapshot is being evicted. Whoever evicts a snapshot says so
-first, and then looks for leases. So at least one of the two sees the other.
+Whoever removes a snapshot creates a directory for it first, then looks for leases, and then renames the snapshot into
+the directory. Whoever takes a lease writes it first, and then removes these directories. A directory can be removed
+only while it is empty, and nothing can be renamed into one that has been removed. So after that, the snapshot either
+has gone or stays, even if the other process was stopped in between and goes on much later. No clock matters.
 """
 
+import errno
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
 from ..persist import file_locks
 from .directory import CacheDirectory
 from .heartbeat import beat
 from .process_identity import ProcessIdentity, write_record
 
-__all__ = ["BeingEvicted", "evicting", "holders", "release", "remove_ended", "take"]
+__all__ = ["announce_eviction", "clear", "holders", "prevent_eviction", "release", "remove_ended", "take"]
 
 _INTERVAL = 60.0  # seconds between two signs of life
 _LONGEST_SILENCE = 600.0  # seconds without one after which a process has ended, unless it is seen to run
-_EVICTING = "evicting"
-_LONGEST_EVICTION = 60.0  # seconds; it takes milliseconds
-
-
-class BeingEvicted(Exception):
-    """The snapshot is being evicted."""
+_EVICTING = ".evicting"
+_ATTEMPTS = 100
 
 
 class _Process:
@@ -81,22 +81,19 @@ _process = 0  # whose they are
 def take(cache: CacheDirectory, snapshot: str) -> str:
     """Take a lease on a snapshot for this process; call `release` as often.
 
+    If the snapshot is there afterwards, it stays.
+
     Returns:
         The name of this process in the cache.
-
-    Raises:
-        BeingEvicted: It is being evicted; try again in a moment.
     """
-    directory = cache.file("leases", snapshot)
     with _lock:
         process = _record(cache)
         if not process.users[snapshot]:
-            _write_lease(cache, directory, process.token)
+            directory = cache.file("leases", snapshot)
+            _create_in(cache, directory, lambda: _create_lease(os.path.join(directory, process.token)))
+            prevent_eviction(cache, snapshot)
         process.users[snapshot] += 1
-    if _is_evicting(cache, directory):
-        release(cache, snapshot, process.token)
-        raise BeingEvicted
-    return process.token
+        return process.token
 
 
 def _record(cache: CacheDirectory) -> _Process:
@@ -110,12 +107,19 @@ def _record(cache: CacheDirectory) -> _Process:
     return known
 
 
-def _write_lease(cache: CacheDirectory, directory: str, token: str) -> None:
-    while True:
+def _create_lease(path: str) -> str:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
+    return path
+
+
+def _create_in(cache: CacheDirectory, directory: str, create: Callable[[], str]) -> str:
+    """Create something in a directory that does not exist yet, and that other processes remove when it is empty."""
+    for _ in range(_ATTEMPTS):
         cache.make(directory)
-        with suppress(FileNotFoundError):  # whoever has evicted the snapshot has removed the directory
-            os.close(os.open(os.path.join(directory, token), os.O_WRONLY | os.O_CREAT, 0o644))
-            return
+        with suppress(FileNotFoundError):
+            return create()
+    cache.make(directory)
+    return create()
 
 
 def release(cache: CacheDirectory, snapshot: str, token: str) -> None:
@@ -145,7 +149,7 @@ def holders(cache: CacheDirectory, snapshot: str) -> list[str]:
     except FileNotFoundError:
         return []
     for name in names:
-        if name == _EVICTING:
+        if name.endswith(_EVICTING):
             continue
         running = _running(cache, name)
         if running:
@@ -178,48 +182,46 @@ def remove_ended(cache: CacheDirectory) -> None:
                 os.unlink(cache.file("processes", token))
 
 
-@contextmanager
-def evicting(cache: CacheDirectory, snapshot: str) -> Iterator[bool]:
-    """Announce that a snapshot will be evicted in this block.
+def announce_eviction(cache: CacheDirectory, snapshot: str) -> str | None:
+    """Announce that a snapshot will be removed.
 
-    Yields:
-        Whether it may be: nobody uses it, and nobody else evicts it.
+    Returns:
+        An empty directory, to which the snapshot may be renamed. It disappears if a process begins to use the snapshot
+        before that. None: a process uses it already.
     """
-    directory = cache.make(cache.file("leases", snapshot))
-    marker = os.path.join(directory, _EVICTING)
-    if _is_evicting(cache, directory):
-        yield False
-        return
-    new = cache.file("work", f"{os.urandom(8).hex()}.tmp")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    try:
-        write_record(descriptor, ProcessIdentity.current().as_json())
-        try:
-            os.rename(new, marker)  # in place of one that a process has left that was killed: there is always one
-        except FileNotFoundError:  # another process has just evicted it, and removed the directory
-            os.unlink(new)
-        yield not holders(cache, snapshot) and file_locks.is_at(descriptor, marker)
-    finally:
-        with suppress(OSError):
-            if file_locks.is_at(descriptor, marker):  # if not, another process evicts it, too
-                os.unlink(marker)
-        os.close(descriptor)
-        with suppress(OSError):  # somebody is taking a lease
-            os.rmdir(directory)
+    directory = cache.file("leases", snapshot)
+    name = f"{os.urandom(8).hex()}{_EVICTING}"
+    announced = _create_in(cache, directory, lambda: cache.make(os.path.join(directory, name)))
+    if not holders(cache, snapshot):
+        return announced
+    with suppress(FileNotFoundError):
+        os.rmdir(announced)
+    return None
 
 
-def _is_evicting(cache: CacheDirectory, directory: str) -> bool:
-    """Whether the snapshot is being evicted by a process that runs."""
-    try:
-        with open(os.path.join(directory, _EVICTING), "rb") as file:
-            status, record = os.fstat(file.fileno()), file.read()
-    except FileNotFoundError:
-        return False
-    identity = ProcessIdentity.parse(record)
-    running = None if identity is None else identity.is_running()
-    if running is None:
-        running = cache.file_system_time() - status.st_mtime < _LONGEST_EVICTION
-    return running
+def prevent_eviction(cache: CacheDirectory, snapshot: str) -> None:
+    """Keep processes that have announced it from removing a snapshot. If one has moved it already, it has gone."""
+    directory = cache.file("leases", snapshot)
+    with suppress(FileNotFoundError):
+        for name in os.listdir(directory):
+            if name.endswith(_EVICTING):
+                try:
+                    os.rmdir(os.path.join(directory, name))
+                except FileNotFoundError:
+                    pass
+                except OSError as error:
+                    if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                        raise
+                    # Keeps that process from removing the manifest of the next snapshot of this ID.
+                    cache.put_aside(os.path.join(directory, name))
+
+
+def clear(cache: CacheDirectory, snapshot: str) -> None:
+    """Remove what is left of the leases on a snapshot that has gone, unless a process is taking one."""
+    holders(cache, snapshot)
+    prevent_eviction(cache, snapshot)
+    with suppress(OSError):  # there is a lease, or it was removed
+        os.rmdir(cache.file("leases", snapshot))
 
 
 def _after_fork() -> None:

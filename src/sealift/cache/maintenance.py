@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
@@ -15,11 +15,21 @@ from ..types import MiB
 from . import leases
 from .blobs import digest_of, remove_blob
 from .directory import CacheDirectory
-from .eviction import collect_garbage, evict, is_pinned, snapshots
+from .eviction import collect_garbage, is_pinned, snapshots
 from .manifest import CachedFile, Manifest
 from .ownership import running_owner
 
-__all__ = ["CacheEntry", "Checked", "entries", "pin", "remove", "remove_unfinished", "unpin", "verify"]
+__all__ = [
+    "CacheEntry",
+    "Checked",
+    "entries",
+    "entries_by_uri",
+    "pin",
+    "remove_stale_requests",
+    "remove_unfinished",
+    "unpin",
+    "verify",
+]
 
 # Checksums that `verify` compares, best first.
 _HASHES = ("sha256", "sha1", "md5", "git")
@@ -65,39 +75,53 @@ class Checked:
     algorithm: str = ""
 
 
-def entries(cache: CacheDirectory, uri: str | None = None) -> Iterator[CacheEntry]:
-    """The snapshots in a cache; those that were not used for longest come first.
-
-    Args:
-        cache: The cache.
-        uri: Only those that were downloaded from this URI. None: all.
-    """
-    known = _uris(cache)
+def entries(cache: CacheDirectory) -> Iterator[CacheEntry]:
+    """The snapshots in a cache; those that were not used for longest come first."""
+    known: dict[str, list[str]] = {}
+    for _, snapshot, uri in _requests(cache):
+        known.setdefault(snapshot, []).append(uri)
     for last_used, snapshot in snapshots(cache):
         manifest = Manifest.read(cache, snapshot)
         if manifest is None or not os.path.isdir(cache.snapshot(snapshot)):
             continue
         uris = tuple(dict.fromkeys([manifest.uri, *known.get(snapshot, ())]))
-        if uri is None or uri in uris or uri.rstrip("/") in {each.rstrip("/") for each in uris}:
-            used_by = tuple(leases.holders(cache, snapshot))
-            path = manifest.path_in(cache)
-            yield CacheEntry(manifest, uris, path, last_used, is_pinned(cache, snapshot), used_by)
+        used_by = tuple(leases.holders(cache, snapshot))
+        yield CacheEntry(manifest, uris, manifest.path_in(cache), last_used, is_pinned(cache, snapshot), used_by)
 
 
-def _uris(cache: CacheDirectory) -> dict[str, list[str]]:
-    """The URIs of each snapshot, by the calls that got it."""
-    found: dict[str, list[str]] = {}
+def entries_by_uri(cache: CacheDirectory) -> Mapping[str, list[CacheEntry]]:
+    """URI, without a slash at its end → the snapshots that were downloaded from it; the one used last is the last."""
+    found: dict[str, list[CacheEntry]] = {}
+    for entry in entries(cache):
+        for uri in {each.rstrip("/") for each in entry.uris}:
+            found.setdefault(uri, []).append(entry)
+    return found
+
+
+def _requests(cache: CacheDirectory) -> Iterator[tuple[str, str, str]]:
+    """The path of each record of a call, the snapshot that it got, and its URI."""
     with suppress(FileNotFoundError):
         for name in sorted(os.listdir(cache.file("requests"))):
-            with suppress(OSError, ValueError, KeyError, TypeError), open(cache.file("requests", name), "rb") as file:
-                facts = json.load(file)
-                found.setdefault(facts["snapshot"], []).append(facts["uri"])
-    return found
+            path = cache.file("requests", name)
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                with open(path, "rb") as file:
+                    facts = json.load(file)
+                yield path, str(facts["snapshot"]), str(facts["uri"])
+
+
+def remove_stale_requests(cache: CacheDirectory) -> None:
+    """Remove the records of calls whose snapshots have been removed."""
+    there = set(os.listdir(cache.file("snapshots")))
+    for path, snapshot, _ in _requests(cache):
+        if snapshot not in there:
+            with suppress(OSError):  # another process removes it too, or it is another user's
+                os.unlink(path)
 
 
 def pin(cache: CacheDirectory, snapshot: str) -> None:
     """Keep a snapshot from being evicted."""
     cache.write(cache.file("pins", snapshot), "")
+    leases.prevent_eviction(cache, snapshot)
 
 
 def unpin(cache: CacheDirectory, snapshot: str) -> None:
@@ -137,10 +161,7 @@ def verify(cache: CacheDirectory) -> Iterator[Checked]:
     compared: dict[tuple[int, int, str], str] = {}
     for entry in entries(cache):
         snapshot = entry.manifest.snapshot
-        try:
-            token = leases.take(cache, snapshot)
-        except leases.BeingEvicted:
-            continue
+        token = leases.take(cache, snapshot)
         try:
             manifest = Manifest.read(cache, snapshot)
             if manifest is not None and os.path.isdir(cache.snapshot(snapshot)):
@@ -202,11 +223,3 @@ def _move_aside(cache: CacheDirectory, entry: CacheEntry, file: CachedFile, path
     os.rename(path, aside)
     if file.blob:
         remove_blob(cache, file.blob)
-
-
-def remove(cache: CacheDirectory, snapshot: str) -> bool:
-    """Remove a snapshot, unless a process uses it or it is pinned. Returns whether it was removed."""
-    if not evict(cache, snapshot):
-        return False
-    collect_garbage(cache)
-    return True

@@ -1,6 +1,5 @@
 """Get what a URI names from the cache: find it, wait for the process that downloads it, or download it."""
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from importlib import import_module
 from typing import Any
@@ -11,16 +10,13 @@ from ..operations.call_options import CallOptions
 from ..operations.open_location import OpenLocation
 from ..runtime.shielded import shielded
 from .cache_events import report_hit, report_outcome
-from .leases import BeingEvicted
 from .ownership import Owner
 from .requests import Request
 from .single_flight import complete
 from .snapshot_plan import SnapshotPlan
 from .store import Found, Store
 
-__all__ = ["find_snapshot", "obtain", "when_not_evicted"]
-
-_EVICTION_PAUSE = 0.02  # seconds; an eviction takes milliseconds
+__all__ = ["find_in_thread", "find_snapshot", "obtain"]
 
 
 async def obtain(
@@ -65,26 +61,21 @@ async def obtain(
 
 async def find_snapshot(instance: Instance, store: Store, snapshot: str) -> Found | None:
     """Find a snapshot, and take a lease on it; see `Store.find`."""
-    return await when_not_evicted(instance, lambda: store.find(snapshot))
+    return await find_in_thread(instance, lambda: store.find(snapshot))
 
 
-async def when_not_evicted(instance: Instance, find: Callable[[], Found | None]) -> Found | None:
-    """Run a search in a thread, again if what it finds is being evicted. A cancelled call keeps no lease."""
-    disk = LocalBackend("/", instance.disk)
-    while True:
-        found: list[Found] = []
+async def find_in_thread(instance: Instance, find: Callable[[], Found | None]) -> Found | None:
+    """Run a search in a thread. A cancelled call keeps no lease."""
+    found: list[Found] = []
 
-        def search(found: list[Found] = found) -> None:
-            if (one := find()) is not None:
-                found.append(one)
+    def search() -> None:
+        if (one := find()) is not None:
+            found.append(one)
 
-        try:
-            await disk.run(search)
-        except BeingEvicted:
-            await asyncio.sleep(_EVICTION_PAUSE)
-            continue
-        except BaseException:
-            for each in found:
-                await shielded(instance.disk.run(each.release))
-            raise
-        return found[0] if found else None
+    try:
+        await LocalBackend("/", instance.disk).run(search)
+    except BaseException:
+        for each in found:
+            await shielded(instance.disk.run(each.release))
+        raise
+    return found[0] if found else None

@@ -10,6 +10,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 
 from ..persist.file_locks import is_at
@@ -170,8 +171,8 @@ def remove_ended(cache: CacheDirectory) -> None:
                 os.unlink(cache.file("owners", name))
 
 
-def reserved_before(cache: CacheDirectory, snapshot: str) -> int:
-    """Bytes that other downloads need which have begun before that of a snapshot, and still run."""
+def reserved_before(cache: CacheDirectory, snapshot: str) -> Mapping[str, int]:
+    """Bytes that other downloads need which have begun before that of a snapshot, and still run; by their snapshots."""
     records: dict[str, tuple[float, int]] = {}
     for name in os.listdir(cache.file("owners")):
         try:
@@ -183,6 +184,8 @@ def reserved_before(cache: CacheDirectory, snapshot: str) -> int:
         except (OSError, ValueError, KeyError, TypeError):  # just released, or not written yet
             continue
     mine = (records[snapshot][0], snapshot) if snapshot in records else None
-    return sum(
-        needed for name, (began, needed) in records.items() if name != snapshot and (not mine or (began, name) < mine)
-    )
+    return {
+        name: needed
+        for name, (began, needed) in records.items()
+        if name != snapshot and (not mine or (began, name) < mine)
+    }

@@ -92,9 +92,6 @@ class Store:
 
         Returns:
             The snapshot; None: there is none, or some of its files are missing or were changed.
-
-        Raises:
-            BeingEvicted: Try again in a moment.
         """
         for cache in self._read_only:
             manifest = Manifest.read(cache, snapshot)
@@ -123,9 +120,6 @@ class Store:
         Args:
             request: Its `request_id`.
             revalidate: How old an answer of the service may be.
-
-        Raises:
-            BeingEvicted: Try again in a moment.
         """
         known = (Request.read(cache, request) for cache in (*self._read_only, self.cache))
         fresh = [each for each in known if each is not None and each.is_fresh(revalidate)]

@@ -1,13 +1,18 @@
-"""Unfinished downloads that nobody continues; blocking."""
+"""Unfinished downloads in a cache; blocking.
+
+work/.sealift/…      files, with a journal, from which the next call continues
+work/ID.TEXT/        an archive that is unpacked, which the next call begins anew
+"""
 
 import os
+from collections.abc import Mapping
 
 from ..keys.paths import WORK_DIRECTORY
 from ..persist.download_journal import fingerprint
 from .directory import CacheDirectory, is_id
 from .ownership import running_owner
 
-__all__ = ["abandoned"]
+__all__ = ["abandoned", "unpacked"]
 
 
 def abandoned(cache: CacheDirectory, snapshot: str) -> list[str]:
@@ -31,8 +36,15 @@ def abandoned(cache: CacheDirectory, snapshot: str) -> list[str]:
             names = _names_in(path)
             ended = {each.partition(".")[0] for each in names if each.endswith(".journal")} - downloading
             found += (os.path.join(path, each) for each in names if each.replace("-", ".").partition(".")[0] in ended)
-        elif is_id(unpacked := name.partition(".")[0]) and unpacked not in running:
-            found.append(path)
+    return found + [path for each, paths in unpacked(cache).items() if each not in running for path in paths]
+
+
+def unpacked(cache: CacheDirectory) -> Mapping[str, list[str]]:
+    """Snapshot → directories in which an archive is or was unpacked to it."""
+    found: dict[str, list[str]] = {}
+    for name in os.listdir(cache.file("work")):
+        if is_id(snapshot := name.partition(".")[0]):
+            found.setdefault(snapshot, []).append(cache.file("work", name))
     return found
 
 

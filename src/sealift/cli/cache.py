@@ -77,17 +77,18 @@ def _found(directory: "CacheDirectory", uris: Iterable[str]) -> "list[CacheEntry
     Raises:
         ModelMissingError: There are none of one of them.
     """
-    from ..cache.maintenance import entries  # noqa: PLC0415
+    from ..cache.maintenance import entries_by_uri  # noqa: PLC0415
 
-    found: list[CacheEntry] = []
+    known = entries_by_uri(directory)
+    found: dict[str, CacheEntry] = {}
     for uri in uris:
         text = str(parse(uri))
-        of_uri = list(entries(directory, text))
+        of_uri = known.get(text.rstrip("/"))
         if not of_uri:
             cause = f"it is not in the cache {directory.path}"
             raise ModelMissingError(text, cause=cause, hint="sealift cache ls shows what is", uri=text)
-        found += of_uri
-    return found
+        found |= {entry.manifest.snapshot: entry for entry in of_uri}
+    return list(found.values())
 
 
 @_command("ls", "List what is in the cache.")
@@ -140,16 +141,17 @@ def du(settings: Settings, *, is_human: bool) -> None:
 @click.pass_obj
 def rm(settings: Settings, uris: tuple[str, ...]) -> None:
     """Remove all cached versions of each URI. What a process uses, or is pinned, is an error and stays."""
-    from ..cache.maintenance import remove  # noqa: PLC0415
+    from ..cache.eviction import collect_garbage, evict  # noqa: PLC0415
 
     directory = _directory()
     kept = []
     for entry in _found(directory, uris):
-        if remove(directory, entry.manifest.snapshot):
+        if evict(directory, entry.manifest.snapshot):
             _print(settings, "removed", entry)
         else:
             why = "is pinned" if entry.pinned else f"is used by {', '.join(entry.used_by) or 'a process'}"
             kept.append(f"{entry.uris[0]} {why}")
+    collect_garbage(directory)
     if kept:
         raise LocalIOError(f"not removed: {'; '.join(kept)}", hint="unpin it, or end the process")
 
@@ -168,22 +170,26 @@ def prune(settings: Settings, *, everything: bool, older_than: float | None, lim
     What a process uses, and what is pinned, stays.
     """
     from ..cache.eviction import collect_garbage, evict, usage  # noqa: PLC0415
-    from ..cache.maintenance import entries, remove_unfinished  # noqa: PLC0415
+    from ..cache.maintenance import entries, remove_stale_requests, remove_unfinished  # noqa: PLC0415
 
     directory = _directory()
     now = time.time()
-    removed = True
+    removed, more = True, 1
     while removed:  # again for a size: what was removed has freed less if files are shared
         removed = False
         collect_garbage(directory)
-        excess = 0 if limit is None else usage(directory).bytes - limit
-        for entry in list(entries(directory)):
+        excess = 0 if limit is None else more * (usage(directory).bytes - limit)
+        for entry in entries(directory):
             old = older_than is not None and entry.last_used < now - older_than * _DAY
-            if (everything or old or excess > 0) and evict(directory, entry.manifest.snapshot):
+            if not everything and not old and excess <= 0:
+                break  # all others were used later
+            if evict(directory, entry.manifest.snapshot):
                 excess -= entry.manifest.occupied
                 removed = limit is not None
                 _print(settings, "removed", entry)
+        more *= 2
     collect_garbage(directory)
+    remove_stale_requests(directory)
     try:
         remove_unfinished(directory)
     except BlockingIOError as error:

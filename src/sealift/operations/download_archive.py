@@ -4,6 +4,7 @@ import os
 
 from ..archives.archive_stream import ReadRange
 from ..archives.archive_target import ArchiveTarget
+from ..archives.unpack import MakeRoom
 from ..backends.local import LocalBackend, sync_tree
 from ..engine.job import Job
 from ..engine.transfer import Transfer, one
@@ -19,7 +20,12 @@ __all__ = ["download_archive"]
 
 
 async def download_archive(
-    source: OpenLocation, found: ObjectInfo | Prefix, dest: str, options: CallOptions, limits: Unpack
+    source: OpenLocation,
+    found: ObjectInfo | Prefix,
+    dest: str,
+    options: CallOptions,
+    limits: Unpack,
+    make_room: MakeRoom | None = None,
 ) -> str:
     """Unpack an archive into the `.sealift` directory while it arrives, and publish its entries at the destination.
 
@@ -29,6 +35,7 @@ async def download_archive(
         dest: The directory that receives the entries.
         options: Options of the call.
         limits: Limits against decompression bombs.
+        make_room: As in `unpack`; called in a thread.
 
     Returns:
         The path of the directory.
@@ -52,7 +59,8 @@ async def download_archive(
             root = os.path.join(staging.path, os.urandom(8).hex())
             # What was signed are the bytes that arrive in order: a hostile server may send others for a range.
             read_range = _ranges(source, found) if options.signed is None else None
-            target = ArchiveTarget(root, staging.path, instance.disk, options.patterns.matches, limits, read_range)
+            wanted = options.patterns.matches
+            target = ArchiveTarget(root, staging.path, instance.disk, wanted, limits, read_range, make_room)
             job = Job(source.backend, target, instance, options.on_event, verify=options.verify)
             try:
                 await job.run(one(Transfer(found, "archive")))
