@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sealift import InvalidConfig, ModelMissingError, Storage, UnsupportedOperation
+from sealift import Event, InvalidConfig, ModelMissingError, Storage, UnsupportedOperation
 from sealift.cache.requests import request_id
 from sealift.config import AzureConfig, HDFSConfig, OCIConfig, StorageConfig
 from sealift.operations.call_options import CallOptions
@@ -17,7 +17,7 @@ from tests.api.servers import FakeS3
 
 from .conftest import OBJECTS
 from .test_damage import wait_for_sync
-from .test_download import IRIS
+from .test_download import IRIS, outcomes
 
 URI = "s3://b/iris/model.bin"
 
@@ -153,3 +153,26 @@ def test_offline_with_a_destination(server: FakeS3, tmp_path: Path) -> None:
     assert len(server.asked) == asked
     assert not (tmp_path / "other").exists()
     assert Storage.download(tmp_path / "to", tmp_path / "third", offline=True) == str(tmp_path / "third")
+
+
+@pytest.mark.parametrize("home", [None, "/proc/nobody"])
+def test_read_only_caches_of_a_user_who_cannot_write_to_any(
+    server: FakeS3, monkeypatch: pytest.MonkeyPatch, cache_directory: Path, tmp_path: Path, home: str | None
+) -> None:
+    """As in a container without HOME, or with a read-only one."""
+    there = Storage.download("s3://b/iris/", config=server.config)
+    monkeypatch.delenv("SEALIFT_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("HOME") if home is None else monkeypatch.setenv("HOME", home)
+    monkeypatch.setenv("SEALIFT_CACHE_READ", str(cache_directory))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    server.asked.clear()
+    events: list[Event] = []
+    assert Storage.download("s3://b/iris/", config=server.config, on_event=events.append) == there
+    assert outcomes(events) == ["hit"]
+    assert len(server.asked) == 1
+    assert Storage.download("s3://b/iris/", config=server.config, offline=True) == there
+    with pytest.raises(ModelMissingError, match=f"in the cache {cache_directory}"):
+        Storage.download("s3://b/copy/", config=server.config, offline=True)
+    other = Storage.download("s3://b/copy/", config=server.config)
+    assert tmp_path in Path(other).parents

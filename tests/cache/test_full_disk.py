@@ -1,14 +1,21 @@
 """A cache on a disk that others have filled to the last byte."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
+from sealift import LocalIOError, Storage
+from sealift.cache.directory import CacheDirectory
 from sealift.types import KiB
+from tests.api.helpers import files_in
 from tests.api.servers import FakeS3
 from tests.api.test_disk_trouble import _MOUNTED as MOUNTED
 from tests.api.test_disk_trouble import namespaces
 from tests.facade.scripts import Script
+
+from .test_download import IRIS
 
 __all__ = ["namespaces"]
 
@@ -55,3 +62,29 @@ def test_what_is_there_is_found_and_makes_room_for_others(server: FakeS3, here: 
     assert [line.split()[:3] for line in lines] == [[f"{n}", f"{SIZE}", f"{n}"] for n in (1, 2, 1, 3, 4)]
     assert lines[2].split()[3:] == ["hit"]
     assert set(lines[3].split()[3:]) == {"evicted", "miss"}
+
+
+@pytest.mark.parametrize("part", ["manifests", "requests", "boots"])
+def test_a_record_that_cannot_be_written(
+    server: FakeS3, cache_directory: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """A model that is not published leaves nothing. What is only needed for later calls may be missing."""
+    write = CacheDirectory.write
+
+    def full(self: CacheDirectory, path: str, text: str) -> None:
+        if f"/{part}/" in path:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        write(self, path, text)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CacheDirectory, "write", full)
+        if part == "manifests":
+            with pytest.raises(LocalIOError, match="No space left") as caught:
+                Storage.download("s3://b/iris/", config=server.config)
+            assert "free some space" in str(caught.value.hint)
+            for name in ("snapshots", "work", "owners", "blobs"):
+                assert os.listdir(cache_directory / "v1" / name) == [], name
+        else:
+            assert files_in(Storage.download("s3://b/iris/", config=server.config)) == IRIS
+    assert files_in(Storage.download("s3://b/iris/", config=server.config)) == IRIS
+    assert files_in(Storage.download("s3://b/iris/", config=server.config, offline=True)) == IRIS

@@ -138,6 +138,26 @@ def test_what_the_client_has_left_incomplete(hub: FakeHub, cache: Path) -> None:
     assert len(hub.requests("storage", "GET")) == 2, "only what is missing"
 
 
+def test_single_files_of_the_client_and_two_revisions_offline(
+    hub: FakeHub, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the list of all files, nobody can tell whether the repository is complete; the error says so."""
+    hub.repos["models", "owner/name"].commit({"config.json": b"of dev"}, "dev")
+    client(
+        """
+result = [hf_hub_download("owner/name", "config.json"), snapshot_download("owner/name", revision="dev")]""",
+        hub,
+        cache,
+    )
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    hub.asked.clear()
+    assert Path(Storage.download(f"{URI}/config.json")).read_bytes() == FILES["config.json"]
+    with pytest.raises(ModelMissingError, match="has files of it, but not the list of all of them, and offline mode"):
+        Storage.download(URI)
+    assert content(Storage.download(f"{URI}@dev")) == {"config.json": b"of dev"}
+    assert hub.asked == []
+
+
 def test_a_branch_that_moves(hub: FakeHub, cache: Path) -> None:
     old = Storage.download(URI)
     hub.repos["models", "owner/name"].put({"config.json": b"{}"})

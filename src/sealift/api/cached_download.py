@@ -133,8 +133,9 @@ class _Call:
     def _missing(self) -> ModelMissingError:
         """Blocking: the error for what is not in the cache when there is no connection."""
         hub = self._hub
-        searched = self._settings.directory if hub is None else hub.root
-        cause = (hub and why_unknown(hub)) or f"it is not (or not as a whole) in the cache {searched}"
+        searched = [*self._settings.read_only, self._settings.directory] if hub is None else [hub.root]
+        places = " or ".join(filter(None, searched)) or "(neither HOME nor SEALIFT_CACHE names one)"
+        cause = (hub and why_unknown(hub)) or f"it is not (or not as a whole) in the cache {places}"
         hint = "download it once with a connection"
         return ModelMissingError(str(self._place.location), cause=f"{cause}, and offline mode is on", hint=hint)
 
@@ -152,17 +153,15 @@ class _Call:
 
     async def _open_store(self) -> Store | None:
         """The caches of the call; None: the user has none, and cannot have one in the default place."""
-        if not self._settings.directory:
-            return None
         store = Store(self._settings)
         try:
-            await self._place.instance.disk.run(store.open)
+            if self._settings.directory:
+                await self._place.instance.disk.run(store.open)
         except LocalIOError as error:
             if self._settings.explicit:
                 raise
             _log.warning("%s", error)
-            return None
-        return store
+        return store if store.is_writable or self._settings.read_only else None
 
     async def _find(self, store: Store | None, revalidate: Revalidate) -> Found | HubFound | None:
         """Find it without asking the service."""
@@ -176,7 +175,7 @@ class _Call:
         return await find_in_thread(instance, lambda: store.find_request(self._request, revalidate))
 
     async def _obtain(self, source: OpenLocation, store: Store | None, options: CallOptions) -> str | HubFound | None:
-        """Ask the service what it is, and make sure that a cache has it. None: there is none that can."""
+        """Ask the service what it is, and make sure that a cache has it, if one can."""
         plan = await make_plan(source, options)
         if self._hub is not None:
             in_hub = await obtain_from_hub(source, self._hub, plan, options, self._settings.takeover)

@@ -22,7 +22,10 @@ from contextlib import suppress
 
 from ..errors import LocalIOError
 
-__all__ = ["CacheDirectory", "is_id"]
+__all__ = ["FULL", "CacheDirectory", "is_id"]
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+"""The error numbers of a full disk."""
 
 _FORMAT = "v1"
 _PARTS = (
@@ -168,6 +171,8 @@ class CacheDirectory:
     def unusable(self, error: OSError) -> LocalIOError:
         """The error for a cache directory that cannot be used."""
         hint = "set SEALIFT_CACHE to a directory that you can write to"
-        if os.path.isdir(self.root):
+        if error.errno in FULL:
+            hint = "free some space, or set SEALIFT_CACHE to a directory on another disk"
+        elif os.path.isdir(self.root):
             hint += ", and SEALIFT_CACHE_READ to this one to use what is in it"
         return LocalIOError(f"the cache directory {self.path} cannot be used: {error.strerror or error}", hint=hint)

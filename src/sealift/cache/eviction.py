@@ -1,6 +1,5 @@
 """Keeping a cache within its limits: the snapshots that were not used for longest are removed first; blocking."""
 
-import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from ..config.cache import CacheSettings
 from ..errors import LocalIOError
 from ..frozen_dataclass import dataclass
 from . import leases, ownership
-from .directory import CacheDirectory, is_id
+from .directory import FULL, CacheDirectory, is_id
 from .manifest import Manifest
 from .unfinished import abandoned, unpacked
 
@@ -101,7 +100,7 @@ def evict(cache: CacheDirectory, snapshot: str) -> bool:
     try:
         aside = leases.announce_eviction(cache, snapshot)
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno not in FULL:
             raise
         with suppress(FileNotFoundError):
             os.unlink(manifest)  # makes room for a directory on a full disk; without it, nobody finds the snapshot

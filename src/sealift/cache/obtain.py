@@ -21,8 +21,8 @@ __all__ = ["find_in_thread", "find_snapshot", "obtain"]
 
 async def obtain(
     source: OpenLocation, store: Store, plan: SnapshotPlan, options: CallOptions, request: str, *, fixed: bool
-) -> str:
-    """Make sure that the cache has what a URI names now.
+) -> str | None:
+    """Make sure that a cache has what a URI names now.
 
     Args:
         source: Object or prefix.
@@ -33,7 +33,7 @@ async def obtain(
         fixed: Whether it names a version that cannot change.
 
     Returns:
-        The ID of the snapshot. Take a lease on it before you use it.
+        The ID of the snapshot. Take a lease on it before you use it. None: it is in no cache, and none is written to.
     """
     instance, uri = source.instance, str(source.location)
     disk = LocalBackend("/", instance.disk)
@@ -43,6 +43,13 @@ async def obtain(
         if found is not None:
             await shielded(instance.disk.run(found.release))
         return found is not None
+
+    if not store.is_writable:
+        if not await is_complete():
+            return None
+        report_outcome("hit", uri, plan.size, options.on_event)
+        report_hit(uri, plan.size, options.on_event)
+        return plan.snapshot
 
     def load() -> Callable[[], Coroutine[Any, Any, None]]:
         fill = import_module(".fill", __package__).fill

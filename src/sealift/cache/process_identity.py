@@ -3,13 +3,13 @@
 A process ID alone is not enough: it is used again, and containers that share a directory have process IDs of their own.
 """
 
-import errno
 import json
 import os
 from functools import cache
 from typing import Self
 
 from ..frozen_dataclass import dataclass
+from .directory import FULL
 
 __all__ = ["ProcessIdentity", "write_record"]
 
@@ -86,7 +86,7 @@ def write_record(descriptor: int, record: str) -> None:
     try:
         os.write(descriptor, record.encode())
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno not in FULL:
             raise
 
 

@@ -9,7 +9,7 @@ from ..frozen_dataclass import dataclass
 from ..types import Revalidate
 from . import leases
 from .blobs import all_blobs, remove_blob
-from .directory import CacheDirectory
+from .directory import FULL, CacheDirectory
 from .eviction import collect_garbage, evict, snapshots
 from .manifest import Manifest, current_boot
 from .requests import Request
@@ -51,10 +51,12 @@ class Store:
     Attributes:
         cache: The cache that is written to.
         settings: Where they are.
+        is_writable: Whether there is one that is written to: not before `open`.
     """
 
     def __init__(self, settings: CacheSettings) -> None:
         self.settings = settings
+        self.is_writable = False
         self.cache = CacheDirectory(settings.directory)
         self._read_only = [CacheDirectory(path) for path in settings.read_only]
 
@@ -69,6 +71,7 @@ class Store:
             self._check_boot()
         except OSError as error:
             raise self.cache.unusable(error) from None
+        self.is_writable = True
 
     def _check_boot(self) -> None:
         """After a restart of the machine, forget the blobs of files that a crash may have damaged.
@@ -85,7 +88,11 @@ class Store:
         kept = {file.blob for manifest in survived for file in manifest.files}
         for blob in blobs - kept:
             remove_blob(cache, blob)
-        cache.write(checked, "")
+        try:
+            cache.write(checked, "")
+        except OSError as error:
+            if error.errno not in FULL:  # if so, the next call checks again
+                raise
 
     def find(self, snapshot: str) -> Found | None:
         """Find a snapshot, and take a lease on it.
@@ -97,6 +104,8 @@ class Store:
             manifest = Manifest.read(cache, snapshot)
             if manifest is not None and not manifest.damaged(cache):
                 return Found(manifest.path_in(cache), manifest.size, snapshot, None)
+        if not self.is_writable:
+            return None
         if not os.path.isdir(self.cache.snapshot(snapshot)):  # most that are missing: without a lease
             return None
         token = leases.take(self.cache, snapshot)
@@ -121,7 +130,8 @@ class Store:
             request: Its `request_id`.
             revalidate: How old an answer of the service may be.
         """
-        known = (Request.read(cache, request) for cache in (*self._read_only, self.cache))
+        caches = [*self._read_only, self.cache] if self.is_writable else self._read_only
+        known = (Request.read(cache, request) for cache in caches)
         fresh = [each for each in known if each is not None and each.is_fresh(revalidate)]
         for each in sorted(
             fresh, key=lambda each: math.inf if each.age is None else each.age
@@ -132,7 +142,7 @@ class Store:
         return None
 
     def note(self, request: str, got: Request, uri: str) -> None:
-        """Note which snapshot a call has got.
+        """Note which snapshot a call has got. On a full disk, that is left out: only calls that do not ask miss it.
 
         Args:
             request: Its `request_id`.
@@ -146,4 +156,5 @@ class Store:
                 evict(self.cache, before.snapshot)
                 collect_garbage(self.cache)
         except OSError as error:
-            raise self.cache.unusable(error) from None
+            if error.errno not in FULL:
+                raise self.cache.unusable(error) from None
