@@ -31,7 +31,7 @@ def test_two_users_of_a_group(server: FakeS3, here: Path, shared: Path) -> None:
     program = (
         AS_OTHER
         + """
-    import sealift.cache.fill, sealift.cache.eviction
+    import shutil, sealift.cache.fill, sealift.cache.eviction
     from sealift.cache.directory import CacheDirectory
     Storage.download("s3://b/large", HERE / "large", config=config)  # imports modules that the other user cannot read
     os.umask(0o077)

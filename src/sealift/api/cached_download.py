@@ -1,13 +1,13 @@
 """Downloads without a destination: to a cache, or to a temporary directory where there is none."""
 
 import logging
-import shutil
 from collections import Counter
 from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ..cache.cache_events import report_hit, report_outcome
 from ..cache.copy_from_snapshot import copy_from_snapshot
-from ..cache.hub_obtain import HubFound, find_in_hub, hub_repository, obtain_from_hub, why_unknown
 from ..cache.obtain import find_in_thread, find_snapshot, obtain
 from ..cache.requests import is_fixed, request_id
 from ..cache.snapshot_plan import make_plan
@@ -23,6 +23,9 @@ from ..runtime.shielded import shielded
 from ..types import Revalidate
 from .cached_path import Freshness, InUse
 from .lifetime import Lifetime, Located
+
+if TYPE_CHECKING:
+    from ..cache.hub_obtain import HubFound
 
 __all__ = ["copy_to", "use"]
 
@@ -51,6 +54,8 @@ async def use(lifetime: Lifetime, place: Located, options: CallOptions, freshnes
         async with place.open(options.version_id) as source:
             return _temporary(await download_to_temporary(source, options.about(place.location)))
     settings = CacheSettings.from_env(place.instance.environ)
+    if place.location.scheme == "hf":  # here, because importing it would block the event loop for some milliseconds
+        await place.instance.disk.run(lambda: import_module("..cache.hub_obtain", __package__))
     return await _Call(lifetime, place, options, settings).use(freshness)
 
 
@@ -82,7 +87,13 @@ async def copy_to(lifetime: Lifetime, place: Located, dest: str, options: CallOp
 
 def _temporary(downloaded: Downloaded) -> InUse:
     directory = downloaded.temporary
-    return InUse(downloaded.path, None if directory is None else partial(shutil.rmtree, directory, ignore_errors=True))
+    return InUse(downloaded.path, None if directory is None else partial(_remove, directory))
+
+
+def _remove(directory: str) -> None:
+    import shutil  # noqa: PLC0415 - it loads all formats of archives
+
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 class _Call:
@@ -94,8 +105,11 @@ class _Call:
         instance, location = place.instance, place.location
         self._fixed = is_fixed(location, options)
         self._request = request_id(location, place.config, instance.environ, options)
-        plain = options.unpack_limits is None and options.version_id is None
-        self._hub = hub_repository(instance, location, place.config) if plain else None
+        self._hub = None
+        if location.scheme == "hf" and options.unpack_limits is None and options.version_id is None:
+            from ..cache.hub_obtain import hub_repository  # noqa: PLC0415 - here and below: loaded by `use`
+
+            self._hub = hub_repository(instance, location, place.config)
 
     async def use(self, freshness: Freshness) -> InUse:
         """Find it, or download it."""
@@ -112,7 +126,7 @@ class _Call:
         elif store is None and self._hub is None:
             return await self._use_temporary()
 
-        async def work(source: OpenLocation, options: CallOptions) -> str | HubFound | None:
+        async def work(source: OpenLocation, options: CallOptions) -> "str | HubFound | None":
             return await self._obtain(source, store, options)
 
         obtained: Counter[str] = Counter()
@@ -124,18 +138,22 @@ class _Call:
                 obtained[got] += 1
                 if found is None and (obtained[got] == _ATTEMPTS or obtained.total() == _MOST_ATTEMPTS):
                     raise self._lost(obtained.total())
-            elif isinstance(got, HubFound):
+            elif got is not None and not isinstance(got, str):
                 found = got
             else:
                 return await self._use_temporary()
-        return InUse(found.path, None if isinstance(found, HubFound) else partial(found.release))
+        return InUse(found.path, partial(found.release) if isinstance(found, Found) else None)
 
     def _missing(self) -> ModelMissingError:
         """Blocking: the error for what is not in the cache when there is no connection."""
         hub = self._hub
         searched = [*self._settings.read_only, self._settings.directory] if hub is None else [hub.root]
         places = " or ".join(filter(None, searched)) or "(neither HOME nor SEALIFT_CACHE names one)"
-        cause = (hub and why_unknown(hub)) or f"it is not (or not as a whole) in the cache {places}"
+        cause = f"it is not (or not as a whole) in the cache {places}"
+        if hub is not None:
+            from ..cache.hub_obtain import why_unknown  # noqa: PLC0415
+
+            cause = why_unknown(hub) or cause
         hint = "download it once with a connection"
         return ModelMissingError(str(self._place.location), cause=f"{cause}, and offline mode is on", hint=hint)
 
@@ -163,10 +181,12 @@ class _Call:
             _log.warning("%s", error)
         return store if store.is_writable or self._settings.read_only else None
 
-    async def _find(self, store: Store | None, revalidate: Revalidate) -> Found | HubFound | None:
+    async def _find(self, store: Store | None, revalidate: Revalidate) -> "Found | HubFound | None":
         """Find it without asking the service."""
         instance, hub = self._place.instance, self._hub
         if hub is not None:
+            from ..cache.hub_obtain import find_in_hub  # noqa: PLC0415
+
             in_hub = await instance.disk.run(lambda: find_in_hub(hub, self._place.location, self._options, revalidate))
             if in_hub is not None:
                 return in_hub
@@ -174,10 +194,12 @@ class _Call:
             return None
         return await find_in_thread(instance, lambda: store.find_request(self._request, revalidate))
 
-    async def _obtain(self, source: OpenLocation, store: Store | None, options: CallOptions) -> str | HubFound | None:
+    async def _obtain(self, source: OpenLocation, store: Store | None, options: CallOptions) -> "str | HubFound | None":
         """Ask the service what it is, and make sure that a cache has it, if one can."""
         plan = await make_plan(source, options)
         if self._hub is not None:
+            from ..cache.hub_obtain import obtain_from_hub  # noqa: PLC0415
+
             in_hub = await obtain_from_hub(source, self._hub, plan, options, self._settings.takeover)
             if in_hub is not None:
                 return in_hub

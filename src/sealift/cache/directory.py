@@ -17,7 +17,6 @@ Snapshots are the truth: a directory that has its name is complete. Blobs only m
 
 import errno
 import os
-import shutil
 from contextlib import suppress
 
 from ..errors import LocalIOError
@@ -53,12 +52,14 @@ def is_id(text: str) -> bool:
 
 def _remove(path: str) -> None:
     """Remove a file or a tree, as far as it is possible now."""
-    try:
-        os.unlink(path)
-    except IsADirectoryError:
+    for remove in (os.unlink, os.rmdir):  # most directories are empty
+        with suppress(OSError):  # removed by another process, or another user's
+            remove(path)
+            return
+    if os.path.isdir(path):
+        import shutil  # noqa: PLC0415 - it loads all formats of archives
+
         shutil.rmtree(path, ignore_errors=True)
-    except OSError:  # removed by another process, or another user's
-        pass
 
 
 class CacheDirectory:
