@@ -66,7 +66,7 @@ class FileRange(Sink, Protocol):
         While it is open, `filled` takes over bytes that were put into it, and `space` must not be called.
 
         Returns:
-            Its descriptor; None: there is none.
+            Its descriptor; None: there is none, or the file is perhaps not on this computer.
         """
 
     @property

@@ -15,7 +15,7 @@ import pytest
 from sealift.backends.local.file_sink import FileSink
 from sealift.errors import LocalIOError, TransportError
 from sealift.types import KiB, MiB, Part
-from sealift.wire import TLS, Response
+from sealift.wire import TLS, Response, range_writer
 from sealift.wire import pipe as pipe_module
 from sealift.wire.connection import Connection
 from sealift.wire.pipe import Pipe
@@ -75,6 +75,7 @@ def spliced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return moved[-1]
 
     monkeypatch.setattr(os, "splice", observed)
+    monkeypatch.setattr(range_writer, "is_local", lambda descriptor: True)  # whatever the tests run on
     return moved
 
 
@@ -139,6 +140,7 @@ def test_systems_that_cannot_splice(
     tmp_path: Path, splice: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "splice", splice)
+    monkeypatch.setattr(range_writer, "is_local", lambda descriptor: True)
     with file_sink(tmp_path / "file", len(BODY)) as (sink, _), connected([response(BODY)]) as connection:
         assert isinstance(run(connection, sink), Response)
         assert written(tmp_path / "file") == BODY
@@ -159,6 +161,17 @@ def test_no_pipe_is_left(tmp_path: Path, function: str, spliced: list[int], monk
     assert open_descriptors() == before
 
 
+def test_a_file_that_may_be_on_another_computer(
+    tmp_path: Path, spliced: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading it back might take a round trip to that computer."""
+    monkeypatch.setattr(range_writer, "is_local", lambda descriptor: False)
+    with file_sink(tmp_path / "file", len(BODY)) as (sink, _), connected([response(BODY)]) as connection:
+        assert isinstance(run(connection, sink), Response)
+        assert written(tmp_path / "file") == BODY
+    assert spliced == []
+
+
 def full(pipe: Pipe, descriptor: int, position: int, count: int) -> int:
     raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -167,6 +180,7 @@ def full(pipe: Pipe, descriptor: int, position: int, count: int) -> int:
 def test_a_full_disk(tmp_path: Path, *, broken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also if the connection breaks before the bytes are written."""
     monkeypatch.setattr(Pipe, "write", full)
+    monkeypatch.setattr(range_writer, "is_local", lambda descriptor: True)
     before = open_descriptors()
     sent = BODY[: 100 * KiB] if broken else BODY
     with (
@@ -188,6 +202,7 @@ def test_a_file_that_is_truncated_meanwhile(tmp_path: Path, monkeypatch: pytest.
         return count
 
     monkeypatch.setattr(Pipe, "write", truncate)
+    monkeypatch.setattr(range_writer, "is_local", lambda descriptor: True)
     path = tmp_path / "file"
     path.write_bytes(b"")
     descriptor = os.open(path, os.O_RDWR)

@@ -12,8 +12,8 @@ __all__ = ["NOT_SPLICED", "Pipe"]
 # takes 4 KiB of it even if a packet has filled only a part: a pipe of the usual size is full after 64 KiB at most.
 _SIZE = MiB
 
-NOT_SPLICED = frozenset({errno.EAGAIN, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
-"""Errors of a splice that has moved nothing: the pipe is full or empty, or one of the ends cannot do it."""
+NOT_SPLICED = frozenset({errno.EAGAIN, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
+"""Errors of a splice that has moved nothing: the pipe is full, one of the ends cannot do it, or it is forbidden."""
 
 
 class Pipe:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from ..integrity.crc import extend_crc
+from ..runtime.file_system import is_local
 from ..runtime.reserve import reserve
 from ..types.sizes import KiB
 from .pipe import Pipe
@@ -70,7 +71,7 @@ class RangeWriter:
     @contextmanager
     def pipe(self) -> Iterator[int | None]:
         self.flush()
-        self._pipe = Pipe.open()
+        self._pipe = Pipe.open() if is_local(self.descriptor) else None
         try:
             yield None if self._pipe is None else self._pipe.write_end
         finally:
