@@ -12,6 +12,8 @@ from sealift import Storage
 from sealift.cache import eviction
 from sealift.cli import main
 from tests.api.servers import FakeS3
+from tests.facade.scripts import run as script
+from tests.facade.test_shared_directories import AS_OTHER, needs_root
 
 from .reading import last_used, snapshots
 from .test_damage import damage
@@ -97,3 +99,50 @@ def test_a_cache_that_does_not_exist(cache_directory: Path) -> None:
     assert run("ls").stdout == ""
     assert run("verify", "--json").exit_code == 0
     assert json.loads(run("du", "--json").stdout)["size"] == 0
+
+
+@needs_root
+def test_a_cache_that_only_others_may_write_to(server: FakeS3, here: Path) -> None:
+    """What only reads it works, and what does not says why."""
+    program = (
+        AS_OTHER
+        + """
+    import tempfile
+    from click.testing import CliRunner
+    from sealift.cli import main
+    cache = tempfile.mkdtemp(prefix="sealift-read-only-")
+    os.environ["SEALIFT_CACHE"] = cache
+    with Storage.cached("s3://b/copy/", config=config):
+        pass
+
+    def work():
+        for words in ("ls --json", "du --json", "path s3://b/copy", "rm s3://b/copy/"):
+            done = CliRunner().invoke(main, ["cache", *words.split()])
+            say(words, done.exit_code, done.stderr.strip() or done.stdout.strip())
+        elsewhere = {"SEALIFT_CACHE": "/proc/none", "SEALIFT_CACHE_READ": cache}
+        say(CliRunner().invoke(main, ["cache", "path", "s3://b/copy/"], env=elsewhere).stdout.strip())
+
+    work()  # imports modules that the other user cannot read
+    with Storage.cached("s3://b/copy/", config=config):
+        pass
+    for directory, _, _ in os.walk(cache):
+        os.chmod(directory, 0o755)
+    for name in os.listdir(cache + "/v1/manifests"):
+        os.chmod(f"{cache}/v1/manifests/{name}", 0o644)
+    say("as another user", cache)
+    say(as_other(work))
+    import shutil
+    shutil.rmtree(cache)
+    """
+    )
+    status, lines, complaints = script(program, here, server)
+    assert (status, complaints) == (0, ""), (lines, complaints)
+    start = next(number for number, line in enumerate(lines) if line.startswith("as another user"))
+    cache = lines[start].split()[-1]
+    ls, du, path, rm, elsewhere, code = lines[start + 1 :]
+    assert "s3://b/copy/" in ls
+    assert f'"path":"{cache}"' in du.replace(" ", "")
+    assert f"path s3://b/copy 0 {cache}/v1/snapshots/" in path
+    assert f"the cache directory {cache} cannot be used" in rm
+    assert elsewhere.startswith(f"{cache}/v1/snapshots/")
+    assert code == "0"

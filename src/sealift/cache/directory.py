@@ -17,6 +17,7 @@ Snapshots are the truth: a directory that has its name is complete. Blobs only m
 
 import errno
 import os
+import time
 from contextlib import suppress
 
 from ..errors import LocalIOError
@@ -161,9 +162,15 @@ class CacheDirectory:
             _remove(self.file("trash", name))
 
     def file_system_time(self) -> float:
-        """The time by the clock that gives files their times, which may be that of a file server."""
+        """The time by the clock that gives files their times, which may be that of a file server.
+
+        Of a cache that cannot be written to, the time of this machine.
+        """
         path = self.file("work", f"{os.urandom(8).hex()}.time")
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except OSError:
+            return time.time()
         try:
             return os.stat(path).st_mtime
         finally:

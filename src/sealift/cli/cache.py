@@ -1,17 +1,16 @@
 """`sealift cache`."""
 
-import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..config.cache import CacheSettings, hub_cache
-from ..errors import IntegrityError, InvalidConfig, LocalIOError, ModelMissingError
+from ..errors import IntegrityError, LocalIOError
 from ..progress.units import count, size
-from ..uri import Location, parse
+from ..uri import parse
+from .cache_entries import cache_directory, entries_of, path_in_hub, path_in_read_only_cache, writable_directory
 from .escaping import printable
 from .formatting import json_line
 from .option_groups import Command
@@ -19,7 +18,6 @@ from .options import byte_size, json_option
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from ..cache.directory import CacheDirectory
     from ..cache.maintenance import CacheEntry
 
 __all__ = ["cache"]
@@ -56,41 +54,6 @@ def _command(name: str, summary: str) -> Callable[[Callable[..., None]], click.C
 _uris = click.argument("uris", metavar="URI...", nargs=-1, required=True)
 
 
-def _directory() -> "CacheDirectory":
-    """The cache of the environment, which need not exist yet."""
-    from ..cache.directory import CacheDirectory  # noqa: PLC0415 - here and below: keeps --help fast
-
-    settings = CacheSettings.from_env(os.environ)
-    if not settings.directory:
-        raise InvalidConfig("there is no cache: neither HOME nor SEALIFT_CACHE is set", hint="set SEALIFT_CACHE")
-    directory = CacheDirectory(settings.directory)
-    try:
-        directory.open()
-    except OSError as error:
-        raise directory.unusable(error) from None
-    return directory
-
-
-def _found(directory: "CacheDirectory", uris: Iterable[str]) -> "list[CacheEntry]":
-    """The entries of some URIs.
-
-    Raises:
-        ModelMissingError: There are none of one of them.
-    """
-    from ..cache.maintenance import entries_by_uri  # noqa: PLC0415
-
-    known = entries_by_uri(directory)
-    found: dict[str, CacheEntry] = {}
-    for uri in uris:
-        text = str(parse(uri))
-        of_uri = known.get(text.rstrip("/"))
-        if not of_uri:
-            cause = f"it is not in the cache {directory.path}"
-            raise ModelMissingError(text, cause=cause, hint="sealift cache ls shows what is", uri=text)
-        found |= {entry.manifest.snapshot: entry for entry in of_uri}
-    return list(found.values())
-
-
 @_command("ls", "List what is in the cache.")
 @click.option("-h", "--human-readable", "is_human", is_flag=True, help="Show sizes as 1.2 GB.")
 @json_option
@@ -104,7 +67,7 @@ def ls(settings: Settings, *, is_human: bool) -> None:
     """
     from ..cache.maintenance import entries  # noqa: PLC0415
 
-    for entry in entries(_directory()):
+    for entry in entries(cache_directory()):
         manifest, used = entry.manifest, datetime.fromtimestamp(entry.last_used, UTC)
         if settings.as_json:
             facts = {"size": manifest.size, "files": len(manifest.files), "last_used": used}
@@ -124,7 +87,7 @@ def du(settings: Settings, *, is_human: bool) -> None:
     """Show how many bytes the cache occupies on its disk. Files that several models share count once."""
     from ..cache.eviction import usage  # noqa: PLC0415
 
-    directory = _directory()
+    directory = cache_directory()
     used = usage(directory)
     if settings.as_json:
         click.echo(json_line(path=directory.path, size=used.bytes, unfinished=used.unfinished))
@@ -143,9 +106,9 @@ def rm(settings: Settings, uris: tuple[str, ...]) -> None:
     """Remove all cached versions of each URI. What a process uses, or is pinned, is an error and stays."""
     from ..cache.eviction import collect_garbage, evict  # noqa: PLC0415
 
-    directory = _directory()
+    directory = writable_directory()
     kept = []
-    for entry in _found(directory, uris):
+    for entry in entries_of(directory, uris):
         if evict(directory, entry.manifest.snapshot):
             _print(settings, "removed", entry)
         else:
@@ -172,7 +135,7 @@ def prune(settings: Settings, *, everything: bool, older_than: float | None, lim
     from ..cache.eviction import collect_garbage, evict, usage  # noqa: PLC0415
     from ..cache.maintenance import entries, remove_stale_requests, remove_unfinished  # noqa: PLC0415
 
-    directory = _directory()
+    directory = writable_directory()
     now = time.time()
     removed, more = True, 1
     while removed:  # again for a size: what was removed has freed less if files are shared
@@ -210,7 +173,7 @@ def verify(settings: Settings) -> None:
     from ..cache.maintenance import verify as verify_all  # noqa: PLC0415
 
     files = damaged = 0
-    for checked in verify_all(_directory()):
+    for checked in verify_all(writable_directory()):
         files += 1
         bad = checked.result in {"damaged", "missing"}
         damaged += bad
@@ -233,8 +196,8 @@ def pin(settings: Settings, uris: tuple[str, ...]) -> None:
     """Keep the cached versions of each URI, even when the cache is full."""
     from ..cache.maintenance import pin as pin_one  # noqa: PLC0415
 
-    directory = _directory()
-    for entry in _found(directory, uris):
+    directory = writable_directory()
+    for entry in entries_of(directory, uris):
         pin_one(directory, entry.manifest.snapshot)
         _print(settings, "pinned", entry)
 
@@ -247,8 +210,8 @@ def unpin(settings: Settings, uris: tuple[str, ...]) -> None:
     """Undo `sealift cache pin`."""
     from ..cache.maintenance import unpin as unpin_one  # noqa: PLC0415
 
-    directory = _directory()
-    for entry in _found(directory, uris):
+    directory = writable_directory()
+    for entry in entries_of(directory, uris):
         unpin_one(directory, entry.manifest.snapshot)
         _print(settings, "unpinned", entry)
 
@@ -260,23 +223,11 @@ def unpin(settings: Settings, uris: tuple[str, ...]) -> None:
 def path(settings: Settings, uri: str) -> None:
     """Print the path of the version of URI that was used last. Nothing is downloaded.
 
-    For hf:// URIs, the cache of the Hugging Face Hub is searched, too.
+    The caches of SEALIFT_CACHE_READ are searched, too, and for hf:// URIs the cache of the Hugging Face Hub.
     """
     location = parse(uri)
-    found = _path_in_hub(location) or _found(_directory(), [uri])[-1].path
+    found = path_in_hub(location) or path_in_read_only_cache(location) or entries_of(cache_directory(), [uri])[-1].path
     click.echo(json_line(uri=str(location), path=found) if settings.as_json else found)
-
-
-def _path_in_hub(location: Location) -> str | None:
-    if location.scheme != "hf" or not (directory := hub_cache(os.environ)):
-        return None
-    from ..cache.hub_obtain import find_in_hub  # noqa: PLC0415
-    from ..cache.hub_repository import HubRepository  # noqa: PLC0415
-    from ..operations.call_options import CallOptions  # noqa: PLC0415
-
-    repository = HubRepository(directory, location.kind, location.root, location.revision or "main")
-    found = find_in_hub(repository, location, CallOptions(), "never")
-    return None if found is None else found.path
 
 
 def _print(settings: Settings, action: str, entry: "CacheEntry") -> None:
