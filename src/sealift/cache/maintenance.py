@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
@@ -89,13 +89,15 @@ def entries(cache: CacheDirectory) -> Iterator[CacheEntry]:
         yield CacheEntry(manifest, uris, manifest.path_in(cache), last_used, is_pinned(cache, snapshot), used_by)
 
 
-def entries_by_uri(cache: CacheDirectory) -> Mapping[str, list[CacheEntry]]:
-    """URI, without a slash at its end → the snapshots that were downloaded from it; the one used last is the last."""
-    found: dict[str, list[CacheEntry]] = {}
+def entries_by_uri(cache: CacheDirectory, uris: Collection[str]) -> Mapping[str, list[CacheEntry]]:
+    """Each of some URIs → the snapshots that were downloaded from it, with or without a slash at its end; the one that
+    was used last is the last.
+    """
+    found: dict[str, list[CacheEntry]] = {uri.rstrip("/"): [] for uri in uris}
     for entry in entries(cache):
-        for uri in {each.rstrip("/") for each in entry.uris}:
-            found.setdefault(uri, []).append(entry)
-    return found
+        for uri in {each.rstrip("/") for each in entry.uris} & found.keys():
+            found[uri].append(entry)
+    return {uri: found[uri.rstrip("/")] for uri in uris}
 
 
 def _requests(cache: CacheDirectory) -> Iterator[tuple[str, str, str]]:

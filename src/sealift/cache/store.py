@@ -83,9 +83,11 @@ class Store:
         if os.path.exists(checked):
             return
         blobs = all_blobs(cache)
-        manifests = (Manifest.read(cache, snapshot) for _, snapshot in snapshots(cache))
-        survived = [each for each in manifests if each is not None and each.survived]
-        kept = {file.blob for manifest in survived for file in manifest.files}
+        kept = set[str]()
+        for _, snapshot in snapshots(cache):
+            manifest = Manifest.read(cache, snapshot)
+            if manifest is not None and manifest.survived:
+                kept |= {file.blob for file in manifest.files}
         for blob in blobs - kept:
             remove_blob(cache, blob)
         try:

@@ -50,11 +50,8 @@ def entries_of(directory: "CacheDirectory", uris: Iterable[str]) -> "list[CacheE
     """
     from ..cache.maintenance import entries_by_uri  # noqa: PLC0415
 
-    known = entries_by_uri(directory)
     found: dict[str, CacheEntry] = {}
-    for uri in uris:
-        text = str(parse(uri))
-        of_uri = known.get(text.rstrip("/"))
+    for text, of_uri in entries_by_uri(directory, [str(parse(uri)) for uri in uris]).items():
         if not of_uri:
             cause = f"it is not in the cache {directory.path}"
             raise ModelMissingError(text, cause=cause, hint="sealift cache ls shows what is", uri=text)
@@ -80,7 +77,8 @@ def path_in_read_only_cache(location: Location) -> str | None:
     from ..cache.directory import CacheDirectory  # noqa: PLC0415
     from ..cache.maintenance import entries_by_uri  # noqa: PLC0415
 
+    uri = str(location)
     for directory in CacheSettings.from_env(os.environ).read_only:
-        if found := entries_by_uri(CacheDirectory(directory)).get(str(location).rstrip("/")):
+        if found := entries_by_uri(CacheDirectory(directory), [uri])[uri]:
             return found[-1].path
     return None
