@@ -197,7 +197,8 @@ class AsyncStorage:
             AccessDenied: The credentials are wrong, or lack permission to read it.
             UnsafeKey: A key or an archive entry would be written outside `dest`.
             LocalIOError: `dest`, or a file below it, is a pipe, a device, a socket or a dangling link; the disk is full
-                or not writable; or the cache has no room, since the rest is in use. Nothing was downloaded then.
+                or not writable; or the cache has no room, since the rest is in use. Nothing was downloaded then, except
+                of an archive: how large its files are is not known before.
             ArchiveError: The object is not an archive, is damaged, or exceeds the limits of `unpack`.
             IntegrityError: The bytes do not match the checksum, or `verify="require"` found none.
             SignatureError: The signature is not valid, files are missing or were added, or their bytes differ.
