@@ -8,6 +8,7 @@ import pytest
 
 from sealift import LocalIOError, Storage
 from sealift.cache.directory import CacheDirectory
+from sealift.cache.eviction import evict
 from sealift.types import KiB
 from tests.api.helpers import files_in
 from tests.api.servers import FakeS3
@@ -15,6 +16,7 @@ from tests.api.test_disk_trouble import _MOUNTED as MOUNTED
 from tests.api.test_disk_trouble import namespaces
 from tests.facade.scripts import Script
 
+from .reading import snapshots
 from .test_download import IRIS
 
 __all__ = ["namespaces"]
@@ -88,3 +90,24 @@ def test_a_record_that_cannot_be_written(
             assert files_in(Storage.download("s3://b/iris/", config=server.config)) == IRIS
     assert files_in(Storage.download("s3://b/iris/", config=server.config)) == IRIS
     assert files_in(Storage.download("s3://b/iris/", config=server.config, offline=True)) == IRIS
+
+
+def test_a_model_is_removed_where_no_directory_can_be_created(
+    server: FakeS3, cache_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On most disks a directory needs a block. Until one is free, it is that of the model's own record."""
+    with Storage.cached("s3://b/iris/", config=server.config):
+        pass
+    manifests, mkdir = cache_directory / "v1/manifests", os.mkdir
+
+    def full(path: str, mode: int = 0o777) -> None:
+        if os.listdir(manifests):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        mkdir(path, mode)
+
+    cache = CacheDirectory(str(cache_directory))
+    (snapshot,) = snapshots(cache_directory)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "mkdir", full)
+        assert evict(cache, snapshot)
+    assert snapshots(cache_directory) == os.listdir(manifests) == os.listdir(cache.file("trash")) == []
