@@ -8,20 +8,17 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, as
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
-from .. import operations
 from ..config import ConfigMap, StorageConfig, StorageConfigs, check_config
-from ..errors import ClosedError, StorageError
+from ..errors import ClosedError
 from ..instance import Instance
-from ..operations.call_options import CallEvents, CallOptions
+from ..operations.call_options import CallOptions
 from ..operations.deadline import NO_DEADLINE, Deadline
 from ..operations.open_location import OpenLocation, open_location
-from ..runtime.module_loading import load_modules
-from ..runtime.observers import begin_call
-from ..runtime.shielded import shielded
 from ..types import Limits, OnEvent
 from ..types.argument_checks import check_callback, wrong_type
-from ..uri import Location, parse
+from ..uri import Location
 from .argument_types import StrPath, checked_limits
+from .call_context import CallContext
 
 __all__ = ["Lifetime", "Located"]
 
@@ -46,13 +43,6 @@ class Located(NamedTuple):
     def open(self, version_id: str | None = None) -> AbstractAsyncContextManager[OpenLocation]:
         """Open the location; see `Lifetime.open`."""
         return open_location(self.instance, self.location, self.config, version_id)
-
-
-# The modules of operations that have another name.
-_MODULES = {
-    "abort uploads": "abort_uploads", "check": "exists", "list": "listing", "open": "object_reader",
-    "read ranges": "read_ranges", "read tensors": "read", "sign": "presign",
-}  # fmt: skip
 
 
 class Lifetime:
@@ -182,6 +172,28 @@ class Lifetime:
             with deadline.enforced():
                 async with open_location(instance, location, config, version_id) as place:
                     yield place
+
+    async def open_in(
+        self,
+        resources: AsyncExitStack,
+        operation: str,
+        uri: StrPath,
+        config: StorageConfig | None,
+        version_id: str | None = None,
+    ) -> OpenLocation:
+        """Open the location of an object that stays open between calls.
+
+        Args:
+            resources: Closes the location.
+            operation: As in `open`.
+            uri: URI or local path.
+            config: As in `open`.
+            version_id: As in `open`.
+        """
+        calling = self._call(operation, uri, deadline=NO_DEADLINE)
+        instance, (location,) = await resources.enter_async_context(calling)
+        config = self.config_for(location, config)
+        return await resources.enter_async_context(open_location(instance, location, config, version_id))
 
     async def share(
         self,
@@ -318,24 +330,8 @@ class Lifetime:
         check_config(config, location.scheme)
         return config
 
-    @asynccontextmanager
-    async def _call(
+    def _call(
         self, operation: str, *uris: StrPath, deadline: Deadline, on_event: OnEvent | None = None
-    ) -> AsyncGenerator[tuple[Instance, list[Location]]]:
+    ) -> AbstractAsyncContextManager[tuple[Instance, list[Location]]]:
         """Keep the instance open for one call, and add the operation and URIs to its errors."""
-        on_event = on_event or self._on_event
-        locations: list[Location] = []
-        try:
-            locations += map(parse, uris)
-            instance = self.enter()
-            try:
-                await load_modules(instance.disk, f"{operations.__name__}.{_MODULES.get(operation, operation)}")
-                await deadline.prepare(instance.disk)
-                about = None if on_event is None else CallEvents(on_event, str(locations[0]))
-                with begin_call(operation, locations, about):
-                    yield instance.for_call(deadline.end, about), locations
-            finally:
-                await shielded(self.leave())
-        except StorageError as error:
-            error.__context__ = None  # may quote a secret, as a parser's error does; `from None` would only hide it
-            raise error.about(operation, " to ".join(map(str, locations))) from error.__cause__
+        return CallContext(self.enter, self.leave, operation, uris, deadline, on_event or self._on_event)

@@ -1,14 +1,16 @@
 """The tensors of one or more safetensors files, open for reading."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections import deque
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Self
 
 from ..errors import ClosedError, InvalidConfig
 from ..operations.open_location import OpenLocation
 from ..runtime.shielded import shielded
-from ..types import Verify
+from ..types import MiB, Verify
 from .cuda_staging import CudaStaging
+from .cuda_state import CudaState, state_of_caller
 from .file_load import FileLoad
 from .frameworks import Framework, TorchFramework, bytes_of, framework
 from .load import Load
@@ -17,10 +19,12 @@ from .selection import Names, select
 from .target import Target
 from .tensor_files import TensorFile, open_files
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "Iteration"]
 
 # Pinned buffers for a GPU: enough for the requests in flight and one that is being copied.
 _SLABS = 8
+# Bytes of small tensors that cross to another thread together.
+_SEVERAL = MiB
 
 
 class Checkpoint:
@@ -77,18 +81,19 @@ class Checkpoint:
             raise InvalidConfig(f"memory={memory!r} is not a positive number of bytes")
         if verify not in {True, False, "require"}:
             raise InvalidConfig(f"verify={verify!r} is not True, False or 'require'")
-        chosen = await source.instance.disk.run(lambda: framework(name, device))  # importing one takes long
+        current = state_of_caller().device
+        chosen = await source.instance.disk.run(lambda: framework(name, device, current))  # importing one takes long
         return cls(source, await open_files(source), chosen, limit if memory is None else memory, verify)
 
     async def load(self, names: Names, slices: Mapping[str, Slice] | None) -> dict[str, Any]:
         """Read tensors; see `AsyncTensors.load`."""
         targets = self._select(names, slices)
-        await self._run(targets, self._device)
-        return dict(map(self._hand_over, targets))
+        await self._run(targets, self._device, state_of_caller())
+        return dict(map(self.hand_over, targets))
 
     async def into(self, destinations: Mapping[str, Any], slices: Mapping[str, Slice] | None) -> None:
         """Read tensors into the caller's memory; see `AsyncTensors.into`."""
-        selected = select(self.tensors, destinations, slices)
+        selected, caller = select(self.tensors, destinations, slices), state_of_caller()
         # All are checked before any is written. In a thread: the first one may import a library.
         targets = await self._source.instance.disk.run(
             lambda: [Target(each, bytes_of(destinations[each.meta.name], each)) for each in selected]
@@ -96,29 +101,13 @@ class Checkpoint:
         devices = {target.data.device if getattr(target.data, "is_cuda", False) else None for target in targets}
         if len(devices) > 1:
             raise InvalidConfig("the destinations are on several devices", hint="one call for those of each device")
-        await self._run(targets, next(iter(devices), None))
+        await self._run(targets, next(iter(devices), None), caller)
 
-    async def stream(self, names: Names, slices: Mapping[str, Slice] | None) -> AsyncGenerator[tuple[str, Any]]:
-        """Yield tensors as they are complete; see `AsyncTensors.stream`."""
+    async def iterate(self, names: Names, slices: Mapping[str, Slice] | None) -> "Iteration":
+        """Begin to read tensors, of which each is returned when it is complete; see `AsyncTensors.stream`."""
         targets = self._select(names, slices)
-        ready: asyncio.Queue[Target | None] = asyncio.Queue()
-        load, files = await self._prepare(targets, self._device, one_by_one=True)
-        methods = {name: method for file in files for name, method in file.methods.items()}
-        task = self._start(load.run(ready.put_nowait))
-        task.add_done_callback(lambda _: ready.put_nowait(None))
-        try:
-            while (target := await ready.get()) is not None:
-                load.taken(target)
-                self.reads[target.name] = TensorRead(methods[target.name], target.requested)
-                yield self._hand_over(target)
-            await _finished(task)
-            self._record(files)
-        finally:
-            task.cancel()
-            await shielded(asyncio.wait((task,)))
-            _free(targets)
-            if not task.cancelled():
-                task.exception()  # the caller has it, or does not want it
+        load, files = await self._prepare(targets, self._device, state_of_caller(), one_by_one=True)
+        return Iteration(self, load, files, targets, min(self._memory // 4, _SEVERAL))
 
     async def aclose(self) -> None:
         """End the calls that are running, for example an iteration that was left early."""
@@ -127,6 +116,36 @@ class Checkpoint:
             task.cancel()
         if self._running:
             await shielded(asyncio.wait(self._running))
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Begin a call, which ends when this is closed.
+
+        Args:
+            work: Reads the tensors.
+        """
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    def hand_over(self, target: Target) -> tuple[str, Any]:
+        """The name and the tensor, which is the caller's from now on: no other reference to it is kept.
+
+        Args:
+            target: The tensor.
+        """
+        data, target.data = target.data, None
+        return target.name, self._framework.tensor(data, target.selected)
+
+    def record(self, files: Sequence[FileLoad]) -> None:
+        """Note how tensors were read, after the last one.
+
+        Args:
+            files: What was read of each file.
+        """
+        for file in files:
+            for target in file.targets:
+                self.reads[target.name] = TensorRead(file.methods[target.name], target.requested, file.verified)
 
     @property
     def _device(self) -> Any:
@@ -142,22 +161,17 @@ class Checkpoint:
             targets.append(Target(selected))
         return targets
 
-    def _hand_over(self, target: Target) -> tuple[str, Any]:
-        """The name and the tensor, which is the caller's from now on: no other reference to it is kept."""
-        data, target.data = target.data, None
-        return target.name, self._framework.tensor(data, target.selected)
-
-    async def _run(self, targets: Sequence[Target], device: Any) -> None:
-        load, files = await self._prepare(targets, device, one_by_one=False)
+    async def _run(self, targets: Sequence[Target], device: Any, caller: CudaState) -> None:
+        load, files = await self._prepare(targets, device, caller, one_by_one=False)
         try:
-            await _finished(self._start(load.run(lambda _: None)))
+            await _finished(self.start(load.run(lambda _: None)))
         except BaseException:
             _free(targets)
             raise
-        self._record(files)
+        self.record(files)
 
     async def _prepare(
-        self, targets: Sequence[Target], device: Any, *, one_by_one: bool
+        self, targets: Sequence[Target], device: Any, caller: CudaState, *, one_by_one: bool
     ) -> tuple[Load, Sequence[FileLoad]]:
         """Plan the requests of a call."""
         if self._closed:
@@ -175,22 +189,92 @@ class Checkpoint:
         staging = None
         if device is not None:
             count = max(2, min(_SLABS, self._memory // length))
-            staging = await source.instance.disk.run(lambda: CudaStaging(device, length, count))
+            staging = await source.instance.disk.run(lambda: CudaStaging(device, length, count, caller))
         return Load(source, files, self._memory, one_by_one, self._count, staging), files
 
     def _count(self, size: int) -> None:
         self.bytes_read += size
 
-    def _record(self, files: Sequence[FileLoad]) -> None:
-        for file in files:
-            for target in file.targets:
-                self.reads[target.name] = TensorRead(file.methods[target.name], target.requested, file.verified)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return task
+class Iteration:
+    """Tensors in the order in which they are complete.
+
+    This is no generator: an event loop that ends closes all of them at once, which fails for those within others.
+
+    Args:
+        checkpoint: Where they are.
+        load: The call that reads them.
+        files: What it reads of each file.
+        targets: The tensors.
+        several: Bytes of the tensors that `take_several` returns together.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        load: Load,
+        files: Sequence[FileLoad],
+        targets: Sequence[Target],
+        several: int,
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._load = load
+        self._files = files
+        self._targets = targets
+        self._methods = {name: method for file in files for name, method in file.methods.items()}
+        self._complete: deque[Target] = deque()
+        self._change = asyncio.Event()
+        self._several = several
+        self._lent = 0
+        self._task = checkpoint.start(load.run(self._add))
+        self._task.add_done_callback(lambda _: self._change.set())
+
+    def _add(self, target: Target) -> None:
+        self._complete.append(target)
+        self._change.set()
+
+    async def advance(self) -> bool:
+        """Wait for the next tensor. Returns False after the last one.
+
+        Raises:
+            StorageError: The call has failed.
+        """
+        if self._lent:
+            self._load.taken(self._lent)
+            self._lent = 0
+        while not self._complete and not self._task.done():
+            self._change.clear()
+            await self._change.wait()
+        if not self._complete:
+            await _finished(self._task)
+            self._checkpoint.record(self._files)
+        return bool(self._complete)
+
+    def take(self) -> tuple[str, Any]:
+        """The name and the tensor that `advance` has waited for. It is no longer in flight."""
+        self._load.taken(self._complete[0].selected.nbytes)
+        return self._take()
+
+    def take_several(self) -> list[tuple[str, Any]]:
+        """As `take`, together with other small ones that are complete. All are in flight until the next `advance`."""
+        taken: list[tuple[str, Any]] = []
+        while self._complete and (not taken or self._lent + self._complete[0].selected.nbytes <= self._several):
+            self._lent += self._complete[0].selected.nbytes
+            taken.append(self._take())
+        return taken
+
+    def _take(self) -> tuple[str, Any]:
+        target = self._complete.popleft()
+        self._checkpoint.reads[target.name] = TensorRead(self._methods[target.name], target.requested)
+        return self._checkpoint.hand_over(target)
+
+    async def aclose(self) -> None:
+        """Stop reading."""
+        self._task.cancel()
+        await shielded(asyncio.wait((self._task,)))
+        _free(self._targets)
+        if not self._task.cancelled():
+            self._task.exception()  # the caller has it, or does not want it
 
 
 def _free(targets: Sequence[Target]) -> None:
