@@ -25,10 +25,14 @@ __all__ = ["Checkpoint", "Iteration"]
 _SLABS = 8
 # Bytes of small tensors that cross to another thread together.
 _SEVERAL = MiB
+# Tensors after which the event loop can do other work.
+_STEP = 1000
 
 
 class Checkpoint:
     """Reads tensors. Several calls may run at the same time.
+
+    What is done for each of 100,000 tensors takes too long for the event loop, and runs in threads.
 
     Args:
         source: Where the files are.
@@ -87,16 +91,25 @@ class Checkpoint:
 
     async def load(self, names: Names, slices: Mapping[str, Slice] | None) -> dict[str, Any]:
         """Read tensors; see `AsyncTensors.load`."""
-        targets = self._select(names, slices)
-        await self._run(targets, self._device, state_of_caller())
-        return dict(map(self.hand_over, targets))
+        caller = state_of_caller()
+        targets = await self._source.instance.disk.run(lambda: self._select(names, slices))
+        await self._run(targets, self._device, caller)
+        found: dict[str, Any] = {}
+        for target in targets:  # not in a thread, which could keep the tensors for a moment
+            found[target.name] = self.hand_over(target)
+            if not len(found) % _STEP:
+                await asyncio.sleep(0)
+        return found
 
     async def into(self, destinations: Mapping[str, Any], slices: Mapping[str, Slice] | None) -> None:
         """Read tensors into the caller's memory; see `AsyncTensors.into`."""
-        selected, caller = select(self.tensors, destinations, slices), state_of_caller()
-        # All are checked before any is written. In a thread: the first one may import a library.
+        caller = state_of_caller()
+        # All are checked before any is written.
         targets = await self._source.instance.disk.run(
-            lambda: [Target(each, bytes_of(destinations[each.meta.name], each)) for each in selected]
+            lambda: [
+                Target(each, bytes_of(destinations[each.meta.name], each))
+                for each in select(self.tensors, destinations, slices)
+            ]
         )
         devices = {target.data.device if getattr(target.data, "is_cuda", False) else None for target in targets}
         if len(devices) > 1:
@@ -105,8 +118,9 @@ class Checkpoint:
 
     async def iterate(self, names: Names, slices: Mapping[str, Slice] | None) -> "Iteration":
         """Begin to read tensors, of which each is returned when it is complete; see `AsyncTensors.stream`."""
-        targets = self._select(names, slices)
-        load, files = await self._prepare(targets, self._device, state_of_caller(), one_by_one=True)
+        caller = state_of_caller()
+        targets = await self._source.instance.disk.run(lambda: self._select(names, slices))
+        load, files = await self._prepare(targets, self._device, caller, one_by_one=True)
         return Iteration(self, load, files, targets, min(self._memory // 4, _SEVERAL))
 
     async def aclose(self) -> None:
@@ -128,24 +142,28 @@ class Checkpoint:
         task.add_done_callback(self._running.discard)
         return task
 
-    def hand_over(self, target: Target) -> tuple[str, Any]:
-        """The name and the tensor, which is the caller's from now on: no other reference to it is kept.
+    def hand_over(self, target: Target) -> Any:
+        """The tensor, which is the caller's from now on: no other reference to it is kept.
 
         Args:
             target: The tensor.
         """
         data, target.data = target.data, None
-        return target.name, self._framework.tensor(data, target.selected)
+        return self._framework.tensor(data, target.selected)
 
-    def record(self, files: Sequence[FileLoad]) -> None:
+    async def record(self, files: Sequence[FileLoad]) -> None:
         """Note how tensors were read, after the last one.
 
         Args:
             files: What was read of each file.
         """
-        for file in files:
-            for target in file.targets:
-                self.reads[target.name] = TensorRead(file.methods[target.name], target.requested, file.verified)
+        self.reads |= await self._source.instance.disk.run(
+            lambda: {
+                target.name: TensorRead(file.methods[target.name], target.requested, file.verified)
+                for file in files
+                for target in file.targets
+            }
+        )
 
     @property
     def _device(self) -> Any:
@@ -168,7 +186,7 @@ class Checkpoint:
         except BaseException:
             _free(targets)
             raise
-        self.record(files)
+        await self.record(files)
 
     async def _prepare(
         self, targets: Sequence[Target], device: Any, caller: CudaState, *, one_by_one: bool
@@ -178,19 +196,22 @@ class Checkpoint:
             raise ClosedError("the tensors are closed", hint="open them again")
         source = self._source
         length = Load.request_length(source, self._memory)
-        of_file: dict[str, list[Target]] = {}
-        for target in targets:
-            of_file.setdefault(target.selected.meta.file, []).append(target)
-        files = [
-            FileLoad(source, file, of_file[file.name], self._verify, length)
-            for file in self._files
-            if file.name in of_file
-        ]
+        files = await source.instance.disk.run(lambda: self._plan(targets, length))
         staging = None
         if device is not None:
             count = max(2, min(_SLABS, self._memory // length))
             staging = await source.instance.disk.run(lambda: CudaStaging(device, length, count, caller))
         return Load(source, files, self._memory, one_by_one, self._count, staging), files
+
+    def _plan(self, targets: Sequence[Target], length: int) -> Sequence[FileLoad]:
+        of_file: dict[str, list[Target]] = {}
+        for target in targets:
+            of_file.setdefault(target.selected.meta.file, []).append(target)
+        return [
+            FileLoad(self._source, file, of_file[file.name], self._verify, length)
+            for file in self._files
+            if file.name in of_file
+        ]
 
     def _count(self, size: int) -> None:
         self.bytes_read += size
@@ -247,7 +268,7 @@ class Iteration:
             await self._change.wait()
         if not self._complete:
             await _finished(self._task)
-            self._checkpoint.record(self._files)
+            await self._checkpoint.record(self._files)
         return bool(self._complete)
 
     def take(self) -> tuple[str, Any]:
@@ -266,7 +287,7 @@ class Iteration:
     def _take(self) -> tuple[str, Any]:
         target = self._complete.popleft()
         self._checkpoint.reads[target.name] = TensorRead(self._methods[target.name], target.requested)
-        return self._checkpoint.hand_over(target)
+        return target.name, self._checkpoint.hand_over(target)
 
     async def aclose(self) -> None:
         """Stop reading."""
