@@ -1,7 +1,6 @@
 """The tensors of one or more safetensors files, open for reading."""
 
 import asyncio
-from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Self
 
@@ -9,17 +8,19 @@ from ..errors import ClosedError, InvalidConfig
 from ..operations.open_location import OpenLocation
 from ..runtime.shielded import shielded
 from ..types import MiB, Verify
+from .call_end import finished, free
 from .cuda_staging import CudaStaging
 from .cuda_state import CudaState, state_of_caller
 from .file_load import FileLoad
 from .frameworks import Framework, TorchFramework, bytes_of, framework
+from .iteration import Iteration
 from .load import Load
 from .meta import Slice, TensorMeta, TensorRead
 from .selection import Names, select
 from .target import Target
 from .tensor_files import TensorFile, open_files
 
-__all__ = ["Checkpoint", "Iteration"]
+__all__ = ["Checkpoint"]
 
 # Pinned buffers for a GPU: enough for the requests in flight and one that is being copied.
 _SLABS = 8
@@ -116,7 +117,7 @@ class Checkpoint:
             raise InvalidConfig("the destinations are on several devices", hint="one call for those of each device")
         await self._run(targets, next(iter(devices), None), caller)
 
-    async def iterate(self, names: Names, slices: Mapping[str, Slice] | None) -> "Iteration":
+    async def iterate(self, names: Names, slices: Mapping[str, Slice] | None) -> Iteration:
         """Begin to read tensors, of which each is returned when it is complete; see `AsyncTensors.stream`."""
         caller = state_of_caller()
         targets = await self._source.instance.disk.run(lambda: self._select(names, slices))
@@ -182,9 +183,9 @@ class Checkpoint:
     async def _run(self, targets: Sequence[Target], device: Any, caller: CudaState) -> None:
         load, files = await self._prepare(targets, device, caller, one_by_one=False)
         try:
-            await _finished(self.start(load.run(lambda _: None)))
+            await finished(self.start(load.run(lambda _: None)))
         except BaseException:
-            _free(targets)
+            free(targets)
             raise
         await self.record(files)
 
@@ -215,103 +216,3 @@ class Checkpoint:
 
     def _count(self, size: int) -> None:
         self.bytes_read += size
-
-
-class Iteration:
-    """Tensors in the order in which they are complete.
-
-    This is no generator: an event loop that ends closes all of them at once, which fails for those within others.
-
-    Args:
-        checkpoint: Where they are.
-        load: The call that reads them.
-        files: What it reads of each file.
-        targets: The tensors.
-        several: Bytes of the tensors that `take_several` returns together.
-    """
-
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        load: Load,
-        files: Sequence[FileLoad],
-        targets: Sequence[Target],
-        several: int,
-    ) -> None:
-        self._checkpoint = checkpoint
-        self._load = load
-        self._files = files
-        self._targets = targets
-        self._methods = {name: method for file in files for name, method in file.methods.items()}
-        self._complete: deque[Target] = deque()
-        self._change = asyncio.Event()
-        self._several = several
-        self._lent = 0
-        self._task = checkpoint.start(load.run(self._add))
-        self._task.add_done_callback(lambda _: self._change.set())
-
-    def _add(self, target: Target) -> None:
-        self._complete.append(target)
-        self._change.set()
-
-    async def advance(self) -> bool:
-        """Wait for the next tensor. Returns False after the last one.
-
-        Raises:
-            StorageError: The call has failed.
-        """
-        if self._lent:
-            self._load.taken(self._lent)
-            self._lent = 0
-        while not self._complete and not self._task.done():
-            self._change.clear()
-            await self._change.wait()
-        if not self._complete:
-            await _finished(self._task)
-            await self._checkpoint.record(self._files)
-        return bool(self._complete)
-
-    def take(self) -> tuple[str, Any]:
-        """The name and the tensor that `advance` has waited for. It is no longer in flight."""
-        self._load.taken(self._complete[0].selected.nbytes)
-        return self._take()
-
-    def take_several(self) -> list[tuple[str, Any]]:
-        """As `take`, together with other small ones that are complete. All are in flight until the next `advance`."""
-        taken: list[tuple[str, Any]] = []
-        while self._complete and (not taken or self._lent + self._complete[0].selected.nbytes <= self._several):
-            self._lent += self._complete[0].selected.nbytes
-            taken.append(self._take())
-        return taken
-
-    def _take(self) -> tuple[str, Any]:
-        target = self._complete.popleft()
-        self._checkpoint.reads[target.name] = TensorRead(self._methods[target.name], target.requested)
-        return target.name, self._checkpoint.hand_over(target)
-
-    async def aclose(self) -> None:
-        """Stop reading."""
-        self._task.cancel()
-        await shielded(asyncio.wait((self._task,)))
-        _free(self._targets)
-        if not self._task.cancelled():
-            self._task.exception()  # the caller has it, or does not want it
-
-
-def _free(targets: Sequence[Target]) -> None:
-    """Drop the memory of tensors that nobody gets: failures are in reference cycles, which may stay for long."""
-    for target in targets:
-        target.data = None
-
-
-async def _finished(task: asyncio.Task[None]) -> None:
-    """Wait for the task of a call, which ends with its caller."""
-    try:
-        await asyncio.wait((task,))
-    except asyncio.CancelledError:
-        task.cancel()
-        await shielded(asyncio.wait((task,)))
-        raise
-    if task.cancelled():
-        raise ClosedError("the tensors were closed during this call")
-    task.result()
