@@ -126,7 +126,7 @@ def test_nothing_is_left(server: FakeS3, here: Path, ending: str) -> None:
     assert run(PROGRAM + ENDINGS[ending], here, server) == (0, ["([], [])"], "")
 
 
-# Objects that are open when their loop ends; with a safetensors file of two tensors.
+# Objects and results that are open when their loop ends; with a safetensors file of two tensors.
 OPEN = """
         import gc, json, struct, warnings
         entry = {"dtype": "U8", "shape": [9]}
@@ -157,6 +157,20 @@ OPEN = """
             kept.append(await storage.tensors(HERE / "x.safetensors"))
             kept.append(aiter(kept[-1]))
             await anext(kept[-1])
+
+        async def broken_off(results):
+            async for _ in results:
+                break
+
+        async def kept_after(results):
+            kept.append(results)
+            await broken_off(results)
+
+        def listing():
+            return storage.list("s3://b/n/", config=config)
+
+        def streaming():
+            return storage.stream("s3://b/large", config=config)
 """
 
 
@@ -174,3 +188,14 @@ def test_an_object_that_is_left_open(server: FakeS3, here: Path, use: str) -> No
     """
     expected = ["['unclosed file']", "([], [])"]
     assert run(PROGRAM + OPEN + program, here, server) == (0, expected, "")
+
+
+@pytest.mark.parametrize("results", ["listing()", "streaming()"])
+@pytest.mark.parametrize("end", ["broken_off", "kept_after"])
+def test_results_that_nobody_has_read_to_the_end(server: FakeS3, here: Path, end: str, results: str) -> None:
+    """As after a `break`: nothing is said, since nobody can close what such a loop leaves."""
+    program = f"""
+        asyncio.run({end}({results}))
+        say(left())
+    """
+    assert run(PROGRAM + OPEN + program, here, server) == (0, ["([], [])"], "")

@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
@@ -19,6 +19,7 @@ from ..types.argument_checks import check_callback, wrong_type
 from ..uri import Location
 from .argument_types import StrPath, checked_limits
 from .call_context import CallContext
+from .results import Results
 
 __all__ = ["Lifetime", "Located"]
 
@@ -180,8 +181,10 @@ class Lifetime:
         uri: StrPath,
         config: StorageConfig | None,
         version_id: str | None = None,
+        deadline: Deadline = NO_DEADLINE,
+        on_event: OnEvent | None = None,
     ) -> OpenLocation:
-        """Open the location of an object that stays open between calls.
+        """Open a location that other resources close: for an object or results that stay open between calls.
 
         Args:
             resources: Closes the location.
@@ -189,11 +192,14 @@ class Lifetime:
             uri: URI or local path.
             config: As in `open`.
             version_id: As in `open`.
+            deadline: Cancels the opening.
+            on_event: As in `open`.
         """
-        calling = self._call(operation, uri, deadline=NO_DEADLINE)
+        calling = self._call(operation, uri, deadline=deadline, on_event=on_event)
         instance, (location,) = await resources.enter_async_context(calling)
         config = self.config_for(location, config)
-        return await resources.enter_async_context(open_location(instance, location, config, version_id))
+        with deadline.enforced():
+            return await resources.enter_async_context(open_location(instance, location, config, version_id))
 
     async def share(
         self,
@@ -287,7 +293,7 @@ class Lifetime:
                 ):
                     yield first, second
 
-    async def iterate(
+    def iterate(
         self,
         operation: str,
         uri: StrPath,
@@ -296,8 +302,8 @@ class Lifetime:
         deadline: Deadline = NO_DEADLINE,
         on_event: OnEvent | None = None,
         version_id: str | None = None,
-    ) -> AsyncGenerator[T]:
-        """Yield the results of a generator that needs an open location.
+    ) -> Results[T]:
+        """The results of a generator that needs an open location.
 
         Args:
             operation: The verb, for errors.
@@ -308,20 +314,11 @@ class Lifetime:
             on_event: As in `open`.
             version_id: As in `open`.
         """
-        calling = self._call(operation, uri, deadline=deadline, on_event=on_event)
-        async with calling as (instance, (location,)), AsyncExitStack() as stack:
-            config = self.config_for(location, config)
-            with deadline.enforced():
-                place = await stack.enter_async_context(open_location(instance, location, config, version_id))
-            results = await stack.enter_async_context(aclosing(function(place)))
-            while deadline.end is not None:
-                with deadline.enforced():  # never around a yield: it would cancel the caller's code
-                    result = await anext(results, None)
-                if result is None:
-                    return
-                yield result
-            async for result in results:
-                yield result
+
+        async def open_location(resources: AsyncExitStack) -> OpenLocation:
+            return await self.open_in(resources, operation, uri, config, version_id, deadline, on_event)
+
+        return Results(open_location, function, deadline)
 
     def config_for(self, location: Location, config: StorageConfig | None) -> StorageConfig | None:
         """The configuration of a call for a location: its own, or else that of the instance."""
