@@ -124,3 +124,78 @@ ENDINGS = {
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_nothing_is_left(server: FakeS3, here: Path, ending: str) -> None:
     assert run(PROGRAM + ENDINGS[ending], here, server) == (0, ["([], [])"], "")
+
+
+# Objects and results that are open when their loop ends; with a safetensors file of two tensors.
+OPEN = """
+        import gc, json, struct, warnings
+        entry = {"dtype": "U8", "shape": [9]}
+        header = {"a": {**entry, "data_offsets": [0, 9]}, "b": {**entry, "data_offsets": [9, 18]}}
+        text = json.dumps(header).encode()
+        (HERE / "x.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + bytes(18))
+        storage = AsyncStorage()
+        kept = []
+
+        async def reading():
+            kept.append(await storage.open("s3://b/small", config=config))
+            await kept[-1].read(1)
+
+        async def writing():
+            kept.append(await storage.open("s3://b/written", "wb", config=config))
+            await kept[-1].write(b"x")
+
+        async def tensors():
+            kept.append(await storage.tensors(HERE / "x.safetensors"))
+            await kept[-1].load()
+
+        async def iterating():
+            kept.append(await storage.tensors(HERE / "x.safetensors"))
+            async for _ in kept[-1]:
+                break
+
+        async def keeping_the_iterator():
+            kept.append(await storage.tensors(HERE / "x.safetensors"))
+            kept.append(aiter(kept[-1]))
+            await anext(kept[-1])
+
+        async def broken_off(results):
+            async for _ in results:
+                break
+
+        async def kept_after(results):
+            kept.append(results)
+            await broken_off(results)
+
+        def listing():
+            return storage.list("s3://b/n/", config=config)
+
+        def streaming():
+            return storage.stream("s3://b/large", config=config)
+"""
+
+
+@pytest.mark.parametrize("use", ["reading", "writing", "tensors", "iterating", "keeping_the_iterator"])
+def test_an_object_that_is_left_open(server: FakeS3, here: Path, use: str) -> None:
+    """It ends with its loop, without a word of asyncio; a warning says what was not closed."""
+    program = f"""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            asyncio.run({use}())
+            kept.clear()
+            gc.collect()
+        say([str(warning.message).partition(" '")[0] for warning in caught])
+        say(left())
+    """
+    expected = ["['unclosed file']", "([], [])"]
+    assert run(PROGRAM + OPEN + program, here, server) == (0, expected, "")
+
+
+@pytest.mark.parametrize("results", ["listing()", "streaming()"])
+@pytest.mark.parametrize("end", ["broken_off", "kept_after"])
+def test_results_that_nobody_has_read_to_the_end(server: FakeS3, here: Path, end: str, results: str) -> None:
+    """As after a `break`: nothing is said, since nobody can close what such a loop leaves."""
+    program = f"""
+        asyncio.run({end}({results}))
+        say(left())
+    """
+    assert run(PROGRAM + OPEN + program, here, server) == (0, ["([], [])"], "")

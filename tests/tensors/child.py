@@ -5,11 +5,11 @@
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
 from sealift import Storage, Tensors
+from tests.tensors.resident_memory import reset_peak, status
 
 
 def small(name: str) -> bool:
@@ -46,19 +46,12 @@ SCENARIOS: dict[str, Callable[[Tensors], None]] = {
 }  # fmt: skip
 
 
-def status(name: str) -> int:
-    """A value of /proc/self/status, in bytes."""
-    lines = Path("/proc/self/status").read_text("ascii").splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(f"{name}:"))
-
-
 url, memory, scenario = sys.argv[1:]
 with Storage.tensors(url, memory=int(memory)) as opened:
     DESTINATION = np.ones(opened.meta("large").shape, np.uint8)  # touched before
     if scenario != "into":
         del DESTINATION
     opened.load(["first"])
-    before = status("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5", "ascii")  # resets the peak: man 5 proc_pid_clear_refs
+    before = reset_peak()
     SCENARIOS[scenario](opened)
     print(status("VmHWM") - before)

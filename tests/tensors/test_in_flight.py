@@ -3,7 +3,6 @@
 import contextlib
 import random
 import struct
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import pytest
 from sealift import AsyncStorage, TensorFileError
 from sealift.operations.sequential_read import SequentialRead
 from sealift.runtime.memory_budget import MemoryBudget
-from sealift.tensors.header import Header, parse_header
 from sealift.types import KiB, MiB
 from tests.services import http_server
 from tests.services.http_server import OddServer, Reply
@@ -101,25 +99,3 @@ async def test_a_header_that_is_longer_than_a_file_of_unknown_size() -> None:
             else:
                 with pytest.raises(TensorFileError, match="length of its header would be"):
                     await AsyncStorage().tensors(f"{server.url}/x.safetensors")
-
-
-async def test_headers_are_parsed_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hostile one takes 25 times its size."""
-    running = most = 0
-
-    def parse(*arguments: Any) -> Header:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        try:
-            time.sleep(0.01)  # the others would begin meanwhile
-            return parse_header(*arguments)
-        finally:
-            running -= 1
-
-    monkeypatch.setattr("sealift.tensors.tensor_files.parse_header", parse)
-    for number in range(8):
-        (tmp_path / f"{number}.safetensors").write_bytes(file_of({str(number): ("U8", (1,), b"x")}))
-    async with AsyncStorage().tensors(tmp_path) as tensors:
-        assert len(tensors.names) == 8
-    assert most == 1

@@ -1,7 +1,6 @@
 """Tensors for an event loop: what `AsyncStorage.tensors` returns."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping
-from contextlib import aclosing, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
@@ -202,10 +201,29 @@ class AsyncTensors:
             StorageError: As in `load`.
         """
         with self.opened.named(_OPERATION):
-            async with aclosing(self.opened.stream.stream(names, slices)) as tensors:
-                with suppress(StopAsyncIteration):
-                    while True:  # not `async for`: its variable would keep the tensor until the next one
-                        yield await anext(tensors)
+            iteration = await self.opened.stream.iterate(names, slices)
+            try:
+                while await iteration.advance():
+                    yield iteration.take()  # no variable, which would keep the tensor until the next one
+            finally:
+                await iteration.aclose()
+
+    async def batches(
+        self, names: "Names" = None, *, slices: "Mapping[str, Slice] | None" = None
+    ) -> AsyncGenerator[list[tuple[str, Any]]]:
+        """As `stream`, with small tensors together, for the synchronous facade: each step there changes threads.
+
+        Args:
+            names: As in `load`.
+            slices: As in `load`.
+        """
+        with self.opened.named(_OPERATION):
+            iteration = await self.opened.stream.iterate(names, slices)
+            try:
+                while await iteration.advance():
+                    yield iteration.take_several()
+            finally:
+                await iteration.aclose()
 
     def __aiter__(self) -> AsyncIterator[tuple[str, Any]]:
         return self.stream()

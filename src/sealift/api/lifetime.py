@@ -4,24 +4,22 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
-from .. import operations
 from ..config import ConfigMap, StorageConfig, StorageConfigs, check_config
-from ..errors import ClosedError, StorageError
+from ..errors import ClosedError
 from ..instance import Instance
-from ..operations.call_options import CallEvents, CallOptions
+from ..operations.call_options import CallOptions
 from ..operations.deadline import NO_DEADLINE, Deadline
 from ..operations.open_location import OpenLocation, open_location
-from ..runtime.module_loading import load_modules
-from ..runtime.observers import begin_call
-from ..runtime.shielded import shielded
 from ..types import Limits, OnEvent
 from ..types.argument_checks import check_callback, wrong_type
-from ..uri import Location, parse
+from ..uri import Location
 from .argument_types import StrPath, checked_limits
+from .call_context import CallContext
+from .results import Results
 
 __all__ = ["Lifetime", "Located"]
 
@@ -46,13 +44,6 @@ class Located(NamedTuple):
     def open(self, version_id: str | None = None) -> AbstractAsyncContextManager[OpenLocation]:
         """Open the location; see `Lifetime.open`."""
         return open_location(self.instance, self.location, self.config, version_id)
-
-
-# The modules of operations that have another name.
-_MODULES = {
-    "abort uploads": "abort_uploads", "check": "exists", "list": "listing", "open": "object_reader",
-    "read ranges": "read_ranges", "read tensors": "read", "sign": "presign",
-}  # fmt: skip
 
 
 class Lifetime:
@@ -183,6 +174,33 @@ class Lifetime:
                 async with open_location(instance, location, config, version_id) as place:
                     yield place
 
+    async def open_in(
+        self,
+        resources: AsyncExitStack,
+        operation: str,
+        uri: StrPath,
+        config: StorageConfig | None,
+        version_id: str | None = None,
+        deadline: Deadline = NO_DEADLINE,
+        on_event: OnEvent | None = None,
+    ) -> OpenLocation:
+        """Open a location that other resources close: for an object or results that stay open between calls.
+
+        Args:
+            resources: Closes the location.
+            operation: As in `open`.
+            uri: URI or local path.
+            config: As in `open`.
+            version_id: As in `open`.
+            deadline: Cancels the opening.
+            on_event: As in `open`.
+        """
+        calling = self._call(operation, uri, deadline=deadline, on_event=on_event)
+        instance, (location,) = await resources.enter_async_context(calling)
+        config = self.config_for(location, config)
+        with deadline.enforced():
+            return await resources.enter_async_context(open_location(instance, location, config, version_id))
+
     async def share(
         self,
         operation: str,
@@ -275,7 +293,7 @@ class Lifetime:
                 ):
                     yield first, second
 
-    async def iterate(
+    def iterate(
         self,
         operation: str,
         uri: StrPath,
@@ -284,8 +302,8 @@ class Lifetime:
         deadline: Deadline = NO_DEADLINE,
         on_event: OnEvent | None = None,
         version_id: str | None = None,
-    ) -> AsyncGenerator[T]:
-        """Yield the results of a generator that needs an open location.
+    ) -> Results[T]:
+        """The results of a generator that needs an open location.
 
         Args:
             operation: The verb, for errors.
@@ -296,20 +314,11 @@ class Lifetime:
             on_event: As in `open`.
             version_id: As in `open`.
         """
-        calling = self._call(operation, uri, deadline=deadline, on_event=on_event)
-        async with calling as (instance, (location,)), AsyncExitStack() as stack:
-            config = self.config_for(location, config)
-            with deadline.enforced():
-                place = await stack.enter_async_context(open_location(instance, location, config, version_id))
-            results = await stack.enter_async_context(aclosing(function(place)))
-            while deadline.end is not None:
-                with deadline.enforced():  # never around a yield: it would cancel the caller's code
-                    result = await anext(results, None)
-                if result is None:
-                    return
-                yield result
-            async for result in results:
-                yield result
+
+        async def open_location(resources: AsyncExitStack) -> OpenLocation:
+            return await self.open_in(resources, operation, uri, config, version_id, deadline, on_event)
+
+        return Results(open_location, function, deadline)
 
     def config_for(self, location: Location, config: StorageConfig | None) -> StorageConfig | None:
         """The configuration of a call for a location: its own, or else that of the instance."""
@@ -318,24 +327,8 @@ class Lifetime:
         check_config(config, location.scheme)
         return config
 
-    @asynccontextmanager
-    async def _call(
+    def _call(
         self, operation: str, *uris: StrPath, deadline: Deadline, on_event: OnEvent | None = None
-    ) -> AsyncGenerator[tuple[Instance, list[Location]]]:
+    ) -> AbstractAsyncContextManager[tuple[Instance, list[Location]]]:
         """Keep the instance open for one call, and add the operation and URIs to its errors."""
-        on_event = on_event or self._on_event
-        locations: list[Location] = []
-        try:
-            locations += map(parse, uris)
-            instance = self.enter()
-            try:
-                await load_modules(instance.disk, f"{operations.__name__}.{_MODULES.get(operation, operation)}")
-                await deadline.prepare(instance.disk)
-                about = None if on_event is None else CallEvents(on_event, str(locations[0]))
-                with begin_call(operation, locations, about):
-                    yield instance.for_call(deadline.end, about), locations
-            finally:
-                await shielded(self.leave())
-        except StorageError as error:
-            error.__context__ = None  # may quote a secret, as a parser's error does; `from None` would only hide it
-            raise error.about(operation, " to ".join(map(str, locations))) from error.__cause__
+        return CallContext(self.enter, self.leave, operation, uris, deadline, on_event or self._on_event)

@@ -51,8 +51,6 @@ class Opened(Generic[T]):
         self.stream = stream
         self.closed = False
         self._uri = str(location)
-        self._discard = discard
-        self._resources = resources
         self._timeout = timeout
         self._lock = asyncio.Lock()
         self.thread = threading.get_ident()
@@ -60,6 +58,9 @@ class Opened(Generic[T]):
         self._process = os.getpid()
         self._abandoned = False
         self._ending: asyncio.Task[None] | None = None  # a loop keeps only weak references to its tasks
+        self._lifetime = _until_closed(discard, resources)
+        with suppress(StopIteration):  # start it without waiting: from now on, the loop closes it at the latest
+            self._lifetime.asend(None).send(None)
 
     @classmethod
     async def open(
@@ -91,10 +92,9 @@ class Opened(Generic[T]):
         deadline = Deadline(timeout)
         async with AsyncExitStack() as resources:
             # The location has no deadline of its own, which would also end the calls that follow.
-            opening = lifetime.open(operation, uri, config, version_id=version_id)
             try:
                 with deadline.enforced():
-                    place = await resources.enter_async_context(opening)
+                    place = await lifetime.open_in(resources, operation, uri, config, version_id)
                     stream, discard = await open_stream(place)
             except DeadlineExceeded as error:
                 raise error.about(operation, str(parse(uri))) from None
@@ -134,13 +134,7 @@ class Opened(Generic[T]):
         """Stop the reader, or abort the writer unless it is complete. Idempotent."""
         if not self.closed:
             self.closed = True
-            await shielded(self._close())
-
-    async def _close(self) -> None:
-        try:
-            await self._discard()
-        finally:
-            await self._resources.aclose()
+            await shielded(self._lifetime.aclose())
 
     def abandon(self) -> None:
         """Close it soon, from any thread and without waiting: for the finalizer of a file that nobody has closed."""
@@ -156,3 +150,14 @@ class Opened(Generic[T]):
         if not self.closed and not self._abandoned and self._process == os.getpid():
             warnings.warn(f"unclosed file {self.name!r}", ResourceWarning, stacklevel=2, source=self)
             self.abandon()
+
+
+async def _until_closed(discard: Callable[[], Awaitable[None]], resources: AsyncExitStack) -> AsyncGenerator[None]:
+    """Closes what is open when it is closed itself; `loop.shutdown_asyncgens` does so for what nobody has closed."""
+    try:
+        yield
+    finally:
+        try:
+            await discard()
+        finally:
+            await resources.aclose()

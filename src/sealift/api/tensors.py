@@ -1,6 +1,7 @@
 """Tensors for any thread: what `Storage.tensors` returns."""
 
 import warnings
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
@@ -12,6 +13,7 @@ from .process_settings import Settings, current_settings
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine
 
+    from ..tensors.cuda_state import CudaState
     from ..tensors.meta import Slice, TensorMeta, TensorRead
     from ..tensors.selection import Names
     from .async_storage import AsyncStorage
@@ -117,7 +119,7 @@ class Tensors:
         Returns:
             An iterator over names and tensors. To stop before the last one, use a `with` block, or close the tensors.
         """
-        return TensorStream(self._call, lambda tensors: tensors.stream(names, slices=slices))
+        return TensorStream(self._call, lambda tensors: tensors.batches(names, slices=slices))
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         return self.stream()
@@ -136,10 +138,15 @@ class Tensors:
     def _call(
         self, function: "Callable[[AsyncTensors], Coroutine[Any, Any, Any]]"
     ) -> "Callable[[SharedStorage], Coroutine[Any, Any, Any]]":
+        from ..tensors.cuda_state import called_with, read_state  # noqa: PLC0415 - loaded by now
+
+        state = read_state()
+
         async def call(shared: SharedStorage) -> Any:
             if self._shared is not shared:
                 raise ClosedError("the tensors were opened before this process was forked", hint="open them again")
-            return await function(self._tensors)
+            with called_with(state):
+                return await function(self._tensors)
 
         return call
 
@@ -167,32 +174,35 @@ class TensorStream:
     def __init__(
         self,
         call: "Callable[[Callable[[AsyncTensors], Coroutine[Any, Any, Any]]], Any]",
-        open_source: "Callable[[AsyncTensors], AsyncGenerator[tuple[str, Any]]]",
+        open_source: "Callable[[AsyncTensors], AsyncGenerator[list[tuple[str, Any]]]]",
     ) -> None:
         self._call = call
         self._open_source = open_source
-        self._source: AsyncGenerator[tuple[str, Any]] | None = None
+        self._source: AsyncGenerator[list[tuple[str, Any]]] | None = None
+        self._received: deque[tuple[str, Any]] = deque()
         self._closed = False
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         return self
 
     def __next__(self) -> tuple[str, Any]:
-        found: tuple[str, Any] | None = None if self._closed else run_shared(self._call(self._advance))
-        if found is None:
-            self._closed = True
+        if not self._received and not self._closed:
+            self._received.extend(run_shared(self._call(self._advance)))
+            self._closed = not self._received
+        if not self._received:
             raise StopIteration
-        return found
+        return self._received.popleft()
 
-    async def _advance(self, tensors: "AsyncTensors") -> tuple[str, Any] | None:
+    async def _advance(self, tensors: "AsyncTensors") -> list[tuple[str, Any]]:
         if self._source is None:
             self._source = self._open_source(tensors)
-        return await anext(self._source, None)
+        return await anext(self._source, [])
 
     def close(self) -> None:
         """Stop reading."""
         if not self._closed and self._source is not None:
             run_shared(self._call(self._stop))
+        self._received.clear()
         self._closed = True
 
     async def _stop(self, _: "AsyncTensors") -> None:
@@ -213,13 +223,21 @@ def open_tensors(open_async: "Callable[[AsyncStorage], AsyncTensors]") -> Tensor
     Args:
         open_async: Returns the tensors that are to be opened.
     """
-    settings = current_settings()
-    return run_shared(lambda shared: _open(shared, settings, open_async))
+    from ..tensors.cuda_state import read_state  # noqa: PLC0415 - only for tensors
+
+    settings, state = current_settings(), read_state()
+    return run_shared(lambda shared: _open(shared, settings, state, open_async))
 
 
 async def _open(
-    shared: SharedStorage, settings: Settings, open_async: "Callable[[AsyncStorage], AsyncTensors]"
+    shared: SharedStorage,
+    settings: Settings,
+    state: "CudaState",
+    open_async: "Callable[[AsyncStorage], AsyncTensors]",
 ) -> Tensors:
-    tensors = Tensors(shared, await open_async(await shared.storage(settings)))
+    from ..tensors.cuda_state import called_with  # noqa: PLC0415 - as above
+
+    with called_with(state):
+        tensors = Tensors(shared, await open_async(await shared.storage(settings)))
     close_with_thread(tensors)
     return tensors

@@ -1,7 +1,6 @@
 """A location together with the open backend and the instance that serve it."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 from ..backends import open_backend
 from ..backends.local import LocalBackend
@@ -36,19 +35,37 @@ class OpenLocation:
         return self.location.scheme == "file"
 
 
-@asynccontextmanager
-async def open_location(
+def open_location(
     instance: Instance, location: Location, config: StorageConfig | None, version_id: str | None = None
-) -> AsyncGenerator[OpenLocation]:
-    """Open the backend of a location; the arguments are those of `open_backend`."""
-    backend = await open_backend(location, config, instance, version_id)
-    if isinstance(backend, LocalBackend) and location.scheme != "file":
-        # A volume is a directory of this machine: from here on its files are local files.
-        backend, location = LocalBackend("/", instance.disk), parse(backend.path(location.key))
-    try:
-        yield OpenLocation(instance, backend, location)
-    finally:
-        await shielded(backend.aclose())
+) -> AbstractAsyncContextManager[OpenLocation]:
+    """Open the backend of a location for a block; the arguments are those of `open_backend`."""
+    return _Opening(instance, location, config, version_id)
+
+
+class _Opening(AbstractAsyncContextManager[OpenLocation]):
+    """No generator: an event loop that ends closes all of them at once, which fails for those within others."""
+
+    def __init__(
+        self, instance: Instance, location: Location, config: StorageConfig | None, version_id: str | None
+    ) -> None:
+        self._instance = instance
+        self._location = location
+        self._config = config
+        self._version_id = version_id
+        self._backend: Backend | None = None
+
+    async def __aenter__(self) -> OpenLocation:
+        instance, location = self._instance, self._location
+        backend = await open_backend(location, self._config, instance, self._version_id)
+        if isinstance(backend, LocalBackend) and location.scheme != "file":
+            # A volume is a directory of this machine: from here on its files are local files.
+            backend, location = LocalBackend("/", instance.disk), parse(backend.path(location.key))
+        self._backend = backend
+        return OpenLocation(instance, backend, location)
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        if self._backend is not None:
+            await shielded(self._backend.aclose())
 
 
 def check_local(source: Location) -> None:

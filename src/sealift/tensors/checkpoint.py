@@ -1,16 +1,19 @@
 """The tensors of one or more safetensors files, open for reading."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Self
 
 from ..errors import ClosedError, InvalidConfig
 from ..operations.open_location import OpenLocation
 from ..runtime.shielded import shielded
-from ..types import Verify
+from ..types import MiB, Verify
+from .call_end import finished, free
 from .cuda_staging import CudaStaging
+from .cuda_state import CudaState, state_of_caller
 from .file_load import FileLoad
 from .frameworks import Framework, TorchFramework, bytes_of, framework
+from .iteration import Iteration
 from .load import Load
 from .meta import Slice, TensorMeta, TensorRead
 from .selection import Names, select
@@ -21,10 +24,16 @@ __all__ = ["Checkpoint"]
 
 # Pinned buffers for a GPU: enough for the requests in flight and one that is being copied.
 _SLABS = 8
+# Bytes of small tensors that cross to another thread together.
+_SEVERAL = MiB
+# Tensors after which the event loop can do other work.
+_STEP = 1000
 
 
 class Checkpoint:
     """Reads tensors. Several calls may run at the same time.
+
+    What is done for each of 100,000 tensors takes too long for the event loop, and runs in threads.
 
     Args:
         source: Where the files are.
@@ -77,48 +86,43 @@ class Checkpoint:
             raise InvalidConfig(f"memory={memory!r} is not a positive number of bytes")
         if verify not in {True, False, "require"}:
             raise InvalidConfig(f"verify={verify!r} is not True, False or 'require'")
-        chosen = await source.instance.disk.run(lambda: framework(name, device))  # importing one takes long
+        current = state_of_caller().device
+        chosen = await source.instance.disk.run(lambda: framework(name, device, current))  # importing one takes long
         return cls(source, await open_files(source), chosen, limit if memory is None else memory, verify)
 
     async def load(self, names: Names, slices: Mapping[str, Slice] | None) -> dict[str, Any]:
         """Read tensors; see `AsyncTensors.load`."""
-        targets = self._select(names, slices)
-        await self._run(targets, self._device)
-        return dict(map(self._hand_over, targets))
+        caller = state_of_caller()
+        targets = await self._source.instance.disk.run(lambda: self._select(names, slices))
+        await self._run(targets, self._device, caller)
+        found: dict[str, Any] = {}
+        for target in targets:  # not in a thread, which could keep the tensors for a moment
+            found[target.name] = self.hand_over(target)
+            if not len(found) % _STEP:
+                await asyncio.sleep(0)
+        return found
 
     async def into(self, destinations: Mapping[str, Any], slices: Mapping[str, Slice] | None) -> None:
         """Read tensors into the caller's memory; see `AsyncTensors.into`."""
-        selected = select(self.tensors, destinations, slices)
-        # All are checked before any is written. In a thread: the first one may import a library.
+        caller = state_of_caller()
+        # All are checked before any is written.
         targets = await self._source.instance.disk.run(
-            lambda: [Target(each, bytes_of(destinations[each.meta.name], each)) for each in selected]
+            lambda: [
+                Target(each, bytes_of(destinations[each.meta.name], each))
+                for each in select(self.tensors, destinations, slices)
+            ]
         )
         devices = {target.data.device if getattr(target.data, "is_cuda", False) else None for target in targets}
         if len(devices) > 1:
             raise InvalidConfig("the destinations are on several devices", hint="one call for those of each device")
-        await self._run(targets, next(iter(devices), None))
+        await self._run(targets, next(iter(devices), None), caller)
 
-    async def stream(self, names: Names, slices: Mapping[str, Slice] | None) -> AsyncGenerator[tuple[str, Any]]:
-        """Yield tensors as they are complete; see `AsyncTensors.stream`."""
-        targets = self._select(names, slices)
-        ready: asyncio.Queue[Target | None] = asyncio.Queue()
-        load, files = await self._prepare(targets, self._device, one_by_one=True)
-        methods = {name: method for file in files for name, method in file.methods.items()}
-        task = self._start(load.run(ready.put_nowait))
-        task.add_done_callback(lambda _: ready.put_nowait(None))
-        try:
-            while (target := await ready.get()) is not None:
-                load.taken(target)
-                self.reads[target.name] = TensorRead(methods[target.name], target.requested)
-                yield self._hand_over(target)
-            await _finished(task)
-            self._record(files)
-        finally:
-            task.cancel()
-            await shielded(asyncio.wait((task,)))
-            _free(targets)
-            if not task.cancelled():
-                task.exception()  # the caller has it, or does not want it
+    async def iterate(self, names: Names, slices: Mapping[str, Slice] | None) -> Iteration:
+        """Begin to read tensors, of which each is returned when it is complete; see `AsyncTensors.stream`."""
+        caller = state_of_caller()
+        targets = await self._source.instance.disk.run(lambda: self._select(names, slices))
+        load, files = await self._prepare(targets, self._device, caller, one_by_one=True)
+        return Iteration(self, load, files, targets, min(self._memory // 4, _SEVERAL))
 
     async def aclose(self) -> None:
         """End the calls that are running, for example an iteration that was left early."""
@@ -127,6 +131,40 @@ class Checkpoint:
             task.cancel()
         if self._running:
             await shielded(asyncio.wait(self._running))
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Begin a call, which ends when this is closed.
+
+        Args:
+            work: Reads the tensors.
+        """
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    def hand_over(self, target: Target) -> Any:
+        """The tensor, which is the caller's from now on: no other reference to it is kept.
+
+        Args:
+            target: The tensor.
+        """
+        data, target.data = target.data, None
+        return self._framework.tensor(data, target.selected)
+
+    async def record(self, files: Sequence[FileLoad]) -> None:
+        """Note how tensors were read, after the last one.
+
+        Args:
+            files: What was read of each file.
+        """
+        self.reads |= await self._source.instance.disk.run(
+            lambda: {
+                target.name: TensorRead(file.methods[target.name], target.requested, file.verified)
+                for file in files
+                for target in file.targets
+            }
+        )
 
     @property
     def _device(self) -> Any:
@@ -142,71 +180,39 @@ class Checkpoint:
             targets.append(Target(selected))
         return targets
 
-    def _hand_over(self, target: Target) -> tuple[str, Any]:
-        """The name and the tensor, which is the caller's from now on: no other reference to it is kept."""
-        data, target.data = target.data, None
-        return target.name, self._framework.tensor(data, target.selected)
-
-    async def _run(self, targets: Sequence[Target], device: Any) -> None:
-        load, files = await self._prepare(targets, device, one_by_one=False)
+    async def _run(self, targets: Sequence[Target], device: Any, caller: CudaState) -> None:
+        load, files = await self._prepare(targets, device, caller, one_by_one=False)
         try:
-            await _finished(self._start(load.run(lambda _: None)))
+            await finished(self.start(load.run(lambda _: None)))
         except BaseException:
-            _free(targets)
+            free(targets)
             raise
-        self._record(files)
+        await self.record(files)
 
     async def _prepare(
-        self, targets: Sequence[Target], device: Any, *, one_by_one: bool
+        self, targets: Sequence[Target], device: Any, caller: CudaState, *, one_by_one: bool
     ) -> tuple[Load, Sequence[FileLoad]]:
         """Plan the requests of a call."""
         if self._closed:
             raise ClosedError("the tensors are closed", hint="open them again")
         source = self._source
         length = Load.request_length(source, self._memory)
-        of_file: dict[str, list[Target]] = {}
-        for target in targets:
-            of_file.setdefault(target.selected.meta.file, []).append(target)
-        files = [
-            FileLoad(source, file, of_file[file.name], self._verify, length)
-            for file in self._files
-            if file.name in of_file
-        ]
+        files = await source.instance.disk.run(lambda: self._plan(targets, length))
         staging = None
         if device is not None:
             count = max(2, min(_SLABS, self._memory // length))
-            staging = await source.instance.disk.run(lambda: CudaStaging(device, length, count))
+            staging = await source.instance.disk.run(lambda: CudaStaging(device, length, count, caller))
         return Load(source, files, self._memory, one_by_one, self._count, staging), files
+
+    def _plan(self, targets: Sequence[Target], length: int) -> Sequence[FileLoad]:
+        of_file: dict[str, list[Target]] = {}
+        for target in targets:
+            of_file.setdefault(target.selected.meta.file, []).append(target)
+        return [
+            FileLoad(self._source, file, of_file[file.name], self._verify, length)
+            for file in self._files
+            if file.name in of_file
+        ]
 
     def _count(self, size: int) -> None:
         self.bytes_read += size
-
-    def _record(self, files: Sequence[FileLoad]) -> None:
-        for file in files:
-            for target in file.targets:
-                self.reads[target.name] = TensorRead(file.methods[target.name], target.requested, file.verified)
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return task
-
-
-def _free(targets: Sequence[Target]) -> None:
-    """Drop the memory of tensors that nobody gets: failures are in reference cycles, which may stay for long."""
-    for target in targets:
-        target.data = None
-
-
-async def _finished(task: asyncio.Task[None]) -> None:
-    """Wait for the task of a call, which ends with its caller."""
-    try:
-        await asyncio.wait((task,))
-    except asyncio.CancelledError:
-        task.cancel()
-        await shielded(asyncio.wait((task,)))
-        raise
-    if task.cancelled():
-        raise ClosedError("the tensors were closed during this call")
-    task.result()

@@ -2,6 +2,13 @@
 
 Pinned memory is allocated once per call: cudaHostAlloc is slow, and only copies from pinned memory run beside others:
 https://docs.nvidia.com/cuda/cuda-c-best-practices-guide/index.html#asynchronous-and-overlapping-transfers-with-computation.
+
+A stream does not wait for others by itself, so (https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-streams):
+
+- what the caller has queued before, on its current stream, is done before its memory is written;
+- memory for tensors is allocated on the caller's stream, as if by the caller. It may have been freed there with work
+  still queued: the copies wait for that. `record_stream` keeps it from being used again before they are done;
+- each copy is waited for by the CPU, so that the tensors are complete for all streams when the caller gets them.
 """
 
 import asyncio
@@ -9,6 +16,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from .cuda_state import CudaState
 from .requests import Piece, Request
 
 __all__ = ["CudaStaging", "Slab", "copy_rows"]
@@ -33,33 +41,50 @@ class CudaStaging:
     """Pinned buffers, and a stream that copies them to one GPU.
 
     Args:
-        device: The GPU, as torch calls it.
+        device: The GPU, as torch calls it, with its number.
         size: Bytes of a buffer: those of the longest request.
         count: Number of buffers.
+        caller: The streams of the caller.
     """
 
-    def __init__(self, device: Any, size: int, count: int) -> None:
+    def __init__(self, device: Any, size: int, count: int, caller: CudaState) -> None:
         import torch  # noqa: PLC0415 - loaded by now: the device is one of torch
 
         self._torch = torch
         self._device = device
+        self._caller = caller.streams.get(device.index) or torch.cuda.default_stream(device)
         self._stream = torch.cuda.Stream(device)
-        # Destinations of the caller may still be in use by work that was queued before.
-        self._stream.wait_stream(torch.cuda.current_stream(device))
+        self._stream.wait_stream(self._caller)
         self._free: asyncio.Queue[Slab] = asyncio.Queue()
         for _ in range(count):
             self._free.put_nowait(Slab(torch.empty(size, dtype=torch.uint8, pin_memory=True)))
 
     def allocate(self, nbytes: int) -> Any:
-        """Memory of the GPU for one tensor.
+        """Memory of the GPU for one tensor; may block.
 
         Args:
             nbytes: Number of bytes.
+
+        Raises:
+            MemoryError: The GPU has not enough.
         """
-        flat = self._torch.empty(nbytes, dtype=self._torch.uint8, device=self._device)
-        # The allocator may have given it to this stream while another one still used it before.
-        self._stream.wait_stream(self._torch.cuda.current_stream(self._device))
+        torch = self._torch
+        try:
+            with torch.cuda.stream(self._caller):
+                flat = torch.empty(nbytes, dtype=torch.uint8, device=self._device)
+        except torch.cuda.OutOfMemoryError:
+            raise MemoryError from None
+        self.use(flat)
+        self._stream.wait_stream(self._caller)
         return flat
+
+    def use(self, place: Any) -> None:
+        """Keep memory from being used again before the copies to it are done.
+
+        Args:
+            place: A flat tensor of uint8 on the GPU.
+        """
+        place.record_stream(self._stream)
 
     @asynccontextmanager
     async def slab(self, size: int) -> AsyncGenerator[Slab]:

@@ -39,12 +39,13 @@ class Framework(Protocol):
         """
 
 
-def framework(name: str, device: str) -> Framework:
+def framework(name: str, device: str, current: int = 0) -> Framework:
     """The framework of a name.
 
     Args:
         name: "numpy" or "torch".
         device: Where the tensors are to be: "cpu", or for torch "cuda" or "cuda:1".
+        current: Number of the GPU that "cuda" is.
 
     Raises:
         InvalidConfig: There is no such framework or device, or it is not installed.
@@ -53,7 +54,7 @@ def framework(name: str, device: str) -> Framework:
         raise InvalidConfig(f"framework={name!r} is not 'numpy' or 'torch'")
     numpy = _imported("numpy")  # torch needs it to share memory
     if name == "torch":
-        return TorchFramework(_imported("torch"), device)
+        return TorchFramework(_imported("torch"), device, current)
     if device != "cpu":
         raise InvalidConfig(f"numpy has no device {device!r}", hint="only torch has devices")
     return NumpyFramework(numpy)
@@ -108,19 +109,29 @@ class TorchFramework:
     Args:
         torch: The module.
         device: As in `framework`.
+        current: As in `framework`.
+
+    Attributes:
+        device: The device, as torch calls it; a GPU with its number.
 
     Raises:
         InvalidConfig: There is no such device.
     """
 
-    def __init__(self, torch: Any, device: str) -> None:
+    def __init__(self, torch: Any, device: str, current: int = 0) -> None:
         self._torch = torch
         try:
             self.device = torch.device(device)
         except RuntimeError as error:
             raise InvalidConfig(f"torch has no device {device!r}: {error}") from None
-        if self.device.type not in {"cpu", "cuda"} or (self.device.type == "cuda" and not torch.cuda.is_available()):
-            raise InvalidConfig(f"there is no device {device!r} here", hint='"cpu", or "cuda" where torch finds a GPU')
+        if self.device.type == "cuda" and self.device.index is None:
+            self.device = torch.device("cuda", current)
+        count = torch.cuda.device_count() if self.device.type == "cuda" else 0
+        if self.device.type != "cpu" and self.device.index not in range(count):
+            raise InvalidConfig(
+                f"there is no device {device!r} here",
+                hint=f'"cpu", or "cuda" where torch finds a GPU: it finds {count}',
+            )
 
     def check(self, dtype: str) -> None:
         if not is_packed(dtype):

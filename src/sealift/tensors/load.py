@@ -104,9 +104,13 @@ class Load:
         except BaseExceptionGroup as failures:
             raise first_of(failures) from None
 
-    def taken(self, target: Target) -> None:
-        """The caller has this tensor now: it counts no longer as in flight."""
-        self._in_flight.remove_tensors(target.selected.nbytes)
+    def taken(self, size: int) -> None:
+        """The caller has tensors now: they count no longer as in flight.
+
+        Args:
+            size: Their bytes.
+        """
+        self._in_flight.remove_tensors(size)
 
     async def _run(self, done: Callable[[Target], None]) -> None:
         limits = self._instance.limits
@@ -123,7 +127,7 @@ class Load:
             for file in self._files:
                 for target in file.targets:
                     if not target.selected.nbytes:
-                        self._begin(target)
+                        self._begin([target])
                         done(target)
             for _ in range(min(_WORKERS, limits.per_host, max(self._count(), 1))):
                 group.create_task(self._take_work(done))
@@ -191,20 +195,28 @@ class Load:
         """Wait until tensors may take memory, and allocate them."""
         if self._one_by_one:
             await self._in_flight.add_tensors(sum(target.selected.nbytes for target in targets))
-        for target in targets:
-            self._begin(target)
+        if self._staging is None:
+            self._begin(targets)
+        else:  # to allocate memory of a GPU may block
+            await self._instance.disk.run(lambda: self._begin(targets))
 
-    def _begin(self, target: Target) -> None:
-        target.begun = True
-        if target.data is None:
-            size = target.selected.nbytes
-            try:
-                target.data = allocate(size) if self._staging is None else self._staging.allocate(size)
-            except MemoryError:
-                raise InvalidConfig(
-                    f"the system cannot allocate {size} bytes for the tensor {shown(target.name)}",
-                    hint="read a slice of it, or fewer tensors",
-                ) from None
+    def _begin(self, targets: Sequence[Target]) -> None:
+        for target in targets:
+            target.begun = True
+            if target.data is None:
+                target.data = self._allocate(target)
+            elif self._staging is not None:
+                self._staging.use(target.data)
+
+    def _allocate(self, target: Target) -> Any:
+        size = target.selected.nbytes
+        try:
+            return allocate(size) if self._staging is None else self._staging.allocate(size)
+        except MemoryError:
+            raise InvalidConfig(
+                f"the system cannot allocate {size} bytes for the tensor {shown(target.name)}",
+                hint="read a slice of it, or fewer tensors",
+            ) from None
 
     async def _receive(self, file: FileLoad, index: int, request: Request) -> None:
         try:

@@ -25,6 +25,8 @@ class Target:
         requested: Bytes that were requested for it.
     """
 
+    __slots__ = ("begun", "data", "missing", "requested", "selected")
+
     def __init__(self, selected: Selected, data: Any = None) -> None:
         self.selected = selected
         self.data = data
@@ -67,5 +69,8 @@ def copy_piece(piece: Piece, received: memoryview) -> None:
     import numpy as np  # noqa: PLC0415 - as above
 
     source = np.frombuffer(received, np.uint8)[piece.start :]
+    if piece.count == 1:
+        piece.target.data[piece.at : piece.at + piece.width] = source[: piece.width]
+        return
     rows = np.lib.stride_tricks.as_strided(source, (piece.count, piece.width), (piece.step, 1), writeable=False)
     piece.target.data[piece.at : piece.at + piece.nbytes].reshape(piece.count, piece.width)[...] = rows

@@ -14,6 +14,7 @@ from ..operations.resolve import IGNORE_SKIPPED, Prefix, resolve
 from ..operations.sequential_read import SequentialRead
 from ..runtime.shielded import cancelled_once
 from ..types import KiB, ObjectInfo
+from .checkpoint_limits import CheckpointLimits
 from .header import PREFIX, Header, header_length, parse_header
 from .shown import shown
 from .weight_index import INDEX_SUFFIX, MAX_INDEX, TENSOR_SUFFIX, check_against_files, parse_index
@@ -45,7 +46,7 @@ class TensorFile:
         ranged: Whether it can be read in ranges; otherwise it is read once, in order.
     """
 
-    def __init__(self, obj: ObjectInfo, name: str, header: Header, head: bytes) -> None:
+    def __init__(self, obj: ObjectInfo, name: str, header: Header, head: memoryview) -> None:
         self.obj = obj
         self.name = name
         self.header = header
@@ -67,11 +68,11 @@ async def open_files(source: OpenLocation) -> Sequence[TensorFile]:
     """
     backend, instance, key = source.backend, source.instance, source.location.key
     found = await resolve(backend, key, instance.retry, IGNORE_SKIPPED, one_level=True)
+    limits = CheckpointLimits()
     listed: Mapping[str, ObjectInfo] = {}
     if isinstance(found, Prefix):
         directory = found.key
-        async with aclosing(found.objects) as objects:
-            listed = {obj.key[len(directory) :]: obj async for obj in objects if not obj.is_prefix}
+        listed = await _list_files(found, limits)
         index = _choose_index(listed)
     else:
         name = found.key.rpartition("/")[2]
@@ -79,20 +80,36 @@ async def open_files(source: OpenLocation) -> Sequence[TensorFile]:
         directory = found.key[: len(found.key) - len(name)]
         index = found if name.endswith(INDEX_SUFFIX) else None
         if index is None:
-            return [await _open_file(source, found, name if found.name is None else found.name, asyncio.Lock())]
+            return [await _open_file(source, found, name if found.name is None else found.name, limits)]
     if index is None:
         chosen = {name: obj for name, obj in listed.items() if name.endswith(TENSOR_SUFFIX)}
         if not chosen:
             _refuse_pickles(listed)
             raise ModelMissingError(key, cause=f"there is no {TENSOR_SUFFIX} file directly under {directory!r}")
-        files = await _open_all(source, directory, chosen)
+        files = await _open_all(source, directory, chosen, limits)
         _check_unique(files)
         return files
     weight_map = parse_index(await _read_whole(source, await _pinned(source, index)))
     names = sorted(set(weight_map.values()))
-    files = await _open_all(source, directory, {name: listed.get(name) for name in names})
+    limits.check_files(len(names))
+    files = await _open_all(source, directory, {name: listed.get(name) for name in names}, limits)
     check_against_files(weight_map, (tensor for file in files for tensor in file.header.tensors))
     return files
+
+
+async def _list_files(found: Prefix, limits: CheckpointLimits) -> Mapping[str, ObjectInfo]:
+    """The safetensors files and indexes of a prefix, and one file that may be a pickle, by name."""
+    listed: dict[str, ObjectInfo] = {}
+    has_pickle = False
+    async with aclosing(found.objects) as objects:
+        async for obj in objects:
+            name = obj.key[len(found.key) :]
+            is_pickle = not has_pickle and _may_be_pickle(name)
+            if not obj.is_prefix and (is_pickle or name.endswith((TENSOR_SUFFIX, INDEX_SUFFIX))):
+                has_pickle |= is_pickle
+                listed[name] = obj
+                limits.check_files(len(listed))
+    return listed
 
 
 def _choose_index(listed: Mapping[str, ObjectInfo]) -> ObjectInfo | None:
@@ -104,11 +121,15 @@ def _choose_index(listed: Mapping[str, ObjectInfo]) -> ObjectInfo | None:
 
 def _refuse_pickles(names: Sequence[str] | Mapping[str, ObjectInfo]) -> None:
     for name in names:
-        if name.lower().endswith(_PICKLES):
+        if _may_be_pickle(name):
             raise UnsupportedOperation(
                 f"{name!r} may be a pickle file, which can run any code when it is read",
                 hint="convert it to safetensors; or download it, and let torch read only weights from it",
             )
+
+
+def _may_be_pickle(name: str) -> bool:
+    return name.lower().endswith(_PICKLES)
 
 
 def _check_unique(files: Sequence[TensorFile]) -> None:
@@ -123,15 +144,14 @@ def _check_unique(files: Sequence[TensorFile]) -> None:
 
 
 async def _open_all(
-    source: OpenLocation, directory: str, wanted: Mapping[str, ObjectInfo | None]
+    source: OpenLocation, directory: str, wanted: Mapping[str, ObjectInfo | None], limits: CheckpointLimits
 ) -> Sequence[TensorFile]:
     """Open files by their paths below a directory; None: the file was not listed."""
-    parsing = asyncio.Lock()  # a header may take much more memory while it is parsed: one at a time
 
     async def open_one(name: str) -> TensorFile:
         obj = wanted[name] or ObjectInfo(f"{directory}{name}", None)
         try:
-            return await _open_file(source, await _pinned(source, obj), name, parsing)
+            return await _open_file(source, await _pinned(source, obj), name, limits)
         except ModelMissingError as error:
             raise TensorFileError(
                 f"the index names the file {shown(name)}, which does not exist: {error.cause}"
@@ -166,54 +186,60 @@ async def _pinned(source: OpenLocation, obj: ObjectInfo) -> ObjectInfo:
     return await source.instance.retry(lambda: source.backend.stat(obj.key))
 
 
-async def _open_file(source: OpenLocation, obj: ObjectInfo, name: str, parsing: asyncio.Lock) -> TensorFile:
+async def _open_file(source: OpenLocation, obj: ObjectInfo, name: str, limits: CheckpointLimits) -> TensorFile:
     try:
         if obj.ranged and obj.size is not None:
             try:
-                return await _open_ranged(source, obj, obj.size, name, parsing)
+                return await _open_ranged(source, obj, obj.size, name, limits)
             except OnlyInOrder as error:
                 obj = error.obj
-        return await _open_in_order(source, obj, name, parsing)
+        return await _open_in_order(source, obj, name, limits)
     except TensorFileError as error:
         raise TensorFileError(f"{name!r}: {error.cause}", hint=error.hint) from None
 
 
 async def _open_ranged(
-    source: OpenLocation, obj: ObjectInfo, size: int, name: str, parsing: asyncio.Lock
+    source: OpenLocation, obj: ObjectInfo, size: int, name: str, limits: CheckpointLimits
 ) -> TensorFile:
-    head = await _read(source, obj, 0, min(size, _FIRST_READ))
+    head = bytearray(min(size, _FIRST_READ))
+    await _read(source, obj, head, 0)
     end = PREFIX + header_length(head, size)
-    if end > len(head):
-        head += await _read(source, obj, len(head), end - len(head))
-    return await _parsed(source, obj, head[:end], name, parsing)
+    limits.add_header(end)
+    first, head = head[:end], bytearray(end)
+    head[: len(first)] = first
+    await _read(source, obj, head, len(first))
+    return await _parsed(source, obj, memoryview(head), name, limits)
 
 
-async def _open_in_order(source: OpenLocation, obj: ObjectInfo, name: str, parsing: asyncio.Lock) -> TensorFile:
-    head, buffer = bytearray(), memoryview(bytearray(_FIRST_READ))
+async def _open_in_order(source: OpenLocation, obj: ObjectInfo, name: str, limits: CheckpointLimits) -> TensorFile:
+    head, buffer, end = bytearray(), memoryview(bytearray(_FIRST_READ)), 0
     async with aclosing(SequentialRead(source.backend, obj)) as reader:
-        while count := await source.instance.retry(lambda: reader.readinto(buffer)):
+        while (not end or len(head) < end) and (count := await source.instance.retry(lambda: reader.readinto(buffer))):
             head += buffer[:count]
-            if len(head) >= PREFIX and len(head) >= PREFIX + header_length(head, obj.size):
-                break
-    end = PREFIX + header_length(head, len(head) if obj.size is None else obj.size)
-    file = await _parsed(source, obj, bytes(head[:end]), name, parsing)
+            if not end and len(head) >= PREFIX:
+                end = PREFIX + header_length(head, obj.size)
+                limits.add_header(end)
+    if not end or len(head) < end:
+        end = PREFIX + header_length(head, len(head))  # raises: the file ends before its header
+    del head[end:]
+    file = await _parsed(source, obj, memoryview(head), name, limits)
     file.ranged = False
     return file
 
 
-async def _parsed(source: OpenLocation, obj: ObjectInfo, head: bytes, name: str, parsing: asyncio.Lock) -> TensorFile:
-    async with parsing:
-        header = await source.instance.disk.run(lambda: parse_header(head[PREFIX:], obj.size, name))
+async def _parsed(
+    source: OpenLocation, obj: ObjectInfo, head: memoryview, name: str, limits: CheckpointLimits
+) -> TensorFile:
+    header = await source.instance.disk.run(lambda: parse_header(head[PREFIX:], obj.size, name))
+    limits.add_tensors(len(header.tensors))
     return TensorFile(obj, name, header, head)
 
 
-async def _read(source: OpenLocation, obj: ObjectInfo, start: int, length: int) -> bytes:
-    if not length:
-        return b""
-    buffer = bytearray(length)
-    with memoryview(buffer) as view:
-        await read_into(source.instance.retry, source.backend, obj, start, view)
-    return bytes(buffer)
+async def _read(source: OpenLocation, obj: ObjectInfo, head: bytearray, start: int) -> None:
+    """Fill the rest of the beginning of a file."""
+    if start < len(head):
+        with memoryview(head)[start:] as view:
+            await read_into(source.instance.retry, source.backend, obj, start, view)
 
 
 async def _read_whole(source: OpenLocation, obj: ObjectInfo) -> bytes:

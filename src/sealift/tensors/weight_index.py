@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterable, Mapping
 
 from ..errors import TensorFileError
-from ..types import MiB
+from ..types import KiB, MiB
+from .checkpoint_limits import MAX_TENSORS
 from .meta import TensorMeta
 from .shown import shown
-from .strict_json import parse_object
+from .strict_json import JsonReader
 
 __all__ = ["INDEX_SUFFIX", "MAX_INDEX", "TENSOR_SUFFIX", "check_against_files", "parse_index"]
 
@@ -18,6 +19,8 @@ TENSOR_SUFFIX = ".safetensors"
 INDEX_SUFFIX = ".safetensors.index.json"
 MAX_INDEX = 32 * MiB
 """The longest index in bytes."""
+# Bytes of the path of a file, and of the metadata, which sealift does not need.
+_MAX_PATH, _MAX_METADATA = 4 * KiB, MiB
 # "?" and "#" would end the path of a URL, and "%" would encode one of the others.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\?#%:]")
 
@@ -34,17 +37,36 @@ def parse_index(data: bytes) -> Mapping[str, str]:
     Raises:
         TensorFileError: It is not valid, or names a file outside its directory.
     """
-    weight_map = parse_object(data, "the index").get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
+    reader = JsonReader(data, "the index")
+    weight_map: dict[str, str] = {}
+    if not reader.at(b"{"):
+        raise TensorFileError("the index is not a JSON object")
+    for name in reader.names():
+        if name == "weight_map" and reader.at(b"{"):
+            weight_map = _read_weight_map(reader)
+        else:
+            reader.value(_MAX_METADATA, any_number=True)  # sizes may be fractions, for types smaller than a byte
+    if not reader.at(b""):
+        raise TensorFileError("the index is not valid JSON")
+    if not weight_map:
         raise TensorFileError("the index has no weight_map, or an empty one")
-    checked = set()
-    for name, file in weight_map.items():
-        if not isinstance(file, str):
-            raise TensorFileError(f"the index maps the tensor {shown(name)} to something else than a file")
-        if file not in checked:
-            _check_file(name, file)
-            checked.add(file)
     return weight_map
+
+
+def _read_weight_map(reader: JsonReader) -> dict[str, str]:
+    found: dict[str, str] = {}
+    files: dict[str, str] = {}  # each path once: many tensors have the same
+    for name in reader.names():
+        if not reader.at(b'"'):
+            raise TensorFileError(f"the index maps the tensor {shown(name)} to something else than a file")
+        if len(found) == MAX_TENSORS:
+            raise TensorFileError(f"the index names more than {MAX_TENSORS} tensors")
+        file = reader.string(_MAX_PATH)
+        if file not in files:
+            _check_file(name, file)
+            files[file] = file
+        found[name] = files[file]
+    return found
 
 
 def _check_file(name: str, file: str) -> None:

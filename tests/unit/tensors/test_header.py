@@ -50,7 +50,7 @@ HOSTILE = {
     "a byte order mark": (b"\xef\xbb\xbf{}", "does not begin with '{'"),
     "spaces before": (" {}", "does not begin with '{'"),
     "not JSON": ('{"a":}', "not valid JSON"),
-    "two objects": ("{}{}", "not valid JSON"),
+    "two objects": ("{}{}", "something else than spaces"),
     "a line break after": ("{}\n", "something else than spaces"),
     "a NUL after": ("{}\0", "something else than spaces"),
     "not UTF-8": (b'{"\xff": 1}', "not Unicode"),
@@ -59,7 +59,11 @@ HOSTILE = {
     "NaN": ('{"a": NaN}', "not an integer"),
     "Infinity": ('{"a": -Infinity}', "not an integer"),
     "a float": (json.dumps({"a": entry(shape=[1.0])}), "not an integer"),
-    "a huge integer": ('{"a": ' + "9" * 5000 + "}", "not valid JSON"),
+    "a huge integer": ('{"a": {"shape": [' + "9" * 5000 + "]}}", "not valid JSON"),
+    "a description that is too long": (json.dumps({"a": entry(shape=[1] * 10_000)}), "more than 16384 bytes"),
+    "a name that is too long": (json.dumps({"x" * 5000: entry()}), "more than 4096 bytes"),
+    "an escaped name that is too long": (json.dumps({"\n" * 5000: entry()}), "more than 4096 bytes"),
+    "a comma after the last": ('{"a": {"dtype": "U8", "shape": [], "data_offsets": [0, 1]},}', "not valid JSON"),
     "a name twice": (
         f'{{"a": {json.dumps(entry())}, "a": {json.dumps(entry(4, 8))}}}', "has 'a' twice"
     ),
@@ -187,6 +191,16 @@ def test_hostile_indexes(case: str) -> None:
     with pytest.raises(TensorFileError) as caught:
         parse_index(json.dumps(content).encode())
     assert message in str(caught.value)
+
+
+def test_what_else_an_index_may_contain() -> None:
+    """Sizes are fractions where elements are smaller than a byte; other tools write more."""
+    content = {"metadata": {"total_size": 12.5, "x": [None, {}]}, "weight_map": {"a": "b/c.safetensors"}, "more": "é"}
+    for text in (json.dumps(content), json.dumps(content, indent=2, ensure_ascii=False) + "\n"):
+        assert parse_index(text.encode()) == {"a": "b/c.safetensors"}
+    for wrong in (text + "{}", text[:-2], f"[{text}]"):
+        with pytest.raises(TensorFileError, match="not valid JSON|not a JSON object"):
+            parse_index(wrong.encode())
 
 
 def test_an_index_that_names_a_tensor_twice() -> None:

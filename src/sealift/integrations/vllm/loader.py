@@ -1,50 +1,23 @@
 """The model loader of the load format "sealift".
 
-The interface is that of vLLM's own loaders:
-https://github.com/vllm-project/vllm/blob/main/vllm/model_executor/model_loader/base_loader.py.
+The interface is that of vLLM's own loaders, of version 0.10 and later:
+https://docs.vllm.ai/en/latest/api/vllm/model_executor/model_loader/.
 """
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
-from urllib.parse import quote
 
 from ...api.blocking import Storage
 from ...api.tensors import Tensors
-from ...errors import InvalidConfig
+from ...config import HFConfig
+from ...errors import InvalidConfig, UnsupportedOperation
+from .places import uri_of, weights_uri
 
-__all__ = ["model_loader", "weights_uri"]
+__all__ = ["model_loader"]
 
 # What `--model-loader-extra-config` may contain.
-_OPTIONS = {"uri", "memory", "verify"}
-
-
-def weights_uri(model_config: Any, options: dict[str, Any]) -> str:
-    """Where the weights of a model are.
-
-    Args:
-        model_config: vLLM's configuration of the model.
-        options: The extra configuration of the loader.
-
-    Returns:
-        A URI or a local directory; the ID of a repository becomes a URI of the hub.
-
-    Example:
-        >>> from types import SimpleNamespace
-        >>> weights_uri(SimpleNamespace(model="owner/name", revision="v1"), {})
-        'hf://owner/name@v1'
-    """
-    if "uri" in options:
-        return str(options["uri"])
-    # For a model in an object storage, vLLM replaces `model` by a directory with the configuration.
-    model = str(getattr(model_config, "model_weights", None) or model_config.model)
-    return _uri(model, getattr(model_config, "revision", None))
-
-
-def _uri(model: str, revision: str | None) -> str:
-    if "://" in model or os.path.exists(model):
-        return model
-    return f"hf://{model}@{quote(revision, safe='')}" if revision else f"hf://{model}"
+_OPTIONS = {"memory", "model", "uri", "verify"}
 
 
 def _expected(model: Any) -> set[str]:
@@ -52,10 +25,36 @@ def _expected(model: Any) -> set[str]:
     computed = {
         f"{module_name}.{name}" if module_name else name
         for module_name, module in model.named_modules()
-        if hasattr(getattr(module, "quant_method", None), "process_weights_after_loading")
+        if _computes(getattr(module, "quant_method", None))
         for name, _ in module.named_parameters()
     }
     return {name for name, _ in model.named_parameters()} - computed
+
+
+def _computes(quant_method: Any) -> bool:
+    return bool(
+        getattr(quant_method, "process_weights_after_loading", None) or getattr(quant_method, "uses_meta_device", False)
+    )
+
+
+def _chooser(
+    tensors: Tensors, patterns: Sequence[str] | None, unused: Callable[[str], bool] | None
+) -> Callable[[str], bool]:
+    """Which tensors a model wants: those in files that it names, without those that it does not use.
+
+    Raises:
+        UnsupportedOperation: There are no such files.
+    """
+
+    def in_files(name: str) -> bool:
+        return not patterns or any(fnmatchcase(tensors.meta(name).file, pattern) for pattern in patterns)
+
+    if patterns and not any(map(in_files, tensors.names)):
+        raise UnsupportedOperation(
+            f"the model wants the files {', '.join(patterns)}, which are not among its safetensors files",
+            hint='name an index or a file with "uri" in model_loader_extra_config',
+        )
+    return lambda name: in_files(name) and not (unused is not None and unused(name))
 
 
 def model_loader(base: Any) -> Any:
@@ -66,11 +65,12 @@ def model_loader(base: Any) -> Any:
     """
 
     class SealiftModelLoader(base):
-        """Streams weights into a model.
+        """Streams weights into a model. Each rank of a tensor-parallel group reads all of them, as with vLLM's loaders.
 
         Args:
-            load_config: vLLM's configuration. `model_loader_extra_config` may have "uri": where the weights are;
-                "memory": bytes in flight; "verify": as in `Storage.tensors`.
+            load_config: vLLM's configuration. `model_loader_extra_config` may have "uri": where the weights are, and
+                "model": of which model, see `weights_uri`; "memory": bytes in flight; "verify": as in
+                `Storage.tensors`.
 
         Raises:
             InvalidConfig: It has anything else.
@@ -83,11 +83,11 @@ def model_loader(base: Any) -> Any:
                 raise InvalidConfig(
                     "model_loader_extra_config has unknown options", hint=f"known: {', '.join(sorted(_OPTIONS))}"
                 )
-            self._options: dict[str, Any] = dict(options)
+            self._options: dict[str, Any] = options
 
         def download_model(self, model_config: Any) -> None:
             """Check that the weights can be read: their headers. They are read when they are needed."""
-            with self._open(weights_uri(model_config, self._options)):
+            with self._open(weights_uri(model_config, self._options), model_config):
                 pass
 
         def load_weights(self, model: Any, model_config: Any) -> None:
@@ -103,23 +103,45 @@ def model_loader(base: Any) -> Any:
                 raise ValueError(f"weights that are missing in the files: {', '.join(sorted(missing))}")
 
         def get_all_weights(self, model_config: Any, model: Any) -> Iterator[tuple[str, Any]]:
-            """Yield names and tensors of the model, and of the secondary sources that some models name."""
-            unused: Callable[[str], bool] | None = getattr(model, "is_unused_checkpoint_weight", None)
-            yield from self._weights(weights_uri(model_config, self._options), "", unused)
+            """Yield names and tensors of the model, and of the secondary sources that some models name.
+
+            vLLM calls it, too, to load a model again.
+            """
+            uri = weights_uri(model_config, self._options)
+            patterns = getattr(model, "allow_patterns_overrides", None)
+            unused = getattr(model, "is_unused_checkpoint_weight", None)
+            yield from self._weights(uri, model_config, "", patterns, unused)
             for source in getattr(model, "secondary_weights", ()):
-                uri = _uri(str(source.model_or_path), source.revision)
+                uri = uri_of(str(source.model_or_path), source.revision)
                 if folder := getattr(source, "subfolder", None):
                     uri = f"{uri.rstrip('/')}/{folder}/"
-                yield from self._weights(uri, source.prefix, getattr(source, "is_unused_weight", None))
+                patterns = getattr(source, "allow_patterns_overrides", None)
+                unused = getattr(source, "is_unused_weight", None)
+                yield from self._weights(uri, model_config, source.prefix, patterns, unused)
 
-        def _weights(self, uri: str, prefix: str, unused: Callable[[str], bool] | None) -> Iterator[tuple[str, Any]]:
-            names = None if unused is None else lambda name: not unused(name)
-            with self._open(uri) as tensors, tensors.stream(names) as stream:
-                for name, tensor in stream:
-                    yield prefix + name, tensor
+        def _weights(
+            self,
+            uri: str,
+            model_config: Any,
+            prefix: str,
+            patterns: Sequence[str] | None,
+            unused: Callable[[str], bool] | None,
+        ) -> Iterator[tuple[str, Any]]:
+            with self._open(uri, model_config) as tensors:
+                # torchao's own format, see its `is_metadata_torchao`: several tensors of a file are one of the model.
+                if getattr(model_config, "quantization", None) == "torchao" and "tensor_names" in tensors.metadata:
+                    raise UnsupportedOperation(
+                        "the files have tensors that torchao has quantized and flattened",
+                        hint="--load-format safetensors --safetensors-load-strategy torchao",
+                    )
+                with tensors.stream(_chooser(tensors, patterns, unused)) as stream:
+                    for name, tensor in stream:
+                        yield prefix + name, tensor
 
-        def _open(self, uri: str) -> Tensors:
+        def _open(self, uri: str, model_config: Any) -> Tensors:
             memory, verify = self._options.get("memory"), self._options.get("verify", True)
-            return Storage.tensors(uri, framework="torch", memory=memory, verify=verify)
+            token = getattr(model_config, "hf_token", None)
+            config = HFConfig(token=token) if token and isinstance(token, str) and uri.startswith("hf://") else None
+            return Storage.tensors(uri, framework="torch", memory=memory, verify=verify, config=config)
 
     return SealiftModelLoader
