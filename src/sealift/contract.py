@@ -19,11 +19,11 @@ Three rules apply to all methods:
 - Writes are atomic: an object becomes visible complete, or not at all.
 """
 
-from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from .lane_contract import Lane, Sink, SmallObjects
+from .lane_contract import Lane, SentBytes, Sink, SmallObjects
 from .read_contract import EVERYTHING, OnlyInOrder, Reader, Walk
 from .types import Capabilities, Head, ObjectInfo
 from .types.properties import NO_PROPERTIES, Properties
@@ -151,7 +151,13 @@ class Backend(Protocol):
         """
 
     async def put(
-        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+        self,
+        key: str,
+        data: memoryview,
+        properties: Properties = NO_PROPERTIES,
+        *,
+        overwrite: bool = True,
+        sent: SentBytes | None = None,
     ) -> ObjectInfo:
         """Store an object in one request, atomically replacing any object of the same key.
 
@@ -161,6 +167,8 @@ class Backend(Protocol):
             properties: Headers, user metadata and tags to store. Properties that the service cannot store are dropped.
             overwrite: False: store nothing if there is an object of this key, as far as the service can decide this
                 atomically. A service that ignores the condition replaces the object.
+            sent: Counts the bytes while they are sent, for progress events, if `Capabilities.counts_sent`. It may count
+                a few bytes more, which the request has besides.
 
         Returns:
             The stored object with its version. `checksums` holds only those that the service verified against `data`;
@@ -212,7 +220,14 @@ class Backend(Protocol):
         """
 
     async def copy(
-        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
+        self,
+        src: Location,
+        obj: ObjectInfo,
+        key: str,
+        options: WriteOptions | None = None,
+        *,
+        overwrite: bool = True,
+        on_copied: Callable[[int], None] | None = None,
     ) -> ObjectInfo:
         """Copy an object and its properties on the server side, from another root of the same `service`.
 
@@ -222,6 +237,7 @@ class Backend(Protocol):
             key: Key of the copy in this root.
             options: What to store differently from the source; only those in `Capabilities.copy_options` are set.
             overwrite: As in `put`.
+            on_copied: Called with the number of bytes copied so far, if the service tells it before the end.
 
         Returns:
             The copy. `checksums` holds those that the copy response contains; none are requested separately.

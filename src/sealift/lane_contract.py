@@ -11,13 +11,24 @@ from .errors import StorageError
 from .types import Head, ObjectInfo
 from .types.properties import NO_PROPERTIES, Properties
 
-__all__ = ["FileRange", "Lane", "SentBytes", "Sink", "SmallObjects"]
+__all__ = ["FileRange", "Lane", "ReceivedBytes", "SentBytes", "Sink", "SmallObjects"]
 
 T = TypeVar("T")
 
 
 class SentBytes:
-    """Counts the bytes of one part that were sent so far. Written by the thread that sends them.
+    """Counts the bytes of one request body that were sent so far. Written by the thread that sends them.
+
+    Attributes:
+        count: The number of bytes.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+class ReceivedBytes:
+    """Counts the bytes that were received into memory so far. Written by the thread that receives them.
 
     Attributes:
         count: The number of bytes.
@@ -110,10 +121,15 @@ class Lane(SmallObjects, Protocol):
     After an exception it must not be used again.
 
     Attributes:
+        received: Counts the bytes of the object that `read` receives; may be replaced before each.
+        sent: Counts the bytes of the request that `put` sends; likewise.
         fastest: Seconds that the fastest request so far took; before the first one, an estimate or 0.
         usable: Whether the connection can be used for another request.
         ahead: How many objects `ask` may request before the first of them is read.
     """
+
+    received: ReceivedBytes
+    sent: SentBytes
 
     @property
     def fastest(self) -> float: ...

@@ -51,7 +51,7 @@ class Upload(Protocol):
         Args:
             part: Index and offset of the part within the object.
             data: The bytes of the part, `part.size` of them.
-            sent: Counts the bytes while they are sent, for progress events.
+            sent: Counts the bytes while they are sent, for progress events, if `Capabilities.counts_sent`.
         """
 
     async def complete(self, receipts: Sequence[Receipt]) -> ObjectInfo:

@@ -357,16 +357,20 @@ async def test_compared_is_what_the_service_tells_again(tmp_path: Path, limits: 
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_copy_that_takes_its_time_is_waited_for() -> None:
-    pending, done = there(**copying("pending")), there(**copying("success"))
+async def test_a_copy_that_takes_its_time_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sealift.engine.progress._INTERVAL", 0)
+    pending, done = there(**copying("pending", x_ms_copy_progress="3/4")), there(**copying("success"))
+    events: list[Event] = []
     busy = told(503, "ServerBusy")
     fake = Fake(put=[told(202, **copying("pending"))], head=[there(), pending, busy, pending, done])
     with fake.server as server:
-        await AsyncStorage().copy_object("azure://box/k", "azure://box/copy", config=fake.config)
+        storage = AsyncStorage()
+        await storage.copy_object("azure://box/k", "azure://box/copy", config=fake.config, on_event=events.append)
         asked = [each.method for each in server.asked]
         source = next(each.headers["x-ms-copy-source"] for each in server.asked if each.method == "PUT")
     assert asked == ["HEAD", "PUT", "HEAD", "HEAD", "HEAD", "HEAD"]
     assert source == f"{server.endpoint}/models/box/k?sv=1&sig=the-signature"
+    assert [event.size for event in events if event.kind == "progress"] == [3, 1]
 
 
 @pytest.mark.usefixtures("quick")

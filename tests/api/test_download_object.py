@@ -221,7 +221,7 @@ async def test_many_parts_arrive_verified(
     assert all_in(tmp_path) == {"weights"}
     progress = [event.size for event in events if event.kind == "progress"]
     assert sum(progress) == len(data)
-    assert len(progress) == (1 if whole else 7)
+    assert len(progress) >= (1 if whole else 7)
     assert events[-1] == Event("object", "weights", len(data), "crc64nvme", target="weights")
 
 

@@ -329,7 +329,8 @@ class Writable(Google):
             self.steps.append(query.get("rewriteToken"))
             assert query["sourceGeneration"] == self.resource(source)["generation"]
             if len(self.steps) < 3:
-                return reply({"done": False, "rewriteToken": f"step/{len(self.steps)}"})
+                copied = str(100 * len(self.steps))
+                return reply({"done": False, "rewriteToken": f"step/{copied[0]}", "totalBytesRewritten": copied})
             self.objects[target] = self.objects[source]
             return reply({"done": True, "resource": self.resource(target)})
         return None
@@ -370,12 +371,14 @@ async def test_what_is_sent_along_with_a_body(tmp_path: Path, large: Path) -> No
         assert google.objects == {"small": b"small\r\n", "large": LARGE}
 
 
-async def test_a_copy_in_steps(large: Path) -> None:
+async def test_a_copy_in_steps(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sealift.engine.progress._INTERVAL", 0)
+    events: list[Event] = []
     with Writable() as google:
         google.objects["large"] = LARGE
-        await AsyncStorage().copy_object(
-            "gs://models/large", "gs://models/copy", config=(config := google.config(anonymous=True))
-        )
+        config = google.config(anonymous=True)
+        await AsyncStorage().copy_object("gs://models/large", "gs://models/copy", config=config, on_event=events.append)
+        assert [event.size for event in events if event.kind == "progress"] == [100, 100, len(LARGE) - 200]
         assert google.objects["copy"] == LARGE
         assert google.steps == [None, "step/1", "step/2"]
         assert all(asked.query.get("alt") != "media" for asked in google.asked)

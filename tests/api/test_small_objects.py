@@ -54,11 +54,13 @@ async def test_each_object_is_requested_once_on_a_few_connections(
             assert 1 <= server.connections <= 32
         assert requests_of(server) == dict.fromkeys(MANY, 1)
     assert files_in(tmp_path / "new") == TREE
-    assert kinds(events) == {"listed": 300, "progress": 300, "object": 300}
+    assert (kinds(events)["listed"], kinds(events)["object"]) == (300, 300)
     assert {event.verified for event in events if event.kind == "object"} == {"md5"}
-    assert {event.key: event.size for event in events if event.kind == "progress"} == {
-        key: len(data) for key, data in MANY.items()
-    }
+    sums = collections.Counter[str]()
+    for event in events:
+        if event.kind == "progress":
+            sums[event.key] += event.size
+    assert sums == {key: len(data) for key, data in MANY.items()}
 
 
 async def test_an_existing_directory(tmp_path: Path) -> None:

@@ -75,6 +75,16 @@ def test_a_bar_that_stays(capsys: pytest.CaptureFixture[str]) -> None:
     assert last.endswith("1 of 1 object\n")
 
 
+def test_a_bar_of_an_unknown_size_has_no_share(capsys: pytest.CaptureFixture[str]) -> None:
+    tally = Tally()
+    bar = TerminalBar(tally)
+    for event in (Event("listed", "a"), Event("progress", "a", 5_000_000, total=0)):
+        tally.add(event)
+    bar.show()
+    bar.close()
+    assert capsys.readouterr().err.split(ERASE)[2].startswith("5.0 MB, ")
+
+
 def test_a_bar_of_removals_has_no_share(capsys: pytest.CaptureFixture[str]) -> None:
     tally = Tally()
     tally.add(Event("deleted", "a"))

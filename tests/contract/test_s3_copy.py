@@ -127,6 +127,17 @@ async def test_a_checksum_comes_along(seaweedfs: S3Service, make_bucket: MakeBuc
 
 
 @pytest.mark.usefixtures("in_parts")
+async def test_a_copy_in_parts_counts_them(seaweedfs: S3Service, make_bucket: MakeBucket) -> None:
+    bucket, copied = make_bucket(seaweedfs), list[int]()
+    put_objects(seaweedfs, bucket, {"k": LARGE})
+    async with opened(bucket, config(seaweedfs)) as backend:
+        await backend.copy(backend.location, await backend.stat("k"), "copy", on_copied=copied.append)
+    assert len(copied) == 3
+    assert copied == sorted(copied)
+    assert copied[-1] == len(LARGE)
+
+
+@pytest.mark.usefixtures("in_parts")
 async def test_a_copy_in_parts_is_pinned_to_the_version(seaweedfs: S3Service, make_bucket: MakeBucket) -> None:
     bucket = make_bucket(seaweedfs)
     put_objects(seaweedfs, bucket, {"k": LARGE, "copy": b"old"})

@@ -72,10 +72,16 @@ class Watched(MemoryBackend):
             self.reading -= 1
 
     async def put(
-        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+        self,
+        key: str,
+        data: memoryview,
+        properties: Properties = NO_PROPERTIES,
+        *,
+        overwrite: bool = True,
+        sent: SentBytes | None = None,
     ) -> ObjectInfo:
         await self.called("put", key)
-        return await super().put(key, data, properties, overwrite=overwrite)
+        return await super().put(key, data, properties, overwrite=overwrite, sent=sent)
 
     async def open_upload(
         self,
@@ -92,10 +98,10 @@ class Watched(MemoryBackend):
         return self.uploads[-1]
 
     async def copy(
-        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
+        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, **how: Any
     ) -> ObjectInfo:
         await self.called("copy", key)
-        return await super().copy(src, obj, key, options, overwrite=overwrite)
+        return await super().copy(src, obj, key, options, **how)
 
 
 class WatchedUpload(Upload):

@@ -116,13 +116,13 @@ class Threaded(Watched):
         into[:] = self.content(obj.key)
         return Head(obj.version, obj.size)
 
-    def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True) -> Any:
+    def put(self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, **options: Any) -> Any:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             self.fail(key)
             return self.store(key, bytes(data), properties)
-        return super().put(key, data, properties, overwrite=overwrite)
+        return super().put(key, data, properties, **options)
 
 
 async def test_a_download() -> None:

@@ -54,18 +54,24 @@ class Untold(Watched):
         return {"crc32c": checksum.digest("crc32c", self.content(obj.key))}
 
     async def copy(
-        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
+        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, **how: Any
     ) -> ObjectInfo:
-        return self._told(await super().copy(src, obj, key, options, overwrite=overwrite), "copy")
+        return self._told(await super().copy(src, obj, key, options, **how), "copy")
 
 
 class Silent(Watched):
     """Stores objects without reporting that it has compared them."""
 
     async def put(
-        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+        self,
+        key: str,
+        data: memoryview,
+        properties: Properties = NO_PROPERTIES,
+        *,
+        overwrite: bool = True,
+        sent: SentBytes | None = None,
     ) -> ObjectInfo:
-        return replace(await super().put(key, data, properties, overwrite=overwrite), checksums={})
+        return replace(await super().put(key, data, properties, overwrite=overwrite, sent=sent), checksums={})
 
     async def open_upload(
         self,
@@ -232,15 +238,9 @@ async def test_a_copy_inside_the_service_is_compared_where_both_ends_are_told() 
 async def test_a_copy_that_became_something_else() -> None:
     class Broken(Untold):
         async def copy(
-            self,
-            src: Location,
-            obj: ObjectInfo,
-            key: str,
-            options: WriteOptions | None = None,
-            *,
-            overwrite: bool = True,
+            self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, **how: Any
         ) -> ObjectInfo:
-            stored = await super().copy(src, obj, key, options, overwrite=overwrite)
+            stored = await super().copy(src, obj, key, options, **how)
             return replace(stored, checksums={"crc64nvme": "0" * 16})
 
     with pytest.raises(IntegrityError, match="the copy of 'k' does not match its crc64nvme checksum"):

@@ -55,6 +55,30 @@ ENDINGS = {
         asyncio.run(main())
         say(left())
     """,
+    "a stream that is left": """
+        async def main():
+            async for _ in AsyncStorage().stream("s3://b/large", config=config):
+                break
+        asyncio.run(main())
+        say(left())
+    """,
+    "a stream and a listing that are kept": """
+        kept = []
+        async def main():
+            storage = AsyncStorage()
+            for items in (storage.stream("s3://b/large", config=config), storage.list("s3://b/", config=config)):
+                kept.append(items)
+                await anext(items)
+        asyncio.run(main())
+        say(left())
+    """,
+    "a listing that is left": """
+        async def main():
+            async for _ in AsyncStorage().list("s3://b/", config=config):
+                break
+        asyncio.run(main())
+        say(left())
+    """,
     "a loop for each test": """
         for _ in range(5):
             with asyncio.Runner() as runner:

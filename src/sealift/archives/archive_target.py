@@ -61,7 +61,13 @@ class ArchiveTarget(LocalBackend):
                     stream.check()
 
     async def put(
-        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+        self,
+        key: str,
+        data: memoryview,
+        properties: Properties = NO_PROPERTIES,
+        *,
+        overwrite: bool = True,
+        sent: SentBytes | None = None,
     ) -> ObjectInfo:
         async def read_range(start: int, length: int) -> bytes:
             return bytes(data[start : start + length])

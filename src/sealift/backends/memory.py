@@ -1,7 +1,7 @@
 """Backend that keeps objects in memory, for tests of the engine. No URI leads to it."""
 
 import uuid
-from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -115,7 +115,13 @@ class MemoryBackend:
         return None
 
     async def put(
-        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+        self,
+        key: str,
+        data: memoryview,
+        properties: Properties = NO_PROPERTIES,
+        *,
+        overwrite: bool = True,
+        sent: SentBytes | None = None,
     ) -> ObjectInfo:
         self.refuse_existing(key, overwrite=overwrite)
         return self.store(key, bytes(data), properties)
@@ -135,7 +141,14 @@ class MemoryBackend:
         return _MemoryUpload(self, key, properties, overwrite=overwrite)
 
     async def copy(
-        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
+        self,
+        src: Location,
+        obj: ObjectInfo,
+        key: str,
+        options: WriteOptions | None = None,
+        *,
+        overwrite: bool = True,
+        on_copied: Callable[[int], None] | None = None,
     ) -> ObjectInfo:
         info, data = self._pinned(obj)
         self.refuse_existing(key, overwrite=overwrite)

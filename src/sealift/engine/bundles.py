@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 
 from ..errors import ObjectExists, StorageError
 from ..lane_contract import Lane, SmallObjects
@@ -18,6 +18,7 @@ from ..runtime import part_sizes
 from ..types import KiB, ObjectInfo
 from ..types.properties import Properties
 from .context import JobContext
+from .lane_turn import LaneTurn
 from .transfer import Transfer
 from .verification import compare_whole
 
@@ -42,23 +43,6 @@ _STALLED_REQUESTS = 10
 _SHORTEST_REQUEST = 0.02
 # Failures after which the lanes give up, if they are more than the successes.
 _MANY_FAILURES = 16
-
-
-class _Turn:
-    """What a lane has done before it gave its connection back.
-
-    Attributes:
-        moved: The objects that it has moved, with their properties, the checksum and what the destination returned.
-        failed: An object that it has given up.
-        error: Why.
-    """
-
-    __slots__ = ("error", "failed", "moved")
-
-    def __init__(self, failed: Transfer | None = None) -> None:
-        self.error: Exception | None = None
-        self.moved: list[tuple[Transfer, Properties, str, ObjectInfo]] = []
-        self.failed = failed
 
 
 class Bundles:
@@ -170,10 +154,8 @@ class Bundles:
         if self._room is not None and len(self._waiting) < _AHEAD:
             _wake(self._room)
         self._start_lanes()
-        for transfer, properties, verified, stored in turn.moved if self._context.is_observed else ():
-            size = transfer.obj.size or 0
-            self._context.emit("progress", transfer, size)
-            self._context.report_stored(transfer, size, verified, properties, stored)
+        if self._context.is_observed:
+            turn.report_moved(self._context)
         self._moved += len(turn.moved)
         if turn.failed is not None:
             self._failed += 1
@@ -202,10 +184,10 @@ class Bundles:
         with suppress(StorageError):
             await self._context.retry(transfer, fail_once)
 
-    async def _use_lane(self, buffer: memoryview) -> _Turn:
+    async def _use_lane(self, buffer: memoryview) -> LaneTurn:
         opening = self._open_lane()
         if opening is None:  # a redirect has led to a host behind a proxy
-            return _Turn(self._take())
+            return LaneTurn(self._take())
         try:
             async with opening as lane:
                 if self._fastest is None:  # no request has ended, but the kernel has measured the round trip
@@ -216,11 +198,11 @@ class Bundles:
                     self._measure(lane.fastest)
                 return turn
         except StorageError:
-            return _Turn(self._take())
+            return LaneTurn(self._take())
 
-    async def _run_turn(self, lane: Lane, buffer: memoryview) -> _Turn:
+    async def _run_turn(self, lane: Lane, buffer: memoryview) -> LaneTurn:
         """Use a lane for one turn. If it stalls, another lane moves the objects that wait."""
-        task, stalled = asyncio.current_task(), False
+        task, stalled, turn = asyncio.current_task(), False, LaneTurn()
 
         def replace_lane() -> None:
             nonlocal stalled
@@ -232,7 +214,9 @@ class Bundles:
         longest = _TURN + _STALLED_REQUESTS * max(lane.fastest, _SHORTEST_REQUEST)
         timer = asyncio.get_running_loop().call_later(longest, replace_lane)
         try:
-            return await lane.run(lambda: self._move(lane, buffer))
+            with turn.reporting(self._context) if self._context.is_observed else nullcontext():
+                await lane.run(lambda: self._move(lane, buffer, turn))
+            return turn
         finally:
             timer.cancel()
             self._stalled -= stalled
@@ -252,12 +236,12 @@ class Bundles:
         except IndexError:  # another lane was faster
             return None
 
-    def _move(self, lane: Lane, buffer: memoryview) -> _Turn:
+    def _move(self, lane: Lane, buffer: memoryview, turn: LaneTurn) -> None:
         """Move objects until the turn ends; blocks."""
         reads = self._context.source.small_objects is None
         source = self._context.source.small_objects or lane
         destination = self._context.destination.small_objects or lane
-        turn, until = _Turn(), time.monotonic() + (_TURN if self._fastest is not None else 0)
+        until = time.monotonic() + (_TURN if self._fastest is not None else 0)
         taken: deque[Transfer] = deque()  # not moved yet; if the lane reads, they are requested
         ahead = lane.ahead if reads else 0
         more = True
@@ -273,6 +257,7 @@ class Bundles:
                     time.sleep(_PAUSE)
                     continue
                 transfer = taken[0]
+                turn.begin(transfer, lane, reads=reads)
                 with buffer[: transfer.obj.size] as data:
                     turn.moved.append((transfer, *self._move_one(transfer, data, source, destination)))
                 taken.popleft()
@@ -280,7 +265,6 @@ class Bundles:
         except Exception as error:  # noqa: BLE001 - moved again by `move_alone`, which raises it if it persists
             turn.failed, turn.error = taken.popleft(), error
             self._waiting.extendleft(reversed(taken))
-        return turn
 
     def _move_one(
         self, transfer: Transfer, data: memoryview, source: SmallObjects, destination: SmallObjects

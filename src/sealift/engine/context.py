@@ -11,6 +11,7 @@ from ..contract import Backend, OnlyInOrder, Upload
 from ..errors import StorageError
 from ..instance import Instance
 from ..integrity import checksums
+from ..lane_contract import SentBytes
 from ..runtime import part_sizes
 from ..runtime.observers import retrying
 from ..runtime.shielded import shielded
@@ -96,7 +97,7 @@ class JobContext:
         self.verification = verification
         self.stores_properties = destination.capabilities.properties
         self.write_options = write_options
-        self.progress = Progress(lambda transfer, count: self.emit("progress", transfer, count))
+        self.progress: Progress[Transfer] = Progress(lambda transfer, count: self.emit("progress", transfer, count))
         self._on_event = on_event
         self._on_stored = on_stored
         self._open_uploads: dict[int, _OpenUpload] = {}
@@ -182,12 +183,12 @@ class JobContext:
             return NO_PROPERTIES
         return copied_properties.written_properties(known, transfer.key, self.write_options)
 
-    async def put(self, transfer: Transfer, data: memoryview, properties: Properties) -> ObjectInfo:
+    async def put(self, transfer: Transfer, data: memoryview, properties: Properties, sent: SentBytes) -> ObjectInfo:
         """Store an object in one request."""
         with copied_properties.tag_permission_hint(properties):
             return await self.write(
                 transfer,
-                lambda: self.destination.put(transfer.key, data, properties, overwrite=self.overwrite),
+                lambda: self.destination.put(transfer.key, data, properties, overwrite=self.overwrite, sent=sent),
                 len(data),
                 lambda algorithm: checksums.digest(algorithm, data),
             )

@@ -4,11 +4,14 @@ from collections.abc import Awaitable, Callable
 
 from ..contract import Backend
 from ..errors import ObjectChanged, TransportError
-from ..lane_contract import Sink
-from ..types import Head, ObjectInfo
+from ..lane_contract import ReceivedBytes, Sink
+from ..types import Head, KiB, ObjectInfo
 from ..wire import PIECE, memory_sink
 
 __all__ = ["fill_range", "read_into", "read_whole"]
+
+# Fewer bytes usually arrive at once, so they are not counted while they arrive.
+_COUNTED = 64 * KiB
 
 
 # Calls a function until it succeeds.
@@ -42,7 +45,14 @@ async def fill_range(source: Backend, obj: ObjectInfo, end: int, sink: Sink) -> 
     return head
 
 
-async def read_into(retry: Retry, source: Backend, obj: ObjectInfo, start: int, into: memoryview) -> None:
+async def read_into(
+    retry: Retry,
+    source: Backend,
+    obj: ObjectInfo,
+    start: int,
+    into: memoryview,
+    counter: ReceivedBytes | None = None,
+) -> None:
     """Read a range into memory, with retries.
 
     Args:
@@ -51,6 +61,7 @@ async def read_into(retry: Retry, source: Backend, obj: ObjectInfo, start: int, 
         obj: The object.
         start: Offset of the first byte.
         into: Where the bytes go; nothing is written there after this call.
+        counter: Counts the bytes as they arrive, if they are many. None: nobody asks.
 
     Raises:
         StorageError: As `Backend.read_range`.
@@ -58,23 +69,32 @@ async def read_into(retry: Retry, source: Backend, obj: ObjectInfo, start: int, 
     if not _continues(source, obj, into):
         await retry(lambda: source.read_range(obj, start, into))
         return
-    sink = memory_sink(into)
+    sink = memory_sink(into, counter)
     try:
         await retry(lambda: fill_range(source, obj, start + len(into), sink))
     finally:
         sink.release()
 
 
-async def read_whole(source: Backend, obj: ObjectInfo, into: memoryview) -> Head:
-    """Read a whole object into memory, without retries; as `Backend.read_range`."""
-    if not _continues(source, obj, into):
+async def read_whole(source: Backend, obj: ObjectInfo, into: memoryview, counter: ReceivedBytes | None = None) -> Head:
+    """Read a whole object into memory, without retries; as `Backend.read_range`.
+
+    Args:
+        source: Where the object is.
+        obj: The object.
+        into: Where the bytes go.
+        counter: Counts the bytes as they arrive, if they are many; from 0, as nothing is left of an earlier call.
+    """
+    if counter is not None:
+        counter.count = 0
+    if not source.capabilities.sinks or len(into) <= _COUNTED:
         return await source.read_range(obj, 0, into)
-    sink = memory_sink(into)
+    sink = memory_sink(into, counter)
     try:
         try:
             return await source.read_range(obj, 0, sink)
         except TransportError as error:
-            if not error.retryable or len(into) - len(sink) < PIECE:
+            if not error.retryable or len(into) - len(sink) < PIECE or not _continues(source, obj, into):
                 raise
         await fill_range(source, obj, len(into), sink)
     finally:

@@ -7,11 +7,11 @@ from functools import partial
 from ..contract import OnlyInOrder, Upload
 from ..errors import IntegrityError, ObjectChanged, ObjectExists, StorageError
 from ..integrity import checksums
-from ..lane_contract import SentBytes
 from ..types import Part, Receipt
 from ..wire import PIECE
 from .context import JobContext
 from .continued_read import fill_range, read_into
+from .progress import MovedBytes
 from .transfer import Transfer
 from .verification import verify_digest
 
@@ -153,18 +153,20 @@ async def _move_through_memory(
 ) -> Receipt:
     """Read a part into memory and write it."""
     transfer, in_order = multipart.transfer, multipart.in_order
-    recalled = await upload.recall(part, buffer)
-    if not recalled:
-        await read_into(partial(context.retry, transfer), context.source, transfer.obj, part.start, buffer)
-    if multipart.algorithm is not None and in_order is None:
-        multipart.digests[part.index] = checksums.digest(multipart.algorithm, buffer)
-    receipt, sent = Receipt(part), SentBytes()
-    with context.progress.count(transfer, lambda: sent.count):
+    receipt, moved = Receipt(part), MovedBytes(context.source, context.destination)
+    retry = partial(context.retry, transfer)
+    with context.progress.count(transfer, moved.count):
+        recalled = await upload.recall(part, buffer)
         if not recalled:
-            receipt = await context.retry(transfer, lambda: upload.write_part(part, buffer, sent))
+            await read_into(retry, context.source, transfer.obj, part.start, buffer, moved.received)
+            moved.received.count = part.size
+        if multipart.algorithm is not None and in_order is None:
+            multipart.digests[part.index] = checksums.digest(multipart.algorithm, buffer)
+        if not recalled:
+            receipt = await retry(lambda: upload.write_part(part, buffer, moved.sent))
         if recalled or receipt.reused:
             context.emit("resumed", transfer, part.size)
-        sent.count = part.size
+        moved.store(part.size)
     if in_order is not None:
         async with in_order.hash_turns.turn(part.index):
             await context.instance.disk.run(lambda: in_order.update(buffer))
@@ -183,7 +185,7 @@ async def _move_to_file(
     if await upload.recall_range(part, sink):
         context.emit("resumed", transfer, part.size - len(sink))
 
-    with context.progress.count(transfer, lambda: part.size - len(sink)):
+    with context.progress.count(transfer, lambda: part.size - len(sink), keep=True):
         try:
             await context.retry(
                 transfer, lambda: fill_range(context.source, transfer.obj, part.start + part.size, sink)

@@ -22,26 +22,29 @@ async def copy_object(context: JobContext, transfer: Transfer) -> None:
         # A copy has different parts, or none: checksums of the source's parts cannot be compared with it.
         if all(composite.is_composite(algorithm) for algorithm in obj.checksums):
             raise unverifiable(f"there is no checksum to verify {obj.key!r} with")
-    copied = stored = await context.retry(
-        transfer,
-        lambda: context.write(
-            transfer,
-            lambda: destination.copy(
-                context.source.location, obj, transfer.key, context.write_options, overwrite=context.overwrite
-            ),
-            obj.size or 0,
-            obj.checksums.get,
-        ),
-    )
-    verified = verification.compare_copy(obj, stored)
-    if verified is None and required:
-        stored = await _with_checksums(context, transfer, destination, replace(stored, checksums={}), listed=True)
+    moved = 0
+
+    def report(count: int) -> None:
+        nonlocal moved
+        moved = count
+
+    async def copy() -> ObjectInfo:
+        report(0)
+        source, key, options = context.source.location, transfer.key, context.write_options
+        return await destination.copy(source, obj, key, options, overwrite=context.overwrite, on_copied=report)
+
+    with context.progress.count(transfer, lambda: moved):
+        size = obj.size or 0
+        copied = stored = await context.retry(transfer, lambda: context.write(transfer, copy, size, obj.checksums.get))
         verified = verification.compare_copy(obj, stored)
-        if verified is None:
-            raise unverifiable(f"{obj.key!r} was copied, but source and copy have no checksum in common")
-    context.emit("progress", transfer, obj.size or 0)
+        if verified is None and required:
+            stored = await _with_checksums(context, transfer, destination, replace(stored, checksums={}), listed=True)
+            verified = verification.compare_copy(obj, stored)
+            if verified is None:
+                raise unverifiable(f"{obj.key!r} was copied, but source and copy have no checksum in common")
+        report(size)
     sent = None if obj.properties is None else apply_options(context.write_options, obj.properties)
-    context.report_stored(transfer, obj.size or 0, verified or SIZE_ONLY, sent, copied)
+    context.report_stored(transfer, size, verified or SIZE_ONLY, sent, copied)
 
 
 async def _with_checksums(

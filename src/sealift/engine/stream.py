@@ -8,11 +8,13 @@ from functools import partial
 from ..contract import OnlyInOrder, Upload
 from ..errors import IntegrityError, ObjectChanged, ObjectExists, StorageError, TransportError
 from ..integrity import checksums
+from ..lane_contract import SentBytes
 from ..runtime import part_sizes
 from ..types import ObjectInfo, Part, Receipt
 from ..types.properties import NO_PROPERTIES
 from ..wire import fill_buffer
 from .context import JobContext
+from .progress import MovedBytes
 from .transfer import Transfer
 from .verification import verify_digest
 
@@ -61,14 +63,23 @@ class _Attempt:
 
 async def _read_and_write(context: JobContext, transfer: Transfer, algorithm: str | None) -> _Attempt:
     """Read the whole object and write it. It is retried as a whole, so nothing in it is retried separately."""
-    obj, attempt = transfer.obj, _Attempt()
+    attempt, moved = _Attempt(), MovedBytes(context.source, context.destination)
+    with context.progress.count(transfer, moved.count):
+        await _move_in_order(context, transfer, algorithm, attempt, moved)
+    return attempt
+
+
+async def _move_in_order(
+    context: JobContext, transfer: Transfer, algorithm: str | None, attempt: _Attempt, moved: MovedBytes
+) -> None:
+    obj = transfer.obj
     running = checksums.Running(algorithm) if algorithm is not None else None
     try:
         async with context.source.open_read(obj) as reader:
             more = True
             while more:
                 async with _buffer(context, obj, len(attempt.receipts)) as buffer:
-                    count = await fill_buffer(reader, buffer)
+                    count = await fill_buffer(reader, buffer, moved.received)
                     more = count == len(buffer)
                     size = attempt.size + count
                     if not more and obj.size not in {None, size}:
@@ -77,28 +88,27 @@ async def _read_and_write(context: JobContext, transfer: Transfer, algorithm: st
                         await context.instance.disk.run(partial(running.update, buffer[:count]))
                         if not more and algorithm is not None:
                             verify_digest(obj, obj.checksums, algorithm, running.digest, retryable=True)
-                    await _write(context, transfer, attempt, buffer[:count], last=not more)
+                    await _write(context, transfer, attempt, buffer[:count], moved.sent, last=not more)
                 attempt.size += count
-                context.emit("progress", transfer, count)
+                moved.store(count)
     except StorageError as error:
-        if attempt.size:  # the next attempt starts from the beginning
-            context.emit("progress", transfer, -attempt.size)
         if attempt.upload is not None:
             if isinstance(error, IntegrityError | ObjectChanged | ObjectExists):
                 context.discard_upload(attempt.upload)
             await context.suspend_upload(attempt.upload)
         raise
-    return attempt
 
 
-async def _write(context: JobContext, transfer: Transfer, attempt: _Attempt, data: memoryview, *, last: bool) -> None:
+async def _write(
+    context: JobContext, transfer: Transfer, attempt: _Attempt, data: memoryview, sent: SentBytes, *, last: bool
+) -> None:
     """Write the next bytes of an object: as the next part, or in one request if these are all."""
     if last and attempt.upload is None:
-        attempt.stored = await context.put(transfer, data, transfer.obj.properties or NO_PROPERTIES)
+        attempt.stored = await context.put(transfer, data, transfer.obj.properties or NO_PROPERTIES, sent)
     elif len(data):
         attempt.upload = attempt.upload or await context.open_upload(transfer)
         part = Part(len(attempt.receipts), attempt.size, len(data))
-        attempt.receipts.append(await attempt.upload.write_part(part, data))
+        attempt.receipts.append(await attempt.upload.write_part(part, data, sent))
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from ..contract import Backend
 from ..errors import IntegrityError, SignatureError
 from ..integrity import checksums
 from ..integrity.signed import signed
+from ..lane_contract import ReceivedBytes
 from ..runtime.disk_threads import DiskThreads
 from ..types import Head, KiB, ObjectInfo, Part, Receipt, Verify
 from . import continued_read
@@ -173,6 +174,7 @@ async def read_whole(
     *,
     verify: bool = True,
     received: Received | None = None,
+    counter: ReceivedBytes | None = None,
 ) -> tuple[str | None, Head]:
     """Read an object of one part and verify it.
 
@@ -183,6 +185,7 @@ async def read_whole(
         buffer: Memory of the object's size.
         verify: Whether to compare a checksum.
         received: The bytes in `buffer`, if they were received before; then the first call sends no request.
+        counter: As in `continued_read.read_whole`.
 
     Returns:
         The checksum algorithm that was compared (None: the source provides none, or `verify` is False), and the head
@@ -195,7 +198,7 @@ async def read_whole(
     if received is not None and received.take():
         head = Head(obj.version, obj.size)
     else:
-        head = await continued_read.read_whole(source, obj, buffer)
+        head = await continued_read.read_whole(source, obj, buffer, counter)
     if not verify:
         return None, head
     if _needs_request(obj, head):

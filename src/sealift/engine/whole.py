@@ -3,9 +3,11 @@
 from ..contract import OnlyInOrder
 from ..integrity import checksums
 from ..integrity.signed import signed
+from ..lane_contract import SentBytes
 from ..types import Head
 from .context import JobContext
 from .copied_properties import of_empty_object
+from .progress import MovedBytes
 from .transfer import Transfer
 from .verification import read_whole, verify_digest
 
@@ -31,19 +33,23 @@ async def _move_whole(context: JobContext, transfer: Transfer) -> None:
         await _move_empty(context, transfer)
         return
     buffer = await instance.memory.borrow(obj.size, context)
+    moved = MovedBytes(context.source, context.destination)
 
     async def read() -> tuple[str | None, Head]:
-        return await read_whole(instance.disk, context.source, obj, buffer, verify=verification.wanted)
+        disk, source, verify = instance.disk, context.source, verification.wanted
+        return await read_whole(disk, source, obj, buffer, verify=verify, counter=moved.received)
 
     try:
-        verified, head = await context.retry(transfer, read)
-        verification.before_writing(obj, verified)
-        # The reply with the bytes carries their properties too, which saves a request.
-        properties = await context.properties_to_store(transfer, head.properties or obj.properties)
-        stored = await context.retry(transfer, lambda: context.put(transfer, buffer, properties))
+        with context.progress.count(transfer, moved.count):
+            verified, head = await context.retry(transfer, read)
+            verification.before_writing(obj, verified)
+            moved.received.count = obj.size
+            # The reply with the bytes carries their properties too, which saves a request.
+            properties = await context.properties_to_store(transfer, head.properties or obj.properties)
+            stored = await context.retry(transfer, lambda: context.put(transfer, buffer, properties, moved.sent))
+            moved.store(obj.size)
     finally:
         instance.memory.give_back(buffer)
-    context.emit("progress", transfer, obj.size)
     context.report_stored(transfer, obj.size, verification.outcome(obj, verified, stored), properties, stored)
 
 
@@ -55,5 +61,5 @@ async def _move_empty(context: JobContext, transfer: Transfer) -> None:
     if properties is None and context.stores_properties:
         properties = await context.retry(transfer, lambda: of_empty_object(context.source, obj))
     properties = await context.properties_to_store(transfer, properties)
-    stored = await context.retry(transfer, lambda: context.put(transfer, _EMPTY, properties))
+    stored = await context.retry(transfer, lambda: context.put(transfer, _EMPTY, properties, SentBytes()))
     context.report_stored(transfer, 0, context.verification.outcome(obj, algorithm, stored), properties, stored)

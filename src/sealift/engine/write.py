@@ -6,18 +6,20 @@ memory, and an upload that fails is aborted, not resumed.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 from ..contract import Backend, Upload
 from ..errors import StorageError, first_of
 from ..instance import Instance
+from ..lane_contract import SentBytes
 from ..runtime import part_sizes
 from ..runtime.shielded import cancelled_once, shielded
 from ..types import MiB, ObjectInfo, Part, Receipt
 from ..types.properties import NO_PROPERTIES, Properties
+from .progress import MovedBytes, Progress
 from .verification import Verification
 
 __all__ = ["ObjectWriter"]
@@ -38,7 +40,8 @@ class ObjectWriter:
         key: Its key.
         verification: Which checksums are compared.
         properties: Properties to store with it.
-        on_progress: Called with the number of bytes that were stored.
+        on_progress: Called with numbers of bytes: several times a second while they are sent, and with a negative one
+            if they have to be sent again. The sum is exact.
 
     Example:
         >>> async def store(backend: Backend, instance: Instance) -> ObjectInfo:
@@ -60,7 +63,7 @@ class ObjectWriter:
         self._key = key
         self._verification = verification
         self._properties = properties
-        self._on_progress = on_progress
+        self._progress: Progress[None] = Progress(lambda _, count: on_progress(count))
         self._upload: Upload | None = None
         self._receipts: dict[int, Receipt] = {}
 
@@ -146,8 +149,8 @@ class ObjectWriter:
     async def _write_part(self, part: Part, data: memoryview) -> None:
         upload = self._upload
         assert upload is not None  # noqa: S101 - for mypy: it is opened before the first part
-        self._receipts[part.index] = await self._instance.retry(lambda: upload.write_part(part, data))
-        self._on_progress(part.size)
+        with self._counted(part.size) as sent:
+            self._receipts[part.index] = await self._instance.retry(lambda: upload.write_part(part, data, sent))
 
     async def _complete(self) -> ObjectInfo:
         upload = self._upload
@@ -162,9 +165,20 @@ class ObjectWriter:
     async def _put(self, data: memoryview) -> ObjectInfo:
         obj = ObjectInfo(self._key, len(data))
         self._verification.before_writing(obj, None)
-        stored = await self._instance.retry(lambda: self._destination.put(self._key, data, self._properties))
-        self._on_progress(len(data))
+        with self._counted(len(data)) as sent:
+            stored = await self._instance.retry(
+                lambda: self._destination.put(self._key, data, self._properties, sent=sent)
+            )
         return self._checked(obj, stored)
+
+    @contextmanager
+    def _counted(self, size: int) -> Generator[SentBytes]:
+        """Report the progress of a request with so many bytes."""
+        moved = MovedBytes(None, self._destination)
+        moved.received.count = size
+        with self._progress.count(None, moved.count):
+            yield moved.sent
+            moved.store(size)
 
     def _checked(self, obj: ObjectInfo, stored: ObjectInfo) -> ObjectInfo:
         self._verification.outcome(obj, None, stored)

@@ -91,7 +91,7 @@ class _Drawn(tqdm):  # type: ignore[misc]
         tally, (columns, _) = self._tally, _terminal_size()
         width = 0 if columns < _NARROW else _BAR_WIDTH // 2 if columns < _WIDE else _BAR_WIDTH
         room = columns - 1  # some terminals begin a new line after the last column
-        if not tally.listed and tally.removed:  # there is nothing of which it could be a part
+        if (not tally.listed and tally.removed) or not tally.is_sized:  # there is nothing of which it could be a part
             bar_format, used = "{text}", 0
         else:
             bar = f"|{{bar:{width}}}| " if width else " "
@@ -125,7 +125,7 @@ class NotebookBar:
 
     def _draw(self, rate: float) -> None:
         tally, bar = self._tally, self._bar
-        if (total := tally.total or 1) != bar.total:
+        if (total := max(tally.total, tally.done) or 1) != bar.total:
             bar.reset(total)
         bar.n = tally.done
         bar.set_description_str(f" {tally.describe(rate)}")

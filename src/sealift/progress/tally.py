@@ -27,7 +27,7 @@ class Tally:
         clock: Returns the time in seconds.
         listed: Objects listed so far.
         finished: Objects that are complete.
-        total: Bytes of the objects listed so far.
+        total: Bytes of the objects listed so far, as far as their sizes are known.
         done: Bytes stored at the destination.
         resumed: Bytes of `done` that an earlier transfer stored.
         suspended: Bytes that uploads which failed or were interrupted have stored.
@@ -59,7 +59,6 @@ class Tally:
                 self.total += event.size
             case "progress":
                 self.done += event.size
-                self.total = max(self.total, self.done)  # the size of an object may be unknown until its end
             case "resumed":
                 self.resumed += event.size
             case "suspended":
@@ -86,6 +85,11 @@ class Tally:
         """Bytes that were transferred, not counting those of earlier transfers."""
         return self.done - self.resumed
 
+    @property
+    def is_sized(self) -> bool:
+        """Whether the sizes of all objects are known, so that a share of them is done."""
+        return not self.listed or 0 < self.total >= self.done
+
     def describe(self, rate: float, width: int | None = None) -> str:
         """What has been done and what remains, the most important first.
 
@@ -104,12 +108,12 @@ class Tally:
         if not self.listed:
             return [f"{count(self.removed, 'object')} removed" if self.removed else "listing objects", *self._waiting()]
         complete = not self._listing
-        fields = [f"{size(self.done)} of {size(self.total)}", f"{size(rate)}/s"]
+        fields = [f"{size(self.done)} of {size(self.total)}" if self.is_sized else size(self.done), f"{size(rate)}/s"]
         if complete and rate and self.done < self.total:
             fields.append(f"{duration((self.total - self.done) / rate)} left")
         fields += self._waiting()
         fields.append(f"{self.finished:,} of {count(self.listed, 'object')}")
-        if complete and self.done >= self.total and self.finished < self.listed:
+        if complete and 0 < self.done == self.total and self.finished < self.listed:
             fields.append("verifying")
         if self.resumed:
             fields.append(f"{size(self.resumed)} resumed")

@@ -1,12 +1,12 @@
 """`ReadOnlyBackend`: what all backends have in common whose services are only read."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NoReturn
 
 from ..contract import Reader, Upload
 from ..errors import UnsupportedOperation
-from ..lane_contract import SmallObjects
+from ..lane_contract import SentBytes, SmallObjects
 from ..types import ObjectInfo
 from ..types.properties import NO_PROPERTIES, Properties
 from ..types.write_options import WriteOptions
@@ -50,7 +50,13 @@ class ReadOnlyBackend:
         return None
 
     async def put(
-        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+        self,
+        key: str,
+        data: memoryview,
+        properties: Properties = NO_PROPERTIES,
+        *,
+        overwrite: bool = True,
+        sent: SentBytes | None = None,
     ) -> ObjectInfo:
         self._refuse()
 
@@ -66,7 +72,14 @@ class ReadOnlyBackend:
         self._refuse()
 
     async def copy(
-        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
+        self,
+        src: Location,
+        obj: ObjectInfo,
+        key: str,
+        options: WriteOptions | None = None,
+        *,
+        overwrite: bool = True,
+        on_copied: Callable[[int], None] | None = None,
     ) -> ObjectInfo:
         self._refuse()
 

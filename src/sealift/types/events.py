@@ -18,17 +18,19 @@ class Event:
     """Progress of one call, passed to its `on_event` callback.
 
     Attributes:
-        kind: "listed" (an object will be transferred), "progress" (bytes were stored), "resumed" (so many bytes of the
-            following "progress" events were stored by an earlier run), "suspended" (an upload failed or was cancelled;
-            so many of its bytes are stored, and the same call resumes it), "object" (an object is complete and
-            verified), "kept" (the destination has an object of this name, and `existing="skip"` was given), "retry" (a
-            request failed and will be retried), "paused" (a host asked for fewer requests, so
-            none are sent to it for a while), "deleted" (an object was deleted), "skipped" (a file, directory or object
-            was skipped, or not deleted), "cache" (the cache was asked; `reason` is the answer).
+        kind: "listed" (an object will be transferred), "progress" (bytes have moved: several times a second; between
+            two services, a byte counts half when it is received), "resumed" (so many bytes of the following "progress"
+            events were stored by an earlier run), "suspended" (an upload failed or was cancelled; so many of its bytes
+            are stored, and the same call resumes it), "object" (an object is complete and verified), "kept" (the
+            destination has an object of this name, and `existing="skip"` was given), "retry" (a request failed and will
+            be retried), "paused" (a host asked for fewer requests, so none are sent to it for a while), "deleted" (an
+            object was deleted), "skipped" (a file, directory or object was skipped, or not deleted), "cache" (the cache
+            was asked; `reason` is the answer).
         key: Key of the object at the source; for "deleted", the key that was deleted; for "cache", a URI; "" for
             "paused", and for the retry of a request that belongs to no single object, such as a listing.
-        size: Bytes: the object's size for "listed", "object" and "kept" (0 if unknown), newly stored bytes for
-            "progress" (negative if a sequential body restarts from the beginning), for "cache" those of all files.
+        size: Bytes: the object's size for "listed", "object" and "kept" (0 if unknown); for "progress", those that have
+            moved since the last event (negative if some have to be moved again; for a complete object, the sum is its
+            size); for "cache", those of all files.
         verified: For "object": the checksum algorithm that was compared ("sha256/8388608" is a SHA-256 over the SHA-256
             hashes of 8388608-byte parts), or "size-only".
         error: For "retry" and "paused": the error; `StorageError.host` is the host. For "skipped": the error of an

@@ -120,6 +120,7 @@ class Capabilities:
         properties: Whether the service stores `Properties`.
         tags: Whether `Properties.tags` are among them.
         sinks: Whether `Backend.read_range` accepts sinks.
+        counts_sent: Whether `Backend.put` and `Upload.write_part` count the bytes while they are sent.
         write_options: Names of the `WriteOptions` that the service has.
         copy_options: Names of those that `Backend.copy` applies; with others, the bytes are read and written again.
     """
@@ -136,5 +137,6 @@ class Capabilities:
     properties: bool = True
     tags: bool = False
     sinks: bool = False
+    counts_sent: bool = False
     write_options: tuple[str, ...] = ()
     copy_options: tuple[str, ...] = ()

@@ -5,9 +5,10 @@ receives a small response.
 """
 
 from .client import Wire
+from .connection_lane import ConnectionLane
 from .content_range import Expectation, check_expected, check_range, check_read, check_suffix
 from .head_codec import check_value, format_head
-from .held_connection import ConnectionLane, HeldConnection
+from .held_connection import HeldConnection
 from .message import TLS, Origin, Request, Response, first_byte_timeout
 from .proxy_choice import proxy_for
 from .range_writer import PIECE, RangeWriter

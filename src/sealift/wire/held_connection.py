@@ -12,20 +12,20 @@ from functools import partial
 from typing import TypeVar
 
 from ..errors import TransportError
+from ..lane_contract import ReceivedBytes, SentBytes
 from ..runtime.host_pace import HostPace
 from ..runtime.request_record import RequestRecord, request_records
-from ..types import ObjectInfo
 from .connection import Connection
 from .content_range import Expectation
 from .exchange import Exchange
-from .head_codec import MAX_HEAD_BYTES, encode_request, parse_simple_head, response_framing
+from .head_codec import MAX_HEAD_BYTES, parse_simple_head, response_framing
 from .lanes import Lanes
 from .message import TLS, Origin, Request, Response
 from .observation import Observation
 from .pool import Pool
 from .response_reader import ResponseReader
 
-__all__ = ["ConnectionLane", "HeldConnection", "hold_connections"]
+__all__ = ["HeldConnection", "hold_connections"]
 
 T = TypeVar("T")
 
@@ -102,45 +102,55 @@ class HeldConnection:
         connection.send(head)
         connection.waiting = False  # what happens until the response is fetched is no stall
 
-    def fetch(self, into: memoryview, expectation: Expectation) -> Response:
+    def fetch(self, into: memoryview, expectation: Expectation, counter: ReceivedBytes) -> Response:
         """Receive the body that the first of the requests was sent for.
 
         Args:
             into: Memory of the length that it must have.
             expectation: What else the response must say.
+            counter: Counts the bytes of the body.
 
         Raises:
             TransportError: The response is not the expected one, or the connection broke.
         """
         connection, started, record = self._asked.popleft()
         if record is None:
-            return self._fetch(connection, started, into, expectation)
+            return self._fetch(connection, started, into, expectation, counter)
         with record:
-            return record.answered(self._fetch(connection, started, into, expectation))
+            return record.answered(self._fetch(connection, started, into, expectation, counter))
 
-    def _fetch(self, connection: Connection, started: float, into: memoryview, expectation: Expectation) -> Response:
+    def _fetch(
+        self,
+        connection: Connection,
+        started: float,
+        into: memoryview,
+        expectation: Expectation,
+        counter: ReceivedBytes,
+    ) -> Response:
         connection.waiting = True
         response, ahead = self._receive_head(connection)
         if response.header("content-length") != str(len(into)) or not expectation.matches(response, len(into)):
             raise _unexpected(connection)
-        _receive_body(connection, ahead, into)
+        _receive_body(connection, ahead, into, counter)
         connection.finish(reusable=True)
         self._end(connection, started)
         return response
 
-    def send(self, head: bytes, body: memoryview) -> Response:
+    def send(self, head: bytes, body: memoryview, counter: SentBytes) -> Response:
         """Send a request with a body, and receive the whole response, in any form: it may have stored something.
 
         Args:
             head: The encoded head of the request.
             body: Its body.
+            counter: Counts the bytes of the body.
 
         Raises:
             TransportError: The connection broke.
         """
         connection, started = self._begin()
         with self._record(head, len(body)) or nullcontext() as record:
-            response = Exchange(connection, Request("PUT", connection.origin, "/"), head, body).receive_small()
+            request = Request("PUT", connection.origin, "/")
+            response = Exchange(connection, request, head, body, counter).receive_small()
             response.host = connection.name
             if record is not None:
                 record.answered(response)
@@ -201,7 +211,7 @@ class HeldConnection:
         raise error
 
 
-def _receive_body(connection: Connection, ahead: memoryview, into: memoryview) -> None:
+def _receive_body(connection: Connection, ahead: memoryview, into: memoryview, counter: ReceivedBytes) -> None:
     """Receive a body of exactly this length, whose first bytes have arrived."""
     done = len(ahead)
     if done > len(into):
@@ -213,6 +223,7 @@ def _receive_body(connection: Connection, ahead: memoryview, into: memoryview) -
         if not count:
             raise _unexpected(connection)
         done += count
+        counter.count = done
 
 
 def _unexpected(connection: Connection) -> TransportError:
@@ -250,47 +261,3 @@ async def hold_connections(pool: Pool, lanes: Lanes, origin: Origin, tls: TLS) -
 def _check_unlimited(pace: HostPace, origin: Origin) -> None:
     if pace.limited:
         raise TransportError(f"{origin.address} limits its requests", retryable=True)
-
-
-class ConnectionLane:
-    """What the `lane_contract.Lane` of each service needs besides its requests.
-
-    Args:
-        connection: The connection.
-    """
-
-    def __init__(self, connection: HeldConnection) -> None:
-        self.connection = connection
-        self.ahead = connection.ahead
-
-    def ask(self, obj: ObjectInfo) -> None:
-        self.connection.ask(self.read_head(obj))
-
-    def receive(self, obj: ObjectInfo, into: memoryview, expectation: Expectation) -> Response:
-        """Receive an object; the request for it is sent first, unless `ask` did."""
-        if not self.connection.asked:
-            self.ask(obj)
-        return self.connection.fetch(into, expectation)
-
-    def send(self, request: Request, body: memoryview) -> Response:
-        """Send a request with a body; see `HeldConnection.send`."""
-        return self.connection.send(encode_request(request, len(body)), body)
-
-    def read_head(self, obj: ObjectInfo) -> bytes:
-        """Encode the request for a whole object."""
-        return encode_request(self.read_request(obj))
-
-    def read_request(self, obj: ObjectInfo) -> Request:
-        """Build the request for a whole object."""
-        raise NotImplementedError
-
-    @property
-    def fastest(self) -> float:
-        return self.connection.fastest
-
-    @property
-    def usable(self) -> bool:
-        return self.connection.usable
-
-    async def run(self, function: Callable[[], T]) -> T:
-        return await self.connection.run(function)

@@ -6,7 +6,7 @@ from ..errors import InvalidConfig
 from .range_writer import PIECE
 
 if TYPE_CHECKING:
-    from ..lane_contract import FileRange, Sink
+    from ..lane_contract import FileRange, ReceivedBytes, Sink
 
 __all__ = ["MemorySink", "fill", "is_file_range", "memory_sink"]
 
@@ -16,11 +16,13 @@ class MemorySink:
 
     Args:
         into: The buffer, of bytes.
+        counter: Counts the bytes that are in the buffer. None: nobody asks.
     """
 
-    def __init__(self, into: memoryview) -> None:
+    def __init__(self, into: memoryview, counter: "ReceivedBytes | None" = None) -> None:
         self._into = into
         self._rest = into[:]
+        self._counter = counter
 
     def __len__(self) -> int:
         return len(self._rest)
@@ -30,12 +32,16 @@ class MemorySink:
 
     def filled(self, count: int) -> None:
         self._rest = self._rest[count:]
+        if self._counter is not None:
+            self._counter.count = len(self._into) - len(self._rest)
 
     def flush(self) -> None:
         """Nothing is buffered."""
 
     def rewind(self) -> None:
         self._rest = self._into[:]
+        if self._counter is not None:
+            self._counter.count = 0
 
     def release(self) -> None:
         """Give the buffer back to the caller, who may want to resize it."""
@@ -48,15 +54,15 @@ def is_file_range(sink: "Sink") -> "TypeGuard[FileRange]":
     return hasattr(sink, "descriptor")
 
 
-def memory_sink(into: memoryview) -> MemorySink:
-    """Use any buffer as a sink.
+def memory_sink(into: memoryview, counter: "ReceivedBytes | None" = None) -> MemorySink:
+    """Use any buffer as a sink; the arguments are those of `MemorySink`.
 
     Raises:
         InvalidConfig: The buffer is empty, read-only or not contiguous.
     """
     if into.readonly or not into.nbytes or not into.c_contiguous:
         raise InvalidConfig("a body needs a writable, contiguous buffer of at least one byte")
-    return MemorySink(into.cast("B"))
+    return MemorySink(into.cast("B"), counter)
 
 
 def fill(sink: "Sink", data: memoryview) -> None:

@@ -12,6 +12,7 @@ from .message import Headers, Response
 
 if TYPE_CHECKING:
     from ..contract import Reader
+    from ..lane_contract import ReceivedBytes
     from .response_reader import ResponseReader
 
 __all__ = ["BodyStream", "StreamedResponse", "fill_buffer"]
@@ -119,8 +120,13 @@ class BodyStream:
             raise asyncio.CancelledError
 
 
-async def fill_buffer(reader: "Reader", buffer: memoryview) -> int:
+async def fill_buffer(reader: "Reader", buffer: memoryview, counter: "ReceivedBytes | None" = None) -> int:
     """Read until a buffer is full, or until the end of the body.
+
+    Args:
+        reader: The body.
+        buffer: The buffer.
+        counter: The bytes are added to it as they arrive. None: nobody asks.
 
     Returns:
         Number of bytes read.
@@ -128,6 +134,8 @@ async def fill_buffer(reader: "Reader", buffer: memoryview) -> int:
     done = 0
     while done < len(buffer) and (count := await reader.readinto(buffer[done:])):
         done += count
+        if counter is not None:
+            counter.count += count
     return done
 
 

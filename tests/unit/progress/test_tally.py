@@ -44,8 +44,14 @@ def test_the_time_left_once_all_objects_are_listed() -> None:
 
 
 def test_an_object_of_unknown_size() -> None:
-    tally = tally_of(Event("listed", "a"), Event("progress", "a", 500))
-    assert tally.describe(0).startswith("500 B of 500 B")
+    """It is never said to be complete, or verified, before it is."""
+    tally = tally_of(Event("listed", "a"), Event("progress", "a", 0, total=0))
+    assert tally.describe(0) == "0 B, 0 B/s, 0 of 1 object"
+    tally.add(Event("progress", "a", 500, total=0))
+    assert tally.describe(100) == "500 B, 100 B/s, 0 of 1 object"
+    assert not tally.is_sized
+    tally.add(Event("object", "a", 500, total=0))
+    assert tally.describe(100) == "500 B, 100 B/s, 1 of 1 object"
 
 
 def test_verification_is_named() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ...config import AzureConfig
 from ...contract import EVERYTHING, Reader, Walk
 from ...errors import ObjectChanged
-from ...lane_contract import Sink, SmallObjects
+from ...lane_contract import SentBytes, Sink, SmallObjects
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
@@ -62,6 +62,7 @@ class AzureBackend:
             compares=True,
             tags=True,
             sinks=True,
+            counts_sent=True,
             write_options=options if encrypted else (*options, "encryption_scope"),
             copy_options=("metadata", "tags", "storage_class"),
         )
@@ -148,11 +149,17 @@ class AzureBackend:
             yield replace(info, version_id=self._version_id), reply
 
     async def put(
-        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+        self,
+        key: str,
+        data: memoryview,
+        properties: Properties = NO_PROPERTIES,
+        *,
+        overwrite: bool = True,
+        sent: SentBytes | None = None,
     ) -> ObjectInfo:
         kept, checksums, headers = put_headers(key, data, properties)
         headers = [*headers, *condition(overwrite=overwrite)]
-        reply = await self._container.send("PUT", key, headers, body=data)
+        reply = await self._container.send("PUT", key, headers, body=data, sent=sent)
         refuse_existing(reply, key, overwrite=overwrite)
         return replace(stored_blob(self._container, reply, key, len(data), checksums), properties=kept)
 
@@ -176,9 +183,17 @@ class AzureBackend:
         return upload
 
     async def copy(
-        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
+        self,
+        src: Location,
+        obj: ObjectInfo,
+        key: str,
+        options: WriteOptions | None = None,
+        *,
+        overwrite: bool = True,
+        on_copied: Callable[[int], None] | None = None,
     ) -> ObjectInfo:
-        return await copy(self._container, self._container_at(src), obj, key, options, overwrite=overwrite)
+        source = self._container_at(src)
+        return await copy(self._container, source, obj, key, options, overwrite=overwrite, on_copied=on_copied)
 
     async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:
         await delete(self._container, key, snapshots=snapshots, version=version)

@@ -4,6 +4,7 @@ Source: https://learn.microsoft.com/rest/api/storageservices/copy-blob
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -37,6 +38,7 @@ async def copy(
     options: WriteOptions | None = None,
     *,
     overwrite: bool = True,
+    on_copied: Callable[[int], None] | None = None,
 ) -> ObjectInfo:
     """Copy the given version of an object; see `Backend.copy`."""
     properties = await _properties(source, obj, options)
@@ -57,7 +59,7 @@ async def copy(
         raise container.error(reply, obj.key)
     copy_id = replies.header(reply, "x-ms-copy-id")
     try:
-        reply = await _wait_until_copied(container, reply, key, copy_id)
+        reply = await _wait_until_copied(container, reply, key, copy_id, on_copied)
     except BaseException:
         import anyio  # noqa: PLC0415 - most copies succeed
 
@@ -83,7 +85,9 @@ async def _properties(source: Container, obj: ObjectInfo, options: WriteOptions 
         return properties
 
 
-async def _wait_until_copied(container: Container, reply: Response, key: str, copy_id: str) -> Response:
+async def _wait_until_copied(
+    container: Container, reply: Response, key: str, copy_id: str, on_copied: Callable[[int], None] | None
+) -> Response:
     """Poll until the copy has completed.
 
     Returns:
@@ -97,6 +101,9 @@ async def _wait_until_copied(container: Container, reply: Response, key: str, co
         reply = await container.instance.retry(lambda: container.head(key))
         if replies.header(reply, "x-ms-copy-id") != copy_id:
             raise ServiceError(f"{key!r} was replaced while it was copied")
+        copied = (reply.header("x-ms-copy-progress") or "").partition("/")[0]  # such as "1024/4096"
+        if on_copied is not None and copied.isdecimal():
+            on_copied(int(copied))
     if status != "success":
         why = service_message(replies.header(reply, "x-ms-copy-status-description"), reply)
         raise ServiceError(f"the copy to {key!r} was {status or 'lost'}" + (f": {why}" if why else ""))

@@ -1,12 +1,12 @@
 """Implement the backend contract for a Cloud Storage bucket."""
 
-from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
 
 from ...contract import EVERYTHING, Reader, Walk
 from ...errors import ModelMissingError, ObjectChanged, StorageError
-from ...lane_contract import Sink, SmallObjects
+from ...lane_contract import SentBytes, Sink, SmallObjects
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
@@ -47,6 +47,7 @@ class GCSBackend:
             checksums=replies.CHECKSUMS,
             compares=True,
             sinks=True,
+            counts_sent=True,
             write_options=options,
             copy_options=options,
         )
@@ -131,12 +132,17 @@ class GCSBackend:
         return missing or self._bucket.error(reply, obj.key)
 
     async def put(
-        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+        self,
+        key: str,
+        data: memoryview,
+        properties: Properties = NO_PROPERTIES,
+        *,
+        overwrite: bool = True,
+        sent: SentBytes | None = None,
     ) -> ObjectInfo:
         put = PutRequest.of(self._bucket, key, data, properties, overwrite=overwrite)
-        return put.stored(
-            self._bucket, await self._bucket.send(put.method, put.path, put.query, put.headers, body=put.body)
-        )
+        reply = await self._bucket.send(put.method, put.path, put.query, put.headers, body=put.body, sent=sent)
+        return put.stored(self._bucket, reply)
 
     def open_lane(self) -> AbstractAsyncContextManager[GCSLane] | None:
         return open_lane(self._bucket) if self._bucket.is_direct else None
@@ -167,9 +173,16 @@ class GCSBackend:
         return upload
 
     async def copy(
-        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
+        self,
+        src: Location,
+        obj: ObjectInfo,
+        key: str,
+        options: WriteOptions | None = None,
+        *,
+        overwrite: bool = True,
+        on_copied: Callable[[int], None] | None = None,
     ) -> ObjectInfo:
-        stored = await copy(self._bucket, src, obj, key, options, overwrite=overwrite)
+        stored = await copy(self._bucket, src, obj, key, options, overwrite=overwrite, on_copied=on_copied)
         if isinstance(stored, Response):  # the source object or this bucket does not exist
             missing = await self._bucket.at(src).missing_error(obj)
             raise missing or self._bucket.error(stored, None)

@@ -4,6 +4,7 @@ Source: https://cloud.google.com/storage/docs/json_api/v1/objects/rewrite
 """
 
 import json
+from collections.abc import Callable
 
 from ...types import ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
@@ -31,6 +32,7 @@ async def copy(
     options: WriteOptions | None = None,
     *,
     overwrite: bool = True,
+    on_copied: Callable[[int], None] | None = None,
 ) -> ObjectInfo | Response:
     """Copy the given version of an object; see `Backend.copy`.
 
@@ -74,4 +76,6 @@ async def copy(
         progress = replies.json_object(reply)
         if progress.get("done"):
             return stored_object(progress.get("resource") or {}, key, obj.size, obj.checksums.get("crc32c"))
+        if on_copied is not None:
+            on_copied(int(progress.get("totalBytesRewritten") or 0))
         query["rewriteToken"] = str(progress.get("rewriteToken"))

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from ...contract import EVERYTHING, Reader, Upload, Walk
 from ...errors import IncompleteError, ObjectChanged, UnsupportedOperation
-from ...lane_contract import Sink
+from ...lane_contract import SentBytes, Sink
 from ...persist.download_journal import Claim, Journal
 from ...runtime.disk_threads import DiskThreads
 from ...runtime.shielded import shielded
@@ -174,7 +174,13 @@ class LocalBackend:
         return None
 
     async def put(
-        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+        self,
+        key: str,
+        data: memoryview,
+        properties: Properties = NO_PROPERTIES,
+        *,
+        overwrite: bool = True,
+        sent: SentBytes | None = None,
     ) -> ObjectInfo:
         short = len(data) < _LONG and not self._staging.durable
         return await self.run(lambda: self._small_files.put(key, data, overwrite=overwrite), short=short)
@@ -203,7 +209,14 @@ class LocalBackend:
         return upload
 
     async def copy(
-        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
+        self,
+        src: Location,
+        obj: ObjectInfo,
+        key: str,
+        options: WriteOptions | None = None,
+        *,
+        overwrite: bool = True,
+        on_copied: Callable[[int], None] | None = None,
     ) -> ObjectInfo:
         source = os.path.join(f"/{src.key}", obj.key)
         upload = await self._create_upload(key, None, overwrite=overwrite)
@@ -211,6 +224,8 @@ class LocalBackend:
             done = 0
             while done < (obj.size or 0):
                 done += await self.run(lambda: upload.copy_from(source, obj, done), reading=source)  # noqa: B023
+                if on_copied is not None:
+                    on_copied(done)
             await self.run(lambda: upload.copy_attributes(source), reading=source)
             return await upload.complete(())
         except BaseException:

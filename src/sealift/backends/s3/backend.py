@@ -1,13 +1,13 @@
 """Implement the backend contract for an S3 bucket. What only some calls need is imported when it is used."""
 
-from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...contract import EVERYTHING, Reader, Walk
 from ...errors import ObjectChanged
-from ...lane_contract import Sink, SmallObjects
+from ...lane_contract import SentBytes, Sink, SmallObjects
 from ...runtime.module_loading import load_modules
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, MiB, ObjectInfo
@@ -49,6 +49,7 @@ class S3Backend:
             compares=bucket.checksum is not None,
             tags=not bucket.directory,
             sinks=True,
+            counts_sent=True,
             write_options=write_options,
             copy_options=write_options,
         )
@@ -123,14 +124,20 @@ class S3Backend:
             yield obj if last is None else of_suffix(obj, head, last), reply
 
     async def put(
-        self, key: str, data: memoryview, properties: Properties = NO_PROPERTIES, *, overwrite: bool = True
+        self,
+        key: str,
+        data: memoryview,
+        properties: Properties = NO_PROPERTIES,
+        *,
+        overwrite: bool = True,
+        sent: SentBytes | None = None,
     ) -> ObjectInfo:
         await self._load("put")
         from .put import condition, put_headers, refuse_existing, stored_object
 
         kept, digests, headers = put_headers(self._bucket, key, data, properties)
         headers = [*headers, *condition(overwrite=overwrite)]
-        reply = await self._bucket.send("PUT", key, headers, body=data)
+        reply = await self._bucket.send("PUT", key, headers, body=data, sent=sent)
         refuse_existing(reply, key, overwrite=overwrite)
         return replace(stored_object(self._bucket, reply, key, len(data), digests), properties=kept)
 
@@ -163,12 +170,19 @@ class S3Backend:
         await load_modules(self._bucket.instance.disk, f"{__package__}.{module}")
 
     async def copy(
-        self, src: Location, obj: ObjectInfo, key: str, options: WriteOptions | None = None, *, overwrite: bool = True
+        self,
+        src: Location,
+        obj: ObjectInfo,
+        key: str,
+        options: WriteOptions | None = None,
+        *,
+        overwrite: bool = True,
+        on_copied: Callable[[int], None] | None = None,
     ) -> ObjectInfo:
         await self._load("server_copy")
         from .server_copy import copy
 
-        return await copy(self._bucket, src, obj, key, options, overwrite=overwrite)
+        return await copy(self._bucket, src, obj, key, options, overwrite=overwrite, on_copied=on_copied)
 
     async def delete(self, key: str, *, snapshots: bool = False, version: str | None = None) -> None:
         from .delete_object import delete

@@ -57,7 +57,7 @@ class S3Lane(ConnectionLane):
         kept, digests, headers = put_headers(self._bucket, key, data, properties)
         # Values with two spaces are signed in another form than sent.
         if self._templates and overwrite and all("  " not in value for _, value in headers):
-            reply = self.connection.send(self._put_head(key, len(data), headers), data)
+            reply = self.connection.send(self._put_head(key, len(data), headers), data, self.sent)
         else:
             headers = [*headers, *condition(overwrite=overwrite)]
             reply = self.send(self._signer.request("PUT", key, headers, payload=UNSIGNED_PAYLOAD), data)

@@ -4,6 +4,7 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/copy-object.html
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -45,11 +46,12 @@ async def copy(
     options: WriteOptions | None = None,
     *,
     overwrite: bool = True,
+    on_copied: Callable[[int], None] | None = None,
 ) -> ObjectInfo:
     """Copy the given version of an object; see `Backend.copy`."""
     headers = [*_source_headers(src, obj), *copy_source_headers(bucket.object_headers)]
     if (obj.size or 0) > _LARGEST_SINGLE_COPY:
-        return await _copy_in_parts(bucket, src, obj, key, headers, options, overwrite=overwrite)
+        return await _copy_in_parts(bucket, src, obj, key, headers, options, overwrite=overwrite, on_copied=on_copied)
     written = [] if options is None else await _written_headers(bucket, src, obj, options)
     reply = await bucket.send("PUT", key, [*headers, *written, *condition(overwrite=overwrite)], iam=True)
     if "source" not in xml.fields(reply).get("Condition", "").lower():  # the condition that failed
@@ -98,6 +100,7 @@ async def _copy_in_parts(
     options: WriteOptions | None,
     *,
     overwrite: bool,
+    on_copied: Callable[[int], None] | None,
 ) -> ObjectInfo:
     size = obj.size or 0
     # Unlike CopyObject, a multipart copy does not copy the properties.
@@ -113,6 +116,8 @@ async def _copy_in_parts(
         async with limit:
             # Retry only the part that failed: copying the others took minutes.
             receipts[part.index] = await retry(lambda: upload.copy_part(part, obj.key, ranged))
+        if on_copied is not None:
+            on_copied(sum(receipt.part.size for receipt in receipts.values()))
 
     try:
         try:
