@@ -16,7 +16,6 @@ from ..keys.patterns import Patterns
 from ..operations.call_options import CallOptions, comparison_mode
 from ..operations.deadline import Deadline
 from ..operations.open_location import OpenLocation, check_local
-from ..runtime.task_generator import in_own_task
 from ..types import (
     Durability,
     Existing,
@@ -896,7 +895,6 @@ class AsyncStorage:
 
             return await read_into(source, buffer, start)
 
-    @in_own_task()
     async def stream(
         self,
         uri: StrPath,
@@ -1708,7 +1706,6 @@ class AsyncStorage:
         return await many.read_many(self._lifetime, uris, config, deadline, return_exceptions=return_exceptions)
 
     # The last method: in the class, its name hides the type `list` from the annotations after it.
-    @in_own_task(ahead=256)
     async def list(
         self,
         uri: StrPath,

@@ -153,10 +153,8 @@ class Chunks:
 
     async def _advance(self, shared: SharedStorage) -> bytes | None:
         if self._source is None:
-            from ..runtime.task_generator import without_task  # noqa: PLC0415 - imports asyncio
-
             storage = await shared.storage(self._settings)
-            self._shared, self._source = shared, without_task(self._open_source(storage))
+            self._shared, self._source = shared, self._open_source(storage)
             close_with_thread(self)
         if self._shared is not shared:
             raise ClosedError("the object was opened before this process was forked", hint="open it again")
