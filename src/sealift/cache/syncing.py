@@ -1,12 +1,12 @@
 """Write a new snapshot to the disk in the background, so that it survives a crash of the machine."""
 
 import os
-import threading
 from contextlib import suppress
 from dataclasses import replace
 
 from ..backends.local import sync_directories, sync_tree
-from ..errors import StorageError
+from ..errors import ClosedError, StorageError
+from ..runtime.start_thread import NoThreadError, start_thread
 from .directory import CacheDirectory
 from .manifest import Manifest
 
@@ -37,6 +37,6 @@ def sync_in_background(cache: CacheDirectory, manifest: Manifest) -> None:
         return
     _running[root] = os.getpid()
     try:
-        threading.Thread(target=sync, name="sealift-sync", daemon=True).start()
-    except RuntimeError:  # the interpreter is exiting, or there are too many threads
+        start_thread(sync, name="sealift-sync")
+    except (ClosedError, NoThreadError):  # the snapshot is synced when it is used the next time
         del _running[root]
