@@ -1,12 +1,20 @@
 """A limit of threads, as containers and users have: fewer threads do the work, or a clear error says why."""
 
+import asyncio
+import errno
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from blockbuster import BlockBuster
 
+from sealift import AsyncStorage, OCIConfig
+from sealift.backends.oci.credentials import find_credentials
 from sealift.cli import exit_codes
+from sealift.runtime.start_thread import NoThreadError
 from tests.api.helpers import files_in
 from tests.api.servers import pattern
 from tests.api.stores import objects_in
@@ -69,3 +77,26 @@ def test_few_threads(seaweedfs: S3Service, bucket: str, tmp_path: Path, directio
         assert "the limit of threads and processes of this user or container is reached (raise" in result.stderr
         assert "unexpected" not in result.stderr
         assert not (tmp_path / "to").exists()
+
+
+@pytest.fixture
+def no_processes(monkeypatch: pytest.MonkeyPatch, no_blocking_calls: BlockBuster) -> None:
+    """The system refuses to start processes."""
+    no_blocking_calls.deactivate()  # asyncio blocks while it starts one
+
+    def refuse(*_: object) -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess, "_fork_exec", refuse)
+
+
+def test_a_program_that_has_the_credentials(no_processes: None, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("[default]\ncredential_process = /bin/true\n")
+    environ = {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    with pytest.raises(
+        NoThreadError, match="read s3://b/k: cannot start a process: the limit of threads and processes"
+    ):
+        asyncio.run(AsyncStorage(environ=environ).read("s3://b/k"))
+    (tmp_path / "auth.json").write_text(json.dumps({"credHelpers": {"ghcr.io": "pass"}}))
+    with pytest.raises(NoThreadError, match="cannot start a process"):
+        find_credentials("ghcr.io", "m", OCIConfig(auth_file=tmp_path / "auth.json"), OCIConfig(), dict(os.environ))
