@@ -1,6 +1,6 @@
 """`Storage` and `StorageOperations`: the verbs of `AsyncStorage` for code without an event loop.
 
-Generated from `async_storage.py` by `python -m tests.typing.generate_blocking`: edit that file, not this one.
+Generated from `verbs/` by `python -m tests.typing.generate_blocking`: edit those files, not this one.
 """
 
 from collections.abc import Iterable
