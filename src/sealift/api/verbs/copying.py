@@ -4,15 +4,7 @@ from ...config import StorageConfig
 from ...keys.patterns import Patterns
 from ...operations.call_options import CallOptions, comparison_mode
 from ...operations.deadline import Deadline
-from ...types import (
-    Durability,
-    Existing,
-    OnError,
-    OnEvent,
-    Symlinks,
-    Synced,
-    Verify,
-)
+from ...types import Durability, Existing, OnError, OnEvent, Symlinks, Synced, Verify
 from ...types.write_options import WriteOptions
 from ..argument_types import PatternList, StrPath
 from ..positional_config import accepts_positional_config

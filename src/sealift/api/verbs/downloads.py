@@ -8,15 +8,7 @@ from ...errors import InvalidConfig
 from ...keys.patterns import Patterns
 from ...operations.call_options import CallOptions
 from ...operations.deadline import Deadline
-from ...types import (
-    Durability,
-    Existing,
-    OnError,
-    OnEvent,
-    Revalidate,
-    Unpack,
-    Verify,
-)
+from ...types import Durability, Existing, OnError, OnEvent, Revalidate, Unpack, Verify
 from ...types.argument_checks import path_text
 from ...types.trust import Trust
 from ..argument_types import PatternList, StrPath

@@ -8,10 +8,7 @@ from ...config import StorageConfig
 from ...keys.patterns import Patterns
 from ...operations.deadline import Deadline
 from ...operations.open_location import OpenLocation
-from ...types import (
-    ObjectInfo,
-    OnEvent,
-)
+from ...types import ObjectInfo, OnEvent
 from ...types.argument_checks import path_text
 from ..argument_types import PatternList, StrPath
 from ..positional_config import accepts_positional_config

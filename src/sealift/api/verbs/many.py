@@ -7,14 +7,7 @@ from ...config import StorageConfig
 from ...errors import StorageError
 from ...operations.call_options import CallOptions
 from ...operations.deadline import Deadline
-from ...types import (
-    Durability,
-    Existing,
-    OnError,
-    OnEvent,
-    Symlinks,
-    Verify,
-)
+from ...types import Durability, Existing, OnError, OnEvent, Symlinks, Verify
 from ...types.write_options import WriteOptions
 from ..argument_types import StrPath
 from ..positional_config import accepts_positional_config

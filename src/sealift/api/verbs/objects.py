@@ -7,11 +7,7 @@ from ...errors import ModelMissingError
 from ...keys.patterns import Patterns
 from ...operations.call_options import CallOptions
 from ...operations.deadline import Deadline
-from ...types import (
-    ObjectInfo,
-    OnError,
-    OnEvent,
-)
+from ...types import ObjectInfo, OnError, OnEvent
 from ...uri import parse
 from ..argument_types import PatternList, StrPath
 from ..positional_config import accepts_positional_config

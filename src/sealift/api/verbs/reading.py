@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Literal, overload
 from ...config import StorageConfig
 from ...operations.deadline import Deadline
 from ...operations.open_location import OpenLocation
-from ...types import (
-    Verify,
-)
+from ...types import Verify
 from ...types.argument_checks import path_text
 from ...types.write_options import WriteOptions
 from ..argument_types import StrPath, WritableBuffer

@@ -5,15 +5,7 @@ from ...keys.patterns import Patterns
 from ...operations.call_options import CallOptions
 from ...operations.deadline import Deadline
 from ...operations.open_location import check_local
-from ...types import (
-    Durability,
-    Existing,
-    ObjectInfo,
-    OnError,
-    OnEvent,
-    Symlinks,
-    Verify,
-)
+from ...types import Durability, Existing, ObjectInfo, OnError, OnEvent, Symlinks, Verify
 from ...types.write_options import WriteOptions
 from ..argument_types import Content, PatternList, StrPath
 from ..positional_config import accepts_positional_config
