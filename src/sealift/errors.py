@@ -275,7 +275,7 @@ class IncompleteError(StorageError):
 
 
 class LocalIOError(StorageError):
-    """A local file operation failed: disk full, read-only, not a directory, permission denied …"""
+    """A local operation failed: disk full, read-only, not a directory, permission denied, no more threads allowed …"""
 
 
 class TransportError(StorageError):

@@ -1,5 +1,6 @@
 """A download repeated with complete files costs a listing or a HEAD, and no body; a changed file is fetched again."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -143,15 +144,22 @@ async def test_after_a_crash_of_the_machine_only_synced_files_count(
         assert await fetched(server, "s3://b/m", tmp_path / "m") == again
 
 
-async def test_where_files_have_no_extended_attributes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("reason", "level"), [(errno.EOPNOTSUPP, "INFO"), (errno.ENOSPC, "WARNING")])
+async def test_where_files_have_no_extended_attributes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, reason: int, level: str
+) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise OSError(95, "Operation not supported")
+        raise OSError(reason, os.strerror(reason))
+
+    caplog.set_level("INFO", "sealift.backends.local.origins")
 
     monkeypatch.setattr(os, "setxattr", refuse)
     with FakeS3({"b": OBJECTS}) as server:
         await fetched(server, "s3://b/p/", tmp_path)
         assert await fetched(server, "s3://b/p/", tmp_path) == ["p/config.json", "p/deep/weights"]
     assert files_in(tmp_path) == TREE
+    logged = {record.levelname for record in caplog.records if "files cannot be marked" in record.getMessage()}
+    assert logged == {level}
 
 
 async def test_with_other_patterns(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import io
 import mmap
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from sealift import (
     Limits,
     LocalIOError,
     ModelMissingError,
+    ObjectExists,
+    ObjectInfo,
     S3Config,
     ServiceError,
     Storage,
@@ -27,6 +30,10 @@ from sealift import (
     WriteOptions,
 )
 from sealift.config import StorageConfig
+from sealift.contract import Backend
+from sealift.instance import Instance
+from sealift.operations import write as writing
+from sealift.operations.existing_objects import find_object
 from sealift.types import KiB, MiB
 from tests.api.helpers import all_in, config_of, files_in
 from tests.api.servers import Asked, failure, pattern
@@ -117,6 +124,51 @@ async def test_it_replaces(place: Place) -> None:
         second = await storage.write(f"{place.uri}/k", [b"sec", b"", b"ond"], config=place.config)
     assert first.version != second.version
     assert place.content() == {"k": b"second"}
+
+
+async def test_what_exists_is_not_replaced(place: Place) -> None:
+    """Nothing is taken from the stream then."""
+    taken: list[bytes] = []
+    events: list[Event] = []
+
+    def chunks() -> Iterator[bytes]:
+        taken.append(b"new")
+        yield b"new"
+
+    uri = f"{place.uri}/k"
+    async with place.storage() as storage:
+        first = await storage.write(uri, b"first", config=place.config, existing="fail")
+        for data in (b"new", chunks()):
+            with pytest.raises(ObjectExists, match="/?k' exists already; nothing was written"):
+                await storage.write(uri, data, config=place.config, existing="fail")
+            kept = await storage.write(uri, data, config=place.config, existing="skip", on_event=events.append)
+            assert (kept.key, kept.version, kept.size) == (first.key, first.version, 5)
+        await storage.write(f"{place.uri}/l", chunks(), config=place.config, existing="skip")
+    assert place.content() == {"k": b"first", "l": b"new"}
+    assert taken == [b"new"]
+    assert [event.kind for event in events] == ["kept", "kept"]
+
+
+@pytest.mark.parametrize("size", [10, 6 * MiB], ids=["whole", "in parts"])
+async def test_what_appears_meanwhile_is_not_replaced(place: Place, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service decides: it is asked to store the object only if there is none."""
+    looked: list[str] = []
+
+    async def not_yet(backend: Backend, key: str, instance: Instance) -> ObjectInfo | None:
+        looked.append(key)
+        return None if len(looked) in {1, 2} else await find_object(backend, key, instance)
+
+    monkeypatch.setattr(writing, "find_object", not_yet)
+    uri, ignored = f"{place.uri}/k", place.uri.startswith("gs:") and size > 5 * MiB  # by the emulator, for compose
+    async with place.storage() as storage:
+        await storage.write(uri, b"of another", config=place.config)
+        with nullcontext() if ignored else pytest.raises(ObjectExists, match="exists already"):
+            await storage.write(uri, pieces(pattern(size), MiB), config=place.config, existing="fail")
+        if ignored:
+            return
+        kept = await storage.write(uri, pattern(size), config=place.config, existing="skip")
+    assert kept.size == len(b"of another")
+    assert place.content() == {"k": b"of another"}
 
 
 @pytest.mark.parametrize(

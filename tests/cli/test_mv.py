@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from sealift.cli import exit_codes
-from tests.services.s3 import S3Service
+from tests.services.s3 import S3Service, client
 
 from .conftest import OBJECTS, Invoke, below, files, objects_in, tree
 
@@ -101,6 +101,37 @@ def test_a_dry_run_changes_nothing(invoke: Invoke, seaweedfs: S3Service, bucket:
     assert result.stdout == f"would move s3://{bucket}/llama-2/config.json to s3://{bucket}/llama-3/config.json\n"
     assert result.stderr == "would move 1 object, 2 B\n"
     assert objects_in(seaweedfs, bucket) == OBJECTS
+
+
+def test_what_exists_stays_at_both_ends(invoke: Invoke, seaweedfs: S3Service, bucket: str) -> None:
+    to = f"s3://{bucket}/llama-2"
+    result = invoke("mv", "-r", "--existing", "fail", f"s3://{bucket}/llama", to)
+    assert (result.exit_code, objects_in(seaweedfs, bucket)) == (exit_codes.FAILURE, OBJECTS)
+    assert "'llama-2/config.json' exists already; nothing was written" in result.stderr
+    result = invoke("mv", "-r", "--skip-existing", "--content-type", "a/b", f"s3://{bucket}/llama", to)
+    assert result.exit_code == 0, result.stderr
+    assert "moved 3 objects" in result.stderr
+    assert "kept 1 existing" in result.stderr
+    there = objects_in(seaweedfs, bucket)
+    assert there.keys() == {
+        "llama/config.json", "llama-2/config.json", "llama-2/model-1.bin", "llama-2/model-2.bin",
+        "llama-2/tokenizer/vocab.json", "iris.joblib",
+    }  # fmt: skip
+    assert there["llama-2/config.json"] == OBJECTS["llama-2/config.json"]
+    assert client(seaweedfs).head_object(Bucket=bucket, Key="llama-2/model-1.bin")["ContentType"] == "a/b"
+
+
+def test_the_rest_is_moved(invoke: Invoke, seaweedfs: S3Service, bucket: str, tmp_path: Path) -> None:
+    tree(tmp_path, {"models/a": b"a"})
+    (tmp_path / "models/broken").symlink_to("nowhere")
+    result = invoke("mv", "-r", "models", f"s3://{bucket}/new")
+    assert result.exit_code == exit_codes.FAILURE
+    assert files(tmp_path) == {"models/a": b"a"}
+    result = invoke("mv", "-r", "--on-error", "continue", "models", f"s3://{bucket}/new")
+    assert result.exit_code == exit_codes.FAILURE
+    assert "moved everything but: broken: " in result.stderr
+    assert files(tmp_path) == {}
+    assert objects_in(seaweedfs, bucket)["new/a"] == b"a"
 
 
 def test_json(invoke: Invoke, bucket: str) -> None:

@@ -55,6 +55,15 @@ def test_from_stdin_to_a_file(seaweedfs: S3Service, tmp_path: Path) -> None:
     assert (tmp_path / "m").read_bytes() == b"model"
 
 
+def test_from_stdin_to_what_exists(seaweedfs: S3Service, bucket: str) -> None:
+    uri, environ = f"s3://{bucket}/llama/model-1.bin", environ_for(seaweedfs)
+    code, _, stderr = piped(b"new", "cp", "-", uri, "--existing", "fail", environ=environ)
+    assert (code, b"exists already; nothing was written" in stderr) == (exit_codes.FAILURE, True)
+    code, _, stderr = piped(b"new", "cp", "-", uri, "--skip-existing", environ=environ)
+    assert (code, stderr) == (exit_codes.OK, f"kept {uri}, which exists; stdin was not stored\n".encode())
+    assert objects_in(seaweedfs, bucket) == OBJECTS
+
+
 def test_to_stdout(seaweedfs: S3Service, bucket: str) -> None:
     uri = f"s3://{bucket}/llama/model-1.bin"
     code, stdout, stderr = piped(b"", "cp", uri, "-", environ=environ_for(seaweedfs))

@@ -83,6 +83,18 @@ def test_a_dry_run_changes_nothing(invoke: Invoke, bucket: str, tmp_path: Path) 
     assert files(tmp_path / "here") == {"old": b"old", "config.json": b"older"}
 
 
+def test_a_record_that_cannot_be_used_is_a_warning(invoke: Invoke, bucket: str, tmp_path: Path) -> None:
+    """Once, whatever the verbosity is."""
+    (tmp_path / "state").write_bytes(b"no directory")
+    uri, text = f"s3://{bucket}/llama", "sync cannot use its record of earlier transfers"
+    for options in ((), ("-q",), ("-v",), ("--json",)):
+        result = invoke("sync", *options, uri, "here", XDG_STATE_HOME=str(tmp_path / "state"))
+        assert result.exit_code == 0
+        assert result.stderr.count(text) == 1
+        assert (f"warning: {text}" in result.stderr) == (options != ("-v",))
+    assert text not in invoke("sync", uri, "here").stderr
+
+
 def test_json(invoke: Invoke, seaweedfs: S3Service, bucket: str, tmp_path: Path) -> None:
     tree(tmp_path / "here", {"config.json": b"{}", "new": b"new"})
     result = invoke("sync", "--delete", "--json", "here", f"s3://{bucket}/llama-2")

@@ -7,6 +7,8 @@ import pytest
 
 from sealift.engine.job import Job
 from sealift.engine.transfer import Transfer
+from sealift.engine.verification import Verification
+from sealift.engine.write import ObjectWriter
 from sealift.errors import (
     AccessDenied,
     IntegrityError,
@@ -85,6 +87,20 @@ async def test_an_object_whose_reply_was_lost_is_recognized(body: bytes) -> None
     async with machine() as instance:
         await Job(source, destination, instance, overwrite=False).run(transfers(source))
     assert destination.lost
+    assert destination.contents() == {"k": body}
+
+
+@pytest.mark.parametrize("body", BODIES)
+async def test_written_content_whose_reply_was_lost_is_recognized(body: bytes) -> None:
+    destination = Forgetful()
+    async with machine() as instance:
+        verification = Verification(True, destination)
+        writer = ObjectWriter(destination, instance, "k", verification, overwrite=False)
+        assert (await writer.write_bytes(memoryview(body))).size == len(body)
+        assert destination.lost
+        other = ObjectWriter(destination, instance, "k", verification, overwrite=False)
+        with pytest.raises(ObjectExists):
+            await other.write_bytes(memoryview(bytes(PART)))
     assert destination.contents() == {"k": body}
 
 

@@ -4,6 +4,7 @@ import json
 import pickle
 import sys
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from upath import UPath
 
 from sealift import AccessDenied, InvalidConfig, S3Config, UnsupportedOperation, WriteOptions
 from sealift.integrations.fsspec import S3FileSystem, SealiftFileSystem, register
+from sealift.integrations.fsspec.path import PROTOCOLS, SealiftPath
 from sealift.types import MiB
 from tests.api.servers import FakeS3, pattern
 from tests.api.stores import objects_in
@@ -192,9 +194,12 @@ def test_in_place_of_other_packages(bucket: str, options: dict[str, Any], regist
         register("ftp")
 
 
-def test_universal_pathlib(bucket: str, options: dict[str, Any], registered: None) -> None:
-    register("s3")
-    path = UPath(f"s3://{bucket}/m", **options)
+@pytest.mark.parametrize("protocol", ["s3", "sealift+s3"])
+def test_universal_pathlib(bucket: str, options: dict[str, Any], registered: None, protocol: str) -> None:
+    if protocol == "s3":
+        register("s3")
+    path = UPath(f"{protocol}://{bucket}/m", **options)
+    assert type(path.fs) is S3FileSystem
     assert sorted(each.name for each in path.iterdir()) == ["a", "deep", "void"]
     assert (path / "deep" / "b").read_bytes() == b"bb"
     (path / "new.json").write_text(json.dumps([1]))
@@ -202,6 +207,35 @@ def test_universal_pathlib(bucket: str, options: dict[str, Any], registered: Non
     assert (path / "deep").is_dir()
     (path / "new.json").unlink()
     assert not (path / "new.json").exists()
+
+
+def test_paths_of_protocols_with_a_plus(bucket: str, options: dict[str, Any], tmp_path: Path) -> None:
+    """Without `register`, and beside the paths of s3fs."""
+    path = UPath(f"sealift+s3://{bucket}/m", **options)
+    assert type(path) is SealiftPath
+    assert type(UPath("s3://b/k")) is not SealiftPath
+    below = path / "deep" / "b"
+    assert (str(below), below.name, below.parent) == (f"sealift+s3://{bucket}/m/deep/b", "b", path / "deep")
+    assert below == path.joinpath("deep", "b") == UPath(path, "deep/b") == pickle.loads(pickle.dumps(below))
+    files = sorted(str(each) for each in path.rglob("*") if each.is_file())
+    assert files == [f"{path}/{name}" for name in ("a", "deep/b", "deep/er/c")]
+    assert UPath(below).read_bytes() == b"bb"
+    with pytest.raises(ValueError, match="incompatible"):
+        _ = path / UPath("memory:///x")
+    local = UPath(f"sealift+file://{tmp_path}") / "new" / "a"
+    local.parent.mkdir()
+    local.write_text("a")
+    assert (tmp_path / "new" / "a").read_text() == "a"
+    assert UPath("sealift+hf://owner/name/config.json").parts[1:] == ("owner", "name", "config.json")
+
+
+def test_entry_points_of_all_protocols() -> None:
+    found = {each.name: each.value for each in entry_points(group="universal_pathlib.implementations")}
+    names = {each.name for each in entry_points(group="fsspec.specs") if each.name.startswith("sealift+")}
+    assert set(PROTOCOLS) == names
+    assert {name: value for name, value in found.items() if name in names} == dict.fromkeys(
+        PROTOCOLS, "sealift.integrations.fsspec.path:SealiftPath"
+    )
 
 
 def test_instances_with_different_secrets_are_different(seaweedfs: S3Service, options: dict[str, Any]) -> None:

@@ -14,13 +14,15 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import sealift
 
 API = Path(sealift.__file__).parent / "api"
-SOURCE, TARGET = API / "async_storage.py", API / "blocking.py"
+# The classes of verbs, and what the class with all of them adds.
+SOURCES = (*sorted((API / "verbs").glob("[a-z]*.py")), API / "async_storage.py")
+TARGET = API / "blocking.py"
 
 STORAGE = '''"""Moves model artifacts, from any thread, whether or not an event loop runs there.
 
@@ -66,34 +68,35 @@ _STORAGE_ARGUMENT = re.compile(r"storage: Storage, ")
 _STORAGE_VARIABLE = re.compile(r"\bstorage\.(?=\w+\()")
 HEADER = '''"""`Storage` and `StorageOperations`: the verbs of `AsyncStorage` for code without an event loop.
 
-Generated from `async_storage.py` by `python -m tests.typing.generate_blocking`: edit that file, not this one.
+Generated from `verbs/` by `python -m tests.typing.generate_blocking`: edit those files, not this one.
 """
 '''
 
 
 def main() -> None:
     """Write the file, formatted by ruff."""
-    TARGET.write_text(generate(SOURCE.read_text("utf-8")), "utf-8")
+    TARGET.write_text(generate(SOURCES), "utf-8")
     for command in (["format", "--quiet"], ["check", "--fix", "--quiet"]):
         subprocess.run([sys.executable, "-m", "ruff", *command, str(TARGET)], check=True)
 
 
-def generate(source: str) -> str:
+def generate(sources: Iterable[Path]) -> str:
     """The text of the sync facade, not yet formatted.
 
     Args:
-        source: The text of `async_storage.py`.
+        sources: The files with the classes whose methods `AsyncStorage` has.
     """
-    module = ast.parse(source)
-    (storage,) = (node for node in module.body if isinstance(node, ast.ClassDef) and node.name == "AsyncStorage")
-    methods = [node for node in storage.body if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef)]
+    modules = {source: ast.parse(source.read_text("utf-8")) for source in sources}
+    bodies = [node.body for module in modules.values() for node in module.body if isinstance(node, ast.ClassDef)]
+    functions = [node for body in bodies for node in body]
+    methods = [node for node in functions if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef)]
     classes = []
     for name, (docstring, verbs, shared) in CLASSES.items():
         body = [_method(method, name) for verb in verbs for method in methods if method.name == verb]
         body += [f"    {function} = staticmethod({function})\n" for function in shared]
         classes.append(f"@accepts_positional_config\nclass {name}:\n    {docstring}\n\n" + "\n".join(body))
     text = "\n\n".join(classes)
-    return "\n".join([HEADER, _imports(module, text), f"__all__ = {sorted(CLASSES)!r}\n\n", text])
+    return "\n".join([HEADER, _imports(modules, text), f"__all__ = {sorted(CLASSES)!r}\n\n", text])
 
 
 def _method(method: ast.AsyncFunctionDef | ast.FunctionDef, owner: str) -> str:
@@ -159,8 +162,8 @@ def _indented(text: str) -> str:
     return "".join(f"    {line}\n" if line else "\n" for line in text.splitlines())
 
 
-def _imports(module: ast.Module, text: str) -> str:
-    """The imports of the source that the facade's signatures need."""
+def _imports(modules: Mapping[Path, ast.Module], text: str) -> str:
+    """The imports of the sources that the facade's signatures need."""
     lines = [
         "from .blocking_cached_path import CachedPath",
         "from .facade_thread import Chunks, collected, run",
@@ -168,12 +171,23 @@ def _imports(module: ast.Module, text: str) -> str:
         "from .tensors import Tensors, open_tensors",
     ]
     names = {node.id for node in _nodes_outside_lambdas(ast.parse(text)) if isinstance(node, ast.Name)}
-    for node in module.body:
-        if isinstance(node, ast.ImportFrom):
-            used = [each for each in node.names if (each.asname or each.name) in names]
-            if used:
-                lines.append(ast.unparse(ast.ImportFrom(node.module, used, node.level)))
+    imported: dict[tuple[str, int], set[str]] = {}
+    for source, module in modules.items():
+        deeper = len(source.relative_to(API).parents) - 1
+        for node in module.body:
+            if isinstance(node, ast.ImportFrom) and node.module is not None:
+                level = max(0, node.level - deeper)
+                used = {each.name for each in node.names if each.name in names}
+                imported.setdefault((node.module, level), set()).update(used)
+    for (name, level), used in imported.items():
+        if used:
+            lines.append(f"from {'.' * level}{name} import {', '.join(sorted(used, key=_sort_key))}")
     return "\n".join(lines)
+
+
+def _sort_key(name: str) -> tuple[int, str]:
+    """As ruff sorts imported names: constants, classes, the rest."""
+    return (0 if name.isupper() else 1 if name[0].isupper() else 2), name
 
 
 def _nodes_outside_lambdas(node: ast.AST) -> Iterator[ast.AST]:

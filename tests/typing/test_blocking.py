@@ -2,12 +2,12 @@
 
 import ast
 
-from .generate_blocking import SOURCE, TARGET, generate
+from .generate_blocking import SOURCES, TARGET, generate
 
 
 def test_the_facade_is_up_to_date() -> None:
     """Compare syntax trees: ruff, which formats the file, is not installed in the test environment."""
-    text = generate(SOURCE.read_text("utf-8"))
+    text = generate(SOURCES)
     assert _tree(text) == _tree(TARGET.read_text("utf-8")), "run: python -m tests.typing.generate_blocking"
 
 

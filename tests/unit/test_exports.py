@@ -5,8 +5,10 @@ import importlib.metadata
 import json
 import os
 import pkgutil
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +66,14 @@ def test_names_of_the_api_specification_exist() -> None:
 def test_classes_have_no_other_public_methods() -> None:
     for name, methods in METHODS.items():
         assert {method for method in dir(getattr(sealift, name)) if not method.startswith("_")} == methods
+
+
+def test_the_reference_lists_all_methods() -> None:
+    """The members of a class with several bases have no order of their own."""
+    text = (Path(__file__).parents[2] / "docs" / "api" / "storage.md").read_text("utf-8")
+    listed = re.findall(r"^ +- (\w+)$", text, re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    assert set(listed) == METHODS["AsyncStorage"] - URI_METHODS
 
 
 def test_parameter_and_return_types_are_exported() -> None:

@@ -1,6 +1,6 @@
 """`Storage` and `StorageOperations`: the verbs of `AsyncStorage` for code without an event loop.
 
-Generated from `async_storage.py` by `python -m tests.typing.generate_blocking`: edit that file, not this one.
+Generated from `verbs/` by `python -m tests.typing.generate_blocking`: edit those files, not this one.
 """
 
 from collections.abc import Iterable
@@ -872,11 +872,12 @@ class Storage:
         return run(lambda storage: storage.exists(uri, config=config, timeout=timeout))
 
     @staticmethod
-    def write(
+    def write(  # noqa: PLR0913 - the caller's options, each by its name
         uri: StrPath,
         data: Content,
         *,
         config: StorageConfig | None = None,
+        existing: Existing = "overwrite",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
@@ -893,6 +894,7 @@ class Storage:
             data: Bytes, or anything with a buffer (bytearray, memoryview, numpy array …), which must not change during
                 the call. Or an iterable or async iterable of such chunks; an iterable is advanced in a thread.
             config: Credentials and endpoint. None: that of `sealift.configure`, or else from the environment.
+            existing: As in `upload`. If there is an object of this name already, nothing is taken from a stream.
             verify: As in `upload`.
             timeout: Seconds for the whole call. None: no limit.
             durability: As in `download`, for a local file.
@@ -900,12 +902,14 @@ class Storage:
             write_options: As in `upload`.
 
         Returns:
-            The stored object, with its size and version; `checksums` holds those that the service has compared.
+            The stored object, with its size and version; `checksums` holds those that the service has compared. With
+            `existing="skip"`, the object that there is already.
 
         Raises:
             InvalidURI: `uri` names a bucket or a prefix.
             InvalidConfig: `data` is neither bytes nor an iterable of bytes.
             ModelMissingError: The bucket does not exist.
+            ObjectExists: There is an object of this name, and `existing="fail"` was given.
             AccessDenied: The credentials are wrong, or lack permission to write.
             IntegrityError: `verify="require"`, and the service compares no checksum.
             DeadlineExceeded: The timeout expired.
@@ -923,6 +927,7 @@ class Storage:
                 uri,
                 data,
                 config=config,
+                existing=existing,
                 verify=verify,
                 timeout=timeout,
                 durability=durability,
@@ -943,17 +948,20 @@ class Storage:
         recursive: bool = True,
         delete_snapshots: bool = False,
         dry_run: bool = False,
+        existing: Existing = "overwrite",
+        on_error: OnError = "stop",
         verify: Verify = True,
         timeout: float | None = None,
         durability: Durability = "rename",
         on_event: OnEvent | None = None,
+        write_options: WriteOptions | None = None,
     ) -> str:
         """Move an object, or all objects under a prefix, between any two storages.
 
         Everything is copied and verified as by `copy`. Then the source objects are deleted, each only if it still has
-        the version that was copied. If anything cannot be copied, nothing is deleted. On one file system, a file or a
-        directory is renamed instead, unless patterns are given or the destination is an existing directory to which a
-        directory is added.
+        the version that was copied. If anything cannot be copied, nothing is deleted, unless `on_error="continue"` is
+        given. On one file system, a file or a directory is renamed instead, unless patterns are given or the
+        destination is an existing directory to which a directory is added.
 
         Args:
             src: Storage URI or local path.
@@ -965,21 +973,28 @@ class Storage:
             recursive: False: refuse a prefix.
             delete_snapshots: As in `delete`.
             dry_run: Only report to `on_event` what would be moved ("listed").
+            existing: As in `copy`. What is not copied, because the destination has it, stays at the source, too.
+            on_error: What happens if an object of a prefix cannot be copied. "stop": the call ends with its error, and
+                nothing is deleted. "continue": the others are moved, and it stays at the source; otherwise as in
+                `download`.
             verify: As in `copy`.
             timeout: Seconds for the whole call. None: no limit.
             durability: As in `copy`; deletions are not synced.
             on_event: Called in the engine's thread with progress events, and with a "deleted" event for each source
                 object that was deleted; must not block.
+            write_options: As in `copy`.
 
         Returns:
             URI or local path at the destination.
 
         Raises:
             ModelMissingError: As in `copy`.
-            IncompleteError: As in `download`, with nothing deleted; or everything was copied, and some source objects
-                were replaced meanwhile or could not be deleted.
+            IncompleteError: Some files of a local directory could not be read, and nothing was deleted. With
+                `on_error="continue"`: some objects could not be copied; all others were moved. Or everything was
+                copied, and some source objects were replaced meanwhile or could not be deleted.
+            ObjectExists: As in `copy`. Nothing was deleted.
             InvalidConfig: As in `copy`.
-            UnsupportedOperation: The source is read-only.
+            UnsupportedOperation: The source is read-only, or the destination does not have one of the write options.
             DeadlineExceeded: The timeout expired. Each object is at its source, at its destination, or at both.
             StorageError: Any other failure; likewise.
         """
@@ -994,10 +1009,13 @@ class Storage:
                 recursive=recursive,
                 delete_snapshots=delete_snapshots,
                 dry_run=dry_run,
+                existing=existing,
+                on_error=on_error,
                 verify=verify,
                 timeout=timeout,
                 durability=durability,
                 on_event=on_event,
+                write_options=write_options,
             )
         )
 

@@ -23,7 +23,7 @@ from ..uri import parse
 from .argument_types import StrPath
 
 if TYPE_CHECKING:
-    from .async_storage import AsyncStorage
+    from .verbs.reading import ReadVerbs
 
 __all__ = ["check_local", "check_trust", "download_with_warning", "signed_files"]
 
@@ -38,7 +38,7 @@ def check_trust(trust: object) -> None:
 
 
 async def signed_files(
-    storage: "AsyncStorage", trust: Trust, uri: StrPath, config: StorageConfig | None, deadline: Deadline
+    storage: "ReadVerbs", trust: Trust, uri: StrPath, config: StorageConfig | None, deadline: Deadline
 ) -> SignedFiles | None:
     """Read and verify a signature.
 

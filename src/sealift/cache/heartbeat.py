@@ -10,6 +10,8 @@ import time
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
+from ..runtime.start_thread import start_thread
+
 __all__ = ["Living", "beat", "stop_beating"]
 
 
@@ -31,11 +33,14 @@ def beat(record: Living, interval: float) -> None:
     Args:
         record: The record.
         interval: Seconds between two signs of life.
+
+    Raises:
+        NoThreadError: The thread cannot be started.
     """
     global _process  # noqa: PLW0603
     with _lock:
         if _process != os.getpid():  # the first record, or after a fork, which ends the thread
-            threading.Thread(target=_run, name="sealift-heartbeat", daemon=True).start()
+            start_thread(_run, name="sealift-heartbeat")
             _process = os.getpid()
         _records[record] = interval
         _lock.notify()

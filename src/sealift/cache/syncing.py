@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ..backends.local import sync_directories, sync_tree
-from ..errors import StorageError
+from ..errors import ClosedError, StorageError
+from ..runtime.start_thread import NoThreadError, start_thread
 from .directory import CacheDirectory
 from .manifest import Manifest
 
@@ -31,8 +32,8 @@ def sync_in_background(cache: CacheDirectory, manifest: Manifest) -> None:
     with _lock:
         if _process != os.getpid():
             try:
-                threading.Thread(target=_run, name="sealift-sync", daemon=True).start()
-            except RuntimeError:  # the interpreter is exiting, or there are too many threads
+                start_thread(_run, name="sealift-sync")
+            except (ClosedError, NoThreadError):  # the snapshot is synced when it is used the next time
                 return
             _process = os.getpid()
         _waiting.setdefault(cache.snapshot(manifest.snapshot), (cache, manifest, time.monotonic() + _DELAY))

@@ -12,8 +12,10 @@ from .option_groups import Command
 from .options import (
     copy_options,
     dry_run_option,
+    existing_options,
     files_and_uris,
     json_option,
+    on_error_of_move_option,
     pattern_options,
     recursive_option,
     snapshots_option,
@@ -26,6 +28,7 @@ from .settings import Settings
 from .sources import Source, check_destination
 from .stdout import encoded
 from .time_left import TimeLeft
+from .write_options import chosen_options, write_options
 
 __all__ = ["mv"]
 
@@ -44,11 +47,17 @@ Examples:
   sealift mv 's3://ml-models/llama/*.json' s3://archive/llama/
   sealift mv -r ./llama s3://ml-models/llama --verify require
   sealift mv -r --dry-run s3://ml-models/llama ./llama      show what would be moved
+  sealift mv -r --skip-existing ./llama s3://ml-models/llama
+  sealift mv -r --on-error continue s3://ml-models/llama s3://archive/llama
+  sealift mv -r --storage-class GLACIER_IR s3://ml-models/llama s3://archive/llama
 """,
 )
 @click.argument("arguments", metavar="SRC... DEST", nargs=-1, required=True, shell_complete=files_and_uris)
 @recursive_option
+@write_options
 @pattern_options
+@existing_options
+@on_error_of_move_option
 @snapshots_option
 @copy_options
 @json_option
@@ -61,7 +70,9 @@ def mv(settings: Settings, arguments: tuple[str, ...], *, recursive: bool) -> No
 
     Arguments and options are those of cp; a pattern must be the only SRC. Everything of a SRC is copied and verified
     first. Then its objects are removed, each only if it is still what was copied; if anything cannot be copied, nothing
-    is removed. On one file system, files and directories are renamed.
+    is removed, unless --on-error continue is given: then only what could not be copied stays. With --existing skip,
+    what DEST has already is neither replaced nor removed from SRC. On one file system, files and directories are
+    renamed.
 
     If the command is interrupted, run it again. Source objects that cannot be removed, or that were replaced meanwhile,
     are reported on stderr, and the exit code is 1.
@@ -75,6 +86,7 @@ def mv(settings: Settings, arguments: tuple[str, ...], *, recursive: bool) -> No
     check_destination(dest, sources)
     given = [Source.of(uri, dest) for uri in sources]
     configs = [settings.configs(one.argument.location, one.destination.argument.location, os.environ) for one in given]
+    existing, written = settings.existing_objects, chosen_options(settings)
     storage, report, left = settings.storage(), Report(settings, moving=True), TimeLeft(settings.timeout)
 
     async def move(source: Source, config: StorageConfig | None, dest_config: StorageConfig | None) -> str:
@@ -88,8 +100,11 @@ def mv(settings: Settings, arguments: tuple[str, ...], *, recursive: bool) -> No
             recursive=recursive or source.include is not None,
             delete_snapshots=settings.delete_snapshots == "include",
             dry_run=settings.dry_run,
+            existing=existing,
+            on_error=settings.on_error or "stop",
             **(settings.transfer_arguments | {"timeout": settings.timeout if len(given) == 1 else left.seconds}),
             on_event=_without_deletions(report.transfer_events(source.argument, source.destination)),
+            write_options=written,
         )
         return source.destination.returned_name(moved)
 

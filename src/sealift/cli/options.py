@@ -23,6 +23,7 @@ __all__ = [
     "files_and_uris",
     "json_option",
     "no_progress_option",
+    "on_error_of_move_option",
     "on_error_option",
     "pattern_options",
     "recursive_option",
@@ -250,6 +251,12 @@ on_error_option = _option(
     type=click.Choice(["stop", "continue"]),
     help="What to do if an object of a prefix fails: continue with the others and exit with 1 at the end, or stop.  "
     "[default: continue]",
+)
+on_error_of_move_option = _option(
+    "--on-error",
+    type=click.Choice(["stop", "continue"]),
+    help="What to do if an object of a prefix cannot be copied: stop and remove nothing, or move the others and exit "
+    "with 1 at the end.  [default: stop]",
 )
 symlinks_option = _option(
     "--no-follow-symlinks", is_flag=True, help="Skip symbolic links in a local source, instead of following them."

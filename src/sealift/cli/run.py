@@ -17,6 +17,7 @@ from ..runtime.standard_streams import reserve_descriptors
 from .error_json import error_json
 from .escaping import visible
 from .exit_codes import FAILURE, Interrupted, code_of, message_of
+from .log_warnings import shown_warnings
 from .option_groups import Command, write_options
 from .settings import Settings
 from .terminal import outlive_terminal
@@ -45,7 +46,7 @@ class CommandGroup(click.Group):
         extra |= {"standalone_mode": False, "obj": settings}
         reserve_descriptors()
         outlive_terminal()
-        with _other_signals_as_sigint() as signals:
+        with _other_signals_as_sigint() as signals, shown_warnings(settings):
             try:
                 code = super().main(*args, **extra)
             except BrokenPipeError:  # as in `sealift ls … | head`: the reader has exited, so print nothing

@@ -5,13 +5,13 @@ import errno
 import os
 import select
 import sys
-import threading
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Self
 
 import click
 
+from ..runtime.start_thread import start_thread
 from .escaping import for_stdout
 
 __all__ = ["StdoutWriter", "encoded", "print_line"]
@@ -44,7 +44,7 @@ class StdoutWriter:
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         # A daemon thread: it may be blocked in a write when the command is interrupted.
-        threading.Thread(target=self._write_queued, name="sealift-stdout", daemon=True).start()
+        start_thread(self._write_queued, name="sealift-stdout")
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import click
 
 from ..progress.units import size
+from ..types import Event
 from .arguments import Argument
 from .escaping import visible
 from .patterns import matching_objects
@@ -60,18 +61,29 @@ async def copy_from_stdin(settings: Settings, dest: str) -> None:
     """
     if sys.stdin is None:
         raise click.UsageError("stdin is closed")
-    if settings.dry_run or settings.include or settings.exclude or settings.existing_objects != "overwrite":
-        raise click.UsageError("'-' cannot be combined with --dry-run, --include, --exclude or --existing")
+    if settings.dry_run or settings.include or settings.exclude:
+        raise click.UsageError("'-' cannot be combined with --dry-run, --include or --exclude")
     config = settings.config(dest, os.environ)
+    kept: list[Event] = []
+
+    def on_event(event: Event) -> None:
+        if event.kind == "kept":
+            kept.append(event)
+        settings.on_wait(event)
+
     start = time.monotonic()
     stored = await settings.storage().write(
         dest,
         _chunks(sys.stdin.buffer),
         config=config,
+        existing=settings.existing_objects,
         **settings.transfer_arguments,
+        on_event=on_event,
         write_options=chosen_options(settings),
     )
-    if not settings.quiet:
+    if kept and not settings.quiet:
+        click.echo(visible(f"kept {Argument.of(dest).text}, which exists; stdin was not stored"), err=True)
+    elif not settings.quiet:
         amount, seconds = stored.size or 0, time.monotonic() - start
         text = f"copied stdin to {Argument.of(dest).text}, {size(amount)} in {seconds:.2f} s"
         click.echo(visible(text), err=True)

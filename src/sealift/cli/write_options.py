@@ -1,4 +1,4 @@
-"""The options of `cp` and `sync` for what is stored with the objects that they write; named as in the aws CLI."""
+"""The options of `cp`, `mv` and `sync` for what is stored with the objects that they write; named as in the aws CLI."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar

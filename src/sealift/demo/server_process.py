@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..runtime.start_thread import limit_reached
+
 __all__ = ["ServerProcess"]
 
 
@@ -25,7 +27,13 @@ class ServerProcess:
     ) -> None:
         self.log = log
         self._owner = os.getpid()
-        with log.open("wb") as output:
+        try:
+            self._start(command, cwd, env, leftovers)
+        except BlockingIOError:
+            raise limit_reached("a process") from None
+
+    def _start(self, command: Sequence[str], cwd: Path, env: Mapping[str, str], leftovers: Sequence[Path]) -> None:
+        with self.log.open("wb") as output:
             self._process = subprocess.Popen(
                 command,
                 cwd=cwd,

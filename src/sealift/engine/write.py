@@ -6,19 +6,22 @@ memory, and an upload that fails is aborted, not resumed.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ..contract import Backend, Upload
 from ..errors import StorageError, first_of
 from ..instance import Instance
+from ..integrity import checksums
 from ..lane_contract import SentBytes
 from ..runtime import part_sizes
 from ..runtime.shielded import cancelled_once, shielded
 from ..types import MiB, ObjectInfo, Part, Receipt
 from ..types.properties import NO_PROPERTIES, Properties
+from .new_objects import NewObjects, digest_of_parts
 from .progress import MovedBytes, Progress
 from .verification import Verification
 
@@ -42,6 +45,7 @@ class ObjectWriter:
         properties: Properties to store with it.
         on_progress: Called with numbers of bytes: several times a second while they are sent, and with a negative one
             if they have to be sent again. The sum is exact.
+        overwrite: Whether an object of the same key is replaced; otherwise it is an ObjectExists error.
 
     Example:
         >>> async def store(backend: Backend, instance: Instance) -> ObjectInfo:
@@ -57,6 +61,8 @@ class ObjectWriter:
         verification: Verification,
         properties: Properties = NO_PROPERTIES,
         on_progress: Callable[[int], None] = lambda _: None,
+        *,
+        overwrite: bool = True,
     ) -> None:
         self._destination = destination
         self._instance = instance
@@ -64,6 +70,8 @@ class ObjectWriter:
         self._verification = verification
         self._properties = properties
         self._progress: Progress[None] = Progress(lambda _, count: on_progress(count))
+        self._overwrite = overwrite
+        self._new_objects = NewObjects(destination)
         self._upload: Upload | None = None
         self._receipts: dict[int, Receipt] = {}
 
@@ -143,7 +151,9 @@ class ObjectWriter:
     async def _open(self, size: int | None) -> None:
         if self._upload is None:
             self._upload = await self._instance.retry(
-                lambda: self._destination.open_upload(self._key, size, properties=self._properties)
+                lambda: self._destination.open_upload(
+                    self._key, size, properties=self._properties, overwrite=self._overwrite
+                )
             )
 
     async def _write_part(self, part: Part, data: memoryview) -> None:
@@ -156,9 +166,10 @@ class ObjectWriter:
         upload = self._upload
         assert upload is not None  # noqa: S101 - as above
         receipts = [self._receipts[index] for index in sorted(self._receipts)]
-        obj = ObjectInfo(self._key, sum(receipt.part.size for receipt in receipts))
+        size = sum(receipt.part.size for receipt in receipts)
+        obj = ObjectInfo(self._key, size)
         self._verification.before_publishing(obj, None, receipts)
-        stored = await self._instance.retry(lambda: upload.complete(receipts))
+        stored = await self._publish(lambda: upload.complete(receipts), size, partial(digest_of_parts, receipts))
         self._upload = None
         return self._checked(obj, stored)
 
@@ -166,10 +177,22 @@ class ObjectWriter:
         obj = ObjectInfo(self._key, len(data))
         self._verification.before_writing(obj, None)
         with self._counted(len(data)) as sent:
-            stored = await self._instance.retry(
-                lambda: self._destination.put(self._key, data, self._properties, sent=sent)
+            stored = await self._publish(
+                lambda: self._destination.put(
+                    self._key, data, self._properties, overwrite=self._overwrite, sent=sent
+                ),
+                len(data),
+                lambda algorithm: checksums.digest(algorithm, data),
             )
         return self._checked(obj, stored)
+
+    async def _publish(
+        self, write: Callable[[], Awaitable[ObjectInfo]], size: int, digest: Callable[[str], str | None]
+    ) -> ObjectInfo:
+        """Make the object visible; the arguments are those of `NewObjects.write`."""
+        if self._overwrite:
+            return await self._instance.retry(write)
+        return await self._instance.retry(lambda: self._new_objects.write(self._key, write, size, digest))
 
     @contextmanager
     def _counted(self, size: int) -> Generator[SentBytes]:

@@ -48,6 +48,8 @@ class CallOptions:
         deadline: When the call must be done.
         needs_copy: Decides for each object, given its path relative to the prefix, whether to copy it. None: copy all.
         on_stored: Called for each object that was copied.
+        on_discarded: Called, on any thread, with the key of each copy that is discarded although it was stored, because
+            another process has published an object of its name meanwhile.
         on_skip: Called with each entry that the listing of the source leaves out, whether the patterns match it or not.
         write_options: What to set on the objects that are written.
         version_id: The version of the object to read. None: the current one.
@@ -68,6 +70,7 @@ class CallOptions:
     deadline: Deadline = NO_DEADLINE
     needs_copy: Callable[[ObjectInfo, str], Awaitable[bool]] | None = None
     on_stored: OnStored | None = None
+    on_discarded: Callable[[str], None] | None = None
     on_skip: OnSkip | None = None
     write_options: WriteOptions | None = None
     version_id: str | None = None

@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Self
 
@@ -135,7 +135,12 @@ class BuildDirectory:
             raise LocalIOError(f"{self.path} was removed while files were written to it", hint="run it again")
 
     def publish(
-        self, root: str, directories: Iterable[str], anchor: str | None, existing: Existing = "overwrite"
+        self,
+        root: str,
+        directories: Iterable[str],
+        anchor: str | None,
+        existing: Existing = "overwrite",
+        on_discarded: Callable[[str], None] | None = None,
     ) -> None:
         """Blocking: create the empty directories, and rename a new tree to its destination.
 
@@ -144,6 +149,7 @@ class BuildDirectory:
             directories: Paths of the empty directories below it.
             anchor: As `sync_anchor` returned it: sync the directories up to this one. None: sync nothing.
             existing: What happens to files that the destination has by now.
+            on_discarded: As for `publish_tree`.
         """
         final = self._final
         if root == self.path != final and is_at(self._descriptor, final):
@@ -153,7 +159,9 @@ class BuildDirectory:
         if root != final:
             if anchor is not None:
                 sync_tree(root, files=False)
-            published = publish_tree(root, final, durable=anchor is not None, existing=existing)
+            published = publish_tree(
+                root, final, durable=anchor is not None, existing=existing, on_discarded=on_discarded
+            )
             if not published and anchor is not None:
                 sync_tree(final, files=False)
         if anchor is not None:

@@ -103,7 +103,9 @@ async def _download(source: OpenLocation, files: "_Files", dest: str, options: C
             await target.run(staging.check)
             # Complete before the directory gets its name, in case this process is killed.
             await target.run(journal.flush)
-            await target.run(lambda: staging.publish(staging.path, files.directories, anchor, options.existing))
+            await target.run(
+                lambda: staging.publish(staging.path, files.directories, anchor, options.existing, options.on_discarded)
+            )
             files.report.check(INCOMPLETE)  # before the journal is removed, from which the next call resumes
 
 

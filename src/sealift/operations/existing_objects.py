@@ -11,16 +11,17 @@ from contextlib import aclosing
 
 from ..backends.local import LocalBackend
 from ..compressed_list import CompressedList
-from ..contract import Walk
+from ..contract import Backend, Walk
 from ..engine.transfer import Transfer
 from ..errors import ModelMissingError, ObjectExists
+from ..instance import Instance
 from ..keys.patterns import Patterns
 from ..types import ObjectInfo
 from .listed_objects import ListedObjects
 from .open_location import OpenLocation
 from .selection import Exists
 
-__all__ = ["exists_in_directory", "exists_in_storage", "exists_object", "only_new", "refuse"]
+__all__ = ["exists_in_directory", "exists_in_storage", "exists_object", "find_object", "only_new", "refuse"]
 
 # Names that an error quotes.
 _QUOTED = 3
@@ -67,11 +68,15 @@ async def exists_in_directory(target: LocalBackend) -> Exists | None:
 
 async def exists_object(destination: OpenLocation, key: str) -> bool:
     """Whether the destination of one object exists."""
+    return await find_object(destination.backend, key, destination.instance) is not None
+
+
+async def find_object(backend: Backend, key: str, instance: Instance) -> ObjectInfo | None:
+    """Look up one object; None: there is none."""
     try:
-        await destination.instance.retry(lambda: destination.backend.stat(key))
+        return await instance.retry(lambda: backend.stat(key))
     except ModelMissingError:
-        return False
-    return True
+        return None
 
 
 def refuse(*names: str, number: int | None = None) -> None:

@@ -11,8 +11,8 @@ from .skip_report import SkipReport, report_kept
 __all__ = ["ObjectFailures"]
 
 
-# Errors of a disk that every other object would meet, too.
-_FATAL = {"EDQUOT", "EIO", "EMFILE", "ENFILE", "ENOSPC", "EROFS"}
+# Errors of a disk, or limits of this process, that every other object would meet, too.
+_FATAL = {"EAGAIN", "EDQUOT", "EIO", "EMFILE", "ENFILE", "ENOSPC", "EROFS"}
 
 
 class ObjectFailures:

@@ -7,16 +7,17 @@ from contextlib import suppress
 from functools import partial
 
 from ..backends.local import LocalBackend, destination, existing, sync_directories, sync_tree
+from ..backends.local.replacement import move_new
 from ..compressed_list import CompressedList
 from ..engine.verification import SIZE_ONLY
-from ..errors import InvalidConfig
+from ..errors import InvalidConfig, ObjectExists
 from ..keys.paths import is_work_directory
-from ..types import Event
+from ..types import Event, ObjectInfo
 from .call_options import CallOptions
 from .copy import overlap_on_disk
 from .open_location import OpenLocation
 from .resolve import IGNORE_SKIPPED
-from .skip_report import as_prefix
+from .skip_report import as_prefix, report_kept
 
 __all__ = ["rename"]
 
@@ -36,6 +37,7 @@ async def rename(source: OpenLocation, target: OpenLocation, options: CallOption
     Raises:
         InvalidConfig: The paths are the same, or one contains the other.
         LocalIOError: The new path names a pipe, a device or a socket, or cannot be written.
+        ObjectExists: There is a file of this name, and `existing="fail"` was given.
     """
     disk = LocalBackend("/", source.instance.disk)
     if await disk.run(partial(overlap_on_disk, source.location, target.location)):
@@ -45,7 +47,16 @@ async def rename(source: OpenLocation, target: OpenLocation, options: CallOption
     if new is None:
         return None
     moved = await _list(source, options)
-    if not await disk.run(partial(_rename, src.rstrip("/"), new, durable=options.durability == "fsync")):
+    durable, overwrite = options.durability == "fsync", options.existing == "overwrite"
+    try:
+        renamed = await disk.run(partial(_rename, src.rstrip("/"), new, durable=durable, overwrite=overwrite))
+    except ObjectExists:
+        if options.existing == "fail":
+            raise
+        for key, size in moved:
+            report_kept(ObjectInfo(key, size), os.path.basename(new), options.on_event)
+        return new
+    if not renamed:
         return None
     _report(source, new, moved, options)
     return new
@@ -73,15 +84,22 @@ def _checked(path: str) -> str:
     return path
 
 
-def _rename(src: str, new: str, *, durable: bool) -> bool:
-    """Rename; blocking. Returns False if the paths are on different file systems."""
+def _rename(src: str, new: str, *, durable: bool, overwrite: bool) -> bool:
+    """Rename; blocking. Returns False if the paths are on different file systems.
+
+    Raises:
+        ObjectExists: The new path exists, and `overwrite` is False.
+    """
     parent = os.path.dirname(new)
     anchor = existing(parent)
     if os.stat(anchor).st_dev != os.lstat(src).st_dev:
         return False
     os.makedirs(parent, exist_ok=True)
     try:
-        os.replace(src, new)
+        if overwrite or stat.S_ISDIR(os.lstat(src).st_mode):  # a directory replaces nothing but an empty one
+            os.replace(src, new)
+        else:
+            _move_new(src, new)
     except OSError as error:
         if error.errno == errno.EXDEV:  # a bind mount, for example
             return False
@@ -99,6 +117,15 @@ def _rename(src: str, new: str, *, durable: bool) -> bool:
         with suppress(OSError):  # another process has removed it
             sync_directories(os.path.dirname(src), os.path.dirname(src))
     return True
+
+
+def _move_new(src: str, new: str) -> None:
+    directory, name = os.path.split(new)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        move_new(src, name, descriptor, new)
+    finally:
+        os.close(descriptor)
 
 
 async def _list(source: OpenLocation, options: CallOptions) -> CompressedList[tuple[str, int]]:

@@ -11,7 +11,7 @@ from ..contract import Backend
 from ..engine.copied_properties import written_properties
 from ..engine.verification import SIZE_ONLY, Verification
 from ..engine.write import ObjectWriter
-from ..errors import InvalidConfig, InvalidURI
+from ..errors import InvalidConfig, InvalidURI, ObjectExists
 from ..integrity import checksums
 from ..keys.paths import is_work_directory
 from ..runtime.shielded import shielded
@@ -19,7 +19,9 @@ from ..types import Event, ObjectInfo
 from .call_options import CallOptions
 from .content import as_chunks, as_view
 from .copy import check_writable
+from .existing_objects import find_object, refuse
 from .open_location import OpenLocation
+from .skip_report import report_kept
 
 __all__ = ["write"]
 
@@ -46,19 +48,38 @@ async def write(
 
     view = as_view(content)
     async with _opened(place, options) as (backend, name):
+        if options.existing != "overwrite":
+            there = await find_object(backend, name, place.instance)
+            if there is not None and options.existing == "fail":
+                refuse(f"/{key}" if place.on_disk else key)
+            if there is not None:
+                return _kept(there, key, options)
         verification = Verification(options.verify, backend)
         properties = written_properties(None, key, options.write_options)
-        writer = ObjectWriter(backend, place.instance, name, verification, properties, on_progress)
-        if view is not None:
-            stored = await writer.write_bytes(view)
-        else:
-            async with aclosing(as_chunks(content)) as chunks:
-                stored = await writer.write_stream(chunks)
+        overwrite = options.existing == "overwrite"
+        writer = ObjectWriter(backend, place.instance, name, verification, properties, on_progress, overwrite=overwrite)
+        try:
+            if view is not None:
+                stored = await writer.write_bytes(view)
+            else:
+                async with aclosing(as_chunks(content)) as chunks:
+                    stored = await writer.write_stream(chunks)
+        except ObjectExists:  # it has just appeared
+            there = await find_object(backend, name, place.instance) if options.existing == "skip" else None
+            if there is None:
+                raise
+            return _kept(there, key, options)
     stored = replace(stored, key=key)
     if options.on_event is not None:
         verified = checksums.best(stored.checksums, combinable=False) if verification.wanted else None
         options.on_event(Event("object", key, stored.size or 0, verified or SIZE_ONLY, target=key, total=stored.size))
     return stored
+
+
+def _kept(there: ObjectInfo, key: str, options: CallOptions) -> ObjectInfo:
+    there = replace(there, key=key)
+    report_kept(there, key, options.on_event)
+    return there
 
 
 @asynccontextmanager

@@ -1,9 +1,9 @@
 """Show progress on stderr: a bar on a terminal or in a notebook, otherwise a line every few seconds."""
 
 import asyncio
+import logging
 import os
 import sys
-import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from ..runtime.detached import run_detached
+from ..runtime.start_thread import NoThreadError, start_thread
 from .lines import ProgressLines
 from .tally import Tally
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from .bar import NotebookBar, TerminalBar
 
 __all__ = ["show_progress"]
+
+_log = logging.getLogger(__name__)
 
 # Seconds that a call waits at its end for a terminal that does not accept output.
 _CLOSE_TIMEOUT = 1.0
@@ -35,6 +38,22 @@ async def show_progress(tally: Tally, *, leave: bool = False, alone: bool = Fals
         leave: Whether the final state stays on the screen.
         alone: Whether no other part of this process uses tqdm.
     """
+    try:
+        closing, ended = await _start(tally, leave=leave, alone=alone)
+    except NoThreadError as error:  # the transfer itself may manage with the threads that it has
+        _log.warning("progress is not shown: %s", error)
+        yield
+        return
+    try:
+        yield
+    finally:
+        closing.put(None)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), _CLOSE_TIMEOUT)
+
+
+async def _start(tally: Tally, *, leave: bool, alone: bool) -> "tuple[SimpleQueue[None], asyncio.Event]":
+    """Start the thread; return the queue that ends it, and the event that it sets at its end."""
     kind = await run_detached(partial(_kind, alone=alone))  # importing tqdm takes 20 ms
     display = kind(tally, leave=leave)
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
@@ -47,13 +66,8 @@ async def show_progress(tally: Tally, *, leave: bool = False, alone: bool = Fals
         with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(ended.set)
 
-    threading.Thread(target=refresh, name="sealift-progress", daemon=True).start()
-    try:
-        yield
-    finally:
-        closing.put(None)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(ended.wait(), _CLOSE_TIMEOUT)
+    start_thread(refresh, name="sealift-progress")
+    return closing, ended
 
 
 def _refresh(display: "NotebookBar | TerminalBar | ProgressLines", closing: "SimpleQueue[None]") -> None:

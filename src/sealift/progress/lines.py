@@ -50,6 +50,8 @@ class ProgressLines:
 
 def print_line(line: str) -> None:
     """Print a line on stderr, above the bars that are drawn there."""
+    if sys.stderr is None:  # closed: `print` would use stdout instead
+        return
     if "tqdm" in sys.modules:
         from tqdm import tqdm  # noqa: PLC0415 - imported already
 

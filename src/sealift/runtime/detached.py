@@ -1,12 +1,11 @@
 """Run a function that cannot be ended, such as a DNS lookup, in a thread of its own."""
 
 import asyncio
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from ..errors import ClosedError
+from .start_thread import start_thread
 
 __all__ = ["run_detached"]
 
@@ -23,7 +22,8 @@ async def run_detached(function: Callable[[], T]) -> T:
         function: The function, without arguments.
 
     Raises:
-        ClosedError: No thread can be started.
+        NoThreadError: No thread can be started.
+        ClosedError: The interpreter is exiting.
 
     Example:
         >>> import socket
@@ -45,8 +45,5 @@ async def run_detached(function: Callable[[], T]) -> T:
         with suppress(RuntimeError):  # the loop is closed: nobody waits
             loop.call_soon_threadsafe(lambda: None if future.done() else finish())
 
-    try:
-        threading.Thread(target=run, name="sealift-lookup", daemon=True).start()
-    except RuntimeError as error:  # the interpreter is exiting, or there are too many threads
-        raise ClosedError(f"cannot start a thread: {error}") from None
+    start_thread(run, name="sealift-lookup")
     return await future

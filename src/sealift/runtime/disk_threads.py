@@ -20,6 +20,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from ..errors import ClosedError
 from .shielded import shielded
+from .start_thread import NoThreadError, start_thread
 
 __all__ = ["DiskThreads"]
 
@@ -101,6 +102,7 @@ class DiskThreads:
 
         Raises:
             ClosedError: `close` was called.
+            NoThreadError: No thread runs, and none can be started. If only some can be, they do all the work.
         """
         if self._closed:
             raise ClosedError("the storage is closed")
@@ -108,7 +110,7 @@ class DiskThreads:
             self._loop = asyncio.get_running_loop()
         pool = self._short if short else self._long
         if pool.threads <= pool.pending and pool.threads < pool.limit:
-            self._start_thread(pool)
+            pool = self._start_thread(pool)
         job: _Job[T] = _Job(function, self._loop.create_future(), pool)
         del function  # only the job refers to it now
         pool.pending += 1
@@ -147,15 +149,17 @@ class DiskThreads:
         with suppress(asyncio.CancelledError):  # cancelled again; the caller raises the first cancellation
             await shielded(job.ended)
 
-    def _start_thread(self, pool: "_ThreadPool") -> None:
-        thread = threading.Thread(target=self._work, args=(pool,), name=self._name, daemon=True)
+    def _start_thread(self, pool: "_ThreadPool") -> "_ThreadPool":
+        """Start a thread of a pool; return the pool whose threads do the work: another one if this one has none."""
         try:
-            thread.start()
-        except RuntimeError as error:  # the interpreter is exiting, or there are too many threads
-            if not pool.threads:
-                raise ClosedError(f"cannot start a thread: {error}") from None
-        else:
-            pool.threads += 1
+            start_thread(self._work, pool, name=self._name)
+        except (ClosedError, NoThreadError):
+            for each in (pool, self._long, self._short):
+                if each.threads:
+                    return each
+            raise
+        pool.threads += 1
+        return pool
 
     def _work(self, pool: "_ThreadPool") -> None:
         # Writing to a closed socket must be an error, even if the program has restored the default action.

@@ -16,6 +16,7 @@ from ..errors import ClosedError, UnsupportedOperation
 from .event_loop import loop_factory
 from .patched_modules import refuse_patched_modules
 from .standard_streams import reserve_descriptors
+from .start_thread import start_thread
 
 if TYPE_CHECKING:
     import asyncio
@@ -56,6 +57,7 @@ class Portal(Generic[R]):
 
         Raises:
             ClosedError: The interpreter is exiting.
+            NoThreadError: The thread cannot be started.
             UnsupportedOperation: This is the thread itself, which would wait for itself; or gevent or eventlet has
                 patched the standard library.
             BaseException: The exception that the coroutine raises. On KeyboardInterrupt the coroutine is cancelled and
@@ -159,11 +161,7 @@ class _LoopThread(Generic[R]):
         self._drained = threading.Event()
         self._abandoned = False
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="sealift", daemon=True)
-        try:
-            self._thread.start()
-        except RuntimeError as error:
-            raise ClosedError(f"cannot start a thread: {error}") from None
+        self._thread = start_thread(self._run, name="sealift")
         self._ready.wait()
         if self._failure is not None:
             raise self._failure

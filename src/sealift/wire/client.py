@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..config import Proxies
 from ..errors import ClosedError, InvalidConfig
 from ..lane_contract import FileRange, SentBytes, Sink
 from ..runtime.host_pace import Hosts
 from ..runtime.request_record import begin_request
+from ..runtime.start_thread import NoThreadError
 from ..types import Limits
 from .connection_errors import StaleConnectionError
 from .content_range import Expectation
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from .workers.workers import Workers
 
 __all__ = ["Wire"]
+
+T = TypeVar("T")
 
 
 class Wire:
@@ -80,7 +83,7 @@ class Wire:
         self._watchdog = Watchdog(limits, lambda: self._pool.sweep())  # noqa: PLW0108 - it is made below
         self._lanes = Lanes(limits.connections, self._watchdog)
         self._bandwidths = _bandwidths(limits)
-        self._dialer = Dialer(limits, self._lanes, run_blocking, environ, self._bandwidths)
+        self._dialer = Dialer(limits, self._lanes, self._run_in_thread, environ, self._bandwidths)
         self._pool = Pool(limits, self._dialer.dial, hosts or Hosts(limits.per_host))
         self._streams = Streams(self._pool, self._lanes)
         self._environ = environ
@@ -139,7 +142,7 @@ class Wire:
             if self._workers is None:
                 from .workers.workers import Workers  # noqa: PLC0415 - they receive only parts of files
 
-                self._workers = Workers(self._limits, self._dialer, self._lanes, self._run_blocking, self._environ)
+                self._workers = Workers(self._limits, self._dialer, self._lanes, self._run_in_thread, self._environ)
             worker = await self._workers.worker_for(len(sink))
             if worker is not None:
                 return await self._fetch_in_worker(worker, request, sink, expectation)
@@ -293,12 +296,19 @@ class Wire:
         if self.is_direct(request.origin):
             return None
         if self._proxy_client is None:
-            module = await self._run_blocking(partial(import_module, ".proxy_client", __package__))
+            module = await self._run_in_thread(partial(import_module, ".proxy_client", __package__))
             # A concurrent call may have created it during the import.
             self._proxy_client = self._proxy_client or module.ProxyClient(
                 self._limits, self._proxies, self._dialer.context, self._lanes.run_blocking, self._bandwidths
             )
         return self._proxy_client
+
+    async def _run_in_thread(self, function: Callable[[], T]) -> T:
+        """Run a function in a thread of its own or, if the system allows no other thread, on a lane."""
+        try:
+            return await self._run_blocking(function)
+        except NoThreadError:
+            return await self._lanes.run_blocking(function)
 
     def _observe(self, request: Request, sent: int = 0) -> Observation:
         origin = request.origin

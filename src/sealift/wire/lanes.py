@@ -49,9 +49,12 @@ class Lanes:
             for each in (connection, *others):
                 each.interrupt(ClosedError("cancelled"))
 
-        connection.waiting = True
+        def run() -> T:
+            connection.waiting = True  # only now: if not all lanes can be started, connections wait for one
+            return function()
+
         try:
-            return await self._threads.run(function, interrupt=interrupt)
+            return await self._threads.run(run, interrupt=interrupt)
         finally:
             connection.waiting = False
 

@@ -8,7 +8,9 @@ truncated or copied since. A crash of the machine may lose bytes of a file that 
 only until the next boot. Blocking.
 """
 
+import errno
 import hashlib
+import logging
 import os
 import stat
 import time
@@ -19,7 +21,10 @@ from ...types import ObjectInfo
 
 __all__ = ["Origins"]
 
+_log = logging.getLogger(__name__)
+
 _ATTRIBUTE = "user.sealift.origin"
+_NOT_SUPPORTED = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 # Identifies the boot of the kernel: https://docs.kernel.org/admin-guide/sysctl/kernel.html#random
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _SYNCED = "synced"
@@ -81,8 +86,11 @@ class Origins:
             note = self._note(obj, os.fstat(descriptor), boot)
             try:
                 os.setxattr(descriptor, _ATTRIBUTE, note)
-            except OSError:  # not supported here, or no space for it: the file is downloaded again the next time
+            except OSError as error:
                 self._noted = False
+                # Where file systems lack attributes, each download would warn of what nobody can change.
+                level = logging.INFO if error.errno in _NOT_SUPPORTED else logging.WARNING
+                _log.log(level, "files cannot be marked, so a repeated download fetches them again: %s", error.strerror)
 
     def holds(self, path: str, obj: ObjectInfo) -> bool:
         """Whether a file is marked as holding this version of an object, and has not been changed since.

@@ -1,7 +1,7 @@
 """Publish a new directory tree by renaming it; blocking."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from ...errors import ObjectExists
@@ -25,7 +25,14 @@ def is_in_place(held: int, root: str, final: str) -> bool:
     return is_at(held, root) or is_at(held, final)
 
 
-def publish_tree(root: str, final: str, *, durable: bool, existing: Existing = "overwrite") -> bool:
+def publish_tree(
+    root: str,
+    final: str,
+    *,
+    durable: bool,
+    existing: Existing = "overwrite",
+    on_discarded: Callable[[str], None] | None = None,
+) -> bool:
     """Rename a tree to its final path, or, if that directory exists by now, move its files into it one by one.
 
     Args:
@@ -33,6 +40,8 @@ def publish_tree(root: str, final: str, *, durable: bool, existing: Existing = "
         final: Its final path.
         durable: Sync inherited permissions to disk before renaming a file.
         existing: What happens to files that the directory has by now.
+        on_discarded: Called with the path, below the tree, of each file that is removed instead, because the directory
+            has one of its name and `existing` is "skip".
 
     Returns:
         Whether the tree was published by a single rename.
@@ -65,6 +74,8 @@ def publish_tree(root: str, final: str, *, durable: bool, existing: Existing = "
                     except ObjectExists:
                         if existing == "fail":
                             raise
+                        if on_discarded is not None:
+                            on_discarded(os.path.normpath(os.path.join(below, name)))
                         os.unlink(path)
         for directory, _, _ in reversed(tree):
             with suppress(OSError):  # where file locks are unreliable, another process may be using it

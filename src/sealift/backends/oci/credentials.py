@@ -17,6 +17,7 @@ from typing import Any
 from ...config import OCIConfig, expand_home
 from ...errors import AccessDenied, InvalidConfig
 from ...frozen_dataclass import dataclass
+from ...runtime.start_thread import limit_reached
 
 __all__ = ["FILE_VARIABLES", "NO_CREDENTIALS", "Credentials", "find_credentials"]
 
@@ -172,6 +173,7 @@ def _from_helper(helper: str, registry: str, environ: Mapping[str, str]) -> Cred
     Raises:
         AccessDenied: The helper failed.
         InvalidConfig: The helper has no valid name.
+        NoThreadError: No process can be started.
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", helper):
         raise InvalidConfig("the name of a credential helper in docker's configuration is not valid")
@@ -195,6 +197,8 @@ def _from_helper(helper: str, registry: str, environ: Mapping[str, str]) -> Cred
             failure = None if missing else f"it ended with status {done.returncode}"
             if missing:
                 return NO_CREDENTIALS
+    except BlockingIOError:
+        raise limit_reached("a process") from None
     except (OSError, UnicodeDecodeError) as problem:
         failure = getattr(problem, "strerror", None) or "its output is not text"
     except subprocess.TimeoutExpired:

@@ -21,6 +21,7 @@ from botocore.exceptions import (
 )
 
 from ...errors import AccessDenied, InvalidConfig, ServiceError, StorageError, TransportError
+from ...runtime.start_thread import limit_reached
 from ...wire import Origin, Response
 from ...wire.service_message import service_message
 from .errors import is_transient
@@ -68,6 +69,10 @@ def credential_error(error: Exception, profile: str | None) -> StorageError:
             return TransportError(cause, hint=hint, retryable=not _is_unknown_host(error), host=host)
         case CredentialRetrievalError() | MetadataRetrievalError():
             return _not_retrieved(error)
+        case BlockingIOError():  # EAGAIN: the process of credential_process
+            return limit_reached("a process")
+        case RuntimeError() if str(error) == "can't start new thread":  # asyncio watches processes with threads
+            return limit_reached("a thread")
         case OSError() if error.filename:
             return AccessDenied(f"the credentials for S3 cannot be read: {error.filename}: {error.strerror}")
         case BotoCoreError() | ValueError():

@@ -5,7 +5,7 @@
     fsspec.filesystem("sealift").ls("hf://intfloat/e5-small-v2") # one for all: its paths are URIs
     sealift.integrations.fsspec.register("s3", "gs")             # replaces the implementations of "s3" and "gs"
 
-universal_pathlib cannot combine paths of protocols with a "+": use `register` with it.
+universal_pathlib has these protocols, too (`path.py`): UPath("sealift+s3://ml-models/iris") / "model.joblib"
 
 fsspec's specification: https://filesystem-spec.readthedocs.io/en/latest/api.html
 """

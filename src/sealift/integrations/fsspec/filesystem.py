@@ -15,7 +15,7 @@ from ...api.facade_thread import run_in_engine
 from ...config import StorageConfig
 from ...errors import InvalidConfig, UnsupportedOperation
 from ...runtime.detached import run_detached
-from ...types import ObjectInfo
+from ...types import Existing, ObjectInfo
 from ...uri import parse
 from .callback_progress import CallbackProgress
 from .configuration import CACHE_OPTIONS, config_of, file_options
@@ -134,14 +134,8 @@ class SealiftFileSystem(AsyncFileSystem):
     # Writing
 
     async def _pipe_file(self, path: str, value: Any, mode: str = "overwrite", **_: Any) -> None:
-        await self._check_new(path, mode)
-        uri = self._uri(path)
-
-        async def store(storage: AsyncStorage) -> None:
-            async with storage.open(uri, "wb", config=self._config) as file:
-                await file.write(value)
-
-        await self._run(store)
+        uri, existing = self._uri(path), _existing(mode)
+        await self._run(lambda storage: storage.write(uri, value, config=self._config, existing=existing))
 
     async def _put_file(
         self, lpath: str, rpath: str, mode: str = "overwrite", callback: Callback = DEFAULT_CALLBACK, **_: Any
@@ -149,9 +143,10 @@ class SealiftFileSystem(AsyncFileSystem):
         if await run_detached(lambda: os.path.isdir(lpath)):
             await self._makedirs(rpath, exist_ok=True)
             return
-        await self._check_new(rpath, mode)
-        uri, report = self._uri(rpath), CallbackProgress(callback)
-        await self._run(lambda storage: storage.upload(lpath, uri, config=self._config, on_event=report))
+        uri, existing, report = self._uri(rpath), _existing(mode), CallbackProgress(callback)
+        await self._run(
+            lambda storage: storage.upload(lpath, uri, config=self._config, existing=existing, on_event=report)
+        )
 
     async def _cp_file(self, path1: str, path2: str, **_: Any) -> None:
         await self._copy_one(self._uri(path1), self._uri(path2), path1)
@@ -285,10 +280,6 @@ class SealiftFileSystem(AsyncFileSystem):
         location = parse(self._uri(path)) if not self._is_root(self._strip_protocol(path)) else None
         return f"/{location.key}" if location is not None and location.scheme == "file" else None
 
-    async def _check_new(self, path: str, mode: str) -> None:
-        if mode == "create" and await self._exists(path):
-            raise FileExistsError(path)
-
     async def _copy_one(self, src: str, dest: str, path: str, callback: Callback = DEFAULT_CALLBACK) -> None:
         """Copy an object; create a directory for what is none."""
         report = CallbackProgress(callback)
@@ -303,3 +294,8 @@ class SealiftFileSystem(AsyncFileSystem):
                 raise
             if parse(dest).scheme == "file":
                 await run_detached(lambda: os.makedirs(f"/{parse(dest).key}", exist_ok=True))
+
+
+def _existing(mode: str) -> Existing:
+    """What to do about an object that exists, by the `mode` of fsspec's methods."""
+    return "fail" if mode == "create" else "overwrite"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ...progress.tally import Tally
+from ...runtime.start_thread import NoThreadError, start_thread
 from .logs import logger
 
 __all__ = ["log_progress"]
@@ -23,8 +24,12 @@ def log_progress(tally: Tally, interval: float = _INTERVAL) -> Iterator[None]:
         interval: Seconds between two lines.
     """
     ended = threading.Event()
-    thread = threading.Thread(target=_log_until, args=(ended, tally, interval), name="sealift-progress", daemon=True)
-    thread.start()
+    try:
+        thread = start_thread(_log_until, ended, tally, interval, name="sealift-progress")
+    except NoThreadError as error:  # the download itself may manage with the threads that it has
+        logger.warning("progress is not logged: %s", error)
+        yield
+        return
     try:
         yield
     finally:

@@ -1,11 +1,17 @@
 """Measure how long the threads of this process wait for the interpreter."""
 
 import os
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ...errors import ClosedError
+from ...runtime.start_thread import NoThreadError, start_thread
+
+if TYPE_CHECKING:
+    import threading
 
 __all__ = ["InterpreterLoad"]
 
@@ -40,8 +46,10 @@ class InterpreterLoad:
         self._asked = time.monotonic()
         if self._thread is None or not self._thread.is_alive():
             self._delays.clear()
-            self._thread = threading.Thread(target=self._sample, name="sealift-load", daemon=True)
-            self._thread.start()
+            try:
+                self._thread = start_thread(self._sample, name="sealift-load")
+            except (ClosedError, NoThreadError):  # no worker process could be started, either
+                return False
         return self.delay() >= _BUSY
 
     def delay(self) -> float:

@@ -2,12 +2,12 @@
 
 import os
 import signal
-import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ...errors import InvalidConfig, TransportError
+from ...runtime.start_thread import start_thread
 from ..address import Address
 from ..connection import Connection
 from ..connection_errors import StaleConnectionError
@@ -55,6 +55,9 @@ class Lane:
         connection: The connection, not open yet.
         context: Returns the TLS settings for it.
         report: Sends a report about this connection.
+
+    Raises:
+        NoThreadError: The thread cannot be started.
     """
 
     def __init__(self, connection: Connection, context: Callable[[], "ssl.SSLContext | None"], report: Report) -> None:
@@ -63,7 +66,7 @@ class Lane:
         self._report = report
         self._orders: SimpleQueue[Callable[[], bytes] | None] = SimpleQueue()
         self._answer = OPENED
-        threading.Thread(target=self._run, daemon=True).start()
+        start_thread(self._run, name="sealift-lane")
 
     def open(self, addresses: list[tuple[int, Any]], timeout: float) -> None:
         """Order to connect."""

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ...errors import TransportError
+from ...runtime.start_thread import NoThreadError
 from ..stalls import Stalls
 from ..tls import create_context
 from .lane import Lane, TLSFields, connection_for
@@ -115,7 +116,10 @@ class Worker:
         if name == "open":
             origin, tls, addresses, timeout = order
             connection = connection_for(origin, tls, self._bandwidths)
-            lane = Lane(connection, partial(self._context, origin[0], tls), partial(self._send, number))
+            try:
+                lane = Lane(connection, partial(self._context, origin[0], tls), partial(self._send, number))
+            except NoThreadError:
+                _end()  # the parent's own threads, or other workers, do the work
             self._lanes[number] = lane
             self._stalls.watch(connection)
             lane.open(addresses, timeout)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...runtime.control_groups import available_cpus
+from ...runtime.start_thread import NoThreadError
 from ...types import Limits, MiB
 from ..dialer import Dialer
 from ..dns import RunBlocking
@@ -160,7 +161,7 @@ class Workers:
         assert self._executable is not None  # noqa: S101 - for mypy
         try:
             process = await self._run_blocking(partial(self._launch, self._executable))
-        except OSError:
+        except (OSError, NoThreadError):
             self._failed_starts += 1
             return
         from .worker import Worker  # noqa: PLC0415 - only large downloads start one
