@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -41,8 +42,8 @@ class ForwardProxy:
                 upstream.write(await peer.reader.readexactly(int(head.headers.get("content-length", 0))))
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[Server]:
-        async with serve(self) as server:
+    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+        async with serve(self, tls=tls) as server:
             yield server
 
 

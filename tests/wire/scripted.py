@@ -13,6 +13,7 @@ from sealift.wire import exchange as exchange_module
 from sealift.wire.connection import Connection
 from sealift.wire.exchange import Exchange
 from sealift.wire.head_codec import encode_request, response_framing
+from sealift.wire.idle_state import IdleState
 from sealift.wire.odd_heads import repaired
 from sealift.wire.sinks import memory_sink
 
@@ -55,6 +56,7 @@ def connect(pieces: Iterable[bytes]) -> tuple[Connection, Any]:
     """An open connection, and its socket."""
     connection = Connection(ORIGIN, TLS())
     connection._sock = connection._stream = sock = ScriptedSocket(pieces)  # type: ignore[assignment]
+    connection._idle = IdleState(sock, sock)  # type: ignore[arg-type]
     return connection, sock
 
 

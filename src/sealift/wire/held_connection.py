@@ -21,7 +21,6 @@ from .exchange import Exchange
 from .head_codec import MAX_HEAD_BYTES, encode_request, parse_simple_head, response_framing
 from .lanes import Lanes
 from .message import TLS, Origin, Request, Response
-from .observation import Observation
 from .pool import Pool
 from .response_reader import ResponseReader
 
@@ -141,7 +140,7 @@ class HeldConnection:
         connection, started = self._begin()
         with self._record(head, len(body)) or nullcontext() as record:
             response = Exchange(connection, Request("PUT", connection.origin, "/"), head, body).receive_small()
-            response.host = connection.name
+            response.host = connection.origin.address
             if record is not None:
                 record.answered(response)
         self._end(connection, started)
@@ -192,7 +191,7 @@ class HeldConnection:
                 break
         error = _unexpected(connection)
         framing = partial(response_framing, Request("GET", connection.origin, "/"), None, sent=True)
-        reader = ResponseReader(connection, connection.origin, framing, self._scratch)
+        reader = ResponseReader(connection, connection.name, framing, self._scratch)
         reader.feed(received)
         if (response := reader.response) is not None:
             error = TransportError(f"{connection.name} answered {response.status}", retryable=True, host=error.host)
@@ -216,7 +215,8 @@ def _receive_body(connection: Connection, ahead: memoryview, into: memoryview) -
 
 
 def _unexpected(connection: Connection) -> TransportError:
-    return TransportError(f"{connection.name} sent an unexpected response", retryable=True, host=connection.name)
+    host = connection.origin.address
+    return TransportError(f"{connection.name} sent an unexpected response", retryable=True, host=host)
 
 
 @asynccontextmanager
@@ -225,12 +225,10 @@ async def hold_connections(pool: Pool, lanes: Lanes, origin: Origin, tls: TLS) -
     pace = pool.pace(origin)
     held: list[Connection] = []
     lane = None
-    observation = Observation(origin, pace)
     try:
-        with observation:
-            _check_unlimited(pace, origin)
-            held.append(await pool.acquire(origin, tls))
-            _check_unlimited(pace, origin)  # `acquire` may have waited
+        _check_unlimited(pace, origin)
+        held.append(await pool.acquire(origin, tls))
+        _check_unlimited(pace, origin)  # `acquire` may have waited
         with suppress(TransportError):  # one is enough
             second = await pool.acquire_now(origin, tls)
             held += [] if second is None else [second]
@@ -241,7 +239,8 @@ async def hold_connections(pool: Pool, lanes: Lanes, origin: Origin, tls: TLS) -
     finally:
         if lane is not None:
             lane.forget_asked()
-            observation.completed(lane.completed)
+            if lane.completed:
+                pace.succeeded(lane.completed)
         for connection in held:
             lanes.unwatch(connection)
             pool.release(connection)

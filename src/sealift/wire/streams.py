@@ -47,7 +47,9 @@ class Streams:
 
     async def close(self, body: BodyStream) -> None:
         """Give the connection of a stream back, or close it if the body was not read to its end."""
-        connection = self._open.pop(body)
+        connection = self._open.pop(body, None)
+        if connection is None:
+            return
         try:
             await body.aclose()
         finally:
@@ -55,6 +57,5 @@ class Streams:
 
     async def aclose(self) -> None:
         """Close the connections of all streams: perhaps nobody reads them, or leaves their context."""
-        for body, connection in list(self._open.items()):
-            await body.aclose()
-            self._pool.release(connection)
+        while self._open:
+            await self.close(next(iter(self._open)))
