@@ -134,7 +134,7 @@ class Proxy:
         """
         return TransportError(
             f"{self.name} refused to connect to {origin.address}: {response.status}",
-            hint="check the credentials in the proxy URL" if response.status == 407 else None,
+            hint="check the credentials in the proxy URL" if response.status in {401, 407} else None,
             status=response.status,
             retryable=response.is_transient,
             retry_after=response.retry_after,
