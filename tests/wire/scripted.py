@@ -55,8 +55,9 @@ class ScriptedSocket:
 def connect(pieces: Iterable[bytes]) -> tuple[Connection, Any]:
     """An open connection, and its socket."""
     connection = Connection(ORIGIN, TLS())
-    connection._sock = connection._stream = sock = ScriptedSocket(pieces)  # type: ignore[assignment]
-    connection._idle = IdleState(sock, sock)  # type: ignore[arg-type]
+    connection._stream = sock = ScriptedSocket(pieces)  # type: ignore[assignment]
+    connection._sock = ScriptedSocket([])  # type: ignore[assignment]  # another one, as if there were TLS: no splice
+    connection._idle = IdleState(connection._sock, sock)  # type: ignore[arg-type]
     return connection, sock
 
 

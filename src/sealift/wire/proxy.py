@@ -38,6 +38,9 @@ class _Timed:
         self._stream.settimeout(max(self._deadline - time.monotonic(), 0.001))
         return self._stream.recv_into(view)
 
+    def splice_into(self, pipe: int, limit: int) -> None:
+        """Not used: only a head is read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
