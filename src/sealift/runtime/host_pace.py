@@ -232,6 +232,8 @@ class HostPace:
                 self._rate = RequestRate(now)
             elif few:
                 self._rate.refused(now)
+            else:
+                self._rate.rarely_refused(now)
         self._accepted = 0
 
     def _doubt_rate(self, since_pause: float) -> None:

@@ -23,6 +23,8 @@ _WINDOW = 2.0
 _WINDOW_ACCEPTED = 10
 # The requests of the shortest climb.
 _CLIMB_ACCEPTED = 10
+# An estimate that the rate exceeds by this factor, without a refusal, was too low.
+_TOO_LOW = 1.5
 # Climbs without a refusal after which the rate is no limit any more: it is 18 times the estimate.
 _LIFTED = 8.0
 # Seconds by which a request may be late without delaying those after it.
@@ -87,6 +89,15 @@ class RequestRate:
             self._allowed = estimate
         if (elapsed >= _WINDOW and self._accepted >= _WINDOW_ACCEPTED) or not self._accepted:
             self._since, self._accepted = now, 0
+
+    def rarely_refused(self, now: float) -> None:
+        """Record a refusal after so many requests that it is no reason to lower the rate; `resume` follows.
+
+        If the rate has become much higher than the estimate, that was wrong: perhaps the service refuses some requests
+        at any rate, and this one does not mean that the rate is too high now.
+        """
+        if (rate := self.per_second(now)) > _TOO_LOW * self._allowed:
+            self._allowed = rate
 
     def resume(self, now: float, at: float) -> None:
         """Send the next request at this time, not now; may be called again with a later one."""

@@ -6,6 +6,7 @@ import statistics
 import pytest
 
 from sealift.runtime.host_pace import HostPace, Hosts
+from sealift.runtime.request_rate import RequestRate
 
 from .throttling_service import Simulation
 from .timing import Time
@@ -297,6 +298,18 @@ def test_a_service_that_refuses_some_at_any_rate(unlucky: float, latency: float)
         service = Simulation(unlucky=unlucky, latency=latency, seed=seed)
         service.run(300)
         assert service.now < (0.1 + 4 * latency) * service.refused + 30
+
+
+def test_a_rate_that_was_much_too_low_is_not_returned_to() -> None:
+    rate = RequestRate(now=0.0)
+    rate.accepted(20)
+    for refused, expected in ((0.2, 100), (3.2, 100), (8.2, 420)):
+        if refused == 0.2:
+            rate.refused(refused)
+        else:
+            rate.rarely_refused(refused)
+        rate.resume(refused, refused)
+        assert rate.per_second(refused + 1) == pytest.approx(expected, rel=0.05)
 
 
 @pytest.mark.parametrize("retry_after", [1.0, 10.0])
