@@ -36,13 +36,13 @@ S3 = {
 }  # fmt: skip
 OTHERS = {
     "aiobotocore", "aiofiles", "aiohttp", "anyio", "awscrt", "azure", "botocore", "click", "configparser", "ctypes",
-    "email", "gcloud", "h11", "http", "json", "mmap", "multiprocessing", "opentelemetry", "pathlib", "pickle",
+    "email", "gcloud", "h11", "http", "httpx", "json", "mmap", "multiprocessing", "opentelemetry", "pathlib", "pickle",
     "random", "sealift.api.many", "sealift.archives", "sealift.backends.local.listing",
     "sealift.backends.local.removal", "sealift.backends.local.walk", "sealift.cli", "sealift.engine.parts",
     "sealift.engine.resume_upload", "sealift.engine.server_copy", "sealift.engine.stream", "sealift.engine.write",
     "sealift.persist.sync_index", "sealift.progress", "sealift.runtime.call_log", "sealift.runtime.sdk_logging",
     "sealift.uris.azure", "sealift.uris.hub",
-    "sealift.wire.address_policy", "sealift.wire.proxy", "sealift.wire.redirect",
+    "sealift.wire.address_policy", "sealift.wire.proxy_client", "sealift.wire.redirect",
     "sealift.wire.workers", "secrets", "shutil", "sqlite3", "statistics", "tarfile", "tempfile", "tomllib", "tqdm",
     "typing_extensions", "unicodedata", "uuid", "xml", "zipfile",
 }  # fmt: skip

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from sealift import AsyncStorage, Event, Limits, ServiceError, StorageError, Tra
 from sealift.types import KiB, MiB
 from tests.api.helpers import files_in
 from tests.api.servers import HOST, Asked, FakeS3, Reply, failure, pattern
-from tests.api.writable import WritableS3
 from tests.services import http_server
 from tests.services.http_server import OddServer, good
 from tests.services.process import free_ports
@@ -121,38 +119,6 @@ async def test_one_object_in_many_parts_from_a_service_that_limits_requests(tmp_
     with FakeS3({"b": {"m": body}}, instead=limit) as server:
         await AsyncStorage(Limits(part_size=64 * KiB)).download("s3://b/m", tmp_path / "m", config=server.config)
     assert files_in(tmp_path) == {"m": body}
-    assert 0 < limit.refused < 20
-
-
-async def test_small_objects_through_a_proxy_to_a_service_that_limits_requests(tmp_path: Path) -> None:
-    limit = LimitedRate(30)
-    with FakeS3({"b": OBJECTS}, instead=limit) as proxy:
-        config = replace(proxy.config, endpoint_url="http://localhost:9")
-        await AsyncStorage(environ={"HTTP_PROXY": proxy.endpoint}).download("s3://b/p/", tmp_path / "p", config=config)
-    assert len(files_in(tmp_path / "p")) == len(OBJECTS)
-    assert {asked.host for asked in proxy.asked} == {"localhost:9"}
-    assert 0 < limit.refused < 20
-
-
-async def test_streams_of_a_service_that_limits_requests() -> None:
-    limit, keys = LimitedRate(30), list(OBJECTS)[:30]
-    with FakeS3({"b": OBJECTS}, instead=limit) as server:
-        async with AsyncStorage() as storage:
-
-            async def read(key: str) -> bytes:
-                return b"".join([chunk async for chunk in storage.stream(f"s3://b/{key}", config=server.config)])
-
-            assert await asyncio.gather(*map(read, keys)) == [OBJECTS[key] for key in keys]
-    assert 0 < limit.refused < 20
-
-
-async def test_an_upload_to_a_service_that_limits_requests(tmp_path: Path) -> None:
-    limit = LimitedRate(30)
-    for key in list(OBJECTS)[:40]:
-        (tmp_path / key.removeprefix("p/")).write_bytes(OBJECTS[key])
-    with WritableS3(instead=limit) as server:
-        await AsyncStorage().upload(tmp_path, "s3://b/p/", config=server.config)
-        assert server.objects["b"] == {key: OBJECTS[key] for key in list(OBJECTS)[:40]}
     assert 0 < limit.refused < 20
 
 

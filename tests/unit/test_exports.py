@@ -44,7 +44,7 @@ VALUES = {
 # Modules that `import sealift` must not load: SDKs, and anything slower to import than sealift itself.
 HEAVY = [
     "aiobotocore", "aiofiles", "aiohttp", "anyio", "asyncio", "awscrt", "azure", "boto3", "botocore", "click",
-    "concurrent.futures", "gcloud", "h11", "importlib.metadata", "requests", "ssl", "uvloop", "xml.etree",
+    "concurrent.futures", "gcloud", "h11", "httpx", "importlib.metadata", "requests", "ssl", "uvloop", "xml.etree",
 ]  # fmt: skip
 
 
@@ -127,5 +127,5 @@ def test_import_loads_neither_sdks_nor_asyncio() -> None:
 def test_async_api_loads_no_sdk() -> None:
     loaded = loaded_by("from sealift import AsyncStorage; AsyncStorage()")
     assert {"asyncio", "sealift.api.async_storage"} <= loaded
-    sdks = ("aiobotocore", "botocore", "awscrt", "azure", "gcloud", "aiohttp")
+    sdks = ("aiobotocore", "botocore", "awscrt", "azure", "gcloud", "aiohttp", "httpx")
     assert not {name for name in loaded if name.partition(".")[0] in sdks}

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import contextlib
-import ssl
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -42,8 +41,8 @@ class ForwardProxy:
                 upstream.write(await peer.reader.readexactly(int(head.headers.get("content-length", 0))))
 
     @contextlib.asynccontextmanager
-    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
-        async with serve(self, tls=tls) as server:
+    async def running(self) -> AsyncIterator[Server]:
+        async with serve(self) as server:
             yield server
 
 

@@ -13,7 +13,6 @@ from sealift.wire import exchange as exchange_module
 from sealift.wire.connection import Connection
 from sealift.wire.exchange import Exchange
 from sealift.wire.head_codec import encode_request, response_framing
-from sealift.wire.idle_state import IdleState
 from sealift.wire.odd_heads import repaired
 from sealift.wire.sinks import memory_sink
 
@@ -57,7 +56,6 @@ def connect(pieces: Iterable[bytes]) -> tuple[Connection, Any]:
     connection = Connection(ORIGIN, TLS())
     connection._stream = sock = ScriptedSocket(pieces)  # type: ignore[assignment]
     connection._sock = ScriptedSocket([])  # type: ignore[assignment]  # another one, as if there were TLS: no splice
-    connection._idle = IdleState(connection._sock, sock)  # type: ignore[arg-type]
     return connection, sock
 
 

@@ -6,7 +6,7 @@ import os
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 import trustme
@@ -131,15 +131,9 @@ async def wire_with(
     *,
     proxies: Proxies | None = None,
     run_blocking: Callable[..., Awaitable[object]] = asyncio.to_thread,
-    environ: Mapping[str, str] = os.environ,
     **limits: float,
 ) -> AsyncIterator[Wire]:
-    wire = Wire(
-        Limits(**limits),  # type: ignore[arg-type]
-        run_blocking=run_blocking,  # type: ignore[arg-type]
-        proxies=proxies or Proxies(),
-        environ=environ,
-    )
+    wire = Wire(Limits(**limits), run_blocking=run_blocking, proxies=proxies or Proxies())  # type: ignore[arg-type]
     # A tiny idle_timeout is meant for exchanges; on a busy machine, connecting may take longer.
     wire._dialer._timeout = Limits().idle_timeout
     try:

@@ -99,7 +99,7 @@ async def test_data_or_eof_on_an_idle_connection_closes_it(
     what: bytes, noticed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if noticed == "by a peek":  # for kernels that do not report received bytes
-        monkeypatch.setattr("sealift.wire.idle_state.tcp_state", lambda sock: None)
+        monkeypatch.setattr("sealift.wire.connection.tcp_state", lambda sock: None)
 
     async def handler(peer: Peer) -> None:
         while True:

@@ -1,21 +1,18 @@
 """HTTP proxies and NO_PROXY."""
 
 import asyncio
-import functools
 import logging
-import time
 from typing import Any
 
 import pytest
 
 from sealift.config import Proxies
 from sealift.errors import ClosedError, InvalidConfig, TransportError
-from sealift.wire import TLS, Expectation, Origin, Request, check_range
-from sealift.wire.head_codec import encode_request
+from sealift.wire import TLS, Origin, Request, check_range
 from sealift.wire.proxy_choice import proxy_for
 
 from .forward_proxy import ForwardProxy
-from .servers import Peer, pattern, receive, serve, server_tls, until, wire_with
+from .servers import Peer, pattern, receive, serve, server_tls, wire_with
 
 pytestmark = pytest.mark.anyio
 
@@ -49,23 +46,19 @@ async def handler(peer: Peer) -> None:
             )
 
 
-def through(port: int, *exempt: str, user: str = "", scheme: str = "http") -> Proxies:
-    url = f"{scheme}://{user}127.0.0.1:{port}"
+def through(port: int, *exempt: str, user: str = "") -> Proxies:
+    url = f"http://{user}127.0.0.1:{port}"
     return Proxies(http=url, https=url, exempt=exempt)
 
 
-@pytest.mark.parametrize("secure_proxy", [False, True], ids=["proxy with http", "proxy with https"])
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
-async def test_fetch_send_and_stream_go_through_the_proxy(
-    secure: bool, secure_proxy: bool, authority: Any, ca_file: str
-) -> None:
-    forward_proxy, tls = ForwardProxy(), server_tls(authority)
+async def test_fetch_send_and_stream_go_through_the_proxy(secure: bool, authority: Any, ca_file: str) -> None:
+    forward_proxy = ForwardProxy()
+    tls = server_tls(authority) if secure else None
     async with (
-        serve(handler, tls=tls if secure else None) as server,
-        forward_proxy.running(tls if secure_proxy else None) as proxy,
-        wire_with(
-            proxies=through(proxy.origin.port, scheme=proxy.origin.scheme), environ={"SSL_CERT_FILE": ca_file}
-        ) as wire,
+        serve(handler, tls=tls) as server,
+        forward_proxy.running() as proxy,
+        wire_with(proxies=through(proxy.origin.port)) as wire,
     ):
 
         def make_request(target: str, method: str = "GET") -> Request:
@@ -92,15 +85,15 @@ async def test_fetch_send_and_stream_go_through_the_proxy(
             await wire.fetch(make_request("/gzip"), memoryview(memory)[1:-1])
         with pytest.raises(TransportError, match="bytes, expected"):
             await wire.fetch(make_request("/short"), memoryview(memory))
-        for size in (len(memory), 10):
-            with pytest.raises(TransportError, match=f"through the proxy {proxy.origin.address} sent .*expected"):
-                await wire.fetch(make_request("/chunked"), memoryview(memory)[:size])
-        with pytest.raises(TransportError, match="closed the connection after 5 of") as caught:
+        with pytest.raises(TransportError, match="length"):
+            await wire.fetch(make_request("/chunked"), memoryview(memory))
+        with pytest.raises(TransportError, match="length"):
+            await wire.fetch(make_request("/chunked"), memoryview(memory)[:10])
+        with pytest.raises(TransportError, match="lost") as caught:
             await wire.fetch(make_request("/cut"), memoryview(memory)[1:-1])
         assert caught.value.retryable
         with pytest.raises(InvalidConfig):
             await wire.send(Request("GET", server.origin, "/", [("X", "a\r\nb")]))
-        assert len(proxy.peers) < len([peer for peer in server.peers for _ in range(peer.requests)])  # they are kept
     assert forward_proxy.seen
     assert all((head.method == "CONNECT") == secure for head in forward_proxy.seen)
 
@@ -110,54 +103,13 @@ async def test_exempt_hosts_are_reached_directly() -> None:
         assert (await wire.send(Request("GET", server.origin, "/"))).status == 206
 
 
-@pytest.mark.parametrize("target", ["/a/../b", "/./a", "/a/..", "/a/%2e%2E/b", "/a{b}"])
-async def test_a_target_is_sent_unchanged(target: str) -> None:
-    async with (
-        serve(handler) as server,
-        ForwardProxy().running() as proxy,
-        wire_with(proxies=through(proxy.origin.port)) as wire,
-    ):
-        assert (await wire.send(Request("GET", server.origin, target))).header("x-saw") == target
-
-
-async def test_connections_are_held_for_small_objects() -> None:
-    forward_proxy = ForwardProxy("me:PASSWORD")
-    async with (
-        serve(handler) as server,
-        forward_proxy.running() as proxy,
-        wire_with(proxies=through(proxy.origin.port, user="me:PASSWORD@")) as wire,
-        wire.hold(server.origin, TLS()) as held,
-    ):
-        into = bytearray(len(BODY))
-        for _ in range(3):
-            fetch = functools.partial(held.fetch, memoryview(into), Expectation(0))
-            head = encode_request(Request("GET", server.origin, "/"))
-            await held.run(lambda head=head, fetch=fetch: (held.ask(head), fetch()))  # type: ignore[misc]
-            assert into == BODY
-    assert len(forward_proxy.seen) == 3
-
-
-async def test_requests_keep_the_pace_of_the_server() -> None:
-    """Not that of the proxy: the level of the server's host limits the connections."""
-
-    async def slow(peer: Peer) -> None:
-        while True:
-            await peer.request()
-            await asyncio.sleep(0.02)
-            await peer.respond(b"ok")
-
-    async with (
-        serve(slow) as server,
-        ForwardProxy().running() as proxy,
-        wire_with(proxies=through(proxy.origin.port), per_host=3) as wire,
-    ):
-        pace = wire._pool.pace(server.origin)
-        pace.throttled(0.3)
-        began = time.monotonic()
-        await asyncio.gather(*(wire.send(Request("GET", server.origin, "/")) for _ in range(20)))
-        assert time.monotonic() - began >= 0.3
-        assert server.most_open <= 3
-        assert pace.running() == 0
+@pytest.mark.parametrize("target", ["/a/../b", "/./a", "/a/..", "/a/%2e%2E/b", "/a b", "/a{b}"])
+async def test_a_target_that_would_be_rewritten_is_refused(target: str) -> None:
+    forward_proxy = ForwardProxy()
+    async with forward_proxy.running() as proxy, wire_with(proxies=through(proxy.origin.port)) as wire:
+        with pytest.raises(InvalidConfig):
+            await wire.send(Request("GET", Origin.of("http://127.0.0.1:1"), target))
+    assert not forward_proxy.seen
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
@@ -178,6 +130,19 @@ async def test_credentials_are_sent_to_the_proxy_and_never_shown(
             assert "WRONG" not in str(caught.value)
     for secret in ("SECRET", "PASSWORD", "WRONG"):
         assert secret not in caplog.text
+
+
+async def test_only_log_records_of_this_library_are_silenced(caplog: pytest.LogCaptureFixture) -> None:
+    import httpx
+
+    caplog.set_level(logging.DEBUG)
+    async with serve(handler) as server, ForwardProxy().running() as proxy:
+        async with wire_with(proxies=through(proxy.origin.port)) as wire:
+            await wire.send(Request("GET", server.origin, "/redirect"))
+        assert "httpcore" not in caplog.text
+        async with httpx.AsyncClient(trust_env=False) as client:
+            await client.get(f"http://{server.origin.netloc}/redirect")
+        assert "httpcore" in caplog.text
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
@@ -236,55 +201,6 @@ async def test_a_407_is_the_proxy_s(secure: bool) -> None:
         assert caught.value.status == 407
         assert "credentials in the proxy URL" in (caught.value.hint or "")
         assert "PASSWORD" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("answer", "message", "retryable"),
-    [
-        (b"HTTP/1.0 403 Forbidden\r\n\r\nno", "refused to connect to host.test:443: 403", False),
-        (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "refused to connect to host.test:443: 503", True),
-        (b"HTTP/1.1 200 OK\r\nX: y", "closed the connection in the middle of the response", True),
-        (b"", "closed the connection before the response", True),
-        (b"SSH-2.0-x\r\n\r\n", "sent something that is not HTTP/1.1", True),
-        (b"HTTP/1.0 200 Connection established\r\n\r\n", "host.test:443 closed the connection during the TLS", True),
-    ],
-)
-async def test_answers_to_connect(answer: bytes, message: str, retryable: bool) -> None:
-    async def respond(peer: Peer) -> None:
-        assert (await peer.request()).target == "host.test:443"
-        await peer.write(answer)
-
-    async with serve(respond) as proxy, wire_with(proxies=through(proxy.origin.port)) as wire:
-        with pytest.raises(TransportError, match=message) as caught:
-            await wire.send(Request("GET", Origin.of("https://host.test"), "/"))
-        assert caught.value.retryable == retryable
-        assert wire._pool._open == 0
-
-
-@pytest.mark.parametrize("ended", ["timeout", "cancelled", "closed"])
-async def test_a_proxy_that_does_not_answer(ended: str) -> None:
-    async def silent(peer: Peer) -> None:
-        await peer.request()
-        await peer.write(b"HTTP/1.1 200")
-        await peer.until_disconnected()
-
-    async with serve(silent) as proxy, wire_with(proxies=through(proxy.origin.port)) as wire:
-        wire._dialer._timeout = 0.2 if ended == "timeout" else 60
-        call = asyncio.ensure_future(wire.send(Request("GET", Origin.of("https://host.test"), "/")))
-        await until(lambda: any(peer.requests for peer in proxy.peers))
-        if ended == "cancelled":
-            call.cancel()
-        elif ended == "closed":
-            await wire.aclose()
-        message = "connecting to host.test:443 through the proxy .* took longer than 0.2 s"
-        expected: dict[str, Any] = {
-            "timeout": pytest.raises(TransportError, match=message),
-            "cancelled": pytest.raises(asyncio.CancelledError),
-            "closed": pytest.raises(ClosedError),
-        }
-        with expected[ended]:
-            await call
-        assert wire._pool._open == 0
 
 
 async def test_a_slow_body_may_be_tried_again() -> None:

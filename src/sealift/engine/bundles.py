@@ -204,7 +204,8 @@ class Bundles:
 
     async def _use_lane(self, buffer: memoryview) -> _Turn:
         opening = self._open_lane()
-        assert opening is not None  # noqa: S101 - for mypy: objects are added only if there are lanes
+        if opening is None:  # a redirect has led to a host behind a proxy
+            return _Turn(self._take())
         try:
             async with opening as lane:
                 if self._fastest is None:  # no request has ended, but the kernel has measured the round trip

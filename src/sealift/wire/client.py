@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ..config import Proxies
@@ -23,6 +24,7 @@ from .lanes import Lanes
 from .message import TLS, Origin, Request, Response
 from .observation import Observation
 from .pool import Pool
+from .proxy_choice import proxy_for
 from .sinks import is_file_range, memory_sink
 from .stall_watchdog import Watchdog
 from .streamed_response import StreamedResponse
@@ -30,6 +32,7 @@ from .streams import Streams
 
 if TYPE_CHECKING:
     from ..runtime.bandwidth import Bandwidths
+    from .proxy_client import ProxyClient
     from .workers.worker import Worker
     from .workers.workers import Workers
 
@@ -70,11 +73,14 @@ class Wire:
     ) -> None:
         self._limits = limits
         self._run_blocking = run_blocking
+        self._proxies = proxies
+        self._any_proxy = proxies.http is not None or proxies.https is not None
+        self._proxy_client: ProxyClient | None = None
         self._closed = False
         self._watchdog = Watchdog(limits, lambda: self._pool.sweep())  # noqa: PLW0108 - it is made below
         self._lanes = Lanes(limits.connections, self._watchdog)
         self._bandwidths = _bandwidths(limits)
-        self._dialer = Dialer(limits, self._lanes, run_blocking, environ, self._bandwidths, proxies)
+        self._dialer = Dialer(limits, self._lanes, run_blocking, environ, self._bandwidths)
         self._pool = Pool(limits, self._dialer.dial, hosts or Hosts(limits.per_host))
         self._streams = Streams(self._pool, self._lanes)
         self._environ = environ
@@ -116,16 +122,20 @@ class Wire:
             raise InvalidConfig("a response to HEAD has no body to fetch")
         with self._observe(request) as observation:
             if not isinstance(into, memoryview):
-                return observation.answered(await self._fetch(request, into, expectation))
+                return observation.answered(await self._fetch(request, into, expectation, observation))
             sink = memory_sink(into)
             try:
-                return observation.answered(await self._fetch(request, sink, expectation))
+                return observation.answered(await self._fetch(request, sink, expectation, observation))
             finally:
                 sink.release()
 
-    async def _fetch(self, request: Request, sink: Sink, expectation: Expectation | None) -> Response:
-        # Workers do not connect through proxies.
-        if expectation is not None and is_file_range(sink) and self._dialer.is_direct(request.origin):
+    async def _fetch(
+        self, request: Request, sink: Sink, expectation: Expectation | None, observation: Observation
+    ) -> Response:
+        if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
+            await observation.turn()
+            return await proxy_client.fetch(request, sink, expectation)
+        if expectation is not None and is_file_range(sink):
             if self._workers is None:
                 from .workers.workers import Workers  # noqa: PLC0415 - they receive only parts of files
 
@@ -169,6 +179,9 @@ class Wire:
         if body is not None:
             body = body.cast("B") if body.nbytes else memoryview(b"")
         with self._observe(request, 0 if body is None else len(body)) as observation:
+            if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
+                await observation.turn()
+                return observation.answered(await proxy_client.send(request, body))
             return observation.answered(await self._exchange(request, body, Exchange.receive_small, sent))
 
     async def _exchange(
@@ -192,13 +205,17 @@ class Wire:
                 self._lanes.unwatch(connection)
                 self._pool.release(connection)
 
+    def is_direct(self, origin: Origin) -> bool:
+        """Whether requests to an origin are sent without a proxy, so that `hold` works."""
+        return not self._any_proxy or proxy_for(origin, self._proxies) is None
+
     def hold(self, origin: Origin, tls: TLS) -> AbstractAsyncContextManager[HeldConnection]:
         """Keep connections for several small requests, which a lane sends one after the other.
 
         It has two connections if that needs no waiting: while one waits for a response, the lane works on the other.
 
         Args:
-            origin: The server.
+            origin: The server; `is_direct` must be true for it.
             tls: Connection security.
 
         Raises:
@@ -226,8 +243,14 @@ class Wire:
             InvalidConfig: The request is not valid.
             ClosedError: The client is closed.
         """
-        # The record of the request ends with its head, not with its body.
-        with self._observe(request, 0 if body is None else len(body)) as observation:
+        observation = self._observe(request, 0 if body is None else len(body))
+        if self._any_proxy and (proxy_client := await self._proxy_client_for(request)) is not None:
+            with observation:
+                await observation.turn()
+                async with proxy_client.stream(request, body) as streamed:
+                    yield observation.answered(streamed)
+            return
+        with observation:  # the record of the request ends here, not with the body
             received, response = await self._streams.open(request, body)
             observation.answered(response)
         try:
@@ -248,6 +271,8 @@ class Wire:
             await self._workers.aclose()
         self._watchdog.close()
         self._lanes.close()
+        if self._proxy_client is not None:
+            await self._proxy_client.aclose()
         if self._bandwidths is not None:
             self._bandwidths.close()
 
@@ -261,10 +286,24 @@ class Wire:
         if self._bandwidths is not None:
             self._bandwidths.close()
 
+    async def _proxy_client_for(self, request: Request) -> "ProxyClient | None":
+        """The proxy client, if a proxy applies to this request; None: connect directly."""
+        if self._closed:
+            raise ClosedError("the storage instance is closed")
+        if self.is_direct(request.origin):
+            return None
+        if self._proxy_client is None:
+            module = await self._run_blocking(partial(import_module, ".proxy_client", __package__))
+            # A concurrent call may have created it during the import.
+            self._proxy_client = self._proxy_client or module.ProxyClient(
+                self._limits, self._proxies, self._dialer.context, self._lanes.run_blocking, self._bandwidths
+            )
+        return self._proxy_client
+
     def _observe(self, request: Request, sent: int = 0) -> Observation:
         origin = request.origin
         record = begin_request(request.method, origin, request.target, sent)
-        return Observation(request, self._pool.pace(origin), record)
+        return Observation(origin, self._pool.pace(origin), request, record)
 
 
 def _bandwidths(limits: Limits) -> "Bandwidths | None":

@@ -21,18 +21,16 @@ from ..errors import ClosedError, TransportError
 from .address import Address
 from .connect import connect_first
 from .connection_errors import ConnectionLostError
-from .handshake import shake_hands
-from .idle_state import IdleState
 from .message import TLS, Origin
 from .pipe import NOT_SPLICED
 from .range_writer import PIECE
-from .socket_state import round_trip, unacknowledged_bytes
-from .tls_stream import Stream, TLSStream
+from .socket_state import round_trip, tcp_state, unacknowledged_bytes, unread_bytes
+from .tls import handshake_error
+from .tls_stream import TLSStream
 
 if TYPE_CHECKING:
     from ..lane_contract import SentBytes
     from ..runtime.bandwidth import Bandwidth, Bandwidths
-    from .proxy import Proxy
 
 __all__ = ["Connection"]
 
@@ -47,11 +45,8 @@ class Connection:
         origin: The server.
         tls: Connection security.
         bandwidths: Limits of the bytes per second. None: there are none.
-        proxy: The proxy that it leads through. None: it is direct.
 
     Attributes:
-        name: The server, and the proxy, for messages.
-        forwarder: The proxy, if it forwards requests; it does not see those of a connection with TLS.
         interrupted: Why the loop has ended what the lane was doing; None: it has not.
         reusable: The last exchange left the connection ready for another one.
         reused: At least one exchange has completed.
@@ -63,13 +58,10 @@ class Connection:
         idle_timeout: As in `Watched`.
     """
 
-    def __init__(
-        self, origin: Origin, tls: TLS, bandwidths: "Bandwidths | None" = None, proxy: "Proxy | None" = None
-    ) -> None:
+    def __init__(self, origin: Origin, tls: TLS, bandwidths: "Bandwidths | None" = None) -> None:
         self.origin = origin
         self.tls = tls
-        self.name = origin.address if proxy is None else f"{origin.address} through {proxy.name}"
-        self.forwarder = None if origin.scheme == "https" else proxy
+        self.name = origin.address
         self.interrupted: BaseException | None = None
         self.reusable = False
         self.reused = False
@@ -79,13 +71,12 @@ class Connection:
         self.transferring = False
         self.idle_timeout = 0.0
         self._sock: socket.socket | None = None  # set by the lane, also while it is connecting
-        self._stream: Stream | None = None  # the socket, or TLS on it
-        self._idle: IdleState | None = None
+        self._stream: socket.socket | TLSStream | None = None  # the socket, or TLS on it
         self._tried: list[socket.socket] = []  # while connecting, and those not used; to be closed by the loop
         self._received = 0
+        self._received_by_kernel: int | None = None
         self._sent = 0
         self._bandwidths = bandwidths
-        self._proxy = proxy
 
     # Called by the loop.
 
@@ -122,31 +113,42 @@ class Connection:
         return 0.0 if self._sock is None else round_trip(self._sock)
 
     def is_still_idle(self) -> bool:
-        """Whether no data and no EOF has arrived on this idle connection; see `IdleState`."""
-        return self._idle is not None and self.interrupted is None and self._idle.is_still_idle()
+        """Whether no data and no EOF has arrived on this idle connection, not even in the kernel's buffer.
+
+        An EOF would cost the next request a round trip; data would be mistaken for its response. Under TLS, waiting
+        data can be legitimate (session tickets): a read that would block decides.
+        """
+        sock = self._sock
+        if sock is None or self.interrupted is not None:
+            return False
+        state = tcp_state(sock)
+        if state is not None:
+            if not state.established:
+                return False
+            if state.received == self._received_by_kernel:
+                return True
+            if self._stream is sock:
+                return False
+        if not self._would_block(sock):
+            return False
+        self._received_by_kernel = state and state.received  # before the read: there may be more now
+        return True
 
     # Called by the lane.
 
-    def open(
-        self,
-        addresses: Sequence[Address],
-        timeout: float,
-        context: ssl.SSLContext | None,
-        proxy_context: ssl.SSLContext | None = None,
-    ) -> list[str]:
-        """Connect to the first address that accepts, of the server or of its proxy, and do the TLS handshake.
+    def open(self, addresses: Sequence[Address], timeout: float, context: ssl.SSLContext | None) -> list[str]:
+        """Connect to the first address that accepts, and do the TLS handshake.
 
         Args:
             addresses: The addresses to try, in order.
             timeout: Seconds that all of it may take.
             context: TLS settings; None: no TLS.
-            proxy_context: The same for the connection to the proxy.
 
         Returns:
             Why each address before that one was not used. If there are as many reasons as addresses, none accepted.
 
         Raises:
-            TransportError: The TLS handshake failed, the proxy has refused to connect, or it took too long.
+            TransportError: The TLS handshake failed, or it took too long.
         """
         deadline = time.monotonic() + timeout
         sock, reasons = connect_first(addresses, timeout, self._begun)
@@ -159,19 +161,28 @@ class Connection:
         # Head and body may be two writes; Nagle's algorithm would delay the second.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setblocking(True)
-        try:
-            self._stream = shake_hands(
-                sock, self.origin, context, deadline, timeout, proxy=self._proxy, proxy_context=proxy_context
-            )
-        finally:
-            self._check()
-        self._idle = IdleState(sock, self._stream)
+        self._stream = sock if context is None else self._secured(sock, context, deadline, timeout)
         return reasons
 
     def _begun(self, sock: socket.socket) -> None:
         if sock not in self._tried:
             self._tried.append(sock)
         self._check()  # from here on, `interrupt` finds the socket
+
+    def _secured(self, sock: socket.socket, context: ssl.SSLContext, deadline: float, timeout: float) -> TLSStream:
+        stream = TLSStream(sock, context, self.origin.host)
+        try:
+            stream.do_handshake(deadline)
+        except TimeoutError:
+            self._check()
+            raise TransportError(
+                f"the TLS handshake with {self.name} took longer than {timeout:g} s", retryable=True
+            ) from None
+        except OSError as error:  # includes ssl.SSLError and the errors of a connection closed early
+            self._check()
+            raise handshake_error(error, self.origin) from None
+        self._check()
+        return stream
 
     @property
     def is_plain(self) -> bool:
@@ -232,8 +243,6 @@ class Connection:
             ConnectionLostError: The peer has closed the connection, perhaps after it has responded.
         """
         assert self._stream is not None  # noqa: S101 - for mypy
-        if self.forwarder is not None:
-            data = self.forwarder.forwarded(data, self.origin)
         try:
             self._stream.sendall(data)
         except OSError as error:
@@ -299,11 +308,15 @@ class Connection:
 
     def finish(self, *, reusable: bool) -> None:
         """Record the end of an exchange."""
-        assert self._idle is not None  # noqa: S101 - for mypy
+        assert self._sock is not None  # noqa: S101 - for mypy
         self.transferring = False
         self.reused = True
-        if reusable:
-            self._idle.record(self._received)
+        self._received_by_kernel = self._received
+        if reusable and isinstance(self._stream, TLSStream):
+            state = tcp_state(self._sock)
+            # What waits may be a session ticket, or unsolicited data: a read decides before the next request.
+            unread = self._stream.unread or unread_bytes(self._sock)
+            self._received_by_kernel = None if unread or state is None else state.received
         self.reusable = reusable and self.interrupted is None
 
     def _wait(self, limit: "Bandwidth", count: int) -> None:
@@ -317,6 +330,19 @@ class Connection:
             time.sleep(min(left, _NAP))
             self._check()
         self.storing = False
+
+    def _would_block(self, sock: socket.socket) -> bool:
+        """Whether a read would wait for data, instead of returning some, an EOF or an error."""
+        assert self._stream is not None  # noqa: S101 - for mypy
+        try:
+            sock.setblocking(False)
+            self._stream.recv_into(memoryview(bytearray(1)))
+        except BlockingIOError:
+            sock.setblocking(True)
+            return True
+        except OSError:
+            return False
+        return False
 
     def _check(self) -> None:
         if self.interrupted is not None:

@@ -123,7 +123,7 @@ class Exchange:
         def framing() -> "h11.Connection":
             return response_framing(request, body, sent=self.sent)
 
-        reader = ResponseReader(connection, connection.name, framing, scratch, head_only=request.method == "HEAD")
+        reader = ResponseReader(connection, request.origin, framing, scratch, head_only=request.method == "HEAD")
         with suppress(ConnectionLostError):  # the response may have arrived before
             if not body or len(body) <= _SMALL_BODY:
                 connection.send(self.head if not body else self.head + body)
@@ -161,19 +161,16 @@ class Exchange:
 
         Raises:
             StaleConnectionError: The server had closed the idle connection.
-            TransportError: The response is not valid or incomplete, or it is a proxy's refusal.
         """
         try:
             response = reader.read_head()
+            self.connection.idle_timeout = 0.0
+            return response
         except TransportError as error:
             # An interrupted exchange was not refused by the server.
             if self.connection.reused and reader.no_bytes_received and self.connection.interrupted is None:
                 raise StaleConnectionError(error.cause, retryable=True) from None
             raise
-        self.connection.idle_timeout = 0.0
-        if response.status == 407 and self.connection.forwarder is not None:
-            raise self.connection.forwarder.refused(self.connection.origin, response)
-        return response
 
     def _fill(self, reader: ResponseReader, sink: "Sink") -> None:
         reader.in_place(len(sink))

@@ -21,6 +21,7 @@ from .exchange import Exchange
 from .head_codec import MAX_HEAD_BYTES, encode_request, parse_simple_head, response_framing
 from .lanes import Lanes
 from .message import TLS, Origin, Request, Response
+from .observation import Observation
 from .pool import Pool
 from .response_reader import ResponseReader
 
@@ -140,7 +141,7 @@ class HeldConnection:
         connection, started = self._begin()
         with self._record(head, len(body)) or nullcontext() as record:
             response = Exchange(connection, Request("PUT", connection.origin, "/"), head, body).receive_small()
-            response.host = connection.origin.address
+            response.host = connection.name
             if record is not None:
                 record.answered(response)
         self._end(connection, started)
@@ -191,7 +192,7 @@ class HeldConnection:
                 break
         error = _unexpected(connection)
         framing = partial(response_framing, Request("GET", connection.origin, "/"), None, sent=True)
-        reader = ResponseReader(connection, connection.name, framing, self._scratch)
+        reader = ResponseReader(connection, connection.origin, framing, self._scratch)
         reader.feed(received)
         if (response := reader.response) is not None:
             error = TransportError(f"{connection.name} answered {response.status}", retryable=True, host=error.host)
@@ -215,8 +216,7 @@ def _receive_body(connection: Connection, ahead: memoryview, into: memoryview) -
 
 
 def _unexpected(connection: Connection) -> TransportError:
-    host = connection.origin.address
-    return TransportError(f"{connection.name} sent an unexpected response", retryable=True, host=host)
+    return TransportError(f"{connection.name} sent an unexpected response", retryable=True, host=connection.name)
 
 
 @asynccontextmanager
@@ -225,10 +225,12 @@ async def hold_connections(pool: Pool, lanes: Lanes, origin: Origin, tls: TLS) -
     pace = pool.pace(origin)
     held: list[Connection] = []
     lane = None
+    observation = Observation(origin, pace)
     try:
-        _check_unlimited(pace, origin)
-        held.append(await pool.acquire(origin, tls))
-        _check_unlimited(pace, origin)  # `acquire` may have waited
+        with observation:
+            _check_unlimited(pace, origin)
+            held.append(await pool.acquire(origin, tls))
+            _check_unlimited(pace, origin)  # `acquire` may have waited
         with suppress(TransportError):  # one is enough
             second = await pool.acquire_now(origin, tls)
             held += [] if second is None else [second]
@@ -239,8 +241,7 @@ async def hold_connections(pool: Pool, lanes: Lanes, origin: Origin, tls: TLS) -
     finally:
         if lane is not None:
             lane.forget_asked()
-            if lane.completed:
-                pace.succeeded(lane.completed)
+            observation.completed(lane.completed)
         for connection in held:
             lanes.unwatch(connection)
             pool.release(connection)

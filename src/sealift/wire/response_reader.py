@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..errors import TransportError
 from ..types import KiB, MiB
 from .head_codec import MAX_HEAD_BYTES, parse_simple_head
-from .message import Headers, Response
+from .message import Headers, Origin, Response
 
 if TYPE_CHECKING:
     import h11
@@ -42,7 +42,7 @@ class ResponseReader:
 
     Args:
         source: The connection.
-        name: The server, for messages.
+        origin: The server, for messages.
         framing: Creates the h11 connection for a response that it has to parse.
         scratch: Buffer for data that is not received in place.
         head_only: The request was a HEAD, so the response has no body.
@@ -56,7 +56,7 @@ class ResponseReader:
     def __init__(
         self,
         source: Source,
-        name: str,
+        origin: Origin,
         framing: Callable[[], "h11.Connection"],
         scratch: memoryview,
         *,
@@ -67,7 +67,7 @@ class ResponseReader:
         self._finished = False
         self.must_close = False
         self._source = source
-        self._name = name
+        self._origin = origin
         self._new_framing = framing
         self._framing: h11.Connection | None = None
         self._scratch = scratch
@@ -270,10 +270,10 @@ class ResponseReader:
         )
 
     def _not_http(self) -> TransportError:
-        return MalformedResponseError(f"{self._name} sent something that is not HTTP/1.1", retryable=True)
+        return MalformedResponseError(f"{self._origin.address} sent something that is not HTTP/1.1", retryable=True)
 
     def _error(self, problem: str) -> TransportError:
-        return TransportError(f"{self._name} {problem}", retryable=True)
+        return TransportError(f"{self._origin.address} {problem}", retryable=True)
 
 
 def body_length(headers: Headers) -> int | None:

@@ -86,7 +86,7 @@ class BodyStream:
                 piece = receiving.result()
             except Exception as error:
                 if isinstance(error, TransportError):
-                    error.host = self._exchange.connection.origin.address
+                    error.host = self._exchange.connection.name
                 self._error = error
                 raise
             self._unread, self._ended = piece or memoryview(b""), piece is None
@@ -145,6 +145,7 @@ class StreamedResponse:
         self.status = response.status
         self.host = response.host
         self.request = response.request
+        self.is_failure = response.is_failure
         self.headers: Headers = response.headers
         self.header = response.header
         self._readinto = readinto

@@ -47,9 +47,7 @@ class Streams:
 
     async def close(self, body: BodyStream) -> None:
         """Give the connection of a stream back, or close it if the body was not read to its end."""
-        connection = self._open.pop(body, None)
-        if connection is None:
-            return
+        connection = self._open.pop(body)
         try:
             await body.aclose()
         finally:
@@ -57,5 +55,6 @@ class Streams:
 
     async def aclose(self) -> None:
         """Close the connections of all streams: perhaps nobody reads them, or leaves their context."""
-        while self._open:
-            await self.close(next(iter(self._open)))
+        for body, connection in list(self._open.items()):
+            await body.aclose()
+            self._pool.release(connection)

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from ..types import KiB
 
-__all__ = ["Stream", "TLSStream"]
+__all__ = ["TLSStream"]
 
 
 class _Buffer(threading.local):
@@ -30,7 +30,7 @@ class TLSStream:
     """The client's end of a TLS connection, with the methods of a socket that `Connection` needs.
 
     Its blocking mode and timeout are those of the socket. A connection that ends without TLS's closing message is
-    truncated: an `ssl.SSLEOFError`. The socket may itself be such a stream, to a proxy.
+    truncated: an `ssl.SSLEOFError`.
 
     Args:
         sock: The connected socket.
@@ -38,7 +38,7 @@ class TLSStream:
         host: Name of the server.
     """
 
-    def __init__(self, sock: "Stream", context: ssl.SSLContext, host: str) -> None:
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext, host: str) -> None:
         self._sock = sock
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
@@ -48,17 +48,12 @@ class TLSStream:
     @property
     def unsent(self) -> bool:
         """Whether `send` has encrypted data that is not sent yet."""
-        return bool(self._unsent) or (isinstance(self._sock, TLSStream) and self._sock.unsent)
+        return bool(self._unsent)
 
     @property
     def unread(self) -> bool:
         """Whether data has arrived that `recv_into` has not returned; it may be a session ticket."""
-        below = isinstance(self._sock, TLSStream) and self._sock.unread
-        return bool(self._tls.pending() or self._incoming.pending or below)
-
-    def settimeout(self, seconds: float | None) -> None:
-        """Set the timeout of the socket; None: none."""
-        self._sock.settimeout(seconds)
+        return bool(self._tls.pending() or self._incoming.pending)
 
     def do_handshake(self, deadline: float) -> None:
         """Do the handshake, on a blocking socket.
@@ -142,7 +137,3 @@ class TLSStream:
     def _flush(self) -> None:
         if self._outgoing.pending:
             self._sock.sendall(self._outgoing.read())
-
-
-Stream = socket.socket | TLSStream
-"""What `Connection` sends to and receives from."""

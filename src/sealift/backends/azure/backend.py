@@ -156,8 +156,8 @@ class AzureBackend:
         refuse_existing(reply, key, overwrite=overwrite)
         return replace(stored_blob(self._container, reply, key, len(data), checksums), properties=kept)
 
-    def open_lane(self) -> AbstractAsyncContextManager[AzureLane]:
-        return open_lane(self._container)
+    def open_lane(self) -> AbstractAsyncContextManager[AzureLane] | None:
+        return open_lane(self._container) if self._container.is_direct else None
 
     async def open_upload(
         self,

@@ -115,6 +115,11 @@ class Container:
         async with self.instance.wire.hold(self._origin, self._tls) as connection:
             yield authorization, connection
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether requests are sent without a proxy, so that `hold` works."""
+        return self.instance.wire.is_direct(self._origin)
+
     async def send(
         self,
         method: str,

@@ -138,8 +138,8 @@ class GCSBackend:
             self._bucket, await self._bucket.send(put.method, put.path, put.query, put.headers, body=put.body)
         )
 
-    def open_lane(self) -> AbstractAsyncContextManager[GCSLane]:
-        return open_lane(self._bucket)
+    def open_lane(self) -> AbstractAsyncContextManager[GCSLane] | None:
+        return open_lane(self._bucket) if self._bucket.is_direct else None
 
     async def open_upload(
         self,

@@ -220,6 +220,11 @@ class Bucket:
         async with self.instance.wire.hold(self.origin, self._tls) as connection:
             yield bearer, connection
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether requests are sent without a proxy, so that `hold` works."""
+        return self.instance.wire.is_direct(self.origin)
+
     def _should_resend(self, attempt: int, request: Request, reply: Response) -> bool:
         """Whether to resend a request: with a new token, once, or billed to the configured project.
 

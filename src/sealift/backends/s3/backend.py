@@ -134,10 +134,10 @@ class S3Backend:
         refuse_existing(reply, key, overwrite=overwrite)
         return replace(stored_object(self._bucket, reply, key, len(data), digests), properties=kept)
 
-    def open_lane(self) -> "AbstractAsyncContextManager[S3Lane]":
+    def open_lane(self) -> "AbstractAsyncContextManager[S3Lane] | None":
         from .lane import open_lane
 
-        return open_lane(self._bucket)
+        return open_lane(self._bucket) if self._bucket.is_direct else None
 
     async def open_upload(
         self,

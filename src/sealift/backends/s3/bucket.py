@@ -116,6 +116,11 @@ class Bucket:
         async with self.instance.wire.hold(signer.access.origin, signer.access.tls) as connection:
             yield signer, connection
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether requests are sent without a proxy, so that `hold` works."""
+        return self.instance.wire.is_direct(self._access.origin)
+
     async def send(
         self,
         method: str,
