@@ -18,7 +18,6 @@ from sealift.types import KiB, MiB, Part
 from sealift.wire import TLS, Response, range_writer
 from sealift.wire import pipe as pipe_module
 from sealift.wire.connection import Connection
-from sealift.wire.idle_state import IdleState
 from sealift.wire.pipe import Pipe
 
 from .scripted import ORIGIN, head, run, split
@@ -51,7 +50,6 @@ def connected(pieces: Iterable[bytes]) -> Iterator[Connection]:
     sender.start()
     connection = Connection(ORIGIN, TLS())
     connection._sock = connection._stream = ours
-    connection._idle = IdleState(ours, ours)
     try:
         yield connection
     finally:
