@@ -7,23 +7,19 @@ page cache counts towards the memory of a control group, so the peak is that of 
 """
 
 import argparse
-import contextlib
-import os
 import shutil
 import statistics
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench import data, datasets, environments, machine, measure
+from bench.control_groups import confined, control_groups
 from bench.nginx_s3 import nginx_s3
 from bench.servers import BUCKET
 
-_CONFINE = Path(__file__).with_name("confine.py")
 _KSERVE = Path(__file__).with_name("clients") / "kserve_download.py"
 _USER, _CPUS, _MEMORY = 1000, 1, 1 << 30
-_PERIOD_US = 100_000
-_CONTROLLERS = Path("/sys/fs/cgroup")
 
 
 def main() -> None:
@@ -75,38 +71,14 @@ def _run(
         path.mkdir()
     volume.chmod(0o777)
     model = volume / "models"
-    with _control_groups() as groups:
-        confined = ["/usr/bin/python3", "-I", "-S", str(_CONFINE), str(_USER), ",".join(map(str, groups))]
-        sample = measure.run([*confined, *command, f"s3://{BUCKET}/model/", str(model)], environ, place)
+    with control_groups(_CPUS, _MEMORY) as groups:
+        whole = confined(groups, _USER, [*command, f"s3://{BUCKET}/model/", str(model)])
+        sample = measure.run(whole, environ, place)
     data.check_sizes(data.sizes(model), source)
     if every_byte:
         data.check_digests(data.digests(model), source)
     print(f"{name}: {sample.wall_s:.1f} s, {sample.cpu_s:.1f} s CPU, {(sample.peak_pss or 0) >> 20} MiB", flush=True)
     return sample
-
-
-@contextlib.contextmanager
-def _control_groups() -> Iterator[list[Path]]:
-    """New control groups of version 1 or 2 with the limits, below that of this process."""
-    own = dict(line.split(":", 2)[1:] for line in Path("/proc/self/cgroup").read_text().splitlines())
-    name = f"sealift-bench-{os.getpid()}"
-    if (_CONTROLLERS / "cgroup.controllers").exists():
-        limits = {"": {"cpu.max": f"{_CPUS * _PERIOD_US} {_PERIOD_US}", "memory.max": str(_MEMORY)}}
-    else:
-        quota = {"cpu.cfs_period_us": str(_PERIOD_US), "cpu.cfs_quota_us": str(_CPUS * _PERIOD_US)}
-        limits = {"cpu": quota, "memory": {"memory.limit_in_bytes": str(_MEMORY)}}
-    made = []
-    try:
-        for controller, files in limits.items():
-            directory = _CONTROLLERS / controller / own.get(controller, "/").lstrip("/") / name
-            directory.mkdir()
-            made.append(directory)
-            for file, value in files.items():
-                (directory / file).write_text(value)
-        yield made
-    finally:
-        for directory in made:
-            directory.rmdir()
 
 
 def _page(

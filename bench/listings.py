@@ -1,6 +1,7 @@
 """Scenario l: many objects. How fast, and with how much memory, they are listed, synced and resumed.
 
-    python -m bench.listings --objects 1000000 --peers-python PYTHON --sealift-python PYTHON
+    python -m bench.listings --full --write bench/results/listings.md
+    python -m bench.listings list sync --objects 1000000 --peers-python PYTHON --sealift-python PYTHON
 
 - list: all objects of a prefix, each with its size and ETag.
 - sync: two buckets with the same objects (MD5s as ETags), so that nothing is copied.
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from hashlib import md5
 from pathlib import Path
 
-from bench import environments, measure, nginx, s3_pages, servers
+from bench import environments, machine, measure, nginx, s3_pages, servers
 from bench.peers import Programs
 
 _CLIENT = Path(__file__).with_name("clients")
@@ -65,6 +66,8 @@ _SYNC: dict[str, Command] = {
 }  # fmt: skip
 _RESUME: dict[str, Command] = {"sealift, first": _sealift("first"), "sealift, verify": _sealift("verify")}
 _SCENARIOS = {"list": _LIST, "sync": _SYNC, "resume": _RESUME}
+# What the page of results has: how many objects, and the scenarios.
+_FULL = {100_000: ["list", "sync"], 1_000_000: ["list", "sync"], 400_000: ["resume"]}
 
 
 def keys(count: int) -> Iterator[str]:
@@ -115,23 +118,48 @@ def main() -> None:
     arguments = _arguments()
     work = Path(tempfile.mkdtemp(dir=arguments.work_dir, prefix="sealift-listings-"))
     programs = environments.programs(arguments.sealift_python, arguments.peers_python, with_sealift=True)
+    plan = _FULL if arguments.full else {arguments.objects: arguments.scenarios}
+    lines = ["| | objects | | time, s | CPU time, s | peak memory, MiB |", "|---|---:|---|---:|---:|---:|"]
     try:
-        with serving(arguments.objects, work) as server:
-            for scenario in arguments.scenarios:
-                print(f"(l) {scenario}, {arguments.objects:,} objects", flush=True)
-                _compare(_SCENARIOS[scenario], programs, server, work, arguments)
+        for objects, scenarios in plan.items():
+            with serving(objects, work) as server:
+                for scenario in scenarios:
+                    print(f"(l) {scenario}, {objects:,} objects", flush=True)
+                    rows = _compare(_SCENARIOS[scenario], objects, programs, server, work, arguments)
+                    lines += [f"| {scenario} | {objects:,} {row}" for row in rows]
     finally:
         shutil.rmtree(work)
+    if arguments.write:
+        arguments.write.write_text(_page(lines, arguments.repeat), encoding="utf-8")
+
+
+def _page(lines: list[str], repeat: int) -> str:
+    about = ", ".join(f"{name}: {value}" for name, value in machine.describe().items())
+    head = [
+        "# Many objects",
+        "",
+        "Listing a prefix, syncing two buckets that hold the same, and resuming a download: `first` is the time until",
+        "the first object is requested, `verify` that of a run that finds all files complete. Written by",
+        f"`python -m bench.listings`; medians of {repeat} runs, which alternate. {about}.",
+        "",
+    ]
+    return "\n".join([*head, *lines]) + "\n"
 
 
 def _compare(
-    commands: dict[str, Command], programs: Programs, server: Server, work: Path, arguments: argparse.Namespace
-) -> None:
+    commands: dict[str, Command],
+    objects: int,
+    programs: Programs,
+    server: Server,
+    work: Path,
+    arguments: argparse.Namespace,
+) -> Iterator[str]:
+    """Run the clients in turn; yield a row of the table for each."""
     samples: dict[str, list[measure.Sample]] = {name: [] for name in commands}
     for _ in range(arguments.repeat):
         for name, command in commands.items():
             if arguments.peers is None or name.split(",")[0] in arguments.peers:
-                environ = {**server.environ, "OBJECTS": str(arguments.objects)}
+                environ = {**server.environ, "OBJECTS": str(objects)}
                 if name in _RESUME:
                     _prepare(programs, name, environ, work)
                 samples[name].append(measure.run(command(programs, work), environ, work))
@@ -142,6 +170,7 @@ def _compare(
             )
             peak = statistics.median(sample.peak_rss for sample in found) / (1 << 20)
             print(f"  {name:16} {wall:7.2f} s  {cpu:7.2f} s of CPU  {peak:7.0f} MiB", flush=True)
+            yield f"| {name} | {wall:.2f} | {cpu:.2f} | {peak:.0f} |"
 
 
 def _prepare(programs: Programs, name: str, environ: Mapping[str, str], work: Path) -> None:
@@ -159,6 +188,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.listings", description=__doc__)
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="list, sync or resume; default: all")
     parser.add_argument("--objects", type=int, default=100_000)
+    parser.add_argument("--full", action="store_true", help="all that the page of results has")
+    parser.add_argument("--write", type=Path, help="write the table to this file")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--peers", type=lambda text: text.split(","), help="comma-separated names; default: all")
     parser.add_argument("--work-dir", type=Path, default=Path(tempfile.gettempdir()))

@@ -47,7 +47,6 @@ CASES = {
     "import a sync": ("import sealift.api.async_storage", "import sealift.operations.sync"),
     "import the S3 backend": ("import sealift.operations.download", "import sealift.backends.s3.upload"),
     "import anyio's backend": ("import asyncio", "import anyio._backends._asyncio"),
-    "import httpx": ("import asyncio", "import httpx"),
     "TLS, the system's certificates": ("import ssl", "ssl.create_default_context()"),
     "TLS, certificates of a file": (
         "import ssl, certifi; ssl.create_default_context().get_ca_certs()",

@@ -1,6 +1,6 @@
 """A service that allows so many requests per second, and answers 503 SlowDown to the rest.
 
-    python -m bench.throttled [--latency SECONDS] [--retry-after SECONDS]
+    python -m bench.throttled [--latency SECONDS] [--retry-after SECONDS] [--quick] [--write FILE]
 
 The service runs in a process of its own: a token bucket that holds what it allows in one second. "Ideal" is the time in
 which it would have accepted the requests if none had been refused, with a full bucket at the start. Listings are not
@@ -15,6 +15,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from sealift import AsyncStorage, Limits, S3Config
 
@@ -27,6 +28,11 @@ _WORKLOADS = [
     (20, 1, 100 << 20, 1 << 20),
 ]
 _BUSY = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+_TITLE = """# A service that limits requests
+
+Downloads of many small objects, and of one object in 100 parts, from a service that answers 503 to what is more than it
+allows, written by `python -m bench.throttled`. The ideal time is that without a refusal.
+"""
 _TAG = '"0123456789abcdef0123456789abcdef-1"'
 
 
@@ -131,9 +137,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
     parser.add_argument("--retry-after", type=int, metavar="SECONDS")
+    parser.add_argument("--quick", action="store_true", help="only the first workload")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the table to this file, too")
     arguments = parser.parse_args()
-    print("| allowed/s | requests | seconds | of the ideal time | refused |\n|---|---|---|---|---|")
-    for per_second, objects, size, part_size in _WORKLOADS:
+    lines = ["| allowed/s | requests | seconds | of the ideal time | refused |", "|---|---|---|---|---|"]
+    print(*lines, sep="\n")
+    for per_second, objects, size, part_size in _WORKLOADS[: 1 if arguments.quick else None]:
         service = Service(per_second, objects, size, arguments.latency, arguments.retry_after)
         here, there = multiprocessing.Pipe()
         process = multiprocessing.get_context("spawn").Process(target=_serve, args=(service, there))
@@ -143,11 +152,13 @@ def main() -> None:
         accepted, refused = here.recv()
         process.join()
         ideal = max((accepted - per_second) / per_second, 0.01)
-        print(
-            f"| {per_second} | {accepted:,} | {seconds:.1f} | {seconds / ideal:.2f} | "
-            f"{refused} ({refused / (accepted + refused):.1%}) |",
-            flush=True,
+        share = refused / (accepted + refused)
+        lines.append(
+            f"| {per_second} | {accepted:,} | {seconds:.1f} | {seconds / ideal:.2f} | {refused} ({share:.1%}) |"
         )
+        print(lines[-1], flush=True)
+    if arguments.write:
+        arguments.write.write_text("\n".join([_TITLE, *lines, ""]), encoding="utf-8")
 
 
 if __name__ == "__main__":

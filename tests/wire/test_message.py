@@ -74,6 +74,13 @@ def test_retry_after_with_a_date_in_the_future(zone: str) -> None:
     assert 0 < wait <= 300
 
 
+@pytest.mark.parametrize(("until", "seconds"), [("10:21:30", 60), ("10:20:30", 0), ("10:00:00", 0)])
+def test_retry_after_with_a_date_of_the_server_s_clock(until: str, seconds: float) -> None:
+    """Whatever the clock of this machine says."""
+    date, until = (f"Tue, 01 Sep 2020 {each} GMT" for each in ("10:20:30", until))
+    assert Response(503, [(b"date", date.encode()), (b"retry-after", until.encode())]).retry_after == seconds
+
+
 def test_no_retry_after() -> None:
     assert Response(503, []).retry_after is None
 

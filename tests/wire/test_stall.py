@@ -36,7 +36,7 @@ async def test_a_silent_server(response_data: bytes, call: str) -> None:
         await peer.write(response_data)
         await peer.until_disconnected()
 
-    async with serve(handler) as server, wire_with(idle_timeout=0.1) as wire:
+    async with serve(handler) as server, wire_with(idle_timeout=0.1, min_throughput=0) as wire:
         body = memoryview(bytearray(10))
         with pytest.raises(TransportError, match=r"stalled: no byte for 0\.1 s") as caught:
             await receive(wire, call, get(server), body)
@@ -137,7 +137,8 @@ async def test_a_silent_server_with_tls(response_data: bytes, call: str, authori
         await peer.write(response_data)
         await peer.until_disconnected()
 
-    async with serve(handler, tls=server_tls(authority)) as server, wire_with(idle_timeout=0.1) as wire:
+    tls = server_tls(authority)
+    async with serve(handler, tls=tls) as server, wire_with(idle_timeout=0.1, min_throughput=0) as wire:
         request = Request("GET", server.origin, "/", (), TLS(ca_file=ca_file))
         with pytest.raises(TransportError, match=r"stalled: no byte for 0\.1 s") as caught:
             await receive(wire, call, request, memoryview(bytearray(10)))

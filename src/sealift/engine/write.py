@@ -178,9 +178,7 @@ class ObjectWriter:
         self._verification.before_writing(obj, None)
         with self._counted(len(data)) as sent:
             stored = await self._publish(
-                lambda: self._destination.put(
-                    self._key, data, self._properties, overwrite=self._overwrite, sent=sent
-                ),
+                lambda: self._destination.put(self._key, data, self._properties, overwrite=self._overwrite, sent=sent),
                 len(data),
                 lambda algorithm: checksums.digest(algorithm, data),
             )

@@ -25,8 +25,14 @@ _DISTANT = 0.01
 # Bounds in seconds of the pause after a refusal without Retry-After. It doubles while every request is refused.
 _PAUSE = 0.1
 _LONGEST_PAUSE = 20.0
+# Seconds after which a request that waits for its turn looks whether a pause has begun.
+_TURN_STEP = 0.1
 # If a host accepts fewer requests than this between two refusals, it refuses too many.
 _FEW = 40
+# A number of connections that was too many is tried again after so many requests, and after twice as many each time it
+# still is, up to so many.
+_FIRST_TRIAL = _FEW
+_LAST_TRIAL = 16 * _FEW
 # A host may refuse some requests whatever their rate. So many refusals that the rate does not explain are a reason to
 # try any rate, if so many requests were accepted for each of them; and so many refusals show that this was wrong. It is
 # tried again after four times as many reasons.
@@ -61,7 +67,8 @@ class HostPace:
         limited: Requests wait with `resumed` and `turn`.
         last_success: Time of the last reply that was no failure.
         pauses: How often all requests were paused.
-        running: Returns how many requests the host is working on.
+        last_pause: Time at which the last pause began.
+        running: Returns how many requests have been sent and not been answered.
     """
 
     def __init__(
@@ -74,7 +81,8 @@ class HostPace:
         self.limited = False
         self.last_success = -math.inf
         self.pauses = 0
-        self.running: Callable[[], int] = lambda: 1
+        self.last_pause = -math.inf
+        self.running: Callable[[], int] = lambda: 0
         self._most = most
         self._clock = clock
         self._sleep = sleep
@@ -82,9 +90,12 @@ class HostPace:
         self._level: float = min(_FIRST_LEVEL, most)
         self._doubling_until: float = most  # beyond, they grow by one with each round trip
         self._ceiling: float = self._level  # until the next doubling
+        self._allowed: float = math.inf  # connections, as far as is known
+        self._trial = _FIRST_TRIAL  # requests until more connections are tried
         self._next_doubling: float | None = None  # before the first success
         self._paused_until = -math.inf
         self._vain = 0  # pauses since the last success
+        self._earlier = 0  # requests that were sent before the last pause and are not answered yet
         self._rate: RequestRate | None = None
         self._accepted = 0  # since the last pause
         self._unexplained: list[int] = []  # accepted before each refusal that the rate does not explain
@@ -115,10 +126,10 @@ class HostPace:
             Whether it may. False: a pause has begun.
         """
         if self._rate is not None:
-            pauses, now = self.pauses, self._clock()
-            at = self._rate.reserve(now)
-            if at > now:
-                await self._sleep(at - now)
+            pauses = self.pauses
+            at = self._rate.reserve(self._clock())
+            while (left := at - self._clock()) > 0 and self.pauses == pauses:
+                await self._sleep(min(left, _TURN_STEP))
             return self.pauses == pauses and not self.paused
         return not self.paused
 
@@ -145,6 +156,7 @@ class HostPace:
         now = self.last_success = self._clock()
         self._vain = 0
         self._accepted += requests
+        self._earlier = max(0, self._earlier - requests)
         if self.paused:  # they were sent before the pause
             return
         if self._level < self._most:
@@ -158,7 +170,9 @@ class HostPace:
 
     def _grow(self, requests: int, now: float) -> None:
         if self._level >= self._doubling_until:
-            self._level = min(self._most, self._level + requests / self._level)
+            if self._accepted >= self._trial:
+                self._allowed = math.inf
+            self._level = min(self._most, max(self._level, self._allowed), self._level + requests / self._level)
             return
         if self._next_doubling is None:
             self._next_doubling = now + DOUBLING
@@ -178,27 +192,38 @@ class HostPace:
         """
         now = self._clock()
         until = now if asked is None else now + asked + self._uniform(0, _PAUSE)
-        if not self.paused:  # otherwise this request was sent before the pause
+        self._earlier = min(self._earlier, self.running() + 1)
+        if self.paused or self._earlier:  # this request was sent before the pause
+            self._earlier = max(0, self._earlier - 1)
+        else:
+            self._earlier = self.running()
             bound = min(_LONGEST_PAUSE, _PAUSE * 2 ** min(self._vain, 10))
             if self._rate is not None or self._at_any_rate:  # the share of refusals is known
                 bound *= min(1.0, _FEW / max(self._accepted, 1))
             until = max(until, now + self._uniform(bound / 2, bound))
             self._vain += 1
             self.pauses += 1
+            self.last_pause = now
             self._slow_down(now, asked=asked is not None, connections=connections)
         if until > self._paused_until:
             self._paused_until = until
             if self._rate is not None:
                 self._rate.resume(now, until)
         self.limited = True
-        return self._paused_until - now
+        return max(0.0, self._paused_until - now)
 
     def _slow_down(self, now: float, *, asked: bool, connections: bool) -> None:
         few = asked or self._accepted < _FEW
-        if connections or few or self._rate is None:
-            self._doubling_until = max(1, min(self.level, self.running()) // 2)
+        others = max(1, min(self.level - 1, self.running()))  # that the host has not refused
+        if connections and self._accepted >= self._trial:
+            self._level = self._ceiling = self._doubling_until = self._allowed = others
+            self._trial = min(2 * self._trial, _LAST_TRIAL)
+        elif connections or few or self._rate is None:
+            self._doubling_until = max(1, others // 2)
             self._level = self._ceiling = 1.0
             self._next_doubling = None
+            self._allowed = others if connections else math.inf
+            self._trial = _FIRST_TRIAL
         if not connections:
             self._doubt_rate(since_pause=now - self._paused_until)
             if self._at_any_rate:
@@ -207,6 +232,8 @@ class HostPace:
                 self._rate = RequestRate(now)
             elif few:
                 self._rate.refused(now)
+            else:
+                self._rate.rarely_refused(now)
         self._accepted = 0
 
     def _doubt_rate(self, since_pause: float) -> None:

@@ -18,8 +18,13 @@ _DIP = 0.05
 _SHORTEST_CLIMB = 1.0
 _LONGEST_CLIMB = 6.0
 _STABLE = 0.15
-# An estimate needs this many seconds of observation; a shorter one is continued.
+# An estimate needs this many seconds of observation, and as many requests; a shorter one is continued.
 _WINDOW = 2.0
+_WINDOW_ACCEPTED = 10
+# The requests of the shortest climb.
+_CLIMB_ACCEPTED = 10
+# An estimate that the rate exceeds by this factor, without a refusal, was too low.
+_TOO_LOW = 1.5
 # Climbs without a refusal after which the rate is no limit any more: it is 18 times the estimate.
 _LIFTED = 8.0
 # Seconds by which a request may be late without delaying those after it.
@@ -79,10 +84,20 @@ class RequestRate:
         if self._accepted:
             estimate = (self._accepted + 0.5) / elapsed
             stable = math.isfinite(self._allowed) and abs(estimate - self._allowed) <= _STABLE * self._allowed
-            self._climb = min(1.5 * self._climb, _LONGEST_CLIMB) if stable else _SHORTEST_CLIMB
+            shortest = max(_SHORTEST_CLIMB, _CLIMB_ACCEPTED / estimate)
+            self._climb = max(shortest, min(1.5 * self._climb, _LONGEST_CLIMB)) if stable else shortest
             self._allowed = estimate
-        if elapsed >= _WINDOW or not self._accepted:
+        if (elapsed >= _WINDOW and self._accepted >= _WINDOW_ACCEPTED) or not self._accepted:
             self._since, self._accepted = now, 0
+
+    def rarely_refused(self, now: float) -> None:
+        """Record a refusal after so many requests that it is no reason to lower the rate; `resume` follows.
+
+        If the rate has become much higher than the estimate, that was wrong: perhaps the service refuses some requests
+        at any rate, and this one does not mean that the rate is too high now.
+        """
+        if (rate := self.per_second(now)) > _TOO_LOW * self._allowed:
+            self._allowed = rate
 
     def resume(self, now: float, at: float) -> None:
         """Send the next request at this time, not now; may be called again with a later one."""

@@ -29,6 +29,9 @@ T = TypeVar("T")
 _ATTEMPTS = 5
 # How often a request may fail while others to the same host succeed.
 _FAILURES_AMONG_SUCCESSES = 20
+# How often it may be refused, if that takes longer than `patience`: a host that limits requests refuses any of them now
+# and then.
+_REFUSALS_AMONG_SUCCESSES = 200
 # A quota that is renewed within so many seconds is waited for, whatever `patience` says; the windows of Hugging Face's
 # Hub have this length.
 _QUOTA_WINDOW = 300.0
@@ -37,22 +40,23 @@ _QUOTA_WINDOW = 300.0
 class _Request:
     """The attempts of one request."""
 
-    __slots__ = ("_failures_among_successes", "_last_failure", "attempt", "started")
+    __slots__ = ("_failures", "_last_failure", "_refusals", "attempt", "began", "started")
 
     def __init__(self, now: float) -> None:
         self.attempt = 1
-        self.started = self._last_failure = now
-        self._failures_among_successes = 0
+        self.started = self.began = self._last_failure = now
+        self._failures = self._refusals = 0  # while others succeeded
 
     def failed(self, now: float, pace: HostPace | None, *, throttled: bool) -> None:
-        if pace is not None and not throttled and pace.last_success > self._last_failure:
-            self._failures_among_successes += 1
+        if pace is not None and pace.last_success > self._last_failure:
+            self._refusals += throttled
+            self._failures += not throttled
         self._last_failure = now
 
-    @property
-    def is_alone(self) -> bool:
+    def is_alone(self, now: float, patience: float) -> bool:
         """Whether the host serves other requests, but not this one."""
-        return self._failures_among_successes >= _FAILURES_AMONG_SUCCESSES
+        refused = self._refusals >= _REFUSALS_AMONG_SUCCESSES and now >= self.started + patience
+        return refused or self._failures >= _FAILURES_AMONG_SUCCESSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +120,12 @@ class Retry:
                     self.on_event(Event("retry", "", error=error, delay=delay))
             await self.sleep(delay)
             request.attempt += 1
+            request.began = self.clock()
 
     def _delay(self, error: StorageError, request: _Request) -> float | None:
         """Seconds until the next attempt; None: do not retry."""
         pace = None if error.host is None else self.hosts.of(error.host)
-        limited = pace is not None and _is_connection_limit(error, pace)
+        limited = pace is not None and _is_connection_limit(error, pace, request.began)
         if error.given_up or not (error.retryable or limited):
             return None
         throttled = error.throttled or limited
@@ -134,7 +139,11 @@ class Retry:
             return max(wait, asked)
         if asked and now + asked > latest:
             error.given_up = f"given up, because the service asks to wait {_seconds(asked)}"
-        elif now >= latest or request.attempt >= self._most_attempts(error, limited=limited) or request.is_alone:
+        elif (
+            now >= latest
+            or request.attempt >= self._most_attempts(error, limited=limited)
+            or request.is_alone(now, self.limits.patience)
+        ):
             if request.attempt > 1:
                 error.given_up = f"given up after {request.attempt} attempts in {_seconds(now - request.started)}"
         else:
@@ -172,7 +181,14 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
-def _is_connection_limit(error: StorageError, pace: HostPace) -> bool:
-    """Whether a host denies access perhaps only because it has too many connections from this address."""
-    denied = error.status == 403 and error.code is None
-    return denied and pace.level > 1 and pace.running() > 0 and pace.last_success > -math.inf
+def _is_connection_limit(error: StorageError, pace: HostPace, began: float) -> bool:
+    """Whether a host denies access perhaps only because it has too many connections from this address.
+
+    Args:
+        error: The error.
+        pace: The pace of the host.
+        began: When the attempt began. Another refusal since then may have ended what ran beside it.
+    """
+    if error.status != 403 or error.code is not None or pace.last_success == -math.inf:
+        return False
+    return pace.last_pause >= began or (pace.level > 1 and pace.running() > 0)

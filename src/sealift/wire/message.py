@@ -208,7 +208,8 @@ class Response:
         if value.isascii() and value.isdigit():
             return float(value)
         until = self.time("retry-after")
-        return None if until is None else max(0.0, (until - datetime.now(UTC)).total_seconds())
+        # The clock of this machine may be wrong.
+        return None if until is None else max(0.0, (until - (self.time("date") or datetime.now(UTC))).total_seconds())
 
     @property
     def asks_for_less(self) -> bool:

@@ -72,7 +72,9 @@ class Pool:
             elif self._waiters:
                 self._serve_waiters()  # closed connections that were found on the way have freed slots
             if not host.pace.limited or await self._take_turn(connection, host):
-                return connection or await self._open_connection(origin, tls, host, dial)
+                connection = connection or await self._open_connection(origin, tls, host, dial)
+                host.used += 1
+                return connection
 
     async def _take_turn(self, connection: Pooled | None, host: Host) -> bool:
         """Wait until the host may be asked. If it is paused, return the connection, and False."""
@@ -104,6 +106,10 @@ class Pool:
 
     def release(self, connection: Pooled) -> None:
         """Return a connection to the pool if it is reusable; otherwise close it."""
+        self._hosts[connection.origin].used -= 1
+        self._put_back(connection)
+
+    def _put_back(self, connection: Pooled) -> None:
         host = self._hosts[connection.origin]
         if not connection.reusable or self._closed or host.open > host.pace.level:
             self._close(connection)
@@ -228,7 +234,7 @@ class Pool:
         if connection is None:
             self._release_slot(host)
         else:
-            self.release(connection)
+            self._put_back(connection)
 
     async def _open_connection(self, origin: Origin, tls: TLS, host: Host, dial: Dial) -> Pooled:
         """Open a connection in the slot reserved for it."""

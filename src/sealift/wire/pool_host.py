@@ -44,12 +44,13 @@ class Waiter:
 class Host:
     """Connections to one origin, and the requests waiting for one."""
 
-    __slots__ = ("idle", "open", "pace", "timer", "waiting")
+    __slots__ = ("idle", "open", "pace", "timer", "used", "waiting")
 
     def __init__(self, pace: HostPace) -> None:
         self.pace = pace
-        pace.running = lambda: self.busy
+        pace.running = lambda: self.used
         self.open = 0  # idle, busy, opening and closing
+        self.used = 0  # handed out by `Pool.acquire`, and not released yet
         self.idle: list[Pooled] = []  # longest idle first
         self.waiting: deque[Waiter] = deque()
         self.timer: asyncio.TimerHandle | None = None  # runs while requests wait

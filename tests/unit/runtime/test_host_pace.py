@@ -6,6 +6,7 @@ import statistics
 import pytest
 
 from sealift.runtime.host_pace import HostPace, Hosts
+from sealift.runtime.request_rate import RequestRate
 
 from .throttling_service import Simulation
 from .timing import Time
@@ -53,14 +54,55 @@ class TestLevel:
     def test_is_halved_and_found_again_step_by_step(self) -> None:
         time = Time()
         pace = pace_of(time)
-        grow(pace, time)
-        pace.running = lambda: 20
+        pace.connected(0.05)
+        pace.running = lambda: 12
         pace.throttled(connections=True)
         assert pace.level == 1
-        grow(pace, time, 0.6)
-        assert 5 <= pace.level <= 16
-        grow(pace, time, 10)
-        assert pace.level == 32
+        time.now += 0.2
+        levels = []
+        for _ in range(100):
+            time.now += 0.05
+            pace.succeeded()
+            levels.append(pace.level)
+        assert levels[11:17] == [6] * 6
+        assert levels[-1] > 12
+
+    def test_stays_at_what_the_host_has_accepted(self) -> None:
+        """It is tried again whether there may be more connections, ever more seldom."""
+        time = Time()
+        pace = pace_of(time)
+        grow(pace, time)
+        tried = []
+        for _ in range(6):
+            pace.running = lambda: 20
+            pace.throttled(connections=True)
+            assert pace.level == 20
+            time.now += 0.2
+            pace.running = lambda: 0
+            accepted = 0
+            while pace.level == 20:
+                time.now += 0.05
+                pace.succeeded()
+                accepted += 1
+            tried.append(accepted)
+        assert [round(each, -2) for each in tried] == [100, 200, 300, 700, 700, 700]
+
+    def test_is_not_lowered_by_what_was_sent_before_a_pause(self) -> None:
+        time = Time()
+        pace = pace_of(time)
+        pace.connected(0.05)
+        pace.running = lambda: 12
+        pace.throttled(connections=True)
+        for left in range(11, 3, -1):  # these replies take longer than the pause
+            time.now += 0.2
+            pace.running = lambda left=left: left  # type: ignore[misc]
+            assert pace.throttled(connections=True) == 0
+        assert pace.pauses == 1
+        pace.running = lambda: 0
+        time.now += 1
+        pace.throttled(connections=True)
+        assert pace.throttled(connections=True) > 0
+        assert pace.pauses == 2
 
     def test_stays_if_the_rate_is_the_problem(self) -> None:
         time = Time()
@@ -143,6 +185,27 @@ class TestPause:
         pace._sleep = meanwhile
         assert not await pace.turn()
 
+    async def test_ends_the_wait_for_a_turn_soon(self) -> None:
+        """Who waits for a turn has a connection."""
+        time = Time()
+        pace = pace_of(time)
+        for _ in range(2):
+            time.now += pace.throttled()
+            pace.succeeded()
+        pace.throttled()
+        time.now += 1
+        for _ in range(50):
+            assert await pace.turn()
+        sleep, time.slept = pace._sleep, []
+
+        async def meanwhile(seconds: float) -> None:
+            await sleep(seconds)
+            pace.throttled()
+
+        pace._sleep = meanwhile
+        assert not await pace.turn()
+        assert sum(time.slept) <= 0.1
+
     async def test_of_one_host_delays_no_other(self) -> None:
         time = Time()
         hosts = Hosts(32, **time.arguments)
@@ -197,10 +260,34 @@ def test_a_service_that_allows_no_burst() -> None:
     assert service.refused < 0.05 * service.sent
 
 
-def test_a_service_that_limits_connections() -> None:
-    service = Simulation(connections=4, latency=1.0)
-    assert service.run(400) < 2 * 400 / 4
-    assert service.refused < 0.3 * service.sent
+# Fewer refusals of one request than it has attempts: an answer with 403 is tried five times.
+@pytest.mark.parametrize("latency", [0.02, 1.0])
+@pytest.mark.parametrize("connections", [1, 2, 4, 16])
+def test_a_service_that_limits_connections(connections: int, latency: float) -> None:
+    service = Simulation(connections=connections, latency=latency)
+    assert service.run(100 * connections) < 1.2 * 100 * latency + 1
+    assert service.refused < 0.08 * service.sent
+    assert service.most_refused < 5
+
+
+@pytest.mark.parametrize(
+    ("service", "requests", "longest", "refused"),
+    [
+        pytest.param(Simulation(connections=4, latency=0.2, says_why=False), 200, 20, 0.2, id="connections, with 503"),
+        pytest.param(Simulation(connections=8, latency=0.2, hosts=2), 400, 16, 0.12, id="connections, of two names"),
+        pytest.param(Simulation(300, 300, hosts=2), 3000, 1.15 * 9, 0.05, id="requests, of two names"),
+        pytest.param(Simulation(30, 5, hosts=2), 300, 12, 0.08, id="requests without a burst, of two names"),
+        pytest.param(Simulation(2, 1), 60, 40, 0.25, id="2 requests per second"),
+        pytest.param(Simulation(1, 1), 40, 50, 0.35, id="1 request per second"),
+        pytest.param(Simulation(300, 300, retry_after=0.0), 3000, 1.1 * 9, 0.05, id="a date in the past"),
+        pytest.param(Simulation(down=60), 600, 70, 0.1, id="down for a minute"),
+        pytest.param(Simulation(300, 300, down=60), 1500, 70, 0.1, id="down for a minute, then limited"),
+    ],
+)
+def test_an_odd_service(service: Simulation, requests: int, longest: float, refused: float) -> None:
+    assert service.run(requests) < longest
+    assert service.refused < refused * service.sent
+    assert service.most_refused < 6
 
 
 @pytest.mark.parametrize("latency", [0.01, 0.1])
@@ -211,6 +298,18 @@ def test_a_service_that_refuses_some_at_any_rate(unlucky: float, latency: float)
         service = Simulation(unlucky=unlucky, latency=latency, seed=seed)
         service.run(300)
         assert service.now < (0.1 + 4 * latency) * service.refused + 30
+
+
+def test_a_rate_that_was_much_too_low_is_not_returned_to() -> None:
+    rate = RequestRate(now=0.0)
+    rate.accepted(20)
+    for refused, expected in ((0.2, 100), (3.2, 100), (8.2, 420)):
+        if refused == 0.2:
+            rate.refused(refused)
+        else:
+            rate.rarely_refused(refused)
+        rate.resume(refused, refused)
+        assert rate.per_second(refused + 1) == pytest.approx(expected, rel=0.05)
 
 
 @pytest.mark.parametrize("retry_after", [1.0, 10.0])

@@ -1,6 +1,7 @@
 """The memory budget: never exceeded, lent to jobs in turn, and complete again after a cancellation."""
 
 import asyncio
+import itertools
 import random
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -125,7 +126,8 @@ async def test_nobody_jumps_the_queue() -> None:
 
 async def test_a_job_that_writes_one_file_waits_for_its_own_bytes_and_holds_up_no_other() -> None:
     part = 8 * MiB
-    memory = MemoryBudget(8 * part, PartsInFlight(cpus=2))  # two in flight, and one of each file
+    busy = PartsInFlight(itertools.count().__next__, itertools.count().__next__, cpus=2)  # always one CPU
+    memory = MemoryBudget(8 * part, busy)  # two in flight, and one of each file
     borrowers = Borrowers(memory)
     for name in ("a1", "a2", "a3", "b1", "b2", "c1"):
         borrowers.begin(name, part, name[0], one_file=True)

@@ -260,6 +260,19 @@ class TestThrottling:
         script = Script()
         assert await script.retry(patience=60)(fail) == "done"
 
+    async def test_of_one_request_only_ends_with_patience(self) -> None:
+        """For example, if a service refuses what is too large for it."""
+
+        async def fail() -> None:
+            script.calls += 1
+            script.pace.succeeded()
+            raise slow_down()
+
+        script = Script()
+        with pytest.raises(ServiceError, match=r"given up after \d+ attempts in 60 s"):
+            await script.retry(patience=60)(fail)
+        assert script.calls > 200
+
     async def test_ends_with_patience(self) -> None:
         script = Script([slow_down() for _ in range(1000)])
         with pytest.raises(ServiceError, match="given up after"):
@@ -289,6 +302,14 @@ class TestThrottling:
         with pytest.raises(AccessDenied):
             await script.retry()(fail)
         assert script.calls == calls
+
+    async def test_may_be_a_denial_that_was_sent_before_a_pause(self) -> None:
+        """Of requests that are denied at once, the first one lowers the level; what ran beside them may have ended."""
+        script = Script([AccessDenied("no", status=403, host=HOST)])
+        script.pace.succeeded()
+        script.pace.throttled(connections=True)
+        assert script.pace.level == 1
+        assert await script.retry()(script) == "done"
 
     async def test_is_no_denial_with_a_reason(self) -> None:
         script = Script([AccessDenied("no", status=403, code="AccessDenied", host=HOST)])
