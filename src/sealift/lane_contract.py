@@ -4,6 +4,7 @@ A lane is a thread that moves bytes with a blocking socket (`wire/lanes.py`). `c
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
 from .errors import StorageError
@@ -58,6 +59,15 @@ class FileRange(Sink, Protocol):
 
     descriptor: int
     crcs: Mapping[str, int]
+
+    def pipe(self) -> AbstractContextManager[int | None]:
+        """Open a pipe for the next bytes, out of which the kernel writes them to the file.
+
+        While it is open, `filled` takes over bytes that were put into it, and `space` must not be called.
+
+        Returns:
+            Its descriptor; None: there is none, or the file is perhaps not on this computer.
+        """
 
     @property
     def position(self) -> int:

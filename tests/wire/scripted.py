@@ -54,7 +54,8 @@ class ScriptedSocket:
 def connect(pieces: Iterable[bytes]) -> tuple[Connection, Any]:
     """An open connection, and its socket."""
     connection = Connection(ORIGIN, TLS())
-    connection._sock = connection._stream = sock = ScriptedSocket(pieces)  # type: ignore[assignment]
+    connection._stream = sock = ScriptedSocket(pieces)  # type: ignore[assignment]
+    connection._sock = ScriptedSocket([])  # type: ignore[assignment]  # another one, as if there were TLS: no splice
     return connection, sock
 
 

@@ -8,6 +8,7 @@ The threads that use connections are called lanes (`lanes.py`). Rules that keep 
 - Only the loop closes sockets, when no lane uses them: the number of a closed descriptor may be that of a file already.
 """
 
+import os
 import select
 import socket
 import ssl
@@ -21,6 +22,7 @@ from .address import Address
 from .connect import connect_first
 from .connection_errors import ConnectionLostError
 from .message import TLS, Origin
+from .pipe import NOT_SPLICED
 from .range_writer import PIECE
 from .socket_state import round_trip, tcp_state, unacknowledged_bytes, unread_bytes
 from .tls import handshake_error
@@ -182,6 +184,11 @@ class Connection:
         self._check()
         return stream
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is no TLS, so that `splice_into` works."""
+        return self._stream is self._sock
+
     def receive_into(self, view: memoryview) -> int:
         """Receive at least one byte; 0: the peer has closed the connection.
 
@@ -195,11 +202,39 @@ class Connection:
         except OSError as error:
             self._check()
             raise TransportError(self._lost(error), retryable=True) from None
+        self._count_received(count, limit)
+        return count
+
+    def splice_into(self, pipe: int, limit: int) -> int | None:
+        """Receive at least one byte into a pipe, without a copy; 0: the peer has closed the connection.
+
+        Args:
+            pipe: The descriptor of the pipe.
+            limit: Bytes to receive at most.
+
+        Returns:
+            How many; None: none, because the pipe is full, or this system cannot do it.
+
+        Raises:
+            TransportError: The connection was lost.
+        """
+        assert self._sock is not None  # noqa: S101 - for mypy
+        bandwidth = None if self._bandwidths is None else self._bandwidths.received
+        try:
+            count = os.splice(self._sock.fileno(), pipe, limit if bandwidth is None else min(limit, bandwidth.piece))
+        except OSError as error:
+            self._check()
+            if error.errno in NOT_SPLICED:
+                return None
+            raise TransportError(self._lost(error), retryable=True) from None
+        self._count_received(count, bandwidth)
+        return count
+
+    def _count_received(self, count: int, limit: "Bandwidth | None") -> None:
         self._check()
         self._received += count
         if limit is not None:
             self._wait(limit, count)
-        return count
 
     def send(self, data: bytes) -> None:
         """Send a head, and perhaps a small body with it.

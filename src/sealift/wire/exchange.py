@@ -5,24 +5,26 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import TransportError
-from ..types import KiB
+from ..types import KiB, MiB
 from .connection import Connection
 from .connection_errors import ConnectionLostError, StaleConnectionError
 from .content_range import Expectation
 from .head_codec import closes, response_framing
 from .message import Request, Response
 from .response_reader import MAX_BUFFERED_BODY, MAX_ERROR_BODY, MalformedResponseError, ResponseReader, body_length
-from .sinks import fill
+from .sinks import fill, is_file_range
 
 if TYPE_CHECKING:
     import h11
 
-    from ..lane_contract import SentBytes, Sink
+    from ..lane_contract import FileRange, SentBytes, Sink
 
 __all__ = ["Exchange", "check_body"]
 
 # Bodies up to this size are sent together with the head.
 _SMALL_BODY = 64 * KiB
+# Bodies from this size on are worth a pipe.
+_LARGE_BODY = MiB
 _SCRATCH = 64 * KiB
 
 
@@ -172,11 +174,33 @@ class Exchange:
 
     def _fill(self, reader: ResponseReader, sink: "Sink") -> None:
         reader.in_place(len(sink))
+        if len(sink) >= _LARGE_BODY and is_file_range(sink) and self.connection.is_plain:
+            if reader.arrived:
+                self._filled(sink, reader.read_into(sink.space()))
+            with sink.pipe() as pipe:
+                self._splice(reader, sink, pipe)
         while len(sink):
-            count = reader.read_into(sink.space())
-            self.connection.storing = True
-            sink.filled(count)
-            self.connection.storing = False
+            self._filled(sink, reader.read_into(sink.space()))
+
+    def _splice(self, reader: ResponseReader, sink: "FileRange", pipe: int | None) -> None:
+        """Fill a sink through its pipe; returns earlier if that does not work here."""
+        moved = True
+        while pipe is not None and len(sink):
+            count = reader.splice_into(pipe, len(sink))
+            if count is not None:
+                self._filled(sink, count)
+            elif not moved:
+                break
+            else:  # the pipe is full
+                self.connection.storing = True
+                sink.flush()
+                self.connection.storing = False
+            moved = count is not None
+
+    def _filled(self, sink: "Sink", count: int) -> None:
+        self.connection.storing = True
+        sink.filled(count)
+        self.connection.storing = False
 
     def _fill_counted(self, reader: ResponseReader, sink: "Sink") -> None:
         """Fill a sink from a body whose length is not known before its end."""

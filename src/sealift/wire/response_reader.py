@@ -33,6 +33,9 @@ class Source(Protocol):
     def receive_into(self, view: memoryview) -> int:
         """Receive at least one byte; 0: the peer has closed the connection."""
 
+    def splice_into(self, pipe: int, limit: int) -> int | None:
+        """Receive at least one byte into a pipe; 0 as above, None: that does not work, or the pipe is full."""
+
 
 class ResponseReader:
     """Reads the response to one request.
@@ -146,6 +149,26 @@ class ResponseReader:
             if not count:
                 raise self._ended()
         self._missing -= count
+        return count
+
+    @property
+    def arrived(self) -> bool:
+        """Whether bytes of the body have arrived with the head, and were not read yet."""
+        return bool(self._ahead)
+
+    def splice_into(self, pipe: int, limit: int) -> int | None:
+        """Move bytes of a body that is received in place into a pipe; not before those that have `arrived` were read.
+
+        Returns:
+            How many, at least one; None: that does not work, or the pipe is full.
+
+        Raises:
+            TransportError: The body is truncated.
+        """
+        count = self._source.splice_into(pipe, min(limit, self._missing))
+        if count == 0:
+            raise self._ended()
+        self._missing -= count or 0
         return count
 
     def pieces(self) -> Iterator[memoryview]:

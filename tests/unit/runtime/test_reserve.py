@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sealift.backends.local import LocalBackend
-from sealift.runtime import reserve as module
+from sealift.runtime import file_system
+from sealift.runtime import reserve as reserve_module
 from sealift.runtime.disk_threads import DiskThreads
 from sealift.runtime.reserve import reserve
 from sealift.types import KiB, MiB, Part
@@ -17,7 +18,7 @@ needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="fallocate is L
 
 @needs_linux
 def test_what_is_there_stays_and_the_rest_has_its_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_in_memory", lambda descriptor: False)  # it may be: temporary directories often are
+    monkeypatch.setattr(reserve_module, "is_in_memory", lambda descriptor: False)
     path = tmp_path / "file"
     path.write_bytes(b"here")
     with path.open("r+b") as file:
@@ -58,12 +59,12 @@ def test_a_system_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, la
         monkeypatch.setitem(sys.modules, "ctypes", None)
     else:
         monkeypatch.setattr("ctypes.CDLL", lambda _: object())
-    module._function.cache_clear()
+    file_system.c_function.cache_clear()
     try:
         with path.open("r+b") as file:
             reserve(file.fileno(), 0, MiB)
     finally:
-        module._function.cache_clear()
+        file_system.c_function.cache_clear()
     assert path.read_bytes() == b"here"
 
 

@@ -51,9 +51,9 @@ class FileSink(RangeWriter):
         self._claimed = 0
         super().rewind()
 
-    def _write(self, data: memoryview) -> None:
+    def _store(self) -> Mapping[str, int]:
         try:
-            super()._write(data)
+            return super()._store()
         except OSError as error:
             raise self.write_error(error) from None
 
