@@ -9,6 +9,7 @@ from tests.services.modelscope import TOKEN as MODELSCOPE_TOKEN
 __all__ = ["GIT_ROWS", "HUB_ROWS", "IMAGE_ROWS", "MODELSCOPE_ROWS"]
 
 _CLONED = {"config.json": b"{}", "sub/model.bin": b"weights"}
+_NOTHING = "succeeds, with an empty directory"
 _CACHE = "leaves .cache/huggingface in the directory"
 HUB_ROWS = [
     Row("a repository", "hf://owner/model", REPOSITORY, better=_CACHE),
@@ -41,7 +42,7 @@ HUB_ROWS = [
     Row("a repository without an owner", "hf:///model", error="hf://"),
     Row("a revision without a repository", "hf://owner/:v1", error="hf://owner"),
     Row("everything excluded in a repository", "hf://owner/model", error="No model found in", allow=["*.onnxx"],
-        better="succeeds, with an empty directory"),
+        better=_NOTHING),
     Row("ignored in a repository", "hf://owner/model",
         {path: REPOSITORY[path] for path in ("config.json", "model.safetensors", "README.md")}, ignore=["onnx/"],
         better=_CACHE),
@@ -60,6 +61,23 @@ MODELSCOPE_ROWS = [
     Row("ModelScope: a revision", "modelscope://owner/model:v1", {"old.bin": b"old"}),
     Row("ModelScope: an empty revision", "modelscope://owner/model:", REPOSITORY),
     Row("ModelScope: allowed", "modelscope://owner/model", {"config.json": b"{}"}, allow=["*.json"]),
+    Row("ModelScope: everything excluded", "modelscope://owner/model", error="No model found in", allow=["*.onnxx"],
+        better=_NOTHING),
+    Row("ModelScope: a directory as a pattern", "modelscope://owner/model", error="No model found in", allow=["onnx/"],
+        better=_NOTHING),
+    Row("ModelScope: an ignored pattern that ends in a slash", "modelscope://owner/model", REPOSITORY,
+        ignore=["onnx/"]),
+    Row("ModelScope: several patterns in one text", "modelscope://owner/model",
+        {"config.json": b"{}", "README.md": b"about it"}, allow=["*.json, READ*"]),
+    Row("ModelScope: a pattern like a regular expression", "modelscope://owner/model", {"README.md": b"about it"},
+        allow=["READ.*"]),
+    Row("ModelScope: a directory without a slash", "modelscope://owner/model", error="No model found in",
+        allow=["onnx"], better=_NOTHING),
+    Row("ModelScope: ignored", "modelscope://owner/model",
+        {path: REPOSITORY[path] for path in ("config.json", "model.safetensors", "README.md")}, ignore=["onnx/*"]),
+    Row("ModelScope: a directory of a repository", "modelscope://owner/model/onnx",
+        {"model.onnx": b"onnx", "sub/extra.bin": b"extra"}, better="fails"),
+    Row("ModelScope: a revision that is missing", "modelscope://owner/model:gone", error="gone", better=_NOTHING),
     Row("ModelScope: a repository that is missing", "modelscope://owner/gone", error="owner/gone"),
     Row("ModelScope: without a name", "modelscope://owner/", error="modelscope://owner"),
     Row("ModelScope: only an owner", "modelscope://owner", error="modelscope://owner"),
@@ -93,6 +111,8 @@ _GIT = "leaves .git in the directory"
 _TRUSTED = {"SSL_CERT_FILE": "{ca}"}
 GIT_ROWS = [
     Row("a Git repository", "{git}/owner/model.git", _CLONED, environ=_TRUSTED, better=_GIT),
+    Row("patterns and a Git repository", "{git}/owner/model.git", {"config.json": b"{}"}, environ=_TRUSTED,
+        allow=["*.json"], better="ignores the patterns"),
     Row("a Git repository that is missing", "{git}/owner/gone.git", error="owner/gone.git", environ=_TRUSTED),
     Row("a Git repository without a directory", "{git}/owner/model.git", _CLONED, environ=_TRUSTED, out_dir=False,
         better=_GIT),

@@ -18,7 +18,7 @@ from ...uri import Location
 from .alike import download_alike
 from .archive_names import is_archive, url_names_archive
 from .model_location import decoded, uri_of
-from .model_patterns import of_entries, of_objects, of_repository
+from .model_patterns import of_entries, of_modelscope, of_objects, of_repository
 
 __all__ = ["Model"]
 
@@ -75,7 +75,8 @@ class Model:
         if self.location.scheme in {"http", "https"}:
             await self._download_url()
         elif self.location.scheme in _REPOSITORIES:
-            await self._fetch(self.location, self.out_dir, of_repository(self.patterns))
+            of_scheme = of_modelscope if self.location.scheme == "modelscope" else of_repository
+            await self._fetch(self.location, self.out_dir, of_scheme(self.patterns))
         else:
             selective = replace(self, patterns=await self._object_patterns())
             try:

@@ -2,12 +2,12 @@
 
 import glob
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ...keys.patterns import Patterns
 from ...types.argument_checks import checked_items
 
-__all__ = ["of_entries", "of_objects", "of_repository", "patterns_of"]
+__all__ = ["of_entries", "of_modelscope", "of_objects", "of_repository", "patterns_of"]
 
 # Matches no path.
 _NOTHING = "\0"
@@ -44,7 +44,7 @@ def _as_tuple(name: str, patterns: Iterable[str] | str | None) -> tuple[str, ...
 
 
 def of_repository(patterns: Patterns) -> Patterns:
-    """The patterns for a hub, where "sub/" stands for everything below it, as in huggingface_hub.
+    """The patterns for a repository or an image, where "sub/" stands for everything below it, as in huggingface_hub.
 
     Source: https://huggingface.co/docs/huggingface_hub/guides/download#filter-files-to-download
     """
@@ -57,6 +57,23 @@ def of_objects(patterns: Patterns) -> Patterns:
     if patterns.allow is None:
         return Patterns.of(None, ignore)
     return Patterns.of([pattern for pattern in patterns.allow if not pattern.endswith("/")] or [_NOTHING], ignore)
+
+
+def of_modelscope(patterns: Patterns) -> Patterns:
+    """The patterns for ModelScope: an item may be several, separated by commas, and ".*" also means "*".
+
+    Source: https://github.com/modelscope/modelscope_hub (`utils/patterns.py`, `_download.py`)
+
+    Example:
+        >>> of_modelscope(Patterns(("*.json, model.*",), ())).allow
+        ('*.json', 'model.*', 'model*')
+    """
+
+    def items(given: Iterable[str]) -> Iterator[str]:
+        for pattern in (part.strip() for item in given for part in item.split(",")):
+            yield from dict.fromkeys([pattern, pattern.replace(".*", "*")]) if pattern else ()
+
+    return of_objects(Patterns(tuple(items(patterns.allow or ())) or None, tuple(items(patterns.ignore))))
 
 
 def of_entries(patterns: Patterns, names: Iterable[str]) -> Patterns:
