@@ -17,6 +17,7 @@ UNZIPPED = {"model.bin": b"of the zip"}
 WEIGHTS = {"model.bin": b"weights"}
 _WEED = {"AWS_ENDPOINT_URL": "{weed}", "AWS_ACCESS_KEY_ID": "{weed_key}"}
 PROXY = {"HTTP_PROXY": "http://127.0.0.1:1", "S3_MAX_ATTEMPTS": "0"}
+_TLS = {"AWS_ENDPOINT_URL": "{s3_tls}", "S3_MAX_ATTEMPTS": "0"}
 _NOBODY = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
 
 
@@ -179,6 +180,17 @@ S3_ROWS = [
     Row("no bucket on S3", "s3://", error="bucket"),
     Row("no bucket before the key on S3", "s3:///iris", error="bucket"),
     Row("a proxy for S3 that cannot be reached", "{s3}/one/", error="127.0.0.1:1", environ=PROXY),
+    Row("TLS of S3 and its bundle", "{s3}/one/", WEIGHTS, environ={**_TLS, "AWS_CA_BUNDLE": "{ca}"}),
+    Row("TLS of S3 and the bundle of the cluster", "{s3}/one/", WEIGHTS,
+        environ={**_TLS, "CA_BUNDLE_CONFIGMAP_NAME": "bundle", "CA_BUNDLE_VOLUME_MOUNT_POINT": "{ca_directory}"}),
+    Row("TLS of S3 that is not verified", "{s3}/one/", WEIGHTS, environ={**_TLS, "S3_VERIFY_SSL": "0"}),
+    Row("TLS of S3 that is not verified, by the specification", "{s3}/one/", WEIGHTS,
+        environ={**_TLS, "STORAGE_CONFIG": '{"type": "s3", "verify_ssl": "false"}'}),
+    Row("TLS of S3 and the bundle of the specification", "{s3}/one/", WEIGHTS,
+        environ={**_TLS, "STORAGE_CONFIG": '{"type": "s3", "ca_bundle": "{ca}"}'}),
+    Row("TLS of S3 and another value for its verification", "{s3}/one/", error="trusted",
+        environ={**_TLS, "S3_VERIFY_SSL": "no"}),
+    Row("TLS of S3 and another authority", "{s3}/one/", error="trusted", environ=_TLS),
     Row("a slash before the key", "{s3}//one/model.bin", {"model.bin": b"weights"}),
     Row("a bucket that does not exist", "s3://no-such-bucket-here/iris", error="no-such-bucket-here"),
     Row(

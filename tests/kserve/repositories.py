@@ -1,4 +1,4 @@
-"""The repositories of the world: hubs, registries and Git servers, and a web server with TLS."""
+"""The repositories of the world: hubs, registries and Git servers; and servers with TLS."""
 
 import base64
 import contextlib
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import trustme
 
+from tests.kserve.tls_front import tls_front
 from tests.services import git_server, modelscope
 from tests.services.http_server import Asked, OddServer, Reply, good
 from tests.services.hub import FakeHub
@@ -29,12 +30,13 @@ IMAGE: Mapping[str, bytes] = {"config.json": b"{}", "onnx/model.onnx": b"onnx", 
 
 
 @contextlib.contextmanager
-def repositories(directory: Path, archive: bytes) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+def repositories(directory: Path, archive: bytes, s3: str) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
     """Serve them during the block.
 
     Args:
         directory: For files.
         archive: The only file of a repository.
+        s3: Address of a service without TLS, which gets another address with TLS.
 
     Yields:
         Names of places → what they stand for, and environment variables for all situations.
@@ -65,6 +67,7 @@ def repositories(directory: Path, archive: bytes) -> Iterator[tuple[dict[str, st
         git_server.Repository(git, "owner/model").put({"config.json": b"{}", "sub/model.bin": b"weights"})
         places = {
             "tls": web.url,
+            "s3_tls": stack.enter_context(tls_front(s3, tls)),
             "ca": str(bundle / "cabundle.crt"),
             "ca_directory": str(bundle),
             "registry": f"oci://{registry.host()}",

@@ -127,7 +127,7 @@ def world(s3: S3Service, weed: S3Service, gcs: GCSService, azure: AzureService, 
             (local / path).write_bytes(data)
     (local / "nothing").mkdir()
 
-    with OddServer(served) as web, repositories(directory, TAR) as (others, environ_of_others):
+    with OddServer(served) as web, repositories(directory, TAR, s3.endpoint) as (others, environ_of_others):
         places = {
             **others,
             "s3": f"s3://{bucket}",
