@@ -115,6 +115,25 @@ class TestRepository:
         (asked,) = (each for each in server.asked if each.path.endswith("/git-upload-pack"))
         assert b"deepen 1\n" in asked.body
 
+    async def test_a_file_that_is_too_large(
+        self, server: GitServer, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A few bytes of a pack can become any number of bytes in memory."""
+        monkeypatch.setattr("sealift.backends.git.checkout._LARGEST", 10_000)
+        repository.put({"a": b"1", "deep/b/zeros.bin": bytes(10_001), "c": bytes(10_000)})
+        async with opened(repository.uri, environ={"TMPDIR": str(tmp_path)}) as backend:
+            with pytest.raises(
+                ServiceError, match=r"'deep/b/zeros.bin' of the Git repository has 10,001 bytes"
+            ) as caught:
+                await backend.stat("a")
+        assert "Git LFS" in str(caught.value)
+        assert not caught.value.retryable
+        assert list(tmp_path.iterdir()) == []
+        repository.delete("deep/b/zeros.bin")
+        repository.put_lfs({"large.bin": bytes(20_000)})
+        async with opened(repository.uri) as backend:
+            assert await keys(backend, "") == {"a", "c", "large.bin"}
+
     async def test_the_files_are_deleted(self, repository: Repository, tmp_path: Path) -> None:
         repository.put({"a": DATA})
         async with opened(repository.uri, environ={"TMPDIR": str(tmp_path)}) as backend:

@@ -9,17 +9,19 @@ import pytest
 from sealift import HDFSConfig, S3Config
 from sealift.backends import open_backend
 from sealift.backends.webhdfs import WebHDFSBackend, kerberos
+from sealift.contract import Walk
 from sealift.errors import (
     AccessDenied,
     InvalidConfig,
     ModelMissingError,
     ServiceError,
+    Skipped,
     StorageError,
     TransportError,
     UnsupportedOperation,
 )
 from sealift.instance import Instance
-from sealift.types import Limits
+from sealift.types import Limits, ObjectInfo
 from sealift.uri import parse
 from tests.contract.suite import DATA, MANY, OTHER, Place, TreeContract, keys, level, read, stream
 from tests.services.s3 import ODD_KEYS
@@ -167,6 +169,22 @@ class TestHDFS:
         async with opened("hdfs:///", hdfs.config) as backend:
             with pytest.raises(ServiceError, match="listing cannot be read"):
                 await keys(backend, "")
+
+    async def test_symbolic_links_are_reported(self, hdfs: FakeHDFS) -> None:
+        hdfs.put({"m/a": b"x", "m/sub/b": b"y"})
+        hdfs.links = {"/m/link", "/m/sub/link", "/n"}
+        skipped: list[Skipped] = []
+        async with opened("hdfs:///", hdfs.config) as backend:
+            found = {obj.key async for obj in backend.list("m/", Walk(on_skip=skipped.append))}
+            for key in ("m/link", "m/link/below"):
+                with pytest.raises(ModelMissingError, match=f"'/{key}' is a symbolic link"):
+                    await backend.stat(key)
+            with pytest.raises(ModelMissingError, match="'/m/link' is a symbolic link"):
+                await read(backend, ObjectInfo("m/link", 1))
+        assert found == {"m/a", "m/sub/b"}
+        assert {(each.key, each.reason) for each in skipped} == {
+            ("m/link", "symbolic link"), ("m/sub/link", "symbolic link"),
+        }  # fmt: skip
 
     async def test_the_checksum_is_that_of_the_bytes(self, hdfs: FakeHDFS) -> None:
         hdfs.put({"a": DATA, "b": b"x" * 1000})

@@ -15,15 +15,15 @@ from pathlib import Path
 from tests.kserve.comparison import Compared, compare, version
 from tests.kserve.rows import ROWS
 from tests.kserve.world import world
-from tests.services import azurite, gcs, moto
+from tests.services import azurite, gcs, moto, seaweedfs
 
 HERE = Path(__file__).parent
 HEADER = """# kserve_storage: sealift and kserve-storage {version}
 
 Written by `tox -e kserve-storage`: each situation in a fresh process of both packages, with the same servers (moto,
-fake-gcs-server, Azurite, a fake of the Hugging Face Hub, a web server). Compared are the returned value, the files and
-links in the directory, the class of the error, what is left in the temporary directory, changed environment variables,
-and the addresses that were connected to.
+SeaweedFS, fake-gcs-server, Azurite, `git http-backend`, web servers, and fakes of hubs and registries). Compared are
+the returned value, the files and links in the directory, the class of the error, what is left in the temporary
+directory and the home directory, changed environment variables, and the addresses that were connected to.
 
 {same} situations have the same result, and {better} a better one. kserve-storage changed environment variables in
 {changed} of them, sealift in none.
@@ -42,12 +42,13 @@ def main() -> int:
     found = version(arguments.original)
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kserve-")))
-        for name in ("moto", "gcs", "azurite", "models"):
+        for name in ("moto", "weed", "gcs", "azurite", "models"):
             (directory / name).mkdir()
         s3 = stack.enter_context(moto.start(directory / "moto"))
+        weed = stack.enter_context(seaweedfs.start(directory / "weed"))
         google = stack.enter_context(gcs.start(directory / "gcs"))
         azure = stack.enter_context(azurite.start(directory / "azurite", tls=True))
-        models = stack.enter_context(world(s3, google, azure, directory / "models"))
+        models = stack.enter_context(world(s3, weed, google, azure, directory / "models"))
         compared = []
         for row in ROWS:
             if arguments.text in row.name:

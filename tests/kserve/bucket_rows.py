@@ -1,14 +1,24 @@
-"""Situations with S3, Google Cloud Storage and Azure; see `rows.py`."""
+"""Situations with S3 and Google Cloud Storage; see `rows.py`."""
 
+from tests.kserve.archives import ZIP
 from tests.kserve.row import Row
-from tests.kserve.world import OBJECTS
+from tests.kserve.world import OBJECTS, WHOLE
+
+__all__ = ["ALIKE", "EMPTY", "GCS_ROWS", "IRIS", "LINKED", "PROXY", "S3_ROWS", "TARRED"]
 
 TARRED = {"model.bin": b"of the tar", "config.json": b"{}"}
-_ALIKE = "also gets iris-2/other.bin as -2/other.bin and iris.md as .md"
-_EMPTY = "leaves empty files out"
+ALIKE = "also gets iris-2/other.bin as -2/other.bin and iris.md as .md"
+EMPTY = "leaves empty files out"
+LINKED = "creates the links"
 _REFUSED = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "S3_MAX_ATTEMPTS": "1"}
-_NO_KEY = {"AZURE_STORAGE_ACCESS_KEY": ""}
 IRIS = {"model.joblib": b"model", "sub/params.json": b"params"}
+IRIS_MODEL = {"model.joblib": b"model"}
+UNZIPPED = {"model.bin": b"of the zip"}
+WEIGHTS = {"model.bin": b"weights"}
+_WEED = {"AWS_ENDPOINT_URL": "{weed}", "AWS_ACCESS_KEY_ID": "{weed_key}"}
+PROXY = {"HTTP_PROXY": "http://127.0.0.1:1", "S3_MAX_ATTEMPTS": "0"}
+_TLS = {"AWS_ENDPOINT_URL": "{s3_tls}", "S3_MAX_ATTEMPTS": "0"}
+_NOBODY = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
 
 
 def _bucket(place: str) -> list[Row]:
@@ -19,7 +29,7 @@ def _bucket(place: str) -> list[Row]:
             f"{place}: a prefix without a slash at its end",
             f"{place}/iris",
             IRIS,
-            better="" if place == "{gs}" else _ALIKE,
+            better="" if place == "{gs}" else ALIKE,
         ),
         Row(f"{place}: one file below a prefix", f"{place}/one", {"model.bin": b"weights"}),
         Row(f"{place}: an object", f"{place}/one/model.bin", {"model.bin": b"weights"}),
@@ -76,6 +86,30 @@ def _bucket(place: str) -> list[Row]:
             f"{place}/odd/",
             {"with space+plus%41.bin": b"odd", "ünï.bin": b"unicode"},
         ),
+        Row(
+            f"{place}: an object whose name needs care",
+            f"{place}/odd/with space+plus%41.bin",
+            {"with space+plus%41.bin": b"odd"},
+        ),
+        Row(f"{place}: an object with a name in Unicode", f"{place}/odd/ünï.bin", {"ünï.bin": b"unicode"}),
+        Row(f"{place}: allowed and ignored", f"{place}/iris/", IRIS_MODEL, allow=["*"], ignore=["*.json"]),
+        Row(f"{place}: classes in patterns", f"{place}/iris/", IRIS_MODEL, allow=["[lm]odel.?oblib", "[!a-z]*"]),
+        Row(f"{place}: a pattern that ends in a slash", f"{place}/iris/", error="No model found in", allow=["sub/"]),
+        Row(f"{place}: an ignored pattern that ends in a slash", f"{place}/iris/", IRIS, ignore=["sub/"]),
+        Row(f"{place}: one slash too many at the end", f"{place}/iris//", error="No model found in"),
+        Row(
+            f"{place}: the marker of a directory that is not empty",
+            f"{place}/filled-marker/",
+            error="filled-marker/",
+            better="leaves it out",
+        ),
+        Row(f"{place}: a file and a directory of the same name", f"{place}/clash/", error="clash/a"),
+        Row(f"{place}: a link in an archive", f"{place}/linked/", error="symbolic link", better=LINKED),
+        Row(f"{place}: a link that leads out of the directory", f"{place}/escaping/", error="symbolic link"),
+        Row(f"{place}: an archive in an archive", f"{place}/nested/", {"inner.zip": ZIP}),
+        Row(f"{place}: a relative directory", f"{place}/iris/", IRIS, out_dir="out"),
+        Row(f"{place}: a relative directory with dots", f"{place}/packed.zip", UNZIPPED, out_dir="./a/../out/"),
+        Row(f"{place}: a directory whose name begins with ~", f"{place}/one/model.bin", WEIGHTS, out_dir="~/out"),
         Row(f"{place}: a file that exists", f"{place}/one/", {"model.bin": b"weights"}, before={"model.bin": b"old"}),
         Row(
             f"{place}: other files in the directory",
@@ -100,7 +134,7 @@ S3_ROWS = [
         "an empty file on S3",
         "{s3}/empty-file/",
         {"config": b"", "w.bin": b"weights"},
-        better=_EMPTY,
+        better=EMPTY,
     ),
     Row("an empty object on S3", "{s3}/only-empty", {"only-empty": b""}, better="fails: No model found"),
     Row(
@@ -117,6 +151,46 @@ S3_ROWS = [
         environ={"S3_MAX_ATTEMPTS": "0", "S3_CONNECT_TIMEOUT": "5", "S3_MAX_FILE_CONCURRENCY": "1"},
     ),
     Row("an endpoint that refuses connections", "{s3}/iris/", error="127.0.0.1:1", environ=_REFUSED),
+    Row("a whole bucket", "{s3_root}/", WHOLE),
+    Row("a whole bucket without a slash", "{s3_root}", WHOLE),
+    Row("a key with ? on S3", "{s3}/asked/model?1.bin", {"model?1.bin": b"weights"},
+        better="takes it for a query, and downloads what begins with asked/model"),
+    Row("the endpoint although endpoints are ignored", "{s3}/one/", WEIGHTS,
+        environ={"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}),
+    Row("a number of attempts that is no number", "{s3}/one/", error="S3_MAX_ATTEMPTS",
+        environ={"S3_MAX_ATTEMPTS": "many"}),
+    Row("a timeout that is no number", "{s3}/one/", error="S3_READ_TIMEOUT", environ={"S3_READ_TIMEOUT": "1.5"}),
+    Row("without credentials on S3", "{closed}/kserve/", error="redentials", environ={**_WEED, **_NOBODY}),
+    Row("a public bucket", "{public}/kserve/", WEIGHTS, environ={**_WEED, **_NOBODY, "awsAnonymousCredential": "True"}),
+    Row("a bucket that is not public", "{closed}/kserve/", error="{closed}",
+        environ={**_WEED, "awsAnonymousCredential": "true"}),
+    Row("another secret on S3", "{closed}/kserve/", error="{closed}", environ={**_WEED, "AWS_SECRET_ACCESS_KEY": "no"}),
+    Row("another key on S3", "{closed}/kserve/", error="{closed}", environ={**_WEED, "AWS_ACCESS_KEY_ID": "no"}),
+    Row("a public bucket by the specification", "{public}/kserve/model.bin", WEIGHTS,
+        environ={"STORAGE_CONFIG": '{"type": "s3", "anonymous": "true", "endpoint_url": "{weed}"}'}),
+    Row("a specification without a type", "{s3}/one/", WEIGHTS,
+        environ={"STORAGE_CONFIG": '{"endpoint_url": "http://127.0.0.1:1"}'}),
+    Row("a specification of another storage", "{s3}/one/", WEIGHTS,
+        environ={"STORAGE_CONFIG": '{"type": "gs", "endpoint_url": "http://127.0.0.1:1"}'}),
+    Row("a specification that is a list", "{s3}/one/", error="STORAGE_CONFIG", environ={"STORAGE_CONFIG": "[1]"}),
+    Row("keys of a shared file", "{closed}/kserve/", WEIGHTS,
+        environ={**_WEED, **_NOBODY, "AWS_SHARED_CREDENTIALS_FILE": "{weed_file}"}),
+    Row("a profile of a shared file", "{closed}/kserve/", WEIGHTS, environ={
+        **_WEED, **_NOBODY, "AWS_SHARED_CREDENTIALS_FILE": "{weed_file}", "AWS_PROFILE": "other"}),
+    Row("no bucket on S3", "s3://", error="bucket"),
+    Row("no bucket before the key on S3", "s3:///iris", error="bucket"),
+    Row("a proxy for S3 that cannot be reached", "{s3}/one/", error="127.0.0.1:1", environ=PROXY),
+    Row("TLS of S3 and its bundle", "{s3}/one/", WEIGHTS, environ={**_TLS, "AWS_CA_BUNDLE": "{ca}"}),
+    Row("TLS of S3 and the bundle of the cluster", "{s3}/one/", WEIGHTS,
+        environ={**_TLS, "CA_BUNDLE_CONFIGMAP_NAME": "bundle", "CA_BUNDLE_VOLUME_MOUNT_POINT": "{ca_directory}"}),
+    Row("TLS of S3 that is not verified", "{s3}/one/", WEIGHTS, environ={**_TLS, "S3_VERIFY_SSL": "0"}),
+    Row("TLS of S3 that is not verified, by the specification", "{s3}/one/", WEIGHTS,
+        environ={**_TLS, "STORAGE_CONFIG": '{"type": "s3", "verify_ssl": "false"}'}),
+    Row("TLS of S3 and the bundle of the specification", "{s3}/one/", WEIGHTS,
+        environ={**_TLS, "STORAGE_CONFIG": '{"type": "s3", "ca_bundle": "{ca}"}'}),
+    Row("TLS of S3 and another value for its verification", "{s3}/one/", error="trusted",
+        environ={**_TLS, "S3_VERIFY_SSL": "no"}),
+    Row("TLS of S3 and another authority", "{s3}/one/", error="trusted", environ=_TLS),
     Row("a slash before the key", "{s3}//one/model.bin", {"model.bin": b"weights"}),
     Row("a bucket that does not exist", "s3://no-such-bucket-here/iris", error="no-such-bucket-here"),
     Row(
@@ -150,47 +224,22 @@ S3_ROWS = [
     Row(
         "a CA bundle that does not exist", "{s3}/one/", error="ca bundle file", environ={"AWS_CA_BUNDLE": "/no/ca.pem"}
     ),
-]
+]  # fmt: skip
 GCS_ROWS = [
     *_bucket("{gs}"),
     Row("on Google the directory wins over an object", "{gs}/both", {"x.bin": b"below it"}),
     Row("an empty file on Google", "{gs}/empty-file/", {"config": b"", "w.bin": b"weights"}),
     Row("an empty object on Google", "{gs}/only-empty", {"only-empty": b""}),
+    Row("a whole bucket of Google", "{gs_root}/", WHOLE, better="fails"),
+    Row("a whole bucket of Google without a slash", "{gs_root}", WHOLE, better="fails"),
+    Row("a key with # on Google", "{gs}/hashed/model#1.bin", {"model#1.bin": b"weights"}),
+    Row("a key with ? on Google", "{gs}/asked/model?1.bin", {"model?1.bin": b"weights"}),
+    Row("a key file that does not exist", "{gs}/one/", WEIGHTS,
+        environ={"GOOGLE_APPLICATION_CREDENTIALS": "/no/such/key.json"}),
+    Row("a key file that is none", "{gs}/one/", WEIGHTS,
+        environ={"GOOGLE_APPLICATION_CREDENTIALS": "{local}/one/model.bin"}),
+    Row("limits of S3 that are no numbers, on Google", "{gs}/one/", WEIGHTS, environ={"S3_MAX_ATTEMPTS": "many"}),
+    Row("no bucket on Google", "gs://", error="bucket"),
+    Row("no bucket before the key on Google", "gs:///iris", error="bucket"),
     Row("a bucket of Google that does not exist", "gs://no-such-bucket-here/iris", error="no-such-bucket-here"),
-]
-AZURE_ROWS = [
-    Row("a prefix on Azure", "{azure}/iris/", IRIS, better=_ALIKE),
-    Row("a prefix on Azure without a slash at its end", "{azure}/iris", IRIS, better=_ALIKE),
-    Row(
-        "names that only begin alike on Azure, if asked for",
-        "{azure}/iris/",
-        {**IRIS, "-2/other.bin": b"another model", ".md": b"about it"},
-        environ={"SEALIFT_KSERVE_STRICT": "1"},
-    ),
-    Row("an object on Azure", "{azure}/one/model.bin", {"model.bin": b"weights"}),
-    Row("an object on Azure and patterns", "{azure}/one/model.bin", error="No model found in", allow=["*.json"]),
-    Row("an object on Azure beside a directory", "{azure}/both", {"both": b"the object", "x.bin": b"below it"}),
-    Row("allowed on Azure", "{azure}/two", {"b.bin": b"beside it"}, allow=["*.bin"]),
-    Row("ignored on Azure", "{azure}/two", TARRED, ignore=["*.bin"]),
-    Row("no directory on Azure", "{azure}/one", {"model.bin": b"weights"}, out_dir=False),
-    Row("an archive on Azure", "{azure}/packed.zip", {"model.bin": b"of the zip"}),
-    Row("an archive below a prefix on Azure", "{azure}/deep", TARRED),
-    Row("a broken archive on Azure", "{azure}/broken", error="not an archive"),
-    Row("an empty file on Azure", "{azure}/empty-file", {"config": b"", "w.bin": b"weights"}, better=_EMPTY),
-    Row("an empty object on Azure", "{azure}/only-empty", {"only-empty": b""}, better="fails: No model found"),
-    Row("nothing on Azure", "{azure}/gone", error="No model found in"),
-    Row("the signature in the URL", "{azure}/one?{azure_sas}", {"model.bin": b"weights"}, environ=_NO_KEY),
-    Row(
-        "the signature as the access key",
-        "{azure}/one",
-        {"model.bin": b"weights"},
-        environ={"AZURE_STORAGE_ACCESS_KEY": "{azure_sas}"},
-    ),
-    Row("without a key on Azure", "{azure}/one", error="blob.core.windows.net", environ=_NO_KEY),
-    Row(
-        "another key on Azure",
-        "{azure}/one",
-        error="blob.core.windows.net",
-        environ={"AZURE_STORAGE_ACCESS_KEY": "d3Jvbmc="},
-    ),
-]
+]  # fmt: skip

@@ -61,7 +61,8 @@ def compare(row: Row, world: World, original: str) -> Compared:
         original: The interpreter of the original.
     """
     with ThreadPoolExecutor() as pool:  # threads wait for the processes
-        extra = {"PYTHONPATH": str(DISTRIBUTION), "SEALIFT_PATIENCE": "1"}
+        path = os.pathsep.join([str(DISTRIBUTION), *filter(None, [os.environ.get("PYTHONPATH")])])
+        extra = {"PYTHONPATH": path, "SEALIFT_PATIENCE": "1"}
         running = (
             pool.submit(outcome, row, world, sys.executable, extra),
             pool.submit(outcome, row, world, original, {}),
@@ -81,8 +82,15 @@ def compare(row: Row, world: World, original: str) -> Compared:
         wrong.append(f"raises {ours['classes'][0]}")
     if not row.better and (others := set(ours["hosts"]) - set(theirs["hosts"])):
         wrong.append(f"connects to {others}")
-    wrong += [f"leaves {ours[name]}" for name in ("temporary", "variables") if ours[name]]
+    wrong += [f"leaves {ours[name]}" for name in ("temporary", "home", "variables") if ours[name]]
     return Compared(row, ours, theirs, "; ".join(wrong))
+
+
+def pairs_of(row: Row, world: World, out_dir: str) -> list[tuple[str, str | None]] | None:
+    """The URIs and directories of a call of `download_files`."""
+    if row.more is None:
+        return None
+    return [(world.fill(uri), path if path is None else f"{out_dir}/{path}") for uri, path in row.more]
 
 
 def seen(outcome: Mapping[str, Any], name: str) -> Any:
@@ -92,7 +100,7 @@ def seen(outcome: Mapping[str, Any], name: str) -> Any:
 def outcome(row: Row, world: World, python: str, environ: Mapping[str, str]) -> dict[str, Any]:
     """What a fresh process makes of a situation."""
     with tempfile.TemporaryDirectory(prefix="row-") as work:
-        out_dir = f"{work}/a/out"
+        out_dir = f"{work}/{row.out_dir}" if isinstance(row.out_dir, str) else f"{work}/a/out"
         for name in ("tmp", "home"):
             os.mkdir(f"{work}/{name}")
         for path, data in row.before.items():
@@ -100,16 +108,17 @@ def outcome(row: Row, world: World, python: str, environ: Mapping[str, str]) -> 
             Path(out_dir, path).write_bytes(data)
         told = {
             "uri": world.fill(row.uri),
-            "out_dir": out_dir if row.out_dir else None,
+            "out_dir": row.out_dir if isinstance(row.out_dir, str) else out_dir if row.out_dir else None,
             "allow": row.allow,
             "ignore": row.ignore,
             "addresses": world.addresses,
+            "pairs": pairs_of(row, world, out_dir),
         }
         variables = {"PATH": os.environ["PATH"], "TMPDIR": f"{work}/tmp", "HOME": f"{work}/home"}
         variables |= world.environ | {name: world.fill(value) for name, value in row.environ.items()} | environ
         done = subprocess.run(
-            [python, str(PROGRAM)], input=json.dumps(told), env=variables, capture_output=True, text=True, check=False,
-            timeout=180,
+            [python, str(PROGRAM)], input=json.dumps(told), env=variables, cwd=work, capture_output=True, text=True,
+            check=False, timeout=180,
         )  # fmt: skip
         if done.returncode:
             raise RuntimeError(f"{row.name}: {python} failed:\n{done.stderr}")

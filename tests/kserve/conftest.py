@@ -16,8 +16,12 @@ __all__ = ["bare_environment", "the_facade_may_block", "what_may_block"]
 
 @pytest.fixture(scope="session")
 def models(
-    moto: S3Service, gcs: GCSService, azurite: AzureService, tmp_path_factory: pytest.TempPathFactory
+    moto: S3Service,
+    seaweedfs: S3Service,
+    gcs: GCSService,
+    azurite: AzureService,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[World]:
     """The models; S3 is that of moto, which allows an object beside a prefix of its name."""
-    with world(moto, gcs, azurite, tmp_path_factory.mktemp("models")) as served:
+    with world(moto, seaweedfs, gcs, azurite, tmp_path_factory.mktemp("models")) as served:
         yield served

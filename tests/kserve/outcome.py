@@ -38,12 +38,13 @@ def call(told: dict[str, Any]) -> dict[str, Any]:
     """Call it once.
 
     Args:
-        told: `uri`, `out_dir` (None: none), `allow`, `ignore`, and `addresses`: names that are ports of this machine.
+        told: `uri`, `out_dir` (None: none), `allow`, `ignore`, and `addresses`: names that are ports of this machine;
+            `pairs` of URIs and directories for a call of `download_files`. None: one of `download`.
 
     Returns:
         `returned` and `files`, or `error` with the names of its classes; `links` at the top of the directory; which
         `variables` of the environment were changed; `hosts`, the addresses that this process has connected to; and
-        what it has left in the `temporary` directory.
+        what it has left in the `temporary` directory and in the `home` directory.
     """
     from kserve_storage import Storage
 
@@ -59,8 +60,13 @@ def call(told: dict[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     directory = told["out_dir"]
     try:
-        out["returned"] = Storage.download(told["uri"], directory, told["allow"], told["ignore"])
-        directory = directory or out["returned"]
+        patterns = told["allow"], told["ignore"]
+        if told["pairs"] is None:
+            out["returned"] = Storage.download(told["uri"], directory, *patterns)
+            directory = directory or out["returned"]
+        else:
+            uris, directories = [uri for uri, _ in told["pairs"]], [path for _, path in told["pairs"]]
+            out["returned"] = Storage.download_files(uris, directories, *patterns)
     except Exception as error:
         out["error"] = str(error)
         out["classes"] = [kind.__name__ for kind in type(error).__mro__]
@@ -72,6 +78,7 @@ def call(told: dict[str, Any]) -> dict[str, Any]:
     out["temporary"] = sorted(
         name for name in os.listdir(tempfile.gettempdir()) if os.path.join(tempfile.gettempdir(), name) != directory
     )
+    out["home"] = sorted(os.listdir(os.environ["HOME"]))
     if not told["out_dir"] and directory and directory.startswith(tempfile.gettempdir()):
         out["returned"] = "a new directory"
     return out

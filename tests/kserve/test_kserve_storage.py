@@ -18,10 +18,12 @@ from sealift import InvalidConfig, StorageError, TransportError
 from sealift.integrations.kserve.kserve_storage import Storage, configure_logging, logger
 from sealift.wire.tls import CERTIFICATE_VARIABLES
 from tests.api.helpers import shows
+from tests.kserve.archives import TAR, ZIP
+from tests.kserve.comparison import pairs_of
 from tests.kserve.outcome import tree
 from tests.kserve.row import Row
 from tests.kserve.rows import ROWS
-from tests.kserve.world import TAR, ZIP, World
+from tests.kserve.world import World
 from tests.services.http_server import OddServer, good
 from tests.services.registry import PASSWORD, USER, FakeRegistry
 
@@ -30,6 +32,8 @@ PACKAGE = Path(__file__).parents[2] / "deploy" / "kserve-storage"
 
 @pytest.fixture
 def environ(models: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in CERTIFICATE_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     for name, value in models.environ.items():
         monkeypatch.setenv(name, value)
 
@@ -41,15 +45,21 @@ def test_row(row: Row, models: World, tmp_path: Path, monkeypatch: pytest.Monkey
         monkeypatch.setenv(name, models.fill(value))
     monkeypatch.setenv("SEALIFT_PATIENCE", "1")
     variables = dict(os.environ)
-    out_dir = str(tmp_path / "a" / "out") if row.out_dir else None
+    monkeypatch.chdir(tmp_path)
+    out_dir = row.out_dir if isinstance(row.out_dir, str) else str(tmp_path / "a" / "out") if row.out_dir else None
     for path, data in row.before.items():
         (tmp_path / "a" / "out").mkdir(parents=True, exist_ok=True)
         (tmp_path / "a" / "out" / path).write_bytes(data)
-    if row.files is None:
+    if row.more is not None:
+        pairs = pairs_of(row, models, str(out_dir)) or []
+        outs = [path for _, path in pairs]
+        assert Storage.download_files([uri for uri, _ in pairs], outs, row.allow, row.ignore) == outs
+        assert tree(str(out_dir)) == {path: data.decode("latin-1") for path, data in (row.files or {}).items()}
+    elif row.files is None:
         with pytest.raises(RuntimeError) as caught:
             Storage.download(models.fill(row.uri), out_dir, row.allow, row.ignore)
         assert isinstance(caught.value, StorageError)
-        assert row.error in str(caught.value)
+        assert models.fill(row.error) in str(caught.value)
         assert not out_dir or tree(out_dir) == {}
     else:
         returned = Storage.download(models.fill(row.uri), out_dir, row.allow, row.ignore)

@@ -1,47 +1,22 @@
 """The same models in all services, for the comparison of `kserve_storage` with the original."""
 
 import contextlib
-import io
-import tarfile
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.kserve.archives import TAR, ZIP, linked, tar, zipped
+from tests.kserve.repositories import repositories
+from tests.kserve.web_pages import served
 from tests.services import azurite
 from tests.services import gcs as gcs_server
 from tests.services import s3 as s3_server
 from tests.services.azurite import ACCOUNT, AzureService
 from tests.services.gcs import GCSService
-from tests.services.http_server import Asked, OddServer, Reply, good
-from tests.services.hub import FakeHub
+from tests.services.http_server import OddServer
 from tests.services.s3 import S3Service
 
-
-def tar(mode: str = "w:gz", **files: bytes) -> bytes:
-    """A tar archive; in the names of files, "_" stands for "."."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as archive:  # type: ignore[call-overload]
-        for name, data in files.items():
-            member = tarfile.TarInfo(name.replace("_", "."))
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return buffer.getvalue()
-
-
-def zipped(**files: bytes) -> bytes:
-    """A zip archive, named likewise."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(name.replace("_", "."), data)
-    return buffer.getvalue()
-
-
-TAR = tar(model_bin=b"of the tar", config_json=b"{}")
-PAGE = b"<!doctype html><title>Please log in</title>"
-ZIP = zipped(model_bin=b"of the zip")
 # In buckets.
 OBJECTS: Mapping[str, bytes] = {
     "iris/model.joblib": b"model",
@@ -79,34 +54,17 @@ OBJECTS: Mapping[str, bytes] = {
     "dotted/.hidden": b"hidden",
     "dotted/model.bin": b"weights",
     "hashed/model#1.bin": b"weights",
+    "asked/model?1.bin": b"weights",
+    "filled-marker/": b"not empty",
+    "filled-marker/w.bin": b"weights",
+    "clash/a": b"a file",
+    "clash/a/b": b"below it",
+    "linked/model.tar": linked("model.bin", "alias.bin"),
+    "escaping/model.tar": linked("../../out.bin", "alias.bin"),
+    "nested/model.zip": zipped(inner_zip=ZIP),
 }
-# On the web server.
-PAGES: Mapping[str, tuple[str, bytes]] = {
-    "/m/model.joblib": ("application/octet-stream", b"model"),
-    "/m/model.tar.gz": ("application/gzip", TAR),
-    "/m/model.tgz": ("application/x-gzip", TAR),
-    "/m/model.tar": ("application/x-tar", tar("w:", model_bin=b"plain")),
-    "/m/model.zip": ("application/zip", ZIP),
-    "/m/my%20model.bin": ("application/octet-stream", b"spaced"),
-    "/m/params.json": ("application/json", b'{"a": 1}'),
-    "/m/login": ("text/html", PAGE),
-    "/m/login.bin": ("text/html", PAGE),
-    "/m/broken.tar.gz": ("application/gzip", b"this is not an archive"),
-    "/m/weights.bin.gz": ("application/octet-stream", b"\x1f\x8b of gzip"),
-    "/download": ("application/gzip", TAR),
-    "/repo.git-mirror/model.bin": ("application/octet-stream", b"not a repository"),
-    "/m/": ("application/octet-stream", b"without a name"),
-}
-TOKEN = "the-token-of-the-header"
-# In a repository of the hub.
-REPOSITORY: Mapping[str, bytes] = {
-    "config.json": b"{}",
-    "model.safetensors": b"weights",
-    "onnx/model.onnx": b"onnx",
-    "onnx/sub/extra.bin": b"extra",
-    "README.md": b"about it",
-}
-ARCHIVED: Mapping[str, bytes] = {"model.tar.gz": TAR}
+# What is in a bucket of its own.
+WHOLE: Mapping[str, bytes] = {"model.bin": b"weights", "sub/params.json": b"params"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +91,16 @@ class World:
 
 
 @contextlib.contextmanager
-def world(s3: S3Service, gcs: GCSService, azure: AzureService, directory: Path) -> Iterator[World]:
-    """Store the models, and serve those of the web and the hub during the block."""
+def world(s3: S3Service, weed: S3Service, gcs: GCSService, azure: AzureService, directory: Path) -> Iterator[World]:
+    """Store the models, and serve those of the web and of repositories during the block.
+
+    Args:
+        s3: A service that has objects beside prefixes of their names.
+        weed: A service that verifies signatures, with a public bucket.
+        gcs: Google Cloud Storage.
+        azure: Azure Blob Storage.
+        directory: For files.
+    """
     host = f"{ACCOUNT}.blob.core.windows.net"
     container = azurite.new_container(azure)
     azurite.put_objects(azure, container, {key: data for key, data in OBJECTS.items() if ".." not in key})
@@ -142,28 +108,28 @@ def world(s3: S3Service, gcs: GCSService, azure: AzureService, directory: Path) 
     s3_server.put_objects(s3, bucket, OBJECTS)
     google = gcs_server.new_bucket(gcs, "models")
     gcs_server.put_objects(gcs, google, OBJECTS)
+    roots = [azurite.new_container(azure), s3_server.new_bucket(s3, "whole"), gcs_server.new_bucket(gcs, "whole")]
+    public = azurite.new_container(azure, public=True)
+    for each in (roots[0], public):
+        azurite.put_objects(azure, each, WHOLE)
+    s3_server.put_objects(s3, roots[1], WHOLE)
+    gcs_server.put_objects(gcs, roots[2], WHOLE)
+    closed = s3_server.new_bucket(weed, "models")
+    for bucket_of_weed in (weed.public_bucket, closed):
+        s3_server.put_objects(weed, str(bucket_of_weed), {"kserve/model.bin": b"weights"})
+    credentials = directory / "credentials"
+    keys = f"aws_access_key_id = {weed.access_key}\naws_secret_access_key = {weed.secret_key}\n"
+    credentials.write_text(f"[default]\n{keys}[other]\n{keys}")
     local = directory / "local"
     for path, data in {**OBJECTS, "hidden/.secret": b"hidden", "hidden/model.bin": b"seen"}.items():
-        if ".." not in path and path not in {"both", "hollow"} and not path.endswith("/"):
+        if ".." not in path and path not in {"both", "hollow", "clash/a"} and not path.endswith("/"):
             (local / path).parent.mkdir(parents=True, exist_ok=True)
             (local / path).write_bytes(data)
     (local / "nothing").mkdir()
 
-    def answer(asked: Asked) -> Reply:
-        if asked.path == "/m/broken-server.bin":
-            return Reply(500)
-        if asked.path == "/m/guarded.bin":
-            allowed = asked.headers.get("x-token") == TOKEN
-            return good(asked, b"guarded", Content_Type="application/octet-stream") if allowed else Reply(401)
-        kind, data = PAGES.get(asked.path, ("", b""))
-        return good(asked, data, Content_Type=kind) if kind else Reply(404)
-
-    with OddServer(answer) as web, FakeHub() as hub:
-        hub.repo("owner/model", REPOSITORY)
-        hub.repos["models", "owner/model"].commit({"old.bin": b"old"}, "v1")
-        hub.repo("owner/archived", ARCHIVED)
-        hub.repo("owner/gated", {"model.bin": b"secret"}, access="gated")
+    with OddServer(served) as web, repositories(directory, TAR, s3.endpoint) as (others, environ_of_others):
         places = {
+            **others,
             "s3": f"s3://{bucket}",
             "gs": f"gs://{google}",
             "azure": f"https://{host}/{container}",
@@ -171,6 +137,16 @@ def world(s3: S3Service, gcs: GCSService, azure: AzureService, directory: Path) 
             "web": web.url,
             "local": str(local),
             "s3_endpoint": s3.endpoint,
+            "web_host": web.url.removeprefix("http://"),
+            "azure_root": f"https://{host}/{roots[0]}",
+            "azure_public": f"https://{host}/{public}",
+            "s3_root": f"s3://{roots[1]}",
+            "gs_root": f"gs://{roots[2]}",
+            "weed": weed.endpoint,
+            "weed_key": weed.access_key,
+            "weed_file": str(credentials),
+            "public": f"s3://{weed.public_bucket}",
+            "closed": f"s3://{closed}",
         }
         environ = {
             "AWS_ACCESS_KEY_ID": s3.access_key,
@@ -179,8 +155,7 @@ def world(s3: S3Service, gcs: GCSService, azure: AzureService, directory: Path) 
             "AWS_DEFAULT_REGION": s3.region,
             "AWS_EC2_METADATA_DISABLED": "true",
             "STORAGE_EMULATOR_HOST": gcs.endpoint,
-            "HF_ENDPOINT": hub.endpoint,
-            "HF_HUB_DISABLE_XET": "1",
+            **environ_of_others,
             "NO_GCE_CHECK": "true",
             "AZURE_STORAGE_ACCESS_KEY": azure.keys[ACCOUNT],
             "AZURE_STORAGE_SERVICE_ENDPOINT": azure.endpoint(),  # only sealift reads it

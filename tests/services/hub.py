@@ -289,6 +289,8 @@ class FakeHub:
 
     def _find(self, kind: str, segments: list[str]) -> tuple[Repo | None, list[str]] | str:
         """The repository at the start of a path, and the rest of the path; a str: the new name of a renamed one."""
+        if not segments:  # a part of the API that this hub does not have
+            return None, []
         if segments[0] in self.aliases:
             return self.aliases[segments[0]]
         count = 1 if len(segments) == 1 or segments[1] in {"resolve", "revision", "tree", "refs"} else 2

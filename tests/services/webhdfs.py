@@ -32,6 +32,7 @@ class FakeHDFS:
         url: Address of the namenode.
         files: Absolute path → content, file ID, and time of modification in milliseconds.
         directories: Absolute paths of directories.
+        links: Absolute paths of symbolic links.
         asked: All requests to the namenode and the datanode, in order.
         block: Bytes of a block.
         page: Entries of a page of LISTSTATUS_BATCH; 0: the operation is unknown, as before Hadoop 2.9.
@@ -47,6 +48,7 @@ class FakeHDFS:
         self.url = self.datanode = ""
         self.files: dict[str, tuple[bytes, int, int]] = {}
         self.directories = {"/"}
+        self.links: set[str] = set()
         self.asked: list[Asked] = []
         self.block = 64 * 1024
         self.page = 100
@@ -113,6 +115,8 @@ class FakeHDFS:
 
     def _operation(self, operation: str, path: str, query: Mapping[str, str]) -> Reply:
         above = path.rpartition("/")[0]
+        if path in self.links or above in self.links:
+            return _failure(403, "UnresolvedPathException", f"Unresolved path {path}")
         while above:
             if above in self.files:
                 return _failure(403, "ParentNotDirectoryException", f"{above} (is not a directory)")
@@ -145,12 +149,14 @@ class FakeHDFS:
         if path in self.files:
             return [(path, "")]
         below = path.rstrip("/") + "/"
-        names = [each.removeprefix(below) for each in (*self.files, *self.directories) if each.startswith(below)]
+        names = [
+            each.removeprefix(below) for each in (*self.files, *self.directories, *self.links) if each.startswith(below)
+        ]
         return [(below + name, name) for name in sorted(names) if name and "/" not in name]
 
     def _status(self, path: str, name: str) -> dict[str, Any]:
         data, number, time = self.files.get(path, (b"", 16_385, 0))
-        kind = "FILE" if path in self.files else "DIRECTORY"
+        kind = "FILE" if path in self.files else "SYMLINK" if path in self.links else "DIRECTORY"
         return {
             "accessTime": time, "blockSize": self.block, "childrenNum": 0, "fileId": number, "group": "supergroup",
             "length": len(data), "modificationTime": time, "owner": "models", "pathSuffix": name, "permission": "644",

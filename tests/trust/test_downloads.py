@@ -128,6 +128,20 @@ async def test_patterns_choose_among_signed_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_part_of_a_model_by_its_own_uri(tmp_path: Path) -> None:
+    """The signature has the paths from the top of the model, so the error says how to download a part of it."""
+    with FakeS3({"b": objects(signed(FILES))}) as server:
+        storage = AsyncStorage(LIMITS, config=server.config)
+        trust = Trust("s3://b/m/model.sig", key=PUBLIC_KEY)
+        for uri in ("s3://b/m/weights/", "s3://b/m/weights/small"):
+            with pytest.raises(SignatureError, match="from the directory that was signed.*such as weights/"):
+                await storage.download(uri, tmp_path / "new", trust=trust)
+        assert not (tmp_path / "new").exists()
+        await storage.download("s3://b/m/", tmp_path / "new", trust=trust, allow_patterns="weights/*")
+    assert all_in(tmp_path / "new") == {"weights", "weights/large", "weights/small"}
+
+
+@pytest.mark.anyio
 async def test_one_object(tmp_path: Path) -> None:
     with FakeS3({"b": objects(signed(FILES)) | {"m/evil": b"{}"}}) as server:
         trust = Trust("s3://b/m/model.sig", key=PUBLIC_KEY)

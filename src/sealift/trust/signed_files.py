@@ -57,7 +57,8 @@ class SignedFiles:
             return _demanding(obj, SignedFile(signed.name("sha256"), self.digest))
         file = self.manifest.files.get(name, self.manifest.files.get(THE_ONLY_FILE))
         if file is None:
-            raise SignatureError(f"{name!r} is not among the files that were signed")
+            hint = self._hint_for([name])
+            raise SignatureError(f"{name!r} is not among the files that were signed", hint=hint)
         return _demanding(obj, file)
 
     async def all(self, prefix: str, objects: AsyncGenerator[ObjectInfo]) -> list[ObjectInfo]:
@@ -124,9 +125,21 @@ class SignedFiles:
             elif not manifest.ignores(path) and not self._is_signature(path):
                 extra.append(path)
         missing = (path for path in manifest.files if path not in sizes and patterns.matches(path))
-        _refuse("were not signed", extra)
+        _refuse("were not signed", extra, self._hint_for(extra))
         _refuse("were signed and are missing", missing)
         return selected
+
+    def _hint_for(self, names: Iterable[str]) -> str | None:
+        """What to do if these are files of a part of the model: the signature has their paths from its top."""
+        assert self.manifest is not None  # noqa: S101 - for mypy
+        for name in names:
+            ending = f"/{name}"
+            if (path := next((each for each in self.manifest.files if each.endswith(ending)), None)) is not None:
+                return (
+                    f"{path!r} was signed: download from the directory that was signed, and select a part of it with "
+                    f"patterns, such as {path.removesuffix(name)}*"
+                )
+        return None
 
     def _is_signature(self, path: str) -> bool:
         """Whether a path at the top of the model is that of the signature, which cannot contain itself."""
@@ -139,12 +152,12 @@ def _demanding(obj: ObjectInfo, file: SignedFile) -> ObjectInfo:
     return replace(obj, checksums={**obj.checksums, file.algorithm: file.digest})
 
 
-def _refuse(why: str, names: Iterable[str]) -> None:
+def _refuse(why: str, names: Iterable[str], hint: str | None = None) -> None:
     found = sorted(names)
     if found:
         named = ", ".join(repr(name) for name in found[:_NAMED])
         more = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
-        raise SignatureError(f"files {why}: {named}{more}")
+        raise SignatureError(f"files {why}: {named}{more}", hint=hint)
 
 
 def _walk(directory: str, manifest: Manifest) -> Iterable[tuple[str, int]]:

@@ -1,6 +1,7 @@
 """The files of a commit, on the local disk: the pack that a server sends is unpacked into a temporary directory."""
 
 import hashlib
+import mmap
 import os
 import shutil
 import stat
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import LocalIOError, ServiceError, StorageError, TransportError
 from ...frozen_dataclass import dataclass
+from ...types import MiB
 from . import lfs_pointer
+from .pack_sizes import check_sizes
 
 if TYPE_CHECKING:
     from dulwich.objects import Tree
@@ -25,6 +28,8 @@ __all__ = ["Checkout", "Commit", "StoredFile"]
 _MOST_FILES = 1_000_000
 _DEEPEST = 1000
 _HASH_SIZE = 20
+# Bytes of a file that is not in Git LFS: twice as many are held in memory.
+_LARGEST = 256 * MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,7 @@ class Checkout:
 
         Raises:
             TransportError: The pack is damaged or incomplete. Retryable.
-            ServiceError: It is too large, or describes no files.
+            ServiceError: It or one of its files is too large, or it describes no files.
         """
         from dulwich import errors, pack  # noqa: PLC0415
 
@@ -114,6 +119,7 @@ class Checkout:
         if self._trailer != self._hash.digest():
             raise _damaged()
         try:
+            self._check_sizes()
             self._commit_pack()
             return self._unpack(sha.encode())
         except StorageError:  # some are a ValueError, too
@@ -122,6 +128,11 @@ class Checkout:
             raise _damaged() from None
         except OSError as error:
             raise _no_space(error) from None
+
+    def _check_sizes(self) -> None:
+        self._pack.flush()
+        with mmap.mmap(self._pack.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as pack:
+            check_sizes(pack, _LARGEST, self._stopped.is_set)
 
     def _unpack(self, sha: bytes) -> Commit:
         named = self._store[sha]

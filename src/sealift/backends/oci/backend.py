@@ -51,7 +51,7 @@ class OCIBackend(ReadOnlyBackend):
 
     async def list(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:
         image = await self._registry.instance.retry(self._reader.image)
-        for obj in image.list(prefix, walk):
+        for obj in await image.list(prefix, walk):
             yield obj
 
     def list_level(self, prefix: str, walk: Walk = EVERYTHING) -> AsyncGenerator[ObjectInfo]:

@@ -3,11 +3,11 @@
 https://github.com/opencontainers/image-spec/blob/main/layer.md. Links are resolved within the tree: none leads out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field
 from datetime import datetime
 
-from ...errors import ArchiveError, UnsafeKey
+from ...errors import ArchiveError, TransportError, UnsafeKey
 from ...frozen_dataclass import dataclass
 from .manifest import Blob
 from .tar_scanner import Entry
@@ -17,6 +17,8 @@ __all__ = ["Directory", "File", "FileTree", "Link", "Node", "Special"]
 _WHITEOUT, _OPAQUE, _METADATA = ".wh.", ".wh..wh..opq", ".wh..wh."
 # Links that are followed on the way to one file; as many as on Linux.
 _MAX_LINKS = 40
+# As on Linux.
+_LONGEST_TARGET = 4096
 # Deeper paths are not genuine; directories are listed recursively.
 _MAX_DEPTH = 200
 
@@ -88,12 +90,16 @@ class Found:
 class FileTree:
     """The merged layers. Add them from the lowest one on.
 
+    Args:
+        stopped: Asked again and again whether to end early.
+
     Attributes:
         root: The root directory.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stopped: Callable[[], bool] = lambda: False) -> None:
         self.root = Directory()
+        self._stopped = stopped
 
     def add_file(self, path: str, file: File) -> None:
         """Add a file, and the directories above it.
@@ -114,7 +120,8 @@ class FileTree:
 
         Raises:
             UnsafeKey: A path leads out of the tree.
-            ArchiveError: The target of a hard link does not exist.
+            ArchiveError: The target of a hard link does not exist, or that of a symbolic link is too long.
+            TransportError: It was stopped.
         """
         paths = [_split(entry.name) for entry in entries]
         if whiteouts:  # they apply to the layers below only, wherever they are in the archive
@@ -122,6 +129,8 @@ class FileTree:
                 if path and path[-1].startswith(_WHITEOUT):
                     self._delete(path)
         for path, entry in zip(paths, entries, strict=True):
+            if self._stopped():
+                raise TransportError("interrupted")
             if path and not (whiteouts and path[-1].startswith(_WHITEOUT)):
                 self._put(path, self._node(entry, blob, compressed=compressed))
 
@@ -132,6 +141,8 @@ class FileTree:
             case "directory":
                 return Directory()
             case "symbolic link":
+                if len(entry.link) > _LONGEST_TARGET:
+                    raise ArchiveError(f"the layer's entry {entry.name!r} is a link to a path that is too long")
                 return Link(entry.link)
             case "hard link":
                 parent, name = self._parent(_split(entry.link), create=False)

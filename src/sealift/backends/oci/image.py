@@ -1,7 +1,9 @@
 """The files of one image or artifact, from its manifest and layers."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count
 from operator import itemgetter
@@ -23,6 +25,8 @@ _MODELS = "models"
 _NAMES_QUOTED = 10
 # Links to directories can multiply the files of an image without end.
 _MAX_LISTED, _MAX_DEPTH, _MAX_LINKS = 1_000_000, 200, 100_000
+# Seconds that a listing may take before other tasks run.
+_PAUSE = 0.005
 
 
 class ImageReader:
@@ -56,7 +60,9 @@ class ImageReader:
         manifest = await self.registry.manifest(self._platform)
         archives = [layer for layer in manifest.layers if layer.kind != "file"]
         indexes = dict(zip(archives, await cancelled_once(self._list(archives)), strict=True))
-        tree = await self.registry.instance.disk.run(partial(_merged, manifest, indexes))
+        stopped = threading.Event()
+        merge = partial(_merged, manifest, indexes, stopped.is_set)
+        tree = await self.registry.instance.disk.run(merge, interrupt=stopped.set)
         return Image(tree, self._top(tree, manifest), manifest)
 
     async def _list(self, layers: list[Layer]) -> list[LayerIndex]:
@@ -82,9 +88,9 @@ class ImageReader:
         return (_MODELS,)
 
 
-def _merged(manifest: Manifest, indexes: Mapping[Layer, LayerIndex]) -> FileTree:
+def _merged(manifest: Manifest, indexes: Mapping[Layer, LayerIndex], stopped: Callable[[], bool]) -> FileTree:
     """Merge the layers."""
-    tree = FileTree()
+    tree = FileTree(stopped)
     for layer in manifest.layers:
         if layer.kind == "file":
             tree.add_file(layer.path, File(layer.blob, 0, layer.blob.size, layer.blob.sha256, layer.modified))
@@ -137,10 +143,11 @@ class Image:
             ranged=not file.compressed,
         )
 
-    def list(self, prefix: str, walk: Walk) -> Sequence[ObjectInfo]:
+    async def list(self, prefix: str, walk: Walk) -> Sequence[ObjectInfo]:
         """List the files whose keys start with a prefix, and empty directories.
 
         They are in the order of the layers, so that each compressed layer is decompressed once to read all of them.
+        Other tasks run meanwhile, because an image may have many links that lead from one to the next.
 
         Raises:
             ArchiveError: There are too many, because of links to directories.
@@ -148,7 +155,13 @@ class Image:
         top = self._tree.find(self._path).node
         found: list[tuple[int, int, ObjectInfo]] = []
         links = count()
+        pause = time.monotonic() + _PAUSE
         for key, file in self._list(top, "", (top,), prefix, walk, links) if isinstance(top, Directory) else ():
+            if time.monotonic() > pause:
+                await asyncio.sleep(0)
+                pause = time.monotonic() + _PAUSE
+            if isinstance(file, Link):
+                continue
             if file is None:
                 found.append((0, 0, ObjectInfo(key, 0, self.digest, properties=NO_PROPERTIES)))
             else:
@@ -166,16 +179,21 @@ class Image:
         prefix: str,
         walk: Walk,
         links: "count[int]",
-    ) -> Iterator[tuple[str, File | None]]:
-        """The keys of files with the files, and the keys of empty directories with None; `links` counts links."""
+    ) -> Iterator[tuple[str, File | Link | None]]:
+        """The keys of files with the files, those of empty directories with None, and links before they are followed.
+
+        `links` counts the links.
+        """
         if len(above) > _MAX_DEPTH:
             raise ArchiveError(f"the image has more than {_MAX_DEPTH} levels of directories")
         if not directory.children and below and below.startswith(prefix):
             yield below, None
-        for name, child in sorted(directory.children.items()):
+        for name, child in sorted(directory.children.items(), key=itemgetter(0)):
             if isinstance(child, Link) and next(links) >= _MAX_LINKS:
                 raise ArchiveError(f"the image has more than {_MAX_LINKS:,} links, or links to directories with links")
             key = below + name
+            if isinstance(child, Link):
+                yield key, child
             node = self._followed(key, child, walk)
             if isinstance(node, File) and key.startswith(prefix):
                 yield key, node

@@ -2,13 +2,14 @@
 
 import asyncio
 import hashlib
+import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Self
 
-from ...errors import ArchiveError, IntegrityError
+from ...errors import ArchiveError, IntegrityError, TransportError
 from ...frozen_dataclass import dataclass
 from ...instance import Instance
 from ...runtime.shielded import shielded
@@ -96,7 +97,7 @@ async def _index(registry: Registry, layer: Layer) -> LayerIndex:
     stream, reading = BlobStream(registry, layer.blob), _Reading(layer)
     try:
         while window := await stream.next():
-            await registry.instance.disk.run(partial(reading.feed, window))
+            await registry.instance.disk.run(partial(reading.feed, window), interrupt=reading.stop)
     finally:
         await shielded(stream.aclose())
     return reading.finish()
@@ -113,6 +114,11 @@ class _Reading:
         self._step = SLICE
         self._compressed = False
         self._read = self._expanded = 0
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Make `feed` end soon; called while it runs. A few MiB can be a million entries."""
+        self._stopped.set()
 
     def feed(self, window: memoryview) -> None:
         self._hash.update(window)
@@ -126,6 +132,8 @@ class _Reading:
             self._decoder.feed(piece)
 
     def _write(self, data: bytes | memoryview) -> None:
+        if self._stopped.is_set():
+            raise TransportError("interrupted")
         self._expanded += len(data)
         if self._expanded > max(_ALWAYS_ALLOWED, self._layer.blob.size * _LIMITS.ratio):
             ratio = f"{_LIMITS.ratio:g}"

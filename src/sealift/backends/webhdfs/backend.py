@@ -5,7 +5,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from ...contract import EVERYTHING, Reader, Walk
-from ...errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceError, StorageError
+from ...errors import AccessDenied, ModelMissingError, ObjectChanged, ServiceError, Skipped, StorageError
 from ...keys.plain_path import is_plain_path
 from ...lane_contract import Sink
 from ...runtime.paging import Page, paginate
@@ -16,6 +16,9 @@ from . import checksum, replies
 from .namenode import Namenode
 
 __all__ = ["WebHDFSBackend"]
+
+# Namenodes leave it to clients to follow links, and WebHDFS does not.
+_LINK = "is a symbolic link, which WebHDFS does not follow"
 
 
 class WebHDFSBackend(ReadOnlyBackend):
@@ -62,7 +65,7 @@ class WebHDFSBackend(ReadOnlyBackend):
         while pending:
             under, empty = pending.pop(), True
             try:
-                async with aclosing(self._level(under)) as entries:
+                async with aclosing(self._level(under, walk, prefix)) as entries:
                     async for entry in entries:
                         empty = False
                         if first and not entry.key.startswith(prefix):
@@ -81,24 +84,26 @@ class WebHDFSBackend(ReadOnlyBackend):
         if prefix and not is_plain_path(prefix.rstrip("/")):
             return
         try:
-            async with aclosing(self._level(prefix)) as entries:
+            async with aclosing(self._level(prefix, walk, prefix)) as entries:
                 async for entry in entries:
                     yield entry
         except ModelMissingError:
             return
 
-    def _level(self, under: str) -> AsyncGenerator[ObjectInfo]:
+    def _level(self, under: str, walk: Walk, prefix: str) -> AsyncGenerator[ObjectInfo]:
         """The files in a directory, and its directories as prefixes.
 
         Args:
             under: Key of the directory: "" or ending in "/".
+            walk: Is told of symbolic links whose keys begin with the prefix.
+            prefix: The prefix.
 
         Raises:
             ModelMissingError: There is no such directory.
         """
-        return paginate(lambda after: self._page(under, after), self._namenode.instance.retry)
+        return paginate(lambda after: self._page(under, after, walk, prefix), self._namenode.instance.retry)
 
-    async def _page(self, under: str, after: str | None) -> Page:
+    async def _page(self, under: str, after: str | None, walk: Walk, prefix: str) -> Page:
         path = self._path(under)
         entries, remaining = await self._entries(path, after)
         if any(not entry["pathSuffix"] for entry in entries):  # a file lists itself
@@ -110,6 +115,8 @@ class WebHDFSBackend(ReadOnlyBackend):
                 objects.append(replies.object_info(key, entry))
             elif entry["type"] == "DIRECTORY":
                 objects.append(ObjectInfo(f"{key}/", None, is_prefix=True))
+            elif walk.on_skip is not None and key.startswith(prefix):
+                walk.on_skip(Skipped(key, "symbolic link", _LINK))
         return objects, entries[-1]["pathSuffix"] if entries and remaining else None
 
     async def _entries(self, path: str, after: str | None) -> tuple[Sequence[Mapping[str, Any]], int]:

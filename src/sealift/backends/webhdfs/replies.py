@@ -14,8 +14,8 @@ from ...wire import Response
 from ...wire.service_message import service_message, with_request_ids
 
 __all__ = [
-    "delegation_token", "error", "is_invalid_token", "is_standby", "is_unknown_operation", "object_info", "page",
-    "status",
+    "delegation_token", "error", "is_invalid_token", "is_standby", "is_unknown_operation", "object_info",
+    "page", "status",
 ]  # fmt: skip
 
 # The longest path of HDFS: https://hadoop.apache.org/docs/stable/api/constant-values.html (MAX_PATH_LENGTH).
@@ -144,6 +144,9 @@ def _error(reply: Response, path: str) -> StorageError:
     if name in _TRANSIENT:
         cause = _with(f"the namenode is not available ({name})", text)
         return ServiceError(cause, status=code, code=name, retryable=True, host=reply.host)
+    if name == "UnresolvedPathException":
+        cause, hint = f"{path!r} is a symbolic link, or below one", "WebHDFS does not follow links: name the target"
+        return ModelMissingError(path, cause=cause, hint=hint, status=code, code=name)
     # A path below a file is reported as a denied access to it.
     if name in {"FileNotFoundException", "ParentNotDirectoryException"} or "is not a directory" in message:
         return ModelMissingError(path, cause=f"there is no file {path!r}", status=code, code=name)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...api.facade_thread import run_shared
 from ...config import GCSConfig, StorageConfig
 from ...errors import AccessDenied, LocalIOError
+from ...operations.local_destination import check_destination
 from ...types import OnEvent
 from ...uri import Location
 from ...uris.redaction import redacted
 from .environment import limits_of, strict, translated
 from .local_source import is_local, link, served_by_agent
 from .logs import logger
-from .model_patterns import patterns_of
+from .model_patterns import of_objects, patterns_of
 from .service_config import service_config, without_userinfo
 from .temporary_files import temporary_files
 from .verification import not_comparable, trust_of
@@ -101,6 +102,9 @@ class Downloads:
         Raises:
             StorageError: Any failure.
         """
+        for pair in pairs:
+            if pair.out_dir is not None:
+                check_destination(pair.out_dir)
         self._trust = trust_of(self._environ, len(pairs))
         groups = [pairs] if _are_apart(pairs) else [[pair] for pair in pairs]
         return [path for group in groups for path in self._run_at_once(group)]
@@ -138,7 +142,7 @@ class Downloads:
             return done
         if is_local(uri):
             return self._prepare_local(uri, pair.out_dir, start)
-        from .model import location_of  # noqa: PLC0415 - imports asyncio, here and below
+        from .model_location import location_of  # noqa: PLC0415 - as below, not needed for local models
 
         location = location_of(uri)
         config = service_config(location, self._environ, userinfo)
@@ -147,7 +151,7 @@ class Downloads:
     def _prepare_local(self, uri: str, out_dir: str | None, start: float) -> _Prepared:
         if out_dir is not None:
             _make_directory(out_dir)
-        path, archive = link(uri, out_dir, self._patterns)
+        path, archive = link(uri, out_dir, of_objects(self._patterns))
         done = _Prepared(uri, path)
         if archive is not None:
             from ...uri import parse  # noqa: PLC0415
@@ -186,7 +190,8 @@ class Downloads:
             # The digest is that of the model: other files whose names only begin alike would not be compared.
             alike = strict(self._environ) and self._trust is None
             settings = config, alike, self._on_event, self._trust
-            return Model(storage, location, prepared.path, self._patterns, *settings)
+            # Not as given: there, "~" is the home directory for sealift, but the name of a directory for KServe.
+            return Model(storage, location, os.path.realpath(prepared.path), self._patterns, *settings)
 
         try:
             await model(prepared.config).download()

@@ -6,6 +6,7 @@ Source: https://github.com/kserve/kserve/blob/master/python/storage/README.md
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from ...errors import InvalidConfig
@@ -37,7 +38,7 @@ def translated(environ: Mapping[str, str]) -> dict[str, str]:
         A new environment.
 
     Raises:
-        InvalidConfig: The storage specification is not valid, or a number is not one.
+        InvalidConfig: The storage specification is not valid.
 
     Example:
         >>> translated({"AZ_CLIENT_ID": "app", "S3_MAX_ATTEMPTS": "2"})["AZURE_CLIENT_ID"]
@@ -67,8 +68,8 @@ def limits_of(environ: Mapping[str, str], schemes: Iterable[str]) -> Limits:
 
     Args:
         environ: Environment with `S3_CONNECT_TIMEOUT` and `S3_READ_TIMEOUT` (seconds), `S3_MAX_FILE_CONCURRENCY`,
-            `AZURE_MAX_FILE_CONCURRENCY` and `AZURE_MAX_CHUNK_CONCURRENCY`. The `SEALIFT_…` variables take precedence.
-            Without them, a host that does not answer is given up after 60 s.
+            `S3_MAX_ATTEMPTS`, `AZURE_MAX_FILE_CONCURRENCY` and `AZURE_MAX_CHUNK_CONCURRENCY`. The `SEALIFT_…` variables
+            take precedence. Without them, a host that does not answer is given up after 60 s.
         schemes: The schemes of the call's URIs.
 
     Raises:
@@ -83,6 +84,7 @@ def limits_of(environ: Mapping[str, str], schemes: Iterable[str]) -> Limits:
         limits = replace(limits, patience=_PATIENCE)
     connections: list[int] = []
     if "s3" in schemes:
+        _count(environ, "S3_MAX_ATTEMPTS", least=0)
         connect, read = _count(environ, "S3_CONNECT_TIMEOUT"), _count(environ, "S3_READ_TIMEOUT")
         if (connect or read) and not environ.get("SEALIFT_IDLE_TIMEOUT"):
             limits = replace(limits, idle_timeout=float(max(connect or 0, read or _READ_TIMEOUT)))
@@ -106,12 +108,14 @@ def _translate_s3(environ: dict[str, str]) -> None:
         environ["S3_VERIFY_SSL"] = _FALSE if verify.strip().lower() in {"0", _FALSE} else _TRUE
     if region := environ.get("AWS_DEFAULT_REGION"):  # boto3 reads only this one
         environ["AWS_REGION"] = region
-    if endpoint := environ.get("AWS_ENDPOINT_URL"):
-        environ.pop("AWS_ENDPOINT_URL_S3", None)
+    if endpoint := environ.get("AWS_ENDPOINT_URL"):  # kserve-storage passes it to the SDK
+        for name in ("AWS_ENDPOINT_URL_S3", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"):
+            environ.pop(name, None)
         if endpoint == _AWS_GLOBAL_ENDPOINT and region not in {None, "", "us-east-1"}:
             environ["S3_USER_VIRTUAL_BUCKET"] = _TRUE
-    if (retries := _count(environ, "S3_MAX_ATTEMPTS", least=0)) is not None:  # boto3 does not count the first attempt
-        environ["AWS_MAX_ATTEMPTS"] = str(retries + 1)
+    with suppress(InvalidConfig):  # `limits_of` reports it, if the call needs it
+        if (retries := _count(environ, "S3_MAX_ATTEMPTS", least=0)) is not None:
+            environ["AWS_MAX_ATTEMPTS"] = str(retries + 1)  # boto3 does not count the first attempt
     if not environ.get("AWS_CA_BUNDLE") and (bundle := global_ca_bundle(environ)):
         environ["AWS_CA_BUNDLE"] = bundle
 

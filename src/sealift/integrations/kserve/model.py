@@ -14,47 +14,19 @@ from ...keys.paths import collapse, is_directory_marker, relative
 from ...keys.patterns import Patterns
 from ...types import ObjectInfo, OnEvent
 from ...types.trust import Trust
-from ...uri import Location, parse
-from ...uris.redaction import redacted
+from ...uri import Location
 from .alike import download_alike
 from .archive_names import is_archive, url_names_archive
-from .model_patterns import of_repository
+from .model_location import decoded, uri_of
+from .model_patterns import of_entries, of_modelscope, of_objects, of_repository
 
-__all__ = ["Model", "location_of", "uri_of"]
+__all__ = ["Model"]
 
 # Repositories and images are downloaded as they are: an archive in them stays packed.
 _REPOSITORIES = {"hf", "oci", "git+https", "git+http", "modelscope"}
+_HDFS = {"hdfs", "webhdfs", "swebhdfs"}
 _NOTHING = "there is no such object or prefix"
 _EXCLUDED = "the patterns exclude everything"
-
-
-def location_of(uri: str) -> Location:
-    """Parse the URI of a model.
-
-    Raises:
-        InvalidURI: It is not a storage URI, or is a path that does not exist.
-    """
-    try:
-        location = parse(uri)
-    except InvalidURI as error:
-        shown = error.uri or redacted(uri)
-        raise InvalidURI(f"Cannot recognize storage type for {shown}: {error.cause}", hint=error.hint) from None
-    if location.scheme == "file":
-        raise InvalidURI(f"Cannot recognize storage type for {uri}: it is not a URI, and no such path exists")
-    # kserve-storage removes slashes at the beginning of a key, on Azure also at its end; a repository has an owner.
-    match location.scheme:
-        case "s3":
-            return replace(location, key=location.key.lstrip("/"))
-        case "hf" if uri.endswith("/") and "/" not in location.root and not location.key:
-            raise InvalidURI(f"the name of the model is missing in {uri}", hint="hf://owner/model")
-        case "azure":
-            return replace(location, key=location.key.strip("/"))
-    return location
-
-
-def uri_of(location: Location) -> str:
-    """The URI of a location, with its query, which may be a signature."""
-    return f"{location}?{location.query}" if location.query else str(location)
 
 
 class _Below(NamedTuple):
@@ -103,14 +75,35 @@ class Model:
         if self.location.scheme in {"http", "https"}:
             await self._download_url()
         elif self.location.scheme in _REPOSITORIES:
-            await self._fetch(self.location, self.out_dir, of_repository(self.patterns))
+            of_scheme = of_modelscope if self.location.scheme == "modelscope" else of_repository
+            await self._fetch(self.location, self.out_dir, of_scheme(self.patterns))
         else:
-            await self._download_objects()
+            selective = replace(self, patterns=await self._object_patterns())
+            try:
+                await selective.download_objects()
+            except ModelMissingError:
+                location = decoded(self.location)
+                if location == self.location:
+                    raise
+                await replace(selective, location=location).download_objects()
+
+    async def _object_patterns(self) -> Patterns:
+        """The patterns of files. On HDFS, those of a call are for what is at the top of the directory."""
+        patterns = of_objects(self.patterns)
+        if self.location.scheme not in _HDFS or patterns.match_all:
+            return patterns
+        directory = self._directory
+        try:
+            async with aclosing(self.storage.list(uri_of(directory), config=self.config, delimiter="/")) as entries:
+                names = [relative(entry.key.rstrip("/"), directory.key) async for entry in entries]
+        except ModelMissingError:  # it may be a file, to which patterns do not apply
+            return patterns
+        return of_entries(patterns, names)
 
     async def _download_url(self) -> None:
-        url = urlparse(uri_of(self.location))
+        url = urlparse(str(self.location))
         name = url.path.rpartition("/")[2]
-        if url_names_archive(url.path, url.query):
+        if url_names_archive(url.path, self.location.query):
             await self._unpack(self.location)
         elif name in {"", ".", ".."}:
             raise InvalidURI(f"No filename contained in URI: {self.location}")
@@ -132,11 +125,14 @@ class Model:
                 uri=str(self.location),
             )
 
-    async def _download_objects(self) -> None:
+    async def download_objects(self) -> None:
         """Download an object, or what is below its name.
 
         On S3, the object of exactly this name wins; on Google Cloud Storage, what is below; on Azure, both are
         downloaded. An empty object beside a directory is its marker.
+
+        Raises:
+            StorageError: As `download`.
         """
         google, azure = self.location.scheme == "gs", self.location.scheme == "azure"
         below = await self._find_below() if google or azure or not self._may_be_object else None
@@ -173,12 +169,16 @@ class Model:
             case []:
                 if not others:
                     raise self._missing(_EXCLUDED if below.exists else _NOTHING)
-            case [key] if is_archive(key) and not others:
+            case [key] if is_archive(key) and not others and not self._is_deep(key):
                 await self._unpack(self.location.at(key))
             case [key] if self.trust is not None and not others:  # the digest is that of a file
                 await self._fetch(self.location.at(key), os.path.join(self.out_dir, relative(key, self._directory.key)))
             case _:
                 await self._fetch(self._directory, self.out_dir, self.patterns)
+
+    def _is_deep(self, key: str) -> bool:
+        """Whether a file is in a directory that kserve-storage downloads as it is."""
+        return self.location.scheme in _HDFS and "/" in relative(key, self._directory.key)
 
     @property
     def _may_be_object(self) -> bool:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
-from ...config import AzureConfig, GCSConfig, HTTPConfig, StorageConfig
+from ...config import AzureConfig, GCSConfig, GitConfig, HTTPConfig, StorageConfig
 from ...errors import InvalidConfig
 from ...uri import Location
 from .logs import logger
@@ -26,7 +26,8 @@ def service_config(location: Location, environ: Mapping[str, str], userinfo: str
     Args:
         location: The model.
         environ: Translated environment, in which HOST-headers holds the HTTP headers for a host, as a JSON object.
-        userinfo: "user:password" of an http or https URI, percent-encoded; "": there is none.
+        userinfo: "user:password" of an http or https URI, percent-encoded; "": there is none. Of that of a Git
+            repository, only the user is used.
 
     Raises:
         InvalidConfig: A header variable is not a JSON object, or a CA bundle does not exist.
@@ -42,6 +43,8 @@ def service_config(location: Location, environ: Mapping[str, str], userinfo: str
             if key_file and not os.path.exists(key_file):
                 logger.warning("The credentials file %s was not found, using anonymous access", key_file)
                 return GCSConfig(anonymous=True)
+        case "git+https" if userinfo:  # the password comes from GIT_PASSWORD; one in the URI is ignored
+            return GitConfig(unquote(userinfo.partition(":")[0]) or None)
         case "http" | "https":
             if headers := _headers(urlsplit(location.root).hostname or "", environ, userinfo):
                 return HTTPConfig(headers)
@@ -89,7 +92,7 @@ def _headers(host: str, environ: Mapping[str, str], userinfo: str) -> dict[str, 
         token = base64.b64encode(unquote(userinfo).encode()).decode()
         headers["Authorization"] = f"Basic {token}"
     try:
-        content = json.loads(environ.get(name) or "{}")
+        content = json.loads(environ.get(name) or "{}") or {}
     except ValueError:  # the error of the parser quotes the text, which may hold secrets
         content = None
     if not isinstance(content, dict):

@@ -2,11 +2,15 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar, overload
 
 from ...errors import InvalidConfig
+from ...types.argument_checks import checked_items, path_text
 from .downloads import Downloads, Pair
 
 __all__ = ["Storage"]
+
+PathT = TypeVar("PathT", bound=os.PathLike[str])
 
 
 class Storage:
@@ -21,11 +25,11 @@ class Storage:
 
     @staticmethod
     def download_files(
-        source_uris: Sequence[str],
-        out_dirs: Sequence[str | None],
+        source_uris: Sequence[str | os.PathLike[str]],
+        out_dirs: Sequence[str | os.PathLike[str] | None],
         allow_patterns: Iterable[str] | str | None = None,
         ignore_patterns: Iterable[str] | str | None = None,
-    ) -> list[str]:
+    ) -> list[Any]:
         """Download several models at once; the first failure ends the others.
 
         Args:
@@ -38,21 +42,41 @@ class Storage:
             The directories, as given.
 
         Raises:
-            InvalidConfig: There are not as many directories as URIs.
+            InvalidConfig: There are not as many directories as URIs, or an argument has the wrong type.
             StorageError: As in `download`.
         """
-        if len(source_uris) != len(out_dirs):
-            raise InvalidConfig(f"{len(source_uris)} URIs, but {len(out_dirs)} directories")
-        pairs = [Pair(uri, out_dir) for uri, out_dir in zip(source_uris, out_dirs, strict=True)]
-        return Downloads(os.environ, allow_patterns, ignore_patterns).run(pairs)
+        uris, outs = list(checked_items("source_uris", source_uris)), list(checked_items("out_dirs", out_dirs))
+        if len(uris) != len(outs):
+            raise InvalidConfig(f"{len(uris)} URIs, but {len(outs)} directories")
+        pairs = [_pair(uri, out_dir) for uri, out_dir in zip(uris, outs, strict=True)]
+        paths = Downloads(os.environ, allow_patterns, ignore_patterns).run(pairs)
+        return [path if given is None else given for path, given in zip(paths, outs, strict=True)]
 
+    @overload
     @staticmethod
     def download(
-        uri: str,
+        uri: str | os.PathLike[str],
         out_dir: str | None = None,
         allow_patterns: Iterable[str] | str | None = None,
         ignore_patterns: Iterable[str] | str | None = None,
-    ) -> str:
+    ) -> str: ...
+
+    @overload
+    @staticmethod
+    def download(
+        uri: str | os.PathLike[str],
+        out_dir: PathT,
+        allow_patterns: Iterable[str] | str | None = None,
+        ignore_patterns: Iterable[str] | str | None = None,
+    ) -> PathT: ...
+
+    @staticmethod
+    def download(
+        uri: str | os.PathLike[str],
+        out_dir: str | os.PathLike[str] | None = None,
+        allow_patterns: Iterable[str] | str | None = None,
+        ignore_patterns: Iterable[str] | str | None = None,
+    ) -> str | os.PathLike[str]:
         """Download a model into a directory.
 
         Args:
@@ -69,7 +93,13 @@ class Storage:
             `out_dir` exactly as given, also for a single file.
 
         Raises:
+            InvalidConfig: An argument has the wrong type.
             ModelMissingError: There is no such model, or the patterns exclude everything.
             StorageError: Any other failure; a `RuntimeError`, as all failures are.
         """
-        return Downloads(os.environ, allow_patterns, ignore_patterns).run([Pair(uri, out_dir)])[0]
+        [path] = Downloads(os.environ, allow_patterns, ignore_patterns).run([_pair(uri, out_dir)])
+        return path if out_dir is None else out_dir
+
+
+def _pair(uri: object, out_dir: object) -> Pair:
+    return Pair(path_text("uri", uri), None if out_dir is None else path_text("out_dir", out_dir))

@@ -110,7 +110,7 @@ def _read(path: str) -> str:
 def _parsed(environ: Mapping[str, str], variable: str) -> dict[str, Any]:
     text = environ.get(variable, "").strip()
     try:
-        content = json.loads(text or "{}")
+        content = json.loads(text or "{}") or {}  # "null" is nothing
     except ValueError:  # the error of the parser quotes the text, which holds secrets
         content = None
     if not isinstance(content, dict):

@@ -115,8 +115,22 @@ def test_the_global_endpoint_with_a_region() -> None:
 def test_attempts_count_the_first_one() -> None:
     assert translated({"S3_MAX_ATTEMPTS": "3"})["AWS_MAX_ATTEMPTS"] == "4"
     assert translated({"S3_MAX_ATTEMPTS": "0"})["AWS_MAX_ATTEMPTS"] == "1"
+    assert "AWS_MAX_ATTEMPTS" not in translated({"S3_MAX_ATTEMPTS": "many"})
     with pytest.raises(InvalidConfig, match="S3_MAX_ATTEMPTS is 'many'"):
-        translated({"S3_MAX_ATTEMPTS": "many"})
+        limits_of({"S3_MAX_ATTEMPTS": "many"}, ["s3"])
+    limits_of({"S3_MAX_ATTEMPTS": "many"}, ["gs"])  # another service needs no limits of S3
+
+
+def test_the_endpoint_counts_although_configured_endpoints_are_ignored() -> None:
+    environ = {"AWS_ENDPOINT_URL": "https://s3.example", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}
+    assert translated(environ) == {"AWS_ENDPOINT_URL": "https://s3.example"}
+
+
+@pytest.mark.parametrize("text", ["null", "[]", "{}", ""])
+def test_a_specification_of_nothing(text: str) -> None:
+    assert translated({"STORAGE_CONFIG": '{"type": "s3", "region": "r"}', "STORAGE_OVERRIDE_CONFIG": text})[
+        "AWS_DEFAULT_REGION"
+    ] == "r"  # fmt: skip
 
 
 def test_azure() -> None:

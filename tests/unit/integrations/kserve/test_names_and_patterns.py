@@ -2,9 +2,9 @@
 
 import pytest
 
-from sealift import AzureConfig, GCSConfig, HTTPConfig, InvalidConfig, S3Config
+from sealift import AzureConfig, GCSConfig, GitConfig, HTTPConfig, InvalidConfig, S3Config
 from sealift.integrations.kserve.archive_names import is_archive, url_names_archive
-from sealift.integrations.kserve.model_patterns import of_repository, patterns_of
+from sealift.integrations.kserve.model_patterns import of_entries, of_objects, of_repository, patterns_of
 from sealift.integrations.kserve.service_config import service_config, without_userinfo
 from sealift.keys.patterns import Patterns
 from sealift.uri import parse
@@ -46,9 +46,36 @@ def test_patterns_of_the_environment(text: str, expected: tuple[str, ...] | None
     assert patterns_of({"STORAGE_ALLOW_PATTERNS": text}, [], None).match_all  # an argument takes precedence
 
 
-def test_a_directory_as_a_pattern_for_a_repository() -> None:
-    assert of_repository(Patterns.of(["onnx/"], ["a/", "*.md"])) == Patterns.of(["onnx/*"], ["a/*", "*.md"])
-    assert of_repository(Patterns.of(None, None)).match_all
+def test_no_patterns() -> None:
+    for none in (None, [], "", ()):
+        assert patterns_of({"STORAGE_ALLOW_PATTERNS": "", "STORAGE_IGNORE_PATTERNS": "[]"}, none, none).match_all
+
+
+def test_a_directory_as_a_pattern() -> None:
+    """For a repository, it means what is below it; for others, nothing ends in a slash."""
+    patterns = patterns_of({}, ["onnx/", "*.bin"], ["a/", "*.md"])
+    assert of_repository(patterns) == Patterns.of(["onnx/*", "*.bin"], ["a/*", "*.md"])
+    assert of_repository(patterns_of({}, None, None)).match_all
+    assert of_objects(patterns) == Patterns.of(["*.bin"], ["*.md"])
+    nothing = of_objects(patterns_of({}, "onnx/", None))
+    assert not nothing.matches("onnx/model.onnx")
+    assert not nothing.matches("onnx/")
+    assert of_objects(patterns_of({}, None, "a/")).match_all
+
+
+def test_patterns_of_entries() -> None:
+    selected = of_entries(patterns_of({}, ["sub", "*[[]1]"], None), ["sub", "a[1]", "b[1]", "c"])
+    assert selected.matches("sub/deep/file")
+    assert selected.matches("a[1]/x")
+    assert not selected.matches("sub2")
+    assert not selected.matches("c")
+    assert not of_entries(Patterns.of("x", None), ["a"]).matches("a")
+
+
+def test_the_user_in_the_url_of_a_repository() -> None:
+    uri, userinfo = without_userinfo("https://me%40x:ignored@example.com/a.git")
+    assert service_config(parse(uri), {"GIT_PASSWORD": "secret"}, userinfo) == GitConfig("me@x")
+    assert service_config(parse(uri), {"GIT_PASSWORD": "secret"}) is None
 
 
 def test_services_without_credentials_are_asked_anonymously(tmp_path: object) -> None:
