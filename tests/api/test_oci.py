@@ -301,7 +301,9 @@ class TestLayers:
             await self.model(registry, tar_of({**links, "models/30/broken": "-> nowhere"}))
 
     @pytest.mark.parametrize(
-        "data", [b"no archive" * 100, gzipped(b"no archive" * 100), tar_of({"models/a": b"x" * 5000})[:3000]]
+        "data",
+        [b"no archive" * 100, gzipped(b"no archive" * 100), tar_of({"models/a": b"x" * 5000})[:3000]],
+        ids=["no archive", "no archive, compressed", "truncated"],
     )
     async def test_a_damaged_layer(self, registry: FakeRegistry, data: bytes) -> None:
         with pytest.raises(ArchiveError, match="damaged"):
