@@ -18,7 +18,6 @@ import random
 import shutil
 import statistics
 import struct
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -92,10 +91,21 @@ def _environ(server: Server, index: Path, home: Path) -> dict[str, str]:
     return found
 
 
+_PAGE = """# Tensors
+
+Produced by `python -m bench.tensors --gib {gib:g} --repeat {repeat}`: medians. A model in four shards, from nginx into
+the memory of a new process: seconds to the first tensor and to the last one, speed, CPU time of the client, the most
+memory beyond that of the weights, and the share of the bytes that was read. Each rank reads half of the rows of each
+tensor. Servers and clients share the machine.
+
+"""
+
+
 def main() -> None:
     options = _arguments()
     python = options.python or environments.tensors_python()
     chosen = options.peers and set(options.peers.split(","))
+    lines: list[str] = []
     with (
         tempfile.TemporaryDirectory(dir=options.work_dir) as on_disk,
         tempfile.TemporaryDirectory(dir=options.tmpfs_dir) as fast,
@@ -126,11 +136,17 @@ def main() -> None:
                             samples[name].append(measure.run(command, _environ(server, index, work), work))
                             for folder in (tmpfs, work / "model"):
                                 shutil.rmtree(folder, ignore_errors=True)
-                _print(title, samples)
+                found = _lines(title, samples)
+                print("\n".join(found), flush=True)
+                lines += found
+    if options.write:
+        table = "\n".join(["```text", *lines, "```", ""])
+        options.write.write_text(_PAGE.format(gib=options.gib, repeat=options.repeat) + table, encoding="utf-8")
 
 
-def _print(title: str, samples: Mapping[str, list[measure.Sample]]) -> None:
-    print(f"{title:22} {'first s':>8} {'total s':>8} {'MB/s':>7} {'CPU s':>7} {'MiB beyond weights':>19} {'read':>5}")
+def _lines(title: str, samples: Mapping[str, list[measure.Sample]]) -> list[str]:
+    names = f"{'first s':>8} {'total s':>8} {'MB/s':>7} {'CPU s':>7} {'MiB beyond weights':>19} {'read':>5}"
+    lines = [f"{title:22} {names}"]
     whole = {found[0].report["check"] for name, found in samples.items() if found and "rank" not in name}
     if len(whole) > 1:
         raise SystemExit("the clients have read different bytes")
@@ -145,13 +161,15 @@ def _print(title: str, samples: Mapping[str, list[measure.Sample]]) -> None:
         )
         rate, beyond = report["weights"] / last / 1e6, peak / (1 << 20)
         read = f"{report['bytes_read'] / total:.2f}" if "bytes_read" in report else ""
-        print(f"{name:22} {first:8.2f} {last:8.2f} {rate:7.0f} {cpu:7.2f} {beyond:19.0f} {read:>5}", flush=True)
+        lines.append(f"{name:22} {first:8.2f} {last:8.2f} {rate:7.0f} {cpu:7.2f} {beyond:19.0f} {read:>5}".rstrip())
+    return lines
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.tensors")
     parser.add_argument("--gib", type=float, default=4, help="size of the model")
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write a page with the figures to this file")
     parser.add_argument("--peers", help="comma-separated names; default: all")
     parser.add_argument("--python", type=Path, help="an interpreter with sealift and the packages of tensors.txt")
     parser.add_argument("--work-dir", type=Path, default=Path(tempfile.gettempdir()))
@@ -160,4 +178,4 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
