@@ -5,6 +5,7 @@ import os
 import pty
 import signal
 import struct
+import subprocess
 import termios
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from sealift.progress.bar import TerminalBar
 from sealift.progress.lines import ProgressLines, print_line
 from sealift.progress.tally import Tally
-from sealift.types import Event
+from sealift.types import Event, MiB
 
 from .conftest import Invoke
 from .program import run, start
@@ -160,6 +161,20 @@ def test_a_terminal_that_becomes_narrow(stalling: StallingS3, tmp_path: Path, co
         process.send_signal(signal.SIGINT)
         process.communicate()
     terminal.read_to_end()
+
+
+def test_stdin_on_a_terminal(tmp_path: Path) -> None:
+    terminal = Terminal(120)
+    command = "cp", "-", str(tmp_path / "k")
+    with start(*command, stdin=subprocess.PIPE, stderr=terminal.write_end, environ=XTERM, text=False) as process:
+        assert process.stdin is not None
+        process.stdin.write(bytes(20 * MiB))
+        process.stdin.flush()
+        terminal.read_until("MB/s, 0 of 1 object")
+        process.stdin.close()
+        assert terminal.read_until("copied stdin to").endswith(f"{ERASE}\rcopied stdin to")
+        terminal.read_to_end()
+        assert process.wait() == 0
 
 
 def test_a_dumb_terminal_gets_lines(stalling: StallingS3, tmp_path: Path) -> None:

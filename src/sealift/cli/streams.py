@@ -5,11 +5,13 @@ import select
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from typing import Any, BinaryIO
 
 import click
 
+from ..progress.display import show_progress
+from ..progress.tally import Tally
 from ..progress.units import size
 from ..types import Event
 from .arguments import Argument
@@ -65,22 +67,26 @@ async def copy_from_stdin(settings: Settings, dest: str) -> None:
         raise click.UsageError("'-' cannot be combined with --dry-run, --include or --exclude")
     config = settings.config(dest, os.environ)
     kept: list[Event] = []
+    tally = Tally(listed=1)  # one object, of unknown size
 
     def on_event(event: Event) -> None:
+        tally.add(event)
         if event.kind == "kept":
             kept.append(event)
         settings.on_wait(event)
 
     start = time.monotonic()
-    stored = await settings.storage().write(
-        dest,
-        _chunks(sys.stdin.buffer),
-        config=config,
-        existing=settings.existing_objects,
-        **settings.transfer_arguments,
-        on_event=on_event,
-        write_options=chosen_options(settings),
-    )
+    hidden = settings.quiet or settings.no_progress
+    async with nullcontext() if hidden else show_progress(tally, alone=True):
+        stored = await settings.storage().write(
+            dest,
+            _chunks(sys.stdin.buffer),
+            config=config,
+            existing=settings.existing_objects,
+            **settings.transfer_arguments,
+            on_event=on_event,
+            write_options=chosen_options(settings),
+        )
     if kept and not settings.quiet:
         click.echo(visible(f"kept {Argument.of(dest).text}, which exists; stdin was not stored"), err=True)
     elif not settings.quiet:
