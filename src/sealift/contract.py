@@ -23,7 +23,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Mapp
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from .lane_contract import Lane, SentBytes, Sink, SmallObjects
+from .lane_contract import ByteCount, Lane, Sink, SmallObjects
 from .read_contract import EVERYTHING, OnlyInOrder, Reader, Walk
 from .types import Capabilities, Head, ObjectInfo
 from .types.properties import NO_PROPERTIES, Properties
@@ -157,7 +157,7 @@ class Backend(Protocol):
         properties: Properties = NO_PROPERTIES,
         *,
         overwrite: bool = True,
-        sent: SentBytes | None = None,
+        sent: ByteCount | None = None,
     ) -> ObjectInfo:
         """Store an object in one request, atomically replacing any object of the same key.
 

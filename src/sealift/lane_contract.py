@@ -11,24 +11,15 @@ from .errors import StorageError
 from .types import Head, ObjectInfo
 from .types.properties import NO_PROPERTIES, Properties
 
-__all__ = ["FileRange", "Lane", "ReceivedBytes", "SentBytes", "Sink", "SmallObjects"]
+__all__ = ["ByteCount", "FileRange", "Lane", "Sink", "SmallObjects"]
 
 T = TypeVar("T")
 
 
-class SentBytes:
-    """Counts the bytes of one request body that were sent so far. Written by the thread that sends them.
+class ByteCount:
+    """Counts the bytes of one request body that were sent so far, or those that were received into memory.
 
-    Attributes:
-        count: The number of bytes.
-    """
-
-    def __init__(self) -> None:
-        self.count = 0
-
-
-class ReceivedBytes:
-    """Counts the bytes that were received into memory so far. Written by the thread that receives them.
+    Written by the thread that moves them.
 
     Attributes:
         count: The number of bytes.
@@ -128,8 +119,8 @@ class Lane(SmallObjects, Protocol):
         ahead: How many objects `ask` may request before the first of them is read.
     """
 
-    received: ReceivedBytes
-    sent: SentBytes
+    received: ByteCount
+    sent: ByteCount
 
     @property
     def fastest(self) -> float: ...

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from .errors import UnsupportedOperation
-from .lane_contract import FileRange, SentBytes
+from .lane_contract import ByteCount, FileRange
 from .types import ObjectInfo, Part, Receipt
 
 __all__ = ["Upload"]
@@ -42,7 +42,7 @@ class Upload(Protocol):
         """Advance a sink over the bytes of its part that an earlier process has written; whether there are any."""
         return False
 
-    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
+    async def write_part(self, part: Part, data: memoryview, sent: ByteCount | None = None) -> Receipt:
         """Store one part, replacing any earlier part of the same index.
 
         When an upload is resumed, a part that the service already stores with the same checksum is not sent again

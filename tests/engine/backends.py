@@ -11,7 +11,7 @@ import anyio.lowlevel
 from sealift.backends.memory import MemoryBackend
 from sealift.contract import EVERYTHING, Reader, Upload, Walk
 from sealift.errors import StorageError, TransportError
-from sealift.lane_contract import SentBytes
+from sealift.lane_contract import ByteCount
 from sealift.types import Capabilities, Head, ObjectInfo, Part, Receipt
 from sealift.types.properties import NO_PROPERTIES, Properties
 from sealift.types.write_options import WriteOptions
@@ -78,7 +78,7 @@ class Watched(MemoryBackend):
         properties: Properties = NO_PROPERTIES,
         *,
         overwrite: bool = True,
-        sent: SentBytes | None = None,
+        sent: ByteCount | None = None,
     ) -> ObjectInfo:
         await self.called("put", key)
         return await super().put(key, data, properties, overwrite=overwrite, sent=sent)
@@ -121,7 +121,7 @@ class WatchedUpload(Upload):
         self._key = key
         self._upload = upload
 
-    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
+    async def write_part(self, part: Part, data: memoryview, sent: ByteCount | None = None) -> Receipt:
         await self._backend.called("write", self._key)
         self.parts.append(part)
         receipt: Receipt = await self._upload.write_part(part, data, sent)

@@ -14,7 +14,7 @@ from sealift.engine import progress
 from sealift.engine.job import Job
 from sealift.engine.transfer import Transfer
 from sealift.errors import StorageError, TransportError
-from sealift.lane_contract import SentBytes, Sink
+from sealift.lane_contract import ByteCount, Sink
 from sealift.types import Event, Head, KiB, MiB, ObjectInfo, Part, Receipt
 from sealift.types.properties import NO_PROPERTIES, Properties
 from tests.engine.backends import Streaming, Watched, WatchedUpload, transient
@@ -61,7 +61,7 @@ class Counting(Streaming):
                 break
         return Head(obj.version, obj.size, obj.checksums if len(content) == obj.size else {})
 
-    async def send(self, size: int, sent: SentBytes | None) -> None:
+    async def send(self, size: int, sent: ByteCount | None) -> None:
         """Count the bytes of a request body, which is a little longer than what it stores."""
         if sent is not None:
             sent.count = 0
@@ -84,7 +84,7 @@ class Counting(Streaming):
 
 
 class CountingUpload(WatchedUpload):
-    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
+    async def write_part(self, part: Part, data: memoryview, sent: ByteCount | None = None) -> Receipt:
         assert isinstance(self._backend, Counting)
         await self._backend.send(len(data), sent)
         return await super().write_part(part, data, sent)

@@ -11,7 +11,7 @@ from sealift.contract import EVERYTHING, Upload, Walk
 from sealift.engine.job import Job
 from sealift.errors import IntegrityError, ServiceError
 from sealift.integrity import checksums as checksum
-from sealift.lane_contract import SentBytes
+from sealift.lane_contract import ByteCount
 from sealift.types import Event, Head, ObjectInfo, Part, Receipt, Verify
 from sealift.types.properties import NO_PROPERTIES, Properties
 from sealift.types.write_options import WriteOptions
@@ -69,7 +69,7 @@ class Silent(Watched):
         properties: Properties = NO_PROPERTIES,
         *,
         overwrite: bool = True,
-        sent: SentBytes | None = None,
+        sent: ByteCount | None = None,
     ) -> ObjectInfo:
         return replace(await super().put(key, data, properties, overwrite=overwrite, sent=sent), checksums={})
 
@@ -91,7 +91,7 @@ class _Unanswered(Upload):
     def __init__(self, upload: Any) -> None:
         self._upload = upload
 
-    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
+    async def write_part(self, part: Part, data: memoryview, sent: ByteCount | None = None) -> Receipt:
         return replace(await self._upload.write_part(part, data, sent), checksums={})
 
     async def complete(self, receipts: Any) -> ObjectInfo:

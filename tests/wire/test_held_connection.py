@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from sealift.errors import TransportError
-from sealift.lane_contract import ReceivedBytes
+from sealift.lane_contract import ByteCount
 from sealift.wire import TLS, Request, Wire
 from sealift.wire.content_range import Expectation
 from sealift.wire.head_codec import encode_request
@@ -32,7 +32,7 @@ async def fetch(held: HeldConnection, server: Server) -> bytes:
 
     def fetch() -> None:
         held.ask(encode_request(Request("GET", server.origin, "/")))
-        held.fetch(memoryview(into), Expectation(0), ReceivedBytes())
+        held.fetch(memoryview(into), Expectation(0), ByteCount())
 
     await held.run(fetch)
     return bytes(into)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from ..backends.local import LocalBackend, as_storage_error
 from ..contract import Upload
 from ..integrity.checksums import Turns
-from ..lane_contract import SentBytes
+from ..lane_contract import ByteCount
 from ..runtime.disk_threads import DiskThreads
 from ..runtime.shielded import shielded
 from ..types import ObjectInfo, Part, Receipt, Unpack
@@ -67,7 +67,7 @@ class ArchiveTarget(LocalBackend):
         properties: Properties = NO_PROPERTIES,
         *,
         overwrite: bool = True,
-        sent: SentBytes | None = None,
+        sent: ByteCount | None = None,
     ) -> ObjectInfo:
         async def read_range(start: int, length: int) -> bytes:
             return bytes(data[start : start + length])
@@ -117,7 +117,7 @@ class _Unpacking(Upload):
         self._thread = DiskThreads(1, "sealift-unpack")
         self._unpacked = asyncio.ensure_future(self._thread.run(work, interrupt=stream.stop))
 
-    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
+    async def write_part(self, part: Part, data: memoryview, sent: ByteCount | None = None) -> Receipt:
         """Return when the thread has read the bytes, or has unpacked all entries without them."""
         async with self._turns.turn(part.index):
             taken = self._stream.feed(data)

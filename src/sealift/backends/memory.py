@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from ..contract import EVERYTHING, Reader, Upload, Walk
 from ..errors import ModelMissingError, ObjectChanged, ObjectExists, UnsupportedOperation
 from ..integrity import checksums
-from ..lane_contract import SentBytes, Sink, SmallObjects
+from ..lane_contract import ByteCount, Sink, SmallObjects
 from ..runtime.paging import one_level
 from ..types import Capabilities, Head, ObjectInfo, Part, Receipt
 from ..types.properties import NO_PROPERTIES, Properties
@@ -121,7 +121,7 @@ class MemoryBackend:
         properties: Properties = NO_PROPERTIES,
         *,
         overwrite: bool = True,
-        sent: SentBytes | None = None,
+        sent: ByteCount | None = None,
     ) -> ObjectInfo:
         self.refuse_existing(key, overwrite=overwrite)
         return self.store(key, bytes(data), properties)
@@ -194,7 +194,7 @@ class _MemoryUpload(Upload):
         self._overwrite = overwrite
         self._parts: dict[int, bytes] = {}
 
-    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
+    async def write_part(self, part: Part, data: memoryview, sent: ByteCount | None = None) -> Receipt:
         self._parts[part.index] = bytes(data)
         return Receipt(part, checksums={"crc64nvme": checksums.digest("crc64nvme", data)})
 

@@ -11,7 +11,7 @@ from ..contract import Backend, OnlyInOrder, Upload
 from ..errors import StorageError
 from ..instance import Instance
 from ..integrity import checksums
-from ..lane_contract import SentBytes
+from ..lane_contract import ByteCount
 from ..runtime import part_sizes
 from ..runtime.observers import retrying
 from ..runtime.shielded import shielded
@@ -183,7 +183,7 @@ class JobContext:
             return NO_PROPERTIES
         return copied_properties.written_properties(known, transfer.key, self.write_options)
 
-    async def put(self, transfer: Transfer, data: memoryview, properties: Properties, sent: SentBytes) -> ObjectInfo:
+    async def put(self, transfer: Transfer, data: memoryview, properties: Properties, sent: ByteCount) -> ObjectInfo:
         """Store an object in one request."""
         with copied_properties.tag_permission_hint(properties):
             return await self.write(

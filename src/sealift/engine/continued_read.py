@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from ..contract import Backend
 from ..errors import ObjectChanged, TransportError
-from ..lane_contract import ReceivedBytes, Sink
+from ..lane_contract import ByteCount, Sink
 from ..types import Head, KiB, ObjectInfo
 from ..wire import PIECE, memory_sink
 
@@ -51,7 +51,7 @@ async def read_into(
     obj: ObjectInfo,
     start: int,
     into: memoryview,
-    counter: ReceivedBytes | None = None,
+    counter: ByteCount | None = None,
 ) -> None:
     """Read a range into memory, with retries.
 
@@ -76,7 +76,7 @@ async def read_into(
         sink.release()
 
 
-async def read_whole(source: Backend, obj: ObjectInfo, into: memoryview, counter: ReceivedBytes | None = None) -> Head:
+async def read_whole(source: Backend, obj: ObjectInfo, into: memoryview, counter: ByteCount | None = None) -> Head:
     """Read a whole object into memory, without retries; as `Backend.read_range`.
 
     Args:

@@ -4,7 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..lane_contract import Lane, ReceivedBytes, SentBytes
+from ..lane_contract import ByteCount, Lane
 from .context import JobContext
 from .transfer import Transfer
 
@@ -34,7 +34,7 @@ class LaneTurn:
         self.moved: list[tuple[Transfer, Properties, str, ObjectInfo]] = []
         self.failed = failed
         # The object that is being moved, its index in `moved`, and its bytes so far: read by another thread, at once.
-        self._current: tuple[Transfer, int, ReceivedBytes | SentBytes] | None = None
+        self._current: tuple[Transfer, int, ByteCount] | None = None
         self._reported: dict[int, tuple[Transfer, int]] = {}  # index: object, bytes
 
     def begin(self, transfer: Transfer, lane: Lane, *, reads: bool) -> None:
@@ -45,11 +45,11 @@ class LaneTurn:
             lane: The lane.
             reads: Whether the lane reads objects; otherwise it stores them.
         """
-        counter: ReceivedBytes | SentBytes
+        counter = ByteCount()
         if reads:
-            counter = lane.received = ReceivedBytes()
+            lane.received = counter
         else:
-            counter = lane.sent = SentBytes()
+            lane.sent = counter
         self._current = transfer, len(self.moved), counter
 
     @contextmanager

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from ..contract import Backend
-from ..lane_contract import ReceivedBytes, SentBytes
+from ..lane_contract import ByteCount
 
 __all__ = ["MovedBytes", "Progress"]
 
@@ -34,8 +34,8 @@ class MovedBytes:
     __slots__ = ("_receives", "_sends", "_stored", "received", "sent")
 
     def __init__(self, source: Backend | None, destination: Backend) -> None:
-        self.received = ReceivedBytes()
-        self.sent = SentBytes()
+        self.received = ByteCount()
+        self.sent = ByteCount()
         self._receives = source is not None and source.capabilities.sinks
         self._sends = destination.capabilities.counts_sent
         self._stored = 0

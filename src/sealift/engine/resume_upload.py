@@ -20,7 +20,7 @@ from ..contract import Backend, Upload
 from ..errors import ModelMissingError, StorageError
 from ..instance import Instance
 from ..integrity.content import content_id
-from ..lane_contract import SentBytes
+from ..lane_contract import ByteCount
 from ..persist import unfinished_uploads
 from ..persist.unfinished_uploads import RecordedPart, UnfinishedUpload, UploadRecord
 from ..runtime.disk_threads import DiskThreads
@@ -267,7 +267,7 @@ class RecordedUpload(Upload):
             part = RecordedPart(receipt, algorithm, digest)
             await _write(lambda: self._record.add(part), self.token, self._disk)
 
-    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
+    async def write_part(self, part: Part, data: memoryview, sent: ByteCount | None = None) -> Receipt:
         receipt = await self._upload.write_part(part, data, sent)
         if not receipt.reused:
             self.stored += part.size

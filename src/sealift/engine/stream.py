@@ -8,7 +8,7 @@ from functools import partial
 from ..contract import OnlyInOrder, Upload
 from ..errors import IntegrityError, ObjectChanged, ObjectExists, StorageError, TransportError
 from ..integrity import checksums
-from ..lane_contract import SentBytes
+from ..lane_contract import ByteCount
 from ..runtime import part_sizes
 from ..types import ObjectInfo, Part, Receipt
 from ..types.properties import NO_PROPERTIES
@@ -100,7 +100,7 @@ async def _move_in_order(
 
 
 async def _write(
-    context: JobContext, transfer: Transfer, attempt: _Attempt, data: memoryview, sent: SentBytes, *, last: bool
+    context: JobContext, transfer: Transfer, attempt: _Attempt, data: memoryview, sent: ByteCount, *, last: bool
 ) -> None:
     """Write the next bytes of an object: as the next part, or in one request if these are all."""
     if last and attempt.upload is None:

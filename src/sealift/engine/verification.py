@@ -12,7 +12,7 @@ from ..contract import Backend
 from ..errors import IntegrityError, SignatureError
 from ..integrity import checksums
 from ..integrity.signed import signed
-from ..lane_contract import ReceivedBytes
+from ..lane_contract import ByteCount
 from ..runtime.disk_threads import DiskThreads
 from ..types import Head, KiB, ObjectInfo, Part, Receipt, Verify
 from . import continued_read
@@ -174,7 +174,7 @@ async def read_whole(
     *,
     verify: bool = True,
     received: Received | None = None,
-    counter: ReceivedBytes | None = None,
+    counter: ByteCount | None = None,
 ) -> tuple[str | None, Head]:
     """Read an object of one part and verify it.
 

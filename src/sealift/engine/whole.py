@@ -3,7 +3,7 @@
 from ..contract import OnlyInOrder
 from ..integrity import checksums
 from ..integrity.signed import signed
-from ..lane_contract import SentBytes
+from ..lane_contract import ByteCount
 from ..types import Head
 from .context import JobContext
 from .copied_properties import of_empty_object
@@ -61,5 +61,5 @@ async def _move_empty(context: JobContext, transfer: Transfer) -> None:
     if properties is None and context.stores_properties:
         properties = await context.retry(transfer, lambda: of_empty_object(context.source, obj))
     properties = await context.properties_to_store(transfer, properties)
-    stored = await context.retry(transfer, lambda: context.put(transfer, _EMPTY, properties, SentBytes()))
+    stored = await context.retry(transfer, lambda: context.put(transfer, _EMPTY, properties, ByteCount()))
     context.report_stored(transfer, 0, context.verification.outcome(obj, algorithm, stored), properties, stored)

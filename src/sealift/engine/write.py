@@ -16,7 +16,7 @@ from ..contract import Backend, Upload
 from ..errors import StorageError, first_of
 from ..instance import Instance
 from ..integrity import checksums
-from ..lane_contract import SentBytes
+from ..lane_contract import ByteCount
 from ..runtime import part_sizes
 from ..runtime.shielded import cancelled_once, shielded
 from ..types import MiB, ObjectInfo, Part, Receipt
@@ -193,7 +193,7 @@ class ObjectWriter:
         return await self._instance.retry(lambda: self._new_objects.write(self._key, write, size, digest))
 
     @contextmanager
-    def _counted(self, size: int) -> Generator[SentBytes]:
+    def _counted(self, size: int) -> Generator[ByteCount]:
         """Report the progress of a request with so many bytes."""
         moved = MovedBytes(None, self._destination)
         moved.received.count = size

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from ..contract import Reader, Upload
 from ..errors import UnsupportedOperation
-from ..lane_contract import SentBytes, SmallObjects
+from ..lane_contract import ByteCount, SmallObjects
 from ..types import ObjectInfo
 from ..types.properties import NO_PROPERTIES, Properties
 from ..types.write_options import WriteOptions
@@ -56,7 +56,7 @@ class ReadOnlyBackend:
         properties: Properties = NO_PROPERTIES,
         *,
         overwrite: bool = True,
-        sent: SentBytes | None = None,
+        sent: ByteCount | None = None,
     ) -> ObjectInfo:
         self._refuse()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..config import Proxies
 from ..errors import ClosedError, InvalidConfig
-from ..lane_contract import FileRange, SentBytes, Sink
+from ..lane_contract import ByteCount, FileRange, Sink
 from ..runtime.host_pace import Hosts
 from ..runtime.request_record import begin_request
 from ..runtime.start_thread import NoThreadError
@@ -162,7 +162,7 @@ class Wire:
                 finally:
                     self._pool.release(connection)
 
-    async def send(self, request: Request, body: memoryview | None = None, sent: SentBytes | None = None) -> Response:
+    async def send(self, request: Request, body: memoryview | None = None, sent: ByteCount | None = None) -> Response:
         """Send a request whose response is small.
 
         Args:
@@ -192,7 +192,7 @@ class Wire:
         request: Request,
         body: memoryview | None,
         run: Callable[[Exchange], Response],
-        sent: SentBytes | None = None,
+        sent: ByteCount | None = None,
     ) -> Response:
         """Carry out an exchange on a lane."""
         while True:

@@ -29,7 +29,7 @@ from .tls import handshake_error
 from .tls_stream import TLSStream
 
 if TYPE_CHECKING:
-    from ..lane_contract import SentBytes
+    from ..lane_contract import ByteCount
     from ..runtime.bandwidth import Bandwidth, Bandwidths
 
 __all__ = ["Connection"]
@@ -254,7 +254,7 @@ class Connection:
             self._wait(self._bandwidths.sent, len(data))
 
     def send_body(
-        self, body: memoryview, early: memoryview | None, counter: "SentBytes | None"
+        self, body: memoryview, early: memoryview | None, counter: "ByteCount | None"
     ) -> tuple[int, int | None]:
         """Send a body, or as much of it as the peer takes before it responds.
 

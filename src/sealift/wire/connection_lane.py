@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from ..lane_contract import ReceivedBytes, SentBytes
+from ..lane_contract import ByteCount
 from ..types import ObjectInfo
 from .content_range import Expectation
 from .head_codec import encode_request
@@ -25,8 +25,8 @@ class ConnectionLane:
     def __init__(self, connection: HeldConnection) -> None:
         self.connection = connection
         self.ahead = connection.ahead
-        self.received = ReceivedBytes()
-        self.sent = SentBytes()
+        self.received = ByteCount()
+        self.sent = ByteCount()
 
     def ask(self, obj: ObjectInfo) -> None:
         self.connection.ask(self.read_head(obj))

@@ -17,7 +17,7 @@ from .sinks import fill, is_file_range
 if TYPE_CHECKING:
     import h11
 
-    from ..lane_contract import FileRange, SentBytes, Sink
+    from ..lane_contract import ByteCount, FileRange, Sink
 
 __all__ = ["Exchange", "check_body"]
 
@@ -60,7 +60,7 @@ class Exchange:
         request: Request,
         head: bytes,
         body: memoryview | None = None,
-        sent_bytes: "SentBytes | None" = None,
+        sent_bytes: "ByteCount | None" = None,
     ) -> None:
         self.connection = connection
         self.request = request

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from ..errors import TransportError
-from ..lane_contract import ReceivedBytes, SentBytes
+from ..lane_contract import ByteCount
 from ..runtime.host_pace import HostPace
 from ..runtime.request_record import RequestRecord, request_records
 from .connection import Connection
@@ -102,7 +102,7 @@ class HeldConnection:
         connection.send(head)
         connection.waiting = False  # what happens until the response is fetched is no stall
 
-    def fetch(self, into: memoryview, expectation: Expectation, counter: ReceivedBytes) -> Response:
+    def fetch(self, into: memoryview, expectation: Expectation, counter: ByteCount) -> Response:
         """Receive the body that the first of the requests was sent for.
 
         Args:
@@ -125,7 +125,7 @@ class HeldConnection:
         started: float,
         into: memoryview,
         expectation: Expectation,
-        counter: ReceivedBytes,
+        counter: ByteCount,
     ) -> Response:
         connection.waiting = True
         response, ahead = self._receive_head(connection)
@@ -136,7 +136,7 @@ class HeldConnection:
         self._end(connection, started)
         return response
 
-    def send(self, head: bytes, body: memoryview, counter: SentBytes) -> Response:
+    def send(self, head: bytes, body: memoryview, counter: ByteCount) -> Response:
         """Send a request with a body, and receive the whole response, in any form: it may have stored something.
 
         Args:
@@ -211,7 +211,7 @@ class HeldConnection:
         raise error
 
 
-def _receive_body(connection: Connection, ahead: memoryview, into: memoryview, counter: ReceivedBytes) -> None:
+def _receive_body(connection: Connection, ahead: memoryview, into: memoryview, counter: ByteCount) -> None:
     """Receive a body of exactly this length, whose first bytes have arrived."""
     done = len(ahead)
     if done > len(into):

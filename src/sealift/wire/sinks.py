@@ -6,7 +6,7 @@ from ..errors import InvalidConfig
 from .range_writer import PIECE
 
 if TYPE_CHECKING:
-    from ..lane_contract import FileRange, ReceivedBytes, Sink
+    from ..lane_contract import ByteCount, FileRange, Sink
 
 __all__ = ["MemorySink", "fill", "is_file_range", "memory_sink"]
 
@@ -19,7 +19,7 @@ class MemorySink:
         counter: Counts the bytes that are in the buffer. None: nobody asks.
     """
 
-    def __init__(self, into: memoryview, counter: "ReceivedBytes | None" = None) -> None:
+    def __init__(self, into: memoryview, counter: "ByteCount | None" = None) -> None:
         self._into = into
         self._rest = into[:]
         self._counter = counter
@@ -54,7 +54,7 @@ def is_file_range(sink: "Sink") -> "TypeGuard[FileRange]":
     return hasattr(sink, "descriptor")
 
 
-def memory_sink(into: memoryview, counter: "ReceivedBytes | None" = None) -> MemorySink:
+def memory_sink(into: memoryview, counter: "ByteCount | None" = None) -> MemorySink:
     """Use any buffer as a sink; the arguments are those of `MemorySink`.
 
     Raises:

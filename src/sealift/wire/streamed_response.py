@@ -12,7 +12,7 @@ from .message import Headers, Response
 
 if TYPE_CHECKING:
     from ..contract import Reader
-    from ..lane_contract import ReceivedBytes
+    from ..lane_contract import ByteCount
     from .response_reader import ResponseReader
 
 __all__ = ["BodyStream", "StreamedResponse", "fill_buffer"]
@@ -120,7 +120,7 @@ class BodyStream:
             raise asyncio.CancelledError
 
 
-async def fill_buffer(reader: "Reader", buffer: memoryview, counter: "ReceivedBytes | None" = None) -> int:
+async def fill_buffer(reader: "Reader", buffer: memoryview, counter: "ByteCount | None" = None) -> int:
     """Read until a buffer is full, or until the end of the body.
 
     Args:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ...config import AzureConfig
 from ...contract import EVERYTHING, Reader, Walk
 from ...errors import ObjectChanged
-from ...lane_contract import SentBytes, Sink, SmallObjects
+from ...lane_contract import ByteCount, Sink, SmallObjects
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, MiB, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
@@ -155,7 +155,7 @@ class AzureBackend:
         properties: Properties = NO_PROPERTIES,
         *,
         overwrite: bool = True,
-        sent: SentBytes | None = None,
+        sent: ByteCount | None = None,
     ) -> ObjectInfo:
         kept, checksums, headers = put_headers(key, data, properties)
         headers = [*headers, *condition(overwrite=overwrite)]

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from ...errors import ModelMissingError, ObjectChanged, StorageError, UnsupportedOperation
 from ...instance import Instance
-from ...lane_contract import SentBytes, Sink
+from ...lane_contract import ByteCount, Sink
 from ...types import ObjectInfo
 from ...uri import Location
 from ...wire import TLS, Expectation, HeldConnection, Origin, Request, Response, StreamedResponse
@@ -128,7 +128,7 @@ class Container:
         query: Mapping[str, str] | None = None,
         *,
         body: memoryview | None = None,
-        sent: SentBytes | None = None,
+        sent: ByteCount | None = None,
     ) -> Response:
         """Send a request whose response is small.
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from ...contract import Upload
 from ...errors import IntegrityError, ModelMissingError, ObjectExists, ServiceError
 from ...integrity import checksums
-from ...lane_contract import SentBytes
+from ...lane_contract import ByteCount
 from ...types import ObjectInfo, Part, Receipt
 from ...types.properties import NO_PROPERTIES, Properties
 from ...wire import Response
@@ -175,7 +175,7 @@ class AzureUpload(Upload):
         name = self.token.encode() + part.index.to_bytes(4, "big") + bytes.fromhex(digest)
         return base64.b64encode(name).decode()
 
-    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
+    async def write_part(self, part: Part, data: memoryview, sent: ByteCount | None = None) -> Receipt:
         digests, headers = checksum_header(data)
         block = self._block(part, digests[_CRC])
         if self._stored_blocks.get(block) == part.size:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ...contract import EVERYTHING, Reader, Walk
 from ...errors import ModelMissingError, ObjectChanged, StorageError
-from ...lane_contract import SentBytes, Sink, SmallObjects
+from ...lane_contract import ByteCount, Sink, SmallObjects
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, ObjectInfo
 from ...types.properties import NO_PROPERTIES, Properties
@@ -138,7 +138,7 @@ class GCSBackend:
         properties: Properties = NO_PROPERTIES,
         *,
         overwrite: bool = True,
-        sent: SentBytes | None = None,
+        sent: ByteCount | None = None,
     ) -> ObjectInfo:
         put = PutRequest.of(self._bucket, key, data, properties, overwrite=overwrite)
         reply = await self._bucket.send(put.method, put.path, put.query, put.headers, body=put.body, sent=sent)

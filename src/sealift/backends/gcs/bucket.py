@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from ...config import GCSConfig
 from ...errors import ModelMissingError, ObjectChanged, StorageError, UnsupportedOperation
 from ...instance import Instance
-from ...lane_contract import SentBytes, Sink
+from ...lane_contract import ByteCount, Sink
 from ...types import ObjectInfo
 from ...uri import Location
 from ...wire import TLS, Expectation, HeldConnection, Origin, Request, Response, StreamedResponse
@@ -95,7 +95,7 @@ class Bucket:
         headers: Headers = (),
         *,
         body: memoryview | None = None,
-        sent: SentBytes | None = None,
+        sent: ByteCount | None = None,
     ) -> Response:
         """Send a request and read its whole reply, which is small.
 

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 from ...contract import Upload
 from ...errors import IntegrityError, ServiceError, StorageError
 from ...integrity import checksums
-from ...lane_contract import SentBytes
+from ...lane_contract import ByteCount
 from ...types import KiB, ObjectInfo, Part, Receipt
 from ...types.properties import NO_PROPERTIES, Properties
 from ...wire import Response
@@ -65,7 +65,7 @@ class ResumableSession(Upload):
         self._progress = asyncio.Condition()
         self._published: ObjectInfo | None = None
 
-    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
+    async def write_part(self, part: Part, data: memoryview, sent: ByteCount | None = None) -> Receipt:
         """Wait for the parts before this one, and send it, except for its last bytes."""
         crc = checksums.digest("crc32c", data)
         async with self._progress:
@@ -112,7 +112,7 @@ class ResumableSession(Upload):
                 raise self._bucket.error(reply, self._key)
         self._session = None
 
-    async def _send(self, chunk: memoryview, total: int | None, sent: SentBytes | None = None) -> Response | None:
+    async def _send(self, chunk: memoryview, total: int | None, sent: ByteCount | None = None) -> Response | None:
         """Send the next bytes; with the object's total size, the last ones.
 
         Returns:
@@ -125,7 +125,7 @@ class ResumableSession(Upload):
         """Ask how many bytes have arrived; returns as `_send`."""
         return await self._put(f"bytes */{'*' if total is None else total}", memoryview(b""), None)
 
-    async def _put(self, content_range: str, body: memoryview, sent: SentBytes | None) -> Response | None:
+    async def _put(self, content_range: str, body: memoryview, sent: ByteCount | None) -> Response | None:
         path, query = self._session or await self._start()
         self._uncertain = True
         self._offered = max(self._offered, self._received + len(body))

@@ -16,7 +16,7 @@ from typing import Any
 from ...contract import Upload
 from ...errors import AccessDenied, IncompleteError, IntegrityError, ModelMissingError, ServiceError
 from ...integrity import checksums
-from ...lane_contract import SentBytes
+from ...lane_contract import ByteCount
 from ...types import ObjectInfo, Part, Receipt
 from ...types.properties import NO_PROPERTIES, Properties
 from . import replies
@@ -127,7 +127,7 @@ class GCSUpload(Upload):
         stored = self._stored_parts.get(self._name(receipt.part.index))
         return stored is not None and (stored.size, stored.version) == (receipt.part.size, receipt.token)
 
-    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
+    async def write_part(self, part: Part, data: memoryview, sent: ByteCount | None = None) -> Receipt:
         if self._bucket.keeps_objects is None:
             async with self._first_part:  # alone: it shows whether parts can be deleted
                 if self._bucket.keeps_objects is None:
@@ -141,7 +141,7 @@ class GCSUpload(Upload):
             self.token = ""  # no other process can resume it
         return await self._session.write_part(part, data, sent)
 
-    async def _write_object(self, part: Part, data: memoryview, sent: SentBytes | None) -> Receipt:
+    async def _write_object(self, part: Part, data: memoryview, sent: ByteCount | None) -> Receipt:
         crc = checksums.digest("crc32c", data)
         name = self._name(part.index)
         stored = self._stored_parts.pop(name, None)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from ...contract import EVERYTHING, Reader, Upload, Walk
 from ...errors import IncompleteError, ObjectChanged, UnsupportedOperation
-from ...lane_contract import SentBytes, Sink
+from ...lane_contract import ByteCount, Sink
 from ...persist.download_journal import Claim, Journal
 from ...runtime.disk_threads import DiskThreads
 from ...runtime.shielded import shielded
@@ -180,7 +180,7 @@ class LocalBackend:
         properties: Properties = NO_PROPERTIES,
         *,
         overwrite: bool = True,
-        sent: SentBytes | None = None,
+        sent: ByteCount | None = None,
     ) -> ObjectInfo:
         short = len(data) < _LONG and not self._staging.durable
         return await self.run(lambda: self._small_files.put(key, data, overwrite=overwrite), short=short)

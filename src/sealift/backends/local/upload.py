@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from ...contract import Upload
 from ...errors import LocalIOError, ObjectChanged
-from ...lane_contract import FileRange, SentBytes
+from ...lane_contract import ByteCount, FileRange
 from ...persist.download_journal import Claim
 from ...persist.file_locks import is_at
 from ...runtime.reserve import reserve
@@ -213,7 +213,7 @@ class LocalUpload(Upload):
         assert isinstance(sink, FileSink)  # noqa: S101 - for mypy: from `file_range`
         return await self._run(lambda: sink.recall(claims))
 
-    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
+    async def write_part(self, part: Part, data: memoryview, sent: ByteCount | None = None) -> Receipt:
         # One at a time: the kernel serializes writes to a file, and waiting writers burn CPU.
         def write() -> None:
             self.note(self.write(part.start, data))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...contract import EVERYTHING, Reader, Walk
 from ...errors import ObjectChanged
-from ...lane_contract import SentBytes, Sink, SmallObjects
+from ...lane_contract import ByteCount, Sink, SmallObjects
 from ...runtime.module_loading import load_modules
 from ...runtime.paging import Page, paginate
 from ...types import Capabilities, Head, MiB, ObjectInfo
@@ -130,7 +130,7 @@ class S3Backend:
         properties: Properties = NO_PROPERTIES,
         *,
         overwrite: bool = True,
-        sent: SentBytes | None = None,
+        sent: ByteCount | None = None,
     ) -> ObjectInfo:
         await self._load("put")
         from .put import condition, put_headers, refuse_existing, stored_object

@@ -9,7 +9,7 @@ from ...config import S3Config
 from ...config.s3 import UploadChecksum
 from ...errors import ModelMissingError, StorageError
 from ...instance import Instance
-from ...lane_contract import SentBytes, Sink
+from ...lane_contract import ByteCount, Sink
 from ...types import ObjectInfo
 from ...uri import Location
 from ...wire import Expectation, HeldConnection, Request, Response, StreamedResponse
@@ -129,7 +129,7 @@ class Bucket:
         query: dict[str, str] | None = None,
         *,
         body: memoryview | None = None,
-        sent: SentBytes | None = None,
+        sent: ByteCount | None = None,
         iam: bool = False,
     ) -> Response:
         """Send a request and read its whole reply, which is small.

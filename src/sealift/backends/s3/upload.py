@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 from ...contract import Upload
 from ...errors import ModelMissingError, StorageError
 from ...integrity import checksums
-from ...lane_contract import SentBytes
+from ...lane_contract import ByteCount
 from ...types import ObjectInfo, Part, Receipt
 from ...types.properties import NO_PROPERTIES, Properties
 from . import xml
@@ -113,7 +113,7 @@ class S3Upload(Upload):
             raise
         return upload
 
-    async def write_part(self, part: Part, data: memoryview, sent: SentBytes | None = None) -> Receipt:
+    async def write_part(self, part: Part, data: memoryview, sent: ByteCount | None = None) -> Receipt:
         digests, headers = body_checksum(self._bucket, data)
         stored = self._stored_parts.get(part.index)
         if stored is not None and await is_identical(stored, data, digests, self._bucket.instance.disk):
